@@ -1,7 +1,9 @@
 /*
- * weir-load's account of datagrams: loss, late answers, duplicates and order,
- * by number alone. No socket is opened; times are numbers. A random test
- * compares it with a model.
+ * weir-load's account of datagrams: loss, late responses, duplicates and order,
+ * by number alone.
+ *
+ * No socket is opened; times are numbers. A random test compares it with a
+ * model.
  */
 #include "tools/weir-load/measure/track.c"
 
@@ -141,7 +143,7 @@ UNIT(load_track, an_answer_to_nothing_is_strange)
     expect_counts(0, 0, 0);
 }
 
-/* A datagram as the model knows it; its index is its number. */
+/* A datagram in the model; its index is its number. */
 struct model_datagram {
     uint32_t slot;
     bool is_under_way;
@@ -152,7 +154,7 @@ struct model_datagram {
 
 static struct model_datagram model[STEPS + 1];
 
-/* What the answer to a datagram that was sent must be. */
+/* Returns the expected result for a response to a sent datagram. */
 static enum track_answer model_receive(uint64_t number)
 {
     struct model_datagram *datagram = &model[number];
@@ -181,7 +183,7 @@ UNIT(load_track, random_answers_and_losses_agree_with_a_model)
         } else if (choice == 3 && track_oldest_ns(&track) != UINT64_MAX) {
             uint64_t lost = track_lose(&track);
             for (uint64_t j = 1; j <= count; j++) {
-                /* One loss of a slot is remembered, the last. */
+                /* A slot remembers only its last loss. */
                 model[j].is_lost &= model[j].slot != model[lost].slot;
             }
             cr_assert(model[lost].is_under_way);

@@ -1,7 +1,8 @@
 /*
- * Numbers with units, as weir-load's flags take them and its reports print
- * them: every unit, the limits of 64 bits, and all that is no number. What is
- * refused must leave the result as it was.
+ * Numbers with units, as weir-load's options accept them and its reports print
+ * them: every unit, the limits of 64 bits, and texts that are not numbers.
+ *
+ * A refused text must leave the result unchanged.
  */
 #include "tools/common/units.c"
 

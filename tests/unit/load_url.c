@@ -1,8 +1,8 @@
 /*
- * Targets that are URLs: transport, port and path out of one text, and one line
- * for each way in which a text is no URL. Other targets are read as before.
+ * Targets that are URLs: transport, port and path from one text, and one line
+ * for each kind of invalid URL.
  *
- * Nothing is resolved here.
+ * Other targets are parsed as before. Names are not resolved.
  */
 #include "tools/weir-load/target/url.c"
 

@@ -1,8 +1,8 @@
 /*
- * Lists of requests: what a line is read as, which lines share a kind, and
- * mistakes with the number of their line.
+ * Lists of requests: how a line is parsed, which lines share a kind, and errors
+ * with their line numbers.
  *
- * A file is a text in memory, but for one that cannot be read.
+ * A file is a text in memory, except for one that cannot be read.
  */
 #include "tools/weir-load/request/urls.c"
 
@@ -11,7 +11,7 @@
 static struct urls urls;
 static char why[WHY_SIZE];
 
-/* The allocation that fails; 0: none. */
+/* Number of the allocation that fails; 0 is none. */
 static size_t fail_at;
 static size_t calls;
 

@@ -1,7 +1,8 @@
 /*
- * The judgement over made-up results: which exit code each one gets, and that
- * no objection is passed over for a weaker one. No run is made; the results
- * are values.
+ * The verdict on made-up results: which exit code each one gets, and that no
+ * objection is hidden by a weaker one.
+ *
+ * No run is made; the results are values.
  */
 #define UNIT_RUN with_good
 #include "tools/weir-load/base/base.h"
@@ -14,7 +15,7 @@
 static struct run_options options;
 static struct result result;
 
-/* A run without blemish. */
+/* A run without any fault. */
 static void make_good(void)
 {
     options = (struct run_options){.conn_count = 2};
@@ -30,7 +31,7 @@ static void make_good(void)
     result.thread_count = 1;
 }
 
-/* The same of an open model: answers after 5 ms, sent on time. */
+/* The same for an open model: responses after 5 ms, sent on time. */
 static void make_good_schedule(void)
 {
     result.model = RUN_MODEL_CONSTANT;
@@ -228,7 +229,7 @@ UNIT(load_verdict, failures_of_the_warm_up_are_mentioned)
     cr_assert_not_null(strstr(result.warnings.lines[0], "warm-up"));
 }
 
-/* What a run did that is told, and the words of it. */
+/* An event of a run that is reported, and words of the report. */
 struct mention {
     uint64_t *count;
     const char *text;
@@ -256,8 +257,8 @@ UNIT(load_verdict, what_a_server_does_to_its_connections_is_mentioned)
     }
 }
 
-/* When the first byte of an answer and its last one came, in ms; and whether
- * the time between them is named. */
+/* When the first and the last byte of a response arrived, in ms; and whether
+ * the time between them is reported. */
 static const struct {
     uint64_t first;
     uint64_t last;
@@ -304,8 +305,8 @@ UNIT(load_verdict, an_objective_that_does_not_hold_is_the_last_objection)
     expect_eq(judge(), LOAD_INVALID);
 }
 
-/* A hundred requests at random in five seconds, which take 100 ms: two are on
- * their way at each end, some of them by chance. */
+/* A hundred random requests in five seconds, which take 100 ms: two are in
+ * flight at each end, some of them by chance. */
 UNIT(load_verdict, what_is_on_its_way_by_chance_is_no_lack_of_answers)
 {
     make_good_schedule();
@@ -323,14 +324,14 @@ UNIT(load_verdict, what_is_on_its_way_by_chance_is_no_lack_of_answers)
     result.completed = 91;
     expect_invalid("91.0 % of the scheduled requests were answered in time");
 
-    /* Without a warm-up two are missed, and one end alone is random. */
+    /* Without a warm-up two are missing, and only one end is random. */
     options.warmup_ns = 0;
     result.completed = 92;
     expect_eq(judge(), LOAD_OK);
     result.completed = 91;
     expect_invalid("91.0 % of the scheduled requests were answered in time");
 
-    /* Due at equal gaps they are at the same places of both ends. */
+    /* With equal gaps they are at the same positions at both ends. */
     options.warmup_ns = SECOND;
     result.model = RUN_MODEL_CONSTANT;
     result.completed = 99;
@@ -339,8 +340,8 @@ UNIT(load_verdict, what_is_on_its_way_by_chance_is_no_lack_of_answers)
     expect_invalid("98.0 % of the scheduled requests were answered in time");
 }
 
-/* A fifth of them takes 10 ms, the others 220 ms: the mean says how many are on
- * their way, not the quick ones. */
+/* A fifth takes 10 ms, the others 220 ms: the mean determines how many are in
+ * flight, not the fast ones. */
 UNIT(load_verdict, slow_answers_are_on_their_way_by_chance_as_well)
 {
     make_good_schedule();
@@ -384,7 +385,7 @@ UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
     result.completed = 989;
     expect_invalid("98.9 % of the scheduled requests were answered in time");
 
-    /* Without a warm-up the window begins empty: six are on their way. */
+    /* Without a warm-up the window starts empty: six are in flight. */
     options.warmup_ns = 0;
     expect_eq(judge(), LOAD_OK);
 
@@ -393,8 +394,8 @@ UNIT(load_verdict, too_few_answers_for_a_schedule_make_it_invalid)
     expect_eq(judge(), LOAD_OK);
 }
 
-/* Offered and answered in each quarter of the window, which has five intervals.
- */
+/* Scheduled and answered requests in each quarter of the window, which has five
+ * intervals. */
 enum { QUARTER_ROWS = 5, ROWS = 4 * QUARTER_ROWS };
 
 static void make_rows(uint64_t offered, const uint64_t answered[4])
@@ -416,7 +417,7 @@ static void make_rows(uint64_t offered, const uint64_t answered[4])
     result.measured.sent = result.measured.ok = result.measured.scheduled;
 }
 
-/* An overload of a server that slows down. */
+/* An overload of a server that becomes slower. */
 static void make_overload(void)
 {
     make_rows(255, (const uint64_t[]){250, 250, 250, 250});
@@ -492,7 +493,7 @@ UNIT(load_verdict, a_server_with_too_few_intervals_is_not_called_slower)
     expect_eq(result.unserved, 0);
 }
 
-/* The window ends a little later than its time, as a timer does. */
+/* The window ends slightly late, like a timer. */
 UNIT(load_verdict, an_interval_is_of_the_half_that_has_its_middle)
 {
     make_rows(250, (const uint64_t[]){200, 200, 200, 200});
@@ -584,7 +585,7 @@ UNIT(load_verdict, a_saturated_thread_makes_a_schedule_invalid)
 
     expect_invalid("saturated");
 
-    /* A share of the shortest window that is judged, and of one below it. */
+    /* A part of the shortest window that is evaluated, and of a shorter one. */
     result.window_ns = SECOND / 10;
     result.threads[1].user_ns = 96 * (SECOND / 1000);
     expect_invalid("saturated");

@@ -1,9 +1,9 @@
 /*
- * Bodies of HTTP answers and what --expect wants of them: right and wrong ones
- * of each kind, however they are cut, with lines that tell what is wrong, the
- * limit of regular expressions, and memory that is refused.
+ * Bodies of HTTP responses and the values of --expect: right and wrong ones of
+ * each kind, however they are split, with messages that name the fault, the
+ * limit of regular expressions, and failing allocations.
  *
- * Each piece is overwritten when the reader was told that it will be.
+ * Each piece is overwritten once the reader has been told that it will be.
  */
 #include "tools/weir-load/http1/wanted.c"
 
@@ -25,7 +25,8 @@ static void finish(void)
     wanted_fini(&wanted);
 }
 
-/* A body whose first piece has first bytes, and every other step. */
+/* Judges a body whose first piece has @first bytes, and every other one @step.
+ */
 static int judge(const char *body, size_t len, const char *echo, size_t first,
                  size_t step)
 {
@@ -51,7 +52,7 @@ static int judge(const char *body, size_t len, const char *echo, size_t first,
     return wanted_judge(&wanted, &reader, of_echo, detail, sizeof(detail));
 }
 
-/* The same verdict, wherever the body is cut; told: what is wrong. */
+/* Expects the same verdict wherever the body is split; @told is the message. */
 static void says(const char *text, const char *echo, const char *body,
                  size_t len, const char *told)
 {

@@ -1,14 +1,14 @@
 /*
- * Files that are written whole or not at all: what stands under the name while
- * one is written, when it is kept, dropped or cannot be written.
+ * Files that are written completely or not at all: the contents of the path
+ * while a file is written, and when it is kept, dropped or cannot be written.
  *
- * Files are real and stand in a folder that each test has for itself.
+ * The files are real, in a folder of each test.
  */
 #define UNIT_RUN with_folder
 #include <errno.h>
 #include <stdio.h>
 
-/* What rename() fails with; 0: it does not. */
+/* Error of rename(); 0 if it succeeds. */
 static int rename_err;
 
 static int take_or_fail(const char *from, const char *to)
@@ -209,7 +209,7 @@ UNIT(load_whole_file, a_file_in_place_that_fails_leaves_what_was_written)
 {
     begin("new");
     rename_err = EBUSY;
-    cr_assert_not(whole_file_keep(&whole)); /* there is none in place */
+    cr_assert_not(whole_file_keep(&whole)); /* the target does not exist */
     const char *kept = strrchr(said, ' ');
     cr_assert_not_null(kept);
     expect_str_eq(get(kept + 1), "new");

@@ -1,7 +1,9 @@
 /*
- * WebSocket: frames however they are cut, what is refused at its head, masks,
- * and the handshake with the key of RFC 6455. Random messages in random
- * fragments with control frames between them come out as they went in.
+ * WebSocket: frames however they are split, frames refused at their headers,
+ * masks, and the handshake with the key of RFC 6455.
+ *
+ * Random messages in random fragments, with control frames between them, arrive
+ * as they were sent.
  */
 #include "tools/weir-load/websocket/ws_frame.c"
 #include "tools/weir-load/websocket/ws_frame.h"
@@ -10,7 +12,7 @@
 
 /* ---- frames ---- */
 
-/* What a connection has carried, read in pieces. */
+/* Contents of a connection, read in pieces. */
 struct seen {
     ssize_t err;
     enum ws_fault fault;
@@ -191,10 +193,10 @@ UNIT(load_ws, a_frame_of_a_client_is_masked_as_in_the_rfc)
               0);
 }
 
-/* Read in pieces of every size; the result is that of the last. */
-/* What the request asks for. */
+/* Protocols that the request asks for. */
 static const char *protocols;
 
+/* Reads in pieces of every size. Returns the result of the last piece. */
 static ssize_t read_head_of(const char *text, struct ws_handshake *ret)
 {
     const size_t len = strlen(text);

@@ -1,7 +1,8 @@
 /*
- * Host names as text: what is valid, what is this machine, and the names under
- * which a short one is looked up. The rules are pure, so the limits are tried
- * on both of their sides.
+ * Host names as text: which are valid, which mean this machine, and the names
+ * under which a short one is looked up.
+ *
+ * The rules are pure, so the limits are tested on both sides.
  */
 #include "tests/unit.h"
 
@@ -9,7 +10,7 @@
 
 static char name_text[512];
 
-/* A name of labels of @label_len bytes, @len bytes in all. */
+/* Returns a name with labels of @label_len bytes, @len bytes in total. */
 static const char *name_of(size_t len, size_t label_len)
 {
     memset(name_text, 'a', len);
@@ -99,8 +100,8 @@ static const struct weir_allocator *memory(void)
     return wr_default_allocator();
 }
 
-/* The names of a search, with a space behind each. The search is cut behind the
- * first @cut names; 0: never. */
+/* Returns the names of a search, each followed by a space. The search is cut
+ * after the first @cut names; 0 means never. */
 static const char *search(const char *name, const char *list, uint32_t ndots,
                           bool no_tld_query, size_t cut)
 {

@@ -1,7 +1,8 @@
 /*
- * Networks: texts that are read and those that are not, which addresses they
- * contain, and a text that reads back. A random part compares the prefix with a
- * bit at a time, and prints its seed.
+ * Networks: which texts are valid, which addresses a network contains, and text
+ * that reads back.
+ *
+ * A random test compares prefixes bit by bit, and prints its seed.
  */
 #include "tests/unit/random.h"
 
@@ -13,7 +14,7 @@
 static struct weir_network network;
 static struct weir_address addr;
 
-/* The network of a text, as text. */
+/* Returns the network of a text, as text. */
 static const char *network_parsed(const char *text)
 {
     static char buf[WEIR_NETWORK_TEXT_SIZE];
@@ -201,7 +202,7 @@ UNIT(network, every_prefix_is_compared_bit_by_bit)
         for (size_t at = 0; at < 16; at++) {
             bytes[at] = (uint8_t)unit_random_next(&random);
         }
-        bytes[0] |= 1; /* no IPv4 address */
+        bytes[0] |= 1; /* not an IPv4 address */
         memcpy(network.bytes, bytes, 16);
         const size_t other = unit_random_below(&random, 128);
         network.bytes[other / 8] ^= (uint8_t)(0x80u >> other % 8);

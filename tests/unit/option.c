@@ -1,8 +1,8 @@
 /*
- * Command lines as rows read them: values of each kind, forms of options, what
- * is said of mistakes, and what --help makes of the rows.
+ * Command lines parsed by rows of options: values of each kind, forms of
+ * options, error messages, and the text of --help.
  *
- * The rows are those of no program: each has one thing that others lack.
+ * The rows belong to no program: each has one feature that others lack.
  */
 #define UNIT_RUN with_nothing
 #include "tools/common/option.c"
@@ -12,8 +12,8 @@
 
 #include <unistd.h>
 
-static char said[8192]; /* every line */
-static char words[256]; /* that were taken, with blanks between them */
+static char said[8192]; /* all lines */
+static char words[256]; /* arguments that were accepted, separated by blanks */
 
 bool say(const char *format, ...)
 {
@@ -170,7 +170,7 @@ static enum options_result reads(const char *const *arguments)
         expect_str_eq(said, lines);                                            \
     } while (0)
 
-/* A command line, and what is said of it. */
+/* A command line, and its error messages. */
 struct refused {
     const char *lines;
     const char *words[3];
@@ -416,7 +416,7 @@ UNIT(option, in_an_ordered_line_nothing_follows_a_word_that_is_wrong)
     REFUSES("unknown flag -x (see tool do --help)\n", "-x", "bad");
 }
 
-/* What --help prints. */
+/* Returns the text of --help. */
 static char *helps(bool is_whole)
 {
     char *text = NULL;

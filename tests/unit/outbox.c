@@ -1,9 +1,9 @@
 /*
  * Outboxes without a connection: what may be written when, what is refused, and
- * what leaves.
+ * what is sent.
  *
- * The transport is a table with `doom`, and its loop is no more than memory and
- * a budget. Its protocol writes, when it is called, what the test says before.
+ * The transport is a table with `doom`, and its loop has only memory and a
+ * budget. Its protocol writes, when it is called, what the test has set.
  */
 #define UNIT_RUN with_outbox
 
@@ -22,12 +22,12 @@ static const void *volatile thread = &loop;
 static struct wr_connection owner;
 static weir_transport *const t = &owner.t;
 static struct wr_outbox *const outbox = &owner.outbox;
-static size_t queued_bytes; /* as the owner was told */
+static size_t queued_bytes; /* as reported to the owner */
 static int doom_count;
 static int pause_count;
 static int resume_count;
-static size_t resume_writes; /* bytes, in resume_writing */
-static int resume_result;    /* of that write */
+static size_t resume_writes; /* bytes written in resume_writing */
+static int resume_result;    /* result of that write */
 static int release_count;
 
 static void doom(weir_transport *of)
@@ -243,7 +243,7 @@ UNIT(outbox, a_refused_write_is_remembered_until_it_is_told)
 
     expect_eq(write_bytes(1), 0);
     expect_eq(t->error, 0);
-    expect_eq(release_count, 0); /* the caller's business */
+    expect_eq(release_count, 0); /* released by the caller */
 }
 
 UNIT(outbox, without_memory_a_write_is_refused_whole)
@@ -304,7 +304,7 @@ UNIT(outbox, lower_marks_pause_at_once)
     expect_eq(pause_count, 1);
 }
 
-/* The bytes leave while a close sends them, and resume_writing writes. */
+/* The bytes are sent by a close, and resume_writing writes. */
 static void write_in_resume_of_a_close(size_t len)
 {
     wr_transport_set_marks(t, 1, 0);

@@ -1,7 +1,9 @@
 /*
- * The bits of transports' descriptors: numbers that come and go, a table that
- * grows, and one that cannot. That a descriptor of a transport is refused where
- * the program may watch its own is in contract/watch_owned.c.
+ * The bit set of transports' descriptors: numbers that are added and removed, a
+ * table that grows, and one that cannot.
+ *
+ * tests/contract/watch_owned.c tests that a program cannot watch the descriptor
+ * of a transport.
  */
 #define UNIT_RUN with_owned
 #include "lib/loop/owned.h"

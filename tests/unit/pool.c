@@ -1,8 +1,9 @@
 /*
  * The receive pool without a ring: leases over copies and parts.
  *
- * Leases are looked at as counts: who is charged, who keeps whom, and what is
- * left in the end. tests/trace/pool.c has the buffers that the kernel fills.
+ * The tests check counts: which connection is charged, which lease keeps which,
+ * and what is left in the end. tests/trace/pool.c has the buffers that the
+ * kernel fills.
  */
 #define UNIT_RUN with_pool
 #include "uring/lease.h"
@@ -82,7 +83,7 @@ UNIT(pool, an_account_that_did_not_ask_is_not_told)
     expect_eq(released_count, 0);
 }
 
-/* A lease of the pool's own where @arg is something. */
+/* A lease allocated by the pool if @arg is not NULL. */
 static void lease_without(void *arg)
 {
     const struct wr_account *charged = arg ? &pool.own : &account;
@@ -147,7 +148,7 @@ UNIT(pool, a_slice_of_a_slice_is_a_slice_of_the_whole)
     expect_eq(wr_pool_leases_out(&pool), 0);
 }
 
-/* Three references end in every order; the charge goes with the last. */
+/* Three references end in every order; the charge ends with the last. */
 UNIT_IN(pool, references_may_end_in_any_order, unit_alone, void)
 {
     static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},

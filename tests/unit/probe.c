@@ -1,8 +1,8 @@
 /*
  * Probing the features of the machine.
  *
- * A system call that succeeds and does nothing must not make a feature: the
- * linker puts an madvise() of this file before that of the C library.
+ * A system call that succeeds without any effect must not enable a feature: the
+ * linker uses this file's madvise() instead of the C library's.
  */
 #include "uring/probe.h"
 
@@ -17,7 +17,7 @@ static bool is_followed;
 int __real_madvise(void *start, size_t size, int advice);
 int __wrap_madvise(void *start, size_t size, int advice);
 
-/* qemu-user does nothing for an advice that it does not know, and succeeds. */
+/* qemu-user ignores unknown advice, and succeeds. */
 int __wrap_madvise(void *start, size_t size, int advice)
 {
     return is_followed ? __real_madvise(start, size, advice) : 0;
@@ -36,7 +36,7 @@ UNIT(probe, a_guard_that_is_not_there_is_no_feature)
     cr_assert_not(has_guards());
 }
 
-/* Whether the kernel may not read a page with a guard. */
+/* Returns true if the kernel cannot read a page with a guard. */
 static bool machine_guards(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);

@@ -1,8 +1,8 @@
 /*
- * Where a program is looked for.
+ * Where a program is searched for.
  *
- * No path is looked at here, so the answers are the same on every machine,
- * whatever programs it has.
+ * No path is accessed, so the results are the same on every machine, whatever
+ * programs it has.
  */
 #include "lib/process/subprocess.h"
 
@@ -12,7 +12,8 @@
 
 static struct test_allocator allocator;
 
-/* The paths of @file with this PATH (NULL: none), a space behind each. */
+/* Returns the paths of @file with this PATH (NULL is none), each followed by a
+ * space. */
 static const char *paths_of(const char *file, const char *path)
 {
     static char text[512];

@@ -1,9 +1,9 @@
 /*
  * Clients of weir-proxy by their addresses: how many connections each may have
- * at once and in a time, what counts as one client, what a full table does, and
- * which networks may come.
+ * at once and in a period, which addresses count as one client, a full table,
+ * and which networks are allowed.
  *
- * The clock is a number that the tests count on.
+ * The clock is a number that the tests advance.
  */
 #define UNIT_RUN with_clients
 #include "tests/unit.h"
@@ -62,7 +62,7 @@ static void make(void)
     cr_assert_not_null(clients, "%s", why);
 }
 
-/* The configuration is read again. */
+/* Reads the configuration again. */
 static bool make_next(void)
 {
     struct clients **made = clients_make(&config, clients, &config, why);
@@ -82,7 +82,7 @@ static struct weir_address address_of(const char *text)
     return address;
 }
 
-/* A connection to the first service; NULL: it is refused. */
+/* A connection to the first service. Returns NULL if it is refused. */
 static struct client *enter(const char *text)
 {
     const struct weir_address address = address_of(text);
@@ -136,7 +136,7 @@ UNIT(proxy_clients, a_client_makes_so_many_connections_in_a_time)
     }
     cr_assert_not(visits("192.0.2.1"));
     expect_eq(refusal.reason, END_CLIENT_RATE);
-    /* Tries that were refused do not count: the first leaves the window. */
+    /* Refused attempts do not count: the first one leaves the window. */
     now_ns += 5 * SECOND;
     cr_assert_not(visits("192.0.2.1"));
     now_ns += 2 * SECOND;
@@ -157,7 +157,7 @@ UNIT(proxy_clients, a_window_is_off_by_a_tenth_at_most)
 
     services[0].client_rate = 100;
     make();
-    /* 400 tries in ten seconds, which are not the slots' begin. */
+    /* 400 attempts in ten seconds, which do not start with a slot. */
     now_ns += 123456789;
     for (size_t i = 0; i < 4000; i++) {
         if (visits("2001:db8::1")) {
@@ -231,7 +231,8 @@ UNIT(proxy_clients, a_full_table_forgets_the_idle_and_refuses_nobody)
 
     services[0].client_conns = 1;
     make();
-    /* Each stays: when the table is full the others are let in uncounted. */
+    /* Each stays: when the table is full, the others are admitted without being
+     * counted. */
     for (size_t i = 0; i < count; i++) {
         struct client *client = NULL;
         snprintf(text, sizeof(text), "10.%zu.%zu.1", i / 256, i % 256);
@@ -349,7 +350,7 @@ UNIT(proxy_clients, free_networks_are_not_limited)
     cr_assert(comes("192.0.2.4"));
     cr_assert_not(comes("192.0.2.4"));
     clients_free(clients, &config);
-    /* deny wins. */
+    /* client-deny has precedence. */
     add_word(&services[0].client_deny, deny, 1);
     make();
     cr_assert_not(comes("192.0.2.3"));
@@ -412,8 +413,8 @@ UNIT(proxy_clients, clients_go_on_when_the_configuration_is_read_again)
     clients_leave(clients[0], client);
 }
 
-/* Each in turn, in another order than before; every third one shares its
- * clients with one of these. */
+/* Each service in turn, in another order than before; every third one shares
+ * its clients with one of these. */
 UNIT(proxy_clients, each_of_many_services_goes_on_with_its_clients)
 {
     static struct config_service many[2][MANY];

@@ -1,7 +1,8 @@
 /*
- * What a confined proxy can no longer do, tried from inside by a process that
- * has given its rights up, and what it still can. What the kernel of this
- * machine has not is passed over.
+ * What a confined proxy can and cannot do, tested by a process that has dropped
+ * its privileges.
+ *
+ * Features that this machine's kernel does not have are skipped.
  */
 #include "tests/unit.h"
 #include "tools/common/console.h"
@@ -25,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char said[4096]; /* by say(), one line behind the other */
+static char said[4096]; /* printed with say(), one line after another */
 
 bool say(const char *format, ...)
 {
@@ -46,7 +47,7 @@ void console_write(const char *text, size_t len)
 
 #define SKIPPED 77
 
-/* Runs it in a process of its own: the line that failed, 0, or SKIPPED. */
+/* Runs it in a child process. Returns the line that failed, 0, or SKIPPED. */
 static int run_apart(int (*body)(void))
 {
     int status = 0;
@@ -66,7 +67,7 @@ static int run_apart(int (*body)(void))
         return __LINE__ % 256;                                                 \
     }
 
-/* The error of a call that fails; 0: it did not. */
+/* Error of a call that fails; 0 if it succeeds. */
 #define ERROR_OF(call) ((call) < 0 ? errno : 0)
 
 static void *do_nothing(void *arg)
@@ -163,8 +164,8 @@ static int try_files(void)
     return 0;
 }
 
-/* The files of a folder of certificates are links, and so is a folder that is
- * another one after the next release. */
+/* The files of a certificate folder are links, and so is a folder that becomes
+ * another one with the next release. */
 static int try_links(void)
 {
     char certs[128];
@@ -186,7 +187,7 @@ static int try_links(void)
     return 0;
 }
 
-/* A log that is no file is not made anew in its folder. */
+/* A log that is not a regular file is not created again in its folder. */
 static int try_device(void)
 {
     static char log[] = "/dev/full";
@@ -338,7 +339,7 @@ UNIT_IN(proxy_confine, root_becomes_another_user_in_another_root, with_folder,
     }
 }
 
-/* Some user that is a member of another group than its own; NULL: none is. */
+/* Returns a user who is a member of another group than its own, or NULL. */
 static const struct passwd *find_member(void)
 {
     const struct group *group;
@@ -354,7 +355,7 @@ static const struct passwd *find_member(void)
     return found;
 }
 
-/* By its number it has the groups that it has by its name. */
+/* Given by number, the user has the same groups as by name. */
 static int become_member(void)
 {
     char user[16];

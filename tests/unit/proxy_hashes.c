@@ -1,7 +1,9 @@
 /*
- * What weir-proxy finds by hashes: things of one hash, which are told apart by
- * whoever looks them up, texts that are there twice, and tables that grow,
- * whose things stay where they are.
+ * Hash tables of weir-proxy: different entries with the same hash, which the
+ * caller distinguishes, duplicate texts, and tables that grow without moving
+ * their entries.
+ *
+ * Hashes are chosen by the tests.
  */
 #include "tests/unit.h"
 #include "tools/weir-proxy/base/hashes.h"
@@ -53,7 +55,7 @@ struct thing {
     uint64_t number;
 };
 
-static uint64_t ended; /* the sum of their numbers */
+static uint64_t ended; /* sum of the numbers of ended entries */
 
 static void end_thing(void *one)
 {
@@ -77,7 +79,7 @@ UNIT(proxy_hashes, a_table_grows_and_its_things_stay_where_they_are)
     static struct thing *all[MANY];
 
     for (uint64_t i = 0; i < MANY; i++) {
-        all[i] = find(&table, i << 20, true); /* of one bucket */
+        all[i] = find(&table, i << 20, true); /* in one bucket */
         expect_eq(all[i]->number, 0);
         all[i]->number = i;
         expect_geq(table.bucket_count, table.count);

@@ -1,8 +1,10 @@
 /*
- * PROXY headers that are accepted: what they tell, and that each of their
- * beginnings waits for more. The bytes are written by hand, by the
- * specification. Each parse has memory of its own size, so that the address
- * sanitizer sees a look behind it.
+ * PROXY headers that are accepted: the information in them, and that each
+ * incomplete header waits for more.
+ *
+ * The bytes are written by hand from the specification. Each parse has memory
+ * of exactly its size, so that the address sanitizer notices reads past its
+ * end.
  */
 #define UNIT_RUN dropping
 #include "lib/proxy/preface/proxy.h"
@@ -42,7 +44,7 @@ static void header_done(void)
     header_copy = NULL;
 }
 
-/* Parses bytes with @tail more behind them, and all that they begin with. */
+/* Parses bytes followed by @tail more, and every prefix of them. */
 static void header_accept_with(const struct weir_proxy_options *options,
                                const char *data, size_t len)
 {
@@ -225,7 +227,7 @@ UNIT(proxy_header, tlvs_follow_in_order)
 UNIT(proxy_header, a_checksum_is_verified)
 {
     const uint8_t zeros[32] = {0};
-    /* The checksum is that of another implementation. */
+    /* The checksum was computed by another implementation. */
     char data[] = V2 "\x21\x11\0\x18" INET_BLOCK "\1\0\2h2"
                      "\3\0\4\x42\xea\x98\x53";
 

@@ -1,7 +1,9 @@
 /*
- * Bytes that are no PROXY header: each with its error, and with the number of
- * bytes after which the error is told. And bytes that chance has changed, which
- * give a header or an error, and never a look outside of them.
+ * Bytes that are not a PROXY header: each with its error, and with the number
+ * of bytes after which the error is reported.
+ *
+ * Also randomly changed headers, which give a header or an error and are never
+ * read out of bounds.
  */
 #include "tests/unit/random.h"
 
@@ -14,7 +16,7 @@
     "12345678901234567890123456789012345678901234567890"                       \
     "12345678901234567890123456789012345678901234567890"
 
-/* Parses a copy of @len bytes that lies by itself. */
+/* Parses a separate copy of @len bytes. */
 static int bad_parse(const void *data, size_t len)
 {
     struct weir_proxy_header header = {.size = sizeof(header)};
@@ -27,7 +29,7 @@ static int bad_parse(const void *data, size_t len)
 
 struct bad_header {
     const char *data;
-    size_t len; /* bytes until the error is told */
+    size_t len; /* number of bytes until the error is reported */
     int error;
 };
 
@@ -36,7 +38,7 @@ struct bad_header {
         (text), sizeof(text) - 1, (error)                                      \
     }
 
-/* The last byte of each is the first with which the error is told. */
+/* The error is first reported with the last byte of each. */
 static const struct bad_header bad_begun[] = {
     BAD("G", -EPROTO),
     BAD("\n", -EPROTO),
@@ -121,7 +123,7 @@ UNIT(proxy_header_bad, an_error_is_told_as_soon_as_it_is_there)
     }
 }
 
-/* The fields of a line that ends. */
+/* The fields of a complete line. */
 static const char *const bad_fields[] = {
     "TCP4",
     "TCP4 ",
@@ -166,7 +168,7 @@ UNIT(proxy_header_bad, fields_are_read_strictly)
     for (size_t i = 0; i < sizeof(bad_fields) / sizeof(bad_fields[0]); i++) {
         const int len =
             snprintf(line, sizeof(line), "PROXY %s\r\n", bad_fields[i]);
-        /* A good line before leaves nothing that the bad one could use. */
+        /* A valid line before leaves nothing that the invalid one could use. */
         expect_eq(bad_parse("PROXY TCP4 1.2.3.4 1.2.3.5 1 2\r\n", 32), 32);
         expect_eq(bad_parse(line, (size_t)len), -EPROTO, "%s", line);
     }

@@ -1,10 +1,10 @@
 /*
- * Which route a client of weir-proxy gets by its kind, its name, its protocols
- * and its first bytes, byte by byte; and which routes cannot be told apart.
- * Routes are written as in a file.
+ * Which route a weir-proxy client gets by its kind, its name, its protocols and
+ * its first bytes, byte by byte; and which routes cannot be distinguished.
  *
- * How often texts and addresses are compared is counted: many routes and
- * targets are not compared with each other.
+ * Routes are written as in a file. Comparisons of texts and addresses are
+ * counted, because many routes and targets must not be compared with each
+ * other.
  */
 #define UNIT_RUN with_service
 #include "tests/unit.h"
@@ -29,7 +29,7 @@ void console_write(const char *text, size_t len)
     (void)len;
 }
 
-static uint64_t looks; /* at texts and addresses */
+static uint64_t looks; /* comparisons of texts and addresses */
 
 int __real_strcmp(const char *a, const char *b);
 int __wrap_strcmp(const char *a, const char *b);
@@ -74,7 +74,7 @@ static void with_service(void (*body)(void))
     config_free(&config);
 }
 
-/* Words and their values in turn, the targets left out. */
+/* Applies directives and their values in turn, except for targets. */
 static void say_all(const char *const *said)
 {
     for (size_t i = 0; said[i]; i += 2) {
@@ -98,7 +98,8 @@ static void has_routes(const char *const *said)
 
 #define ROUTES(...) has_routes((const char *const[]){__VA_ARGS__, NULL})
 
-/* The label of the route; "more" while more bytes are needed, "none". */
+/* Returns the label of the route, "more" while more bytes are needed, or
+ * "none". */
 static const char *choice(int err, size_t route)
 {
     return err == -EAGAIN   ? "more"
@@ -123,7 +124,7 @@ static const char *choose_by_hello(const struct matching_facts *facts)
     return choice(err, route);
 }
 
-/* Of a client of any:// that has sent these bytes. */
+/* Returns the choice for a client of any:// that has sent these bytes. */
 static const char *by_bytes(const void *bytes, size_t len, bool is_over)
 {
     const struct matching_facts facts = {
@@ -336,7 +337,7 @@ UNIT(proxy_matching, of_several_that_say_as_much_the_first_wins)
 
 /* ---- many of them ---- */
 
-/* As many routes by names and one for the rest, and as many targets of it. */
+/* Makes @count routes by name and one for all others, with as many targets. */
 static void have_many(size_t count)
 {
     char text[64];
@@ -376,7 +377,7 @@ UNIT(proxy_matching, routes_and_targets_are_not_compared_with_all_others)
                   (unsigned long long)few, (unsigned long long)many);
 }
 
-/* Each of these is a choice of its own. */
+/* Makes a choice for each of these, and counts the comparisons. */
 static uint64_t count_choices(size_t count)
 {
     have_many(count);

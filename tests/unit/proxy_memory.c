@@ -1,7 +1,9 @@
 /*
- * How much memory weir-proxy takes by itself: the limit of its cgroup is found
- * in a folder that looks like a file system, in both versions of cgroups and
- * whatever the files have.
+ * weir-proxy's default memory limit: the limit of its cgroup is found in a
+ * folder that looks like a file system, for both versions of cgroups and any
+ * contents of the files.
+ *
+ * No file of this machine is read.
  */
 #define UNIT_RUN in_folder
 #include "tests/unit.h"
@@ -34,7 +36,7 @@ static void in_folder(void (*body)(void))
     expect_eq(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
-/* Writes a file below the root, and makes its folders. */
+/* Writes a file below the root, and creates its folders. */
 static void have(const char *name, const char *text)
 {
     char path[256];
@@ -98,7 +100,8 @@ UNIT(proxy_memory, the_least_limit_on_the_way_to_the_root_counts)
     finds(1000);
     have(V2 "/a/b/c/memory.max", "500\n");
     finds(500);
-    have(V2 "/a/b/c/d/memory.max", "1\n"); /* it is below the program's */
+    have(V2 "/a/b/c/d/memory.max",
+         "1\n"); /* it is below the program's cgroup */
     finds(500);
 }
 
@@ -144,7 +147,7 @@ UNIT(proxy_memory, what_is_no_number_is_no_limit)
         have(V2 "/a/memory.max", wrong[i]);
         finds(NONE);
     }
-    have(V2 "/a/memory.max", "5"); /* without an end of the line */
+    have(V2 "/a/memory.max", "5"); /* without a newline */
     finds(5);
 }
 
@@ -153,7 +156,7 @@ UNIT(proxy_memory, lines_that_name_no_cgroup_are_passed_over)
     have(V2 "/memory.max", "6000\n");
     have(V1 "/memory.limit_in_bytes", "1\n");
     is_in("\n::\nmemory\n7\n7:cpu\n:\n3:memoryless:/\n3:a,nomemory,b:/\n");
-    finds(6000); /* of "::", which is one of version 2 */
+    finds(6000); /* for "::", which is a line of version 2 */
     is_in("7:cpu:/\nx\n");
     finds(NONE);
 }

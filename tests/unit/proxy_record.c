@@ -1,5 +1,5 @@
 /*
- * A line of weir-proxy's log in both forms, and the counts.
+ * A line of weir-proxy's log in both formats, and the counts.
  *
  * Every field is in its place, bytes of peers are made harmless, and each
  * connection has one reason.
@@ -121,7 +121,7 @@ UNIT(proxy_record, names_with_spaces_are_one_field_each)
                        line);
 }
 
-/* A record with the longest text in each field. */
+/* Returns a record with the longest text in each field. */
 static struct record make_long_record(void)
 {
     static char name[16384];
@@ -192,7 +192,7 @@ UNIT(proxy_record, names_of_a_format_are_fields)
 {
     static const struct {
         const char *format;
-        const char *wrong; /* NULL: it is right */
+        const char *wrong; /* NULL if the format is valid */
     } all[] = {{"{time}{route}", NULL},
                {"a {{b}} \t", NULL},
                {"{time} {x} y", "{x} y"},
@@ -232,8 +232,8 @@ UNIT(proxy_record, every_reason_has_a_word_of_its_own)
 #define A WEIR_RELAY_A
 #define B WEIR_RELAY_B
 
-/* Ends of a relay, whoever caused them. Only an answer speaks for a target, and
- * none speaks against it: a client can cause each of them. */
+/* Ends of a relay, whoever caused them. Only an answer counts for a target, and
+ * none counts against it, because a client can cause each of them. */
 static const struct {
     enum weir_relay_party by;
     enum weir_relay_cause cause;
@@ -307,7 +307,7 @@ UNIT(proxy_record, counts_of_threads_are_added_field_by_field)
 
 /* ---- counts that go on ---- */
 
-/* The most things of a bucket, which a look may have to walk. */
+/* Returns the longest chain of a bucket. */
 static size_t find_longest(const struct keyed_table *table)
 {
     size_t longest = 0;

@@ -1,7 +1,9 @@
 /*
- * The configuration of weir-proxy word by word: what each service, route and
- * target gets, which values are refused and why, and which configurations are
- * no whole. Flags and files use the same functions.
+ * weir-proxy's configuration, directive by directive: what each service, route
+ * and target gets, which values are refused and why, and which configurations
+ * are incomplete.
+ *
+ * Flags and files use the same functions.
  */
 #define UNIT_RUN with_config
 #include "tests/unit.h"
@@ -174,7 +176,7 @@ UNIT(proxy_words, a_target_may_be_checked_elsewhere_and_otherwise)
     }
 }
 
-/* The version of the header with which the last target is checked. */
+/* Returns the PROXY version with which the last target is checked. */
 static int header_of(void)
 {
     const struct config_route *route = config_route(&config);
@@ -498,7 +500,8 @@ UNIT(proxy_words, wrong_values_are_refused_with_what_is_expected)
     }
 }
 
-/* A number that its row leaves out is refused with the bounds. */
+/* Expects that a number outside of the row's bounds is refused with the bounds.
+ */
 static void refuses_bounds(const struct option *row)
 {
     char value[40];
@@ -526,8 +529,8 @@ static bool has_wrong_line(const struct option *row)
     return i < WRONG_COUNT;
 }
 
-/* What a row says by its kind is tried here; what a function of its own reads
- * has a line above. */
+/* Values that a row parses by its kind are tested here; values that a function
+ * parses have a line above. */
 UNIT(proxy_words, each_word_refuses_what_its_row_leaves_out)
 {
     for (size_t i = 0; i < words.count; i++) {
@@ -574,8 +577,8 @@ UNIT_IN(proxy_words, words_before_what_they_are_about_are_refused, with_empty,
     refuses("key", "a", "comes after the cert");
 }
 
-/* The directives of a configuration, name and value in turn, each on a line of
- * its own; the one whose line is refused, and why. */
+/* The directives of a configuration, name and value in turn, each on its own
+ * line; the directive whose line is refused, and why. */
 static void is_incomplete(const char *const *words_said, const char *name,
                           const char *reason)
 {
@@ -609,12 +612,13 @@ static void is_incomplete(const char *const *words_said, const char *name,
         __VA_ARGS__, NULL                                                      \
     }
 
-/* A word and a value that has an effect; what is said before it and after it,
- * where it has none; and instead of the latter, where it has one. */
+/* A directive and a value that has an effect; the directives before and after
+ * it in a configuration without its condition; and the directives after it in
+ * one with the condition. */
 static const struct {
     const char *name;
     const char *value;
-    const char *reason; /* behind "NAME needs" */
+    const char *reason; /* after "NAME needs" */
     const char *const *before;
     const char *const *after;
     const char *const *enough;
@@ -758,8 +762,8 @@ static void say_all(const char *const *words_said)
     }
 }
 
-/* Says row @index, with what is enough or without; its line is 7. What
- * [defaults] say is not enough. */
+/* Applies row @index, with or without its condition; its line is 7. The
+ * condition in [defaults] is not enough. */
 static bool check_needing(size_t index, bool is_enough)
 {
     config_free(&config);

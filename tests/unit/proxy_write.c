@@ -1,7 +1,8 @@
 /*
  * PROXY headers that are written: their bytes, that each reads back as it was
- * written, at random too, and that no byte is written without room for all. A
- * random part prints its seed.
+ * written, even random ones, and that no byte is written unless all fit.
+ *
+ * A random test prints its seed.
  */
 #include "tests/unit/random.h"
 
@@ -31,7 +32,7 @@ static void write_begin(unsigned version, const char *source,
     }
 }
 
-/* Writes into memory of each size up to the one that is enough. */
+/* Writes into memory of each size up to the one that suffices. */
 static int write_header(void)
 {
     const int len =
@@ -144,7 +145,7 @@ UNIT(proxy_write, a_header_that_was_read_can_be_written)
 
     write_begin(WEIR_PROXY_V2, "192.0.2.1:56324", "192.0.2.2:443");
     header.has_checksum = true;
-    header.tlvs.data = old + 28; /* a checksum first, of other bytes */
+    header.tlvs.data = old + 28; /* a checksum of other bytes comes first */
     header.tlvs.len = 18;
     const int len = write_header();
     expect_eq(len, 28 + 18);

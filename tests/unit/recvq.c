@@ -1,6 +1,7 @@
 /*
- * The queue of received bytes, one thing at a time: what is copied and what is
- * not, what a view may count on, and what is moved out of the receive pool.
+ * The queue of received bytes, one feature at a time: what is copied, how long
+ * a view stays valid, and what is moved out of the receive pool.
+ *
  * recvq_model.c compares long sequences of calls with a model.
  */
 #define UNIT_RUN with_queue
@@ -154,7 +155,7 @@ UNIT(recvq, bytes_behind_a_view_of_all_are_moved)
 UNIT(recvq, small_pieces_that_are_kept_are_left_alone)
 {
     expect_eq(push(1000), 0);
-    expect_eq(take(600), 0); /* keeps the whole */
+    expect_eq(take(600), 0); /* keeps the whole lease */
     const uint8_t *data = wr_recvq_at(&queue, 0)->data;
 
     cr_assert(wr_recvq_compact(&queue, false));
@@ -185,7 +186,7 @@ UNIT(recvq, a_small_part_of_a_kept_lease_is_left_alone)
     expect_eq(account.held_bytes, 0);
 }
 
-/* A reader that waits must not wait for what only it keeps alive. */
+/* A waiting reader must not wait for bytes that only it keeps. */
 UNIT(recvq, moving_all_moves_kept_leases_too)
 {
     expect_eq(push(9000), 0);
@@ -243,7 +244,7 @@ UNIT(recvq, many_single_bytes_cost_about_their_bytes)
 {
     for (int i = 0; i < 100000; i++) {
         expect_eq(push(1), 0);
-        if (i % 10 == 9) { /* a turn ends */
+        if (i % 10 == 9) { /* an iteration ends */
             cr_assert(wr_recvq_compact(&queue, false));
         }
     }
@@ -253,7 +254,7 @@ UNIT(recvq, many_single_bytes_cost_about_their_bytes)
     check();
 }
 
-/* Each end of a turn looks at all of them. */
+/* The end of each iteration inspects all of them. */
 UNIT(recvq, much_that_came_in_small_pieces_lies_in_few_blocks)
 {
     for (int i = 0; i < 20000; i++) {
@@ -282,7 +283,7 @@ UNIT(recvq, a_rare_separator_does_not_make_each_search_look_at_everything)
     expect_eq(wr_recvq_push(&queue, &buf), 0);
     wr_lease_unref(lease);
 
-    /* Quadratic, this would look at 3 TB. */
+    /* A quadratic search would read 3 TB. */
     for (size_t i = 0; i < lines; i++) {
         struct wr_search search = {0};
         size_t begin;

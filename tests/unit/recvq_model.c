@@ -1,7 +1,9 @@
 /*
- * The queue of received bytes against its model (recvq_rig.h): long sequences
- * of calls by chance, with and without memory, and searches against one that
- * looks at every place. recvq.c has what is better said one thing at a time.
+ * The queue of received bytes compared with its model (recvq_rig.h): long
+ * random sequences of calls, with and without memory, and searches compared
+ * with one that checks every position.
+ *
+ * recvq.c tests one feature at a time.
  */
 #include "tests/unit/random.h"
 #include "tests/unit/recvq_rig.h"
@@ -17,7 +19,7 @@ static size_t random_part(struct unit_random *random)
     return wr_min_u64(random_size(random), queue.total);
 }
 
-/* With no memory a call may fail; then it must have changed nothing. */
+/* Without memory a call may fail; then it must have changed nothing. */
 static void allow(int err, bool may_fail)
 {
     cr_assert(err == 0 || (may_fail && err == -ENOMEM), "%d", err);
@@ -111,7 +113,8 @@ UNIT(recvq, a_call_that_finds_no_memory_changes_nothing)
 
 static uint8_t text[TEXT_MAX];
 
-/* The match in the first @len bytes that ends first, then the shortest. */
+/* Returns the match in the first @len bytes that ends first; if several do, the
+ * shortest. */
 static size_t model_find(size_t len, const struct weir_separator *separators,
                          size_t count, size_t *ret_begin)
 {
@@ -157,7 +160,7 @@ static void random_text(struct unit_random *random,
     }
 }
 
-/* Feeds the text piece by piece and looks after each. */
+/* Feeds the text piece by piece and searches after each. */
 static void search_pieces(struct unit_random *random,
                           const struct search_case *given,
                           const struct weir_separator *separators)

@@ -1,8 +1,9 @@
 /*
- * A receive queue beside its stream; see recvq_rig.h.
+ * A receive queue and its stream; see recvq_rig.h.
  *
- * Every call of the queue is made here with its check: bytes are compared with
- * the pattern, counts with the bytes that were pushed and consumed.
+ * Every call of the queue is made here together with its check: bytes are
+ * compared with the pattern, counts with the numbers of pushed and consumed
+ * bytes.
  */
 #include "tests/unit/recvq_rig.h"
 
@@ -80,7 +81,7 @@ void with_queue(void (*body)(void))
     teardown();
 }
 
-/* As wr_recvq_peek(), also while something is shown. */
+/* Like wr_recvq_peek(), even while bytes are shown. */
 static size_t peek(size_t offset, struct weir_buf *ret)
 {
     const bool is_shown = queue.is_shown;

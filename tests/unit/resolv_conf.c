@@ -1,7 +1,9 @@
 /*
- * Reading resolv.conf: servers, search domains, options and their limits, and
- * that garbage changes nothing. Most tests read lines; some read a file, which
- * may be without an end, or cannot be opened.
+ * Parsing resolv.conf: servers, search domains, options and their limits, and
+ * that garbage changes nothing.
+ *
+ * Most tests parse lines; some read a file, which may be endless or cannot be
+ * opened.
  */
 #include "tests/no_fd.h"
 #include "tests/unit.h"
@@ -43,7 +45,7 @@ static void read_lines(const char *const *lines)
     }
 }
 
-/* The domains with a space behind each; static. */
+/* Returns the domains, each followed by a space; static. */
 static const char *domains(void)
 {
     static char text[8192];
@@ -57,7 +59,7 @@ static const char *domains(void)
     return text;
 }
 
-/* The servers as c-ares is handed them; static. */
+/* Returns the servers as c-ares gets them; static. */
 static const char *servers(bool with_zones)
 {
     static char text[WR_NAME_SERVERS_SIZE];
@@ -269,7 +271,7 @@ static void read_text(const char *text, size_t len)
     unlink(path);
 }
 
-/* Else other servers would be asked than those that it names. */
+/* Otherwise other servers would be queried than the file names. */
 UNIT(resolv_conf, a_lack_of_descriptors_is_no_empty_file)
 {
     const struct rlimit before = use_up_descriptors();
@@ -295,7 +297,7 @@ UNIT(resolv_conf, a_file_has_an_end)
     clear();
 }
 
-/* Where a reader with a buffer of one size would cut it, and far behind. */
+/* Lines longer than any fixed buffer. */
 UNIT(resolv_conf, a_line_of_any_length_is_read_whole)
 {
     char text[80000];

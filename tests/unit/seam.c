@@ -1,10 +1,12 @@
 /*
- * One suite for everything that may stand under the seam (uring/ring.h): the
- * same entries in, the same completions out, from io_uring, from epoll and from
- * the fake machine. The sockets are weir's at both ends, so that nothing but
- * the seam is used. Sizes of bytes that a receive brings are not compared where
- * the machines may differ: a receive with credit goes on, a single one ends.
- * seam_ends.c has what ends early, files are in seam_files.c.
+ * One suite for all implementations of the ring interface (uring/ring.h): the
+ * same submissions give the same completions with io_uring, with epoll and on
+ * the simulated machine.
+ *
+ * Both ends of the sockets use the interface, so nothing else is tested. The
+ * sizes of receives are not compared where the machines may differ: a receive
+ * with a window continues, a single one ends. seam_ends.c tests operations that
+ * end early, seam_files.c files.
  */
 #include "tests/unit/seam_rig.h"
 
@@ -58,11 +60,11 @@ static void count_shot(struct wr_op *op, int32_t res, uint32_t flags)
     shot_bytes += res;
 }
 
-/* Where there is no credit it ends with the first bytes. */
+/* Without a window it ends with the first bytes. */
 UNIT(seam, a_receive_stays_until_its_credit_is_used_up)
 {
     const bool stays = wr_has(&uring->features, WR_FEATURE_RECV_CREDIT);
-    const int32_t credit = BUF_SIZE / 2; /* one step less than asked for */
+    const int32_t credit = BUF_SIZE / 2; /* one step less than requested */
     char text[BUF_SIZE / 4 + 1];
     memset(text, 'x', sizeof(text));
     text[BUF_SIZE / 4] = '\0';
@@ -71,7 +73,7 @@ UNIT(seam, a_receive_stays_until_its_credit_is_used_up)
     provide(BUF_COUNT);
     struct wr_op shots;
     wr_op_init(&shots, count_shot);
-    send_at(1, text); /* is there before the receive */
+    send_at(1, text); /* arrives before the receive */
     prep_recv(&shots, false);
     turn(0);
     for (int turns = 0; shot_count == 0; turns++) {
@@ -124,7 +126,7 @@ UNIT(seam, bytes_come_before_the_end)
     expect_eq(ended(op), 0, "an end that was there before the receive");
 }
 
-/* Gives the buffer of a completion back. */
+/* Returns the buffer of a completion to the ring. */
 static void give_back(const struct result *result)
 {
     const uint32_t id = result->flags >> WR_CQE_BUFFER_SHIFT;
@@ -137,7 +139,7 @@ static void give_back(const struct result *result)
 
 enum { CONNECTIONS = 6 };
 
-/* Receives into two buffers until each connection has had its bytes. */
+/* Receives into two buffers until each connection has its bytes. */
 static void receive_all(struct wr_op *receives, int (*pairs)[2])
 {
     int left = CONNECTIONS;
@@ -225,8 +227,8 @@ UNIT(seam, a_poll_of_many_shots_tells_changes_once)
     expect_eq(ended(op), -ECANCELED);
 }
 
-/* Connects @count sockets and accepts them. A full queue of completions ends
- * the accept, and it is armed again. */
+/* Connects @count sockets and accepts them. A full completion queue ends the
+ * accept, which is armed again. */
 static void accept_many(struct wr_op *accepts, int listener,
                         const struct sockaddr_in *addr, int count)
 {
@@ -296,7 +298,7 @@ UNIT(seam, a_cancelled_receive_takes_nothing)
     expect_eq(results[0].flags >> WR_CQE_BUFFER_SHIFT, 0, "nor a buffer");
 }
 
-/* Operations that wait for one descriptor, another one and a time. */
+/* Operations that wait for one descriptor, for another one and for a time. */
 UNIT(seam, a_cancel_ends_the_operation_that_it_names)
 {
     enum { WAITS = 5 };

@@ -1,7 +1,8 @@
 /*
  * Descriptors whose files outlive their close, because another descriptor or
- * process has them too, on both engines of the kernel. The epoll set goes on to
- * tell of such a file, so that another set is made.
+ * process has them too, on both engines of the kernel.
+ *
+ * The epoll set would continue to report such a file, so a new set is made.
  */
 #include "tests/contract/fail_calls.h"
 #include "tests/unit/seam_rig.h"
@@ -11,7 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* Has a receive of the accepted end wait and end, so that the set has it. */
+/* Runs a receive of the accepted end that waits and ends, so that the set
+ * contains it. */
 static void receive_once(void)
 {
     struct wr_op receive;
@@ -24,7 +26,7 @@ static void receive_once(void)
     expect_eq(ended(&receive), 3);
 }
 
-/* Another descriptor of the accepted end, whose file it keeps. */
+/* Returns another descriptor of the accepted end, which keeps its file open. */
 static int keep_received_end(void)
 {
     receive_once();
@@ -33,7 +35,7 @@ static int keep_received_end(void)
     return kept;
 }
 
-/* Closes the accepted end, whose file lives on. */
+/* Closes the accepted end, whose file stays open. */
 static int close_kept_end(void)
 {
     const int kept = keep_received_end();
@@ -105,8 +107,8 @@ UNIT(seam_closed, the_signal_does_not_tell_of_a_file_that_was_closed)
     turn(WEIR_SECONDS(60));
 }
 
-/* The set has the number with the events that the receive waits for, but of a
- * file that is closed. */
+/* The set has the number with the events that the receive waits for, but for a
+ * closed file. */
 UNIT(seam_closed, a_socket_takes_the_number_of_a_file_that_was_watched)
 {
     struct wr_op receive;
@@ -131,8 +133,7 @@ UNIT(seam_closed, a_socket_takes_the_number_of_a_file_that_was_watched)
     expect_eq(close(fds[1]), 0);
 }
 
-/* A child of fork() has all descriptors, those that are closed here among them.
- */
+/* A child of fork() has all descriptors, including those closed here. */
 UNIT(seam_closed, a_forked_child_that_lives_on_wakes_no_wait)
 {
     char byte;
@@ -160,7 +161,7 @@ UNIT(seam_closed, a_forked_child_that_lives_on_wakes_no_wait)
 
 /* ---- what the next set has ---- */
 
-/* Both ends of a connection besides the first one, which stay in @ret. */
+/* Makes another connection; both ends are returned in @ret. */
 static void connect_more(int ret[2])
 {
     memcpy(ret, ends, sizeof(ends));
@@ -188,8 +189,8 @@ static void prep_recv_from(struct wr_op *op, int fd)
     wr_prep_recv(uring, op, fd, &limits);
 }
 
-/* The one buffer is used up by the first receive, so that over epoll the event
- * of the second is put off, and meanwhile the set is made anew. */
+/* The first receive uses the only buffer, so over epoll the event of the second
+ * is postponed, and meanwhile a new set is made. */
 UNIT(seam_closed, a_receive_that_was_put_off_goes_on_with_the_next_set)
 {
     int pairs[2][2];
@@ -207,7 +208,7 @@ UNIT(seam_closed, a_receive_that_was_put_off_goes_on_with_the_next_set)
     send_block(pairs[1][1]);
     send_now("for nobody");
     expect_eq(ended(&receives[0]), BUF_SIZE);
-    if (!receives[1].in_flight) { /* a ring tells that there is no buffer */
+    if (!receives[1].in_flight) { /* a ring reports that there is no buffer */
         prep_recv_from(&receives[1], pairs[1][0]);
     }
     wr_ring_provide_buffer(uring->ring, bufs[1], BUF_SIZE, 1);
@@ -220,7 +221,7 @@ UNIT(seam_closed, a_receive_that_was_put_off_goes_on_with_the_next_set)
     close_both(pairs[1]);
 }
 
-/* A datagram socket of the loopback, and its address. */
+/* Returns a datagram socket of the loopback interface, and its address. */
 static int open_datagrams(struct sockaddr_in *ret)
 {
     socklen_t len = sizeof(*ret);
@@ -244,7 +245,8 @@ static void await_event(const struct wr_op *op, int32_t event)
     }
 }
 
-/* An error that stays is told once: over epoll the set tells edges then. */
+/* A permanent error is reported once: over epoll the set is then
+ * edge-triggered. */
 UNIT(seam_closed, what_is_told_by_edges_is_told_by_the_next_set_too)
 {
     struct sockaddr_in here;
@@ -273,9 +275,9 @@ UNIT(seam_closed, what_is_told_by_edges_is_told_by_the_next_set_too)
     close_both((int[2]){fd, next});
 }
 
-/* The set is made anew while @refused waits, which the new one has not; on a
- * ring it goes on, for there is no set. Another operation goes on in any case.
- */
+/* A new set is made while @refused waits, which is not added to it; on a ring
+ * it continues, because there is no set. Another operation continues in any
+ * case. */
 static void renew_without(struct wr_op *refused, int error, const int closed[2])
 {
     struct wr_op other;
@@ -314,7 +316,7 @@ UNIT(seam_closed, what_the_next_set_has_no_room_for_ends)
     wr_prep_close(uring, fd);
 }
 
-/* The next set has the lower number, so that the other one is free. */
+/* The next set has the lower number, so the other one is free. */
 UNIT(seam_closed, what_was_closed_while_it_waited_ends)
 {
     uint64_t count;
@@ -335,7 +337,8 @@ static void limit_descriptors(rlim_t limit)
     expect_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
 }
 
-/* Waits are short then, but most of the time they sleep; what comes is told. */
+/* Waits are short then, but most of the time they sleep; events are reported.
+ */
 static void go_on_with_the_old_set(int kept)
 {
     struct wr_op other;

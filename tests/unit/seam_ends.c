@@ -1,12 +1,12 @@
 /*
  * How sends, connects, accepts and resets end, on each machine (seam.c).
  *
- * A result that only one machine has would be a second way for all that stands
- * above the seam.
+ * A result that only one machine has would need extra code in all layers above
+ * the interface.
  */
 #include "tests/unit/seam_rig.h"
 
-/* Receives just so many bytes at the accepted end. */
+/* Receives exactly this many bytes at the accepted end. */
 static void take(uint8_t *buf, size_t len)
 {
     struct wr_op op;
@@ -89,7 +89,7 @@ UNIT(seam_ends, a_send_without_room_does_not_wait)
         take(taken, most);
         left -= most;
     }
-    wr_ignore(ended(&room) == 0); /* an earlier turn may have had it */
+    wr_ignore(ended(&room) == 0); /* an earlier iteration may have had it */
     expect_eq(room_events & POLLOUT, POLLOUT);
     wr_prep_send(uring, op, ends[1], block, 1);
     expect_eq(ended(op), 1, "there is room again");
@@ -111,7 +111,8 @@ static void count_bytes(struct wr_op *op, int32_t res, uint32_t flags)
     received_bytes += res;
 }
 
-/* Waits until a poll that stays has told that both directions have ended. */
+/* Waits until a persistent poll has reported that both directions have ended.
+ */
 static void await_hangup(const struct wr_op *op)
 {
     bool is_told = false;
@@ -124,8 +125,8 @@ static void await_hangup(const struct wr_op *op)
     }
 }
 
-/* Over epoll the set tells edges then, for it would tell the hang-up for ever;
- * an edge comes once, and the receive leaves bytes behind. */
+/* Over epoll the set is then edge-triggered, because it would report the
+ * hang-up forever; an edge comes once, and the receive leaves bytes unread. */
 UNIT(seam_ends, a_receive_that_stays_reads_on_after_a_hangup_was_told)
 {
     static const uint8_t block[BUF_SIZE];
@@ -158,13 +159,13 @@ UNIT(seam_ends, a_receive_that_stays_reads_on_after_a_hangup_was_told)
     expect_eq(ended(op), -ECANCELED);
 }
 
-/* A socket that was received from may be told of once more. */
+/* A socket that was received from may be reported once more. */
 UNIT(seam_ends, bytes_that_no_receive_waits_for_wake_no_wait_for_long)
 {
     provide(BUF_COUNT);
     for (int i = 0; i < 3; i++) {
         prep_recv(op, true);
-        if (i == 0) { /* later there are bytes already */
+        if (i == 0) { /* later there are already bytes */
             turn(0);
             send_now("abc");
         }
@@ -212,7 +213,8 @@ UNIT(seam_ends, a_poll_tells_a_reset)
 
 /* ---- connects and accepts ---- */
 
-/* Whoever learns that first receives find nothing still gets what is there. */
+/* A loop that learns that first receives find nothing still gets the available
+ * bytes. */
 UNIT(seam_ends, each_new_connection_gets_its_bytes_late_or_early)
 {
     enum { LATE = 40, EARLY = 40 };
@@ -251,7 +253,8 @@ UNIT(seam_ends, a_connect_without_a_listener_is_refused)
     wr_prep_close(uring, fd);
 }
 
-/* One accept is one connection; the next one stays for the next accept. */
+/* One accept is one connection; the next connection stays for the next accept.
+ */
 UNIT(seam_ends, an_accept_takes_one_connection)
 {
     struct wr_op connects[2];
@@ -341,7 +344,7 @@ UNIT(seam_ends, completions_stay_until_they_are_taken)
     uring->ops_in_flight--;
 }
 
-/* More of them than any machine has room for at first. */
+/* More of them than any machine has space for at first. */
 UNIT(seam_ends, completions_keep_their_order)
 {
     enum { SENDS = 200, TAKEN = 10 };

@@ -1,7 +1,8 @@
 /*
- * Files, pipes and the signal of a ring, on both engines of the kernel. The
- * fake machine has no files: the own tests of files run on the kernel, too.
- * Each test has a folder of its own.
+ * Files, pipes and the signal of a ring, on both engines of the kernel.
+ *
+ * The simulated machine has no files; tests of files run on the kernel, too.
+ * Each test has its own folder.
  */
 #define UNIT_RUN in_folder
 #include "tests/unit/seam_rig.h"
@@ -110,7 +111,7 @@ UNIT(seam_files, an_accept_of_what_does_not_listen_fails)
 
 /* ---- pipes ---- */
 
-/* A pipe of other programs, whose ends block. */
+/* Opens a pipe as other programs have it, with blocking ends. */
 static void open_pipe(int ret[2])
 {
     expect_eq(wr_sys_pipe(ret), 0);
@@ -188,7 +189,7 @@ UNIT(seam_files, a_write_to_a_pipe_waits_for_room)
     close_pipe(fds);
 }
 
-/* Without bytes a splice may wait, or tell that there is nothing yet. */
+/* Without bytes a splice may wait, or report that there is nothing yet. */
 UNIT(seam_files, bytes_and_the_end_are_spliced)
 {
     char buf[16] = "";

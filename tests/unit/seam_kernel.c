@@ -1,8 +1,8 @@
 /*
- * The two engines of the running kernel, for the tests of the seam.
+ * The two engines of the running kernel, for the tests of the ring interface.
  *
- * io_uring is left out where it is refused: the tests then hold epoll to the
- * same completions as the fake machine.
+ * io_uring is skipped if it is refused: then the tests compare epoll with the
+ * simulated machine.
  */
 #include "tests/unit.h"
 #include "tests/unit/seam_machine.h"

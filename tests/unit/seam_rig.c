@@ -1,8 +1,8 @@
 /*
- * Operations on one machine after the other, and what they ended with.
+ * Operations on one machine after another, and their results; see seam_rig.h.
  *
- * Both ends of the connection are weir's, so a test waits for nothing but the
- * ring.
+ * Both ends of the connection use the ring, so a test waits for nothing but the
+ * ring's completions.
  */
 #include "tests/unit/seam_rig.h"
 
@@ -40,7 +40,7 @@ int32_t ended(const struct wr_op *op)
 
 void provide(int count)
 {
-    memset(bufs, 0, sizeof(bufs)); /* of the engine before */
+    memset(bufs, 0, sizeof(bufs)); /* from the previous engine */
     for (int i = 0; i < count; i++) {
         wr_ring_provide_buffer(uring->ring, bufs[i], BUF_SIZE, (uint16_t)i);
     }

@@ -1,7 +1,9 @@
 /*
- * The send queue, one thing at a time: packing, limits, when references and
- * leases are let go, memory that fails at each place, and release callbacks
- * that write again. sendq_model.c tries what comes of combining them.
+ * The send queue, one feature at a time: packing, limits, when references and
+ * leases are released, each failing allocation, and release callbacks that
+ * write again.
+ *
+ * sendq_model.c tests combinations.
  */
 #define UNIT_RUN with_queue
 #include "tests/death.h"
@@ -73,7 +75,7 @@ UNIT(sendq, a_copy_is_packed_behind_bytes_that_are_in_flight)
     expect_eq(wr_sendq_gather(&queue, after, 2, UINT64_MAX), 1);
     expect_eq(after[0].iov_base, before[0].iov_base, "in flight and moved");
     expect_eq(after[0].iov_len, 150);
-    consume(100); /* the bytes in flight are done */
+    consume(100); /* the bytes in flight are sent */
     check();
 }
 
@@ -186,14 +188,14 @@ UNIT(sendq, clear_releases_everything_once)
 
 /* ---- no memory ---- */
 
-/* The short way takes the long one when it fails. */
+/* If the short path fails, the long path is taken. */
 static bool may_try_again(enum step step)
 {
     return step == APPEND_1 || step == APPEND_FIRST_ROOM ||
            step == APPEND_FIRST_ROOM_AND_1;
 }
 
-/* Two steps, of which the second has to do without memory. */
+/* Two steps, the second without memory. */
 static void starve_once(void *arg)
 {
     const enum step *steps = arg;
@@ -248,7 +250,7 @@ UNIT(sendq, a_lease_without_memory_is_not_held)
     setup();
     allocator.fail_at = allocator.calls + 1;
 
-    expect_eq(lease(7), -ENOMEM); /* looks at the references itself */
+    expect_eq(lease(7), -ENOMEM); /* inspects the references itself */
 
     cr_assert(wr_sendq_is_empty(&queue));
 }
@@ -258,7 +260,7 @@ UNIT(sendq, blocks_that_run_out_in_the_middle_are_given_back)
     setup();
     expect_eq(copy(1), 0);
     const uint64_t used = blocks.used_bytes;
-    allocator.fail_at = allocator.calls + 2; /* the first block is there */
+    allocator.fail_at = allocator.calls + 2; /* the first block exists */
 
     expect_eq(copy(LARGE_ROOM * 3), -ENOMEM);
 
@@ -302,8 +304,8 @@ static void release_and_write(void *arg)
     expect_eq(copy(10), 0);
 }
 
-/* A queue of @before copied bytes, one piece whose release writes, and @after
- * copied ones. */
+/* Makes a queue of @before copied bytes, a piece whose release callback writes,
+ * and @after copied bytes. */
 static void setup_rewriting(size_t before, size_t after, uint64_t *leaves)
 {
     setup();

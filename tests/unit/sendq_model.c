@@ -1,7 +1,8 @@
 /*
- * The send queue against its model (sendq_rig.h): all sequences of four calls,
- * every cut of a queue of all kinds, and long sequences by chance. sendq.c has
- * what is better said one thing at a time.
+ * The send queue compared with its model (sendq_rig.h): all sequences of four
+ * calls, every cut of a queue of all kinds, and long random sequences.
+ *
+ * sendq.c tests one feature at a time.
  */
 #include "tests/unit/random.h"
 #include "tests/unit/sendq_rig.h"
@@ -72,7 +73,7 @@ static void random_call(struct unit_random *random)
     case 3:
         expect_eq(lease(size), 0);
         break;
-    default: /* a send of some of it, that was short */
+    default: /* a short send of some of it */
         take(unit_random_below(
             random, 1 + check_gather(1 + (uint32_t)(size % 64), 300000)));
         break;

@@ -1,8 +1,8 @@
 /*
- * A send queue beside a model of it; see sendq_rig.h.
+ * A send queue and a model of it; see sendq_rig.h.
  *
- * The model is the list of bytes that were queued and of references that are
- * out; each call compares the queue with it.
+ * The model is the list of queued bytes and of unreleased references; each call
+ * compares the queue with it.
  */
 #include "tests/unit/sendq_rig.h"
 
@@ -13,7 +13,7 @@ struct wr_slab chunks;
 struct wr_blocks blocks;
 struct wr_sendq_memory memory;
 struct wr_sendq queue;
-static struct wr_pool pool; /* only what leases of copies need */
+static struct wr_pool pool; /* only for leases of copies */
 struct wr_account account;
 uint64_t written;
 uint64_t taken;
@@ -124,7 +124,7 @@ int ref(size_t len)
     const struct iovec iov = {.iov_base = piece->bytes, .iov_len = len};
     int err = wr_sendq_ref(&queue, &memory, &iov, release_piece, piece);
     if (err < 0) {
-        free(piece); /* release was not called: it is still ours */
+        free(piece); /* release was not called: the test frees it */
         return err;
     }
     refs_out++;

@@ -1,8 +1,8 @@
 /*
  * Services: lines of /etc/services, and ports by name and number.
  *
- * The lines are the test's own, some of them broken; files are written to a
- * temporary place.
+ * The tests make the lines themselves, some of them invalid, and write them to
+ * temporary files.
  */
 #include "tests/no_fd.h"
 #include "tests/unit.h"
@@ -21,7 +21,7 @@ static const char *const lines[] = {
     "http\t\t80/tcp\t\twww\t# WorldWideWeb HTTP\n",
     "broken 81\n",
     "broken /tcp\n",
-    "proper 65534/tcp\n", /* of the length of the next one */
+    "proper 65534/tcp\n", /* of the same length as the next one */
     "broken 65536/tcp\n",
     "broken 8x/tcp\n",
     "broken\n",

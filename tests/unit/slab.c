@@ -1,7 +1,8 @@
 /*
- * Slabs: the objects that are given out, and running out of memory. The
- * allocator beneath counts, hands out dirty memory and fails where it is told
- * to, so every path that needs memory is taken without it once.
+ * Slabs: allocated objects, and running out of memory.
+ *
+ * The allocator below counts, returns dirty memory and fails on request, so
+ * every path that allocates also runs without memory.
  */
 #include "uring/slab.h"
 

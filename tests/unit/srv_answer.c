@@ -1,8 +1,8 @@
 /*
- * Records of a service, read out of the bytes of a stranger: names in whatever
- * form, records in whatever order, lengths that lie, and numbers without end.
+ * SRV records parsed from untrusted bytes: names in every form, records in
+ * every order, wrong lengths, and endless counts.
  *
- * Each test writes the bytes of an answer, and looks at what was read of them.
+ * Each test writes the bytes of a response, and checks what was parsed.
  */
 #include "tests/unit.h"
 
@@ -27,7 +27,7 @@ static void put16(unsigned value)
     put(two, 2);
 }
 
-/* Labels with dots between them; "" is the root. */
+/* Writes labels separated by dots; "" is the root. */
 static void put_name(const char *name)
 {
     while (*name) {
@@ -40,7 +40,7 @@ static void put_name(const char *name)
     put("", 1);
 }
 
-/* An answer of so many records, to a question for "s.test". */
+/* Starts a response with this many records, to a question for "s.test". */
 static void begin(unsigned count)
 {
     len = 0;
@@ -55,8 +55,8 @@ static void begin(unsigned count)
     put16(1);
 }
 
-/* The head of a record, of the question's name if @owner is NULL; its length is
- * set by end_record(). */
+/* Writes the header of a record, for the question's name if @owner is NULL;
+ * end_record() sets its length. */
 static size_t begin_record(const char *owner, unsigned type, unsigned ttl_s)
 {
     if (owner) {
@@ -94,7 +94,7 @@ static int read_answer(void)
     return wr_srv_read(bytes, len, "s.test", &answer);
 }
 
-/* The hosts with priorities, weights and ports; static. */
+/* Returns the hosts with priorities, weights and ports; static. */
 static const char *text(void)
 {
     static char all[8192];
@@ -200,7 +200,7 @@ UNIT(srv_answer, looks_at_a_number_of_records_alone)
     expect_eq(read_answer(), WEIR_EDNSNODATA);
 }
 
-/* One record, whose host is these bytes. */
+/* Parses one record, whose host is these bytes. */
 static int read_host(const void *host, size_t size)
 {
     begin(1);
@@ -228,8 +228,8 @@ UNIT(srv_answer, reads_pointers_that_lead_backwards_alone)
     expect_eq(read_host("\x40x", 2), WEIR_EDNSBADANSWER, "another kind");
 }
 
-/* An answer whose host is behind a chain of so many pointers, which are in a
- * record of another type. */
+/* Parses a response whose host is after a chain of this many pointers, which
+ * are in a record of another type. */
 static int read_chain(unsigned count)
 {
     begin(2);

@@ -1,8 +1,9 @@
 /*
- * Stacks: classes, reuse, guards that fault, pages that go back, limits.
+ * Stacks: size classes, reuse, guards that fault, pages that are returned,
+ * limits.
  *
- * What must fault runs in a child process, whose end is looked at. Addresses
- * and memory are compared with what the system says of this process.
+ * Faults happen in a child process, whose end is checked. Addresses and memory
+ * are compared with what the system reports for this process.
  */
 #define UNIT_RUN with_stacks
 
@@ -62,8 +63,8 @@ struct used {
     size_t resident;
 };
 
-/* smaps_rollup counts the pages. statm has left out the last of them before
- * Linux 6.2, up to 64 of each kind. */
+/* smaps_rollup counts the pages. Before Linux 6.2 statm left out up to 64 pages
+ * of each kind. */
 static struct used used(void)
 {
     struct used used = {0};
@@ -80,7 +81,7 @@ static struct used used(void)
     return used;
 }
 
-/* Mappings of this process. */
+/* Returns the number of mappings of this process. */
 static size_t mapping_count(void)
 {
     size_t count = 0;
@@ -93,8 +94,8 @@ static size_t mapping_count(void)
     return count;
 }
 
-/* AddressSanitizer's shadow of a stack that was used stays resident, a page or
- * more for each; and a program without addresses it ends. */
+/* AddressSanitizer keeps the shadow of a used stack resident, a page or more
+ * for each, and aborts a program without address space. */
 static void skip_under_sanitizer(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
@@ -108,7 +109,8 @@ static size_t resident(void)
     return used().resident;
 }
 
-/* The signal that ends a child which writes there; 0 when it lives. */
+/* Returns the signal that ends a child which writes there, or 0 if it survives.
+ */
 static int signal_of_write(uint8_t *address)
 {
     pid_t child = fork();
@@ -201,7 +203,7 @@ static void check_guards(void)
         cr_assert_not(wr_stack_guards(stack, base));
         cr_assert_not(wr_stack_guards(stack, base - WR_STACK_GUARD - 1));
         expect_eq(signal_of_write(above->base - 1), SIGSEGV);
-        /* The guard is still there the next time. */
+        /* The guard still exists the next time. */
         give(stack);
         expect_eq(take(WR_STACK_MIN), stack);
     }
@@ -220,7 +222,7 @@ UNIT(stack, writing_below_it_faults_without_guard_install)
     check_guards();
 }
 
-/* Large stacks that take the whole budget of those that are free. */
+/* Large stacks that use the whole budget of free stacks. */
 enum { FILLERS = WR_STACK_WARM_BYTES / (16u << 20) };
 
 static void take_fillers(struct wr_stack **ret)
@@ -260,7 +262,7 @@ UNIT(stack, a_storm_keeps_no_more_than_its_budget)
 
     expect_lt(resident(), before + WR_STACK_WARM_BYTES + (4u << 20));
     expect_eq(stacks.stack_count, COUNT);
-    /* Those without pages are taken when no other is left. */
+    /* Stacks without pages are taken when no other is left. */
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_DEFAULT);
     }
@@ -292,7 +294,7 @@ UNIT(stack, trimming_gives_back_all_that_is_free)
     cr_assert_null(stacks.mappings);
     expect_eq(allocator.live_bytes, 0);
     expect_eq(wr_stacks_high_water(&stacks), WR_STACK_DEFAULT);
-    /* And all begins again. */
+    /* Everything starts again. */
     give(take(WR_STACK_DEFAULT));
     expect_eq(stacks.stack_count, 1);
 }
@@ -362,7 +364,7 @@ UNIT(stack, the_deepest_use_is_known_in_pages)
     expect_eq(wr_stacks_high_water(&stacks), 4 * page);
     use(deep, deep->size);
     expect_eq(wr_stacks_high_water(&stacks), WR_STACK_DEFAULT);
-    /* Larger than one answer of the kernel. */
+    /* Larger than one reply of the kernel. */
     use(large, 5u << 20);
     expect_eq(wr_stacks_high_water(&stacks), 5u << 20);
     give(shallow);
@@ -379,7 +381,7 @@ UNIT(stack, the_deepest_use_outlives_the_pages)
     wr_stacks_trim(&stacks);
     expect_eq(stacks.stack_count, 0);
     expect_eq(wr_stacks_high_water(&stacks), 20480);
-    /* And those of a stack whose mapping is in use. */
+    /* The pages of a stack whose mapping is in use, too. */
     struct wr_stack *other = take(WR_STACK_DEFAULT);
     stack = take(WR_STACK_DEFAULT);
     use(stack, 30000);
@@ -398,7 +400,7 @@ UNIT(stack, the_deepest_of_many_is_found)
     for (unsigned i = 0; i < COUNT; i++) {
         taken[i] = take(WR_STACK_DEFAULT);
     }
-    /* Each in its turn is the deepest. */
+    /* Each in turn is the deepest. */
     for (unsigned i = 0; i < COUNT; i++) {
         use(taken[i], i % 16 * page + 1);
         expect_eq(wr_stacks_high_water(&stacks), (i % 16 + 1) * page);
@@ -420,14 +422,14 @@ UNIT(stack, of_very_many_each_call_measures_the_next_ones)
     use(taken[0], 2 * page);
     expect_eq(wr_stacks_high_water(&stacks), page);
     expect_eq(wr_stacks_high_water(&stacks), 2 * page);
-    /* And from the beginning again. */
+    /* And from the start again. */
     use(taken[0], 3 * page);
     expect_eq(wr_stacks_high_water(&stacks), 2 * page);
     expect_eq(wr_stacks_high_water(&stacks), 3 * page);
     give_all(taken, COUNT);
 }
 
-/* The number of this line of /proc/self/status, in KiB. */
+/* Returns the number in this line of /proc/self/status, in KiB. */
 static size_t status_kib(const char *name)
 {
     char line[128];
@@ -443,7 +445,7 @@ static size_t status_kib(const char *name)
     return kib;
 }
 
-/* What weir/task.h says of mlockall(). */
+/* Documented in weir/task.h for mlockall(). */
 UNIT(stack, locked_memory_is_that_of_stack_and_guard)
 {
     enum { COUNT = 32, EACH_KIB = (WR_STACK_DEFAULT + WR_STACK_GUARD) >> 10 };
@@ -526,7 +528,7 @@ UNIT_IN(stack, without_addresses_nothing_is_left, unit_alone, void)
     end();
 }
 
-/* vm.max_map_count, which a machine may have set as high as it likes. */
+/* vm.max_map_count, which may be set to any value. */
 static size_t map_limit(void)
 {
     size_t limit = 0;
@@ -564,7 +566,7 @@ UNIT(stack, without_guard_install_the_number_of_mappings_is_the_limit)
     expect_eq(allocator.live_bytes, bytes, "a failure took memory");
     expect_eq(stacks.stack_count, count);
 
-    /* One that comes back can be taken, and all can be freed. */
+    /* A stack that was returned can be taken, and all can be freed. */
     give(taken[0]);
     expect_eq(take(WR_STACK_MIN), taken[0]);
     give_all(taken, count);
@@ -604,7 +606,8 @@ UNIT(stack, those_of_weirs_own_take_no_mappings_of_their_own)
     expect_lt(mapping_count(), before + COUNT / 10);
     give_all(taken, COUNT);
 
-    /* One without a guard never becomes a program's, nor the other way. */
+    /* A stack without a guard never becomes one of the program's, nor the
+     * reverse. */
     struct wr_stack *other = take(WR_STACK_DEFAULT);
     expect_neq(other->class_index, taken[0]->class_index);
     struct wr_stack *own;

@@ -1,8 +1,8 @@
 /*
- * Many stacks that are given back at once: what they keep, and its price.
+ * Many stacks released at once: which pages they keep, and the cost.
  *
- * The linker puts the calls of this file before those of the C library, so that
- * each one is counted. What is kept is asked of the kernel page by page.
+ * The linker uses this file's system call wrappers, so that each call is
+ * counted. The kernel is queried page by page for what is kept.
  */
 #define UNIT_RUN with_stacks
 
@@ -91,7 +91,7 @@ static void give_all(size_t count)
     }
 }
 
-/* The bytes of a stack that are memory. */
+/* Returns how many bytes of a stack are resident. */
 static size_t touched(const struct wr_stack *stack)
 {
     static unsigned char there[4096];
@@ -153,7 +153,7 @@ UNIT(stack_burst, deep_ones_stay_within_the_budget)
     use_all(SOME_DEEP, DEEP);
     give_all(SOME_DEEP);
     expect_leq(touched_by_all(SOME_DEEP), WR_STACK_WARM_BYTES);
-    /* And most of the budget is used. */
+    /* Most of the budget is used. */
     expect_geq(touched_by_all(SOME_DEEP), WR_STACK_WARM_BYTES * 3 / 4);
     expect_leq(stacks.warm_bytes, WR_STACK_WARM_BYTES);
 }
@@ -186,7 +186,8 @@ static void expect_near_budget(unsigned period, unsigned at)
     wr_stacks_trim(&stacks);
 }
 
-/* Tasks of one connection often end in turn: a shallow one, then a deep one. */
+/* Tasks of one connection often end alternately: a shallow one, then a deep
+ * one. */
 UNIT(stack_burst, of_alternating_depths_the_sum_stays_near_the_budget)
 {
     for (unsigned period = 2; period <= 16; period *= 2) {
@@ -207,7 +208,7 @@ UNIT(stack_burst, all_sizes_share_one_budget)
     expect_eq(touched_by_all(COUNT), WR_STACK_WARM_BYTES);
     wr_stack_give(&stacks, shallow);
     expect_eq(touched(shallow), 0, "the large ones have used all of it");
-    /* One of them is taken: there is room for another size. */
+    /* One of them is taken: there is space for another size. */
     expect_eq(wr_stack_take(&stacks, LARGE, &taken[0]), 0);
     expect_eq(wr_stack_take(&stacks, WR_STACK_DEFAULT, &shallow), 0);
     use(shallow, WR_STACK_DEFAULT);
@@ -256,7 +257,7 @@ UNIT(stack_burst, a_trim_takes_the_pages_of_those_whose_mapping_is_in_use)
     }
 }
 
-/* What the kernel is asked about ends with the mapping, of 64 small stacks. */
+/* A query of the kernel ends with the mapping, of 64 small stacks. */
 UNIT(stack_burst, the_deepest_is_found_at_the_end_of_a_mapping)
 {
     enum { EACH = 64 };

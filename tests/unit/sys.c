@@ -1,7 +1,8 @@
 /*
- * The real system calls of the seam: each returns what the kernel said, with
- * errors as negative numbers and descriptors that do not survive an exec. All
- * of it on the loopback interface.
+ * The wrappers of system calls: each returns the kernel's result, with errors
+ * as negative numbers and descriptors that are closed on exec.
+ *
+ * Sockets are on the loopback interface.
  */
 #include "uring/sys.h"
 
@@ -52,8 +53,8 @@ UNIT(sys, the_clock_is_monotonic_time_in_nanoseconds)
                (uint64_t)after.tv_sec * 1000000000u + (uint64_t)after.tv_nsec);
 }
 
-/* A socket that listens at a port of the kernel's choice, its address in *ret.
- */
+/* Returns a socket that listens at a port chosen by the kernel; *ret is its
+ * address. */
 static int listen_anywhere(struct sockaddr_in *ret)
 {
     struct sockaddr_in bound = loopback();
@@ -92,7 +93,7 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     expect_eq(memcmp(&peer, &name, len), 0);
 
     expect_eq(wr_sys_outq(client), 0);
-    /* A peer that reads nothing: what its window does not hold is queued. */
+    /* A peer that does not read: bytes beyond its window are queued. */
     static char bytes[16 << 20];
     ssize_t sent = send(client, bytes, sizeof(bytes), MSG_DONTWAIT);
     expect_gt(sent, 0);
@@ -105,7 +106,7 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
     expect_eq(wr_sys_close(listener), 0);
 }
 
-/* A listener and a connection to it. */
+/* Makes a listener and a connection to it. */
 static int connect_pair(int family, int *ret_listener, int *ret_server)
 {
     struct sockaddr_in6 own = {.sin6_family = (sa_family_t)family};
@@ -145,7 +146,7 @@ UNIT(sys, a_peer_is_named_after_its_reset_but_not_after_ours)
         expect_ok(wr_sys_setsockopt(client, SOL_SOCKET, SO_LINGER, &reset,
                                     sizeof(reset)));
         expect_eq(wr_sys_close(client), 0);
-        /* The reset may be under way. */
+        /* The reset may still be in flight. */
         expect_eq(poll(&(struct pollfd){.fd = server}, 1, 60000), 1);
 
         expect_eq(wr_sys_getpeername(server, (struct sockaddr *)&peer, &len),
@@ -233,7 +234,7 @@ UNIT(sys, a_ring_that_is_not_enabled_is_not_passed_on_either)
     io_uring_queue_exit(&ring);
 }
 
-/* By filters, of containers for example, or for lack of it. */
+/* Refused by filters, for example of containers, or not available. */
 UNIT(sys, descriptors_are_passed_on_where_io_uring_is_refused)
 {
     const uint32_t errors[] = {EPERM, EACCES, ENOSYS};
@@ -321,7 +322,7 @@ UNIT(sys, errors_are_negative_numbers)
     expect_eq(wr_sys_eventfd_write(-1), -EBADF);
 }
 
-/* As rsync --inplace --times does: time, size and inode are as before. */
+/* Like rsync --inplace --times: time, size and inode are as before. */
 UNIT(sys, a_file_that_is_rewritten_with_its_old_time_has_another_stamp)
 {
     char path[] = "/tmp/weir-stamp-XXXXXX";
@@ -335,7 +336,7 @@ UNIT(sys, a_file_that_is_rewritten_with_its_old_time_has_another_stamp)
     const uint64_t stamp = wr_sys_file_stamp(path);
     expect_eq(wr_sys_file_stamp(path), stamp);
     const struct timespec times[] = {before.st_atim, before.st_mtim};
-    do { /* until the clock of the file system goes on */
+    do { /* until the clock of the file system advances */
         expect_eq(pwrite(fd, "two", 3, 0), 3);
         expect_eq(futimens(fd, times), 0);
         expect_eq(fstat(fd, &after), 0);
@@ -416,7 +417,7 @@ UNIT(sys, an_eventfd_adds_up_what_is_written)
     expect_eq(wr_sys_close(fd), 0);
 }
 
-/* A file of @size bytes, which are 'a' to 'z' in turn. */
+/* Makes a file of @size bytes, 'a' to 'z' repeatedly. */
 static int letters(size_t size)
 {
     const int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -461,7 +462,7 @@ static bool is_pending(int signum)
     return sigismember(&set, signum);
 }
 
-/* True when it was blocked before. */
+/* Returns true if it was blocked before. */
 static bool block_pipe_signal(void)
 {
     sigset_t set;
@@ -472,7 +473,7 @@ static bool block_pipe_signal(void)
     return sigismember(&before, SIGPIPE) == 1;
 }
 
-/* One that was pending before is the program's, and stays. */
+/* A signal that was pending before belongs to the program, and stays. */
 UNIT(sys, sending_a_file_to_a_peer_that_is_gone_raises_no_signal)
 {
     int pair[2];
@@ -501,7 +502,7 @@ static void note_pipe_signal(int signum)
     pipe_signals++;
 }
 
-/* Sent to the whole process, like kill of a shell. */
+/* Sent to the whole process, like by kill in a shell. */
 UNIT(sys, a_signal_of_another_process_is_not_taken_for_a_raised_one)
 {
     struct wr_sys_signals signals;
@@ -526,8 +527,8 @@ UNIT(sys, a_signal_of_another_process_is_not_taken_for_a_raised_one)
     expect_eq(sigaction(SIGPIPE, &before, NULL), 0);
 }
 
-/* The first bytes of the call are taken, and answered by a reset; the next ones
- * fail. The call returns what was taken. */
+/* The first bytes of the call are accepted, and answered by a reset; the next
+ * ones fail. The call returns the accepted count. */
 UNIT(sys, a_part_of_a_file_that_is_cut_short_by_a_reset_raises_no_signal)
 {
     struct sockaddr_in addr = loopback();

@@ -1,9 +1,9 @@
 /*
- * What is told of the page cache, on the real kernel: which bytes of a file are
- * ready, and that pages which are on their way from the device are not.
+ * Queries of the page cache on the real kernel: which bytes of a file are
+ * ready, and that pages still being read from the device are not.
  *
- * The device is made slow by a control group (version 1, blkio), which takes
- * root and a file system on a disk.
+ * A cgroup (version 1, blkio) makes the device slow, which requires root and a
+ * file system on a disk.
  */
 #include "tests/unit.h"
 #include "uring/sys.h"
@@ -38,7 +38,7 @@ static void expect_told(int fd)
     }
 }
 
-/* The machine may be short of memory, and a page leave the cache. */
+/* The machine may be short of memory and drop a page. */
 UNIT(sys_cache, tells_how_many_bytes_are_ready)
 {
     bool told = false;
@@ -136,7 +136,7 @@ static bool group_set(const char *name, const char *value)
     return is_set;
 }
 
-/* Whoever is in the group reads 64 KiB a second; 0: as fast as it goes. */
+/* Limits the group to @rate bytes a second; 0 removes the limit. */
 static bool group_limit(int fd, unsigned rate)
 {
     struct stat stat;
@@ -147,7 +147,8 @@ static bool group_limit(int fd, unsigned rate)
     return group_set("blkio.throttle.read_bps_device", limit);
 }
 
-/* A child asks for all of the file: pages are made, and filled much later. */
+/* A child reads ahead the whole file: pages are allocated, and filled much
+ * later. */
 static bool group_reads(int fd)
 {
     const pid_t pid = fork();
@@ -161,7 +162,7 @@ static bool group_reads(int fd)
     return status == 0;
 }
 
-/* How many pages the cache has, ready or not; -1: it does not tell. */
+/* Returns how many pages the cache has, ready or not, or -1 if unknown. */
 static int64_t pages_in_cache(int fd)
 {
     const uint64_t range[2] = {0, SIZE};
@@ -169,7 +170,7 @@ static int64_t pages_in_cache(int fd)
     return syscall(451, fd, range, counts, 0) == 0 ? (int64_t)counts[0] : -1;
 }
 
-/* Of a file whose ends were read before, as range requests do. */
+/* For a file whose ends were read before, as range requests do. */
 UNIT(sys_cache, bytes_that_are_on_their_way_are_not_ready)
 {
     char byte;

@@ -1,8 +1,9 @@
 /*
- * The protocols of a service manager, which the tests play: sockets that a
- * child process gets at fixed descriptors, and a socket that is told. What
- * depends on descriptors and on the process's number runs in a child, which
- * returns the line of what did not hold.
+ * The protocols of a service manager, which the tests replace: sockets that a
+ * child process gets at fixed descriptors, and a notification socket.
+ *
+ * Tests that depend on descriptors and on the process's id run in a child,
+ * which returns the line of a failed check.
  */
 #include "tests/unit.h"
 
@@ -28,8 +29,8 @@ static struct weir_systemd_fd passed[SYSTEMD_FDS];
         }                                                                      \
     } while (0)
 
-/* Says in the environment that @fds descriptors were passed to this process.
- * NULL: the variable is not there. */
+/* Sets in the environment that @fds descriptors were passed to this process.
+ * NULL unsets the variable. */
 static void child_set(const char *fds, const char *names)
 {
     char pid[24];
@@ -45,7 +46,7 @@ static void child_set(const char *fds, const char *names)
     }
 }
 
-/* Whether a call takes nothing and returns this. */
+/* Returns true if a call takes nothing and returns this. */
 static bool child_fails(int result)
 {
     struct weir_systemd_fd before[SYSTEMD_FDS];
@@ -183,7 +184,8 @@ UNIT(systemd, malformed_variables_and_missing_descriptors_are_errors)
 
 /* ---- the state ---- */
 
-/* A socket for notifications; @path: as weir_address_parse_unix() reads it. */
+/* Opens a notification socket; @path is parsed like in
+ * weir_address_parse_unix(). */
 static int systemd_open(const char *path)
 {
     struct weir_address addr;

@@ -1,7 +1,8 @@
 /*
- * The timer wheel: each promise of timer.h on its own, slots that are dealt
- * out ahead, and every level and digit boundary. Random histories are in
- * timer_model.c.
+ * The timer wheel: each promise of timer.h, slots that are distributed early,
+ * and every level and digit boundary.
+ *
+ * timer_model.c has random sequences.
  */
 #include "uring/timer.h"
 
@@ -15,8 +16,8 @@
 struct probe {
     struct wr_timer timer;
     struct wr_wheel *wheel;
-    struct probe *target; /* what the call acts upon */
-    uint64_t arm_at;      /* when the call arms the target for */
+    struct probe *target; /* timer that the callback acts on */
+    uint64_t arm_at;      /* time for which the callback arms the target */
     int calls;
     int order;
 };
@@ -116,7 +117,7 @@ UNIT(timer, deadlines_in_the_past_fire_in_their_order)
     struct probe probes[COUNT];
     setup(YEAR_NS, probes, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
-        /* Backwards, two of each tick. */
+        /* Backwards, two for each tick. */
         wr_timer_arm(&wheel, &probes[i].timer, YEAR_NS - i / 2 * 3 * TICK);
     }
 
@@ -380,7 +381,7 @@ UNIT(timer, next_is_the_start_of_a_long_slot)
     for (uint64_t i = 0; i < 17; i++) {
         wr_timer_arm(&wheel, &probes[i].timer, (70000 - i) * TICK);
     }
-    wheel.next_ns = 0; /* forget what arming noticed */
+    wheel.next_ns = 0; /* discard what arming noticed */
 
     expect_eq(wr_wheel_next(&wheel), slot_start);
     expect_eq(wr_wheel_expire(&wheel, slot_start, 10), 0);
@@ -393,7 +394,8 @@ enum { CROWD = 600 };
 
 static struct probe crowd[CROWD];
 
-/* Timers that share a slot of level 3, and time just before it opens. */
+/* Makes timers that share a slot of level 3, and sets the time just before it.
+ */
 static uint64_t setup_crowd(void)
 {
     uint64_t slot_start = (UINT64_C(5) << 18) * TICK;
@@ -418,7 +420,8 @@ UNIT(timer, a_long_slot_is_dealt_out_before_it_opens)
     unsigned count = wr_wheel_expire(&wheel, slot_start + 500000 * TICK, CROWD);
     expect_eq(count, CROWD);
     for (int i = 1; i < CROWD; i++) {
-        /* Armed in the order of their numbers, called in that of deadlines. */
+        /* Armed in the order of their numbers, called in the order of
+         * deadlines. */
         for (int j = 0; j < i; j++) {
             bool earlier = crowd[j].timer.when_ns <= crowd[i].timer.when_ns;
             expect_eq(crowd[j].order < crowd[i].order, earlier);
@@ -473,7 +476,7 @@ UNIT(timer, a_slot_before_the_staged_one_opens_first)
 
 UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug, "!wheel->is_expiring")
 {
-    struct probe probes[2]; /* the call would have one to call itself */
+    struct probe probes[2]; /* the callback could otherwise call itself */
     setup(0, probes, 2);
     probes[0].timer.expire = call_and_expire;
     wr_timer_arm(&wheel, &probes[0].timer, TICK);

@@ -1,9 +1,9 @@
 /*
- * The timer wheel in random histories against a model.
+ * The timer wheel in random sequences compared with a model.
  *
- * The model is a plain array that is searched from end to end. It knows of a
- * timer the tick in which it may fire and the number of its arming, and the
- * wheel must call the smallest pair each time. Calls arm and cancel others.
+ * The model is an array that is searched from end to end. For each timer it has
+ * the tick in which it may fire and the number of its arming; the wheel must
+ * always call the smallest pair. Callbacks arm and cancel other timers.
  */
 #include "uring/timer.h"
 
@@ -15,22 +15,22 @@ enum { MODEL_COUNT = 300 };
 
 struct model_timer {
     struct wr_timer timer;
-    uint64_t tick; /* in which it may fire; UINT64_MAX: never */
+    uint64_t tick; /* in which it may fire; UINT64_MAX is never */
     uint64_t number;
-    uint64_t left_by; /* the expiry that left it when it was due */
+    uint64_t left_by; /* the expiry that should have called it */
     bool armed;
 };
 
 static struct wr_wheel wheel;
 static struct model_timer model[MODEL_COUNT];
 static struct unit_random rng;
-static uint64_t now; /* of the model */
+static uint64_t now; /* time of the model */
 static uint64_t arm_count;
-static uint64_t expiry_start; /* arm_count when the expiry began */
+static uint64_t expiry_start; /* arm_count at the start of the expiry */
 static uint64_t expiry_count;
 static bool expiring;
-static size_t used_count; /* timers that take part */
-static uint64_t span;     /* most deadlines are so far ahead, 0: any */
+static size_t used_count; /* number of timers in use */
+static uint64_t span;     /* limit for most deadlines; 0 is no limit */
 
 static bool model_is_before(const struct model_timer *a,
                             const struct model_timer *b)
@@ -41,7 +41,8 @@ static bool model_is_before(const struct model_timer *a,
     return a->tick != b->tick ? a->tick < b->tick : a->number < b->number;
 }
 
-/* The timer that must fire next, or that would fire first of all if @any. */
+/* Returns the timer that must fire next, or if @any the one that would fire
+ * first. */
 static struct model_timer *model_first(bool any)
 {
     struct model_timer *first = NULL;
@@ -112,7 +113,7 @@ static void model_expire(void)
     if (wr_wheel_is_quiet(&wheel, now)) {
         cr_assert(!model_first(false), "a due timer was not seen");
         if (unit_random_below(&rng, 4) > 0) {
-            return; /* left out, as a loop does */
+            return; /* skipped, as in a loop */
         }
     }
     if (unit_random_below(&rng, 2)) { /* a hold that ends at once */
@@ -135,7 +136,7 @@ static void model_expire(void)
     }
 }
 
-/* Compares what can be seen of the wheel with the model; returns next. */
+/* Compares the wheel's observable state with the model. Returns next. */
 static uint64_t model_compare(void)
 {
     const struct model_timer *first = model_first(true);
@@ -153,7 +154,7 @@ static uint64_t model_compare(void)
     expect_eq(wheel.armed_count, armed);
     uint64_t exact = UINT64_MAX;
     if (first && first->tick <= now / TICK) {
-        expect_leq(next, now); /* 0, unless quiet expiries were left out */
+        expect_leq(next, now); /* 0, unless quiet expiries were skipped */
         return next;
     }
     if (first && first->tick != UINT64_MAX) {
@@ -227,8 +228,8 @@ UNIT(timer_model, random_histories_of_many_timers_match_the_model)
 
 UNIT(timer_model, random_histories_in_small_steps_match_the_model)
 {
-    /* Time moves on gently, so that slots of each level are dealt out ahead
-     * while their timers are armed, cancelled and armed anew. */
+    /* Time advances slowly, so that slots of each level are distributed early
+     * while their timers are armed, cancelled and armed again. */
     unit_random_seed(&rng);
     for (unsigned i = 0; i < 300; i++) {
         span = UINT64_C(1) << (16 + i % 40);

@@ -1,12 +1,12 @@
 /*
- * What is told of a peer whose certificates could not be judged: the program
- * has the error of this side, and the peer an alert that does not blame its
- * certificates. And a client's signature counts only with a judged key. An
- * alert that weir seals is the next record of its secret.
+ * Alerts for a peer whose certificates could not be verified: the program gets
+ * this side's error, and the peer an alert that does not blame its
+ * certificates.
  *
- * The program is linked so that the function that verifies a signature comes
- * here, and malloc(), of which the room for the peer's certificate is known by
- * its size.
+ * A client's signature counts only with a verified key. An alert that weir
+ * encrypts is the next record of its secret. The program is linked so that the
+ * function that verifies a signature, and malloc(), come here; the allocation
+ * for the peer's certificate is recognised by its size.
  */
 #include "lib/tls/context/context_impl.h"
 #include "lib/tls/context/verify.h"
@@ -21,7 +21,7 @@ enum { ALERT_INTERNAL = 80, ALERT_ILLEGAL = 47 };
 
 static struct tls_pair pair;
 static bool lacks_memory_to_verify;
-static size_t size_to_keep; /* of which there is no memory; 0: there is */
+static size_t size_to_keep; /* size of the allocation that fails; 0 is none */
 
 int __real_wr_tls_signature_verify(const struct wr_x509_signed *sign,
                                    struct wr_bytes key_info);
@@ -43,8 +43,8 @@ void *__wrap_malloc(size_t size)
     return size > 0 && size == size_to_keep ? NULL : __real_malloc(size);
 }
 
-/* The bytes of the certificate that both sides have, of its text: four letters
- * are three bytes. */
+/* Returns the size of the certificate that both sides have, from its text: four
+ * letters are three bytes. */
 static size_t alerts_measure(const char *path)
 {
     char line[128];
@@ -65,8 +65,8 @@ static size_t alerts_measure(const char *path)
     return letters * 3 / 4;
 }
 
-/* Both sides have the same certificate; the server asks for the client's where
- * the client does not judge. */
+/* Both sides have the same certificate; the server requests the client's unless
+ * the client verifies. */
 static void alerts_connect(enum weir_tls_version version, bool to_client)
 {
     struct weir_tls_options client = tls_options(false);
@@ -83,7 +83,7 @@ static void alerts_connect(enum weir_tls_version version, bool to_client)
     tls_pair_join(&pair, &client, &server, NULL);
 }
 
-/* The side that judges has no memory to do so. */
+/* The verifying side has no memory to do so. */
 static void alerts_expect_internal(enum weir_tls_version version,
                                    bool to_client)
 {
@@ -117,7 +117,7 @@ UNIT(tls_alerts, no_memory_to_keep_a_certificate_is_not_the_peers_fault)
 {
     const struct weir_tls_options options = tls_options(true);
 
-    /* Test allocators put a head before each block. */
+    /* Test allocators put a header before each block. */
     size_to_keep = sizeof(struct allocator_block) +
                    alerts_measure(options.certificate.file);
     cr_assert(size_to_keep > 0);
@@ -129,10 +129,10 @@ UNIT(tls_alerts, no_memory_to_keep_a_certificate_is_not_the_peers_fault)
 
 enum { ALERT_HEADER = 5, ALERT_SEALED = ALERT_HEADER + 3 + WR_TLS_ENGINE_TAG };
 
-/* What a server does when it should sign: it has sent as many records more, and
- * then perhaps has a verdict to tell. */
+/* What a server does when it should sign: it has sent this many more records,
+ * and then may have a verdict to report. */
 struct alerts_signing {
-    const struct wr_tls_backend *backend; /* NULL: the build's */
+    const struct wr_tls_backend *backend; /* NULL means the build's */
     uint32_t more;
     bool is_judged;
     uint8_t record[ALERT_SEALED]; /* of the verdict */
@@ -174,7 +174,8 @@ static int alerts_sign(void *user, const struct weir_tls_to_sign *job,
     return -EIO;
 }
 
-/* The alert in a record of the server's handshake behind as many others. */
+/* Decrypts the alert in a record of the server's handshake after this many
+ * others. */
 static uint8_t alerts_open(const uint8_t *record, uint32_t behind)
 {
     const struct wr_tls_backend *backend = wr_tls_backend_get();
@@ -206,7 +207,7 @@ static uint8_t alerts_open(const uint8_t *record, uint32_t behind)
     return plain[1];
 }
 
-/* How many sealed records the server has sent, and the last one. */
+/* Returns how many encrypted records the server has sent, and the last one. */
 static uint32_t alerts_count_sealed(const uint8_t **ret_last)
 {
     const struct tls_side *side = &pair.server;
@@ -223,7 +224,7 @@ static uint32_t alerts_count_sealed(const uint8_t **ret_last)
     return count;
 }
 
-/* A server that cannot sign has sent what it sends then. */
+/* A server that cannot sign has sent everything that it sends in this case. */
 static void alerts_begin(struct alerts_signing *signing)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -285,7 +286,8 @@ UNIT(tls_alerts, a_verdict_uses_no_number_of_a_record_that_was_sent)
     tls_pair_disconnect(&pair);
 }
 
-/* A library that reports no secrets: weir cannot replace or seal its alerts. */
+/* With a library that reports no secrets, weir can neither replace nor encrypt
+ * its alerts. */
 UNIT(tls_alerts, without_secrets_an_alert_is_the_librarys)
 {
     struct wr_tls_backend mute = *wr_tls_backend_get();

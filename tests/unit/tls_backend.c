@@ -1,7 +1,9 @@
 /*
- * What each backend of TLS must do, by the table of lib/tls/backend/backend.h:
+ * Requirements for each TLS backend, by the table of lib/tls/backend/backend.h:
  * handshakes of both versions, certificates of both sides, tickets, ends, keys,
  * errors and their alerts.
+ *
+ * All pairs of backends of the build are tested.
  */
 #include "lib/tls/openssl/openssl.h"
 #include "tests/unit/tls_backend_rig.h"
@@ -24,7 +26,7 @@ static const struct wr_tls_backend *backend_of(const struct backend_side *side)
     return side->conn.backend;
 }
 
-/* The backends of both sides; NULL is OpenSSL. */
+/* The backends of both sides; NULL means OpenSSL. */
 static const struct wr_tls_backend *of_client;
 static const struct wr_tls_backend *of_server;
 
@@ -63,7 +65,7 @@ static void each_version(void (*body)(int version))
     }                                                                          \
     static void name##_by(int version)
 
-/* With each pair of backends that this build has, crossed, too. */
+/* Runs a body with each pair of this build's backends, including mixed ones. */
 static void each_pair(void (*body)(int version))
 {
     const struct wr_tls_backend *other = backend_other();
@@ -83,7 +85,8 @@ static void each_pair(void (*body)(int version))
     }                                                                          \
     static void name##_by(int version)
 
-/* The handshake fails: on @side by a code, and the alert is told to both. */
+/* Expects that the handshake fails: on @side with a code, and with the alert on
+ * both. */
 static void expect_failure(struct backend_side *side, int code, int alert)
 {
     struct backend_side *other =
@@ -146,8 +149,8 @@ PAIRS(a_handshake_agrees_on_everything)
     }
 }
 
-/* One signature for each side that shows its certificate, with the salt and the
- * mask of TLS. */
+/* Expects one signature for each side that sends its certificate, with the salt
+ * and the mask of TLS. */
 static void expect_signed(const struct backend_side *side, int version)
 {
     const struct wr_x509_signature_kind *kind = &side->signer.kind;
@@ -194,7 +197,7 @@ PAIRS(a_signer_that_fails_ends_the_handshake)
     expect_eq(pair.server.result, WR_TLS_STEP_FAILED);
     expect_eq(pair.server.conn.code, WEIR_ETLSSIGN);
     expect_eq(pair.server.signer.count, 1);
-    if (!is_other(of_server)) { /* else weir sends the alert */
+    if (!is_other(of_server)) { /* otherwise weir sends the alert */
         expect_eq(pair.client.result, WR_TLS_STEP_FAILED);
         expect_eq(pair.client.conn.code, WEIR_ETLSALERT);
     }
@@ -288,7 +291,7 @@ PAIRS(each_group_and_each_suite_is_agreed_on)
         pair_open();
         backend_connect(&pair);
         if (version == 13 || !is_other(of_server)) {
-            /* With TLS 1.2 wolfSSL's server takes the client's. */
+            /* In TLS 1.2 wolfSSL's server accepts the client's. */
             expect_eq(backend_of(&pair.server)->get_group(&pair.server.conn),
                       groups[i]);
         }
@@ -372,7 +375,7 @@ BOTH(a_refused_chain_is_told_by_the_alert_that_weir_names)
     }
 }
 
-/* The connection has an ECDSA certificate, and shows an RSA one. */
+/* The connection has an ECDSA certificate, and sends an RSA one. */
 BOTH(a_server_shows_another_certificate)
 {
     options_reset(version);
@@ -394,7 +397,8 @@ BOTH(a_server_shows_another_certificate)
     backend_pair_end(&pair);
 }
 
-/* A text of the server's certificate @count times, and its key. */
+/* Returns a credential with the server's certificate @count times, and its key.
+ */
 static struct wr_tls_credential *long_chain(size_t count)
 {
     static char text[8 << 10];
@@ -512,7 +516,7 @@ UNIT(tls_backend, garbage_is_a_breach_of_the_protocol)
     pair_open();
     memcpy(pair.server.in, garbage, sizeof(garbage));
     pair.server.in_len = sizeof(garbage);
-    /* The wire of the rig counts records of TLS. */
+    /* The wire of the rig counts TLS records. */
     backend_step(&pair.server);
     expect_eq(pair.server.result, WR_TLS_STEP_FAILED);
     expect_lt(pair.server.conn.code, 0);
@@ -539,7 +543,7 @@ UNIT(tls_backend, an_alert_in_the_place_of_a_hello_is_named)
     backend_pair_close(&pair);
 }
 
-/* A hello of SSL 2 has another form than a record of TLS. */
+/* An SSL 2 hello has another form than a TLS record. */
 UNIT(tls_backend, a_hello_of_ssl_2_is_refused_within_its_first_record)
 {
     static const uint8_t hello[] = {0x80, 0x2e, 1,    3, 3,    0, 0x15, 0,
@@ -574,7 +578,7 @@ BOTH(a_changed_record_is_refused)
     backend_pair_close(&pair);
 }
 
-/* The engine refuses bytes by take(); the backend sends nothing then. */
+/* The engine refuses bytes in take(); then the backend sends nothing. */
 BOTH(a_wire_that_refuses_ends_a_step_without_an_alert)
 {
     options_reset(version);
@@ -618,7 +622,7 @@ BOTH(an_output_that_cannot_grow_is_no_memory)
 
 /* ---- data ---- */
 
-/* One record a call, whose header says its length. */
+/* One record per call, whose header has its length. */
 PAIRS(a_write_is_one_record)
 {
     static uint8_t data[BACKEND_RECORD];
@@ -645,7 +649,7 @@ PAIRS(a_write_is_one_record)
     backend_pair_close(&pair);
 }
 
-/* read() gives bytes of one record at most; the rest is pending. */
+/* read() returns bytes of at most one record; the rest is pending. */
 PAIRS(a_read_takes_from_one_record)
 {
     uint8_t buf[64];
@@ -673,7 +677,7 @@ PAIRS(a_read_takes_from_one_record)
     backend_pair_close(&pair);
 }
 
-/* Between any two steps buffers may be given back. */
+/* Between any two steps buffers may be released. */
 BOTH(a_connection_at_rest_goes_on)
 {
     static uint8_t data[BACKEND_RECORD];
@@ -691,8 +695,8 @@ BOTH(a_connection_at_rest_goes_on)
 
 /* ---- ends ---- */
 
-/* A server that chooses TLS 1.2 may warn before, as for a name that it does not
- * know. The client has no version then. */
+/* A server that chooses TLS 1.2 may send a warning first, for example for an
+ * unknown name. The client has no version then. */
 UNIT(tls_backend, a_warning_before_the_first_hello_ends_nothing)
 {
     static const uint8_t warning[] = {21, 3, 3, 0, 2, 1, 112};
@@ -735,7 +739,7 @@ PAIRS(each_side_ends_and_reads_on)
     backend_pair_close(&pair);
 }
 
-/* A stream that is cut is no end: the backend wants more. */
+/* A truncated stream is not an end: the backend waits for more. */
 PAIRS(a_cut_stream_is_no_end)
 {
     options_reset(version);
@@ -842,7 +846,7 @@ BOTH(secrets_are_reported_on_both_sides)
 
 /* ---- tickets ---- */
 
-/* A session of a first connection. */
+/* Returns a session of a first connection. */
 static struct wr_tls_known *session_of(int version)
 {
     if (version == 12 && is_other(of_client)) {

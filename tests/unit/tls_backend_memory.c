@@ -1,11 +1,10 @@
 /*
  * OpenSSL's memory: each allocation of a connection fails once, and nothing is
- * left behind; and the bytes of a connection at rest.
+ * left; and the memory of an idle connection.
  *
- * libcrypto takes functions of another's for its memory only before it has
- * allocated anything, for the whole process, which this program owns. Memory
- * that the library keeps for itself is not counted: a first connection makes
- * it.
+ * libcrypto accepts other allocation functions only before its first
+ * allocation, for the whole process, which this program owns. Memory that the
+ * library keeps is not counted: a first connection allocates it.
  */
 #include "tests/unit/random.h"
 #include "tests/unit/tls_backend_rig.h"
@@ -14,9 +13,9 @@
 
 #include <openssl/crypto.h>
 
-/* The most bytes of a connection at rest, of a server without certificates of
- * clients: 13 KiB by OpenSSL 3.0, which has tables of 32 pipelines in it, and
- * 20.4 KiB by 3.5, which has larger ones. */
+/* Limit for an idle server connection without client certificates: 13 KiB in
+ * OpenSSL 3.0, which includes tables of 32 pipelines, and 20.4 KiB in 3.5,
+ * which has larger ones. */
 enum { MEMORY_REST_MAX = 22 << 10 };
 
 struct memory_block {
@@ -25,8 +24,8 @@ struct memory_block {
 };
 
 static size_t memory_live;  /* bytes */
-static size_t memory_calls; /* allocations */
-static size_t memory_fails; /* the number of the one that fails; 0: none */
+static size_t memory_calls; /* number of allocations */
+static size_t memory_fails; /* number of the one that fails; 0 is none */
 static size_t memory_failed;
 
 static void *memory_take(void *old, size_t size)
@@ -77,7 +76,7 @@ __attribute__((constructor)) static void memory_set_functions(void)
 
 static struct backend_pair pair;
 
-/* Failed steps say that there is no memory. */
+/* Expects that failed steps report a lack of memory. */
 static void memory_expect(const struct backend_side *side)
 {
     if (side->result == WR_TLS_STEP_FAILED && memory_failed > 0 &&
@@ -108,7 +107,8 @@ static void memory_run(int version)
 }
 
 /* One allocation in @stride fails, until a run makes fewer. The first run is
- * whole: libcrypto's tables of names leak an entry that they cannot take. */
+ * complete, because libcrypto's tables of names leak an entry that they cannot
+ * add. */
 static size_t memory_sweep(const struct backend_options *server, size_t first,
                            size_t stride)
 {
@@ -140,8 +140,8 @@ static size_t memory_sweep(const struct backend_options *server, size_t first,
     return lacking * 100 / count;
 }
 
-/* A run makes two handshakes: some of them, from a random one on, unless there
- * is much time. */
+/* A run makes two handshakes: some of the allocations fail, starting at a
+ * random one, unless there is much time. */
 UNIT(tls_backend_memory, each_allocation_of_a_connection_fails_once)
 {
     const size_t stride = getenv("WEIR_LONG")    ? 1

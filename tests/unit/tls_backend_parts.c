@@ -1,6 +1,6 @@
 /*
- * The parts of a backend of TLS that stand by themselves: own certificates,
- * signatures of certificates, hashes and authenticated encryption.
+ * The separate parts of a TLS backend: own certificates, signatures of
+ * certificates, hashes and authenticated encryption.
  *
  * Certificates are those of tests/unit/tls_certificates.sh.
  */
@@ -34,7 +34,7 @@ static size_t read_text(const char *name, const char *end)
     return len;
 }
 
-/* Makes one of a chain and a key: 0, or the error. */
+/* Creates a credential from a chain and a key. Returns 0 or the error. */
 static int credential_of(const char *chain, const char *key)
 {
     struct wr_tls_credential *credential = NULL;
@@ -75,7 +75,7 @@ static int use_key(const char *pem)
     return err;
 }
 
-/* Nobody is asked for a password, neither at a terminal. */
+/* No password is requested, not even at a terminal. */
 UNIT(tls_backend_parts, an_encrypted_key_is_told_from_none)
 {
     expect_eq(use_key(""), WEIR_ETLSNOKEY);
@@ -110,8 +110,8 @@ UNIT(tls_backend_parts, a_chain_that_is_none_is_refused)
     }
 }
 
-/* A certificate of its own key, signed by another one, as a backend gets it:
- * 0, or the error of the first call that refuses it. */
+/* Creates a certificate with its own key, signed by another one, as a backend
+ * gets it. Returns 0, or the error of the first call that refuses it. */
 static int credential_made(EVP_PKEY *key, const EVP_MD *hash)
 {
     X509 *leaf = X509_new();
@@ -149,7 +149,7 @@ static int credential_made(EVP_PKEY *key, const EVP_MD *hash)
     return err;
 }
 
-/* No handshake could show these. */
+/* No handshake could use these. */
 UNIT(tls_backend_parts, a_certificate_of_no_use_is_refused_at_once)
 {
     cr_assert_eq(backend->start(), 0);
@@ -169,7 +169,7 @@ UNIT(tls_backend_parts, a_certificate_of_no_use_is_refused_at_once)
     expect_eq(
         credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), EVP_sha256()),
         WEIR_ETLSFILE);
-    /* OpenSSL 3.5 shows a certificate that was signed by SHA-1. */
+    /* OpenSSL 3.5 sends a certificate that was signed with SHA-1. */
     expect_eq(credential_made(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"),
                               EVP_sha1()),
               OpenSSL_version_num() < 0x30500000UL ? WEIR_ETLSWEAK : 0);
@@ -219,7 +219,7 @@ UNIT(tls_backend_parts, a_reason_of_another_library_is_none_of_tls)
     }
 }
 
-/* SSL_R_RECORD_LAYER_FAILURE, which OpenSSL 3.2 and later put behind the reason
+/* SSL_R_RECORD_LAYER_FAILURE, which OpenSSL 3.2 and later add after the reason
  * for which a record is refused. */
 enum { VAGUE = 313 };
 
@@ -252,15 +252,15 @@ static struct backend_pair pair;
 static struct wr_tls_events vague_events;
 static int (*real_put)(struct wr_tls_conn *conn, uint8_t *data, size_t size);
 
-/* The alert is put between the reason and the return of the call. */
+/* The alert is sent between the reason and the return of the call. */
 static int put_vaguely(struct wr_tls_conn *conn, uint8_t *data, size_t size)
 {
     ERR_raise(ERR_LIB_SSL, VAGUE);
     return real_put(conn, data, size);
 }
 
-/* A client gets a record with a byte that is another one, @from_end before its
- * end or, if that is 0, in the version of its header. */
+/* A client gets a record with one changed byte, @from_end before its end or, if
+ * that is 0, in the version of its header. */
 static int code_of_spoiled(int version, size_t from_end, bool has_errors)
 {
     const struct backend_options client = {.version = version,
@@ -286,7 +286,7 @@ static int code_of_spoiled(int version, size_t from_end, bool has_errors)
     return code;
 }
 
-/* The program's own errors hide the reason, and the alert tells it. */
+/* The program's own errors hide the reason, but the alert reveals it. */
 UNIT(tls_backend_parts, the_errors_of_the_program_do_not_change_a_code)
 {
     for (int has_errors = 0; has_errors < 2; has_errors++) {
@@ -298,8 +298,8 @@ UNIT(tls_backend_parts, the_errors_of_the_program_do_not_change_a_code)
 
 /* ---- options ---- */
 
-/* The bits of RFC 8879, for both directions, count from OpenSSL 3.2 on, also in
- * a library that was built before. */
+/* The bits for RFC 8879, in both directions, apply from OpenSSL 3.2 on, even in
+ * a program that was compiled for an older one. */
 UNIT(tls_backend_parts, certificates_are_never_compressed)
 {
     const uint64_t bits = UINT64_C(3) << 32;
@@ -324,7 +324,7 @@ static struct wr_bytes load(const char *name, struct wr_x509 *ret)
     return der;
 }
 
-/* Verifies that @issuer has signed @child, whose bit @bit is another one. */
+/* Verifies that @issuer has signed @child, with bit @bit changed. */
 static int verify(const char *child_name, const char *issuer_name, size_t bit)
 {
     struct wr_x509 child;
@@ -371,7 +371,7 @@ UNIT(tls_backend_parts, an_authority_has_signed_its_certificates)
     }
 }
 
-/* As those of FIPS lack some; here none has any. */
+/* FIPS providers lack some; here none has any. */
 UNIT(tls_backend_parts, an_algorithm_that_no_provider_has_is_no_bad_signature)
 {
     cr_assert_eq(backend->start(), 0);

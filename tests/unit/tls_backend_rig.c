@@ -1,7 +1,7 @@
 /*
- * The wire and the verdict of two connections of backends; see the header.
+ * The wire and the verdict of two backend connections; see tls_backend_rig.h.
  *
- * Each side has its bytes in memory that is large enough for all bytes of a
+ * Each side keeps its bytes in memory that is large enough for all bytes of a
  * test.
  */
 #include "tests/unit/tls_backend_rig.h"
@@ -45,7 +45,7 @@ void backend_file(const char *name, const char *end, char *ret, size_t size)
 
 /* ---- the wire ---- */
 
-/* Counts the bytes of a record; a backend asks for no more than it has. */
+/* Counts the bytes of a record; a backend requests no more than it has. */
 static void rig_count(struct backend_side *side, const uint8_t *data,
                       size_t size, size_t asked)
 {
@@ -127,7 +127,7 @@ static uint8_t rig_refused(struct wr_tls_conn *conn, int code, const char *text)
     return 42;
 }
 
-/* A ticket that hides nothing, for a backend that lets weir seal. */
+/* An unencrypted ticket, for a backend that lets weir encrypt. */
 static int rig_ticket_seal(struct wr_tls_conn *conn,
                            const struct wr_tls_ticket *ticket)
 {
@@ -443,7 +443,7 @@ void backend_step(struct backend_side *side)
     } while (side->result > 0);
 }
 
-/* Moves what one side put to the other. */
+/* Moves the output of one side to the other. */
 static bool rig_move(struct backend_side *from, struct backend_side *to)
 {
     const size_t len = from->out_len;

@@ -1,7 +1,8 @@
 /*
- * The hellos of weir's own clients, as a proxy reads them (client_hello.h): the
- * name, the protocols and the version that the client's options ask for, whole
- * and in records of one byte.
+ * The hellos of weir's own clients, as a proxy reads them (client_hello.h).
+ *
+ * They have the name, the protocols and the version of the client's options,
+ * both whole and in records of one byte.
  */
 #include "tests/tls/rig.h"
 
@@ -15,7 +16,7 @@ static struct tls_pair pair;
 static uint8_t sent[CLIENT_HELLO_ROOM];
 static size_t sent_len;
 
-/* Keeps what a client with these options sends first. */
+/* Keeps the first bytes that a client with these options sends. */
 static void client_begin(struct weir_tls_options *options, const char *name)
 {
     const struct wr_tls_peer_options how = {.server_hostname = name};

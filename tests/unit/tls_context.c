@@ -1,6 +1,6 @@
 /*
- * TLS contexts: what they are made of, how making one fails, and that their
- * engines verify one another.
+ * TLS contexts: what they are created from, how creation fails, and that their
+ * engines verify each other.
  *
  * The certificates are those of tls_certificates.sh.
  */
@@ -377,7 +377,8 @@ static void context_resume(weir_tls_context *client, weir_tls_context *server,
     tls_pair_disconnect(&pair);
 }
 
-/* A connection must not write to the session while others read it. */
+/* Expects that a connection does not write to the session while others read it.
+ */
 static void context_expect_copy(weir_tls_context *client,
                                 struct wr_tls_known *session)
 {
@@ -417,7 +418,8 @@ UNIT(tls_context, a_session_is_resumed_many_times_by_the_server_that_gave_it)
 
 /* ---- certificates by name ---- */
 
-/* A server with three more certificates; the first one is for localhost. */
+/* Returns a server with three more certificates; the first one is for
+ * localhost. */
 static struct weir_tls_options
 context_named_server(struct weir_tls_identity identities[3])
 {
@@ -536,7 +538,8 @@ UNIT(tls_context, a_certificate_by_name_is_tried_when_the_context_is_made)
     context_refuse(&options, -EINVAL, "Invalid");
 }
 
-/* The name that a client asks for by the one that it was given; NULL: none. */
+/* Expects the name that a client requests for the name that it was given; NULL
+ * is none. */
 static void context_expect_asked(const char *given, const char *asked)
 {
     static struct tls_pair asking;

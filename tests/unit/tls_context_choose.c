@@ -1,8 +1,8 @@
 /*
- * A server's choice of a certificate in the handshake: the program is asked,
- * and names another context or refuses.
+ * A server's choice of a certificate during the handshake: the program is
+ * called, and names another context or refuses.
  *
- * Which certificate was shown is seen by its size: one has an RSA key.
+ * The certificate that was sent is recognised by its size: one has an RSA key.
  */
 #include "tests/tls/rig.h"
 
@@ -14,10 +14,10 @@
 
 static struct tls_pair pair;
 
-/* The program: what it was asked, and what it answers. */
+/* The program: the name it was called with, and its answer. */
 static struct {
     int count;
-    char name[256]; /* "-": none */
+    char name[256]; /* "-" is none */
     weir_tls_context *answer;
     int err;
 } program;
@@ -31,7 +31,7 @@ static int choose_answer(void *user, const char *name, weir_tls_context **ret)
     if (program.answer) {
         *ret = weir_tls_context_ref(program.answer);
     }
-    if (program.err < 0 && *ret) { /* the error says that none is given */
+    if (program.err < 0 && *ret) { /* with an error none is given */
         weir_tls_context_unref(*ret);
     }
     return program.err;
@@ -46,7 +46,7 @@ static struct weir_tls_options choose_client(int version)
     };
 }
 
-/* A context with another certificate than the server's own. */
+/* Returns a context with another certificate than the server's own. */
 static weir_tls_context *choose_other(bool refuses)
 {
     struct weir_tls_options options = tls_options(true);
@@ -64,7 +64,8 @@ static void choose_expect_leaf(bool is_rsa)
     expect_eq(size > LEAF_RSA_SIZE, is_rsa);
 }
 
-/* A handshake with a server that asks the program; the pair stays open. */
+/* Runs a handshake with a server that calls the program; the pair stays open.
+ */
 static void choose_connect(const char *name, int version)
 {
     struct weir_tls_options server_options = tls_options(true);
@@ -106,14 +107,15 @@ UNIT(tls_choose, the_certificate_is_that_of_the_context_that_is_named)
     weir_tls_context_unref(other);
 }
 
-/* A client that has to repeat its hello meets a server whose program names
+/* A client that must repeat its hello meets a server whose program names
  * @answer. */
 static weir_tls_context *choose_again(weir_tls_context *answer)
 {
     struct weir_tls_options server_options = tls_options(true);
     struct weir_tls_options client_options = choose_client(0);
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
-    client_options.groups = "X25519:P-256"; /* its share is of the first one */
+    client_options.groups =
+        "X25519:P-256"; /* its share is for the first group */
     server_options.groups = "P-256";
     server_options.min_version = WEIR_TLS_1_3;
     server_options.choose = choose_answer;
@@ -161,7 +163,7 @@ UNIT(tls_choose, without_another_context_the_own_one_is_used)
     }
 }
 
-/* The asking context has one certificate, the named one has two. */
+/* The server's own context has one certificate, the named one has two. */
 UNIT(tls_choose, of_the_named_context_a_key_is_shown_that_the_client_can_use)
 {
     static const char *const suites[] = {
@@ -221,7 +223,8 @@ UNIT(tls_choose, a_refusal_is_the_error_of_the_handshake)
         program.answer = other; /* given, and an error with it */
         choose_expect_refusal("localhost", version, -EACCES, "internal_error");
         program.err = 1;
-        weir_tls_context_ref(other); /* the test's fault is a leak elsewhere */
+        /* A reference given with an error is not released: the test does. */
+        weir_tls_context_ref(other);
         choose_expect_refusal("localhost", version, -EINVAL, "internal_error");
         weir_tls_context_unref(other);
         weir_tls_context_unref(other);
@@ -253,8 +256,8 @@ static void choose_lengthen(uint8_t *at, size_t bytes, size_t size)
     }
 }
 
-/* A client that asks for no name asks for one of @len letters, at the end of
- * its hello. */
+/* Makes a client without a server name request one of @len letters, at the end
+ * of its hello. */
 static void choose_ask_for(struct tls_side *client, size_t len)
 {
     uint8_t *wire = client->wire;
@@ -333,7 +336,7 @@ UNIT(tls_choose, a_client_whose_session_is_resumed_can_be_refused)
     tls_contexts_unref(server, client);
 }
 
-/* A ClientHello of TLS 1.2 that ends behind its lists, with the suites
+/* A ClientHello of TLS 1.2 that ends after its lists, with the suites
  * ECDHE-ECDSA- and ECDHE-RSA-AES128-GCM-SHA256. */
 static const uint8_t choose_bare_hello[] = {
     22, 3, 3, 0, 4 + 43, 1, 0, 0,    43,   3,    3, /* and 32 of random */
@@ -342,7 +345,7 @@ static const uint8_t choose_bare_hello[] = {
     8,  9, 0, 1, 0,      0, 4, 0xc0, 0x2b, 0xc0, 0x2f, 1, 0,
 };
 
-/* The answer to the bare hello: bytes of it. */
+/* Writes the answer to the bare hello. Returns its size. */
 static size_t choose_meet_bare(uint8_t *ret, size_t size)
 {
     struct weir_tls_options server_options = tls_options(true);
@@ -419,7 +422,8 @@ UNIT(tls_choose, is_for_servers)
     expect_eq(weir_tls_context_new(&options, &context, NULL, 0), -EINVAL);
 }
 
-/* Whatever the program answers, the handshake ends, and the process lives. */
+/* Whatever the program answers, the handshake ends, and the process survives.
+ */
 UNIT(tls_choose, any_error_of_the_program_ends_the_handshake)
 {
     static const int errors[] = {-EAGAIN, -EPERM, -1, INT_MIN, 1};

@@ -1,9 +1,8 @@
 /*
- * Sessions of clients that have shown certificates: who the client is comes
- * with its ticket, and is judged again.
+ * Sessions of clients that have sent certificates: the client's identity is in
+ * its ticket, and is verified again.
  *
- * Contexts are real ones. The clock of weir is moved on by a test; the library
- * has its own.
+ * The contexts are real. A test advances weir's clock; the library has its own.
  */
 #include "lib/tls/context/context_impl.h"
 #include "lib/tls/context/ticket.h"
@@ -13,7 +12,7 @@
 #include <time.h>
 
 static struct tls_pair pair;
-static time_t client_later; /* seconds by which weir's clock goes fast */
+static time_t client_later; /* seconds by which weir's clock is ahead */
 
 time_t __real_time(time_t *ret);
 time_t __wrap_time(time_t *ret);
@@ -52,8 +51,8 @@ static struct weir_tls_options client_server(enum weir_tls_client_auth auth)
     return options;
 }
 
-/* Connects, resuming *session where there is one, which becomes the new one if
- * the server gives one. The pair stays connected. */
+/* Connects, resuming *session if there is one; a new session replaces it. The
+ * pair stays connected. */
 static void client_join(weir_tls_context *client, weir_tls_context *server,
                         struct wr_tls_known **session)
 {
@@ -67,8 +66,9 @@ static void client_join(weir_tls_context *client, weir_tls_context *server,
     }
 }
 
-/* That must succeed; whether the session was resumed. @certificate is what the
- * server knows of its client, "" for none; it is filled in if it is empty. */
+/* Like client_join(), must succeed. Returns whether the session was resumed.
+ * @certificate is what the server knows of its client, "" for none; if it is
+ * empty, it is filled in. */
 static bool client_connect(weir_tls_context *client, weir_tls_context *server,
                            struct wr_tls_known **session,
                            struct wr_bytes *certificate)
@@ -136,7 +136,8 @@ UNIT(tls_context_client, a_client_without_a_certificate_returns_without_one)
     client_resume(WEIR_TLS_1_3, WEIR_TLS_CLIENT_AUTH_OPTIONAL, NULL);
 }
 
-/* A session of @from at @to: a full handshake, whose client is known. */
+/* Expects that a session from @from makes a full handshake at @to, and that the
+ * client is known. */
 static void client_expect_full(const struct weir_tls_options *from,
                                const struct weir_tls_options *to,
                                const char *name)
@@ -171,7 +172,8 @@ UNIT(tls_context_client, a_ticket_of_a_server_that_asks_no_client_is_not_taken)
     client_expect_full(&without, &with, "ecdsa");
 }
 
-/* The session of one that has shown none is for a server that needs none. */
+/* The session of a client without a certificate is for servers that require
+ * none. */
 UNIT(tls_context_client, a_session_without_a_certificate_does_not_stand_for_one)
 {
     const struct weir_tls_options optional =
@@ -209,7 +211,8 @@ UNIT(tls_context_client, a_client_that_was_forgotten_is_asked_again)
     client_end(session, client, server);
 }
 
-/* Its certificate would be refused today: so it must show it, and is. */
+/* Its certificate would be refused today, so it must send it, and is refused.
+ */
 UNIT(tls_context_client, a_client_that_is_not_trusted_any_more_is_refused)
 {
     const struct weir_tls_options options =
@@ -230,7 +233,7 @@ UNIT(tls_context_client, a_client_that_is_not_trusted_any_more_is_refused)
     client_end(session, client, server);
 }
 
-/* The lists of a file count from now on. */
+/* Uses the revocation lists of a file from now on. */
 static void client_revoke(weir_tls_context *server, const char *file)
 {
     static uint8_t text[16 << 10];
@@ -264,9 +267,9 @@ static void client_wait(const char *name)
     client_end(session, client, server);
 }
 
-/* A client returns whose certificate is good no more: it is asked for it, and
- * refused. By TLS 1.2 wolfSSL's client gives up when its ticket is not taken.
- */
+/* A client returns whose certificate is no longer valid: it must send it, and
+ * is refused. In TLS 1.2 wolfSSL's client gives up if its ticket is not
+ * accepted. */
 static void client_expect_refused(const struct weir_tls_options *options,
                                   enum weir_tls_version version,
                                   const char *name, const char *lists)
@@ -380,9 +383,9 @@ UNIT(tls_context_client, a_new_client_takes_the_place_of_the_oldest)
     size_t size = 0;
 
     expect_eq(client_find(&clients, 1, &size), -ENOENT);
-    for (uint8_t i = 1; i <= 5; i++) { /* of one group of four places */
+    for (uint8_t i = 1; i <= 5; i++) { /* in one group of four slots */
         expect_eq(client_add(&clients, i, 100u + i), 0);
-        expect_eq(client_add(&clients, i, 100u + i), 0); /* it is there */
+        expect_eq(client_add(&clients, i, 100u + i), 0); /* it exists */
     }
     expect_eq(client_find(&clients, 1, &size), -ENOENT);
     for (uint8_t i = 2; i <= 5; i++) {

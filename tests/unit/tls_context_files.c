@@ -1,9 +1,8 @@
 /*
- * The files of a TLS context: folders of authorities, and what the line of an
- * error says where a file is missing, empty, wrong, encrypted or of another
- * key.
+ * The files of a TLS context: folders of authorities, and the error line if a
+ * file is missing, empty, wrong, encrypted or for another key.
  *
- * Each test has a folder of its own, which it removes.
+ * Each test has its own folder, which it removes.
  */
 #define UNIT_RUN with_folder
 #include "tests/no_fd.h"
@@ -127,7 +126,7 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_refuse(&client, -ENOTDIR, "ca.pem");
 }
 
-/* It says nothing about the authorities that a client would trust. */
+/* It does not show which authorities a client would trust. */
 UNIT(tls_files, a_lack_of_descriptors_is_not_a_lack_of_authorities)
 {
     const struct weir_tls_options clients[] = {
@@ -177,8 +176,8 @@ UNIT(tls_files, a_server_takes_the_authorities_of_its_clients_from_a_folder)
     weir_tls_context_unref(context);
 }
 
-/* Debian's list of authorities has nine of the serial number 0. A folder that
- * was rehashed has each of them twice. */
+/* Debian's list of authorities has nine with the serial number 0. A rehashed
+ * folder has each of them twice. */
 UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
 {
     struct weir_tls_options client = files_client();
@@ -194,7 +193,7 @@ UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
 
 /* ---- lists of revocations ---- */
 
-/* A server shows a certificate of the matrix. */
+/* A server sends a certificate of the matrix. */
 static void files_show(const struct weir_tls_options *client, const char *name,
                        int err)
 {
@@ -220,7 +219,7 @@ UNIT(tls_files, authorities_of_a_folder_sign_lists_of_revocations)
     files_connect(&client, WEIR_ETLSNOCRL, WEIR_ETLSALERT);
 }
 
-/* It may be that of an issuer which the peer will show. */
+/* It may be the list of an issuer that the peer will send. */
 UNIT(tls_files, a_list_of_an_issuer_that_is_not_trusted_is_taken)
 {
     struct weir_tls_options client = files_client();
@@ -286,7 +285,7 @@ UNIT_IN(tls_files, an_encrypted_key_is_told_apart, unit_alone, void)
 
 /* ---- blocks of other names ---- */
 
-/* The text of a file, in which certificates are called something else. */
+/* Returns the text of a file with another label for certificates. */
 static struct weir_tls_pem files_rename(const char *file, const char *label)
 {
     static char from[16 << 10];
@@ -307,7 +306,7 @@ static struct weir_tls_pem files_rename(const char *file, const char *label)
     return (struct weir_tls_pem){.data = text, .size = size};
 }
 
-/* An old name for a certificate. */
+/* An old label for a certificate. */
 UNIT_IN(tls_files, blocks_called_x509_certificate_are_read, unit_alone, void)
 {
     struct weir_tls_options client = tls_options(false);
@@ -407,7 +406,7 @@ UNIT_IN(tls_files, a_text_of_another_kind_is_told, unit_alone, void)
     }
 }
 
-/* A certificate that no peer will accept, or few, is no error. */
+/* A certificate that no peer, or few peers, will accept is not an error. */
 UNIT_IN(tls_files, a_chain_that_cannot_serve_is_noticed, unit_alone, void)
 {
     static const struct {
@@ -436,7 +435,7 @@ UNIT_IN(tls_files, a_chain_that_cannot_serve_is_noticed, unit_alone, void)
     }
 }
 
-/* OpenSSL's own form has more than the certificate. */
+/* OpenSSL's own form contains more than the certificate. */
 UNIT_IN(tls_files, a_block_called_trusted_certificate_is_refused_in_words,
         unit_alone, void)
 {
@@ -463,7 +462,7 @@ UNIT(tls_files, a_trusted_certificate_in_a_folder_is_refused_with_its_file)
 
 /* ---- texts ---- */
 
-/* A file with this text before the authority, which it returns. */
+/* Returns the path of a file with this text before the authority. */
 static const char *files_write_behind(const char *front, size_t count)
 {
     static char text[80 << 10];
@@ -479,7 +478,7 @@ static const char *files_write_behind(const char *front, size_t count)
     return files_in("trusted.pem");
 }
 
-/* A file is read in parts, the first of which has 16 KiB. */
+/* A file is read in parts, the first of 16 KiB. */
 UNIT(tls_files, a_file_may_have_much_text_before_a_certificate)
 {
     static const size_t counts[] = {0, 1000, 2000, 4000};

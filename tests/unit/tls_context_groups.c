@@ -1,10 +1,10 @@
 /*
- * The groups of a context: their names set them, for a client and for a server,
- * and are the only names that are known.
+ * The key exchange groups of a context: their names select them, for a client
+ * and for a server, and no other names are known.
  *
- * The certificates are those of tls_certificates.sh. That of the server has an
- * RSA key, because with TLS 1.2 a client's groups limit the curves of
- * certificates, too.
+ * The certificates are those of tls_certificates.sh. The server's has an RSA
+ * key, because in TLS 1.2 a client's groups also limit the curves of
+ * certificates.
  */
 #include "lib/tls/context/suites.h"
 #include "tests/tls/rig.h"
@@ -17,11 +17,11 @@ enum { GROUPS = sizeof(groups) / sizeof(*groups) };
 
 static struct tls_pair pair;
 
-/* X25519MLKEM768, and how often the client said hello. */
+/* X25519MLKEM768, and how often the client has sent a hello. */
 enum { HYBRID = 4588 };
 static const char hybrid[] = "X25519MLKEM768";
 
-/* Joins a client and a server with these lists, by one version. */
+/* Connects a client and a server with these lists, in one version. */
 static void groups_join(const char *of_client, const char *of_server,
                         enum weir_tls_version version)
 {
@@ -50,7 +50,7 @@ static uint16_t groups_of(const struct tls_side *side)
     return conn->backend->get_group(conn);
 }
 
-/* Both sides have agreed on the group of this number. */
+/* Expects that both sides have agreed on the group with this number. */
 static void groups_expect(uint16_t number)
 {
     tls_pair_expect(&pair, 0, 0);
@@ -106,8 +106,8 @@ UNIT(tls_context_groups, without_one_in_common_the_server_says_so)
 
 /* ---- X25519MLKEM768 ---- */
 
-/* The lists, the group that is agreed on, and whether the server has to ask for
- * another share. */
+/* The lists, the agreed group, and whether the server must request another
+ * share. */
 struct hybrid_row {
     const char *client;
     const char *server;

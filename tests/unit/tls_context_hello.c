@@ -1,7 +1,8 @@
 /*
- * Hellos that no client of weir's sends, shown to a server. They are made by
- * hand, and may say anything of the sizes of what is in them: the server
- * answers or refuses, and lives.
+ * Hellos that no client of weir sends, sent to a server.
+ *
+ * They are made by hand, with any sizes of their contents: the server answers
+ * or refuses, and survives.
  */
 #include "tests/tls/rig.h"
 
@@ -11,9 +12,10 @@ enum {
     HELLO_TICKET = 35,
     HELLO_ALPN = 16,
     HELLO_EXTENSION_MAX = 512,
-    HELLO_AT_SUITES = 5 + 4 + 2 + 32 + 1, /* where their size is */
+    HELLO_AT_SUITES = 5 + 4 + 2 + 32 + 1, /* position of their size */
     HELLO_AT_EXTENSION = HELLO_AT_SUITES + 4 + 2 + 2,
-    /* Of a ticket: name, IV, size of what is sealed; and the tag at its end. */
+    /* of a ticket: name, IV, size of the encrypted part; and the tag at its end
+     */
     HELLO_TICKET_HEAD = 16 + 16 + 2,
     HELLO_TICKET_TAIL = 32,
     HELLO_KEPT_MAX = 40 << 10,
@@ -36,7 +38,8 @@ static size_t hello_put(uint8_t *to, size_t value, size_t size)
     return size;
 }
 
-/* A ClientHello of TLS 1.2 with one suite and one extension, as a record. */
+/* Makes a ClientHello of TLS 1.2 with one suite and one extension, as a record.
+ */
 static size_t hello_make(uint8_t *ret, unsigned type, const void *body,
                          size_t size)
 {
@@ -63,9 +66,10 @@ static size_t hello_make(uint8_t *ret, unsigned type, const void *body,
     return (size_t)(at - ret) + size;
 }
 
-static int hello_verdict; /* weir's own; 0: it has nothing against the hello */
+static int hello_verdict; /* weir's own; 0 if it has no objection */
 
-/* The server's error when it has read these bytes; 0: it goes on. */
+/* Returns the server's error after it has read these bytes, or 0 if it
+ * continues. */
 static int hello_feed(weir_tls_context *server, const uint8_t *hello,
                       size_t size)
 {
@@ -82,7 +86,7 @@ static int hello_feed(weir_tls_context *server, const uint8_t *hello,
     return err;
 }
 
-/* hello_feed() of a hello with one extension. */
+/* Calls hello_feed() for a hello with one extension. */
 static int hello_show(weir_tls_context *server, unsigned type, const void *body,
                       size_t size)
 {
@@ -92,8 +96,8 @@ static int hello_show(weir_tls_context *server, unsigned type, const void *body,
     return hello_feed(server, hello, hello_make(hello, type, body, size));
 }
 
-/* wolfSSL asks for a ticket to be opened where its whole size fits, by the size
- * that is in it. */
+/* wolfSSL asks weir to open a ticket if the size in it matches its whole size.
+ */
 UNIT(tls_context_hello, a_ticket_that_seals_nothing_is_not_opened)
 {
     static const uint8_t zeros[HELLO_EXTENSION_MAX];
@@ -110,7 +114,7 @@ UNIT(tls_context_hello, a_ticket_that_seals_nothing_is_not_opened)
     weir_tls_context_unref(server);
 }
 
-/* The reader of hellos (lib/base/hello.h) concludes nothing from these. */
+/* The hello parser (lib/base/hello.h) concludes nothing from these. */
 UNIT(tls_context_hello, hellos_that_cannot_be_read_are_refused)
 {
     static const uint8_t twice[] = "\0\3\2h2\0\x10\0\5\0\3\2h2";
@@ -148,8 +152,8 @@ UNIT(tls_context_hello, a_list_of_protocols_without_a_name_is_refused)
     weir_tls_context_unref(server);
 }
 
-/* The server's error and its last alert when a peer has sent these bytes, of
- * which it keeps little. */
+/* Expects the server's error and its last alert after a peer has sent these
+ * bytes, of which the server keeps few. */
 static void hello_refuse(const char *data, size_t size, uint8_t alert)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -188,8 +192,8 @@ UNIT(tls_context_hello, one_that_says_it_is_too_long_is_refused_at_once)
 
 enum { HELLO_RECORDS_MAX = 2 * (HELLO_EXTENSION_MAX + 64) };
 
-/* A hello for a name that the server does not know, of one record, that each
- * library would answer. */
+/* Makes a hello for a name that the server does not know, in one record, that
+ * each library would answer. */
 static size_t hello_for_other(uint8_t *ret)
 {
     static const char name[] = "\0\x0d\0\0\x0aother.test";
@@ -216,8 +220,8 @@ static size_t hello_put_record(uint8_t *ret, unsigned type, const uint8_t *body,
     return 5 + size;
 }
 
-/* The server's error by records that it may refuse as it likes, but must not
- * answer. */
+/* Returns the server's error for records that it may refuse in any way, but
+ * must not answer. */
 static int hello_hide(const uint8_t *data, size_t size, bool is_hidden)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -273,7 +277,7 @@ UNIT(tls_context_hello, no_form_of_record_hides_a_hello)
     expect_eq(hello_hide(data, len, true), WEIR_ETLSNONAME, "two good halves");
 }
 
-/* An extension that is malformed, and that a library may pass over. */
+/* A malformed extension, which a library may ignore. */
 UNIT(tls_context_hello, a_hello_that_is_odd_is_refused)
 {
     weir_tls_context *server = hello_context(true, NULL);

@@ -1,11 +1,11 @@
 /*
- * A private key is not left on the stack of the thread that makes a context,
- * nor are the keys of tickets.
+ * A private key is not left on the stack of the thread that creates a context,
+ * nor are ticket keys.
  *
  * wolfSSL decodes the key and compares it with the certificate in variables
- * that it does not clear. What lies below the caller's frame is looked through
- * for the number of the key, as its file has it and as wolfSSL's numbers have
- * it, the least byte first.
+ * that it does not clear. The stack below the caller's frame is searched for
+ * the key's number, in the order of its file and in wolfSSL's order, the least
+ * byte first.
  */
 #include "tests/tls/rig.h"
 
@@ -18,14 +18,14 @@ enum { KEY_BYTES = 32, KEY_PART = 16, KEY_STACK = 96 << 10 };
 
 static uint8_t numbers[2][KEY_BYTES];
 
-/* OpenSSL, which has read the key here, leaves some too. */
+/* OpenSSL, which has read the key here, leaves some bytes, too. */
 __attribute__((noinline)) static void key_wipe_stack(void)
 {
     uint8_t stack[KEY_STACK];
     explicit_bzero(stack, sizeof(stack));
 }
 
-/* How many parts of the number lie on the stack below the caller. */
+/* Returns how many parts of the number are on the stack below the caller. */
 __attribute__((noinline)) static unsigned key_count(void)
 {
     uint8_t stack[KEY_STACK];
@@ -103,8 +103,8 @@ UNIT(tls_context_key, nor_are_the_keys_of_tickets_that_are_handed_over)
     options.ticket_keys = keys;
     options.ticket_keys_size = sizeof(keys);
     weir_tls_context *context = tls_context(&options);
-    /* By the second time the dynamic linker has found all functions that are
-     * called. When it does so it writes the registers to the stack. */
+    /* By the second time the dynamic linker has resolved all called functions.
+     * When it does so, it writes the registers to the stack. */
     for (int i = 0; i < 2; i++) {
         key_wipe_stack();
         expect_eq(weir_tls_context_get_ticket_keys(context, &saved), 0);

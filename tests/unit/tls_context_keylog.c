@@ -2,7 +2,7 @@
  * The key log of contexts: both sides of a connection log the same secrets.
  *
  * The certificates are those of tls_certificates.sh. The labels are those of
- * the format of NSS.
+ * the NSS format.
  */
 #include "tests/tls/rig.h"
 
@@ -26,7 +26,7 @@ static void keylog_take(void *user, const char *line)
     memcpy(log->lines[log->count++], line, strlen(line) + 1);
 }
 
-/* @early: the server looks at the secrets, too. */
+/* @early: the server inspects the secrets, too. */
 static void keylog_connect(enum weir_tls_version version, bool early)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -60,7 +60,8 @@ static const char *keylog_find(const struct keylog *log, const char *label)
     return "";
 }
 
-/* Both logged a line of this label, the same, with a secret of @size bytes. */
+/* Expects that both sides logged the same line with this label, with a secret
+ * of @size bytes. */
 static void keylog_expect(const char *label, size_t size)
 {
     const char *line = keylog_find(&client_log, label);
@@ -90,7 +91,7 @@ static void keylog_expect_13(bool early)
     keylog_expect("SERVER_HANDSHAKE_TRAFFIC_SECRET", 32);
     keylog_expect("CLIENT_TRAFFIC_SECRET_0", 32);
     keylog_expect("SERVER_TRAFFIC_SECRET_0", 32);
-    /* A server's wolfSSL makes no secret for exports unless it is asked. */
+    /* wolfSSL's server derives no export secret unless requested. */
     const bool is_lazy = strcmp(wr_tls_backend_get()->name, "wolfSSL") == 0;
     expect_eq(server_log.count, is_lazy ? 4 : 5);
     cr_assert_not_null(keylog_find(&client_log, "EXPORTER_SECRET"));
