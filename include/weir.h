@@ -3,10 +3,10 @@
  * The public API of libweir and libweir-proxy, for programs that include one
  * header.
  *
- * Each of the headers can be included by itself as well. Those of libweir-proxy
- * are not there if weir was built without it. Programs with TLS, which link
- * libweir-tls besides, include weir/tls.h, tls_connection.h and, for the fields
- * of certificates, tls_certificate.h.
+ * Each header can also be included alone. The headers of libweir-proxy are not
+ * installed if weir was built without it. Programs with TLS also link
+ * libweir-tls, and include weir/tls.h, weir/tls_connection.h and, for the
+ * fields of certificates, weir/tls_certificate.h.
  */
 #ifndef WEIR_H
 #define WEIR_H

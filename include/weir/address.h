@@ -20,36 +20,38 @@
 
 WEIR_BEGIN_DECLS
 
-/** Size of a buffer for every text of weir_address_format(), with the NUL. */
+/** Size of a buffer that is large enough for every text of
+ * weir_address_format(), with the NUL. */
 #define WEIR_ADDRESS_TEXT_SIZE 448
 
 /** An IPv4 or IPv6 address with its port, or a Unix address. */
 struct weir_address {
-    /** Bytes used in storage; 0 means "no address". */
+    /** Number of bytes that are used in storage; 0 means that there is no
+     * address. */
     socklen_t len;
     /** The address in the kernel's format. */
     union {
         /** Only the family. */
         struct sockaddr any;
-        /** If the family is AF_INET. */
+        /** The address if the family is AF_INET. */
         struct sockaddr_in inet;
-        /** If the family is AF_INET6. */
+        /** The address if the family is AF_INET6. */
         struct sockaddr_in6 inet6;
-        /** If the family is AF_UNIX. len includes the used bytes of sun_path; a
-         * path ends before its first NUL, if it has one. */
+        /** The address if the family is AF_UNIX. len includes the used bytes of
+         * sun_path; a path ends before its first NUL, if it has one. */
         struct sockaddr_un local;
     } storage;
 };
 
 /**
- * Read a literal address. Accepts dotted IPv4 ("192.0.2.1") and IPv6
- * ("2001:db8::1", with or without brackets, with a zone as in "fe80::1%eth0";
- * RFC 4007).
+ * Read a literal address from text: IPv4 in dotted form ("192.0.2.1"), or IPv6
+ * ("2001:db8::1"), with or without brackets, and with or without a zone as in
+ * "fe80::1%eth0" (RFC 4007).
  *
  * @param host  the text; borrowed
- * @param port  port in host byte order
+ * @param port  the port in host byte order
  * @param ret   the address, written on success only
- * @retval WEIR_ENOTLITERAL  @p host is not a literal address (a name, perhaps)
+ * @retval WEIR_ENOTLITERAL  @p host is not a literal address; it may be a name
  * @retval -ENODEV           the zone names no interface of this machine
  */
 WEIR_API WEIR_MUST_USE int weir_address_parse(const char *host, uint16_t port,
@@ -61,7 +63,7 @@ WEIR_API WEIR_MUST_USE int weir_address_parse(const char *host, uint16_t port,
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
- * @retval -EINVAL           no port, or not a number up to 65535
+ * @retval -EINVAL           there is no port, or it is not a number up to 65535
  * @retval WEIR_ENOTLITERAL  the host is not a literal address
  * @retval -ENODEV           the zone names no interface of this machine
  */
@@ -72,15 +74,15 @@ weir_address_parse_with_port(const char *text, struct weir_address *ret);
  * Make a Unix address of a path or of an abstract name.
  *
  * An abstract name begins with a NUL byte, may contain any bytes, and is not a
- * file. With @p len 0 the address has no name: the kernel gives a socket that
- * is bound to it an abstract name.
+ * file. If @p len is 0, the address has no name; a socket that is bound to such
+ * an address gets an abstract name from the kernel.
  *
- * @param path  the bytes, not terminated; borrowed
+ * @param path  the bytes, which need no NUL at the end; borrowed
  * @param len   number of bytes
  * @param ret   the address, written on success only
- * @retval -ENAMETOOLONG  a path of more than 107 bytes, or an abstract name of
- *                        more than 108 bytes, with its leading NUL
- * @retval -EINVAL        a path with a NUL byte inside
+ * @retval -ENAMETOOLONG  a path has more than 107 bytes, or an abstract name
+ *                        with its leading NUL more than 108 bytes
+ * @retval -EINVAL        a path has a NUL byte inside
  */
 WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
                                                   struct weir_address *ret);
@@ -89,13 +91,15 @@ WEIR_API WEIR_MUST_USE int weir_address_from_unix(const char *path, size_t len,
  * Read a Unix address: a path as in "/run/echo.sock", an abstract name as in
  * "@echo", or "" for an address without a name.
  *
- * The text has no escapes. A path that begins with '@' is written "./@echo".
- * HAProxy's `abnsz\@echo` is the same abstract name; its `abns\@echo` is
- * followed by NUL bytes, up to 108 in all; use weir_address_from_unix() for it.
+ * The text has no escapes. Write a path that begins with '@' as "./@echo".
+ * "@echo" is the same abstract name as HAProxy's `abnsz\@echo`. HAProxy's
+ * `abns\@echo` is another name, which is filled up with NUL bytes to 108 bytes;
+ * use weir_address_from_unix() for such names.
  *
  * @param text  the text; borrowed
  * @param ret   the address, written on success only
- * @retval -ENAMETOOLONG  as from weir_address_from_unix()
+ * @retval -ENAMETOOLONG  the path or the abstract name is too long, as for
+ *                        weir_address_from_unix()
  */
 WEIR_API WEIR_MUST_USE int weir_address_parse_unix(const char *text,
                                                    struct weir_address *ret);
@@ -113,8 +117,8 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
                                     const struct weir_address *b);
 
 /**
- * Turn an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) into the IPv4 address.
- * Sockets for both families show IPv4 peers in this form.
+ * Change an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) into the IPv4 address.
+ * Sockets for both families report IPv4 peers as IPv4-mapped addresses.
  *
  * @param addr  an address, changed if it is IPv4-mapped; borrowed
  * @return      true if it was changed
@@ -128,8 +132,8 @@ WEIR_API bool weir_address_unmap(struct weir_address *addr);
  *
  * Backslashes and non-printable or non-ASCII bytes are written as "\x0a".
  *
- * @param buf   destination, always terminated
- * @param size  bytes in @p buf, WEIR_ADDRESS_TEXT_SIZE is always enough
+ * @param buf   memory for the text, which is always terminated by a NUL
+ * @param size  size of @p buf in bytes; WEIR_ADDRESS_TEXT_SIZE is always enough
  * @return      @p buf
  */
 WEIR_API const char *weir_address_format(const struct weir_address *addr,

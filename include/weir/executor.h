@@ -17,18 +17,20 @@
 
 WEIR_BEGIN_DECLS
 
-/** A job; runs on a thread of the executor, where all signals are blocked. */
+/** A job. It runs on a thread of the executor, on which all signals are
+ * blocked. */
 typedef int weir_job_fn(void *arg);
 
-/** Called on the loop when a job has finished and its task has stopped waiting:
- * @p result is the job's, or -ECANCELED if it never started. The argument is
- * then no longer used. Not called if the loop is freed before the job has
- * finished; weir_loop_shutdown_executor() before that waits for the job. */
+/** Called on the loop when a job has finished whose task has stopped waiting
+ * for it. @p result is the result of the job, or -ECANCELED if the job never
+ * started. The library no longer uses @p arg. The function is not called if the
+ * loop is freed before the job has finished; to prevent that, call
+ * weir_loop_shutdown_executor() first, which waits for jobs. */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 
 /** Called on the loop, never inside a task, when a job of
- * weir_executor_submit() has finished: @p result is the job's, or -ECANCELED if
- * it never started. */
+ * weir_executor_submit() has finished. @p result is the result of the job, or
+ * -ECANCELED if the job never started. */
 typedef weir_job_abandoned_fn weir_job_done_fn;
 
 /** Options of the executor. */
@@ -37,15 +39,16 @@ struct weir_executor_options {
     /** Maximum number of threads; default 4 more than the CPUs that this
      * process may use, but at most 32. */
     uint32_t thread_limit;
-    /** Jobs that may wait for a thread; default 65536. */
+    /** Maximum number of jobs that wait for a thread; default 65536. */
     uint32_t queue_limit;
 };
 
 /**
- * Set up the executor of a loop; not needed for the defaults.
+ * Set the options of a loop's executor. Without this call the executor has the
+ * defaults.
  *
  * @param options  borrowed
- * @retval -EBUSY   there are already threads or jobs
+ * @retval -EBUSY   the executor already has threads or jobs
  * @retval -ENOMEM  no memory
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
  * @suspends no
@@ -58,20 +61,21 @@ weir_loop_set_executor(weir_loop *loop,
  * Run a blocking function on a thread and wait for its result; asyncio's
  * run_in_executor and to_thread.
  *
- * A task that is cancelled while it waits continues at once. A job that has not
- * started is withdrawn. A running job cannot be stopped: it runs to its end on
- * its thread and uses @p arg, so @p arg must not be on the task's stack unless
+ * If the task is cancelled while it waits, the call returns at once. A job that
+ * has not started is withdrawn. A running job cannot be stopped: it continues
+ * to run and to use @p arg, so @p arg must not be on the task's stack unless
  * the task cannot be cancelled. @p abandoned is called when the job has
  * finished.
  *
  * @param fn         the function
- * @param arg        its argument; held until the call returns 0 or @p abandoned
- *                   was called
- * @param abandoned  called on the loop if this returns -ECANCELED, when the job
- *                   has finished, perhaps before the return; may be NULL
- * @param ret        the result of @p fn; may be NULL
- * @return           0 if the function has returned
- * @retval -EINVAL     no function
+ * @param arg        the argument of @p fn; held until the call returns 0 or @p
+ *                   abandoned was called
+ * @param abandoned  called on the loop when the job has finished, if the call
+ *                   returns -ECANCELED; it may be called before the return. May
+ *                   be NULL
+ * @param ret        set to the result of @p fn; may be NULL
+ * @return           0 when @p fn has returned
+ * @retval -EINVAL     @p fn is NULL
  * @retval -EAGAIN     no thread could be started
  * @retval -ENOBUFS    queue_limit would be exceeded
  * @retval -ENOMEM     no memory
@@ -82,14 +86,15 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
                      weir_job_abandoned_fn *abandoned, int *ret);
 
 /**
- * Run a blocking function on a thread without waiting, and get a future;
- * asyncio's run_in_executor. May be called from anywhere on the loop.
+ * Run a blocking function on a thread without waiting, and get a future for its
+ * result; asyncio's run_in_executor. Any callback or task of the loop may call
+ * this.
  *
- * The future is done with the function's result. weir_future_cancel() withdraws
- * a job that has not started, with the result -ECANCELED. A running job cannot
- * be stopped: a cancelled weir_future_await() waits for its end, a cancelled
- * weir_future_shield() does not. A job runs even if the future has no
- * reference.
+ * The future gets the function's result. weir_future_cancel() withdraws a job
+ * that has not started; the result is then -ECANCELED. A running job cannot be
+ * stopped: a cancelled weir_future_await() waits for its end, a cancelled
+ * weir_future_shield() does not. A job runs even if the program has no
+ * reference to the future.
  *
  * @p done is called once, before any other callback of the future. If the loop
  *    is freed while the job runs, @p done is never called: nothing waits for
@@ -98,9 +103,9 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  *    freed, weir_loop_free() calls @p done.
  *
  * @param fn    the function
- * @param arg   argument of @p fn and @p done; held until @p done was called
+ * @param arg   the argument of @p fn and @p done; held until @p done was called
  * @param done  called on the loop when the job has finished; may be NULL
- * @param ret   the future of the job, a reference is given; may be NULL
+ * @param ret   set to the future of the job; a reference is given; may be NULL
  * @retval -EAGAIN     no thread could be started
  * @retval -ENOBUFS    queue_limit would be exceeded
  * @retval -ESHUTDOWN  the executor was shut down, or the loop is being freed
@@ -119,10 +124,10 @@ WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
  * withdrawn, and the thread of a running job ends by itself.
  *
  * @param timeout_ns  the longest wait; UINT64_MAX is no limit
- * @return            0 if the threads have ended
+ * @return            0 when the threads have ended
  * @retval -ETIMEDOUT  jobs are still running; nothing waits for them any more
  * @retval -ECANCELED  the task was cancelled; nothing waits for jobs any more
- * @retval -ENOMEM     no memory to make the executor
+ * @retval -ENOMEM     there is no memory to make the executor
  */
 WEIR_API WEIR_MUST_USE int weir_loop_shutdown_executor(weir_loop *loop,
                                                        uint64_t timeout_ns);

@@ -1,9 +1,9 @@
 /**
- * @file
- * Inspection of a loop: counts, the state of all live objects, features.
+ * @file Inspection of a loop: counts, the state of all its objects, and
+ *       features of the kernel.
  *
- * For operators and tests. These calls change nothing, and none is cheap enough
- * for every message.
+ * These functions are for operators and tests. They change nothing, but are too
+ * slow to be called for every message.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -18,93 +18,100 @@
 
 WEIR_BEGIN_DECLS
 
-/** Counts since the loop was made, and present values. */
+/** Statistics of a loop: counts since the loop was made, and present values. */
 struct weir_loop_statistics {
     size_t size;
-    /** Iterations of the loop. */
+    /** Number of iterations of the loop. */
     uint64_t turns;
-    /** Calls of io_uring_enter(), or submissions and waits with epoll. */
+    /** Number of calls of io_uring_enter(); with epoll the number of
+     * submissions and waits. */
     uint64_t enters;
-    /** Operations submitted to the kernel. */
+    /** Number of operations that were submitted to the kernel. */
     uint64_t submitted;
-    /** Completions handled. */
+    /** Number of completions that were handled. */
     uint64_t completions;
-    /** Completion queue overflows. */
+    /** Number of overflows of the completion queue. */
     uint64_t overflows;
-    /** Early submissions because the queue was full. */
+    /** Number of early submissions, because the submission queue was full. */
     uint64_t sq_full;
-    /** Operations in flight now, without the loop's own wait for timers. */
+    /** Number of operations in flight now, without the loop's own wait for
+     * timers. */
     uint64_t ops_in_flight;
-    /** Connections alive now. */
+    /** Number of connections now. */
     uint64_t connections;
-    /** Receive buffers made, in bytes. */
+    /** Memory of the receive buffers that were made, in bytes. */
     uint64_t pool_bytes;
-    /** Receive buffers posted to the kernel now. */
+    /** Number of receive buffers that the kernel can use now. */
     uint64_t buffers_posted;
-    /** Leases in use now. */
+    /** Number of leases in use now. */
     uint64_t leases;
-    /** Received bytes held now, by leases and paused connections. */
+    /** Received bytes that leases and paused connections hold now. */
     uint64_t held_bytes;
-    /** Bytes that readers hold in their own memory, outside receive buffers. */
+    /** Received bytes that readers hold in their own memory now, outside
+     * receive buffers. */
     uint64_t kept_bytes;
-    /** Receives that found no buffer. */
+    /** Number of receives for which there was no free buffer. */
     uint64_t starved;
-    /** Bytes waiting to be sent now, in all connections. */
+    /** Bytes that wait to be sent now, in all connections. */
     uint64_t queued_bytes;
-    /** Bytes received. */
+    /** Bytes that were received. */
     uint64_t received_bytes;
-    /** Bytes the kernel has accepted for sending. */
+    /** Bytes that the kernel has accepted for sending. */
     uint64_t sent_bytes;
-    /** Bytes copied by write and writelines. */
+    /** Bytes that weir_transport_write() and weir_transport_writelines() have
+     * copied. */
     uint64_t copied_by_write;
-    /** Bytes copied so that they do not pin a receive buffer. */
+    /** Kept bytes that were copied to free their receive buffer (buffer.h). */
     uint64_t copied_by_compaction;
-    /** Bytes copied into the memory of buffered protocols, and of callers that
-     * read a stream into their own memory. */
+    /** Bytes that were copied into the memory of buffered protocols, and of
+     * callers that read a stream into their own memory. */
     uint64_t copied_to_protocol;
-    /** Bytes copied because a view, or bytes kept for one, straddled receive
-     * buffers, and by weir_reader_feed_data(). */
+    /** Bytes that were copied by weir_reader_feed_data(), or because a view
+     * straddled two receive buffers. */
     uint64_t copied_by_view;
-    /** Tasks that have not ended, including those of the library. */
+    /** Number of tasks that have not ended, including tasks of the library. */
     uint64_t tasks;
-    /** Tasks started, including those of the library. */
+    /** Number of tasks that were started, including tasks of the library. */
     uint64_t tasks_spawned;
-    /** Resumptions of tasks. */
+    /** Number of times that a task was started or continued. */
     uint64_t task_switches;
-    /** Stacks of tasks, in use and kept for reuse. */
+    /** Number of stacks, including stacks that are kept for later tasks. */
     uint64_t stacks;
-    /** The deepest use of any stack, in bytes, rounded up to pages. Each call
-     * checks at most 4096 stacks. */
+    /** Largest use of a stack until now, in bytes, rounded up to pages. Each
+     * call checks at most 4096 stacks. */
     uint64_t stack_high_water_bytes;
-    /** Timers armed now. */
+    /** Number of timers that are set now. */
     uint64_t timers;
-    /** Bytes of memory allocated now, without the loop (about 20 KiB). */
+    /** Bytes of memory that are allocated now, without the loop itself (about
+     * 20 KiB). */
     uint64_t memory_bytes;
-    /** Name lookups answered from the loop's cache, or by the query of another
-     * lookup (resolver.h). */
+    /** Number of name lookups that were answered from the loop's cache, or by
+     * the query of another lookup (resolver.h). */
     uint64_t name_hits;
-    /** Name lookups that could have been answered from the cache but went to
-     * the resolver. */
+    /** Number of name lookups that may use the cache, but were passed to the
+     * resolver. */
     uint64_t name_misses;
     /** The part of queued_bytes that was received and is forwarded without a
-     * copy; it also counts in held_bytes. */
+     * copy. These bytes are also included in held_bytes. */
     uint64_t queued_held_bytes;
     /** 1 if the loop's engine is epoll, else 0 (weir_loop_get_engine()). */
     uint64_t poll_engines;
 };
 
 /**
- * Read the statistics. Visits each connection, for queued_held_bytes.
+ * Get the statistics of a loop. The call iterates over all connections, for
+ * queued_held_bytes.
  *
- * @return 0, or -EPERM or -ECHILD as from all functions of a loop; then nothing
- *         is written
+ * @return 0, or -EPERM or -ECHILD as all functions of a loop; after an error
+ *         nothing is written
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_get_statistics(const weir_loop *loop,
                          struct weir_loop_statistics *ret);
 
 /**
- * Write the statistics as text, a line "name value" for each.
+ * Write the statistics of a loop as text, with a line "name value" for each
+ * field.
  *
  * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf
@@ -117,7 +124,8 @@ WEIR_API size_t weir_loop_format_statistics(const weir_loop *loop, char *buf,
  * Write statistics as weir_loop_format_statistics() does, for example the
  * statistics of several loops (weir_threads_get_statistics()).
  *
- * @param statistics  the statistics; borrowed. Fields beyond their size are 0
+ * @param statistics  the statistics; borrowed. Fields beyond their
+ *                    size count as 0
  * @param buf         destination, always terminated if @p size is not 0
  * @param size        bytes in @p buf
  * @return            bytes of the whole text, without its NUL
@@ -133,14 +141,15 @@ weir_statistics_format(const struct weir_loop_statistics *statistics, char *buf,
  * serves at /metrics.
  *
  * Each field is a family of one sample: a gauge `weir_NAME` for a present
- * value, a counter `weir_NAME_total` for a count since the loop was made.
- * weir_threads_get_statistics() sums several loops.
+ * value, or a counter `weir_NAME_total` for a count since the loop was made.
+ * weir_threads_get_statistics() adds up the statistics of several loops.
  *
- * @param statistics  the statistics; borrowed. Fields beyond their size are 0
- * @param out         destination; borrowed, and not flushed
- * @return            0 or an error
- * @retval -EINVAL  no statistics, or no destination
- * @retval -EIO     the destination has failed, perhaps before this call
+ * @param statistics  the statistics; borrowed. Fields beyond their
+ *                    size count as 0
+ * @param out         the stream to write to, which is not flushed; borrowed
+ * @return            0, or a negative error
+ * @retval -EINVAL  @p statistics or @p out is NULL
+ * @retval -EIO     @p out has failed, in this call or before
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -149,14 +158,14 @@ weir_statistics_write_prometheus(const struct weir_loop_statistics *statistics,
 
 /**
  * Write the state of the loop for an operator: a line for the loop, with its
- * engine, and a line for each of its objects. A connection's line has its
- * addresses, states, operations in flight, receive window, held bytes, queue
- * depth and first error; a relay's line has, for each direction, the state, the
- * bytes and what it waits for. All lines are written by one call, so that no
- * other writer's output gets between them on a stream without a buffer
- * (stderr), unless memory runs out.
+ * engine, and a line for each of its objects. The line of a connection has its
+ * addresses, states, operations in flight, receive window, held bytes, queued
+ * bytes and first error. The line of a relay has, for each direction, the
+ * state, the number of bytes, and what the direction waits for. All lines are
+ * written with one call, so that on a stream without a buffer (stderr) the
+ * output of other writers does not get between them, unless memory runs out.
  *
- * @param out  destination; borrowed
+ * @param out  the stream to write to; borrowed
  */
 WEIR_API void weir_loop_dump(const weir_loop *loop, FILE *out);
 
@@ -171,25 +180,27 @@ typedef void weir_task_walk_fn(void *arg, weir_task *task);
  * The function may cancel tasks, which end later, and spawn tasks, which are
  * not passed to it. It must not suspend.
  *
- * @param fn  called with each task, borrowed; weir_task_ref() keeps it
+ * @param fn  called with each task, which is borrowed; weir_task_ref() keeps it
  * @return    the number of tasks; 0 on another thread
  */
 WEIR_API size_t weir_loop_walk_tasks(weir_loop *loop, weir_task_walk_fn *fn,
                                      void *arg);
 
 /**
- * Get a text that describes what a task waits for, for example "sleep", "lock",
- * "queue get" or "read"; weir_loop_dump() prints it too. The texts may change.
+ * Get a text for the operation that a task waits for, for example "sleep",
+ * "lock", "queue get" or "read". weir_loop_dump() prints it, too. The texts may
+ * change between versions.
  *
- * @return static text; NULL if the task does not wait, or has ended
+ * @return a static string; NULL if the task does not wait, or has ended
  */
 WEIR_API const char *weir_task_get_wait(const weir_task *task);
 
 /**
  * Write a line for the engine, with the reason if it is not io_uring, and a
- * line for each feature of the kernel: its name, the first kernel that has it,
- * and "yes", "no", "masked" (by WEIR_FEATURES_MASK) or "needs" with another
- * feature that is missing; then weir's fallback.
+ * line for each feature of the kernel that weir uses. The line of a feature has
+ * its name, the first kernel version that has it, "yes", "no", "masked" (by
+ * WEIR_FEATURES_MASK) or "needs" with another feature that is missing, and then
+ * weir's fallback.
  *
  * @param buf   destination, always terminated if @p size is not 0
  * @param size  bytes in @p buf

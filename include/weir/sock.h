@@ -3,19 +3,19 @@
  * Suspending calls on sockets of the program: asyncio's loop.sock_recv(),
  * loop.sock_sendall() and others.
  *
- * For sockets without a transport, of any family and type, blocking or not;
- * their flags are not changed. A call does not suspend if it can complete at
- * once. Calls on one socket are served in order, in each direction: receiving
- * and accepting, and sending and connecting.
+ * The sockets have no transport. They may be of any family and type, blocking
+ * or not; their flags are not changed. A call does not suspend if it can
+ * complete at once. Calls on one socket are served in order, in each of two
+ * directions: receiving and accepting, and sending and connecting.
  *
  * A cancelled call has consumed nothing: no byte, datagram or connection is
- * lost. If it had succeeded before the cancellation took effect it returns its
- * result, and the next suspending call returns -ECANCELED.
+ * lost. If a call has succeeded before the cancellation takes effect, it
+ * returns its result, and the next suspending call returns -ECANCELED.
  *
  * All calls return -EBUSY if a transport of this loop owns the socket. Close a
- * socket only if no call waits on it. Resolve host names with
- * weir_getaddrinfo(); weir_sock_connect() takes only addresses. The loop's
- * thread looks up the paths of Unix sockets, and waits for their file system.
+ * socket only when no call waits on it. weir_sock_connect() takes only
+ * addresses; look up host names with weir_getaddrinfo(). The loop's thread
+ * looks up the paths of Unix sockets itself, and waits for their file system.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -32,13 +32,14 @@
 WEIR_BEGIN_DECLS
 
 /**
- * Receive; asyncio's sock_recv and sock_recv_into.
+ * Receive bytes or a datagram; asyncio's sock_recv and sock_recv_into.
  *
  * @param fd    the socket; held
  * @param buf   destination; held
  * @param len   size of @p buf in bytes; at most 2^31 - 1 are used
- * @return      bytes received, 0 at the end of a stream, or a negative error
- * @retval -EINVAL      no memory for @p len bytes
+ * @return      number of bytes received, 0 at the end of a stream, or a
+ *              negative error
+ * @retval -EINVAL      @p buf is NULL, although @p len is not 0
  * @retval -EBADF       no such descriptor
  * @retval -ENOTSOCK    no socket
  * @retval -ENOMEM      no memory
@@ -47,14 +48,14 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
                                               void *buf, size_t len);
 
 /**
- * Receive, with the sender's address; asyncio's sock_recvfrom and
- * sock_recvfrom_into. The rest of a datagram longer than @p len is dropped.
+ * Receive a datagram and the sender's address; asyncio's sock_recvfrom and
+ * sock_recvfrom_into. If a datagram is longer than @p len, its rest is dropped.
  *
  * @param fd        the socket; held
  * @param buf       destination; held
  * @param len       size of @p buf in bytes
- * @param ret_from  the sender's address, with length 0 if it has none; held;
- *                  may be NULL
+ * @param ret_from  set to the sender's address, whose len is 0 if the sender
+ *                  has none; held; may be NULL
  * @return          as weir_sock_recv()
  */
 WEIR_API WEIR_MUST_USE ssize_t
@@ -67,10 +68,10 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @param fd        a stream socket; held
  * @param data      the bytes; held
  * @param len       number of bytes
- * @param ret_sent  bytes that the kernel accepted, even after an error; may be
- *                  NULL
+ * @param ret_sent  set to the number of bytes that the kernel has accepted,
+ *                  even after an error; may be NULL
  * @retval -EPIPE       the connection is broken for writing; without SIGPIPE
- * @retval -ECANCELED   the task was cancelled; @p ret_sent bytes are sent
+ * @retval -ECANCELED   the task was cancelled; *@p ret_sent bytes were sent
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
                                              const void *data, size_t len,
@@ -79,8 +80,8 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
 /**
  * Send a part of a file; asyncio's sock_sendfile.
  *
- * Bytes in the page cache are sent from there, other bytes are read by the ring
- * first; see sendfile.h. A blocking socket is made non-blocking for each system
+ * Bytes in the page cache are sent from there; other bytes are first read by
+ * the ring (sendfile.h). A blocking socket is made non-blocking for each system
  * call, which other processes that share the socket could notice.
  *
  * @param fd      a stream socket; held
@@ -88,9 +89,11 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  *                position is not used; held
  * @param offset  in: the first byte; out, even after an error: the byte after
  *                the last sent one; held
- * @param count   number of bytes bytes, or WEIR_TO_END; 0 sends none
- * @return        bytes sent, fewer if the file ended; or a negative error
- * @retval -EINVAL      no @p offset, an offset beyond INT64_MAX, or O_DIRECT
+ * @param count   number of bytes, or WEIR_TO_END; 0 sends none
+ * @return        number of bytes sent, fewer than @p count if the file ended
+ *                earlier; or a negative error
+ * @retval -EINVAL      @p offset is NULL, the end of the part is beyond
+ *                      INT64_MAX, or the file was opened with O_DIRECT
  * @retval -EBADF       no such descriptor, or the file is not open for reading
  * @retval -EISDIR      the file is a directory
  * @retval -ESPIPE      the file is a pipe, a socket or a device
@@ -99,7 +102,7 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @retval -EPIPE       the connection is broken for writing; without SIGPIPE
  * @retval -EIO         the file could not be read
  * @retval -ECANCELED   the task was cancelled; *@p offset is set, and the
- *                      socket can be used
+ *                      socket can still be used
  * @retval -ENOMEM      no memory; *@p offset is set
  */
 WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
@@ -112,24 +115,25 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
  * @param fd    the socket; held
  * @param data  the bytes; held
  * @param len   number of bytes
- * @param to    the receiver, or NULL on a connected socket; borrowed
- * @return      bytes sent, or a negative error
+ * @param to    the receiver's address, borrowed; may be NULL on a connected
+ *              socket
+ * @return      number of bytes sent, or a negative error
  * @retval -EINVAL      an address of an unknown family
- * @retval -EMSGSIZE    too long for a datagram
+ * @retval -EMSGSIZE    the datagram is too long
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
                                                 const void *data, size_t len,
                                                 const struct weir_address *to);
 
 /**
- * Connect; asyncio's sock_connect, for addresses. After a cancelled call close
- * the socket, which is unusable; no operation uses it any more.
+ * Connect a socket to an address; asyncio's sock_connect. After a cancelled
+ * call the socket is unusable: close it, no operation uses it any more.
  *
  * @param fd    the socket; held
  * @param to    the address; borrowed
  * @retval -EINVAL        an address of an unknown family
- * @retval -ECONNREFUSED  no socket listens there, even if TCP has connected the
- *                        socket with itself (connect.h)
+ * @retval -ECONNREFUSED  no socket listens at the address, or TCP has connected
+ *                        the socket with itself (connect.h)
  */
 WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
                                              const struct weir_address *to);
@@ -138,11 +142,14 @@ WEIR_API WEIR_MUST_USE int weir_sock_connect(weir_loop *loop, int fd,
  * Accept a connection; asyncio's sock_accept.
  *
  * @param fd        the listening socket; held
- * @param ret_peer  the peer's address, length 0 if it has none; held; may be
- *                  NULL
- * @return          a blocking, close-on-exec descriptor, given; or an error
- * @retval -EMFILE      no descriptors left; the connection stays in the queue
- * @retval -ECANCELED   the task was cancelled; the connection stays queued
+ * @param ret_peer  set to the peer's address, whose len is 0 if the peer has
+ *                  none; held; may be NULL
+ * @return          the descriptor of the connection, given, which is blocking
+ *                  and close-on-exec; or a negative error
+ * @retval -EMFILE      the process has no free descriptor; the connection
+ *                      remains in the kernel's queue
+ * @retval -ECANCELED   the task was cancelled; a connection that has arrived
+ *                      remains in the kernel's queue
  */
 WEIR_API WEIR_MUST_USE int weir_sock_accept(weir_loop *loop, int fd,
                                             struct weir_address *ret_peer);

@@ -49,7 +49,8 @@ WEIR_API void weir_event_free(weir_event *event);
 /** Set an event, and wake all tasks that wait for it. */
 WEIR_API void weir_event_set(weir_event *event);
 
-/** Clear an event. Tasks that weir_event_set() has woken before continue. */
+/** Clear an event. Tasks that weir_event_set() has already woken still
+ * continue. */
 WEIR_API void weir_event_clear(weir_event *event);
 
 /** Report whether the event is set. */

@@ -266,8 +266,8 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);
 
 /**
- * Change the time limits. The times without received and sent bytes start again
- * at this call.
+ * Change the time limits of a connection. The times without received bytes and
+ * without sent bytes are counted from this call.
  *
  * @param timeouts  borrowed; NULL means no limits
  * @retval -ENOMEM  no memory; the limits are unchanged
