@@ -1,20 +1,22 @@
 /*
- * Features of TLS together: each mix of version, protocols (ALPN), a client's
- * certificate, a server that is chosen by name, a second hello, and a hello
- * that comes in pieces. Each pair connects and resumes its session twice, and
- * each connection agrees on all that its mix says. A server that asks clients
- * for certificates knows each of them by its certificate, resumed or not.
+ * Combinations of TLS features: each mix of version, protocols (ALPN), a
+ * client's certificate, a server chosen by name, a second hello, and a hello in
+ * pieces.
+ *
+ * Each pair connects and resumes its session twice, and each connection agrees
+ * on everything in its mix. A server that requests client certificates knows
+ * each client by its certificate, resumed or not.
  */
 #include "tests/tls/rig.h"
 
 struct mix {
     bool is_old;       /* TLS 1.2 */
     bool has_alpn;     /* both sides */
-    bool has_auth;     /* the client shows a certificate */
-    bool chooses;      /* the program of the server does, by name */
-    bool hello_again;  /* the server asks for another hello */
+    bool has_auth;     /* the client sends a certificate */
+    bool chooses;      /* the server's program chooses by name */
+    bool hello_again;  /* the server requests another hello */
     bool can_export;   /* on the client */
-    size_t piece;      /* bytes that arrive at once; 0: all */
+    size_t piece;      /* bytes that arrive at once; 0 means all */
     const char *label; /* of a failure */
 };
 
@@ -42,7 +44,7 @@ static weir_tls_context *mix_server(const struct mix *mix)
         .choose = mix->chooses ? mix_choose : NULL,
     };
     if (mix->hello_again && !mix->is_old) {
-        options.groups = "P-256"; /* not that of the client's share */
+        options.groups = "P-256"; /* not the group of the client's share */
         options.min_version = WEIR_TLS_1_3;
     }
     if (mix->has_auth) {
@@ -82,7 +84,7 @@ static void mix_expect_facts(const struct mix *mix,
     }
 }
 
-/* After the handshake: new keys, a word, and another. */
+/* After the handshake: new keys, then data in both directions. */
 static void mix_talk(const struct mix *mix)
 {
     if (!mix->is_old) {
@@ -95,8 +97,8 @@ static void mix_talk(const struct mix *mix)
     tls_pair_expect(&pair, 0, 0);
 }
 
-/* Connects, resuming *session where there is one; *session becomes the new one,
- * where there is one. Whether it was resumed. */
+/* Connects, resuming *session if there is one; *session becomes the new one, if
+ * there is one. Returns true if it was resumed. */
 static bool mix_connect(const struct mix *mix, weir_tls_context *client,
                         weir_tls_context *server, struct wr_tls_known **session)
 {

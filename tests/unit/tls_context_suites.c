@@ -1,9 +1,9 @@
 /*
- * The suites of a context: IANA's names set them, are reported by both sides of
- * a connection, and are the only names that are known.
+ * The cipher suites of a context: IANA's names select them, are reported by
+ * both sides of a connection, and are the only known names.
  *
- * The certificates are those of tls_certificates.sh: one with a key on P-256,
- * and one with an RSA key.
+ * The certificates are those of tls_certificates.sh: one with a P-256 key, and
+ * one with an RSA key.
  */
 #include "lib/tls/context/suites.h"
 #include "tests/tls/rig.h"
@@ -16,7 +16,7 @@
         "TLS_ECDHE_" key "_WITH_AES_256_GCM_SHA384",                           \
         "TLS_ECDHE_" key "_WITH_CHACHA20_POLY1305_SHA256"
 
-/* Three with either key; three with a P-256 key; three with one of RSA. */
+/* Three with either key; three with a P-256 key; three with an RSA key. */
 static const char *const suites[] = {SUITES_OF_1_3, SUITES_OF_1_2("ECDSA"),
                                      SUITES_OF_1_2("RSA")};
 enum { SUITES = sizeof(suites) / sizeof(*suites) };
@@ -42,7 +42,7 @@ static struct weir_tls_options suites_client(const char *list)
     };
 }
 
-/* Both sides report @suite, by @version. */
+/* Expects that both sides report @suite, in @version. */
 static void suites_expect(const char *suite, const char *version)
 {
     tls_pair_expect(&pair, 0, 0);

@@ -24,8 +24,8 @@ static weir_tls_context *ticket_client(enum weir_tls_version version)
     });
 }
 
-/* Connects and asks for a name, resuming *session where there is one; whether
- * it was resumed. *session becomes the new one, NULL where the server gave
+/* Connects with a server name, resuming *session if there is one. Returns true
+ * if it was resumed. *session becomes the new one, or NULL if the server gave
  * none. */
 static bool ticket_connect_to(const char *name, weir_tls_context *client,
                               weir_tls_context *server,
@@ -53,8 +53,8 @@ static bool ticket_connect(weir_tls_context *client, weir_tls_context *server,
     return ticket_connect_to("localhost", client, server, session);
 }
 
-/* Expects whether a session of @from is resumed by @to. By TLS 1.3 alone: where
- * a server of TLS 1.2 does not take a ticket, wolfSSL's client gives up. */
+/* Expects whether a session of @from is resumed by @to, in TLS 1.3 only: if a
+ * TLS 1.2 server does not accept a ticket, wolfSSL's client gives up. */
 static void ticket_expect(const struct weir_tls_options *from,
                           const struct weir_tls_options *to, bool passes)
 {
@@ -110,11 +110,12 @@ UNIT(tls_context_ticket, servers_with_the_same_keys_resume_each_others_sessions)
     to.ticket_keys = keys;
     to.ticket_keys_size = 96;
 
-    ticket_expect(&from, &to, true); /* the second key opens, too */
+    ticket_expect(&from, &to, true); /* the second key decrypts, too */
     ticket_expect(&to, &from, false);
 }
 
-/* A session of @from, which hands its keys over, is resumed by @to. */
+/* Expects that a session of @from, which exports its keys, is resumed by @to.
+ */
 static void ticket_expect_handed_over(const struct weir_tls_options *from,
                                       const struct weir_tls_options *to)
 {
@@ -194,7 +195,7 @@ UNIT(tls_context_ticket, a_session_does_not_pass_to_a_server_that_asks_clients)
     ticket_expect(&from, &to, false);
 }
 
-/* The memory of its connections is counted: none may stay with the context. */
+/* The memory of its connections is counted: the context may keep none of it. */
 UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
 {
     const struct weir_tls_options from = tls_options(true);
@@ -204,9 +205,9 @@ UNIT(tls_context_ticket, a_server_without_tickets_leaves_what_it_is_offered)
     ticket_expect(&from, &to, false);
 }
 
-/* Whether a session with the name @first is resumed where @second is asked for.
- * By TLS 1.2 the server's side is looked at: wolfSSL's client gives up when the
- * ticket is not taken. */
+/* Returns true if a session for the name @first is resumed for @second. In TLS
+ * 1.2 the server's side is checked: wolfSSL's client gives up if the ticket is
+ * not accepted. */
 static bool ticket_passes(enum weir_tls_version version, const char *first,
                           const char *second)
 {
@@ -247,7 +248,7 @@ UNIT(tls_context_ticket, a_session_is_resumed_under_its_name_alone)
     }
 }
 
-/* Whether a server gives tickets. */
+/* Returns true if a server gives tickets. */
 static bool ticket_arrives(enum weir_tls_version version, bool no_tickets,
                            enum weir_tls_client_auth auth)
 {
@@ -328,7 +329,7 @@ UNIT(tls_context_ticket, options_out_of_range_are_refused)
 enum {
     TICKET_RECORD_HEADER = 5,
     TICKET_HELLO_MAX = 2048,
-    TICKET_STRANGE = 0xfafa, /* an extension that nobody knows */
+    TICKET_STRANGE = 0xfafa, /* an unknown extension */
 };
 
 static void ticket_put(uint8_t *to, size_t value, size_t size)
@@ -347,7 +348,7 @@ static size_t ticket_get(const uint8_t *from, size_t size)
     return value;
 }
 
-/* The record with which a client of TLS 1.2 offers a session. */
+/* Makes the record with which a TLS 1.2 client offers a session. */
 static size_t ticket_make_hello(weir_tls_context *client,
                                 weir_tls_context *server, const char *name,
                                 struct wr_tls_known *session, uint8_t *ret)
@@ -364,8 +365,8 @@ static size_t ticket_make_hello(weir_tls_context *client,
     return size;
 }
 
-/* Puts the message of @inner into the last extension of @hello, and returns
- * where it begins. */
+/* Puts the message of @inner into the last extension of @hello. Returns where
+ * it begins. */
 static size_t ticket_nest(uint8_t *hello, size_t *size, const uint8_t *inner,
                           size_t inner_size)
 {
@@ -424,8 +425,8 @@ UNIT(tls_context_ticket, a_hello_in_a_hello_does_not_say_its_name)
     tls_contexts_unref(client, server);
 }
 
-/* The client's share in the secret, or there is none, is what keeps old traffic
- * secret when a key of tickets becomes known. */
+/* Only the client's key share in the secret, or a session that is not resumed,
+ * keeps old traffic secret when a ticket key becomes known. */
 UNIT(tls_context_ticket, a_session_is_not_resumed_without_a_new_secret)
 {
     weir_tls_context *client = ticket_client(WEIR_TLS_1_3);

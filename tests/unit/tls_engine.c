@@ -1,6 +1,7 @@
 /*
- * The TLS engine: handshakes in every split, data both ways, what was agreed
- * on, keys, sessions and the close in either order.
+ * The TLS engine: handshakes split everywhere, data in both directions, the
+ * negotiated values, keys, sessions, and closes in either order.
+ *
  * Two engines face each other in memory (tls_rig.h).
  */
 #include "lib/tls/context/context_impl.h"
@@ -49,7 +50,7 @@ UNIT(tls_engine, a_handshake_works_in_pieces_of_every_size)
     }
 }
 
-/* Moves a flight in two parts, the first @first bytes long. */
+/* Moves a flight in two parts, the first of @first bytes. */
 static void engine_move_split(struct tls_side *from, struct tls_side *to,
                               size_t first)
 {
@@ -61,8 +62,8 @@ static void engine_move_split(struct tls_side *from, struct tls_side *to,
     tls_side_feed(to, copy + first, len - first, TLS_BYTES);
 }
 
-/* Splits flight number @flight of a handshake after @first bytes; false where
- * the flight is not that long, or not there. */
+/* Splits flight number @flight of a handshake after @first bytes. Returns false
+ * if the flight is shorter or does not exist. */
 static bool engine_split_one(int version, int flight, size_t first)
 {
     const struct tls_rig_options options = {.version = version};
@@ -223,7 +224,7 @@ UNIT_IN(tls_engine, input_that_is_left_may_move_to_other_memory, tls_rig_pairs,
     expect_eq(memcmp(plain, data, sizeof(data)), 0);
 }
 
-/* As for a hello that the engine cannot read, and the backend can. */
+/* As for a hello that the engine cannot parse, but the backend can. */
 UNIT(tls_engine, a_client_that_the_program_was_not_asked_about_is_refused)
 {
     static struct tls_pair rig;
@@ -462,8 +463,8 @@ static int engine_count_change(struct wr_tls_conn *conn)
     return wr_tls_backend_get()->update_keys(conn);
 }
 
-/* A pair whose client changes its keys after @records of them; the changes are
- * counted. */
+/* Connects a pair whose client changes its keys after @records records; the
+ * changes are counted. */
 static void engine_connect_changing(int version, uint32_t records,
                                     struct wr_tls_backend *counting)
 {
@@ -482,7 +483,8 @@ static void engine_connect_changing(int version, uint32_t records,
     cr_assert_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
 }
 
-/* @count records of @len bytes to the other side, which takes them at once. */
+/* Sends @count records of @len bytes to the other side, which takes them at
+ * once. */
 static void engine_send_records(struct tls_side *side, struct tls_side *other,
                                 int count, size_t len)
 {
@@ -529,7 +531,8 @@ UNIT(tls_engine, the_peer_is_asked_for_new_keys_after_a_number_of_records)
     tls_pair_disconnect(&pair);
 }
 
-/* The peer sends no data, but an answer to each change, which is no flood. */
+/* The peer sends no data, but an answer to each change, which does not count as
+ * a flood. */
 UNIT(tls_engine, answers_to_own_changes_of_keys_are_no_flood)
 {
     struct wr_tls_backend counting;
@@ -542,11 +545,11 @@ UNIT(tls_engine, answers_to_own_changes_of_keys_are_no_flood)
     tls_pair_disconnect(&pair);
 }
 
-/* The peer gets all of the requests before any of its answers arrives. */
+/* The peer gets all requests before any of its answers arrives. */
 UNIT(tls_engine, answers_that_come_all_at_once_are_no_flood)
 {
-    static uint8_t data[1024]; /* each earns a record without data */
-    const int count = 200;     /* beyond the limit of records without data */
+    static uint8_t data[1024]; /* each permits a record without data */
+    const int count = 200;     /* more than the limit of records without data */
     struct wr_tls_backend counting;
     engine_connect_changing(13, 1, &counting);
     for (int i = 0; i <= count; i++) {
@@ -563,7 +566,7 @@ UNIT(tls_engine, answers_that_come_all_at_once_are_no_flood)
     tls_pair_disconnect(&pair);
 }
 
-/* All of it is sealed before the peer takes a byte. */
+/* All of it is encrypted before the peer takes a byte. */
 UNIT(tls_engine, keys_change_within_the_records_of_one_write)
 {
     static uint8_t data[40 * WR_TLS_RECORD_MAX];
@@ -580,7 +583,7 @@ UNIT(tls_engine, keys_change_within_the_records_of_one_write)
     tls_pair_disconnect(&pair);
 }
 
-/* The record of data is counted as one without data until its end has come. */
+/* A record of data counts as one without data until its end has arrived. */
 UNIT(tls_engine, keys_change_while_half_a_record_of_the_peer_is_there)
 {
     struct wr_tls_backend counting;
@@ -630,7 +633,7 @@ UNIT(tls_engine, keys_last_as_long_as_the_connection_with_tls_12)
     engine_send_records(&pair.server, &pair.client, 10, 1);
 
     expect_eq(pair.client.engine.err, 0);
-    expect_gt(engine_changes, 0); /* asked for, and not done */
+    expect_gt(engine_changes, 0); /* requested, and not done */
     tls_pair_disconnect(&pair);
 }
 
@@ -757,7 +760,7 @@ UNIT(tls_engine, the_library_is_told_when_no_step_follows)
     tls_rig_connect(&pair, &options);
     counting.rest = engine_count_rest;
 
-    wr_tls_engine_rest(&pair.client.engine); /* or it keeps nothing */
+    wr_tls_engine_rest(&pair.client.engine); /* unless it keeps nothing */
     pair.client.engine.conn.backend = &counting;
     wr_tls_engine_rest(&pair.client.engine);
 
@@ -765,7 +768,7 @@ UNIT(tls_engine, the_library_is_told_when_no_step_follows)
     tls_pair_disconnect(&pair);
 }
 
-/* Within a record the library keeps what it has of it, and plaintext. */
+/* Within a record the library keeps the part that it has, and plaintext. */
 UNIT(tls_engine, nothing_is_given_back_while_a_record_is_there)
 {
     struct wr_tls_backend counting = *wr_tls_backend_get();

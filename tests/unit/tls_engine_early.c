@@ -1,13 +1,12 @@
 /*
- * Early data that a server has no keys for: it is skipped wherever it comes,
- * in whatever pieces, up to its limit, and nothing else is skipped.
+ * Early data for which a server has no keys: it is skipped wherever and in
+ * whatever pieces it arrives, up to its limit, and nothing else is skipped.
  *
- * wolfSSL's client sends none, so that the server is told to expect it, and the
- * test puts records of chance on the client's wire.
- *
- * The program is linked so that two functions of wolfSSL's come here first. It
- * does not run over OpenSSL, which skips early data by itself, so that weir's
- * code for it is at rest; tests/e2e/tls.py sends early data to either.
+ * wolfSSL's client sends none, so the server is made to expect it, and the test
+ * puts random records on the client's wire. The program is linked so that two
+ * functions of wolfSSL come here first. It does not run with OpenSSL, which
+ * skips early data itself, so that weir's code for it is unused;
+ * tests/e2e/tls.py sends early data to both.
  */
 #include "tests/unit/tls_rig.h"
 
@@ -22,9 +21,9 @@
 
 enum {
     EARLY_HEADER = 5,
-    EARLY_EXTRA = 17,     /* the tag, and the type that is sealed */
+    EARLY_EXTRA = 17,     /* the tag, and the encrypted type */
     EARLY_MAX = 16 << 10, /* bytes of data that are skipped */
-    EARLY_LEAST = 16,     /* that a record counts as */
+    EARLY_LEAST = 16,     /* minimum that a record counts as */
     EARLY_UNEXPECTED = 10,
     EARLY_BAD_MAC = 20,
     EARLY_OVERFLOW = 22,
@@ -35,8 +34,8 @@ static struct tls_rig_options choice;
 
 /* ---- wolfSSL's functions ---- */
 
-static int early_err; /* that the next record is opened with; 0: wolfSSL's */
-static int early_suite = -1; /* the one that is told; -1: wolfSSL's */
+static int early_err; /* error of the next decryption; 0 means wolfSSL's */
+static int early_suite = -1; /* suite that is reported; -1 means wolfSSL's */
 
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
 int __real_wc_AesGcmDecrypt(Aes *aes, byte *out, const byte *in, word32 size,
@@ -81,13 +80,13 @@ static void early_put_on(struct tls_side *side, uint8_t type, size_t size)
     side->wire_len += EARLY_HEADER + size;
 }
 
-/* A record of data on the client's wire. */
+/* Puts a record of data on the client's wire. */
 static void early_put(size_t size)
 {
     early_put_on(&pair.client, 23, size);
 }
 
-/* The client's hello is on its wire. */
+/* Puts the client's hello on its wire. */
 static void early_begin(const struct tls_rig_options *options)
 {
     choice = *options;
@@ -99,7 +98,7 @@ static void early_begin(const struct tls_rig_options *options)
     cr_assert_gt(pair.client.wire_len, 0);
 }
 
-/* What is on the wires leads to a connection that works. */
+/* Expects that the bytes on the wires lead to a working connection. */
 static void early_expect_open(size_t piece)
 {
     tls_pair_exchange(&pair, piece);
@@ -129,7 +128,7 @@ static void early_skip(const struct tls_rig_options *options, size_t piece)
     early_put(100);
     early_put(EARLY_EXTRA);
     tls_pair_move(&pair.client, &pair.server, piece);
-    early_put(3000); /* it was under way when the server answered */
+    early_put(3000); /* it was in flight when the server answered */
     tls_pair_move(&pair.client, &pair.server, piece);
     early_expect_open(piece);
     tls_pair_disconnect(&pair);
@@ -163,7 +162,7 @@ UNIT(tls_early, a_client_may_send_none)
     tls_pair_disconnect(&pair);
 }
 
-/* Puts the offer in the hello that is on the client's wire. */
+/* Adds the offer of early data to the hello on the client's wire. */
 static void early_offer(void)
 {
     static const uint8_t offer[] = {0, 42, 0, 0};
@@ -195,7 +194,7 @@ static void early_offer_and_put(size_t piece)
               wr_tls_engine_get_error_text(&pair.server.engine));
     cr_assert_not_null(pair.server.engine.early);
     cr_assert_null(pair.server.engine.hello);
-    expect_gt(pair.server.wire_len, 500); /* the whole of its answer */
+    expect_gt(pair.server.wire_len, 500); /* its whole answer */
     tls_pair_disconnect(&pair);
 }
 
@@ -206,7 +205,7 @@ UNIT(tls_early, a_hello_that_offers_it_lets_the_server_expect_it)
     early_offer_and_put(1);
 }
 
-/* The server has no group of the client's first shares. */
+/* The server does not support the group of the client's first share. */
 static void early_begin_again(void)
 {
     int group = WOLFSSL_ECC_SECP384R1;
@@ -223,7 +222,7 @@ UNIT(tls_early, data_before_a_second_hello_is_skipped)
         tls_pair_move(&pair.client, &pair.server, piece);
         early_put(100);
         tls_pair_move(&pair.client, &pair.server, piece);
-        expect_lt(pair.server.wire_len, 200); /* it asks for another hello */
+        expect_lt(pair.server.wire_len, 200); /* it requests another hello */
         early_expect_open(piece);
         tls_pair_disconnect(&pair);
     }
@@ -254,8 +253,8 @@ UNIT(tls_early, it_is_limited_before_a_second_hello)
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
-/* Types of messages that are checked where they are not sealed; the length
- * behind the type is far from what the record has. */
+/* Types of messages that are checked if they are not encrypted; the length
+ * after the type differs much from the record's. */
 static const uint8_t early_types[] = {1, 2, 12, 15, 16};
 
 #define EARLY_TYPES (sizeof(early_types) / sizeof(*early_types))
@@ -270,7 +269,7 @@ UNIT(tls_early, bytes_beyond_the_limit_are_no_messages)
         memset(pair.client.wire + at, UINT8_MAX, 100);
         pair.client.wire[at] = early_types[i];
         tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
-        /* The client can open the alert. */
+        /* The client can decrypt the alert. */
         tls_pair_move(&pair.server, &pair.client, TLS_BYTES);
         expect_eq(wr_tls_engine_get_alert_received(&pair.client.engine),
                   EARLY_UNEXPECTED, "%u", early_types[i]);
@@ -280,8 +279,8 @@ UNIT(tls_early, bytes_beyond_the_limit_are_no_messages)
     }
 }
 
-/* A side gets a record that says that it is of the handshake, but keys are in
- * force: wolfSSL refuses it, by a sealed alert. */
+/* A side gets an unencrypted handshake record after keys are in use: wolfSSL
+ * refuses it with an encrypted alert. */
 static void early_refuse_unsealed(bool to_server, uint8_t type)
 {
     choice = (struct tls_rig_options){.version = 13};
@@ -291,7 +290,7 @@ static void early_refuse_unsealed(bool to_server, uint8_t type)
     tls_pair_move(&pair.client, &pair.server, TLS_BYTES);
     struct tls_side *reader = to_server ? &pair.server : &pair.client;
     struct tls_side *writer = to_server ? &pair.client : &pair.server;
-    if (!to_server) { /* the server's hello alone */
+    if (!to_server) { /* only the server's hello */
         pair.server.wire_len = EARLY_HEADER +
                                (size_t)(pair.server.wire[3] << 8) +
                                pair.server.wire[4];
@@ -369,7 +368,7 @@ UNIT(tls_early, a_server_of_tls_12_skips_none)
     early_expect_end(WEIR_ETLSPROTOCOL, EARLY_UNEXPECTED);
 }
 
-/* A library that reports no secrets leaves no way to tell early data. */
+/* With a library that reports no secrets, early data cannot be recognised. */
 UNIT(tls_early, nothing_is_skipped_without_secrets)
 {
     struct wr_tls_backend mute = wr_tls_wolfssl;

@@ -1,6 +1,7 @@
 /*
- * The TLS engine's ends: each way in which a connection may end is told apart,
- * and what a peer sends that it should not costs little and ends it.
+ * The TLS engine's ends: each end of a connection is distinguished, and invalid
+ * messages of a peer cost little and end it.
+ *
  * Two engines face each other in memory (tls_rig.h).
  */
 #include "lib/tls/engine/engine_impl.h"
@@ -58,7 +59,7 @@ UNIT_IN(tls_end, an_end_without_close_notify_is_a_cut_after_the_data,
     end_expect(&rig->server, WEIR_ETLSTRUNCATED);
 }
 
-/* Behind any number of bytes of a record. */
+/* Ends after any number of bytes of a record. */
 static void end_cut(int version, size_t kept)
 {
     choice = (struct tls_rig_options){.version = version};
@@ -111,7 +112,7 @@ UNIT_IN(tls_end, what_follows_a_close_notify_is_discarded, tls_rig_pairs,
     expect_eq(rig->server.plain_len, 0);
 }
 
-/* One bit of each byte of a record in turn. */
+/* Flips one bit of each byte of a record in turn. */
 static void end_flip(int version, size_t place)
 {
     choice = (struct tls_rig_options){.version = version};
@@ -199,7 +200,7 @@ UNIT(tls_end, an_end_within_the_handshake_is_a_cut)
     }
 }
 
-/* What a server says to these first bytes. */
+/* Expects the server's result for these first bytes. */
 static void end_first_bytes(const void *data, size_t len, int err)
 {
     choice = (struct tls_rig_options){.version = 13};
@@ -219,9 +220,9 @@ UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
     const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     static uint8_t zeros[600];
     static uint8_t noise[600];
-    /* 16 MiB of ClientHello, claimed in a whole record. */
+    /* A ClientHello that claims 16 MiB, in a complete record. */
     static uint8_t claim[5 + 600] = {22, 3, 1, 2, 88, 1, 255, 255, 255, 3, 3};
-    /* A record longer than any may be. */
+    /* A record that is longer than allowed. */
     static uint8_t oversize[64] = {22, 3, 1, 0x48, 1, 1, 0, 0x40, 0};
     static uint8_t oversize_13[64] = {22, 3, 1, 0x41, 1, 1, 0, 0x40, 0};
     static uint8_t alert_first[] = {21, 3, 1, 0, 2, 2, 40};
@@ -244,7 +245,7 @@ UNIT(tls_end, a_server_refuses_first_bytes_that_are_no_client_hello)
     end_first_bytes(old_hello, sizeof(old_hello), WEIR_ETLSPROTOCOL);
 }
 
-/* Each library has another text. */
+/* Each library has a different text. */
 UNIT(tls_end, a_peer_without_tls_is_told_in_words)
 {
     static const struct {
@@ -271,7 +272,7 @@ UNIT(tls_end, a_peer_without_tls_is_told_in_words)
     }
 }
 
-/* OpenSSL bears 32 empty records, and no warning in the place of a hello. */
+/* OpenSSL accepts 32 empty records, and no warning instead of a hello. */
 static bool end_is_by_openssl(void)
 {
     return strcmp(wr_tls_backend_get()->name, "OpenSSL") == 0;
@@ -282,10 +283,10 @@ static bool end_is_by_openssl(void)
 enum end_wrong {
     END_OMITTED,
     END_DOUBLED,
-    END_ALTERED, /* its last byte is another one */
-    END_SHORT,   /* it lacks its last byte, and its lengths say so */
-    END_ALERT,   /* handshake_failure in its place */
-    END_CLOSED,  /* close_notify in its place */
+    END_ALTERED, /* its last byte is changed */
+    END_SHORT,   /* its last byte is missing, and its lengths are adapted */
+    END_ALERT,   /* handshake_failure instead */
+    END_CLOSED,  /* close_notify instead */
     END_WRONGS,
 };
 
@@ -294,7 +295,7 @@ static size_t end_record_size(const uint8_t *record)
     return 5 + wr_tls_engine_body_size(record);
 }
 
-/* Makes the record at @record, on the wire of @side, wrong. */
+/* Damages the record at @record, on the wire of @side. */
 static void end_make_wrong(struct tls_side *side, uint8_t *record,
                            enum end_wrong how)
 {
@@ -320,7 +321,7 @@ static void end_make_wrong(struct tls_side *side, uint8_t *record,
         now = size - 1;
         made[3] = (uint8_t)((now - 5) >> 8);
         made[4] = (uint8_t)(now - 5);
-        if (now >= 9) { /* of a message that is not sealed */
+        if (now >= 9) { /* of an unencrypted message */
             made[7] = (uint8_t)((now - 9) >> 8);
             made[8] = (uint8_t)(now - 9);
         }
@@ -336,8 +337,8 @@ static void end_make_wrong(struct tls_side *side, uint8_t *record,
     side->wire_len = side->wire_len - size + now;
 }
 
-/* The side that got the record is not let in. An alert that is not sealed is
- * taken only where nothing is sealed yet. */
+/* Expects that the side that got the record refuses. An unencrypted alert is
+ * accepted only before anything is encrypted. */
 static void end_expect_refusal(struct tls_side *side, enum end_wrong how,
                                bool is_clear)
 {
@@ -357,8 +358,9 @@ static void end_expect_refusal(struct tls_side *side, enum end_wrong how,
     }
 }
 
-/* A handshake of both sides' certificates whose record @at is wrong, counted
- * without what TLS 1.3 ignores. Returns false if it has no such record. */
+/* Runs a handshake with certificates of both sides whose record @at is damaged,
+ * counted without records that TLS 1.3 ignores. Returns false if there is no
+ * such record. */
 static bool end_by_wrong(int version, unsigned at, enum end_wrong how)
 {
     struct tls_side *sides[] = {&pair.client, &pair.server};
@@ -422,7 +424,7 @@ UNIT(tls_end, warnings_without_end_within_the_handshake_end_it)
                     end_is_by_openssl() ? WEIR_ETLSPROTOCOL : WEIR_ETLSFLOOD);
 }
 
-/* A certificate of 64 KiB behind a server's hello, in records of one byte. */
+/* A certificate of 64 KiB after a server's hello, in records of one byte. */
 UNIT(tls_end, records_without_end_within_the_handshake_end_it)
 {
     enum { COUNT = (64 << 10) - 1, SIZE = 6, LAST = (COUNT - 1) * SIZE };
@@ -450,7 +452,8 @@ UNIT(tls_end, records_without_end_within_the_handshake_end_it)
     tls_pair_disconnect(&pair);
 }
 
-/* A handshake that one side refuses; the other learns it by an alert. */
+/* Runs a handshake that one side refuses; the other one learns it from an
+ * alert. */
 static void end_refused(const struct tls_rig_options *options, bool by_server,
                         int err, int alert)
 {
@@ -647,7 +650,7 @@ UNIT(tls_end, a_second_handshake_is_refused)
     tls_pair_disconnect(&pair);
 }
 
-/* What its header says is enough, in one piece and by itself. */
+/* The header alone is enough, in one piece and alone. */
 static void end_claimed(unsigned size, size_t piece)
 {
     uint8_t record[64] = {23, 3, 3, (uint8_t)(size >> 8), (uint8_t)size};
@@ -669,7 +672,7 @@ UNIT(tls_end, a_record_that_says_it_is_too_long_is_refused_by_its_alert)
     end_claimed((16 << 10) + 257, 1);
 }
 
-/* wolfSSL has no way to say so under the keys of TLS 1.2. */
+/* wolfSSL cannot report this with the keys of TLS 1.2. */
 UNIT(tls_end, a_record_of_tls_12_that_says_it_is_too_long_is_refused)
 {
     const uint8_t plain[] = {22, 3, 3, UINT8_MAX, UINT8_MAX};

@@ -1,6 +1,7 @@
 /*
- * The TLS engine's memory: little while it is idle, none to allocate in a
- * steady exchange, no copy of a large record, and every allocation may fail.
+ * The TLS engine's memory: little while it is idle, no allocation in a steady
+ * exchange, no copy of a large record, and any allocation may fail.
+ *
  * Two engines face each other in memory (tls_rig.h).
  */
 #include "tests/unit/tls_rig.h"
@@ -9,7 +10,7 @@
 
 static struct tls_pair pair;
 
-/* What the library itself allocates is counted, too. */
+/* Returns true if the library's own allocations are counted, too. */
 static bool memory_is_counted(void)
 {
     return wr_tls_backend_get()->claim != NULL;
@@ -17,8 +18,8 @@ static bool memory_is_counted(void)
 
 /* ---- how much ---- */
 
-/* Everything that the allocator gave for one idle connection, the headers in
- * front of its allocations and the engine itself included. */
+/* Measures all allocations for one idle connection, including allocation
+ * headers and the engine itself. */
 static void memory_measure(int version, bool is_server, bool rsa, bool talks,
                            uint64_t most)
 {
@@ -29,7 +30,7 @@ static void memory_measure(int version, bool is_server, bool rsa, bool talks,
         tls_pair_exchange(&pair, TLS_BYTES);
         tls_rig_expect(&pair.client, "welcome", 7);
     }
-    wr_ignore(wr_blocks_trim(&pair.account.blocks)); /* kept, and the loop's */
+    wr_ignore(wr_blocks_trim(&pair.account.blocks)); /* cached for the loop */
     const uint64_t before = pair.account.allocator.live_bytes;
     struct wr_tls_engine *engine =
         is_server ? &pair.server.engine : &pair.client.engine;
@@ -64,7 +65,7 @@ UNIT(tls_memory, an_idle_connection_of_a_server_takes_at_most_8_kib)
     memory_measure_each(true, true, 8u << 10);
 }
 
-/* Before the first data it has what a ticket in several records would need. */
+/* Before the first data it has space for a ticket in several records. */
 UNIT(tls_memory, an_idle_connection_of_a_client_takes_at_most_8_kib)
 {
     memory_measure_each(false, false, 11u << 10);
@@ -87,7 +88,7 @@ UNIT_IN(tls_memory, a_steady_exchange_allocates_nothing, tls_rig_pairs,
     }
 
     if (rig->account.blocks.keeps_none) {
-        return; /* a guard build allocates each block anew */
+        return; /* a guard build allocates each block separately */
     }
     expect_eq(rig->account.allocator.calls, calls);
 }
@@ -178,8 +179,8 @@ UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
 
 /* ---- allocations that fail ---- */
 
-/* A failed allocation ends the side that made it by -ENOMEM, or the library
- * does without. The other side may get a broken alert then. */
+/* A failed allocation ends its side with -ENOMEM, or the library does not need
+ * it. The other side may then get a broken alert. */
 static void memory_fail_handshake(void *arg)
 {
     const struct tls_rig_options *options = arg;
@@ -231,7 +232,7 @@ UNIT(tls_memory, each_allocation_of_a_handshake_of_tls_13_may_fail)
     memory_fail_all(13);
 }
 
-/* A message each way and the close. */
+/* Sends a message in each direction and closes. */
 static void memory_fail_data(void *arg)
 {
     static uint8_t data[WR_TLS_RECORD_MAX];
@@ -251,7 +252,7 @@ static void memory_fail_data(void *arg)
     cr_assert(err == 0 || err == -ENOMEM);
     cr_assert(other == 0 || other == -ENOMEM);
     expect_eq(err < 0 || other < 0, failed);
-    if (other == 0) { /* else it may have sent an alert */
+    if (other == 0) { /* otherwise it may have sent an alert */
         expect_eq(client->err, err);
     }
     if (!failed) {
@@ -270,7 +271,7 @@ UNIT(tls_memory, each_allocation_for_data_and_the_close_may_fail)
     }
 }
 
-/* The peer could not open what follows a record that it lacks. */
+/* The peer could not decrypt later records without the missing one. */
 UNIT(tls_memory, nothing_is_sent_behind_a_record_that_is_missing)
 {
     static uint8_t record[9000] = {22, 3, 3, 0x23, 0x23};

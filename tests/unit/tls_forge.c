@@ -1,8 +1,8 @@
 /*
- * The maker of forged certificates and lists; see tls_forge.h.
+ * Makes forged certificates and lists; see tls_forge.h.
  *
- * It takes a good one apart, puts another algorithm in both places, and a
- * signature behind. The arithmetic of the curves is OpenSSL's.
+ * It parses a valid one, replaces the algorithm in both places, and appends a
+ * signature. OpenSSL computes on the curves.
  */
 #include "tests/unit/tls_forge.h"
 
@@ -63,7 +63,8 @@ static EVP_PKEY *forge_key(struct wr_bytes info)
     return key;
 }
 
-/* The group of a key on a curve, and its point; NULL: another key. */
+/* Returns the group of a key on a curve, and its point, or NULL for another
+ * key. */
 static EC_GROUP *forge_group(const EVP_PKEY *key, EC_POINT **ret_point)
 {
     char name[64];
@@ -121,7 +122,8 @@ static void forge_put_curve(struct forge_text *to, const EC_GROUP *group,
     BN_CTX_free(ctx);
 }
 
-/* A BIT STRING of the signature; of a key that is on no curve some bytes. */
+/* Writes a BIT STRING with the signature; for a key that is not on a curve with
+ * arbitrary bytes. */
 static void forge_put_signature(struct forge_text *to, struct wr_bytes issuer)
 {
     static struct forge_text bits;
@@ -129,7 +131,7 @@ static void forge_put_signature(struct forge_text *to, struct wr_bytes issuer)
     EC_POINT *point = NULL;
     EC_GROUP *group = forge_group(key, &point);
     bits.size = 0;
-    forge_put(&bits, (const uint8_t[]){0}, 1); /* no bits are left over */
+    forge_put(&bits, (const uint8_t[]){0}, 1); /* no unused bits */
     if (group) {
         forge_put_curve(&bits, group, point);
     } else {
@@ -164,8 +166,8 @@ bool tls_forge_is_over_nothing(struct wr_bytes der, struct wr_bytes issuer)
 
 /* ---- the whole ---- */
 
-/* Puts the body with another algorithm in it, which stands behind the version
- * and, of a certificate, the serial number. */
+/* Writes the body with another algorithm, which follows the version and, in a
+ * certificate, the serial number. */
 static void forge_put_body(struct forge_text *to, struct wr_bytes body,
                            const struct tls_forge_algorithm *algorithm)
 {

@@ -1,8 +1,8 @@
 /*
  * Forged certificates and lists (tls_forge.h) are refused by weir itself.
  *
- * Here the library finds every certificate good (tls_unasked.h). So nothing
- * that a library refuses by itself helps. Or it does not ask weir at all.
+ * Here the library accepts every certificate (tls_unasked.h), so that its own
+ * checks do not help, or it does not call weir at all.
  */
 #include "lib/tls/context/pem.h"
 #include "lib/x509/certificate.h"
@@ -16,7 +16,7 @@ static struct tls_pair pair;
 
 /* ---- files ---- */
 
-/* The first block of a file; its bytes are malloc()'s. */
+/* Loads the first block of a file. The caller frees the bytes. */
 static struct wr_bytes forged_load(const char *path, const char *label)
 {
     static uint8_t text[FORGED_TEXT_MAX];
@@ -39,7 +39,7 @@ static void forged_drop(struct wr_bytes der)
     free((void *)(uintptr_t)der.data);
 }
 
-/* The key of an authority, in @der. */
+/* Returns the key of an authority, as DER. */
 static struct wr_bytes forged_key_of(struct wr_bytes der)
 {
     struct wr_x509 x509;
@@ -58,8 +58,8 @@ static const struct tls_forge_algorithm forged_algorithms[] = {
      {0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0}},
 };
 
-/* Twelve forged certificates: each kind of key with three algorithms that are
- * of another kind. */
+/* Twelve forged certificates: each kind of key with three algorithms of another
+ * kind. */
 static const struct forged_row {
     const char *authority;
     size_t algorithms[3];
@@ -72,14 +72,14 @@ static const struct forged_row {
 
 #define FORGED_ROWS (sizeof(forged_rows) / sizeof(*forged_rows))
 
-/* How a row is shown. */
+/* How a row is sent. */
 struct forged_way {
     bool is_middle; /* the issuer is forged, not the leaf */
     bool to_client;
     enum weir_tls_version version;
 };
 
-/* Writes the chain that is shown; @algorithm NULL: nothing is forged. */
+/* Writes the chain to send. @algorithm NULL means that nothing is forged. */
 static size_t forged_write(const char *authority, bool is_middle,
                            const struct tls_forge_algorithm *algorithm,
                            char *text)
@@ -104,7 +104,7 @@ static size_t forged_write(const char *authority, bool is_middle,
     return size;
 }
 
-/* Shows a chain, and returns the judge's error. */
+/* Sends a chain. Returns the verifier's error. */
 static int forged_show(const char *authority, const char *text, size_t size,
                        const struct forged_way *way)
 {
@@ -140,7 +140,8 @@ static int forged_show(const char *authority, const char *text, size_t size,
     return err;
 }
 
-/* Shows every forged chain in one way, and the good one that it is made of. */
+/* Sends every forged chain in one way, and the valid one that it is made from.
+ */
 static void forged_refuse_all(const struct forged_way *way)
 {
     static char text[FORGED_TEXT_MAX];
@@ -193,8 +194,8 @@ UNIT(tls_forged, a_server_refuses_an_issuer_of_another_algorithm)
 
 /* ---- no verdict ---- */
 
-/* Connects while weir is asked about nobody; both have the same chain, or the
- * client has none. Returns the error of the side that verifies. */
+/* Connects while weir is not called; both have the same chain, or the client
+ * has none. Returns the error of the verifying side. */
 static int forged_connect_unasked(enum weir_tls_version version,
                                   enum weir_tls_client_auth auth,
                                   bool has_certificate)
@@ -233,7 +234,7 @@ UNIT(tls_forged, a_handshake_that_ends_without_a_verdict_is_refused)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         for (int version = WEIR_TLS_1_2; version <= WEIR_TLS_1_3; version++) {
             for (int silent = 0; silent < 2; silent++) {
-                /* A server of TLS 1.2 needs the verdict's key before. */
+                /* A TLS 1.2 server needs the key from the verdict before. */
                 const bool signs =
                     rows[i].has_certificate && version == WEIR_TLS_1_2;
                 const bool is_good = i + 1 == sizeof(rows) / sizeof(*rows) &&
@@ -252,7 +253,7 @@ UNIT(tls_forged, a_handshake_that_ends_without_a_verdict_is_refused)
     }
 }
 
-/* So that the rows above are what they are to be. */
+/* Checks that the rows above are as intended. */
 UNIT(tls_forged, a_signature_by_a_curve_is_good_where_nothing_is_hashed)
 {
     for (size_t i = 0; i < FORGED_ROWS; i++) {

@@ -1,9 +1,10 @@
 /*
- * The TLS engine and a wire that alters what it carries: bits flip, bytes are
- * lost, repeated and made up, flights are cut and come in pieces. By chance,
- * with a seed. Whatever is done to it, an engine ends or waits, takes little
- * memory, and opens nothing but what the other side sealed, from its beginning
- * on.
+ * The TLS engine with a wire that changes its bytes: bits flip, bytes are lost,
+ * repeated and invented, flights are cut and arrive in pieces, at random.
+ *
+ * Whatever happens, an engine ends or waits, uses little memory, and decrypts
+ * only what the other side encrypted, in order. The seed is printed and
+ * accepted.
  */
 #include "lib/tls/engine/engine_impl.h"
 #include "tests/unit/random.h"
@@ -22,7 +23,7 @@ static uint8_t *fuzz_place(struct tls_side *side)
     return &side->wire[unit_random_below(&fuzz_random, side->wire_len)];
 }
 
-/* Does one thing to the wire of @side, which is not empty. */
+/* Makes one change to the wire of @side, which is not empty. */
 static void fuzz_alter(struct tls_side *side)
 {
     uint8_t *place = fuzz_place(side);
@@ -50,7 +51,7 @@ static void fuzz_alter(struct tls_side *side)
             side->wire_len -= some;
         }
         break;
-    default: /* some come twice */
+    default: /* some are repeated */
         memmove(place + some, place, behind);
         side->wire_len += some;
         break;
@@ -68,7 +69,7 @@ static void fuzz_check(const struct tls_side *side)
     cr_assert_lt(pair.account.allocator.live_bytes, 200u << 10);
 }
 
-/* Writes what is there to be written, once a side is open. */
+/* Writes data, once a side is open. */
 static void fuzz_write(struct tls_side *side, size_t *done)
 {
     const size_t len = unit_random_below(&fuzz_random, 4000);
@@ -84,7 +85,7 @@ static void fuzz_write(struct tls_side *side, size_t *done)
     tls_side_flush(side);
 }
 
-/* Some early data, in one record. */
+/* Sends some early data in one record. */
 static void fuzz_send_early(void)
 {
     const size_t size = unit_random_below(&fuzz_random, 3000);
@@ -96,7 +97,7 @@ static void fuzz_send_early(void)
     pair.client.wire_len += 5 + size;
 }
 
-/* @early: the hello, which is not altered then, offers early data. */
+/* @early: the hello, which is then not changed, offers early data. */
 static void fuzz_run(const struct tls_rig_options *options, bool early)
 {
     const uint64_t altered = unit_random_below(&fuzz_random, 8);

@@ -1,7 +1,8 @@
 /*
- * The look at a hello: of which ones the name is known, that all the rest
- * is unknown, and that no bytes whatever make it look outside of what it was
- * given. The hello is put together here, so that each part of it can be wrong.
+ * The parser of hellos: for which hellos the name is known, that everything
+ * else is unknown, and that no input makes it read out of bounds.
+ *
+ * The hello is built here, so that each part of it can be wrong.
  */
 #include "lib/base/hello.h"
 
@@ -30,7 +31,7 @@ static void hello_put_extensions(const void *data, size_t size)
     hello[3] = (uint8_t)(hello_size - 4);
 }
 
-/* All that stands before the extensions. */
+/* Writes everything before the extensions. */
 static void hello_begin(void)
 {
     hello_size = 0;
@@ -108,7 +109,7 @@ UNIT(tls_hello, the_protocols_and_the_session_are_seen)
     expect_eq(memcmp(hello_found.protocols.data, "\0\3\2h2", 5), 0);
     cr_assert(HELLO_READ(HELLO_NAME_EXTENSION));
     cr_assert_null(hello_found.protocols.data);
-    hello[38] = 0; /* and "ss" are read as suites */
+    hello[38] = 0; /* "ss" is also read as suites */
     wr_ignore(hello_read());
     cr_assert(!hello_found.has_session);
 }
@@ -152,7 +153,8 @@ UNIT(tls_hello, what_is_not_exactly_a_hello_is_unknown)
     cr_assert(!hello_read(), "and behind the extensions");
 }
 
-/* A hello with these bytes between random number and extensions. */
+/* Reads a hello with these bytes between the random number and the extensions.
+ */
 static bool hello_read_middle(const void *data, size_t size)
 {
     hello_size = 0;
@@ -234,7 +236,8 @@ static void hello_expect_within(struct wr_bytes part, const uint8_t *data)
     }
 }
 
-/* In memory of its own size, so that the address sanitizer sees the ends. */
+/* In memory of exactly its size, so that the address sanitizer notices reads
+ * past the end. */
 UNIT(tls_hello, no_bytes_make_it_look_elsewhere)
 {
     struct unit_random random = unit_random_new();

@@ -1,10 +1,10 @@
 /*
- * First messages of hostile peers, each of which RFC 8446, 5246 or an RFC of an
- * extension forbids: the side that gets one ends the connection by the alert
- * that the RFC asks for, which is read from its wire.
+ * First messages of hostile peers that RFC 8446, 5246 or an extension's RFC
+ * forbids: the side that gets one ends the connection with the alert that the
+ * RFC requires, which is read from its wire.
  *
- * A hello of a good peer is taken apart, changed, and put together again. Both
- * libraries have the same alert.
+ * A valid peer's hello is parsed, changed, and built again. Both libraries send
+ * the same alert.
  */
 #include "lib/tls/engine/message.h"
 #include "tests/tls/rig.h"
@@ -35,18 +35,18 @@ struct part {
     uint8_t body[PART_SIZE];
 };
 
-/* A hello, taken apart. What is before its extensions stays as it was written:
- * lengths and all. */
+/* A parsed hello. The part before its extensions stays as it was written,
+ * including lengths. */
 struct hello {
     uint8_t type; /* of the message */
     uint8_t version[2];
     uint8_t random[32];
     struct part session;
-    struct part suites;  /* one of a server */
-    struct part methods; /* of compression, one of a server */
+    struct part suites;  /* for a server's hello: its suite */
+    struct part methods; /* compression methods, or a server's method */
     struct part parts[PARTS_MAX];
     uint32_t count;
-    uint32_t extra; /* bytes behind the message's end */
+    uint32_t extra; /* bytes after the message's end */
     bool has_none;  /* no extensions, not even their length */
 };
 
@@ -63,7 +63,7 @@ static const uint8_t *take(struct part *to, const uint8_t *from, size_t size)
     return from + size;
 }
 
-/* Reads the hello at the beginning of a wire; returns the bytes behind it. */
+/* Parses the hello at the start of a wire. Returns the position after it. */
 static const uint8_t *hello_read(struct hello *hello, const uint8_t *wire)
 {
     const uint8_t *at = wire + RECORD;
@@ -105,7 +105,7 @@ static uint8_t *put_part(uint8_t *to, const struct part *part, size_t bytes)
     return to + part->size;
 }
 
-/* Writes a record with the hello; returns its size. */
+/* Writes a record with the hello. Returns its size. */
 static size_t hello_write(const struct hello *hello, uint8_t *wire)
 {
     const bool is_client = hello->type == WR_TLS_MESSAGE_CLIENT_HELLO;
@@ -162,8 +162,8 @@ enum type {
 
 enum change {
     REMOVE, /* an extension */
-    SET,    /* its body, and appends one that is not there */
-    SUITES, /* and the fields before the extensions */
+    SET,    /* its body; appends the extension if it does not exist */
+    SUITES, /* also the fields before the extensions */
     METHODS,
     LEGACY,
     SESSION,
@@ -171,13 +171,13 @@ enum change {
     EXTRA,
     NONE,  /* no extensions */
     TURN,  /* the first extension becomes the last one */
-    SHARE, /* a share more in the list */
+    SHARE, /* one more share in the list */
 };
 
 struct row {
     const char *name;
-    int version;   /* of the other side, 12 or 13; 0: any */
-    uint8_t alert; /* 0: it is good */
+    int version;   /* of the other side, 12 or 13; 0 means any */
+    uint8_t alert; /* 0 if it is valid */
     struct {
         enum change change;
         uint16_t type;
@@ -474,7 +474,7 @@ static const struct row second_to_client[] = {
 
 /* ---- running ---- */
 
-/* The first fatal alert in the unsealed records of a wire; -1: none. */
+/* Returns the first fatal alert in the unencrypted records of a wire, or -1. */
 static int alert_on(const struct tls_side *side)
 {
     size_t at = 0;
@@ -499,11 +499,11 @@ static void expect_refused(struct tls_side *reader, const char *name,
               wr_tls_engine_get_error_text(&reader->engine));
 }
 
-/* The hellos of a handshake, in their order. */
+/* The hellos of a handshake, in order. */
 enum flight { CLIENT_FIRST, SERVER_FIRST, CLIENT_SECOND, SERVER_SECOND };
 
-/* Opens a pair of these versions; with @asks the server wants another share
- * than the client's. */
+/* Opens a pair with these versions; with @asks the server requests another
+ * share than the client's. */
 static void run_open(const struct row *row, enum flight flight, bool asks,
                      int version)
 {
@@ -578,7 +578,7 @@ static void run_all(const struct row *rows, size_t count, enum flight flight)
     }
 }
 
-/* Of a handshake in which the server asks for another hello. */
+/* Runs rows in a handshake in which the server requests another hello. */
 static void run_again(const struct row *rows, size_t count, enum flight flight)
 {
     for (size_t i = 0; i < count; i++) {
@@ -620,8 +620,8 @@ UNIT(tls_hostile, a_server_keeps_to_what_it_asked_for)
 
 /* ---- points ---- */
 
-/* The share of the first record, a client's, in the compressed form; returns
- * the bytes behind the old one. */
+/* Replaces the share of the first record, a client's, by its compressed form.
+ * Returns the end of the old record. */
 static const uint8_t *compress_share(const uint8_t *wire, uint8_t *ret)
 {
     static const uint8_t front[] = {22, 3, 3, 0, 38, 16, 0, 0, 34, 33};
@@ -633,8 +633,8 @@ static const uint8_t *compress_share(const uint8_t *wire, uint8_t *ret)
     return point + 65;
 }
 
-/* The client's proof of what both have read is wrong then, which is an error
- * of its record. */
+/* The client's proof of the handshake is then wrong, which is an error of its
+ * record. */
 UNIT(tls_hostile, a_client_may_send_the_forms_of_points_that_the_server_names)
 {
     static struct hello hello;
@@ -668,7 +668,7 @@ UNIT(tls_hostile, a_client_may_send_the_forms_of_points_that_the_server_names)
 
 enum { EARLY_MAX = 16 << 10, EARLY_SEAL = 17, EARLY_SHORT = 100 };
 
-/* Puts @count records of data that nobody can open on a wire. */
+/* Puts @count records of undecryptable data on a wire. */
 static size_t early_put(uint8_t *wire, size_t count, size_t size)
 {
     uint8_t *at = wire;
@@ -682,7 +682,8 @@ static size_t early_put(uint8_t *wire, size_t count, size_t size)
     return (size_t)(at - wire);
 }
 
-/* A hello, with the offer of early data or without, and records behind it. */
+/* Feeds a hello, with or without the offer of early data, and records after it.
+ */
 static int early_feed(bool is_offered, size_t count, size_t size)
 {
     static const struct row offer = {

@@ -1,8 +1,8 @@
 /*
- * What OpenSSL alone does or says; see the header.
+ * Direct access to OpenSSL; see tls_inner.h.
  *
- * Each is a call on the connection's own object, and changes no other
- * connection.
+ * Each function calls the connection's own object, and changes no other
+ * connection. Names are the same for every library.
  */
 #include "tests/unit/tls_inner.h"
 

@@ -1,8 +1,8 @@
 /*
- * What wolfSSL alone does or says; see the header.
+ * Direct access to wolfSSL; see tls_inner.h.
  *
- * Each is a call on the connection's own object, and changes no other
- * connection.
+ * Each function calls the connection's own object, and changes no other
+ * connection. Names are the same for every library.
  */
 #include "tests/unit/tls_inner.h"
 
@@ -27,6 +27,6 @@ const void *tls_inner_session_of(struct wr_tls_conn *client)
 {
     WOLFSSL_SESSION *session = wolfSSL_get1_session(client->ssl);
 
-    wolfSSL_SESSION_free(session); /* the connection has it, too */
+    wolfSSL_SESSION_free(session); /* the connection has a reference, too */
     return session;
 }

@@ -1,8 +1,9 @@
 /*
- * A TLS library that cannot begin: no context is made, now or later.
+ * A TLS library that cannot be initialised: no context is created, now or
+ * later.
  *
- * The program is linked so that the library's call of wolfSSL_Init() or of
- * OPENSSL_init_ssl() comes here; those of wolfSSL and OpenSSL do not.
+ * The program is linked so that libweir-tls's call of wolfSSL_Init() or
+ * OPENSSL_init_ssl() comes here; calls inside wolfSSL and OpenSSL do not.
  */
 #include "tests/tls/rig.h"
 

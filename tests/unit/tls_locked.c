@@ -1,6 +1,6 @@
 /*
- * Encrypted private keys: each form is opened to the key that was encrypted,
- * and what a file may say of its encryption is limited.
+ * Encrypted private keys: each form is decrypted to the original key, and the
+ * parameters in a file are limited.
  *
  * The keys were made by OpenSSL, with the passphrase "correct horse".
  */
@@ -94,7 +94,8 @@ static int locked_open(const char *text, const char *words,
     return err;
 }
 
-/* Whether it is opened to a text that ends as the plain one: labels differ. */
+/* Expects that it is decrypted to a text that ends like the plain one: labels
+ * differ. */
 static void locked_expect(const char *text, const char *plain)
 {
     struct wr_bytes opened = {.data = NULL};
@@ -151,8 +152,8 @@ UNIT(tls_locked, a_key_that_is_not_encrypted_is_left)
     expect_eq(locked_read("-----BEGIN CERTIFICATE-----\n", 28), 0);
 }
 
-/* A file that was cut, or has one other byte, is refused, or another key: it
- * is read within its bounds, and says why. */
+/* A truncated file, or one with a changed byte, is refused or gives another
+ * key: it is read within its bounds, and the error has a reason. */
 static void locked_spoil(const char *text)
 {
     char copy[2048];
@@ -228,7 +229,7 @@ UNIT(tls_locked, aes_cbc_opens_the_blocks_of_nist)
 /* ---- of a context ---- */
 
 struct locked_answer {
-    int err; /* 0: the right words */
+    int err; /* 0 means the right passphrase */
     int calls;
 };
 
@@ -243,7 +244,8 @@ static int locked_ask(void *user, const char *file, char *buf, size_t size)
     return answer->err ? answer->err : (int)strlen(locked_words);
 }
 
-/* The key is not that of the certificate: it has been opened then. */
+/* The key does not belong to the certificate, which shows that it was
+ * decrypted. */
 static int locked_make(const char *key, struct locked_answer *answer,
                        const char *words)
 {

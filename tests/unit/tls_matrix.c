@@ -1,8 +1,10 @@
 /*
- * The certificates of tls_matrix.sh, each shown to the default verifier: by a
- * server to its client, and by a client to its server, under both versions of
- * TLS. Each bad one is refused with a code of its own and a text with the
- * reason; each good one is accepted.
+ * The certificates of tls_matrix.sh with the default verifier: each is sent by
+ * a server to its client, and by a client to its server, in both versions of
+ * TLS.
+ *
+ * Each bad one is refused with its own code and a text with the reason; each
+ * good one is accepted.
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/tls/rig.h"
@@ -10,17 +12,18 @@
 
 enum {
     MATRIX_GOOD_OF_CLIENT = 1 << 0, /* a server accepts it */
-    MATRIX_NOT_OF_CLIENT = 1 << 1,  /* wolfSSL lets no client show it */
-    MATRIX_NOT_IN_1_3 = 1 << 2,     /* TLS 1.3 has no signature for it */
-    MATRIX_OF_RECIPE = 1 << 3,      /* a wolfSSL of tools/deps alone reads it */
+    MATRIX_NOT_OF_CLIENT = 1 << 1,  /* wolfSSL does not let a client send it */
+    MATRIX_NOT_IN_1_3 = 1 << 2,     /* TLS 1.3 has no signature scheme for it */
+    MATRIX_OF_RECIPE =
+        1 << 3, /* only a wolfSSL built by tools/deps parses it */
 };
 
 struct matrix_row {
-    const char *name; /* of the files */
-    const char *host; /* that a client asks for; NULL: localhost */
-    int err;          /* of a client that verifies; 0: it accepts */
-    const char *text; /* what the reason says */
-    unsigned flags;   /* MATRIX_... */
+    const char *name; /* name of the files */
+    const char *host; /* name that a client requests; NULL means localhost */
+    int err;          /* for a verifying client; 0 means that it accepts */
+    const char *text; /* part of the reason */
+    unsigned flags;   /* MATRIX_... bits */
 };
 
 #define ISSUER_TEXT "signed by nobody who is trusted"
@@ -193,7 +196,7 @@ static const struct matrix_row matrix_rows[] = {
 
 static struct tls_pair pair;
 
-/* The default context of a side that verifies. */
+/* Returns the default options of a verifying side. */
 static struct weir_tls_options matrix_verifier(const char *name)
 {
     struct weir_tls_options options = {
@@ -209,8 +212,8 @@ static struct weir_tls_options matrix_verifier(const char *name)
     return options;
 }
 
-/* A context of a side that shows a certificate, also one that weir would not
- * let its owner use. */
+/* Returns a context that sends a certificate, even one that weir would not
+ * accept for it. */
 static weir_tls_context *matrix_show(const struct weir_tls_options *options,
                                      const char *name)
 {
@@ -222,7 +225,7 @@ static weir_tls_context *matrix_show(const struct weir_tls_options *options,
     return context;
 }
 
-/* Whether the judge said what the row says, and why. */
+/* Returns true if the verifier's result and reason are as in the row. */
 static bool matrix_compare(const struct matrix_row *row,
                            const struct wr_tls_engine *judge, int err)
 {
@@ -239,7 +242,7 @@ static bool matrix_compare(const struct matrix_row *row,
     return is_right;
 }
 
-/* The alert for a verdict; -1: none. */
+/* Returns the alert for a verdict, or -1. */
 static int matrix_alert_of(int err)
 {
     switch (err) {
@@ -257,15 +260,16 @@ static int matrix_alert_of(int err)
     }
 }
 
-/* Servers with RSA keys fail by themselves where TLS 1.2 is spoken: a context
- * that was made for a key on a curve has no suites for them. */
+/* Servers with RSA keys fail by themselves if TLS 1.2 is used: a context
+ * created for a key on a curve has no suites for them. */
 static bool matrix_hears_nothing(const struct matrix_row *row,
                                  const struct wr_tls_engine *shown)
 {
     return shown->conn.is_server && strstr(row->name, "-rsa");
 }
 
-/* Whether the judge has sent the verdict's alert, and the other one has it. */
+/* Returns true if the verifier has sent the verdict's alert, and the other side
+ * has received it. */
 static bool matrix_compare_alert(const struct matrix_row *row,
                                  const struct wr_tls_engine *judge,
                                  const struct wr_tls_engine *shown, int err)
@@ -284,7 +288,7 @@ static bool matrix_compare_alert(const struct matrix_row *row,
     return is_right;
 }
 
-/* Whether the one who showed it has an alert, where it was refused. */
+/* Returns true if the sender of a refused certificate has received an alert. */
 static bool matrix_is_told(const struct matrix_row *row,
                            const struct wr_tls_engine *shown, int err)
 {
@@ -299,7 +303,7 @@ static bool matrix_is_told(const struct matrix_row *row,
     return is_right;
 }
 
-/* Shows a row to a client, or to a server, and compares the verdict. */
+/* Sends a row to a client, or to a server, and compares the verdict. */
 static bool matrix_judge(const struct matrix_row *row, bool to_client,
                          enum weir_tls_version version)
 {
@@ -331,7 +335,8 @@ static bool matrix_judge(const struct matrix_row *row, bool to_client,
         to_client ? &pair.client.engine : &pair.server.engine;
     const struct wr_tls_engine *shown =
         to_client ? &pair.server.engine : &pair.client.engine;
-    /* wolfSSL's alert for what it cannot read is decode_error, or none. */
+    /* wolfSSL's alert for a certificate that it cannot parse is decode_error,
+     * or none. */
     const bool is_right = matrix_compare(row, judge, err) &&
                           (!tls_show_reads(row->name) ||
                            (matrix_compare_alert(row, judge, shown, err) &&
@@ -413,8 +418,8 @@ UNIT(tls_matrix, an_issuer_that_one_server_showed_is_forgotten)
     weir_tls_context_unref(client);
 }
 
-/* wolfSSL holds the limits of DNS names against a common name, and has not come
- * to the list of revocations then. It is the second list of its text. */
+/* wolfSSL applies the limits of DNS names to a common name, and has not checked
+ * the revocation list then, which is the second list in its text. */
 UNIT(tls_matrix, a_revoked_client_of_a_limited_issuer_is_refused)
 {
     static const struct {

@@ -1,7 +1,8 @@
 /*
- * The check of unsealed messages, of which these are made by hand: hellos with
- * one extension, and messages of a key exchange that are too short by any
- * number of bytes.
+ * The check of unencrypted messages, made by hand: hellos with one extension,
+ * and key exchange messages that are too short by any number of bytes.
+ *
+ * No handshake is run.
  */
 #include "lib/tls/engine/message.h"
 #include "lib/tls/engine/point.h"
@@ -38,7 +39,7 @@ struct message {
     size_t size;
 };
 
-/* The number of a hello that asks for another one. */
+/* The random number of a hello that requests another one. */
 static const uint8_t again[32] = {
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c,
     0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb,
@@ -59,7 +60,7 @@ static void put_number(struct message *to, size_t number, size_t size)
     }
 }
 
-/* Writes the length of all that is behind @at into the @size bytes there. */
+/* Writes the length of everything after @at into the @size bytes there. */
 static void put_length(struct message *to, size_t at, size_t size)
 {
     const size_t len = to->size - at - size;
@@ -68,7 +69,7 @@ static void put_length(struct message *to, size_t at, size_t size)
     }
 }
 
-/* Begins a hello; put_extension() adds to it. */
+/* Starts a hello; put_extension() adds to it. */
 static void hello_begin(struct message *to, bool is_client, bool asks_again)
 {
     static const uint8_t zeros[32];
@@ -108,7 +109,7 @@ static void put_extension(struct message *to, size_t type, const void *body,
 static uint8_t check(struct wr_tls_message_facts *facts,
                      const struct message *message)
 {
-    /* Reading behind the message is seen. */
+    /* Reads past the message are noticed. */
     uint8_t *copy = malloc(message->size);
     memcpy(copy, message->data, message->size);
     const struct wr_tls_message_fault fault =
@@ -118,7 +119,7 @@ static uint8_t check(struct wr_tls_message_facts *facts,
     return fault.alert;
 }
 
-/* The alert for a client's hello with this extension. */
+/* Returns the alert for a client's hello with this extension. */
 static uint8_t check_extension(size_t type, const void *body, size_t size)
 {
     struct wr_tls_message_facts facts = {.is_server = true, .best = 0x0303};
@@ -169,7 +170,7 @@ UNIT(tls_message, a_binder_of_a_session_has_32_bytes_or_more)
     }
 }
 
-/* Where a ticket of a hello has 32 bytes, this stays known of its client. */
+/* A ticket of 32 bytes in a hello is recorded for its client. */
 UNIT(tls_message, a_ticket_that_may_name_a_session_is_noted)
 {
     for (size_t size = 31; size <= 33; size++) {
@@ -194,14 +195,14 @@ UNIT(tls_message, a_ticket_that_may_name_a_session_is_noted)
         put_extension(&hello, TYPE_PSK, body.data, body.size);
         expect_eq(check(&facts, &hello), 0);
         expect_eq(facts.names_session, size == 32);
-        hello_begin(&hello, true, false); /* one without tickets */
+        hello_begin(&hello, true, false); /* without tickets */
         put_extension(&hello, TYPE_UNKNOWN, "", 0);
         expect_eq(check(&facts, &hello), 0);
         expect_eq(facts.names_session, size == 32);
     }
 }
 
-/* An extension of a client that may not be empty. */
+/* Returns true for an extension of a client that may not be empty. */
 static bool has_form(size_t type)
 {
     static const size_t types[] = {
@@ -239,7 +240,7 @@ UNIT(tls_message, an_extension_that_comes_twice_is_refused)
     expect_eq(check(&facts, &hello), ALERT_ILLEGAL);
 }
 
-/* They have no bit of their own, nor that of another one. */
+/* They have no bit of their own, nor another extension's. */
 UNIT(tls_message, an_extension_that_is_not_known_may_come_twice)
 {
     static const size_t types[] = {63, 64, 127, TYPE_UNKNOWN, 0xffff};
@@ -276,8 +277,8 @@ UNIT(tls_message, a_list_of_versions_is_whole)
     }
 }
 
-/* A client that says that it tries a lower version than its highest (RFC 7507),
- * of a server whose highest version is @best. */
+/* Returns the alert for a client that falls back to a lower version (RFC 7507),
+ * from a server whose highest version is @best. */
 static uint8_t check_fallback(uint16_t best, uint16_t version,
                               const void *versions, size_t size, bool says)
 {
@@ -297,15 +298,15 @@ static uint8_t check_fallback(uint16_t best, uint16_t version,
     return check(&facts, &hello);
 }
 
-/* A hello that names TLS 1.3 lacks its extensions here. */
+/* A hello with TLS 1.3 lacks its extensions here. */
 UNIT(tls_message, a_fallback_to_a_lower_version_is_refused)
 {
     static const struct {
         uint16_t best;
         uint16_t version;
-        uint8_t size; /* 0: the client names no versions but @version */
+        uint8_t size; /* 0: the client lists no versions except @version */
         uint8_t versions[7];
-        uint8_t alerts[2]; /* if it says nothing; if it says that it fell */
+        uint8_t alerts[2]; /* without and with the fallback signal */
     } rows[] = {
         {0x0304, 0x0303, 0, {0}, {0, ALERT_FALLBACK}},
         {0x0304, 0x0302, 0, {0}, {ALERT_VERSION, ALERT_FALLBACK}},
@@ -353,11 +354,11 @@ UNIT(tls_message, a_client_knows_what_it_has_offered)
     put_extension(&hello, TYPE_VERSION, "\3\4", 2);
     put_extension(&hello, TYPE_PSK, "", 0);
     expect_eq(check(&facts, &hello), ALERT_UNSUPPORTED);
-    /* In one that comes in two parts nothing is looked for. */
+    /* If it arrives in two parts, nothing is searched in it. */
     wr_tls_message_note_own(&facts, record, size - 1);
     expect_eq(facts.types, 0);
     expect_eq(check(&facts, &hello), ALERT_MISSING); /* a share */
-    /* Other messages say nothing. */
+    /* Other messages are not recorded. */
     facts.types = 2;
     record[0] = 20;
     wr_tls_message_note_own(&facts, record, 6);
@@ -387,7 +388,7 @@ UNIT(tls_message, a_share_of_a_hybrid_group_has_the_size_of_its_side)
     static uint8_t share[2 + 2 * (4 + CLIENT)];
     static const struct {
         size_t size;
-        uint8_t last; /* byte of it */
+        uint8_t last; /* a byte of it */
         uint8_t client, server;
     } rows[] = {
         {CLIENT, 9, 0, ALERT_ILLEGAL},
@@ -461,7 +462,7 @@ UNIT(tls_message, a_server_of_tls_1_3_sends_a_share)
     }
 }
 
-/* Whatever is cut off at the end: of lengths that do not fit nothing is read.
+/* Whatever is cut off at the end: no fields with inconsistent lengths are read.
  */
 UNIT(tls_message, a_message_that_ends_too_early_is_malformed)
 {
@@ -493,7 +494,7 @@ UNIT(tls_message, a_message_that_ends_too_early_is_malformed)
     }
 }
 
-/* Shares of each size that a byte can tell, with no point of a curve. */
+/* Shares of each size that a byte can have, with no point of a curve. */
 UNIT(tls_message, a_clients_share_is_one_of_the_servers_group)
 {
     static const struct {
@@ -528,7 +529,8 @@ static const uint8_t compressed[33] = {
     0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d,
     0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96};
 
-/* The alert for a compressed share, after an own hello with these forms. */
+/* Returns the alert for a compressed share, after our own hello with these
+ * forms. */
 static uint8_t check_compressed(bool is_server, const void *forms, size_t size)
 {
     struct wr_tls_message_facts facts = {.is_server = is_server,
@@ -670,7 +672,7 @@ UNIT(tls_message, a_clients_share_comes_behind_the_servers)
     expect_eq(check(&facts, &message), ALERT_UNEXPECTED);
 }
 
-/* weir's clients offer no other groups than those that are known. */
+/* weir's clients offer only known groups. */
 UNIT(tls_message, a_server_has_no_share_of_another_group)
 {
     static const uint8_t key[] = {12, 0, 0, 8, 3, 0, 22, 4, 1, 2, 3, 4};

@@ -1,13 +1,13 @@
 /*
- * Mutated certificates get one verdict, from either library and by either
- * version of TLS.
+ * Mutated certificates get one verdict, from both libraries and in both
+ * versions of TLS.
  *
  * A chain of three is made, whose certificates have every extension of RFC
- * 5280. One of them is taken apart into its elements, a few of these are
- * changed, and it is signed anew; or it stands beside a good path. A server of
- * OpenSSL shows it in four handshakes, to clients of both libraries, where weir
- * judges as in a context. All four must agree on the code. The mutants come
- * from a seed (random.h); WEIR_CERT_MUTANTS says how many, 200 by default.
+ * 5280. One of them is parsed into its elements, a few of these are changed,
+ * and it is signed again; or it is sent next to a valid path. A server with
+ * OpenSSL sends it in four handshakes, to clients of both libraries, where weir
+ * verifies as in a context. All four must agree on the code. The mutants come
+ * from a seed (random.h); WEIR_CERT_MUTANTS is their number, by default 200.
  */
 #include "lib/tls/context/verify.h"
 #include "lib/tls/openssl/openssl.h"
@@ -27,17 +27,18 @@
 
 enum { MUTANTS = 200, CHAIN = 4 };
 
-/* Which certificate of the chain is changed. */
+/* The certificate of the chain that is changed. */
 enum { LEAF, MIDDLE, BESIDE, PLACES, ROOT = PLACES };
 
-static EVP_PKEY *keys[3];  /* of the root, of the middle, of the leaf */
-static X509 *chain[CHAIN]; /* leaf, middle, one beside, root */
+static EVP_PKEY *keys[3];  /* of the root, the middle and the leaf */
+static X509 *chain[CHAIN]; /* leaf, middle, one next to the path, root */
 static struct wr_x509_trust trust;
 static struct backend_pair pair;
-static const struct wr_tls_backend *judging; /* whose primitives verify */
+static const struct wr_tls_backend
+    *judging; /* backend whose primitives verify */
 
-/* A wolfSSL that is built otherwise than tools/deps does refuses what it cannot
- * read before weir is asked, also beside the path: it may be stricter. */
+/* A wolfSSL not built like tools/deps refuses what it cannot parse before weir
+ * is called, even next to the path: it may be stricter. */
 #ifdef WOLFSSL_PUBLIC_ASN
 static const bool reads_all = true;
 #else
@@ -46,14 +47,15 @@ static const bool reads_all = false;
 
 /* ---- what is shown ---- */
 
-/* The bytes that libssl sends in the places of its certificates. */
+/* The bytes that libssl sends instead of its certificates. */
 static struct shown {
     const X509 *cert;
     uint8_t data[TREE_BYTES];
     size_t size;
 } shown[PLACES];
 
-/* libssl calls this one, as it calls any name that a program has, too. */
+/* libssl calls this function, as it uses any name that a program defines, too.
+ */
 int i2d_X509(const X509 *cert, unsigned char **out)
 {
     static int (*real)(const X509 *, unsigned char **);
@@ -76,8 +78,8 @@ int i2d_X509(const X509 *cert, unsigned char **out)
     return real(cert, out);
 }
 
-/* How libssl shows weir the message that it reads: in its own buffer, in a copy
- * of it, with another key in the leaf, or not at all. */
+/* How libssl shows weir the message that it reads: in its own buffer, in a
+ * copy, with another key in the leaf, or not at all. */
 static enum sight { IN_PLACE, COPIED, OTHER_KEY, HIDDEN } sight;
 
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
@@ -178,7 +180,7 @@ static void mutant_extend(X509 *cert, X509 *issuer, int place)
     NCONF_free(conf);
 }
 
-/* Makes one, signed by @key of @issuer; NULL: by its own. */
+/* Makes a certificate signed by @key of @issuer; NULL means its own key. */
 static X509 *mutant_make(const char *name, EVP_PKEY *own, X509 *issuer,
                          EVP_PKEY *key, int place)
 {
@@ -259,7 +261,7 @@ static struct wr_x509_reason mutant_link(void *user,
                                    "was not signed by its issuer"};
 }
 
-/* weir's verdict: 0 or its code. */
+/* Returns weir's verdict: 0 or its code. */
 static int mutant_judge(const struct wr_bytes *certs, size_t count)
 {
     struct wr_tls_verdict verdict;
@@ -284,7 +286,7 @@ static int mutant_judge(const struct wr_bytes *certs, size_t count)
     return err;
 }
 
-/* Shows what is to be shown in one handshake. Returns the client's code. */
+/* Sends the chain in one handshake. Returns the client's code. */
 static int mutant_show(const struct wr_tls_backend *client, int version)
 {
     const struct backend_options by_client = {.backend = client,
@@ -305,7 +307,7 @@ static int mutant_show(const struct wr_tls_backend *client, int version)
     }
     backend_step(&pair.client);
     backend_exchange(&pair);
-    /* A key that has not signed is found out at one place or another. */
+    /* A key that has not signed is detected at one place or another. */
     const int code = pair.client.is_open       ? 0
                      : pair.client.verdict < 0 ? pair.client.verdict
                                                : WEIR_ETLSPROTOCOL;
@@ -326,7 +328,7 @@ static void mutant_encode(struct shown *to, X509 *cert)
     cr_assert_leq(to->size, sizeof(to->data));
 }
 
-/* Signs a body anew. */
+/* Signs a body again. */
 static void mutant_sign(struct tree *tree, int body, int bits, EVP_PKEY *key)
 {
     static uint8_t text[TREE_BYTES];
@@ -363,10 +365,10 @@ static void mutant_change(struct shown *to, EVP_PKEY *key,
     to->size = tree_write(&tree, 0, to->data);
 }
 
-/* Shows one mutant to all. True if they agree. */
+/* Sends one mutant to all clients. Returns true if they agree. */
 static bool mutant_agrees(int place, uint64_t number)
 {
-    const struct wr_tls_backend *other = backend_other(); /* NULL: none */
+    const struct wr_tls_backend *other = backend_other(); /* may be NULL */
     const int codes[] = {mutant_show(NULL, 12), mutant_show(NULL, 13),
                          mutant_show(other, 12), mutant_show(other, 13)};
     bool agrees = (place != BESIDE || codes[0] == 0) && codes[0] == codes[1];
@@ -391,20 +393,21 @@ static bool mutant_agrees(int place, uint64_t number)
     return agrees;
 }
 
-/* Changes this place at random, in one of the two parts of the count. */
+/* Changes this certificate at random, in one of the two parts of the count. */
 static void mutant_run(int place, uint64_t part)
 {
     const char *text = getenv("WEIR_CERT_MUTANTS");
     const uint64_t count =
         (text ? strtoull(text, NULL, 0) : MUTANTS) / (2 * PLACES) + 1;
-    setenv("WEIR_TEST_SEED", "7", 0); /* unless another one is given */
+    setenv("WEIR_TEST_SEED", "7",
+           0); /* unless the environment sets another one */
     struct unit_random random = unit_random_new();
     uint64_t different = 0;
     uint64_t accepted = 0;
 
     random.state += part;
     mutant_open();
-    for (uint64_t i = 0; i < count; i++) { /* number 0 is none */
+    for (uint64_t i = 0; i < count; i++) { /* number 0 is no mutant */
         for (int k = 0; k < PLACES; k++) {
             mutant_encode(&shown[k], chain[k]);
         }
@@ -428,8 +431,8 @@ static void mutant_run(int place, uint64_t part)
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
-/* An extension whose value becomes another one, and the verdict. Those of
- * x509-limbo have its names. A middle that is malformed is none. */
+/* An extension with a changed value, and the verdict. Names are from x509-limbo
+ * if it has the case. A malformed middle certificate is ignored. */
 static const struct known {
     const char *name;
     int place;
@@ -488,7 +491,8 @@ UNIT(tls_mutant, known_ones_get_a_known_verdict)
     mutant_close();
 }
 
-/* OpenSSL does not say what a program may do with a message that it shows. */
+/* OpenSSL does not document what a program may do with a message that it is
+ * shown. */
 UNIT(tls_mutant, libssl_must_have_the_key_that_was_judged)
 {
     mutant_open();

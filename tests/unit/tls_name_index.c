@@ -1,8 +1,8 @@
 /*
  * The index of certificates by their names.
  *
- * Which certificates are looked at for a name: all that may be for it, in their
- * order, and of a thousand others none.
+ * For a name, all certificates that may match are inspected, in order, and of a
+ * thousand others none.
  */
 #include "lib/tls/context/context_impl.h"
 
@@ -13,8 +13,8 @@
 
 static struct wr_tls_name_index names;
 
-/* Adds a certificate with these DNS names, with spaces between them, and an
- * address perhaps. */
+/* Adds a certificate with these DNS names, separated by spaces, and perhaps an
+ * address. */
 static void add(size_t number, const char *texts, bool is_default)
 {
     uint8_t data[256];
@@ -35,7 +35,7 @@ static void add(size_t number, const char *texts, bool is_default)
     expect_eq(wr_tls_name_index_add(&names, &x509, number, is_default), 0);
 }
 
-/* The certificates that are looked at, as "1 3 ". */
+/* Returns the certificates that are inspected, as "1 3 ". */
 static const char *looks(const char *host)
 {
     static char text[256];

@@ -1,7 +1,7 @@
 /*
- * The kinds of keys that a client can use, by the parts of its hello.
+ * The kinds of keys that a client can use, from the parts of its hello.
  *
- * There are rows for both versions, and lists that cannot be read, which
+ * There are rows for both versions, and lists that cannot be parsed, which
  * exclude nothing.
  */
 #include "lib/tls/context/suites.h"
@@ -19,13 +19,13 @@ enum {
 
 struct row {
     const char *suites;
-    const char *schemes; /* NULL: none */
+    const char *schemes; /* may be NULL */
     const char *groups;
     bool is_newest;
-    uint8_t kinds; /* that can be used */
+    uint8_t kinds; /* kinds that can be used */
 };
 
-/* No number has a byte 0, but in lengths and in groups, whose first byte is. */
+/* No number has a byte 0, except lengths and groups, whose first byte is 0. */
 static struct wr_bytes part(const char *text, size_t front)
 {
     return text ? (struct wr_bytes){(const uint8_t *)text,
@@ -96,7 +96,7 @@ UNIT(tls_offer, a_server_of_tls_1_2_looks_at_suites)
     expect_eq(wr_tls_offer_lacks(&offer, true, wr_tls_suites_mask(NULL)), 0);
 }
 
-/* A client with no suite of TLS 1.2 can use a key if it speaks TLS 1.3. */
+/* A client without a suite of TLS 1.2 can use a key if it supports TLS 1.3. */
 UNIT(tls_offer, a_client_speaks_tls_1_3_if_its_list_of_versions_says_so)
 {
     static const struct {

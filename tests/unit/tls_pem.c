@@ -1,9 +1,8 @@
 /*
- * Blocks of PEM and their base64 (RFC 4648): the vectors of the RFC, white
- * space between letters, and texts that are none.
+ * PEM blocks and their base64 (RFC 4648): the RFC's test vectors, white space
+ * between letters, and invalid texts.
  *
- * A block that cannot be decoded is still passed, so that the next one is
- * found.
+ * A block that cannot be decoded is skipped, so that the next one is found.
  */
 #include "lib/tls/context/pem.h"
 
@@ -13,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes of a block with this text between its lines; false: it is none. */
+/* Expects the bytes of a block with this text between its lines. Returns false
+ * if it is invalid. */
 static bool pem_read(const char *base64, const char *expected)
 {
     char text[256];

@@ -1,8 +1,8 @@
 /*
  * Shares of a key exchange.
  *
- * Points of each curve that OpenSSL makes are good, and each neighbour of one,
- * a coordinate with one bit more or less, is not.
+ * Points of each curve made by OpenSSL are valid, and each neighbour of one,
+ * with one bit of a coordinate changed, is not.
  */
 #include "lib/tls/engine/point.h"
 #include "tests/unit.h"
@@ -83,7 +83,7 @@ UNIT(tls_point, a_point_is_written_in_one_form)
     }
 }
 
-/* Half of all numbers have a point of the curve. */
+/* Half of all numbers have a point on the curve. */
 UNIT(tls_point, openssl_agrees_about_compressed_points)
 {
     static const int names[] = {NID_X9_62_prime256v1, NID_secp384r1,
@@ -120,8 +120,8 @@ UNIT(tls_point, openssl_agrees_about_compressed_points)
     cr_assert_not(wr_tls_point_is_compressed(WR_TLS_GROUP_X25519, share, 32));
 }
 
-/* A coordinate of P-521 leaves seven bits free, where a multiple of 2^521 would
- * be lost if it were not compared with the prime. */
+/* A coordinate of P-521 leaves seven bits unused, where a multiple of 2^521
+ * would be lost if it were not compared with the prime. */
 UNIT(tls_point, a_coordinate_is_less_than_the_prime)
 {
     uint8_t share[SHARE_MAX];

@@ -1,7 +1,9 @@
 /*
- * Lists of revocations: whose they are, which of them are believed, and what
- * the error says of one that cannot be used. The certificates are those of
- * tls_matrix.sh; servers show them to clients, and clients to servers.
+ * Revocation lists: which issuer each is for, which lists are trusted, and the
+ * error for an unusable one.
+ *
+ * The certificates are those of tls_matrix.sh; servers send them to clients,
+ * and clients to servers.
  */
 #include "lib/tls/engine/engine.h"
 #include "tests/tls/rig.h"
@@ -33,7 +35,7 @@ static struct weir_tls_options revocation_server(const char *name)
     return options;
 }
 
-/* A server shows a certificate to a client, under both versions. */
+/* A server sends a certificate to a client, in both versions. */
 static void revocation_show(struct weir_tls_options *client, const char *name,
                             int err, const char *text)
 {
@@ -49,7 +51,7 @@ static void revocation_show(struct weir_tls_options *client, const char *name,
     }
 }
 
-/* The client's context is not made. */
+/* Expects that the client's context is not created. */
 static void revocation_refuse(const char *list, int err, const char *text)
 {
     const struct weir_tls_options options = revocation_client(list);

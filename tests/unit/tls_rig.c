@@ -1,9 +1,9 @@
 /*
- * The contexts of two engines, and the records that a test seals. The client
- * asks for localhost; certificates are from the folder that
- * WEIR_TLS_CERTIFICATES names.
+ * The contexts of two engines, and the records that a test encrypts.
  *
- * The secret of records that are sealed here comes by the key log.
+ * The client requests localhost; certificates are from the folder in
+ * WEIR_TLS_CERTIFICATES. The secret for the test's records comes from the key
+ * log.
  */
 #include "tests/unit/tls_rig.h"
 

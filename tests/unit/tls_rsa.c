@@ -1,8 +1,8 @@
 /*
- * Keys of RSA in handshakes of both versions.
+ * RSA keys in handshakes of both versions.
  *
- * They are of each size, of servers and of clients; libcrypto or wolfSSL signs
- * by them, as weir is built. The peer, which is wolfSSL, verifies.
+ * They have each size, for servers and for clients; libcrypto or wolfSSL signs
+ * with them, depending on the build. The peer, which uses wolfSSL, verifies.
  */
 #include "tests/tls/rig.h"
 
@@ -82,7 +82,8 @@ UNIT(tls_rsa, a_key_for_rsassa_pss_alone_is_refused)
     }
 }
 
-/* The context that a key came from has gone when the connection signs by it. */
+/* The context that the key came from is gone when the connection signs with it.
+ */
 UNIT(tls_rsa, a_connection_signs_when_its_context_has_no_other_reference)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -99,7 +100,7 @@ UNIT(tls_rsa, a_connection_signs_when_its_context_has_no_other_reference)
     tls_pair_end(&pair, 0, 0);
 }
 
-/* Asked a second time, wolfSSL would take it, as others sign. */
+/* At a second attempt wolfSSL would accept it, as if another process signed. */
 UNIT(tls_rsa, a_public_key_is_refused)
 {
     struct weir_tls_options options = rsa_server("rsa", WEIR_TLS_1_3);

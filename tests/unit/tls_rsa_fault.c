@@ -1,10 +1,10 @@
 /*
  * Handshakes in which the private key cannot sign.
  *
- * In this program libcrypto has a double that fails as it is told to: to take a
- * key, to sign by it, or to sign what it was given. It does not run over
- * OpenSSL, which signs by its own keys without weir; keys elsewhere that fail
- * are in tls_sign.c, for either library.
+ * In this program libcrypto's functions are replaced by ones that fail on
+ * request: to load a key, to sign with it, or to sign correctly. It does not
+ * run with OpenSSL, which signs with its own keys without weir; tls_sign.c has
+ * failing external keys, for both libraries.
  */
 #include "lib/tls/wolfssl/rsa_key.h"
 #include "tests/tls/rig.h"
@@ -88,7 +88,7 @@ UNIT(tls_rsa_fault, a_server_that_cannot_sign_ends_the_handshake)
             fault_server("rsa.pem", "rsa.key", version);
         tls_pair_join(&pair, &client, &server, NULL);
         expect_eq(pair.server.engine.err, WEIR_ETLSSIGN);
-        /* With TLS 1.3 the alert would have to be sealed. */
+        /* In TLS 1.3 the alert would have to be encrypted. */
         expect_eq(pair.client.engine.err,
                   version == WEIR_TLS_1_2 ? WEIR_ETLSALERT : 0);
         tls_pair_disconnect(&pair);
@@ -114,7 +114,7 @@ UNIT(tls_rsa_fault, a_client_that_cannot_sign_ends_the_handshake)
     }
 }
 
-/* wolfSSL verifies what it is about to send. */
+/* wolfSSL verifies a signature before sending it. */
 UNIT(tls_rsa_fault, a_wrong_signature_does_not_leave)
 {
     const struct weir_tls_options client = tls_options(false);

@@ -1,9 +1,9 @@
 /*
  * Signatures by libcrypto, which wolfSSL verifies.
  *
- * And the process that libcrypto works in: its configuration and errors stay
- * its own, and it can sign until its end. OpenSSL as the TLS library signs
- * without rsa_key.c, so that the program is not run over it.
+ * Also the process that libcrypto runs in: its configuration and errors are
+ * left alone, and signing works until the process ends. With OpenSSL as the TLS
+ * library rsa_key.c is not used, so the program is not run.
  */
 #include "lib/tls/wolfssl/rsa_key.h"
 
@@ -23,7 +23,7 @@ static RsaKey wolf; /* the same key */
 static struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS];
 static struct wr_tls_rsa_key *key;
 
-/* What TLS signs by, in wolfSSL's words. */
+/* The signature schemes of TLS, with wolfSSL's constants. */
 static const struct {
     enum wr_tls_rsa_scheme scheme;
     enum wc_HashType hash;
@@ -41,7 +41,7 @@ static void key_read_number(mp_int *from, enum wr_tls_rsa_number number)
     cr_assert_eq(mp_to_unsigned_bin(from, numbers[number].data), MP_OKAY);
 }
 
-/* Reads the key of a file of tls_certificates.sh by wolfSSL. */
+/* Loads the key of a file of tls_certificates.sh with wolfSSL. */
 static void key_load(const char *name)
 {
     static uint8_t pem[8192];
@@ -112,8 +112,8 @@ UNIT(tls_rsa_key, wolfssl_verifies_signatures_of_each_scheme_and_size)
                                             key_schemes[j].mgf, &wolf),
                       0);
         }
-        /* Of PKCS #1 v1.5: whatever is given, which is the ASN.1 of a digest.
-         */
+        /* With PKCS #1 v1.5 any input is signed; here it is the ASN.1 of a
+         * digest. */
         expect_eq(key_sign(WR_TLS_RSA_PKCS1, digest, 51, signature), sizes[i]);
         expect_eq(wc_RsaSSL_Verify(signature, (word32)sizes[i], plain,
                                    sizeof(plain), &wolf),
@@ -147,17 +147,17 @@ UNIT(tls_rsa_key, a_key_that_does_not_sign_tells_so)
         .data = data,
         .size = 32,
     };
-    size_t size = 255; /* of a signature of 256 */
+    size_t size = 255; /* for a signature of 256 */
 
     key_open("rsa.key");
     expect_eq(wr_tls_rsa_key_sign(key, &digest, signature, &size),
               WEIR_ETLSSIGN);
     size = sizeof(signature);
-    digest.size = 31; /* no digest of this hash */
+    digest.size = 31; /* no digest of this hash has this size */
     expect_eq(wr_tls_rsa_key_sign(key, &digest, signature, &size),
               WEIR_ETLSSIGN);
     digest.scheme = WR_TLS_RSA_PKCS1;
-    digest.size = 246; /* the padding is 11 bytes at least */
+    digest.size = 246; /* the padding has at least 11 bytes */
     expect_eq(wr_tls_rsa_key_sign(key, &digest, signature, &size),
               WEIR_ETLSSIGN);
     digest.size = 245;
@@ -165,8 +165,9 @@ UNIT(tls_rsa_key, a_key_that_does_not_sign_tells_so)
     key_close();
 }
 
-/* One bit of the first prime's exponent: half of the work is wrong. Signed by
- * the Chinese remainder, the result would give the primes away. */
+/* Flips one bit of the first prime's exponent, so half of the computation is
+ * wrong. Signed with the Chinese remainder theorem, the result would reveal the
+ * primes. */
 UNIT(tls_rsa_key, a_wrong_result_does_not_leave)
 {
     uint8_t digest[32] = {1};
@@ -236,14 +237,14 @@ UNIT(tls_rsa_key, threads_sign_by_one_key)
     key_close();
 }
 
-/* Nothing of libcrypto can be used where this is its configuration: it has no
- * such provider. */
+/* Nothing in libcrypto works with this configuration: it has no such provider.
+ */
 static const char key_fips[] = "openssl_conf = init\n"
                                "[init]\nalg_section = all\n"
                                "[all]\ndefault_properties = fips=yes\n";
 
-/* The program's libcrypto goes on to be configured as it is, and ours does not
- * depend on that. */
+/* The program's libcrypto keeps its configuration, and weir's does not depend
+ * on it. */
 UNIT(tls_rsa_key, the_configuration_of_libcrypto_is_the_programs)
 {
     char path[] = "/tmp/weir-openssl-XXXXXX";
@@ -266,7 +267,7 @@ UNIT(tls_rsa_key, the_configuration_of_libcrypto_is_the_programs)
     unlink(path);
 }
 
-/* What the program has not read yet of libcrypto's errors is still there. */
+/* libcrypto errors that the program has not read yet are still in the queue. */
 UNIT(tls_rsa_key, the_errors_of_libcrypto_are_the_programs)
 {
     const uint8_t digest[32] = {1};
@@ -300,7 +301,7 @@ static void key_sign_at_exit(void)
     _exit(7);
 }
 
-/* A thread whose loop runs on while the program ends may sign. */
+/* A thread whose loop continues while the program exits may sign. */
 UNIT(tls_rsa_key, a_program_that_exits_can_sign)
 {
     int status = 0;
@@ -308,7 +309,7 @@ UNIT(tls_rsa_key, a_program_that_exits_can_sign)
 
     cr_assert(child >= 0);
     if (child == 0) {
-        atexit(key_sign_at_exit); /* called after what libcrypto would do */
+        atexit(key_sign_at_exit); /* called after libcrypto's own handler */
         key_open("rsa.key");
         exit(0);
     }

@@ -1,11 +1,11 @@
 /*
- * The cache of sessions that wolfSSL has for the whole process.
+ * wolfSSL's session cache for the whole process.
  *
- * A context of weir's has none of it, but wolfSSL looks a ticket of 32 bytes up
- * there for each server with TLS 1.3. Another server of the program is made up:
- * the session of its connection is put into the cache by wolfSSL's own function
- * for it, as wolfSSL would where that server has the cache. The caches of
- * OpenSSL are those of contexts, so that the program does not run over it.
+ * weir's contexts do not use it, but wolfSSL searches it for a ticket of 32
+ * bytes on each server with TLS 1.3. Another server of the program is
+ * simulated: wolfSSL's own function puts its connection's session into the
+ * cache, as if that server used the cache. OpenSSL's caches belong to contexts,
+ * so the program does not run with it.
  */
 #include "tests/tls/rig.h"
 
@@ -16,7 +16,7 @@
 static struct tls_pair pair;
 static const uint8_t cache_id[32] = "an identifier of a session";
 
-/* wolfSSL's, which its headers for programs do not have. */
+/* wolfSSL's headers for programs do not declare it. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL's */
 int AddSessionToCache(WOLFSSL_CTX *ctx, WOLFSSL_SESSION *session,
                       const unsigned char *id, unsigned char id_size,
@@ -33,7 +33,7 @@ static weir_tls_context *cache_server(enum weir_tls_client_auth auth)
     return tls_context(&options);
 }
 
-/* A client of the other server, whose session gets into the cache. */
+/* Makes a client of the other server, whose session gets into the cache. */
 static struct wr_tls_known *cache_fill(weir_tls_context *client)
 {
     const struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -53,7 +53,7 @@ static struct wr_tls_known *cache_fill(weir_tls_context *client)
     return session;
 }
 
-/* Offers the identifier in the place of that session's ticket. */
+/* Offers the identifier instead of that session's ticket. */
 static void cache_return(weir_tls_context *client, weir_tls_context *server,
                          const struct wr_tls_known *session)
 {

@@ -1,11 +1,11 @@
 /*
- * Messages of a handshake that are changed on the wire: shares of a key
- * exchange that are not of their group, and other things that weir refuses by
- * itself (message.h). The side that gets one has the error, and both have the
- * alert.
+ * Handshake messages that are changed on the wire: key shares that do not
+ * belong to their group, and other messages that weir itself refuses
+ * (message.h).
  *
- * A row is run with each message in one piece, byte by byte, and in records of
- * nine bytes each, as wolfSSL wants the header of a message in one.
+ * The side that gets one has the error, and both have the alert. A row is run
+ * with each message in one piece, byte by byte, and in records of nine bytes,
+ * because wolfSSL requires a message's header in one record.
  */
 #include "lib/tls/engine/message.h"
 #include "lib/tls/engine/point.h"
@@ -28,7 +28,8 @@ static struct tls_pair pair;
 
 /* ---- finding ---- */
 
-/* A message in the wire's unsealed records, which are one for each. */
+/* Returns a message in the wire's unencrypted records, one message per record.
+ */
 static uint8_t *share_find(struct tls_side *from, uint8_t type, size_t *ret)
 {
     size_t at = 0;
@@ -55,7 +56,7 @@ static size_t share_number(const uint8_t *at)
     return (size_t)at[0] << 8 | at[1];
 }
 
-/* The body of an extension of a hello. */
+/* Returns the body of a hello's extension. */
 static uint8_t *share_extension(uint8_t *hello, size_t size, size_t type,
                                 size_t *ret)
 {
@@ -80,17 +81,18 @@ static uint8_t *share_extension(uint8_t *hello, size_t size, size_t type,
 
 typedef void share_change(uint8_t *message, size_t size);
 
-/* The last byte of a share is changed, or all become zero. */
+/* Changes the last byte of a share, or zeroes all bytes. */
 static void share_spoil(uint8_t *share, size_t size)
 {
-    if (size == 32 || size > UINT8_MAX) { /* X25519's is the end of a hybrid */
+    if (size == 32 ||
+        size > UINT8_MAX) { /* X25519's is the end of a hybrid share */
         memset(share + size - 32, 0, 32);
     } else {
         share[size - 1] ^= 1;
     }
 }
 
-/* The first share of a hello: its bytes, and their number. */
+/* Returns the first share of a hello, and its size. */
 static uint8_t *share_of_hello(uint8_t *message, size_t size, size_t *ret)
 {
     size_t left;
@@ -109,7 +111,7 @@ static void share_spoil_hello(uint8_t *message, size_t size)
     share_spoil(share, len);
 }
 
-/* Of order 8. */
+/* A point of order 8. */
 static void share_put_small(uint8_t *message, size_t size)
 {
     static const uint8_t small[32] = {
@@ -132,10 +134,10 @@ static void share_spoil_client_key(uint8_t *message, size_t size)
     share_spoil(message + 4 + 1, message[4]);
 }
 
-static size_t share_key_size; /* that the client's share gets */
+static size_t share_key_size; /* size of the client's new share */
 
-/* The base point of P-256, its coordinates behind zeros or cut, or compressed.
- */
+/* Writes the base point of P-256, with its coordinates padded with zeros,
+ * truncated, or compressed. */
 static void share_write_point(uint8_t *to, size_t size)
 {
     static const uint8_t base[] = {
@@ -154,7 +156,7 @@ static void share_write_point(uint8_t *to, size_t size)
     }
 }
 
-/* The client's share becomes another one, in a record of its own. */
+/* Replaces the client's share, in a record of its own. */
 static void share_put_client_key(uint8_t *message, size_t size)
 {
     struct tls_side *from = &pair.client;
@@ -171,7 +173,7 @@ static void share_put_client_key(uint8_t *message, size_t size)
     share_write_point(message + 5, share_key_size);
 }
 
-/* An extension gets another type. */
+/* Changes the type of an extension. */
 static void share_rename(uint8_t *message, size_t size, size_t from,
                          uint8_t first, uint8_t second)
 {
@@ -182,7 +184,7 @@ static void share_rename(uint8_t *message, size_t size, size_t from,
     body[-3] = second;
 }
 
-/* Takes @size from the number of two bytes at @at. */
+/* Subtracts @size from the two-byte number at @at. */
 static void share_lessen(uint8_t *at, size_t size)
 {
     const size_t left = share_number(at) - size;
@@ -190,7 +192,8 @@ static void share_lessen(uint8_t *at, size_t size)
     at[1] = (uint8_t)left;
 }
 
-/* The share goes out of a server's hello, of whose record nothing follows. */
+/* Removes the share from a server's hello, after which its record has nothing.
+ */
 static void share_leave_out(uint8_t *message, size_t size)
 {
     struct tls_side *from = &pair.server;
@@ -212,7 +215,7 @@ static void share_repeat(uint8_t *message, size_t size)
     share_rename(message, size, SHARE_VERSIONS, 0, SHARE_KEYS);
 }
 
-/* ECDSA over SHA-256 is called something else. */
+/* Renames ECDSA with SHA-256. */
 static void share_name(uint8_t *message, uint8_t first, uint8_t second)
 {
     message[4] = first;
@@ -239,7 +242,7 @@ static void share_name_sha1(uint8_t *message, size_t size)
     share_name(message, 2, 3);
 }
 
-/* The first suite becomes TLS_FALLBACK_SCSV. */
+/* Replaces the first suite by TLS_FALLBACK_SCSV. */
 static void share_fall_back(uint8_t *message, size_t size)
 {
     uint8_t *at = message + SHARE_HELLO;
@@ -256,14 +259,14 @@ struct share_row {
     share_change *change;
     int version;
     uint8_t type; /* of the message */
-    uint8_t skip; /* messages of this type that pass before */
+    uint8_t skip; /* messages of this type that pass unchanged before */
     uint8_t alert;
     bool has_certificate; /* of the client */
 };
 
 enum share_pieces { SHARE_WHOLE, SHARE_BYTES, SHARE_RECORDS, SHARE_WAYS };
 
-/* Cuts unsealed records of the handshake into records of nine bytes. */
+/* Splits unencrypted handshake records into records of nine bytes. */
 static void share_cut(struct tls_side *from)
 {
     static uint8_t to[TLS_BYTES];
@@ -295,7 +298,7 @@ static bool share_is_to_client(const struct share_row *row)
            row->type == WR_TLS_MESSAGE_SERVER_KEY;
 }
 
-/* Moves a wire, in which the row's message is changed once. */
+/* Moves a wire, and changes the row's message once. */
 static void share_move(struct tls_side *from, struct tls_side *to,
                        const struct share_row *row, enum share_pieces pieces,
                        uint32_t *seen)
@@ -338,9 +341,9 @@ static void share_expect(const struct share_row *row, enum share_pieces pieces)
               wr_tls_engine_get_error_text(reader));
     expect_eq(reader->alert_sent, row->alert, "%s",
               wr_tls_engine_get_error_text(reader));
-    /* A server of TLS 1.3 waits for sealed records after its hello, and wolfSSL
-     * refuses the header of the alert, which is not; it is known if it has come
-     * by then. */
+    /* After its hello a TLS 1.3 server waits for encrypted records, and wolfSSL
+     * refuses the header of an unencrypted alert; the alert is known if it has
+     * arrived by then. */
     if (share_is_to_client(row) && row->version == 13 &&
         pieces == SHARE_BYTES) {
         expect_lt(writer->err, 0);
@@ -365,7 +368,7 @@ static void share_run(const struct share_row *row, enum share_pieces pieces)
     options[0].groups = row->client_groups;
     options[1].groups = row->server_groups;
     if (row->change == share_put_client_key) {
-        /* A client need not offer P-256 then. */
+        /* Then a client need not offer P-256. */
         options[1].certificate.file = tls_file("rsa.pem");
         options[1].key.file = tls_file("rsa.key");
     }
@@ -436,7 +439,7 @@ UNIT(tls_share, a_client_refuses_a_servers_share)
     SHARE_RUN(rows);
 }
 
-/* No key of ML-KEM has such numbers; weir leaves that to the library. */
+/* No ML-KEM key has such numbers; weir leaves this check to the library. */
 static void share_spoil_key(uint8_t *message, size_t size)
 {
     size_t len;
@@ -471,7 +474,7 @@ UNIT(tls_share, of_a_hybrid_group_both_parts_are_looked_at)
     SHARE_RUN(rows);
 }
 
-/* The certificates are on P-256, which a client of TLS 1.2 has to offer. */
+/* The certificates are on P-256, which a TLS 1.2 client must offer. */
 UNIT(tls_share, tls_1_2_refuses_them_on_both_sides)
 {
     static const struct share_row rows[] = {
@@ -495,13 +498,14 @@ UNIT(tls_share, tls_1_2_refuses_them_on_both_sides)
     SHARE_RUN(rows);
 }
 
-/* wolfSSL takes any of them, and computes by the server's curve. */
+/* wolfSSL accepts any of them, and computes with the server's curve. */
 UNIT(tls_share, a_client_of_tls_1_2_sends_a_point_of_the_servers_curve)
 {
     static const struct {
         const char *groups;
         size_t size;
-        size_t compressed; /* which a library may accept */
+        size_t compressed; /* result for the compressed form, which a library
+                              may accept */
     } curves[] = {{"P-256", 65, 33},
                   {"P-384", 97, 49},
                   {"P-521", 133, 67},

@@ -1,8 +1,8 @@
 /*
- * A certificate of any strength in a context of OpenSSL; see the header.
+ * A certificate of any strength in an OpenSSL context; see tls_show.h.
  *
- * The security level, below which OpenSSL uses no certificate, is put down in
- * each handshake, where the context's own certificate is taken away.
+ * The security level, below which OpenSSL uses no certificate, is lowered in
+ * each handshake, where the context's own certificate is replaced.
  */
 #include "tests/unit/tls_show.h"
 
@@ -10,7 +10,7 @@
 #include "lib/tls/openssl/openssl.h"
 #include "tests/tls/rig.h"
 
-/* In the place of the certificate that the connection has from its context. */
+/* Replaces the certificate that the connection has from its context. */
 static int show_in_handshake(SSL *ssl, void *arg)
 {
     const char *name = arg;
@@ -30,8 +30,8 @@ void tls_show(weir_tls_context *context, const char *name)
                         (char *)(uintptr_t)name);
 }
 
-/* A server looks at the curves that the client names, and with TLS 1.2 at what
- * its own certificate is for. */
+/* A server checks the curves that the client names, and in TLS 1.2 the usage of
+ * its own certificate. */
 bool tls_show_can(const char *name, bool is_server, bool is_1_2)
 {
     return !is_server || (strcmp(name, "other-curve") != 0 &&

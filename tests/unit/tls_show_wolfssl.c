@@ -1,8 +1,8 @@
 /*
- * A certificate of any strength in a context of wolfSSL; see the header.
+ * A certificate of any strength in a wolfSSL context; see tls_show.h.
  *
- * libcrypto signs for a context, so that it must know an RSA key, too. Names
- * are those of tests/unit/tls_matrix.sh.
+ * libcrypto signs for a context, so it must load an RSA key, too. Names are
+ * those of tests/unit/tls_matrix.sh.
  */
 #include "tests/unit/tls_show.h"
 

@@ -1,9 +1,9 @@
 /*
  * Certificates whose key is in another process, which signs for each handshake:
- * of servers and of clients, with ECDSA and RSA, in both versions.
+ * for servers and clients, with ECDSA and RSA, in both versions.
  *
- * The process has the keys alone, and the test a socket to it. It may be told
- * to fail, or to give a signature that is none.
+ * Only that process has the keys; the test has a socket to it. It can be made
+ * to fail, or to return an invalid signature.
  */
 #include "tests/tls/rig.h"
 
@@ -26,13 +26,13 @@ enum sign_way {
     SIGN_LATE,
     SIGN_FAILS,
     SIGN_NOTHING, /* 0 bytes */
-    SIGN_WRONG,   /* a bit is another one */
+    SIGN_WRONG,   /* one bit is changed */
     SIGN_SHORT,   /* the last byte is missing */
-    SIGN_LONG,    /* a byte follows, in the room or behind it */
+    SIGN_LONG,    /* one byte too many, inside or after the buffer */
     SIGN_OTHER,   /* of another hash */
 };
 
-/* What the process is asked, and what it answers. */
+/* A request to the process, and its answer. */
 struct sign_question {
     char key[64];
     size_t kind; /* enum weir_tls_signature */
@@ -41,7 +41,7 @@ struct sign_question {
 };
 
 struct sign_answer {
-    size_t size; /* 0: it could not */
+    size_t size; /* 0 if it failed */
     uint8_t data[SIGN_MAX];
 };
 
@@ -49,7 +49,7 @@ static struct tls_pair pair;
 
 /* ---- the other process ---- */
 
-static int sign_socket; /* to it */
+static int sign_socket; /* socket to the process */
 static pid_t sign_pid;
 
 static EVP_PKEY *sign_read_key(const char *name)
@@ -127,7 +127,7 @@ static void sign_end(void)
 
 /* ---- the function of the program ---- */
 
-/* Of one certificate: whose key, and what it does. */
+/* For one certificate: whose key is used, and how it behaves. */
 struct sign_key {
     const char *name;
     enum sign_way way;
@@ -215,8 +215,8 @@ static void sign_expect_stats(weir_tls_context *context, uint64_t count,
     expect_geq(stats.total_ns, stats.longest_ns);
 }
 
-/* The name of a certificate with a key of RSA; or of another one, because a
- * wolfSSL without libcrypto (-Drsa=wolfssl) signs by RSA keys itself. */
+/* Returns the name of a certificate with an RSA key; or of another one, because
+ * a wolfSSL without libcrypto (-Drsa=wolfssl) signs with RSA keys itself. */
 static const char *sign_rsa(void)
 {
     struct sign_key key = {.name = "rsa"};
@@ -320,7 +320,7 @@ UNIT(tls_sign, a_bad_signature_of_a_client_ends_its_handshake)
     sign_end();
 }
 
-/* Connects, resuming *session where there is one, which becomes the new one. */
+/* Connects, resuming *session if there is one; the new session replaces it. */
 static void sign_resume(weir_tls_context *client, weir_tls_context *server,
                         struct wr_tls_known **session)
 {
@@ -369,8 +369,9 @@ UNIT(tls_sign, a_session_is_resumed_without_a_signature)
     sign_end();
 }
 
-/* The server's first certificate has its key, another one has it elsewhere, or
- * the other way round; the client's suites say which one is shown. */
+/* The server's first certificate has its key here and another one has it
+ * elsewhere, or the reverse; the client's suites determine which one is sent.
+ */
 UNIT(tls_sign, keys_here_and_elsewhere_serve_one_context)
 {
     if (!sign_has_rsa()) {
@@ -416,7 +417,7 @@ UNIT(tls_sign, keys_here_and_elsewhere_serve_one_context)
     sign_end();
 }
 
-/* Of the context that a server's program chooses. */
+/* For the context that a server's program chooses. */
 static int sign_choose(void *user, const char *name, weir_tls_context **ret)
 {
     cr_assert_str_eq(name, "localhost");
@@ -457,7 +458,7 @@ struct sign_thread {
     pthread_t thread;
     weir_tls_context *client;
     weir_tls_context *server;
-    bool fails; /* each of its signatures */
+    bool fails; /* each of its signatures fails */
 };
 
 static _Thread_local bool sign_thread_fails;
@@ -529,7 +530,7 @@ static void sign_expect_refusal(const struct weir_tls_options *options,
     cr_assert_neq(text[0], '\0');
 }
 
-/* The path of a pipe that has the bytes of a file, once. */
+/* Returns the path of a pipe that contains the bytes of a file, once. */
 static const char *sign_pipe(const char *file, int *ret)
 {
     char text[8192];

@@ -1,8 +1,8 @@
 /*
  * Signatures of certificates, verified with keys that are changed here.
  *
- * A key that is for RSASSA-PSS alone has signed nothing by PKCS #1 1.5. Its
- * numbers are those of the key that has signed, under another identifier.
+ * A key for RSASSA-PSS only has not signed anything with PKCS #1 1.5. Its
+ * numbers are the signing key's, with another identifier.
  */
 #include "lib/tls/context/pem.h"
 #include "lib/tls/context/verify.h"
@@ -11,12 +11,12 @@
 
 #include <errno.h>
 
-/* Of rsaEncryption in a key; the last byte of id-RSASSA-PSS is another one. */
+/* rsaEncryption in a key; id-RSASSA-PSS differs in the last byte. */
 static const uint8_t signature_rsa[] = {0x06, 9,    0x2a, 0x86, 0x48, 0x86,
                                         0xf7, 0x0d, 1,    1,    1};
 static const uint8_t signature_pss_last = 10;
 
-/* The certificate of a file; its bytes are malloc()'s. */
+/* Loads the certificate of a file. The caller frees the bytes. */
 static struct wr_bytes signature_load(const char *name, struct wr_x509 *ret)
 {
     static uint8_t text[16 << 10];
@@ -53,7 +53,7 @@ UNIT(tls_signature, a_key_for_pss_alone_signs_nothing_by_pkcs1)
     free((void *)(uintptr_t)issuer_der.data);
 }
 
-/* Signatures by RSA have as many bytes as the key; 512 are the most. */
+/* RSA signatures have as many bytes as the key, at most 512. */
 UNIT(tls_signature, a_signature_by_rsa_of_another_size_is_refused)
 {
     static const size_t sizes[] = {0, 1, 255, 257, 511, 512, 513, 1024};

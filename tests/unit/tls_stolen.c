@@ -1,9 +1,9 @@
 /*
- * Tickets of other clients, which go over the wire in clear, beside a client's
- * own: it never becomes one of those.
+ * Tickets of other clients, which are visible on the wire, next to a client's
+ * own: the client never gets another one's identity.
  *
- * A ticket is taken, and then the library resumes the session of another one,
- * or none. Here are the calls of a library in any order.
+ * A ticket is accepted, and then the library resumes the session of another
+ * one, or none. Here a library's calls come in any order.
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/tls/rig.h"
@@ -32,7 +32,7 @@ static weir_tls_context *stolen_server(void)
 
 /* ---- the calls of a library ---- */
 
-/* Engines of a server with the notes of clients in its tickets. */
+/* Engines of a server, with records of clients in its tickets. */
 struct stolen_notes {
     weir_tls_context *server;
     uint8_t rsa[WR_TLS_TICKET_CLIENT];
@@ -40,7 +40,7 @@ struct stolen_notes {
     uint8_t none[WR_TLS_TICKET_CLIENT];
 };
 
-/* A ticket of this client is opened; true: it is taken. */
+/* Opens a ticket of this client. Returns true if it is accepted. */
 static bool stolen_known(struct wr_tls_conn *conn,
                          const uint8_t client[WR_TLS_TICKET_CLIENT])
 {
@@ -90,7 +90,7 @@ UNIT(tls_stolen, all_tickets_that_are_taken_are_of_the_first_client)
     for (int i = 0; i < 3; i++) {
         struct wr_tls_conn *conn = stolen_hello(&notes);
         cr_assert(stolen_known(conn, clients[i]));
-        for (int j = 0; j < 12; j++) { /* far more than are judged */
+        for (int j = 0; j < 12; j++) { /* far more than are tried */
             expect_eq(stolen_known(conn, clients[j % 3]), j % 3 == i);
         }
         tls_pair_disconnect(&pair);
@@ -117,8 +117,8 @@ UNIT(tls_stolen, four_tickets_of_a_handshake_are_judged)
     }
 }
 
-/* A ticket was taken, and a full handshake follows: the client is known by what
- * it shows now. */
+/* A ticket was accepted, and a full handshake follows: the client is known by
+ * the certificate that it sends now. */
 static void stolen_show(const char *name)
 {
     struct stolen_notes notes;
@@ -154,7 +154,7 @@ UNIT(tls_stolen, a_client_that_is_asked_is_known_by_its_answer_alone)
     stolen_show(NULL);
 }
 
-/* The notes are a connection's own. */
+/* The records belong to a connection. */
 UNIT(tls_stolen, connections_of_a_context_do_not_share_a_client)
 {
     static struct tls_pair other;

@@ -1,10 +1,10 @@
 /*
- * A client that offers another client's ticket behind its own, as it has seen
- * it on the wire: the server knows it by its own certificate, whichever of the
- * tickets the library resumes, or none.
+ * A client that offers another client's ticket after its own, as seen on the
+ * wire: the server knows it by its own certificate, whichever ticket the
+ * library resumes, or none.
  *
- * The client is OpenSSL's, whose key from a callback is the second ticket. It
- * knows neither the secret nor the age of that one.
+ * The client uses OpenSSL; a key from a callback is the second ticket. It knows
+ * neither that ticket's secret nor its age.
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/tls/rig.h"
@@ -16,12 +16,12 @@
 /* ---- what clients offer ---- */
 
 struct wire_ticket {
-    size_t size; /* 0: none */
+    size_t size; /* 0 is none */
     uint8_t data[1024];
 };
 
-static const struct wire_ticket *wire_more; /* behind the client's own */
-static int wire_hellos;                     /* that were made */
+static const struct wire_ticket *wire_more; /* offered after the client's own */
+static int wire_hellos;                     /* number of hellos made */
 
 static int wire_offer(SSL *ssl, const EVP_MD *hash, const unsigned char **ret,
                       size_t *ret_size, SSL_SESSION **ret_session)
@@ -31,9 +31,9 @@ static int wire_offer(SSL *ssl, const EVP_MD *hash, const unsigned char **ret,
 
     *ret_session = NULL;
     if (!wire_more || wire_hellos++ > 0) {
-        return 1; /* a second hello may have no ticket more */
+        return 1; /* a second hello may have no more tickets */
     }
-    if (hash) { /* of the suite that the server has chosen */
+    if (hash) { /* for the suite that the server has chosen */
         const bool is_long = EVP_MD_get_size(hash) == sizeof(secret);
         const uint8_t number[] = {0x13, is_long ? 2 : 1};
         suite = SSL_CIPHER_find(ssl, number);
@@ -51,7 +51,7 @@ static int wire_offer(SSL *ssl, const EVP_MD *hash, const unsigned char **ret,
 
 /* ---- clients ---- */
 
-/* The certificate that the server knows of a client; size 0: none. */
+/* The certificate by which the server knows a client; size 0 is none. */
 struct wire_client {
     size_t size;
     uint8_t der[4096];
@@ -91,7 +91,8 @@ static SSL *wire_open(SSL_CTX *ctx, SSL_SESSION *session)
     return ssl;
 }
 
-/* Moves bytes both ways; the client reads the tickets after the handshake. */
+/* Moves bytes in both directions; the client reads the tickets after the
+ * handshake. */
 static void wire_exchange(SSL *ssl, struct tls_side *server)
 {
     static char bytes[1 << 16];
@@ -110,8 +111,8 @@ static void wire_exchange(SSL *ssl, struct tls_side *server)
     }
 }
 
-/* A connection that must be good; true if it resumes *session, which becomes
- * the new one. @ret is who the client is. */
+/* Makes a connection, which must succeed. Returns true if it resumes *session,
+ * which the new one replaces. @ret is the client's identity. */
 static bool wire_connect(SSL_CTX *ctx, weir_tls_context *context,
                          SSL_SESSION **session, struct wire_client *ret)
 {
@@ -137,7 +138,7 @@ static bool wire_connect(SSL_CTX *ctx, weir_tls_context *context,
     expect_eq(SSL_session_reused(ssl), was_resumed);
     SSL_SESSION_free(*session);
     *session = SSL_get1_session(ssl);
-    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN); /* the session stays good */
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN); /* the session stays valid */
     SSL_free(ssl);
     tls_side_close(&server);
     tls_account_close(&account);
@@ -169,7 +170,7 @@ static weir_tls_context *wire_server(bool demands, const char *groups)
     return tls_context(&options);
 }
 
-/* The ticket of a client that shows another certificate. */
+/* Takes the ticket of a client with another certificate. */
 static void wire_take(weir_tls_context *server, struct wire_ticket *ret)
 {
     SSL_CTX *victim = wire_make("ecdsa", wire_suites);
@@ -190,7 +191,7 @@ static void wire_take(weir_tls_context *server, struct wire_ticket *ret)
     SSL_CTX_free(victim);
 }
 
-/* The client's own session is of @suite; its next hello is for all. */
+/* The client's own session uses @suite; its next hello offers all. */
 static void wire_try(const char *name, const char *suite, const char *groups)
 {
     weir_tls_context *server = wire_server(name, groups);
@@ -236,8 +237,8 @@ UNIT(tls_stolen_wire, a_client_does_not_become_that_of_another_ticket)
     wire_try_all(NULL);
 }
 
-/* A ticket that a library may take for the identifier of a session of another
- * server: beside it the client's own is none. */
+/* Tries a ticket that a library may take for a session identifier of another
+ * server: next to it the client's own is ignored. */
 static void wire_try_session(bool has_certificate, const char *groups)
 {
     weir_tls_context *server = wire_server(has_certificate, groups);
@@ -268,7 +269,7 @@ UNIT(tls_stolen_wire, no_ticket_counts_beside_an_identifier_of_a_session)
     }
 }
 
-/* The server asks for a key of another group (HelloRetryRequest). */
+/* The server requests a key of another group (HelloRetryRequest). */
 UNIT(tls_stolen_wire, nor_by_a_ticket_in_the_first_hello_of_two)
 {
     wire_try_all("P-384");

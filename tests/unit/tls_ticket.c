@@ -1,5 +1,5 @@
 /*
- * Session tickets: which key seals when, and what opens a ticket.
+ * Session tickets: which key encrypts when, and which keys decrypt a ticket.
  *
  * The times are numbers of the tests; no clock is read. A lifetime is 100
  * seconds. The program is linked so that getentropy() comes here.

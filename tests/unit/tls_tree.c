@@ -1,8 +1,8 @@
 /*
- * The tree of DER: reading, writing, and its changes; see the header.
+ * The tree of DER: parsing, writing, and random changes; see tls_tree.h.
  *
- * Elements stand in an array, and know the next one and their first child by
- * its number. A change links, copies or replaces some of them.
+ * Elements are in an array, and refer to the next one and their first child by
+ * number. A change links, copies or replaces some of them.
  */
 #include "tests/unit/tls_tree.h"
 
@@ -22,7 +22,7 @@ static int tree_new(struct tree *tree, uint8_t tag)
     return tree->count++;
 }
 
-/* True if all of these bytes are elements. */
+/* Returns true if all of these bytes are elements. */
 static bool tree_is_der(struct wr_bytes from)
 {
     struct wr_bytes inside;
@@ -64,7 +64,7 @@ static void tree_read_content(struct tree *tree, int at, struct wr_bytes inside,
     }
 }
 
-/* Reads elements that follow each other, and returns the first one. */
+/* Parses elements that follow each other. Returns the first one. */
 static int tree_read_list(struct tree *tree, struct wr_bytes from, int depth)
 {
     struct wr_bytes inside;
@@ -178,7 +178,7 @@ size_t tree_write(const struct tree *tree, int at, uint8_t *ret)
 
 /* ---- changes ---- */
 
-/* The elements in @node, in their order. */
+/* Lists the elements in @node, in order. */
 static int tree_list(const struct tree *tree, int node, int *ret, int count)
 {
     ret[count++] = node;
@@ -190,7 +190,7 @@ static int tree_list(const struct tree *tree, int node, int *ret, int count)
     return count;
 }
 
-/* The link that leads to an element. */
+/* Returns the link to an element. */
 static int *tree_link_to(struct tree *tree, int at)
 {
     for (int i = 0; i < tree->count; i++) {
@@ -281,25 +281,25 @@ static void tree_change_place(struct tree *tree, int at, int other,
     int made = 0;
 
     switch (link ? unit_random_below(random, 5) : 5) {
-    case 0: /* left out */
+    case 0: /* removed */
         *link = tree->nodes[at].next;
         break;
-    case 1: /* twice */
+    case 1: /* duplicated */
         made = tree_copy(tree, at);
         tree->nodes[made].next = tree->nodes[at].next;
         tree->nodes[at].next = made;
         break;
-    case 2: /* something behind it */
+    case 2: /* one more after it */
         made = tree_random_element(tree, random);
         tree->nodes[made].next = tree->nodes[at].next;
         tree->nodes[at].next = made;
         break;
-    case 3: /* another one in its place */
+    case 3: /* replaced by another one */
         made = tree_copy(tree, other);
         tree->nodes[made].next = tree->nodes[at].next;
         *tree_link_to(tree, at) = made;
         break;
-    case 4: /* the other way round */
+    case 4: /* swapped */
         if (tree->nodes[at].next >= 0) {
             const int next = tree->nodes[at].next;
             tree->nodes[at].next = tree->nodes[next].next;

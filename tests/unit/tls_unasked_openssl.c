@@ -1,8 +1,8 @@
 /*
- * OpenSSL calls weir's callbacks, or does not; see the header.
+ * OpenSSL calls weir's callbacks, or does not; see tls_unasked.h.
  *
- * It verifies nothing by itself where a program sets such a callback, and calls
- * none for a client that has no certificate.
+ * If a program sets such a callback, OpenSSL verifies nothing itself. It calls
+ * none for a client without a certificate.
  */
 #include "tests/unit/tls_unasked.h"
 

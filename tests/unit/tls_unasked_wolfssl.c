@@ -1,8 +1,8 @@
 /*
- * wolfSSL calls weir's callback with no error, or does not; see the header.
+ * wolfSSL calls weir's callback with no error, or does not; see tls_unasked.h.
  *
- * It also calls for a client that has no certificate, which a test here does by
- * hand.
+ * It also calls for a client without a certificate, which a test does by hand
+ * here.
  */
 #include "tests/unit/tls_unasked.h"
 
@@ -46,7 +46,7 @@ void __wrap_wolfSSL_set_verify(WOLFSSL *ssl, int mode, VerifyCallback callback)
     __real_wolfSSL_set_verify(ssl, mode, unasked_find_good);
 }
 
-/* wolfSSL calls for a peer that has no certificate, too. */
+/* wolfSSL also calls for a peer without a certificate. */
 static void unasked_show_none(bool is_client, bool is_needed, bool is_good)
 {
     struct weir_tls_context context = {.verifies = true, .demands = is_needed};

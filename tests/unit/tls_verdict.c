@@ -1,8 +1,8 @@
 /*
  * The verdict on a TLS peer: its first cause is kept with its text, and so are
- * certificates; memory may be missing for either.
+ * certificates; either allocation may fail.
  *
- * The names of alerts stand here, too.
+ * The names of alerts are tested here, too.
  */
 #include "lib/tls/engine/engine_impl.h"
 #include "tests/walk.h"

@@ -1,12 +1,11 @@
 /*
- * No secret stays in the memory of the process when contexts and connections
- * are gone: not the number of a private key, nor the secrets of connections,
- * nor the keys of tickets. Of a key that was encrypted neither the passphrase
- * stays, nor the text that was opened.
+ * No secret stays in the process's memory when contexts and connections are
+ * gone: neither a private key's number, nor secrets of connections, nor ticket
+ * keys; of an encrypted key neither the passphrase nor the decrypted text.
  *
- * All memory that can be written, freed or not, and the stack are looked
- * through. What is looked for stands here masked, so that it is not found in
- * this program itself: the key is read by a child process.
+ * All writable memory, freed or not, and the stack are searched. The searched
+ * bytes are masked here, so that they are not found in this program itself: a
+ * child process reads the key.
  */
 #include "tests/tls/rig.h"
 
@@ -27,8 +26,8 @@
 
 enum {
     WIPED_MASK = 0xa5,
-    WIPED_PART = 16,    /* bytes that are looked for */
-    WIPED_NUMBER = 128, /* bytes of a number of a key, at most */
+    WIPED_PART = 16,    /* searched bytes */
+    WIPED_NUMBER = 128, /* largest number of a key, in bytes */
     WIPED_TICKET = 48,
     WIPED_WORD = 24, /* bytes of a passphrase */
     WIPED_MAX = 16,
@@ -57,7 +56,7 @@ static struct secret *secret_new(const char *label, size_t len)
     return secret;
 }
 
-/* A line of a key log: a label, a number of chance and the secret. */
+/* A line of a key log: a label, a random number and the secret. */
 static void wiped_note(void *user, const char *line)
 {
     const size_t len = strcspn(line, " ");
@@ -78,7 +77,7 @@ struct wiped_key {
     const char *name;
     const char *number;
     int size;
-    bool is_locked; /* it is given encrypted */
+    bool is_locked; /* it is encrypted */
 };
 
 static const struct wiped_key wiped_curve = {"ecdsa", OSSL_PKEY_PARAM_PRIV_KEY,
@@ -94,7 +93,7 @@ static EVP_PKEY *wiped_read_key(const struct wiped_key *of)
     return file ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
 }
 
-/* The number of a key, the first byte first and last. */
+/* Writes the number of a key, with the first byte first and last. */
 static void wiped_write_number(const struct wiped_key *of, int fd)
 {
     BIGNUM *number = NULL;
@@ -119,8 +118,8 @@ static void wiped_fill_word(char ret[WIPED_WORD])
     }
 }
 
-/* The passphrase of weir_tls_passphrase_fn; no other place of this process has
- * it. */
+/* The weir_tls_passphrase_fn; the passphrase is nowhere else in this process.
+ */
 static int wiped_ask(void *user, const char *file, char *buf, size_t size)
 {
     cr_assert(!user && file && size > WIPED_WORD);
@@ -128,8 +127,8 @@ static int wiped_ask(void *user, const char *file, char *buf, size_t size)
     return WIPED_WORD;
 }
 
-/* The key, encrypted, to a file; bytes of its text before that, which are of
- * its number, to a pipe. */
+/* Writes the encrypted key to a file, and bytes of its text from the number to
+ * a pipe. */
 static void wiped_write_locked(const struct wiped_key *of, int fd, int file)
 {
     char word[WIPED_WORD];
@@ -155,8 +154,8 @@ static void wiped_write_locked(const struct wiped_key *of, int fd, int file)
     _exit(write(fd, masked, WIPED_PART) != WIPED_PART);
 }
 
-/* What a child reads of the key: @file has it encrypted then; -1: its number.
- * Nothing of it stays in this process. */
+/* A child reads the key: with @file it writes the encrypted key there, with -1
+ * it returns the number. Nothing of it stays in this process. */
 static void wiped_ask_child(const struct wiped_key *of, int file, void *ret,
                             size_t size)
 {
@@ -177,7 +176,7 @@ static void wiped_ask_child(const struct wiped_key *of, int file, void *ret,
     close(fds[1]);
 }
 
-/* A file with the key, encrypted; the caller closes it. */
+/* Returns a file with the encrypted key; the caller closes it. */
 static int wiped_lock(const struct wiped_key *of)
 {
     const int file = memfd_create("key", MFD_CLOEXEC);
@@ -194,7 +193,7 @@ static int wiped_lock(const struct wiped_key *of)
     return file;
 }
 
-/* The first and the last bytes of the number in both orders. */
+/* Records the first and last bytes of the number in both orders. */
 static void wiped_note_key(const struct wiped_key *of)
 {
     uint8_t bytes[2 * WIPED_NUMBER];
@@ -206,7 +205,8 @@ static void wiped_note_key(const struct wiped_key *of)
     }
 }
 
-/* What a backend that seals tickets itself derives from a key's secret. */
+/* Records what a backend that encrypts tickets itself derives from a key's
+ * secret. */
 static void wiped_note_pair(const uint8_t *secret)
 {
     static const char *const labels[] = {"ticket cipher", "ticket mac"};
@@ -252,7 +252,7 @@ static void wiped_look_at(const uint8_t *from, const uint8_t *end)
     }
 }
 
-/* Looks through all that can be written. */
+/* Searches all writable memory. */
 __attribute__((noinline)) static void wiped_look(void)
 {
     char line[512];
@@ -274,7 +274,7 @@ __attribute__((noinline)) static void wiped_look(void)
     fclose(maps);
 }
 
-/* How often secrets were found whose labels begin so. */
+/* Returns how many secrets were found whose labels have this prefix. */
 static unsigned wiped_count(const char *label)
 {
     unsigned count = 0;
@@ -339,9 +339,9 @@ static void wiped_connect(const struct wiped_key *of, int version)
     tls_contexts_unref(client_context, server_context);
 }
 
-/* OpenSSL does not clear the memory of a connection that it frees, in which
- * secrets of records stand, nor that in which it has decoded a key: whether
- * something else is written there is chance. */
+/* OpenSSL does not clear the memory of a freed connection, which has secrets of
+ * records, nor the memory in which it has decoded a key: whether it is
+ * overwritten depends on chance. */
 static bool wiped_clears_all(void)
 {
     return strcmp(wr_tls_backend_get()->name, "OpenSSL") != 0;

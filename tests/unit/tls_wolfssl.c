@@ -1,11 +1,10 @@
 /*
- * The side of wolfSSL that no other library has.
+ * Features of wolfSSL that no other library has: weir's codes for its errors,
+ * its call for a ticket that may be empty, the account of its memory, and
+ * random numbers from the kernel.
  *
- * These are the codes of weir that its errors become, its call for a ticket,
- * which may have no byte, the account of its memory, and the random numbers
- * that it asks the kernel for: the program is linked so that getentropy() comes
- * here. What is OpenSSL's alone is in tls_backend_parts.c, which each build
- * has.
+ * The program is linked so that getentropy() comes here. tls_backend_parts.c
+ * has OpenSSL's own features, for each build.
  */
 #include "lib/tls/wolfssl/wolfssl.h"
 #include "tests/death.h"
@@ -17,7 +16,7 @@
 #include <unistd.h>
 #include <weir/error.h>
 
-/* How many calls of getentropy() are answered yet. */
+/* Number of calls of getentropy() that still succeed. */
 static int random_left = INT_MAX;
 
 int getentropy(void *data, size_t size)
@@ -64,8 +63,8 @@ UNIT(tls_wolfssl, a_ticket_without_a_byte_is_not_opened)
     tls_pair_disconnect(&pair);
 }
 
-/* A ticket that a connection of @from seals, with @room bytes for its client;
- * whether a connection of @to opens it. */
+/* Encrypts a ticket of a connection of @from, with @room bytes for its client.
+ * Returns true if a connection of @to decrypts it. */
 static bool wolfssl_seal(WOLFSSL *from, WOLFSSL *to, int room)
 {
     uint8_t name[WOLFSSL_TICKET_NAME_SZ] = {0};
@@ -83,7 +82,7 @@ static bool wolfssl_seal(WOLFSSL *from, WOLFSSL *to, int room)
                                 NULL) == WOLFSSL_TICKET_RET_OK;
 }
 
-/* A wolfSSL may have been built with less of it than by default. */
+/* wolfSSL may have been built with less space than by default. */
 UNIT(tls_wolfssl, a_ticket_without_room_for_its_client_is_good_for_nothing)
 {
     static struct tls_pair pair;
@@ -122,10 +121,10 @@ UNIT_ABORTS(tls_wolfssl, an_account_does_not_end_before_what_it_holds,
 
 /* ---- random numbers ---- */
 
-static int alert_count; /* of servers that had sealed nothing */
+static int alert_count; /* alerts of servers that had encrypted nothing */
 
-/* A handshake with as many calls of getentropy() that are answered: whether
- * they are enough. Else it is nobody's breach of the protocol. */
+/* Runs a handshake in which this many calls of getentropy() succeed. Returns
+ * true if they are enough; otherwise no side has violated the protocol. */
 static bool wolfssl_shake_with(int calls, int version)
 {
     static struct tls_pair pair;

@@ -1,9 +1,9 @@
 /*
  * Slabs and blocks that are trimmed.
  *
- * Objects and blocks that are in use stay where and as they are; memory that is
- * not in use goes back to the allocator, and what is taken later works as
- * before. The allocator beneath counts what is live.
+ * Objects and blocks in use stay where they are, unchanged; unused memory
+ * returns to the allocator, and later allocations work as before. The allocator
+ * below counts live blocks.
  */
 #include "uring/block.h"
 #include "uring/slab.h"
@@ -24,7 +24,7 @@ static void start(void)
     memset(objects, 0, sizeof(objects));
 }
 
-/* The number of an object is all over it. */
+/* Fills the object with its number. */
 static void take(size_t number)
 {
     objects[number] = wr_slab_take(&slab);
@@ -72,7 +72,7 @@ UNIT(trim, of_a_slab_gives_back_all_chunks_when_no_object_is_in_use)
 
     expect_eq(slab.total_count, 0);
     expect_eq(allocator.live_bytes, 0);
-    take(7); /* it goes on */
+    take(7); /* it continues */
     give(7);
     wr_slab_fini(&slab);
 }
@@ -115,7 +115,7 @@ UNIT(trim, of_a_slab_leaves_objects_in_use_alone_at_random)
         wr_ignore(wr_slab_trim(&slab) == 0);
         const uint64_t free_after = slab.total_count - slab.used_count;
         expect_leq(free_after, free_before);
-        for (size_t i = 0; i < 50; i++) { /* what is free can be taken */
+        for (size_t i = 0; i < 50; i++) { /* free objects can be taken */
             const size_t number = unit_random_below(&random, OBJECTS);
             if (!objects[number]) {
                 take(number);

@@ -1,7 +1,8 @@
 /*
- * The plan of checks: defaults, what is refused, and the verdict on an answer
- * after each of its bytes. A verdict is written as '.' while it is not known,
- * '+' or '-'.
+ * The plan of checks: defaults, what is refused, and the verdict on a response
+ * after each of its bytes.
+ *
+ * A verdict is written as '.' while it is unknown, and as '+' or '-'.
  */
 #include "lib/proxy/upstream/check.h"
 
@@ -38,7 +39,7 @@ static void expect_refused(const struct weir_upstream_check *plan)
     expect_eq(check.text_size, 0);
 }
 
-/* Judges the first @len bytes; what is to be said is written, and said. */
+/* Judges the first @len bytes; text that the check sends is recorded. */
 static enum wr_verdict judge(const char *answer, size_t len, char **ret_end)
 {
     enum wr_verdict verdict;
@@ -50,8 +51,8 @@ static enum wr_verdict judge(const char *answer, size_t len, char **ret_end)
     return verdict;
 }
 
-/* The verdicts after each of some bytes: '.', '+' or '-', behind a '>' for each
- * time that something is to be said. */
+/* Expects the verdicts after each byte: '.', '+' or '-', with a '>' before each
+ * time that the check sends. */
 static void expect_verdicts_of(const struct weir_upstream_check *plan,
                                const char *answer, size_t size,
                                const char *expected)
@@ -66,7 +67,7 @@ static void expect_verdicts_of(const struct weir_upstream_check *plan,
     cr_assert_lt(size, sizeof(got) / 2);
     expect_eq(judge(answer, 0, &end), WR_VERDICT_MORE);
     for (size_t len = 1; len <= size && len <= room; len++) {
-        /* Memory of its own size, for the address sanitizer. */
+        /* Memory of exactly its size, for the address sanitizer. */
         char *part = malloc(len);
         cr_assert_not_null(part);
         memcpy(part, answer, len);
@@ -303,7 +304,7 @@ UNIT(upstream_plan, a_status_is_read_from_its_line)
     expect_verdicts(&plan, "HTTP/1.1 200", "...........-");
 }
 
-/* An answer that each kind takes; NULL: it reads none. */
+/* A response that each kind accepts; NULL if the kind reads none. */
 static const struct {
     enum weir_upstream_check_kind kind;
     const char *answer;
@@ -601,7 +602,7 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
                                               .path = "/p",
                                               .host = "h"};
     struct weir_upstream_check others[23];
-    const char texts[] = "ab"; /* elsewhere in memory */
+    const char texts[] = "ab"; /* at another address */
     const struct weir_upstream_check_step step = {"ab", 2, "c", 1, false};
     struct weir_upstream_check same = first;
     same.send = texts;

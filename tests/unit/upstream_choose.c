@@ -1,7 +1,9 @@
 /*
- * Choosing among upstreams: how often each is chosen over 10 000 choices, which
- * is exact for the round robin and with a fixed seed for the others, which keys
- * of the hash move, and what tiers, limits and slow starts do.
+ * Choosing among upstreams: how often each is chosen in 10 000 choices (exactly
+ * for round robin, with a fixed seed for the others), which keys of the hash
+ * move, and the effect of tiers, limits and slow starts.
+ *
+ * No connection is made.
  */
 #include "lib/proxy/upstream/choose.h"
 
@@ -37,7 +39,7 @@ static struct wr_candidate_upstream *add(uint32_t weight)
     return peer;
 }
 
-/* So many connections stand. */
+/* Sets the number of established connections. */
 static void set_active(size_t index, uint32_t count)
 {
     while (wr_turn_get_active(&turns[index]) < count) {
@@ -48,7 +50,7 @@ static void set_active(size_t index, uint32_t count)
     }
 }
 
-/* The chosen index; -1: they are full, -2: there is none. */
+/* Returns the chosen index, -1 if all are full, or -2 if there is none. */
 static int choose(enum weir_balance balance, uint64_t key)
 {
     size_t index = PEERS_MAX;
@@ -121,7 +123,7 @@ UNIT(upstream_choose, the_fewest_connections_for_the_weight_win)
     add(4);
     add(2);
     set_active(0, 10);
-    set_active(1, 30); /* 7.5 for each of the weight */
+    set_active(1, 30); /* 7.5 for each unit of weight */
     set_active(2, 16);
     expect_eq(choose(WEIR_BALANCE_LEAST_CONNECTIONS, 0), 1);
     set_active(1, 40);
@@ -185,7 +187,7 @@ UNIT(upstream_choose, draws_go_by_weight)
     for (int i = 0; i < CHOICES; i++) {
         choose(WEIR_BALANCE_RANDOM_TWO, 0);
     }
-    /* Nobody is busy: the first draw is taken. */
+    /* None is busy: the first draw is taken. */
     expect_about(counts[0], CHOICES / 2, 200);
     for (size_t i = 1; i < 4; i++) {
         expect_about(counts[i], CHOICES / 6, 200);
@@ -288,8 +290,8 @@ UNIT(upstream_choose, the_hash_is_the_same_everywhere)
     expect_eq(wr_hash_bytes("", 0), wr_hash_bytes(NULL, 0));
 }
 
-/* As drawn when every number's logarithm was taken: a proxy of a later build
- * keeps the targets of clients. */
+/* As drawn when the logarithm of every number was computed: a proxy of a later
+ * build keeps the clients' targets. */
 UNIT(upstream_choose, keys_of_uneven_weights_stay_where_they_were)
 {
     uint64_t digest = 0;
@@ -320,7 +322,7 @@ static void draw_peer(struct wr_candidate_upstream *peer)
             : WR_WEIGHT_UNIT * (1 + (uint32_t)wr_random_below(&dice, 256));
 }
 
-/* Another one of the peers may be chosen, may not, or has another weight. */
+/* Changes whether one of the peers may be chosen, or its weight. */
 static void change_peer(struct wr_choosing *choosing, int before[MOVING_KEYS])
 {
     const struct wr_candidates candidates = {peers, peer_count, &all_turns,

@@ -1,7 +1,8 @@
 /*
- * The health of an upstream, as a machine of results: which check changes its
- * state, which failure ejects it and for how long, and when checks are due.
- * Times are small numbers, as nothing here knows a clock.
+ * The health of an upstream as a state machine of results: which check changes
+ * its state, which failure ejects it and for how long, and when checks are due.
+ *
+ * Times are small numbers; no clock is read.
  */
 #include "lib/proxy/upstream/health.h"
 
@@ -10,8 +11,8 @@
 
 /* ---- checks ---- */
 
-/* The states after the results of a text: '+' and '-' are checks, the answer
- * has 'u' or 'd' for each. */
+/* Expects the states after the results in a text: '+' and '-' are checks; the
+ * answer has 'u' or 'd' for each. */
 static void expect_states(struct wr_health *health, const char *results,
                           const char *expected)
 {
@@ -178,7 +179,7 @@ UNIT(upstream_health, ejections_go_on_where_another_has_stood)
     expect_eq(fail(WR_FAILURE_CONNECT), 100u);
 }
 
-/* Each set has a limit of its own. */
+/* Each set has its own limit. */
 UNIT(upstream_health, the_limit_is_that_of_who_notes_a_failure)
 {
     begin(5, 10, 100);

@@ -1,7 +1,9 @@
 /*
- * The queue of requests: which of them it shows, and how deep its trees are;
- * and, in random steps, against a model, which is a list that is searched from
- * end to end. A seed repeats the steps.
+ * The queue of requests: which requests it offers, and the depth of its trees;
+ * and random steps compared with a model, a list that is searched from end to
+ * end.
+ *
+ * A seed repeats the steps.
  */
 #include "lib/proxy/upstream/queue.h"
 #include "tests/unit/random.h"
@@ -35,7 +37,7 @@ static void start(void)
     last_ticket = 0;
 }
 
-/* The tickets that the queue shows, each as a word. */
+/* Expects the tickets that the queue offers, separated by blanks. */
 static void expect_shown(const char *wanted)
 {
     char text[256] = "";
@@ -141,7 +143,7 @@ UNIT(upstream_queue, one_that_comes_now_is_behind_its_kind_alone)
 
 static struct wr_queued many[MANY];
 
-/* Adds all with these tickets, and returns how deep the deepest is. */
+/* Adds requests with these tickets. Returns the depth of the deepest. */
 static int add_many(uint64_t (*ticket_of)(uint64_t index))
 {
     int deepest = 0;
@@ -190,7 +192,8 @@ UNIT(upstream_queue, none_is_deep_below_the_top_in_whatever_order_they_come)
 
 /* ---- the model ---- */
 
-/* The upstreams that one excludes as bits, and a bit for the unchecked ones. */
+/* Returns the upstreams that a request excludes as bits, and a bit for
+ * unchecked ones. */
 static unsigned get_kind(const struct wr_queued *one)
 {
     unsigned bits = one->excluded.with_unchecked;
@@ -200,7 +203,8 @@ static unsigned get_kind(const struct wr_queued *one)
     return bits;
 }
 
-/* The oldest of its kind that waits, of those with a ticket above this one. */
+/* Returns the oldest waiting request of its kind, among those with a ticket
+ * above this one. */
 static struct wr_queued *find_shown(uint64_t ticket)
 {
     struct wr_queued *found = NULL;

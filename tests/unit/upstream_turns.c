@@ -1,9 +1,10 @@
 /*
- * The choice among many, in random steps, against a model that looks at all of
- * them each time: two owners have some of the targets each, in an order of
- * their own or the same, connections begin and end, weights, tiers and limits
- * change one by one or all, and all choose what the model does. A seed repeats
- * the steps.
+ * The choice among many, in random steps compared with a model that inspects
+ * all of them each time.
+ *
+ * Two owners have some of the targets each, in the same or a different order;
+ * connections start and end; weights, tiers and limits change one by one or all
+ * at once; and all choices equal the model's. A seed repeats the steps.
  */
 #include "lib/proxy/upstream/choose.h"
 #include "tests/unit/random.h"
@@ -16,16 +17,16 @@ static struct wr_turn targets[TARGETS];
 static struct wr_turn_group groups[TARGETS];
 static struct wr_random draws;
 
-/* What the model knows of them. */
+/* State of the targets in the model. */
 static int64_t model_turns[TARGETS];
 static bool model_takes_part[TARGETS];
-static uint64_t model_bounds[TARGETS]; /* once it takes no part */
-static uint64_t model_bound;           /* of those that do */
+static uint64_t model_bounds[TARGETS]; /* of a target that does not take part */
+static uint64_t model_bound;           /* of targets that do */
 static struct wr_random model_draws;
 
 static struct owner {
     struct wr_candidate_upstream all[TARGETS];
-    size_t of[TARGETS]; /* the number of the target */
+    size_t of[TARGETS]; /* number of the target */
     size_t count;
     enum weir_balance balance;
     bool is_prepared;
@@ -65,7 +66,7 @@ static void model_scale(size_t target, uint64_t bound, uint64_t was)
     }
 }
 
-/* One that comes has a credit of the time when it left. */
+/* A target that returns gets its credit from when it left. */
 static void model_set(size_t target, bool may)
 {
     if (model_takes_part[target] && !may) {
@@ -76,7 +77,7 @@ static void model_set(size_t target, bool may)
     model_takes_part[target] = may;
 }
 
-/* All are scaled if the weights are half of before. */
+/* All are scaled if the weights are halved. */
 static void model_follow(const struct owner *owner, enum wr_tier tier)
 {
     bool may[TARGETS] = {false};
@@ -101,7 +102,7 @@ static void model_follow(const struct owner *owner, enum wr_tier tier)
     }
 }
 
-/* Among those as little busy as @peer; SIZE_MAX: among all. */
+/* Among the targets as little busy as @peer; SIZE_MAX means among all. */
 static size_t model_in_turn(const struct owner *owner, enum wr_tier tier,
                             size_t peer)
 {
@@ -198,7 +199,7 @@ static bool has_exclusions(const struct owner *owner)
     return has_some;
 }
 
-/* Often without a look at the others. */
+/* Often without inspecting the others. */
 static void change_one(struct owner *owner, size_t i, uint32_t most)
 {
     struct wr_candidate_upstream *one = &owner->all[i];
@@ -215,11 +216,11 @@ static void change_one(struct owner *owner, size_t i, uint32_t most)
     owner->is_prepared =
         is_known && !one->is_excluded &&
         wr_choose_change(&owner->choosing, &candidates, &before, i);
-    /* It may have come or left at once, before a choice of either owner. */
+    /* It may have joined or left at once, before a choice of either owner. */
     model_set(owner->of[i], one->turn->group != NULL);
 }
 
-/* The other owner has the same ones, in the same order. */
+/* The other owner gets the same targets, in the same order. */
 static void copy_deal(const struct owner *owner, struct owner *other,
                       uint32_t most)
 {
@@ -233,7 +234,7 @@ static void copy_deal(const struct owner *owner, struct owner *other,
     }
 }
 
-/* The owner has some of the targets, in some order. */
+/* The owner gets some of the targets, in some order. */
 static void deal(struct owner *owner, uint32_t most)
 {
     owner->count = 0;
@@ -277,7 +278,7 @@ static void choose_once(struct owner *owner)
     expect_eq(draws.state, model_draws.state);
 }
 
-/* With nobody in a group, credits are what the model says. */
+/* Without targets in a group, credits are as in the model. */
 static void expect_credits(void)
 {
     wr_turns_clear(&turns);
@@ -286,7 +287,7 @@ static void expect_credits(void)
     }
 }
 
-/* Weights up to this; what ends is what began, more or less often. */
+/* Weights up to @most; connections that started end, more or less often. */
 static void walk(uint32_t most, enum weir_balance balance, uint64_t ends)
 {
     for (size_t i = 0; i < OWNERS; i++) {
@@ -357,7 +358,8 @@ UNIT(upstream_turns, one_that_leaves_keeps_its_credit_and_its_connections)
     expect_eq(turns.noted == NULL, true);
 }
 
-/* Of @count choices those of the first of two with these weights. */
+/* Returns how many of @count choices go to the first of two with these weights.
+ */
 static int count_first(uint32_t first, uint32_t second, int count)
 {
     int chosen = 0;
@@ -379,7 +381,8 @@ UNIT(upstream_turns, weights_that_are_others_owe_nothing)
     wr_turns_clear(&turns);
 }
 
-/* One of two light ones has had a turn beside it, or all that it was owed. */
+/* One of two light targets has had a turn next to it, or everything that it was
+ * owed. */
 UNIT(upstream_turns, a_heavy_one_that_leaves_owes_nothing_to_light_ones)
 {
     for (uint32_t away = 0; away <= 1; away++) {

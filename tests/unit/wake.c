@@ -1,7 +1,9 @@
 /*
- * The mailbox: order, one wake-up for many posts, closing against posting, and
- * posters on threads of their own. A wake-up that is missed shows as a test
- * that hangs and is killed. Runs under ThreadSanitizer, too.
+ * The mailbox: order, one wake-up for many posts, closing while others post,
+ * and posting threads.
+ *
+ * A missed wake-up makes a test hang until it is killed. It also runs under
+ * ThreadSanitizer.
  */
 #include "uring/wake.h"
 
@@ -33,7 +35,7 @@ static void with_wake(void (*body)(void))
     allocator_check(&allocator);
 }
 
-/* How often the eventfd was written since it was read last. */
+/* Returns how often the eventfd was written since it was last read. */
 static uint64_t wake_ups(void)
 {
     struct pollfd poll_fd = {.fd = wr_wake_fd(wake), .events = POLLIN};
@@ -58,7 +60,7 @@ static void post(int number)
         wr_wake_post(wake, NULL, note_run, (void *)(intptr_t)number, NULL));
 }
 
-/* Runs the posts that were taken; their number. */
+/* Runs the posts that were taken. Returns their number. */
 static int run_taken(void)
 {
     struct wr_wake_item *item;
@@ -360,7 +362,7 @@ enum { POSTERS = 4, POSTS = 20000 };
 struct poster {
     pthread_t thread;
     uint64_t posted; /* written by the thread, read when it has ended */
-    uint64_t next;   /* the loop's: which post must come next */
+    uint64_t next;   /* used by the loop: number of the next post */
     uint64_t spacing;
 };
 
@@ -409,7 +411,7 @@ static void start_posters(void)
     }
 }
 
-/* Waits for a wake-up, as the loop does, and runs what is there. */
+/* Waits for a wake-up like the loop, and runs the posts. */
 static int wait_and_run(uint64_t *wake_count)
 {
     uint64_t count = 0;
@@ -426,11 +428,11 @@ UNIT(wake, posts_of_each_thread_keep_their_order_and_none_is_missed)
 {
     uint64_t wake_count = 0;
     int got = 0;
-    /* Several threads allocate: the C library's allocator can do that. */
+    /* Several threads allocate: the C library's allocator supports that. */
     expect_eq(wr_wake_open(wr_default_allocator(), POSTERS * POSTS, &wake), 0);
     start_posters();
     while (got < POSTERS * POSTS) {
-        /* A missed wake-up would hang here, and the test be killed. */
+        /* A missed wake-up would hang here until the test is killed. */
         got += wait_and_run(&wake_count);
     }
     for (int i = 0; i < POSTERS; i++) {
@@ -448,7 +450,7 @@ static void race_close_against_posts(int takes)
     uint64_t seen = 0;
     uint64_t posted = 0;
     expect_eq(wr_wake_open(wr_default_allocator(), POSTERS * POSTS, &wake), 0);
-    wr_wake_ref(wake); /* for the look at the end */
+    wr_wake_ref(wake); /* for the check at the end */
     start_posters();
     for (int i = 0; i < takes; i++) {
         seen += (uint64_t)wait_and_run(&wake_count);

@@ -1,8 +1,9 @@
 /*
- * Calls of files that the loop's thread makes where no other thread can be
- * made: no write raises a signal, a signal that is the program's own is kept,
- * a pipe that others use, too, is not waited for, nor are more bytes of a
- * terminal.
+ * File calls that the loop's thread makes because no other thread can be
+ * created: no write raises a signal, the program's own signals are kept, a pipe
+ * used by others is not waited for, nor are more bytes of a terminal.
+ *
+ * Real pipes and terminals are used.
  */
 #include "uring/work.h"
 #include "tests/unit.h"
@@ -38,7 +39,7 @@ static int32_t write_here(int fd)
     return wr_work_here(&sqe);
 }
 
-/* From a pipe of weir, which holds as many bytes. */
+/* From weir's own pipe, which holds as many bytes. */
 static int32_t splice_here(int fd)
 {
     int stage[2];
@@ -62,7 +63,7 @@ static int pipe_without_reader(void)
     return fds[1];
 }
 
-/* A file to which no byte more may be written at its position. */
+/* Returns a file that cannot be extended at its position. */
 static int file_at_limit(void)
 {
     struct rlimit limit;
@@ -77,7 +78,8 @@ static int file_at_limit(void)
     return fd;
 }
 
-/* One of both signals is in the set of those that are blocked or pending. */
+/* Returns true if one of both signals is in the set of blocked or pending
+ * signals. */
 static bool has_signal(const sigset_t *set)
 {
     return sigismember(set, SIGPIPE) == 1 || sigismember(set, SIGXFSZ) == 1;
@@ -95,7 +97,7 @@ static void expect_no_signal_left(void)
 UNIT(work, a_write_to_a_pipe_without_a_reader_raises_no_signal)
 {
     const int fd = pipe_without_reader();
-    signal(SIGPIPE, SIG_DFL); /* whatever the test was started with */
+    signal(SIGPIPE, SIG_DFL); /* whatever the test program inherited */
     expect_eq(write_here(fd), -EPIPE);
     expect_eq(splice_here(fd), -EPIPE);
     expect_no_signal_left();
@@ -114,7 +116,7 @@ UNIT(work, a_write_beyond_the_limit_of_sizes_raises_no_signal)
     close(fd);
 }
 
-/* A signal that the program had blocked, and was sent, waits on. */
+/* A signal that the program has blocked and received stays pending. */
 static void keep_own_signal(int own, int fd, int32_t expected)
 {
     const struct timespec at_once = {.tv_sec = 0};
@@ -146,9 +148,10 @@ UNIT(work, a_signal_of_the_program_s_own_is_kept)
 
 enum { NOBODY = 65534, PIPE_BYTES = 65536, GUARD_SECONDS = 60 };
 
-static int other_end = -1; /* of a pipe; -1: no other program is at it */
+static int other_end = -1; /* of a pipe; -1 if no other program uses it */
 
-/* What another program does after a look: it reads all, or fills the pipe. */
+/* What another program does after a check: it reads everything, or fills the
+ * pipe. */
 static void be_faster(void)
 {
     char all[PIPE_BYTES] = "";
@@ -173,7 +176,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     return ret;
 }
 
-/* A pipe that cannot be opened by its name; it blocks. The test dies by a
+/* Makes a blocking pipe that cannot be opened by name. The test is ended by a
  * signal if a call waits. */
 static void make_shut_pipe(int ret[2])
 {
@@ -225,7 +228,7 @@ enum { FEW = 3, VMIN_BYTES = 10, VTIME_MAX = 255, MORE_SECONDS = 20 };
 
 static int master = -1;
 
-/* Bytes that come while a read waits, if one does. */
+/* Bytes that arrive while a read waits, if one does. */
 static void send_more(int signum)
 {
     if (write(master, bytes, VMIN_BYTES - FEW) != VMIN_BYTES - FEW) {
@@ -241,7 +244,7 @@ static int shut_terminal(void)
     expect_eq(tcgetattr(slave, &raw), 0);
     cfmakeraw(&raw);
     raw.c_cc[VMIN] = VMIN_BYTES;
-    raw.c_cc[VTIME] = VTIME_MAX; /* 25.5 s from byte to byte */
+    raw.c_cc[VTIME] = VTIME_MAX; /* 25.5 s between bytes */
     expect_eq(tcsetattr(slave, TCSANOW, &raw), 0);
     expect_eq(fchmod(slave, 0), 0);
     cr_assert(geteuid() != 0 || setuid(NOBODY) == 0);

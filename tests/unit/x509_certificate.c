@@ -1,7 +1,8 @@
 /*
- * The reader of certificates: each test changes a part of one (x509_rig.h).
- * What is not plain DER is refused, and no bytes beyond the certificate are
- * read, whatever stands in it.
+ * The parser of certificates: each test changes a part of one (x509_rig.h).
+ *
+ * Anything except plain DER is refused, and no bytes beyond the certificate are
+ * read, whatever it contains.
  */
 #include "lib/x509/trust.h"
 #include "tests/unit/random.h"
@@ -9,7 +10,7 @@
 
 #include <errno.h>
 
-static struct wr_x509 x509; /* that a test reads */
+static struct wr_x509 x509; /* the parsed certificate */
 
 /* ---- what is read ---- */
 
@@ -32,7 +33,7 @@ UNIT(x509_certificate, a_version_that_no_standard_has_makes_it_malformed)
 {
     const struct {
         struct part version;
-        uint32_t read; /* 0: malformed */
+        uint32_t read; /* 0 if malformed */
     } rows[] = {
         {BYTES(""), 1},
         {BYTES("\xa0\3\2\1\0"), 1},
@@ -128,7 +129,7 @@ static struct part pss_with(struct part hash)
 
 #define SHA256 BYTES("\x60\x86\x48\1\x65\3\4\2\1")
 
-/* These parameters behind a good hash. */
+/* Returns these parameters after a valid hash. */
 static struct part pss_and(struct part more)
 {
     return JOIN(
@@ -160,7 +161,7 @@ UNIT(x509_certificate, signatures_are_rated)
         {BYTES("\6\10\x2a\x86\x48\xce\x3d\4\3\4"), WR_X509_STRONG},
         {BYTES("\6\3\x2b\x65\x70"), WR_X509_STRONG},
         {BYTES("\6\3\x2a\x03\x04"), WR_X509_WEAK_ALGORITHM},
-        {PSS, WR_X509_WEAK_HASH}, /* without a word: SHA-1 */
+        {PSS, WR_X509_WEAK_HASH}, /* without parameters: SHA-1 */
         {pss_with(BYTES("\x60\x86\x48\1\x65\3\4\2\1")), WR_X509_STRONG},
         {pss_with(BYTES("\x60\x86\x48\1\x65\3\4\2\4")), WR_X509_WEAK_HASH},
         {pss_and(pss_mask(BYTES(""))), WR_X509_STRONG},
@@ -324,11 +325,11 @@ UNIT(x509_certificate, lengths_that_are_no_der_make_it_malformed)
         {"", 0},
         {"\x30", 1},
         {"\x30\x80\0\0", 4},       /* indefinite */
-        {"\x30\x81\1\0", 4},       /* longer than it need be */
+        {"\x30\x81\1\0", 4},       /* longer than necessary */
         {"\x30\x82\0\x81", 4},     /* as above */
-        {"\x30\x84\0\0\0\1\0", 7}, /* beyond all certificates */
+        {"\x30\x84\0\0\0\1\0", 7}, /* longer than any certificate */
         {"\x30\5\0", 3},           /* more than there is */
-        {"\x3f\1\0", 3},           /* a tag that goes on */
+        {"\x3f\1\0", 3},           /* a multi-byte tag */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         expect_eq(
@@ -366,7 +367,8 @@ UNIT(x509_certificate, random_changes_do_no_harm)
     struct unit_random random = unit_random_new();
     for (int round = 0; round < 100000; round++) {
         char text[64];
-        uint8_t *copy = malloc(good.size); /* so that reading beyond is seen */
+        uint8_t *copy =
+            malloc(good.size); /* so that reads past the end are noticed */
         memcpy(copy, good.data, good.size);
         for (uint64_t i = unit_random_below(&random, 4); i < 5; i++) {
             copy[unit_random_below(&random, good.size)] ^=

@@ -1,7 +1,9 @@
 /*
  * Name constraints: each row has a tree of names and a name, and whether the
- * name is in it, where such names are permitted and where they are excluded. A
- * name of another kind is free, and one that cannot be compared is refused.
+ * name is in it, both for permitted and for excluded trees.
+ *
+ * A name of another kind is unconstrained; a name that cannot be compared is
+ * refused.
  */
 #include "lib/x509/constraint.h"
 #include "tests/unit.h"
@@ -33,10 +35,10 @@ struct row {
 #define FREE    WR_X509_CONSTRAINT_KEPT, WR_X509_CONSTRAINT_KEPT
 #define UNKNOWN WR_X509_CONSTRAINT_UNKNOWN, WR_X509_CONSTRAINT_UNKNOWN
 
-/* Names of one attribute, O, of a kind of string. */
+/* A name of one attribute, O, with this string type. */
 #define ORGANIZATION(kind, text)                                               \
     "\x30\x0d\x31\x0b\x30\x09\6\3\x55\4\x0a" kind "\2" text
-/* The same of three bytes. */
+/* The same with three bytes. */
 #define LONGER(text) "\x30\x0e\x31\x0c\x30\x0a\6\3\x55\4\x0a\x0c\3" text
 #define COMMON                                                                 \
     "\x30\x0d\x31\x0b\x30\x09\6\3\x55\4\3"                                     \
@@ -124,7 +126,7 @@ static const struct row rows[] = {
     {0x88, TEXT("\1"), 0x88, TEXT("\1"), UNKNOWN},
 };
 
-/* One element. */
+/* Writes one element. */
 static struct wr_bytes wrap(uint8_t *place, uint8_t tag, const void *inside,
                             size_t size)
 {
@@ -178,7 +180,7 @@ UNIT(x509_constraint, holds_for_the_subject_and_its_mail_address)
               WR_X509_CONSTRAINT_KEPT);
 }
 
-/* Each tree that a name meets costs, of whatever kind it is; long names cost
+/* Each tree that a name is compared with costs, of any kind; long names cost
  * more. */
 UNIT(x509_constraint, a_comparison_takes_from_the_budget)
 {
@@ -204,8 +206,8 @@ UNIT(x509_constraint, a_comparison_takes_from_the_budget)
     }
 }
 
-/* A name of one set with @count attributes, of which none is in a set of
- * another @letter. */
+/* Writes a name of one set with @count attributes, none of which is in a set
+ * with another @letter. */
 static struct wr_bytes set_write(uint8_t *to, size_t count, char letter)
 {
     const size_t one = 13;
@@ -223,8 +225,8 @@ static struct wr_bytes set_write(uint8_t *to, size_t count, char letter)
     return (struct wr_bytes){to, sizeof(head) + size};
 }
 
-/* Each attribute of a set is compared with each of the other one: a tenth of a
- * million times where both have 320 of them, which 4 KiB hold. */
+/* Each attribute of a set is compared with each of the other set: 100,000
+ * comparisons if both have 320, which fit into 4 KiB. */
 UNIT(x509_constraint, attributes_of_a_set_take_from_the_budget)
 {
     enum { COUNT = 320, SIZE = 8 + COUNT * 13 };
@@ -242,7 +244,7 @@ UNIT(x509_constraint, attributes_of_a_set_take_from_the_budget)
     }
     const struct wr_x509 authority = {.constraints = {trees, sizeof(trees)}};
     const struct wr_x509 x509 = {.subject = set_write(subject, COUNT, 'b')};
-    /* The first attribute of the set decides that the name is outside. */
+    /* The first attribute of the set already shows that the name is outside. */
     const size_t cost = 1 + 2 * base.size / 64 + COUNT;
     size_t budget = cost;
     expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
@@ -255,7 +257,7 @@ UNIT(x509_constraint, attributes_of_a_set_take_from_the_budget)
         expect_eq(budget, 0);
     }
 
-    /* The last one of the name is in each of them: all are compared. */
+    /* The last attribute of the name is in each of them: all are compared. */
     memset(subject + SIZE - 4, 'a', 4);
     budget = SIZE_MAX;
     expect_eq(wr_x509_constraint_check(&authority, &x509, &budget),
@@ -266,7 +268,7 @@ UNIT(x509_constraint, attributes_of_a_set_take_from_the_budget)
               WR_X509_CONSTRAINT_MANY);
 }
 
-/* Makes the Turkish locale in a folder, for this process alone. */
+/* Creates the Turkish locale in a folder, for this process. */
 static bool speak_turkish(void)
 {
     char dir[] = "/tmp/weir-locale-XXXXXX";
@@ -283,8 +285,8 @@ static bool speak_turkish(void)
     return is_made;
 }
 
-/* In Turkish the small letter of I is another one than i: names of hosts are
- * the same everywhere. */
+/* In Turkish the lower case of I is not i, but host names are the same
+ * everywhere. */
 UNIT(x509_constraint, holds_in_every_language)
 {
     static const struct row row = {DNS, TEXT("internal.org"), DNS,

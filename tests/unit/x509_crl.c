@@ -1,7 +1,9 @@
 /*
- * The reader of lists of revocations, of lists that are made here: which are
- * refused, and which numbers are on them. Signatures are not looked at; that a
- * list is believed is tested with real ones (tls_revocation.c).
+ * The parser of revocation lists, on lists made here: which are refused, and
+ * which serial numbers are on them.
+ *
+ * Signatures are not checked; tls_revocation.c tests with real ones whether a
+ * list is trusted.
  */
 #include "lib/x509/crl.h"
 
@@ -17,7 +19,7 @@ struct part {
 static char pool[1 << 16];
 static size_t pool_used;
 
-/* An element of the parts up to one without bytes. */
+/* Makes an element of the parts up to an empty one. */
 static struct part wrap(uint8_t tag, const struct part *parts)
 {
     char *start = pool + pool_used;
@@ -64,7 +66,7 @@ static struct part wrap(uint8_t tag, const struct part *parts)
 #define SIGNATURE BYTES("\3\2\0\1")
 #define NOTHING   BYTES("")
 
-/* An extension under 2.5.29. */
+/* Makes an extension below 2.5.29. */
 static struct part extension(uint8_t number, bool is_critical)
 {
     const char oid[] = {6, 3, 0x55, 0x1d, (char)number};
@@ -93,7 +95,7 @@ static void expect_good(struct part list)
     cr_assert_null(wrong, "%s", wrong);
 }
 
-/* A list whose numbers are in order; to be given back. */
+/* Returns a list with its numbers in order; the caller frees it. */
 static struct wr_x509_crl sorted_list(struct part entries)
 {
     struct wr_x509_crl crl;
@@ -127,7 +129,8 @@ UNIT(x509_crl, numbers_are_found_whatever_zeros_are_in_front)
     expect_eq(crl.next_update, 1893456000);
     cr_assert(is_on(&crl, BYTES("\1\2")));
     cr_assert(is_on(&crl, BYTES("\0\1\2")));
-    cr_assert(is_on(&crl, BYTES("\xfb"))); /* -5 and 251: held to be one */
+    cr_assert(
+        is_on(&crl, BYTES("\xfb"))); /* -5 and 251 count as the same number */
     cr_assert(is_on(&crl, BYTES("\0\xfb")));
     cr_assert(is_on(&crl, BYTES("\0")));
     cr_assert_not(is_on(&crl, BYTES("\1")));

@@ -1,13 +1,15 @@
 /*
- * The extensions of certificates (x509_rig.h), above all the names and the
- * constraints of names: how each is read, and which forms make a certificate
+ * The extensions of certificates (x509_rig.h), mainly names and name
+ * constraints: how each is parsed, and which forms make a certificate
  * malformed.
+ *
+ * Other extensions are parsed too, even if they are not used.
  */
 #include "tests/unit/x509_rig.h"
 
 #include <errno.h>
 
-static struct wr_x509 x509; /* that a test reads */
+static struct wr_x509 x509; /* the parsed certificate */
 
 UNIT(x509_extension, extensions_are_read)
 {
@@ -25,7 +27,7 @@ UNIT(x509_extension, extensions_are_read)
     cr_assert_not(x509.has_unknown);
 }
 
-/* The ninth bit stands in a second byte, and no usage in a third one. */
+/* The ninth bit is in a second byte, and no usage needs a third one. */
 UNIT(x509_extension, a_usage_has_one_or_two_bytes)
 {
     const struct {
@@ -95,7 +97,7 @@ UNIT(x509_extension, is_for_the_hosts_of_its_names)
     cr_assert_not(wr_x509_is_for(&x509, "b"));
 }
 
-/* Hosts and addresses count, as they are written; mail addresses do not. */
+/* Hosts and addresses count as they are written; mail addresses do not. */
 UNIT(x509_extension, two_share_a_name_or_an_address)
 {
     static const struct {
@@ -200,8 +202,8 @@ static void expect_forms(const struct form *forms, size_t count)
     }
 }
 
-/* Each extension that RFC 5280 defines is read to its last byte, used or not:
- * a good form, and forms that are none. */
+/* Each extension that RFC 5280 defines is parsed to its last byte, used or not:
+ * a valid form, and invalid ones. */
 UNIT(x509_extension, what_a_certificate_says_of_itself_has_one_form)
 {
     const struct form forms[] = {
@@ -220,7 +222,7 @@ UNIT(x509_extension, what_a_certificate_says_of_itself_has_one_form)
         {17, SEQUENCE(BYTES("")), -EBADMSG},
         {17, SEQUENCE(NAME, BYTES("\5\0")), -EBADMSG},
         {17, SEQUENCE(BYTES("\2\1a")), -EBADMSG},
-        {17, SEQUENCE(BYTES("\x82\1\x80")), -EBADMSG}, /* no IA5String */
+        {17, SEQUENCE(BYTES("\x82\1\x80")), -EBADMSG}, /* not an IA5String */
         {17, SEQUENCE(BYTES("\x88\1\x80")), -EBADMSG},
         {17, SEQUENCE(BYTES("\xa0\5\6\1\x2a\5\0")), -EBADMSG},
         {17, SEQUENCE(BYTES("\xa4\2\5\0")), -EBADMSG},
@@ -229,10 +231,11 @@ UNIT(x509_extension, what_a_certificate_says_of_itself_has_one_form)
         {17, ATTRIBUTE("\x55\4\x10", SEQUENCE(BYTES("\x0c\1a"))), 0},
         {18, SEQUENCE(NAME), 0},
         {18, SEQUENCE(BYTES("\x89\1a")), -EBADMSG},
-        {19, BYTES("\x30\3\1\1\0"), 0}, /* common, though it is a default */
+        {19, BYTES("\x30\3\1\1\0"), 0}, /* common, though it is the default */
         {19, BYTES("\x30\3\1\1\1"), -EBADMSG},
         {19, BYTES("\x30\4\1\2\xff\xff"), -EBADMSG},
-        {19, BYTES("\x30\3\2\1\0"), -EBADMSG}, /* a limit of no authority */
+        {19, BYTES("\x30\3\2\1\0"),
+         -EBADMSG}, /* a limit without an authority */
         {19, BYTES("\x30\0\0"), -EBADMSG},
     };
     expect_forms(forms, sizeof(forms) / sizeof(*forms));
@@ -273,12 +276,12 @@ UNIT(x509_extension, what_it_says_of_issuers_and_policies_has_one_form)
         {54, BYTES("\2\1\0"), 0},
         {54, BYTES("\2\1\xff"), -EBADMSG},
         {54, BYTES("\2\2\0\1"), -EBADMSG},
-        {40, BYTES("any"), 0}, /* nobody knows its form */
+        {40, BYTES("any"), 0}, /* its form is unknown */
     };
     expect_forms(forms, sizeof(forms) / sizeof(*forms));
 }
 
-/* An extension that is not under 2.5.29. */
+/* Makes an extension that is not below 2.5.29. */
 static struct part other_extension(uint8_t last, struct part value)
 {
     const uint8_t oid[] = {0x06, 8, 0x2b, 6, 1, 5, 5, 7, 1, last};
@@ -334,10 +337,10 @@ UNIT(x509_extension, constraints_of_names_that_are_malformed_make_it_so)
               part_wrap(0xa0, TREE("\x82\1b"))),
          -EBADMSG},
         {part_wrap(0xa2, TREE("\x82\1a")), -EBADMSG},
-        {part_wrap(0xa0, BYTES("\x82\1a")), -EBADMSG}, /* is no tree */
+        {part_wrap(0xa0, BYTES("\x82\1a")), -EBADMSG}, /* not a tree */
         {part_wrap(0xa0, TREE("")), -EBADMSG},
         {part_wrap(0xa0, TREE("\x82\2a")), -EBADMSG},
-        {part_wrap(0xa0, TREE("\2\1a")), -EBADMSG}, /* is no GeneralName */
+        {part_wrap(0xa0, TREE("\2\1a")), -EBADMSG}, /* not a GeneralName */
         {part_wrap(0xa1, TREE("\2\1a")), -EBADMSG},
         {part_wrap(0xa0, TREE("\xa2\1a")), -EBADMSG},
         {part_wrap(0xa1, TREE("\x89\1a")), -EBADMSG},
@@ -348,7 +351,7 @@ UNIT(x509_extension, constraints_of_names_that_are_malformed_make_it_so)
          -EBADMSG}, /* without a mask */
         {part_wrap(0xa0, TREE("\x87\11\1\2\3\0\377\377\377\0\0")), -EBADMSG},
         {part_wrap(0xa0, JOIN(TREE("\x82\1a"), TREE(""))), -EBADMSG},
-        /* Bases that no name can be in. */
+        /* Bases that contain no name. */
         {part_wrap(0xa1, TREE("\x82\0")), 0},
         {part_wrap(0xa1, TREE("\x82\4.a.b")), 0},
         {part_wrap(0xa1, TREE("\x82\5*.a.b")), -EBADMSG},

@@ -1,7 +1,8 @@
 /*
- * The fields of certificates, as programs read them: of certificates that
- * OpenSSL made (tls_matrix.sh), and of bytes that are none. The certificates
- * differ from run to run in their keys and numbers alone.
+ * The fields of certificates as programs read them: from certificates made by
+ * OpenSSL (tls_matrix.sh), and from invalid bytes.
+ *
+ * The certificates differ between runs only in their keys and numbers.
  */
 #include "lib/tls/context/pem.h"
 #include "tests/tls/rig.h"
@@ -10,7 +11,7 @@
 #include <weir/tls_certificate.h>
 
 static struct weir_tls_certificate certificate = {.size = sizeof(certificate)};
-static struct wr_bytes der; /* of it; its bytes are malloc()'s */
+static struct wr_bytes der; /* its bytes; the test frees them */
 
 static void fields_open(const char *name)
 {
@@ -114,7 +115,7 @@ UNIT(x509_fields, several_attributes_may_be_in_a_set)
     expect_eq(weir_tls_certificate_next_attribute(&rest, &attribute), -ENOENT);
 }
 
-/* The attribute alone in its set; its value is "x". */
+/* Returns an attribute that is alone in its set; its value is "x". */
 static struct weir_tls_attribute read_attribute(const void *oid, size_t size,
                                                 uint8_t tag)
 {
@@ -179,8 +180,8 @@ UNIT(x509_fields, text_is_told_from_other_values)
     }
 }
 
-/* The number of the certificate becomes one whose first byte is a zero, which
- * keeps it from being negative. */
+/* Changes the certificate's number to one whose first byte is a zero, which
+ * keeps it positive. */
 UNIT(x509_fields, a_number_has_no_zero_in_front)
 {
     static uint8_t bytes[8192];

@@ -1,7 +1,8 @@
 /*
- * The names of certificates beside the names of hosts: which fit, and which are
- * refused though others take them. The rules are those of RFC 6125 and of
- * lib/x509/hostname.h.
+ * The names of certificates compared with host names: which match, and which
+ * are refused though other libraries accept them.
+ *
+ * The rules are those of RFC 6125 and of lib/x509/hostname.h.
  */
 #include "lib/x509/hostname.h"
 #include "tests/unit.h"
@@ -40,8 +41,8 @@ UNIT(x509_hostname, what_is_less_than_strict_fits_nothing)
         {"a.example", "a.example.com"},
         {"a.example", "example"},
         {"www.a.example", "a.example"},
-        /* wildcards: of several labels, of none, partial, too wide, not first
-         */
+        /* invalid wildcards: for several labels, for none, partial, too wide,
+         * not first */
         {"a.b.c.example", "*.c.example"},
         {"c.d.example", "*.c.d.example"},
         {"www.a.example", "w*.a.example"},
@@ -54,7 +55,7 @@ UNIT(x509_hostname, what_is_less_than_strict_fits_nothing)
         {"a.b.example", "a.*.example"},
         {"*.a.example", "*.a.example"},
         {"a.b.example", "**.b.example"},
-        /* what is no name */
+        /* invalid names */
         {"", ""},
         {".", "."},
         {"a..example", "a..example"},
@@ -63,7 +64,7 @@ UNIT(x509_hostname, what_is_less_than_strict_fits_nothing)
         {"a example", "a example"},
         {"a/example", "a/example"},
         {"b\303\274cher.example", "b\303\274cher.example"},
-        /* addresses are no names */
+        /* addresses are not names */
         {"127.0.0.1", "127.0.0.1"},
         {"127.0.0.1", "*.0.0.1"},
         {"::1", "::1"},

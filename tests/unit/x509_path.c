@@ -1,7 +1,9 @@
 /*
- * The search for a path of certificates, with links that are good or bad as
- * each test says: it goes back from a dead end, ends however many certificates
- * have one name, and tells the reason of the path that came furthest.
+ * The search for a path of certificates, with links that are valid or not as
+ * each test sets: it backtracks from dead ends, ends however many certificates
+ * have one name, and reports the reason of the path that came furthest.
+ *
+ * No signature is verified.
  */
 #include "lib/x509/path.h"
 #include "tests/unit.h"
@@ -11,7 +13,7 @@
 
 #define SENT_MAX WR_X509_CHAIN_MAX
 
-/* A name of one letter, CN=x. */
+/* Size of a name of one letter, CN=x. */
 #define NAME_SIZE 14
 static uint8_t names[128][NAME_SIZE];
 
@@ -20,7 +22,8 @@ static uint8_t bytes[2 * SENT_MAX]; /* each certificate is one of them */
 static struct wr_x509 anchors[2];
 static struct wr_x509_trust trust;
 static struct wr_x509_path path;
-/* Answers for links: from a child, by the place of its issuer; anchors last. */
+/* Results for links: from a child, by the position of its issuer; anchors last.
+ */
 static int answers[SENT_MAX + 2][SENT_MAX + 2];
 
 static struct wr_bytes name_of(char letter)
@@ -33,7 +36,7 @@ static struct wr_bytes name_of(char letter)
     return (struct wr_bytes){place, NAME_SIZE};
 }
 
-/* A strong certificate of now, "ab": a, issued by b. */
+/* Returns a strong, current certificate, "ab": a, issued by b. */
 static struct wr_x509 certificate(const char *pair, size_t number)
 {
     bytes[number] = (uint8_t)number;
@@ -179,7 +182,7 @@ UNIT(x509_path, ends_however_many_have_one_name)
     expect_eq(path.links, 16);
 }
 
-/* The key of each issuer takes three times the usual work, or two times. */
+/* The key of each issuer takes three times the usual work, or twice. */
 UNIT(x509_path, verifies_fewer_links_by_keys_that_take_longer)
 {
     static const uint32_t links[] = {16, 8, 5};
@@ -193,7 +196,8 @@ UNIT(x509_path, verifies_fewer_links_by_keys_that_take_longer)
         expect_eq(path.links, links[extra]);
 
         for (uint32_t i = 1; i < path.sent_count; i++) {
-            answers[0][i] = WEIR_ETLSBADCERT; /* nobody has signed the leaf */
+            answers[0][i] =
+                WEIR_ETLSBADCERT; /* no certificate has signed the leaf */
         }
         cr_assert_not(wr_x509_path_find(&path));
         expect_eq(path.links, links[extra] < 9 ? links[extra] : 9);
@@ -206,16 +210,16 @@ UNIT(x509_path, verifies_fewer_links_by_keys_that_take_longer)
     expect_path("01234");
 }
 
-/* A number below @limit that follows from the one before. */
+/* Returns a number below @limit that depends on the previous one. */
 static uint32_t path_draw(uint32_t *state, uint32_t limit)
 {
     *state = *state * 1664525u + 1013904223u;
     return (*state >> 16) % limit;
 }
 
-/* Certificates that issued each other in all ways, by chance, under two anchors
- * with a name of theirs: whatever a stranger sends, a certificate is looked at
- * once for each of 17 verified ones. */
+/* Certificates that issued each other at random, below two anchors with a name
+ * of theirs: whatever is sent, a certificate is inspected once for each of 17
+ * verified ones. */
 UNIT(x509_path, looks_at_a_limited_number_of_issuers)
 {
     uint32_t state = 1;
@@ -258,7 +262,8 @@ UNIT(x509_path, one_that_was_sent_twice_stands_once_in_a_path)
     expect_path("03");
     answers[0][3] = WEIR_ETLSBADCERT;
     cr_assert_not(wr_x509_path_find(&path));
-    /* The leaf by each copy and by the last one, then that by both copies. */
+    /* The leaf by each copy and by the last one, then that one by both copies.
+     */
     expect_eq(path.links, 5);
 }
 
@@ -277,8 +282,8 @@ UNIT(x509_path, says_how_far_it_came)
     expect_none(WEIR_ETLSREVOKED, 2);
 }
 
-/* An issuer that is trusted itself is no way around the list of the one above
- * it; where there is no list of that one, it is trusted as it is. */
+/* A trusted issuer does not bypass the list of its own issuer; if that has no
+ * list, the issuer is trusted as it is. */
 UNIT(x509_path, an_anchor_that_another_one_revoked_is_refused)
 {
     path_open("ab br", "rr br");
@@ -347,7 +352,7 @@ UNIT(x509_path, counts_issuers_but_those_that_issued_for_themselves)
     expect_path("012");
     path_open("ab bb br", "rr");
     sent[2].path_len = 0;
-    answers[0][2] = WEIR_ETLSBADCERT; /* only the way by the first one */
+    answers[0][2] = WEIR_ETLSBADCERT; /* only the path through the first one */
     expect_path("012");
 }
 
@@ -381,7 +386,7 @@ UNIT(x509_path, a_weak_signature_by_an_anchor_of_the_same_name_is_refused)
 {
     path_open("ab bb", "bb");
     sent[1].signature = WR_X509_WEAK_HASH;
-    answers[0][SENT_MAX] = WEIR_ETLSBADCERT; /* of the older key */
+    answers[0][SENT_MAX] = WEIR_ETLSBADCERT; /* with the older key */
     expect_none(WEIR_ETLSBADCERT, 0);
     path_open("bb", "bb");
     sent[0].signature = WR_X509_WEAK_HASH;
@@ -392,7 +397,7 @@ UNIT(x509_path, a_weak_signature_by_an_anchor_of_the_same_name_is_refused)
 
 enum { MANY = 1000, MANY_SIZE = MANY * 16 };
 
-/* Names that differ, each in a tree where @is_tree. */
+/* Writes different names, each in a tree if @is_tree. */
 static size_t many_write(uint8_t *to, size_t count, bool is_tree)
 {
     size_t size = 0;
@@ -440,7 +445,7 @@ UNIT(x509_path, compares_a_limited_number_of_names)
     expect_eq(path.names_left, 0);
 }
 
-/* What was spent on one path is not there for the next one. */
+/* The budget spent on one path is not available for the next one. */
 UNIT(x509_path, compares_names_by_one_budget_of_all_paths)
 {
     many_open(MANY, 100);

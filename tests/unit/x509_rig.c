@@ -1,7 +1,8 @@
 /*
- * Certificates that are made of their parts: elements of DER with lengths in
- * their shortest form, and the parts of a small certificate on P-256 which is
- * read without an error.
+ * Certificates made from parts: DER elements with lengths in their shortest
+ * form, and the parts of a small certificate on P-256.
+ *
+ * That certificate is parsed without an error.
  */
 #include "tests/unit/x509_rig.h"
 
@@ -99,7 +100,7 @@ struct part parts_make(const struct parts *parts)
 
 int parts_read(const struct parts *parts, struct wr_x509 *ret)
 {
-    static struct part made; /* what is read points into it */
+    static struct part made; /* the parsed certificate points into it */
     made = parts_make(parts);
     return wr_x509_read(ret, made.data, made.size);
 }
