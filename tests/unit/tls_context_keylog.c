@@ -68,7 +68,7 @@ static void keylog_expect(const char *label, size_t size)
     const char *random = line + strlen(label) + 1;
     expect_str_eq(line, keylog_find(&server_log, label));
     expect_eq(strspn(random, "0123456789abcdef"), 64);
-    expect_lt(strspn(random, "0"), 32); /* it is a number of chance */
+    expect_lt(strspn(random, "0"), 32); /* it is a random number */
     expect_eq(random[64], ' ');
     expect_eq(strspn(random + 65, "0123456789abcdef"), 2 * size);
     expect_eq(strlen(random + 65), 2 * size);

@@ -1,13 +1,12 @@
 /*
- * Of a server's certificates for one name, one with a key on a curve and one
- * with an RSA key, a client gets the one that it can use: by the suites and
- * schemes of its hello, whichever comes first, with a name, with a wildcard's,
- * with one that no certificate is for, and without a name.
+ * A server has two certificates for one name, one with a key on a curve and one
+ * with an RSA key: a client gets the one that it can use, by the suites and
+ * schemes of its hello, in whichever order they are configured.
  *
- * The libraries' clients offer schemes for both kinds of key, so they are
- * changed on the wire, as far as the server's choice. The server's connection
- * has a table of its own, whose show() notes the choice. Where the handshake
- * ends well, the client has that certificate, too.
+ * The name is exact, a wildcard's, unknown, or missing. The libraries' clients
+ * offer schemes for both kinds of key, so their hellos are changed on the wire.
+ * The server's connection has a table whose show() records the choice. If the
+ * handshake succeeds, the client has that certificate, too.
  */
 #include "lib/tls/context/context_impl.h"
 #include "tests/tls/rig.h"
@@ -16,7 +15,8 @@ enum { KINDS_SCHEMES = 13, KINDS_RECORD = 5 };
 
 static struct tls_pair pair;
 static struct wr_tls_backend noting; /* the library's, with another show() */
-static const struct wr_tls_credential *shown; /* NULL: the first certificate */
+static const struct wr_tls_credential
+    *shown; /* NULL means the first certificate */
 
 static int kinds_show(struct wr_tls_conn *conn,
                       struct wr_tls_credential *credential, const char *suites)
@@ -25,7 +25,7 @@ static int kinds_show(struct wr_tls_conn *conn,
     return wr_tls_backend_get()->show(conn, credential, suites);
 }
 
-/* A pair whose client has put its hello on the wire. */
+/* Opens a pair whose client has put its hello on the wire. */
 static void kinds_open(weir_tls_context *client, weir_tls_context *server,
                        const char *host)
 {
@@ -41,7 +41,7 @@ static void kinds_open(weir_tls_context *client, weir_tls_context *server,
 
 /* ---- servers ---- */
 
-/* The names of files: a pair for a name, each of one kind of key. */
+/* The names of files: two certificates for a name, one for each kind of key. */
 struct kinds_files {
     const char *curve;
     const char *rsa;
@@ -60,7 +60,7 @@ static struct weir_tls_identity kinds_identity(const char *name)
     };
 }
 
-/* Both kinds for localhost, then both for a wildcard. */
+/* Returns a server with both kinds for localhost, then both for a wildcard. */
 static weir_tls_context *kinds_server(bool is_rsa_first)
 {
     const struct weir_tls_identity all[] = {
@@ -81,7 +81,7 @@ static weir_tls_context *kinds_server(bool is_rsa_first)
 /* ---- the choice ---- */
 
 struct kinds_host {
-    const char *name;   /* NULL: the client asks for none */
+    const char *name;   /* NULL if the client requests none */
     size_t first_index; /* of the two certificates for it */
 };
 
@@ -94,8 +94,8 @@ static const struct kinds_host hosts[] = {
 
 #define KINDS_HOSTS (sizeof(hosts) / sizeof(*hosts))
 
-/* The certificate with this kind of key was chosen; a connection shows the
- * first of all without being told. */
+/* Expects the certificate with this kind of key; a connection uses the first of
+ * all by default. */
 static const struct wr_tls_identity *
 kinds_expect(const weir_tls_context *server, const struct kinds_host *host,
              bool is_rsa, bool is_rsa_first)
@@ -163,7 +163,7 @@ static size_t kinds_number(const uint8_t *at)
     return (size_t)at[0] << 8 | at[1];
 }
 
-/* The schemes of the hello on the client's wire, behind their length. */
+/* Returns the schemes of the hello on the client's wire, after their length. */
 static uint8_t *kinds_find_schemes(size_t *ret)
 {
     uint8_t *at = pair.client.wire + KINDS_RECORD + 4 + 2 + 32;
@@ -179,7 +179,7 @@ static uint8_t *kinds_find_schemes(size_t *ret)
     return at + 6;
 }
 
-/* Schemes for the other kind of key become some that are made up. */
+/* Replaces schemes for the other kind of key by invented ones. */
 static void kinds_limit_schemes(bool is_rsa)
 {
     size_t size = 0;
@@ -236,7 +236,7 @@ UNIT(tls_context_kinds, the_order_of_the_certificates_decides_between_both)
     }
 }
 
-/* Who asks for nothing does not learn of another name. */
+/* A client without a name does not learn about other names. */
 UNIT(tls_context_kinds, a_client_without_a_name_gets_none_of_another_name)
 {
     const struct weir_tls_identity other = kinds_identity(wild_files.rsa);

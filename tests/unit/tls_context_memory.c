@@ -1,10 +1,10 @@
 /*
- * A context that is made while memory fails: each allocation of weir's and of
- * wolfSSL's in turn, alone, and with all that come after it. Whatever wolfSSL
- * makes of it, the error is -ENOMEM, nothing is left, and nothing was made.
- * What OpenSSL, a library of the system's, allocates itself does not fail here.
+ * Creating a context without memory: each allocation of weir and wolfSSL fails
+ * in turn, alone and with all later ones.
  *
- * The program is linked so that calls of malloc() in the library come here.
+ * Whatever wolfSSL reports, the error is -ENOMEM, and nothing is left. OpenSSL,
+ * a library of the system, allocates normally. The program is linked so that
+ * the library's calls of malloc() come here.
  */
 #include "tests/tls/rig.h"
 
@@ -21,10 +21,10 @@ char *__wrap_strdup(const char *text);
 void __real_free(void *memory);
 void __wrap_free(void *memory);
 
-static long allowed = -1; /* allocations until one fails; negative: none does */
-static bool is_lasting;   /* and so do the ones behind it */
+static long allowed = -1; /* allocations until one fails; negative is none */
+static bool is_lasting;   /* later ones fail, too */
 static bool has_failed;
-static long held; /* allocations that were not given back */
+static long held; /* allocations that were not freed */
 
 static bool fails(void)
 {
@@ -100,7 +100,7 @@ static void memory_try(const struct weir_tls_options *options, bool lasts)
         }
     }
     expect_eq(err, 0);
-    expect_gt(count, 5); /* with OpenSSL, whose own are not among them */
+    expect_gt(count, 5); /* with OpenSSL its own are not counted */
 }
 
 UNIT(tls_context_memory, of_a_client_that_fails_is_told_as_such)
@@ -114,8 +114,8 @@ UNIT(tls_context_memory, of_a_client_that_fails_is_told_as_such)
     memory_try(&options, true);
 }
 
-/* Writes a text with the old name of certificates to a file that is gone once
- * it is closed. */
+/* Writes a text with the old label of certificates to a file that is removed
+ * when it is closed. */
 static const char *memory_rename(const char *name, FILE **ret_file)
 {
     static const char begin[] = "-----BEGIN ";
