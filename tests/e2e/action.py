@@ -1,7 +1,7 @@
-"""The steps of the GitHub Action (tools/action), run as GitHub runs them: with
-inputs in the environment, and files for outputs and the summary.
+"""The steps of the GitHub Action (tools/action), run like GitHub does: with inputs in
+the environment, and files for outputs and the summary.
 
-That one is built where no program is given is tried by tools/static alone.
+Only tools/static tests that the action builds a program if it gets none.
 """
 
 import os
@@ -22,7 +22,7 @@ def read_action():
 
 
 def step(name, folder, status=OK, **env):
-    """A step as GitHub runs it; what it said, and its outputs."""
+    """Runs a step like GitHub. Returns what it printed, and its outputs."""
     for file in ("outputs", "summary"):
         with open(f"{folder}/{file}", "a", encoding="utf-8"):
             pass

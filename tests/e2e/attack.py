@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Servers are attacked, and honest clients beside must notice nothing.
+"""Servers are attacked, and honest clients at the same time must notice nothing.
 
-For a given time, processes attack a server in all ways of attacks.py, mixed by
-a seed, while others talk to it honestly and look at every byte and at how long
-they wait (honest.py). After that the server must be as it was before: it
-serves, has no descriptor more, uses no processor, and ends when asked, without
-a word on standard error (which is where sanitizers complain) and with the
-status that belongs to it.
+For a given time, processes attack a server in all ways of attacks.py, mixed by a seed,
+while others use it honestly and check every byte and how long they wait (honest.py).
+Afterwards the server must be as before: it serves, has no more descriptors, uses no
+processor, and ends when asked, with nothing on standard error (where sanitizers
+complain) and with the right status.
 
-A failure is printed with the seed and the command that repeats it. The order
-of one attacker's acts is the same with the same seed; what meets what in the
-server is not.
+A failure is printed with the seed and the command that repeats it. One attacker's
+actions have the same order with the same seed; how they coincide in the server is not
+repeatable.
 """
 
 import argparse
@@ -34,7 +33,7 @@ from shortages import SHORTAGES, Shortage
 
 ATTACKERS = 3
 THREADS = 4
-VICTIMS = 2  # of the attackers: those that are stopped and killed
+VICTIMS = 2  # of the attackers: how many are stopped and killed
 REPORT_S = 10
 SETTLE_S = 60
 GRACE_S = 60
@@ -97,8 +96,8 @@ def note(text):
 # ---- processes that attack or talk ----
 
 class Team:
-    """Processes that are forked from here and tell what they do, one line of
-    JSON at a time, through one pipe."""
+    """Processes that are forked from here and report what they do, one line of JSON at
+    a time, through one pipe."""
 
     def __init__(self):
         self.reading, self.writing = os.pipe()
@@ -106,7 +105,7 @@ class Team:
         self.pids = set()
 
     def fork(self, work, *args):
-        """Run work(tell, *args) in a process of its own."""
+        """Runs work(tell, *args) in a child process."""
         pid = os.fork()
         if pid:
             self.pids.add(pid)
@@ -122,13 +121,13 @@ class Team:
         os._exit(status)
 
     def tell(self, what):
-        # As much as a pipe takes in one piece, whoever else writes.
+        # As much as a pipe accepts atomically from several writers.
         text = json.dumps(what).encode()
         assert len(text) < select.PIPE_BUF, "too much for one line"
         os.write(self.writing, text + b"\n")
 
     def heard(self, limit_s):
-        """What was told, waiting for it at most so long."""
+        """Returns the reports, waiting at most this long."""
         if not select.select([self.reading], [], [], max(limit_s, 0))[0]:
             return []
         *lines, self.rest = (self.rest
@@ -136,7 +135,7 @@ class Team:
         return [json.loads(line) for line in lines]
 
     def reap(self):
-        """Forget those that have ended."""
+        """Forgets processes that have ended."""
         for pid in list(self.pids):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 self.pids.remove(pid)
@@ -156,7 +155,7 @@ class Team:
 
 def attack_in_threads(tell, place, names, seed):
     """The work of an attacking process."""
-    # The others shall not wait for the processor that this one burns.
+    # The others should not wait for the processor that this one uses.
     os.nice(10)
     def work(number):
         try:
@@ -201,7 +200,7 @@ def talk_honestly(tell, place, doors, number, seed, limit_s):
                   "late": isinstance(fault, Late)})
             if not isinstance(fault, Late):
                 break
-            # It need not be the server's fault; go on as somebody else.
+            # It need not be the server's fault; continues as another client.
             client = client_of(door, place.dialect, number, chance, limit_s)
     send_report(1)
 
@@ -234,7 +233,7 @@ class Battle:
         self.faults = []
 
     def fight(self):
-        """All of it; the faults that were found."""
+        """Runs all of it. Returns the faults that were found."""
         try:
             before = self.look()
             if not self.faults:
@@ -251,8 +250,8 @@ class Battle:
         return self.faults
 
     def fault(self, text, is_late=False):
-        """Keep a fault; a late answer of a server that had to wait for a
-        processor most of the time is the machine's."""
+        """Records a fault; a late answer of a server that had to wait for a processor
+        most of the time is not a fault."""
         took = time.monotonic() - self.started
         if is_late and self.server.queued() > took / 2:
             note(f"{self.server.name} after {took:.1f} s, of which it waited "
@@ -264,7 +263,7 @@ class Battle:
     # ---- before and after ----
 
     def serves(self):
-        """Honest exchanges with nobody else there, through every door."""
+        """Makes honest exchanges without other clients, through every door."""
         for door in self.server.doors:
             client = client_of(door, self.server.kind.dialect, "main",
                                random.Random(self.seed), self.args.wait)
@@ -276,7 +275,7 @@ class Battle:
                 self.fault(f"when nobody attacks {door.url}: {fault}")
 
     def look(self):
-        """Descriptors of the server when it has served and nobody is there."""
+        """Returns the server's descriptors when it has served and has no clients."""
         self.server.idle = self.server.files()
         self.serves()
         self.settle(self.server.idle)
@@ -285,7 +284,7 @@ class Battle:
         return self.server.idle
 
     def settle(self, wanted):
-        """Wait until it has these descriptors and no others."""
+        """Waits until it has exactly these descriptors."""
         deadline = time.monotonic() + SETTLE_S
         while self.server.files() != wanted and not self.server.has_ended():
             if time.monotonic() > deadline:
@@ -309,7 +308,7 @@ class Battle:
                        "after the last client")
 
     def rest(self):
-        """The ticks that it uses in 0.3 s when it has nothing to do. A slow
+        """Returns the ticks that it uses in 0.3 s when it has nothing to do. A slow
         machine may have to wait for that."""
         deadline = time.monotonic() + SETTLE_S
         while True:
@@ -325,7 +324,7 @@ class Battle:
         return [name for name in self.args.attacks if name in ATTACKS]
 
     def attack_again(self):
-        """So that it has to end with all that going on."""
+        """Attacks again, so that it must end during the attacks."""
         acts = self.acts()
         self.place.until = time.monotonic() + GRACE_S
         for number in range(ATTACKERS if acts else 0):
@@ -370,7 +369,7 @@ class Battle:
                              "stopped": False}
 
     def watch(self, acts):
-        """Until the time is over or something is wrong."""
+        """Watches until the time is over or something is wrong."""
         spite = [name for name in TO_PROCESSES if name in self.args.attacks]
         next_report = self.started + REPORT_S
         next_act = time.monotonic() + self.chance.random()
@@ -387,7 +386,7 @@ class Battle:
                 next_act = now + self.chance.random() * 3
 
     def hurt(self, spite, acts):
-        """Stop, wake or kill one of the attackers."""
+        """Stops, wakes or kills one of the attackers."""
         pid = self.chance.choice([pid for pid, victim in self.victims.items()
                                   if victim["may_die"]] or [0])
         if not pid or pid not in self.team.pids:
@@ -446,7 +445,7 @@ class Battle:
 
 
 def run_battle(name, paths, args):
-    """Attack one server; whether it held."""
+    """Attacks one server. Returns True if it withstood."""
     with (tempfile.TemporaryDirectory() as folder,
           start(name, paths, folder, args.files, args.seed) as server,
           tempfile.NamedTemporaryFile() as lock):

@@ -1,7 +1,7 @@
-"""A name server that knows nothing of weir, dnsmasq.
+"""dnsmasq, a name server that knows nothing of weir.
 
-It listens on one address of a loopback, that of this machine or, with the
-command that enters another, that of another network.
+It listens on a loopback address of this machine or, with the command that enters it, of
+another network namespace.
 """
 
 import contextlib
@@ -12,8 +12,7 @@ import tempfile
 from harness import Program, Skip, read_line
 from servers import free_port
 
-# What it says on its own: names, networks without addresses, and whom to ask
-# for the rest.
+# Its own answers: names, networks without addresses, and the server for the rest.
 RECORDS = [
     "--host-record=both.test,192.0.2.1,2001:db8::1",
     "--host-record=inet.test,192.0.2.2",
@@ -31,12 +30,12 @@ PATHS = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 def find(name):
-    """The path of a program, also of those for the administrator."""
+    """Returns the path of a program, even of administrators' programs."""
     return shutil.which(name, path=PATHS["PATH"])
 
 
 class Dnsmasq:
-    """A server that answers from the start of the block to its end."""
+    """A server that answers while the block runs."""
 
     def __init__(self, *flags, host="127.0.0.1", port=0, enter=()):
         program = find("dnsmasq")

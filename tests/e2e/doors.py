@@ -1,7 +1,7 @@
-"""The ways into a server: each address that it serves, and sockets to it.
+"""Connections to a server: to each address that it serves.
 
-A door makes connections over TCP, Unix sockets, or TLS over either. Whatever it
-is, a connection has the methods of a socket that attacks.py and honest.py call.
+A door makes connections over TCP, Unix sockets, or TLS over either. Every connection
+has the socket methods that attacks.py and honest.py call.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ CHUNK = 1 << 16
 
 
 class TlsSocket:
-    """TLS on a connected socket, with a socket's methods. A flag sends past
-    TLS, as a man in the middle could."""
+    """TLS on a connected socket, with a socket's methods. A flag sends around TLS, as a
+    man in the middle could."""
 
     def __init__(self, sock, context, session=None):
         self.sock = sock
@@ -31,7 +31,7 @@ class TlsSocket:
             self.feed()
 
     def shake(self):
-        """One step of the handshake; whether it was the last."""
+        """Runs one step of the handshake. Returns True if it was the last."""
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -42,7 +42,7 @@ class TlsSocket:
         return True
 
     def flush(self):
-        """Send what is sealed; whether all of it has left."""
+        """Sends encrypted bytes. Returns True if all were sent."""
         while self.out:
             try:
                 del self.out[:self.sock.send(self.out)]
@@ -94,7 +94,7 @@ class TlsSocket:
         self.out += self.sealed.read()
 
     def shutdown(self, how):
-        """SHUT_WR ends this side of TLS; the others end the connection."""
+        """SHUT_WR ends this side of TLS; other values end the connection."""
         if how != socket.SHUT_WR:
             self.sock.shutdown(how)
             return
@@ -109,7 +109,7 @@ class TlsSocket:
 
 
 def has_unsent(sock):
-    """Whether bytes that send() took wait for room in the kernel."""
+    """Returns True if bytes accepted by send() wait for space in the kernel."""
     return bool(getattr(sock, "out", b""))
 
 
@@ -144,8 +144,8 @@ class Door:
         return self.family == socket.AF_UNIX
 
     def connect(self, timeout_s, source=None, small=False):
-        """A connection below TLS. A small one leaves the kernels little room
-        between the two programs."""
+        """Makes a connection without TLS. A small one leaves the kernels little buffer
+        space between the two programs."""
         sock = socket.socket(self.family)
         try:
             if small:
@@ -167,8 +167,8 @@ class Door:
         return sock
 
     def enter(self, sock, chance):
-        """What the server speaks, on a connection: TLS 1.2 or 1.3, at times
-        with the session of an earlier one, or the socket itself."""
+        """Starts the server's protocol on a connection: TLS 1.2 or 1.3, sometimes with
+        the session of an earlier one, or nothing."""
         if not self.is_tls:
             return sock
         context = chance.choice(self.contexts)
@@ -183,7 +183,7 @@ class Door:
 
 
 def make_identity(folder):
-    """A certificate for localhost that is its own authority, and its key."""
+    """Makes a self-signed certificate for localhost, and its key."""
     certificate = os.path.join(folder, "certificate.pem")
     key = os.path.join(folder, "key.pem")
     subprocess.run(

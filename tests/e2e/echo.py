@@ -1,8 +1,8 @@
-"""Strangers' clients against an echo server: weir-load serve, or an example.
+"""Other programs' clients with an echo server: weir-load serve, or an example.
 
-socat, nc and Python's asyncio know nothing of weir; what they send must come
-back to the byte, whatever the pieces, and the server must survive all of it
-and end cleanly (harness.Service looks at that).
+socat, nc and Python's asyncio know nothing of weir; their bytes must come back exactly,
+in whatever pieces, and the server must survive all of it and end cleanly (checked by
+harness.Service).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ BLOCK = random.Random(SEED).randbytes(1048573)
 
 
 def block_at(position, count):
-    """Bytes of the endless repetition of BLOCK."""
+    """Returns bytes of the endless repetition of BLOCK."""
     begin = position % len(BLOCK)
     data = BLOCK[begin:begin + count]
     while len(data) < count:
@@ -42,13 +42,13 @@ def receive_all(sock):
 
 
 def echo_once(address, data):
-    """Send all, end the stream, and see it come back."""
+    """Sends everything, ends the stream, and expects the echo."""
     def send(sock):
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
 
     with socket.create_connection(address) as sock:
-        # Who sends much without reading is not read from.
+        # The server stops reading from a client that sends much without reading.
         sender = threading.Thread(target=send, args=(sock,), daemon=True)
         sender.start()
         equal(receive_all(sock) == data, True, "the echo is what was sent")
@@ -108,7 +108,7 @@ def test_asyncio_on_forty_connections_at_once():
 # ---- socat and nc ----
 
 def pipe_through(*client):
-    """What a client program makes of 5 MB that it sends and gets back."""
+    """Returns what a client program makes of 5 MB that it sends and gets back."""
     if not shutil.which(client[0]):
         raise Skip(f"{client[0]} is not installed")
     data = block_at(0, 5_000_000)
@@ -149,15 +149,15 @@ def test_resets_in_the_middle_do_not_disturb_others():
             for round_number in range(50):
                 sock = socket.create_connection(server.address)
                 sock.sendall(block_at(0, 1 + round_number * 7919))
-                # A reset before it is accepted would be nobody's connection.
+                # A reset before the accept would belong to no connection.
                 equal(sock.recv(1), block_at(0, 1), "the first byte")
                 reset(sock)
                 witness.sendall(b"still here")
                 equal(witness.recv(100), b"still here", "the witness")
         echo_once(server.address, block_at(0, 100_000))
-        # A reset ahead of bytes that found no room is answered by a challenge
-        # ACK, which the kernel may leave out (RFC 5961, tcp_invalid_ratelimit):
-        # then nobody learns of it before the server closes the connection.
+        # A reset before bytes that found no space is answered by a challenge ACK, which
+        # the kernel may leave out (RFC 5961, tcp_invalid_ratelimit): then it goes
+        # unnoticed until the server closes the connection.
         server.end_counted(
             r"^served_connections 52$", r"^served_broken (4[5-9]|50)$",
             r"^served_open 0$", r"^connections 0$", r"^leases 0$")
@@ -222,7 +222,7 @@ def test_a_stalled_client_that_ends_its_stream_costs_no_cpu():
             fill(server, sock, block_at)
             sock.shutdown(socket.SHUT_WR)
             before = cpu_ticks(server.process.pid)
-            # Nothing may come for so long, and the server has nothing to do.
+            # Nothing may arrive for this long, and the server has nothing to do.
             equal(select.select([], [], [], 0.5), ([], [], []), "a pause")
             used = cpu_ticks(server.process.pid) - before
         ticks = os.sysconf("SC_CLK_TCK")
@@ -262,7 +262,7 @@ def test_chargen_ends_with_the_client():
             sock.shutdown(socket.SHUT_WR)
             while data := sock.recv(1 << 20):
                 received += len(data)
-            # What had been written is sent, and only whole texts are.
+            # Written bytes are sent, and only whole texts are.
             equal(received % 74, 0, "bytes beyond whole lines")
 
 

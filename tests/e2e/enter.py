@@ -1,8 +1,8 @@
-"""io_uring_enter that does not do what it was asked for.
+"""io_uring_enter that fails.
 
 strace makes some of the server's calls return an error instead of entering:
-interrupted, out of memory for requests, completions to be reaped first. None
-of that may lose, repeat or reorder a byte, or end the server.
+interrupted, out of memory for requests, completions to be reaped first. This may not
+lose, repeat or reorder a byte, or end the server.
 """
 
 import os
@@ -14,14 +14,14 @@ import subprocess
 from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Skip, equal, matches,
                      need, read_line, run)
 
-# The leak sanitizer traces, too, and there can be only one.
+# The leak sanitizer traces, too, and there can be only one tracer.
 TRACED = dict(ENV, WEIR_ENGINE="uring", ASAN_OPTIONS=ENV["ASAN_OPTIONS"] + ":detect_leaks=0")
 SIZE = 2_000_000
 CHUNK = 50_000
 
 
 def may_trace():
-    """strace is there and allowed to trace and to inject."""
+    """Skips unless strace exists and may trace and inject."""
     need("strace")
     trial = subprocess.run(
         ["strace", "-qq", "-f", "-o", os.devnull, "-e", "trace=close",
@@ -49,7 +49,7 @@ def echo_through(port):
 
 
 def serve_with(error):
-    """Every fourth enter from the tenth on returns @error."""
+    """From the tenth on, every fourth enter returns @error."""
     may_trace()
     with Program("strace", "-f", "-qq", "-o", os.devnull,
                  "-e", "trace=io_uring_enter",
@@ -61,7 +61,7 @@ def serve_with(error):
         port = int(re.search(r":(\d+)$", line.strip()).group(1))
         for _ in range(3):
             echo_through(port)
-        # strace passes the signal on to nobody: its child is asked itself.
+        # strace does not pass the signal on: its child gets it directly.
         pid = server.process.pid
         children = f"/proc/{pid}/task/{pid}/children"
         with open(children, encoding="ascii") as file:

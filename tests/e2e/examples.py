@@ -1,5 +1,4 @@
-"""The example programs do what they say, against each other and strangers.
-"""
+"""The example programs do what they claim, with each other and with other programs."""
 
 import os
 import socket

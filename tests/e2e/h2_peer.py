@@ -1,7 +1,5 @@
-"""Frames of HTTP/2 by hand (RFC 9113), for servers that do what no server of
-good will does. Header blocks that come are not decoded; those that are sent
-need no table.
-"""
+"""HTTP/2 frames made by hand (RFC 9113), for misbehaving servers. Received header
+blocks are not decoded; sent ones need no table."""
 
 import contextlib
 import struct
@@ -19,7 +17,7 @@ REFUSED, CANCEL, CALM = 7, 8, 11
 
 
 def literal(name, value):
-    """A field that enters no table (RFC 7541, 6.2.2)."""
+    """Returns a field that is not added to the table (RFC 7541, 6.2.2)."""
     return b"".join([b"\0"] + [bytes([len(text)]) + text.encode()
                                for text in (name, value)])
 
@@ -41,7 +39,8 @@ class Peer:
                             + struct.pack(">I", stream) + payload)
 
     def read(self):
-        """The next frame: kind, flags, stream, payload. OSError at the end."""
+        """Returns the next frame: kind, flags, stream, payload. Raises OSError at the
+        end."""
         head = read_exactly(self.socket, 9)
         if head is None:
             raise OSError("the client has ended the connection")
@@ -50,8 +49,8 @@ class Peer:
         return head[3], head[4], int.from_bytes(head[5:], "big"), payload
 
     def wait(self, kind, flags=0):
-        """Reads until a frame of a kind that has these flags; what came before
-        and itself."""
+        """Reads until a frame of a kind that has these flags. Returns the frames before
+        it, and itself."""
         frames = []
         while True:
             frames.append(self.read())
@@ -70,13 +69,13 @@ class Peer:
             for name, value in values.items()))
 
     def begin(self, **values):
-        """What every server does first."""
+        """Does what every server does first."""
         self.read_preface()
         self.settings(**values)
         self.send(SETTINGS, ACK)
 
     def requests(self, count):
-        """The streams of the next so many requests, without bodies."""
+        """Returns the streams of the next @count requests, without bodies."""
         return [self.wait(HEADERS)[-1][2] for _ in range(count)]
 
     def answer(self, stream, code=200, body=b"ok", fields=b""):
@@ -86,7 +85,7 @@ class Peer:
             self.send(DATA, END_STREAM, stream, body)
 
     def answer_all(self):
-        """Until the client ends the connection."""
+        """Answers until the client ends the connection."""
         while True:
             kind, flags, stream, payload = self.read()
             if kind == PING and not flags & ACK:
@@ -101,15 +100,15 @@ class Peer:
         self.send(GOAWAY, 0, 0, struct.pack(">II", last, code) + text)
 
     def count_round(self):
-        """How many requests came before the answer to a PING."""
+        """Returns how many requests arrived before the answer to a PING."""
         self.send(PING, payload=b"whatever")
         return sum(frame[0] == HEADERS for frame in self.wait(PING, ACK))
 
 
 @contextlib.contextmanager
 def peer(serve):
-    """Calls serve(peer) for each connection. Yields a server with its URL, and
-    what went wrong in those calls."""
+    """Calls serve(peer) for each connection. Yields a server with its URL, and the
+    errors in those calls."""
     errors = []
 
     def work(connection, number):

@@ -1,12 +1,11 @@
-"""What the end-to-end tests have in common.
+"""Common parts of the end-to-end tests.
 
-A script of this folder defines functions named test_*; run() calls each with
-a time limit of its own and prints a TAP line for it, named like the function.
-Programs that are started get ephemeral ports and are ended with all that they have
-started; what a test leaves behind fails it (tests/checks/left.py).
-Nothing here waits by sleeping: a test waits for a line, a byte, an end of
-stream or the end of a process. No outcome depends on how fast the machine is:
-a limit of time is a guard, far above what a slow machine takes.
+A script of this folder defines functions named test_*. run() calls each with its own
+time limit and prints a TAP line with the function's name. Programs get ephemeral ports
+and are ended with everything they have started; a test that leaves something behind
+fails (tests/checks/left.py). Nothing here waits by sleeping: a test waits for a line, a
+byte, an end of stream or the end of a process. No result depends on the machine's
+speed: a time limit is a guard, far above what a slow machine needs.
 
 Usage of each script: NAME.py WEIR_LOAD [EXAMPLE...]
 """
@@ -36,43 +35,43 @@ left.keep_account()
 WEIR_LOAD = os.path.abspath(sys.argv[1]) if sys.argv[1:] else ""
 EXAMPLES = {os.path.basename(path).removeprefix("example-"):
             os.path.abspath(path) for path in sys.argv[2:]}
-# An example that is the echo server, in the place of weir-load serve.
+# An example that is the echo server, instead of weir-load serve.
 ECHO = os.environ.get("WEIR_ECHO")
 LONG = os.environ.get("WEIR_LONG") == "1"
 SHORT = "WEIR_SHORT" in os.environ
 LIMIT_S = 600  # for a test that does not call extend_limit()
 WAIT_S = 60    # for an event
-# For runs of weir-load that must succeed however slow the machine is.
+# For runs of weir-load that must succeed, however slow the machine is.
 PATIENT = ("--force", "--timeout", "60s", "--connect-timeout", "60s")
 
 
 def ring_is_refused():
-    """Whether this machine has no io_uring for weir: a container, most often."""
-    setup = 425  # io_uring_setup(), here of no entries
+    """Returns True if weir cannot use io_uring on this machine, usually in a
+    container."""
+    setup = 425  # io_uring_setup(), with no entries
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall(setup, 0, None)
     return ctypes.get_errno() in (errno.EPERM, errno.ENOSYS)
 
 
-# Where io_uring is refused the tests ask for epoll, as weir tells by a line of
-# standard error that it took epoll unasked. fallback.py tests that line.
+# If io_uring is refused, the tests request epoll, because weir prints a line on
+# standard error if it uses epoll unrequested. fallback.py tests that line.
 ENGINES = ("poll",) if ring_is_refused() else ("uring", "poll")
 if "uring" not in ENGINES:
     os.environ.setdefault("WEIR_ENGINE", "poll")
 
-# Under AddressSanitizer freed memory is kept for a while; the tests that look
-# at memory want little of that.
+# AddressSanitizer keeps freed memory for a while; tests that measure memory limit this.
 ENV = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=1:"
            + os.environ.get("ASAN_OPTIONS", ""))
 
 
-# A shell makes what it starts in the background ignore SIGINT, and programs that
-# are started from here would inherit that.
+# A shell makes its background programs ignore SIGINT, and programs started from here
+# would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# How a test that is skipped may be run, by words of the reason.
+# How to run a skipped test, by words of the reason.
 WAYS = (
     (r"WEIR_LONG", "with that"),
     (r"X25519MLKEM768", "with OpenSSL 3.5, which Debian 13 has"),
@@ -91,7 +90,7 @@ WAYS = (
 
 
 class Skip(Exception):
-    """This machine cannot run the test; the text says why, and how it can be run."""
+    """This machine cannot run the test. The text has the reason, and how to run it."""
 
     def __str__(self):
         reason = super().__str__()
@@ -102,7 +101,7 @@ class Skip(Exception):
 
 
 class Late(Exception):
-    """The time limit of a test."""
+    """The time limit of a test has expired."""
 
 
 def expire(_signum, _frame):
@@ -110,12 +109,12 @@ def expire(_signum, _frame):
 
 
 def extend_limit(limit_s):
-    """For a test that is long by design: its time, from now on."""
+    """Gives a test that is long by design this much time, from now on."""
     signal.setitimer(signal.ITIMER_REAL, limit_s)
 
 
 def run_one(function):
-    """None, or why it failed; Skip passes through."""
+    """Runs a test. Returns None, or why it failed; passes Skip on."""
     signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
     try:
         function()
@@ -129,9 +128,8 @@ def run_one(function):
 
 
 def run(names, short=""):
-    """Run all test_* functions of a script's globals(), or those that the environment
-    names; with WEIR_SHORT in it the test @short alone of a script that takes
-    long. Never returns."""
+    """Runs all test_* functions of a script's globals(), or those that the environment
+    names; with WEIR_SHORT set only the test @short of a long script. Never returns."""
     chosen = os.environ.get("WEIR_E2E_TESTS", "").split()
     if not chosen and short and SHORT:
         chosen = [short]
@@ -165,7 +163,7 @@ def equal(found, wanted, what="value"):
 
 
 def excerpt(text):
-    """A text as a message shows it: a long one, such as a manual, is cut."""
+    """Returns a text as messages show it: long texts, such as a manual, are cut."""
     if len(text) <= 1000:
         return repr(text)
     return f"{text[:400]!r} ... {text[-200:]!r} ({len(text)} characters)"
@@ -177,27 +175,28 @@ def matches(text, pattern, what="text"):
 
 
 def one_line(text, pattern):
-    """Standard error is one line of weir-load's, with this in it."""
+    """Asserts that standard error is one line of weir-load that contains this."""
     equal(text.count("\n"), 1, f"lines in {text!r}")
     matches(text, r"^weir-load: ")
     matches(text, pattern)
 
 
 def fails(outcome, pattern, status=1):
-    """It said why, with this in it, and wrote nothing else."""
+    """Asserts that the command failed with a line that contains this, and wrote nothing
+    else."""
     equal((outcome.status, outcome.out), (status, ""),
           f"the outcome, with {outcome.err!r}")
     matches(outcome.err, pattern)
 
 
 def prints(outcome, text):
-    """It ended well, and wrote this and no word more."""
+    """Asserts that the command succeeded, and wrote exactly this."""
     equal((outcome.status, outcome.out, outcome.err), (0, text, ""),
           "the outcome")
 
 
 def need(program):
-    """Skips the test where there is no such program."""
+    """Skips the test if the program does not exist."""
     if not shutil.which(program):
         raise Skip(f"{program} is not installed")
 
@@ -205,34 +204,34 @@ def need(program):
 # ---- sockets ----
 
 def is_asleep(pid):
-    """Whether each thread of the process waits for something. One that only
-    waits for a processor does not."""
+    """Returns True if each thread of the process waits for something other than a
+    processor."""
     tasks = f"/proc/{pid}/task"
     for task in os.listdir(tasks):
         try:
             with open(f"{tasks}/{task}/stat", encoding="ascii") as file:
                 state = file.read().rsplit(")", 1)[1].split()[0]
         except (FileNotFoundError, ProcessLookupError):
-            continue  # a worker of the kernel, which has ended meanwhile
+            continue  # a kernel worker that has ended meanwhile
         if state != "S":
             return False
     return True
 
 
 def held_bytes(sock):
-    """What the kernel holds of a socket's: unread, and not taken by its peer."""
+    """Returns how many bytes the kernel holds for a socket: unread, and not accepted by
+    its peer."""
     return [struct.unpack("i", fcntl.ioctl(sock, request, bytes(4)))[0]
             for request in (termios.FIONREAD, termios.TIOCOUTQ)]
 
 
 def fill(server, sock, data_at):
-    """Send data_at(position, count) until the server is stalled: it takes no
-    more, and sleeps, while nothing moves any more in either direction. How much
-    went in."""
+    """Sends data_at(position, count) until the server is stalled: it reads no more and
+    sleeps, and no bytes move in either direction. Returns how many bytes were sent."""
     sock.setblocking(False)
     sent = 0
     before, held = None, []
-    # A server may also sleep because the kernel is late with what is under way.
+    # A server may also sleep because the kernel is late with bytes in flight.
     while not is_asleep(server.process.pid) or held != before:
         before = held
         while select.select([], [sock], [], 0.3)[1]:
@@ -244,8 +243,8 @@ def fill(server, sock, data_at):
 
 
 def read_request(file):
-    """A request of HTTP whose fields have their usual spelling, from a file of
-    bytes: method, path and body. None where the stream ends before."""
+    """Reads an HTTP request with the usual spelling of fields from a binary file.
+    Returns method, path and body, or None if the stream ends first."""
     line = file.readline()
     length = 0
     while (field := file.readline()) != b"\r\n":
@@ -260,14 +259,14 @@ def read_request(file):
 # ---- what is there ----
 
 def example(name):
-    """The program of an example, which must have been built."""
+    """Returns the program of an example, which must have been built."""
     assert name in EXAMPLES, f"no such example was built: {name}"
     return EXAMPLES[name]
 
 
 @contextlib.contextmanager
 def place():
-    """A path for a socket; its directory must be empty at the end."""
+    """Yields a path for a socket; its directory must be empty at the end."""
     directory = tempfile.mkdtemp(prefix="weir-e2e-")
     try:
         yield os.path.join(directory, "s")
@@ -279,7 +278,7 @@ def place():
 # ---- processes ----
 
 def read_line(file, limit_s=WAIT_S):
-    """A line from a pipe, or the failure that none came."""
+    """Reads a line from a pipe; fails if none arrives."""
     line = b""
     deadline = time.monotonic() + limit_s
     while not line.endswith(b"\n"):
@@ -293,8 +292,7 @@ def read_line(file, limit_s=WAIT_S):
 
 
 class Program:
-    """A process that is ended when the block ends, whatever happened, with all that
-    it has started."""
+    """A process that is ended, with everything it has started, when the block ends."""
 
     def __init__(self, *args, **options):
         options.setdefault("env", ENV)
@@ -320,21 +318,21 @@ class Program:
         left.end(self.process)
 
     def pause(self):
-        """Stop it, until it gets SIGCONT; it stands when this returns."""
+        """Stops the process until it gets SIGCONT; it is stopped when this returns."""
         self.signal(signal.SIGSTOP)
         os.waitpid(self.process.pid, os.WUNTRACED)
 
     def finish(self, limit_s=WAIT_S):
-        """Exit status, and what was left to read of both outputs."""
+        """Returns the exit status, and the rest of both outputs."""
         out, err = self.process.communicate(timeout=limit_s)
         return (self.process.returncode, (out or b"").decode(),
                 (err or b"").decode())
 
 
 class Service(Program):
-    """A server. At the end of the block it gets its signal and must end with 0,
-    without a word more, unless the test has ended it. One that may complain does
-    so on standard error; one that may print goes on after its first lines."""
+    """A server. At the end of the block it gets its signal and must exit with 0,
+    without further output, unless the test has ended it. Error messages are allowed on
+    request, and so is output after its first lines."""
 
     signum = signal.SIGTERM
     may_complain = False
@@ -348,7 +346,7 @@ class Service(Program):
             super().__exit__(kind, *rest)
 
     def stop(self, signum=None):
-        """End it as an operator does, and return its standard error."""
+        """Ends it like an operator. Returns its standard error."""
         self.signal(signum or self.signum)
         status, out, err = self.finish()
         if not self.may_print:
@@ -364,8 +362,7 @@ class Service(Program):
 
 
 class ExampleService(Service):
-    """A server of the examples on a port of the kernel's choice; it ends by
-    SIGINT."""
+    """A server of the examples on a port chosen by the kernel; SIGINT ends it."""
 
     signum = signal.SIGINT
 
@@ -378,12 +375,12 @@ class ExampleService(Service):
         self.url = f"tcp://127.0.0.1:{self.port}"
 
     def end_counted(self, *_):
-        """As that of Serve; an example counts nothing."""
+        """Like the method of Serve; an example counts nothing."""
         self.stop()
 
 
 class Serve(Service):
-    """weir-load serve on a port of the kernel's choice."""
+    """weir-load serve on a port chosen by the kernel."""
 
     def __init__(self, *flags, may_complain=False, **options):
         if ECHO:
@@ -403,22 +400,23 @@ class Serve(Service):
         self.address = ("127.0.0.1", self.port)
 
     def end_counted(self, *patterns):
-        """End it, and look for these in its statistics."""
+        """Ends it, and expects these values in its statistics."""
         err = self.stop()
         for pattern in patterns:
             matches(err, pattern)
 
 
 def echo_server(*flags):
-    """weir-load serve with these flags, or the example that the environment
-    names, which has none of them."""
+    """Returns weir-load serve with these flags, or the example that the environment
+    names, which has no flags."""
     if ECHO:
         return ExampleService(ECHO)
     return Serve(*flags, may_complain="--stats" in flags)
 
 
 def is_sanitized(path):
-    """Sanitizers keep freed memory: what it takes says nothing then."""
+    """Returns True with a sanitizer, which keeps freed memory: then memory use shows
+    nothing."""
     with open(path, "rb") as program:
         return b"__asan_init" in program.read()
 
@@ -429,7 +427,7 @@ def status_bytes(pid, field):
 
 
 class Outcome:
-    """How a command ended."""
+    """The result of a command."""
 
     def __init__(self, status, out, err):
         self.status = status
@@ -437,7 +435,7 @@ class Outcome:
         self.err = err
 
     def json(self):
-        """Standard output as JSON, strictly: no NaN, no Infinity."""
+        """Returns standard output as JSON, strictly: no NaN, no Infinity."""
         def refuse(word):
             raise AssertionError(f"{word} in JSON")
         return json.loads(self.out, parse_constant=refuse)
@@ -454,9 +452,9 @@ def command(*args, limit_s=LIMIT_S, **options):
 
 
 def command_apart(script, *args, flags=("-m",), **options):
-    """A script of the shell in namespaces of its own, which the flags of
-    unshare name. Skips the test, and says why, where there can be none and
-    where the script exits with 77: it may not mount, say."""
+    """Runs a shell script in namespaces of its own, selected by flags of unshare. Skips
+    the test, with the reason, if there can be none or if the script exits with 77, for
+    example because it may not mount."""
     try:
         probe = command("unshare", *flags, "true")
     except FileNotFoundError:
@@ -471,14 +469,14 @@ def command_apart(script, *args, flags=("-m",), **options):
 
 
 def load(*args, **options):
-    """weir-load run with these arguments; it is patient unless they say
-    otherwise."""
+    """Runs weir-load run with these arguments; it is patient unless they override
+    this."""
     is_datagram = any(arg.startswith("udp:") for arg in args)
     patience = PATIENT[:3] if is_datagram else PATIENT
     return command(WEIR_LOAD, "run", *patience, *args, **options)
 
 
 def load_json(*args, **options):
-    """The same with the result as JSON; the outcome and the result."""
+    """Like load(), with the result as JSON. Returns the outcome and the result."""
     outcome = load("--json", *args, **options)
     return outcome, outcome.json()

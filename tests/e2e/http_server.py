@@ -1,7 +1,6 @@
-"""weir-load serve as an HTTP server: what a query asks for, requests cut at any
-place and sent in a row, bodies, and what is no request; read by Python's
-http.client, by curl and by weir-load itself.
-"""
+"""weir-load serve as an HTTP server: queries, requests split anywhere and sent in a
+row, bodies, and invalid requests; read by Python's http.client, by curl and by
+weir-load."""
 
 import http.client
 import re
@@ -80,7 +79,7 @@ def test_bodies_of_drawn_sizes():
 
 
 def talk(server, data, step=None):
-    """All that comes back for bytes that are sent in pieces of step."""
+    """Sends bytes in pieces of @step. Returns everything that comes back."""
     with socket.create_connection(server.address) as sock:
         sock.settimeout(WAIT_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

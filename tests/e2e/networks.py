@@ -1,7 +1,7 @@
-"""Host names on machines that have IPv4 only, IPv6 only, and both.
+"""Host names on machines with only IPv4, only IPv6, and both.
 
-Each machine is a network namespace with a loopback of its own, and a mount
-namespace for its resolv.conf. A process holds them, and the programs of a test
+Each machine is a network namespace with its own loopback interface, and a mount
+namespace for its resolv.conf. A process keeps them alive, and the programs of a test
 enter them.
 """
 
@@ -20,7 +20,7 @@ INET = ["echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
         "ip link set lo up"]
 INET6 = [*BOTH, "ip address del 127.0.0.1/8 dev lo"]
 
-# Which address of the loopback a machine has, and in which order names use them.
+# Loopback addresses of a machine, and the order in which names use them.
 MACHINES = {"IPv4 only": (INET, ["127.0.0.1"]),
             "IPv6 only": (INET6, ["[::1]"]),
             "both": (BOTH, ["[::1]", "127.0.0.1"])}
@@ -47,7 +47,7 @@ class Machine(Program):
             raise Skip(f"no such machine can be made here: {said}")
 
     def enter(self, *args):
-        """The command that runs another one on the machine."""
+        """Returns the command that runs another one on the machine."""
         return ["nsenter", "-t", str(self.process.pid), "-n", "-m", *args]
 
     def run(self, *args, **options):
@@ -55,7 +55,7 @@ class Machine(Program):
 
 
 class Serving(Service):
-    """A server on a machine, ended by SIGTERM with 0 and no word."""
+    """A server on a machine, ended by SIGTERM with status 0 and without output."""
 
     def __init__(self, machine, *args):
         super().__init__(*machine.enter(*args))
@@ -169,7 +169,7 @@ def test_a_name_of_both_families_is_connected_to_by_the_one_that_there_is():
 def test_the_next_name_server_is_asked_where_one_has_no_route():
     for what, (commands, addresses) in MACHINES.items():
         host = addresses[0].strip("[]")
-        # A client that waits for their answers waits for longer.
+        # A client that waits for their answers waits longer.
         conf = ("nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
                 f"nameserver {host}\noptions timeout:{WAIT_S}\n")
         with Machine(commands, conf) as machine, \
@@ -203,7 +203,7 @@ def test_weir_load_serves_all_addresses():
 # ---- black holes ----
 
 def drop(family, port):
-    """Packets of the family to the port vanish."""
+    """Drops packets of the family to the port."""
     if not find("nft"):
         raise Skip("nft is not installed")
     return [*BOTH, "nft add table inet hole",

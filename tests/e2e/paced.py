@@ -1,7 +1,7 @@
 """weir-load serve with a service time, freezes and a rate, and mode rr.
 
-No test asserts how long something takes at most: a server that is too early is
-wrong, one that is late may have had no processor.
+No test asserts an upper limit of a time: a server that is too early is wrong, one that
+is late may have had no processor.
 """
 
 import socket
@@ -19,7 +19,7 @@ def test_a_delay_is_that_of_each_answer():
     service = result["latency"]["service"]
     equal(result["requests"]["ok"], 40, "ok")
     equal(service["min"] >= 20_000_000, True, f"at least 20 ms: {service}")
-    # Forty one after the other on each connection, beside each other on four.
+    # Forty one after another on each connection, in parallel on four.
     equal(result["duration_ns"] >= 10 * 20_000_000, True, "ten in a row")
 
 
@@ -39,7 +39,7 @@ def test_no_answer_leaves_in_a_freeze():
     freeze, period = SECOND // 5, SECOND // 2
     with Serve("--freeze", "200ms/500ms") as server, \
             socket.create_connection(server.address) as sock:
-        # Begin in the freeze: the server's clock is that of this machine.
+        # Starts in the freeze: the server's clock is this machine's.
         while time.monotonic_ns() % period < period - freeze:
             time.sleep(0.001)
         before = time.monotonic_ns()

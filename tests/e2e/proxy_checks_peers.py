@@ -1,4 +1,4 @@
-"""A server whose checks are answered as a test says, for tests of weir-proxy."""
+"""A server that answers health checks as a test says, for tests of weir-proxy."""
 
 import threading
 
@@ -10,8 +10,8 @@ BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
 
 
 class Checked(Server):
-    """Answers requests of checks, by their path or in one way, when it is told
-    to; echoes what its clients send, and counts these."""
+    """Answers requests of checks, by their path or always in the same way, when it is
+    told to; echoes the bytes of its clients, and counts clients."""
 
     def __init__(self, answer, answers=None, at_once=True):
         super().__init__(self.talk)
@@ -39,5 +39,5 @@ class Checked(Server):
 
 
 def first_checks_end(*servers):
-    """Waits for the second check of each, which begins after the first."""
+    """Waits for the second check of each, which starts after the first."""
     wait_until(lambda: all(len(server.requests) > 1 for server in servers))

@@ -1,14 +1,12 @@
-"""The peers of proxy_day.py, each in a process of its own.
+"""The peers of proxy_day.py, each in its own process.
 
-`serve` has the targets in one loop: echoes that say their name, one that sends
-without end, and places that are checked. Commands on standard input open, close
-and kill them.
+`serve` has the targets on one loop: echoes that send their name, one that sends
+endlessly, and targets of checks. Commands on standard input open, close and kill them.
 
-`visit` is the good client: at each listener of the proxy, every PERIOD_S, it
-makes a request by a connection of its own, and one by a connection that lasts.
-It tells in a line of JSON each failure and each wait above a second, and at the
-end how much it has done. Times are those of CLOCK_MONOTONIC, which all
-processes share.
+`visit` is the good client: at each listener of the proxy it makes a request over a new
+connection every PERIOD_S, and one over a lasting connection. It prints a line of JSON
+for each failure and each wait above a second, and at the end the number of requests.
+Times are from CLOCK_MONOTONIC, which all processes share.
 """
 
 import contextlib
@@ -23,20 +21,20 @@ import sys
 import threading
 import time
 
-SIZE = 1024       # of a request; the answer is a name and the same bytes
+SIZE = 1024  # of a request; the answer is a name and the same bytes
 NAME = 16
 PERIOD_S = 0.1
 SLOW_S = 1.0
-HANG_S = 60.0     # of one step; none may hang
-FLOOD = 256 << 10 # to each client, more than is held of it anywhere
+HANG_S = 60.0  # time limit of one step; none may hang
+FLOOD = 256 << 10  # bytes to each client, more than anything buffers
 RESET = struct.pack("ii", 1, 0)
 
 
 # ---- the targets ----
 
 class Echo:
-    """Answers each SIZE bytes by the port's name and the same bytes; ends its
-    stream when the client has ended its own."""
+    """Answers each SIZE bytes with the port's name and the same bytes; ends its stream
+    after the client's end."""
 
     def __init__(self, port, sock):
         self.port, self.sock = port, sock
@@ -84,7 +82,7 @@ class Flood(Echo):
 
 
 class Answer(Echo):
-    """An answer to a check by http."""
+    """A response to an HTTP check."""
 
     def turn(self, _events):
         self.sock.recv(4096)
@@ -94,7 +92,7 @@ class Answer(Echo):
 
 
 class Port:
-    """A listening socket, and what it has accepted."""
+    """A listening socket, and the connections that it has accepted."""
 
     def __init__(self, world, name, kind, number):
         self.world, self.name, self.kind = world, name, kind
@@ -114,7 +112,7 @@ class Port:
         self.sock = None
 
     def kill(self):
-        """As a program that dies does: its connections are reset."""
+        """Like a program that dies: resets its connections."""
         self.close()
         for connection in list(self.connections):
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
@@ -164,7 +162,7 @@ class World:
             thing.port.connections.discard(thing)
 
     def guarded(self, connection, function, *args):
-        """A connection that breaks is over."""
+        """Ends a connection that breaks."""
         try:
             function(*args)
         except BlockingIOError:
@@ -200,11 +198,11 @@ class World:
 # ---- the good client ----
 
 class Wrong(Exception):
-    """An answer that is another one."""
+    """A wrong answer."""
 
 
 def ask(sock, spec, data=None):
-    """A request; the name of who has answered it."""
+    """Makes a request. Returns the name of the server that answered."""
     data = data or spec["begin"].encode() + os.urandom(
         SIZE - len(spec["begin"]))
     sock.sendall(data)
@@ -240,7 +238,7 @@ def connect(spec, context):
 
 
 def end_in_order(sock, spec):
-    """The client's end is passed on, and the server's comes back."""
+    """Expects that the client's end is passed on, and that the server's comes back."""
     if spec["tls"]:
         sock.unwrap()
         return
@@ -278,7 +276,7 @@ class Visitor:
                   flush=True)
 
     def timed(self, way, function, *args):
-        """Does it; how long it took is looked at."""
+        """Does it, and checks how long it took."""
         begun = time.monotonic()
         result = function(*args)
         took = time.monotonic() - begun

@@ -39,14 +39,14 @@ LIMIT = 32 << 20
 LOG_ROOM = 16 << 20
 GOOD = "127.0.0.2"
 
-# What may be lost: the event, and the service. Nothing else is.
+# Losses that are allowed: the event, and the service. Nothing else is.
 MAY_LOSE = {"a target dies": "flap", "fail-over": "cut", "cut": "plain"}
 
-# A lasting connection is looked at when it has its next request: that it has
-# ended with its target may be seen as long as the target is dead.
+# A lasting connection is checked at its next request: its end with its target may be
+# noticed while the target is dead.
 MAY_LOSE_LASTING = {"a target is dead": "flap"}
 
-# A leader and who replaces it, by what each says of itself.
+# A leader and its replacement, by what each reports about itself.
 LEADERS = """\
 balance = first
 check = http
@@ -181,7 +181,7 @@ class Diary:
         return f"{(moment or time.monotonic()) - self.begun:7.1f}"
 
     def tell_end(self, entry):
-        """What was done in a short day, line by line."""
+        """Prints what was done in a short day, line by line."""
         if self.is_short:
             self.note(f"{entry[0]}, since {self.stamp(entry[1])}")
 
@@ -190,7 +190,7 @@ class Diary:
 
 
 class Generation(Program):
-    """A process of the proxy, with what it says."""
+    """A process of the proxy, with its output."""
 
     def __init__(self, path):
         super().__init__(PROXY, "--config", path, stdout=subprocess.DEVNULL)
@@ -210,7 +210,7 @@ class Generation(Program):
             self.changed.notify_all()
 
     def hear(self, begin, *parts):
-        """The first line with one of these parts, from this line on."""
+        """Returns the first line with one of these parts, from this line on."""
         def find():
             found = [line for line in self.said[begin:]
                      if any(part in line for part in parts)]
@@ -237,7 +237,7 @@ class Generation(Program):
 
 
 def mount_logs(path):
-    """A small file system for the log, which goes with this process."""
+    """Mounts a small file system for the log, which ends with this process."""
     libc = ctypes.CDLL(None, use_errno=True)
     new_namespace, recursive, private = 0x20000, 16384, 1 << 18
     if os.geteuid() != 0 or libc.unshare(new_namespace) < 0 or libc.mount(
@@ -254,7 +254,7 @@ class World:
 
     def __init__(self, is_short):
         self.diary = Diary(is_short)
-        self.lasts_s = 8 if is_short else 40 # a lasting connection, at most
+        self.lasts_s = 8 if is_short else 40  # maximum time of a lasting connection
         self.rest_s = 5 if is_short else 10
         self.folder = os.path.join(folder.name, "day")
         self.logs = os.path.join(self.folder, "logs")
@@ -276,7 +276,7 @@ class World:
         self.reasons = collections.Counter()
         self.is_over = threading.Event()
         self.commands = threading.Lock()
-        self.is_resting = False # this process is looked at, and not replaced
+        self.is_resting = False  # this process is inspected, and not replaced
         self.write()
 
     # ---- the peers ----
@@ -298,7 +298,7 @@ class World:
         self.reader.start()
 
     def serve(self, stack, is_flood):
-        """The targets of the good client are kept busy by nobody else."""
+        """Only the good client uses its targets."""
         servers = stack.enter_context(Program(
             sys.executable, PEERS, "serve", json.dumps(
                 {name: (kind, self.ports[name])
@@ -328,7 +328,7 @@ class World:
                 self.judge(told)
 
     def judge(self, told):
-        """A failure, or a wait, of the good client."""
+        """Judges a failure, or a wait, of the good client."""
         events = self.diary.during(told["since"], told["until"])
         text = (f"{told['service']}, {told['way']}, "
                 f"{self.diary.stamp(told['since'])} to "
@@ -352,7 +352,7 @@ class World:
                    for rule in rules for event in events)
 
     def say_more(self, service="plain", **more):
-        """A request by a connection of its own."""
+        """Makes a request over its own connection."""
         spec = self.spec(service, **more)
         with connect(spec, self.context) as sock:
             return ask(sock, spec)
@@ -374,14 +374,14 @@ class World:
         return self.generations[-1]
 
     def begin(self, stack):
-        """A new process; one that ends again is returned alone."""
+        """Starts a new process; one that exits again is returned alone."""
         proxy = stack.enter_context(Generation(self.config))
         if proxy.hear(0, " deaf serves "):
             self.generations.append(proxy)
         return proxy
 
     def page(self):
-        """The metrics of the proxy that serves."""
+        """Returns the metrics of the proxy that serves."""
         with socket.create_connection(("127.0.0.1", self.ports["admin"]),
                                       timeout=WAIT_S) as sock:
             sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -399,8 +399,8 @@ class World:
                    and all(label in key for label in labels))
 
     def sample(self):
-        """Memory and descriptors of all processes, again and again. The number
-        of one that has ended may be another program's, such as a compiler's."""
+        """Measures memory and descriptors of all processes repeatedly. The number of an
+        ended process may belong to another program, such as a compiler."""
         while not self.is_over.wait(0.5):
             for proxy in list(self.generations):
                 with contextlib.suppress(OSError, TypeError):
@@ -410,8 +410,8 @@ class World:
                         self.peaks["files"] = max(self.peaks["files"], files)
 
     def rest(self, proxy):
-        """What the proxy has some seconds after the deaf have gone, in which
-        its loops give back what lies idle."""
+        """Returns what the proxy uses some seconds after the deaf clients have gone, in
+        which its loops release unused memory."""
         self.is_over.wait(self.rest_s)
         with contextlib.suppress(OSError, TypeError): # it has ended
             self.samples.append((time.monotonic(), proxy.process.pid,

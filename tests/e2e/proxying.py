@@ -1,6 +1,5 @@
-"""weir-proxy as the end-to-end tests run it: started, with its addresses, its
-log and its metrics at hand.
-"""
+"""weir-proxy for the end-to-end tests: starts it, and provides its addresses, its log
+and its metrics."""
 
 import contextlib
 import os
@@ -16,15 +15,15 @@ from harness import WAIT_S, Program, equal, read_line
 
 PROXY = os.environ["WEIR_PROXY"]
 
-# The order of fields in a line of the log.
+# The order of the fields in a log line.
 FIELDS = ("time client service target queue_ms connect_ms tls_ms first_byte_ms "
           "total_ms in_bytes out_bytes tries reason tls server_name alert "
           "tried").split()
 
 
 class Proxy(Program):
-    """weir-proxy with these flags. It gets SIGTERM at the end of the block and
-    must end with 0, unless it was ended by then."""
+    """weir-proxy with these flags. At the end of the block it gets SIGTERM and must
+    exit with 0, unless it was ended before."""
 
     def __init__(self, *flags, threads=1, admin=True, log=True, **options):
         self.folder = tempfile.TemporaryDirectory()
@@ -75,12 +74,12 @@ class Proxy(Program):
         return err
 
     def stop_by(self, reasons):
-        """Stop it; the log has these reasons, in their order."""
+        """Stops it; the log must have these reasons, in order."""
         self.stop()
         equal(self.reasons(), reasons, "the log")
 
     def lines(self, name="log"):
-        """The log's lines, each as a dictionary; complete after stop()."""
+        """Returns the log's lines, each as a dictionary; complete after stop()."""
         with open(os.path.join(self.folder.name, name),
                   encoding="utf-8") as file:
             return [dict(zip(FIELDS, line.split(), strict=True))
@@ -90,7 +89,7 @@ class Proxy(Program):
         return [line["reason"] for line in self.lines()]
 
     def get(self, path):
-        """Status and body of a page of the admin's address."""
+        """Returns status and body of a page at the admin address."""
         try:
             with urllib.request.urlopen(self.admin + path,
                                         timeout=WAIT_S) as answer:
@@ -99,7 +98,7 @@ class Proxy(Program):
             return error.code, error.read().decode()
 
     def metrics(self):
-        """Values of the metrics, by name and labels as they are written."""
+        """Returns the values of the metrics, by name and labels as they are written."""
         status, text = self.get("/metrics")
         equal(status, 200, "status of /metrics")
         return {name: float(value) for name, value in
@@ -107,7 +106,7 @@ class Proxy(Program):
                  if not line.startswith("#"))}
 
     def metric(self, name, **labels):
-        """The sum of all samples of a family that have these labels."""
+        """Returns the sum of all samples of a family that have these labels."""
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         return sum(value for key, value in self.metrics().items()
                    if key.split("{")[0] == f"weir_proxy_{name}"
@@ -120,7 +119,7 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 def v2(command, source=None, destination=None, tlvs=b""):
-    """A header of version 2; command 0 is LOCAL, 1 is PROXY."""
+    """Returns a header of version 2; command 0 is LOCAL, 1 is PROXY."""
     body = b""
     if source:
         body = (socket.inet_aton(source[0]) + socket.inet_aton(destination[0])
@@ -130,7 +129,7 @@ def v2(command, source=None, destination=None, tlvs=b""):
                                    0x11 if source else 0, len(body)) + body
 
 
-# What a service manager does between its fork and its exec: listeners from 3 on.
+# What a service manager does between fork and exec: descriptors from 3 on.
 HAND_ON = """
 import fcntl, os, sys
 fds = [int(fd) for fd in sys.argv[1].split(",")]
@@ -145,7 +144,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def handed_on(listeners, *flags, **options):
-    """weir-proxy, which is passed these sockets as by a service manager."""
+    """Starts weir-proxy with these sockets, passed as by a service manager."""
     fds = [listener.fileno() for listener in listeners]
     return Program(sys.executable, "-c", HAND_ON, ",".join(map(str, fds)),
                    PROXY, *flags, pass_fds=fds, **options)
@@ -156,7 +155,7 @@ def target(server):
 
 
 def told(proxy, part):
-    """The line with these words that it says, or has said at its start."""
+    """Returns the line with these words that it prints, or has printed at its start."""
     for line in proxy.said:
         if part in line:
             return line
@@ -167,7 +166,7 @@ def told(proxy, part):
 
 
 def files_of(proxy):
-    """The paths of its open files."""
+    """Returns the paths of its open files."""
     found = []
     for fd in os.listdir(f"/proc/{proxy.process.pid}/fd"):
         with contextlib.suppress(FileNotFoundError):
@@ -176,7 +175,7 @@ def files_of(proxy):
 
 
 def expect_reset(proxy, data=b""):
-    """A connection that is reset, perhaps before connect() has returned."""
+    """Expects a connection that is reset, perhaps before connect() has returned."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         with proxy.connect() as client:
             client.sendall(data)

@@ -1,8 +1,7 @@
-"""What weir-load writes about a run, read by programs that do not know it.
+"""The outputs of weir-load, read by programs that do not know it.
 
-The JSON by its schema, histograms by HdrHistogram's own library for Java. A run
-is short here and its figures do not matter; that they are right is tested in
-load.py.
+The JSON is checked with its schema, histograms with HdrHistogram's own Java library.
+Runs are short and their figures do not matter here; load.py tests that they are right.
 """
 
 import csv
@@ -24,7 +23,7 @@ OK, USAGE, NOTHING, ERRORS, SLO = 0, 2, 3, 4, 99
 
 
 def measure(*flags, status=0):
-    """A short run; the outcome and the result."""
+    """Makes a short run. Returns the outcome and the result."""
     with Server(echo) as server:
         outcome, result = load_json("-c", "2", *flags, server.url)
     equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
@@ -49,8 +48,8 @@ def test_the_manual_or_the_schema_tells_of_every_member_of_a_result():
               f"by the ABOUT of its row in tools/weir-load/result/fields.c")
 
 
-# What a result may lack: results of earlier versions, or those merged from
-# them, and what could not be found out.
+# Members that a result may lack: results of earlier versions or merged from them, and
+# unknown values.
 OPTIONAL = {"labels", "parts", "client_lateness", "read_lateness", "hdr",
             "errors", "cpus", "host", "start"}
 
@@ -87,7 +86,7 @@ SOURCE = HERE / "../../tools/weir-load"
 
 
 def text_of(*folders, without=()):
-    """All of the sources in some folders."""
+    """Returns all sources in some folders, as one text."""
     return "".join(path.read_text(encoding="utf-8") for folder in folders
                    for path in sorted(folder.rglob("*"))
                    if path.suffix in (".py", ".c") and
@@ -95,7 +94,8 @@ def text_of(*folders, without=()):
 
 
 def test_each_count_of_a_result_is_counted_and_tested():
-    """By its member elsewhere than in its row, and by a word of a test."""
+    """Each is counted by its member outside of its row, and tested by a word of a
+    test."""
     rows = re.findall(r"^    (?!FIELD|PART|TIMES)[A-Z]+\((\"?)(\w+)\"?(?:, (\w+)[,)])?",
                       (SOURCE / "result/fields.c").read_text(encoding="utf-8"), re.M)
     equal(len(rows) > 50, True, f"rows: {rows}")

@@ -1,7 +1,6 @@
-"""Rude clients of the servers in tools/examples: requests in pieces, nonsense,
-ends in the middle, lengths that no bytes follow. A server answers as it answers
-others, or leaves, and is afterwards as it was before.
-"""
+"""Rude clients of the servers in tools/examples: requests in pieces, nonsense, ends in
+the middle, lengths without bytes. A server answers as usual, or closes, and is
+afterwards as before."""
 
 import contextlib
 import os
@@ -19,7 +18,7 @@ def connect(server):
 
 
 def read_end(sock):
-    """All bytes up to the end of the stream; a reset is an end, too."""
+    """Reads all bytes up to the end of stream; a reset is an end, too."""
     parts = []
     with contextlib.suppress(ConnectionError):
         while part := sock.recv(1 << 16):
@@ -28,7 +27,7 @@ def read_end(sock):
 
 
 def ask(server, request):
-    """All that a client gets which sends this and its end."""
+    """Returns everything that a client gets which sends this and ends its stream."""
     with connect(server) as sock:
         with contextlib.suppress(ConnectionError):
             sock.sendall(request)
@@ -44,8 +43,8 @@ def wait_until(is_so, what):
 
 
 def ask_in_two(server, request, at):
-    """The same with the request in two pieces: the server has taken the first
-    one, and sleeps, when the second one is sent."""
+    """Like ask(), with the request in two pieces: the server has read the first one and
+    sleeps when the second one is sent."""
     pid = server.process.pid
     with connect(server) as sock:
         sock.sendall(request[:at])
@@ -57,7 +56,7 @@ def ask_in_two(server, request, at):
 
 
 def in_pieces(server, request):
-    """A request has the same answer wherever it is cut."""
+    """A request gets the same answer wherever it is split."""
     whole = ask(server, request)
     assert whole, "no answer at all"
     for at in range(1, len(request)):
@@ -65,8 +64,8 @@ def in_pieces(server, request):
 
 
 def nonsense(server, chance, beginnings, count=300):
-    """Random bytes, behind beginnings that make sense. The client ends its
-    side, resets, or only stops reading and leaves."""
+    """Sends random bytes after plausible beginnings. The client ends its side, resets,
+    or stops reading and leaves."""
     for _ in range(count):
         noise = chance.randbytes(chance.choice((1, 7, 60, 3000)))
         data = chance.choice(beginnings) + chance.choice((noise, b""))
@@ -83,8 +82,7 @@ def open_files(server):
 
 @contextlib.contextmanager
 def unharmed(server):
-    """After the block the server has no descriptor more than before it, and
-    sleeps."""
+    """After the block the server has no more descriptors than before, and sleeps."""
     before = open_files(server)
     yield
     wait_until(lambda: open_files(server) <= before, "descriptors are closed")
@@ -93,7 +91,7 @@ def unharmed(server):
 
 @contextlib.contextmanager
 def takes_at_most(server, limit_bytes):
-    """While the block lasts the server takes no more memory than this."""
+    """During the block the server uses at most this much more memory."""
     pid = server.process.pid
     before = status_bytes(pid, "VmHWM")
     yield

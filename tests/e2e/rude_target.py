@@ -1,7 +1,6 @@
-"""A server that does to its clients, by chance, all that a server can do wrong:
-it resets, ends in the middle, with TLS or without, reads nothing, sends without
-end, or what nobody asked for. It prints two addresses, of which the second one
-speaks TLS, and serves until it is killed.
+"""A server that does, at random, everything that a server can do wrong: it resets, ends
+in the middle, with TLS or without, reads nothing, sends endlessly, or sends unrequested
+bytes. It prints two addresses, the second one for TLS, and serves until it is killed.
 
 Usage: rude_target.py FOLDER SEED; FOLDER has certificate.pem and key.pem.
 """
@@ -26,7 +25,7 @@ def pause(chance):
 
 
 def echo_some(sock, chance):
-    """Some bytes go back, at times slowly."""
+    """Echoes some bytes, sometimes slowly."""
     for _ in range(chance.choice((0, 1, 10, 1000))):
         data = sock.recv(chance.choice((1, 1000, 1 << 16)))
         if not data:
@@ -65,7 +64,7 @@ def send_urgently(sock, chance):
 
 
 def break_tls(sock, chance):
-    """Bytes that are none of TLS, where there is TLS."""
+    """Sends bytes that are not TLS on a TLS connection."""
     below = getattr(sock, "below", sock)
     below.sendall(chance.choice((
         chance.randbytes(100), b"\x15\x03\x03\0\x02\x02\x28",

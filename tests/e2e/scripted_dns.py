@@ -1,14 +1,14 @@
-"""A name server whose answers stand in the names that it is asked for.
+"""A name server whose responses are encoded in the queried names.
 
-The first label of a name is words between hyphens, KIND-PLACE-FOUND-... .
-PLACE and FOUND are places in the search for the name: 0 is the name as it was
-written, 1 the name below the first search domain, d1.test, and so on; x is none.
-At PLACE the server answers as KIND says, at FOUND by addresses of both families,
-192.0.2.1 and 2001:db8::1, and anywhere else that there is no such name. So one
-list of search domains serves a whole table.
+The first label of a name has words separated by hyphens, KIND-PLACE-FOUND-... . PLACE
+and FOUND are positions in the search for the name: 0 is the name as written, 1 the name
+below the first search domain, d1.test, and so on; x is none. At PLACE the server
+responds as KIND says, at FOUND with addresses of both families, 192.0.2.1 and
+2001:db8::1, and elsewhere that the name does not exist. So one list of search domains
+serves a whole table.
 
-Usage: scripted_dns.py LOG [ADDRESS...]; it prints "ready", and appends to LOG a
-line for each question: "udp A NAME".
+Usage: scripted_dns.py LOG [ADDRESS...]; it prints "ready", and appends a line to LOG
+for each query: "udp A NAME".
 """
 
 import re
@@ -27,7 +27,7 @@ DATA = {A: bytes([192, 0, 2, 1]),
 
 
 def read_question(query):
-    """The name, in small letters and without a last dot; its type; and the
+    """Returns the name, in lower case and without a trailing dot; its type; and the
     bytes of the question."""
     labels, at = [], 12
     while query[at]:
@@ -38,7 +38,7 @@ def read_question(query):
 
 
 def words_for(name, kind):
-    """What the name says about a question of this type: a word."""
+    """Returns the word in the name about a question of this type."""
     words = name.split(".")[0].split("-")
     if len(words) < 3:
         return "nxdomain"
@@ -55,10 +55,10 @@ def record(owner, kind, data):
 
 
 def make_answer(query, is_udp):
-    """The answer, None for none, and b"" to close the connection."""
+    """Returns the response, None for none, or b"" to close the connection."""
     name, kind, question = read_question(query)
     word = words_for(name, kind)
-    if word.startswith("tcp"):  # the answer is too long for UDP
+    if word.startswith("tcp"):  # the response is too long for UDP
         word = "truncated" if is_udp else word.removeprefix("tcp")
     own = b"\xc0\x0c"
     flags, code, records = 0x8580, CODES.get(word, NOERROR), []
@@ -72,7 +72,7 @@ def make_answer(query, is_udp):
         records = [record(own, kind, DATA[kind])]
     elif word == "loop":
         records = [record(own, CNAME, own)]
-    elif word == "nowhere":  # an alias of a name that has no address
+    elif word == "nowhere":  # an alias of a name without an address
         records = [record(own, CNAME, b"\x07nothing\x04test\x00")]
     elif word == "alias":
         records = [record(own, CNAME, b"\x03end\x04test\x00"),

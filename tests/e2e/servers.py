@@ -1,8 +1,8 @@
-"""Small servers that behave in one way, for weir-load to be tried against.
+"""Small servers, each with one behaviour, as targets of weir-load.
 
-Each runs in a thread of the test and serves every connection in a thread of
-its own with a function that gets the socket. When the block ends, the
-listening socket and all connections are closed.
+Each runs in a thread of the test and serves every connection in its own thread, with a
+function that gets the socket. When the block ends, the listening socket and all
+connections are closed.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ class Server:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def stop_listening(self):
-        # Closing alone does not wake a thread that is inside accept(). It must
-        # have left that: another server may get the number of the descriptor.
+        # Closing alone does not wake a thread inside accept(). The thread must have
+        # left it, because another server may get the descriptor's number.
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.thread.join()
@@ -66,8 +66,7 @@ class Server:
 
 
 class Noting:
-    """A server that keeps what it is asked: serve(connection, number) is the
-    class's own."""
+    """A server that records requests: serve(connection, number) is the class's own."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -90,7 +89,7 @@ class Noting:
 
 @contextlib.contextmanager
 def serving(server):
-    """Runs a server of Python's in a thread, which ends whatever happens."""
+    """Runs one of Python's servers in a thread, which ends in any case."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -104,9 +103,9 @@ reservations = []  # sockets that live as long as this process
 
 
 def free_port():
-    """A port for a server that has to be told one, free for TCP and UDP. It is
-    below those that the kernel chooses, so that no connection takes it before
-    the server does. No test beside gets it: a name is bound for each."""
+    """Returns a port for a server that needs a fixed one, free for TCP and UDP. It is
+    below the ephemeral ports, so that no connection takes it before the server does. No
+    test running in parallel gets it: a name is bound for each."""
     with open("/proc/sys/net/ipv4/ip_local_port_range",
               encoding="ascii") as file:
         chosen = int(file.read().split()[0])
@@ -124,8 +123,8 @@ def free_port():
 
 
 class RefusingDatagrams:
-    """A port that refuses datagrams, reserved for the block: its socket is
-    connected to another one, and takes none but those of that."""
+    """A port that refuses datagrams, reserved for the block: its socket is connected to
+    another one, and accepts only datagrams from there."""
 
     def __enter__(self):
         self.other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -144,8 +143,8 @@ class RefusingDatagrams:
 
 @contextlib.contextmanager
 def answering(answer):
-    """A server: answer(number, data) gives the datagrams that go back for the
-    one with this number, which begins at 1."""
+    """A server: answer(number, data) returns the datagrams to send back for the
+    datagram with this number, which starts at 1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
 
@@ -169,7 +168,7 @@ def answering(answer):
 
 
 class Refusing:
-    """An address that nobody listens on, reserved for the block."""
+    """An address without a listener, reserved for the block."""
 
     def __enter__(self):
         self.socket = socket.socket()
@@ -183,7 +182,7 @@ class Refusing:
 
 
 def reset(connection):
-    """Close so that the peer gets a reset."""
+    """Closes the connection so that the peer gets a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                           struct.pack("ii", 1, 0))
     connection.close()
@@ -200,13 +199,14 @@ def read_exactly(connection, count):
 
 
 def echoes(sock, data=b"x"):
-    """The peer sends this back."""
+    """Expects that the peer echoes these bytes."""
     sock.sendall(data)
     assert read_exactly(sock, len(data)) == data, "no echo"
 
 
 def echoes_all(sock, data):
-    """The peer sends this back while it comes, and then its end after ours."""
+    """Expects that the peer echoes these bytes while they arrive, and then ends its
+    stream after ours."""
     sender = threading.Thread(target=sock.sendall, args=(data,))
     sender.start()
     assert read_exactly(sock, len(data)) == data, "not what was sent"
@@ -221,6 +221,6 @@ def echo(connection, _number):
 
 
 def drain(connection, _number):
-    """Read for ever, answer never."""
+    """Reads forever, and never answers."""
     while connection.recv(65536):
         pass

@@ -1,6 +1,5 @@
-"""What a server lacks for a while, while it is attacked: limits of its process
-are taken below what it uses, and given back.
-"""
+"""Shortages of a server while it is attacked: limits of its process are lowered below
+its use, and restored."""
 
 import os
 import resource
@@ -22,17 +21,18 @@ SHORTAGES = {"no-" + function.__name__: function for function in (files,)}
 
 
 class Shortage:
-    """Comes and goes by chance, until it is ended."""
+    """A shortage starts and ends at random, until it is ended."""
 
     def __init__(self, server, names, chance):
         self.server = server
         self.names = names
         self.chance = chance
-        self.before = None  # a limit, as it was
+        self.before = None  # the original limit
         self.next = time.monotonic() + chance.choice(GAP_S)
 
     def turn(self):
-        """Begin or end one, when it is time; the names of those that begin."""
+        """Starts or ends shortages that are due. Returns the names of those that
+        start."""
         if time.monotonic() < self.next or not self.names:
             return []
         if self.before:

@@ -1,6 +1,5 @@
-"""How weir-load serve begins, tells about itself, and ends; the ends of an
-example too.
-"""
+"""How weir-load serve starts, reports about itself, and ends; also the end of an
+example."""
 
 import signal
 import socket
@@ -11,7 +10,7 @@ from harness import (WAIT_S, WEIR_LOAD, Program, Serve, echo_server, equal,
 
 
 def stops_listening(address):
-    """Wait until nobody listens there any more."""
+    """Waits until no socket listens there any more."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         try:
@@ -24,7 +23,7 @@ def stops_listening(address):
 
 
 def stalled_client(server):
-    """A client that takes nothing of what the server has to send it."""
+    """A client that does not read what the server sends."""
     sock = socket.create_connection(server.address)
     fill(server, sock, lambda position, count: bytes(count))
     return sock
@@ -108,7 +107,7 @@ def test_what_was_written_is_sent_within_the_grace():
             total += len(data)
         sock.close()
         equal(server.finish(), (0, "", ""), "the end")
-        # Only a text that was sent whole ends with its line.
+        # Only a text that was sent completely ends with its line.
         equal(total % 74, 0, "bytes beyond whole lines")
 
 

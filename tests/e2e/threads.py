@@ -1,6 +1,5 @@
-"""A service on several threads, from outside: one address, a listener for each
-thread, one end.
-"""
+"""A service on several threads, seen from outside: one address, a listener for each
+thread, one end."""
 
 import glob
 import signal
@@ -28,7 +27,7 @@ class Serving(Program):
 
 
 def listener_count(port):
-    """Listening sockets of the port, of /proc/net/tcp."""
+    """Returns the number of listening sockets of the port, from /proc/net/tcp."""
     with open("/proc/net/tcp", encoding="ascii") as file:
         rows = [line.split() for line in file][1:]
     return sum(row[1] == f"0100007F:{port:04X}" and row[3] == "0A"
@@ -36,7 +35,7 @@ def listener_count(port):
 
 
 def thread_names(pid):
-    """But for the kernel's own, which works for a ring."""
+    """Returns the names of threads, except the kernel's, which work for a ring."""
     names = []
     for path in glob.glob(f"/proc/{pid}/task/*/comm"):
         with open(path, encoding="ascii") as file:

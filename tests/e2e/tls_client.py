@@ -1,4 +1,4 @@
-"""weir as the client of TLS connections, with strangers as its servers.
+"""weir as the client of TLS connections, with other programs as servers.
 
 Usage: tls_client.py TLS_PEER FOLDER
 """
@@ -23,13 +23,13 @@ FLOW = 16 << 20
 
 
 def end_input(weir):
-    """weir sends its close_notify, and reads on."""
+    """weir sends its close_notify, and continues to read."""
     weir.process.stdin.close()
     weir.process.stdin = None
 
 
 def end_well(weir):
-    """Both sides have sealed their ends."""
+    """Both sides have sent a close_notify."""
     status, _, err = weir.finish()
     equal((status, err), (0, "end ok\n"), "the end of weir")
 
@@ -134,8 +134,8 @@ def serve_by_tls(name, version="1.3", more=""):
 
 
 def ask(weir, head, body=b""):
-    """The head and the body of the answer to a request, after which nginx ends
-    the connection."""
+    """Returns the head and the body of the response to a request, after which nginx
+    ends the connection."""
     request = f"{head}\r\nHost: localhost\r\nConnection: close\r\n" \
               f"Content-Length: {len(body)}\r\n\r\n".encode() + body
     sender = send_behind(weir.process.stdin, request)
@@ -203,8 +203,8 @@ def test_no_keys_are_exported_without_the_extended_master_secret():
 
 
 def test_gnutls_gets_and_sends_a_bulk():
-    # gnutls-serv keeps what it has to echo and looks for the end of the line
-    # in all of it: more than this takes it minutes.
+    # gnutls-serv keeps the bytes to echo and searches all of them for the end of the
+    # line: with more than this it takes minutes.
     with gnutls_serv("good") as port, weir_client(port) as weir:
         weir.hear_open()
         converse(weir, text_of(2 << 20))
@@ -292,7 +292,7 @@ def test_weir_shows_its_certificate():
 
 
 def hear_alert(weir, alert):
-    """By TLS 1.3 the client's handshake is done when the server refuses it."""
+    """In TLS 1.3 the client's handshake is complete when the server refuses it."""
     line = weir.hear("^(open|failed WEIR_ETLSALERT: )")
     if line.startswith("open"):
         line = weir.hear("^end WEIR_ETLSALERT: ")
@@ -381,8 +381,8 @@ def test_openssl_changes_its_keys_and_asks_for_ours_while_data_flows():
 
 
 def read_lines(server, count):
-    """At least this many bytes of our own lines, which begin with an x; what
-    else s_server says of a connection is left out."""
+    """Reads at least this many bytes of our own lines, which begin with an x; other
+    output of s_server is left out."""
     data = bytearray()
     while len(data) < count:
         line = server.process.stdout.readline()
@@ -393,7 +393,7 @@ def read_lines(server, count):
 
 
 def test_a_server_asks_for_another_share():
-    # The first share is one of X25519.
+    # The first share is for X25519.
     for group, count in (("X25519", 1), ("P-256", 2), ("P-384", 2)):
         with scratch() as place:
             with s_server("good", "-groups", group, "-msg", "-msgfile",
@@ -524,7 +524,7 @@ def test_bytes_that_come_one_at_a_time_are_understood():
 
 
 def test_a_ticket_in_several_records_is_understood():
-    # It holds the certificate of the client, and the server's records are small.
+    # It keeps the client's certificate, and the server's records are small.
     with s_server("good", "-tls1_3", "-max_send_frag", "512", "-verify", "1",
                   "-CAfile", chain(AUTHORITY)) as (server, port):
         with weir_client(port, f"cert={chain('good')}",

@@ -1,6 +1,5 @@
-"""TLS by OpenSSL under configurations of the system (openssl.cnf) that are weak,
-strict or wrong: what weir refuses stays refused, and what the system forbids is
-forbidden.
+"""TLS with OpenSSL under system configurations (openssl.cnf) that are weak, strict or
+wrong: connections that weir refuses stay refused, and the system's prohibitions apply.
 
 Usage: tls_config.py WEIR_LOAD
 """
@@ -34,7 +33,7 @@ activate = 1
 
 @contextlib.contextmanager
 def configured(system="MinProtocol = TLSv1.2", providers="", algorithms=""):
-    """The environment of a system with this configuration."""
+    """Returns the environment of a system with this configuration."""
     if " by OpenSSL " not in command(WEIR_LOAD, "--version").out:
         raise Skip("TLS is not by OpenSSL here")
     need("openssl")
@@ -57,7 +56,7 @@ def server(env, *flags):
 
 
 def agreed(port, *flags):
-    """The version that openssl gets, whatever it may use itself; or none."""
+    """Returns the version that openssl negotiates, allowing any itself; or none."""
     outcome = command("openssl", "s_client", "-connect", f"127.0.0.1:{port}",
                       "-brief", "-cipher", "ALL:@SECLEVEL=0", *flags,
                       stdin=-3)

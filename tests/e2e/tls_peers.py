@@ -1,8 +1,8 @@
-"""Programs of other languages as both ends of TLS connections with weir.
+"""Programs in other languages as both ends of TLS connections with weir.
 
-Each is one source file beside this one, TlsPeer.*, whose settings and reports
-are alike; a script for each language has the tests, which are the functions of
-this file. The program is built once for a script.
+Each is one source file in this folder, TlsPeer.*, with the same settings and reports. A
+script for each language has the tests, which are the functions of this file. The
+program is built once per script.
 """
 
 import atexit
@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Language:
-    """How its program is built and started, and the keys that it knows."""
+    """How its program is built and started, and the keys that it supports."""
 
     def __init__(self, source, build, start, keys):
         self.source = os.path.join(HERE, source)
@@ -57,7 +57,7 @@ class Language:
 
 
 class Peer(Program):
-    """A program of a language, whose reports are its standard output."""
+    """A program in a language; its standard output is its reports."""
 
     def hear(self, pattern):
         line = read_line(self.process.stdout)
@@ -79,7 +79,7 @@ def version_of(version):
 # ---- weir as the server ----
 
 def is_served(language):
-    """In both versions, by each key; both ends are sealed."""
+    """In both versions, with each key; both ends are encrypted."""
     for name in language.keys:
         with WeirServer("echo", name) as weir:
             for version in VERSIONS:
@@ -92,7 +92,7 @@ def is_served(language):
 
 
 def resumes(language, *settings, wanted=None, alpn="-", name="good"):
-    """Its second and third connections have the first one's session."""
+    """Its second and third connections resume the first one's session."""
     facts = wanted or {"certificate": 0}
     for version in VERSIONS:
         with WeirServer("echo", name, *(
@@ -111,7 +111,7 @@ def resumes(language, *settings, wanted=None, alpn="-", name="good"):
 
 
 def resumes_with_protocol_and_certificate(language):
-    # Of the server's kind: wolfSSL asks for no other with TLS 1.2.
+    # Of the same kind as the server's: wolfSSL requests no other in TLS 1.2.
     for name in language.keys:
         resumes(language, "alpn=http/1.1,h2", f"cert={chain(name)}",
                 f"key={key(name)}", wanted={"certificate": 1}, alpn="h2",
@@ -128,7 +128,7 @@ def is_refused_without_a_certificate(language):
 
 
 def refuses_a_stranger(language):
-    """It does not know the authority, and says so by an alert."""
+    """It does not trust the authority, and sends an alert."""
     for version in VERSIONS:
         with WeirServer("echo", "self-signed") as weir:
             with language.client(weir.port, version_of(version)) as client:
@@ -137,8 +137,8 @@ def refuses_a_stranger(language):
 
 
 def follows_new_keys(language):
-    """weir changes its keys after each twenty records of the echo, and asks for
-    new ones: fewer times than answers may come without data between them."""
+    """weir changes its keys after each twenty records of the echo, and requests new
+    ones: fewer times than answers without data are allowed between them."""
     with WeirServer("echo", "good", "records=20") as weir:
         with language.client(weir.port, version_of("1.3"),
                              "size=2000000") as client:
@@ -168,7 +168,7 @@ def end_input(weir):
 
 
 def serves(language):
-    """In both versions, by each key; both ends are sealed."""
+    """In both versions, with each key; both ends are encrypted."""
     for name in language.keys:
         for version in VERSIONS:
             with language.server(name, version_of(version)) as (server, port):
@@ -216,7 +216,7 @@ def is_cut_as_a_server(language):
 
 
 def tests_of(language, name):
-    """The tests of a script, by their names."""
+    """Returns the tests of a script, by their names."""
     return {f"test_{name}_{function.__name__}":
             lambda function=function: function(language)
             for function in (
