@@ -1,6 +1,5 @@
-"""The servers that attack.py attacks: what each speaks, how it is started and
-ended, and what it may say.
-"""
+"""The servers that attack.py attacks: the protocol of each, how it is started and
+ended, and its allowed output."""
 
 import collections
 import ctypes
@@ -25,7 +24,7 @@ def die_with_parent():
 
 
 class Kind:
-    """A kind of server: what it speaks, how it is started and ended."""
+    """A kind of server: its protocol, and how it is started and ended."""
 
     def __init__(self, dialect, *flags, program=None, targets=("0",),
                  statuses=(0,), may_say="x^", ends_attacked=False, relays=(),
@@ -33,20 +32,20 @@ class Kind:
         self.dialect = dialect
         self.flags = flags
         self.program = program
-        # {} stands for a folder, which has a certificate and its key.
+        # {} is replaced by a folder, which has a certificate and its key.
         self.targets = targets
         self.statuses = statuses
         self.may_say = may_say
-        # It ends in a bounded time, whatever its clients do.
+        # It ends within a limited time, whatever its clients do.
         self.ends_attacked = ends_attacked
-        # Of a proxy, for each listener its flags: they name the kind of the
-        # server behind, and what is between.
+        # For a proxy, the flags of each listener: they name the kind of server behind
+        # it, and what is between.
         self.relays = relays
-        self.lacks = lacks  # shortages that it stands
-        self.scheme = scheme  # of one that is given a port
+        self.lacks = lacks  # shortages that it withstands
+        self.scheme = scheme  # for a server that is given a port
 
     def programs(self, name):
-        """Those that are needed for a server of this name."""
+        """Returns the programs needed for a server of this name."""
         return {self.program or name, *(("weir-load",) if self.relays else ())}
 
 
@@ -57,17 +56,18 @@ OWN_TLS = ("--cert", "{}/certificate.pem", "--key", "{}/key.pem", "--alpn",
 PATIENT_TLS = (*OWN_TLS, "--handshake-timeout", "60s", "--hello-timeout", "60s")
 THEIR_TLS = ("--to-ca", "{}/certificate.pem", "--to-name", "localhost")
 SERVE = ("serve", "--grace", "1s", *OWN_TLS)
-# What lacks descriptors waits for them, and a busy machine is slow.
+# A proxy without descriptors waits for them, and a busy machine is slow.
 PATIENT = ("--connect-timeout", "60s")
-# For what leads to the rude server: nothing is left of it when the test looks.
+# For listeners that lead to the rude server: nothing of it is left when the test
+# checks.
 BRIEF = ("--lifetime", "20s", "--stall-timeout", "5s")
 ACCEPTS_LATER = "accept is out of system resources: Too many open files"
 LOAD = {"program": "weir-load", "ends_attacked": True, "lacks": ("no-files",),
         "may_say": r"weir-load: (" + ACCEPTS_LATER
                    + r"|the TLS handshake of a client failed: .*$)"}
-# Of weir-proxy: a listener, and where it leads to, which is the place of an
-# address among STREAMS, the one with TLS that the proxy does not open, or the
-# rude server's, with TLS or without.
+# For weir-proxy: a listener, and its target, which is the index of an address among
+# STREAMS, the TLS address that the proxy does not terminate, or the rude server, with
+# or without TLS.
 RELAYS = (
     ("tcp://127.0.0.1:0", 0), ("tcp://127.0.0.1:0", 0, "--no-splice"),
     ("tls://127.0.0.1:0", 0, *PATIENT_TLS), ("tcp://127.0.0.1:0", 2, *THEIR_TLS),
@@ -81,7 +81,7 @@ RELAYS = (
     ("tcp://127.0.0.1:0", "rude-tls", *BRIEF, *THEIR_TLS),
     ("tls://127.0.0.1:0", "rude-tls", *BRIEF, *PATIENT_TLS, *THEIR_TLS))
 KINDS = {
-    # It takes no signal, so the signal ends it.
+    # It handles no signal, so the signal ends it.
     "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
     "tcp_echo_server_streams": Kind("echo"),
     "tls_echo_server_streams": Kind(
@@ -131,11 +131,11 @@ class Attacked(Program):
             self.kill()
             raise AssertionError(f"{name} said {self.said()!r}") from error
         self.doors = [Door(url, self.certificate) for url in urls]
-        # Those that honest clients have no business at.
+        # Addresses that honest clients must not use.
         self.rude_doors = []
 
     def read_urls(self):
-        """Where it serves, by its first line."""
+        """Reads the addresses that it serves from its first line."""
         line = read_line(self.process.stdout)
         if self.kind.targets == ("0",):
             return [f"{self.kind.scheme}://127.0.0.1:"
@@ -147,23 +147,23 @@ class Attacked(Program):
         self.complaints.close()
 
     def lines(self):
-        """Of standard error."""
+        """Returns the lines of standard error."""
         size = os.fstat(self.complaints.fileno()).st_size
         return os.pread(self.complaints.fileno(), size, 0).decode(
             errors="replace").splitlines(keepends=True)
 
     def said(self):
-        """Standard error, but for what this kind of server may say."""
+        """Returns standard error, without lines that this kind of server may print."""
         return "".join(line for line in self.lines()
                        if not re.match(self.kind.may_say, line))[:100_000]
 
     def look(self):
-        """What is wrong with it when nobody is there, besides what is looked
-        at from outside."""
+        """Returns what is wrong with it when it has no clients, besides what is visible
+        from outside."""
         return []
 
     def dump(self):
-        """What it says of its connections, if it does."""
+        """Returns its dump of connections, if it has one."""
         return ""
 
     def has_ended(self):
@@ -183,7 +183,7 @@ class Attacked(Program):
         return status_bytes(self.process.pid, "VmRSS") >> 10
 
     def queued(self):
-        """Seconds in which it would have run, had it had a processor."""
+        """Returns the seconds in which it was ready to run but had no processor."""
         try:
             with open(f"/proc/{self.process.pid}/schedstat",
                       encoding="ascii") as file:
@@ -198,8 +198,8 @@ class Attacked(Program):
 
 
 class AttackedProxy(Attacked):
-    """weir-proxy before an echo server with four addresses, and before a rude
-    one, where the attackers alone go."""
+    """weir-proxy in front of an echo server with four addresses, and of a rude one,
+    which only attackers use."""
 
     def __init__(self, name, kind, paths, folder, files, seed):
         self.behind = Attacked("weir-load behind", Kind(
@@ -265,8 +265,8 @@ class AttackedProxy(Attacked):
                         if not line.startswith("#"))
 
     def look(self):
-        """Nothing is left of connections; each has its reason; and a target
-        that is well rests for nothing that clients did."""
+        """No connection is left; each has its reason; and no healthy target is ejected
+        because of its clients."""
         deadline = time.monotonic() + WAIT_S
         while wrong := self.wrong(self.metrics()):
             if time.monotonic() > deadline:
@@ -298,7 +298,7 @@ class AttackedProxy(Attacked):
 
 
 def start(name, paths, folder, files, seed):
-    """The server of this name, which runs until the block ends."""
+    """Starts the server of this name, which runs until the block ends."""
     kind = KINDS[name]
     if kind.relays:
         return AttackedProxy(name, kind, paths, folder, files, seed)

@@ -1,9 +1,9 @@
-"""What clients that mean harm, or have gone wrong, do to a server.
+"""What malicious or broken clients do to a server.
 
-Each function of ATTACKS is one way; it gets the place to attack and its own
-chance, opens its own connections and closes them or leaves that to the end of
-its process. What the server answers is not looked at, and errors are expected:
-honest.py looks at what others get to see meanwhile.
+Each function of ATTACKS is one attack. It gets the place to attack and its own random
+numbers, opens its own connections and closes them, or leaves that to the end of its
+process. The server's answers are not checked, and errors are expected: honest.py checks
+what other clients see meanwhile.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ KEYS = 400
 
 
 class Place:
-    """The server that is attacked, and how much of it one attack may take."""
+    """The attacked server, and how much of it one attack may use."""
 
     def __init__(self, doors, dialect, until, share, files, lock_path):
         self.lock_path = lock_path
@@ -32,8 +32,8 @@ class Place:
         self.streams = [door for door in doors if not door.is_datagram]
         self.dialect = dialect
         self.until = until  # time.monotonic() of the end
-        self.share = share  # connections that one attack may hold
-        self.files = files  # descriptors that the server may have
+        self.share = share  # number of connections that one attack may hold
+        self.files = files  # number of descriptors that the server may have
 
     def left(self):
         return max(self.until - time.monotonic(), 0)
@@ -42,9 +42,9 @@ class Place:
         time.sleep(min(seconds, self.left()))
 
     def connect(self, chance, small=False):
-        """A connection through one of the doors, from an address of the
-        loopback net that honest clients do not have, so that no one runs out
-        of ports. Where the server speaks TLS some do not."""
+        """Makes a connection through one of the doors, from a loopback address that
+        honest clients do not use, so that none runs out of ports. Some do not use TLS
+        where the server does."""
         door = chance.choice(self.streams)
         sock = door.connect(TIMEOUT_S, f"127.0.{chance.randint(1, 250)}.1",
                             small)
@@ -52,7 +52,7 @@ class Place:
 
     @contextlib.contextmanager
     def many(self, chance, count, small=False):
-        """As many connections as can be had; closed at the end."""
+        """Makes as many connections as possible; they are closed at the end."""
         socks = []
         try:
             with contextlib.suppress(OSError):
@@ -65,8 +65,8 @@ class Place:
 
     @contextlib.contextmanager
     def alone(self):
-        """Whether no other of those attacks is going on that each may take all
-        the descriptors. A lock of a file ends with its process."""
+        """Returns True if no other attack is running that may use up all descriptors. A
+        file lock ends with its process."""
         with open(self.lock_path, "ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +76,7 @@ class Place:
                 yield False
 
     def words(self, chance, size):
-        """About so many bytes that the server understands."""
+        """Returns about this many bytes that the server understands."""
         if self.dialect == "echo":
             return chance.randbytes(size)
         lines = []
@@ -90,7 +90,7 @@ class Place:
 
 
 def reset(sock):
-    """Close so that the peer gets a reset."""
+    """Closes the connection so that the peer gets a reset."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                         struct.pack("ii", 1, 0))
@@ -98,7 +98,7 @@ def reset(sock):
 
 
 def leave(sock, chance):
-    """End a connection in one of the ways there are."""
+    """Ends a connection in a random way."""
     way = chance.randrange(4)
     if way == 0:
         reset(sock)
@@ -112,7 +112,7 @@ def leave(sock, chance):
 
 
 def push(socks, data_of, limit):
-    """Send as much as they take, at most limit to each, and read nothing."""
+    """Sends as much as they accept, at most @limit to each, and reads nothing."""
     sent = {sock: 0 for sock in socks}
     for sock in socks:
         sock.setblocking(False)
@@ -146,9 +146,9 @@ def size_by_chance(chance, bits):
 # ---- the attacks ----
 
 def urgent(place, chance):
-    """urgent bytes, with and without ordinary ones between"""
+    """urgent data, with and without ordinary bytes in between"""
     between = chance.choice((0, 0, 0.02, 0.5))
-    # The first receive of a connection and the later ones are not the same.
+    # The first receive of a connection and the later ones differ.
     first = chance.randrange(3) == 0
     with place.many(chance, chance.choice((1, 4, 8))) as socks:
         for sock in socks if first else ():
@@ -163,7 +163,7 @@ def urgent(place, chance):
 
 
 def resets(place, chance):
-    """resets: before the first byte, with bytes unread, in a half-close"""
+    """resets: before the first byte, with unread bytes, in a half-close"""
     for _ in range(chance.randint(1, 30)):
         sock = place.connect(chance)
         way = chance.randrange(6)
@@ -182,7 +182,7 @@ def resets(place, chance):
 
 
 def half_closes(place, chance):
-    """half-closes, after which all, some or nothing is read"""
+    """half-closes, after which everything, some or nothing is read"""
     with place.many(chance, chance.randint(1, 10)) as socks:
         for sock in socks:
             with contextlib.suppress(OSError):
@@ -197,7 +197,7 @@ def half_closes(place, chance):
 
 
 def flood(place, chance):
-    """as much as goes through, read back"""
+    """as much as possible, read back"""
     data = place.words(chance, 1 << 18)
     end = time.monotonic() + chance.random()
     with place.many(chance, chance.randint(1, 4)) as socks:
@@ -212,7 +212,7 @@ def flood(place, chance):
 
 
 def stalled(place, chance):
-    """readers that push all they can and never read"""
+    """readers that send all they can and never read"""
     count = chance.choice((1, place.share // 4 + 1, place.share))
     data = place.words(chance, 1 << 16)
     with place.many(chance, count, small=chance.random() < 0.7) as socks:
@@ -221,7 +221,7 @@ def stalled(place, chance):
 
 
 def trickle(place, chance):
-    """stalled readers whose bytes come in pieces, among those of others"""
+    """stalled readers whose bytes arrive in pieces, among the bytes of others"""
     data = place.words(chance, chance.choice((1, 500, 4200, 8000)))
     with place.many(chance, chance.choice((20, place.share)),
                     small=True) as socks:
@@ -236,9 +236,9 @@ def trickle(place, chance):
 
 
 def siege(place, chance):
-    """stalled readers on many descriptors, for longer than an answer"""
+    """stalled readers on many descriptors, for longer than an answer takes"""
     data = place.words(chance, 1 << 16)
-    # What is pushed as lines is work for the server, not only memory.
+    # Lines that are pushed take the server's time, not only its memory.
     count = place.files // (2 if place.dialect == "echo" else 8)
     with place.alone() as alone, place.many(
             chance, alone * count, small=True) as socks:
@@ -247,7 +247,7 @@ def siege(place, chance):
 
 
 def slow(place, chance):
-    """readers that take a few bytes at a time"""
+    """readers that read a few bytes at a time"""
     data = place.words(chance, 1 << 18)
     end = time.monotonic() + hold_time(chance)
     with place.many(chance, chance.randint(1, 20), small=True) as socks:
@@ -271,7 +271,7 @@ def pauses(place, chance):
 
 
 def kept(place, chance):
-    """many that each leave a few bytes which the server has to keep"""
+    """many clients that each leave a few bytes which the server has to keep"""
     with place.many(chance, chance.choice((10, place.share))) as socks:
         for _ in range(chance.randint(1, 5)):
             for sock in socks:
@@ -282,7 +282,7 @@ def kept(place, chance):
 
 
 def garbage(place, chance):
-    """bytes without a meaning"""
+    """random bytes"""
     with place.many(chance, chance.randint(1, 8)) as socks:
         for sock in socks:
             with contextlib.suppress(OSError):
@@ -320,7 +320,7 @@ def crowd(place, chance):
 
 
 def slowloris(place, chance):
-    """many that say a byte now and then and never finish"""
+    """many clients that send a byte now and then and never finish"""
     request = b"SET attack0 " + b"x" * 100
     with place.many(chance, chance.randint(1, place.share)) as socks:
         for i in range(chance.randint(5, 50)):
@@ -331,7 +331,7 @@ def slowloris(place, chance):
 
 
 def storm(place, chance):
-    """connects that leave at once"""
+    """connects that close at once"""
     for _ in range(chance.randint(50, 400)):
         if not place.left():
             return
@@ -354,7 +354,7 @@ def cuts(place, chance):
 
 
 def handshakes(place, chance):
-    """TLS handshakes that stop in the middle, or come in small pieces"""
+    """TLS handshakes that stop in the middle, or arrive in small pieces"""
     doors = [door for door in place.streams if door.is_tls]
     if not doors:
         place.rest(0.01)
@@ -381,7 +381,7 @@ def handshakes(place, chance):
 
 
 def client_hello(context):
-    """The first flight of a client."""
+    """Returns the first flight of a client."""
     sealed = ssl.MemoryBIO()
     tls = context.wrap_bio(ssl.MemoryBIO(), sealed,
                            server_hostname="localhost")
@@ -391,7 +391,7 @@ def client_hello(context):
 
 
 def descriptors(place, chance):
-    """descriptors that nobody asked for, of which some are slow to close"""
+    """unrequested descriptors, some of which are slow to close"""
     doors = [door for door in place.streams if door.is_unix()]
     if not doors:
         place.rest(0.01)
@@ -409,7 +409,7 @@ def descriptors(place, chance):
 
 
 def unread_connection(stack):
-    """A connection whose last close waits for a peer that does not read."""
+    """Makes a connection whose last close waits for a peer that does not read."""
     listener = socket.create_server(("127.0.0.1", 0))
     stack.callback(listener.close)
     sock = socket.socket()
@@ -445,7 +445,7 @@ def datagrams(place, chance):
 
 
 def hold_time(chance):
-    """Mostly short, sometimes longer than an answer may take."""
+    """Returns a mostly short time, sometimes longer than an answer may take."""
     return chance.choice((0.2, 0.5, 1, 3, 10, 30))
 
 
@@ -453,7 +453,7 @@ ATTACKS = {function.__name__.replace("_", "-"): function for function in (
     urgent, resets, half_closes, flood, stalled, trickle, siege, slow, pauses,
     kept, garbage, giant_lines, crowd, slowloris, storm, cuts, handshakes,
     descriptors, datagrams)}
-# These are done by attack.py to processes that attack.
+# attack.py does these to attacking processes.
 TO_PROCESSES = {
     "stopped": "clients that are stopped by SIGSTOP for a while",
     "killed": "clients that are killed by SIGKILL",
@@ -461,7 +461,7 @@ TO_PROCESSES = {
 
 
 def attack(place, names, chance, told):
-    """One attack after the other until the end; calls told(name)."""
+    """Runs one attack after another until the end; calls told(name)."""
     while place.left():
         name = chance.choice(names)
         with contextlib.suppress(OSError):

@@ -1,8 +1,7 @@
 """weir-load compare, ab, search, sweep and report.
 
-Results are made by short runs, whose figures do not matter, or are changed by
-hand where they do. That ab finds what it should, and search a server's
-capacity, is tried with WEIR_LONG=1.
+Results come from short runs, whose figures do not matter, or are changed by hand.
+WEIR_LONG=1 also tests that ab finds real differences, and search a server's capacity.
 """
 
 import base64
@@ -28,8 +27,8 @@ OK, INTERNAL, USAGE, NOTHING, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 5, 99, 130
 
 
 def tool(*args, status=OK, **options):
-    """A command of weir-load that ends with this status; its outcome. A run may
-    wait for a CPU for as long as the machine has it wait."""
+    """Runs a command of weir-load that ends with this status. Returns its outcome. A
+    run may wait for a CPU as long as the machine makes it wait."""
     forced = ("--force",) if args[0] == "run" else ()
     outcome = command(WEIR_LOAD, *args[:1], *forced, *args[1:], **options)
     equal(outcome.status, status, f"{args}: it said {outcome.err!r}")
@@ -48,7 +47,7 @@ def write(path, result):
 
 
 def results(folder, count):
-    """Results of short runs against one server, as files."""
+    """Makes short runs with one server. Returns the files of their results."""
     names = [f"{folder}/run-{number}.json" for number in range(count)]
     with Serve() as server:
         for name in names:
@@ -80,13 +79,13 @@ def test_parts_are_merged_without_loss():
             equal(sum_row, one_row + other_row, "latencies of an interval")
             equal(rows[2]["p50"] <= rows[2]["p99"] <= rows[2]["max"], True,
                   f"percentiles of {rows[2]}")
-        # A result is no different from itself merged with nothing.
+        # A result is equal to itself merged with nothing.
         tool("report", f"--json={folder}/same.json", one)
         equal(read(f"{folder}/same.json"), a, "the same result")
 
 
 def counts_of(row):
-    """How many latencies of an interval have which value, by its bucket."""
+    """Returns how many latencies of an interval are in each bucket."""
     return collections.Counter(decode_hdr(row["hdr"]) if row["hdr"] else {})
 
 
@@ -107,7 +106,7 @@ def test_intervals_have_all_latencies():
 
 
 def test_errors_of_intervals_are_merged_by_kind():
-    """What a part does not tell, the merged result does not."""
+    """A value that a part lacks is missing in the merged result, too."""
     with tempfile.TemporaryDirectory() as folder:
         name, = results(folder, 1)
         result = read(name)
@@ -175,7 +174,7 @@ def test_files_that_are_no_results_are_refused():
 
 
 def test_the_script_is_found_however_the_program_is_started():
-    """By a file that it does not have open, or without /proc."""
+    """By a path that is not open, or without /proc."""
     outcome = command(sys.executable, "-c", "import os, sys; os.execve(os.open("
                       "sys.argv[1], os.O_RDONLY), sys.argv[1:], os.environ)",
                       WEIR_LOAD, "report", "-o", "page", "none.json")
@@ -192,7 +191,8 @@ def test_the_script_is_found_however_the_program_is_started():
 # ---- compare ----
 
 def hdr_text(*numbers):
-    """The text of a histogram: counts, and less than 0 that many zeros."""
+    """Returns the text of a histogram from counts; a negative number is a run of
+    zeros."""
     counts = b"".join(leb(number) for number in numbers)
     header = struct.pack(">IIIIqqd", 0x1C849313, len(counts), 0, 3, 1,
                          (1 << 42) - 1, 1.0)
@@ -202,8 +202,8 @@ def hdr_text(*numbers):
 
 
 def slower(result, share):
-    """The same result with service times longer by a share: its counts go to
-    other buckets, which only a histogram of one value allows by hand."""
+    """Returns the same result with service times longer by a share: its counts move to
+    other buckets, which can be done by hand only for a histogram of one value."""
     value = int(1_000_000 * (1 + share))
     text = hdr_text(-bucket(value), 1000)
     service = {**result["latency"]["service"], "count": 1000, "min": value,
@@ -404,9 +404,9 @@ def test_a_page_that_is_read_meanwhile_stays_whole():
 
 
 def with_errors(name, path):
-    """The same result as if errors had come in its intervals, three of one
-    kind in each, and two of another in the last; and a thousand answers after
-    50 us and one after 1 ms."""
+    """Returns the same result with errors in its intervals, three of one kind in each,
+    and two of another kind in the last; and a thousand answers after 50 us and one
+    after 1 ms."""
     result = read(name)
     fast, slow = bucket(50_000), bucket(1_000_000)
     for row in result["intervals"]:
@@ -423,8 +423,8 @@ CHROMIUM = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
 
 
 class Rows(html.parser.HTMLParser):
-    """The rows of the tables below each heading, as texts of their cells; the plots, as how often
-    each element is in them; and the names of the page."""
+    """Reads the rows of the tables below each heading, as texts of their cells; the
+    plots, as counts of their elements; and the names of the page."""
 
     def __init__(self, text):
         super().__init__()
@@ -463,13 +463,13 @@ class Rows(html.parser.HTMLParser):
 
 
 def drawn(browser, folder, *names):
-    """The page of these results, after the browser has run its script; it fits a window of 1,200
-    pixels."""
+    """Returns the page of these results after the browser has run its script; it must
+    fit a window of 1,200 pixels."""
     page = f"{folder}/page.html"
     tool("report", "-o", page, *names)
     with open(page, encoding="utf-8") as file:
         text = file.read()
-    # What is wider than its frame would scroll.
+    # Elements wider than their frame would scroll.
     look = ("const wide=[...document.querySelectorAll('.frame,html')].filter("
             "f=>f.scrollWidth>f.clientWidth).length;document.body.dataset.wide=wide;")
     done = "document.body.dataset.done = 'yes';"
@@ -538,7 +538,7 @@ def test_a_browser_shows_the_plots():
         rows = len(read(bad)["intervals"])
         equal(plots["Heat map of latencies"]["rect"], 2 * rows, "cells")
         equal(plots["Errors over time"]["rect"], rows + 2, "bars")
-        # Runs of the same load at another rate are joined, others are not.
+        # Runs of the same load at another rate are joined, other runs are not.
         result = read(names[0])
         for rate in (1, 2):
             result["rate"]["achieved"] *= rate

@@ -1,7 +1,7 @@
-"""What a shell completes, asked as a user asks it: by its own completion.
+"""Shell completions, requested as by a user: from the shell itself.
 
-bash is asked for words; zsh and fish, where they are installed, read the script
-without complaint, and fish is asked, too.
+bash is asked for words; zsh and fish, if they are installed, must read the script
+without errors, and fish is asked, too.
 """
 
 import os
@@ -13,7 +13,7 @@ from harness import run as run_tests
 
 PROXY = os.environ.get("WEIR_PROXY", "")
 
-# What stands in the line, the last word unfinished, and what it may become.
+# The line with its last, unfinished word, and its possible completions.
 LINES = (
     ("a", ["ab", "as"]),
     ("as --dur", ["--duration"]),
@@ -42,14 +42,14 @@ def script(program, shell):
 
 
 def split_equals(text):
-    """The last word as bash takes it apart."""
+    """Splits the last word like bash."""
     head, equals, tail = text.partition("=")
     return f"{head} ={' ' if tail else ''}{tail}" if equals else text
 
 
 def ask_bash(program, text, breaks=True):
-    """The words that bash offers for the last word of the line; @breaks: a '='
-    is a word of its own."""
+    """Returns the words that bash offers for the last word of the line; with @breaks a
+    '=' is a word of its own."""
     name = os.path.basename(program)
     words = [name, *(split_equals(text) if breaks else text).split(" ")]
     asked = (f"{script(program, 'bash')}\nCOMP_WORDS=(\"$@\")\n"

@@ -1,8 +1,8 @@
-"""gdb lists the tasks of a program, in a process and in a core of it.
+"""gdb lists the tasks of a program, both of a process and of its core.
 
-The script is that of tools/gdb; it needs libweir's debug information, which a
-release build does not have. The program is the example of a chat: its tasks wait
-for connections and for lines.
+The script is in tools/gdb; it needs libweir's debug information, which a release build
+does not have. The program is the chat example: its tasks wait for connections and for
+lines.
 """
 
 import glob
@@ -21,7 +21,7 @@ SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 
 def ask_gdb(*words):
-    """What gdb prints for these words and our command."""
+    """Returns what gdb prints for these commands and ours."""
     need("gdb")
     if is_sanitized(example("chat_server")):
         raise Skip("sanitizers have stacks and cores of their own")
@@ -37,7 +37,7 @@ def ask_gdb(*words):
 
 
 def expect_tasks(text):
-    """The server's task, and one for each of the two members."""
+    """Expects the server's task, and one for each of the two members."""
     equal(text.count("\nloop 0x"), 1, f"loops of {text}")
     equal(text.count(" waiting for read: "), 2, f"members in {text}")
     matches(text, r"^    wr_task_wait\(\)")
@@ -51,7 +51,7 @@ def two_members(server):
 
 
 def greet(members):
-    """Both are in the chat when the first one is told of the second one."""
+    """Both have joined the chat once the first one is notified of the second one."""
     members[0].sendall(b"Ada\n")
     members[1].sendall(b"Bob\n")
     data = b""
@@ -97,7 +97,7 @@ def test_a_core_shows_them_too():
 
 
 def tracepoints():
-    """Names of libweir's, by its notes."""
+    """Returns the names of libweir's tracepoints, from its notes."""
     loaded = command("ldd", example("chat_server")).out
     library = re.search(r"libweir\.so\.0 => (\S+)", loaded)[1]
     notes = command("readelf", "-nW", library).out

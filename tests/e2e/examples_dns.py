@@ -1,6 +1,5 @@
-"""The example of a DNS forwarder: dig through it, to dnsmasq and to servers that
-answer in ways of their own; and rude clients.
-"""
+"""The example of a DNS forwarder: dig through it, to dnsmasq and to servers with
+special answers; and rude clients."""
 
 import contextlib
 import os
@@ -29,7 +28,7 @@ def message(number, flags=FLAGS, question=QUESTION, rest=b""):
 
 
 class Upstream:
-    """A server at a port, which a test reads and writes by itself."""
+    """A server at a port, which a test reads and writes directly."""
 
     def __enter__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -43,7 +42,7 @@ class Upstream:
         self.socket.close()
 
     def take(self):
-        """The next question, and where it has come from."""
+        """Returns the next query, and its sender."""
         return self.socket.recvfrom(65536)
 
     def answer(self, asked, peer, rest=b"answer"):
@@ -96,7 +95,7 @@ def test_only_an_answer_to_the_question_counts():
         upstream.answer(asked, peer, b"right")
         upstream.answer(asked, peer, b"twice")
         equal(sock.recv(65536), message(7, RESPONSE, rest=b"right"), "answer")
-        # All that came before it has been looked at: nothing else has come.
+        # All earlier datagrams have been handled: nothing else has arrived.
         sock.send(message(8))
         asked, peer = upstream.take()
         upstream.answer(asked, peer)

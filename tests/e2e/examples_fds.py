@@ -1,4 +1,4 @@
-"""The examples that hand connections over, against each other and Python.
+"""The examples that hand connections over, with each other and with Python.
 
 Python's socket.send_fds() and socket.recv_fds() are the other end of each.
 """
@@ -16,7 +16,7 @@ CLIENTS = 50
 
 @contextlib.contextmanager
 def worker(path):
-    """The process that takes connections; it must end well."""
+    """The process that takes connections; it must end with status 0."""
     with Program(example("hand_over_worker"), path) as program:
         until = time.monotonic() + WAIT_S
         while not os.path.exists(path):
@@ -44,7 +44,7 @@ def wait_for_count(program, count):
 
 
 def connect(path):
-    """A connection to the path, once it listens."""
+    """Connects to the path, once it listens."""
     until = time.monotonic() + WAIT_S
     while True:
         sock = socket.socket(socket.AF_UNIX)

@@ -1,5 +1,4 @@
-"""The example that sends files, against programs of strangers.
-"""
+"""The example that sends files, used by other programs."""
 
 import contextlib
 import os
@@ -15,13 +14,13 @@ print(f"# WEIR_TEST_SEED={SEED}")
 
 
 class Serving(ExampleService):
-    """The server, in a folder of its own."""
+    """The server, in its own folder."""
 
     def __init__(self, folder):
         super().__init__("file_server_streams", cwd=folder)
 
     def ask(self, request):
-        """All that the server answers."""
+        """Returns the server's whole answer."""
         with socket.create_connection(self.address) as sock:
             sock.sendall(request.encode())
             with sock.makefile("rb") as answer:
@@ -35,7 +34,7 @@ class Serving(ExampleService):
 
 @contextlib.contextmanager
 def serving():
-    """A server, and a folder with a large, a small and an empty file."""
+    """Yields a server, and a folder with a large, a small and an empty file."""
     data = random.Random(SEED).randbytes(20_000_001)
     with tempfile.TemporaryDirectory() as folder:
         for name, size in (("large", len(data)), ("small", 10), ("empty", 0)):

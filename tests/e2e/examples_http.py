@@ -1,6 +1,5 @@
-"""The example of a web server: curl, wrk, Python's http.client, requests as
-text, and rude clients.
-"""
+"""The example of a web server: curl, wrk, Python's http.client, requests as text, and
+rude clients."""
 
 import contextlib
 import http.client
@@ -31,8 +30,8 @@ def program(name):
 
 @contextlib.contextmanager
 def serving():
-    """A server, and what its large file has; it stands in a folder, beside a
-    file that is not its own."""
+    """Yields a server, and the contents of its large file; its folder is next to a file
+    that it may not serve."""
     data = random.Random(SEED).randbytes(LARGE)
     with tempfile.TemporaryDirectory() as place:
         folder = os.path.join(place, "folder")
@@ -50,7 +49,7 @@ def serving():
 
 
 def statuses(answer):
-    """Those of the answers in a row."""
+    """Returns the statuses of the responses in a row."""
     found = []
     while answer:
         head = HEAD.match(answer)
@@ -62,7 +61,7 @@ def statuses(answer):
 
 
 def get(server, path, headers="", method="GET", version="1.1"):
-    """One answer: its status, its headers by name, its body."""
+    """Returns one response: its status, its headers by name, its body."""
     answer = rude.ask(server, (
         f"{method} {path} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n"
         f"{headers}\r\n").encode())
@@ -128,7 +127,7 @@ def test_requests_that_are_wrong_are_refused():
                 (good + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413),
                 (good + f"A: {'b' * 9000}\r\n\r\n", 431),
                 ("G" * 100_000, 431)):
-            # The connection ends: what follows is not taken for a request.
+            # The connection ends: later bytes are not taken for a request.
             equal(statuses(rude.ask(server, text.encode() + NEXT)), [status],
                   text[:100])
         equal(statuses(rude.ask(server, (
@@ -245,7 +244,7 @@ def test_a_file_that_shrinks_is_not_taken_for_whole():
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(server.address)
         sock.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT)
-        answer = sock.recv(1000)  # the head has come, with the old length
+        answer = sock.recv(1000)  # the head has arrived, with the old length
         rude.wait_until(lambda: rude.is_asleep(server.process.pid),
                         "the server waits")
         os.truncate(f"/proc/{server.process.pid}/cwd/large", 8_000_000)

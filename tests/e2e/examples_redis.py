@@ -1,6 +1,5 @@
-"""The example of a redis server: redis' own programs, and a redis-server whose
-answers it must give byte by byte; and rude clients.
-"""
+"""The example of a redis server: redis' own programs, comparison with a redis-server
+byte by byte, and rude clients."""
 
 import contextlib
 import os
@@ -20,7 +19,7 @@ print(f"# WEIR_TEST_SEED={SEED}")
 
 
 def words(*texts):
-    """A request in redis' protocol."""
+    """Returns a request in redis' protocol."""
     parts = [text if isinstance(text, bytes) else text.encode()
              for text in texts]
     return b"*%d\r\n" % len(parts) + b"".join(
@@ -33,7 +32,7 @@ def program(name):
     return name
 
 
-# What redis answers, too; the first error of the protocol ends each.
+# redis answers the same; the first protocol error ends each connection.
 CONVERSATIONS = [
     b"".join([
         words("PING"), words("ping", "a b"), words("GET", "k"),
@@ -57,7 +56,7 @@ CONVERSATIONS = [
 
 @contextlib.contextmanager
 def redis():
-    """redis-server at a Unix path: a function that asks it."""
+    """Starts redis-server at a Unix path. Yields a function that sends it requests."""
     server = find("redis-server")
     if not server:
         raise Skip("redis-server is not installed")
@@ -72,7 +71,7 @@ def redis():
                 with socket.socket(socket.AF_UNIX) as sock:
                     sock.connect(path)
                     sock.sendall(request)
-                    # The client's end would end redis' answers, too.
+                    # The client's end of stream would end redis' answers, too.
                     return rude.read_end(sock)
 
             yield ask

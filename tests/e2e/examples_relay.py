@@ -1,5 +1,4 @@
-"""The example of a proxy passes bytes, ends and resets on.
-"""
+"""The example of a proxy relays bytes, ends and resets."""
 
 import hashlib
 import os
@@ -15,7 +14,7 @@ LINGER_RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy(Program):
-    """The example; it ends by SIGINT with 0, and has complained of nothing."""
+    """The example; SIGINT ends it with status 0, and it prints no error."""
 
     def __init__(self, port):
         assert "tcp_relay" in EXAMPLES, "the example was not built"
@@ -36,7 +35,7 @@ class Proxy(Program):
 
 
 def read_end(sock):
-    """All bytes up to the end of the stream."""
+    """Reads all bytes up to the end of stream."""
     parts = []
     while part := sock.recv(1 << 16):
         parts.append(part)

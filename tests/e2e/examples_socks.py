@@ -1,6 +1,5 @@
-"""The example of a SOCKS5 proxy: curl through it, the protocol byte by byte, and
-rude clients.
-"""
+"""The example of a SOCKS5 proxy: curl through it, the protocol byte by byte, and rude
+clients."""
 
 import contextlib
 import os
@@ -31,7 +30,8 @@ def by_name(name, port):
 
 
 def refusal(server, text):
-    """The code of the reply that refuses a request, and ends."""
+    """Returns the code of the reply that refuses a request; the connection then
+    ends."""
     answer = rude.ask(server, text)
     equal(answer[:3] + answer[4:], CHOSEN + b"\5" + b"\0\1" + bytes(6),
           "a reply, but for its code")
@@ -40,7 +40,8 @@ def refusal(server, text):
 
 @contextlib.contextmanager
 def through(server, text):
-    """A connection through the proxy, and the address that the reply tells."""
+    """Connects through the proxy. Returns the connection and the address in the
+    reply."""
     with rude.connect(server) as sock:
         sock.sendall(text)
         equal(read_exactly(sock, 5), CHOSEN + b"\5\0\0", "method and reply")
@@ -142,7 +143,7 @@ def test_a_request_may_come_in_two_pieces():
             text += b"hello"
             for at in range(1, len(text)):
                 answer = rude.ask_in_two(server, text, at)
-                # The port of the proxy is another each time.
+                # The proxy's port differs each time.
                 equal((answer[:10], answer[12:]),
                       (CHOSEN + b"\5\0\0\1" + LOCAL, b"hello"), f"cut at {at}")
 

@@ -1,5 +1,4 @@
-"""The examples with streams do what they say, against programs of strangers.
-"""
+"""The examples with streams, used by other programs."""
 
 import asyncio
 import contextlib
@@ -30,7 +29,7 @@ class Serving(ExampleService):
 
 
 class Lines:
-    """A client that speaks lines."""
+    """A client that sends and reads lines."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -46,7 +45,7 @@ class Lines:
         self.sock.sendall(text.encode() + b"\n")
 
     def line(self):
-        """The next line without its end; "" at the end of the stream."""
+        """Returns the next line without its end; "" at the end of stream."""
         while b"\n" not in self.buffer:
             part = self.sock.recv(1 << 16)
             if not part:
@@ -147,7 +146,7 @@ def test_an_open_socket_is_registered():
 # ---- HTTP ----
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """Answers to HEAD, always the same."""
+    """Answers HEAD, always in the same way."""
 
     def do_HEAD(self):  # pylint: disable=invalid-name
         self.send_response(200 if self.path == "/page" else 404)
@@ -236,8 +235,8 @@ def test_a_server_that_says_nothing_is_left_after_ten_seconds():
 # ---- the chat ----
 
 def join_first(server, name):
-    """A member, whom the server knows. Nobody hears of the first of all; of two
-    whose names come at the same time one hears of the other."""
+    """Joins as a member that the server knows. No message reports the first member; of
+    two members that join at the same time one is notified of the other."""
     first, second = server.connect(), server.connect()
     with second:
         first.say(name)
@@ -251,7 +250,7 @@ def join_first(server, name):
 
 
 def join(server, first, *names):
-    """Members in the order of their names; each has heard of the later ones."""
+    """Joins members in the order of their names; each is notified of the later ones."""
     members = [join_first(server, first)]
     for name in names:
         member = server.connect()
@@ -328,7 +327,7 @@ def test_a_slow_member_is_dropped_and_the_others_go_on():
                 assert rounds < 1000, "the slow one stays"
                 ann.sock.sendall((text + "\n").encode() * 100)
                 ann.say(f"round {rounds}")
-                # Who keeps up hears every word, in order.
+                # A member that reads fast enough gets every line, in order.
                 heard = 0
                 while (line := bob.line()) != f"ann: round {rounds}":
                     gone |= line == "slow has left"
@@ -401,8 +400,8 @@ def test_garbage_is_refused_line_by_line():
 
 
 def say_at_once(server, client, data):
-    """The server finds all of it in the kernel: it lingers for a second, in
-    which it need not wait for us."""
+    """The server finds all of it in the kernel; it would linger for a second, but need
+    not wait for us."""
     server.pause()
     client.sock.sendall(data)
     server.signal(signal.SIGCONT)
@@ -416,7 +415,7 @@ def test_a_line_that_is_too_long_is_told_and_ends_it():
                   "an answer")
             equal(client.line(), "", "the end of stream")
         with server.connect() as client:
-            # It is told though it has said more, without a reset.
+            # It is reported even though the client has sent more, without a reset.
             say_at_once(server, client, b"x" * 300_000)
             client.hear("ERROR line too long", "")
         with server.connect() as client:
@@ -450,7 +449,7 @@ def test_a_client_that_says_nothing_for_five_seconds_is_left():
             begin = time.monotonic()
             equal(quiet.ask("GET a"), "NONE", "an answer")
             quiet.sock.sendall(b"GET")
-            # The other goes on, for longer than that.
+            # The other client continues for longer than that.
             while not select.select([quiet.sock], [], [], 0.01)[0]:
                 equal(other.ask("GET a"), "NONE", "an answer")
             passed = time.monotonic() - begin
@@ -548,7 +547,7 @@ def test_a_second_sigint_ends_at_once():
 def test_the_outputs_of_two_commands_are_collected():
     outcome = command(example("subprocess_output_streams"))
     equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    # Which of them ends first is a matter of time.
+    # Which of them ends first depends on timing.
     echo_says = r"\[echo hello\] exit 0\nhello\n"
     ls_says = r"\[sleep 0\.2; ls /zzz\] exit 2\nls: .*/zzz.*\n"
     matches(outcome.out,

@@ -1,4 +1,4 @@
-"""The examples with TLS do what they say, against programs of strangers.
+"""The examples with TLS, used by other programs.
 
 Usage: examples_tls.py TLS_PEER FOLDER EXAMPLE...
 """
@@ -37,7 +37,7 @@ def test_starttls_says_that_it_does_not_trust_the_server():
 # ---- https ----
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """Answers to HEAD, always the same."""
+    """Answers HEAD, always in the same way."""
 
     def do_HEAD(self):  # pylint: disable=invalid-name
         self.send_response(200)
@@ -53,7 +53,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 class QuietServer(http.server.ThreadingHTTPServer):
     def handle_error(self, *_):
-        """A client that does not trust it ends the handshake."""
+        """Ignores a client that does not trust it and ends the handshake."""
 
 
 @contextlib.contextmanager
@@ -92,8 +92,8 @@ def test_headers_by_https_are_those_that_curl_sees():
 
 
 def with_system_authorities(folder, *words):
-    """A command in a mount namespace of its own, with this folder in the place
-    of the system's."""
+    """Returns a command in its own mount namespace, with this folder instead of the
+    system's."""
     script = 'mount --bind "$0" /etc/ssl/certs || exit 77; exec "$@"'
     return command_apart(script, folder, *words)
 
@@ -181,7 +181,7 @@ def test_the_echo_server_serves_openssl_and_gnutls_in_both_versions():
 
 @contextlib.contextmanager
 def serving_files():
-    """The server, and a large file's bytes."""
+    """Yields the server, and a large file's bytes."""
     data = random.Random(len(KEYS)).randbytes(20_000_001)
     with scratch() as folder:
         for name, size in (("large", len(data)), ("small", 10), ("empty", 0)):
@@ -193,8 +193,8 @@ def serving_files():
 
 
 def download(port, path, sip=1 << 18, most=None):
-    """The body of an answer; with `most` its beginning, by a client that goes
-    then. Its end has to be a proper one."""
+    """Returns the body of a response, or with `most` its beginning, if the client then
+    closes. The end must be a proper one."""
     with python_client(port, python_context()) as tls:
         tls.sendall(f"GET /{path} HTTP/1.0\r\n\r\n".encode())
         got = bytearray()

@@ -1,6 +1,5 @@
-"""The UDP examples against each other, against Python's asyncio, and against a
-port that refuses.
-"""
+"""The UDP examples with each other, with Python's asyncio, and with a port that
+refuses."""
 
 import asyncio
 import os
@@ -19,7 +18,7 @@ def port_of(program):
 
 
 class Asker(asyncio.DatagramProtocol):
-    """Asks with one datagram after the other, each after the last answer."""
+    """Sends one datagram after another, each after the previous answer."""
 
     def __init__(self, questions):
         self.questions = list(questions)

@@ -1,6 +1,6 @@
-"""The examples on Unix sockets, against each other, socat and asyncio.
+"""The examples on Unix sockets, with each other, socat and asyncio.
 
-Every test has a directory of its own, in which it must leave nothing.
+Every test has its own directory, in which it must leave nothing.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ def test_socat_answers():
         with Program(*socat(f"UNIX-LISTEN:{path}", "PIPE")):
             while not os.path.exists(path):
                 os.sched_yield()
-            while True: # it is bound a little before it listens
+            while True:  # it is bound slightly before it listens
                 outcome = command(example("unix_echo_client"), path)
                 if "refused" not in outcome.err:
                     break
@@ -134,13 +134,13 @@ def test_asyncio_answers():
     with place() as path:
         asyncio.run(serve(path))
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path) # asyncio before 3.13 leaves it
+            os.unlink(path)  # asyncio before 3.13 leaves the file
 
 
 def wait_for_its_end(path):
-    """Linux drops the sockets that only the ring of a killed process still held
-    in one worker, one after another with those of all other rings; one that
-    lingers (SO_LINGER) in another test holds this one up."""
+    """Linux drops the sockets that only the ring of a killed process still holds in one
+    worker, one after another with those of all other rings; a lingering socket
+    (SO_LINGER) of another test delays this."""
     end = time.monotonic() + WAIT_S
     while True:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

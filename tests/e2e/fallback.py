@@ -1,8 +1,7 @@
-"""Where io_uring is refused: epoll takes its place, and it is told.
+"""If io_uring is refused, epoll is used, and this is reported.
 
-The programs run under what the default profile of Docker does to system calls.
-One line of warning names the reason; bytes, datagrams, processes and files are
-what they are with io_uring.
+The programs run under the system call filter of Docker's default profile. One line of
+warning names the reason; bytes, datagrams, processes and files work as with io_uring.
 """
 
 import contextlib
@@ -17,7 +16,7 @@ from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, ExampleService, Serve,
                      one_line, read_line, run)
 from seccomp import DOCKER, IO_URING, OLD, refuse
 
-# What takes place when nobody has asked for an engine.
+# What is used if no engine was requested.
 ENV.pop("WEIR_ENGINE", None)
 
 IO_URING_SETUP = IO_URING[0]
@@ -31,7 +30,7 @@ def apart():
 
 
 def load_server(server, args=()):
-    """A load on a server, both without io_uring, which ends VALID."""
+    """Runs a load on a server, both without io_uring; it ends VALID."""
     outcome = command(WEIR_LOAD, "run", *PATIENT, "-c", "20", "-n", "2000",
                       *args, server.url, **apart())
     matches(outcome.out, r"\nVALID\n\Z")
@@ -66,7 +65,7 @@ def test_what_the_demo_runs_warns_once():
 
 @contextlib.contextmanager
 def serving(*args):
-    """weir-load serve without io_uring; its address."""
+    """Starts weir-load serve without io_uring. Yields its address."""
     with Service(WEIR_LOAD, "serve", *args, **apart()) as server:
         server.may_complain = True
         yield read_line(server.process.stdout).split()[-1]
@@ -134,7 +133,7 @@ def test_each_way_of_a_refusal_is_told():
 
 
 def test_each_call_that_is_refused_is_told():
-    """Also by a filter whose maker likes another error."""
+    """Also with a filter that returns another error."""
     for number in IO_URING:
         for error, name in ((errno.EPERM, "WEIR_ERINGSECCOMP"),
                             (errno.ENOSYS, "WEIR_ERINGABSENT"),
@@ -148,7 +147,7 @@ def test_each_call_that_is_refused_is_told():
 
 
 def with_little_locked(kib):
-    """For preexec_fn: a user of its own who may lock so much."""
+    """For preexec_fn: becomes a separate user who may lock this much memory."""
 
     def become():
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (kib * 1024,) * 2)
@@ -165,7 +164,7 @@ def test_a_proxy_whose_second_ring_does_not_fit_serves_by_epoll():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         proxy = shutil.copy(os.environ["WEIR_PROXY"], folder)
-        # No ring fits, rings do and not their buffers, or some loops do.
+        # No ring fits, rings fit but their buffers do not, or some loops fit.
         for kib in (8, 64, 128, 256):
             proxied_by_epoll(proxy, with_little_locked(kib))
 
@@ -181,7 +180,7 @@ def proxied_by_epoll(proxy, become):
         exchanged(said[-1].split()[-1], "-c", "16", "-n", "500")
         said += between.stop().splitlines()
     warnings = [line for line in said if "epoll instead of io_uring" in line]
-    if warnings:  # else this kernel does not count rings
+    if warnings:  # otherwise this kernel does not count rings
         equal(len(warnings), 1, f"warnings in {said}")
         matches(warnings[0], r"\(WEIR_ERINGMEMLOCK\)")
 
@@ -224,7 +223,7 @@ def test_the_features_tell_the_engine():
 
 
 def test_processes_are_run():
-    """By a protocol and by streams, under an older filter too."""
+    """With a protocol and with streams, also under an older filter."""
     for errors in (DOCKER, OLD):
         for name, says in (("subprocess_output", r"^exit status 0$"),
                            ("subprocess_output_streams",

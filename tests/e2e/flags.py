@@ -1,7 +1,7 @@
-"""Every flag, used wrongly and rightly.
+"""Every option, used wrongly and correctly.
 
-A mistake costs one line on standard error that names it, exit code 2, and
-nothing on standard output.
+A mistake gives one line on standard error that names it, exit code 2, and nothing on
+standard output.
 """
 
 import json
@@ -23,7 +23,7 @@ UDP = "udp://127.0.0.1:9"
 TLS = "tls://127.0.0.1:9"
 HTTP = "http://127.0.0.1:9/"
 
-# Arguments after `run`, and what the line must say.
+# Arguments after `run`, and text that the line must contain.
 BAD_RUN = (
     ([], r"no target"),
     (["-c", "10"], r"no target"),
@@ -433,7 +433,7 @@ BAD_SERVE = (
     (["--tls-max", "1.4", TLS], r"--tls-max: '1\.4' is not 1\.2 or 1\.3"),
 )
 
-# Those of both commands that compare.
+# Arguments of both commands that compare.
 BAD_COMPARISON = (
     (["--margin", "x"], r"--margin: 'x' is not a share such as 2%"),
     (["--metric", "p5"], r"--metric: 'p5' is not rate, p50, p90, p99,"),
@@ -537,7 +537,7 @@ def test_habits_that_mean_the_same_here_are_taken():
 
 
 def test_a_long_value_is_read_like_any_other():
-    """Longer than the line of another tool that a mistake is answered with."""
+    """Longer than the suggested line of another tool."""
     outcome = command(WEIR_LOAD, "--dry-run", "-H", "A: " + "x" * 9000, HTTP)
     equal((outcome.status, outcome.err), (0, ""), "exit status and error")
     matches(outcome.out, r"^Command +longer than 4096 bytes$")
@@ -568,10 +568,10 @@ def test_each_option_with_a_value_has_a_mistake_here():
                 f"a line of a mistake with --{name} in BAD[{word!r}]")
 
 
-# Values of the options of `run` by what the help calls them.
+# Values of the options of `run`, by their names in the help.
 VALUES = {"N": "3", "COUNT": "3", "DEPTH": "3", "TIME": "3s", "RATE": "3",
           "SIZE": "3K"}
-# Others, and what has to stand beside an option.
+# Other values, and options that must accompany an option.
 TRIED = {
     "ws-text": ("ws://127.0.0.1:1",),
     "max-errors": ("3%",),
@@ -602,21 +602,21 @@ TRIED = {
     "max-frame": ("30K", "--http2", HTTP),
     "header-table": ("0", "--http2", HTTP),
 }
-# They say where and when a run is made, or what is shown of it: nothing of the
-# load, so that results with and without them can be compared.
+# They determine when and where a run is made, or what is shown of it, not the load, so
+# results with and without them are comparable.
 NO_LOAD = {"engine", "tls-library", "start-at", "wait", "part", "cpu", "server-cpu", "force",
            "key-passphrase-file", "key-log",
            "json", "json-stream", "hgrm", "csv", "log", "markdown", "junit",
            "prometheus", "slo", "percentiles", "label", "dry-run", "quiet",
-           "verbose", "help"} | {"http1.1"}  # which is spoken anyway
-# Their files are those of load_tls.py, which looks at the configuration.
+           "verbose", "help"} | {"http1.1"}  # which is used anyway
+# load_tls.py has their files and checks the configuration.
 OF_FILES = {"ca", "crl", "cert", "key"}
-# It stands behind another option; load_flows.py looks at the configuration.
+# It follows another option; load_flows.py checks the configuration.
 BEHIND = {"capture"}
 
 
 def config_of(folder, words):
-    """The configuration of a run that reaches no server; None: it was
+    """Returns the configuration of a run that reaches no server, or None if it was
     refused."""
     path = f"{folder}/result"
     with open(f"{folder}/lines", "w", encoding="utf-8") as file:
@@ -656,8 +656,8 @@ def test_each_option_of_a_load_is_in_the_configuration_of_its_result():
 
 
 def test_each_field_of_an_option_is_read_somewhere():
-    """Beside its row and the configuration of results. The library takes
-    those of TLS all at once."""
+    """Outside of its row and the configuration of results. The library reads the TLS
+    fields as a whole."""
     folder = pathlib.Path(manual.TOOLS, "weir-load")
     text = {path.name: path.read_text(encoding="utf-8")
             for path in folder.rglob("*.c")}
@@ -757,7 +757,7 @@ def test_the_short_help_fits_two_screens_with_a_line_for_each_option():
 
 def test_the_manual_names_every_flag_of_the_help():
     text = manual.page("weir-load.1")
-    for word in ("HTTP", "TCP", "TLS", "UDP"):  # what apropos(1) finds it by
+    for word in ("HTTP", "TCP", "TLS", "UDP"):  # by which apropos(1) finds it
         matches(text, rf"^\.Nd .*\b{word}\b")
     for word in COMMANDS:
         flags = set(manual.helps(WEIR_LOAD, word))
@@ -799,7 +799,7 @@ def test_a_result_that_cannot_be_written_is_no_success():
 
 
 def limit_files():
-    """For preexec_fn: no file may have a byte."""
+    """For preexec_fn: no file may have any bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 
 

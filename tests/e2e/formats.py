@@ -1,6 +1,5 @@
-"""Readers of what weir-load writes for pipelines, each as strict as the format
-allows, so that what passes here is read by others, too.
-"""
+"""Parsers of weir-load's files for pipelines, as strict as the formats allow, so that
+files accepted here are accepted by others, too."""
 
 import re
 from xml.etree import ElementTree
@@ -36,8 +35,8 @@ def labels_of(text):
 
 
 def read_prometheus(text):
-    """The samples of version 0.0.4 as {metric: [(labels, value)]}: comments
-    before samples, all samples of a metric together, none twice."""
+    """Returns the samples of version 0.0.4 as {metric: [(labels, value)]}. Requires
+    comments before samples, all samples of a metric together, and no duplicates."""
     need(text.endswith("\n"), "no newline at the end")
     metrics, kinds, helped = {}, {}, set()
     for line in text.split("\n")[:-1]:
@@ -73,7 +72,7 @@ ORDER = ["properties", "testcase", "system-out"]
 
 
 def read_junit(text):
-    """The test cases as {name: (state, message)}, after a look at the form."""
+    """Returns the test cases as {name: (state, message)}, after checking the form."""
     need(text.startswith('<?xml version="1.0" encoding="UTF-8"?>\n'), "prolog")
     root = ElementTree.fromstring(text.encode())
     need(root.tag == "testsuites" and len(root) == 1, "one suite in testsuites")
@@ -108,7 +107,7 @@ def properties_of(text):
 # ---- Markdown ----
 
 def read_tables(text):
-    """The tables as lists of rows of cells; each row has as many."""
+    """Returns the tables as lists of rows of cells; all rows have the same number."""
     tables, rows = [], []
     for line in [*text.split("\n"), ""]:
         if line.startswith("|"):

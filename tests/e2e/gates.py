@@ -1,8 +1,7 @@
-"""What scripts and pipelines read of weir-load: the summary of a result, pages,
-tests and figures for others, and ab and compare as gates.
+"""Outputs of weir-load for scripts and pipelines: the summary of a result, pages, tests
+and metrics, and ab and compare as gates.
 
-Runs are short and their figures do not matter; that they are right is tested
-in load.py.
+Runs are short and their figures do not matter; load.py tests that they are right.
 """
 
 import contextlib
@@ -44,7 +43,7 @@ def near(found, wanted, what):
 
 
 def is_summary_of(result, kind):
-    """Are the figures those of the whole result?"""
+    """Returns True if the figures are those of the whole result."""
     schema.check(result)
     summary, latency = result["summary"], result["latency"][kind]
     equal(list(summary), NAMES, "names of the summary")
@@ -123,8 +122,8 @@ FORMATS = ("markdown", "junit", "prometheus")
 
 
 def publish(folder, *args, status=OK):
-    """A command that writes all three; what they are, by their readers. A run may
-    wait for a CPU for as long as the machine has it wait."""
+    """Runs a command that writes all three files. Returns their parsed contents. A run
+    may wait for a CPU as long as the machine makes it wait."""
     forced = ("--force",) if args[0] == "run" else ()
     outcome = command(WEIR_LOAD, args[0], *forced, *(
         word for name in FORMATS for word in (f"--{name}", f"{folder}/{name}")
@@ -264,7 +263,7 @@ def test_names_that_stand_by_themselves_are_no_links():
 
 
 def test_controls_of_a_terminal_are_not_obeyed():
-    """In the results of others, on standard error."""
+    """In other programs' results, on standard error."""
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/run.json"
         load("-c", "1", "-n", "20", "-q", f"--json={path}", server.url)
@@ -350,7 +349,7 @@ def test_an_objective_may_be_about_statuses():
                 "--slo", slo, f"--json={folder}/run.json", target,
                 status=status)
             equal(slo.split(",")[0] in cases, True, f"{cases}")
-        # A merged result and a search judge by the list of statuses.
+        # A merged result and a search use the list of expected statuses.
         outcome = command(WEIR_LOAD, "report", "--json", "-",
                           f"{folder}/run.json")
         equal(outcome.json()["status"], {"200": 90, "404": 10}, "statuses")
@@ -413,7 +412,7 @@ def test_the_log_tells_how_requests_ended():
 
 
 def test_a_log_that_is_too_slow_leaves_out_and_says_so():
-    """A FIFO that is read when all requests were answered."""
+    """A FIFO that is read only after all requests were answered."""
     count, size = 100000, 16
     answered = threading.Event()
 
@@ -462,7 +461,7 @@ def test_a_log_that_nobody_reads_any_more_does_not_keep_the_run():
 
 
 def full_fifo(path):
-    """A FIFO that holds all it can, its end to read, and how much that is."""
+    """Returns a full FIFO, its reading end, and how much it holds."""
     os.mkfifo(path)
     fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     held = 0
@@ -526,7 +525,7 @@ def test_a_socket_is_not_taken_for_a_fifo():
 # ---- waiting for a server ----
 
 def test_a_server_that_comes_later_is_waited_for():
-    """The server begins when weir-load has said that it waits."""
+    """The server starts once weir-load has printed that it waits."""
     with tempfile.TemporaryDirectory() as folder:
         for target in (f"tcp://127.0.0.1:{free_port()}",
                        f"http://127.0.0.1:{free_port()}",
@@ -542,7 +541,7 @@ def test_a_server_that_comes_later_is_waited_for():
 
 
 def test_a_door_without_a_server_behind_it_is_no_server():
-    """Connections are taken and closed; from the third on they are answered."""
+    """Connections are accepted and closed; from the third on they are answered."""
     def answer_later(connection, number):
         connection.recv(4096)
         if number >= 3:
@@ -620,7 +619,7 @@ def test_waiting_ends_by_a_signal():
 # ---- ab and compare as gates ----
 
 def made_up(folder, url):
-    """Results of one run each whose medians are these, in milliseconds."""
+    """Returns results of one run each with these medians, in milliseconds."""
     load("-c", "1", "-n", "3000", "-q", f"--json={folder}/base.json", url)
     with open(f"{folder}/base.json", encoding="utf-8") as file:
         base = json.load(file)
@@ -706,8 +705,8 @@ def test_mistakes_in_flags_of_one_side_are_told_before_the_first_run():
 
 
 def test_ab_makes_more_pairs_until_it_can_tell():
-    """p99.9 of 20 requests is never known: pairs are made until a signal, or
-    until the time is over."""
+    """p99.9 of 20 requests is never known: pairs are made until a signal, or until the
+    time is over."""
     flags = ("-n", "20", "-w", "0", "--runs", "6", "--metric", "p99.9")
     with Serve() as server:
         outcome = command(WEIR_LOAD, "ab", *flags, "--undecided", "until=1ms",
@@ -745,7 +744,7 @@ def test_a_run_of_ab_that_fails_is_in_the_files():
 # ---- the lines of the manual ----
 
 def manual_lines(program):
-    """The lines of the manual's section JSON that begin with a program."""
+    """Returns the lines of the manual's section JSON that begin with a program."""
     with open(MANUAL, encoding="utf-8") as file:
         text = file.read()
     part = text[text.index(".Sh JSON"):text.index(".Sh EXIT STATUS")]

@@ -1,9 +1,8 @@
-"""Lines of other load tools, and the native lines that mean the same.
+"""Command lines of other load tools, and the native lines that mean the same.
 
-A row has a line, and how `weir-load as` says it: the native line, or the reason
-why it is refused. U is a URL, and each native line is looked at without sending
-anything. The last rows of each tool are lines of public repositories, with
-other hosts.
+A row has a line, and its translation by `weir-load as`: the native line, or the reason
+why it is refused. U is a URL, and native lines are checked without sending anything.
+The last rows of each tool are lines from public repositories, with other hosts.
 """
 
 import os
@@ -20,7 +19,7 @@ ATTACK = f"-w 0 --timeout 30s {GZIP} U"
 
 
 class No(str):
-    """The line is refused, and this is a part of the reason."""
+    """The line is refused; this is a part of the reason."""
 
 
 LINES = (
@@ -337,8 +336,7 @@ LINES = (
      "'redis://***@127.0.0.1:6379/'"),
 )
 
-# Native lines with words that other tools have, and the tools whose lines are
-# offered.
+# Native lines with options of other tools, and the tools that are suggested.
 OFFERS = (
     ("-n 1000 -c 10 -t 120 -d '{}' U", ["hey"]),
     ("-z 10s -q 10 -c 5 U", ["hey", "oha"]),
@@ -395,7 +393,7 @@ HAS_HTTP2 = command(WEIR_LOAD, "--http2", "--dry-run", URL).status == 0
 
 
 def put_url(line):
-    """The words of a line with the URL in it, and what it begins with."""
+    """Returns the words of a line with the URL in it, and its prefix."""
     return [re.sub(r"^U(?!ser)", URL, re.sub("^O$", URL[:-1], word))
             for word in shlex.split(line)]
 
@@ -492,7 +490,8 @@ def test_a_tool_without_a_grammar_is_answered_with_the_page():
 
 
 def read_guide():
-    """The lines of its tables, and ours; and the answer of its example."""
+    """Returns the lines of the page's tables, and ours; and the answer of its
+    example."""
     with open(GUIDE, encoding="utf-8") as file:
         text = file.read()
     return (re.findall(r"^\| `(.*?)` \| `(.*?)` \|", text, re.M),

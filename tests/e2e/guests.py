@@ -1,5 +1,4 @@
-"""weir inside another event loop, and another library inside weir's.
-"""
+"""weir inside another event loop, and another library inside weir's."""
 
 import os
 import signal
@@ -18,7 +17,7 @@ def example(name):
 
 
 def lines_until(stream, wanted):
-    """The lines up to one that begins with @wanted."""
+    """Returns the lines up to one that begins with @wanted."""
     lines = []
     while not lines or not lines[-1].startswith(wanted):
         line = read_line(stream)
@@ -44,7 +43,7 @@ def test_a_host_whose_wait_is_interrupted_goes_on():
             program.process.stdin.write(b"hello\n")
             program.process.stdin.flush()
             lines_until(program.process.stdout, "host: hello")
-            # Its wait ends with EINTR, without a signal that it sees.
+            # Its wait ends with EINTR, though it receives no signal.
             program.pause()
             program.signal(signal.SIGCONT)
             lines_until(program.process.stdout, "guest: ")

@@ -1,7 +1,7 @@
-"""Read a histogram in HdrHistogram's interchange format, version 2.
+"""Decodes a histogram in HdrHistogram's interchange format, version 2.
 
-Written from the description of the format, so that what weir-load writes is
-read by something that it does not know.
+Written from the description of the format, so that an independent program reads
+weir-load's output.
 """
 
 import base64
@@ -12,7 +12,7 @@ from harness import equal
 
 
 def read_number(data):
-    """A zig-zag LEB128 number and what is left."""
+    """Returns a zig-zag LEB128 number and the remaining bytes."""
     value = shift = 0
     for place, byte in enumerate(data):
         value |= (byte & 0x7F) << shift
@@ -23,7 +23,7 @@ def read_number(data):
 
 
 def decode_hdr(text):
-    """Count by bucket, as the format of HdrHistogram says, version 2."""
+    """Returns counts by bucket, in HdrHistogram's format, version 2."""
     packed = base64.b64decode(text, validate=True)
     cookie, size = struct.unpack(">II", packed[:8])
     equal((cookie, size), (0x1C849314, len(packed) - 8), "the outer header")
@@ -43,7 +43,7 @@ def decode_hdr(text):
 
 
 def highest_of(index):
-    """The largest value in a bucket: 2048 of width 1, then 1024 of each."""
+    """Returns the largest value in a bucket: 2048 of width 1, then 1024 of each."""
     if index < 2048:
         return index
     shift = index // 1024 - 1

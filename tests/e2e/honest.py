@@ -1,9 +1,8 @@
-"""Clients that do nothing wrong, and look at every byte that they get.
+"""Clients that do nothing wrong, and check every byte that they get.
 
-Each runs in a process of its own beside the attacks (attack.py). It knows what
-the server must answer: the same bytes, or what a key-value store that was told
-the same would say. Another byte, an end that nobody asked for, and an answer
-that takes too long are faults.
+Each runs in its own process during the attacks (attack.py). It knows the server's
+answers: the same bytes, or those of a key-value store with the same commands. Another
+byte, an unexpected end and a late answer are faults.
 """
 
 import select
@@ -17,9 +16,9 @@ KEYS = 40
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 NOT_A_REQUEST = b"ERROR not SET KEY VALUE, GET KEY, DEL KEY, QUIT\n"
 TOO_SLOW = b"ERROR too slow\n"
-# The key-value server leaves a client that says nothing for five seconds.
+# The key-value server closes a client that sends nothing for five seconds.
 IDLE_S = 2
-# Why the server ends a connection: the client's stream has, or a request.
+# Why the server ends a connection: after the client's end of stream, or a request.
 HALF_CLOSE = 1
 ASKED = 2
 
@@ -29,11 +28,11 @@ class Fault(Exception):
 
 
 class Late(Fault):
-    """An answer that came too late, or that says so."""
+    """An answer that is late, or that reports lateness."""
 
 
 def size_by_chance(chance, largest):
-    """Every order of magnitude is as likely as any other."""
+    """Returns a random size; every order of magnitude is equally likely."""
     return chance.randint(1, 1 << chance.randint(0, largest.bit_length() - 1))
 
 
@@ -42,7 +41,8 @@ def text_by_chance(chance, largest):
 
 
 class Echo:
-    """What a client of an echo server says, and what it must hear."""
+    """The bytes that a client of an echo server sends, and those that it must
+    receive."""
 
     def __init__(self, chance, _number):
         self.chance = chance
@@ -52,7 +52,7 @@ class Echo:
         return data, data
 
     def farewell(self):
-        """Requests after which the server ends the connection, or None."""
+        """Returns requests after which the server ends the connection, or None."""
         return None
 
 
@@ -101,7 +101,7 @@ DIALECTS = {"echo": Echo, "lines": Store}
 
 
 def differ(found, wanted, position):
-    """A description of the first of the wrong bytes."""
+    """Describes the first of the wrong bytes."""
     first = next(i for i, byte in enumerate(found) if byte != wanted[i])
     count = sum(byte != wanted[i] for i, byte in enumerate(found))
     return (f"wrong bytes: {count} of {len(found)} that came together, the "
@@ -111,7 +111,7 @@ def differ(found, wanted, position):
 
 
 class Conversation:
-    """A connection, and what was said on it."""
+    """A connection, and the bytes exchanged on it."""
 
     def __init__(self, door, limit_s, chance):
         self.limit_s = limit_s
@@ -128,8 +128,8 @@ class Conversation:
         self.sock.setblocking(False)
 
     def exchange(self, data, wanted, piece, ends=None):
-        """Send data in pieces, hear what is wanted; how long that took. ends
-        says why the server ends the connection behind it, if it does."""
+        """Sends data in pieces, and receives what is wanted. Returns how long that
+        took. @ends is why the server ends the connection afterwards, if it does."""
         started = time.monotonic()
         self.said = len(data)
         state = {"sent": 0, "got": 0, "half": False, "over": False}
@@ -207,8 +207,8 @@ class Conversation:
 
 
 class Client:
-    """An honest client: an old connection, which lives as long as it does,
-    and others that come and go."""
+    """An honest client: an old connection, which lives as long as the client, and
+    others that come and go."""
 
     def __init__(self, door, dialect, number, chance, limit_s):
         self.door = door
@@ -222,7 +222,7 @@ class Client:
         return Conversation(self.door, self.limit_s, self.chance)
 
     def talk(self, conversation, ends=None):
-        """One exchange; how long it took."""
+        """Makes one exchange. Returns how long it took."""
         data, wanted = self.dialect.request()
         # One piece, or up to a hundred.
         piece = max(len(data) // self.chance.choice((1, 1, 3, 100)), 1)
@@ -232,7 +232,7 @@ class Client:
 
     def talk_on_old(self):
         if self.old and time.monotonic() - self.old.used > IDLE_S:
-            # Whether the server still wants it is a matter of its own.
+            # Whether the server still accepts it is another question.
             if self.dialect.farewell():
                 self.old.close()
                 self.old = None
@@ -241,7 +241,7 @@ class Client:
         return self.talk(self.old)
 
     def leave(self, conversation):
-        """End a conversation in one of the ways of an honest client."""
+        """Ends a conversation in one of the ways of an honest client."""
         way = self.chance.randrange(4)
         if way == 0:
             self.talk(conversation, HALF_CLOSE)
@@ -252,13 +252,13 @@ class Client:
         conversation.close()
 
     def converse(self, exchanges, told):
-        """A connection from its begin to its end; calls told(wait_s)."""
+        """Uses a connection from its start to its end; calls told(wait_s)."""
         conversation = self.connect()
         for _ in range(exchanges):
             if self.chance.randrange(4) == 0:
                 told(self.talk_on_old())
                 if time.monotonic() - conversation.used > IDLE_S:
-                    # Whether the server still wants it is its own matter.
+                    # Whether the server still accepts it is another question.
                     conversation.close()
                     return
             told(self.talk(conversation))
@@ -273,8 +273,8 @@ class Client:
 
 
 class DatagramClient:
-    """The same over UDP. A datagram may be lost, and is then sent again; what
-    comes is one that was sent."""
+    """The same over UDP. A datagram may be lost, and is then sent again; received
+    datagrams must be ones that were sent."""
 
     def __init__(self, door, _dialect, number, chance, limit_s):
         self.name = f"{number}-{chance.getrandbits(64):x}-".encode()
@@ -305,7 +305,7 @@ class DatagramClient:
         raise Late(f"no answer to a datagram within {self.limit_s} s")
 
     def look(self, found):
-        """A late or second answer is whole, too."""
+        """A late or second answer must be complete, too."""
         if hash(found) != self.sent.get(found.partition(b" ")[0]):
             raise Fault(f"a datagram that was not sent: {found[:32]!r}")
 
@@ -320,5 +320,5 @@ class DatagramClient:
 
 
 def client_of(door, *args):
-    """An honest client of what is behind the door."""
+    """Returns an honest client of the service behind the door."""
     return (DatagramClient if door.is_datagram else Client)(door, *args)

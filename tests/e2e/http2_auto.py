@@ -1,5 +1,6 @@
-"""weir-load --http auto: each connection speaks what its handshake has agreed
-on. Servers of others, that of weir-load, and one by hand which chooses
+"""weir-load --http auto: each connection uses the protocol agreed on in its handshake.
+
+Servers are other programs, weir-load's own, and a server made by hand that chooses
 differently for each connection.
 """
 
@@ -42,7 +43,7 @@ def spoken(result):
 
 
 def read_head(sock):
-    """The head of the next request of HTTP/1.1; None: there is no more."""
+    """Returns the head of the next HTTP/1.1 request, or None if there are no more."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         byte = sock.recv(1)
@@ -64,8 +65,8 @@ def answer_http1(sock, paths, count=None):
 
 @contextlib.contextmanager
 def choosing(protocols, http1, http2):
-    """A server whose connections agree on these protocols in turn, the last one
-    for all others, and are served by these functions: a socket or a Peer, and
+    """A server whose connections agree on these protocols in turn, the last one for all
+    further ones, and are served by these functions, which get a socket or a Peer, and
     the connection's number."""
     errors = []
     contexts = []
@@ -199,7 +200,7 @@ def test_each_connection_speaks_what_it_agreed_on():
 
 
 def test_refused_requests_are_sent_again_over_http_1_1():
-    """HTTP/2 begins with none of five; all come by HTTP/1.1."""
+    """HTTP/2 processes none of five; all are sent over HTTP/1.1."""
     paths = []
 
     def http2(peer, _):
@@ -221,7 +222,7 @@ def test_refused_requests_are_sent_again_over_http_1_1():
 
 
 def test_requests_that_http_1_1_left_are_sent_again_over_http2():
-    """HTTP/1.1 answers three of the pipelined ones and closes."""
+    """HTTP/1.1 answers three of the pipelined requests and closes."""
     paths, streams = [], []
 
     def http2(peer, _):
@@ -244,7 +245,7 @@ def test_requests_that_http_1_1_left_are_sent_again_over_http2():
 
 
 def test_what_waits_goes_to_and_fro_between_both():
-    """Warm-up and measured ones; each connection ends after a few answers."""
+    """Warm-up and measured requests; each connection ends after a few answers."""
     paths = []
 
     def http2(peer, number):
@@ -310,7 +311,7 @@ func main() {
 
 @contextlib.contextmanager
 def go_server(*args):
-    """Go's net/http: HTTP/2 over TLS, where it is not left out."""
+    """Go's net/http: HTTP/2 over TLS, unless it is left out."""
     path = shutil.which("go")
     if not path:
         raise Skip("Go is not installed")

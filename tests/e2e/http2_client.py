@@ -1,6 +1,5 @@
-"""weir-load over HTTP/2 and servers that others have written: nginx, nghttpd,
-HAProxy and Node, cleartext by prior knowledge and TLS by ALPN.
-"""
+"""weir-load over HTTP/2 with other programs' servers: nginx, nghttpd, HAProxy and Node,
+in clear text with prior knowledge and over TLS with ALPN."""
 
 import contextlib
 import json
@@ -81,8 +80,8 @@ def haproxy(bind):
 
 
 class Node(Program):
-    """Prints the fields and the body of each request as a line of JSON, and
-    echoes what is for /echo."""
+    """Prints the fields and the body of each request as a line of JSON, and echoes
+    requests for /echo."""
 
     def __init__(self, certificate=""):
         if not shutil.which("node"):

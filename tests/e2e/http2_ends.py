@@ -1,6 +1,5 @@
-"""weir-load over HTTP/2 and servers that refuse, stall, end in the middle and
-break the rules: what is sent again, what is an error and by which name.
-"""
+"""weir-load over HTTP/2 with servers that refuse, stall, end in the middle and break
+the rules: which requests are sent again, and which errors are reported."""
 
 import csv
 import tempfile
@@ -17,8 +16,8 @@ OK, NOTHING, ERRORS, INVALID = 0, 3, 4, 5
 
 
 def loaded(url, *flags, ends=OK, may_be_late=False):
-    """The result of a run. On a machine that is busy with other things the last
-    answers of a schedule may be late, or all, and the run end like that."""
+    """Returns the result of a run. On a busy machine the last answers of a schedule, or
+    all, may be late, and the run may end with that."""
     outcome, result = load_json("--http2", *flags, url + "/x")
     if not (may_be_late and outcome.status in (INVALID, NOTHING)):
         equal(outcome.status, ends, f"exit status; it said {outcome.err!r}")
@@ -366,8 +365,8 @@ def test_a_header_of_many_frames_is_sent():
 
 
 def stalling(end, late_s):
-    """Read nothing for a while behind the first answer, with windows for all.
-    Returns the bytes of bodies by their streams."""
+    """Reads nothing for a while after the first answer, with windows for all. Returns
+    the bytes of bodies by stream."""
     end.begin(window=2**31 - 1)
     end.send(WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
     sizes = {}
@@ -533,7 +532,7 @@ def test_requests_per_conn_ends_with_a_goaway():
 # ---- against the rules ----
 
 def breaking(payload, code, *flags, text=r"."):
-    """A server that writes these bytes behind its SETTINGS."""
+    """A server that writes these bytes after its SETTINGS."""
     def serve(end):
         end.begin()
         end.requests(1)
@@ -605,15 +604,15 @@ def test_a_field_with_capitals_is_an_error():
 
 
 def head(stream, flags=0, code=200, **fields):
-    """A header whose fields have dashes for low lines."""
+    """Returns a header whose field names have dashes instead of underscores."""
     return frame(HEADERS, END_HEADERS | flags, stream, status(code) + b"".join(
         literal(name.replace("_", "-"), value)
         for name, value in fields.items()))
 
 
 def refused(answer, text):
-    """Of two requests on a connection one gets this answer, and the other a good
-    one: the first is reset, the other is counted, and all goes on."""
+    """Of two requests on a connection one gets this answer, and the other a good one:
+    the first is reset, the other is counted, and everything continues."""
     def serve(end):
         end.begin()
         bad, good = end.requests(2)
@@ -887,7 +886,7 @@ def test_a_stalled_connection_delays_its_own_streams_and_they_show_it():
                         "3s", "-w", "0", "--force", "--lateness-limit", "60s",
                         may_be_late=True)
         equal(result["requests"]["ok"], result["requests"]["offered"], "ok")
-        # Its answers are all late by what is left of the stall.
+        # All its answers are late by the rest of the stall.
         response = result["latency"]["response"]
         equal(response["max"] >= stall_s * 1e9, True, f"{response['max']} ns")
 
@@ -895,13 +894,13 @@ def test_a_stalled_connection_delays_its_own_streams_and_they_show_it():
 # ---- a server that is stopped by the client's windows ----
 
 def answer_in_parts(end, stream, sizes):
-    """A body in frames of these sizes, the next one when what is asked for in
-    place of a size has come; without its end."""
+    """Sends a body in frames of these sizes; an entry that is not a size is waited for
+    first. Does not end the body."""
     end.send(HEADERS, END_HEADERS, stream, status(200))
     for size in sizes:
         if size == "raise":
             end.wait(WINDOW_UPDATE)
-            # It stays stopped for longer than the client needs to see it.
+            # It stays blocked for longer than the client needs to notice.
             time.sleep(0.1)
         else:
             end.send(DATA, 0, stream, size * b"x")
@@ -918,7 +917,7 @@ def test_a_server_that_fills_the_window_is_stopped_by_it():
         end.send(DATA, END_STREAM, stream, b"y")
         end.read()
 
-    for window in ("65535", "65536"):  # of this one byte less is asked for
+    for window in ("65535", "65536"):  # one byte less than this is requested
         with peer(serve) as server:
             result = loaded(server.http, "-c", "1", "-n", "1", "-w", "0",
                             "--window", window, "--expect", "200", "--expect",
@@ -952,8 +951,8 @@ def test_a_server_that_leaves_room_in_the_windows_is_not_stopped():
     def serve(end):
         end.begin()
         stream = end.requests(1)[0]
-        # One byte less than the window, and a window of which each end is
-        # passed in the middle of a frame.
+        # One byte less than the window, and a window each end of which is passed in the
+        # middle of a frame.
         answer_in_parts(end, stream, (16384, 16384, 16384, 16382, "raise"))
         for size in 8 * (16384,):
             end.send(DATA, 0, stream, size * b"x")

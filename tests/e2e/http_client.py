@@ -1,6 +1,5 @@
-"""weir-load over HTTP/1.1: nginx, whose log must agree with every count,
-Python's http.server, and servers that answer in ways of their own.
-"""
+"""weir-load over HTTP/1.1: nginx, whose log must agree with every count, Python's
+http.server, and servers with special answers."""
 
 import contextlib
 import http.server
@@ -44,7 +43,7 @@ http {{
 
 
 class Nginx:
-    """A folder, a port, and what the log says after stop()."""
+    """A folder, a port, and the log after stop()."""
 
     def __init__(self, place, port, program):
         self.place = place
@@ -52,7 +51,7 @@ class Nginx:
         self.program = program
 
     def stop(self):
-        """Rows of the log: status, bytes sent, bytes received, connection."""
+        """Returns the log's rows: status, bytes sent, bytes received, connection."""
         self.program.signal(3)
         equal(self.program.finish()[0], 0, "exit status of nginx")
         with open(f"{self.place}/access.log", encoding="ascii") as file:
@@ -61,7 +60,8 @@ class Nginx:
 
 @contextlib.contextmanager
 def nginx(requests=1000000, listen="", certificate=None):
-    """Words behind its address, and a certificate for TLS."""
+    """Starts nginx. The arguments are directives after its address, and a certificate
+    for TLS."""
     path = find("nginx")
     if not path:
         raise Skip("nginx is not installed")
@@ -86,7 +86,7 @@ def nginx(requests=1000000, listen="", certificate=None):
 
 
 def wait_for_port(port, program):
-    """Until it listens; it is asked for nothing, so that nothing is logged."""
+    """Waits until it listens; nothing is requested, so that nothing is logged."""
     wanted = f"0100007F:{port:04X}"
     while program.process.poll() is None:
         with open("/proc/net/tcp", encoding="ascii") as file:
@@ -106,8 +106,8 @@ def judged(*args, status=OK):
 
 
 def compare_with_log(result, rows):
-    """Every count of a run is that of nginx's log. Where connections are made
-    anew, the last ones may carry nothing."""
+    """Every count of a run agrees with nginx's log. If connections are made again, the
+    last ones may carry nothing."""
     statuses = {}
     for row in rows:
         statuses[str(row[0])] = statuses.get(str(row[0]), 0) + 1
@@ -190,7 +190,7 @@ def test_bodies_are_sent_by_length_and_in_chunks():
                                  ("-b", "{letters:40000}", "--chunked"))]
         rows = server.stop()
         for number, result in enumerate(results):
-            # What nginx refuses it reads no body of.
+            # nginx does not read the body of a request that it refuses.
             part = rows[20 * number:20 * number + 20]
             equal(result["status"], {"405": 20}, "statuses")
             equal(result["bytes"]["in"], sum(row[1] for row in part), "bytes")
@@ -200,8 +200,8 @@ def test_a_status_that_is_not_expected_is_a_failure():
     with nginx() as server:
         result = judged("-c", "2", "-n", "20", "--max-errors", "19",
                         f"{server.url}/small", f"{server.url}/missing")
-        # Each connection has sent one at least; how the others are shared is
-        # a matter of who is faster.
+        # Each connection has sent at least one; the distribution of the others depends
+        # on speed.
         counts = result["requests"]["ok"], result["requests"]["failed"]
         equal((sum(counts), min(counts) > 0), (20, True), f"{counts}")
         equal(counts, (result["status"]["200"], result["status"]["404"]),

@@ -1,6 +1,5 @@
-"""weir-load --expect echo: bodies that have to come back as they were sent,
-from a server that sends them back, and from one that spoils some of them.
-"""
+"""weir-load --expect echo: bodies that must come back as they were sent, from a server
+that echoes them, and from one that damages some of them."""
 
 import contextlib
 import itertools
@@ -30,8 +29,8 @@ def answer(body, is_chunked):
 
 @contextlib.contextmanager
 def echoing(spoil=0):
-    """Bodies come back as they came, in chunks where they came so; every
-    spoil-th one with another last byte."""
+    """Echoes bodies, in chunks if they came in chunks; every spoil-th one with another
+    last byte."""
     count = 0
 
     def serve(connection, _number):

@@ -1,7 +1,7 @@
 """Requests that every HTTP server here refuses, and with which status.
 
-What a proxy before the server may have read in another way is refused (RFC
-9112, 11.2): lines that LF alone ends, folded lines, blanks before a colon, two
+Requests that a proxy before the server may have interpreted differently are refused
+(RFC 9112, 11.2): lines ended by LF alone, folded lines, blanks before a colon, two
 lengths.
 """
 
@@ -29,7 +29,7 @@ NO_REQUESTS = (
     (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 1\r\n\r\n", 400),
 )
 
-# Of those that take bodies.
+# For servers that accept bodies.
 NO_BODIES = (
     (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
      b"Transfer-Encoding: chunked\r\n\r\n", 400),

@@ -1,7 +1,7 @@
-"""weir-load run against servers that behave, and servers that do not.
+"""weir-load run with servers that behave, and servers that do not.
 
-Exit codes, the one line on standard error, and a JSON result whose ledger
-adds up; never a report that looks like success where there was none.
+Exit codes, the one line on standard error, and a JSON result whose ledger adds up; a
+failed run never looks like a success.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ MEMBERS = {
 
 
 def check_result(result, status):
-    """What every result must be, whatever happened."""
+    """Checks what holds for every result, whatever happened."""
     for name, kind in MEMBERS.items():
         equal(type(result.get(name)), kind, f"type of {name}")
     schema.check(result)
@@ -67,7 +67,7 @@ def check_result(result, status):
 
 
 def judged(*args, status, **options):
-    """Run with JSON, check the exit code and the result."""
+    """Runs with JSON. Checks the exit code and the result."""
     outcome, result = load_json(*args, **options)
     equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
     check_result(result, status)
@@ -222,7 +222,7 @@ def test_quiet_prints_nothing_and_json_may_go_to_a_file():
 
 
 def open_terminal(columns):
-    """Both ends of a terminal of this width; 0: it does not say its width."""
+    """Returns both ends of a terminal with this width; 0 means that it reports none."""
     try:
         master, slave = pty.openpty()
     except OSError as error:
@@ -273,7 +273,7 @@ def test_a_terminal_gets_a_line_at_every_interval():
 
 
 def read_terminal(master):
-    """All that was written to its other end, which nobody has open now."""
+    """Returns everything that was written to its other end, which is closed now."""
     text = b""
     while True:
         try:
@@ -283,8 +283,8 @@ def read_terminal(master):
 
 
 def cover(rows, count, length_ns):
-    """Rows of a measurement of so many intervals. Where the program did not run
-    for a whole interval, the ones that were missed are one."""
+    """Returns the rows of a measurement of this many intervals. If the program did not
+    run for a whole interval, the missed ones are one row."""
     equal(rows[0]["begin_ns"], 0, "the first begins")
     for before, after in zip(rows, rows[1:]):
         equal(after["begin_ns"], before["end_ns"], "intervals adjoin")
@@ -400,7 +400,7 @@ def test_a_server_that_ends_the_stream():
 
 
 def corrupting(change):
-    """An echo server that answers the 20th request in another way."""
+    """An echo server that answers the 20th request differently."""
     def serve(connection, _number):
         for _ in range(19):
             connection.sendall(read_exactly(connection, 128))
@@ -438,7 +438,7 @@ def test_more_bytes_than_were_sent_are_noticed():
         connection.sendall(sent + sent[:5])
         drain(connection, 0)
 
-    # The payload repeats after so many bytes, so that the surplus is right.
+    # The payload repeats after this many bytes, so that the surplus is right.
     with Server(echo_and_more) as server:
         _, result = judged("-c", "1", "-n", "1", "--send", "65521", server.url,
                            status=NOTHING)
@@ -456,8 +456,8 @@ def test_a_server_that_never_echoes_right():
 
 
 def test_connections_that_never_get_an_answer_are_errors_of_the_run():
-    """As with a server that has too few descriptors: the kernel connects, and
-    nothing is ever read. Only requests of the warm-up fail."""
+    """As with a server that has too few descriptors: the kernel connects, and nothing
+    is ever read. Only requests of the warm-up fail."""
     def serve(connection, number):
         if number < 2:
             echo(connection, number)
@@ -519,7 +519,7 @@ def test_a_server_that_never_accepts():
     listener.bind(("127.0.0.1", 0))
     listener.listen(0)
     url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
-    # The backlog holds one or two; the others' time runs out.
+    # The backlog holds one or two; the others time out.
     fillers = [socket.socket() for _ in range(4)]
     for filler in fillers:
         filler.setblocking(False)
@@ -536,7 +536,7 @@ def test_a_server_that_never_accepts():
 def test_fewer_connections_than_asked_are_no_valid_run():
     gone = threading.Event()
 
-    # The second connection ends during the warm-up, and nobody listens then.
+    # The second connection ends during the warm-up, and then no server listens.
     def serve(connection, number):
         if number == 0:
             echo(connection, number)

@@ -1,7 +1,5 @@
-"""How weir-load run makes its connections: from which addresses, to another
-place than the target says, behind a PROXY header, over a path; and what it
-keeps of a run besides its figures.
-"""
+"""Connections of weir-load run: local addresses, connecting to another place than the
+target's, a PROXY header, a path; and what a result keeps besides figures."""
 
 import ctypes
 import os
@@ -26,8 +24,8 @@ def judged(*args):
 
 
 class Remembering(Noting):
-    """An echo server that keeps the address of each client, and what each has
-    sent before the first payload."""
+    """An echo server that keeps the address of each client, and what each has sent
+    before the first payload."""
 
     def __init__(self, head_of=lambda connection: b""):
         super().__init__()
@@ -87,7 +85,7 @@ def test_an_address_that_is_not_ones_own_is_told():
 
 
 def test_a_lack_names_the_address_and_the_own_one():
-    """This machine has no such address, so that it lacks one to connect from."""
+    """This machine does not have the address, so it cannot connect from it."""
     with Serve() as server:
         _, result = load_json("-c", "1", "-n", "1", "--bind", "192.0.2.1",
                               server.url)
@@ -169,7 +167,7 @@ def test_a_dry_run_tells_what_would_end_the_run():
             (["-b", "@/nonexistent/x", "http://127.0.0.1:9"], r"-b: /nonexis"),
             (["--ca", "/nonexistent/x", "tls://127.0.0.1:9"], r"\(ENOENT\)")):
         if "tls" in arguments[-1] and "WEIR_TLS_CERTIFICATES" not in os.environ:
-            continue  # perhaps there is no TLS at all
+            continue  # TLS may not be built at all
         outcome = load("--dry-run", *arguments)
         equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
         one_line(outcome.err, says)
@@ -214,8 +212,8 @@ def test_a_place_without_a_server_is_told():
 
 
 def ask_once(url_of, answer, *args):
-    """One request to a server of IPv6 with this answer: the result, the fields
-    that the server was sent, and the outcome."""
+    """Makes one request to an IPv6 server with this answer. Returns the result, the
+    fields that the server received, and the outcome."""
     fields = []
 
     def serve(connection, _number):
@@ -297,7 +295,7 @@ def test_a_name_is_reached_by_the_family_that_is_asked_for():
 
 
 def sockets_of(pid, kind):
-    """Copies of a process's sockets of a type that are connected."""
+    """Returns copies of a process's connected sockets of a type."""
     libc = ctypes.CDLL(None, use_errno=True)
     pidfd = os.pidfd_open(pid)
     for number in os.listdir(f"/proc/{pid}/fd"):

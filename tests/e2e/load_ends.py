@@ -1,9 +1,9 @@
-"""Who ends a connection of weir-load, when, and what is made of it.
+"""Which side ends a connection of weir-load, when, and how it is counted.
 
-A server may end one between two requests, however it does it; a request that it
-did not answer because of that is sent again, once, where that is allowed. A
-connection whose end was announced is left to the server, so that it and not the
-client keeps the port.
+A server may end a connection between two requests in any way; a request that it did not
+answer because of that is sent again, once, if that is allowed. A connection whose end
+was announced is left to the server, so that the server and not the client keeps the
+port.
 """
 
 import contextlib
@@ -30,8 +30,7 @@ FOLDER = os.environ.get("WEIR_TLS_CERTIFICATES")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 WAITED_OUT = (b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
               b"Content-Length: 4\r\n\r\nlate")
-# How late the client is on a busy machine, and whose CPUs it has, is no question
-# here.
+# The client's lateness on a busy machine and the use of its CPUs do not matter here.
 ANYHOW = ("--lateness-limit", "1h", "--force")
 # Half a second between two requests of the one connection.
 SPARSE = ("-c", "1", "-R", "2", "-n", "3", "-w", "0", *ANYHOW)
@@ -45,7 +44,7 @@ def judged(*args, status=OK):
 
 
 def read_head(connection):
-    """A request without a body, or nothing at the end of the stream."""
+    """Returns a request without a body, or nothing at the end of stream."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
@@ -62,7 +61,7 @@ def close(connection):
 
 
 def half_close(connection):
-    """The end of the server's stream; it reads on."""
+    """Ends the server's stream; it continues to read."""
     connection.shutdown(socket.SHUT_WR)
     while connection.recv(1 << 16):
         pass
@@ -75,7 +74,7 @@ def reset(connection):
 
 
 def say(*pieces):
-    """Some bytes that no request asked for, and a close."""
+    """Sends some unrequested bytes, and closes."""
     def end(connection):
         for piece in pieces:
             connection.sendall(piece)
@@ -96,7 +95,7 @@ TALKING = {
 
 
 class Ending(Server):
-    """Answers one request on each connection, and ends it then in its way."""
+    """Answers one request on each connection, and then ends it in its way."""
 
     def __init__(self, read, answer, end):
         super().__init__(self.serve_one)
@@ -111,7 +110,7 @@ class Ending(Server):
 
 
 def expect_idle_ends(result, wanted=2):
-    """Each answer but perhaps the last was followed by an end."""
+    """Each answer except perhaps the last was followed by an end."""
     equal(result["requests"]["ok"], 3, "ok")
     equal(result["errors"], [], "errors")
     equal(result["verdict"], "VALID", "verdict")
@@ -151,8 +150,8 @@ def test_connections_of_every_protocol_may_end_between_requests():
 
 
 def test_a_server_that_ends_new_connections_is_tried_again():
-    """It ends the first of those that ask for nothing, once the first request
-    has its answer; the second request is due half a second later."""
+    """It ends the first connections without a request, once the first request is
+    answered; the second request is due half a second later."""
     has_answered = threading.Event()
 
     def asks(connection, may_end):
@@ -197,7 +196,7 @@ def test_tls_connections_may_end_between_requests():
 
 
 def test_an_end_in_a_closed_loop_is_no_failure_where_it_may_repeat():
-    """Without a word of it in the answer; the next request is under way."""
+    """Without an announcement in the answer; the next request is in flight."""
     with Ending(read_head, ANSWER, close) as server:
         result = judged("-c", "2", "-n", "50",
                         f"http://127.0.0.1:{server.port}/")
@@ -211,8 +210,8 @@ def test_an_end_in_a_closed_loop_is_no_failure_where_it_may_repeat():
 # ---- a request that was just sent ----
 
 class Racing(Server):
-    """Ends connections when it has read a request: by a script of what is done
-    with the first, second... request of all; then it answers."""
+    """Ends connections when it has read a request: a script says what is done with the
+    first, second, ... request of all; then it answers."""
 
     def __init__(self, *script):
         super().__init__(self.serve_all)
@@ -265,9 +264,9 @@ def test_requests_behind_each_other_are_all_sent_again():
 def test_what_may_not_be_sent_twice_has_failed():
     cases = (
         ((ANSWER, close), ("-X", "POST")),
-        ((ANSWER, close, close), ()),       # it was sent again already
+        ((ANSWER, close, close), ()),  # it was already sent again
         ((close,), ()),                     # a new connection
-        ((ANSWER, say(b"HTTP")), ()),       # an answer had begun
+        ((ANSWER, say(b"HTTP")), ()),  # an answer had started
     )
     for script, flags in cases:
         result, _ = race(*script, flags=flags, status=ERRORS)
@@ -325,7 +324,8 @@ def test_bytes_that_a_server_may_add_belong_to_no_answer():
 
 
 def test_requests_behind_the_last_answer_are_sent_again():
-    """The server says that it takes no more: whatever they are, they count."""
+    """The server announces that it accepts no more: all of them count, whatever they
+    are."""
     last = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     for flags in (("-p", "4"), ("-p", "4", "-R", "1k", *ANYHOW)):
         result, _ = race(ANSWER, last, ANSWER, last, flags=flags)
@@ -340,7 +340,7 @@ CLOSE = b"\r\nConnection: close\r\n"
 
 
 class Announced(Server):
-    """Answers, and closes behind a request that asks for it if it obeys."""
+    """Answers, and closes after a request that requests it, if it obeys."""
 
     def __init__(self, obeys=True):
         super().__init__(self.serve_all)
@@ -357,7 +357,7 @@ class Announced(Server):
 
 
 def count_waiting(port):
-    """Sockets of clients of this port that are in TIME_WAIT."""
+    """Returns the number of client sockets of this port in TIME_WAIT."""
     with open("/proc/net/tcp", encoding="ascii") as file:
         rows = [line.split() for line in list(file)[1:]]
     return sum(row[3] == "06" and int(row[2].split(":")[1], 16) == port
@@ -365,15 +365,15 @@ def count_waiting(port):
 
 
 def closed_in_time(result):
-    """Connections that the client closed although their server might still have
-    done it: a server that a busy machine keeps from it for a second is left."""
+    """Returns the connections that the client closed although their server might still
+    have done so: a server that a busy machine delays by a second is not waited for."""
     connections = result["connections"]
     return connections["closed_first"] - connections["not_closed"]
 
 
 def count_kept(result):
-    """Ports that the client may keep: of connections that were made and asked
-    for nothing until the run ended, and of those whose server was too late."""
+    """Returns the number of ports that the client may keep: of connections without
+    requests until the run ended, and of those whose server was late."""
     connections = result["connections"]
     return (connections["opened"] - result["requests"]["sent"]
             - result["warmup"]["sent"] + connections["not_closed"])
@@ -383,7 +383,7 @@ def test_without_keep_alive_the_server_closes_first():
     for flags in (("-n", "40"), ("-d", "300ms"),
                   ("-n", "30", "-R", "100", *ANYHOW)):
         with Announced() as server:
-            # Another server may have had this port a moment ago.
+            # Another server may have used this port a moment ago.
             before = count_waiting(server.port)
             result = judged("-c", "4", "--disable-keepalive", *flags,
                             server.url)
@@ -435,7 +435,7 @@ def test_a_server_that_does_not_close_is_told_of():
     equal(result["connections"]["closed_first"], 200, "closed by the client")
     matches(" ".join(result["warnings"]),
             "the server left 200 connections open")
-    # It waits for the first ones alone: a wait for each would be 5 s.
+    # It waits only for the first ones: a wait for each would take 5 s.
     equal(result["duration_ns"] < 100 * 50 * 10**6, True,
           f"waits: {result['duration_ns']}")
 
@@ -455,9 +455,9 @@ def test_a_header_of_the_users_decides():
 
 @contextlib.contextmanager
 def few_ports(reuse):
-    """A network of its own with 200 ports for connections, of which one that
-    is kept can be had again after a second, or not for a minute. It gives what
-    runs a program in it."""
+    """A network namespace with 200 ephemeral ports, of which a kept one is free
+    again after a second, or only after a minute. Yields a function that runs a
+    program in it."""
     unshare = find("unshare")
     if not unshare or not find("ip"):
         raise Skip("unshare or ip is not installed")
@@ -476,8 +476,8 @@ def few_ports(reuse):
 
 @contextlib.contextmanager
 def serving_among(enter):
-    """A server in that network, and what makes a run there: exit status,
-    result, standard error."""
+    """Starts a server in that network. Yields a function that makes a run there: exit
+    status, result, standard error."""
     with Program(*enter, WEIR_LOAD, "serve", "tcp://127.0.0.1:0") as server:
         url = read_line(server.process.stdout).split()[-1]
 
@@ -545,9 +545,9 @@ def test_node_ends_idle_connections():
 
 
 def test_redis_ends_idle_connections():
-    """It looks at its clock of whole seconds, and ends them when one begins. The
-    requests are due in the middle of one: that which meets an end on the way
-    may have been obeyed, and has failed."""
+    """Redis checks its clock in whole seconds, and ends them when one starts. The
+    requests are due in the middle of one; a request that meets an end on the way may
+    have been executed, and has failed."""
     path = find("redis-server")
     if not path:
         raise Skip("redis-server is not installed")

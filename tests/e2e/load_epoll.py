@@ -1,7 +1,7 @@
-"""Loads and their verdicts where the engine is epoll: because it was asked for,
-and because the default profile of Docker refuses io_uring.
+"""Loads and their verdicts with epoll: because it was requested, or because Docker's
+default profile refuses io_uring.
 
-What is counted and said is what it is with io_uring.
+Counts and messages are the same as with io_uring.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ ANYHOW = ("--timeout", "60s", "--force", "--lateness-limit", "1h")
 
 
 def engines():
-    """Options of a child for each way to come by epoll."""
+    """Options of a child for each reason to use epoll."""
     yield {"env": dict(ENV, WEIR_ENGINE="poll")}
     yield {"preexec_fn": refuse(DOCKER)}
 
 
 def serving(check, *flags):
-    """Calls it with the URL of a server, which is on epoll as well, and the
+    """Calls the function with the URL of a server, which also uses epoll, and the
     options of its clients."""
     for options in engines():
         with Serve("--mode", "http", *flags, may_complain=True,
@@ -39,8 +39,8 @@ def serving(check, *flags):
 
 
 def measured(*args, statuses=(OK,), **options):
-    """A result that epoll made; on a busy machine it may take some runs until
-    one ends as it is to end."""
+    """Returns a result made with epoll; on a busy machine it may take several runs
+    until one ends as it should."""
     end = time.monotonic() + 60
     while True:
         outcome, result = load_json(*args, **options)

@@ -1,8 +1,7 @@
-"""Flows of weir-load: what each connection asks for once (--preamble), values
-out of the answers (--capture), and how many connections there are over time.
+"""Flows of weir-load: requests that each connection sends once (--preamble), values
+from responses (--capture), and the number of connections over time.
 
-Against servers that count what they were asked for, Redis with a password, and
-Node.
+Servers count requests; Redis has a password; Node is one of the servers.
 """
 
 import collections
@@ -18,13 +17,13 @@ from servers import Server, free_port
 
 OK, USAGE, NOTHING = 0, 2, 3
 
-# On a machine that is busy with other things.
+# For a busy machine.
 SLOW = ("--lateness-limit", "60s", "--force")
 
 
 class Logins(Server):
-    """HTTP: POST /login/USER gives a token of its own to each connection, in
-    its body, a header and a cookie; other requests are counted by token."""
+    """HTTP: POST /login/USER returns a separate token to each connection, in its body,
+    a header and a cookie; other requests are counted by token."""
 
     def __init__(self, answer=None):
         super().__init__(self.talk)
@@ -242,7 +241,7 @@ def test_values_fill_the_lines_of_a_mix_and_of_a_list():
                            "--preamble", "POST /login",
                            "--capture", "id=json:id", server.url)
         equal(outcome.status, OK, outcome.err)
-        # Which connection has how many of each is by chance.
+        # How many of each a connection gets is random.
         equal({key[:3] for key in server.seen} -
               {(n, *words) for n in range(2)
                for words in ((f"/a/{n}", ""), ("/b", f"b{n}"))}, set(),
@@ -293,7 +292,7 @@ def test_captures_that_cannot_succeed_are_refused_before_the_run():
 
 
 def fails_by(server, pattern, *words, code="CAPTURE", timeout="10s"):
-    """Nothing succeeds, and one kind of errors says why."""
+    """Nothing succeeds, and one kind of error has the reason."""
     with server:
         outcome, result = load_json("-c", "2", "-n", "10", "--timeout", timeout,
                                     "--preamble", "POST /login?x", *words,

@@ -1,7 +1,7 @@
-"""weir-load with requests that differ: headers and bodies of a file's lines,
-fields of the rows of a file, and what is counted of each kind.
+"""weir-load with different requests: headers and bodies in a file's lines, fields from
+the rows of a file, and counts by kind.
 
-The server notes the heads and bodies of what arrives.
+The server records the heads and bodies that it receives.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ OK, USAGE, ERRORS, FAILED = 0, 2, 4, 99
 
 @contextlib.contextmanager
 def files(**texts):
-    """Files in a folder of their own, by their names; the folder is given."""
+    """Makes files in a folder, by their names. Yields the folder."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             with open(os.path.join(folder, name), "w", newline="",
@@ -33,8 +33,8 @@ def files(**texts):
 
 
 class Noting(Server):
-    """Answers requests of HTTP with the status behind /status, and
-    notes them: method, path, headers and body."""
+    """Answers HTTP requests with the status after /status, and records them: method,
+    path, headers and body."""
 
     def __init__(self):
         super().__init__(self.talk)
@@ -503,7 +503,7 @@ def test_timeouts_that_an_objective_speaks_of_are_its_affair():
 
 
 def test_the_rate_of_a_kind_counts_as_that_of_all_does():
-    """Answers behind the window and those to requests of the warm-up."""
+    """Answers after the window, and to requests of the warm-up."""
     def talk(connection, _number):
         file = connection.makefile("rb")
         while line := file.readline():

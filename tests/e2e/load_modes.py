@@ -1,7 +1,6 @@
 """weir-load run in its other modes: rr, stream, connect and idle.
 
-Each against a server that does what the mode is made for, and against one that
-does not.
+Each with a server that the mode is made for, and with one that does something else.
 """
 
 import json
@@ -17,7 +16,7 @@ OK, NOTHING, ERRORS = 0, 3, 4
 
 
 def judged(*args, status=OK):
-    """A run with JSON that ends so."""
+    """Makes a run with JSON that ends with this status."""
     outcome, result = load_json(*args)
     equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
     return result
@@ -35,7 +34,7 @@ def test_answers_of_another_size_than_the_requests():
     def serve(connection, _number):
         while read_exactly(connection, 10):
             connection.sendall(b"x" * 30)
-            halves.wait(0.005)  # so that most answers come in two pieces
+            halves.wait(0.005)  # so that most answers arrive in two pieces
             connection.sendall(b"y" * 70)
 
     with Server(serve) as server:

@@ -1,9 +1,8 @@
-"""weir-load run by a schedule, and what a closed loop shows of the same server.
+"""weir-load run with a schedule, and what a closed loop shows of the same server.
 
-The server freezes for half a second in every two, and answers after 5 ms
-otherwise; what users feel of it is arithmetic. A machine that is busy with
-other things makes answers later than they are, so the comparison with it is
-made until a run agrees, for a minute; all else is exact.
+The server freezes for half a second in every two, and otherwise answers after 5 ms;
+users' latencies can be computed from this. A busy machine delays answers, so the
+comparison is repeated until a run agrees, for a minute; everything else is exact.
 """
 
 import contextlib
@@ -44,8 +43,9 @@ class Datagrams(Service):
 # ---- the frozen server ----
 
 def truth(share):
-    """The quantile of the time from the intended send to the answer, over all
-    times of a period. A request within the last 505 ms waits for its end."""
+    """Returns the quantile of the time from the scheduled send to the answer, over
+    all times of a period. A request within the last 505 ms waits for the end of the
+    period."""
     shortest, longest, period = 5 * MS, 505 * MS, 2000 * MS
     best = 1 - (longest - shortest) / period
     if share < best:
@@ -119,7 +119,7 @@ def test_a_count_ends_a_schedule():
 
 
 def test_a_count_ends_a_schedule_that_has_a_longer_time():
-    """With the time alone it would go on for an hour."""
+    """By its time alone it would last an hour."""
     with Serve() as server:
         for threads in ("1", "2"):
             _, result = paced("-c", "2", "-t", threads, "-R", "50", "-n", "3",
@@ -154,13 +154,13 @@ def test_datagrams_keep_a_schedule_too():
 
 
 def test_one_connection_is_not_enough():
-    """One connection and 20 ms for each answer: 50/s and no more."""
+    """One connection with 20 ms per answer: 50/s and no more."""
     with Serve("--delay", "20ms") as server:
         outcome, result = paced("-c", "1", "-R", "200", "-w", "0", "-d", "1s",
                                 server.url, statuses=(INVALID,))
         equal(result["waited"] > 0, True, "requests waited")
         matches(outcome.err, r"connections were busy")
-        # Those that waited have waited in their response times.
+        # Waits are part of the response times.
         equal(result["latency"]["response"]["max"]
               > 10 * result["latency"]["service"]["percentiles"]["50"], True,
               "the wait is in the response")
@@ -176,7 +176,7 @@ def test_one_connection_is_not_enough():
 
 
 def test_overload_is_called_that_where_only_the_warm_up_was_answered():
-    """Fifty answers a second, and a warm-up that asks for 1,000."""
+    """Fifty answers a second, and a warm-up that requests 1,000."""
     args = ("-c", "1", "-R", "2k", "-w", "500ms", "-d", "500ms")
     with Serve("--delay", "20ms") as server:
         outcome, result = paced(*args, server.url, statuses=(INVALID,))
@@ -190,10 +190,10 @@ def test_overload_is_called_that_where_only_the_warm_up_was_answered():
 
 
 def test_too_few_connections_are_not_called_an_overload():
-    """One connection to a server that answers after 20 ms, asked for more. A
-    machine that is busy in the second half of the run makes the server slower,
-    which eight intervals never show, however many answers there are; nor do four
-    answers in twenty intervals, where some of the first half have none."""
+    """One connection to a server that answers after 20 ms, with a higher rate. A
+    machine that is busy in the second half of the run makes the server slower, which
+    eight intervals never show, however many answers there are; nor do four answers in
+    twenty intervals, where some of the first half have none."""
     for delay, rate, interval in (("20ms", "100", "250ms"),
                                   ("450ms", "10", "100ms")):
         with Serve("--delay", delay) as server:
@@ -207,8 +207,8 @@ def test_too_few_connections_are_not_called_an_overload():
 # ---- lateness of the client ----
 
 def stand_still(*args):
-    """A run of 100/s whose process is stopped for half a second as soon as
-    measuring has begun; its exit status and result."""
+    """A run of 100/s whose process is stopped for half a second as soon as measuring
+    has started. Returns its exit status and result."""
     with Program(WEIR_LOAD, "run", "-c", "4", "-R", "100", "-w", "100ms", "-d",
                  "2s", "--json-stream", *args) as client:
         matches(read_line(client.process.stdout), '"start"')
@@ -267,12 +267,12 @@ BESIDE = ("-c", "1", "-R", "100", "-w", "0", "-d", "1s")
 
 
 def blamed(result, name):
-    """Lines of reasons or warnings that name programs on its CPUs."""
+    """Returns lines of reasons or warnings that name programs on its CPUs."""
     return [line for line in result[name] if "other programs used" in line]
 
 
 def test_a_client_beside_a_program_that_never_sleeps_is_judged_by_its_own_time():
-    """Who uses its CPU is a reason: there is none unless it was late."""
+    """Another program on its CPU is a reason only if the client was late."""
     cpu = min(os.sched_getaffinity(0))
     with Serve() as server, busy_loop(cpu):
         _, result = paced("--cpu", str(cpu), "--lateness-limit", "1h", *BESIDE,
@@ -295,7 +295,7 @@ def test_a_client_that_is_late_names_who_uses_its_cpu():
 
 
 def test_a_closed_loop_waits_for_its_cpu():
-    """It is asked for more than one CPU has: it waits, whatever else runs."""
+    """It needs more than one CPU, so it waits, whatever else runs."""
     cpu = min(os.sched_getaffinity(0))
     flags = ("--cpu", str(cpu), "-c", "8", "-w", "0", "-d", "1s")
     with Serve() as server, busy_loop(cpu), busy_loop(cpu):

@@ -1,8 +1,8 @@
-"""One load made by several programs (--part), which begin together, and their
-results made one.
+"""One load made by several programs (--part), which start together, and their merged
+results.
 
-The server writes down what it was asked for, and when: that is compared with
-the one schedule that all parts have together.
+The server records which requests it gets, and when: this is compared with the one
+schedule of all parts.
 """
 
 import contextlib
@@ -20,15 +20,13 @@ from servers import Noting
 
 OK, USAGE, INVALID, SLO = 0, 2, 5, 99
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-# How late the client is on a busy machine, and whose CPUs it has, is no question
-# here.
+# The client's lateness on a busy machine and the use of its CPUs do not matter here.
 ANYHOW = ("--timeout", "60s", "--force")
 LATE = ("--lateness-limit", "1h")
 
 
 class Asked(Noting):
-    """A server of HTTP that remembers the number in each path, and when it was
-    asked."""
+    """An HTTP server that records the number in each path, and the time."""
 
     def __init__(self):
         super().__init__()
@@ -65,7 +63,7 @@ def start_soon(seconds=2):
 
 
 def run_at_once(folder, count, seconds, *args, threads):
-    """The exit statuses of all parts, and what they said."""
+    """Returns the exit statuses of all parts, and their output."""
     start = start_soon(seconds)
     with contextlib.ExitStack() as stack:
         parts = [stack.enter_context(Program(
@@ -79,9 +77,8 @@ def run_at_once(folder, count, seconds, *args, threads):
 
 
 def run_parts(folder, count, *args, threads=lambda part: 1, server=None):
-    """Runs all parts at once; the names of their results. A machine that is
-    busy with other things may start them late: each run has more time to start in
-    than the one before."""
+    """Runs all parts at once. Returns the names of their results. A busy machine may
+    start them late: each attempt has more time to start than the previous one."""
     for seconds in (2, 4, 8, 16, 32):
         statuses, said = run_at_once(folder, count, seconds, *args,
                                      threads=threads)
@@ -97,7 +94,7 @@ def run_parts(folder, count, *args, threads=lambda part: 1, server=None):
 
 
 def merge(names, *flags, status=OK):
-    """The outcome of a merge, and what became of it."""
+    """Merges results. Returns the outcome, and the merged result."""
     folder = tempfile.TemporaryDirectory()
     with folder:
         path = f"{folder.name}/merged.json"
@@ -113,7 +110,7 @@ def merge(names, *flags, status=OK):
 # ---- one schedule ----
 
 def test_parts_send_one_schedule():
-    """Whatever threads each has."""
+    """Whatever number of threads each has."""
     with Asked() as server, tempfile.TemporaryDirectory() as folder:
         names = run_parts(folder, 3, "-c", "7", "-R", "300", "-n", "100", "-w",
                           "0", server.url, threads=lambda part: 3 - part or 1,
@@ -130,7 +127,7 @@ def test_parts_send_one_schedule():
 
 
 def test_parts_send_in_turn_and_not_at_once():
-    """Each request is due in its turn, and none is sent before."""
+    """Each request is due in turn, and none is sent earlier."""
     with Asked() as server, tempfile.TemporaryDirectory() as folder:
         run_parts(folder, 8, "-c", "8", "-R", "100", "-n", "160", "-w", "0",
                   f"--log={folder}/%p.csv", server.url, server=server)
@@ -185,7 +182,7 @@ def test_a_part_that_comes_late_fails():
 
 
 def test_the_next_whole_second_is_far_enough():
-    """It is begun at a whole multiple, of which all parts think alike."""
+    """It starts at a whole multiple, which all parts compute alike."""
     with Serve() as server:
         outcome = command(WEIR_LOAD, "--json", "--start-at", "next:2s", "-n",
                           "10", "-w", "0", *ANYHOW, server.url)

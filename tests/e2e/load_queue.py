@@ -1,13 +1,12 @@
-"""An open loop in front of a queue, whose answers queueing theory knows.
+"""An open loop with a queue, whose latencies queueing theory knows.
 
-Requests arrive at random (--arrival poisson) at a server that serves one after
-the other: M/D/1 where each takes the same time, M/M/1 where the times are
-random. The server writes down when each request came and when its answer left,
-and weir-load what it measured (--log). What it reports has to be what the server
-says, and what follows from the schedule and the service times alone (Lindley's
-recursion), within 2 %. Service takes long, so that a busy machine, which makes
-each answer a little later, changes less than that; where it does not, runs are
-made until one agrees, for a minute.
+Requests arrive at random (--arrival poisson) at a server that serves one at a time:
+M/D/1 if each takes the same time, M/M/1 if the times are random. The server records
+when each request arrived and when its answer left, and weir-load what it measured
+(--log). weir-load's report must agree with the server's record, and with the schedule
+and the service times alone (Lindley's recursion), within 2 %. Service takes long, so
+that a busy machine, which delays each answer a little, changes less than that;
+otherwise runs are repeated until one agrees, for a minute.
 """
 
 import csv
@@ -21,24 +20,23 @@ import time
 
 from harness import Skip, equal, load_json, run
 
-# With some seeds half of the requests find the server free: one of them that comes
-# a little later than it was due moves the median by more than 2 %.
+# With some seeds half of the requests find the server free: one of them that arrives a
+# little late moves the median by more than 2 %.
 SEED = int(os.environ.get("WEIR_TEST_SEED", 2))
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 OK, INVALID = 0, 5
 REQUESTS = 100
 RATE = 5
-SERVICE_S = 0.16  # four fifths of the time are taken
+SERVICE_S = 0.16  # the server is busy four fifths of the time
 MS = 10 ** 6
 
 
 class Queue:
-    """A server of HTTP that serves one request after the other, in the order in
-    which they come."""
+    """An HTTP server that serves one request at a time, in the order of arrival."""
 
     def __init__(self, times_s):
         self.times_ns = [int(time_s * 1e9) for time_s in times_s]
-        self.log = {}  # by number: when it came and when its answer left
+        self.log = {}  # by number: when it arrived and when its answer left
         self.waiting = []  # the time, the number and the connection
         self.free_ns = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
@@ -85,7 +83,7 @@ class Queue:
             return
         assert head.endswith(b"\r\n\r\n") and head.count(b"GET /") == 1, head
         number = int(head.split()[1][1:])
-        # What the machine makes late is not late for the next.
+        # Delays by the machine do not delay the next request.
         self.free_ns = max(self.free_ns, came_ns) + self.times_ns[number]
         self.log[number] = came_ns, 0
         self.waiting.append((self.free_ns, number, ready))
@@ -104,8 +102,8 @@ def read_log(path):
 
 
 def find_offset(client, server):
-    """What the clock of the server is before that of the client: each request
-    came after it was sent, and was answered before the answer was there."""
+    """Returns the server's clock minus the client's: each request arrived after it was
+    sent, and was answered before the answer arrived."""
     least = max(left - client[number][2]
                 for number, (_, left) in server.items())
     most = min(came - client[number][1]
@@ -116,7 +114,7 @@ def find_offset(client, server):
 
 
 def sojourn(dues, services):
-    """Lindley: how long each is there that finds the others before it."""
+    """Lindley: how long each request stays, which finds earlier ones."""
     free = 0
     times = []
     for due, service in sorted(zip(dues, services)):
@@ -132,13 +130,13 @@ def figures(times):
 
 
 def differ(found, wanted):
-    """The figures that are more than 2 % from what is wanted."""
+    """Returns the figures that differ by more than 2 % from the expected ones."""
     return {name: (found[name], wanted[name]) for name in wanted
             if abs(found[name] - wanted[name]) > wanted[name] / 50}
 
 
 def measure(times_s, connections, folder):
-    """What weir-load reports, what the server says, and the theory."""
+    """Returns what weir-load reports, what the server recorded, and the theory."""
     path = os.path.join(folder, "log.csv")
     with Queue(times_s) as queue:
         outcome, result = load_json(
@@ -196,7 +194,7 @@ def test_random_services_of_random_arrivals_are_reported_as_they_are():
 
 
 def test_requests_that_wait_for_one_of_two_connections_are_there_as_long():
-    """The queue is in the client then, and as long as it was in the server."""
+    """Then the queue is in the client, and as long as it was in the server."""
     agrees_with_theory([SERVICE_S] * REQUESTS, connections=2)
 
 

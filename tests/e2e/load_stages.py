@@ -1,9 +1,8 @@
-"""Connections that come and go (--conn-stages): how many there are is counted
-where they arrive, by a relay before the server.
+"""Connections that come and go (--conn-stages): a relay before the server counts them.
 
-The relay notes with each piece of bytes how many connections are open then.
-Machines are slow and stages are short, so that what is compared is which
-numbers there were and in which order, not when.
+The relay records with each piece of bytes how many connections are open. Machines are
+slow and stages are short, so the test compares which numbers occurred and in which
+order, not when.
 """
 
 import contextlib
@@ -22,17 +21,17 @@ from servers import Noting, Server, free_port
 
 OK, USAGE, NOTHING, INVALID = 0, 2, 3, 5
 STEPS = "1s@4,1s@12,1s@4"
-# Little is sent: the relay has its share of a processor.
+# Little is sent: the relay needs its share of a processor.
 CALM = ("-w", "500ms", "-i", "250ms")
 PAUSE = ("--think", "20ms")
 LINES = ("--request", "a\\r\\n", "--expect", "delim:\\r\\n")
-# How late the client is on a busy machine, and whose CPUs it has, is no question
-# here, nor is whether the relay holds the rate.
+# The client's lateness on a busy machine, the use of its CPUs, and whether the relay
+# keeps up do not matter here.
 LATE = ("--lateness-limit", "1h", "--force")
 
 
 class Relay(Noting):
-    """Before a server: counts connections, and notes how many are open."""
+    """In front of a server: counts connections, and records how many are open."""
 
     def __init__(self, port):
         super().__init__()
@@ -78,7 +77,7 @@ def relayed(*flags):
 
 
 def staged(*args, statuses=(OK,)):
-    """A run of which no request is lost when connections go."""
+    """A run in which no request is lost when connections end."""
     outcome, result = load_json(*args)
     equal(outcome.status in statuses, True,
           f"exit {outcome.status}; it said {outcome.err!r}")
@@ -91,7 +90,7 @@ def staged(*args, statuses=(OK,)):
 
 
 def check_steps(relay, first=4, high=12, last=4):
-    """Not one too many at any time, all of them, and then few again."""
+    """Never one too many, all of them, and then few again."""
     equal(relay.most, high, f"the most that were open; {relay.seen}")
     up = relay.seen.index(high)
     down = len(relay.seen) - 1 - relay.seen[::-1].index(high)
@@ -109,7 +108,7 @@ def check_intervals(result, low=4, high=12):
 # ---- protocols, threads and parts ----
 
 def test_a_server_has_as_many_connections_as_the_stages_say():
-    """Whatever the protocol, and however connections end in it."""
+    """Whatever the protocol is, and however its connections end."""
     for mode, scheme, flags in (("http", "http", ()), ("echo", "tcp", ()),
                                 ("echo", "tcp", LINES)):
         with relayed("--mode", mode) as relay:

@@ -1,8 +1,8 @@
-"""weir-load over TLS: run and serve against each other and against strangers.
+"""weir-load over TLS: run and serve with each other and with other programs.
 
-The certificates are those of tests/unit: WEIR_TLS_CERTIFICATES is their folder,
-and tls-matrix in it has those that are bad in one way each. Strangers are
-Python's ssl, which is OpenSSL.
+The certificates are those of tests/unit: WEIR_TLS_CERTIFICATES is their folder;
+tls-matrix in it has certificates with one fault each. The other program is Python's
+ssl, which uses OpenSSL.
 """
 
 import os
@@ -41,8 +41,8 @@ TRUST = ("--ca", path("ca.pem"))
 
 
 class Serving(Service):
-    """weir-load serve with TLS; ended by SIGTERM. It may complain of clients
-    that fail, and says how many handshakes there were."""
+    """weir-load serve with TLS; SIGTERM ends it. It may report clients that fail, and
+    prints the number of handshakes."""
 
     may_complain = True
 
@@ -56,7 +56,7 @@ class Serving(Service):
 
 
 def loaded(*args, status=OK):
-    """Run with JSON; the result, and what it said on standard error."""
+    """Runs with JSON. Returns the result, and standard error."""
     outcome, result = load_json(*args)
     equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
     equal(result["exit_code"], status, "exit_code")
@@ -64,7 +64,7 @@ def loaded(*args, status=OK):
 
 
 def fails(*args, phase, code, says=""):
-    """Nothing succeeds, and for this reason."""
+    """Nothing succeeds, for this reason."""
     result, err = loaded("-c", "2", "-n", "10", *args, status=NOTHING)
     one_line(err, rf"not one request succeeded; {phase}: .*\({code}\).*{says}")
     equal([error["phase"] for error in result["errors"]], [phase], "the phases")
@@ -75,8 +75,8 @@ def fails(*args, phase, code, says=""):
 
 
 class Stranger(Server):
-    """A server of Python's ssl; serve() gets the socket after the handshake,
-    which is done in the thread of the connection."""
+    """A server with Python's ssl; serve() gets the socket after the handshake, which
+    runs in the connection's thread."""
 
     def __init__(self, serve, **versions):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -231,7 +231,7 @@ def test_a_strangers_server_and_a_strangers_client():
 # ---- connect, request, response, close ----
 
 def crr(url, *flags):
-    """The result of 60 connections, which were 5 at once."""
+    """Returns the result of 60 connections, 5 at a time."""
     result, err = loaded("-c", "5", "-n", "60", "--mode", "crr", *flags, url)
     equal(err, "", "standard error")
     equal((result["requests"]["ok"], result["requests"]["sent"]), (60, 60),
@@ -249,7 +249,7 @@ def test_crr_makes_a_connection_for_each_request():
             result = crr(server.url, *flags)
             stats = server.stop()
         opened = result["connections"]["opened"]
-        # Those that were on their way at the end may be served, too.
+        # Connections in flight at the end may be served, too.
         served = int(re.search(r"served_connections (\d+)", stats)[1])
         equal(opened <= served <= opened + 5, True, f"{served} of {opened}")
         if scheme == "tls":
@@ -292,8 +292,8 @@ def test_sessions_are_resumed_as_often_as_is_asked():
                                   ("0", 0, 0), ("0.5", 27, 30),
                                   ("1", 55, 60)):
             tls = crr(server.url, *TRUST, "--resume", word)["tls"]
-            # The first of each of the 5 has nothing to resume, and the last
-            # may be made for no request.
+            # The first of each of the 5 has nothing to resume, and the last may be made
+            # for no request.
             equal(least <= tls["resumed"] <= (most + 5 if most else 0), True,
                   f"{tls['resumed']} were resumed with {word}")
             equal(tls["full"] >= 5, True, "the first ones are whole")
@@ -309,8 +309,8 @@ def test_a_server_without_tickets_is_told():
 
 # ---- TCP Fast Open ----
 
-# A server and a client in a network of their own, in which it is allowed: the
-# sysctl belongs to the namespace.
+# A server and a client in their own network namespace, in which it is allowed, because
+# the sysctl belongs to the namespace.
 FAST_OPEN = """
 ip link set lo up && echo $1 >/proc/sys/net/ipv4/tcp_fastopen || exit 77
 mkfifo "$2/line" || exit 77
@@ -325,8 +325,8 @@ exit $status
 
 
 def fast_open(url, sysctl="3", serve="--fast-open", client=""):
-    """The outcome, and the connections of which bytes went with the SYN, as the
-    kernel counts them: on the client's side, and on the server's."""
+    """Returns the outcome, and the numbers of connections whose bytes went with the
+    SYN, as counted by the client's and the server's kernel."""
     with tempfile.TemporaryDirectory() as folder:
         outcome = command_apart(FAST_OPEN, WEIR_LOAD, sysctl, folder, serve,
                                 client, url, flags=("-n",))
@@ -391,7 +391,7 @@ def test_the_alert_of_a_server_is_named():
 
 
 def test_versions_without_one_in_common():
-    # wolfSSL's server does not see that the client would not have 1.2; OpenSSL's
+    # wolfSSL's server does not notice that the client would not accept 1.2; OpenSSL's
     # does, and refuses.
     with Serving(*ECDSA, "--tls-max", "1.2") as server:
         fails(*TRUST, "--tls-min", "1.3", server.url, phase="tls",
@@ -507,7 +507,7 @@ def test_clients_with_certificates_and_without():
             loaded("-n", "10", *TRUST, *identity("rsa"), server.url)
             fails(*TRUST, "--tls-max", "1.2", server.url, phase="tls",
                   code="WEIR_ETLSALERT")
-            # By TLS 1.3 the client learns it after its handshake.
+            # In TLS 1.3 the client learns it after its handshake.
             fails(*TRUST, server.url, phase="transfer", code="WEIR_ETLSALERT",
                   says="certificate_required")
     with Serving(*ECDSA, *TRUST, "--client-auth", "optional") as server:
@@ -536,7 +536,7 @@ def test_encrypted_keys_are_opened_on_both_ends():
 
 
 def secrets_in(name):
-    """The lines of a key log, by label and client."""
+    """Returns the lines of a key log, by label and client."""
     equal(os.stat(name).st_mode & 0o777, 0o600, "the mode of the key log")
     with open(name, encoding="ascii") as file:
         lines = [line.split() for line in file]

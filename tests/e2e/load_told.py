@@ -1,6 +1,5 @@
-"""What weir-load tells those who use it for the first time, or as they use
-another tool: no word, verdict or exit status of it may be taken for another.
-"""
+"""Messages of weir-load for people who use it for the first time, or like another tool:
+no word, verdict or exit status may be ambiguous."""
 
 import json
 import os
@@ -16,7 +15,7 @@ OK, USAGE, NOTHING, SLO = 0, 2, 3, 99
 
 
 class Http(Server):
-    """Answers each request of HTTP with one status."""
+    """Answers each HTTP request with one status."""
 
     def __init__(self, status, location="/x", body="ok"):
         super().__init__(self.talk)
@@ -88,7 +87,7 @@ def test_redirects_are_not_taken_for_the_place_that_they_name():
 
 
 def written(words, url, place):
-    """The line that is told: the one that was given, with another target."""
+    """Returns the suggested line: the given one, with another target."""
     words = [place if word == url else word for word in words]
     return shlex.join(["weir-load", "run", *PATIENT, *words])
 
@@ -118,7 +117,7 @@ def test_a_redirect_is_told_with_its_place_and_the_line_to_write():
 
 
 def test_a_place_ends_with_its_line_whatever_ends_it():
-    """Heads whose lines LF ends, and characters that no URL has."""
+    """Heads with LF line ends, and characters that no URL has."""
     for head, place in ((b"Location: /x\nA: b\nContent-Length: 0\n\n", "/x"),
                         (b"A: b\nContent-Length: 0\nlocation:/x\n\n", "/x"),
                         (b"Location: /x\xffy\r\nContent-Length: 0\r\n\r\n",
@@ -278,7 +277,7 @@ def test_a_sweep_says_what_failed():
 
 
 def test_a_sweep_shows_that_a_run_was_invalid():
-    """On a busy machine the reason may be that the rate was not held."""
+    """On a busy machine the reason may be that the rate was not kept."""
     with Http(200) as server:
         outcome = command(WEIR_LOAD, "sweep", "--rates", "50", "-d", "1s", "-w",
                           "0", "--lateness-limit", "0,0%", server.url)

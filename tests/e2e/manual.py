@@ -1,4 +1,4 @@
-"""What --help and a manual of mdoc say of options, to be compared."""
+"""Parses options in --help and in an mdoc manual, to compare them."""
 
 import os
 import re
@@ -9,7 +9,7 @@ TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools")
 
 
 def helps(*words):
-    """The sentence of each option in --help, and its letter and its value."""
+    """Returns the sentence of each option in --help, its letter and its value."""
     found, name = {}, None
     for line in command(*words, "--help", "all").out.splitlines():
         row = re.match(r"  (?:-(\w), | {4})--([\w-]+)(\[=\S+\]| \S+(?: V')?|)"
@@ -30,15 +30,15 @@ def page(name):
 
 
 def plain(text):
-    """Text of a manual without its macros; a number stands at its unit."""
+    """Returns the text of a manual without its macros; a number stays with its unit."""
     text = re.sub(r"^\.[A-Z]\w* ?", "", text, flags=re.M)
     text = " ".join(text.split()).replace("\\e", "\\")
     return re.sub(r"(\d) (ns|us|ms|s|m|h|K|M|G|%)\b", r"\1\2", text)
 
 
 def says(text, name):
-    """All that a manual says of an option: its items, and what follows where
-    it is mentioned."""
+    """Returns everything that a manual says about an option: its items, and the text
+    where it is mentioned."""
     items = [part for part in re.split(r"^\.It ", text, flags=re.M)
              if re.search(rf"Fl (?:.*, )?-{name}\b",
                           part.partition("\n")[0])]
@@ -48,8 +48,8 @@ def says(text, name):
 
 
 def default_of(sentence):
-    """The value that a sentence has at its end in brackets, as (10s; with -n:
-    no limit); None where it has none."""
+    """Returns the value in parentheses at the end of a sentence, such as (10s; with -n:
+    no limit), or None."""
     bracket = re.search(r"\(([^()]*)\)(?:; also [^()]*)?$", sentence)
     value = re.match(r"([^\s;]*[^\s;,])(?:[;,] |$)", bracket[1]) \
         if bracket else None
@@ -57,7 +57,7 @@ def default_of(sentence):
 
 
 def compare_defaults(text, *words):
-    """Each default of --help stands in the manual, too."""
+    """Each default of --help is in the manual, too."""
     count = 0
     for name, (sentence, _, _) in helps(*words).items():
         default = default_of(sentence)

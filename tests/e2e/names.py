@@ -1,5 +1,4 @@
-"""Host names against a name server that knows nothing of weir, dnsmasq.
-"""
+"""Host names with dnsmasq, a name server that knows nothing of weir."""
 
 import os
 import tempfile
@@ -16,7 +15,7 @@ def example():
 
 
 def resolve(server, *names, status=0):
-    """What the example prints that asks this server."""
+    """Returns what the example prints with this server."""
     outcome = command(example(), "-s", server.address, *names)
     if "without c-ares" in outcome.err:
         raise Skip("built without c-ares")
@@ -72,7 +71,7 @@ def test_three_hundred_answers_come_by_TCP_and_are_cut():
 
 
 def dig(server, name, kind):
-    """The addresses that dig finds, as the example prints them."""
+    """Returns the addresses that dig finds, in the example's format."""
     program = find("dig")
     if not program:
         raise Skip("dig is not installed")

@@ -1,7 +1,7 @@
-"""Where a limit of processes lets a program make no thread.
+"""A program that cannot create threads because of a limit of processes.
 
-The programs run as a user who may have no process more. What needs a thread of
-its own says so in one line; a server of files answers as ever.
+The programs run as a user who may have no more processes. Features that need a thread
+report this in one line; a server of files works as always.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from proxy_wait import wait_until
 
 NOBODY = 65534
 REFUSED = r"^{}: no thread can be made: .* \(EAGAIN\); see LimitNPROC, "
-# At its end LeakSanitizer makes a thread.
+# LeakSanitizer creates a thread at the end.
 APART = {**ENV, "ASAN_OPTIONS": ENV.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
 NAMES = {"small": 10, "large": 3_000_001, "empty": 0}
 
 
 def become_limited():
-    """The limit comes last: root may have any number of processes, and a user
-    who has too many may not execute a program."""
+    """The limit is set last: root may have any number of processes, and a user with too
+    many may not execute a program."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)
@@ -40,8 +40,8 @@ def apart():
 
 
 def expect_limit():
-    """Skips the test where the limit does not hold, or the programs are in a
-    folder that is not for all."""
+    """Skips the test if the limit has no effect, or the programs are in a folder that
+    is not readable for all."""
     with contextlib.suppress(PermissionError, subprocess.SubprocessError):
         shell = command("/bin/sh", "-c", "/bin/true; /bin/true", **apart())
         tried = command(WEIR_LOAD, "--version", **apart())
@@ -117,7 +117,7 @@ def test_a_proxy_on_one_loop_needs_none():
 # ---- servers of files ----
 
 def answer_of(address, path):
-    """The whole answer to a request of HTTP/1.0."""
+    """Returns the whole response to an HTTP/1.0 request."""
     with socket.create_connection(address) as sock:
         sock.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
         with sock.makefile("rb") as file:

@@ -1,6 +1,5 @@
-"""Pipes of weir's with other programs at their ends: cat, head, socat, the
-terminal, and Python's asyncio.
-"""
+"""weir's pipes with other programs at their ends: cat, head, socat, the terminal, and
+Python's asyncio."""
 
 import asyncio
 import fcntl
@@ -85,7 +84,7 @@ def test_the_terminal_stays_as_it_was():
     master, slave = pty.openpty()
     tty.setraw(slave, termios.TCSANOW)
     mode = termios.tcgetattr(slave)
-    mode[3] |= termios.ICANON  # so that there is an end of input
+    mode[3] |= termios.ICANON  # so that the input ends
     termios.tcsetattr(slave, termios.TCSANOW, mode)
     before = fcntl.fcntl(slave, fcntl.F_GETFL)
     with Program(example(), stdin=slave, stdout=slave) as program:

@@ -1,6 +1,5 @@
-"""PostgreSQL for the end-to-end tests: its programs, clusters of two servers of
-which one follows the other, and a client that speaks its protocol.
-"""
+"""PostgreSQL for the end-to-end tests: its programs, pairs of servers of which one
+follows the other, and a client of its protocol."""
 
 import contextlib
 import os
@@ -19,7 +18,7 @@ READ_ONLY = "25006"  # the SQLSTATE of a write to a replica
 
 
 def postgres_program(name):
-    """A program of the newest PostgreSQL."""
+    """Returns a program of the newest PostgreSQL."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
                    key=lambda path: float(path.parts[4]))
     if not found:
@@ -39,11 +38,11 @@ def other_user():
 # ---- a client ----
 
 class Refusal(Exception):
-    """What the server has refused, by its SQLSTATE."""
+    """A refusal by the server, with its SQLSTATE."""
 
 
 class Client:
-    """A connection of the user weir, by the protocol's version 3."""
+    """A connection of the user weir, with version 3 of the protocol."""
 
     def __init__(self, host, port):
         self.socket = socket.create_connection((host, port), timeout=WAIT_S)
@@ -63,7 +62,7 @@ class Client:
         self.socket.close()
 
     def read_answer(self):
-        """The first column of all rows, up to where it may be asked again."""
+        """Returns the first column of all rows, up to ReadyForQuery."""
         rows = []
         code = None
         while True:
@@ -120,12 +119,12 @@ class Server:
         equal(outcome.status, 0, f"{name}, which said {outcome.err}")
 
     def make(self):
-        """A new cluster."""
+        """Makes a new cluster."""
         self.run("initdb", "--no-sync", "-A", "trust", "-U", "weir", "-D",
                  self.data)
 
     def follow(self, leader):
-        """A copy of the leader's, which follows it."""
+        """Makes a copy of the leader, which follows it."""
         shutil.rmtree(self.data, ignore_errors=True)
         self.run("pg_basebackup", "-h", leader.host, "-p", str(leader.port),
                  "-U", "weir", "-D", self.data, "-R", "--no-sync",
@@ -157,14 +156,14 @@ class Server:
             return client.ask(query)
 
     def stop(self):
-        """It ends its clients; those that follow have all by then."""
+        """It ends its clients; its followers have everything by then."""
         self.program.signal(signal.SIGINT)
         equal(self.program.finish()[0], 0, "exit status of PostgreSQL")
         self.program.__exit__()
         self.program = None
 
     def hang(self):
-        """As on a host that has vanished: nothing answers, nothing ends."""
+        """Like a host that has vanished: nothing answers, nothing ends."""
         pid = self.program.process.pid
         self.program.pause()
         for child in children_of(pid):
@@ -176,6 +175,6 @@ class Server:
         self.program = None
 
     def refused_writes(self):
-        """Writes that have reached it while it was a replica."""
+        """Returns the writes that have reached it while it was a replica."""
         text = pathlib.Path(self.log_path).read_text(errors="replace")
         return text.count("in a read-only transaction")
