@@ -30,7 +30,7 @@ from networks import Machine
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Suffixes of a name: without a dot, with one, with two, and with one at the end.
+# Endings of a name: without a dot, with one, with two, and with one at the end.
 SUFFIXES = ["", ".a", ".a.b", ".a."]
 FAMILIES = "046"
 
@@ -42,7 +42,7 @@ def program():
 
 
 class Names(Machine):
-    """A machine with a name server and files of the test's."""
+    """A machine with a name server and files of the test."""
 
     def __init__(self, resolv_conf="", hosts="", addresses=("127.0.0.1",),
                  commands=(), environment=()):
@@ -77,8 +77,8 @@ class Names(Machine):
         self.folder.cleanup()
 
     def ask(self, library, lookups):
-        """The results of the lookups, pairs of a family and a name, and the
-        lines that the server has noted."""
+        """Returns the results of the lookups, pairs of a family and a name, and the
+        queries that the server has logged."""
         open(self.log, "w").close()
         outcome = self.run("env", *self.environment, program(), library,
                            input="".join(f"{family} {name}\n" for family, name
@@ -93,9 +93,9 @@ class Names(Machine):
 # ---- tables ----
 
 def cells(kinds, suffixes=SUFFIXES, families=FAMILIES):
-    """Pairs of a family and a name; the answer of each kind as the first, a
-    middle and the last of the search, with addresses at each other place, and
-    at none. Each name has a first label of its own."""
+    """Pairs of a family and a name; each kind of response is the first, a middle and
+    the last of the search, with addresses at each other position, and at none. Each
+    name has its own first label."""
     for kind, place, found, number, family in itertools.product(
             kinds, "0123", "x013", range(len(suffixes)), families):
         if place != found:
@@ -108,12 +108,12 @@ def label(name):
 
 
 def base(name):
-    """A first label without its family."""
+    """Returns a first label without its family."""
     return label(name).rsplit("-", 1)[0]
 
 
 def group(noted):
-    """For each first label the names asked for, each once, in their order."""
+    """Returns for each first label the queried names, each once, in order."""
     asked = {}
     for _, _, name in noted:
         names = asked.setdefault(label(name), [])
@@ -123,7 +123,7 @@ def group(noted):
 
 
 def expected(results, family, name, by_tcp):
-    """What weir may say where glibc says what it does."""
+    """Returns what weir may return where glibc returns this."""
     said = results[family, name]
     kind = name.split("-")[0].removeprefix("tcp")
     if family == "C":
@@ -141,7 +141,7 @@ def expected(results, family, name, by_tcp):
 
 
 def differences(machine, lookups, by_tcp=False):
-    """Pairs of a lookup and of what the libraries say."""
+    """Returns pairs of a lookup and of the libraries' results."""
     glibc, noted = machine.ask("glibc", lookups)
     wanted = group(noted)
     weir, noted = machine.ask("weir", lookups)
@@ -157,8 +157,8 @@ def differences(machine, lookups, by_tcp=False):
 
 
 def compare(resolv_conf, lookups, **options):
-    """Both libraries find the same by the same questions. What differs is asked
-    again by itself: on a busy machine an answer may have come too late."""
+    """Both libraries have the same results with the same queries. Lookups that differ
+    are repeated alone: on a busy machine a response may have been late."""
     lookups = list(lookups)
     by_tcp = "use-vc" in resolv_conf
     with Names("nameserver 127.0.0.1\n" + resolv_conf, **options) as machine:
@@ -244,7 +244,7 @@ def test_the_last_line_of_domains_counts():
 
 
 def test_top_levels_are_left_out():
-    # Two lookups at a time whose names begin alike would be mixed up.
+    # Two simultaneous lookups whose names begin alike would be mixed up.
     for names in (("a-x-0", "a-x-2", "a-1-x."), ("a-x-0.a",)):
         compare(f"{SEARCH}{PATIENCE}options no-tld-query\n",
                 lookups_of(*names))
@@ -309,7 +309,7 @@ def test_a_server_may_have_the_address_of_a_link():
 
 LONG = ".".join(["x" * 63] * 3 + ["y" * 61])  # 253 bytes
 
-# Lines that count, and lines that do not, each for names of its own.
+# Lines that count, and lines that do not, each for different names.
 LINES = """192.0.2.1 inet
 2001:db8::1 inet6
 192.0.2.2 both
@@ -389,7 +389,7 @@ alias2 several again upper UPPER mixed under_score _under foo.onion p.local
 q.invalid r.test dot. nul behind xn--bcher-kva web.1 semicolon alone INET Both
 FOO.Onion R.TEST dot r.test.""".split()
 
-# Names that no server is asked for.
+# Names that are not sent to a server.
 ODD = r"""-hyphen- dots..two .first odd!name slash/name x:name per%cent back\slash
 st*r b\xfccher B\xfcCHER \xe4\xf6\xfc with,comma a@b "quoted" semi;colon .a.
 %lo [x] <x> 'x' (x) x= x+y ~x""".encode().decode("unicode-escape").split()
@@ -404,8 +404,9 @@ ADDRESSES = """192.0.2.1 2001:db8::1 192.0.2.2 2001:db8::2 127.0.0.1 ::1
 
 
 def compare_hosts(hosts, texts, kinds="046C", resolv_conf=SEARCH):
-    """What both libraries find in a hosts file. Each kind is asked by itself, as
-    the names of all are the same. What differs is asked again, as by compare()."""
+    """Compares the libraries' results for a hosts file. Each kind is queried alone,
+    because all have the same names. Lookups that differ are repeated, as in
+    compare()."""
     odd = []
     with Names(f"nameserver 127.0.0.1\n{resolv_conf}{PATIENCE}",
                hosts) as machine:

@@ -48,7 +48,7 @@ SAME, WORSE = "no difference", "worse"
 
 
 def resample(pairs, drawn=DRAWN, margin=0.05):
-    """How many of the trials ended with each verdict."""
+    """Returns how many of the trials ended with each verdict."""
     lot = random.Random(SEED)
     found = collections.Counter()
     for _ in range(TRIALS):
@@ -66,7 +66,7 @@ def busy_loops(count):
 
 
 def compare(one, other, *args):
-    """A comparison beside the busy loops, which ended as comparisons do."""
+    """Runs a comparison next to the busy loops, which must end with a verdict."""
     with busy_loops(2):
         outcome = command(WEIR_LOAD, "ab", *FLAGS, *args, one.url, other.url,
                           limit_s=10 * WAIT_S)
@@ -75,7 +75,7 @@ def compare(one, other, *args):
 
 
 def record(delay):
-    """The median latencies of pairs of runs, in ms."""
+    """Records the median latencies of pairs of runs, in ms."""
     pairs = []
     with tempfile.TemporaryDirectory() as folder, Serve(*FAST) as one, \
             Serve("--delay", delay) as other:
@@ -118,8 +118,8 @@ def test_made_up_pairs_are_judged_as_they_are():
 
 
 def test_a_machine_that_is_slow_for_a_while_makes_no_difference():
-    """Its speed changes by half and back, each for some pairs, and one run in
-    fifty is three times as long."""
+    """Its speed drops to half and recovers, each for some pairs, and one run in fifty
+    takes three times as long."""
     lot = random.Random(SEED)
     speed, wrong, found = 1.0, 0, 0
     for slower in (1, 1.1):
@@ -131,7 +131,7 @@ def test_a_machine_that_is_slow_for_a_while_makes_no_difference():
                           * (3 if lot.random() < 0.02 else 1)
                           for factor in (1, slower)])
         for begin in range(0, 200, DRAWN):
-            # A comparison has pairs that follow each other.
+            # A comparison has consecutive pairs.
             verdicts = resample(pairs[begin:begin + DRAWN])
             if slower == 1:
                 wrong += verdicts[WORSE] + verdicts["better"]

@@ -1,6 +1,5 @@
-"""weir-proxy between clients and servers that know nothing of it: bytes,
-ends, resets, targets that fail, limits, the end of the proxy.
-"""
+"""weir-proxy between clients and servers that know nothing of it: bytes, ends, resets,
+failing targets, limits, and the end of the proxy."""
 
 import contextlib
 import os
@@ -49,7 +48,7 @@ def test_bytes_go_both_ways_and_each_end_is_passed_on():
 
 
 def count_pipes(proxy):
-    """Descriptors of pipes, its standard streams not counted."""
+    """Returns the number of pipe descriptors, without its standard streams."""
     folder = f"/proc/{proxy.process.pid}/fd"
     count = 0
     for name in os.listdir(folder):
@@ -61,7 +60,7 @@ def count_pipes(proxy):
 
 def test_bulk_is_spliced_unless_it_is_not_to_be():
     data = random.Random(SEED).randbytes(BIG)
-    # Without large receive buffers there is no bulk, and nothing is spliced.
+    # Without large receive buffers no transfer counts as bulk, and nothing is spliced.
     some = 0 if os.environ.get("WEIR_FEATURES_MASK") == "all" else 2
     for words, pipes in ([], some), (["--no-splice"], 0):
         with Server(drain) as server, Proxy(
@@ -220,7 +219,7 @@ def half_close(client):
     client.shutdown(socket.SHUT_WR)
 
 
-# What a client does, what its target does then, and the reason of the end.
+# What a client does, what its target then does, and the reason of the end.
 CAUSED = (
     (lambda client: client.sendall(b"garbage"), reset, "target-reset"),
     (half_close, reset, "target-reset"),
@@ -236,7 +235,7 @@ CAUSED = (
 def test_what_a_client_causes_ejects_no_target():
     for act, answer, reason in CAUSED:
         def serve(connection, _number, answer=answer):
-            connection.recv(1)  # else the connect may see the reset
+            connection.recv(1)  # otherwise the connect may see the reset
             answer(connection)
 
         with Server(serve) as server, Proxy(
@@ -341,8 +340,8 @@ def test_a_half_closed_connection_has_a_time_of_its_own():
 # ---- the end ----
 
 def refuses(proxy):
-    """Whether nobody listens any more. A client that came just before is
-    reset."""
+    """Returns True if no socket listens any more. A client that connected just before
+    is reset."""
     try:
         proxy.connect().close()
     except ConnectionRefusedError:
@@ -479,7 +478,7 @@ def test_a_log_that_nobody_reads_stops_nothing():
             assert line, "it has ended"
             if " serves " in line:
                 port = line.split(" to ")[0].rsplit(":", 1)[1]
-        for _ in range(1500):  # a pipe holds some 700 lines
+        for _ in range(1500):  # a pipe holds about 700 lines
             with socket.create_connection(("127.0.0.1", int(port)),
                                           timeout=WAIT_S) as client:
                 echoes(client)
@@ -510,7 +509,7 @@ def test_who_is_slow_does_not_hold_the_page_of_the_operator():
         with contextlib.ExitStack() as stack:
             slow = [stack.enter_context(socket.create_connection(
                 (host, int(port)), timeout=WAIT_S)) for _ in range(64)]
-            while slow:  # a byte each time: none of them is idle
+            while slow:  # one byte each time: none of them is idle
                 for sock in select.select(slow, [], [], 0.3)[0]:
                     slow.remove(sock)
                 for sock in slow:
@@ -617,7 +616,7 @@ def test_values_have_variables_of_the_environment():
 
 
 def test_the_page_for_those_who_come_from_others_names_words_that_there_are():
-    """And its first configuration is one."""
+    """And its first configuration is valid."""
     path = os.path.join(os.path.dirname(__file__),
                         "../../include/guide/from-haproxy.md")
     with open(path, encoding="utf-8") as file:
@@ -715,7 +714,7 @@ def test_the_manual_page_has_the_defaults_of_the_help():
 
 
 def test_each_field_of_a_directive_is_read_somewhere():
-    """Beside its row, what sets it and its value at the begin."""
+    """Outside of its row, the code that sets it, and its initial value."""
     folder = pathlib.Path(manual.TOOLS, "weir-proxy")
     text = {path.name: path.read_text("utf-8") for path in folder.rglob("*.[ch]")}
     rows = re.findall(r"\bAT_[A-Z]+\((\w+)\)[,}]", text.pop("words.c"))
@@ -728,7 +727,7 @@ def test_each_field_of_a_directive_is_read_somewhere():
 
 
 def test_help_and_manual_have_all_kinds_of_checks():
-    """Those of the library's header."""
+    """The kinds in the library's header."""
     with open(os.path.join(manual.TOOLS, "../include/weir/upstream_check.h"),
               encoding="utf-8") as file:
         kinds = re.findall(r"^    WEIR_UPSTREAM_CHECK_(\w+)", file.read(), re.M)

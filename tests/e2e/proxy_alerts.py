@@ -1,7 +1,6 @@
-"""The alert by which a target's TLS refuses weir-proxy has its name in the log and
-in what is said of a target, wherever it comes: inside the connect, behind a
-PROXY header, or in a check.
-"""
+"""The TLS alert with which a target refuses weir-proxy has its name in the log and in a
+target's status, wherever it arrives: inside the connect, after a PROXY header, or in a
+check."""
 
 import contextlib
 import json
@@ -12,14 +11,14 @@ from proxy_certificates import Secured, certificates, make_certificate, plain
 from proxying import Proxy, expect_reset, told
 from servers import Refusing, Server, drain, echo
 
-# Some that OpenSSL sends when its callback for the client's name says so.
+# Some alerts that OpenSSL sends when its server-name callback requests them.
 ALERTS = ("unknown_ca", "access_denied", "protocol_version", "decode_error",
           "insufficient_security", "internal_error", "certificate_expired",
           "unrecognized_name")
 
 
 class Headed(Secured):
-    """Takes a PROXY header before TLS."""
+    """Reads a PROXY header before TLS."""
 
     def serve_secured(self, connection, number):
         header = b""
@@ -29,13 +28,13 @@ class Headed(Secured):
 
 
 def refusing(alert, kind=Secured):
-    """A target whose TLS answers each ClientHello by this alert."""
+    """A target whose TLS answers each ClientHello with this alert."""
     number = getattr(ssl, f"ALERT_DESCRIPTION_{alert.upper()}")
     return kind(echo, "a", sni_callback=lambda *_: number)
 
 
 def demanding(version):
-    """A target that wants a certificate of ours."""
+    """A target that requires a certificate of ours."""
     server = Secured(drain, "a", verify_mode=ssl.CERT_REQUIRED,
                      minimum_version=version, maximum_version=version)
     server.context.load_verify_locations(certificates()["ca"])
@@ -75,7 +74,7 @@ def test_in_a_log_of_json():
 
 
 def test_by_numbers_that_nobody_knows_and_each_that_is_known():
-    """Not by OpenSSL, which sends a few alone."""
+    """Not with OpenSSL, which sends only a few."""
     for number, name in ((48, "unknown_ca"), (116, "certificate_required"),
                          (121, "ech_required"), (21, "decryption_failed"),
                          (77, "unassigned")):
@@ -91,7 +90,7 @@ def test_by_numbers_that_nobody_knows_and_each_that_is_known():
 
 
 def test_for_want_of_a_certificate_or_for_a_strange_one():
-    """With TLS 1.3 the connect is over before the target has seen it."""
+    """In TLS 1.3 the connect is complete before the target has seen it."""
     strange = ("--to-cert", make_certificate("strange", "strange.test"))
     for version, flags, end in (
             (ssl.TLSVersion.TLSv1_2, (), ("connect-tls", "handshake_failure")),

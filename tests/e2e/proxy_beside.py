@@ -1,9 +1,8 @@
-"""weir-proxy beside HAProxy, nginx and stunnel, with the same job in the words of
-each, on the same targets and the same traffic: the same clients are served, the same ones
-refused, and by the same targets.
+"""weir-proxy compared with HAProxy, nginx and stunnel: the same job, configured for
+each, with the same targets and traffic: the same clients are served and refused, by the
+same targets.
 
-The jobs are those of configurations that people run, with names and addresses of
-this test.
+The jobs are from configurations that people run, with names and addresses of this test.
 """
 
 import collections
@@ -35,8 +34,8 @@ OURS_FAST = "check = 50ms\ncheck-rise = 1\ncheck-fall = 1\n"
 
 
 class Target(Server):
-    """Says its name and what it got to each client that sends something, and
-    answers checks: a GET by its status, PING by its word."""
+    """Sends its name and the received bytes to each client that sends something, and
+    answers checks: a GET with its status, PING with its word."""
 
     def __init__(self, name):
         super().__init__(self.talk)
@@ -59,7 +58,7 @@ class Target(Server):
 
 
 def hello(name=None, alpn=()):
-    """The first bytes of a client of TLS."""
+    """Returns the first bytes of a TLS client."""
     context = ssl.create_default_context()
     context.check_hostname = False
     if alpn:
@@ -72,7 +71,7 @@ def hello(name=None, alpn=()):
 
 
 def certificate(name):
-    """A file of the test's authority."""
+    """Returns a file of the test's authority."""
     folder = os.environ.get("WEIR_TLS_CERTIFICATES")
     if not folder:
         raise Skip("there are no certificates")
@@ -80,7 +79,7 @@ def certificate(name):
 
 
 class Secured(Target):
-    """The same behind TLS, with a certificate for localhost."""
+    """The same over TLS, with a certificate for localhost."""
 
     def talk(self, connection, number):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -109,14 +108,14 @@ class Clients:
         return client, answer.split(b":")[0].decode()
 
     def ask(self, data=b"x", source="127.0.0.1"):
-        """Who answers a client, which then goes."""
+        """Returns the name of the server that answers a client, which then closes."""
         client, name = self.connect(data, source)
         if client:
             client.close()
         return name
 
     def ask_by_tls(self, name="localhost", shows=None):
-        """The same by TLS, perhaps with a certificate of its own."""
+        """The same over TLS, optionally with a client certificate."""
         context = ssl.create_default_context(cafile=certificate("ca.pem"))
         if shows:
             context.load_cert_chain(certificate(f"{shows}.pem"),
@@ -132,33 +131,33 @@ class Clients:
             return "refused"
 
     def hold(self, data=b"x", source="127.0.0.1"):
-        """The same for one that stays."""
+        """The same for a client that stays connected."""
         client, name = self.connect(data, source)
         if client:
             self.held.append(client)
         return name
 
     def count(self, number, **options):
-        """How many of these clients each target has."""
+        """Returns how many of these clients each target has."""
         return sorted(collections.Counter(
             self.ask(**options) for _ in range(number)).items())
 
     def answer(self, data=b"x"):
-        """What the target got of a client, by its first bytes."""
+        """Returns what the target received from a client, by its first bytes."""
         with socket.create_connection(("127.0.0.1", self.port),
                                       WAIT_S) as client:
             client.sendall(data)
             return client.recv(100).split(b":", 1)[1][:12]
 
     def until(self, wanted, number=6):
-        """Ask until these alone answer."""
+        """Makes requests until only these targets answer."""
         until = time.monotonic() + WAIT_S
         while (names := {self.ask() for _ in range(number)}) != set(wanted):
             assert time.monotonic() < until, f"{names}, not {wanted}"
         return sorted(names)
 
     def goes(self):
-        """The client that is held longest is ended."""
+        """Expects that the client held longest is disconnected."""
         self.held[0].settimeout(WAIT_S)
         try:
             return "ended" if self.held[0].recv(1) == b"" else "served"
@@ -172,7 +171,7 @@ class Clients:
 
 
 def is_listening(port):
-    """Without a connection, which a proxy would count."""
+    """Checks without a connection, which a proxy would count."""
     with open("/proc/net/tcp", encoding="ascii") as file:
         return any(line.split()[1].endswith(f":{port:04X}")
                    and line.split()[3] == "0A" for line in file)
@@ -180,7 +179,7 @@ def is_listening(port):
 
 @contextlib.contextmanager
 def started(words, port, folder):
-    """A program that serves, in the foreground, once it listens."""
+    """Starts a program in the foreground. Yields it once it listens."""
     with open(os.path.join(folder, "said"), "w+b") as said:
         with Program(*words, stdout=said, stderr=said, cwd=folder) as program:
             until = time.monotonic() + WAIT_S
@@ -196,7 +195,7 @@ def started(words, port, folder):
 
 
 def words_of(program, text, folder):
-    """The command of a program with this configuration."""
+    """Returns the command of a program with this configuration."""
     path = os.path.join(folder, "configuration")
     if program == "nginx":
         load = f"load_module {MODULE};" if os.path.exists(MODULE) else ""
@@ -221,7 +220,7 @@ def words_of(program, text, folder):
 
 
 def compare(program, theirs, ours, use, targets=3, kind=Target):
-    """Both do the same: what @use sees of one it sees of the other."""
+    """Both do the same: what @use observes with one it observes with the other."""
     if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin"):
         raise Skip(f"there is no {program}")
     seen = {}
@@ -327,7 +326,7 @@ def test_the_first_of_two_backups_alone():
 
 
 def test_a_role_that_another_port_tells():
-    """Connections of a server that has lost it are ended."""
+    """Connections to a server that has lost the role are ended."""
     def use(clients, servers):
         servers[3].status = 200
         servers[4].status = 503
@@ -624,7 +623,7 @@ def test_a_server_with_clients_that_show_a_certificate():
 
 
 def test_two_targets_in_turn_or_the_first_that_answers():
-    """Or one after the other as they fail, which stunnel does by default."""
+    """Or one after another if they fail, which is stunnel's default."""
     def use(clients, servers):
         seen = [sorted(clients.ask_by_tls() for _ in range(4))]
         servers[0].stop_listening()

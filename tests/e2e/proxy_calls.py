@@ -1,11 +1,11 @@
-"""What a client of weir-proxy costs: the entries of its ring, and the system
-calls where io_uring is refused.
+"""The cost of a weir-proxy client: the entries of its ring, and the system calls if
+io_uring is refused.
 
-strace counts them, over clients that come one after the other. A bare program
-has seven entries for each: a connect, a receive, a send and a close of either
-side. Of the calls, receives and waits depend on when bytes come; held to a
-number is what is left out: a look behind each accept, and a look for events in
-each of the turns in which a connection is made or ended.
+strace counts them, over clients that connect one after another. A minimal program needs
+seven entries for each: a connect, and a receive, a send and a close for each side. The
+numbers of receive and wait calls depend on when bytes arrive; the test limits calls
+that weir avoids: a check after each accept, and a check for events in each iteration in
+which a connection is made or ended.
 """
 
 import os
@@ -29,7 +29,7 @@ ENTER = re.compile(r"io_uring_enter\(\d+, (\d+),")
 
 
 def serve_echo():
-    """The port of a target, where strace may trace."""
+    """Returns the port of a target, if strace may trace."""
     need("strace")
     trial = subprocess.run(["strace", "-qq", "-o", os.devnull, "true"],
                            capture_output=True, check=False)
@@ -42,7 +42,7 @@ def serve_echo():
 
 
 def count_entries(path, run_proxy, clients):
-    """The entries of the ring until so many clients were served."""
+    """Returns the number of ring entries until this many clients were served."""
     with run_proxy(["strace", "-f", "-e", "trace=io_uring_enter", "-o",
                     path]) as (process, port):
         for _ in range(clients):

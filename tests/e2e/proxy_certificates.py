@@ -1,7 +1,6 @@
-"""Certificates for the tests of weir-proxy, and both ends of its TLS as Python
-has them: a client that verifies, a server with a certificate of its own. The
-authority and what it has signed are made once for each program.
-"""
+"""Certificates for the tests of weir-proxy, and both ends of its TLS in Python: a
+client that verifies, and a server with its own certificate. The authority and its
+certificates are made once per program."""
 
 import contextlib
 import os
@@ -18,8 +17,8 @@ CURVE = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
 
 def make_certificate(name, cn, issuer=None, kind=CURVE, subject=None):
-    """A key and a certificate for a name, in one file; by an authority of the
-    folder, or signed by itself."""
+    """Makes a key and a certificate for a name, in one file; signed by an authority in
+    the folder, or self-signed."""
     need("openssl")
     base = os.path.join(folder.name, name)
     flags = ["-CA", f"{folder.name}/{issuer}.pem",
@@ -47,7 +46,7 @@ def make_certificate(name, cn, issuer=None, kind=CURVE, subject=None):
 
 
 def certificates():
-    """Paths by name, made once."""
+    """Returns paths by name; the files are made once."""
     if not made:
         made["ca"] = make_certificate("ca", "The Authority")
         for name in ("proxy", "other", "a", "b", "client"):
@@ -63,7 +62,7 @@ def at(name):
 
 
 def make_list(name, revoked=()):
-    """A list of revocations of the authority."""
+    """Makes a revocation list of the authority."""
     index = at(f"{name}.index")
     with open(index, "w", encoding="ascii"):
         pass
@@ -100,7 +99,7 @@ def subject(sock):
 
 
 class Secured(Server):
-    """A server that speaks TLS with a certificate of its own."""
+    """A TLS server with its own certificate."""
 
     def __init__(self, serve, name, **options):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

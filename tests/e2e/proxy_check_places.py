@@ -1,7 +1,6 @@
-"""Where checks of weir-proxy go, and with what: another port with TLS that
-traffic does not have, another machine or a Unix socket, a PROXY header, and
-targets that are checked otherwise than their route, or not at all.
-"""
+"""Targets of weir-proxy's checks, and how they are made: another port with TLS that
+traffic does not have, another machine or a Unix socket, a PROXY header, and targets
+that are checked differently from their route, or not at all."""
 
 import contextlib
 import os
@@ -30,8 +29,8 @@ LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 
 
 class Rest:
-    """Answers requests of checks, as Patroni's REST does, and keeps all that
-    was said to it."""
+    """Answers requests of checks, like Patroni's REST API, and keeps everything it
+    receives."""
 
     def __init__(self, answer=GOOD):
         self.answer = answer
@@ -77,7 +76,7 @@ def use(proxy, count=5):
 # ---- TLS ----
 
 def test_a_check_may_have_tls_where_traffic_has_none():
-    """As an API server's port, whose traffic passes unopened."""
+    """Like an API server's port, whose traffic is not decrypted."""
     rest = Rest()
     with Server(echo) as server, Secured(rest, "a") as checked:
         port = ("--check-port", str(checked.port), "--check-tls", "on")
@@ -120,7 +119,7 @@ def test_a_target_with_tls_may_be_checked_by_other_authorities():
 
 
 def test_the_authorities_of_checks_are_read_again():
-    """In a sandbox, too, whose files are other ones then."""
+    """Even in a sandbox, whose files have been replaced."""
     rest = Rest()
     folder = os.path.dirname(certificates()["ca"])
     path = os.path.join(folder, "checked.crt")
@@ -166,7 +165,7 @@ def test_a_check_may_go_to_another_place():
 # ---- headers ----
 
 def first_check(*flags, elsewhere=False):
-    """What a check says to the target, or to another port, and its port."""
+    """Returns what a check sends to the target, or to another port, and its port."""
     rest = Rest()
     with Server(echo if elsewhere else rest) as server, \
             Server(rest) as checked:
@@ -179,7 +178,7 @@ def first_check(*flags, elsewhere=False):
 
 
 def test_a_check_begins_with_the_header_of_connections():
-    """LOCAL, as no client is behind it."""
+    """LOCAL, because there is no client."""
     said, _ = first_check("--send-proxy", "v2")
     equal(said[:20], LOCAL + b"GET ", "the check")
     said, port = first_check("--send-proxy", "v1")
@@ -255,7 +254,7 @@ def test_checks_come_sooner_where_the_state_is_in_doubt():
 
 
 def test_the_number_of_checks_does_not_grow_with_threads():
-    """A check is answered late, and the next one comes when it is over."""
+    """A check is answered late, and the next one starts when it is over."""
     lock = threading.Lock()
     under_way = []
 
@@ -309,7 +308,7 @@ def test_a_check_with_an_answer_ends_without_a_reset():
 
 
 def manual_example(word):
-    """The flags of the manual's example that says this word."""
+    """Returns the flags of the manual's example that contains this word."""
     text = next(part for part in re.findall(
         r"^\.Bd -literal.*?\n(.*?)^\.Ed", page("weir-proxy.1"), re.M | re.S)
         if word in part)
@@ -319,7 +318,7 @@ def manual_example(word):
 
 
 def test_the_manuals_check_of_a_mail_server_waits_for_the_whole_greeting():
-    """Postfix turns away who talks before it."""
+    """Postfix refuses clients that send before the greeting."""
     early = []
     heard = threading.Event()
 
@@ -391,7 +390,7 @@ def test_a_server_may_answer_any_bytes():
 
 
 def test_a_wrong_answer_counts_at_once():
-    """The server keeps the connection, and check-timeout is long."""
+    """The server keeps the connection open, and check-timeout is long."""
     def serve(connection, _number):
         connection.recv(1024)
         connection.sendall(b"-LOADING\r\n")

@@ -1,7 +1,6 @@
-"""Checks of weir-proxy's targets, and their rests after failures: who gets
-connections before the first check has ended, after a replacement, and while the
-proxy's machine lacks something.
-"""
+"""Checks of weir-proxy's targets, and ejections after failures: which targets get
+connections before the first check has ended, after a replacement, and during shortages
+of the proxy's machine."""
 
 import contextlib
 import os
@@ -23,13 +22,13 @@ LONG = f"{WAIT_S}s"
 
 
 def checked(*servers, check=("http", LONG), flags=()):
-    """The flags of a proxy that checks these targets."""
+    """Returns the flags of a proxy that checks these targets."""
     return ("tcp://127.0.0.1:0", ",".join(target(one) for one in servers),
             "--check", check[0], "--check", check[1], *flags)
 
 
 def test_a_check_may_go_to_another_port_and_want_another_status():
-    """As Patroni's, whose port says who the leader is."""
+    """Like Patroni's, whose port reports which server is the leader."""
     with Checked(BAD) as one, Checked(GOOD) as other, Server(echo) as data, \
             Server(echo) as more:
         def flags(status, check, to):
@@ -56,7 +55,7 @@ def test_a_check_may_go_to_another_port_and_want_another_status():
 # ---- fail-over ----
 
 def served_by(proxy, servers):
-    """The connection of a new client, and the index of its target."""
+    """Returns the connection of a new client, and the index of its target."""
     before = [server.clients for server in servers]
     client = proxy.connect()
     echoes(client)
@@ -96,7 +95,7 @@ def test_connections_to_a_target_that_is_down_are_cut():
 
 
 def test_one_target_at_a_time_is_used_and_left_for_a_better_one():
-    """The first that is up, as databases with one writer want it."""
+    """The first one that is up, for databases with one writer."""
     with Checked(GOOD) as one, Checked(GOOD) as other, Proxy(
             "tcp://127.0.0.1:0", "--check", "http", "--check", "20ms",
             "--balance", "first", "--when-down", "cut", "--when-back", "cut",
@@ -120,7 +119,7 @@ def test_one_target_at_a_time_is_used_and_left_for_a_better_one():
 
 
 def in_use(proxy):
-    """The target that is in use, and for how many milliseconds."""
+    """Returns the target in use, and for how many milliseconds."""
     lines = [line.split("\t") for line in proxy.get("/status")[1].splitlines()]
     (name, age), = [(words[3], int(words[8])) for words in lines
                     if words[0] == "target" and words[8] != "-"]
@@ -132,7 +131,7 @@ def is_up(proxy, server):
 
 
 def turn(proxy, server, answer):
-    """The proxy sees that the server is up, or down."""
+    """Waits until the proxy sees that the server is up, or down."""
     server.answer = answer
     wait_until(lambda: is_up(proxy, server) == (answer == GOOD))
 
@@ -191,8 +190,8 @@ def test_one_backup_at_a_time_may_be_used():
 
 
 def test_cuts_are_spread_over_a_time_and_none_is_saved():
-    """The first connections are cut at once; that the target is up again, with
-    new connections, changes nothing for the others."""
+    """The first connections are cut at once; although the target is up again, with new
+    connections, the others are cut, too."""
     with Checked(GOOD) as server, Proxy(
             *checked(server, check=("http", "20ms"), flags=(
                 "--check-rise", "1", "--check-fall", "1", "--when-down",
@@ -214,7 +213,7 @@ def test_cuts_are_spread_over_a_time_and_none_is_saved():
 
 
 def test_who_waits_for_the_tls_of_a_target_that_is_down_is_let_go():
-    """Where a header goes before the TLS it is cut, else it goes on."""
+    """If a header precedes the TLS, it is cut, otherwise it continues."""
     with Server(drain) as deaf, Checked(GOOD) as check:
         for header in (), ("--send-proxy", "v2"):
             check.answer = GOOD
@@ -233,7 +232,7 @@ def test_who_waits_for_the_tls_of_a_target_that_is_down_is_let_go():
 
 
 def test_a_rest_after_failures_cuts_nothing():
-    """Nor does a target that is down where connections are to be kept."""
+    """Nor does a target that is down if connections are to be kept."""
     with Checked(GOOD) as server, Proxy(
             *checked(server, check=("http", "20ms"))) as proxy:
         client, _ = served_by(proxy, (server,))
@@ -250,7 +249,7 @@ def use(proxy, count):
 
 
 def stay(proxy, count):
-    """This number of clients is connected, and not served."""
+    """Expects that this many clients are connected, and not served."""
     clients = [proxy.connect() for _ in range(count)]
     for client in clients:
         client.sendall(b"x")
@@ -337,8 +336,8 @@ CHECKS = ("--check", "http", "--check", LONG, "--check-timeout", LONG)
 
 @contextlib.contextmanager
 def replacing(*servers, flags=CHECKS, then=CHECKS, threads=(2, 3)):
-    """A proxy with these targets, and a function that replaces it by one with
-    flags that differ."""
+    """A proxy with these targets, and a function that replaces it by one with different
+    flags."""
     with tempfile.TemporaryDirectory() as folder, \
             contextlib.ExitStack() as stack:
         listen = f"tcp://127.0.0.1:{free_port()}"
@@ -361,7 +360,7 @@ def test_a_replacement_knows_what_checks_have_found():
     with Checked(BAD) as bad, Checked(GOOD) as good, replacing(
             bad, good) as (first, replace):
         use(first, 800)
-        # Its own first checks end with the test: nobody waits for them.
+        # Its own first checks end with the test: no client waits for them.
         bad.may_answer.clear()
         good.may_answer.clear()
         second = replace()
@@ -385,7 +384,7 @@ def test_a_replacement_that_checks_otherwise_begins_anew():
 # ---- rests after failures, after a replacement ----
 
 class Breaking(Secured):
-    """A target that breaks off each handshake, until it is told not to."""
+    """A target that breaks off each handshake until it is told not to."""
 
     def __init__(self):
         super().__init__(echo, "proxy")
@@ -401,7 +400,7 @@ class Breaking(Secured):
 
 
 def speak(proxy, count=1):
-    """Clients that may be reset."""
+    """Makes clients that may be reset."""
     for _ in range(count):
         with contextlib.suppress(ConnectionResetError), \
                 proxy.connect() as client:
@@ -411,7 +410,7 @@ def speak(proxy, count=1):
 
 
 def rest(proxy):
-    """Clients until the failing target rests, on all threads."""
+    """Makes clients until the failing target is ejected on all threads."""
     wait_until(lambda: speak(proxy) or
                proxy.metric("upstream_ejections_total") == 1)
 
@@ -491,7 +490,7 @@ FACTS = "rests", "reported", "error", "rest", "slow start", "in use"
 
 
 def key_of(service, to, name):
-    """How a fact about a target is known, where nothing else is set."""
+    """Returns the key of a fact about a target, with default settings."""
     key = 0xcbf29ce484222325
     for text in (service, "*", to, *[None] * 8, name):
         data = b"" if text is None else text.encode() + b"\0"
@@ -501,7 +500,7 @@ def key_of(service, to, name):
 
 
 def succeed(facts, servers, flags=()):
-    """A proxy that gets its socket from a predecessor of this test's, with
+    """Starts a proxy that gets its socket from a predecessor made by this test, with
     these facts."""
     listen = socket.create_server(("127.0.0.1", 0))
     address = f"tcp://127.0.0.1:{listen.getsockname()[1]}"
@@ -548,7 +547,7 @@ def test_facts_with_mad_values_end_nothing():
             with succeed(facts, (one, other),
                          ("--slow-start", "1s", "--eject", "1")) as proxy:
                 speak(proxy, 6)
-                if value == 1:  # a rest that was over at once
+                if value == 1:  # an ejection that was over at once
                     wait_until(lambda: speak(proxy) or one.accepted > 0)
                 else:
                     equal(one.accepted, 0, "connections to it")
@@ -592,7 +591,7 @@ def test_the_host_of_a_check_may_be_told():
 
 
 class SlowlySecured(Secured):
-    """Begins each handshake after eleven seconds."""
+    """Starts each handshake after eleven seconds."""
 
     def serve_secured(self, connection, number):
         threading.Event().wait(11)

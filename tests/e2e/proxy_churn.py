@@ -8,7 +8,7 @@ from servers import echoes
 
 
 class Churn:
-    """Clients that connect, talk and leave, one after the other."""
+    """Clients that connect, exchange data and close, one after another."""
 
     def __init__(self, port, count=4):
         self.port = port
@@ -42,7 +42,7 @@ class Churn:
                 self.failed.append(error)
 
     def wait_for(self, more):
-        """Until so many more have been served."""
+        """Waits until this many more have been served."""
         event = threading.Event()
         wanted = self.done + more
         while self.done < wanted and not self.failed:

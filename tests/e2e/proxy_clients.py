@@ -1,7 +1,7 @@
-"""Which clients weir-proxy lets in, by their addresses: how many connections of
-one at once and in a time, and which networks.
+"""Which clients weir-proxy admits, by address: how many connections of one at once and
+in a period, and from which networks.
 
-The clients are addresses of the loopback, or those that PROXY headers name.
+The clients have loopback addresses, or addresses in PROXY headers.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ def connect(proxy, host, index=0):
 
 
 def is_served(client, data=b"x"):
-    """Whether the echo comes back; a client that is refused is reset."""
+    """Returns True if the echo comes back; a refused client is reset."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         client.sendall(data)
         return client.recv(len(data)) == data
@@ -115,7 +115,7 @@ def test_a_client_of_tls_is_refused_before_its_handshake():
             client.unwrap()
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             with connect(proxy, "127.0.0.2") as client:
-                # Not one byte of TLS was sent, and none is waited for.
+                # No TLS byte was sent, and none is waited for.
                 equal(client.recv(1), "a reset", "what the client sees")
         proxy.stop()
         equal(sorted(proxy.reasons()), ["client-denied", "done"], "the log")
@@ -159,7 +159,7 @@ def test_services_that_share_count_together():
 
 
 def test_ten_thousand_clients_are_told_apart():
-    """By their headers, of which each names another one."""
+    """By their headers, each of which names a different client."""
     with Server(echo) as server, Proxy(
             "tcp://127.0.0.1:0", target(server), "--accept-proxy", "v1",
             "--client-rate", "1/10m", "--client-table", "1000",

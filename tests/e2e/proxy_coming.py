@@ -1,7 +1,6 @@
-"""The pages of the guide for those who come from other proxies: each line of
-their tables is a configuration that weir-proxy takes, and each directive of nginx
-one that nginx takes, where it is there.
-"""
+"""The pages of the guide for users of other proxies: weir-proxy accepts each line of
+their tables as a configuration, and nginx, if installed, accepts each of its
+directives."""
 
 import os
 import re
@@ -16,13 +15,13 @@ import manual
 GUIDE = os.path.join(manual.TOOLS, "../include/guide")
 PAGES = ("from-haproxy.md", "from-nginx.md", "from-stunnel.md")
 CERTIFICATES = os.environ.get("WEIR_TLS_CERTIFICATES", "")
-# What a page calls N or NAME.
+# Replacements for N and NAME in a page.
 SAMPLES = {"trust": "10.0.0.0/8", "client-allow": "10.0.0.0/8",
            "to-name": "a.example", "route": "a.example", "user": "nobody",
            "group": "nogroup", "client-conns": "10", "client-rate": "10/10s",
            "client-name": "cn:app", "admin": "127.0.0.1:0",
            "handover": "/tmp/weir-proxy-next"}
-# Words that only make sense beside others, which a row may leave out.
+# Directives that need others, which a row may omit.
 NEEDS = {"trust": "accept-proxy = any", "hello-timeout": "accept-proxy = any",
          "queue": "limit = 5",
          "when-down": "check = 2s", "when-back": "check = 2s",
@@ -38,7 +37,7 @@ def read(name):
 
 
 def rows(page):
-    """The two columns of each row of a table with two of them."""
+    """Returns the two columns of each row of a two-column table."""
     for line in page.splitlines():
         cells = [cell.strip() for cell in
                  re.split(r"(?<!\\) \| ", line.strip("| "))]
@@ -47,7 +46,7 @@ def rows(page):
 
 
 def scopes():
-    """The scope of each word, as --help has them."""
+    """Returns the scope of each directive, from --help."""
     found, scope = {}, None
     for line in command(PROXY, "--help").out.splitlines():
         if title := re.match(r"(The program|A service|Its route|A target|Besides)",
@@ -59,7 +58,7 @@ def scopes():
 
 
 class Files:
-    """What the placeholders of the pages stand for."""
+    """Values for the placeholders of the pages."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -92,7 +91,7 @@ class Files:
 
 
 def configuration(spans, scope, files):
-    """A whole configuration that has these words."""
+    """Returns a complete configuration that contains these directives."""
     said = [(word, files.value(word, value)) for word, value in spans
             if not word.endswith("-crl")]  # of which there is no file here
     words = {word for word, _ in said}
@@ -132,7 +131,7 @@ def configuration(spans, scope, files):
 
 
 def variants(spans):
-    """A word that a row has twice, and does not add anything, is said in two
+    """A directive that a row has twice, if it is not additive, is tested in two
     configurations."""
     found = [spans]
     for word in {word for word, _ in spans} - {"listen", "to", "client-name"}:
@@ -146,7 +145,7 @@ def variants(spans):
 
 
 def fault_of(text, folder, about):
-    """What -t says of a configuration that it does not take; or nothing."""
+    """Returns the error of -t for an invalid configuration, or nothing."""
     path = os.path.join(folder, "proxy.ini")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
@@ -197,12 +196,12 @@ def test_each_configuration_of_the_pages_is_one():
 
 # ---- nginx ----
 
-# Where a directive of a row stands, by its beginning; all else in server {}.
+# Where a row's directive belongs, by its prefix; all others are in server {}.
 IN_UPSTREAM = re.compile(r"least_conn|hash |random |zone ")
 OF_SERVER = re.compile(r"server |weight=|max_fails=|down$|max_conns=|backup$")
 OF_MAIN = re.compile(r"worker_|user |env |error_log")
 IN_STREAM = re.compile(r"limit_conn_zone|map |geo|log_format|resolver ")
-# Not of a free nginx, no whole directive, or of its command line.
+# Not in the free nginx, incomplete, or an option of its command line.
 NO_DIRECTIVE = re.compile(
     r"slow_start|queue|upstream | resolve$|nginx |kill |stub_status|include |so_keepalive|"
     r"access_log|env |worker_connections|ssl_crl|limit_conn_dry_run|default |map |geo$|down|b$|"

@@ -1,6 +1,5 @@
-"""weir-proxy as another user, in another root and in a sandbox: that it serves,
-reads its files again and is replaced as before, and what -t says of the rest.
-"""
+"""weir-proxy as another user, in another root and in a sandbox: it serves, reads its
+files again and is replaced as usual, and -t reports the rest."""
 
 import contextlib
 import os
@@ -34,7 +33,7 @@ def need_sandbox():
 
 @contextlib.contextmanager
 def folder_of_nobody():
-    """A folder that the user nobody may write in, with a network in a file."""
+    """Makes a folder that the user nobody may write to, with a network in a file."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         os.mkdir(f"{folder}/run")
@@ -97,7 +96,7 @@ def test_it_serves_in_a_sandbox_and_reads_its_files_again():
                 raise Skip("this kernel has no Landlock, or no seccomp")
             equal(process_status(proxy, "Seccomp"), ["2"], "seccomp")
             equal(process_status(proxy, "NoNewPrivs"), ["1"], "new rights")
-            # A file that is another one now.
+            # The file has been replaced.
             with open(f"{folder}/new", "w", encoding="utf-8") as file:
                 file.write("127.0.0.0/8\n")
             os.rename(f"{folder}/new", f"{folder}/denied")
@@ -153,7 +152,7 @@ def test_a_folder_of_a_pattern_without_a_file_is_read_in_a_sandbox():
 
 
 def test_a_unix_socket_is_served_and_removed_in_a_sandbox():
-    """By the same path again after SIGHUP, too."""
+    """Also with the same path after SIGHUP."""
     need_sandbox()
     with folder_of_nobody() as folder, Server(echo) as server:
         path = f"{folder}/run/front"
@@ -205,7 +204,7 @@ def test_revocations_are_read_again_in_a_sandbox():
         os.rename(f"{place}/new.pem", f"{place}/crl.pem")
         proxy.signal(signal.SIGHUP)
         told(proxy, "the configuration was read again")
-        with contextlib.suppress(OSError):  # an alert, or a reset behind it
+        with contextlib.suppress(OSError):  # an alert, or a reset after it
             with secure(proxy, context=context) as client:
                 equal(client.recv(1), "an alert", "who was revoked")
 
@@ -267,7 +266,7 @@ def test_what_will_be_out_of_reach_is_told():
 
 
 def looked(*flags):
-    """What -t says of a proxy with these flags."""
+    """Returns what -t prints for a proxy with these flags."""
     outcome = command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to",
                       "tcp://127.0.0.1:1", *flags)
     equal(outcome.status, 0, outcome.err)
@@ -275,7 +274,8 @@ def looked(*flags):
 
 
 def test_a_log_that_can_be_opened_anew_is_known():
-    """One that was moved away is made again, in a folder that lets its user."""
+    """A log that was moved away is created again, if its user may write to the
+    folder."""
     need_root()
     with folder_of_nobody() as folder:
         good = looked("--user", "nobody", "--log", f"{folder}/run/log")
@@ -306,8 +306,8 @@ def test_what_a_sandbox_leaves_within_reach_is_told():
 
 
 def test_certificates_behind_links_are_read_again_in_a_sandbox():
-    """A folder of links, as certbot's files have, and a link that leads to
-    another folder with each release."""
+    """A folder of links, like certbot's, and a link that leads to another folder with
+    each release."""
     need_sandbox()
     files = certificates()
     with folder_of_nobody() as folder, Server(echo) as server:
@@ -374,7 +374,7 @@ def test_the_sandbox_knows_each_word_that_names_a_file():
 
 
 def test_the_unit_of_systemd_is_exposed_little():
-    """As systemd-analyze judges it, without a running systemd."""
+    """According to systemd-analyze, without a running systemd."""
     need("systemd-analyze")
     unit = os.path.join(os.path.dirname(PROXY), "weir-proxy.service")
     outcome = command("systemd-analyze", "security", "--offline=true", unit)

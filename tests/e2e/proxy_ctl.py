@@ -1,4 +1,4 @@
-"""An operator commands a running weir-proxy by its Unix socket."""
+"""An operator sends commands to a running weir-proxy through its Unix socket."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def ask(client):
 
 
 class Pair:
-    """A proxy by a file with two targets, a and b, and its socket."""
+    """A proxy with a file and two targets, a and b, and its socket."""
 
     def __init__(self, stack, *words, threads=2):
         self.folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -58,7 +58,7 @@ class Pair:
                                         timeout=WAIT_S)
 
     def names(self, count=8):
-        """The targets that so many new connections get."""
+        """Returns the targets of this many new connections."""
         found = set()
         for _ in range(count):
             with self.connect() as client:
@@ -66,7 +66,7 @@ class Pair:
         return "".join(sorted(found))
 
     def order(self, *words, status=0):
-        """Sends a command; what was printed."""
+        """Sends a command. Returns the output."""
         outcome = command(PROXY, "--ctl", self.ctl, *words)
         equal(outcome.status, status,
               f"exit code, with the words {outcome.out!r} {outcome.err!r}")
@@ -99,7 +99,7 @@ def test_a_target_is_drained_and_ready_again():
 
 
 def test_a_target_that_stays_down_is_up_by_command():
-    """Its checks go on, and find it down again."""
+    """Its checks continue, and find it down again."""
     with contextlib.ExitStack() as stack:
         pair = Pair(stack, "check = 10ms", "check-rise = 99999999",
                     "check-fall = 2")
@@ -199,7 +199,7 @@ def test_one_that_is_disabled_is_not_checked_and_one_that_is_drained_is():
 
 
 def test_clients_whose_connection_is_being_made_are_cut():
-    """The target accepts, and shakes no hands."""
+    """The target accepts, but does not answer the handshake."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ctl = os.path.join(folder, "ctl")
@@ -289,7 +289,7 @@ def test_a_socket_of_another_program_stays():
 
 
 def test_a_command_whose_sender_has_gone_is_dropped():
-    """It had to wait for a successor that said nothing."""
+    """It had to wait for a successor that sent nothing."""
     with contextlib.ExitStack() as stack:
         pair = Pair(stack)
         name = f"db/127.0.0.1:{pair.a.port}"
@@ -307,7 +307,7 @@ def test_a_command_whose_sender_has_gone_is_dropped():
 
 
 def take_all(successor):
-    """What a proxy gives to its successor, to the last byte."""
+    """Returns what a proxy sends to its successor, to the last byte."""
     while (kind := read_exactly(successor, 1)) != b".":
         if kind in b"SKW":
             count, size = struct.unpack("=QQ", read_exactly(successor, 16))
@@ -315,8 +315,8 @@ def take_all(successor):
 
 
 def wait_while_a_successor_starts(command_of):
-    """Sends a command meanwhile, which is refused: the proxy that it was sent to
-    serves no new connection any more."""
+    """Sends a command meanwhile, which is refused: the proxy that got it no longer
+    serves new connections."""
     with contextlib.ExitStack() as stack:
         pair = Pair(stack)
         sockets = [stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -378,7 +378,7 @@ def test_its_owner_alone_may_command():
         pair = Pair(stack)
         equal(stat.S_IMODE(os.stat(pair.ctl).st_mode), 0o600, "its mode")
         os.chmod(pair.folder, 0o755)
-        os.chmod(pair.ctl, 0o666)  # whoever may connect
+        os.chmod(pair.ctl, 0o666)  # any user may connect
         outcome = command(sys.executable, "-c", f"""
 import os, socket
 os.setuid(65534)
@@ -396,7 +396,7 @@ except ConnectionError:
 
 
 def raw(pair, data):
-    """What comes back for these bytes."""
+    """Returns the response to these bytes."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(WAIT_S)
         client.connect(pair.ctl)

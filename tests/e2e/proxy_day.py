@@ -54,20 +54,20 @@ from proxying import PROXY
 SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
 IS_SHORT = options.minutes < 5
 LENGTH_S = options.minutes * 60
-PAUSE_S = 0.3 if IS_SHORT else 2.0 # between two events of a kind, on average
+PAUSE_S = 0.3 if IS_SHORT else 2.0  # average time between two events of a kind
 DEAF = 1000 if IS_SHORT else 3000
-GRACE_S = 5.0   # until processes that end know what the new one does
-DEAF_BYTES = 40 << 10 # of one that does not read, above the limit of all
-GROWTH = 6 << 20      # of a proxy at rest, from the first quarter to the last
-BUSY = "127.0.0.3"    # a client that comes more often than it may
-OTHER = "127.0.0.5"   # one whose lines in the log are looked for
+GRACE_S = 5.0  # until ending processes know what the new one does
+DEAF_BYTES = 40 << 10  # bytes for one that does not read, above the limit of all
+GROWTH = 6 << 20  # growth of an idle proxy, from the first quarter to the last
+BUSY = "127.0.0.3"  # a client that connects more often than allowed
+OTHER = "127.0.0.5"  # a client whose log lines are counted
 WRONG = ("wieght = 3", "weight = many", "to = tcp://127.0.0.1",
          "cert = /nowhere",
          "[plain]\nlisten = tcp://127.0.0.1:{calm}\nto = @calm")
 
 
 class Acts:
-    """Events of one kind, one after the other, with pauses between them."""
+    """Events of one kind, one after another, with pauses between them."""
 
     def __init__(self, world, dice, stack):
         self.world, self.diary, self.stack = world, world.diary, stack
@@ -102,8 +102,8 @@ class Acts:
 
 
 class Operator(Acts):
-    """Replaces the proxy, has its configuration read again, swaps certificates
-    and moves the log away."""
+    """Replaces the proxy, makes it read its configuration again, swaps certificates and
+    moves the log away."""
 
     def prepare(self):
         self.number = 0
@@ -119,8 +119,8 @@ class Operator(Acts):
         return 1/3 < passed < 2/3 or self.world.is_resting
 
     def replace(self):
-        """A new process takes over; from one without descriptors it gets no
-        sockets, and ends."""
+        """A new process takes over; from one without descriptors it gets no sockets,
+        and exits."""
         if self.is_kept():
             return
         world, old = self.world, self.world.proxy
@@ -143,7 +143,7 @@ class Operator(Acts):
         return proxy.hear(begin, *parts)
 
     def do_read_again(self):
-        """Until it has done so: without descriptors it says that it cannot."""
+        """Repeats it until it succeeds: without descriptors the proxy refuses."""
         while True:
             since = time.monotonic()
             line = self.send_hup("configuration was read again",
@@ -175,7 +175,7 @@ class Operator(Acts):
         equal("stays in force" in line, True, line)
 
     def certify(self):
-        """Clients see the new certificate, and an old connection lives on."""
+        """Clients see the new certificate, and an old connection stays open."""
         world = self.world
         spec = world.spec("tls")
         with connect(spec, world.context) as old:
@@ -205,7 +205,7 @@ class Operator(Acts):
 
 
 def look_at_log(world, path):
-    """Each line of a log is whole."""
+    """Each line of a log is complete."""
     with open(path, "rb") as file:
         text = file.read()
     equal(text[-1:] in (b"\n", b""), True, f"the last line is torn in {path}")
@@ -222,7 +222,7 @@ def look_at_log(world, path):
 
 
 class Orders(Acts):
-    """A second operator, at the socket of commands."""
+    """A second operator, at the control socket."""
 
     def acts(self):
         return [self.drain, self.weigh, self.cut, self.look]
@@ -244,7 +244,7 @@ class Orders(Acts):
         return self.is_done
 
     def drain(self):
-        """No new connection goes there, whoever serves and reads what again."""
+        """It gets no new connection, whichever process serves or reloads."""
         with self.diary.event("drain"):
             if not self.order("drain", "{}"):
                 return
@@ -284,7 +284,7 @@ class Leaders(Acts):
             wait_until(lambda service=service: self.who(service) == name)
 
     def who(self, service):
-        """A connection of `cut` may be cut in this moment."""
+        """A connection of `cut` may be cut at this moment."""
         with contextlib.suppress(OSError, Wrong):
             return self.world.say_more(service)
         return None
@@ -298,8 +298,8 @@ class Leaders(Acts):
 
 
 class Flapping(Acts):
-    """One of two targets refuses connections, or dies; both are up again before
-    the next one."""
+    """One of two targets refuses connections, or dies; both are up again before the
+    next event."""
 
     def acts(self):
         return [self.refuse, self.refuse, self.die]
@@ -316,7 +316,7 @@ class Flapping(Acts):
 
     def refuse(self):
         with self.diary.event("a target refuses"):
-            # What it has not accepted yet is reset with its socket.
+            # Connections that it has not accepted are reset with its socket.
             with self.diary.event("a target dies", 0.5):
                 name = self.take("close")
             self.pause(0.5)
@@ -331,14 +331,14 @@ class Flapping(Acts):
 
 
 class Shortages(Acts):
-    """No room for the log, no descriptors, and clients that do not read."""
+    """No space for the log, no descriptors, and clients that do not read."""
 
     def acts(self):
         return [self.fill_disk, self.take_descriptors, self.be_deaf]
 
     def fill_disk(self):
-        """It is kept full: a log that was moved away gives room when it is
-        removed, and one that a process still had when that ends."""
+        """The disk is kept full: a moved log releases space when it is removed, and a
+        log that a process still had open when that process ends."""
         world = self.world
         ballast = os.path.join(world.logs, "ballast")
         begins = {proxy: len(proxy.said) for proxy in world.generations}
@@ -363,8 +363,8 @@ class Shortages(Acts):
         wait_until(self.is_logged)
 
     def is_logged(self):
-        """The proxy that serves now writes its log again, and so says it again
-        when the disk is full again."""
+        """The serving proxy writes its log again, so it reports again when the disk is
+        full again."""
         self.world.say_more("any", source=OTHER)
         with contextlib.suppress(FileNotFoundError):
             with open(os.path.join(self.world.logs, "log"), "rb") as file:
@@ -392,7 +392,7 @@ class Shortages(Acts):
             world.say_more("any")
 
     def be_deaf(self):
-        """Their memory is bounded, and given back."""
+        """Their memory is limited, and released."""
         world, proxy = self.world, self.world.proxy
         with contextlib.ExitStack() as stack:
             with self.diary.event("deaf clients"):
@@ -414,7 +414,7 @@ class Shortages(Acts):
 
 
 class Strangers(Acts):
-    """Whoever else connects, all the time."""
+    """Other clients, all the time."""
 
     def prepare(self):
         self.port = 0
@@ -439,8 +439,8 @@ class Strangers(Acts):
             super().work()
 
     def do(self, act):
-        """What may take the good client's connection may take theirs, even
-        while they connect."""
+        """Events that may cut the good client's connection may cut theirs, even while
+        they connect."""
         since = time.monotonic()
         try:
             act()
@@ -471,7 +471,7 @@ class Strangers(Acts):
                 self.dice.randrange(20_000)))
 
     def half_close(self):
-        """Who ends the stream behind a request gets the whole answer."""
+        """A client that ends its stream after a request gets the whole answer."""
         self.service = "limited"
         spec = self.world.spec(self.service, source="127.0.0.4")
         self.diary.counts["strangers"] += 1
@@ -485,7 +485,7 @@ class Strangers(Acts):
         equal(got[16:] == data, True, f"an answer of {len(got)} bytes")
 
     def stand(self):
-        """Says nothing for a while."""
+        """Sends nothing for a while."""
         sock = self.standing.enter_context(self.meet())
         self.diary.counts["silent"] += 1
         if self.diary.counts["silent"] % 50 == 0:
@@ -506,13 +506,14 @@ class Strangers(Acts):
 
 
 def medians(parts):
-    """One look at a proxy may be behind a crowd of clients; two are compared."""
+    """A single measurement may follow a crowd of clients; medians of several are
+    compared."""
     return [[statistics.median(column) for column in zip(*part)]
             if len(part) > 1 else None for part in parts]
 
 
 def quarters(world):
-    """Memory and descriptors at rest, in the first and in the last quarter."""
+    """Memory and descriptors when idle, in the first and in the last quarter."""
     begun, now = world.diary.begun, time.monotonic()
     parts = [[], []]
     for moment, _, memory, files in world.samples:
@@ -523,7 +524,7 @@ def quarters(world):
 
 
 def longest_life(world):
-    """The same, of the process that was looked at most often."""
+    """The same for the process that was measured most often."""
     pids = collections.Counter(pid for _, pid, _, _ in world.samples)
     pid = pids.most_common(1)[0][0]
     own = [(memory, files) for _, of, memory, files in world.samples
@@ -533,7 +534,7 @@ def longest_life(world):
 
 
 def expect_end(proxy):
-    """One that does not end says what it waits for."""
+    """A process that does not exit prints what it waits for."""
     try:
         equal(proxy.process.wait(WAIT_S), 0, f"the end, {proxy.said[-5:]}")
     except subprocess.TimeoutExpired:
@@ -546,7 +547,7 @@ def expect_end(proxy):
 
 
 def end(world):
-    """All processes end in order, and nothing is left."""
+    """All processes exit in order, and nothing is left."""
     world.visitor.process.stdin.close()
     world.visitor.process.wait(WAIT_S)
     world.reader.join()

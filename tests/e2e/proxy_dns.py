@@ -1,6 +1,5 @@
-"""A name server of the tests of weir-proxy, for one name, and connections that are
-used once.
-"""
+"""A name server for the tests of weir-proxy, with one name, and connections that are
+used once."""
 
 import socket
 import struct
@@ -14,15 +13,15 @@ NXDOMAIN = 3
 
 
 def data_of(addresses, kind):
-    """Those of a kind of record, as bytes."""
+    """Returns the data of a kind of record, as bytes."""
     family = {A: socket.AF_INET, AAAA: socket.AF_INET6}.get(kind)
     return [socket.inet_pton(family, address) for address in addresses
             if family and (":" in address) == (kind == AAAA)]
 
 
 class NameServer:
-    """Answers for one name by the addresses that it has at the time, each for a
-    time; there is no other name."""
+    """Answers queries for one name with its current addresses, each with a TTL; no
+    other name exists."""
 
     def __init__(self, addresses, ttl_s=1):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

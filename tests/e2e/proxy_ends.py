@@ -1,7 +1,6 @@
-"""weir-proxy between a target that ends badly and a client that reads slowly:
-the client gets all bytes that were acknowledged to the target, and then an end
-that is no end of the stream.
-"""
+"""weir-proxy between a target that ends badly and a client that reads slowly: the
+client gets all bytes that were acknowledged to the target, and then an error instead of
+an end of stream."""
 
 import array
 import fcntl
@@ -18,29 +17,29 @@ from proxying import Proxy
 from servers import Server, free_port, read_exactly, reset
 
 DATA = random.Random(5).randbytes(3_000_000)
-# What the client has not read when the target ends.
+# Bytes that the client has not read when the target ends.
 LATE = 200_000
 LATE_UNIX = 100_000  # its queue is small
 END = "an end of the stream"
-RESET = ("ConnectionResetError", "SSLEOFError")  # Python's ssl tells either
+RESET = ("ConnectionResetError", "SSLEOFError")  # Python's ssl reports either
 
 
 def unacknowledged(sock):
-    """Bytes that the peer's kernel has not acknowledged (SIOCOUTQ)."""
+    """Returns how many bytes the peer's kernel has not acknowledged (SIOCOUTQ)."""
     count = array.array("i", [0])
     fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, count)
     return count[0]
 
 
 def cut(sock):
-    """End TLS without a close_notify."""
+    """Ends TLS without a close_notify."""
     sock.shutdown(socket.SHUT_WR)
     sock.close()
 
 
 class Ending:
-    """What a target does for a connection: it sends everything, waits until
-    that is acknowledged, and ends badly."""
+    """A target's connection: sends everything, waits until that is acknowledged, and
+    ends badly."""
 
     def __init__(self, end):
         self.end = end
@@ -54,7 +53,8 @@ class Ending:
 
 
 def read_rest(client):
-    """What is left, and how the stream ends: the name of an error, or END."""
+    """Returns the remaining bytes, and how the stream ends: the name of an error, or
+    END."""
     data = b""
     try:
         while more := client.recv(4096):
@@ -65,7 +65,7 @@ def read_rest(client):
 
 
 def read_late(client, ending, late):
-    """All bytes, and how the stream ends."""
+    """Returns all bytes, and how the stream ends."""
     data = read_exactly(client, len(DATA) - late)
     assert ending.has_ended.wait(WAIT_S), "the target has not ended"
     rest, end = read_rest(client)
@@ -80,7 +80,7 @@ def expect(client, ending, end, late=LATE):
 
 
 def narrow(client):
-    """A client whose kernel takes few bytes, so that others wait in the
+    """Makes a client whose kernel buffers few bytes, so that others wait in the
     proxy."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     return client
@@ -134,8 +134,7 @@ def test_an_end_without_a_close_notify_is_an_end_where_the_flag_says_so():
 
 
 class Killed(Program):
-    """openssl s_server, which sends what its standard input has, on a port that
-    was free."""
+    """openssl s_server, which sends its standard input, on a free port."""
 
     def __init__(self):
         self.port = free_port()
@@ -147,7 +146,8 @@ class Killed(Program):
         self.feeder = threading.Thread(target=self.feed)
 
     def start(self, client):
-        """It shows what it reads. Before, it might wait in its handshake."""
+        """Waits until it prints received bytes. Before, it might be in its
+        handshake."""
         client.sendall(b"x")
         equal(self.process.stdout.read(1), b"x", "what s_server has read")
         self.feeder.start()
@@ -157,15 +157,15 @@ class Killed(Program):
         self.process.stdin.flush()
 
     def queues(self, state):
-        """What /proc/net/tcp says of the queues of its sockets in a state."""
+        """Returns the queues of its sockets in a state, from /proc/net/tcp."""
         with open("/proc/net/tcp", encoding="ascii") as file:
             lines = [line.split() for line in file][1:]
         return [line[4] for line in lines if line[3] == state
                 and line[1].endswith(f":{self.port:04X}")]
 
     def has_sent_all(self):
-        """All was read from the pipe and acknowledged, and it waits for more:
-        one that waits for room has a full queue."""
+        """Returns True if everything was read from the pipe and acknowledged, and it
+        waits for more: if it waits for space, its queue is full."""
         count = array.array("i", [0])
         fcntl.ioctl(self.process.stdin.fileno(), termios.FIONREAD, count)
         return (count[0] == 0 and is_asleep(self.process.pid)
@@ -212,8 +212,8 @@ def test_a_client_at_a_unix_socket_sees_an_end_behind_all_bytes():
 
 
 def test_a_request_that_nobody_reads_does_not_keep_the_answer_away():
-    """The target answers before it has read the request, and closes: the kernel
-    makes that a reset. The client writes all before it reads."""
+    """The target answers before it has read the request, and closes, which the kernel
+    makes a reset. The client writes everything before it reads."""
     answer = b"413 Too Large\n" * 10_000
 
     def refuse(sock, _number):
@@ -228,7 +228,7 @@ def test_a_request_that_nobody_reads_does_not_keep_the_answer_away():
             try:
                 client.sendall(bytes(20_000_000))
             except OSError:
-                pass  # the reset was seen, and the answer is there
+                pass  # the reset was seen, and the answer has arrived
             equal(read_exactly(client, len(answer)), answer, "the answer")
 
 

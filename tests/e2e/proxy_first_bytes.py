@@ -1,7 +1,6 @@
-"""The first bytes of a client, which weir-proxy keeps until there is a target:
-more than a buffer holds, with an end or a reset behind them, over targets that
-fail, beside PROXY headers, in vain; plain and out of TLS.
-"""
+"""The first bytes of a client, which weir-proxy keeps until there is a target: more
+than a buffer holds, followed by an end or a reset, with failing targets, with PROXY
+headers, and without a target; in plain text and from TLS."""
 
 import contextlib
 import random
@@ -17,8 +16,8 @@ from proxying import Proxy, target
 from servers import Refusing, Server, reset
 
 SEED = 20
-# Around what is copied (256 bytes), what a receive brings and what waits at most
-# (--buffer, 64 KiB): a client with more is held back.
+# Around the number of copied bytes (256), of a receive, and of waiting bytes (--buffer,
+# 64 KiB): a client that sends more is held back.
 SIZES = (1, 255, 256, 4096, 16384, 65535, 65537, 300_000)
 QUEUE = ("--limit", "1", "--queue", f"5:{WAIT_S}s")
 ANSWER = b"answer"
@@ -46,7 +45,7 @@ class Plain:
         self.sock.shutdown(socket.SHUT_WR)
 
     def read(self):
-        """All that comes until the end."""
+        """Returns everything up to the end."""
         data = b""
         while part := self.sock.recv(65536):
             data += part
@@ -54,9 +53,9 @@ class Plain:
 
 
 class Opened(Plain):
-    """A client whose TLS the proxy opens. The last of its handshake comes with
-    its first bytes, and its end is a close_notify, behind which it still reads;
-    Python's sockets do neither."""
+    """A client whose TLS the proxy terminates. The end of its handshake arrives
+    together with its first bytes, and it ends with a close_notify, after which it still
+    reads; Python's sockets do neither."""
 
     def __init__(self, proxy):
         super().__init__(proxy)
@@ -96,7 +95,7 @@ class Opened(Plain):
 
 
 def each_kind():
-    """How a proxy listens for clients without and with TLS, and the clients."""
+    """Returns how a proxy listens for clients without and with TLS, and the clients."""
     yield ("tcp://127.0.0.1:0",), Plain
     yield ("tls://127.0.0.1:0", "--cert", certificates()["proxy"]), Opened
 
@@ -104,7 +103,7 @@ def each_kind():
 # ---- targets ----
 
 class Keeping(Server):
-    """A server that keeps all that comes, and answers at its end."""
+    """A server that keeps everything, and answers at the end."""
 
     def __init__(self):
         self.came = []
@@ -126,8 +125,8 @@ def held_bytes(proxy):
 
 @contextlib.contextmanager
 def taken(listen, kind, *flags, queue=QUEUE):
-    """A target that keeps what comes, and a proxy before it whose only place a
-    client has: the server, the proxy and this client."""
+    """A target that keeps everything, and a proxy in front of it whose only slot a
+    client has. Yields the server, the proxy and this client."""
     with Keeping() as server, Proxy(listen[0], target(server), *listen[1:],
                                     *queue, *flags) as proxy:
         with kind(proxy) as first:
@@ -138,7 +137,7 @@ def taken(listen, kind, *flags, queue=QUEUE):
 
 
 def send_all(client, data):
-    """In a thread, as the proxy may hold the client back."""
+    """Sends in a thread, because the proxy may hold the client back."""
     def send():
         client.send(data)
         client.end()
@@ -149,12 +148,12 @@ def send_all(client, data):
 
 
 def ends_well(client, sender):
-    sender.join()  # TLS is not for two threads at once
+    sender.join()  # TLS must not be used by two threads at once
     equal(client.read(), ANSWER, "the answer")
 
 
 def sees_a_reset(client):
-    """And no end before it; of TLS there may be tickets."""
+    """And no end before it; over TLS there may be tickets."""
     with contextlib.suppress(ConnectionResetError):
         while client.sock.recv(65536):
             pass
@@ -180,7 +179,7 @@ def test_all_sizes_come_whole_with_their_end():
 
 
 def has_read(proxy, sock):
-    """Whether the proxy has received all that has been sent."""
+    """Returns True if the proxy has received everything that was sent."""
     local, peer = (f":{port:04X}" for port in (proxy.port,
                                                sock.getsockname()[1]))
     with open("/proc/net/tcp", encoding="ascii") as file:
@@ -192,7 +191,7 @@ def has_read(proxy, sock):
 
 
 def test_pieces_come_in_their_order():
-    """The first one is kept where it was received, those behind it are copied."""
+    """The first piece is kept where it was received, later ones are copied."""
     rng = random.Random(SEED)
     for listen, kind in each_kind():
         pieces = [rng.randbytes(size) for size in (1000, 1, 5000, 300)]
@@ -241,12 +240,12 @@ def test_a_queue_that_takes_too_long_gives_the_bytes_back():
 
 @contextlib.contextmanager
 def early(kind, proxy, data):
-    """A client whose first bytes are there when the proxy begins to connect."""
+    """A client whose first bytes have arrived when the proxy starts to connect."""
     if kind is Plain:
         proxy.pause()
     with kind(proxy) as client:
         if kind is Opened:
-            proxy.pause()  # it waits for the last of the handshake
+            proxy.pause()  # it waits for the end of the handshake
         client.send(data)
         proxy.signal(signal.SIGCONT)
         yield client
@@ -270,7 +269,7 @@ def test_the_second_target_gets_what_the_first_one_refused():
 
 
 def test_the_second_target_gets_what_the_first_one_left_unanswered():
-    """A listener whose queue is full does not answer, and gives time to keep the
+    """A listener with a full queue does not answer, and gives time to keep the
     bytes."""
     data = random.Random(SEED).randbytes(20_000)
     with contextlib.ExitStack() as stack:
@@ -310,7 +309,8 @@ def test_headers_go_before_the_bytes():
 
 
 def test_bytes_behind_a_header_keep_their_order():
-    """Those that were read with it were copied, and so are all that follow."""
+    """Bytes that were read together with the header were copied, and so are all later
+    ones."""
     header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
     parts = (header + b"a" * 300, b"b" * 1000, b"c" * 5000)
     for version, before in ((None, b""), ("v1", header)):
@@ -334,9 +334,9 @@ def test_bytes_behind_a_header_keep_their_order():
 
 
 def test_an_end_behind_bytes_that_waited_for_a_place_decides():
-    """What has come is the begin of a begin: without more bytes it is for the
-    other route, and not when the time is over. One client waits in the thread
-    that has no place, and the rest in the kernel."""
+    """The received bytes are a prefix of the configured first bytes: without more bytes
+    they select the other route, even before the time is over. One client waits in the
+    thread without a slot, and the others in the kernel."""
     count = 16
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Keeping())

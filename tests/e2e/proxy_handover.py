@@ -1,6 +1,5 @@
 """A running weir-proxy is replaced by a new one, and sockets come from a service
-manager: no connection is lost.
-"""
+manager: no connection is lost."""
 
 import concurrent.futures
 import contextlib
@@ -30,7 +29,7 @@ def plain(server):
 
 
 class Scrapers(Churn):
-    """Scrapers of the operator's page."""
+    """Clients that request the operator's page repeatedly."""
 
     def talk(self, client):
         client.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
@@ -41,7 +40,7 @@ class Scrapers(Churn):
 
 
 def replaced(host, *threads):
-    """Proxies after one another on one address, with so many threads each,
+    """Proxies that replace each other on one address, with this many threads each,
     under load; with one address for their metrics."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         address = f"tcp://{host}:{free_port()}"
@@ -129,7 +128,7 @@ def test_reloads_and_successors_fail_no_connection():
 
 
 def waits(thread):
-    """Whether it waits in io_uring_enter() or epoll_wait() and its like."""
+    """Returns True if it waits in io_uring_enter(), epoll_wait() or a similar call."""
     try:
         with open(f"/proc/{thread}/syscall", encoding="ascii") as file:
             return file.read().split()[0] in ("426", "232", "281", "441", "22")
@@ -159,7 +158,7 @@ class Stepped:
                                 ctypes.c_void_p(data))
 
     def look(self, flags):
-        """Whether it has stopped, and that at a system call."""
+        """Returns True if it has stopped, at a system call."""
         thread, status = os.waitpid(self.thread, self.ANY_THREAD | flags)
         if thread:
             self.has_ended = not os.WIFSTOPPED(status)
@@ -168,8 +167,8 @@ class Stepped:
             os.WSTOPSIG(status) == signal.SIGTRAP | 0x80)
 
     def step(self):
-        """To the end of the next system call, or until it waits in one, or has
-        ended: False."""
+        """Runs to the end of the next system call. Returns False if it waits in one, or
+        has ended."""
         while not self.has_ended:
             if self.is_stopped:
                 self.ask(self.SYSCALL)
@@ -190,8 +189,8 @@ class Stepped:
 
 
 def test_a_lone_client_of_any_moment_of_a_replacement_is_served():
-    """The old proxy and the new one accept from the same sockets. After each
-    system call of the old one there is one client for a socket of its own."""
+    """The old proxy and the new one accept from the same sockets. After each system
+    call of the old one a client connects to a separate socket."""
     hosts = [f"127.0.0.{number}" for number in range(2, 34)]
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         port = free_port()
@@ -206,7 +205,7 @@ def test_a_lone_client_of_any_moment_of_a_replacement_is_served():
             stepped = Stepped(int(next(filter(waits, os.listdir(threads)))))
             second = pool.submit(Proxy, *flags, admin=False)
             while not select.select([first.process.stderr], [], [], 0)[0]:
-                stepped.step() # until it says that another one serves
+                stepped.step()  # until it prints that another one serves
             clients = []
             for host in hosts:
                 clients.append(stack.enter_context(socket.create_connection(
@@ -247,8 +246,8 @@ def test_a_path_where_no_socket_can_be_made_ends_the_start():
 
 @contextlib.contextmanager
 def predecessor(folder, *flags):
-    """A proxy at the path of this folder that is about to hand over, as the new
-    one sees it; its end, when the new one has asked."""
+    """A proxy at the path of this folder that is about to hand over, as the new one
+    sees it. Yields its end, once the new one has sent its request."""
     path = os.path.join(folder, "handover")
     with Server(echo) as server, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
@@ -263,7 +262,7 @@ def predecessor(folder, *flags):
 
 
 def serves(program):
-    """It serves, and ends in order."""
+    """It serves, and exits in order."""
     while not (found := re.search(r" serves \S+:(\d+) to ",
                                   read_line(program.process.stderr))):
         pass
@@ -290,7 +289,7 @@ def test_a_file_in_the_place_of_the_predecessor_stays():
 
 
 def test_items_of_another_version_are_passed_over():
-    """States and keys whose size is not that of this version."""
+    """States and keys whose size is not this version's."""
     with tempfile.TemporaryDirectory() as folder:
         for kind in (b"S", b"K"):
             with predecessor(folder) as (program, _, peer):
@@ -301,7 +300,7 @@ def test_items_of_another_version_are_passed_over():
 
 
 def test_an_order_waits_until_the_predecessor_accepts_no_more():
-    """It would not know of it; by its end it says that it does not."""
+    """It would not know of the order; its end shows that it does not."""
     with tempfile.TemporaryDirectory() as folder:
         control = (PROXY, "--ctl", f"{folder}/ctl")
         with predecessor(folder, "--ctl", f"{folder}/ctl") as (program, _,
@@ -322,8 +321,8 @@ def test_an_order_waits_until_the_predecessor_accepts_no_more():
 
 
 def take_sockets(peer):
-    """The listening sockets of the proxy there, as a successor takes them that
-    serves then."""
+    """Returns the listening sockets of that proxy, like a successor that then
+    serves."""
     listeners, data = [], b""
     while not data.endswith(b"."):
         part, fds, _, _ = socket.recv_fds(peer, 4096, 64)
@@ -335,7 +334,7 @@ def take_sockets(peer):
 
 
 def test_a_proxy_says_that_it_accepts_no_more_when_no_thread_does():
-    """Whoever connects then is the successor's; one thread is late."""
+    """A client that connects then belongs to the successor; one thread is late."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
             Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
                   f"{folder}/handover", threads=2, admin=False) as proxy, \
@@ -391,7 +390,7 @@ def test_signals_after_its_loops_end_nothing():
                     pass
             os.set_blocking(writer, True)
             program.signal(signal.SIGTERM)
-            # "connections were cut off" is its last word, and must wait.
+            # "connections were cut off" is its last line, and must wait.
             wait_until(lambda: writes_to_stderr(program.process.pid))
         for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2,
                        signal.SIGTERM, signal.SIGINT):
@@ -402,7 +401,7 @@ def test_signals_after_its_loops_end_nothing():
 
 
 def writes_to_stderr(pid):
-    """Whether the process waits in a write(2) to its standard error."""
+    """Returns True if the process waits in a write(2) to its standard error."""
     try:
         with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
             words = file.read().split()
@@ -478,7 +477,7 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
 
 
 def test_a_proxy_without_descriptors_is_replaced_when_it_has_some():
-    """The successor waits for the sockets meanwhile."""
+    """Meanwhile the successor waits for the sockets."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
                  "--handover", f"{folder}/handover")
@@ -496,8 +495,8 @@ def test_a_proxy_without_descriptors_is_replaced_when_it_has_some():
 
 
 def test_a_proxy_with_few_descriptors_left_gives_its_sockets_one_by_one():
-    """One is for the successor's connection, and two are for the sockets of
-    eight threads."""
+    """One is for the successor's connection, and two are for the sockets of eight
+    threads."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
                  "--handover", f"{folder}/handover")
@@ -515,7 +514,7 @@ def test_a_proxy_with_few_descriptors_left_gives_its_sockets_one_by_one():
 
 
 def receives(pid):
-    """Whether the process waits in recvmsg(2)."""
+    """Returns True if the process waits in recvmsg(2)."""
     try:
         with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
             return file.read().split()[0] in ("47", "212")

@@ -1,4 +1,4 @@
-"""PROXY headers that weir-proxy reads and writes, and who may send them."""
+"""PROXY headers that weir-proxy reads and writes, and which clients may send them."""
 
 import contextlib
 import socket
@@ -116,7 +116,7 @@ def test_a_header_of_a_stranger_is_not_believed():
 
 
 class Heading(Server):
-    """A server that keeps all that comes."""
+    """A server that keeps everything it receives."""
 
     def __init__(self):
         self.heads = []

@@ -1,6 +1,5 @@
-"""weir-proxy's keepalive, as the kernel has it for the sockets of the running
-proxy: those that it accepts, by whatever listener, and those to its targets.
-"""
+"""weir-proxy's keepalive, as set in the kernel for the sockets of the running proxy:
+accepted ones, from any listener, and those to its targets."""
 
 import contextlib
 import ctypes
@@ -18,7 +17,7 @@ PIDFD_GETFD = 438
 
 
 def sockets_of(pid):
-    """Duplicates of all connected sockets of a process."""
+    """Returns duplicates of all connected sockets of a process."""
     libc = ctypes.CDLL(None, use_errno=True)
     process = os.pidfd_open(pid)
     found = []
@@ -36,7 +35,7 @@ def sockets_of(pid):
 
 
 def keepalive_of(sock):
-    """Seconds, seconds and number; None: it is off."""
+    """Returns seconds, seconds and a number, or None if it is off."""
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
         return None
     return tuple(sock.getsockopt(socket.IPPROTO_TCP, name) for name in (
@@ -44,7 +43,8 @@ def keepalive_of(sock):
 
 
 def both_sides(pid, port, server):
-    """What the sockets of one connection have: of its client, its target."""
+    """Returns the settings of the sockets of one connection: to its client, to its
+    target."""
     found = {}
     for sock in sockets_of(pid):
         with contextlib.closing(sock), contextlib.suppress(OSError):
@@ -58,7 +58,7 @@ def both_sides(pid, port, server):
 
 
 def wait_for(pid, port, server, wanted, what):
-    """The target's socket has it some time after the connection has begun."""
+    """The target's socket gets it some time after the connection has started."""
     deadline = time.monotonic() + WAIT_S
     found = both_sides(pid, port, server)
     while found != (wanted, wanted) and time.monotonic() < deadline:

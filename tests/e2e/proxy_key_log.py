@@ -1,7 +1,6 @@
-"""Key logs of weir-proxy: the secrets are those that its clients and its targets
-have logged themselves, the file is its owner's alone, is opened anew and stays
-open in another root, and none is made that nobody has asked for.
-"""
+"""Key logs of weir-proxy: the secrets are the ones that its clients and targets have
+logged themselves, only the owner can read the file, it can be reopened and stays open
+in another root, and none is made unrequested."""
 
 import os
 import signal
@@ -23,7 +22,7 @@ VERSIONS = ((ssl.TLSVersion.TLSv1_2, OF_12), (ssl.TLSVersion.TLSv1_3, OF_13))
 
 
 def secrets_in(path):
-    """The lines of a key log, by label and client; comments are Python's."""
+    """Returns the lines of a key log, by label and client; comments are Python's."""
     with open(path, encoding="ascii") as file:
         lines = [line.split() for line in file if not line.startswith("#")]
     for line in lines:
@@ -32,7 +31,7 @@ def secrets_in(path):
 
 
 def expect_same(path, peers, labels, count):
-    """Of as many connections the log has what their peer has logged."""
+    """The log has the same secrets of this many connections as their peer's log."""
     equal(os.stat(path).st_mode & 0o777, 0o600, "the mode of the key log")
     ours, theirs = secrets_in(path), secrets_in(peers)
     for label in labels:
@@ -140,7 +139,8 @@ def test_each_file_is_warned_of_once():
 
 
 def expect_anew(folder, *flags):
-    """What is logged before and after the file was moved away: its new owner."""
+    """Checks what is logged before and after the file was moved away, and its new
+    owner."""
     path = f"{folder}/run/keys"
     context = client_context()
     context.keylog_filename = f"{folder}/client"
@@ -158,7 +158,7 @@ def expect_anew(folder, *flags):
 
 
 def of_nobody(folder):
-    """The user nobody may write in a folder of it."""
+    """Makes a folder that the user nobody may write to."""
     os.chmod(folder, 0o755)
     os.mkdir(f"{folder}/run")
     os.chown(f"{folder}/run", NOBODY, -1)
@@ -176,7 +176,7 @@ def test_it_is_opened_anew_as_the_log_is():
 
 
 def test_it_is_opened_anew_in_a_sandbox():
-    """By another user, whose file the next proxy begins with as root."""
+    """By another user, whose file the next proxy opens first as root."""
     need_rights()
     with tempfile.TemporaryDirectory() as folder:
         of_nobody(folder)

@@ -1,7 +1,6 @@
-"""weir-proxy with two certificates for one name, of ECDSA and of RSA: OpenSSL
-as a client that can use one kind of keys only, or both, in both versions of
-TLS, with a name, with one that a wildcard is for, and without a name.
-"""
+"""weir-proxy with an ECDSA and an RSA certificate for one name: OpenSSL as a client
+that can use one kind of key, or both, in both versions of TLS, with a name, with a
+wildcard's name, and without a name."""
 
 import itertools
 import re
@@ -12,7 +11,7 @@ from proxying import Proxy
 from servers import Server, echo
 
 RSA = ("rsa:2048",)
-# What s_client says of the key that the server has shown.
+# What s_client prints about the server's key.
 BITS = {"curve": 256, "rsa": 2048}
 SCHEMES = {"curve": "ECDSA+SHA256", "rsa": "RSA-PSS+SHA256:RSA+SHA256",
            "both": "RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA256"}
@@ -21,7 +20,7 @@ SUITES = {"curve": "ECDHE-ECDSA-AES128-GCM-SHA256",
 
 
 def pairs():
-    """For each name the files of both kinds, made once."""
+    """Returns the files of both kinds for each name; they are made once."""
     certificates()
     if not made:
         for cn in ("both.test", "*.wild.test"):
@@ -42,7 +41,7 @@ def proxy_of(server, first, second):
 
 
 def shown(proxy, name, *flags):
-    """The common name and the bits of the key of the certificate."""
+    """Returns the common name and the key size of the certificate."""
     asks = ("-servername", name) if name else ("-noservername",)
     need("openssl")
     outcome = command("openssl", "s_client", "-connect",

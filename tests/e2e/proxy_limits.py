@@ -1,6 +1,5 @@
-"""How many connections weir-proxy has at once: of the program, of an address and
-of a target, in a queue, and without descriptors.
-"""
+"""Numbers of simultaneous connections of weir-proxy: limits of the program, of an
+address and of a target, in a queue, and without descriptors."""
 
 import contextlib
 import random
@@ -58,7 +57,7 @@ def test_the_time_in_the_queue_is_bounded():
 
 
 class Counted:
-    """An echo that knows how many connections it has had at once."""
+    """An echo that knows the highest number of its simultaneous connections."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -101,7 +100,7 @@ def test_the_limit_of_a_target_holds_over_all_threads():
 
 @contextlib.contextmanager
 def queue(serve, *flags):
-    """A proxy whose only target is taken by a client."""
+    """A proxy whose only target is in use by a client."""
     with Server(serve) as server, Proxy(
             "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
             f"1:{WAIT_S}s", *flags) as proxy, proxy.connect() as first:
@@ -181,7 +180,7 @@ def test_the_program_resets_what_is_above_its_limit():
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        "--max-conns-total", "3",
                                        threads=4) as proxy:
-        for _ in range(3):  # places are given back
+        for _ in range(3):  # slots are released
             with contextlib.ExitStack() as stack:
                 told = []
                 for _ in range(20):
@@ -255,7 +254,7 @@ def test_without_descriptors_it_resets_clients_and_serves_on():
                 port = line.split(" to ")[0].rsplit(":", 1)[1]
         clients = [socket.create_connection(("127.0.0.1", int(port)))
                    for _ in range(100)]
-        # A proxy that tries without a pause does not sleep.
+        # A proxy that retries without a pause does not sleep.
         for _ in range(10):
             wait_until(lambda: is_asleep(program.process.pid))
         for client in clients:

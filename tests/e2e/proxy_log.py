@@ -1,6 +1,5 @@
-"""weir-proxy's log where there is no room for it: lines are lost as a whole, and no
-connection ends for that.
-"""
+"""weir-proxy's log without space: lines are lost as a whole, and no connection ends
+because of that."""
 
 import os
 import resource
@@ -13,7 +12,7 @@ from servers import Server, echo, echoes
 
 
 def limit_files():
-    """For preexec_fn: files may have 4 KiB."""
+    """For preexec_fn: limits files to 4 KiB."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 
@@ -36,7 +35,7 @@ def test_a_log_that_may_not_grow_ends_no_connection():
 
 
 def expect_whole_lines(proxy):
-    """All lines, the last one too, have all fields; the file is not empty."""
+    """All lines, including the last one, have all fields; the file is not empty."""
     with open(proxy.log_path, encoding="utf-8") as file:
         text = file.read()
     equal(text[-1:], "\n", "the end of the log")
@@ -44,7 +43,7 @@ def expect_whole_lines(proxy):
 
 
 def test_no_line_of_the_log_is_torn_where_there_is_no_room_for_it():
-    """Two threads write beside each other; then there is room again."""
+    """Two threads write at the same time; then there is space again."""
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        threads=2,
                                        preexec_fn=limit_files) as proxy:
@@ -68,7 +67,7 @@ def test_no_line_of_the_log_is_torn_where_there_is_no_room_for_it():
 
 
 def test_a_log_that_could_not_be_opened_anew_is_when_it_can_be():
-    """It was moved away while there was no descriptor for another one."""
+    """It was moved away while no descriptor was available for another one."""
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        threads=2) as proxy:
         moved = proxy.log_path + ".moved"

@@ -1,7 +1,6 @@
-"""Checks of weir-proxy that log in or talk, at the real servers: MariaDB, which
-refuses who does not, PostgreSQL, and Redis, OpenLDAP and Exim by the dialogues
-of the guide.
-"""
+"""weir-proxy's checks that log in or have a dialogue, with the real servers: MariaDB,
+which blocks clients that do not log in, PostgreSQL, and Redis, OpenLDAP and Exim with
+the guide's dialogues."""
 
 import contextlib
 import os
@@ -23,13 +22,13 @@ from servers import free_port
 
 GUIDE = pathlib.Path(__file__).parents[2] / "include/guide/from-haproxy.md"
 CHECKS = 200
-DIALOGUES = 20 # for each of them a slow machine may start a process
-PATIENT = ("--check-timeout", f"{WAIT_S}s") # 2s are short on a busy machine
+DIALOGUES = 20  # a slow machine may start a process for each of them
+PATIENT = ("--check-timeout", f"{WAIT_S}s")  # 2s is short on a busy machine
 ADDRESS = "198.51.100.9"  # MariaDB never refuses 127.0.0.1
 
 
 def program(name):
-    """Its path, which may be that of an administrator."""
+    """Returns the path of a program, even of administrators' programs."""
     path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
     if not path:
         raise Skip(f"{name} is not installed")
@@ -42,7 +41,7 @@ def checks_of(proxy):
 
 
 def wait_for_checks(proxy, wanted):
-    """As long as it goes on: a busy machine may take minutes for all."""
+    """Waits as long as checks continue: a busy machine may take minutes for all."""
     while (count := checks_of(proxy)) < wanted:
         wait_until(lambda: checks_of(proxy) > count)
 
@@ -55,7 +54,7 @@ def checked(port, *flags, host="127.0.0.1"):
 # ---- MariaDB ----
 
 class MariaDB(Program):
-    """Listens at an address that it may refuse."""
+    """Listens at an address that it may block."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -86,13 +85,14 @@ class MariaDB(Program):
         return outcome.out.strip() or outcome.err
 
     def count_errors(self):
-        """In a row, from the one address that it may refuse."""
+        """Returns the number of consecutive errors from the one address that it may
+        block."""
         return int(self.ask("SELECT SUM_CONNECT_ERRORS FROM "
                             "performance_schema.host_cache") or 0)
 
 
 def in_namespaces():
-    """This program again, where the address is this machine's and has a
+    """Runs this program again, where the address belongs to this machine and has a
     name."""
     if os.environ.get("WEIR_MARIADB_APART"):
         return True
@@ -122,7 +122,7 @@ def test_two_hundred_logins_do_not_make_mariadb_refuse_the_proxy():
                      host=ADDRESS) as proxy:
             wait_for_checks(proxy, CHECKS)
             equal(proxy.metric("upstream_checks_failed_total"), 0, "bad ones")
-            # Before the proxy ends, and with it the check that is under way.
+            # Before the proxy ends, and with it the check in progress.
             equal(server.count_errors(), 0, "errors that it has counted")
             aborted = server.ask("SHOW STATUS LIKE 'Aborted%'")
             equal(set(re.findall(r"\d+$", aborted, re.M)), {"0"}, aborted)
@@ -131,7 +131,7 @@ def test_two_hundred_logins_do_not_make_mariadb_refuse_the_proxy():
                      host=ADDRESS) as proxy:
             matches(told(proxy, " is down"), "is down: error 1045 of MySQL")
         equal(server.log_in(), "42", "a login after those that are refused")
-        # It counts few of those that are cut at once.
+        # It counts few of the connections that are cut at once.
         with checked(server.port, "--check", "1ms", "--check", "tcp",
                      host=ADDRESS):
             wait_until(lambda: server.count_errors() >= 100)
@@ -148,7 +148,7 @@ def log_of(server):
 
 
 def has_clients(server):
-    """Whether a process of the server, whose title has its peer, serves one."""
+    """Returns True if a process of the server, whose title has its peer, serves one."""
     for child in postgresql.children_of(server.program.process.pid):
         try:
             title = pathlib.Path(f"/proc/{child}/cmdline").read_text("utf-8")
@@ -160,7 +160,7 @@ def has_clients(server):
 
 
 def use_method(server, method):
-    """How the server authenticates clients from now on."""
+    """Sets how the server authenticates clients from now on."""
     reloads = log_of(server).count("received SIGHUP")
     pathlib.Path(server.data, "pg_hba.conf").write_text(
         f"host all all 127.0.0.1/32 {method}\n", "ascii")
@@ -175,7 +175,7 @@ def test_a_login_at_postgresql_leaves_nothing_in_its_log():
             server.make()
             server.start()
             for method in "trust", "scram-sha-256":
-                # A login that the last proxy's end has cut is told late.
+                # A login that the previous proxy's end has cut is reported late.
                 wait_until(lambda: not has_clients(server))
                 use_method(server, method)
                 before = len(log_of(server))
@@ -194,7 +194,7 @@ def test_a_login_at_postgresql_leaves_nothing_in_its_log():
 # ---- the dialogues of the guide ----
 
 def dialogue(name):
-    """The flags of a service's check in the guide."""
+    """Returns the flags of a service's check in the guide."""
     text = GUIDE.read_text("utf-8")
     block = re.search(rf"^\[{name}\]\n(.*?)\nto = ", text, re.M | re.S)[1]
     flags = []
@@ -206,7 +206,7 @@ def dialogue(name):
 
 
 def expect_good(port, name):
-    """It is up and stays so."""
+    """It is up and stays up."""
     with checked(port, *dialogue(name), *PATIENT) as proxy:
         wait_for_checks(proxy, DIALOGUES)
         equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")

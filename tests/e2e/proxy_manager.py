@@ -1,6 +1,5 @@
-"""What weir-proxy tells a service manager, which is a socket of this test: that it
-serves and that it ends, and by a watchdog that all of its threads make turns.
-"""
+"""weir-proxy's notifications to a service manager, which is a socket of this test: that
+it serves and that it ends, and with a watchdog that all of its threads run."""
 
 import contextlib
 import ctypes
@@ -22,7 +21,7 @@ BEAT = b"WATCHDOG=1"
 
 
 class Manager:
-    """The socket, and what is told by each process."""
+    """The socket, and the notifications of each process."""
 
     def __init__(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -43,7 +42,7 @@ class Manager:
         return dict(ENV, NOTIFY_SOCKET=self.path, **more)
 
     def hear(self):
-        """The next words, and who has said them."""
+        """Returns the next notification, and its sender."""
         words, control, *_ = self.socket.recvmsg(200, 64)
         return words, struct.unpack("iII", control[0][2])[0]
 
@@ -53,12 +52,12 @@ class Manager:
         return heard
 
     def hear_beats(self, pid, count):
-        """As many beats of a process, beside whatever else is told."""
+        """Waits for this many watchdog notifications of a process, among others."""
         while count > 0:
             count -= self.hear() == (BEAT, pid)
 
     def hear_all(self):
-        """What is there now."""
+        """Returns all notifications that have arrived."""
         heard = []
         self.socket.setblocking(False)
         with contextlib.suppress(BlockingIOError):
@@ -73,12 +72,12 @@ def flags(server, *more):
 
 
 def watched(time_us, **more):
-    """The environment for a watchdog, for whichever process."""
+    """Returns the environment for a watchdog, for any process."""
     return dict(WATCHDOG_USEC=str(time_us), **more)
 
 
 def test_a_stop_is_told_when_it_begins():
-    """The manager hears it while a connection still lasts."""
+    """The manager is notified while a connection is still open."""
     with Manager() as manager, Server(echo) as server, Proxy(
             *flags(server), threads=2, env=manager.env()) as proxy:
         pid = proxy.process.pid
@@ -94,7 +93,7 @@ def test_a_stop_is_told_when_it_begins():
 
 
 def test_it_is_told_out_of_another_root():
-    """Which has no path of the manager, by another user, who may not go there."""
+    """That root has no path to the manager; the user may not access it."""
     if os.geteuid() != 0 or is_sanitized(PROXY):
         raise Skip("it is not root, or a sanitizer needs /proc")
     with Manager() as manager, Server(echo) as server, \
@@ -143,7 +142,8 @@ def test_a_watchdog_of_another_process_or_of_none_is_not_fed():
 
 
 def test_a_successor_feeds_the_watchdog_of_the_service():
-    """The manager tells its time to the process alone that it starts itself."""
+    """The manager passes the watchdog's time only to the process that it starts
+    itself."""
     with Manager() as manager, Server(echo) as server, \
             tempfile.TemporaryDirectory() as folder:
         common = flags(server, "--handover", os.path.join(folder, "handover"))
@@ -187,7 +187,7 @@ def test_a_replaced_proxy_feeds_no_watchdog():
 
 @contextlib.contextmanager
 def held_up(pid, tid):
-    """One thread of a process does not go on."""
+    """One thread of a process does not continue."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p,
                             ctypes.c_void_p]
@@ -212,7 +212,8 @@ def test_the_watchdog_is_not_fed_while_one_of_the_threads_hangs():
         equal(len(threads) >= 2, True, f"threads {threads}")
         manager.hear_beats(pid, 3)
         with held_up(pid, threads[-1]):
-            # The last thread may have been visited for a beat that comes yet.
+            # The last thread may have been checked for a notification that is still to
+            # come.
             manager.hear_all()
             manager.socket.settimeout(1)
             count = 0

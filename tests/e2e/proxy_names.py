@@ -1,6 +1,5 @@
-"""Names that clients of TLS ask for, of any bytes: each client gets to the route
-of its name, or to the default one, and no name harms the log or the metrics.
-"""
+"""Server names in clients' TLS, with any bytes: each client gets the route of its name,
+or the default one, and no name damages the log or the metrics."""
 
 import contextlib
 import json
@@ -15,7 +14,7 @@ from proxy_dns import NAME, NameServer
 from proxying import Proxy, expect_reset, target
 from servers import Server, free_port, read_exactly
 
-# Names that no pattern is for.
+# Names that match no pattern.
 ODD = [b"db.test:5432", b"::1", b"[::1]", b"a b.test", b".", b"..", b".test",
        b"a..test", b"b\xfccher.test", b"*.test", b"\xff" * 20, b'q"\\.test',
        b"x\nfake line\n", b"x\r\0y", b"\x1b[2Jx", b"%s%n", b"x" * 64 + b".test",
@@ -23,7 +22,7 @@ ODD = [b"db.test:5432", b"::1", b"[::1]", b"a b.test", b".", b"..", b".test",
 
 
 def hello(name, old=b"n"):
-    """A client's first bytes, for this name."""
+    """Returns a client's first bytes, for this name."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = client_context()
     context.check_hostname = False
@@ -60,7 +59,7 @@ class Noting(Server):
 
 @contextlib.contextmanager
 def routed(*flags):
-    """Routes for a.test and all below b.test, and the one for all others."""
+    """Routes for a.test and all names below b.test, and one for all others."""
     with Noting(b"A") as a, Noting(b"B") as b, Noting(b"*") as rest, Proxy(
             "--listen", "tls://127.0.0.1:0", "--passthrough", "--to",
             target(rest), "--route", "a.test", "--passthrough", "--to",
@@ -91,7 +90,7 @@ def test_a_name_of_any_bytes_takes_the_default_route():
             equal(goes_to(proxy, data), b"*", name)
         equal(servers[2].hellos, sent, "what the target gets")
         proxy.stop()
-        lines = proxy.lines()  # each has all of its fields, and no more
+        lines = proxy.lines()  # each has exactly its fields
         equal([line["reason"] for line in lines], ["done"] * len(ODD),
               "the log")
         equal(sorted(line["server_name"] for line in lines),
@@ -113,7 +112,7 @@ def test_lists_that_are_none_take_the_default_route():
         data = hello(b"a.test")
         at = data.index(b"a.test")
         for place, value in ((at - 3, 1),      # a name of another type
-                             (at - 1, 5),      # and a byte behind the name
+                             (at - 1, 5),  # and a byte after the name
                              (at - 4, 200)):   # a list that is too long
             odd = bytearray(data)
             odd[place] = value
@@ -190,7 +189,7 @@ def test_a_name_does_not_lead_back_to_the_proxy():
 # ---- where TLS is opened ----
 
 def serves(proxy, name):
-    """A handshake for this name, by openssl, which asks for any."""
+    """Makes a handshake for this name with openssl, which sends any name."""
     need("openssl")
     outcome = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}",
@@ -208,7 +207,7 @@ def test_tls_is_opened_for_a_name_of_any_bytes():
                  target(server)),  # by the server
                 ("--listen", "tls://127.0.0.1:0", *cert, "--to",
                  target(server), "--route", "a.test", "--passthrough", "--to",
-                 target(a))):  # behind a look
+                 target(a))):  # after the hello was read
             with Proxy(*flags) as proxy:
                 for name in ("proxy.test.", "PROXY.test", "db.test:5432",
                              "::1", "a b", "x" * 70):

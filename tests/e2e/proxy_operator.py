@@ -1,6 +1,5 @@
-"""weir-proxy and who operates it: starts that fail, the operator's page under
-many requests, words that nobody reads.
-"""
+"""weir-proxy and its operator: starts that fail, the operator's page with many
+requests, and output that is not read."""
 
 import contextlib
 import os
@@ -173,7 +172,7 @@ def where(proxy):
 
 
 def talk(proxy, data):
-    """The answer, as bytes."""
+    """Returns the answer, as bytes."""
     with socket.create_connection(where(proxy), timeout=WAIT_S) as client:
         client.sendall(data)
         answer = b""
@@ -183,7 +182,7 @@ def talk(proxy, data):
 
 
 def ask(proxy, method, path):
-    """Head and body of the answer, as bytes."""
+    """Returns head and body of the answer, as bytes."""
     head, body = talk(proxy, f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n"
                       .encode()).split(b"\r\n\r\n", 1)
     return head, body

@@ -1,10 +1,10 @@
-"""weir-proxy before PostgreSQL, by the configuration of the guide for Patroni:
-two servers, one of which follows the other, a stand-in for Patroni's REST, and
-clients that write without a pause.
+"""weir-proxy in front of PostgreSQL, with the guide's configuration for Patroni: two
+servers, one of which follows the other, a replacement for Patroni's REST API, and
+clients that write without pauses.
 
-The leader is replaced again and again, in order or because it hangs, while the
-proxy is replaced, too, or starts anew. Not one write reaches a replica. Five
-times, or fifty with WEIR_LONG=1.
+The leader is replaced repeatedly, in order or because it hangs, while the proxy is also
+replaced, or restarted. No write reaches a replica. Five times, or fifty with
+WEIR_LONG=1.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ GUIDE = pathlib.Path(__file__).parents[2] / "include/guide/from-haproxy.md"
 
 
 class Rest(http.server.ThreadingHTTPServer):
-    """Says who the leader is, as Patroni does."""
+    """Reports which server is the leader, like Patroni."""
 
     def __init__(self, host, port):
         super().__init__((host, port), Answering)
@@ -51,7 +51,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 
 class Cluster:
-    """Both servers and what says who leads."""
+    """Both servers, and the report of the leader."""
 
     def __init__(self, stack, folder):
         self.port = free_port()
@@ -81,7 +81,7 @@ class Cluster:
         self.leader = new
 
     def let_follow(self):
-        """The one that was replaced follows the leader."""
+        """The replaced leader follows the new one."""
         old = self.servers[1 - self.leader]
         if old.program:
             old.kill()
@@ -89,7 +89,7 @@ class Cluster:
 
 
 class Writer(threading.Thread):
-    """Writes until it is stopped, and connects anew after each error."""
+    """Writes until it is stopped, and reconnects after each error."""
 
     def __init__(self, number, port):
         super().__init__()
@@ -119,8 +119,8 @@ class Writer(threading.Thread):
 
 
 def configuration(cluster, listen):
-    """That of the guide, with the addresses of this machine, and no pause
-    between checks."""
+    """Returns the guide's configuration, with this machine's addresses, and without
+    pauses between checks."""
     text = re.search(r"### Patroni.*?```ini\n(.*?)```", GUIDE.read_text(),
                      re.DOTALL)[1]
     text = re.sub(r"to = tcp://10.0.0.3:5432\n", "", text)
@@ -135,7 +135,7 @@ def configuration(cluster, listen):
 
 
 class Proxies:
-    """The proxy that serves, which is replaced, or starts anew."""
+    """The serving proxy, which is replaced, or restarted."""
 
     def __init__(self, stack, folder, text):
         self.stack = stack

@@ -1,6 +1,5 @@
-"""weir-proxy between programs that others wrote: curl and nginx, openssl,
-redis, PostgreSQL, nc. Servers live in temporary folders, on ports of their own.
-"""
+"""weir-proxy between other programs: curl and nginx, openssl, redis, PostgreSQL, nc.
+Servers use temporary folders, and their own ports."""
 
 import contextlib
 import hashlib
@@ -36,15 +35,15 @@ def tls_proxy(port, *flags, **options):
 
 
 def both_proxies(port, *flags):
-    """A proxy that passes bytes on, and one that opens TLS: how curl calls
-    them, and the proxies."""
+    """Yields a proxy that passes bytes on, and one that terminates TLS: curl's
+    arguments for them, and the proxies."""
     yield "http", (), Proxy("tcp://127.0.0.1:0", at(port), *flags)
     yield "https", ("--cacert", certificates()["ca"]), tls_proxy(port, *flags)
 
 
 def add_up(proxy, reasons=("done",)):
-    """Each connection has ended, with one reason, in the counts and the log.
-    The target has made no error that would speak against it."""
+    """Each connection has ended, with one reason, in the counts and the log. No error
+    counts against the target."""
     wait_until(lambda: proxy.metric("connections_active") == 0)
     total = proxy.metric("connections_total")
     equal(proxy.metric("close_total"), total, "reasons")
@@ -70,7 +69,7 @@ def test_after_the_targets_end_ten_megabytes_come_from_the_client():
     with tempfile.TemporaryFile() as came, Program(
             need("nc"), "-N", "-l", "127.0.0.1", str(port), stdout=came,
             stdin=subprocess.DEVNULL) as target:
-        # A connection to see that it listens would be the one that it takes.
+        # A connection to check that it listens would be the only one that it accepts.
         wait_until(lambda: f":{port:04X} 00000000:0000 0A" in
                    pathlib.Path("/proc/net/tcp").read_text("ascii"))
         with Proxy("tcp://127.0.0.1:0", at(port)) as proxy:
@@ -109,8 +108,8 @@ def test_curl_gets_files_of_nginx():
                                "-w", "%{http_code} %{num_connects}\n", *flags)
                 equal(outcome.out, "404 1\n" + "404 0\n" * 29,
                       "statuses and new connections")
-                # curl closes as soon as it has the file. If the close_notify
-                # of nginx's end has come by then, the kernel resets for it.
+                # curl closes as soon as it has the file. If nginx's close_notify has
+                # arrived by then, the kernel resets on its behalf.
                 add_up(proxy, ("done", "client-reset") if flags else ("done",))
 
 
@@ -164,8 +163,8 @@ def test_nginx_with_tls_is_verified():
     with nginx(lines, "ssl") as (place, port):
         pathlib.Path(place, "root", "big").write_bytes(data)
         got = os.path.join(place, "got")
-        # nginx sends no close_notify after the end of a client.
-        # curl calls a reset 7 that came before its connect had returned.
+        # nginx sends no close_notify after a client's end. curl returns 7 for a reset
+        # before its connect has returned.
         for name, statuses, reason in (("a.test", (0,), "target-cut"),
                                        ("b.test", (7, 56), "connect-tls")):
             with Proxy("tcp://127.0.0.1:0", f"tls://127.0.0.1:{port}",
@@ -258,7 +257,7 @@ def test_openssl_sees_a_new_certificate_at_the_next_handshake_alone():
                 before.process.stdin.flush()
                 equal(read_line(before.process.stdout), "1\n", "the echo")
                 shutil.copy(certificates()["other"], path)
-                # The file alone changes nothing.
+                # Replacing the file alone has no effect.
                 matches(subject("proxy.test"), r"subject=CN = proxy\.test$")
                 proxy.signal(signal.SIGHUP)
                 told(proxy, "read again")
@@ -272,7 +271,7 @@ def test_openssl_sees_a_new_certificate_at_the_next_handshake_alone():
 
 @contextlib.contextmanager
 def redis():
-    """A port of redis. Debian's server is the program that checks its files,
+    """Yields a port of redis. Debian's server is the program that checks its files,
     under another name."""
     path = shutil.which("redis-server") or need("redis-check-rdb")
     port = free_port()
@@ -293,7 +292,7 @@ def test_redis_is_used_through_the_proxy():
                 flags += ["--tls", "--cacert", certificates()["ca"], "--sni",
                           "proxy.test"]
             with proxy:
-                # What comes by standard input has no other end than its end.
+                # Standard input has no other end than its end of file.
                 equal(command(need("redis-cli"), *flags, "-x", "SET", "key",
                               input=value.encode()).out, "OK\n", "SET")
                 equal(command("redis-cli", *flags, "GET", "key").out
@@ -310,7 +309,7 @@ def test_redis_is_used_through_the_proxy():
 
 @contextlib.contextmanager
 def postgres():
-    """A port of PostgreSQL that speaks TLS to those who ask."""
+    """Yields a port of PostgreSQL that offers TLS."""
     user = other_user()
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -341,7 +340,7 @@ def postgres():
 
 
 def psql(proxy, mode, *flags):
-    """What psql prints; its server is verified if @mode says so."""
+    """Returns what psql prints; its server is verified if @mode requires it."""
     outcome = command(
         postgres_program("psql"), f"host=a.test hostaddr=127.0.0.1 "
         f"port={proxy.port} user=weir dbname=postgres sslmode={mode} "
@@ -371,7 +370,7 @@ def test_postgresql_is_used_through_the_proxy():
                 postgres_program("pgbench"), *flags, "-h", "127.0.0.1", "-p",
                 str(proxy.port), "-U", "weir", "postgres")
             equal(outcome.status, 0, f"pgbench, which said {outcome.err}")
-        # The last bytes of each of the two may come after the other has closed.
+        # The last bytes of each of the two may arrive after the other has closed.
         add_up(proxy, ("done", "client-reset", "target-reset"))
 
 

@@ -1,7 +1,6 @@
-"""The reason of each end, in a line of weir-proxy's log: those that a client or
-a target has to be led to. The others stand beside what they are about, in the
-proxy_*.py of this folder.
-"""
+"""The reason of each end, in a line of weir-proxy's log: reasons that a client or a
+target must be led to. The other reasons are tested with their subject, in proxy_*.py of
+this folder."""
 
 import contextlib
 import re
@@ -18,8 +17,8 @@ from servers import Refusing, Server, drain, echo
 
 
 def ends(proxy, reason, tried=None, tries=1, data=b""):
-    """A client is reset, with this reason, behind this number of tries, and with
-    what was tried (a pattern)."""
+    """A client is reset, with this reason, after this number of tries, with these tried
+    addresses (a pattern)."""
     expect_reset(proxy, data)
     proxy.stop()
     equal([(line["reason"], line["tries"]) for line in proxy.lines()],
@@ -31,7 +30,7 @@ def ends(proxy, reason, tried=None, tries=1, data=b""):
 # ---- connecting ----
 
 def test_a_name_that_is_unknown_is_a_lookup():
-    """Names of this kind are never asked for (RFC 7686)."""
+    """Names of this kind are never queried (RFC 7686)."""
     with Proxy("tcp://127.0.0.1:0", "tcp://nothing.onion:1") as proxy:
         ends(proxy, "connect-lookup", r"nothing\.onion:_\w+")
 
@@ -50,7 +49,7 @@ def test_a_target_without_an_answer_is_a_time_out():
 
 
 def test_a_target_without_a_route_is_unreachable():
-    """No connection goes to an address of broadcasts."""
+    """A connection to a broadcast address is impossible."""
     with Proxy("tcp://127.0.0.1:0", "tcp://127.255.255.255:1") as proxy:
         ends(proxy, "connect-unreachable")
 
@@ -95,7 +94,7 @@ def test_a_target_that_serves_at_once_has_nothing_that_was_tried_in_vain():
 
 
 def test_all_of_many_targets_that_refuse_are_told():
-    """More than the text of the library has room for."""
+    """More than fit into the library's text."""
     with contextlib.ExitStack() as stack:
         targets = [stack.enter_context(Refusing()) for _ in range(12)]
         flags = [flag for one in targets for flag in ("--to", target(one))]
@@ -153,7 +152,7 @@ def test_a_handshake_that_fails_behind_a_hello_that_was_read_is_refused():
 # ---- the limits of a relay ----
 
 def floods(sock):
-    """Until the other side has enough."""
+    """Floods until the other side has enough."""
     with contextlib.suppress(OSError):
         while True:
             sock.sendall(bytes(1 << 20))
@@ -180,8 +179,8 @@ def test_a_target_that_takes_nothing_is_stalled():
 
 
 def test_a_target_that_waits_for_its_client_to_read_is_the_clients_stall():
-    """A pipeline of requests: the target reads none while its answer to one is
-    not taken, and clients take it slowly."""
+    """Pipelined requests: the target reads none while its answer to one is not read,
+    and clients read slowly."""
     def answers(connection, _number):
         while connection.recv(1000):
             connection.sendall(bytes(1 << 26))
@@ -198,7 +197,7 @@ def test_a_target_that_waits_for_its_client_to_read_is_the_clients_stall():
                 time.sleep(0.01)
 
     with Server(answers) as server, Proxy(
-            # More than a target waits for a processor.
+            # Longer than a target waits for a processor.
             "tcp://127.0.0.1:0", target(server), "--stall-timeout", "2s",
             "--eject", "1") as proxy:
         for _ in range(2):

@@ -1,7 +1,6 @@
-"""SIGHUP: a running weir-proxy reads the whole configuration again. What is new
-holds for new connections, and nothing is lost: no connection, no count, nothing
-that was found out about a target.
-"""
+"""SIGHUP: a running weir-proxy reads the whole configuration again. Changes apply to
+new connections, and nothing is lost: no connection, no count, no knowledge about a
+target."""
 
 import contextlib
 import os
@@ -31,14 +30,14 @@ def say(client):
 
 
 def ask(port):
-    """The name of the server that a new connection gets."""
+    """Returns the name of the server for a new connection."""
     with socket.create_connection(("127.0.0.1", port),
                                   timeout=WAIT_S) as client:
         return say(client)
 
 
 class Written:
-    """A proxy by a file, which can be written again."""
+    """A proxy with a file, which can be rewritten."""
 
     def __init__(self, text, **options):
         self.folder = tempfile.TemporaryDirectory()
@@ -75,7 +74,7 @@ def service(name, port, to, *words):
 # ---- what changes, and what stays ----
 
 def test_a_target_is_checked_with_the_new_tls_beside_old_connections():
-    """The old services live on as long as any of their connections does."""
+    """The old services exist as long as any of their connections."""
     with Server(echo) as plain, Secured(
             echo, "a") as secure:
         ports = [free_port() for _ in range(2)]
@@ -213,7 +212,7 @@ def test_what_is_known_of_targets_is_kept():
             wait_until(lambda: proxy.metric("upstream_checks_total") == 1 and
                        proxy.metric("upstream_checks_failed_total") == 1)
             for count in range(1, 4):
-                # One of which nothing is known would be used.
+                # A target of which nothing is known would be used.
                 written.reload(text("unchecked = use", f"tries = {count}"))
                 equal([ask(port) for _ in range(8)], 8 * [b"2"], "servers")
             equal(proxy.metric("upstream_up"), 1, "targets that are up")
@@ -239,7 +238,7 @@ def test_limits_count_connections_of_before():
                 socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)))
             clients[-1].sendall(b"x")
             while clients:
-                # One alone is served at a time, whichever it is.
+                # Only one is served at a time, whichever it is.
                 served = None
                 while not served:
                     for client in clients:

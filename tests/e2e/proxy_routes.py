@@ -1,7 +1,6 @@
-"""Routes of weir-proxy by what a client begins with: TLS or not, first bytes,
-application protocols, silence; byte by byte, cut off, late; and ssh, TLS, HTTP
-and SMTP on one port, by the programs of others.
-"""
+"""Routes of weir-proxy by a client's start: TLS or not, first bytes, application
+protocols, silence; byte by byte, cut off, late; and ssh, TLS, HTTP and SMTP on one
+port, with other programs."""
 
 import contextlib
 import os
@@ -21,13 +20,13 @@ from tls_ends import nginx, wait_for_port
 
 ANY = "any://127.0.0.1:0"
 LATE = ("--hello-timeout", "500ms")
-# Longer than a client takes from its connect to its first byte here.
+# Longer than a client here needs from its connect to its first byte.
 PATIENT = ("--silent-after", "2s")
 LOGGED = ("--log-format", "{route} {reason} {tls} {client}")
 
 
 class Named(Server):
-    """Sends its name, then keeps what comes until the end, and sends it back."""
+    """Sends its name, then keeps everything until the end, and sends it back."""
 
     def __init__(self, name):
         self.name = name
@@ -45,8 +44,8 @@ class Named(Server):
 
 @contextlib.contextmanager
 def routed(listen, *routes, flags=()):
-    """A proxy with a target of its own for each route; a route is the words that
-    say whom it is for."""
+    """A proxy with a separate target for each route; a route is the directives that
+    select its clients."""
     with contextlib.ExitStack() as stack:
         words = []
         for number, route in enumerate(routes):
@@ -57,12 +56,12 @@ def routed(listen, *routes, flags=()):
 
 
 def over(proxy):
-    """All connections have ended, so that lines of the log have an order."""
+    """All connections have ended, so the order of log lines is known."""
     wait_until(lambda: proxy.metric("connections_active") == 0)
 
 
 def logged(proxy, *fields):
-    """These fields of the lines of its log, once it has ended."""
+    """Returns these fields of its log lines, once it has ended."""
     proxy.stop()
     with open(proxy.log_path, encoding="utf-8") as file:
         lines = [dict(zip(("route", "reason", "tls", "client"), line.split()))
@@ -79,7 +78,7 @@ def read_all(sock):
 
 
 def sent(sock, data, *, in_pieces=False):
-    """What comes for these bytes and the end behind them."""
+    """Returns the response to these bytes, followed by an end of stream."""
     for piece in ([data[i:i + 1] for i in range(len(data))] if in_pieces
                   else [data]):
         sock.sendall(piece)
@@ -88,7 +87,7 @@ def sent(sock, data, *, in_pieces=False):
 
 
 def gets(proxy, data, number, *, in_pieces=False):
-    """A client without TLS gets to this route, with all of its bytes."""
+    """A client without TLS reaches this route, with all of its bytes."""
     with proxy.connect() as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         equal(sent(client, data, in_pieces=in_pieces),
@@ -97,7 +96,7 @@ def gets(proxy, data, number, *, in_pieces=False):
 
 
 def begins_with(proxy, number, data=b""):
-    """The target of this route speaks, while the client sends no more."""
+    """The target of this route sends, while the client sends nothing more."""
     with proxy.connect() as client:
         client.sendall(data)
         equal(client.recv(100), b"%d:" % number, f"what {data!r} gets")
@@ -228,7 +227,7 @@ def test_a_header_comes_before_all_of_it():
 # ---- TLS ----
 
 def opened(proxy, data=b"", alpn=(), name="proxy.test"):
-    """What a client of TLS gets, whose TLS the proxy opens."""
+    """Returns the response to a TLS client, whose TLS the proxy terminates."""
     context = client_context()
     if alpn:
         context.set_alpn_protocols(list(alpn))
@@ -280,7 +279,7 @@ def test_the_protocol_that_was_agreed_chooses_and_then_what_is_inside():
 
 
 def test_protocols_of_the_hello_choose_what_passes_unopened():
-    """One of the list is enough, and a name says more."""
+    """One protocol of the list is enough, and a name is more specific."""
     routes = (("*", "--route-alpn", "h2,http/1.1"), ("a.test",), REST)
     with Secured(lambda sock, _: sock.sendall(b"h2"), "proxy") as web, \
             Secured(lambda sock, _: sock.sendall(b"a"), "a") as named, \
@@ -301,7 +300,8 @@ def test_protocols_of_the_hello_choose_what_passes_unopened():
 
 @contextlib.contextmanager
 def sshd():
-    """sshd for the user that runs this, by a key: its folder and port."""
+    """Starts sshd for the user that runs this, with a key. Yields its folder and
+    port."""
     program = find_program("sshd")
     need("ssh")
     need("ssh-keygen")
@@ -339,7 +339,7 @@ def speak_smtp(connection, _number):
 
 
 def talk_to_all(proxy, place, scheme_flags):
-    """Each of the four, twice: the other order finds nothing else."""
+    """Each of the four, twice, in both orders."""
     outcome = ssh(place, proxy.port, "echo $((6 * 7))")
     equal((outcome.status, outcome.out), (0, "42\n"), outcome.err)
     url = f"proxy.test:{proxy.port}/file"
@@ -382,7 +382,7 @@ def test_ssh_and_tls_and_http_and_mail_have_one_port():
 # ---- configurations ----
 
 def test_a_client_in_its_first_bytes_keeps_the_routes_that_it_began_with():
-    """And those behind a reload get others."""
+    """Clients after a reload get other routes."""
     port = free_port()
 
     def text(begin, first, rest):

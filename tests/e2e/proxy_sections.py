@@ -1,6 +1,5 @@
-"""Sections of weir-proxy's file that services share: [defaults], [targets NAME]
-and files that are included.
-"""
+"""Sections of weir-proxy's file that services share: [defaults], [targets NAME] and
+included files."""
 
 import contextlib
 import os
@@ -16,7 +15,7 @@ from servers import Server, echo, echoes, free_port
 
 
 class Checked(Server):
-    """Answers checks by HTTP with a status, and echoes all else."""
+    """Answers HTTP checks with a status, and echoes everything else."""
 
     def __init__(self):
         super().__init__(self.talk)
@@ -38,7 +37,7 @@ class Checked(Server):
 
 @contextlib.contextmanager
 def files(**texts):
-    """A folder with these files, whose names end with .ini."""
+    """Makes a folder with these files, whose names end with .ini."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts.items():
             path = os.path.join(folder, name.replace("__", "/") + ".ini")
@@ -99,7 +98,7 @@ def test_services_begin_with_the_defaults_and_replace_them():
 
 
 def test_routes_begin_with_the_defaults_if_not_with_their_services_words():
-    """Without a target that has TLS, to-name is refused: both ways show."""
+    """Without a target that has TLS, to-name is refused, which shows both cases."""
     head = ("[defaults]\nto-insecure = on\n[a]\nlisten = tls://127.0.0.1:0\n"
             "passthrough = on\n")
     route = "route = a.example\npassthrough = on\n"
@@ -110,7 +109,7 @@ def test_routes_begin_with_the_defaults_if_not_with_their_services_words():
 
 
 def test_a_word_without_what_it_needs_is_refused_by_its_line():
-    """One of [defaults] only if no service has what it needs."""
+    """A directive of [defaults] only if no service fulfils its condition."""
     head = "[defaults]\ncheck-path = /a\n"
     one = "[a]\nlisten = tcp://127.0.0.1:0\n"
     other = "[b]\nlisten = tcp://127.0.0.1:0\ncheck = http\n"
@@ -137,7 +136,7 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
 
 
 def test_targets_begin_with_the_defaults_and_replace_them():
-    """Also those of a group, of a list, and such as stand before [defaults]."""
+    """Including targets of a group, of a list, and before [defaults]."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(Server(echo)) for _ in range(5)]
         a, b, c, d, e = map(target, servers)
@@ -344,7 +343,7 @@ def test_a_line_that_no_memory_is_there_for_ends_the_file_with_an_error():
         path = os.path.join(folder, "main.ini")
         with open(path, "w", encoding="ascii") as file:
             file.write(f"{A}{TO}# ")
-            file.truncate(1 << 30)  # a line of zeros without a place
+            file.truncate(1 << 30)  # zeros without a position
         fails(command("prlimit", f"--as={256 << 20}", PROXY, "-t", "--config",
                       path), "Cannot allocate memory", 2)
 

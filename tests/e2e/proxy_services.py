@@ -1,6 +1,5 @@
-"""Targets of weir-proxy that are services by DNS (SRV records): hosts with ports,
-priorities and weights, from a name server of this test's and from dnsmasq.
-"""
+"""Targets of weir-proxy that are DNS services (SRV records): hosts with ports,
+priorities and weights, from a name server of this test and from dnsmasq."""
 
 import contextlib
 import os
@@ -29,8 +28,8 @@ def wire(name):
 
 
 class Services(NameServer):
-    """Answers for one service by the records that it has at the time, and for a
-    host "h7.test" by 127.0.0.7."""
+    """Answers queries for one service with its current records, and for a host
+    "h7.test" with 127.0.0.7."""
 
     def __init__(self, records, ttl_s=1):
         self.records = list(records)
@@ -57,7 +56,7 @@ class Services(NameServer):
 @contextlib.contextmanager
 def services(records, *flags, make=lambda: Server(echo), threads=2,
              scheme="srv"):
-    """Servers behind a proxy, one for each record, which says its port."""
+    """Servers behind a proxy, one for each record, which send their port."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(make()) for _ in records]
         ports = [server.port for server in servers]

@@ -1,6 +1,5 @@
-"""weir-proxy short of what it needs: clients that do not read, clients that say
-nothing, and no descriptors; and operators without patience.
-"""
+"""Shortages of weir-proxy: clients that do not read, clients that send nothing, no
+descriptors; and impatient operators."""
 
 import contextlib
 import os
@@ -21,18 +20,17 @@ from proxying import PROXY, Proxy, expect_reset
 from servers import Server, drain, echo, echoes, read_exactly
 
 READERS = 200
-# Of a slow reader, in the proxy: what waits for it, sealed or not, --buffer at
-# most, and its part of the buffers that receive for all.
+# Memory of a slow reader, in the proxy: waiting bytes, encrypted or not, at most
+# --buffer, and its part of the buffers that receive for all.
 SLOW = (64 + 32) << 10
-# Connections without a byte, of 3.3 KiB each. A proxy has two descriptors for
-# each, and so has this program, which is client and target: where the limit of
-# descriptors is 20 000, they are some fewer.
+# Connections without a byte, of 3.3 KiB each. A proxy has two descriptors for each, and
+# so has this program, which is client and target: with a limit of 20 000 descriptors
+# there are fewer.
 IDLE = 10_000
 IDLE_LEAST = 5000
 IDLE_BYTES = 3379
-LEFT = 0.15 # of their memory, when they have gone
-# What the proxy may hold of all clients together, and what it may for each
-# thread where it is not told.
+LEFT = 0.15  # of their memory, once they have gone
+# Limit for all clients together, and default limit for each thread.
 LIMIT = 16 << 20
 LEAST = 128 << 20
 SEED = 21
@@ -49,7 +47,7 @@ def rss(proxy):
 
 
 def slow_client(proxy, context):
-    """A client with a short receive buffer, of which it reads nothing."""
+    """A client with a small receive buffer, which it does not read."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(WAIT_S)
@@ -60,7 +58,7 @@ def slow_client(proxy, context):
 
 
 class Flood(Server):
-    """Sends without end when it is told."""
+    """Sends endlessly once it is told to."""
 
     def __init__(self):
         self.go = threading.Event()
@@ -74,7 +72,7 @@ class Flood(Server):
             self.sent[number] += connection.send(block)
 
     def wait_until_stalled(self, proxy):
-        """Until nothing moves any more, and the proxy sleeps."""
+        """Waits until no more bytes move, and the proxy sleeps."""
         before = None
         while not is_asleep(proxy.process.pid) or self.sent != before:
             before = list(self.sent)
@@ -82,8 +80,8 @@ class Flood(Server):
 
 
 def slow_readers(proxy, server, context):
-    """What clients cost that are sent to and do not read, besides what they
-    cost before."""
+    """Returns the memory of clients that receive data and do not read, above the memory
+    before."""
     with contextlib.ExitStack() as stack:
         for _ in range(READERS):
             stack.enter_context(slow_client(proxy, context))
@@ -119,8 +117,8 @@ def test_what_many_slow_readers_of_tls_cost_is_bounded():
 
 
 def expect_good_client_beside(proxy, server, context, data):
-    """A client gets all while the others do not read, and what all of them
-    hold together stays within the limit."""
+    """A client gets everything while the others do not read, and the memory of all of
+    them stays within the limit."""
     most = 0
     with contextlib.ExitStack() as stack:
         for _ in range(READERS):
@@ -166,7 +164,7 @@ def test_without_a_memory_limit_it_is_a_part_of_the_machines_memory():
 
 
 class Keep:
-    """Accepts on a thread and keeps what it has accepted."""
+    """Accepts on a thread and keeps the connections."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -192,7 +190,7 @@ class Keep:
 
 
 def raise_descriptors():
-    """How many idle connections the limit of descriptors allows."""
+    """Returns how many idle connections the limit of descriptors allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     count = min(IDLE, (hard - SPARE) // 2)
     if count < IDLE_LEAST:
@@ -203,7 +201,7 @@ def raise_descriptors():
 
 
 def test_ten_thousand_clients_that_say_nothing_cost_3_3_kib_each():
-    """And the memory is given back when they have gone."""
+    """And the memory is released once they have gone."""
     expect_memory()
     count = raise_descriptors()
     with Keep() as server, Proxy("tcp://127.0.0.1:0", plain(server),
@@ -238,7 +236,7 @@ def test_descriptors_that_are_taken_away_end_nothing():
             first.sendall(b"1")
             equal(first.recv(1), b"1", "the echo")
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, before[1]))
-            # The kernel accepts some by the old limit, which wait for a target.
+            # The kernel accepts some under the old limit, which wait for a target.
             clients = [stack.enter_context(proxy.connect())
                        for _ in range(50)]
             for _ in range(10):
@@ -247,7 +245,7 @@ def test_descriptors_that_are_taken_away_end_nothing():
             clients += [stack.enter_context(proxy.connect())
                         for _ in range(50)]
             matches(read_line(proxy.process.stderr), "out of system resources")
-            # One that tries without a pause does not sleep.
+            # A proxy that retries without a pause does not sleep.
             for _ in range(10):
                 wait_until(lambda: is_asleep(pid))
             first.sendall(b"2")
@@ -266,8 +264,8 @@ def test_descriptors_that_are_taken_away_end_nothing():
 
 
 def test_threads_share_the_descriptors_of_the_process():
-    """All that the start announces are served, whichever threads accept them;
-    one more is reset, counted and told."""
+    """As many as the start announces are served, whichever threads accept them; one
+    more is reset, counted and reported."""
     with Server(echo) as server, Proxy(
             "tcp://127.0.0.1:0", plain(server), threads=8,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE,

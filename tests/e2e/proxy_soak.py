@@ -49,23 +49,23 @@ from proxying import PROXY, Proxy, told
 from servers import Server, drain, reset
 
 ALL_AT_ONCE = 500
-KILLS = 150        # of sockets, before the streams may come to their ends
+KILLS = 150  # of sockets, before the streams may end
 ROUND = 300
 WARM_ROUNDS = 3
 REPORT_S = 10
-GROWTH = 4 << 20   # of memory, from the warm proxy to the end
+GROWTH = 4 << 20  # growth of memory, from the warm proxy to the end
 KINDS = {"whole", "error"}
 
 
 class Gate:
-    """Holds the second halves of streams back until it is opened."""
+    """Holds back the second halves of streams until it is opened."""
 
     def __init__(self, is_open=False):
         self.is_open = is_open
 
 
 def sockets_of(ports):
-    """The local and the remote port of each TCP connection with one of these
+    """Returns the local and the remote port of each TCP connection with one of these
     ports."""
     found = []
     for line in pathlib.Path("/proc/net/tcp").read_text("ascii").split("\n"):
@@ -78,7 +78,7 @@ def sockets_of(ports):
 
 
 def kill_sockets(pairs):
-    """Ends connections as the kernel's administrator: both ends get errors."""
+    """Destroys connections in the kernel, as an administrator: both ends get errors."""
     words = [f"( sport = :{local} and dport = :{remote} )"
              for local, remote in pairs]
     subprocess.run(["ss", "-tKH", " or ".join(words)], check=True,
@@ -86,7 +86,7 @@ def kill_sockets(pairs):
 
 
 class World:
-    """The target, the proxy, and what is done to both, unless it is calm."""
+    """The target, the proxy, and the disturbances of both, unless it is calm."""
 
     def __init__(self, count, calm=False):
         self.rng = random.Random(options.seed)
@@ -153,7 +153,7 @@ class World:
         wait_until(lambda: os.path.exists(self.proxy.log_path))
 
     def act(self, gate):
-        """One of them, by chance; a stopped target goes on soon."""
+        """Makes one random disturbance; a stopped target continues soon."""
         if self.rng.random() < 0.4:
             self.go_on()
         acts = [self.kill] * 6 + [self.stop] * 3 + [self.swap, self.move_log]
@@ -163,7 +163,7 @@ class World:
     # ---- streams ----
 
     def length(self):
-        """Of one direction: mostly some KiB, sometimes some MiB."""
+        """Returns the length of one direction: mostly some KiB, sometimes some MiB."""
         return self.rng.choice([
             0, 1, self.rng.randrange(10_000), self.rng.randrange(300_000),
             self.rng.randrange(300_000), self.rng.randrange(4_000_000)
@@ -180,8 +180,8 @@ class World:
         return client
 
     def leave(self, crowd):
-        """A client goes in the midst of its stream: by a reset, or by an end of
-        its connection that is none of its TLS."""
+        """A client leaves in the middle of its stream: with a reset, or without a
+        close_notify."""
         unsent = [client for client in crowd.ends.values()
                   if client.sent < client.to_send]
         if not unsent:
@@ -196,7 +196,7 @@ class World:
         client.outcome = "error"
 
     def round(self, gate, leaves=False):
-        """All streams of a round; the clients' ends of them."""
+        """Runs all streams of a round. Returns the clients' ends."""
         crowd = Crowd()
         clients = []
         next_act = time.monotonic()
@@ -219,7 +219,7 @@ class World:
     # ---- after a round ----
 
     def settle(self):
-        """Waits until all ends are over; what the target tells."""
+        """Waits until all ends are over. Returns the target's report."""
         wait_until(lambda: self.proxy.metric("connections_active") == 0)
         wait_until(lambda: self.proxy.metric("upstream_active") == 0)
         told = {"outcomes": {}, "counts": collections.Counter()}
@@ -246,7 +246,7 @@ class World:
         self.add_up()
 
     def add_up(self):
-        """Each connection has one reason. The admin's page is none of them."""
+        """Each connection has one reason. The admin page is not counted."""
         equal(self.proxy.metric("connections_total"), self.number,
               "connections")
         equal(self.proxy.metric("close_total"), self.number, "reasons")
@@ -260,14 +260,14 @@ class World:
 
 
     def log_lines(self):
-        """Of all logs, those that were moved away among them."""
+        """Returns the lines of all logs, including moved ones."""
         self.proxy.stop()
         return [line for name in os.listdir(self.proxy.folder.name)
                 for line in self.proxy.lines(name)]
 
 
 def expect_killing():
-    """Skips the test where this kills no socket."""
+    """Skips the test if sockets cannot be destroyed here."""
     if os.geteuid() != 0 or not shutil.which("ss"):
         raise Skip("root and ss are needed to kill sockets")
     with Server(drain) as server, socket.create_connection(
@@ -283,7 +283,7 @@ def expect_killing():
 
 
 def expect_logged(clients, lines):
-    """What the log calls done was whole."""
+    """Connections that the log calls done were complete."""
     logged = collections.defaultdict(list)
     for line in lines:
         logged[line["service"][:3], line["client"]].append(line)
@@ -351,8 +351,8 @@ ANSWER = bytes(1 << 26)
 
 
 def pipelined(name):
-    """Answers "w" by its name; garbage by a reset; else with much, and reads no
-    more while that is not taken."""
+    """Answers "w" with its name and garbage with a reset; otherwise sends much, and
+    reads no more until that is read."""
     def serve(connection, _number):
         while said := connection.recv(1000):
             if said == b"w":
@@ -376,7 +376,7 @@ def read_little(client):
     return True
 
 
-# What a client does again and again; False: it is over.
+# What a client does repeatedly; False once it is over.
 CONDUCTS = (
     lambda client: request_all(client) or read_little(client),  # slowly
     lambda client: request_all(client) or True,                 # never reads
@@ -389,7 +389,7 @@ SLOW_READERS = 8
 
 
 def misbehave(proxy, conduct, end):
-    """One client after the other, until the end."""
+    """Runs one client after another, until the end."""
     while time.monotonic() < end:
         with contextlib.suppress(OSError), proxy.connect() as client:
             client.setblocking(False)
@@ -399,7 +399,7 @@ def misbehave(proxy, conduct, end):
 
 
 def test_what_clients_do_changes_no_target():
-    """Not that of good clients beside either, which never get the backup's."""
+    """Good clients at the same time never get the backup."""
     end = time.monotonic() + options.seconds
     served = collections.Counter()
     with contextlib.ExitStack() as stack:

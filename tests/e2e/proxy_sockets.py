@@ -1,7 +1,6 @@
-"""Sockets that weir-proxy is passed by a service manager, as the kernel has
-bound them: for both families, for one, inside IPv6, by path and by name; and
-IPv4 clients of a socket for both families.
-"""
+"""Sockets that weir-proxy gets from a service manager, as the kernel has bound them:
+for both families, for one, inside IPv6, by path and by name; and IPv4 clients of a
+socket for both families."""
 
 import contextlib
 import os
@@ -16,8 +15,8 @@ from servers import Server, drain, echo, echoes, read_exactly
 
 @contextlib.contextmanager
 def passed(listeners, *flags, folder):
-    """A proxy that is passed these sockets, when it serves, and all that it
-    said until then."""
+    """Starts a proxy with these sockets. Yields it once it serves, with its output so
+    far."""
     log = os.path.join(folder, "log")
     with handed_on(listeners, "--threads", "2", "--log", log, *flags,
                    cwd=folder) as program:
@@ -47,7 +46,7 @@ def dual(port=0):
 
 
 def ipv6_alone():
-    """A listener of IPv6 whose port is free for IPv4."""
+    """Returns an IPv6 listener whose port is free for IPv4."""
     while True:
         listener = listener_at(socket.AF_INET6, ("::", 0), v6only=1)
         try:

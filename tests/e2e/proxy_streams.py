@@ -1,9 +1,9 @@
-"""Streams through a proxy whose two ends know each byte that must come, and the
-target of them, a program of its own so that it can be stopped.
+"""Streams through a proxy whose two ends know every byte that must arrive, and their
+target, a separate program so that it can be stopped.
 
-A client tells the target in a head how many bytes each of them sends. An end
-that comes before all of them, a byte too many or a wrong one is a fault. An
-error is none: both ends pass it on by a reset, and note it.
+A client sends the target a header with the number of bytes of each direction. An end
+before all bytes, an extra byte and a wrong byte are faults. Errors are not: both ends
+pass them on with a reset, and record them.
 """
 
 import collections
@@ -19,7 +19,7 @@ import sys
 from servers import reset
 
 HEAD = struct.Struct("!III")  # the stream's number, bytes up, bytes down
-ASKING = 0xFFFFFFFF           # the number of who asks for the outcomes
+ASKING = 0xFFFFFFFF  # the number that requests the outcomes
 UP, DOWN = 0, 1
 PIECE = 65536
 PATTERN = random.Random(7).randbytes(1 << 20)
@@ -28,14 +28,14 @@ BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 def piece(number, way, position, count):
-    """Bytes of a stream, at most PIECE."""
+    """Returns bytes of a stream, at most PIECE."""
     start = (number * 4099 + way * 65537 + position) % len(PATTERN)
     return PATTERN_TWICE[start:start + min(count, PIECE)]
 
 
 class End:
-    """One end of a stream. Of what it receives there is one outcome: whole,
-    error, or the words for a fault."""
+    """One end of a stream. Its received bytes have one outcome: whole, error, or the
+    description of a fault."""
 
     way = None  # of what it sends
 
@@ -57,14 +57,14 @@ class End:
         return self.sock.fileno()
 
     def limit(self):
-        """How many bytes may be sent by now."""
+        """Returns how many bytes may be sent by now."""
         return self.to_send
 
     def may_shut(self):
         return self.sent == self.to_send
 
     def wanted(self):
-        """The events that it waits for."""
+        """Returns the events that it waits for."""
         return ((select.EPOLLIN if not self.outcome else 0)
                 | (select.EPOLLOUT if self.prefix or self.sent < self.limit()
                    or (self.may_shut() and not self.has_shut) else 0))
@@ -144,9 +144,9 @@ class End:
 
 
 class Client(End):
-    """Connects to the proxy. Until the gate is open it sends the first half.
-    With a context it speaks TLS, which it ends after the other side; without
-    one it may end its stream at once."""
+    """Connects to the proxy. Until the gate is open it sends the first half. With a
+    context it uses TLS, which it ends after the other side; without one it may end its
+    stream at once."""
 
     way = UP
 
@@ -191,8 +191,8 @@ class Client(End):
 
 
 class Target(End):
-    """A connection of the target's. The second half of what it sends waits for
-    the second half of what it receives."""
+    """A connection of the target. The second half of its data waits for the second half
+    of the client's."""
 
     way = DOWN
 
@@ -239,7 +239,7 @@ class Target(End):
 
 
 class Crowd:
-    """Ends that are served in turn by one thread."""
+    """Ends that one thread serves in turn."""
 
     def __init__(self):
         self.poll = select.epoll()
@@ -251,7 +251,7 @@ class Crowd:
         self.poll.register(end.fileno(), end.events)
 
     def turn(self, limit_s):
-        """Serves who is ready; those that are over."""
+        """Serves ends that are ready. Returns the ends that are over."""
         over = []
         for fd, events in self.poll.poll(limit_s):
             end = self.ends.get(fd)
@@ -287,7 +287,7 @@ class Backend:
         self.counts = collections.Counter()
 
     def tell(self):
-        """What has ended since the last time, and how many have not."""
+        """Reports which have ended since the last report, and how many have not."""
         told = {"live": len(self.crowd.ends) - 1, "outcomes": self.outcomes,
                 "counts": self.counts}
         self.outcomes = {}
@@ -312,7 +312,7 @@ class Backend:
 
 
 def ask(port):
-    """What the backend tells."""
+    """Returns the backend's report."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         sock.sendall(HEAD.pack(ASKING, 0, 0))
         text = b""

@@ -1,6 +1,5 @@
-"""weir-proxy's log at a syslog server, which is a socket of this test, by the
-names of its fields, and the names that are promised.
-"""
+"""weir-proxy's log at a syslog server, which is a socket of this test; log formats with
+field names; and the names that are promised."""
 
 import contextlib
 import json
@@ -30,7 +29,7 @@ def unix_socket(path, **_):
 
 @contextlib.contextmanager
 def at_path():
-    """A folder, and a Unix socket in it."""
+    """Yields a folder, and a Unix socket in it."""
     with tempfile.TemporaryDirectory() as folder:
         with unix_socket(os.path.join(folder, "log")) as sock:
             yield sock, os.path.join(folder, "log")
@@ -65,7 +64,7 @@ def test_each_line_is_a_message_of_rfc_5424():
 
 
 def test_a_server_that_does_not_read_stops_nobody():
-    """What does not fit is counted; what waited comes when it reads."""
+    """Lines that do not fit are counted; waiting lines arrive when it reads."""
     with at_path() as (sock, path), Server(echo) as server, Proxy(
             "tcp://127.0.0.1:0", target(server), "--log", f"syslog:{path}",
             log=False) as proxy:
@@ -129,7 +128,7 @@ def test_a_format_by_names_is_a_line_of_a_file():
 
 
 def test_the_manual_has_all_names_of_fields_and_metrics():
-    """And no other, as they are promised."""
+    """And no others, because they are promised."""
     def promised(section):
         page = manual.page("weir-proxy.1")
         text = page[page.index(section):]

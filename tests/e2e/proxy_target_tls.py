@@ -1,6 +1,5 @@
-"""TLS towards single targets of weir-proxy: the name that each is asked for, and
-the authorities that it is verified by, by the words behind its 'to'.
-"""
+"""TLS to single targets of weir-proxy: the name requested from each, and the
+authorities that verify it, from the directives after its 'to'."""
 
 import contextlib
 import ctypes
@@ -17,7 +16,7 @@ OTHER = {}
 
 
 def other():
-    """A second authority, and a certificate of it for far.test."""
+    """Returns a second authority, and its certificate for far.test."""
     certificates()
     if not OTHER:
         OTHER["ca"] = make_certificate("ca2", "Another Authority")
@@ -27,7 +26,7 @@ def other():
 
 
 class Named(Secured):
-    """Notes the names that it is asked for."""
+    """Records the names that clients request."""
 
     def __init__(self, name):
         self.names = []
@@ -53,7 +52,7 @@ def use(proxy, count):
 
 
 def test_each_target_has_its_name_and_its_authorities():
-    """A header before TLS has the session begin it, and not the library."""
+    """With a header before TLS the session starts TLS, not the library."""
     far_ca = other()
     for header in ((), ("--target-proxy", "v1")):
         with Named("a") as a, Named("far") as far:
@@ -71,7 +70,7 @@ def test_each_target_has_its_name_and_its_authorities():
 
 
 def skip_headers(*servers):
-    """They read a line before TLS."""
+    """Reads a line before TLS."""
     for server in servers:
         def serve(connection, number, inner=server.serve_secured):
             while connection.recv(1) != b"\n":
@@ -97,7 +96,7 @@ def test_a_target_of_other_authorities_or_another_name_is_refused():
 
 
 def test_the_list_of_revocations_is_of_the_authorities_of_all_targets():
-    """A target with authorities of its own has none, and is used as before."""
+    """A target with its own authorities has no list, and is used as before."""
     far_ca = other()
     revoked = make_list("targets", [certificates()["a"]])
     with Named("a") as a, Named("b") as b, Named("far") as far:
@@ -116,8 +115,8 @@ def test_the_list_of_revocations_is_of_the_authorities_of_all_targets():
 
 
 def count_opens(path, *arguments):
-    """How often a command opens a file. A close is noted, too, as two events
-    that follow each other and are alike are one."""
+    """Returns how often a command opens a file. Closes are recorded, too, because two
+    equal consecutive events count as one."""
     opened, closed = 0x20, 0x10
     libc = ctypes.CDLL(None)
     fd = libc.inotify_init1(os.O_NONBLOCK)

@@ -1,7 +1,6 @@
-"""Where weir-proxy's targets are: names with several addresses, which come and
-go with the answers of a name server of this test's, as those of Kubernetes'
-headless services; whose name servers are asked; and the own side of connections.
-"""
+"""Addresses of weir-proxy's targets: names with several addresses, which change with
+the answers of a name server of this test, like Kubernetes' headless services; the name
+servers that are queried; and the local side of connections."""
 
 import contextlib
 import os
@@ -17,7 +16,7 @@ from proxying import PROXY, Proxy, expect_reset, told
 from servers import Server, echo, echoes, free_port
 
 class Pods:
-    """Servers at addresses of their own, at one port."""
+    """Servers with separate addresses and one port."""
 
     def __init__(self, stack, make):
         self.stack = stack
@@ -39,7 +38,7 @@ class Pods:
 
 @contextlib.contextmanager
 def pods(addresses, *flags, make=lambda: Server(echo), threads=2, ttl_s=1):
-    """Pods at these addresses behind a proxy, and their name server."""
+    """Starts pods at these addresses behind a proxy, and their name server."""
     with contextlib.ExitStack() as stack:
         these = Pods(stack, make)
         for address in addresses:
@@ -59,7 +58,7 @@ def counts(these):
 # ---- several addresses ----
 
 def test_all_addresses_of_a_name_are_targets():
-    """All threads choose as one: each gets the same number."""
+    """All threads choose like one: each target gets the same number."""
     hosts = "127.0.0.11", "127.0.0.12", "127.0.0.13"
     for threads in (1, 3):
         with pods(hosts, threads=threads) as (proxy, these, _):
@@ -70,7 +69,7 @@ def test_all_addresses_of_a_name_are_targets():
 
 
 def test_addresses_come_and_go_with_the_answers():
-    """One that has gone keeps its connections, and gets no new ones."""
+    """A removed address keeps its connections, and gets no new ones."""
     with pods(["127.0.0.11", "127.0.0.12"]) as (proxy, these, dns):
         clients = [proxy.connect() for _ in range(4)]
         for client in clients:
@@ -245,14 +244,14 @@ def test_limits_are_those_of_each_address():
 
 
 def these_dns(these):
-    """The address of a name server for these pods, which ends with them."""
+    """Yields the address of a name server for these pods."""
     return these.stack.enter_context(NameServer(these.all)).address
 
 
 # ---- whose name servers ----
 
 def test_a_resolver_is_asked_in_place_of_the_hosts_file():
-    """A name that means this proxy there."""
+    """The hosts file has the name for the proxy's own address."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(echo))
         dns = stack.enter_context(NameServer(["127.0.0.1"]))

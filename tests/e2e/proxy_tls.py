@@ -1,6 +1,5 @@
-"""weir-proxy and TLS: opened, begun, passed through by the name that the
-client asks for; cuts that stay cuts; certificates that change meanwhile.
-"""
+"""weir-proxy and TLS: terminated, started, passed through by the requested name;
+truncations that stay truncations; certificates that change meanwhile."""
 
 import contextlib
 import os
@@ -119,9 +118,8 @@ def test_a_client_needs_a_certificate_where_it_is_asked_for():
 
 
 def refuse(sock):
-    """A handshake that ends by the client's alert, and then by the server's end:
-    an end of the client's own, with bytes that it has not read, would be a
-    reset, which may come before the alert."""
+    """A handshake that ends with the client's alert, and then with the server's end: if
+    the client closed first, with unread bytes, its reset could overtake the alert."""
     into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ssl.create_default_context().wrap_bio(into, out,
                                                 server_hostname="proxy.test")
@@ -194,9 +192,9 @@ def test_a_session_is_resumed():
 
 
 def session_of(proxy, context):
-    """A session that the proxy gives to a client."""
+    """Returns a session that the proxy gives to a client."""
     with secure(proxy, context=context) as client:
-        echoes(client)  # behind the ticket of TLS 1.3
+        echoes(client)  # after the ticket of TLS 1.3
         return client.session
 
 
@@ -271,8 +269,8 @@ def test_sessions_outlive_a_replacement():
 # ---- by name ----
 
 def routed(a, b, c):
-    """Names with targets of their own: a and all below b.test pass through, all
-    others are opened and go to c."""
+    """Names with separate targets: a and all names below b.test pass through, all
+    others are terminated and go to c."""
     return Proxy("--listen", "tls://127.0.0.1:0", "--cert",
                  certificates()["proxy"], "--to", plain(c),
                  "--route", "a.test", "--passthrough", "--to", plain(a),
@@ -299,7 +297,7 @@ def test_one_port_passes_some_names_through_and_opens_others():
 
 
 class Splitting:
-    """Sends what TLS writes byte by byte."""
+    """Sends TLS output byte by byte."""
 
     def __init__(self, proxy, name, size=1, context=None):
         self.sock = proxy.connect()
@@ -374,7 +372,7 @@ def test_a_name_without_a_route_is_refused():
 # ---- the time of certificates ----
 
 def dated(base, begin, end):
-    """The proxy's certificate and key with another time, at base.pem."""
+    """Writes the proxy's certificate and key with another date to base.pem."""
     need("openssl")
     known = certificates()["proxy"]
     folder = os.path.dirname(base)
@@ -449,7 +447,7 @@ def test_an_expired_certificate_is_told_once_whatever_its_block_is_called():
 # ---- cuts ----
 
 class Watching(Server):
-    """A server that notes how each connection ended."""
+    """A server that records how each connection ended."""
 
     def __init__(self):
         self.ends = []
@@ -525,7 +523,7 @@ def test_a_target_of_tls_that_is_cut_off_is_no_end_for_the_client():
 def test_a_client_that_leaves_while_its_target_is_connected_to_is_gone():
     context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
     with Server(echo) as server, tls_proxy(server) as proxy:
-        for _ in range(300):  # some leave in the same turn
+        for _ in range(300):  # some are sent in the same iteration
             client = Splitting(proxy, "proxy.test", 65536, context)
             client.call(client.tls.do_handshake)
             client.call(client.tls.write, b"hello")
@@ -570,7 +568,8 @@ def test_sighup_renews_the_certificate_for_new_handshakes_alone():
 
 
 def served_for(proxy, name):
-    """The certificate that the proxy shows to a client which asks for a name."""
+    """Returns the certificate that the proxy sends to a client which requests a
+    name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -579,7 +578,7 @@ def served_for(proxy, name):
 
 
 def test_a_folder_of_certificates_is_read_again():
-    """Pairs in one file, and in two as Kubernetes has them, by links."""
+    """Pairs in one file, and in two as in Kubernetes, through links."""
     with tempfile.TemporaryDirectory() as place, Server(echo) as server:
         base = os.path.join(folder.name, "a")
         shutil.copy(certificates()["proxy"], f"{place}/0.pem")
@@ -616,7 +615,7 @@ def test_a_folder_of_certificates_is_read_again():
 
 
 def test_there_may_be_a_thousand_certificates():
-    """Of one key, and with another name in each: no client verifies them."""
+    """With one key, and another name in each: no client verifies them."""
     name = b"n0000.test"
     path = make_certificate("thousand", name.decode())
     der = ssl.PEM_cert_to_DER_cert(

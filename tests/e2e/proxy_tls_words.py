@@ -1,7 +1,6 @@
-"""The words of weir-proxy about its clients' TLS, with openssl at the other end:
-the lowest version, suites and groups, names that no certificate is for, clients
-by the names in their certificates, and lists of revocations.
-"""
+"""weir-proxy's directives for its clients' TLS, with openssl as the client: the lowest
+version, suites and groups, names without a certificate, clients by the names in their
+certificates, and revocation lists."""
 
 import contextlib
 import os
@@ -23,8 +22,8 @@ def tls(server, *flags):
 
 
 def s_client(proxy, *flags, name="proxy.test", data=b"hello\n"):
-    """What openssl says, and what it gets back of these bytes: it waits for the
-    echo, which a refusal is in place of."""
+    """Returns openssl's output, and the echo of these bytes: it waits for the echo, or
+    for a refusal."""
     need("openssl")
     name_flags = ("-servername", name) if name else ("-noservername",)
     with Program("openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port}",
@@ -102,7 +101,7 @@ def test_a_name_that_no_certificate_is_for_is_refused_where_that_is_said():
 
 
 def make_named(name, alternatives, cn):
-    """A client's certificate with these alternative names."""
+    """Makes a client's certificate with these alternative names."""
     base = at(name)
     outcome = command(
         "openssl", "req", "-x509", "-newkey", *CURVE, "-nodes", "-days", "30",
@@ -129,7 +128,7 @@ def test_clients_come_by_the_names_in_their_certificates():
            make_named("cn-of-dns", "DNS:x.test", "app.test"),
            make_named("dns-of-uri", "URI:http://app.test", "y"),
            make_named("wild", "DNS:*.test", "the app too")]
-    # With and without a hello that is read before TLS is opened.
+    # With and without a hello that is read before TLS is terminated.
     for more in ((), ("--client-conns", "100")):
         with Server(echo) as server, tls(server, "--client-ca", ca, *CLIENTS,
                                          *more) as proxy:
@@ -147,7 +146,7 @@ def test_clients_come_by_the_names_in_their_certificates():
 # ---- encrypted keys ----
 
 def encrypt(name):
-    """The key of a certificate, encrypted, and the file of its passphrase."""
+    """Encrypts the key of a certificate. Returns it and the file of its passphrase."""
     words, locked = at("words"), at(f"{name}.locked")
     with open(words, "w", encoding="ascii") as file:
         file.write("a phrase\n")
@@ -260,8 +259,7 @@ def test_two_lists_of_two_authorities_are_both_used():
 
 @contextlib.contextmanager
 def to_s_server(*flags, proxy_flags=()):
-    """A proxy before openssl's server, which sends back what comes turned
-    round."""
+    """A proxy in front of openssl's server, which sends lines back reversed."""
     need("openssl")
     port = free_port()
     files = certificates()
@@ -320,7 +318,8 @@ def test_a_certificate_that_expires_soon_is_a_warning():
                           "-nodes", "-subj", "/CN=a.test", "-days", "100",
                           "-keyout", f"{base}.key", "-out", f"{base}.crt")
         equal(outcome.status, 0, outcome.err)
-        # An own certificate whose begin lies back: by x509 of OpenSSL 3.0.
+        # Makes a certificate whose validity starts in the past: with x509 of OpenSSL
+        # 3.0.
         now = time.time()
         stamp = ["%y%m%d%H%M%SZ"] * 2
         begin, end = (time.strftime(form, time.gmtime(when)) for form, when in

@@ -1,7 +1,6 @@
-"""Names in PROXY headers of version 2: weir-proxy says its clients' server name,
-protocol and certificate, to a server that reads all of it and to HAProxy; and
-reads them, of HAProxy and of a peer that writes what it likes.
-"""
+"""Names in PROXY headers of version 2: weir-proxy sends its clients' server name,
+protocol and certificate name to a server that reads all of it and to HAProxy; and reads
+them, from HAProxy and from a peer that writes anything."""
 
 import contextlib
 import os
@@ -37,7 +36,7 @@ def tlv(kind, value):
 
 
 def read_tlvs(data):
-    """Values by type."""
+    """Returns the values by type."""
     found = {}
     while data:
         kind, size = struct.unpack("!BH", data[:3])
@@ -47,7 +46,7 @@ def read_tlvs(data):
 
 
 class Reading(Server):
-    """Keeps what each header says besides, and is an echo then."""
+    """Keeps the TLVs of each header, and is an echo then."""
 
     def __init__(self):
         self.told = []
@@ -62,13 +61,13 @@ class Reading(Server):
 
 
 def logged(proxy):
-    """The fields of LOGGED, line by line, once it has ended."""
+    """Returns the fields of LOGGED, line by line, once it has ended."""
     proxy.stop()
     return pathlib.Path(proxy.log_path).read_text("utf-8").splitlines()
 
 
 def over(proxy):
-    """All connections have ended, so that lines of the log have an order."""
+    """All connections have ended, so the order of log lines is known."""
     wait_until(lambda: proxy.metric("connections_active") == 0)
 
 
@@ -92,7 +91,7 @@ WORDS = ("--send-proxy", "v2", "--send-proxy-tlv", "authority,alpn,ssl")
 def test_a_target_learns_name_protocol_and_certificate():
     flags = ("--cert", certificates()["proxy"], "--alpn", "h2", "--client-ca",
              certificates()["ca"])
-    # With and without a hello that is read before TLS is opened.
+    # With and without a hello that is read before TLS is terminated.
     for more in ((), ("--client-conns", "9")):
         with Reading() as server, Proxy("tls://127.0.0.1:0", target(server),
                                         *flags, *WORDS, *more,
@@ -118,9 +117,8 @@ def test_a_target_learns_name_protocol_and_certificate():
 
 
 def test_a_name_of_a_header_is_none_of_tls_that_is_opened_here():
-    """The peer that sends the header is trusted, and so is what it says of a
-    client without TLS; a target would take the name for one that was verified
-    here."""
+    """The peer that sends the header is trusted, but only for a client without TLS; a
+    target would take the name for one that was verified here."""
     unnamed = client_context()
     unnamed.load_cert_chain(make_certificate("unnamed", "unnamed.test", "ca",
                                              subject="/O=weir"))
@@ -145,8 +143,8 @@ def test_a_name_of_a_header_is_none_of_tls_that_is_opened_here():
 
 
 def test_a_name_is_told_whole_or_not_at_all():
-    """A certificate has up to 64 characters of one byte or more, and a header
-    whatever a peer writes."""
+    """A certificate has up to 64 characters of one or more bytes, and a header whatever
+    a peer writes."""
     name = "\N{LATIN SMALL LETTER E WITH ACUTE}" * 40
     context = client_context()
     context.load_cert_chain(make_certificate("long", "long.test", "ca",

@@ -1,6 +1,5 @@
-"""The state of a running weir-proxy: /status, and `weir-proxy --top` on a
-terminal and elsewhere.
-"""
+"""The state of a running weir-proxy: /status, and `weir-proxy --top` on a terminal and
+elsewhere."""
 
 import contextlib
 import fcntl
@@ -27,7 +26,7 @@ def where(proxy):
 
 
 def status(proxy, kind):
-    """The lines of a kind, as lists of their other words."""
+    """Returns the lines of a kind, as lists of their other words."""
     code, text = proxy.get("/status")
     equal(code, 200, "status of /status")
     lines = [line.split("\t") for line in text.splitlines()]
@@ -152,13 +151,13 @@ class Terminal:
                     struct.pack("HHHH", rows, columns, 0, 0))
 
     def frames(self):
-        """What was drawn each time, as lists of lines."""
+        """Returns what was drawn each time, as lists of lines."""
         return [re.sub(r"\033\[\??\w*", "", frame).splitlines()
                 for frame in re.findall(r"\033\[H(.*?)\033\[J", self.seen,
                                         re.S)]
 
     def wait_for(self, condition):
-        """Until the last frame is like this."""
+        """Waits until the last frame is like this."""
         end = time.monotonic() + WAIT_S
         while not (self.frames() and condition(self.frames()[-1])):
             ready = select.select([self.master], [], [],
@@ -167,7 +166,7 @@ class Terminal:
             self.seen += os.read(self.master, 65536).decode()
 
     def ends(self):
-        """It has ended in order and left the terminal as it was."""
+        """It has exited in order and left the terminal as it was."""
         equal(self.program.finish()[0], 0, "exit status")
         equal(termios.tcgetattr(self.slave), self.modes, "the modes")
         while select.select([self.master], [], [], 0)[0]:
@@ -201,7 +200,7 @@ def test_top_fits_the_terminal_and_follows_its_size():
                 proxy, 3, 30) as terminal:
         terminal.wait_for(lambda frame: len(frame) == 3
                           and max(map(len, frame)) == 30)
-        proxy.pause()  # nothing is drawn for its answers
+        proxy.pause()  # nothing is drawn in reply
         terminal.resize(24, 120)
         terminal.wait_for(lambda frame: max(map(len, frame)) > 80
                           and frame[0].startswith("weir-proxy at "))

@@ -1,4 +1,4 @@
-"""Waiting for what a test is not told of."""
+"""Waits for events that a test is not notified of."""
 
 import time
 
@@ -6,7 +6,7 @@ from harness import WAIT_S
 
 
 def wait_until(condition):
-    """Looks again until something is so."""
+    """Checks repeatedly until a condition holds."""
     end = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < end, "it did not come to be"

@@ -1,7 +1,6 @@
-"""weir-load as a client of Redis: commands, replies of every shape, logins,
-errors by their first word; against redis-server, whose own counts must agree,
-and against scripted servers that break the rules.
-"""
+"""weir-load as a Redis client: commands, replies of every form, logins, errors by their
+first word; with redis-server, whose own counts must agree, and with scripted servers
+that break the rules."""
 
 import contextlib
 import os
@@ -20,7 +19,8 @@ OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
 
 @contextlib.contextmanager
 def redis(*flags):
-    """redis-server on a port: its HOST:PORT, and a function that asks it."""
+    """Starts redis-server on a port. Yields its HOST:PORT, and a function that sends it
+    commands."""
     server, client = find("redis-server"), find("redis-cli")
     if not server or not client:
         raise Skip("redis is not installed")
@@ -124,7 +124,7 @@ def test_replies_of_every_shape_are_pipelined_in_both_versions():
 
 
 def test_messages_of_no_request_are_passed_over():
-    """With client-side caching each SET brings an invalidation to the reader."""
+    """With client-side caching each SET sends an invalidation to the reader."""
     with redis() as (place, _), tempfile.TemporaryDirectory() as folder:
         path = write_file(folder, "1 CLIENT TRACKING ON BCAST NOLOOP\n"
                                   "8 SET k{rand:1:5} x\n8 GET k{rand:1:5}\n")
@@ -176,7 +176,7 @@ SECRET = "s3cretPW"
 
 
 def written_by(folder, *words):
-    """All that a command of weir-load says and writes, as one text."""
+    """Returns everything that a command of weir-load prints and writes, as one text."""
     names = {"--json=": "json", "--markdown=": "md", "--junit=": "xml",
              "--prometheus=": "prom"}
     outcome = command(WEIR_LOAD, *words,
@@ -327,7 +327,7 @@ def test_an_error_behind_an_attribute_is_counted_by_its_word():
 
 
 def test_a_push_message_is_not_the_first_byte_of_a_reply():
-    """The second reply comes long after the message before it, in two parts. A slow
+    """The second reply arrives long after the message before it, in two parts. A slow
     machine makes that longer, never shorter."""
     pause_s = 0.3
 

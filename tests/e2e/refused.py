@@ -1,10 +1,9 @@
-"""io_uring refused, in each of the ways in which that happens.
+"""io_uring refused, in each way in which that happens.
 
-Every way costs one clear line that says which it was, where io_uring is asked for
-or nothing (fallback.py has what happens else). A seccomp filter is put
-in place by the child before it becomes weir-load; the sysctl is not touched,
-a file with another content is mounted over it in a mount namespace; memlock
-is tried as an unprivileged user.
+Each way gives one clear line that names it, if io_uring or no engine is requested
+(fallback.py has the rest). The child installs a seccomp filter before it becomes
+weir-load; the sysctl is not changed, another file is mounted over it in a mount
+namespace; memlock is tested as an unprivileged user.
 """
 
 import errno
@@ -22,7 +21,7 @@ from seccomp import refuse
 USAGE = 2
 IO_URING_SETUP = 425
 
-# What may be asked of weir-load, with io_uring or not at all.
+# Commands of weir-load, with io_uring or without.
 WAYS = (["run", "--engine", "uring", "-n", "1", "tcp://127.0.0.1:9"],
         ["serve", "--engine", "uring", "tcp://127.0.0.1:0"])
 
@@ -75,7 +74,7 @@ def test_the_sysctl_is_named():
 # ---- memlock ----
 
 def as_nobody(memlock):
-    """For preexec_fn: nobody, with so much memory that may be locked."""
+    """For preexec_fn: becomes nobody, who may lock this much memory."""
     nobody = pwd.getpwnam("nobody")
 
     def become():
@@ -88,7 +87,7 @@ def as_nobody(memlock):
 
 
 def tried_as_nobody(memlock):
-    """It works, or one line says that memlock is why not."""
+    """It works, or one line names memlock as the reason."""
     if os.geteuid() != 0:
         raise Skip("only root may become nobody")
     with Serve() as server, tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
-"""A server with TLS by default settings, under the scanners that auditors use.
+"""A TLS server with default settings, tested by auditors' scanners.
 
-nmap grades versions and cipher suites; testssl looks for those that are weak,
-and for the known attacks, which takes a minute and is done with WEIR_LONG=1.
+nmap grades versions and cipher suites; testssl searches for weak ones, and for known
+attacks, which takes a minute and is done with WEIR_LONG=1.
 """
 
 import json
@@ -17,13 +17,13 @@ from harness import (LIMIT_S, LONG, WEIR_LOAD, Service, Skip, command, equal,
 FOLDER = os.environ["WEIR_TLS_CERTIFICATES"]
 KEYS = ("ecdsa", "rsa")
 
-# Besides these testssl knows LOW, MEDIUM, HIGH and CRITICAL, and WARN for what
-# it could not find out.
+# Besides these testssl has LOW, MEDIUM, HIGH and CRITICAL, and WARN for what it could
+# not determine.
 HARMLESS = ("OK", "INFO", "DEBUG")
 
 
 class Serving(Service):
-    """weir-load serve; its complaints of the scanners' clients are dropped."""
+    """weir-load serve; its messages about the scanners' clients are dropped."""
 
     def __init__(self, name):
         super().__init__(WEIR_LOAD, "serve", "--cert",
@@ -55,7 +55,7 @@ def test_nmap_grades_every_suite_with_an_a():
 
 
 def findings(port, folder):
-    """What testssl finds about protocols, suites, preferences and attacks."""
+    """Returns testssl's findings about protocols, suites, preferences and attacks."""
     path = os.path.join(folder, "findings.json")
     outcome = command("testssl", "--warnings", "off", "--color", "0",
                       "--openssl-timeout", "10", "-p", "-s", "-f", "-P", "-U",

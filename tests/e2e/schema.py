@@ -1,7 +1,7 @@
-"""Is a result of weir-load what its schema says?
+"""Checks results of weir-load against their schema.
 
-By Debian's python3-jsonschema; where that is not installed nothing is looked
-at, and the one test of the schema alone is skipped.
+Uses Debian's python3-jsonschema; without it nothing is checked, and the one test of the
+schema is skipped.
 """
 
 import importlib.util
@@ -24,8 +24,8 @@ def read():
 
 
 def members(part=None, path=()):
-    """The path of each member that a result may have, and what the schema says
-    of it; but for those of the configuration and the environment."""
+    """Returns the path of each member that a result may have, with its schema; except
+    those of the configuration and the environment."""
     whole = read()
     part = whole if part is None else part
     if "$ref" in part:
@@ -40,7 +40,7 @@ def members(part=None, path=()):
 
 
 def objects(part=None, path=""):
-    """The path of each object that has members by name, and it."""
+    """Returns the path of each object that has members by name, and the object."""
     part = read() if part is None else part
     if "properties" in part:
         yield path or "/", part
@@ -53,6 +53,6 @@ def objects(part=None, path=""):
 
 
 def check(result):
-    """Raise what the schema objects to first."""
+    """Raises the first objection of the schema."""
     if jsonschema:
         jsonschema.Draft202012Validator(read()).validate(result)

@@ -1,7 +1,6 @@
-"""weir-load with requests and answers of protocols that it does not know:
-redis and memcached, whose own counts must agree, and servers with length
-fields; and requests of several kinds, of HTTP too.
-"""
+"""weir-load with requests and responses of protocols that it does not know: redis and
+memcached, whose own counts must agree, and servers with length fields; and requests of
+several kinds, also of HTTP."""
 
 import contextlib
 import re
@@ -22,7 +21,8 @@ NOTHING = 3
 
 @contextlib.contextmanager
 def redis():
-    """redis-server at a Unix path: its target, and what INFO says."""
+    """Starts redis-server at a Unix path. Yields its target, and a function that
+    returns INFO."""
     server, client = find("redis-server"), find("redis-cli")
     if not server or not client:
         raise Skip("redis is not installed")
@@ -102,7 +102,7 @@ def test_connections_are_made_anew():
 
 
 def framed(connection, _number):
-    """A kind, a length that counts itself, and that many bytes back."""
+    """A kind, a length that includes itself, and this many bytes back."""
     while head := read_exactly(connection, 5):
         size = struct.unpack(">I", head[1:])[0] - 4
         body = read_exactly(connection, size)
@@ -117,8 +117,8 @@ def test_length_fields():
         equal(result["bytes"], {"in": 900 * 25, "out": 900 * 15}, "bytes")
 
 
-# As --expect has a length field, and as struct has it. Lengths differ from what
-# they are in the other order, and fields are longer than they need to be.
+# As --expect has a length field, and as struct has it. Lengths differ from their
+# byte-swapped values, and fields are longer than necessary.
 FIELDS = (("1", "B"), ("1be", ">B"), ("1le", "<B"), ("2be", ">H"),
           ("2le", "<H"), ("4be", ">I"), ("4le", "<I"), ("8be", ">Q"),
           ("8le", "<Q"))
@@ -149,7 +149,7 @@ def test_length_fields_of_all_widths_and_orders():
 
 
 def test_a_length_beyond_the_most_is_an_error_and_the_most_is_none():
-    """The most is 1 GiB, of which the server has sent nothing yet."""
+    """The limit is 1 GiB, of which the server has sent nothing yet."""
     most = 1 << 30
     for field, form in FIELDS:
         if struct.calcsize(form) < 4:
@@ -196,7 +196,8 @@ def test_surplus_bytes_are_an_error():
 
 @contextlib.contextmanager
 def memcached():
-    """The program at a Unix path: its target, and a number of its counts."""
+    """Starts the program at a Unix path. Yields its target, and a function that returns
+    one of its counts."""
     program = find("memcached")
     if not program:
         raise Skip("memcached is not installed")
@@ -262,7 +263,7 @@ def test_memcached_is_asked_and_told_by_weights():
             equal(result["requests"]["ok"], 5000, "ok")
         equal(result["config"]["mix"], list(lines), "config")
         equal(count("cmd_get") + count("cmd_set"), 10000, "all")
-        # Nine parts in ten, and six deviations of that.
+        # Nine parts in ten, and six standard deviations.
         equal(8820 < count("cmd_get") < 9180, True, f"{count('cmd_get')} gets")
 
 
@@ -330,7 +331,7 @@ def test_a_mix_that_is_wrong_is_told_with_its_line():
 
 
 def test_a_request_that_is_gone_when_the_run_begins_is_told():
-    """It is read to be checked, and once more; a pipe has its bytes once."""
+    """It is read for a check, and again; a pipe has its bytes only once."""
     target = "tcp://127.0.0.1:9"
     request = "{file:/dev/stdin}"
     with mix(f"len:1 {request}") as weighed:

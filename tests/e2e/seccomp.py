@@ -17,13 +17,13 @@ SECCOMP_MODE_FILTER = 2
 SECCOMP_RET_ALLOW = 0x7FFF0000
 SECCOMP_RET_ERRNO = 0x00050000
 
-# The default profiles of Docker (since 25) and containerd.
+# Docker's (since 25) and containerd's default profiles.
 DOCKER = {CLONE3: errno.ENOSYS} | {number: errno.EPERM for number in IO_URING}
 
 # A filter that is older than all of these calls.
 OLD = {number: errno.ENOSYS for number in (CLONE3, CLOSE_RANGE, *IO_URING)}
 
-# No engine at all: epoll_create1() fails too.
+# No engine at all: epoll_create1() fails, too.
 NO_LOOP = OLD | {20 if platform.machine() == "aarch64" else 291: errno.EMFILE}
 
 

@@ -1,6 +1,5 @@
-"""weir-load serve on several threads: every thread listens, the sums are those
-of all, and all end together.
-"""
+"""weir-load serve on several threads: every thread listens, the sums include all
+threads, and all end together."""
 
 import contextlib
 import os
@@ -21,7 +20,7 @@ FOLDER = os.environ.get("WEIR_TLS_CERTIFICATES")
 
 
 class Serving(Program):
-    """weir-load serve with three threads; ended by SIGTERM."""
+    """weir-load serve with three threads; SIGTERM ends it."""
 
     def __init__(self, *args, **options):
         super().__init__(WEIR_LOAD, "serve", "--threads", str(THREADS), *args,
@@ -30,7 +29,7 @@ class Serving(Program):
         self.urls = self.line.split()[3:]
 
     def stop(self, signum=signal.SIGTERM):
-        """Its standard error."""
+        """Returns its standard error."""
         self.signal(signum)
         status, out, err = self.finish()
         equal((status, out), (0, ""), f"the end of serve, which said {err!r}")
@@ -42,7 +41,7 @@ class Serving(Program):
 
 
 def count_sockets(kind, port):
-    """Listening sockets, or bound ones of UDP, at 127.0.0.1."""
+    """Returns the number of listening sockets, or of bound UDP ones, at 127.0.0.1."""
     with open(f"/proc/net/{kind}", encoding="ascii") as file:
         rows = [line.split() for line in file][1:]
     state = {"tcp": "0A", "udp": "07"}[kind]
@@ -108,8 +107,8 @@ def test_all_addresses_may_be_meant():
 
 
 def echo_datagrams(socks):
-    """Each is answered by the address that was asked; none is lost on the
-    loopback, where the sockets have room."""
+    """Each is answered from the queried address; none is lost on the loopback
+    interface, where the sockets have space."""
     for number, sock in enumerate(socks):
         sock.settimeout(WAIT_S)
         sock.send(b"%08d" % number)
@@ -130,13 +129,13 @@ def test_a_unix_path_is_the_first_threads_alone():
 
 
 def loop_connections(text):
-    """Connections of each loop, of a dump."""
+    """Returns the connections of each loop, from a dump."""
     return [int(line) for line in
             re.findall(r"^loop .* connections=(\d+)", text, re.M)]
 
 
 def read_dump(server, lines):
-    """What SIGUSR1 prints, until there are so many dumps of connections."""
+    """Reads what SIGUSR1 prints, until there are this many dumps of connections."""
     server.signal(signal.SIGUSR1)
     text = ""
     while sum(loop_connections(text)) < lines or \
@@ -255,8 +254,8 @@ def test_an_address_in_use_ends_all_with_one_line():
 
 
 def test_a_thread_that_cannot_listen_ends_all_with_one_line():
-    """With one descriptor more each time, later and later calls fail: at last
-    those of the last thread alone."""
+    """With one more descriptor each time, later and later calls fail: in the end only
+    the last thread's."""
     late_count = 0
     for limit in range(8, 200):
         def restrict(count=limit):
@@ -272,7 +271,7 @@ def test_a_thread_that_cannot_listen_ends_all_with_one_line():
                 break
             status, out, err = program.finish()
         equal((status, out), (2, ""), f"the outcome of {limit}: {err}")
-        # Threads that listen already may have no descriptor for a client.
+        # Threads that already listen may have no descriptor for a client.
         one_line(re.sub(r"weir-load: accept is out of .*\n", "", err),
                  r"\(EMFILE\)")
         late_count += "tcp://" in err

@@ -1,12 +1,11 @@
-"""Servers beside clients that send and never read, a thousand or some hundreds.
+"""Servers with some hundreds or a thousand clients that send and never read.
 
-Each echo example gets clients that push until nobody takes any more, and then
-nothing: 50 honest ones beside them must all be answered, and so must a new one,
-while the stalled ones cost only so much memory each. weir-load serve must stop
-within its grace although none of them ever reads, and an example of streams at a
-second signal.
-How long all that took is printed as comments, for no machine promises a time:
-a client that is never served, and a server that never stops, are what fails.
+Each echo example gets clients that send until none is read from any more, and then
+nothing: 50 honest clients at the same time must all be answered, and so must a new one,
+while each stalled one uses only this much memory. weir-load serve must stop within its
+grace period although none of them ever reads, and an example of streams at a second
+signal. Times are printed as comments, because no machine guarantees them: a client that
+is never served, and a server that never stops, fail the test.
 """
 
 import os
@@ -25,8 +24,8 @@ ROUNDS = 20  # exchanges of each honest client
 CLIENTS = int(os.environ.get("STALLED_CLIENTS", "1000"))
 STOP_CLIENTS = min(CLIENTS, 200)  # their number changes nothing in a stop
 MOST_BYTES = 3 << 20  # that one client sends
-QUIET_S = 0.5         # after so long without a byte taken they are stalled
-PUSH_S = 15           # and none pushes for longer than this
+QUIET_S = 0.5  # stalled after this long without an accepted byte
+PUSH_S = 15  # and none sends for longer than this
 EACH_BYTES = 192 << 10  # the goal is 128 KiB; malloc's share varies
 
 
@@ -36,7 +35,7 @@ def raise_fd_limit():
 
 
 def resident(pid):
-    """Resident memory of a process, in bytes."""
+    """Returns the resident memory of a process, in bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         for line in status:
             if line.startswith("VmRSS:"):
@@ -45,7 +44,8 @@ def resident(pid):
 
 
 def connect_small(address):
-    """A client whose own kernel keeps little, so that the server has it."""
+    """Makes a client whose own kernel buffers little, so that the server has the
+    bytes."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
@@ -55,7 +55,8 @@ def connect_small(address):
 
 
 def push_until_stalled(socks):
-    """Each sends until nothing of it is taken any more; the bytes sent."""
+    """Each sends until none of its bytes are accepted any more. Returns the bytes
+    sent."""
     chunk = bytes(65536)
     sent = dict.fromkeys(socks, 0)
     selector = selectors.DefaultSelector()
@@ -86,7 +87,7 @@ def exchange(sock):
 
 
 def answer_time(address):
-    """How long a new client waits for its first echo, in seconds."""
+    """Returns how long a new client waits for its first echo, in seconds."""
     start = time.monotonic()
     with socket.create_connection(address) as sock:
         exchange(sock)
@@ -94,7 +95,7 @@ def answer_time(address):
 
 
 def serve_honest(address):
-    """Honest clients, all connected at a time, are each answered each time."""
+    """Honest clients, all connected at the same time, are answered each time."""
     socks = [socket.create_connection(address) for _ in range(HONEST)]
     for _ in range(ROUNDS):
         for sock in socks:
@@ -104,8 +105,8 @@ def serve_honest(address):
 
 
 def p99_text(address):
-    """What weir-load finds for as many, in words; no test depends on it, so
-    that it is for those who ask for a number of clients."""
+    """Returns weir-load's result for the same number, as text; no test depends on it,
+    it is for people who need a number of clients."""
     if "STALLED_CLIENTS" not in os.environ:
         return "not measured"
     url = f"tcp://{address[0]}:{address[1]}"

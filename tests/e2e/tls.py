@@ -1,4 +1,4 @@
-"""weir as the server of TLS connections, with strangers as its clients.
+"""weir as the server of TLS connections, with other programs as clients.
 
 Usage: tls.py TLS_PEER FOLDER
 """
@@ -113,8 +113,8 @@ def test_openssl_sends_and_gets_a_bulk():
 
 
 def test_gnutls_sends_a_bulk_and_gets_one():
-    # One after the other: gnutls-cli does not read while it cannot write. It
-    # reads no faster than a megabyte a second, whoever sends.
+    # One after another: gnutls-cli does not read while it cannot write. It reads at
+    # most a megabyte a second, from any server.
     data = text_of(BULK)
     for version in VERSIONS:
         with WeirServer("take", stdin=subprocess.PIPE) as weir:
@@ -259,7 +259,7 @@ def test_without_tickets_nothing_is_resumed():
 # ---- early data ----
 
 def save_early_session(path, *flags):
-    """A ticket of another server, by which early data may be sent."""
+    """Saves a ticket of another server, with which early data may be sent."""
     with s_server("good", "-tls1_3", "-rev", "-max_early_data", "16384",
                   *flags) as (_, port):
         with s_client(port, "-tls1_3", "-sess_out", path) as client:
@@ -290,7 +290,7 @@ def test_early_data_by_a_ticket_of_another_server_is_skipped():
 
 
 def test_early_data_before_a_second_hello_is_skipped():
-    # Of a ticket by another hash the second hello would say nothing.
+    # With a ticket of another hash the second hello would prove nothing.
     with scratch() as place, WeirServer("echo") as weir:
         save_early_session(f"{place}/session", "-ciphersuites",
                            "TLS_AES_128_GCM_SHA256")
@@ -348,7 +348,7 @@ def test_the_servers_first_protocol_that_both_speak_is_agreed_on():
 
 
 def test_a_client_that_must_send_its_hello_again_agrees_on_a_protocol():
-    # Its first key is on a group that weir does not have.
+    # Its first key share is for a group that weir does not support.
     with WeirServer("echo", "good", "alpn=h2,http/1.1") as weir:
         with s_client(weir.port, "-tls1_3", "-groups", "ffdhe2048:P-256",
                       "-alpn", "http/1.1,h2") as client:
@@ -370,7 +370,7 @@ def test_curl_and_gnutls_agree_on_a_protocol():
 
 
 def fail(context, port, pattern, **options):
-    """Python cannot connect, or is told by its first read."""
+    """Python cannot connect, or its first read fails."""
     try:
         with python_client(port, context, **options) as client:
             client.recv(1)
@@ -414,7 +414,7 @@ def test_the_name_that_is_asked_for_chooses_the_certificate():
 
 
 def shown_certificate(weir, name):
-    """The first certificate that a client sees who asks for a name."""
+    """Returns the first certificate that a client gets which requests a name."""
     context = python_context()
     with socket.create_connection(weir.address) as sock:
         with context.wrap_socket(sock, server_hostname=name) as client:
@@ -446,8 +446,8 @@ def test_a_name_without_a_certificate_is_refused_where_it_is_asked_for():
 # ---- versions and groups ----
 
 def test_a_version_that_is_not_accepted_is_refused():
-    # A client that insists on 1.3 offers no suite that a server of 1.2 knows, which
-    # is the reason that wolfSSL gives; OpenSSL's is the version.
+    # A client that requires 1.3 offers no suite that a 1.2 server knows, which is
+    # wolfSSL's reason; OpenSSL's is the version.
     for setting, version, alert, error in (
             ("min=3", "1.2", "protocol.version", "WEIR_ETLSVERSION"),
             ("max=2", "1.3", "handshake.failure|protocol.version",
@@ -484,7 +484,7 @@ def test_old_versions_are_refused():
 
 
 def test_a_client_with_one_group_is_served():
-    # With TLS 1.2 the group of the certificate's key would have to be offered.
+    # In TLS 1.2 the group of the certificate's key would have to be offered.
     with WeirServer("echo", "good-rsa") as weir:
         for group in ("X25519", "P-256", "P-384"):
             for version in VERSIONS:
@@ -527,7 +527,7 @@ def test_messages_for_old_middleboxes_come_or_not():
             with open(f"{place}/messages", encoding="ascii") as file:
                 text = file.read()
             for sign, count in ((">>>", of_client), ("<<<", of_server)):
-                # Of those that it ignores OpenSSL tells the header alone.
+                # Of ignored messages OpenSSL prints only the header.
                 found = re.findall(rf"{sign} TLS 1.2, RecordHeader .*\n"
                                    r" +14 03 03 00 01", text)
                 equal(len(found), count, f"{sign} by {version} {flags}")

@@ -1,8 +1,7 @@
-"""Both ends of TLS connections: weir's (tls_peer.c) and those of strangers.
+"""Both ends of TLS connections: weir's (tls_peer.c) and other programs'.
 
-FOLDER has the certificates that tests/unit/tls_matrix.sh makes at the build;
-what is wrong with one is in its name. Strangers that are not installed make
-their tests skip.
+FOLDER has the certificates that tests/unit/tls_matrix.sh makes in the build; each name
+describes the fault. Tests of programs that are not installed are skipped.
 """
 
 import contextlib
@@ -49,7 +48,7 @@ AUTHORITY = "trusted"
 
 @contextlib.contextmanager
 def scratch():
-    """A folder for the block."""
+    """Yields a folder for the block."""
     with tempfile.TemporaryDirectory(prefix="weir-tls-") as place:
         yield place
 
@@ -63,7 +62,7 @@ class Weir(Program):
         return read_line(self.process.stderr)
 
     def hear(self, pattern):
-        """Its next report, which must be this one."""
+        """Reads its next report, which must be this one."""
         line = self.report()
         matches(line, pattern, "the report")
         return line
@@ -72,7 +71,7 @@ class Weir(Program):
         return self.judge_open(self.report(), version, facts)
 
     def hear_ends_and_opens(self, end_count, open_count, version, **facts):
-        """Ends of connections and openings of those behind them, for which the
+        """Reads ends of connections and starts of the following ones, for which the
         client does not wait: their reports have no order."""
         reports = sorted(self.report() for _ in range(end_count + open_count))
         equal(reports[:end_count], ["end ok\n"] * end_count, "the ends")
@@ -88,7 +87,7 @@ class Weir(Program):
 
 
 class WeirServer(Weir):
-    """weir as the server; at the end of the block it must end well."""
+    """weir as the server; at the end of the block it must exit with 0."""
 
     def __init__(self, mode, name="good", *settings, **options):
         super().__init__(TLS_PEER, mode, "0", f"cert={chain(name)}",
@@ -111,7 +110,7 @@ class WeirServer(Weir):
 
 
 def weir_client(port, *settings, authority=AUTHORITY, mode="talk", **options):
-    """weir as the client, joined with pipes."""
+    """weir as the client, connected with pipes."""
     options.setdefault("stdin", subprocess.PIPE)
     return Weir(TLS_PEER, mode, str(port), f"ca={chain(authority)}",
                 *settings, **options)
@@ -120,7 +119,7 @@ def weir_client(port, *settings, authority=AUTHORITY, mode="talk", **options):
 # ---- talking ----
 
 def send_behind(file, data):
-    """Write to a pipe in a thread, which is returned."""
+    """Writes to a pipe in a thread, which is returned."""
     def work():
         with contextlib.suppress(BrokenPipeError, ValueError):
             file.write(data)
@@ -132,7 +131,7 @@ def send_behind(file, data):
 
 
 def converse(program, data):
-    """Send these bytes through a program, which must come back."""
+    """Sends these bytes through a program, which must return them."""
     sender = send_behind(program.process.stdin, data)
     got = program.process.stdout.read(len(data))
     equal(len(got), len(data), "bytes that came back")
@@ -141,28 +140,28 @@ def converse(program, data):
 
 
 def pass_on(source, sink, data):
-    """Send these bytes from one program's input to the other's output."""
+    """Sends these bytes from one program's input to the other's output."""
     sender = send_behind(source.process.stdin, data)
     assert sink.process.stdout.read(len(data)) == data, "other bytes came"
     sender.join()
 
 
 def end_well(stranger, weir):
-    """Both sides seal their ends."""
+    """Both sides send a close_notify."""
     status, _, err = stranger.finish()
     equal(status, 0, f"exit status of the stranger, which said {err!r}")
     weir.hear(r"^end ok$")
 
 
 def text_of(count):
-    """Bytes that no program takes for a command, in lines of 64."""
+    """Returns bytes that no program takes for a command, in lines of 64."""
     lines = os.urandom(4096).hex()
     block = "".join(f"x{lines[i:i + 62]}\n" for i in range(0, 8192, 64))
     return (block.encode() * (count // len(block) + 1))[:count]
 
 
 def crawl(source, sink):
-    """Each byte on its own."""
+    """Sends each byte on its own."""
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             for byte in data:
@@ -171,7 +170,7 @@ def crawl(source, sink):
 
 
 def crawling_to(address):
-    """A server that passes bytes on one at a time, both ways."""
+    """A server that passes bytes on one at a time, in both directions."""
     def serve(connection, _number):
         with socket.create_connection(address) as other:
             other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -187,7 +186,7 @@ def crawling_to(address):
 
 def python_context(version=None, *, server=False, name=None,
                    authority=AUTHORITY):
-    """Python's, with a certificate where one is named."""
+    """Returns a context of Python, with a certificate if one is named."""
     if server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     else:
@@ -203,7 +202,7 @@ def python_context(version=None, *, server=False, name=None,
 
 @contextlib.contextmanager
 def python_client(port, context, **options):
-    """A connection of Python's, whose end is not yet sealed."""
+    """Yields a connection of Python, whose close_notify is not sent yet."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
         with context.wrap_socket(sock, server_hostname="localhost",
                                  suppress_ragged_eofs=False,
@@ -211,23 +210,23 @@ def python_client(port, context, **options):
             yield tls
 
 
-# A change of the sender's keys, as openssl's -msg tells it.
+# A key update of the sender, as openssl's -msg prints it.
 KEY_UPDATE = " TLS 1.3, Handshake [length 0005], KeyUpdate"
 
 
 def has_updated(path, count):
-    """Whether openssl, which tells its messages there, has changed its keys as
-    often."""
+    """Returns True if openssl, whose messages are printed there, has updated its keys
+    this often."""
     with open(path, encoding="ascii") as file:
         return file.read().count(">>>" + KEY_UPDATE) >= count
 
 
-# The flags of openssl that export what tls_peer does, with export=1.
+# Flags with which openssl exports the same keys as tls_peer with export=1.
 EXPORT = ("-keymatexport", "EXPORTER-weir", "-keymatexportlen", "32")
 
 
 def exported(program):
-    """The keys that openssl tells, started with these flags."""
+    """Returns the keys that openssl prints when started with these flags."""
     for line in program.process.stdout:
         found = re.match(rb" *Keying material: ([0-9A-F]{64})$", line)
         if found:
@@ -237,7 +236,7 @@ def exported(program):
 
 def s_client(port, *flags, authority=AUTHORITY, name="localhost",
              quiet=True):
-    """openssl, which sends a close_notify at the end of its input."""
+    """Starts openssl, which sends a close_notify at the end of its input."""
     return Program(need("openssl"), "s_client", "-connect",
                    f"127.0.0.1:{port}", "-CAfile", chain(authority),
                    "-verify_return_error", "-verify_hostname", name,
@@ -258,19 +257,19 @@ def gnutls_cli(port, *flags, version=None, authority=AUTHORITY):
                    "localhost", stdin=subprocess.PIPE)
 
 
-# gnutls-cli connects again, with its session; by TLS 1.3 it has one when the
-# server's ticket has come, for which it does not wait by itself.
+# gnutls-cli reconnects with its session; in TLS 1.3 it has one once the server's ticket
+# has arrived, for which it does not wait.
 RESUME = ("--resume", "--waitresumption")
 
 
 def listens(port):
-    """Asks the kernel: a connection to try with would be one too many."""
+    """Queries the kernel: a test connection would be one too many."""
     with open("/proc/net/tcp", encoding="ascii") as file:
         return any(f":{port:04X} 00000000:0000 0A" in line for line in file)
 
 
 def wait_for_port(port, program):
-    """Until it listens there; programs that say nothing need it."""
+    """Waits until a program that prints nothing listens there."""
     while not listens(port):
         with contextlib.suppress(subprocess.TimeoutExpired):
             program.process.wait(0.02)
@@ -278,7 +277,7 @@ def wait_for_port(port, program):
 
 
 def python_server(serve, version=None, name="good", **settings):
-    """Calls serve(tls) for each connection, whose end it seals or not."""
+    """Calls serve(tls) for each connection, which may send a close_notify."""
     context = python_context(version, server=True, name=name)
     for field, value in settings.items():
         if callable(getattr(context, field)):
@@ -296,7 +295,7 @@ def python_server(serve, version=None, name="good", **settings):
 
 
 def read_all(tls):
-    """Up to the peer's close_notify."""
+    """Reads up to the peer's close_notify."""
     data = bytearray()
     with contextlib.suppress(ssl.SSLZeroReturnError):
         while part := tls.recv(1 << 16):
@@ -306,7 +305,7 @@ def read_all(tls):
 
 @contextlib.contextmanager
 def s_server(name, *flags, quiet=True):
-    """openssl's server, joined with pipes; the block gets it and its port."""
+    """openssl's server, connected with pipes; the block gets it and its port."""
     port = free_port()
     with Program(need("openssl"), "s_server", "-accept", f"127.0.0.1:{port}",
                  "-cert", chain(name), "-key", key(name), *(["-quiet"] if quiet else []), *flags,
@@ -355,7 +354,7 @@ http {{
 
 @contextlib.contextmanager
 def nginx(lines, listen=""):
-    """nginx with these lines in its server; the block gets folder and port."""
+    """nginx with these lines in its server block; the block gets folder and port."""
     with scratch() as place:
         os.mkdir(f"{place}/root")
         port = free_port()
@@ -398,7 +397,7 @@ def proxy_lines(port, version="1.3", lines=""):
 
 
 def ask_http(port, body, method="PUT"):
-    """What comes back through a proxy; and its status."""
+    """Returns the response through a proxy, and its status."""
     link = http.client.HTTPConnection("127.0.0.1", port)
     with contextlib.closing(link):
         link.request(method, "/", body)

@@ -1,5 +1,5 @@
-"""TLS connections that weir serves, while data flows and at their ends:
-changes of keys, half-closes, cuts, slow peers, certificates of clients.
+"""TLS connections that weir serves, during data transfer and at their ends: key
+updates, half-closes, truncation, slow peers, client certificates.
 
 Usage: tls_flow.py TLS_PEER FOLDER
 """
@@ -18,8 +18,8 @@ from tls_ends import (AUTHORITY, KEY_UPDATE, VERSIONS, WeirServer, ask_http,
                       scratch, send_behind, text_of)
 
 SMALL = text_of(100_000)
-# More than the kernel keeps of a flow between two programs. gnutls-cli takes
-# a megabyte in some seconds.
+# More than the kernel buffers between two programs. gnutls-cli takes some seconds for a
+# megabyte.
 FLOW = 16 << 20
 FLOW_GNUTLS = 8 << 20
 
@@ -27,8 +27,8 @@ FLOW_GNUTLS = 8 << 20
 # ---- changes of keys ----
 
 def update_keys(client, weir, commands, flow, is_done=lambda count: True):
-    """The client takes a flow of bytes and asks for new keys meanwhile;
-    is_done() says whether it has done so as often."""
+    """The client receives data and requests new keys meanwhile; is_done() returns True
+    once it has done so often enough."""
     data = text_of(flow)
     sender = send_behind(weir.process.stdin, data)
     got = bytearray()
@@ -37,8 +37,8 @@ def update_keys(client, weir, commands, flow, is_done=lambda count: True):
                                               flow - len(got)))
         client.process.stdin.write(command)
         client.process.stdin.flush()
-        # s_client looks at its input when nothing arrives, and takes two
-        # commands that lie there together for one.
+        # s_client reads its input when nothing arrives, and takes two pending commands
+        # for one.
         while not is_done(number):
             got += client.process.stdout.read(min(1 << 16, flow - len(got)))
     got += client.process.stdout.read(flow - len(got))
@@ -51,7 +51,7 @@ def test_openssl_changes_its_keys_and_asks_for_ours_while_data_flows():
         with s_client(weir.port, "-msg", "-msgfile",
                       f"{place}/messages") as client:
             weir.hear_open()
-            # K asks for keys of the peer's, too, and k does not.
+            # K also requests new keys from the peer, and k does not.
             update_keys(client, weir, [b"K\n", b"k\n"] * 5, FLOW,
                         lambda count: has_updated(f"{place}/messages", count))
             pass_on(client, weir, SMALL)
@@ -75,7 +75,7 @@ def test_gnutls_changes_its_keys_and_asks_for_ours_while_data_flows():
 
 
 def changes_of(path):
-    """How often the peer and openssl, whose messages these are, have changed
+    """Returns how often the peer and openssl, whose messages these are, have updated
     their keys."""
     with open(path, encoding="ascii") as file:
         messages = file.read()
@@ -83,7 +83,7 @@ def changes_of(path):
 
 
 def test_weir_changes_its_keys_after_many_records_and_openssl_reads_on():
-    # The number is 2^24 where no test has set a smaller one.
+    # The number is 2^24 unless a test sets a smaller one.
     with WeirServer("take", "good", "records=3",
                     stdin=subprocess.PIPE) as weir, scratch() as place:
         with s_client(weir.port, "-msg", "-msgfile",
@@ -133,7 +133,7 @@ def test_the_rest_arrives_after_our_half_close():
                 weir.process.stdin.close()
                 weir.process.stdin = None
                 equal(client.recv(10), b"first", "bytes before the end")
-                # OpenSSL raises for TLS 1.2, too, and can still send.
+                # OpenSSL raises an error in TLS 1.2, too, and can still send.
                 end_of(client)
                 client.sendall(SMALL)
                 client.unwrap()
@@ -143,7 +143,7 @@ def test_the_rest_arrives_after_our_half_close():
 
 
 def end_of(client):
-    """The peer's close_notify, which Python tells as an error or as b""."""
+    """Reads the peer's close_notify, which Python reports as an error or as b""."""
     try:
         equal(client.recv(1), b"", "the end")
     except ssl.SSLZeroReturnError:
@@ -151,7 +151,7 @@ def end_of(client):
 
 
 def test_our_rest_arrives_after_the_close_notify_of_a_client():
-    """weir answers to the end of stream and then ends."""
+    """weir answers the end of stream and then ends."""
     for version in VERSIONS:
         with WeirServer("echo") as weir:
             with raw_client(weir, version) as client:
@@ -163,7 +163,7 @@ def test_our_rest_arrives_after_the_close_notify_of_a_client():
 
 
 class raw_client:  # pylint: disable=invalid-name
-    """Python's TLS over memory, whose records the test moves itself."""
+    """Yields Python's TLS over memory; the test moves its records itself."""
 
     def __init__(self, weir, version):
         self.sock = socket.create_connection(weir.address)
@@ -183,7 +183,7 @@ class raw_client:  # pylint: disable=invalid-name
         self.sock.sendall(self.outgoing.read())
 
     def step(self, function, *args):
-        """Until it is done; None at the peer's end of stream."""
+        """Calls it until it succeeds. Returns None at the peer's end of stream."""
         while True:
             try:
                 result = function(*args)
@@ -203,7 +203,7 @@ class raw_client:  # pylint: disable=invalid-name
         self.step(self.tls.write, data)
 
     def shutdown(self):
-        """The close_notify alone; nothing is waited for."""
+        """Sends only the close_notify, without waiting."""
         try:
             self.tls.unwrap()
         except (ssl.SSLWantReadError, ssl.SSLSyscallError):
@@ -337,7 +337,7 @@ def test_a_client_without_a_certificate_is_served_where_that_is_allowed():
 
 
 def refuse(weir, version, flags, error):
-    """The client fails, and weir says why."""
+    """The client fails, and weir reports why."""
     with s_client(weir.port, openssl_version(version), *flags) as client:
         equal(client.process.stdout.read(), b"", "bytes that came back")
         client.process.wait(WAIT_S)

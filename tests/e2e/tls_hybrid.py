@@ -1,5 +1,5 @@
-"""X25519MLKEM768 between weir and openssl, either as the server, and peers of
-which one has classical groups alone.
+"""X25519MLKEM768 between weir and openssl, with either as the server, and with peers
+that support only classical groups.
 
 Usage: tls_hybrid.py TLS_PEER FOLDER
 """
@@ -21,7 +21,7 @@ def need_hybrid_openssl():
 
 
 def need_hybrid_weir():
-    """The library that weir has refuses the name where it has no such group."""
+    """Skips the test if weir's library refuses the name because it lacks the group."""
     with contextlib.suppress(AssertionError):
         with WeirServer("echo", "good", "min=3", f"groups={HYBRID}"):
             return
@@ -29,7 +29,7 @@ def need_hybrid_weir():
 
 
 def ask(weir, group, *flags):
-    """A client of openssl with these flags agrees on the group."""
+    """An openssl client with these flags agrees on the group."""
     with s_client(weir.port, "-tls1_3", *flags) as client:
         converse(client, SMALL)
         weir.hear_open(group=group)
@@ -37,7 +37,7 @@ def ask(weir, group, *flags):
 
 
 def call(group, server_groups, *settings):
-    """A client of weir's with these settings agrees on the group."""
+    """A weir client with these settings agrees on the group."""
     with s_server("good", "-tls1_3", "-groups", server_groups) as (
             server, port), weir_client(port, *settings) as weir:
         pass_on(weir, server, SMALL)

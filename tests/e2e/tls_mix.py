@@ -1,9 +1,9 @@
-"""Features of TLS together: strangers as the clients of a server of weir's.
+"""Combinations of TLS features, with other programs as clients of a weir server.
 
-Each mix of protocols (ALPN), certificates of clients and a certificate that is
-chosen by name is one server; OpenSSL, Python and GnuTLS connect to it in both
-versions, with a first hello that is refused, too, and resume their sessions;
-the certificates that clients have shown come with these.
+Each mix of protocols (ALPN), client certificates and a certificate chosen by name is
+one server; OpenSSL, Python and GnuTLS connect to it in both versions, also with a first
+hello that is refused, and resume their sessions; the clients' certificates are kept in
+these.
 
 Usage: tls_mix.py TLS_PEER FOLDER
 """
@@ -20,7 +20,7 @@ SMALL = text_of(2000)
 
 
 class Mix:
-    """What a server, and its clients, have."""
+    """The features of a server and its clients."""
 
     def __init__(self, alpn, auth, names):
         self.alpn, self.auth, self.names = alpn, auth, names
@@ -47,7 +47,7 @@ def mixes():
 
 def openssl_flags(mix, version, again):
     flags = [openssl_version(version)]
-    if again:  # its first key is on a group that weir does not have
+    if again:  # its first key share is for a group that weir does not support
         flags += ["-groups", "X448:P-256"]
     if mix.alpn:
         flags += ["-alpn", "http/1.1,h2"]

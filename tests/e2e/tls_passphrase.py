@@ -1,4 +1,4 @@
-"""Keys that a passphrase encrypts, as OpenSSL, GnuTLS and OpenSSH write them.
+"""Keys encrypted with a passphrase, as OpenSSL, GnuTLS and OpenSSH write them.
 
 Usage: tls_passphrase.py TLS_PEER FOLDER
 """
@@ -21,7 +21,7 @@ def write(path, text):
 
 
 def make(place, *words):
-    """A program that writes the key place/key."""
+    """Runs a program that writes the key place/key."""
     need(words[0])
     outcome = command(*words)
     equal(outcome.status, 0, f"{words[0]}, which said {outcome.err!r}")

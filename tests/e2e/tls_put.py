@@ -1,4 +1,4 @@
-"""A client that writes and closes at once, with strangers as its servers.
+"""A client that writes and closes at once, with other programs as servers.
 
 Usage: tls_put.py TLS_PEER FOLDER
 """
@@ -14,7 +14,7 @@ PUT = bytes(i % 251 for i in range(1 << 20))
 
 
 def read_whole(tls):
-    """Up to the peer's close_notify; nothing if there was none."""
+    """Reads up to the peer's close_notify; returns nothing without one."""
     try:
         return read_all(tls)
     except OSError:
@@ -22,7 +22,7 @@ def read_whole(tls):
 
 
 def put(port, version):
-    """Tickets of the server come when it has closed, or later."""
+    """The server's tickets arrive after it has closed."""
     with weir_client(port, mode="put") as weir:
         weir.hear_open(version)
         status, _, err = weir.finish()

@@ -1,4 +1,4 @@
-"""Certificates whose key another process has: the program openssl signs.
+"""Certificates whose key is in another process: the program openssl signs.
 
 Usage: tls_sign.py TLS_PEER FOLDER
 """

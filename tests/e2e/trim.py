@@ -1,5 +1,4 @@
-"""What an echo server has used in a busy time goes back to the system.
-"""
+"""Memory that an echo server used in a busy period is returned to the system."""
 
 import resource
 import socket
@@ -12,8 +11,8 @@ from harness import (ENV, WAIT_S, WEIR_LOAD, ExampleService, Serve, Skip,
 CONNECTIONS = 1500
 BYTES = 32 << 10
 MIB = 1 << 20
-# All that malloc() gives is touched at once: what the loop allocates when it is
-# made and uses later is no memory that a busy time has taken. meson sets it, too.
+# malloc() touches all memory at once: memory that the loop allocates at its creation
+# and uses later was not used by a busy period. meson sets it, too.
 TOUCHED = dict(ENV, MALLOC_PERTURB_="85")
 
 
@@ -28,7 +27,7 @@ def raise_limit():
 
 
 def busy_time(address, count):
-    """Many connections at once; each moves some bytes and goes."""
+    """Many connections at once; each moves some bytes and closes."""
     socks = [socket.create_connection(address) for _ in range(count)]
     data = bytes(BYTES)
     for sock in socks:
@@ -42,8 +41,8 @@ def busy_time(address, count):
 
 
 def resident_after_rest(server, limit_bytes):
-    """The least that was resident until it was as little as this. Ten seconds
-    are promised, which tests/trace/trim.c measures on a clock of its own."""
+    """Returns the lowest resident memory until it was this low. Ten seconds are
+    promised, which tests/trace/trim.c measures on a simulated clock."""
     least = server.rss_bytes()
     deadline = time.monotonic() + WAIT_S
     while least > limit_bytes and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
-"""weir-load over UDP: run and serve against each other and strangers.
+"""weir-load over UDP: run and serve with each other and with other programs.
 
-Some servers here lose, repeat and exchange datagrams, by count, so that the
-figures of run are known beforehand.
+Some servers here lose, repeat and exchange datagrams, by count, so that the figures of
+a run are known beforehand.
 """
 
 import os
@@ -16,12 +16,12 @@ from servers import RefusingDatagrams, answering
 
 OK, USAGE, NOTHING, ERRORS = 0, 2, 3, 4
 
-# No server here takes so long for an answer that it gives.
+# No server here delays an answer that it gives for this long.
 LOST_S = 6
 
 
 class Serving(Service):
-    """weir-load serve; ended by SIGTERM, with no word more than its line."""
+    """weir-load serve; SIGTERM ends it, with no output except its line."""
 
     def __init__(self, *args):
         super().__init__(WEIR_LOAD, "serve", *args)
@@ -29,8 +29,8 @@ class Serving(Service):
 
 
 def counted(answer, status, *args):
-    """The ledger and the datagrams of a run against such a server, where what
-    is not answered within LOST_S seconds is lost."""
+    """Returns the ledger and the datagrams of a run with such a server; datagrams not
+    answered within LOST_S seconds are lost."""
     with answering(answer) as url:
         outcome, result = load_json("-c", "1", "--timeout", f"{LOST_S}s", *args,
                                     url)
@@ -127,8 +127,8 @@ def test_an_answer_after_the_time_out_is_late():
     held = []
 
     def delay(number, data):
-        # The third is answered after the fourth, which is sent when the third
-        # has been given up.
+        # The third is answered after the fourth, which is sent when the third has been
+        # given up.
         if number == 3:
             held.append(data)
             return []
@@ -166,7 +166,7 @@ def test_what_was_never_sent_is_an_error():
 
 
 def wrong_echoes(answer):
-    """How many answers of a run of 100 were wrong, besides 100 good ones."""
+    """Returns how many answers of a run of 100 were wrong, besides 100 good ones."""
     with answering(answer) as url:
         outcome, result = load_json("-c", "1", "-n", "100", "-p", "4", url)
     equal(outcome.status, ERRORS, "exit status")
@@ -179,7 +179,7 @@ def wrong_echoes(answer):
 
 def test_a_number_that_was_put_in_by_another_is_no_duplicate():
     def forge(number, data):
-        # Behind the head of 16 bytes: a tag, the slot, the number.
+        # After the header of 16 bytes: a tag, the slot, the number.
         lower = data[:8] + struct.pack("=Q", 2) + data[16:]
         return [data, lower] if 50 <= number < 90 else [data]
 

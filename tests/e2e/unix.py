@@ -1,6 +1,6 @@
-"""weir-load over Unix sockets: run and serve against each other and strangers.
+"""weir-load over Unix sockets: run and serve with each other and with other programs.
 
-Every test has a directory of its own, in which nothing may be left.
+Every test has its own directory, in which nothing may be left.
 """
 
 import json
@@ -13,7 +13,7 @@ from servers import echoes_all
 
 
 class Serving(Service):
-    """weir-load serve; ended by SIGTERM, with no word more than its line."""
+    """weir-load serve; SIGTERM ends it, with no output except its line."""
 
     def __init__(self, *urls):
         super().__init__(WEIR_LOAD, "serve", *urls)

@@ -51,7 +51,7 @@ def stamp_of(ancillary):
 
 
 def serve(listener, model, log):
-    """Answer until SIGTERM; then write the two times of each request."""
+    """Answers until SIGTERM; then writes the two times of each request."""
     poll, conns, due, times = select.epoll(), {}, [], []
     chance = random.Random(7)
     free_ns = 0
@@ -126,8 +126,8 @@ def busy_loops(count, cpu=None):
 FIXED = {"ns": 5 * MS, "slow": 0, "queues": False}
 MIXED = {"ns": 1 * MS, "slow": 0.01, "queues": False}
 QUEUE = {"ns": 4 * MS, "slow": 0, "queues": True}
-# Lines as users write them: of wrk and oha, which are closed loops, and hey's and
-# wrk2's with a rate.
+# Lines as users write them: for wrk and oha, which are closed loops, and for hey and
+# wrk2 with a rate.
 HEALTHY = ((FIXED, ("-t", "1", "-c", "10")), (FIXED, ("-c", "4")),
            (FIXED, ("-c", "10", "-R", "200")), (MIXED, ("-c", "20", "-R", "500")),
            (FIXED, ("-c", "50", "-R", "10")))
