@@ -1,4 +1,7 @@
 /*
+ * Checks the command lines of the subcommands that a Python script executes:
+ * ab, compare, report, search and sweep.
+ *
  * The script gets each option by its long name, initial values first, and
  * parses the values again. Their syntax is checked here, so that every mistake
  * is reported at once and in the same words as for a run.

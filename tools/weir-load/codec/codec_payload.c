@@ -1,4 +1,6 @@
 /*
+ * The payload that requests are made of.
+ *
  * Each thread has the stream once in memory and sends it by reference. Even for
  * 128 bytes this takes fewer instructions than a copy (1180 instead of 1340 per
  * request and answer, including the library's), and unsent bytes need no

@@ -1,4 +1,7 @@
 /*
+ * Parses the options of the preamble, the requests that each connection sends
+ * first.
+ *
  * The values are stored in order, because a capture applies to the request
  * before it, and parsed when the mode is known.
  *

@@ -140,7 +140,7 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
 {
     const struct attempts *attempts = attempt->attempts;
     const struct target *place = options_place(attempts->options, target);
-    const bool has_name = place->address_count > 0; /* see names.c */
+    const bool has_name = place->address_count > 0; /* found by names.c */
     struct conn *conn = attempt->conn;
     struct weir_factory factory = {create_protocol, conn};
     struct weir_datagram_options endpoint = {
@@ -188,7 +188,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
     struct attempts *attempts = attempt->attempts;
     const struct run_options *options = attempts->options;
     const struct target *place = options_place(options, target);
-    const bool has_name = place->address_count > 0; /* see names.c */
+    const bool has_name = place->address_count > 0; /* found by names.c */
     struct weir_factory factory = {create_protocol, attempt->conn};
     const struct weir_tls_settings tls = {
         .size = sizeof(tls),

@@ -1,4 +1,6 @@
 /*
+ * Requests and answers as datagrams.
+ *
  * A wrong or refused datagram does not end the endpoint. An error that the
  * library reports (ICMP) names no datagram: it is counted by kind, and its
  * datagram is counted once, when it times out.

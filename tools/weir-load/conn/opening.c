@@ -1,4 +1,6 @@
 /*
+ * Sets the options of the socket of a new connection.
+ *
  * The socket is taken from the transport, below TLS if there is TLS. The
  * options were accepted before the run (options_settle.c), so a refusal here is
  * an error of the connection and names the flag.

@@ -1,4 +1,6 @@
 /*
+ * Samples how late the client reads answers.
+ *
  * note_answer() replaces traffic.ready and counts answers down to a sample.
  * Then iterations are observed: the first gives the starting values, the second
  * shows how long the thread waited for a CPU before it, and the answers of the

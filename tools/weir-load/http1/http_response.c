@@ -1,4 +1,6 @@
 /*
+ * Parses responses of HTTP/1.1.
+ *
  * In the usual case a response's head equals the cached one and its body is
  * complete, which takes one comparison of memory and one addition. All other
  * cases are states.

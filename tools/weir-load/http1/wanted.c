@@ -1,4 +1,6 @@
 /*
+ * Compares the bodies of responses with the expected ones.
+ *
  * A regular expression needs the whole text. A body in one piece is matched in
  * place; others are copied to memory that the connection keeps for its next
  * body.

@@ -1,8 +1,10 @@
 /*
+ * Finds the header fields that HTTP/2 does not have (RFC 9113, 8.2.2).
+ *
  * A table of names that are dropped with any value.
  *
- * The exception is "te: trailers", which gRPC needs.
- * Names are compared without regard to case.
+ * The exception is "te: trailers", which gRPC needs. Names are compared without
+ * regard to case.
  */
 #include "http2.h"
 

@@ -1,4 +1,6 @@
 /*
+ * Converts the head of an HTTP/1.1 request to the fields of HTTP/2.
+ *
  * Lines come from http_request.c: each ends with CR LF, and their syntax was
  * checked there.
  *

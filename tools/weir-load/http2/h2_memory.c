@@ -1,4 +1,6 @@
 /*
+ * An allocator for libnghttp2, which keeps freed blocks for reuse.
+ *
  * Each block has a header with its size class. Blocks larger than all classes
  * are freed at once.
  *

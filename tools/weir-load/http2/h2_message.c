@@ -1,4 +1,6 @@
 /*
+ * Checks the header fields of a response (RFC 9113, 8.2 and 8.3).
+ *
  * Values are checked eight bytes at a time, because they are long and nearly
  * always valid. Names are short.
  *

@@ -1,8 +1,9 @@
 /*
+ * The pending requests of a connection over HTTP/2.
+ *
  * Three lists through one array, with indices instead of pointers.
  *
- * All operations take constant time,
- * except initialising and freeing.
+ * All operations take constant time, except initialising and freeing.
  */
 #include "h2_session.h"
 

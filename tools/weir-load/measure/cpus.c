@@ -1,4 +1,6 @@
 /*
+ * Parses lists of CPUs, such as 0,2-3.
+ *
  * A list is parsed into a local copy, so an invalid list changes nothing. A
  * list with more CPUs than a machine can have is refused, not cut: a common CPU
  * of client and server could be in the rest.

@@ -1,7 +1,8 @@
 /*
- * A linear table: there are few kinds of errors, and counting is not on the
- * hot path. Events of kinds beyond the table's size are counted without
- * their kind.
+ * Counts errors by their kind, and names the kinds.
+ *
+ * A linear table: there are few kinds of errors, and counting is not on the hot
+ * path. Events of kinds beyond the table's size are counted without their kind.
  */
 #include "measure.h"
 

@@ -1,4 +1,6 @@
 /*
+ * Writes a histogram in the compressed format of HdrHistogram.
+ *
  * histogram.h has the buckets of an HdrHistogram with lowest value 1 and three
  * significant digits, so counts are written unchanged: each as a zig-zag LEB128
  * number, a run of zeros as its negative length. Around them are a header,

@@ -1,4 +1,6 @@
 /*
+ * Writes a histogram as HdrHistogram's table of percentiles.
+ *
  * Rows get closer towards 100 %: there are five for each halving of the
  * remaining distance. A row has the highest value of its bucket, so that the
  * table is identical to the one that the libraries print.

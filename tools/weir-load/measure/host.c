@@ -1,7 +1,8 @@
 /*
- * Reads uname, sysfs and procfs. A missing file, in a container or
- * on another architecture, leaves its field empty and is not an
- * error.
+ * Describes the machine of a run.
+ *
+ * Reads uname, sysfs and procfs. A missing file, in a container or on another
+ * architecture, leaves its field empty and is not an error.
  */
 #include "measure.h"
 

@@ -1,4 +1,6 @@
 /*
+ * Builds the parts of JSON that several outputs have.
+ *
  * A percentile with too few values is null, so that it is not read as zero.
  * Sum, minimum and maximum are exact, while the counts have three digits, so
  * merged results are as exact as a single one.

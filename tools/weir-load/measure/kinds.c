@@ -1,4 +1,6 @@
 /*
+ * The kinds of requests that are counted separately, and their names.
+ *
  * Names are searched linearly: there are at most 64, and each line is looked up
  * once, before the run. Records are large, but their pages are touched only
  * when a latency is counted there.

@@ -1,4 +1,7 @@
 /*
+ * Passes each request's times from the measuring thread to the thread that
+ * writes them (--log).
+ *
  * A ring between two threads: the measuring thread releases `noted` after it
  * has written a note, and the writer acquires it; the writer releases `taken`
  * after it has read notes. The count of dropped requests is read after the

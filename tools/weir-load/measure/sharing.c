@@ -1,4 +1,6 @@
 /*
+ * Computes how much of the client's CPUs other programs use.
+ *
  * The kernel measures idle time, but counts the rest by ticks, which a program
  * that runs between ticks can escape. So the time of others is computed as all
  * ticks minus the idle ones. If little is idle, as required for an objection,

@@ -1,4 +1,6 @@
 /*
+ * Parses objectives, such as p99 < 10ms, and evaluates them.
+ *
  * A single pass from left to right; an error is reported with the cursor's
  * position. Values are compared as exact integers if both sides are, so a limit
  * that is met to the nanosecond is met.

@@ -1,4 +1,7 @@
 /*
+ * Finds the request of an answered datagram, and recognises late and duplicate
+ * answers.
+ *
  * A slot is used again after its datagram was lost. It keeps the number of the
  * last lost datagram, which distinguishes a late answer from a duplicate: all
  * other old numbers of the slot were answered. In one case a late answer is

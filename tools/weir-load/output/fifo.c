@@ -1,4 +1,6 @@
 /*
+ * Opens FIFOs for output.
+ *
  * A non-blocking open fails with ENXIO while a FIFO has no reader, and is
  * repeated; a blocking one could not time out. Sockets and some devices fail
  * with ENXIO, too, but permanently. Later writes may block, as in any program.

@@ -1,4 +1,6 @@
 /*
+ * Writes lines during a run without waiting for a slow reader.
+ *
  * A pipe that poll() reports as writable takes PIPE_BUF bytes without blocking,
  * so this many are written at once. Standard output is not made non-blocking
  * because its open file description is shared with other processes.

@@ -1,7 +1,8 @@
 /*
- * Written to standard error, so that the report on standard output
- * can be redirected separately. The caller checks that it is a
- * terminal.
+ * The lines and the histogram that show a run in progress on a terminal.
+ *
+ * Written to standard error, so that the report on standard output can be
+ * redirected separately. The caller checks that it is a terminal.
  */
 #include "writers.h"
 

@@ -1,4 +1,7 @@
 /*
+ * Prints what a run would do (--dry-run), and checks whether the machine has
+ * enough ports and descriptors.
+ *
  * Ports are counted between one local address and one target address, for the
  * target with the most connections. Descriptors are counted for the connections
  * and for each additional thread.

@@ -1,4 +1,6 @@
 /*
+ * Writes the formats of a result that a Python script makes.
+ *
  * The script gets the result as JSON and temporary files without names, from
  * which the user's files are filled at the end. So no user's file is left
  * incomplete.

@@ -1,4 +1,6 @@
 /*
+ * Finds and starts the Python script.
+ *
  * The script is next to the program (in a build folder or an archive) or in the
  * data folder of the same prefix, so both can be moved together. Options make
  * Python ignore the user's environment and modules and write no files.

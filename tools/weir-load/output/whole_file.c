@@ -1,4 +1,6 @@
 /*
+ * Writes a file completely or not at all.
+ *
  * A symbolic link is kept: the file that it leads to is replaced or created. A
  * replaced file keeps its permissions; a new one has the process's.
  *

@@ -1,4 +1,6 @@
 /*
+ * Parses replies of Redis (RESP2 and RESP3).
+ *
  * A state machine: the type of a value, the line after it, and the bytes or
  * elements that the line announces; each element is a value again. Open
  * aggregates are counters on a stack.

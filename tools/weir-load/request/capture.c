@@ -1,4 +1,6 @@
 /*
+ * Takes values out of responses, for later requests.
+ *
  * Bodies are parsed by jansson, which limits nesting and refuses strings with a
  * zero byte. Paths are checked when they are parsed, so that following one
  * needs no error handling.

@@ -1,4 +1,6 @@
 /*
+ * Rows and fields of a CSV file (--data).
+ *
  * read_field() parses a field when the file is read, where errors are found,
  * and again when a request needs its row, which is valid then. Offsets of rows
  * have 32 bits: ten million rows need 40 megabytes in addition to the file.

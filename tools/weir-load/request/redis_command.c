@@ -1,4 +1,6 @@
 /*
+ * Parses a command of Redis, and renders it for each request.
+ *
  * An argument is rendered at a distance that leaves space for the longest head,
  * and then moved down to its actual head. Each argument has its own seed for
  * random values, because templates count their placeholders from 0.

@@ -1,4 +1,6 @@
 /*
+ * Parses the lines of a request in a file.
+ *
  * A kind owns its line and a copy, which is divided into words in place. Every
  * word is checked like the option with the same meaning. The lines below the
  * first are split off before that.

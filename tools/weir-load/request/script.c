@@ -1,4 +1,6 @@
 /*
+ * Rules about where an answer ends, for protocols that weir-load does not know.
+ *
  * Rules are compiled once. A reader keeps a few numbers and the first bytes of
  * an answer, so answers may arrive in any parts and have any size. Delimiters
  * are searched with the algorithm of Knuth, Morris and Pratt.

@@ -1,4 +1,6 @@
 /*
+ * Random sizes of requests and answers.
+ *
  * Random sizes are computed with the inverse of each distribution function.
  * Exponential sizes are limited to 16 times the mean, which only one in nine
  * million would exceed. Text is parsed from left to right; errors show the rest

@@ -1,7 +1,8 @@
 /*
- * Lines are joined to requests with the headers and bodies below
- * them. A request is looked up by its text, and compiled only if it
- * is new.
+ * Reads the list of requests of --urls.
+ *
+ * Lines are joined to requests with the headers and bodies below them. A
+ * request is looked up by its text, and compiled only if it is new.
  */
 #include "request.h"
 

@@ -1,4 +1,7 @@
 /*
+ * Suggests another command line if a server redirects, or uses another
+ * protocol.
+ *
  * A redirect's location is resolved as in RFC 3986, 5.2, except that dots in
  * paths are sent unchanged; a fragment is removed. A server that shows another
  * protocol is assumed to speak it on the same port.

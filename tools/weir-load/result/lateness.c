@@ -1,4 +1,6 @@
 /*
+ * Computes which part of the measured times is the client's own lateness.
+ *
  * Percentiles of too few values are neither reported nor evaluated. The mean
  * and the maximum always are, so that a client that was stopped is noticed in a
  * run of any length.

@@ -1,4 +1,6 @@
 /*
+ * Finds out whether a server became slower during the run.
+ *
  * Compares the ten parts of a window: the rank test of Mann and Whitney at its
  * extreme, which needs no table. Times are compared by products, so a part
  * without an answer, whose time is infinite, needs no special case.

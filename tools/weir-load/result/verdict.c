@@ -1,4 +1,6 @@
 /*
+ * Decides whether the result of a run is valid, and makes the remarks about it.
+ *
  * The strongest objection decides: an interrupted run is INTERRUPTED, a run
  * without any success shows nothing, and errors beyond the budget outweigh
  * doubts about the measurement.

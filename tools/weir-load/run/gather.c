@@ -1,4 +1,6 @@
 /*
+ * Adds up the results of the threads.
+ *
  * A few values are not sums: the window is the longest of all threads, and a
  * stall of the server must have been seen by all threads, so it is at most the
  * shortest of their longest stalls.

@@ -1,4 +1,6 @@
 /*
+ * Sends requests at their scheduled times.
+ *
  * A timer of the loop fires at the time of the next request. Kernel timers fire
  * some microseconds late; the lateness of each request is measured. The clock
  * is read for each request, because the last of several requests that are sent

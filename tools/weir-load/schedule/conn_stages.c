@@ -1,4 +1,6 @@
 /*
+ * Parses --conn-stages, and computes the number of connections at a time.
+ *
  * Interpolated numbers are rounded, so that a stage up and a stage down between
  * the same numbers mirror each other. Errors show the text that begins at the
  * error.

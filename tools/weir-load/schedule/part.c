@@ -1,4 +1,6 @@
 /*
+ * Parses --part: which part of the load this process makes.
+ *
  * Numbers in schedulers' variables start at 0, but in "2/8" they start at 1,
  * like GNU parallel's {#}. A scheduler is recognised by the variable that has
  * the index; the first variable that is set counts.

@@ -1,4 +1,6 @@
 /*
+ * Computes when each request is due.
+ *
  * Each time is computed from the request's index in the whole schedule, not
  * from the previous time, so errors do not add up. Doubles represent a
  * nanosecond exactly for a hundred days.

@@ -1,4 +1,6 @@
 /*
+ * The modes echo, chargen and discard of the server.
+ *
  * Echo sends large pieces by reference to the receive pool, and copies small
  * ones, which are then sent together. It does not read while the peer does not.
  * Chargen (RFC 864) repeats a text, by reference, as fast as the peer reads.

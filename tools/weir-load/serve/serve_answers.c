@@ -1,4 +1,6 @@
 /*
+ * Sends the responses of a connection when they are due.
+ *
  * A timer waits for the first response of a connection. Responses that are due
  * are sent by the call that adds them, so a server without service time needs
  * no timer.

@@ -1,4 +1,6 @@
 /*
+ * The server for udp:// targets.
+ *
  * Echo stops reading while its pending responses exceed a mark. The kernel then
  * drops datagrams, as for any slow UDP server, and memory stays bounded.
  *

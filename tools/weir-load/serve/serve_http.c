@@ -1,4 +1,6 @@
 /*
+ * The server for http:// targets.
+ *
  * The request line is kept. Fields and body are parsed by the parser of
  * responses (http_response.c), because they have the same syntax, and dropped.
  * Requests may be pipelined; responses are sent in order.

@@ -1,4 +1,6 @@
 /*
+ * Parses the command line of the server.
+ *
  * Each refusal is one line that names the flag, the value and what is accepted,
  * like for `run`.
  *

@@ -1,4 +1,6 @@
 /*
+ * Computes when a response is due, with the server's rate limit and freezes.
+ *
  * The periods of freezes start at time 0 of the clock, so that all threads of a
  * server freeze together without shared state.
  *

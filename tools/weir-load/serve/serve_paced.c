@@ -1,4 +1,6 @@
 /*
+ * The modes echo, rr and sized of a server that delays its responses.
+ *
  * A response of echo is the received piece. It is kept by its lease and charged
  * to the connection, which then receives no more than its limit. A response of
  * rr is a number of bytes sent by reference; in mode sized the request has the

@@ -1,4 +1,6 @@
 /*
+ * The servers and sockets of a thread.
+ *
  * A server listens on all addresses of its target. Servers and sockets that
  * have ended are counted; after the last one, and when no task serves any more,
  * the thread has ended.

@@ -1,4 +1,6 @@
 /*
+ * Looks up the names of the targets before a run.
+ *
  * All names are looked up at the same time, and the loop runs until the last
  * one ends. Each failed name is printed with its error; a failure ends the
  * program before it connects anywhere.

@@ -1,4 +1,6 @@
 /*
+ * Parses redis:// URLs, and hides their passwords.
+ *
  * The login ends at the first '@' of the authority, as in redis-cli; in a
  * password '@' is written as %40. Texts for messages are cut up to the last
  * '@', because a password may wrongly contain '/' or '@'.

@@ -1,4 +1,6 @@
 /*
+ * Parses the options of TLS.
+ *
  * An option that is invalid by itself is refused when it is parsed; conflicts
  * are found after all options were parsed. The library checks the contents of
  * files; its messages are passed on.

@@ -1,4 +1,6 @@
 /*
+ * Parses http://, ws:// and redis:// URLs.
+ *
  * The authority of a URL is rewritten as a tcp:// target, with the scheme's
  * port if it has none, and parsed as such a target; the path is the text after
  * it. A Redis path is parsed later (redis_url.c), after the URL's user was

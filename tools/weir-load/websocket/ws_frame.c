@@ -1,4 +1,6 @@
 /*
+ * Reads and writes frames of WebSocket.
+ *
  * A header is collected byte by byte, up to 14 of them, and checked as soon as
  * it is complete; payload is counted.
  *

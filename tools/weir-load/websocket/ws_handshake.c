@@ -1,4 +1,6 @@
 /*
+ * The handshake of WebSocket, with which a connection begins.
+ *
  * SHA-1 is implemented here, so that weir-load can be built without a library
  * that has it. The hash only shows that the other side speaks WebSocket.
  *
