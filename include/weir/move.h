@@ -116,8 +116,9 @@ weir_transport_move(weir_transport *t, weir_mailbox *to,
  *
  * @param to       as weir_transport_move(); borrowed
  * @param factory  as weir_transport_move(); copied
- * @return         0 if the other loop has the connection, or an error of
- *                 weir_transport_move(), or an error that its @p done would get
+ * @return         0 if the other loop has the connection; an error of
+ *                 weir_transport_move(); or any negative error that its @p done
+ *                 would get
  * @retval -ECANCELED  the task was interrupted, or the connection was closed or
  *                     aborted during the move
  * @suspends yes

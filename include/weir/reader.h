@@ -30,7 +30,7 @@
  * are moved out of the receive buffers into the reader's own memory, they no
  * longer count against held_limit_bytes (loop.h).
  *
- * Only one task at a time may read: all suspending calls return -EBUSY if
+ * Only one task at a time may read. All suspending calls return -EBUSY if
  * another task is reading.
  *
  * Rules of all headers: include/guide/rules.md.
@@ -278,14 +278,14 @@ WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 /** Get the number of buffered bytes, without the bytes of a view. */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
-/** After WEIR_ELIMIT: get the number of bytes that were searched without
- * finding a separator, so that they can be skipped; asyncio's
+/** Get the number of bytes that the last read that failed with WEIR_ELIMIT has
+ * searched without finding a separator. These bytes can be skipped; asyncio's
  * LimitOverrunError.consumed. */
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
 /**
- * After WEIR_EINCOMPLETE: get the number of bytes that the read wanted;
- * asyncio's IncompleteReadError.expected. The bytes that have arrived
+ * Get the number of bytes that the last read that failed with WEIR_EINCOMPLETE
+ * wanted; asyncio's IncompleteReadError.expected. The bytes that have arrived
  * (weir_reader_get_buffer_size()) can still be read.
  *
  * @return number of bytes; 0 if the read searched for a separator
