@@ -188,9 +188,9 @@ struct weir_relay_options {
      * means no limit. A byte moves when it arrives, and when the kernel accepts
      * it for sending. */
     uint64_t idle_ns;
-    /** The same limit as idle_ns for the time after the end of one direction; 0
-     * means no limit. If both limits are set, the smaller one applies after the
-     * end of one direction. */
+    /** Like idle_ns, but for the time after the end of one direction; 0 means
+     * no limit. If both limits are set, the smaller one applies after the end
+     * of one direction. */
     uint64_t half_closed_ns;
     /** End the relay after this time, in nanoseconds; 0 means no limit. */
     uint64_t lifetime_ns;

@@ -139,7 +139,7 @@ COMMENT = re.compile(r"/\*+(.*?)\*/", re.S)
 # reference to another comment, and an object is not a person.
 RIDDLE = re.compile(
     r"^(?:What|Who|Whose|Whom|The same|As above|After that|Has|Have|Is|Are|Was|"
-    r"Does|Do|Did|Can|Will|Should|May)\b|"
+    r"Did|Can|Will|Should|May)\b|"
     r"\bso (?:many|long|much)\b(?! (?:as|that|\d))|"
     r"\b(?:[Ss]ome|[Nn]o|[Aa]ny|[Ee]very)body\b|"
     r"\bwhat (?:came|there is)\b")

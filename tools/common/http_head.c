@@ -77,7 +77,7 @@ static bool is_element(const struct http_head_reader *reader, const char *word)
            memcmp(reader->element, word, reader->element_len) == 0;
 }
 
-/* The same length may be repeated (RFC 9110, 8.6). */
+/* An equal length may be repeated (RFC 9110, 8.6). */
 static int take_length(struct http_head_reader *reader)
 {
     struct http_head *head = &reader->head;

@@ -476,7 +476,7 @@ struct http_options {
 
 struct http_request {
     bool is_head;
-    /* May be sent twice (RFC 9110, 9.2.2). */
+    /* The request may be sent twice (RFC 9110, 9.2.2). */
     bool is_idempotent;
     bool is_chunked;
     /* The head up to Content-Length, which depends on the body. */

@@ -1,7 +1,7 @@
 /*
  * A table is divided into parts with a lock each, by a keyed hash, so that
- * threads seldom contend and nobody can choose colliding addresses. A lock is
- * held for a few hundred nanoseconds: for one client and two that are
+ * threads seldom contend and no client can choose colliding addresses. A lock
+ * is held for a few hundred nanoseconds: for one client and two that are
  * forgotten.
  *
  * Clients without connections are in a list of their part, in the order in

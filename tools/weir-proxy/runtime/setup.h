@@ -39,7 +39,7 @@ struct setup *setup_ref(struct setup *setup);
 /* Closes the descriptor of the log, after all threads have duplicated it. It
  * would keep a file that was moved away open. */
 void setup_close_log(struct setup *setup);
-/* Can be called on any thread. NULL is ignored. */
+/* Any thread may call this. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
 /* Opens the key logs of all services before privileges are dropped, or only
