@@ -1,22 +1,24 @@
 """Writes the calls of every public function that takes a transport.
 
-The functions, the types of their parameters and the errors that they list are
-read from Doxygen's XML of the headers, so that a new function is called without
-a change here. The arguments of each call come from VALUES, by the function and
-the parameter, by the type and the parameter's name, or by the type. A parameter
-that stands under none of the three is an error, which says what to add.
+The functions, the types of their parameters and the errors in their
+documentation are read from Doxygen's XML of the headers, so that a new function
+is called without a change here. The arguments of each call come from VALUES,
+where they are found by the function and the parameter, by the type and the
+parameter's name, or by the type. A parameter without any of the three is an
+error, which says what to add.
 
 A function is called once with the first value of each parameter, and once more
-with each of the other values. A call without a result that says anything, such
-as a getter's, is made and not judged. An int may be 0 or what the text of
-@return calls it, or one of the errors that
+with each of the other values. Results that are not errors, such as a getter's,
+are not checked. An int may be 0, a value that the text of @return has, or one
+of the errors that are named by
 
-- the function's @return and @retval name, those of the page of rules among them
+- the function's @return and @retval, also as a rule of the page of rules
   (tests/checks/promises.py),
-- those of the functions name that these refer to ("as weir_transport_write()"),
-- a sentence of the header's head names that begins with "All calls", "All
+- @return and @retval of a function that these refer to ("as
+  weir_transport_write()"),
+- a sentence of the header's opening comment that begins with "All calls", "All
   suspending calls" or "A call",
-- the page of rules names for all calls of a thread, a task or a transport.
+- the page of rules, for all calls of a thread, a task or a transport.
 
 Usage: public_calls.py --headers DIR --doxygen PROGRAM --work DIR [--no-tls]
                        [--without HEADER]... OUT
@@ -59,20 +61,20 @@ XML_PROGRAMLISTING = NO
 HAVE_DOT = NO
 """
 
-# What an error is called in the headers.
+# How headers write an error.
 ERROR = re.compile(r"-E[A-Z0-9]+\b|\bWEIR_E[A-Z0-9]+\b")
-# The result is the error that the call asks for, and any may be.
+# The result is the error that the caller requests, so any error is allowed.
 ANY_ERROR = re.compile("or any negative error")
 
 
 def sized(struct):
-    """A struct that is filled in up to its size, and one without a size."""
+    """Returns a struct that is filled in up to its size, and one without a size."""
     return [f"&(struct {struct}){{.size = sizeof(struct {struct})}}",
             f"&(struct {struct}){{.size = 0}}"]
 
 
-# Expressions in C, the sensible one first. `t` is the transport, and public.h
-# has the functions.
+# Expressions in C; the first of each list is the usual value. `t` is the transport, and
+# public.h has the functions.
 VALUES = {
     # ---- of one function ----
     "weir_relay.b": ["public_other(t)", "t"],
@@ -181,8 +183,8 @@ VALUES = {
     "struct weir_datagram_counts *": sized("weir_datagram_counts"),
 }
 
-# Statements before and after a call, so that what a call gives is given back.
-# `got` is its result.
+# Statements before and after a call, which release what the call returns. `got` is its
+# result.
 AROUND = {
     "weir_transport_ref": ("", "weir_transport_unref(got);"),
     "weir_transport_unref": ("wr_ignore(weir_transport_ref(t) != t);", ""),
@@ -194,7 +196,7 @@ AROUND = {
         "", "if (got == 0) {\n        public_give_session();\n    }"),
 }
 
-# The begin of something whose done must follow.
+# Calls whose `done` callback must follow.
 BEGINS = {
     "weir_transport_move": "MOVE", "weir_transport_start_tls": "START_TLS",
     "weir_transport_sendfile": "SENDFILE", "weir_relay": "RELAY"}
@@ -209,7 +211,7 @@ def squeezed(text):
 
 
 class Function:
-    """A function, as Doxygen has read it."""
+    """A function as described by Doxygen's XML."""
 
     def __init__(self, header, member):
         self.header = header
@@ -243,7 +245,7 @@ class Function:
                    for kind, _ in self.parameters)
 
     def suspends_in(self, heads):
-        """By its own @suspends, or the one of its header."""
+        """Returns the function's @suspends, or else its header's."""
         return (self.suspends or [heads[self.header][1]])[-1] == "yes"
 
     @property
@@ -264,14 +266,16 @@ def run_doxygen(args):
 
 
 def errors_of_head(text, words="All calls|All suspending calls|A call"):
-    """The errors that the head of a header names for all its functions."""
+    """Returns the errors that a header's opening comment names for all its
+    functions."""
     sentences = re.split(r"(?<=[.:])\s", squeezed(text))
     return {error for sentence in sentences if re.match(words, sentence)
             for error in ERROR.findall(sentence)}
 
 
 def read_headers(xml):
-    """Functions by name, and the errors of each header's head."""
+    """Returns the functions by name, and the errors of each header's opening
+    comment."""
     functions = {}
     heads = {}
     for file in sorted(xml.glob("*_8h.xml")):
@@ -288,12 +292,13 @@ def read_headers(xml):
     return functions, heads
 
 
-# Every call that would change a transport, by the page of rules.
+# Errors of every call that changes a transport, by the page of rules.
 OF_TRANSPORTS = {"WEIR_EREPLACED"}
 
 
 def errors_of(function, functions, heads, declared):
-    """All that a function may return, and those it refers to."""
+    """Returns all errors of a function, including those of the functions that its
+    documentation refers to."""
     found = OF_TRANSPORTS | set(
         promises.errors_of_all(declared[function.name]))
     seen = set()
@@ -321,7 +326,7 @@ def values_of(function, kind, name, problems):
 
 
 def calls_of(function, problems):
-    """The arguments of each call of a function."""
+    """Returns the arguments of each call of a function."""
     values = [values_of(function, kind, name, problems)
               for kind, name in function.parameters]
     usual = [choice[0] for choice in values]

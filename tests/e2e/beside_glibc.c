@@ -1,17 +1,18 @@
 /*
- * Names looked up by the C library or by weir, whichever the argument names.
+ * Looks up names with the C library or with weir, as the argument says.
  *
- * Each line of the input is a letter and a text; for each line, in the same
- * order, the output has what became of it, or the kind of failure, which both
- * libraries are to agree on:
+ * Each line of the input is a letter and a text. For each line, in the same
+ * order, the output has the result, or the kind of failure, on which both
+ * libraries must agree:
  *
  *     0, 4, 6   the addresses of a name, sorted, of both families or of one
- *     M, A      those of IPv6, with those of IPv4 mapped: if need be, or all
+ *     M, A      the addresses of IPv6, with mapped ones of IPv4: if there are
+ *               no others, or always
  *     C         the canonical name of a name
  *     R         the name of an address
  *
- * Both read the files of this machine and nothing else. Many names are under
- * way together.
+ * Both read only the files of this machine. Many names are looked up at the
+ * same time.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -56,7 +57,8 @@ static int compare(const void *one, const void *other)
     return strcmp(one, other);
 }
 
-/* Writes texts of addresses, sorted and each once, with a space before each. */
+/* Writes the sorted texts of addresses, without duplicates, each after a space.
+ */
 static void write_sorted(struct line *line, char texts[][INET6_ADDRSTRLEN + 16],
                          size_t count)
 {
@@ -148,8 +150,8 @@ static void glibc_lookup(struct line *line)
     write_sorted(line, texts, count);
 }
 
-/* A lookup in a thread of its own: the C library keeps what it has read, and
- * how the last lookup failed, for each thread. */
+/* Looks up a name in its own thread, because the C library keeps for each
+ * thread what it has read and how the last lookup failed. */
 static void *glibc_work(void *arg)
 {
     struct line *line = arg;
@@ -215,7 +217,7 @@ static void weir_done(void *arg, int err, const struct weir_address *addresses,
         return;
     }
     if (line->kind == 'C') {
-        return; /* the name is there */
+        return; /* the result has the name */
     }
     count = count < 32 ? count : 32;
     for (size_t i = 0; i < count; i++) {
@@ -244,7 +246,7 @@ static void weir_lookup_line(weir_loop *loop, struct line *line)
     }
 }
 
-/* Looks up the name of a line's address, in a task. */
+/* Looks up the name of a line's address. Runs as a task. */
 static int weir_reverse(weir_loop *loop, void *arg)
 {
     const struct weir_getnameinfo_options options = {.size = sizeof(options),

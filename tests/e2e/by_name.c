@@ -1,11 +1,11 @@
 /*
- * Listens on a host name, or connects to one, by the calls of the library that
- * take one.
+ * Listens on a host name, or connects to one, with the functions of the library
+ * that accept names.
  *
- * A server echoes, tells its addresses in one line, and ends with 0 on SIGTERM.
- * A client sends a few bytes, reads them back, and tells the address that it
- * reached. An error ends either with a line and 1; everything is freed then
- * too.
+ * A server echoes, prints its addresses in one line, and ends with 0 on
+ * SIGTERM. A client sends a few bytes, reads them back, and prints the address
+ * that it has connected to. After an error either prints a line and ends with
+ * 1; all memory is freed then, too.
  *
  * Usage: by_name create [HOST]       weir_create_server()
  *        by_name start [HOST]        weir_start_server()
@@ -22,7 +22,7 @@
 #include <weir/task.h>
 
 struct words {
-    const char *host; /* NULL: not given */
+    const char *host; /* NULL if it is not given */
     uint16_t port;
 };
 

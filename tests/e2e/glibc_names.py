@@ -1,24 +1,24 @@
-"""Names as the C library finds them: the same lookups by glibc and by weir, of
-one name server, are to end alike and to ask for the same names in one order.
+"""Compares lookups of names by glibc and by weir: with the same name server both
+must have the same results, and must ask for the same names in the same order.
 
-The name server (scripted_dns.py) and both libraries are in namespaces of their
-own, with a loopback, a resolv.conf and a hosts file of the test's.
+The name server (scripted_dns.py) and both libraries are in separate namespaces,
+with a loopback, and with a resolv.conf and a hosts file of the test.
 
-Where they differ, and are to:
- - weir tells a broken answer from a name that does not exist, and a name that
-   leads to no address from one that does not exist;
- - asked for IPv4 alone glibc says "no such name" where it says "try again" if it
-   is asked for IPv6 alone, or for both;
- - by TCP glibc calls a name unknown that a server refuses to answer for;
- - weir answers "localhost" without the hosts file, and finds no name there of
-   more than 253 bytes;
- - asked for IPv4 alone, and not for the canonical name, glibc does not find what
-   looks like an address: "300.1.1.1";
+Intended differences:
+ - weir distinguishes a broken answer from a name that does not exist, and a name
+   without addresses from one that does not exist;
+ - for IPv4 alone glibc says "no such name" in cases where it says "try again"
+   for IPv6 alone, or for both;
+ - if a server refuses to answer over TCP, glibc says that the name is unknown;
+ - weir answers "localhost" without the hosts file, and ignores names of more
+   than 253 bytes in that file;
+ - for IPv4 alone, without the canonical name, glibc does not look up names that
+   resemble an address: "300.1.1.1";
  - weir's canonical name has no dot at its end;
- - of the hosts file's "::1" glibc makes "::ffff:127.0.0.1", too, where mapped
-   addresses are wanted besides those of IPv6;
- - glibc finds an empty name for an address that stands in a line alone, and not
-   "::ffff:192.0.2.1" where mapped addresses of IPv4 are wanted.
+ - if IPv4-mapped addresses are requested in addition to IPv6, glibc returns
+   "::ffff:127.0.0.1" for the hosts file's "::1", too;
+ - glibc finds an empty name for an address without a name in its line, and does
+   not find "::ffff:192.0.2.1" if mapped addresses of IPv4 are requested.
 """
 
 import itertools

@@ -1,14 +1,14 @@
 /*
- * An echo server that uses the library in every way in which an echo can.
+ * An echo server that uses every way in which the library lets a server echo.
  *
  * For each piece it chooses at random how it answers (a copy, two pieces, a
- * reference, the lease itself), whether it keeps the lease for a while, pauses
- * reading for a while, or goes on with another kind of protocol. Of clients
- * whose address is not 127.0.0.1 it keeps all leases for a second, or for
- * WEIR_KEEP_SECONDS of the environment, where WEIR_TEST_SEED is too.
- * With --hosts there are two loops, each inside an epoll loop on a thread of
- * its own, and connections move from one to the other at random. On SIGINT or
- * SIGTERM it frees its loops with all connections in them, and ends with 0.
+ * reference, the lease itself), and whether it keeps the lease for a while,
+ * pauses reading for a while, or changes to another kind of protocol. It keeps
+ * all leases of clients whose address is not 127.0.0.1 for a second, or for
+ * WEIR_KEEP_SECONDS of the environment; WEIR_TEST_SEED sets the seed.
+ * With --hosts there are two loops, each inside an epoll loop on its own
+ * thread, and connections move between them at random. On SIGINT or SIGTERM it
+ * frees its loops with all connections in them, and ends with 0.
  *
  * Usage: keeper [--hosts] PORT
  */
@@ -36,29 +36,30 @@
 #define MEMORY_BYTES 20000U
 #define MILLISECOND  UINT64_C(1000000)
 
-/* Reasons why a connection is not read. */
+/* Reasons why reading is paused. */
 enum { FULL = 1, WHIM = 2 };
 
 struct session {
     struct host *host;
     weir_transport *t;
-    /* Gives the kept leases back and resumes reading; all zero: not set. */
+    /* The timer that releases the kept leases and resumes reading; all zero if
+     * it is not set. */
     struct weir_handle rest;
     bool is_resting;
     bool keeps_all;
     unsigned paused;
     unsigned kept_count;
     weir_lease *kept[KEPT_MAX];
-    /* Of the buffered protocols: what get_buffer gave last. */
+    /* With a buffered protocol: the memory that get_buffer returned last. */
     char *memory;
     char fixed[MEMORY_BYTES];
 };
 
-/* A loop, and the bare epoll loop that it is inside of. */
+/* A loop, and the epoll loop that it is inside of. */
 struct host {
     weir_loop *loop;
     weir_mailbox *mailbox;
-    struct host *other; /* NULL: there is only one loop */
+    struct host *other; /* NULL if there is only one loop */
     uint64_t seed;
     sem_t is_open;
     bool is_stopped;
@@ -114,7 +115,7 @@ static void rested(void *arg)
     set_paused(session, session->paused & ~(unsigned)WHIM);
 }
 
-/* Whatever was begun ends after this. */
+/* Starts the timer, which ends everything that was begun. */
 static void rest(struct session *session)
 {
     uint64_t time_ns = session->keeps_all ? keep_ns : chance(20) * MILLISECOND;
@@ -163,7 +164,7 @@ static int write_halves(weir_transport *t, const void *data, size_t len)
     return weir_transport_writelines(t, halves, 2);
 }
 
-/* @lease is NULL for memory that is not the library's. */
+/* @lease is NULL if the library does not own the memory. */
 static int answer(weir_transport *t, const void *data, size_t len,
                   weir_lease *lease)
 {
@@ -268,7 +269,8 @@ static int fixed_updated(void *user, weir_transport *t, size_t len)
     return error == 0 ? act(session) : error;
 }
 
-/* Memory that the kernel writes to; it is freed when it comes back. */
+/* Returns memory for the kernel to write to; it is freed when the library
+ * returns it. */
 static int get_lent(void *user, weir_transport *t, size_t hint, void **ret_buf,
                     size_t *ret_size)
 {
@@ -294,7 +296,7 @@ static int lent_updated(void *user, weir_transport *t, size_t len)
 
 static void lent_released(void *user, void *memory)
 {
-    (void)user; /* it may be gone */
+    (void)user; /* it may not exist any more */
     free(memory);
 }
 
@@ -319,8 +321,8 @@ static int change_protocol(struct session *session)
     const struct weir_protocol *next = &protocols[chance(3)];
     struct weir_protocol_binding binding = {next, session};
 
-    /* Which memory was filled is not told by buffer_updated, so the one that
-     * lends does not follow itself. */
+    /* buffer_updated does not say which memory was filled, so the protocol that
+     * lends memory does not follow itself. */
     if (now == next) {
         return 0;
     }
@@ -345,8 +347,8 @@ static int create(void *host, weir_transport *t,
     return 0;
 }
 
-/* Goes on as a new session on the other loop. A connection that cannot move
- * goes on here. */
+/* Continues as a new session on the other loop. A connection that cannot move
+ * stays here. */
 static int move(struct session *session)
 {
     const struct weir_factory factory = {create, session->host->other};
@@ -377,7 +379,7 @@ static void stop(void *arg)
 
     host->is_stopped = true;
     if (!host->other) {
-        weir_loop_stop(host->loop); /* weir_loop_run() ends */
+        weir_loop_stop(host->loop); /* ends weir_loop_run() */
     }
 }
 

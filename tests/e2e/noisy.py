@@ -1,22 +1,23 @@
 #!/usr/bin/env python3
-"""Does weir-load ab tell servers apart on a machine that others use?
+"""Checks that weir-load ab distinguishes servers on a machine with other load.
 
-Pairs of runs are recorded beside two busy loops: 40 of two servers that are
-equal, and 40 of one that is 10 % slower. Of each, the pairs that a comparison
-has are drawn 1,000 times and judged. Equal servers must show no difference in
-95 of 100, the slower one must be found in 90 of 100.
+Pairs of runs are recorded beside two busy loops: 40 pairs of two equal servers,
+and 40 pairs in which one server is 10 % slower. From each kind, as many pairs as
+a comparison has are drawn 1,000 times and evaluated. Equal servers must show no
+difference in 95 of 100 draws, and the slower server must be found in 90 of 100.
 
-noisy.json beside this file has recorded pairs, which are judged by every run of
-this test: what the judge says of them must not get worse. It is made anew, in
-seven minutes of a machine that does nothing else, by
+noisy.json in this folder has recorded pairs, which every run of this test
+evaluates: the outcome for them must not get worse. It is recorded again, in
+seven minutes on a machine that does nothing else, by
 
-    WEIR_LONG=1 WEIR_E2E_TESTS=equals_and_ten_percent_are_told_apart \
-    WEIR_NOISY=tests/e2e/noisy.json \
+    WEIR_LONG=1 WEIR_E2E_TESTS=equals_and_ten_percent_are_told_apart \\
+    WEIR_NOISY=tests/e2e/noisy.json \\
         tests/e2e/noisy.py build/tools/weir-load
 
-Without WEIR_NOISY the pairs are judged and not kept. Without WEIR_E2E_TESTS ten
-comparisons are made besides, five of each, with the exit codes of a gate, which
-takes ten minutes more. WEIR_TEST_SEED is the lot's.
+Without WEIR_NOISY the pairs are evaluated and not stored. Without
+WEIR_E2E_TESTS ten comparisons are made in addition, five of each kind, and their
+exit codes are checked, which takes ten minutes more. WEIR_TEST_SEED is the seed
+of the draws.
 """
 
 import collections

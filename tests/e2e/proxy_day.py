@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""A day of weir-proxy in an hour: a proxy with nine listeners lives through all
-that a day brings, again and again and at the same time, and a good client is
-measured at each of its listeners throughout (proxy_day_world.py).
+"""A day of weir-proxy in an hour: a proxy with nine listeners goes through all
+events of a day, repeatedly and at the same time. Meanwhile a good client is
+measured at each of its listeners (proxy_day_world.py).
 
-A new process takes over; the configuration is read again, good and wrong; the
-log is moved away; certificates are replaced; operators drain, weigh and cut
-targets. A leader steps down and comes back; targets refuse connections, and
-die. There is no room under the log; there are no descriptors; thousands of
-clients do not read; and all the time strangers connect, send garbage, reset,
-and end their streams.
+A new process takes over. The configuration is reloaded, with and without
+mistakes. The log is moved away. Certificates are replaced. Operators drain,
+weigh and cut targets. A leader steps down and returns; targets refuse
+connections and die. The log's disk is full, and there are no descriptors.
+Thousands of clients do not read, and all the time strangers connect, send
+garbage, reset, and end their streams.
 
 As a test it takes about a minute. With WEIR_LONG=1 it takes an hour, and so
 does
 
     WEIR_PROXY=build/tools/weir-proxy tests/e2e/proxy_day.py --minutes 60
 
-It prints its seed, which WEIR_TEST_SEED gives back. The events are the same
-then; what they meet in the proxy is not.
+It prints its seed. WEIR_TEST_SEED sets the seed, and then the events are the
+same, but the proxy may be in another state when they happen.
 """
 
 import argparse

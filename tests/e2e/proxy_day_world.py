@@ -1,18 +1,18 @@
 """The proxy of proxy_day.py: its configuration, its processes, its peers, and
-the good client, whose failures and waits are judged here.
+the good client, whose failures and waits are checked here.
 
-Nothing of the good client's is lost but what the manual says:
+The good client may lose only the connections that the manual says are lost:
 
-  a target that dies takes its connections along, and those that it has not
-      accepted yet: of the service `flap`, while it dies, or at the next
-      request by a lasting connection
+  a target that dies ends its connections, and those that it has not accepted
+      yet: at the service `flap` while it dies, or at the next request of a
+      lasting connection
   when-down and when-back say `cut`: connections to a leader that has stepped
-      down, or to its backup when it is back: of `cut`, during a fail-over
-  an operator says `cut`: connections to this target: of `plain`
+      down, or to its backup when the leader is back: at the service `cut`
+  an operator says `cut`: connections to this target: at the service `plain`
 
-Besides, clients wait: for descriptors, less than --connect-timeout, and for the
-first check of a target. What takes above a second is listed with the events of
-that moment; above a minute it hangs, which is a failure.
+Clients may also have to wait: for descriptors, shorter than --connect-timeout,
+and for the first check of a target. Waits above a second are listed with the
+events of that moment. A wait above a minute is a failure.
 """
 
 import collections

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """Streams through weir-proxy while sockets are killed, the target is stopped and
-continued, certificates are swapped and the log is moved away.
+continued, certificates are replaced and the log is moved away.
 
-Each end of a stream knows every byte that must come: what ends clean must be
-whole, all else must be an error (proxy_streams.py). A round is a crowd of
-streams, half of them with TLS; after it nothing is open, each connection has
-one reason, and the counters add up. After some rounds the proxy is warm: from
-then on it takes no more descriptors and no more memory.
+Each end of a stream knows every byte that it must receive: a stream with a
+clean end must be complete, and any other must be an error (proxy_streams.py).
+A round is a crowd of streams, half of them with TLS. After it no connection is
+open, each connection has one reason in the log, and the counters add up. After
+some rounds the proxy is warm: from then on it must not use more descriptors or
+more memory.
 
-As a test it takes some twenty seconds. By hand, for ten minutes:
+As a test it takes about twenty seconds. To run it for ten minutes:
 
     tests/e2e/proxy_soak.py build/tools/weir-proxy
 
-It prints its seed, which --seed takes back. The acts are the same then; what
-they meet in the proxy is not.
+It prints its seed. With --seed the events are the same, but the proxy may be in
+another state when they happen.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 /*
- * One end of a TLS connection, for programs that know nothing of weir to talk
- * to.
+ * One end of a TLS connection, for tests of programs that do not use weir.
  *
- * As a server it gives each client its bytes back (echo), or the body of each
- * of its HTTP requests (http), or joins one client with standard input and
- * output (take); talk does that as a client. The end of standard input ends the
- * writing side alone. As a client put writes a MiB and closes, without a look
- * at what the server sends. Standard error tells of each connection:
+ * A server sends each client its bytes back (echo), or the body of each of its
+ * HTTP requests (http), or connects one client with standard input and output
+ * (take); talk does the same as a client. The end of standard input ends only
+ * the direction of writing. The client put writes a MiB and closes without
+ * reading what the server sends. Standard error has lines about each
+ * connection:
  *
  *     open TLSv1.3 TLS_AES_128_GCM_SHA256 alpn=h2 name=localhost resumed=0 ...
  *     end ok                        or   end WEIR_ETLSTRUNCATED: ...
@@ -14,12 +14,13 @@
  *
  * Usage: tls_peer echo|http|take PORT [SETTING=VALUE...]
  *        tls_peer talk|put PORT [SETTING=VALUE...]
- * Settings: cert, key, sign (a key, by which the program openssl signs in a
- * process of its own), pass (the passphrase of the key), ca (files), alpn,
- * name, host, auth (optional, required), id (CHAIN:KEY, another certificate),
- * groups, min and max (2, 3), strict=1, tickets (a file of keys or "none"),
- * first (a text: ask this before, and resume), export=1 (tell the keys of the
- * label EXPORTER-weir), records (change keys after as many).
+ * Settings: cert, key, sign (a key with which the program openssl signs in its
+ * own process), pass (the passphrase of the key), ca (files), alpn, name, host,
+ * auth (optional, required), id (CHAIN:KEY, another certificate), groups, min
+ * and max (2, 3), strict=1, tickets (a file of keys or "none"), first (a text:
+ * a connection before this one sends it, and this one resumes its session),
+ * export=1 (print the keys of the label EXPORTER-weir), records (change keys
+ * after this number of records).
  */
 #include "lib/tls/context/context_impl.h"
 
@@ -47,9 +48,10 @@ struct peer {
     weir_server *server;
     const char *mode;
     const char *host;
-    const char *first; /* asked by the connection before this one; or NULL */
+    const char
+        *first; /* text that the connection before this one sends, or NULL */
     uint16_t port;
-    uint32_t records; /* by the same keys; 0: as always */
+    uint32_t records; /* records with the same keys; 0 for the default */
     struct weir_tls_options options;
     struct weir_tls_settings tls;
     struct weir_tls_identity identities[IDENTITIES_MAX];
@@ -57,7 +59,7 @@ struct peer {
     char keys[KEYS_MAX];
 };
 
-/* The two ends of standard input and output, and what they are joined with. */
+/* Standard input and output, and the connection that they are relayed to. */
 struct relay {
     weir_reader *reader;
     weir_writer *writer;
@@ -87,7 +89,7 @@ static void report_export(weir_transport *t)
 
     if (weir_tls_export_keying_material(t, "EXPORTER-weir", NULL, 0, keys,
                                         sizeof(keys)) < 0) {
-        return; /* it was not asked for */
+        return; /* keys are not requested */
     }
     fprintf(stderr, " export=");
     for (size_t i = 0; i < sizeof(keys); i++) {
@@ -95,7 +97,7 @@ static void report_export(weir_transport *t)
     }
 }
 
-/* What the connection does not have stays as it was. */
+/* Fields that the connection does not have keep their values. */
 static void get_info(weir_transport *t, const char *name,
                      struct weir_extra_info *info)
 {
@@ -144,7 +146,7 @@ static void report_exception(void *arg, weir_loop *loop,
     (void)arg;
     (void)loop;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused here */
+        return; /* io_uring is not allowed here */
     }
     report_error("failed", exception->err, exception->transport);
 }
@@ -158,7 +160,7 @@ static int send_on(weir_writer *writer, const struct weir_buf *bytes)
     return error < 0 ? error : weir_writer_drain(writer);
 }
 
-/* Up to @count bytes; the error of the end, or 0. */
+/* Copies up to @count bytes. Returns the error that ended it, or 0. */
 static ssize_t copy(weir_reader *reader, weir_writer *writer, size_t count)
 {
     struct weir_buf bytes;
@@ -177,7 +179,8 @@ static ssize_t copy(weir_reader *reader, weir_writer *writer, size_t count)
 
 /* ---- HTTP ---- */
 
-/* Reads the head of a request; 1, 0 at the end of the stream, or an error. */
+/* Reads the head of a request. Returns 1, or 0 at the end of the stream, or an
+ * error. */
 static ssize_t read_head(weir_reader *reader, size_t *ret_body)
 {
     static const char name[] = "Content-Length:";
@@ -213,7 +216,8 @@ static ssize_t send_all(weir_writer *writer, const char *data, size_t size)
     return error;
 }
 
-/* Reads the body as a whole: nginx reads no answer before it has sent it. */
+/* Reads the whole body first, because nginx reads no response before it has
+ * sent all. */
 static ssize_t answer_one(weir_reader *reader, weir_writer *writer, size_t size)
 {
     char head[100];
@@ -233,7 +237,7 @@ static ssize_t answer_one(weir_reader *reader, weir_writer *writer, size_t size)
     return len;
 }
 
-/* Gives the body of each request back. */
+/* Answers each request with its body. */
 static ssize_t answer(weir_reader *reader, weir_writer *writer)
 {
     size_t size;
@@ -282,7 +286,8 @@ static ssize_t show_output(weir_loop *loop, const struct relay *relay)
     return error < 0 ? error : closed;
 }
 
-/* Until the peer has ended its side; what is left of the input is dropped. */
+/* Reads until the peer has ended its direction, and drops the rest of the
+ * input. */
 static ssize_t join_with_output(weir_loop *loop, weir_reader *reader,
                                 weir_writer *writer)
 {
@@ -362,7 +367,7 @@ static int open_to(weir_loop *loop, const struct peer *peer,
     return error;
 }
 
-/* A connection that asks for something and whose session the next one has. */
+/* Makes the connection that sends `first`; the next one resumes its session. */
 static int begin_session(weir_loop *loop, struct peer *peer)
 {
     weir_reader *reader;
@@ -446,7 +451,7 @@ static void read_keys(struct peer *peer, const char *path)
     fclose(file);
 }
 
-/* A hash is handed to openssl as the octal numbers of printf(1). */
+/* openssl gets the hash as octal numbers for printf(1). */
 static int sign_by_openssl(void *user, const struct weir_tls_to_sign *job,
                            void *signature, size_t size)
 {
@@ -473,7 +478,7 @@ static int sign_by_openssl(void *user, const struct weir_tls_to_sign *job,
     return pclose(output) == 0 ? (int)count : -EIO;
 }
 
-/* CHAIN:KEY; the word is cut in two. */
+/* Parses CHAIN:KEY; splits the text in place. */
 static void add_identity(struct peer *peer, char *value)
 {
     const size_t index = peer->options.identity_count++;

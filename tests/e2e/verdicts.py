@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
-"""The verdicts of weir-load beside the log of a server, as a table.
+"""Compares the verdicts of weir-load with the log of a server, and prints a table.
 
     tests/e2e/verdicts.py build/tools/weir-load
     tests/e2e/verdicts.py --idle 40 --beside 40 --sick 20 --seconds 2 WEIR_LOAD
 
 Healthy runs are made on the machine as it is, which should be idle, and beside
-two busy loops; sick ones have a client that is stopped for a while, one that
-shares its CPU with three busy loops, or a server that is asked for too much. The
-server notes when the kernel received each request and when it was answered. A
-verdict is right if a run is VALID whose rate and percentiles differ from the log
-by 5 % at most, or by no more than the result says that the client was late and
-0.15 ms, which loopback and the wake-up of an idle CPU take on a virtual machine;
-or if it is INVALID and one differs by more than 5 %. Percentiles are printed as
-weir-load's/the log's+what is allowed, in ms.
+two busy loops. In sick runs the client is stopped for a while, or shares its CPU
+with three busy loops, or the rate is higher than the server can answer. The
+server records when the kernel received each request and when it was answered.
 
-The outcome depends on the machine, so this is no test: it takes as many runs as
-are asked for, of --seconds each and one more for the warm-up.
+A verdict is right in two cases. The run is VALID, and its rate and percentiles
+differ from the log by 5 % at most, or by no more than the sum of the client's
+lateness in the result and 0.15 ms, which loopback and the wake-up of an idle CPU
+take on a virtual machine. Or the run is INVALID, and one of them differs by more
+than 5 %. Percentiles are printed as weir-load's/the log's+what is allowed, in
+ms.
+
+The outcome depends on the machine, so this is not a test. It makes the requested
+number of runs, each of --seconds and one more second for the warm-up.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 #!/bin/sh
-# The certificates that tests of the TLS engine use: one authority, and leaves of
-# it for localhost, two with a P-256 key, of which one ends after ten years, and
-# the others with keys of RSA, the last of which is for signatures of RSASSA-PSS
-# alone; and one whose key has the parameters of its curve in the place of a name.
+# Makes the certificates for tests of the TLS engine: one authority, and its
+# leaves for localhost. Two leaves have a P-256 key, and one of these expires
+# after ten years. Others have RSA keys, the last one only for RSASSA-PSS
+# signatures. The key of one has its curve's parameters instead of a name.
 #
 # Usage: tls_certificates.sh FOLDER
 set -eu

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Certificates that a verifier has to judge, one folder entry each: NAME.pem
-# (the chain that the peer sends) and NAME.key. The authority is authority.pem,
-# its list of revoked certificates authority.crl. What is wrong with a
-# certificate is in its name; tests/unit/tls_matrix.c has the verdicts.
+# Makes certificates for tests of the verifier. Each has a NAME.pem (the chain
+# that the peer sends) and a NAME.key. The authority is authority.pem, its list
+# of revoked certificates authority.crl. The name says what is wrong with a
+# certificate; tests/unit/tls_matrix.c has the expected verdicts.
 #
 # Usage: tls_matrix.sh FOLDER
 set -eu
@@ -119,7 +119,7 @@ issuer small "basicConstraints=critical,CA:true" \
 cp small.pem small.crt
 cat authority.pem rsa-authority.pem crossed.pem short.pem limited.pem small.pem \
     >trusted.pem
-# One of the same name as a trusted one, with another key.
+# An authority with the name of a trusted one and another key.
 mkdir false
 cp authority.crt authority.key false/
 issuer authority "basicConstraints=critical,CA:true" $p256
@@ -161,9 +161,9 @@ chain() {
     cat "$of.crt" "$of.middle.crt" "$of.top.crt" >"$of.pem"
 }
 
-# ---- more than is needed, in any order ----
+# ---- additional certificates, in any order ----
 
-# send NAME FILE...: these certificates, of the key $key
+# send NAME FILE...: a chain of these certificates; the leaf's key is $key
 send() {
     name=$1
     shift
@@ -188,7 +188,7 @@ send good-order-and-more good-deep.crt authority.pem good-deep.top.crt \
 send issuer-left-out good-deep.crt good-deep.top.crt
 send top-left-out good-deep.crt good-deep.middle.crt
 
-# The root of a chain, signed by another one that is trusted too.
+# The root of a chain, signed by another root that is also trusted.
 # cross NAME [CA-OPTIONS...]: NAME.cross.crt
 cross() {
     root=$1
@@ -220,7 +220,7 @@ send cross-expired uncrossed.leaf.crt uncrossed.middle.crt \
 cross uncrossed -md sha1
 send cross-sha1 uncrossed.leaf.crt uncrossed.middle.crt uncrossed.cross.crt
 
-# Signed by somebody of the name of an authority, who shows that certificate.
+# Signed by an issuer with the name of an authority; the chain has the issuer.
 # shellcheck disable=SC2086
 request false-root $p256
 cp false/false.pem false.crt
@@ -234,7 +234,7 @@ cat strange-root.crt stranger.pem >strange-root.pem
 
 # ---- many issuers ----
 
-# long COUNT: long.COUNT below that many others
+# long COUNT: the leaf long.COUNT below COUNT issuers
 above=authority
 : >long.issuers
 for i in 1 2 3 4 5 6 7 8 9 10; do
@@ -281,8 +281,8 @@ below issuer-for-clients "${authority}extendedKeyUsage=clientAuth\n"
 below issuer-constrained \
     "${authority}nameConstraints=critical,permitted;DNS:example.org\n"
 
-# The constraint of an issuer holds for all that are below it, as does that of a
-# trusted one. The common names of issuers are no names of hosts.
+# The constraint of an issuer, trusted or not, applies to all certificates below
+# it. Common names of issuers are not host names.
 org="${authority}nameConstraints=critical,permitted;DNS:example.org\n"
 www="subjectAltName=DNS:www.example.org\n"
 chain deep-constrained authority "$org" "$host"
@@ -326,7 +326,7 @@ below good-constrained \
     "${authority}nameConstraints=critical,permitted;DNS:example.org\n"
 names=
 
-# A path of two under an issuer that allows none below it.
+# A path with an issuer below one that allows no issuer below it.
 # shellcheck disable=SC2086
 request path.top $p256
 sign authority path.top \
@@ -353,8 +353,8 @@ request root-path-too-long $p256
 sign root-path-too-long.middle root-path-too-long "$plain$host"
 cat root-path-too-long.crt root-path-too-long.middle.crt \
     >root-path-too-long.pem
-# The path of three that is good but for the first one, which was sent out of
-# order, with more than is needed.
+# A path of three that is good except for its first certificate, sent out of
+# order and with additional certificates.
 cat path-too-long.crt path.top.crt stranger.pem path.middle.crt \
     >path-too-long-order.pem
 cp path-too-long.key path-too-long-order.key
@@ -418,8 +418,8 @@ cp issuer-constrained.key forged-constrained.key
 forge good-deep.middle
 cat good-deep.crt good-deep.middle.forged good-deep.top.crt >forged-issuer.pem
 cp good-deep.key forged-issuer.key
-# Extensions that wolfSSL does not read, for the same reason as it gives for
-# names that it has looked at.
+# Extensions that wolfSSL does not read. It reports the same reason as for
+# names that it has checked.
 forged_leaf="nameConstraints=permitted;DNS:localhost\n$plain$host"
 leaf forged-limits "$forged_leaf"
 cp forged-limits.crt limits-of-leaf.pem
@@ -437,7 +437,7 @@ cat good-deep.forged good-deep.top.crt good-deep.middle.crt stranger.pem \
     >forged-order.pem
 cp good-deep.key forged-order.key
 
-# ---- beyond the limits of a wolfSSL that is built without a word ----
+# ---- beyond the limits of a wolfSSL built with default options ----
 
 # shellcheck disable=SC2086
 openssl req -x509 -nodes -newkey $p256 -keyout zero.key -out zero.pem \
@@ -447,7 +447,7 @@ openssl req -x509 -nodes -newkey $p256 -keyout zero.key -out zero.pem \
 cp zero.pem zero.crt
 cat trusted.pem zero.pem >zero-too.pem
 chain zero-serial zero "$authority" "$host"
-# list COUNT NAME: the section of a configuration with that many names
+# list COUNT NAME: the section of a configuration with COUNT names
 list() {
     i=0
     echo "[$2]"
@@ -470,7 +470,7 @@ leaf for-mail "$leaf$signs${host}extendedKeyUsage=emailProtection\n"
 leaf no-signature "$leaf$both${host}keyUsage=critical,keyEncipherment\n"
 leaf unknown-critical "$plain${host}1.2.3.4=critical,DER:0500\n"
 
-# An issuer of nobody here that has a critical extension which is not known.
+# An issuer with an unknown critical extension; it has issued nothing here.
 leaf odd "${authority}1.2.3.4=critical,DER:0500\n"
 key=good-chain
 send good-odd-last good-chain.crt good-chain.middle.crt odd.crt
@@ -480,10 +480,10 @@ send good-weak-beside good-chain.crt issuer-weak.middle.crt \
 send good-leaf-beside good-chain.crt issuer-without-usage.middle.crt \
     good-chain.middle.crt
 
-# ---- certificates beside a path, which are part of none ----
+# ---- additional certificates that are not in a path ----
 
-# beside NAME OPTIONS...: good-beside-NAME is a good chain, and behind it one
-# that is signed by itself
+# beside NAME OPTIONS...: good-beside-NAME is a good chain, followed by a
+# self-signed certificate
 beside() {
     of=beside-$1
     shift
@@ -566,7 +566,7 @@ cat revoked-issuer.crt stranger.pem revoked-issuer.middle.crt \
 cp revoked-issuer.key revoked-issuer-and-more.key
 openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
     -gencrl -out authority.crl
-# Of an authority that is limited to DNS names, which a leaf without any keeps.
+# Below an authority that is limited to DNS names; a leaf without names conforms.
 for name in good-limited revoked-limited; do
     # shellcheck disable=SC2086
     request $name $p256
@@ -592,8 +592,8 @@ issuingDistributionPoint = critical,@partial
 onlyuser = TRUE
 EOF
 
-# list_of ISSUER NAME [CA-OPTIONS...]: NAME.crl, and with.NAME.crl, which has
-# the authority's list too
+# list_of ISSUER NAME [CA-OPTIONS...]: NAME.crl, and with.NAME.crl, which also
+# has the authority's list
 list_of() {
     issuer=$1
     name=$2

@@ -4,7 +4,7 @@
     tls_matrix_openssl.py TLS_MATRIX.C FOLDER
 
 FOLDER has the certificates of tls_matrix.sh. Each row is given to `openssl
-verify -x509_strict`, as a server's; where weir decides otherwise the row is in
+verify -x509_strict`, as a server's. If weir decides otherwise, the row is in
 the table below, with the reason.
 """
 import pathlib
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-# weir is stricter but for the first one.
+# weir is stricter, except in the first row.
 DIFFERENT = {
     "good-cross-and-root": "OpenSSL takes a root that was sent for the end of "
                            "the path; weir goes back and finds the other",
@@ -40,7 +40,7 @@ CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?"
 
 
 def read_rows(path):
-    """The rows of the table: name, host, whether weir accepts."""
+    """Returns the rows of the table: name, host, whether weir accepts."""
     text = path.read_text(encoding="utf-8")
     table = text[text.index("matrix_rows[] ="):text.index("#define MATRIX_COUNT")]
     for name, host, err in ROW.findall(table):
