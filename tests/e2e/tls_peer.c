@@ -48,8 +48,7 @@ struct peer {
     weir_server *server;
     const char *mode;
     const char *host;
-    const char
-        *first; /* text that the connection before this one sends, or NULL */
+    const char *first; /* sent by the connection before, or NULL */
     uint16_t port;
     uint32_t records; /* records with the same keys; 0 for the default */
     struct weir_tls_options options;
