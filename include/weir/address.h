@@ -121,7 +121,7 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
  * Sockets for both families report IPv4 peers as IPv4-mapped addresses.
  *
  * @param addr  an address, changed if it is IPv4-mapped; borrowed
- * @return      true if it was changed
+ * @return      true if the address was changed
  */
 WEIR_API bool weir_address_unmap(struct weir_address *addr);
 

@@ -138,8 +138,8 @@ weir_client_hello_parse(const void *data, size_t len,
  * Remove and return the first of several application protocols.
  *
  * @param left  the protocols, from which the first one is removed
- * @param ret   the first protocol, written if there is one; it points into the
- *              same bytes
+ * @param ret   set to the first protocol, if there is one; points into the same
+ *              bytes
  * @return      true if there was a protocol; false if none is left, or the next
  *              one is malformed, which cannot happen in a list of
  *              weir_client_hello_parse()

@@ -337,7 +337,7 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
  * @retval -ESHUTDOWN     the endpoint was closed or aborted
  * @retval -EPIPE         the endpoint is broken, see weir_transport_get_error()
  * @retval -ENOBUFS       the hard limit would be exceeded
- * @retval -ENOMEM        no memory for the copy
+ * @retval -ENOMEM        there is no memory for the copy
  * @retval -EOPNOTSUPP    the transport is of another kind
  */
 WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
@@ -368,7 +368,7 @@ WEIR_API int weir_transport_sendmsg(weir_transport *t,
  *                         family
  * @retval -EADDRINUSE, -EADDRNOTAVAIL the endpoint is a member of the group
  *                                     already
- * @retval -ENODEV         no such interface
+ * @retval -ENODEV         the interface does not exist
  * @retval -EBADF          the endpoint is lost
  * @retval -EOPNOTSUPP     the transport is of another kind, or has a Unix
  *                         socket

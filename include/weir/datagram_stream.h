@@ -49,8 +49,8 @@ struct weir_datagram_stream_options {
  *
  * @param options  borrowed; at least a family, a host or a port of the endpoint
  *                 must be set
- * @return         0; other errors are those of weir_create_datagram_endpoint()
- *                 and of its done
+ * @return         0, or an error of weir_create_datagram_endpoint() or of the
+ *                 start of the endpoint
  * @retval -EINVAL  @p ret is NULL, queue_count is too large, or as
  *                  weir_create_datagram_endpoint()
  * @retval -ENOMEM  no memory
@@ -82,8 +82,8 @@ weir_open_datagram_stream_at(weir_loop *loop, struct weir_endpoint local,
  * @param options  borrowed; must have at least a family, a host or a port
  * @param ret      set to the transport, whose connection_made was called; a
  *                 reference is given, end with weir_transport_unref()
- * @return         0; other errors are those of weir_create_datagram_endpoint()
- *                 and of its done
+ * @return         0, or an error of weir_create_datagram_endpoint() or of the
+ *                 start of the endpoint
  * @retval -EINVAL  @p ret is NULL, or as weir_create_datagram_endpoint()
  * @retval -ECANCELED  the task was interrupted; no endpoint was made
  */

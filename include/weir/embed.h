@@ -87,7 +87,7 @@ WEIR_BEGIN_DECLS
  *
  * @return the descriptor, borrowed; valid until the loop is freed; or a
  *         negative error, after which nothing has changed
- * @retval -EMFILE     no descriptors left
+ * @retval -EMFILE     the process has no free descriptor
  * @retval -ESHUTDOWN  the loop is being freed
  */
 WEIR_API WEIR_MUST_USE int weir_loop_get_fd(weir_loop *loop);

@@ -114,7 +114,7 @@ WEIR_API WEIR_MUST_USE int weir_file_openat(weir_loop *loop, int dirfd,
  * @return        number of bytes read, fewer than @p len at the end of the
  *                file, and 0 if @p offset is at or beyond the end; or a
  *                negative error
- * @retval -EINVAL  an offset above INT64_MAX
+ * @retval -EINVAL  @p offset is above INT64_MAX
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
                                               void *buf, size_t len,
@@ -133,7 +133,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_file_read(weir_loop *loop, int fd,
  *                  the reason, the kernel may also raise SIGXFSZ, which ends
  *                  the process by default, so ignore the signal, as for
  *                  pwrite(2)
- * @retval -EINVAL  an offset above INT64_MAX
+ * @retval -EINVAL  @p offset is above INT64_MAX
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_file_write(weir_loop *loop, int fd,
                                                const void *data, size_t len,
@@ -170,7 +170,7 @@ struct weir_file_status {
  * Get facts about an open file; fstat(2).
  *
  * @param fd   the file; held
- * @param ret  written on success only, up to its size
+ * @param ret  set to the facts, up to its size; written on success only
  */
 WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
                                           struct weir_file_status *ret);

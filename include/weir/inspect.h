@@ -113,9 +113,10 @@ weir_loop_get_statistics(const weir_loop *loop,
  * Write the statistics of a loop as text, with a line "name value" for each
  * field.
  *
- * @param buf   destination, always terminated if @p size is not 0
- * @param size  bytes in @p buf
- * @return      bytes of the whole text, without its NUL
+ * @param buf   memory for the text, which is always terminated by a NUL if @p
+ *              size is not 0
+ * @param size  size of @p buf in bytes
+ * @return      number of bytes in the whole text, without the NUL
  */
 WEIR_API size_t weir_loop_format_statistics(const weir_loop *loop, char *buf,
                                             size_t size);
@@ -126,10 +127,11 @@ WEIR_API size_t weir_loop_format_statistics(const weir_loop *loop, char *buf,
  *
  * @param statistics  the statistics; borrowed. Fields beyond their
  *                    size count as 0
- * @param buf         destination, always terminated if @p size is not 0
- * @param size        bytes in @p buf
- * @return            bytes of the whole text, without its NUL
- * @retval -EINVAL  no statistics
+ * @param buf         memory for the text, which is always terminated by a NUL
+ *                    if @p size is not 0
+ * @param size        size of @p buf in bytes
+ * @return            number of bytes in the whole text, without the NUL
+ * @retval -EINVAL  @p statistics is NULL
  * @thread any
  */
 WEIR_API WEIR_MUST_USE int
@@ -202,9 +204,10 @@ WEIR_API const char *weir_task_get_wait(const weir_task *task);
  * WEIR_FEATURES_MASK) or "needs" with another feature that is missing, and then
  * weir's fallback.
  *
- * @param buf   destination, always terminated if @p size is not 0
- * @param size  bytes in @p buf
- * @return      bytes of the whole text, without its NUL
+ * @param buf   memory for the text, which is always terminated by a NUL if @p
+ *              size is not 0
+ * @param size  size of @p buf in bytes
+ * @return      number of bytes in the whole text, without the NUL
  */
 WEIR_API size_t weir_loop_get_features_text(const weir_loop *loop, char *buf,
                                             size_t size);

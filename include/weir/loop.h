@@ -107,7 +107,7 @@ struct weir_loop_options {
  *
  * @retval -EINVAL  an option, or the environment variable WEIR_ENGINE, has an
  *                  invalid value
- * @retval -EMFILE  no descriptors left
+ * @retval -EMFILE  the process has no free descriptor
  * @retval WEIR_ERINGSYSCTL   io_uring is switched off by sysctl
  * @retval WEIR_ERINGSECCOMP  a seccomp filter refuses io_uring
  * @retval WEIR_ERINGABSENT   the kernel has no io_uring
@@ -306,7 +306,7 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
  * the handle is all zero.
  *
  * @param handle  the callback
- * @return        true if it was pending and will not run
+ * @return        true if the callback was pending and will not run
  */
 WEIR_API bool weir_handle_cancel(weir_loop *loop, struct weir_handle handle);
 
@@ -316,7 +316,7 @@ WEIR_API bool weir_handle_cancel(weir_loop *loop, struct weir_handle handle);
  *
  * @param handle   the callback
  * @param when_ns  the new time
- * @return         true if it was pending
+ * @return         true if the callback was pending
  */
 WEIR_API bool weir_handle_reschedule(weir_loop *loop, struct weir_handle handle,
                                      uint64_t when_ns);

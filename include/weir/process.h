@@ -71,7 +71,7 @@ weir_create_subprocess_shell(weir_loop *loop, const char *command,
 /**
  * Get the writer of the child's standard input. Close it to end the input.
  *
- * @return the writer, borrowed; NULL if it is not a pipe
+ * @return the writer, borrowed; NULL if standard input is not a pipe
  */
 WEIR_API weir_writer *weir_process_get_stdin(const weir_process *process);
 

@@ -215,7 +215,7 @@ weir_proxy_header_parse(const void *data, size_t len,
  *
  * @param header  the contents of the header; borrowed. If it has addresses, a
  *                socket_type of 0 means SOCK_STREAM
- * @param buf     destination
+ * @param buf     memory for the header
  * @param size    size of @p buf in bytes. Enough are WEIR_PROXY_V1_SIZE_MAX for
  *                version 1; and for version 2 the size of the TLVs, 232 bytes,
  *                and 7 bytes for a checksum
@@ -245,8 +245,8 @@ weir_proxy_header_write(const struct weir_proxy_header *header, void *buf,
  * @endcode
  *
  * @param left  the TLVs, from which the first one is removed
- * @param ret   the first TLV, written if there is one; its value points into
- *              the same bytes
+ * @param ret   set to the first TLV, if there is one; its value points into the
+ *              same bytes
  * @return      true if there was a TLV; false if none is left, or the next one
  *              is malformed
  */
@@ -256,9 +256,10 @@ WEIR_API bool weir_proxy_tlv_next(struct weir_proxy_tlvs *left,
 /**
  * Find the first TLV of a type.
  *
- * @param tlvs  borrowed
+ * @param tlvs  the TLVs; borrowed
  * @param type  the type
- * @param ret   the TLV, written if found; its value points into the same bytes
+ * @param ret   set to the TLV, if there is one; its value points into the same
+ *              bytes
  * @return      true if there is such a TLV
  */
 WEIR_API bool weir_proxy_tlv_find(const struct weir_proxy_tlvs *tlvs,
@@ -268,11 +269,11 @@ WEIR_API bool weir_proxy_tlv_find(const struct weir_proxy_tlvs *tlvs,
  * Encode TLVs, for the field tlvs of struct weir_proxy_header or struct
  * weir_proxy_ssl.
  *
- * @param tlvs   borrowed; NULL if @p count is 0
+ * @param tlvs   the TLVs; borrowed; NULL if @p count is 0
  * @param count  number of TLVs
  * @param buf    memory for the encoded TLVs, which take 3 bytes each, and their
  *               values
- * @param size   bytes in @p buf
+ * @param size   size of @p buf in bytes
  * @return       number of bytes written, or a negative error; after an error
  *               the content of @p buf is undefined
  * @retval -ENOBUFS   @p buf is too small
@@ -300,9 +301,9 @@ weir_proxy_ssl_parse(const struct weir_proxy_tlv *tlv,
 /**
  * Encode the value of a TLV WEIR_PROXY_SSL.
  *
- * @param ssl   borrowed
+ * @param ssl   the value; borrowed
  * @param buf   memory for the value, which has 5 bytes, and then the TLVs
- * @param size  bytes in @p buf
+ * @param size  size of @p buf in bytes
  * @return      number of bytes written, or a negative error
  * @retval -ENOBUFS   @p buf is too small
  * @retval -EMSGSIZE  the value would have more than 65535 bytes

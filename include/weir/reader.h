@@ -68,7 +68,7 @@ WEIR_API void weir_reader_free(weir_reader *reader);
 /**
  * Read buffered bytes, at most @p len. Waits if no byte is buffered.
  *
- * @param buf  destination; held
+ * @param buf  memory for the bytes; held
  * @param len  the size of @p buf in bytes; with 0 the call returns 0 at once
  * @return     number of bytes read, 0 at the end of the stream, or a negative
  *             error
@@ -82,8 +82,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read(weir_reader *reader, void *buf,
  * is buffered. The view's lease is borrowed like its bytes: the view may be
  * passed to weir_writer_write_buf() and weir_buf_ref() before the next call.
  *
- * @param max_bytes  number of bytes at most; 0 returns 0 at once
- * @param ret        the bytes; valid until the next call on the reader
+ * @param max_bytes  maximum number of bytes; with 0 the call returns 0 at once
+ * @param ret        set to the view, which is valid until the next call on the
+ *                   reader
  * @return           number of bytes in the view, 0 at the end of the stream, or
  *                   a negative error as weir_reader_read()
  * @suspends yes
@@ -100,8 +101,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * buffers. A small @p max_bytes does not make a program that forwards the bytes
  * slower: all pieces of one receive are sent together, see weir_writer_drain().
  *
- * @param max_bytes  number of bytes at most; 0 returns 0 at once
- * @param ret        the bytes; its lease is given, end with weir_buf_unref()
+ * @param max_bytes  maximum number of bytes; with 0 the call returns 0 at once
+ * @param ret        set to the bytes, with a lease that is given; end with
+ *                   weir_buf_unref()
  * @return           as weir_reader_read_view()
  * @retval -ENOMEM  no memory; nothing was consumed
  * @suspends yes
@@ -113,9 +115,10 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
 /**
  * Read until the end of the stream; asyncio's read(-1).
  *
- * @param max_bytes  number of bytes at most, as a limit for the peer
- * @param ret        the bytes in one piece; its lease is given, end with
- *                   weir_buf_unref(). The lease is NULL if there was no byte
+ * @param max_bytes  maximum number of bytes, as a limit for the peer
+ * @param ret        set to the bytes in one piece, with a lease that is given;
+ *                   end with weir_buf_unref(). The lease is NULL if there was
+ *                   no byte
  * @return           number of bytes read, or a negative error
  * @retval WEIR_ELIMIT  there are more than @p max_bytes; nothing was consumed
  * @retval -ENOMEM      no memory; nothing was consumed
@@ -135,8 +138,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_to_end(weir_reader *reader,
  * returns -ENOMEM. After a cancellation other reads return -EBUSY until the
  * cancelled task has run.
  *
- * @param buf  destination; held
- * @param len  number of bytes; 0 returns 0 at once
+ * @param buf  memory for the bytes; held
+ * @param len  number of bytes; with 0 the call returns 0 at once
  * @return     @p len, or a negative error; after an error the content of @p buf
  *             is undefined
  * @retval WEIR_EINCOMPLETE  the stream ended too early; nothing was consumed
@@ -150,8 +153,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readexactly(weir_reader *reader,
  * Get a view of exactly @p len bytes, and consume them. Waits until they have
  * arrived.
  *
- * @param len  number of bytes; 0 returns 0 at once
- * @param ret  the bytes; valid until the next call on the reader
+ * @param len  number of bytes; with 0 the call returns 0 at once
+ * @param ret  set to the view, which is valid until the next call on the reader
  * @return     as weir_reader_readexactly()
  * @suspends yes
  */
@@ -179,7 +182,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readline(weir_reader *reader,
  * Get a view of a line, including its newline, and consume it. To iterate over
  * all lines, call this until it returns 0 or less.
  *
- * @param ret  the line; valid until the next call on the reader
+ * @param ret  set to the view, which is valid until the next call on the reader
  * @return     as weir_reader_readline()
  * @retval -ENOMEM  the line straddles two buffers, and there is no memory to
  *                  join its parts; nothing was consumed
@@ -203,7 +206,7 @@ struct weir_separator {
  *
  * @param separators  the separators; held
  * @param count       number of separators, from 1 to 16
- * @param buf         destination; held
+ * @param buf         memory for the bytes; held
  * @param size        the size of @p buf in bytes; the bytes and the separator
  *                    must fit. The part before the separator must not be longer
  *                    than the reader's limit
@@ -228,7 +231,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_readuntil(
  *
  * @param separators  the separators; held
  * @param count       number of separators, from 1 to 16
- * @param ret         the bytes; valid until the next call on the reader
+ * @param ret         set to the view, which is valid until the next call on the
+ *                    reader
  * @return            as weir_reader_readuntil()
  * @retval -ENOMEM    the bytes straddle two buffers, and there is no memory to
  *                    join them; nothing was consumed

@@ -164,15 +164,15 @@ struct weir_getaddrinfo_options {
  * @retval WEIR_EDNSNODATA       the name has no address of the requested
  *                               family; or, with configured_only, this machine
  *                               has no address of it
- * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now: try again
- * @retval WEIR_EDNSTIMEOUT      no answer in time: try again
+ * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now; try again
+ * @retval WEIR_EDNSTIMEOUT      no server has answered in time; try again
  * @retval WEIR_EDNSREFUSED      the servers refuse to answer
  * @retval WEIR_EDNSUNREACHABLE  no server could be reached
  * @retval WEIR_EDNSBADANSWER    the answer is malformed, or the canonical name
  *                               is not a host name
  * @retval WEIR_EDNSBADNAME      @p host is not a host name
- * @retval WEIR_ESERVICE         unknown service, or not a number with
- *                               numeric_service
+ * @retval WEIR_ESERVICE         the service is unknown, or with numeric_service
+ *                               not a number
  * @retval WEIR_ENONAMES         weir was built without a resolver
  * @retval WEIR_ENOTLITERAL      a name, with numeric_host
  * @retval -ENODEV     the zone of an address names no interface

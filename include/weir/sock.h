@@ -35,13 +35,13 @@ WEIR_BEGIN_DECLS
  * Receive bytes or a datagram; asyncio's sock_recv and sock_recv_into.
  *
  * @param fd    the socket; held
- * @param buf   destination; held
+ * @param buf   memory for the bytes; held
  * @param len   size of @p buf in bytes; at most 2^31 - 1 are used
  * @return      number of bytes received, 0 at the end of a stream, or a
  *              negative error
  * @retval -EINVAL      @p buf is NULL, although @p len is not 0
- * @retval -EBADF       no such descriptor
- * @retval -ENOTSOCK    no socket
+ * @retval -EBADF       @p fd is not open
+ * @retval -ENOTSOCK    @p fd is not a socket
  * @retval -ENOMEM      no memory
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
@@ -52,7 +52,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_recv(weir_loop *loop, int fd,
  * sock_recvfrom_into. If a datagram is longer than @p len, its rest is dropped.
  *
  * @param fd        the socket; held
- * @param buf       destination; held
+ * @param buf       memory for the bytes; held
  * @param len       size of @p buf in bytes
  * @param ret_from  set to the sender's address, whose len is 0 if the sender
  *                  has none; held; may be NULL
@@ -87,14 +87,14 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @param fd      a stream socket; held
  * @param file    a regular file, open for reading, without O_DIRECT; its
  *                position is not used; held
- * @param offset  in: the first byte; out, even after an error: the byte after
- *                the last sent one; held
+ * @param offset  the offset of the first byte; held. Set to the offset after
+ *                the last byte that was sent, even after an error
  * @param count   number of bytes, or WEIR_TO_END; 0 sends none
  * @return        number of bytes sent, fewer than @p count if the file ended
  *                earlier; or a negative error
  * @retval -EINVAL      @p offset is NULL, the end of the part is beyond
  *                      INT64_MAX, or the file was opened with O_DIRECT
- * @retval -EBADF       no such descriptor, or the file is not open for reading
+ * @retval -EBADF       @p fd is not open, or the file is not open for reading
  * @retval -EISDIR      the file is a directory
  * @retval -ESPIPE      the file is a pipe, a socket or a device
  * @retval -ENOTSOCK    @p fd is not a socket
@@ -118,7 +118,7 @@ WEIR_API WEIR_MUST_USE int64_t weir_sock_sendfile(weir_loop *loop, int fd,
  * @param to    the receiver's address, borrowed; may be NULL on a connected
  *              socket
  * @return      number of bytes sent, or a negative error
- * @retval -EINVAL      an address of an unknown family
+ * @retval -EINVAL      the address has an unknown family
  * @retval -EMSGSIZE    the datagram is too long
  */
 WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
@@ -131,7 +131,7 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
  *
  * @param fd    the socket; held
  * @param to    the address; borrowed
- * @retval -EINVAL        an address of an unknown family
+ * @retval -EINVAL        the address has an unknown family
  * @retval -ECONNREFUSED  no socket listens at the address, or TCP has connected
  *                        the socket with itself (connect.h)
  */

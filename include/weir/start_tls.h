@@ -73,7 +73,7 @@ struct weir_start_tls_options {
  * connection_lost is called with the same error.
  *
  * @param t     the transport of a stream socket, with or without TLS, or an end
- *              of a pair (pair.h), after its connection_made; borrowed
+ *              of a pair (pair.h); its connection_made was called; borrowed
  * @param tls   the settings, copied. A context for servers makes this side the
  *              server; a client sets server_hostname
  * @param done  called once, when the handshake has ended

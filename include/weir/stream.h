@@ -81,7 +81,7 @@ struct weir_stream_options {
  *
  * To replace the protocol later use weir_stream_detach().
  *
- * @param ret         the protocol and its user pointer
+ * @param ret         set to the protocol and its user pointer
  * @param ret_writer  set to the writer; one reference is given. With NULL only
  *                    the handler keeps the stream
  * @retval -EINVAL     limit_bytes is above INT64_MAX, the stack size is
@@ -214,7 +214,9 @@ struct weir_start_server_options {
  * @param port       the port in host byte order, 0 to let the kernel choose
  * @return           0 when the server listens, or an error of
  *                   weir_create_server() or of the start
- * @retval -EINVAL     no function, a limit above INT64_MAX, or a bad stack size
+ * @retval -EINVAL     there is neither @p connected nor
+ *                     weir_server_options.accepted, limit_bytes is above
+ *                     INT64_MAX, or the stack size is invalid
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
 WEIR_API WEIR_MUST_USE int
@@ -226,7 +228,8 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
 /**
  * Listen at an endpoint, and serve each connection with a task.
  *
- * @param connected  serves a connection; its first argument is in the options
+ * @param connected  the handler of each connection; the options have its first
+ *                   argument
  * @param endpoint   as in weir_create_server_at()
  * @return           0 when the server listens, or an error of
  *                   weir_create_server_at() or of the start
@@ -242,12 +245,15 @@ weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
 /**
  * Listen on a Unix stream socket, and serve each connection with a task.
  *
- * @param connected  serves a connection; its first argument is in the options
+ * @param connected  the handler of each connection; the options have its first
+ *                   argument
  * @param path       a path or an abstract name, as for
  *                   weir_create_unix_server()
  * @return           0 when the server listens, or an error of
  *                   weir_create_unix_server() or of the start
- * @retval -EINVAL     no function, a limit above INT64_MAX, or a bad stack size
+ * @retval -EINVAL     there is neither @p connected nor
+ *                     weir_server_options.accepted, limit_bytes is above
+ *                     INT64_MAX, or the stack size is invalid
  * @retval -ECANCELED  the task was interrupted; nothing listens, and no file is
  *                     left
  */

@@ -152,7 +152,8 @@ struct weir_spawn_options {
  *                     have an unknown field of a newer library
  * @retval -ENOTDIR    cwd is not a directory
  * @retval -EAGAIN     the user or the system has too many processes
- * @retval -EMFILE, -ENFILE too many open descriptors
+ * @retval -EMFILE, -ENFILE the process or the system has too many open
+ *                          descriptors
  * @retval -EBADF      a descriptor for the child is not open
  * @retval -EINVAL     argv is empty; a WEIR_STDIO_... value is invalid for its
  *                     descriptor; pass_fds has a descriptor below 3; or @p ret
@@ -186,7 +187,7 @@ WEIR_API WEIR_MUST_USE int weir_subprocess_shell(
  * weir_transport_send_signal() never signals another process.
  *
  * @return   the process id
- * @retval -EOPNOTSUPP  a transport of another kind
+ * @retval -EOPNOTSUPP  @p t is a transport of another kind
  */
 WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
 
@@ -199,7 +200,7 @@ WEIR_API pid_t weir_transport_get_pid(const weir_transport *t);
  * @retval WEIR_ENOSTATUS  other code of this process has reaped the child, or
  *                         SIGCHLD is ignored, and the kernel (before Linux
  *                         6.15) no longer has its exit status
- * @retval -EOPNOTSUPP  a transport of another kind
+ * @retval -EOPNOTSUPP  @p t is a transport of another kind
  */
 WEIR_API WEIR_MUST_USE int
 weir_transport_get_returncode(const weir_transport *t, int *ret);
@@ -224,8 +225,8 @@ weir_transport_get_pipe_transport(const weir_transport *t, int fd);
  * @param signum  the signal
  * @retval -ESRCH       the child has ended and was reaped
  * @retval -EPERM       the child runs as another user
- * @retval -EINVAL      no such signal
- * @retval -EOPNOTSUPP  a transport of another kind
+ * @retval -EINVAL      the signal does not exist
+ * @retval -EOPNOTSUPP  @p t is a transport of another kind
  */
 WEIR_API int weir_transport_send_signal(weir_transport *t, int signum);
 
@@ -260,7 +261,7 @@ WEIR_API int weir_transport_kill(weir_transport *t);
  * @return        0 if at least one process was signalled
  * @retval -ESRCH       the child leads no group, or no process is in the group
  * @retval -EPERM       all processes of the group run as other users
- * @retval -EINVAL      no such signal
+ * @retval -EINVAL      the signal does not exist
  * @retval -EOPNOTSUPP  @p t is a transport of another kind; or the kernel is
  *                      older than Linux 6.9, which cannot do this without a
  *                      race

@@ -261,7 +261,7 @@ enum weir_queue_order {
  * @param maxsize  maximum number of items, at least 1. Their memory is
  *                 allocated by this call, so a put never runs out of memory
  * @param order    the order of the items
- * @retval -EINVAL  a @p maxsize of 0, or an unknown order
+ * @retval -EINVAL  @p maxsize is 0, or @p order is unknown
  */
 WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           enum weir_queue_order order,
@@ -283,7 +283,7 @@ typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
  *                 times for n items
  * @param arg      the first argument of @p compare; held until
  *                 weir_queue_free()
- * @retval -EINVAL  a @p maxsize of 0, or no @p compare
+ * @retval -EINVAL  @p maxsize is 0, or @p compare is NULL
  */
 WEIR_API WEIR_MUST_USE int
 weir_priority_queue_new(weir_loop *loop, size_t maxsize,

@@ -146,8 +146,8 @@ WEIR_API void weir_task_unref(weir_task *task);
 /**
  * Cancel a task; see the head of this file.
  *
- * @param task  the task; borrowed; if it is the running task, its next
- *              suspending call fails
+ * @param task  the task; borrowed. If it is the running task, its next
+ *              suspending call returns -ECANCELED
  * @return      true unless the task has ended
  */
 WEIR_API bool weir_task_cancel(weir_task *task);
@@ -360,10 +360,11 @@ WEIR_API void weir_task_group_cancel(struct weir_task_group *group);
  *
  * @param group   the group, begun by the running task
  * @param result  the result of the code between begin and end
- * @return        the first of these that applies: the first error of a task of
- *                the group; @p result, if it is an error other than -ECANCELED;
- *                -ECANCELED, if the waiting task was cancelled; @p result
- * @retval -EINVAL  another task began the group
+ * @return        the first error of a task of the group. If no task has failed:
+ *                @p result, if it is an error other than -ECANCELED; otherwise
+ *                -ECANCELED, if the waiting task was cancelled; otherwise @p
+ *                result
+ * @retval -EINVAL  another task has begun the group
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_task_group_end(struct weir_task_group *group,

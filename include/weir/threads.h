@@ -235,12 +235,12 @@ typedef void weir_threads_each_done_fn(void *arg, int result);
  * @param loop  the loop of the calling thread, which may be any loop of the
  *              program; borrowed
  * @param fn    the function
- * @param arg   its first argument; held
+ * @param arg   the first argument of @p fn; held
  * @param done  called once after the last call, from @p loop. If @p loop is
  *              freed before, it is called inside weir_loop_free() or on the
  *              thread of the last call. May be NULL
  * @return      0 when the calls have begun
- * @retval -EINVAL  no function
+ * @retval -EINVAL  @p fn is NULL
  * @thread loop
  */
 WEIR_API WEIR_MUST_USE int
@@ -260,11 +260,11 @@ weir_threads_run_each(weir_threads *threads, weir_loop *loop,
  *
  * @param loop  the loop of the task, which may be any loop of the program; held
  * @param fn    the function
- * @param arg   its first argument; held
+ * @param arg   the first argument of @p fn; held
  * @return      the number of threads on which the function was called
  * @retval -ECANCELED  the task was interrupted; the function may have run on
  *                     some threads
- * @retval -EINVAL     no function
+ * @retval -EINVAL     @p fn is NULL
  * @thread loop
  * @suspends yes
  */

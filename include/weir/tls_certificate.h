@@ -114,8 +114,8 @@ weir_tls_certificate_read(const void *der, size_t size,
 /**
  * Remove and return the next attribute of a subject or an issuer.
  *
- * @param rest  the remaining attributes, at first a copy of the field; the
- *              attribute is removed from its front
+ * @param rest  the remaining attributes, at first a copy of the field subject
+ *              or issuer. The returned attribute is removed from them
  * @param ret   the attribute; written on success only
  * @retval -ENOENT   there are no more
  * @retval -EBADMSG  @p rest is not a part of a subject or an issuer
@@ -128,8 +128,8 @@ weir_tls_certificate_next_attribute(struct weir_tls_part *rest,
 /**
  * Remove and return the next alternative name.
  *
- * @param rest  the remaining names, at first a copy of the field `names`; the
- *              name is removed from its front
+ * @param rest  the remaining names, at first a copy of the field `names`. The
+ *              returned name is removed from them
  * @param ret   the name; written on success only
  * @retval -ENOENT   there are no more
  * @retval -EBADMSG  @p rest is not a list of alternative names

@@ -109,7 +109,7 @@ struct weir_timeouts {
  *                     weir_transport_abort() was called before
  * @retval -EPIPE      the connection is broken, see weir_transport_get_error()
  * @retval -ENOBUFS    the hard limit would be exceeded
- * @retval -ENOMEM     no memory for the copy
+ * @retval -ENOMEM     there is no memory for the copy
  * @retval -EBUSY      a file is being sent (sendfile.h), or the connection
  *                     moves to another loop (move.h)
  */
@@ -211,7 +211,7 @@ WEIR_API bool weir_transport_is_reading(const weir_transport *t);
  * connection could receive fewer than 4096 bytes more.
  *
  * @param limit_bytes  at least 4096; 0 is the default, 1 MiB
- * @retval -EINVAL  less than 4096 and not 0
+ * @retval -EINVAL  @p limit_bytes is below 4096 and not 0
  */
 WEIR_API int weir_transport_set_read_buffer_limit(weir_transport *t,
                                                   uint64_t limit_bytes);
@@ -391,7 +391,7 @@ weir_transport_get_protocol(const weir_transport *t);
  * as in most clients, has an address without a name. The address is kept after
  * the loss, unless there was no memory for it.
  *
- * @param ret  the address; its len is 0 if there is none
+ * @param ret  set to the address, whose len is 0 if there is none
  */
 WEIR_API void weir_transport_get_peername(const weir_transport *t,
                                           struct weir_address *ret);
@@ -400,7 +400,7 @@ WEIR_API void weir_transport_get_peername(const weir_transport *t,
  * Get the socket's local address, with a system call. The address is kept after
  * the loss, unless there was no memory for it.
  *
- * @param ret  the address; its len is 0 if there is none
+ * @param ret  set to the address, whose len is 0 if there is none
  */
 WEIR_API void weir_transport_get_sockname(const weir_transport *t,
                                           struct weir_address *ret);

@@ -38,7 +38,7 @@ WEIR_BEGIN_DECLS
  *                     before
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
  * @retval -ENOBUFS    the hard limit would be exceeded
- * @retval -ENOMEM     no memory for the copy
+ * @retval -ENOMEM     there is no memory for the copy
  */
 WEIR_API int weir_writer_write(weir_writer *writer, const void *data,
                                size_t len);
