@@ -38,7 +38,7 @@ struct cell {
     bool is_closed;
     int lost_count;
     int lost_err;
-    weir_transport *peer;          /* NULL: not made, or lost */
+    weir_transport *peer;          /* NULL before it is made, and once lost */
     struct tls_side sides[LAYERS]; /* of the peer; the last is the innermost */
     bool is_paused;
     int sent; /* by the peer, since the close */

@@ -132,7 +132,7 @@ DATAGRAMS(datagram, bytes_are_counted_for_the_loop_as_for_streams, rig,
     dg_peer_recv(rig, (char[64]){0}, 64);
     const struct weir_loop_statistics now = statistics_of(rig->loop);
 
-    /* Those that were cut off did not arrive. */
+    /* Bytes that are cut off a datagram are not counted. */
     expect_eq(now.received_bytes, 700 + 1000);
     expect_eq(now.sent_bytes, 50);
 }

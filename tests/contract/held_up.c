@@ -136,7 +136,7 @@ static void expect_fair(pair_fn *pair, struct weir_timeouts wanted)
                   weir_err_name(links[i].lost_err));
         expect_eq(links[i].received, 1);
     }
-    /* They send no more, so the limit holds. */
+    /* The peers send no more, so the limit ends the connections. */
     RUN_UNTIL(loop, lost_count == COUNT);
     expect_eq(weir_loop_free(loop), 0);
     for (int i = 0; i < COUNT; i++) {

@@ -261,7 +261,7 @@ UNIT(no_stdin, what_is_refused_is_closed)
     expect_zero_closed("no datagram socket");
 }
 
-/* It is not retried, unlike a socket that weir bound. */
+/* listen() on a socket of the program is not retried. */
 UNIT(no_stdin, a_socket_whose_address_another_one_listens_at_is_closed)
 {
     const int on = 1;

@@ -535,7 +535,7 @@ TASK(process, complaint_74__a_start_that_is_cancelled_kills_the_child)
         int result;
         expect_ok(
             weir_task_spawn(loop, start_and_be_cancelled, NULL, NULL, &task));
-        /* It runs before this task continues, and lets others run. */
+        /* The new task suspends in its start before this one continues. */
         expect_eq(weir_yield(loop), 0);
         weir_task_cancel(task);
         expect_eq(weir_task_join(task, &result), 0);

@@ -105,8 +105,8 @@ MAKER(server_limits,
     }
 }
 
-/* It never accepts more than it may serve, but as many at a time, so that a
- * burst is served in one iteration. */
+/* A server never accepts more clients than it may serve. It accepts that many
+ * at a time, so that a burst is served in one iteration. */
 MAKER(server_limits, near_the_limit_as_many_accepts_wait_as_there_is_room_for,
       m)
 {

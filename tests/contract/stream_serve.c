@@ -115,7 +115,7 @@ UNIT_IN(stream_serve, a_refused_connection_says_so, task_run, weir_loop *loop)
                     .timeout_ns = MAKER_FAILSAFE_S * 1000 * MS}};
     weir_writer *writer = NULL;
     struct weir_address address = peer_address("127.0.0.1", 0);
-    /* It keeps the port from others, and does not listen. */
+    /* A bound socket without a listener reserves the port. */
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect_eq(bind(fd, &address.storage.any, address.len), 0);
     expect_eq(getsockname(fd, &address.storage.any, &address.len), 0);

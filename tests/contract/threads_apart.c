@@ -169,7 +169,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
     return (int)len;
 }
 
-/* It asserts nothing, because an assertion of a runner may write to its data.
+/* Has no assertions, because an assertion of a runner may write to its data.
  */
 static ssize_t talk(weir_reader *reader, weir_writer *writer, int count)
 {

@@ -200,7 +200,7 @@ def talk_honestly(tell, place, doors, number, seed, limit_s):
                   "late": isinstance(fault, Late)})
             if not isinstance(fault, Late):
                 break
-            # It need not be the server's fault; continues as another client.
+            # This need not be the server's fault; continues as another client.
             client = client_of(door, place.dialect, number, chance, limit_s)
     send_report(1)
 
@@ -369,7 +369,7 @@ class Battle:
                              "stopped": False}
 
     def watch(self, acts):
-        """Watches until the time is over or something is wrong."""
+        """Watches until the time has passed or something is wrong."""
         spite = [name for name in TO_PROCESSES if name in self.args.attacks]
         next_report = self.started + REPORT_S
         next_act = time.monotonic() + self.chance.random()

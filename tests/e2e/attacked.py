@@ -36,7 +36,7 @@ class Kind:
         self.targets = targets
         self.statuses = statuses
         self.may_say = may_say
-        # It ends within a limited time, whatever its clients do.
+        # The server ends within a limited time, whatever its clients do.
         self.ends_attacked = ends_attacked
         # For a proxy, the flags of each listener: they name the kind of server behind
         # it, and what is between.
@@ -81,7 +81,7 @@ RELAYS = (
     ("tcp://127.0.0.1:0", "rude-tls", *BRIEF, *THEIR_TLS),
     ("tls://127.0.0.1:0", "rude-tls", *BRIEF, *PATIENT_TLS, *THEIR_TLS))
 KINDS = {
-    # It handles no signal, so the signal ends it.
+    # The server handles no signal, so the signal ends it.
     "tcp_echo_server": Kind("echo", statuses=(0, -signal.SIGINT)),
     "tcp_echo_server_streams": Kind("echo"),
     "tls_echo_server_streams": Kind(

@@ -48,8 +48,8 @@ def split_equals(text):
 
 
 def ask_bash(program, text, breaks=True):
-    """Returns the words that bash offers for the last word of the line; with @breaks a
-    '=' is a word of its own."""
+    """Returns the completions that bash offers for the last word of the line; with
+    @breaks a '=' is a separate word."""
     name = os.path.basename(program)
     words = [name, *(split_equals(text) if breaks else text).split(" ")]
     asked = (f"{script(program, 'bash')}\nCOMP_WORDS=(\"$@\")\n"

@@ -415,7 +415,7 @@ def test_a_line_that_is_too_long_is_told_and_ends_it():
                   "an answer")
             equal(client.line(), "", "the end of stream")
         with server.connect() as client:
-            # It is reported even though the client has sent more, without a reset.
+            # The end is reported even though the client has sent more, without a reset.
             say_at_once(server, client, b"x" * 300_000)
             client.hear("ERROR line too long", "")
         with server.connect() as client:
@@ -547,7 +547,7 @@ def test_a_second_sigint_ends_at_once():
 def test_the_outputs_of_two_commands_are_collected():
     outcome = command(example("subprocess_output_streams"))
     equal((outcome.status, outcome.err), (0, ""), "the outcome")
-    # Which of them ends first depends on timing.
+    # Either may end first.
     echo_says = r"\[echo hello\] exit 0\nhello\n"
     ls_says = r"\[sleep 0\.2; ls /zzz\] exit 2\nls: .*/zzz.*\n"
     matches(outcome.out,

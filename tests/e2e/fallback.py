@@ -16,7 +16,7 @@ from harness import (ENV, EXAMPLES, PATIENT, WEIR_LOAD, ExampleService, Serve,
                      one_line, read_line, run)
 from seccomp import DOCKER, IO_URING, OLD, refuse
 
-# What is used if no engine was requested.
+# The tests are about the engine that is selected without a request.
 ENV.pop("WEIR_ENGINE", None)
 
 IO_URING_SETUP = IO_URING[0]
@@ -223,7 +223,7 @@ def test_the_features_tell_the_engine():
 
 
 def test_processes_are_run():
-    """With a protocol and with streams, also under an older filter."""
+    """Starts processes with a protocol and with streams, also under an older filter."""
     for errors in (DOCKER, OLD):
         for name, says in (("subprocess_output", r"^exit status 0$"),
                            ("subprocess_output_streams",

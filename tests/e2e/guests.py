@@ -43,7 +43,7 @@ def test_a_host_whose_wait_is_interrupted_goes_on():
             program.process.stdin.write(b"hello\n")
             program.process.stdin.flush()
             lines_until(program.process.stdout, "host: hello")
-            # Its wait ends with EINTR, though it receives no signal.
+            # The guest's wait ends with EINTR, though it receives no signal.
             program.pause()
             program.signal(signal.SIGCONT)
             lines_until(program.process.stdout, "guest: ")

@@ -99,7 +99,7 @@ def test_a_target_is_drained_and_ready_again():
 
 
 def test_a_target_that_stays_down_is_up_by_command():
-    """Its checks continue, and find it down again."""
+    """The target's checks continue, and find it down again."""
     with contextlib.ExitStack() as stack:
         pair = Pair(stack, "check = 10ms", "check-rise = 99999999",
                     "check-fall = 2")
@@ -289,7 +289,7 @@ def test_a_socket_of_another_program_stays():
 
 
 def test_a_command_whose_sender_has_gone_is_dropped():
-    """It had to wait for a successor that sent nothing."""
+    """The command had to wait for a successor that sent nothing."""
     with contextlib.ExitStack() as stack:
         pair = Pair(stack)
         name = f"db/127.0.0.1:{pair.a.port}"
@@ -299,7 +299,7 @@ def test_a_command_whose_sender_has_gone_is_dropped():
             with socket.socket(socket.AF_UNIX) as sender:
                 sender.connect(pair.ctl)
                 sender.sendall(f"drain {name}\n".encode())
-                # It is read before the one that is answered.
+                # This command is read before the one that is answered.
                 pair.order("status")
         told(pair.proxy, "a successor has gone again; this proxy serves on")
         told(pair.proxy, f"has gone: drain {name} is dropped")

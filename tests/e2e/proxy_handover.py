@@ -262,7 +262,7 @@ def predecessor(folder, *flags):
 
 
 def serves(program):
-    """It serves, and exits in order."""
+    """Checks that the proxy serves, and that it exits with 0 on SIGTERM."""
     while not (found := re.search(r" serves \S+:(\d+) to ",
                                   read_line(program.process.stderr))):
         pass
@@ -300,7 +300,8 @@ def test_items_of_another_version_are_passed_over():
 
 
 def test_an_order_waits_until_the_predecessor_accepts_no_more():
-    """It would not know of the order; its end shows that it does not."""
+    """The predecessor would not know the order. Its end of stream shows that it accepts
+    no more."""
     with tempfile.TemporaryDirectory() as folder:
         control = (PROXY, "--ctl", f"{folder}/ctl")
         with predecessor(folder, "--ctl", f"{folder}/ctl") as (program, _,

@@ -67,7 +67,7 @@ def test_no_line_of_the_log_is_torn_where_there_is_no_room_for_it():
 
 
 def test_a_log_that_could_not_be_opened_anew_is_when_it_can_be():
-    """It was moved away while no descriptor was available for another one."""
+    """The log was moved away while no descriptor was available for a new one."""
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        threads=2) as proxy:
         moved = proxy.log_path + ".moved"

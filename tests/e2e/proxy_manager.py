@@ -93,7 +93,7 @@ def test_a_stop_is_told_when_it_begins():
 
 
 def test_it_is_told_out_of_another_root():
-    """That root has no path to the manager; the user may not access it."""
+    """The other root has no path to the manager; the user may not access it."""
     if os.geteuid() != 0 or is_sanitized(PROXY):
         raise Skip("it is not root, or a sanitizer needs /proc")
     with Manager() as manager, Server(echo) as server, \
@@ -164,7 +164,8 @@ def test_a_successor_feeds_the_watchdog_of_the_service():
 
 
 def test_a_replaced_proxy_feeds_no_watchdog():
-    """It would hide that its successor hangs, for as long as it drains."""
+    """A replaced proxy that feeds the watchdog would hide that its successor hangs, for
+    as long as it drains."""
     with Manager() as manager, Server(echo) as server, \
             tempfile.TemporaryDirectory() as folder:
         common = flags(server, "--handover", os.path.join(folder, "handover"))

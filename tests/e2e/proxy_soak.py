@@ -377,7 +377,7 @@ def read_little(client):
     return True
 
 
-# What a client does repeatedly; False once it is over.
+# Repeats what a client does. Returns False once the round has ended.
 CONDUCTS = (
     lambda client: request_all(client) or read_little(client),  # slowly
     lambda client: request_all(client) or True,                 # never reads

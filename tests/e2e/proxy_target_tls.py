@@ -52,7 +52,7 @@ def use(proxy, count):
 
 
 def test_each_target_has_its_name_and_its_authorities():
-    """With a header before TLS the session starts TLS, not the library."""
+    """With a PROXY header before TLS, weir-proxy starts TLS, not the library."""
     far_ca = other()
     for header in ((), ("--target-proxy", "v1")):
         with Named("a") as a, Named("far") as far:

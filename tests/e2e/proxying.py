@@ -129,7 +129,7 @@ def v2(command, source=None, destination=None, tlvs=b""):
                                    0x11 if source else 0, len(body)) + body
 
 
-# What a service manager does between fork and exec: descriptors from 3 on.
+# Does what a service manager does between fork and exec: descriptors begin at 3.
 HAND_ON = """
 import fcntl, os, sys
 fds = [int(fd) for fd in sys.argv[1].split(",")]

@@ -12,7 +12,7 @@ try:
 except ImportError:
     jsonschema = None
 
-# What the build makes it by.
+# The script with which the build makes the schema.
 _SPEC = importlib.util.spec_from_file_location("made", os.path.join(
     os.path.dirname(__file__), "../../tools/weir-load/result/schema.py"))
 made = importlib.util.module_from_spec(_SPEC)

@@ -290,7 +290,7 @@ def test_early_data_by_a_ticket_of_another_server_is_skipped():
 
 
 def test_early_data_before_a_second_hello_is_skipped():
-    # With a ticket of another hash the second hello would prove nothing.
+    # With a ticket of another hash the second hello would not show this.
     with scratch() as place, WeirServer("echo") as weir:
         save_early_session(f"{place}/session", "-ciphersuites",
                            "TLS_AES_128_GCM_SHA256")
@@ -348,7 +348,7 @@ def test_the_servers_first_protocol_that_both_speak_is_agreed_on():
 
 
 def test_a_client_that_must_send_its_hello_again_agrees_on_a_protocol():
-    # Its first key share is for a group that weir does not support.
+    # The client's first key share is for a group that weir does not support.
     with WeirServer("echo", "good", "alpn=h2,http/1.1") as weir:
         with s_client(weir.port, "-tls1_3", "-groups", "ffdhe2048:P-256",
                       "-alpn", "http/1.1,h2") as client:

@@ -524,7 +524,8 @@ def test_bytes_that_come_one_at_a_time_are_understood():
 
 
 def test_a_ticket_in_several_records_is_understood():
-    # It keeps the client's certificate, and the server's records are small.
+    # The ticket contains the client's certificate, and the records of the server are
+    # small.
     with s_server("good", "-tls1_3", "-max_send_frag", "512", "-verify", "1",
                   "-CAfile", chain(AUTHORITY)) as (server, port):
         with weir_client(port, f"cert={chain('good')}",

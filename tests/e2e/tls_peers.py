@@ -92,7 +92,7 @@ def is_served(language):
 
 
 def resumes(language, *settings, wanted=None, alpn="-", name="good"):
-    """Its second and third connections resume the first one's session."""
+    """The peer's second and third connections resume the session of the first."""
     facts = wanted or {"certificate": 0}
     for version in VERSIONS:
         with WeirServer("echo", name, *(
@@ -128,7 +128,7 @@ def is_refused_without_a_certificate(language):
 
 
 def refuses_a_stranger(language):
-    """It does not trust the authority, and sends an alert."""
+    """The client does not trust the authority, and sends an alert."""
     for version in VERSIONS:
         with WeirServer("echo", "self-signed") as weir:
             with language.client(weir.port, version_of(version)) as client:
@@ -150,7 +150,7 @@ def follows_new_keys(language):
 
 
 def is_cut_as_a_client(language):
-    """It ends without a close_notify."""
+    """The client ends without a close_notify."""
     for version in VERSIONS:
         with WeirServer("echo") as weir:
             with language.client(weir.port, version_of(version),
@@ -205,7 +205,7 @@ def takes_a_session_back(language):
 
 
 def is_cut_as_a_server(language):
-    """It ends without a close_notify."""
+    """The server ends without a close_notify."""
     for version in VERSIONS:
         with language.server("good", version_of(version), "cut=yes") as (
                 _, port), weir_client(port) as weir:

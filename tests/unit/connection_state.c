@@ -52,7 +52,7 @@ static const struct {
     {WR_LIFE_OPEN, FAILED | EOF_SEEN, WR_CONNECTION_END},
     {WR_LIFE_OPEN, FAILED | RECV_FAILED | POLLING, WR_CONNECTION_END},
     {WR_LIFE_OPEN, FAILED | PAUSED, WR_CONNECTION_END},
-    /* Its queue is dropped once the kernel has released it. */
+    /* The queue is dropped once the kernel has released it. */
     {WR_LIFE_OPEN, FAILED | QUEUED, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_OPEN, FAILED | QUEUED | EOF_SEEN, WR_CONNECTION_DROP_QUEUE},
     {WR_LIFE_OPEN, FAILED | QUEUED | SENDING, WR_CONNECTION_RECEIVE},
@@ -77,7 +77,7 @@ static const struct {
     {WR_LIFE_LINGERING, RECV_FAILED, WR_CONNECTION_RECEIVE},
     {WR_LIFE_LINGERING, EOF_SEEN, WR_CONNECTION_END},
     {WR_LIFE_LINGERING, FAILED, WR_CONNECTION_END},
-    /* It waits for the last operation. */
+    /* The connection waits for the last operation. */
     {WR_LIFE_ENDING, RECEIVING | FAILED, WR_CONNECTION_WAIT},
     {WR_LIFE_ENDING, POLLING, WR_CONNECTION_WAIT},
     {WR_LIFE_ENDING, SENDING | QUEUED, WR_CONNECTION_WAIT},

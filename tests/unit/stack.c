@@ -322,7 +322,7 @@ UNIT(stack, trimming_leaves_what_is_in_use)
         expect_eq(base[0], KEPT);
         expect_eq(memcmp(base, base + 1, taken[KEPT]->size - 1), 0);
     }
-    /* Its neighbours are taken again, with their guards. */
+    /* The other stacks can be taken again, with their guards. */
     const uint64_t left = stacks.stack_count;
     for (unsigned i = 1; i < left; i++) {
         struct wr_stack *stack = take(WR_STACK_MIN);

@@ -126,7 +126,7 @@ UNIT(tls_files, a_folder_without_an_authority_is_refused)
     files_refuse(&client, -ENOTDIR, "ca.pem");
 }
 
-/* It does not show which authorities a client would trust. */
+/* Without descriptors it is unknown which authorities a client would trust. */
 UNIT(tls_files, a_lack_of_descriptors_is_not_a_lack_of_authorities)
 {
     const struct weir_tls_options clients[] = {
@@ -219,7 +219,7 @@ UNIT(tls_files, authorities_of_a_folder_sign_lists_of_revocations)
     files_connect(&client, WEIR_ETLSNOCRL, WEIR_ETLSALERT);
 }
 
-/* It may be the list of an issuer that the peer will send. */
+/* The list may be of an issuer whose certificate the peer will send. */
 UNIT(tls_files, a_list_of_an_issuer_that_is_not_trusted_is_taken)
 {
     struct weir_tls_options client = files_client();

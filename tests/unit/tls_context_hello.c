@@ -188,7 +188,8 @@ UNIT(tls_context_hello, one_that_says_it_is_too_long_is_refused_at_once)
 /* ---- how the first record comes ----
  *
  * A server must read the hello before its library does, whatever records it
- * comes in: who asks for no name that is known must not see a certificate. */
+ * comes in: a client
+ * that requests no known name must not get a certificate. */
 
 enum { HELLO_RECORDS_MAX = 2 * (HELLO_EXTENSION_MAX + 64) };
 

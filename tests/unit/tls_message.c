@@ -240,7 +240,7 @@ UNIT(tls_message, an_extension_that_comes_twice_is_refused)
     expect_eq(check(&facts, &hello), ALERT_ILLEGAL);
 }
 
-/* They have no bit of their own, nor another extension's. */
+/* Unknown extensions have no bit that would show a duplicate. */
 UNIT(tls_message, an_extension_that_is_not_known_may_come_twice)
 {
     static const size_t types[] = {63, 64, 127, TYPE_UNKNOWN, 0xffff};

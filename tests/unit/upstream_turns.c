@@ -216,7 +216,8 @@ static void change_one(struct owner *owner, size_t i, uint32_t most)
     owner->is_prepared =
         is_known && !one->is_excluded &&
         wr_choose_change(&owner->choosing, &candidates, &before, i);
-    /* It may have joined or left at once, before a choice of either owner. */
+    /* The target may have joined or left already, before a choice of an owner.
+     */
     model_set(owner->of[i], one->turn->group != NULL);
 }
 
