@@ -59,11 +59,12 @@
 /** @p x milliseconds in nanoseconds; see WEIR_SECONDS(). */
 #define WEIR_MILLISECONDS(x) (UINT64_C(1000000) * (uint64_t)(x))
 
-/** Major version of the headers: changes that break programs. */
+/** Major version of the headers. It changes if programs may have to be
+ * changed. */
 #define WEIR_VERSION_MAJOR 0
-/** Minor version of the headers: new functions. */
+/** Minor version of the headers. It changes with new functions. */
 #define WEIR_VERSION_MINOR 1
-/** Patch version of the headers: changes that the headers do not show. */
+/** Patch version of the headers. It changes if only the library changes. */
 #define WEIR_VERSION_PATCH 0
 
 WEIR_BEGIN_DECLS

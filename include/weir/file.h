@@ -185,7 +185,8 @@ WEIR_API WEIR_MUST_USE int weir_file_stat(weir_loop *loop, int fd,
  * An interruption does not prevent the close: the call waits for the close, and
  * the next suspending call returns -ECANCELED.
  *
- * @param fd  the descriptor; taken, except if the caller may not suspend
+ * @param fd  the descriptor; taken, unless the call is refused because the
+ *            caller may not suspend
  * @return    0, or an error of writing cached bytes; the descriptor is closed
  *            even after such an error
  */

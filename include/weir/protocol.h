@@ -56,7 +56,7 @@ struct weir_protocol {
      * the first error. The descriptor is still open, and the transport's
      * getters work. The user pointer is no longer used. */
     void (*connection_lost)(void *user, weir_transport *t, int err);
-    /** More bytes than the high mark wait to be sent: stop writing. */
+    /** The queue has grown above the high mark: stop writing. */
     void (*pause_writing)(void *user, weir_transport *t);
     /** The queue has shrunk to the low mark or below: continue to write. It is
      * also called if the connection breaks while reading is paused or at its

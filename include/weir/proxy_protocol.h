@@ -46,7 +46,7 @@ WEIR_BEGIN_DECLS
 /** The longest header of version 2, in bytes. */
 #define WEIR_PROXY_V2_SIZE_MAX 65551
 
-/** Versions of the protocol, which can be joined by "|". */
+/** Versions of the protocol. Several versions can be combined with "|". */
 enum weir_proxy_version {
     /** A line of text. */
     WEIR_PROXY_V1 = 1,

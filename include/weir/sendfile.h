@@ -18,9 +18,9 @@
  * pipes; there the file passes through the write buffer in parts of at most 64
  * KiB.
  *
- * If at most 32 KiB are in the cache and keep the write buffer below its high
- * mark, they are read at once, on all transports, and are sent together with
- * the bytes that were written before. A blocking socket is made non-blocking
+ * A small file is sent together with the bytes that were written before: on all
+ * transports up to 32 KiB that are in the cache are read at once, if the write
+ * buffer stays below its high mark. A blocking socket is made non-blocking
  * while parts of the file are sent, which other processes that share the socket
  * could notice; it is blocking again when weir_loop_run_once() returns.
  *

@@ -248,7 +248,7 @@ WEIR_API WEIR_MUST_USE int weir_server_add_fd(weir_server *server, int fd);
  * with the same keys (weir_tls_options.ticket_keys).
  *
  * @param server    a server that was made with TLS; borrowed
- * @param settings  all the settings, not only those that change; borrowed
+ * @param settings  all settings, including those that do not change; borrowed
  * @return          0; after an error the old settings still apply
  * @retval -EINVAL  @p settings is NULL, has no context or a client context; or
  *                  the server was made without TLS

@@ -144,7 +144,8 @@ WEIR_API weir_task *weir_task_ref(weir_task *task);
 WEIR_API void weir_task_unref(weir_task *task);
 
 /**
- * Cancel a task; see the head of this file.
+ * Cancel a task: the call in which it waits, or its next suspending call,
+ * returns -ECANCELED; see the head of this file.
  *
  * @param task  the task; borrowed. If it is the running task, its next
  *              suspending call returns -ECANCELED
@@ -209,7 +210,8 @@ WEIR_API WEIR_MUST_USE int weir_sleep(weir_loop *loop, uint64_t delay_ns);
 /**
  * Sleep until a time on the clock of weir_loop_get_time().
  *
- * @param when_ns  the time; a past time is the same as weir_yield()
+ * @param when_ns  the time; with a time in the past the call is the same as
+ *                 weir_yield()
  * @return         as weir_sleep()
  * @suspends yes
  */
@@ -322,7 +324,7 @@ struct weir_task_group {
  *
  * When weir_task_group_end() returns, all tasks of the group have ended. The
  * first task that fails, with a negative result other than -ECANCELED, cancels
- * its siblings and interrupts the task that began the group.
+ * the other tasks of the group and interrupts the task that began the group.
  *
  * @param group  the group; held until weir_task_group_end() returns
  * @retval WEIR_ENOTTASK  no task runs, for example in a callback

@@ -63,7 +63,8 @@ WEIR_BEGIN_DECLS
 /** TLS settings of a connection, or of the connections of a server. */
 struct weir_tls_settings {
     size_t size;
-    /** The context, made for servers or for clients; held by the connection. */
+    /** The context, made for servers or for clients; the connection keeps a
+     * reference. */
     weir_tls_context *context;
     /** Client: the name or the literal address that is requested and verified;
      * NULL means the host of the connect. */
@@ -119,8 +120,9 @@ struct weir_tls_settings {
  *
  * @param t             a connection with TLS and can_export; borrowed
  * @param label         the name of the use, in ASCII; borrowed
- * @param context       bytes that distinguish several uses; borrowed; may be
- *                      NULL, which gives other keys than 0 bytes in TLS 1.2
+ * @param context       bytes that distinguish several uses; borrowed. NULL
+ *                      means no context; with TLS 1.2 this gives other keys
+ *                      than a context of 0 bytes
  * @param context_size  number of bytes in @p context, at most 65535
  * @param ret           memory for the keys; written on success only
  * @param size          number of bytes, 1 to 8160

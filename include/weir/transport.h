@@ -91,9 +91,10 @@ struct weir_timeouts {
 /**
  * Send a copy of some bytes.
  *
- * The bytes are sent together with everything else that is written in this loop
- * iteration. May call pause_writing before it returns. While a close sends the
- * waiting bytes, writes are refused, except inside resume_writing.
+ * The bytes are sent together with all other bytes that are written in this
+ * loop iteration. The call may call pause_writing before it returns. While a
+ * close sends the waiting bytes, writes are refused, except inside
+ * resume_writing.
  *
  * After a write that is refused with -ENOBUFS or -ENOMEM the stream has a gap.
  * So every later write of any kind, and weir_transport_write_eof(), fails with
@@ -359,11 +360,11 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
 /**
  * Bind another protocol to the connection.
  *
- * Takes effect with the next callback; neither connection_made nor
- * connection_lost is called for the switch. Bytes that the old protocol has
- * received but not used can be passed, and are delivered to the new protocol
- * first, from the loop. If writing is paused, resume_writing follows without a
- * pause_writing. To replace the protocol of a stream (stream.h) use
+ * The new protocol gets the next callback; neither connection_made nor
+ * connection_lost is called because of the change. Bytes that the old protocol
+ * has received but not used can be passed, and are delivered to the new
+ * protocol first, from the loop. If writing is paused, resume_writing follows
+ * without a pause_writing. To replace the protocol of a stream (stream.h) use
  * weir_stream_detach(). A program that uses this call instead must call the
  * stream's connection_lost itself.
  *
@@ -413,25 +414,25 @@ WEIR_API void weir_transport_get_sockname(const weir_transport *t,
  */
 WEIR_API int weir_transport_get_socket(const weir_transport *t);
 
-/** The process at the other end of a Unix socket when it called connect(),
- * listen() or socketpair(). */
+/** Credentials of a Unix socket's peer, from the time when the peer called
+ * connect(), listen() or socketpair(). */
 struct weir_peercred {
     /** The process id. */
     pid_t pid;
-    /** The effective user. */
+    /** The effective user id. */
     uid_t uid;
-    /** The effective group. */
+    /** The effective group id. */
     gid_t gid;
 };
 
 /** The result of weir_transport_get_extra_info(). */
 struct weir_extra_info {
     size_t size;
-    /** For "peername" and "sockname". */
+    /** The address, for "peername" and "sockname". */
     struct weir_address address;
-    /** For "socket" and "pipe". */
+    /** The descriptor, for "socket" and "pipe". */
     int fd;
-    /** For "peercred". */
+    /** The credentials of the peer, for "peercred". */
     struct weir_peercred peercred;
     /** For "tls_version", "cipher", "tls_group", "alpn", "server_name",
      * "tls_error" and "tls_alert": a text of @p len bytes, valid as long as the

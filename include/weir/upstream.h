@@ -124,7 +124,8 @@ typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
                                       enum weir_upstream_state state, int err);
 
 /**
- * Called when connects to an upstream begin to fail, or work again.
+ * Called when attempts to connect to an upstream begin to fail, and when they
+ * succeed again.
  *
  * It is called from the loop, once for several changes in one loop iteration.
  * Of several sets with the same @c shared only the set that has connected calls
@@ -210,8 +211,8 @@ struct weir_upstreams_options {
     bool leave_down;
     /** Called when another upstream comes into use; may be NULL. */
     weir_upstream_in_use_fn *in_use;
-    /** Called when connects to an upstream begin to fail, and when they work
-     * again; may be NULL. */
+    /** Called when attempts to connect to an upstream begin to fail, and when
+     * they succeed again; may be NULL. */
     weir_upstream_failing_fn *failing;
 };
 
@@ -448,7 +449,7 @@ WEIR_API int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight);
  * weir_upstream_set_tls().
  *
  * @param upstream  an upstream that was added with check_tls; borrowed
- * @param settings  all the settings, not only those that change; borrowed
+ * @param settings  all settings, including those that do not change; borrowed
  * @return          0; after an error the old settings still apply
  * @retval -EINVAL  @p settings is NULL, has no context, a server context, or no
  *                  name to verify; or the upstream was added without check_tls
@@ -500,7 +501,7 @@ WEIR_API int weir_upstream_fail_pending(weir_upstream *upstream, int err);
  * keep the old settings.
  *
  * @param upstream  an upstream that was added with TLS; borrowed
- * @param settings  all the settings, not only those that change; borrowed
+ * @param settings  all settings, including those that do not change; borrowed
  * @return          0; after an error the old settings still apply
  * @retval -EINVAL  @p settings is NULL, has no context, a server context, or no
  *                  name to verify; or the upstream was added without TLS
@@ -583,7 +584,8 @@ struct weir_upstream_statistics {
     /** Number of checks that could not be made because a local resource was
      * missing. */
     uint64_t check_skipped_count;
-    /** The HTTP status or the MySQL error of the last completed check, or 0. */
+    /** The HTTP status or the MySQL error of the last completed check; 0 if
+     * there is none. */
     uint32_t check_status;
     /** If the last check has failed because of the response: the response's
      * first line. It is the message of a database, for PostgreSQL after the

@@ -33,7 +33,7 @@ WEIR_BEGIN_DECLS
  * @param len   number of bytes
  * @return      0 if the bytes were accepted; after an error none of them is
  *              sent
- * @retval -ENOTCONN   there is no connection yet, or it was detached
+ * @retval -ENOTCONN   the stream has no connection yet, or was detached
  * @retval -ESHUTDOWN  weir_writer_write_eof() or weir_writer_close() was called
  *                     before
  * @retval -EPIPE      the stream is broken, see weir_writer_drain()
@@ -81,7 +81,7 @@ WEIR_API int weir_writer_write_buf(weir_writer *writer,
 /**
  * End the writing side after all written bytes; reading continues.
  *
- * @retval -ENOTCONN    there is no connection yet, or it was detached
+ * @retval -ENOTCONN    the stream has no connection yet, or was detached
  * @retval -EOPNOTSUPP  the stream cannot end its writing side alone, see
  *                      weir_writer_can_write_eof()
  * @retval -ENOBUFS, -ENOMEM  a write was refused, and its bytes would be
@@ -121,11 +121,11 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  *                       the copy
  * @retval -ESHUTDOWN    this program has closed the stream, and the connection
  *                       has ended
- * @retval -ECONNABORTED the connection was aborted, here or by
- *                       weir_loop_free(), or was closed here and not
- *                       everything was sent
+ * @retval -ECONNABORTED the program or weir_loop_free() has aborted the
+ *                       connection, or the program has closed it and not all
+ *                       bytes were sent
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
- * @retval -ENOTCONN     there is no connection yet, or it was detached
+ * @retval -ENOTCONN     the stream has no connection yet, or was detached
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_drain(weir_writer *writer);
@@ -158,7 +158,7 @@ WEIR_API uint64_t weir_writer_get_write_buffer_size(const weir_writer *writer);
  *
  * @return 0, or the error of a refused write, which aborts the connection
  * @retval -ENOBUFS, -ENOMEM  a write was refused
- * @retval -ENOTCONN  there is no connection yet, or it was detached
+ * @retval -ENOTCONN  the stream has no connection yet, or was detached
  */
 WEIR_API int weir_writer_close(weir_writer *writer);
 
@@ -178,10 +178,10 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
  * @return 0 if this program has closed the stream and everything was sent; or
  *         an error below, or the first error of the connection
  * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
- * @retval -ECONNABORTED  the connection was aborted, here or by
- *                     weir_loop_free(), or was closed here and not
- *                     everything was sent
- * @retval -ENOTCONN   there is no connection yet, or it was detached
+ * @retval -ECONNABORTED  the program or weir_loop_free() has aborted the
+ *                     connection, or the program has closed it and not all
+ *                     bytes were sent
+ * @retval -ENOTCONN   the stream has no connection yet, or was detached
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_writer_wait_closed(weir_writer *writer);
@@ -204,7 +204,7 @@ WEIR_API weir_loop *weir_writer_get_loop(const weir_writer *writer);
  * @param name  name of the information; borrowed
  * @param ret   the result, written on success only
  * @retval -ENOENT    the transport has no information of this name
- * @retval -ENOTCONN  there is no connection yet, or it was detached
+ * @retval -ENOTCONN  the stream has no connection yet, or was detached
  */
 WEIR_API WEIR_MUST_USE int
 weir_writer_get_extra_info(const weir_writer *writer, const char *name,
