@@ -1,20 +1,21 @@
-# The distribution's archive of source packages, for tools/deps, which sources
-# this file.
+# Functions that read the distribution's archive of source packages, for
+# tools/deps, which sources this file.
 #
-# Two of its lists are read: the release and its security updates, so that a fix
-# that stands in the second alone is found. apt checks the signature of each list
-# against the distribution's keyring and the hash of each file against the signed
-# index. apt has state directories under .deps/ for this, so that the system's
-# configuration stays as it is.
+# Two lists of packages are read, of the release and of its security updates,
+# because a fix may be only in the second. apt checks the signature of each list
+# against the distribution's keyring, and the hash of each file against the
+# signed index. Its state directories are under .deps/, so the system's
+# configuration is not changed.
 #
-# Uses of tools/deps: $deps, $log, $top, $distribution, $codename, say, die,
-# install_packages.
+# tools/deps must define $deps, $log, $top, $distribution, $codename, say, die
+# and install_packages.
 
-# A company's own archive, or a test's, in the place of the distribution's: a
-# file in the format of sources.list(5).
+# A file in the format of sources.list(5), which replaces the distribution's
+# archive by another, such as a company's.
 archive_list=${WEIR_ARCHIVE-}
 
-# repository RELEASE...: where apt of this machine finds the first of these.
+# repository RELEASE...: prints the URL from which this machine's apt gets the
+# first of the releases that it has.
 repository() {
     targets=$(apt-get indextargets --format \
         '$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null)
@@ -24,14 +25,15 @@ repository() {
     done | head -n 1
 }
 
-# What is read: the newest release of Debian that has security support, and of
-# Ubuntu the one that is being made, whose libraries are new enough.
+# The release to read: Debian's newest one with security support, or Ubuntu's
+# development release, whose libraries are new enough.
 case $distribution in
 debian) suite=stable ;;
 *) suite=devel ;;
 esac
 
-# write_list NEED: the sources.list of this script's own apt.
+# write_list NEED: writes the sources.list for apt under .deps/. NEED is what is
+# missing, for messages.
 write_list() {
     rm -rf "$deps/apt"
     mkdir -p "$deps/apt/state/lists/partial" \
@@ -81,13 +83,13 @@ read_archive() {
         archive_is_read=yes
 }
 
-# version_of FOLDER: that of the source package which was unpacked there.
+# version_of FOLDER: prints the version of the source package in a folder.
 version_of() {
     sed -n '1s/^[^ ]* (\([^)]*\)).*/\1/p' "$1/debian/changelog"
 }
 
-# fetch_source PACKAGE NEED: leaves the source in .deps/src/PACKAGE, and its
-# version in .deps/src/PACKAGE.source; NEED is what a message calls missing.
+# fetch_source PACKAGE NEED: writes the source to .deps/src/PACKAGE, and its
+# version to .deps/src/PACKAGE.source. NEED is what is missing, for messages.
 fetch_source() {
     rm -rf "$deps/src"
     mkdir -p "$deps/src"
@@ -106,7 +108,8 @@ fetch_source() {
     version_of "$deps/src/$1" >"$deps/src/$1.source"
 }
 
-# version_is_least VERSION LEAST, in Debian's order of versions where dpkg is.
+# version_is_least VERSION LEAST: compares in Debian's order of versions if dpkg
+# is installed, else like sort -V.
 version_is_least() {
     if command -v dpkg >/dev/null 2>&1; then
         dpkg --compare-versions "$1" ge "$2"
@@ -117,7 +120,7 @@ version_is_least() {
 
 # ---- fixes ----
 
-# newest PACKAGE: the highest version that the lists have.
+# newest PACKAGE: prints the highest version in the lists.
 newest() {
     best=
     for version in $(own_apt apt-cache showsrc "$1" 2>/dev/null |
@@ -128,8 +131,8 @@ newest() {
     echo "$best"
 }
 
-# fixes_of PACKAGE: the CVE numbers of its newest version's changelog, down to the
-# release of upstream that it is made of.
+# fixes_of PACKAGE: prints the CVE numbers in the changelog's entries about the
+# newest version's upstream release.
 fixes_of() {
     rm -rf "$deps/src"
     mkdir -p "$deps/src"
@@ -144,8 +147,9 @@ fixes_of() {
     rm -rf "$deps/src"
 }
 
-# look_for_fixes PACKAGE...: what the archive has, as lines "PACKAGE VERSION" and
-# "PACKAGE CVE-...", kept in .deps/fixes for a day. False: it could not be read.
+# look_for_fixes PACKAGE...: writes lines "PACKAGE VERSION" and "PACKAGE CVE-..."
+# about the archive to .deps/fixes, which is valid for a day. Returns false if the
+# archive could not be read.
 look_for_fixes() {
     if [ -z "$archive_list" ] &&
         [ -n "$(find "$deps/fixes" -mmin -1440 2>/dev/null)" ]; then
@@ -161,9 +165,9 @@ look_for_fixes() {
     rm -rf "$deps/apt"
 }
 
-# check_fixes PACKAGE...: compares what was built into .deps/ with the archive,
-# and the CVE numbers of wolfSSL's changelog with the table in SECURITY.md. False:
-# something is to be done, which a line says.
+# check_fixes PACKAGE...: compares the packages built into .deps/ with the
+# archive, and the CVE numbers in wolfSSL's changelog with the table in
+# SECURITY.md. Returns false after printing a line about each difference.
 check_fixes() {
     if ! look_for_fixes "$@"; then
         say "no archive of sources can be read now (offline?): whether there" \

@@ -1,7 +1,7 @@
-"""Roots of a distribution that have nothing else in them, made by debootstrap.
+"""Makes root folders of a distribution with debootstrap, which contain nothing else.
 
-A command in a root has its own mounts and processes, and a network only where it
-is asked for. What goes wrong is a Failure, with the tail of what was printed.
+A command in a root has its own mounts and processes, and a network only if requested. Errors raise
+Failure, with the end of the output.
 """
 import os
 import pathlib
@@ -11,17 +11,17 @@ import subprocess
 
 MAKERS = {"debootstrap": "debootstrap", "unshare": "util-linux",
           "chroot": "coreutils", "ip": "iproute2"}
-# What a root has that is not of a package, and changes by itself.
+# Files of a root that belong to no package, and change by themselves.
 PASSING = re.compile(r"^(tmp|var/(cache|log|lib/(apt|dpkg|systemd))|root|dev|proc|"
                      r"sys|run|etc/ld\.so\.cache|var/tmp)(/|$)")
 
 
 class Failure(Exception):
-    """Nothing can be made; the text says why."""
+    """A root could not be made; the text is the reason."""
 
 
 def run(*command, log=None, **options):
-    """Ends with a Failure, and the tail of the log, if the command fails."""
+    """Runs a command. Raises Failure with the end of the log if it fails."""
     words = [str(word) for word in command]
     if log is None:
         done = subprocess.run(words, check=False, text=True,
@@ -47,7 +47,7 @@ def need(tools):
 
 
 def find_mirror():
-    """Where apt gets the main packages of this machine's release."""
+    """Returns the URL from which apt gets the main packages of this machine's release."""
     rows = run("apt-get", "indextargets", "--format",
                "$(CREATED_BY) $(COMPONENT) $(REPO_URI)")
     for row in rows.splitlines():
@@ -58,7 +58,7 @@ def find_mirror():
 
 
 class Root:
-    """A root of the distribution, with a network only while packages come."""
+    """A root of the distribution, which has a network only while packages are installed."""
 
     def __init__(self, path):
         self.path = path
@@ -68,7 +68,7 @@ class Root:
         run("debootstrap", "--variant=minbase", suite, path, mirror,
             log=path.parent / "debootstrap.log")
         shutil.copy("/etc/resolv.conf", path / "etc/resolv.conf")
-        # No service starts in a root.
+        # Services must not start in a root.
         policy = path / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
         policy.chmod(0o755)

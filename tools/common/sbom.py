@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Write the bill of materials (SPDX 2.3, JSON) of what a build installs.
 
-It says of each library and program of weir which libraries of others are inside
-it (linked statically) and which it loads (linked dynamically), with their
-versions: of those inside, which no package of the system tells of, that of the
-source package from which they were built, with the distribution's revision.
+For each library and program of weir it lists the libraries of others that it
+contains (linked statically) or loads (linked dynamically), with their versions.
+The system's packages do not describe contained libraries, so these have the
+version of the source package that they were built from, with the revision of the
+distribution.
 
 The same build gives the same text: its date is SOURCE_DATE_EPOCH, if that is set.
 """
@@ -15,7 +16,7 @@ import time
 import urllib.parse
 import uuid
 
-# Of what weir can be linked with: its licence and who makes it.
+# Libraries that weir can be linked with: their licences and suppliers.
 COMPONENTS = {
     "c-ares": ("MIT", "The c-ares project and its contributors"),
     "jansson": ("MIT", "Petri Lehtinen and others"),
@@ -36,7 +37,7 @@ def identifier(name):
 
 
 def package(name, version, licence, supplier):
-    """The fields that every package of the document has."""
+    """Returns the fields that every package of the document has."""
     return {
         "SPDXID": identifier(name),
         "name": name,
@@ -51,7 +52,8 @@ def package(name, version, licence, supplier):
 
 
 def component(name, version, is_source, distribution):
-    """One of others. A version of a source package names that package."""
+    """Returns the package of a library of others. The version of a source package names that
+    package."""
     licence, supplier = COMPONENTS[name]
     made = package(name, version, licence, supplier)
     if is_source and distribution:
@@ -71,7 +73,7 @@ def relation(one, kind, other):
 
 
 def distribution_name():
-    """Of the machine that builds, whose archive the sources are from."""
+    """Returns the name of this machine's distribution, whose archive the sources are from."""
     try:
         with open("/etc/os-release", encoding="utf-8") as file:
             for line in file:
@@ -83,8 +85,8 @@ def distribution_name():
 
 
 def document(version, products, links):
-    """PRODUCTS are (name, licence); LINKS (product, place, name, version), of
-    which some may be of another product."""
+    """Returns the document. PRODUCTS are (name, licence); LINKS are (product, place, name,
+    version), some perhaps of another product."""
     packages = [package(name, version, licence, "The weir authors")
                 for name, licence in products]
     relations = [relation("SPDXRef-DOCUMENT", "DESCRIBES", identifier(name))

@@ -1,21 +1,21 @@
-"""For gdb: the tasks of weir's loops, what each waits for, and their stacks.
+"""Commands for gdb: the tasks of weir's loops, what each waits for, and their stacks.
 
     (gdb) source weir-gdb.py       # unless gdb has loaded it with libweir.so
-    (gdb) weir tasks               # of the loops that run in any thread
-    (gdb) weir tasks LOOP          # of this one, an expression
+    (gdb) weir tasks               # of all loops that run
+    (gdb) weir tasks LOOP          # of the loop that this expression means
 
-A task that waits is no thread: its registers lie on its stack, where the last
+A task that waits is not a thread: its registers are on its stack, where the last
 switch has pushed them. An unwinder shows them to gdb as the frame that called the
-thread's own, so that nothing is written and a core will do as well; only one of the
-kernel, since gdb's own leave out stacks that have guards (Linux 6.13). libweir's
-debug information is needed. Processors other than x86-64 and aarch64, and builds
-with -Dfiber=ucontext, have no stacks here.
+thread's newest frame. So nothing is written to memory, and core dumps work, too,
+but only the kernel's: gdb's own omit stacks with guard pages (Linux 6.13). The debug
+information of libweir is needed. Processors other than x86-64 and aarch64, and
+builds with -Dfiber=ucontext, have no stacks here.
 """
 import gdb
 from gdb.unwinder import Unwinder, register_unwinder
 
-# Where switch.S leaves what, from the stack pointer that it stores; the size is
-# that of all it has pushed. The last name is the program counter.
+# Where switch.S stores each register, relative to the stack pointer that it stores; the size is
+# that of everything it has pushed. The last name is the program counter.
 LAYOUTS = {
     "i386:x86-64": (64, {"r15": 8, "r14": 16, "r13": 24, "r12": 32, "rbx": 40,
                          "rbp": 48, "rip": 56}, "rsp"),
@@ -25,14 +25,14 @@ LAYOUTS = {
 
 
 class FrameId:
-    """Of the frame that a task's stack is shown below."""
+    """Identifies the frame below which a task's stack is shown."""
 
     def __init__(self, sp, pc):
         self.sp, self.pc = sp, pc
 
 
 class TaskUnwinder(Unwinder):
-    """While a task is chosen, its stack continues the newest frame."""
+    """Continues the newest frame with the stack of the selected task."""
 
     def __init__(self):
         super().__init__("weir tasks")
@@ -55,14 +55,14 @@ class TaskUnwinder(Unwinder):
         for name, offset in registers.items():
             at = gdb.Value(self.stack + offset).cast(word.pointer())
             value = at.dereference()
-            if name == "pc":  # it may be signed (PAC), in the bits above
+            if name == "pc":  # may be signed (PAC), in the bits above
                 value = value & ((1 << 48) - 1)
             info.add_saved_register(name, value)
         info.add_saved_register(pointer, gdb.Value(self.stack + size).cast(word))
         return info
 
     def frames(self, stack):
-        """The frames of a task, newest first, as lines of text."""
+        """Returns the frames of a task, newest first, as lines of text."""
         if gdb.selected_frame().architecture().name() not in LAYOUTS:
             return
         self.newest = int(gdb.newest_frame().read_register("sp"))
@@ -85,7 +85,7 @@ def describe(frame):
 
 
 def running_loops():
-    """The loops that run, of all threads, each once."""
+    """Returns the running loops of all threads, without duplicates."""
     chosen = gdb.selected_thread()
     loops = []
     for thread in sorted(gdb.selected_inferior().threads(),
@@ -101,7 +101,7 @@ def running_loops():
 
 
 def tasks_of(loop):
-    """The tasks of a loop, oldest first."""
+    """Returns the tasks of a loop, oldest first."""
     kind = gdb.lookup_type("struct weir_task")
     stage = int(gdb.parse_and_eval("WR_STAGE_TASKS"))
     ops = gdb.parse_and_eval("&wr_task_member_ops")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What weir-load does before and after runs: ab, compare, report, search and sweep, and the files
-of a run for a pipeline (Markdown, JUnit, Prometheus).
+"""The commands ab, compare, report, search and sweep of weir-load, and the files about a run for a
+pipeline (Markdown, JUnit, Prometheus).
 
-weir-load reads the command line and starts this script by
+weir-load parses the command line and starts this script:
 
     results.py PROGRAM COMMAND [--NAME=VALUE]... -- [WORD]...
 
-with each option by its long name, and behind "--" the flags and targets of runs, or the files. It
-needs nothing but the results that `weir-load run --json` writes.
+Each option has its long name. The words after "--" are the flags and targets of runs, or files. The
+script reads only results that `weir-load run --json` writes.
 """
 
 import collections
@@ -34,18 +34,20 @@ from weir_load_saved import (  # noqa: E402
 
 # ---- the statistics of a comparison ----
 #
-# Intervals by ranks, which are exact for few runs and whatever the distribution is. Of pairs, made
-# side by side, the signed ranks of their ratios (Wilcoxon); else the ranks of all runs (Mann and
-# Whitney). Both are between two of a sorted list of ratios, and how far these are from its ends is
-# the quantile of a rank statistic: counted exactly, by the number of ways to each sum of ranks. The
-# estimates are the lists' medians (Hodges and Lehmann). A run is one value, however many requests
-# it had: they are not independent of each other.
+# Intervals are computed from ranks, so they are exact for a few runs and for any distribution.
+# Pairs of runs use the signed ranks of their ratios (Wilcoxon), other runs the ranks of all runs
+# (Mann and Whitney). Both intervals lie between two elements of a sorted list of ratios. The
+# distance of these elements from the ends of the list is the quantile of a rank statistic, which
+# is computed exactly from the number of ways to each sum of ranks. The estimates are the medians
+# of the lists (Hodges and Lehmann). A run is one value, however many requests it had, because
+# requests of a run are not independent of each other.
 
 Change = collections.namedtuple("Change", "change low high has_interval")
 
 
 def find_tail(ways, total, level):
-    """How many of the lowest sums are outside of the interval at one end; 0: there is none."""
+    """Returns how many of the lowest sums are outside of the interval at one end; 0 if there is no
+    interval."""
     below = 0
     for index, count in enumerate(ways):
         below += count
@@ -56,7 +58,7 @@ def find_tail(ways, total, level):
 
 @functools.lru_cache(maxsize=None)
 def signed_tail(count, level):
-    """Sums of ranks from 1 to count, each of which is added or not."""
+    """Counts the ways to each sum of ranks from 1 to @count, each of which is added or not."""
     ways = [1] + [0] * (count * (count + 1) // 2)
     for rank in range(1, count + 1):
         for index in range(rank * (rank + 1) // 2, rank - 1, -1):
@@ -66,9 +68,9 @@ def signed_tail(count, level):
 
 @functools.lru_cache(maxsize=None)
 def rank_tail(n, m, level):
-    """Pairs of a run of B and a run of A below it, of n runs and m in a random order. Their
-    number's generating function is a Gaussian binomial coefficient, symmetrical, so that its
-    first half is enough."""
+    """Counts the ways to each number of pairs in which a run of A is below a run of B, for @n and
+    @m runs in random order. The generating function of this number is a Gaussian binomial
+    coefficient. It is symmetrical, so its first half is enough."""
     half = n * m // 2 + 1
     ways = [1] + [0] * (half - 1)
     for i in range(1, n + 1):
@@ -80,7 +82,8 @@ def rank_tail(n, m, level):
 
 
 def compare_sides(a, b, is_paired, level):
-    """B over A, minus 1, and the interval that has the truth in this share of all cases."""
+    """Returns B divided by A, minus 1, and its interval, which contains the true value in the share
+    @level of all cases."""
     if is_paired:
         ratios = [y / x for x, y in zip(a, b)]
         ratios = [math.sqrt(one * more) for i, one in enumerate(ratios) for more in ratios[i:]]
@@ -95,8 +98,9 @@ def compare_sides(a, b, is_paired, level):
 
 
 def judge_change(change, margin, is_better_higher):
-    """The same: the whole interval is within the margin. Better or worse: the interval has not
-    0 in it, and the estimate is beyond the margin."""
+    """Returns the verdict on a change. There is no difference if the whole interval is within
+    the margin. B is better or worse if 0 is not in the interval and the estimate is beyond the
+    margin."""
     if change.has_interval and change.low >= -margin and change.high <= margin:
         return "no difference"
     is_higher = change.low > 0 and change.change > margin
@@ -107,7 +111,8 @@ def judge_change(change, margin, is_better_higher):
 
 
 def runs_needed(change, count, margin):
-    """The runs that would bring the interval into the margin, if they scatter as these do."""
+    """Returns how many runs would make the interval as narrow as the margin, if they vary as these
+    do."""
     half = (change.high - change.low) / 2
     if half <= margin or margin <= 0:
         return count
@@ -121,7 +126,7 @@ Check = collections.namedtuple("Check", "name state text", defaults=("",))
 
 
 class Findings:
-    """Of a run, or of two sides. A value that is not known is None."""
+    """The findings about a run, or about two sides. An unknown value is None."""
 
     def __init__(self, command, verdict, code, sides, counts=(1,)):
         self.command, self.verdict, self.code = command, verdict, code
@@ -131,8 +136,8 @@ class Findings:
 
 
 def findings_of_run(run, target, labels, named):
-    """A run passes if its exit code is 0, and then all of its checks have passed. What is
-    invalid is no failure of the server."""
+    """Returns the findings about a run. It passes if its exit code is 0, and then all of its checks
+    have passed. An invalid run is not a failure of the server."""
     code, summary, most = run.exit_code, run.summary(), run.most_frequent_error()
     found = Findings("run", run.verdict, code, [target])
     found.labels, found.seconds = [label.split("=", 1) for label in labels], run.duration / 1e9
@@ -163,7 +168,7 @@ def value_texts(figure):
 
 
 def xml(text):
-    """What XML 1.0 allows, as it is shown."""
+    """Returns text with only characters that XML 1.0 allows, escaped."""
     allowed = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
     return escape(re.sub(allowed, "?", text), {'"': "&quot;"})
 
@@ -194,7 +199,7 @@ def write_junit(found):
 
 
 def plain(text):
-    """A text of others is no markup and no link in Markdown."""
+    """Returns untrusted text for Markdown, without markup and links."""
     text = re.sub("[\x00-\x1f\x7f]", " ", re.sub("[\ud800-\udfff]", "?", text))
     return re.sub(r"([\\`*_{}\[\]<>()#|~&$@]|:(?=//)|(?<=www)\.)", r"\\\1", text, flags=re.I)
 
@@ -260,8 +265,8 @@ CHANGE_METRICS = (("change_ratio", "B over A, minus 1.", "change"),
 
 
 def write_prometheus(found):
-    """Each metric with its comments and then all of its samples. Labels of a user begin with
-    label_, so that none of them is one of these; of one name the last counts."""
+    """Returns the metrics, each with its comments and all of its samples. Labels of the user begin
+    with label_, so that they differ from all others; of several with one name the last counts."""
     out, labels = [], {}
 
     def quote(text):
@@ -289,7 +294,8 @@ def write_prometheus(found):
         metric(name, METRIC_HELP[figure.unit],
                () if None in figure.values else list(zip(sides, figure.values)),
                1e9 if figure.unit == "time" else 1)
-    # Each kind is a series, so of those without a name of their own only the largest are written.
+    # Each kind is a time series, so of kinds without a name from the user only the largest are
+    # written.
     most = sorted(found.kinds, key=lambda kind: -kind.offered)[:10]
     kinds = [kind for number, kind in enumerate(found.kinds)
              if kind in most or str(number) in found.named]
@@ -313,7 +319,7 @@ WRITERS = {"markdown": write_markdown, "junit": write_junit, "prometheus": write
 
 
 def publish(options, words):
-    """Of the result on standard input; the files are descriptors that are open."""
+    """Writes the files about the result on standard input. They are open descriptors."""
     run = Run(load_text(sys.stdin.buffer.read()), "the result")
     found = findings_of_run(run, options["target"], words, options["named"].split(","))
     for name in WRITERS:
@@ -325,22 +331,22 @@ def publish(options, words):
 
 # ---- comparisons ----
 
-# Only one figure decides: with seven that each err once in twenty, a server would often be
-# different from itself.
+# Only one figure decides. If seven figures decided, each of which errs once in twenty cases, a
+# server would often differ from itself.
 METRICS = {"rate": None, "p50": 50000, "p90": 90000, "p99": 99000, "p99.9": 99900, "mean": 0,
            "cpu-rate": None}
 Row = collections.namedtuple("Row", "medians change verdict")
 
 
 class Comparison:
-    """Two sets of runs, side by side: of runs, or of pairs of runs."""
+    """Compares two sides: their runs, or pairs of runs."""
 
     def __init__(self, command, options, pairs=0):
         self.command, self.options, self.pairs = command, options, pairs
         self.margin, self.metric = parse(options["margin"], PERCENT) / 1e6, options["metric"]
         self.passes, self.until = self.read_undecided(options.get("undecided", "fail"))
-        # Intervals are wider by the number of looks at the runs, so that all of them together err
-        # as one would.
+        # With several looks at the runs the intervals are wider, so that all looks together err as
+        # often as one would.
         looks = 1
         while self.until and 0 < pairs < RUNS_MAX:
             looks, pairs = looks + 1, pairs * 2
@@ -380,7 +386,7 @@ class Comparison:
         return [len(values) for values in self.values["rate"]]
 
     def drop_half(self):
-        """Of a pair that was cut the half that there is tells nothing; how many pairs there are."""
+        """Drops the first run of an incomplete pair. Returns the number of pairs."""
         fewer = min(self.counts())
         for sides in self.values.values():
             for values in sides:
@@ -420,7 +426,7 @@ class Comparison:
         return "\n".join(out)
 
     def power(self, row):
-        """Why nothing can be told, and what would help."""
+        """Returns why the verdict is "cannot tell", and what would help."""
         count, what = min(self.counts()), "pairs" if self.pairs else "runs of each"
         if row.change is None:
             return f"{self.metric} is not known in every run"
@@ -449,7 +455,8 @@ class Comparison:
                 "verdict": rows[self.metric].verdict, "figures": figures}
 
     def publish(self, verdict, code, rows=None, cut=None):
-        """The files for a pipeline; without rows there is no result. False after a line."""
+        """Writes the files for a pipeline. Without rows there is no result. Returns False after
+        printing a line."""
         found = Findings(self.command, verdict, code, self.names, self.counts())
         found.level, found.margin = self.level, self.margin
         for name, row in (rows or {}).items():
@@ -470,7 +477,7 @@ class Comparison:
                     for name, file in self.files.items()])
 
     def finish(self, cut=None):
-        """The exit code."""
+        """Prints and writes the comparison. Returns the exit code."""
         rows = {name: self.row(name) for name in METRICS}
         verdict, json_path = rows[self.metric].verdict, self.options.get("json")
         code = {"worse": SLO, "cannot tell": OK if self.passes else INVALID}.get(verdict, OK)
@@ -481,7 +488,7 @@ class Comparison:
         return code if is_good else INTERNAL
 
     def give_up(self, code, why):
-        """A run failed: the files for a pipeline say so."""
+        """Writes the files for a pipeline after a failed run. Returns the exit code."""
         return code if self.publish("no result", code, cut=why) else INTERNAL
 
 
@@ -510,8 +517,8 @@ def compare(options, words):
 # ---- runs ----
 
 class Runner:
-    """Runs of weir-load as child processes, each with fresh connections and memory, until a
-    signal comes."""
+    """Makes runs of weir-load as child processes, each with new connections and memory, until a
+    signal arrives."""
 
     program = None
 
@@ -526,7 +533,8 @@ class Runner:
             self.child.kill()
 
     def measure(self, words, save=None):
-        """The result of a run with these words, which is saved under a name."""
+        """Makes a run with these arguments, and saves its result to the path @save, if given.
+        Returns the result."""
         if self.is_stopped:
             raise Interrupted
         pipe = subprocess.PIPE
@@ -567,9 +575,9 @@ def measure_side(comparison, options, runner, side):
 
 
 def make_pairs(comparison, options, runner):
-    """While nothing can be told and there is time, twice as many. Which run of a pair is first is
-    drawn by lot, since the second may find something warm or worn out; the statistics of pairs
-    rest on that, too."""
+    """Makes pairs of runs. While the verdict is "cannot tell" and there is time, makes twice as
+    many. The order in a pair is random, because the first run may change conditions for the second;
+    the statistics of pairs require random order, too."""
     begin, wanted = time.monotonic_ns(), comparison.pairs
     while True:
         for number in range(comparison.counts()[0], wanted):
@@ -610,9 +618,9 @@ def ab(options, _words):
 # ---- search and sweep ----
 
 def judge_step(run, objectives):
-    """(whether it passes, why not). A run that did not keep its schedule has not carried this
-    load; but a client that was only late made responses longer, never shorter, so what holds in
-    spite of that holds."""
+    """Returns whether a step passes, and why not. A run that did not keep its schedule has not
+    carried this load. But if the client was only late, responses seemed longer, never shorter, so
+    objectives that hold anyway are met."""
     is_invalid, reason = run.exit_code == INVALID, run.objection()
     was_only_late = is_invalid and run.is_open and run.rate >= run.offered_rate * 0.99
     if run.exit_code not in (OK, SLO) and not was_only_late:
@@ -623,12 +631,12 @@ def judge_step(run, objectives):
         _, passed, text = objective.judge(run)
         if not passed:
             return False, f"{objective.text[:40]}: {text[:50]}"
-    # Where nothing has to hold the figures are not what they seem to be.
+    # Without objectives nothing was checked, and the figures of an invalid run are doubtful.
     return True, f"invalid: {reason[:80]}" if is_invalid and not objectives else ""
 
 
 class Steps:
-    """Runs at different loads, with a line each."""
+    """Makes runs at different loads, and prints a line about each."""
 
     def __init__(self, options, words, flag):
         self.options, self.words, self.flag, self.list = options, words, flag, []
@@ -644,7 +652,7 @@ class Steps:
                    f"{'p50':>8} {'p99':>8} {'max':>8}  ")
 
     def measure(self, load, duration=0):
-        """A step; without a duration it is that of the words."""
+        """Makes a step. Without @duration its duration is that of the arguments."""
         if len(self.list) == 200:
             raise Bad("more than 200 steps")
         show_progress(f"{self.flag} {load} ...")
@@ -667,7 +675,8 @@ class Steps:
         return self.list[-1]
 
     def finish(self, result, is_good, why):
-        """The exit code, once the runs are over or, with a reason, cut."""
+        """Writes the result. Returns the exit code. @why is the reason if the steps were
+        interrupted, or None."""
         if "json" in self.options and not write_json(self.options["json"],
                                                      {**result, "steps": self.list}):
             return INTERNAL
@@ -682,11 +691,14 @@ class Steps:
 
 
 class Threshold:
-    """The rate below which runs pass and above which they fail, given runs that did the one or
-    the other. Near it chance decides how a run ends, over a width that nobody knows before: so it
-    is an interval, found by Bayes' rule from all runs together, for every place and width that it
-    may have. A run may fail for a reason of its own, or pass for one. All is done on logarithms
-    of rates; the least width is not 0, since no server is the same in each run."""
+    """The rate below which runs pass and above which they fail, estimated from runs that passed or
+    failed.
+
+    Near this rate chance decides whether a run passes, in a range of unknown width. So the result
+    is an interval, which Bayes' rule computes from all runs together, for every possible place and
+    width. Any run may also fail or pass for another reason. Rates are logarithms. The least width
+    is not 0, because no server is the same in each run.
+    """
 
     PLACES, FAILS_ANYWAY, PASSES_ANYWAY, WIDEST = 4096, 0.05, 0.01, 0.16
 
@@ -698,7 +710,8 @@ class Threshold:
         self.shares = [[1 / 7 / self.PLACES] * self.PLACES for _ in self.widths]
 
     def odds(self, rate, width):
-        """How likely a run passes, for each place: the logistic curve, close to the normal one."""
+        """Returns the probability that a run passes, for each place: the logistic curve, which is
+        close to the normal one."""
         at, rest = math.log(rate), 1 - self.PASSES_ANYWAY - self.FAILS_ANYWAY
         return [self.PASSES_ANYWAY + rest / (1 + math.exp(min(-1.702 * (place - at) / width, 700)))
                 for place in self.places]
@@ -720,17 +733,21 @@ class Threshold:
 
 
 class Search:
-    """Doubling from below until a step fails, twice; then runs near the rate where half of them
-    fail, whose interval all runs together tell, until that is narrow. Near the end they are
+    """Searches the highest rate at which the objectives hold.
+
+    The rate is doubled until a step fails twice. Then runs are made near the rate at which half of
+    them fail, until the interval that all runs together give is narrow. Near the end runs are
     longer.
 
-    A run that passes has shown the rate that it achieved, which may be a little less than it
-    asked for. So may be what the server carries for ever: a queue that grows by less than a
-    hundredth of the rate is not seen in a run, and the lower end of the interval is a hundredth
-    lower for that."""
+    A run that passes shows that the server carries the rate that was achieved, which may be
+    slightly lower than the requested one. The rate that a server carries forever may be lower, too:
+    a queue that grows by less than a hundredth of the rate is not noticed in a run. So the lower
+    end of the interval is reduced by a hundredth.
+    """
 
     STEP_MAX, RATE_MAX, NARROW_RUNS, UNSEEN = 60 * SECOND, SECOND, 40, 0.01
-    # The threshold may be beyond the bounds; and answers beyond the highest percentile.
+    # The threshold may be outside of the bounds by this factor; and the number of responses needed
+    # beyond the highest percentile.
     BOUNDS_MAY_ERR, BEYOND = 1.5, 50
 
     def __init__(self, options, words):
@@ -738,7 +755,8 @@ class Search:
         self.start, self.to = (parse(options.get(name, "0"), COUNTS) for name in ("from", "to"))
         self.precision = parse(options["precision"], PERCENT) / 1e6
         self.duration = parse_time(options.get("duration", "3s"))
-        # The bounds: it holds at low, not at high; 0: there is none. Then the interval.
+        # The objectives hold at low and not at high; 0 is unknown. At the end, these are the
+        # interval.
         self.low = self.high = 0
         self.first = self.last = self.middle = 0.0
         self.is_narrow = self.was_cut = False
@@ -750,7 +768,8 @@ class Search:
             rate, int(min(max(needed, self.duration), self.STEP_MAX)) * longer)
 
     def probe(self):
-        """Begins at half of what a closed loop reaches. Bad where it reaches nothing."""
+        """Sets the first rate to half of the rate of a closed loop. Raises Bad if that has no
+        success."""
         if not self.start:
             run = self.steps.runner.measure([*self.steps.words, "-d", "1s"])
             self.start = int(run.rate / 2) or 1
@@ -761,8 +780,7 @@ class Search:
         return min(rate, self.to) if self.to else rate
 
     def find_bounds(self):
-        """Rates that are twice as large as the one before, or half of it, until one holds and
-        another does not."""
+        """Doubles or halves the rate until the objectives hold at one rate and not at another."""
         rate = self.at_most(self.start)
         while 0 < rate < self.RATE_MAX // 2 and rate != self.low and not (self.low and self.high):
             if self.measure(rate)["passed"] or self.measure(rate)["passed"]:
@@ -788,7 +806,7 @@ class Search:
         for number in range(self.NARROW_RUNS):
             if self.is_narrow:
                 return
-            # A little to the sides when it is nearly known: there runs tell most of its width.
+            # Once the threshold is nearly known, rates at its sides show most about its width.
             is_near = self.last < self.first * (1 + 4 * self.precision)
             rate = threshold.quantile(0.5 if not is_near else 0.3 if number % 2 else 0.7)
             rate = max(self.at_most(int(rate + 0.5)), 1)
@@ -801,7 +819,7 @@ class Search:
             self.find_bounds()
             if self.low and self.high:
                 self.narrow()
-        finally:  # whole rates
+        finally:  # rates are reported as integers
             self.middle = float(self.low)
             if self.low and self.last:
                 self.first *= 1 - self.UNSEEN
@@ -809,7 +827,7 @@ class Search:
                 self.middle = math.sqrt(self.first * self.last)
 
     def outcome(self):
-        """The line about the capacity."""
+        """Returns the line about the capacity."""
         if not self.low:
             if not self.was_cut:
                 return f"none: {self.slo} holds at no rate that was tried"
@@ -834,7 +852,7 @@ class Search:
         return text
 
     def run(self):
-        """The exit code."""
+        """Makes all runs and prints the capacity. Returns the exit code."""
         try:
             self.make_runs()
         except Interrupted:
@@ -857,7 +875,7 @@ LOADS_MAX, LOAD_MAX = 100, SECOND
 
 
 def read_loads(flag, text):
-    """The loads of a list such as 1k,2k or 1k..10k/4."""
+    """Parses a list of loads such as 1k,2k or 1k..10k/4."""
     loads, at = [], 1
     for item in text.split(","):
         found = re.fullmatch(r"(.*?)\.\.(.*?)/(.*)", item)
@@ -879,7 +897,7 @@ def read_loads(flag, text):
 def sweep(options, words):
     flag, why = "conns" if "conns" in options else "rates", None
     loads = read_loads(flag, options[flag])
-    if "shuffle" in options:  # a machine that grows slower is no server that does so with the load
+    if "shuffle" in options:  # a machine that slows down must not look like an effect of the load
         random.Random(parse(options.get("seed", "1"), COUNTS)).shuffle(loads)
     steps = Steps(options, words, "-c" if flag == "conns" else "-R")
     steps.print_header()
@@ -896,7 +914,7 @@ def sweep(options, words):
 # ---- report ----
 
 def write_page(runs, title, path):
-    """The template beside this script, with the results in it."""
+    """Writes the template in the script's folder with the results in it."""
     folder = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(folder, "weir-load-page.html"), encoding="utf-8") as file:
         page = file.read()
@@ -921,7 +939,7 @@ def report(options, words):
         write_page(runs, options["title"], output)
         if prints and output != "-":
             print(output)
-    # What was made of parts has a verdict that none of them could have.
+    # The verdict of a merged result is one that no part could have.
     if len(runs) > 1 or "parts" not in runs[0].all:
         return OK
     for term in runs[0].all["slo"] if prints else ():
@@ -942,7 +960,7 @@ def main(argv):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     for file in (sys.stdout, sys.stderr):
         file.reconfigure(encoding="utf-8", errors="surrogateescape")
-    at, options = rest.index("--"), {"a": [], "b": []}  # the words of a side's runs
+    at, options = rest.index("--"), {"a": [], "b": []}  # the arguments of each side's runs
     for word in rest[:at]:
         name, _, value = word[2:].partition("=")
         if name in ("a", "b"):
@@ -960,7 +978,7 @@ def main(argv):
         print(f"weir-load: standard output could not be written: {err.strerror}", file=sys.stderr)
         code = code or INTERNAL
     sys.stderr.flush()
-    os._exit(code)  # what could not be written is not tried again
+    os._exit(code)  # exits without another attempt to write
 
 
 if __name__ == "__main__":

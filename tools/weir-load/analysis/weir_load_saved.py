@@ -1,5 +1,6 @@
-"""Results of weir-load: read, with nothing believed of a file; merged; judged by objectives; and
-written again. What is made of them is in results.py.
+"""Reads results of weir-load, merges them, evaluates objectives, and writes results.
+
+Files are not trusted: every value that is used is checked. results.py uses this module.
 """
 
 import base64
@@ -17,13 +18,13 @@ import time
 import zlib
 
 OK, INTERNAL, USAGE, NOTHING, ERRORS, INVALID, SLO, INTERRUPTED = 0, 1, 2, 3, 4, 5, 99, 130
-CODES = (INTERRUPTED, NOTHING, ERRORS, INVALID, SLO, OK)  # of a run, the worst one first
+CODES = (INTERRUPTED, NOTHING, ERRORS, INVALID, SLO, OK)  # exit codes of a run, the worst first
 SECOND = 1_000_000_000
 RUNS_MAX, LEVEL = 200, 0.95
 
 
 class Bad(Exception):
-    """One line for the user, and the exit code."""
+    """An error with a line for the user, and the exit code."""
 
     def __init__(self, text, code=USAGE):
         super().__init__(text)
@@ -31,11 +32,11 @@ class Bad(Exception):
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM came."""
+    """SIGINT or SIGTERM has arrived."""
 
 
 def clean(text):
-    """A text of others, for a terminal."""
+    """Returns untrusted text without control characters, for a terminal."""
     return re.sub("[\x80-\x9f]", "??", re.sub("[\x00-\x1f\x7f]", "?", text))
 
 
@@ -45,7 +46,7 @@ def say(text):
 
 
 def show_progress(text=""):
-    """A line on a terminal that the next one replaces."""
+    """Prints a line on a terminal, in place of the previous one."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -61,7 +62,7 @@ PERCENT = {"%": 10000}
 
 
 def parse(text, units):
-    """An integer, or None."""
+    """Parses an integer with a unit. Returns None if it is invalid."""
     found = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?([A-Za-z%]*)", text)
     if not found or found[3] not in units:
         return None
@@ -70,7 +71,7 @@ def parse(text, units):
 
 
 def parse_time(text):
-    """Nanoseconds, or None; 1m30s has several units, the greater ones first."""
+    """Parses a time. Returns nanoseconds, or None; 1m30s has several units, in descending order."""
     parts = re.findall(r"[0-9.]+[A-Za-z]+", text)
     values = [parse(part, TIMES) for part in parts]
     if len(parts) < 2:
@@ -107,14 +108,14 @@ def index_of(value):
 
 
 def bounds_of(index):
-    """The least and the greatest value of a bucket."""
+    """Returns the least and the greatest value of a bucket."""
     shift = 0 if index < 2 << STEP_BITS else (index >> STEP_BITS) - 1
     low = (index - (shift << STEP_BITS)) << shift
     return low, low + (1 << shift) - 1
 
 
 def need(is_so, what="a member"):
-    """Nothing is believed of a file."""
+    """Checks a value of a file. Raises ValueError, which is in BROKEN."""
     if not is_so:
         raise ValueError(what)
 
@@ -125,15 +126,16 @@ def need_counts(part, names):
 
 
 def need_of(share):
-    """The values of which ten lie beyond a share."""
+    """Returns how many values are needed so that ten are beyond the percentile."""
     return -(-10 * WHOLE // (WHOLE - share))
 
 
 class Histogram:
-    """An HdrHistogram with three digits: numbers by buckets, and what is exact."""
+    """An HdrHistogram with three digits: counts of buckets, and exact values."""
 
     def __init__(self, text=None):
-        """Reads a text; without one nothing is counted. An error of BROKEN: it is none."""
+        """Reads a text, or makes an empty histogram. Raises an error of BROKEN if the text is
+        invalid."""
         self.counts = {}
         self.count = self.sum = self.max = self.overflows = 0
         self.min = None
@@ -165,7 +167,7 @@ class Histogram:
 
     @classmethod
     def read(cls, part):
-        """What part() has made; exact to the last digit."""
+        """Reads a part that part() has made, with its exact values."""
         need_counts(part, ("count", "sum", "min", "max", "overflows"))
         self = cls(part["hdr"])
         need(self.count == part["count"] and part["overflows"] <= self.count)
@@ -207,7 +209,8 @@ class Histogram:
         return base64.b64encode(struct.pack(">II", 0x1c849314, len(packed)) + packed).decode()
 
     def at_rank(self, rank):
-        """The greatest value of its bucket, so that none is reported better than it was."""
+        """Returns the greatest value of the bucket, so that no latency is reported better than it
+        was."""
         for index in sorted(self.counts):
             rank -= self.counts[index]
             if rank <= 0:
@@ -218,8 +221,8 @@ class Histogram:
         return self.at_rank(max(-(-self.count * share // WHOLE), 1))
 
     def find(self, share):
-        """A quantile, the mean for 0 and the greatest for WHOLE; None where too few values
-        support it."""
+        """Returns a quantile, the mean for 0 or the maximum for WHOLE; or None if there are too few
+        values."""
         if share in (0, WHOLE):
             return (self.mean() if share == 0 else self.max) if self.count else None
         return self.quantile(share) if self.count >= need_of(share) else None
@@ -234,14 +237,14 @@ class Histogram:
         return math.sqrt(squares / self.count) if self.count else 0
 
     def interval(self, share):
-        """Of a quantile at 95 %, by ranks."""
+        """Returns the 95 % confidence interval of a quantile, by ranks."""
         middle = self.count * (share / WHOLE)
         spread = 1.96 * math.sqrt(middle * (1 - share / WHOLE))
         low, high = middle - spread, middle + spread + 2
         return [self.at_rank(max(int(low), 1)), self.at_rank(min(int(high), self.count))]
 
     def part(self):
-        """As results have it."""
+        """Returns the histogram as a part of a result."""
         values = {name: self.find(share) for name, share in SHARES.items()}
         return {"count": self.count, "min": self.min or 0, "sum": self.sum,
                 "mean": int(self.mean()), "stdev": int(self.deviation()), "max": self.max,
@@ -264,7 +267,7 @@ TERM = re.compile(
 
 
 class Objective:
-    """A term of --slo, as weir-load has checked it."""
+    """A term of --slo, whose syntax weir-load has checked."""
 
     def __init__(self, found):
         self.text, self.kind, self.compare = found[1], found["kind"], found["compare"]
@@ -283,7 +286,7 @@ class Objective:
         need(self.limit is not None)
 
     def find(self, part):
-        """The figure of a run or of a kind of its requests, or None."""
+        """Returns the figure of a run or of a kind of its requests, or None."""
         if self.is_latency:
             times = part.times.get(self.times)
             if not times or not times.count:
@@ -298,7 +301,7 @@ class Objective:
             value = part.counts[self.figure]
         elif part.status is None:
             return None
-        else:  # 5xx has those from 600 on
+        else:  # 5xx includes 600 and above
             pattern = self.status.replace("5xx", "[5-9]..").replace("x", ".")
             value = sum(count for status, count in part.status.items()
                         if re.fullmatch(pattern, status))
@@ -307,7 +310,7 @@ class Objective:
         return value
 
     def judge(self, run):
-        """(value or None, whether it holds, the value as a text)"""
+        """Returns the value or None, whether the objective holds, and the value as text."""
         part = run if self.kind is None else run.kinds.get(self.kind)
         value = self.find(part) if part else None
         if value is None:
@@ -325,7 +328,7 @@ class Objective:
 
 
 def read_objectives(text):
-    """The terms of --slo; an error of BROKEN where it is none."""
+    """Returns the terms of --slo. Raises an error of BROKEN if the text is invalid."""
     terms, at = [], 0
     while not terms or at < len(text):
         need(not terms or text[at] == ",")
@@ -339,7 +342,7 @@ def read_objectives(text):
 
 TIMES_ALL = {"response": True, "service": True, "ttfb": True, "connect": True, "tls": True,
              "send_lateness": True, "client_lateness": False, "blocked": False,
-             "read_lateness": False}  # is it in every result?
+             "read_lateness": False}  # True if every result has it
 KIND_COUNTS = ("ok", "failed", "timeout", "completed")
 REQUESTS = ("offered", "ok", "failed", "timeout", "dropped")
 SUMMARY = {"mean": 0, "p50": 50000, "p90": 90000, "p95": 95000, "p99": 99000, "p99_9": 99900,
@@ -364,7 +367,7 @@ def load_text(text):
 
 
 class Kind:
-    """What became of one kind of requests; it has the figures that objectives ask for."""
+    """The results of one kind of requests, with the figures that objectives use."""
 
     offered_rate = 0
 
@@ -381,7 +384,7 @@ class Kind:
 
 
 class Run:
-    """A result; Bad where it is none."""
+    """A result. Raises Bad if it is not valid."""
 
     def __init__(self, all_, name):
         self.all, self.name = all_, name
@@ -412,7 +415,7 @@ class Run:
                 part = all_["latency"][name] if is_always else all_["latency"].get(name)
                 if part is not None or name == "service":
                     self.times[name] = Histogram.read(part)
-        # Response times; in a closed loop service times.
+        # Response times; in a closed loop the service times.
         self.latency = self.times.setdefault("response", self.times["service"])
         self.kinds = {}
         for number, part in enumerate(all_.get("kinds") or ()):
@@ -444,7 +447,7 @@ class Run:
         return self.all["verdict"]
 
     def objection(self):
-        """Why it is invalid, or ""."""
+        """Returns the first reason why the run is invalid, or ""."""
         return next((text for text in self.all.get("invalid_reasons", ())
                      if isinstance(text, str)), "")
 
@@ -452,7 +455,7 @@ class Run:
         return max(self.all["errors"], key=lambda error: error["requests"], default=None)
 
     def failure(self):
-        """How many requests failed, and of which kind the most are."""
+        """Returns a text with the number of failed requests and their most frequent error."""
         most, failed = self.most_frequent_error(), self.requests["failed"] + self.counts["timeouts"]
         what = (f"{failed} of {self.offered} requests failed" if self.offered
                 else "not one request was sent")
@@ -472,8 +475,8 @@ def is_ours(value):
 
 
 def find_result(line):
-    """The result in a line, behind any prefix with a few braces, or as the data of the last event
-    of --json-stream; None: there is none."""
+    """Returns the result in a line, or None. It may follow a prefix with a few braces, or be the
+    data of the last event of --json-stream."""
     for brace in [found.start() for found in re.finditer("{", line)][:8]:
         with contextlib.suppress(*BROKEN):
             found = load_text(line[brace:])
@@ -485,7 +488,7 @@ def find_result(line):
 
 
 def read_input(text):
-    """The results on standard input: one, or many, each in a line."""
+    """Returns the results on standard input: one, or one in each line."""
     with contextlib.suppress(*BROKEN):
         whole = load_text(text)
         if is_ours(whole):
@@ -498,7 +501,7 @@ def read_input(text):
 
 
 def read_path(path):
-    """The results of one file."""
+    """Returns the results in one file."""
     try:
         if path == "-":
             return read_input(sys.stdin.buffer.read().decode(errors="replace"))
@@ -511,7 +514,7 @@ def read_path(path):
 
 
 def read_results(paths, force):
-    """A result, merged from the files with commas between them."""
+    """Returns the result that is merged from files, whose paths are separated by commas."""
     whole = None
     for part in (run for path in paths.split(",") for run in read_path(path)):
         if whole and not force:
@@ -525,7 +528,7 @@ def read_results(paths, force):
 # ---- parts of one run ----
 
 def parts_of(run):
-    """What is known of a result that is none of several, or of each of its parts."""
+    """Returns the parts of a merged result; for another result, one part with its facts."""
     if isinstance(run.all.get("parts"), list):
         return run.all["parts"]
     part = {"file": run.name, "host": run.all["env"].get("host"), "start": run.all.get("start"),
@@ -535,14 +538,15 @@ def parts_of(run):
 
 
 def place_of(part):
-    """(number, of how many)"""
+    """Returns the number of a part and the number of all parts."""
     place = part.get("part") or {"index": 0, "count": 1}
     need_counts(place, ("index", "count"))
     return place["index"], min(max(place["count"], 1), 10000)
 
 
 def check_part(whole, part):
-    """Is it another part of the same run? A sum of anything looks like a result."""
+    """Checks that a result is another part of the same run. The sum of any results would look like
+    a result."""
     if whole.all["config_hash"] != part.all["config_hash"]:
         raise part.refuse("a run with other options than those before is no part of it; "
                           "--force merges all the same")
@@ -557,7 +561,7 @@ def check_part(whole, part):
             raise part.refuse(f"part {index} of {count} is there twice")
     config = part.all["config"]
     ends_by_count = (config.get("requests") or 0) > 0 and not config.get("duration_ns")
-    # The longer one, or where each ends by itself the shorter.
+    # The longer duration; if a number of requests ends each part, the shorter one.
     is_part = (whole.duration < part.duration) != ends_by_count
     longer = part.duration if is_part else whole.duration
     shared = max(min(whole.start + whole.duration, part.start + part.duration)
@@ -569,7 +573,7 @@ def check_part(whole, part):
 
 
 def check_parts(whole):
-    """Are all parts of the run there?"""
+    """Checks that no part of the run is missing."""
     with whole.refusing("its parts are none"):
         places = [place_of(part) for part in parts_of(whole)]
     count = places[0][1]
@@ -581,8 +585,8 @@ def check_parts(whole):
 
 
 def add_numbers(into, other, names=None, least=(), greatest=()):
-    """Adds each number of an object to that of the same name; what is not there is copied.
-    Numbers of @least and @greatest are chosen from."""
+    """Adds the numbers of an object to those of the same name, and copies missing ones. For names
+    in @least and @greatest, keeps the smaller or the greater one."""
     if not isinstance(into, dict) or not isinstance(other, dict):
         return
     for name in [name for name in (names or list(other)) if name in other]:
@@ -591,14 +595,14 @@ def add_numbers(into, other, names=None, least=(), greatest=()):
             into[name] = value
         elif name in greatest:
             into[name] = value if (value or 0) > (one or 0) else one
-        elif name in least:  # 0 is none
+        elif name in least:  # 0 means that there is no value
             into[name] = value if value and (not one or value < one) else one
         elif type(one) in (int, float) and type(value) in (int, float):
             into[name] = min(one + value, 1e300) if one + value > 1e300 else one + value
 
 
 def merge_row(row, other):
-    """Intervals of the same number are of the same time. What one does not tell, both do not."""
+    """Merges two intervals of the same time. What one of them does not have is left out."""
     add_numbers(row, other, [name for name in other if name not in ("begin_ns", "hdr", "errors")],
                 greatest=("end_ns", "p50", "p99", "max"))
     for name in ("errors", "hdr"):
@@ -616,7 +620,7 @@ def merge_row(row, other):
 
 
 def merge_kinds(one, other):
-    """Those that the other has alone are at the end."""
+    """Merges the kinds of requests. Kinds of the second result alone are at the end."""
     merged = []
     for name, kind in {**other.kinds, **one.kinds}.items():
         parts = [run.kinds[name] for run in (one, other) if name in run.kinds]
@@ -642,14 +646,14 @@ def merge_errors(errors, others):
 
 
 def name_remark(all_, text):
-    """"HOST, part 2: TEXT", where a result is none of several."""
+    """Returns "HOST, part 2: TEXT", except for a merged result."""
     host, (index, _) = all_["env"].get("host"), place_of(all_)
     place = ", ".join([host] * bool(host) + [f"part {index}"] * bool(index))
     return text if "parts" in all_ or not place else f"{place}: {text}"
 
 
 def merge_clock(env, other):
-    """The worst of both: that an instant is the same is as sure as that."""
+    """Keeps the worse of both clocks, which limits how well the parts' times agree."""
     clock, more = env.get("clock"), other.get("clock")
     if not clock or not more:
         env["clock"] = None
@@ -660,7 +664,7 @@ def merge_clock(env, other):
 
 
 def merge(one, other):
-    """One result of two. What cannot be added is the first's."""
+    """Merges two results. Values that cannot be added are those of the first."""
     if one.is_open != other.is_open:
         raise other.refuse("an open and a closed loop are no parts of one run")
     with other.refusing("it cannot be merged; a part of it is not that of a result"):
@@ -707,7 +711,8 @@ def merge_objects(one, other):
 
 
 def judge_merged(run):
-    """By what all parts have found; no part is judged worse for an objective alone."""
+    """Evaluates the objectives for all parts together. A part that only missed an objective does
+    not make the whole fail."""
     for term in run.all["slo"]:
         with contextlib.suppress(*BROKEN):
             objective, = read_objectives(term["expr"])
@@ -722,7 +727,7 @@ def judge_merged(run):
 # ---- files ----
 
 def dump(value, indent="\n"):
-    """JSON with nine digits of a number that is no integer."""
+    """Returns the value as JSON, with nine digits of a number that is not an integer."""
     deeper = indent + "  "
     if isinstance(value, dict) and value:
         return "{" + ",".join(deeper + json.dumps(name, ensure_ascii=False) + ": "
@@ -736,8 +741,8 @@ def dump(value, indent="\n"):
 
 
 class WholeFile:
-    """A file that is there as a whole, or as it was before; "-" is standard output. That it can
-    be written is found out before the work."""
+    """A file that is written completely or stays as it was; "-" is standard output. The constructor
+    checks that it can be written, before the work."""
 
     def __init__(self, flag, path):
         self.flag, self.path, self.target = flag, path, os.path.realpath(path)
@@ -790,7 +795,7 @@ class WholeFile:
 
 
 def tell_bad(function, *args):
-    """Calls it; False after a line."""
+    """Calls a function. Returns False after printing a line if it raises Bad."""
     try:
         function(*args)
     except Bad as err:
@@ -800,5 +805,5 @@ def tell_bad(function, *args):
 
 
 def write_json(path, value):
-    """False after a line."""
+    """Writes a value as JSON. Returns False after printing a line."""
     return tell_bad(lambda: WholeFile("--json", path).write(dump(value) + "\n"))

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Write the schema of weir-load's results, as it is installed.
+"""Writes the schema of weir-load's results, which is installed.
 
-`result.schema.json.in` has what a person wrote; what can be derived is added here:
-the counts that an object has by its "rows", tables of `fields.c` in which a row
-says what a count is called and, by its ABOUT, what it is; and "required", which
-is each member that is not "optional", where an object does not say it itself.
+`result.schema.json.in` is written by hand. This script adds what can be derived:
+"rows" of an object names tables of `fields.c`, and each of their rows becomes a
+member, with the name of the count and with its ABOUT as description; and
+"required" becomes each member that is not "optional", unless the object has
+"required" itself.
 
     schema.py OUTPUT
 """
@@ -16,14 +17,14 @@ import sys
 HERE = pathlib.Path(__file__).parent
 COUNT = {"type": "integer", "minimum": 0}
 TABLE = re.compile(r"const struct field (\w+)\[\] = \{(.*?)\bEND,?\s*\};", re.S)
-# A row: its macro, its name, and the rest.
+# A row of a table: its macro, its name, and the rest.
 ROW = re.compile(r"\b([A-Z0-9]+)\(\"?(\w+)\"?((?:[^()\"]|\"[^\"]*\"|"
                  r"\((?:[^()\"]|\"[^\"]*\")*\))*)\)")
 ABOUT = re.compile(r"ABOUT\(((?:\s*\"[^\"]*\")+)\)")
 
 
 def rows():
-    """Of each table of fields.c: its counts by name, and what JSON has."""
+    """Returns the counts of each table of fields.c, by name, with their types in JSON."""
     text = (HERE / "fields.c").read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     tables = {}
@@ -34,7 +35,7 @@ def rows():
             sys.exit(f"schema.py: {table} of fields.c has what is no row to ROW "
                      f"here: {unread}")
         for macro, name, rest in ROW.findall(body):
-            # A time that no answer has is null.
+            # A latency is null if there was no response.
             value = ({"anyOf": [{"type": "null"}, COUNT]} if macro == "LATENCY"
                      else dict(COUNT))
             about = ABOUT.search(rest)
@@ -46,7 +47,7 @@ def rows():
 
 
 def complete(part, tables):
-    """An object, or what is below it, with what is derived."""
+    """Returns a part of the schema with everything that is derived, in all objects of it."""
     if isinstance(part, list):
         return [complete(item, tables) for item in part]
     if not isinstance(part, dict):
@@ -65,7 +66,7 @@ def complete(part, tables):
 
 
 def whole():
-    """The schema."""
+    """Returns the complete schema."""
     text = (HERE / "result.schema.json.in").read_text(encoding="utf-8")
     return complete(json.loads(text), rows())
 
