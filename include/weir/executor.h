@@ -96,11 +96,11 @@ weir_run_in_executor(weir_loop *loop, weir_job_fn *fn, void *arg,
  * weir_future_shield() does not. A job runs even if the program has no
  * reference to the future.
  *
- * @p done is called once, before any other callback of the future. If the loop
- *    is freed while the job runs, @p done is never called: nothing waits for
- *    the job then, the future is done with -ECANCELED, and @p arg is in use
- *    until the function returns. If the job has finished before the loop is
- *    freed, weir_loop_free() calls @p done.
+ * The function @p done is called once, before any other callback of the future.
+ * If the loop is freed while the job runs, @p done is never called: no call
+ * waits for the job, the future is done with -ECANCELED, and @p arg is in use
+ * until the function returns. If the job has finished before the loop is freed,
+ * weir_loop_free() calls @p done.
  *
  * @param fn    the function
  * @param arg   the argument of @p fn and @p done; held until @p done was called

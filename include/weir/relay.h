@@ -43,10 +43,10 @@
  * the peers that see an end of stream instead. Meanwhile bytes for the broken
  * side are read and dropped, no faster than the rate of their direction.
  *
- * The wait for the acknowledgements is limited to the side's write_stall_ns, or
- * 30 s if it is not set, without an acknowledgement, and to the side's
- * close_ns, or 5 minutes, in all. If all bytes that a rate limit has let pass
- * are acknowledged, only the total time counts.
+ * The wait for acknowledgements ends if no byte is acknowledged for the side's
+ * write_stall_ns (30 s if it is not set), and at the latest after the side's
+ * close_ns (5 minutes if it is not set). While all bytes that a rate limit has
+ * let pass are acknowledged, only the total time counts.
  *
  * Both sides are aborted at once if memory runs out, at a limit of the relay or
  * a time-out of a transport, and when the relay is cancelled. A TLS connection

@@ -250,8 +250,8 @@ WEIR_API WEIR_MUST_USE int weir_server_add_fd(weir_server *server, int fd);
  * @param server    a server that was made with TLS; borrowed
  * @param settings  all settings, including those that do not change; borrowed
  * @return          0; after an error the old settings still apply
- * @retval -EINVAL  @p settings is NULL, has no context or a client context; or
- *                  the server was made without TLS
+ * @retval -EINVAL  @p settings is NULL, or has no context or a context for
+ *                  clients; or the server was made without TLS
  * @retval -ESHUTDOWN  the server is closed
  */
 WEIR_API WEIR_MUST_USE int

@@ -451,8 +451,9 @@ WEIR_API int weir_upstream_set_weight(weir_upstream *upstream, uint32_t weight);
  * @param upstream  an upstream that was added with check_tls; borrowed
  * @param settings  all settings, including those that do not change; borrowed
  * @return          0; after an error the old settings still apply
- * @retval -EINVAL  @p settings is NULL, has no context, a server context, or no
- *                  name to verify; or the upstream was added without check_tls
+ * @retval -EINVAL  @p settings is NULL, has no context or a context for
+ *                  servers, or has no name to verify; or the upstream was added
+ *                  without check_tls
  */
 WEIR_API WEIR_MUST_USE int
 weir_upstream_set_check_tls(weir_upstream *upstream,
@@ -503,8 +504,9 @@ WEIR_API int weir_upstream_fail_pending(weir_upstream *upstream, int err);
  * @param upstream  an upstream that was added with TLS; borrowed
  * @param settings  all settings, including those that do not change; borrowed
  * @return          0; after an error the old settings still apply
- * @retval -EINVAL  @p settings is NULL, has no context, a server context, or no
- *                  name to verify; or the upstream was added without TLS
+ * @retval -EINVAL  @p settings is NULL, has no context or a context for
+ *                  servers, or has no name to verify; or the upstream was added
+ *                  without TLS
  */
 WEIR_API WEIR_MUST_USE int
 weir_upstream_set_tls(weir_upstream *upstream,
