@@ -1,5 +1,6 @@
 /**
- * @file buffer.h Received bytes, which a program can keep without a copy.
+ * @file buffer.h
+ * Received bytes, which a program can keep without a copy.
  *
  * Received bytes are in the loop's receive pool. A callback gets them as a
  * struct weir_buf, borrowed until it returns. A protocol that needs the bytes

@@ -1,6 +1,7 @@
 /**
- * @file connect.h Connecting stream sockets, and making transports of sockets
- * that are already connected.
+ * @file connect.h
+ * Connecting stream sockets, and making transports of sockets that are already
+ * connected.
  *
  * Tasks use the functions of stream.h instead, such as weir_open_connection(),
  * with the same options.

@@ -1,6 +1,7 @@
 /**
- * @file endpoint.h Endpoints: the hosts, addresses, paths and descriptors to
- * connect to, listen on, or bind to.
+ * @file endpoint.h
+ * Endpoints: the hosts, addresses, paths and descriptors to connect to, listen
+ * on, or bind to.
  *
  * asyncio has different arguments and functions for host and port, path and
  * sock. In weir one value, the endpoint, stands for any of them. Calls whose

@@ -1,6 +1,6 @@
 /**
- * @file file.h Files for tasks: the task waits for the device, but the loop
- * does not.
+ * @file file.h
+ * Files for tasks: the task waits for the device, but the loop does not.
  *
  * Each call is one operation of the ring. A read from the page cache completes
  * at once. An operation that must wait for a device, a lookup of names or a

@@ -1,7 +1,7 @@
 /**
- * @file network.h Networks as values, such as "10.0.0.0/8", "2001:db8::/32" and
- * "unix". A program uses them to decide by the address of a peer whether to
- * trust it.
+ * @file network.h
+ * Networks as values, such as "10.0.0.0/8", "2001:db8::/32" and "unix". A
+ * program uses them to decide by the address of a peer whether to trust it.
  *
  * A server that trusts only its proxies checks the peer of each connection:
  *

@@ -1,6 +1,6 @@
 /**
- * @file pipe.h Pipes: transports that only read from a descriptor, or only
- * write to it.
+ * @file pipe.h
+ * Pipes: transports that only read from a descriptor, or only write to it.
  *
  * A read pipe delivers the bytes of a descriptor to its protocol, a write pipe
  * writes to a descriptor. Each is an endpoint (endpoint.h) for

@@ -1,7 +1,8 @@
 /**
- * @file proxy_protocol.h The PROXY protocol, versions 1 and 2 (HAProxy's
- * proxy-protocol.txt). A proxy that forwards a connection sends a header in its
- * first bytes, with the addresses of the client.
+ * @file proxy_protocol.h
+ * The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt). A proxy
+ * that forwards a connection sends a header in its first bytes, with the
+ * addresses of the client.
  *
  * These functions do no I/O. A server parses the received bytes until the
  * header is complete, and consumes the header:

@@ -1,6 +1,6 @@
 /**
- * @file relay.h Relays, which forward bytes between two connections in both
- * directions.
+ * @file relay.h
+ * Relays, which forward bytes between two connections in both directions.
  *
  * A proxy accepts a connection, opens another one, and passes both to a relay.
  * The relay forwards the bytes of each side to the other side, without a copy

@@ -1,6 +1,6 @@
 /**
- * @file resolver.h Name resolution: getaddrinfo, getnameinfo, SRV records, and
- * the resolver.
+ * @file resolver.h
+ * Name resolution: getaddrinfo, getnameinfo, SRV records, and the resolver.
  *
  * Lookups run on the loop, without threads. A built-in resolver (with c-ares)
  * reads /etc/hosts, and the search domains and name servers of

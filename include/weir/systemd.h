@@ -1,7 +1,8 @@
 /**
- * @file systemd.h The interface to a service manager, without libsystemd:
- * sockets that it has passed (sd_listen_fds), the state of the service
- * (sd_notify), and the watchdog (sd_watchdog_enabled).
+ * @file systemd.h
+ * The interface to a service manager, without libsystemd: sockets that it has
+ * passed (sd_listen_fds), the state of the service (sd_notify), and the
+ * watchdog (sd_watchdog_enabled).
  *
  * A server that uses the sockets of its socket unit:
  *

@@ -1,6 +1,6 @@
 /**
- * @file task.h Tasks: functions that may wait as if they blocked, each on its
- * own stack.
+ * @file task.h
+ * Tasks: functions that may wait as if they blocked, each on its own stack.
  *
  * A task runs until it calls a function that suspends. Then the loop runs other
  * tasks and callbacks. When the function has its result, the loop continues the

@@ -9,9 +9,9 @@
  * addresses.
  *
  * **Paths.** The loop's thread looks up paths, and makes and removes the files
- * of servers. It waits for the file system, so keep sockets on a local one. The
- * same applies to each datagram that is sent to a path (datagram.h), and to the
- * calls of sock.h.
+ * of servers. It waits for the file system, so keep sockets on a local file
+ * system. The same applies to each datagram that is sent to a path
+ * (datagram.h), and to the calls of sock.h.
  *
  * **Descriptors** can be received with bytes (SCM_RIGHTS), if fd_limit of
  * struct weir_connection_options is set. Without fd_limit a peer that sends
@@ -27,9 +27,9 @@
  * descriptors in another thread (weir_run_in_executor()).
  *
  * weir itself closes these descriptors in other threads:
- * - of connections with fd_limit: descriptors above the limit, descriptors that
- *   the program does not take, and descriptors that are in a socket's queue
- *   when the connection ends;
+ * - descriptors that arrive on a connection with fd_limit, if they are above
+ *   the limit, if the program does not take them, or if they are in the
+ *   socket's queue when the connection ends;
  * - connected Unix sockets that do not become a transport, because of a limit
  *   of the server, an error or a cancelled call.
  *

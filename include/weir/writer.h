@@ -1,6 +1,6 @@
 /**
- * @file writer.h Writers: the sending side of a stream, and the handle of the
- * whole stream.
+ * @file writer.h
+ * Writers: the sending side of a stream, and the handle of the whole stream.
  *
  * A write is accepted or refused at once, and accepted bytes are sent at the
  * end of the loop iteration. A task that must not write faster than its peer
