@@ -1,6 +1,7 @@
 /**
- * @file Inspection
- * of a loop: counts, the state of all its objects, and features of the kernel.
+ * @file inspect.h
+ * Inspection of a loop: counts, the state of all its objects, and features of
+ * the kernel.
  *
  * These functions are for operators and tests. They change nothing, but are too
  * slow to be called for every message.
