@@ -14,8 +14,7 @@
 # archive by another, such as a company's.
 archive_list=${WEIR_ARCHIVE-}
 
-# repository RELEASE...: prints the URL from which this machine's apt gets the
-# first of the releases that it has.
+# repository RELEASE...: prints apt's URL of the first release that it has.
 repository() {
     targets=$(apt-get indextargets --format \
         '$(CREATED_BY) $(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null)
@@ -32,8 +31,7 @@ debian) suite=stable ;;
 *) suite=devel ;;
 esac
 
-# write_list NEED: writes the sources.list for apt under .deps/. NEED is what is
-# missing, for messages.
+# write_list NEED: writes apt's sources.list under .deps/; NEED is what is missing.
 write_list() {
     rm -rf "$deps/apt"
     mkdir -p "$deps/apt/state/lists/partial" \
@@ -108,8 +106,7 @@ fetch_source() {
     version_of "$deps/src/$1" >"$deps/src/$1.source"
 }
 
-# version_is_least VERSION LEAST: compares in Debian's order of versions if dpkg
-# is installed, else like sort -V.
+# version_is_least VERSION LEAST: compares like dpkg, or without it like sort -V.
 version_is_least() {
     if command -v dpkg >/dev/null 2>&1; then
         dpkg --compare-versions "$1" ge "$2"
@@ -147,9 +144,8 @@ fixes_of() {
     rm -rf "$deps/src"
 }
 
-# look_for_fixes PACKAGE...: writes lines "PACKAGE VERSION" and "PACKAGE CVE-..."
-# about the archive to .deps/fixes, which is valid for a day. Returns false if the
-# archive could not be read.
+# look_for_fixes PACKAGE...: writes lines "PACKAGE VERSION" and "PACKAGE CVE-..." to
+# .deps/fixes, which are valid for a day. Returns false if it cannot read the archive.
 look_for_fixes() {
     if [ -z "$archive_list" ] &&
         [ -n "$(find "$deps/fixes" -mmin -1440 2>/dev/null)" ]; then

@@ -6,8 +6,8 @@ weir-load parses the command line and starts this script:
 
     results.py PROGRAM COMMAND [--NAME=VALUE]... -- [WORD]...
 
-Each option has its long name. The words after "--" are the flags and targets of runs, or files. The
-script reads only results that `weir-load run --json` writes.
+Options have their long names. The words after "--" are flags and targets of runs, or files. The
+script reads only results of `weir-load run --json`.
 """
 
 import collections
@@ -46,8 +46,7 @@ Change = collections.namedtuple("Change", "change low high has_interval")
 
 
 def find_tail(ways, total, level):
-    """Returns how many of the lowest sums are outside of the interval at one end; 0 if there is no
-    interval."""
+    """Returns how many of the lowest sums are below the interval; 0 if there is no interval."""
     below = 0
     for index, count in enumerate(ways):
         below += count
@@ -68,9 +67,9 @@ def signed_tail(count, level):
 
 @functools.lru_cache(maxsize=None)
 def rank_tail(n, m, level):
-    """Counts the ways to each number of pairs in which a run of A is below a run of B, for @n and
-    @m runs in random order. The generating function of this number is a Gaussian binomial
-    coefficient. It is symmetrical, so its first half is enough."""
+    """Counts the ways to each number of pairs in which a run of A is below one of B, for @n and
+    @m runs in random order. Its generating function, a Gaussian binomial coefficient, is
+    symmetrical."""
     half = n * m // 2 + 1
     ways = [1] + [0] * (half - 1)
     for i in range(1, n + 1):
@@ -82,8 +81,8 @@ def rank_tail(n, m, level):
 
 
 def compare_sides(a, b, is_paired, level):
-    """Returns B divided by A, minus 1, and its interval, which contains the true value in the share
-    @level of all cases."""
+    """Returns B / A - 1 and the interval that has the true value in the share @level of all
+    cases."""
     if is_paired:
         ratios = [y / x for x, y in zip(a, b)]
         ratios = [math.sqrt(one * more) for i, one in enumerate(ratios) for more in ratios[i:]]
@@ -98,9 +97,8 @@ def compare_sides(a, b, is_paired, level):
 
 
 def judge_change(change, margin, is_better_higher):
-    """Returns the verdict on a change. There is no difference if the whole interval is within
-    the margin. B is better or worse if 0 is not in the interval and the estimate is beyond the
-    margin."""
+    """Returns the verdict. No difference: the whole interval is within the margin. Better or worse:
+    0 is not in the interval, and the estimate is beyond the margin."""
     if change.has_interval and change.low >= -margin and change.high <= margin:
         return "no difference"
     is_higher = change.low > 0 and change.change > margin
@@ -111,8 +109,7 @@ def judge_change(change, margin, is_better_higher):
 
 
 def runs_needed(change, count, margin):
-    """Returns how many runs would make the interval as narrow as the margin, if they vary as these
-    do."""
+    """Returns how many runs make the interval as narrow as the margin, if they vary like these."""
     half = (change.high - change.low) / 2
     if half <= margin or margin <= 0:
         return count
@@ -136,8 +133,7 @@ class Findings:
 
 
 def findings_of_run(run, target, labels, named):
-    """Returns the findings about a run. It passes if its exit code is 0, and then all of its checks
-    have passed. An invalid run is not a failure of the server."""
+    """Returns the findings about a run, which passes if its exit code is 0 (all checks passed)."""
     code, summary, most = run.exit_code, run.summary(), run.most_frequent_error()
     found = Findings("run", run.verdict, code, [target])
     found.labels, found.seconds = [label.split("=", 1) for label in labels], run.duration / 1e9
@@ -455,8 +451,8 @@ class Comparison:
                 "verdict": rows[self.metric].verdict, "figures": figures}
 
     def publish(self, verdict, code, rows=None, cut=None):
-        """Writes the files for a pipeline. Without rows there is no result. Returns False after
-        printing a line."""
+        """Writes the files for a pipeline; without rows there is no result. Returns False on
+        error."""
         found = Findings(self.command, verdict, code, self.names, self.counts())
         found.level, found.margin = self.level, self.margin
         for name, row in (rows or {}).items():
@@ -517,8 +513,7 @@ def compare(options, words):
 # ---- runs ----
 
 class Runner:
-    """Makes runs of weir-load as child processes, each with new connections and memory, until a
-    signal arrives."""
+    """Makes runs of weir-load as child processes until a signal arrives."""
 
     program = None
 
@@ -533,8 +528,7 @@ class Runner:
             self.child.kill()
 
     def measure(self, words, save=None):
-        """Makes a run with these arguments, and saves its result to the path @save, if given.
-        Returns the result."""
+        """Makes a run with these arguments, saves its result to @save, and returns it."""
         if self.is_stopped:
             raise Interrupted
         pipe = subprocess.PIPE
@@ -575,9 +569,8 @@ def measure_side(comparison, options, runner, side):
 
 
 def make_pairs(comparison, options, runner):
-    """Makes pairs of runs. While the verdict is "cannot tell" and there is time, makes twice as
-    many. The order in a pair is random, because the first run may change conditions for the second;
-    the statistics of pairs require random order, too."""
+    """Makes pairs of runs, and while the verdict is "cannot tell" and there is time, twice as many.
+    Their order is random, as the statistics require: the first run may change conditions."""
     begin, wanted = time.monotonic_ns(), comparison.pairs
     while True:
         for number in range(comparison.counts()[0], wanted):
@@ -618,9 +611,8 @@ def ab(options, _words):
 # ---- search and sweep ----
 
 def judge_step(run, objectives):
-    """Returns whether a step passes, and why not. A run that did not keep its schedule has not
-    carried this load. But if the client was only late, responses seemed longer, never shorter, so
-    objectives that hold anyway are met."""
+    """Returns whether a step passes, and why not. A run must have kept its schedule; if the client
+    was only late, responses seemed longer, never shorter, so objectives that hold are met."""
     is_invalid, reason = run.exit_code == INVALID, run.objection()
     was_only_late = is_invalid and run.is_open and run.rate >= run.offered_rate * 0.99
     if run.exit_code not in (OK, SLO) and not was_only_late:
@@ -675,8 +667,8 @@ class Steps:
         return self.list[-1]
 
     def finish(self, result, is_good, why):
-        """Writes the result. Returns the exit code. @why is the reason if the steps were
-        interrupted, or None."""
+        """Writes the result and returns the exit code. @why is the reason of an interruption, or
+        None."""
         if "json" in self.options and not write_json(self.options["json"],
                                                      {**result, "steps": self.list}):
             return INTERNAL
@@ -691,13 +683,12 @@ class Steps:
 
 
 class Threshold:
-    """The rate below which runs pass and above which they fail, estimated from runs that passed or
-    failed.
+    """The rate below which runs pass and above which they fail, estimated from all runs.
 
-    Near this rate chance decides whether a run passes, in a range of unknown width. So the result
-    is an interval, which Bayes' rule computes from all runs together, for every possible place and
-    width. Any run may also fail or pass for another reason. Rates are logarithms. The least width
-    is not 0, because no server is the same in each run.
+    Near this rate chance decides whether a run passes, in a range of unknown width. Bayes' rule
+    computes an interval from all runs, for every possible place and width. Any run may also fail or
+    pass for another reason. Rates are logarithms. The least width is not 0: no server is the same
+    in each run.
     """
 
     PLACES, FAILS_ANYWAY, PASSES_ANYWAY, WIDEST = 4096, 0.05, 0.01, 0.16
@@ -710,8 +701,7 @@ class Threshold:
         self.shares = [[1 / 7 / self.PLACES] * self.PLACES for _ in self.widths]
 
     def odds(self, rate, width):
-        """Returns the probability that a run passes, for each place: the logistic curve, which is
-        close to the normal one."""
+        """Returns the probability that a run passes, for each place: the logistic curve."""
         at, rest = math.log(rate), 1 - self.PASSES_ANYWAY - self.FAILS_ANYWAY
         return [self.PASSES_ANYWAY + rest / (1 + math.exp(min(-1.702 * (place - at) / width, 700)))
                 for place in self.places]
@@ -736,13 +726,10 @@ class Search:
     """Searches the highest rate at which the objectives hold.
 
     The rate is doubled until a step fails twice. Then runs are made near the rate at which half of
-    them fail, until the interval that all runs together give is narrow. Near the end runs are
-    longer.
-
-    A run that passes shows that the server carries the rate that was achieved, which may be
-    slightly lower than the requested one. The rate that a server carries forever may be lower, too:
-    a queue that grows by less than a hundredth of the rate is not noticed in a run. So the lower
-    end of the interval is reduced by a hundredth.
+    them fail, until the interval that all runs give is narrow. Near the end runs are longer. A run
+    that passes shows that the server carries the achieved rate, which may be slightly lower than
+    the requested one. A queue that grows by less than a hundredth of the rate is not noticed, so
+    the lower end of the interval is reduced by a hundredth.
     """
 
     STEP_MAX, RATE_MAX, NARROW_RUNS, UNSEEN = 60 * SECOND, SECOND, 40, 0.01
@@ -768,8 +755,7 @@ class Search:
             rate, int(min(max(needed, self.duration), self.STEP_MAX)) * longer)
 
     def probe(self):
-        """Sets the first rate to half of the rate of a closed loop. Raises Bad if that has no
-        success."""
+        """Sets the first rate to half of a closed loop's rate. Raises Bad if nothing succeeds."""
         if not self.start:
             run = self.steps.runner.measure([*self.steps.words, "-d", "1s"])
             self.start = int(run.rate / 2) or 1

@@ -1,7 +1,5 @@
-"""Reads results of weir-load, merges them, evaluates objectives, and writes results.
-
-Files are not trusted: every value that is used is checked. results.py uses this module.
-"""
+"""Reads results of weir-load, merges them, evaluates objectives, and writes results. Files are not
+trusted: every value that is used is checked. results.py uses this module."""
 
 import base64
 import contextlib
@@ -134,8 +132,7 @@ class Histogram:
     """An HdrHistogram with three digits: counts of buckets, and exact values."""
 
     def __init__(self, text=None):
-        """Reads a text, or makes an empty histogram. Raises an error of BROKEN if the text is
-        invalid."""
+        """Reads a text, or makes an empty histogram. Raises an error of BROKEN for a wrong text."""
         self.counts = {}
         self.count = self.sum = self.max = self.overflows = 0
         self.min = None
@@ -209,8 +206,7 @@ class Histogram:
         return base64.b64encode(struct.pack(">II", 0x1c849314, len(packed)) + packed).decode()
 
     def at_rank(self, rank):
-        """Returns the greatest value of the bucket, so that no latency is reported better than it
-        was."""
+        """Returns the greatest value of the bucket; no latency is reported better than it was."""
         for index in sorted(self.counts):
             rank -= self.counts[index]
             if rank <= 0:
@@ -221,8 +217,7 @@ class Histogram:
         return self.at_rank(max(-(-self.count * share // WHOLE), 1))
 
     def find(self, share):
-        """Returns a quantile, the mean for 0 or the maximum for WHOLE; or None if there are too few
-        values."""
+        """Returns a quantile, the mean for 0, the maximum for WHOLE; None with too few values."""
         if share in (0, WHOLE):
             return (self.mean() if share == 0 else self.max) if self.count else None
         return self.quantile(share) if self.count >= need_of(share) else None
@@ -475,8 +470,8 @@ def is_ours(value):
 
 
 def find_result(line):
-    """Returns the result in a line, or None. It may follow a prefix with a few braces, or be the
-    data of the last event of --json-stream."""
+    """Returns the result in a line, perhaps after a prefix or in an event of --json-stream, or
+    None."""
     for brace in [found.start() for found in re.finditer("{", line)][:8]:
         with contextlib.suppress(*BROKEN):
             found = load_text(line[brace:])
@@ -545,8 +540,7 @@ def place_of(part):
 
 
 def check_part(whole, part):
-    """Checks that a result is another part of the same run. The sum of any results would look like
-    a result."""
+    """Checks that a result is another part of the same run: any results could be added."""
     if whole.all["config_hash"] != part.all["config_hash"]:
         raise part.refuse("a run with other options than those before is no part of it; "
                           "--force merges all the same")
@@ -711,8 +705,7 @@ def merge_objects(one, other):
 
 
 def judge_merged(run):
-    """Evaluates the objectives for all parts together. A part that only missed an objective does
-    not make the whole fail."""
+    """Evaluates the objectives for all parts. A part may miss an objective that the whole meets."""
     for term in run.all["slo"]:
         with contextlib.suppress(*BROKEN):
             objective, = read_objectives(term["expr"])
@@ -741,8 +734,7 @@ def dump(value, indent="\n"):
 
 
 class WholeFile:
-    """A file that is written completely or stays as it was; "-" is standard output. The constructor
-    checks that it can be written, before the work."""
+    """A file that is written completely or not at all; "-" is standard output."""
 
     def __init__(self, flag, path):
         self.flag, self.path, self.target = flag, path, os.path.realpath(path)

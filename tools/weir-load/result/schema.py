@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Writes the schema of weir-load's results, which is installed.
 
-`result.schema.json.in` is written by hand. This script adds what can be derived:
-"rows" of an object names tables of `fields.c`, and each of their rows becomes a
-member, with the name of the count and with its ABOUT as description; and
-"required" becomes each member that is not "optional", unless the object has
-"required" itself.
+`result.schema.json.in` is written by hand. "rows" of an object names tables of
+`fields.c`: each of their rows becomes a member, with its ABOUT as description.
+"required" gets each member that is not "optional", unless the object has one.
 
     schema.py OUTPUT
 """
