@@ -38,7 +38,11 @@ int wr_sys_dup_to_pass(int fd)
         return -EINVAL;
     }
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    return copy < 0 ? -errno : copy;
+    if (copy < 0) {
+        /* EINVAL: RLIMIT_NOFILE allows only the standard descriptors. */
+        return errno == EINVAL ? -EMFILE : -errno;
+    }
+    return copy;
 }
 
 /* Appends received descriptors. Closes the sender's pidfd, which a program may

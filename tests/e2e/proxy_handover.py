@@ -485,7 +485,7 @@ def test_a_proxy_without_descriptors_is_replaced_when_it_has_some():
         with Proxy(*flags, admin=False) as old:
             before = resource.prlimit(old.process.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(old.process.pid, resource.RLIMIT_NOFILE,
-                             (8, before[1]))
+                             (3, before[1]))
             with Program(PROXY, *flags) as new:
                 wait_until(lambda: new.process.poll() is not None
                            or receives(new.process.pid))

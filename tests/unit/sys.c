@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -244,6 +245,17 @@ UNIT(sys, descriptors_are_passed_on_where_io_uring_is_refused)
         expect_gt(copy, STDERR_FILENO);
         close(copy);
     }
+}
+
+UNIT(sys, a_limit_of_the_standard_descriptors_leaves_none_to_pass)
+{
+    struct rlimit before;
+    expect_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {STDERR_FILENO + 1, before.rlim_max};
+    expect_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const int copy = wr_sys_dup_to_pass(STDIN_FILENO);
+    expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_eq(copy, -EMFILE);
 }
 
 UNIT(sys, a_receive_fills_several_pieces_and_never_waits)
