@@ -117,6 +117,17 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
                                     const struct weir_address *b);
 
 /**
+ * Compare two addresses without their ports: family, host and zone. Unix
+ * addresses are compared as in weir_address_is_equal().
+ *
+ * @param a  an address; borrowed
+ * @param b  another address; borrowed
+ * @return   true if they are addresses of the same host
+ */
+WEIR_API bool weir_address_is_same_host(const struct weir_address *a,
+                                        const struct weir_address *b);
+
+/**
  * Change an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) into the IPv4 address.
  * Sockets for both families report IPv4 peers as IPv4-mapped addresses.
  *

@@ -290,24 +290,21 @@ int weir_address_parse_unix(const char *text, struct weir_address *ret)
     return weir_address_from_unix(name, len, ret);
 }
 
-bool weir_address_is_equal(const struct weir_address *a,
-                           const struct weir_address *b)
+bool weir_address_is_same_host(const struct weir_address *a,
+                               const struct weir_address *b)
 {
     const sa_family_t family = address_get_family(a);
     if (family != address_get_family(b)) {
         return false;
     }
     if (family == AF_INET) {
-        const struct sockaddr_in *one = &a->storage.inet;
-        const struct sockaddr_in *other = &b->storage.inet;
-        return one->sin_port == other->sin_port &&
-               one->sin_addr.s_addr == other->sin_addr.s_addr;
+        return a->storage.inet.sin_addr.s_addr ==
+               b->storage.inet.sin_addr.s_addr;
     }
     if (family == AF_INET6) {
         const struct sockaddr_in6 *one = &a->storage.inet6;
         const struct sockaddr_in6 *other = &b->storage.inet6;
-        return one->sin6_port == other->sin6_port &&
-               one->sin6_scope_id == other->sin6_scope_id &&
+        return one->sin6_scope_id == other->sin6_scope_id &&
                IN6_ARE_ADDR_EQUAL(&one->sin6_addr, &other->sin6_addr);
     }
     if (family == AF_UNIX) {
@@ -318,6 +315,16 @@ bool weir_address_is_equal(const struct weir_address *a,
                memcmp(one, other, len) == 0;
     }
     return family == AF_UNSPEC;
+}
+
+bool weir_address_is_equal(const struct weir_address *a,
+                           const struct weir_address *b)
+{
+    const sa_family_t family = address_get_family(a);
+    const bool has_port = family == AF_INET || family == AF_INET6;
+
+    return weir_address_is_same_host(a, b) &&
+           (!has_port || wr_address_port(a) == wr_address_port(b));
 }
 
 bool weir_address_unmap(struct weir_address *addr)

@@ -65,6 +65,8 @@ static void answer_with_a_name(weir_lookup *lookup)
     expect_eq(weir_resolver_reply_name(lookup, 1, "a"), -EINVAL);
     expect_eq(weir_resolver_reply_addresses(lookup, 0, 0, one_address(), 1),
               -EINVAL);
+    expect_eq(weir_resolver_reply_srv(lookup, WEIR_EDNSREFUSED, NULL, 0),
+              -EINVAL);
     expect_eq(weir_lookup_set_ttl(lookup, MS), -EINVAL);
     expect_eq(weir_lookup_set_canonical_name(lookup, "a"), -EINVAL);
     expect_eq(weir_resolver_reply_name(lookup, 0, "host.example"), 0);

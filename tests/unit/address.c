@@ -370,6 +370,7 @@ UNIT(address, equal_is_what_reaches_the_same_socket)
         "[::2]:80",     "[::1]:81",     "[fe80::1]:80", "[fe80::1%lo]:80",
         "/a",           "@a",           "/ab",          "",
     };
+    static const size_t hosts[] = {0, 1, 0, 3, 4, 3, 6, 7, 8, 9, 10, 11};
     enum { COUNT = sizeof(texts) / sizeof(texts[0]) };
     struct weir_address all[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
@@ -384,6 +385,9 @@ UNIT(address, equal_is_what_reaches_the_same_socket)
         for (size_t other = 0; other < COUNT; other++) {
             expect_eq(weir_address_is_equal(&all[i], &all[other]), i == other,
                       "%s and %s", texts[i], texts[other]);
+            expect_eq(weir_address_is_same_host(&all[i], &all[other]),
+                      hosts[i] == hosts[other], "%s and %s", texts[i],
+                      texts[other]);
         }
     }
 }
@@ -407,6 +411,7 @@ UNIT(address, equal_does_not_look_at_what_is_no_part_of_the_name)
     cr_assert(!weir_address_is_equal(&addr, &other));
     other.len = 0;
     cr_assert(weir_address_is_equal(&addr, &other));
+    cr_assert(weir_address_is_same_host(&addr, &other));
 }
 
 UNIT(address, a_family_or_a_length_that_is_not_known_is_not_valid)

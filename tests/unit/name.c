@@ -25,6 +25,7 @@ UNIT(name, valid_names_are_letters_digits_hyphens_and_underscores)
 {
     static const char *const valid[] = {
         "a",
+        "az.AZ",
         "example.com",
         "example.com.",
         "EXAMPLE.Com",
