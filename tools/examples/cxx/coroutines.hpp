@@ -14,9 +14,11 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <weir.h>
 
@@ -92,17 +94,29 @@ struct promise_base {
     }
 };
 
-// A coroutine without a result; it starts when it is awaited.
-class task
+template <class T> struct promise : promise_base {
+    std::optional<T> result;
+
+    void return_value(T value)
+    {
+        result.emplace(std::move(value));
+    }
+};
+
+template <> struct promise<void> : promise_base {
+    void return_void() noexcept
+    {
+    }
+};
+
+// A coroutine; it starts when it is awaited. co_await returns its result.
+template <class T = void> class task
 {
   public:
-    struct promise_type : promise_base {
+    struct promise_type : promise<T> {
         task get_return_object()
         {
             return task(handle::from_promise(*this));
-        }
-        void return_void() noexcept
-        {
         }
     };
     using handle = std::coroutine_handle<promise_type>;
@@ -127,10 +141,13 @@ class task
         frame.promise().waiter = waiter;
         return frame;
     }
-    void await_resume()
+    T await_resume()
     {
         if (frame.promise().failure) {
             std::rethrow_exception(frame.promise().failure);
+        }
+        if constexpr (!std::is_void_v<T>) {
+            return std::move(*frame.promise().result);
         }
     }
 
@@ -178,7 +195,7 @@ struct detached {
 };
 
 // Starts a task now, without waiting for it.
-inline detached spawn(weir_loop *loop, task work)
+inline detached spawn(weir_loop *loop, task<> work)
 {
     try {
         co_await work;
@@ -308,7 +325,7 @@ class connection
 
 // ---- callbacks: no exception leaves them ----
 
-using serve_fn = task (*)(weir_loop *loop, connection with);
+using serve_fn = task<> (*)(weir_loop *loop, connection with);
 
 struct user {
     shared_ptr state = std::make_shared<shared>();

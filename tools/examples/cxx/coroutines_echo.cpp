@@ -8,7 +8,7 @@ namespace
 {
 
 // Runs for each connection of the server.
-co::task echo(weir_loop *, co::connection peer)
+co::task<> echo(weir_loop *, co::connection peer)
 {
     for (;;) {
         const std::string bytes = co_await peer.read();
@@ -19,7 +19,8 @@ co::task echo(weir_loop *, co::connection peer)
     }
 }
 
-co::task ask(co::connection &server, std::string_view text)
+// Sends a text. Returns the answer, which has its length.
+co::task<std::string> ask(co::connection &server, std::string_view text)
 {
     std::string answer;
     co_await server.write(text);
@@ -30,15 +31,15 @@ co::task ask(co::connection &server, std::string_view text)
         }
         answer += bytes;
     }
-    std::printf("%s\n", answer.c_str());
+    co_return answer;
 }
 
 // Runs for the client's connection.
-co::task client(weir_loop *loop, co::connection server)
+co::task<> client(weir_loop *loop, co::connection server)
 {
-    co_await ask(server, "hello");
+    std::puts((co_await ask(server, "hello")).c_str());
     co_await co::sleep{loop, WEIR_MILLISECONDS(1)};
-    co_await ask(server, "again");
+    std::puts((co_await ask(server, "again")).c_str());
     weir_loop_stop(loop);
 }
 
