@@ -272,12 +272,15 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
 /**
  * Call a function after some time.
  *
- * The loop adds at most 1.024 us to the delay. But if the loop is more than 1
- * ms late and finds more completions in the kernel than an iteration takes, it
- * handles these first, for at most 64 iterations or 10 ms. Callbacks whose
- * times differ by more than 1.024 us run in the order of their times. An
- * exception: if callbacks are late, a callback that is then set for a time in
- * the past runs before them. A callback whose time overflows is never called.
+ * The loop adds at most 1.024 us to the delay. An exception: if the loop is
+ * more than 1 ms late, and the kernel has more completions than one iteration
+ * handles, the loop handles the completions first, for at most 64 iterations or
+ * 10 ms.
+ *
+ * Callbacks whose times differ by more than 1.024 us run in the order of their
+ * times. An exception: if callbacks are late, a callback that is then set for a
+ * time in the past runs before them. A callback whose time overflows is never
+ * called.
  *
  * @param delay_ns  the delay after weir_loop_get_time(), in nanoseconds
  * @param ret       a handle for cancelling; may be NULL

@@ -196,8 +196,8 @@ struct weir_relay_options {
     uint64_t lifetime_ns;
     /** Maximum rate in bytes per second at which bytes from A are forwarded, or
      * dropped after an error of B; 0 means no limit. The relay reads no faster
-     * than that. A burst can have an eighth of the rate, at least 4096 bytes,
-     * plus one receive. */
+     * than that. After a pause the bytes of an eighth of a second, at least
+     * 4096, may pass at once, and up to one receive more. */
     uint64_t a_rate_bytes;
     /** Maximum rate in bytes per second at which bytes from B are forwarded; 0
      * means no limit. */
