@@ -85,7 +85,8 @@ WEIR_API WEIR_MUST_USE int weir_create_connection(
  * @retval -EINVAL  the endpoint has no address, or none of the requested
  *                  family, or an address is invalid or unnamed; the descriptor
  *                  is not a connected stream socket, or has another family than
- *                  requested; or as weir_create_connection()
+ *                  requested; or another cause that
+ *                  weir_create_connection() lists
  * @retval -EBADF   the descriptor is not open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  */

@@ -299,8 +299,8 @@ WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(
  *                  an endpoint has several addresses; the options have a host
  *                  or a port; there is a host for a Unix socket; the descriptor
  *                  is not a datagram socket, has another family than requested,
- *                  or is given together with @p remote; or as
- *                  weir_create_datagram_endpoint()
+ *                  or is given together with @p remote; or another
+ *                  cause that weir_create_datagram_endpoint() lists
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint_at(
     weir_loop *loop, const struct weir_factory *factory,
@@ -352,7 +352,8 @@ WEIR_API int weir_transport_sendto(weir_transport *t, const void *data,
  * @retval -EINVAL  the message has both lease and release; its ancillary data
  *                  is out of range, or the family does not have it;
  *                  segment_bytes is set for a Unix socket, or makes more than
- *                  64 datagrams; or as weir_transport_sendto()
+ *                  64 datagrams; or another cause that
+ *                  weir_transport_sendto() lists
  */
 WEIR_API int weir_transport_sendmsg(weir_transport *t,
                                     const struct weir_message *message);

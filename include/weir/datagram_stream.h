@@ -51,8 +51,8 @@ struct weir_datagram_stream_options {
  *                 must be set
  * @return         0, or an error of weir_create_datagram_endpoint() or of the
  *                 start of the endpoint
- * @retval -EINVAL  @p ret is NULL, queue_count is too large, or as
- *                  weir_create_datagram_endpoint()
+ * @retval -EINVAL  @p ret is NULL, queue_count is too large, or another
+ *                  cause that weir_create_datagram_endpoint() lists
  * @retval -ENOMEM  no memory
  */
 WEIR_API WEIR_MUST_USE int
@@ -84,7 +84,8 @@ weir_open_datagram_stream_at(weir_loop *loop, struct weir_endpoint local,
  *                 reference is given, end with weir_transport_unref()
  * @return         0, or an error of weir_create_datagram_endpoint() or of the
  *                 start of the endpoint
- * @retval -EINVAL  @p ret is NULL, or as weir_create_datagram_endpoint()
+ * @retval -EINVAL  @p ret is NULL, or another cause that
+ *                  weir_create_datagram_endpoint() lists
  * @retval -ECANCELED  the task was interrupted; no endpoint was made
  */
 WEIR_API WEIR_MUST_USE int

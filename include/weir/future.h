@@ -133,7 +133,8 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
  * @param ret  set to the result of the future; may be NULL
  * @return     0 when the future is done
  * @retval -ECANCELED  this task was cancelled, but the future was not
- * @retval -EDEADLK    as weir_future_await()
+ * @retval -EDEADLK    the future would never be done, for the reason that
+ *                     weir_future_await() gives
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
@@ -149,7 +150,8 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  * @return            0 when the future is done
  * @retval -ETIMEDOUT  the time has expired, and the future was cancelled
  * @retval -ECANCELED  this task was cancelled, and so was the future
- * @retval -EDEADLK    as weir_future_await()
+ * @retval -EDEADLK    the future would never be done, for the reason that
+ *                     weir_future_await() gives
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_wait_for(weir_future *future,

@@ -42,8 +42,8 @@ struct weir_process_options {
  * @param options  the options; borrowed with everything that they point to;
  *                 NULL for all defaults
  * @return         0 if the program runs, or an error of weir_subprocess_exec()
- * @retval -EINVAL     limit_bytes is above INT64_MAX, or as
- *                     weir_subprocess_exec()
+ * @retval -EINVAL     limit_bytes is above INT64_MAX, or another cause that
+ *                     weir_subprocess_exec() lists
  * @retval -ECANCELED  the task was interrupted before the start; no child was
  *                     made
  * @suspends yes

@@ -296,13 +296,14 @@ WEIR_API int weir_relay_get_record(const weir_pending *relay,
  *                 the caller sets the size; may be NULL
  * @return         0 if both directions have ended cleanly, an error that
  *                 weir_relay_done_fn lists, or an error of weir_relay()
- * @retval -EINVAL     the options have initial bytes, or as weir_relay()
+ * @retval -EINVAL     the options have initial bytes, or another cause that
+ *                     weir_relay() lists
  * @retval -ENOTCONN   a stream has no connection, or weir_stream_detach() has
  *                     removed it
  * @retval -EBUSY      another task waits in a call on one of the readers or
- *                     writers, or as weir_relay()
+ *                     writers, or another cause that weir_relay() lists
  * @retval -ECANCELED  the task was interrupted, and a relay that had started
- *                     was aborted; or as weir_relay_done_fn
+ *                     was aborted; or the program has ended the relay
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int

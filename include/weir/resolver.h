@@ -203,7 +203,8 @@ weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
  * @retval WEIR_ESERVICE     there is no such service
  * @retval WEIR_ENOTLITERAL  @p host is a name, and numeric_host is set
  * @retval -ENODEV     the zone of an address names no interface
- * @retval -EINVAL     @p done is NULL, or as weir_getaddrinfo()
+ * @retval -EINVAL     @p done is NULL, or another cause that
+ *                     weir_getaddrinfo() lists
  */
 WEIR_API WEIR_MUST_USE int
 weir_resolve_start(weir_loop *loop, const char *host, uint16_t port,

@@ -145,8 +145,8 @@ weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  *                weir_transport_start_tls(), weir_start_tls_done_fn or
  *                weir_writer_drain()
  * @retval -ENOTCONN   there is no connection yet
- * @retval -EBUSY      a task is reading from the reader, or as
- *                     weir_transport_start_tls()
+ * @retval -EBUSY      a task is reading from the reader, or another cause
+ *                     that weir_transport_start_tls() lists
  * @retval -ECANCELED  the task was interrupted; the connection is closed if the
  *                     handshake had begun
  */

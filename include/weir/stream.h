@@ -233,7 +233,9 @@ weir_start_server(weir_loop *loop, weir_client_connected_fn *connected,
  * @param endpoint   as in weir_create_server_at()
  * @return           0 when the server listens, or an error of
  *                   weir_create_server_at() or of the start
- * @retval -EINVAL     as weir_start_server()
+ * @retval -EINVAL     there is neither @p connected nor
+ *                     weir_server_options.accepted, limit_bytes is above
+ *                     INT64_MAX, or the stack size is invalid
  * @retval -ECANCELED  the task was interrupted; nothing listens
  */
 WEIR_API WEIR_MUST_USE int

@@ -329,7 +329,8 @@ WEIR_API WEIR_MUST_USE int weir_queue_get(weir_queue *queue, void **ret);
  *
  * @param ret  the pointer, given
  * @retval -EAGAIN  the queue is empty; asyncio's QueueEmpty
- * @retval WEIR_EQUEUESHUTDOWN  as weir_queue_get()
+ * @retval WEIR_EQUEUESHUTDOWN  the queue was shut down and is empty, or was
+ *                              shut down with weir_queue_shutdown_immediate()
  */
 WEIR_API WEIR_MUST_USE int weir_queue_get_nowait(weir_queue *queue, void **ret);
 

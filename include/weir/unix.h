@@ -99,8 +99,8 @@ WEIR_BEGIN_DECLS
  *                 for example -ENOENT (no such file), -ECONNREFUSED (no socket
  *                 listens there), -EACCES or -EPROTOTYPE (not a stream socket)
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
- * @retval -EINVAL        @p path is NULL or empty, or as
- *                        weir_create_connection()
+ * @retval -EINVAL        @p path is NULL or empty, or another cause that
+ *                        weir_create_connection() lists
  */
 WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
     weir_loop *loop, const struct weir_factory *factory, const char *path,
@@ -128,7 +128,8 @@ WEIR_API WEIR_MUST_USE int weir_create_unix_connection(
  * @param done     as in weir_create_server()
  * @return         0 if the start has begun; then @p done gets its result
  * @retval -ENAMETOOLONG  the path is longer than 107 bytes
- * @retval -EINVAL        @p path is NULL, or as weir_create_server()
+ * @retval -EINVAL        @p path is NULL, or another cause that
+ *                        weir_create_server() lists
  */
 WEIR_API WEIR_MUST_USE int weir_create_unix_server(
     weir_loop *loop, const struct weir_factory *factory, const char *path,

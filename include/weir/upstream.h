@@ -769,7 +769,8 @@ weir_upstreams_connect(weir_upstreams *set, const struct weir_factory *factory,
  *                 error the upstream in it is NULL if it was removed meanwhile
  * @return         0 when the connection is established, or an error of
  *                 weir_upstreams_connect() or weir_upstreams_done_fn
- * @retval -EINVAL     @p ret is NULL, or as weir_upstreams_connect()
+ * @retval -EINVAL     @p ret is NULL, or another cause that
+ *                     weir_upstreams_connect() lists
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_upstreams_open_transport(
@@ -787,7 +788,8 @@ WEIR_API WEIR_MUST_USE int weir_upstreams_open_transport(
  *                    the writer
  * @return            as weir_upstreams_open_transport()
  * @retval -EINVAL     @p ret or @p ret_writer is NULL, limit_bytes is above
- *                     INT64_MAX, or as weir_upstreams_connect()
+ *                     INT64_MAX, or another cause that
+ *                     weir_upstreams_connect() lists
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_upstreams_open_connection(
