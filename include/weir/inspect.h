@@ -143,8 +143,10 @@ weir_statistics_format(const struct weir_loop_statistics *statistics, char *buf,
  * Write statistics in the text format of Prometheus, for a page that a program
  * serves at /metrics.
  *
- * Each field is a family of one sample: a gauge `weir_NAME` for a present
- * value, or a counter `weir_NAME_total` for a count since the loop was made.
+ * Each field of the statistics becomes one metric with one value: a gauge
+ * `weir_NAME` for a present value, or a counter `weir_NAME_total` for a count
+ * since the loop was made.
+ *
  * weir_threads_get_statistics() adds up the statistics of several loops.
  *
  * @param statistics  the statistics; borrowed. Fields beyond their

@@ -68,8 +68,8 @@ WEIR_BEGIN_DECLS
  *              such as -EIO; the connection's first error; or -ECONNABORTED if
  *              the connection was aborted
  * @param sent  number of bytes that the kernel has accepted, even after an
- *              error; bytes in the write buffer count, too, if they were
- *              encrypted, or are sent before the next write
+ *              error. Bytes in the write buffer count, too, if TLS has
+ *              encrypted them, or if they will be sent before the next write
  */
 typedef void weir_sendfile_done_fn(void *arg, weir_transport *t, int err,
                                    uint64_t sent);
