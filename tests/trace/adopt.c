@@ -1,8 +1,8 @@
 /*
- * A connection on the fake ring, with a protocol of the test.
+ * A connection on the fake ring, with the test's protocol.
  *
- * The machine has its other end, which a test plays. The factory is bound to
- * the protocol for the call alone, as a maker copies it.
+ * The test plays the other end, which the machine has. The factory has the
+ * protocol only during the call, because the library copies it.
  */
 #include "tests/trace/adopt.h"
 

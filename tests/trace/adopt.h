@@ -1,8 +1,8 @@
 /*
- * A connection on the fake ring, with a protocol of the test.
+ * A connection on the fake ring, with the test's protocol.
  *
- * It is made in the loop's next turn. Its factory gives what stands here until
- * then, of the last connections that a test has adopted.
+ * It is made in the next iteration of the loop. Until then its factory keeps
+ * the facts here, which are about the latest connections of a test.
  */
 #ifndef WEIR_TESTS_TRACE_ADOPT_H
 #define WEIR_TESTS_TRACE_ADOPT_H
@@ -14,7 +14,7 @@
 #include <weir/connect_options.h>
 #include <weir/error.h>
 
-/* Its descriptor. @options: NULL for the default. */
+/* Returns the descriptor. @options may be NULL for the defaults. */
 int adopt(weir_loop *on, const struct weir_protocol *protocol, void *user,
           const struct weir_connect_options *options,
           struct fake_peer **ret_peer);

@@ -1,8 +1,7 @@
 /*
- * How a loop waits for its timers: by its enters while few of them end early,
- * by one operation for all of them once many do. The clock is
- * the fake machine's, on which a wait without an end and without anything to
- * wait for is a failure.
+ * How a loop waits for its timers: with its enters while few of them end early,
+ * and with one operation for all of them once many do. On the fake machine a
+ * wait that can never end is a failure.
  */
 #define UNIT_RUN with_subject
 #include "subject.h"

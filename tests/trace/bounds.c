@@ -1,9 +1,9 @@
 /*
- * A turn of the loop, looked at from outside and with a clock that obeys.
+ * An iteration of the loop, observed from outside and with the fake clock.
  *
- * How late a timer is, how often the kernel is entered, and how much a turn
- * does at most can be said exactly where time passes only while the loop
- * waits. tests/contract/callback.c has the order of things on a real kernel.
+ * Because time passes only while the loop waits, the tests know exactly how
+ * late a timer is, how often the kernel is entered, and how much an iteration
+ * does at most. tests/contract/callback.c tests the order on a real kernel.
  */
 #define UNIT_RUN with_loop
 #include "tests/fake/fake.h"

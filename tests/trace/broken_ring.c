@@ -1,10 +1,9 @@
 /*
- * A ring that fails for good under a loop that has connections.
+ * A ring that fails for good while its loop has connections.
  *
- * It should not happen, and then it does: completions were lost for want of
- * memory, or a filter was put in place after the start. The run ends with the
- * error, every later run says the same, and freeing the loop still delivers
- * the losses and gives everything back.
+ * Completions may be lost without memory, or a filter may be installed after
+ * the start. The run ends with the error, every later run returns the same, and
+ * freeing the loop still reports the losses and frees everything.
  */
 #include "adopt.h"
 #include "tests/bind.h"

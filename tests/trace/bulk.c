@@ -1,7 +1,7 @@
 /*
- * Connections that move bulk, on the fake machine: by what sign they are
- * received from in turn, what a turn does for them and for those beside them,
- * and how they go back to armed receives.
+ * Connections with bulk transfers on the fake machine: what makes the loop
+ * receive from them in each iteration, what an iteration does for them and for
+ * other connections, and how they return to armed receives.
  */
 #define UNIT_RUN stopping
 #include "adopt.h"

@@ -1,7 +1,7 @@
 /*
- * Connections that move bulk and the budget of the loop, on the fake machine:
- * their place in the queue of those that are due, what counts against their
- * window, and how often the kernel is asked for more.
+ * Connections with bulk transfers and the budget of the loop, on the fake
+ * machine: their place in the queue, what counts against their window, and how
+ * often the kernel is queried for more.
  */
 #include "adopt.h"
 #include "clock.h"

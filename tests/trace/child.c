@@ -1,7 +1,7 @@
 /*
- * Children on the fake machine: what real ones do only after seconds, and what
- * a machine of one user cannot show: graces, children that cannot be killed, a
- * ring that breaks.
+ * Children on the fake machine, in cases that need seconds or several users on
+ * a real one: grace times, children that cannot be killed, and a ring that
+ * breaks.
  */
 #define UNIT_RUN closing
 #include "tests/bind.h"

@@ -1,7 +1,7 @@
 /*
- * Running a loop on the fake ring for some time. A timer of the loop makes it
- * wait that long; an event of the fake machine at the same moment makes sure
- * that the clock moves there.
+ * Runs a loop on the fake ring for some time. A timer of the loop makes it wait
+ * that long; an event of the fake machine at the same moment ensures that the
+ * clock stops there.
  */
 #include "clock.h"
 

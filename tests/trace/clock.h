@@ -1,8 +1,8 @@
 /*
- * Time for a loop on the fake ring.
+ * Runs a loop on the fake ring for a given time.
  *
- * The fake's clock moves only while the loop waits, so a test says how much
- * time it lets pass.
+ * The fake clock moves only while the loop waits, so a test says how much time
+ * passes.
  */
 #ifndef WEIR_TESTS_TRACE_CLOCK_H
 #define WEIR_TESTS_TRACE_CLOCK_H

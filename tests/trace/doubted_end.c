@@ -1,9 +1,9 @@
 /*
  * A receive that returns 0 while a send is in flight.
  *
- * The kernel tells an error once. When a send has taken that of a reset, and
- * its completion comes later than the receive's, the receive brings 0 as it
- * does at an end of the stream.
+ * The kernel reports an error once. If a send has taken the error of a reset,
+ * and its completion comes after the receive's, the receive returns 0 as at an
+ * end of the stream.
  */
 #include "subject.h"
 #include "uring/sys.h"

@@ -1,9 +1,9 @@
 /*
- * Races to a connection on the fake machine: when each attempt begins, which of
- * two that are made at the same time is used, and what becomes of the others,
- * at exact times on a clock that stands still.
+ * Concurrent attempts to connect on the fake machine: when each begins, which
+ * of two simultaneous connections is used, and what happens to the others, at
+ * exact times of the fake clock.
  *
- * Names are answered by a resolver of the test's own.
+ * The test's resolver answers names.
  */
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"

@@ -1,8 +1,8 @@
 /*
  * The fake machine, continued: datagrams.
  *
- * As fake_ring.c, one behaviour of the kernel a test. Each was seen on
- * Linux 6.18.
+ * Like in fake_ring.c, each test is about one behaviour of the kernel, observed
+ * on Linux 6.18.
  */
 #define UNIT_RUN rig_test
 #include "tests/trace/ring_rig.h"

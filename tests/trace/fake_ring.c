@@ -1,10 +1,9 @@
 /*
- * The fake machine itself: does it behave as Linux was seen to behave?
+ * Tests that the fake machine behaves like Linux.
  *
- * What the simulation proves is worth as much as the machine beneath it. Each
- * test here states one behaviour of the kernel that weir relies on or has to
- * survive, and shows that the machine has it. Here: data that comes and goes;
- * fake_socket.c has the rest.
+ * The simulation proves only as much as the machine is right. Each test here
+ * shows one behaviour of the kernel that weir relies on or must survive. This
+ * file is about data; fake_socket.c has the rest.
  */
 #define UNIT_RUN rig_test
 #include "tests/trace/ring_rig.h"

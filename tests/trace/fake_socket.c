@@ -1,8 +1,8 @@
 /*
  * The fake machine, continued: connections, cancelling, time, and mistakes.
  *
- * As fake_ring.c, one behaviour of the kernel a test; the last ones show that
- * the machine catches what it exists to catch.
+ * Like in fake_ring.c, each test is about one behaviour of the kernel. The last
+ * ones show that the machine detects wrong operations.
  */
 #define UNIT_RUN rig_test
 #include "tests/death.h"

@@ -1,8 +1,8 @@
 /*
- * A file whose connection breaks in the turn in which its read completes.
+ * A file whose connection breaks in the iteration in which its read completes.
  *
- * The peer has bytes for a protocol that has no memory for more, and the ring
- * has read a part of the file, all of it in one turn.
+ * The peer has bytes for a protocol that has no memory for them, and the ring
+ * has read a part of the file, all in one iteration.
  */
 #include "subject.h"
 #include "tests/bind.h"

@@ -1,7 +1,7 @@
 /*
- * Operations of files for which the fake machine has no worker: each is made on
- * the loop's thread, unless its owner has cancelled it, and for a second no
- * other one asks for a worker.
+ * Operations on files without a worker of the fake machine: each is done on the
+ * loop's thread, unless its owner has cancelled it, and for a second no other
+ * one requests a worker.
  */
 #define UNIT_RUN rig_test
 #include "tests/trace/ring_rig.h"

@@ -1,10 +1,9 @@
 /*
- * A large file in the cache, sent to peers that read in their own pace: what is
- * asked about the cache.
+ * A large cached file, sent to peers that read at different speeds: how often
+ * the cache is queried.
  *
- * Each answer costs by the page, so that a peer that takes little at a time
- * must not make the loop look up much, and what one transfer has found another
- * need not look up.
+ * A query costs time for each page, so a slow peer must not make the loop query
+ * much, and one transfer uses what another has found.
  */
 #include "subject.h"
 #include "tests/bind.h"

@@ -1,10 +1,9 @@
 /*
- * What else runs in the turns that send a large file, to a peer that takes all
- * of it at once.
+ * What else runs in the iterations that send a large file to a fast peer.
  *
- * From piece to piece the loop holds signals blocked and the socket
- * non-blocking. The program must see neither: not in a callback, not in a
- * condition, and not after a run.
+ * Between pieces the loop keeps signals blocked and the socket non-blocking.
+ * The program must not notice: not in a callback, not in a condition, and not
+ * after a run.
  */
 #include "subject.h"
 #include "tests/bind.h"

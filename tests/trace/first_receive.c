@@ -1,10 +1,10 @@
 /*
- * The first receive of a connection, which ends with the first bytes or stays:
- * the entries of the ring that whole lives take, where the habit of connections
- * changes, and where kinds take turns.
+ * The first receive of a connection, which ends with the first bytes or stays
+ * armed: how many entries of the ring whole connections need, when the loop
+ * changes its choice, and when kinds of connections alternate.
  *
- * One that ends costs an entry more where the connection goes on after its
- * first bytes, and one that stays where it is closed when these are shown.
+ * The first kind needs one more entry if the connection continues, the second
+ * kind if it is closed.
  */
 #include "subject.h"
 #include "tests/statistics.h"

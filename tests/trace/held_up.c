@@ -1,10 +1,10 @@
 /*
- * A loop that was held up, by a slow callback or a stopped process, and peers
- * that did their part meanwhile.
+ * A loop that was delayed by a slow callback or a stopped process, while its
+ * peers sent in time.
  *
- * The kernel posts some twenty completions in one enter. More peers than that
- * send within their limit while the loop stands still, and their bytes wait in
- * the kernel when the limit is over.
+ * The kernel posts about twenty completions per enter. More peers send within
+ * their limit during the delay, and their bytes wait in the kernel when the
+ * limit has passed.
  */
 #include "adopt.h"
 #include "clock.h"

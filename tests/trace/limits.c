@@ -1,7 +1,8 @@
 /*
- * Our own limits and time-outs, and the peer, on a clock that obeys.
+ * weir's limits and timeouts compared with the peer's progress, on the fake
+ * clock.
  *
- * Bytes before a reset, the read time-out, the read limit and the write stall:
+ * Bytes before a reset, the read timeout, the read limit and the write stall:
  * which of them waits, and how long.
  */
 #include "subject.h"

@@ -1,8 +1,8 @@
 /*
- * Closes that wait until the peer has what was written.
+ * Closes that wait until the peer has received everything.
  *
- * The fake's connections have a queue at either end, and bytes that are in the
- * sender's are not acknowledged. How often the kernel is asked is counted.
+ * The fake connections have a queue at each end, and bytes in the sender's
+ * queue are not acknowledged. The test counts how often the kernel is queried.
  */
 #define UNIT_RUN with_subject
 

@@ -1,9 +1,9 @@
 /*
- * Makers on the fake machine: what a real kernel does only rarely, or only
- * after minutes, at exact times on a clock that stands still.
+ * Connecting on the fake machine, in cases that are rare or need minutes on a
+ * real kernel, at exact times of the fake clock.
  *
- * The maker and its callbacks are those of the contract suites; the peers are
- * the fake's.
+ * The maker and its callbacks are those of the contract tests; the peers are
+ * the fake machine's.
  */
 #define UNIT_RUN   with_machine
 #define UNIT_TAKES struct maker *m

@@ -1,9 +1,9 @@
 /*
- * The answers that a loop keeps and the questions that lookups share, with a
- * resolver of the test's own, on a clock that stands still.
+ * The answers that a loop caches and the queries that lookups share, with the
+ * test's resolver, on the fake clock.
  *
- * The resolver writes down what it is asked and told to forget, and the test
- * answers. Each lookup writes down how it has ended.
+ * The resolver records what it is asked, and the test answers. Each lookup
+ * records how it has ended.
  */
 #define UNIT_RUN with_machine
 

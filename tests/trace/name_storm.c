@@ -1,12 +1,12 @@
 /*
- * The cache of names in random weather: lookups that begin, share, are
- * cancelled and run out of time, while the resolver of the test answers in
- * parts, late, at once, with errors or not, is set anew, and the loop is
- * trimmed and freed, on the fake machine. A seed repeats a storm.
+ * Random tests of the cache of names on the fake machine: lookups begin, share
+ * queries, are cancelled and time out, while the test's resolver answers in
+ * parts, late or at once, with errors or not, is configured again, and the loop
+ * is trimmed and freed. A seed repeats a run.
  *
- * Each address that the resolver tells has a number of its own. So a lookup's
- * result shows which answer it is from, and whether that was good then. The
- * resolver is never asked for a name while such a question is under way.
+ * Each returned address has a different number. So a lookup's result shows its
+ * answer, and whether that was valid. The resolver must not get a query for a
+ * name that it is looking up.
  */
 #include "clock.h"
 #include "tests/fake/fake.h"

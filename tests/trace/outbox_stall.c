@@ -1,9 +1,9 @@
 /*
- * A peer that does not read, and the receive buffers that its bytes came in.
+ * A peer that does not read, and the receive buffers of its bytes.
  *
- * The protocol sends received bytes back under their lease. While the socket
- * has no room for them, they pin no buffer of which they take less than half,
- * and they arrive as they were sent.
+ * The protocol sends received bytes back with their lease. While the socket has
+ * no space for them, they keep no buffer of which they use less than half, and
+ * they arrive unchanged.
  */
 #include "lib/loop/loop_impl.h"
 #include "lib/transport/transport.h"

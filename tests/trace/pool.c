@@ -1,7 +1,7 @@
 /*
  * The receive pool with a kernel that fills it: which buffers are posted, when
- * one goes back, what is charged to whom, and what is moved so that a few
- * bytes do not pin a large buffer. tests/unit/pool.c has what needs no ring.
+ * one is released, what is charged to whom, and what is moved so that a few
+ * bytes do not keep a large buffer. tests/unit/pool.c tests what needs no ring.
  */
 #define UNIT_RUN with_pool
 

@@ -1,8 +1,8 @@
 /*
  * The receive pool and a list of pieces that one connection keeps.
  *
- * Small pieces go behind the bytes before them, in the same block: what the
- * list is charged is about its bytes, in whatever pieces they came.
+ * Small pieces are appended to the bytes before them in the same block, so that
+ * the list is charged about its bytes, whatever the pieces.
  */
 #define UNIT_RUN with_pool
 

@@ -1,9 +1,9 @@
 /*
- * The receive pool and those who keep bytes for good.
+ * The receive pool and connections that keep bytes forever.
  *
- * Whatever they keep of each buffer, they pin a part of the buffers at most:
- * as many as the kernel wants are posted in every turn, and every kept byte is
- * there in the end.
+ * Whatever they keep of each buffer, they use only a limited part of all
+ * buffers: enough buffers are posted in every iteration, and every kept byte
+ * stays unchanged.
  */
 #include "tests/trace/pool_rig.h"
 

@@ -1,7 +1,7 @@
 /*
- * Receives by a system call into the pool: which buffers they fill, what goes
- * back unused, and what a lease over a part of a buffer costs. The fake machine
- * has the connections.
+ * Receives by a system call into the pool: which buffers they fill, what is
+ * returned unused, and what a lease on a part of a buffer costs. The fake
+ * machine has the connections.
  */
 #define UNIT_RUN with_large_pool
 #include "tests/trace/pool_rig.h"

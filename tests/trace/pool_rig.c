@@ -2,7 +2,7 @@
  * The receive pool with connections that fill it; see pool_rig.h.
  *
  * A completion becomes a lease that is compared with its place in the stream;
- * the sums of what is held are compared with the accounts.
+ * the sums of held bytes are compared with the accounts.
  */
 #include "tests/trace/pool_rig.h"
 

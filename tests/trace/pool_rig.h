@@ -1,9 +1,9 @@
 /*
  * The receive pool on the fake machine, with connections that fill it.
  *
- * Each connection's peer writes a stream whose byte i is a function of i and of
- * the connection; what completes is turned into leases by the pool, compared
- * with the stream and kept until the test gives it back.
+ * The peer of each connection writes a stream; its byte i depends on i and the
+ * connection. The pool makes leases of completions, which are compared with the
+ * stream and kept until the test releases them.
  */
 #ifndef WEIR_TESTS_TRACE_POOL_RIG_H
 #define WEIR_TESTS_TRACE_POOL_RIG_H
@@ -34,14 +34,14 @@ struct pool_conn {
     int32_t last_res; /* of the last completion */
 };
 
-/* A lease with what it must hold. */
+/* A lease with its expected contents. */
 struct got {
     weir_lease *lease;
     struct pool_conn *conn;
     uint64_t position;
 };
 
-/* Machines with buffers that several receives share, and without. */
+/* Machines whose buffers several receives share, and machines without. */
 extern const struct fake_options inc;
 extern const struct fake_options plain;
 
@@ -53,30 +53,30 @@ extern struct wr_blocks blocks;
 extern struct pool_conn conns[CONN_MAX];
 extern struct got gots[LEASE_MAX];
 extern int got_count;
-/* When set, bytes are borrowed and this is the callback. */
+/* If set, bytes are borrowed, and this is the callback. */
 extern void (*in_borrow)(struct pool_conn *conn, weir_lease *lease);
 
 void check_lease(const struct got *got);
 void pool_start(const struct fake_options *options, uint64_t limit_bytes);
 struct pool_conn *add_conn(uint64_t limit_bytes);
-/* The same when the buffers are posted. */
+/* Likewise, after the buffers are posted. */
 struct pool_conn *post_and_add(uint64_t limit_bytes);
 
-/* As much of @len bytes as the pipe takes. */
+/* Writes as many of @len bytes as the pipe takes. */
 void peer_writes(struct pool_conn *conn, size_t len);
 
-/* Unless a receive is in flight, which goes on while its credit lasts. */
+/* Arms a receive, unless one with credit is in flight. */
 void arm(struct pool_conn *conn, uint32_t credit);
 
-/* All that can complete does. */
+/* Runs everything that can complete. */
 void turn(void);
 
-/* Receives all of @len bytes into leases. */
+/* Receives @len bytes into leases. */
 void receive(struct pool_conn *conn, size_t len);
 void give_back(int index);
 void give_all_back(void);
 
-/* Checks that hold at any time, when only @gots refers to leases. */
+/* Checks what is always true if only @gots has leases. */
 void check_pool(void);
 void pool_stop(void);
 

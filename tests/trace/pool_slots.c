@@ -1,7 +1,7 @@
 /*
- * Slots of the pool for datagrams: where they lie, what is given back unused,
- * and that bytes which are kept are not written over. Nothing is received: the
- * test fills the slots as a system call would.
+ * Slots of the pool for datagrams: where they are, what is returned unused, and
+ * that kept bytes are not overwritten. Nothing is received: the test fills the
+ * slots as a system call would.
  */
 #define UNIT_RUN with_pool
 

@@ -1,8 +1,8 @@
 /*
- * The receive pool with a kernel whose completions cannot be true: they name a
+ * The receive pool with a kernel whose completions are wrong: they name a
  * buffer that is not posted, or more bytes than it has left, or say that it is
- * used up when it is not. A receive that went on in a worker thread of Linux
- * 6.18 did the last. The bytes are lost; the rest of the pool goes on.
+ * used up when it is not. A receive in a worker thread of Linux 6.18 did the
+ * last. The bytes are lost; the rest of the pool continues.
  */
 #define UNIT_RUN with_pool
 

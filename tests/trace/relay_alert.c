@@ -1,7 +1,7 @@
 /*
- * A relay of a TLS connection whose peer refuses it by an alert and ends its
- * socket at once: the record says the alert, not the reset behind it. What the
- * peer has sent before waits for the other side, and so does the alert.
+ * A relay of a TLS connection whose peer sends an alert and closes its socket
+ * at once: the record has the alert, not the reset after it. Bytes that the
+ * peer sent before the alert wait for the other side, and so does the alert.
  */
 #include "adopt.h"
 #include "tls_wire.h"

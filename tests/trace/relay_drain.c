@@ -1,10 +1,10 @@
 /*
- * Relays of which one side breaks, on a clock that obeys.
+ * Relays of which one side breaks, on the fake clock.
  *
  * Two connections of the fake machine are relayed, and the test plays both
  * peers. Side A sends and then resets the connection; the peer of side B reads
- * at once, slowly or not at all. What it gets is counted up to the byte, and
- * the moment of the reset to the millisecond.
+ * at once, slowly or not at all. The tests know exactly how many bytes it gets,
+ * and when it is reset.
  */
 #define UNIT_RUN ending
 #include "adopt.h"

@@ -1,8 +1,8 @@
 /*
- * A relay of which one side is in memory, on a clock that obeys.
+ * A relay of which one side is in memory, on the fake clock.
  *
- * Memory moves bytes from turn to turn while the clock stands: what a look at
- * the progress of a drain sees has passed in no time.
+ * Bytes move through memory in each iteration without any time, so a check of
+ * the progress of a drain sees progress in no time.
  */
 #include "adopt.h"
 #include "clock.h"

@@ -1,8 +1,7 @@
 /*
- * Relays that are refused for what a side does at that moment, or without
- * memory.
+ * Relays that are refused because of the state of a side, or without memory.
  *
- * It is being made, it closes, or its loop ends. The calls are made in its
+ * A side is being made, is closing, or its loop ends. The calls are made in its
  * callbacks.
  */
 #define UNIT_RUN with_sides

@@ -1,10 +1,10 @@
 /*
- * Bulk that a relay splices, on a machine that obeys: what is moved when, and
- * what happens to bytes that the other side does not take.
+ * Bulk transfers that a relay splices, on the fake machine: what is moved when,
+ * and what happens to bytes that the other side does not take.
  *
- * Two connections of the fake machine are relayed, and the test plays both
- * peers. The machine itself fails where bytes stay in a pipe or an operation is
- * in flight on a socket that is spliced.
+ * Two connections are relayed, and the test plays both peers. The machine
+ * aborts if bytes stay in a pipe, or if an operation is in flight on a spliced
+ * socket.
  */
 #define UNIT_RUN ending
 #include "adopt.h"

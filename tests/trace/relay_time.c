@@ -1,9 +1,9 @@
 /*
- * The limits of a relay in time, on a clock that obeys.
+ * The time limits of a relay, on the fake clock.
  *
  * Two connections of the fake machine are relayed, and the test plays both
- * peers. Deadlines fall at their time and not before; a rate is counted in the
- * bytes that have arrived after a given time.
+ * peers. Deadlines end at their time and not before; a rate is computed from
+ * the bytes that arrive after a given time.
  */
 #define UNIT_RUN ending
 #include "adopt.h"

@@ -1,7 +1,7 @@
 /*
- * Connections that rest while descriptors of their peers are being closed:
- * nothing is received meanwhile, and everything else goes on. Their ends are in
- * resting_end.c.
+ * Connections that wait for closes of their peers' descriptors: nothing is
+ * received meanwhile, and everything else continues. resting_end.c tests their
+ * ends.
  */
 #define UNIT_RUN with_rig
 

@@ -1,9 +1,9 @@
 /*
- * The end of connections that rest while descriptors of their peers are being
- * closed: by the peer, by a limit in time, by the program, with their loop.
+ * The ends of connections that wait for closes of their peers' descriptors: by
+ * the peer, by a timeout, by the program, and with their loop.
  *
- * Bytes that came before an end by the peer are received after the rest. No
- * other end waits for it.
+ * Bytes that arrived before an end by the peer are received after the wait. No
+ * other end waits.
  */
 #define UNIT_RUN with_rig
 

@@ -1,7 +1,7 @@
 /*
- * The connection that rests; see resting_rig.h.
+ * A connection that waits for closes of descriptors; see resting_rig.h.
  *
- * Its peer passes three descriptors with a byte, and it takes one at once: the
+ * Its peer passes three descriptors with a byte, and it takes one of them: the
  * other two are dropped, and their closes wait.
  */
 #include "tests/trace/resting_rig.h"

@@ -1,8 +1,8 @@
 /*
- * A Unix connection on the fake ring that rests: closes of descriptors that its
- * peer has sent wait, until the test says that they end.
+ * A Unix connection on the fake ring that does not receive, because closes of
+ * descriptors from its peer wait until the test ends them.
  *
- * One connection for each test, whose protocol notes what it is told.
+ * Each test has one connection, whose protocol records its callbacks.
  */
 #ifndef WEIR_TESTS_TRACE_RESTING_RIG_H
 #define WEIR_TESTS_TRACE_RESTING_RIG_H
@@ -24,7 +24,7 @@ enum {
     TEXT_MAX = 64,
 };
 
-/* The connection, and what its protocol was told. */
+/* The connection, and the calls of its protocol. */
 struct resting_rig {
     uint64_t seed;
     weir_loop *loop;
@@ -36,32 +36,32 @@ struct resting_rig {
     int lost_count;
     int lost_err;
     uint64_t lost_ns;
-    bool pauses;          /* reading, when bytes come */
-    struct weir_buf kept; /* the first bytes, where they are to be kept */
+    bool pauses;          /* pauses reading when bytes arrive */
+    struct weir_buf kept; /* where to keep the first bytes */
     bool keeps;
-    struct weir_allocator *allocator; /* of the loop; NULL: the default */
+    struct weir_allocator *allocator; /* of the loop; NULL is the default */
 };
 
 extern struct resting_rig rig;
-/* Adds what is received to the text that is its user's. */
+/* Appends received bytes to a text, its user argument. */
 extern const struct weir_protocol resting_protocol;
 
-/* A connection; and one that has received a message, and rests. */
+/* Open a connection; and one that has received a message, and rests. */
 void rig_open(void);
 void rig_start(void);
-/* Frees the loop, with so many connections, and the machine. */
+/* Frees the loop, with @alive connections, and the machine. */
 void rig_stop(int alive);
 void rig_run(uint64_t time_ns);
 
 /* The peer sends bytes; or a byte with descriptors. */
 void peer_sends(const char *text);
 void peer_passes(void);
-/* Expects that the peer can read these bytes; none: the end of the stream. */
+/* Expects that the peer reads these bytes, or "" for the end of the stream. */
 void expect_peer_reads(const char *text);
 
-/* How many descriptors wait to be closed. */
+/* Returns how many descriptors wait to be closed. */
 uint32_t rig_waiting(void);
-/* They are closed; those that come later wait. */
+/* Closes those descriptors; later ones wait. */
 void rig_end_closes(void);
 
 void expect_lost(int err);

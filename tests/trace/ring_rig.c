@@ -1,8 +1,9 @@
 /*
- * A bare ring on the fake machine; see ring_rig.h.
+ * A ring on the fake machine; see ring_rig.h.
  *
- * Results are noted by every operation's completion, and cleared at the
- * beginning of a turn. Nothing of the library above the ring is used.
+ * The completion of each operation records its result; the records are cleared
+ * when an iteration begins. The tests use nothing of the library above the
+ * ring.
  */
 #include "tests/trace/ring_rig.h"
 

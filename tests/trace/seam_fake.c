@@ -1,8 +1,8 @@
 /*
- * The fake machine, for the tests of the seam.
+ * The fake machine for the tests of the seam.
  *
- * Once with all features, once without those that old kernels lack, and once as
- * the engine on epoll.
+ * They run with all features, without the features that old kernels lack, and
+ * with the engine on epoll.
  */
 #include "tests/fake/fake.h"
 #include "tests/unit.h"

@@ -1,11 +1,11 @@
 /*
- * Files on their way through a send queue, alone: the transport is an outbox
- * that the test empties, the disk and the clock are the fake machine's.
+ * Files in a send queue, without a connection: the transport is an outbox that
+ * the test empties, with the disk and the clock of the fake machine.
  *
- * A round sends a part of a file with reads that are short, late and may fail,
- * and memory that may run out; at any moment it is cancelled, or its connection
- * ends. Each time the bytes are the file's, without a gap, done is called once,
- * and the count is exact.
+ * A round sends a part of a file. Reads are short, late or fail, and memory
+ * runs out; at any moment the file is cancelled, or its connection ends. The
+ * bytes must be the file's without a gap, done must be called once, and the
+ * count must be exact.
  */
 #include "lib/transport/connection.h"
 #include "tests/fake/fake.h"

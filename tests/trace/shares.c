@@ -1,7 +1,7 @@
 /*
- * Our own limits against peers that go slowly: what a connection may receive
- * while its own bytes, or those of others, are not got rid of, and that it goes
- * on as soon as they are.
+ * weir's limits with slow peers: what a connection may receive while its own
+ * bytes, or those of others, are not sent, and that it continues as soon as
+ * they are.
  */
 #include "lib/loop/loop.h"
 #include "subject.h"

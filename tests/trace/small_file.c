@@ -1,10 +1,10 @@
 /*
- * A small file whose send ends in the turn in which its connection or the file
- * itself does.
+ * A small file whose send ends in the same iteration as its connection or the
+ * file itself.
  *
- * The receive was submitted before the send and completes before it: then the
- * protocol has no memory for more bytes, or cancels the file. Or the send
- * itself releases what was written before the file, and that callback ends it.
+ * The receive was submitted before the send and completes before it: the
+ * protocol then has no memory for bytes, or cancels the file. Or the send
+ * releases what was written before the file, and that callback ends it.
  */
 #include "subject.h"
 #include "tests/bind.h"

@@ -1,8 +1,8 @@
 /*
- * The connection of a test, and the record of what its protocol was told; see
- * subject.h.
+ * The connection of a test, and the record of its callbacks; see subject.h.
  *
- * There is one, so that the record is what the test's variables are.
+ * There is only one connection per test, so that the record can be in variables
+ * of the test.
  */
 #include "subject.h"
 #include "tests/bind.h"

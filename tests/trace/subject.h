@@ -1,8 +1,8 @@
 /*
- * One connection on the fake ring, whose protocol notes what it is told.
+ * A connection on the fake ring, whose protocol records its callbacks.
  *
- * A test whose protocol does more has a table of its own, with these entries
- * where they will do.
+ * A test whose protocol does more has another table, with some of these
+ * entries.
  */
 #ifndef WEIR_TESTS_TRACE_SUBJECT_H
 #define WEIR_TESTS_TRACE_SUBJECT_H
@@ -18,8 +18,8 @@ extern weir_loop *loop;
 extern weir_transport *transport;
 extern struct fake_peer *peer;
 extern bool pauses;     /* in connection_made */
-extern bool keeps;      /* what it receives, until subject_stop() */
-extern bool keeps_open; /* at the end of the stream */
+extern bool keeps;      /* keeps received bytes until subject_stop() */
+extern bool keeps_open; /* keeps the connection open at the end of the stream */
 extern uint64_t received_bytes;
 extern int eof_count;
 extern int lost_count;
@@ -31,13 +31,13 @@ int note_data(void *user, weir_transport *t, const struct weir_buf *buf);
 int note_eof(void *user, weir_transport *t);
 void note_lost(void *user, weir_transport *t, int err);
 
-/* Lends 4 KiB, always the same, and looks that they come back. */
+/* Lends always the same 4 KiB, and checks that they are returned. */
 int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
          size_t *ret_size);
 int note_filled(void *user, weir_transport *t, size_t len);
 void take_back(void *user, void *buf);
 
-/* A file of the fake machine, and what was told of it. */
+/* A file of the fake machine, and the reports about it. */
 extern int told_count;
 extern int told_err;
 extern uint64_t told_sent;
@@ -48,23 +48,23 @@ void note_told(void *arg, weir_transport *t, int err, uint64_t sent);
 extern const struct weir_protocol noting;
 extern const struct weir_protocol lending;
 
-/* Makes the loop and the connection, which is open after the next turn; its
- * descriptor. */
+/* Makes the loop and the connection, which opens in the next iteration. Returns
+ * its descriptor. */
 int subject_open(const struct fake_options *machine,
                  const struct weir_loop_options *limits,
                  const struct weir_protocol *protocol,
                  const struct weir_connect_options *options);
-/* The same, and lets it be made. */
+/* Likewise, and runs the loop until it is open. */
 int subject_start(const struct fake_options *machine,
                   const struct weir_loop_options *limits,
                   const struct weir_protocol *protocol,
                   const struct weir_connect_options *options);
-/* The connection was lost, once; the file has ended, after @sent bytes. */
+/* Expect one loss of the connection; an end of the file after @sent bytes. */
 void expect_lost(int err);
 void expect_told(int err, uint64_t sent);
-/* Gives what is kept back. */
+/* Releases what is kept. */
 void subject_forget(void);
-/* Frees the loop, with so many connections, and the machine. */
+/* Frees the loop, with @alive connections, and the machine. */
 void subject_stop(int alive);
 
 #endif

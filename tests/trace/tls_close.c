@@ -1,7 +1,7 @@
 /*
- * The limit of a graceful close over TLS: one, from the call until the loss,
- * however the time is spent on sealing, sending and waiting. The transport
- * below has the same limit, and begins it when it is closed.
+ * The time limit of a graceful close over TLS: one limit, from the call to the
+ * loss, for encrypting, sending and waiting together. The transport below has
+ * the same limit, which begins when it is closed.
  */
 #include "tests/marks.h"
 #include "tls_wire.h"

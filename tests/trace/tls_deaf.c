@@ -1,8 +1,8 @@
 /*
  * Peers that take no bytes, on the fake ring, whose clock does not wait. Such a
- * peer cannot make a close give up bytes that it has not taken: the wait for
- * its close_notify begins when all is sent. And the answers that it asks for,
- * each a record without data, do not pile up.
+ * peer cannot make a close drop bytes that it has not taken: the wait for its
+ * close_notify begins when all are sent. Answers that it requests, each a
+ * record without data, do not accumulate.
  */
 #include "tls_wire.h"
 

@@ -1,7 +1,7 @@
 /*
- * Alerts with a reset behind them: a peer that refuses a certificate says so
- * and ends its socket at once. The alert is the error that is told, whenever
- * it is read: the reset may be known before, and the loss may have come.
+ * Alerts with a reset after them: a peer that refuses a certificate sends an
+ * alert and closes its socket at once. The alert is the reported error, even if
+ * the reset is known before the alert is read.
  */
 #include "tls_wire.h"
 

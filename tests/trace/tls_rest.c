@@ -1,11 +1,11 @@
 /*
- * Closes that wait for the peer's close_notify, and peers that send other
- * things instead.
+ * Closes that wait for the peer's close_notify, with peers that send other
+ * data.
  *
- * The peer's kernel has all that the subject wrote. From then on such a peer
- * decides no more for how long: what it sends is read for 2 s or 1 MiB,
- * whichever comes first. A peer that sends nothing is waited for as long as the
- * program has asked for, and for 5 minutes at most.
+ * The peer's kernel has all bytes of the subject. From then on such a peer
+ * cannot extend the wait: its bytes are read for 2 s or up to 1 MiB. For a peer
+ * that sends nothing the wait lasts as long as the program has requested, and 5
+ * minutes at most.
  */
 #include "tls_wire.h"
 

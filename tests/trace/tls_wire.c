@@ -1,7 +1,7 @@
 /*
  * The subjects of tls_wire.h and their peers. The certificates are those of the
- * unit tests; a test without them is skipped. A peer needs no loop: its engine
- * is stepped where a test says so.
+ * unit tests; without them a test is skipped. A peer needs no loop: the test
+ * makes its engine process bytes.
  */
 #include "tls_wire.h"
 #include "tests/bind.h"

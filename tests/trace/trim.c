@@ -1,7 +1,7 @@
 /*
- * Idle memory goes back to its allocator: by weir_loop_trim() at once, and by
- * the loop itself four seconds after a connection was lost. The clock is the
- * fake machine's.
+ * Idle memory is returned to its allocator: by weir_loop_trim() at once, and by
+ * the loop itself four seconds after a connection was lost, on the clock of the
+ * fake machine.
  */
 #include "adopt.h"
 #include "tests/bind.h"

@@ -1,10 +1,9 @@
 /*
- * Turns of the loop, written down as they happen.
+ * Iterations of the loop, recorded as text.
  *
- * Each test is a whole run on the fake machine, compared with its expected
- * text: what is submitted and completed, when time passes, and what the
- * callbacks saw. The order within a turn is a promise (loop.h); these texts
- * are how it is kept.
+ * Each test is a complete run on the fake machine. Its text is compared with
+ * the expected one: submissions, completions, the time, and what callbacks saw.
+ * loop.h promises the order within an iteration, and these tests check it.
  */
 #define UNIT_RUN with_loop
 

@@ -1,7 +1,7 @@
 /*
- * Connecting to upstreams on the fake machine: which upstream a request tries,
- * when it tries another, how it waits for a place, and how failures eject, at
- * exact times.
+ * Connecting to upstreams on the fake machine, at exact times: which upstream a
+ * request tries, when it tries another, how it waits for a place, and how
+ * failures eject upstreams.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

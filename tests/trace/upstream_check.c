@@ -1,8 +1,8 @@
 /*
  * Active checks and lookups of upstreams on the fake machine: when each check
- * begins and ends, what it says to its peer, and what its results change.
+ * begins and ends, what it sends to its peer, and what its results change.
  *
- * Names are answered by a resolver of the test's own.
+ * The test's resolver answers names.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

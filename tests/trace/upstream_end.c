@@ -1,7 +1,7 @@
 /*
  * How requests and sets of upstreams end: cancelled at every moment, freed with
- * requests and checks under way, with the loop, and without memory. After each
- * end no upstream has a place taken, and the machine no operation in flight.
+ * requests and checks in progress, with the loop, and without memory. After
+ * each end all places are free, and no operation is in flight.
  */
 #include "tests/trace/upstream_rig.h"
 #include "tests/walk.h"

@@ -1,6 +1,6 @@
 /*
- * What a set tells of itself and of its requests, and what it is told: numbers
- * of upstreams in each state, times, weights.
+ * The facts that a set reports about itself and its requests, and those that it
+ * is given: numbers of upstreams in each state, times, weights.
  *
  * The upstreams are on the fake machine, whose clock stands still; see
  * upstream_rig.h.

@@ -1,7 +1,7 @@
 /*
- * First checks of upstreams on the fake machine: requests wait for them, and no
- * longer than one check lasts. And checks that this machine cannot make, which
- * change no state.
+ * First checks of upstreams on the fake machine: requests wait for them, and
+ * not longer than one check takes. Checks that this machine cannot make change
+ * no state.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

@@ -1,7 +1,7 @@
 /*
- * What a set knows of an upstream goes on in another set, on the fake machine:
- * ejections with their time and their number, slow starts, and the state of
- * checks. The other set's upstreams are the next letters.
+ * What a set knows about an upstream is passed to another set, on the fake
+ * machine: ejections with their time and number, slow starts, and the state of
+ * checks. The upstreams of the other set have the next letters.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

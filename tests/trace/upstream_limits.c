@@ -1,7 +1,7 @@
 /*
- * Limits that several sets keep together, on the fake machine: three sets of
- * one loop, each with an upstream "a", and some with a "b", at times that the
- * test knows. Posts of one set call the others as they do between loops.
+ * Limits that several sets share, on the fake machine: three sets of a loop,
+ * each with an upstream "a", and some with a "b", at exact times. Posts from
+ * one set to another are made as between loops.
  */
 #define UNIT_RUN limits_test
 #include "tests/contract/maker.h"

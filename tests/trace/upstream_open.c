@@ -1,9 +1,9 @@
 /*
  * Requests for an upstream from a task, on the fake machine.
  *
- * However the call is interrupted, it comes back when the request has ended,
- * and either there is a connection with its slot, or there is nothing. A place
- * that was given back can be taken again.
+ * However the call is interrupted, it returns when the request has ended,
+ * either with a connection and its slot or with nothing. A released place can
+ * be taken again.
  */
 #define TASK_RUN without_listeners
 #include "tests/tasks/moments_rig.h"

@@ -1,10 +1,9 @@
 /*
- * Who is served next, against a model, on the fake machine: requests that
- * exclude upstreams come, give up and end in random steps, in one set or in two
- * that keep their limits together, while upstreams are drained and perhaps one
- * refuses whoever tries it. The model is a list of requests in the order in
- * which they were made, which is searched for the oldest that may have a place.
- * A seed repeats all.
+ * Which request is served next, compared with a model, on the fake machine:
+ * requests that exclude upstreams are made, cancelled and ended at random, in
+ * one set or in two that share their limits, while upstreams are drained and
+ * one may refuse all connections. The model is a list of requests in order,
+ * which is searched for the oldest that may have a place. A seed repeats a run.
  */
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"

@@ -1,8 +1,8 @@
 /*
- * What operators do with upstreams that are worked on, on the fake machine:
- * their checks are paused, and requests that connect to them are ended.
+ * Upstreams under maintenance by operators, on the fake machine: their checks
+ * are paused, and requests that connect to them are ended.
  *
- * Checks are made each second, from the first moment on.
+ * Checks are made each second, starting at once.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

@@ -1,8 +1,8 @@
 /*
  * A set of upstreams on the fake machine; see upstream_rig.h.
  *
- * Each upstream has a listener of the fake's, which accepts or refuses after a
- * millisecond, so that times of tests are multiples of that.
+ * Each upstream has a fake listener, which accepts or refuses after a
+ * millisecond, so that times in tests are multiples of a millisecond.
  */
 #include "tests/trace/upstream_rig.h"
 

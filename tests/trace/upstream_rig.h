@@ -1,9 +1,9 @@
 /*
- * The rig of the tests of upstreams on the fake machine.
+ * The rig for tests of upstreams on the fake machine.
  *
  * A struct ups is a set on a loop whose clock stands still, with upstreams "a",
- * "b", ... at addresses of listeners that the test plays. It writes down how
- * each request has ended, and which changes of states were told.
+ * "b", ... whose listeners the test plays. It records how each request has
+ * ended, and which changes of states were reported.
  */
 #ifndef WEIR_TESTS_TRACE_UPSTREAM_RIG_H
 #define WEIR_TESTS_TRACE_UPSTREAM_RIG_H
@@ -16,11 +16,11 @@
 
 enum { UPS_MAX = 8, UPS_ENDS = 64 };
 
-/* How a request has ended. */
+/* The end of a request. */
 struct ups_end {
     int err;
-    int number; /* of the request, from 0 in the order of asking */
-    char name;  /* of the upstream; '-': none */
+    int number; /* number of the request, from 0 in order */
+    char name;  /* of the upstream; '-' is none */
     weir_transport *t;
     weir_upstream_slot *slot;
     uint32_t try_count;
@@ -39,12 +39,12 @@ struct ups {
     size_t end_count;
     int ask_count;
     char changes[256]; /* "a:down b:up " */
-    int change_err;    /* of the last one */
+    int change_err;    /* of the last change */
     char skips[256];   /* "a:EMFILE ": checks that could not be made */
-    char uses[256];    /* "a b ": those that were in use */
-    struct weir_resolver resolver; /* that the test plays */
-    const char *name;              /* the only one that is asked for */
-    weir_lookup *asked;            /* the last question, without an answer */
+    char uses[256];    /* "a b ": those that came into use */
+    struct weir_resolver resolver; /* which the test plays */
+    const char *name;              /* the only name that it answers */
+    weir_lookup *asked;            /* the last query, unanswered */
     int asked_count;
     bool frees_when_changed;
     bool frees_when_used;
@@ -52,44 +52,44 @@ struct ups {
     uint32_t start_fds;
 };
 
-extern struct ups ups; /* of the test that runs */
+extern struct ups ups; /* of the current test */
 
-/* Options that fit the rig; the test changes them before ups_open(). */
+/* Returns options for the rig; the test changes them before ups_open(). */
 struct weir_upstreams_options ups_options(void);
 
-/* Starts the machine, a loop and a set, of so many upstreams to begin with. */
+/* Starts the machine, a loop and a set of @count upstreams. */
 void ups_open(const struct weir_upstreams_options *options, int count);
-/* Frees the set and all else. The test has ended all slots. */
+/* Frees the set and everything else. All slots must have ended. */
 void ups_close(void);
 /* Runs the body of a test, and closes what it has opened. */
 void ups_test(void (*body)(void));
 
-/* Adds the next upstream; its listener accepts after a millisecond. */
+/* Adds the next upstream, whose listener accepts after a millisecond. */
 weir_upstream *ups_add(const struct weir_upstream_options *options);
-/* One that takes so many connections; 0: no limit. */
+/* Adds an upstream with a limit of connections; 0: no limit. */
 void ups_add_limited(uint32_t limit);
 void ups_answer(size_t index, enum fake_answer answer);
 
-/* The test answers questions for this name from now on: of a host or, where
- * ->resolver.start is set before and answers those of hosts, of a service. */
+/* From now on the test answers queries for this name: of a host, or of a
+ * service if ->resolver.start was set before and answers queries for hosts. */
 void ups_play_resolver(const char *name);
-/* The question, which the test answers. */
+/* Returns the query, for the test to answer. */
 weir_lookup *ups_take_question(void);
 
-/* Asks for a connection; how it ends is noted in ->ends. */
+/* Requests a connection; its end is recorded in ->ends. */
 weir_pending *ups_ask(const struct weir_upstreams_connect_options *options);
-/* Asks for one, and returns how it has ended. */
+/* Requests a connection, and returns the end of the request. */
 struct ups_end *
 ups_connect_by(const struct weir_upstreams_connect_options *options);
 struct ups_end *ups_connect(void);
-/* Runs until this number of requests has ended. */
+/* Runs the loop until this number of requests has ended. */
 void ups_run_until(size_t end_count);
 /* Aborts the connection, if there is one, and ends its slot. */
 void ups_leave(struct ups_end *end, int result);
 
 struct weir_upstream_statistics ups_info(size_t index);
 struct weir_upstreams_statistics ups_set_info(void);
-/* Milliseconds since ups_open(). */
+/* Returns the milliseconds since ups_open(). */
 uint64_t ups_ms(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Upstreams that are the hosts of a service, on the fake machine: a resolver of
- * the test's own says which records there are, and which addresses hosts have.
+ * Upstreams that are the hosts of a service, on the fake machine: the test's
+ * resolver says which SRV records there are, and which addresses hosts have.
  *
  * The host "h2" has the address 192.0.2.2, and "h12" has 192.0.2.1 and .2.
  */

@@ -1,7 +1,7 @@
 /*
- * What several sets share, on the fake machine: sets of one loop, which post to
- * each other as they do between loops. The test knows each choice: several sets
- * choose as one set would, and know what one of them has found.
+ * What several sets share, on the fake machine: sets of a loop, which post to
+ * each other as between loops. Several sets must choose as one set would, and
+ * know what one of them has found.
  */
 #define UNIT_RUN shared_test
 #include "tests/contract/maker.h"

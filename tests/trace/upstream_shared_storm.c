@@ -1,9 +1,8 @@
 /*
- * Sets that share, in random weather, on the fake machine: sets come and go,
- * upstreams are added to them and removed, targets fail and come back, while
- * requests are made, cancelled and ended. After each step all sets know the
- * same of each target, and it was checked no more often than one set would. A
- * seed repeats a storm.
+ * Random tests of sets that share, on the fake machine: sets, upstreams and
+ * requests come and go, and targets fail and recover. After each step all sets
+ * must know the same about each target, and must have checked it no more often
+ * than one set would. A seed repeats a run.
  */
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"

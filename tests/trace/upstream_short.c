@@ -1,7 +1,7 @@
 /*
  * Requests for an upstream that wait for descriptors, on the fake machine: when
- * they try again, at exact times, and when they give up. A try that lacks a
- * descriptor asks nothing of the upstream, and does not count.
+ * they try again, at exact times, and when they give up. An attempt without a
+ * descriptor sends nothing to the upstream, and does not count.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

@@ -1,7 +1,7 @@
 /*
- * Upstreams of which each address of a name is one, on the fake machine: they
- * come and go with the answers of a resolver of the test's own, and those that
- * stay are the same.
+ * Sets in which each address of a name is an upstream, on the fake machine:
+ * upstreams are added and removed with the answers of the test's resolver, and
+ * the others stay the same.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

@@ -1,9 +1,8 @@
 /*
- * A set of upstreams in random weather: requests that come, wait, fail and are
- * cancelled while upstreams are added, removed, drained, ejected and checked,
- * perhaps with what is known of another, on the fake machine. Each request is
- * told once, limits hold all the time, and nothing is left in the end. A seed
- * repeats a storm.
+ * Random tests of a set of upstreams on the fake machine: requests are made,
+ * wait, fail and are cancelled, while upstreams are added, removed, drained,
+ * ejected and checked. Each request must end once, limits must hold at all
+ * times, and nothing may be left at the end. A seed repeats a run.
  */
 #include "tests/contract/maker.h"
 #include "tests/fake/fake.h"

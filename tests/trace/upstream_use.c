@@ -1,7 +1,8 @@
 /*
- * Which upstream WEIR_BALANCE_FIRST uses, on the fake machine: it is left when
- * its checks find it down, stays or not when a better one is up again, and is
- * told; and requests that are connecting to one that is down.
+ * Which upstream WEIR_BALANCE_FIRST uses, on the fake machine: when checks find
+ * it down, another one is used; when a better one is up again, the set changes
+ * back or not; changes are reported. Also requests that are connecting to an
+ * upstream that goes down.
  */
 #define UNIT_RUN ups_test
 #include "tests/trace/upstream_rig.h"

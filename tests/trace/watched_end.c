@@ -1,9 +1,8 @@
 /*
  * A connection that the program keeps after the peer's end of stream. Nothing
- * is received any more, so a poll has to notice that the peer hangs up; it
- * begins only after some time, as most connections end soon after their stream.
- * The error of a reset behind an end of stream is -EPIPE (tcp_reset() of
- * Linux).
+ * is received any more, so only a poll can notice a hangup of the peer. It
+ * begins after some time, because most connections end soon after their stream.
+ * A reset after an end of stream gives -EPIPE (tcp_reset() of Linux).
  */
 #include "subject.h"
 

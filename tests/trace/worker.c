@@ -1,11 +1,11 @@
 /*
- * Receives that the kernel gives up on, and completions that cannot be true.
+ * Receives that the kernel gives up, and completions that are wrong.
  *
- * A receive that is woken too often without bytes ends, or goes on in a worker
- * thread (see wr_prep_recv()). In a ring for a host one that has met an urgent
- * byte may see nothing more (see wr_ring_misses_ends()). A completion that
- * contradicts what is known of its buffer ends the connection with
- * WEIR_EBADBUFFER. Neither shows to others.
+ * A receive that is woken too often without bytes ends, or continues in a
+ * worker thread (see wr_prep_recv()). In a ring for a host, one that has met an
+ * urgent byte may see nothing more (see wr_ring_misses_ends()). A completion
+ * that contradicts the state of its buffer ends the connection with
+ * WEIR_EBADBUFFER. Other connections do not notice.
  */
 #include "adopt.h"
 #include "tests/allocator.h"
