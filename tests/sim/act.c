@@ -1,11 +1,11 @@
 /*
- * Acts of weir's side of a simulated connection, of its own accord.
+ * What weir's side of a simulated connection does without a request.
  *
- * Each connection has one timer. Whenever it comes, held bytes are echoed, own
- * bytes written, and now and then something rare is done: reading paused,
- * water marks moved, limits in time set, the protocol switched, the writing
- * side ended, the connection closed or aborted. After its time a connection is
- * closed, and if that does not end it, aborted; so every run ends.
+ * Each connection has a timer. Each time it echoes held bytes, writes own
+ * bytes, and sometimes does something rare: it pauses reading, moves water
+ * marks, sets timeouts, changes the protocol, ends the writing side, closes or
+ * aborts. After its time a connection is closed, and if that does not end it,
+ * aborted, so that every run ends.
  */
 #include "tests/marks.h"
 #include "tests/sim/sim.h"

@@ -1,13 +1,13 @@
 /*
- * Memory runs out at each place in turn.
+ * Each allocation fails in turn.
  *
  * A schedule is run with its first allocation failing, then its second, and so
- * on until no failure is reached any more; once with that one allocation
- * failing alone and once with all later ones. Every promise of the simulation
- * holds as before: an error may be reported, nothing may be lost or leaked.
- * Half of the seeds have the features of the engine on epoll.
+ * on until a run has no failure; once with only that allocation failing and
+ * once with all later ones. Every promise of the simulation must hold: errors
+ * may be reported, but nothing may be lost or leaked. Half of the seeds have
+ * the features of the engine on epoll.
  *
- * WEIR_SIM_SWEEPS is how many seeds are swept (20; 3 under sanitizers).
+ * WEIR_SIM_SWEEPS is the number of seeds (20; 3 with sanitizers).
  */
 #include "tests/sim/sim.h"
 #include "tests/unit.h"

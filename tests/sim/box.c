@@ -1,10 +1,10 @@
 /*
- * The simulation's boxes: the sockets that weir's endpoints talk to.
+ * The simulation's boxes: the sockets that weir's datagram endpoints talk to.
  *
- * A box sends datagrams of all sizes, one or many at a time, reads, stalls, and
- * closes: then its port refuses. Each datagram that it gets must be one that
- * weir accepted, whole, and may come once more than it was sent only as a copy
- * of the network's.
+ * A box sends datagrams of all sizes, one or many at a time, reads, stalls and
+ * closes; its port then refuses. Each received datagram must be one that weir
+ * accepted, complete, and may arrive twice only as a duplicate made by the
+ * network.
  */
 #include "tests/sim/datagram.h"
 

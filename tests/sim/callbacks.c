@@ -2,10 +2,10 @@
  * Thousands of random programs of callbacks, compared with a model.
  *
  * Every callback adds, cancels and moves others; the model is a table of
- * pending callbacks with their times. Checked: first come, first served; which
- * turn a callback runs in; no timer early, none late on a clock that stands
- * still while the loop works, and none before one that was due earlier;
- * cancelling and moving tell the truth, and a stale handle does no harm.
+ * pending callbacks with their times. Checked are: the order of callbacks; the
+ * iteration of each; that timers are never early, are late only while the fake
+ * clock moves, and run in the order of their times; and that cancelling and
+ * moving return the truth, and old handles do no harm.
  */
 #include "tests/fake/fake.h"
 #include "tests/statistics.h"

@@ -1,10 +1,10 @@
 /*
- * The simulation's datagram endpoints, from inside.
+ * The internal interface of the simulation's datagram endpoints.
  *
- * Every datagram of a run has a number; its bytes follow from that. An endpoint
- * of weir's (endpoint.c) and its box (box.c), the socket at the other end, send
- * each other datagrams over the machine's network and compare what they get
- * with what the machine says it gave.
+ * Every datagram of a run has a number, which determines its bytes. An endpoint
+ * of weir (endpoint.c) and its box (box.c), the socket at the other end, send
+ * each other datagrams over the machine's network and compare received ones
+ * with what the machine has sent.
  */
 #ifndef WEIR_TESTS_SIM_DATAGRAM_H
 #define WEIR_TESTS_SIM_DATAGRAM_H

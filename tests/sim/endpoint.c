@@ -1,10 +1,10 @@
 /*
- * The simulation's datagram endpoints: their plan, their timers, and what is
- * checked from outside.
+ * The simulation's datagram endpoints: their plan, their timers, and checks
+ * from outside.
  *
- * Between the steps of the loop the queue of each is as long as what was
- * accepted says; its counts agree with the machine's; and at each beat of the
- * clock datagrams that can move must have moved.
+ * Between steps of the loop the length of each queue must match the accepted
+ * datagrams, and counts must match the machine's. At each tick of the clock,
+ * datagrams that can move must have moved.
  */
 #include "tests/sim/datagram.h"
 

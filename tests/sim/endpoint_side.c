@@ -1,10 +1,10 @@
 /*
- * The simulation's datagram endpoints: the protocol, and what it does.
+ * The protocol of the simulation's datagram endpoints, and what it does.
  *
- * Each datagram is shown once, in the order in which the machine gave them,
- * whole or marked as truncated; errors are told that have a reason; nothing
- * comes after the end. It sends in every way there is, keeps datagrams, pauses,
- * moves the marks, and closes or aborts, perhaps with datagrams in the queue.
+ * Each datagram must be received once, in the machine's order, complete or
+ * marked as truncated; each error must have a reason; nothing may come after
+ * the end. The protocol sends in every way, keeps datagrams, pauses, moves the
+ * marks, and closes or aborts, perhaps with datagrams in the queue.
  */
 #include "tests/marks.h"
 #include "tests/sim/datagram.h"

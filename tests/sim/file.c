@@ -1,12 +1,11 @@
 /*
- * The simulation's files: parts of weir's own stream that leave by
+ * The simulation's files: parts of weir's own stream that are sent with
  * weir_transport_sendfile().
  *
- * A file stands for the next bytes of the stream, from any offset on. It may
- * have more of them than are asked for, or fewer, and become longer or shorter
- * on the way; it is cancelled now and then. The count that is told at the end
- * is compared with what the machine took, and whatever the end was, a
- * connection that is still open goes on with the byte behind it.
+ * A file has the next bytes of the stream, from any offset. It may have more or
+ * fewer bytes than requested, and change its size meanwhile; sometimes it is
+ * cancelled. The reported count is compared with what the machine took. After
+ * any end, a connection that is still open continues with the next byte.
  */
 #include "tests/sim/sim.h"
 

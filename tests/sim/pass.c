@@ -1,12 +1,11 @@
 /*
- * The simulation's descriptors: those that Unix sockets pass with bytes, both
- * ways.
+ * The simulation's descriptors, which Unix sockets pass with bytes in both
+ * directions.
  *
- * Each stands for a token of its own, and each side keeps a queue of the
- * batches that the other one was given, with the place of their byte. A batch
- * must arrive once, in turn, before weir's protocol is shown that byte and
- * together with it at the peer. That none leaks the machine sees at the end,
- * where a descriptor is open that nothing has closed.
+ * Each has a different token, and each side has a queue of the batches that the
+ * other one was given, with the position of their byte. A batch must arrive
+ * once and in order: at weir's protocol before that byte, and at the peer
+ * together with it. The machine finds leaked descriptors at the end.
  */
 #include "tests/sim/sim.h"
 

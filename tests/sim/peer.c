@@ -1,10 +1,10 @@
 /*
- * The simulation's peers: the far ends of weir's connections.
+ * The simulation's peers: the other ends of weir's connections.
  *
- * A peer sends its stream in pieces, checks each byte that comes back, may
- * stop reading for a while, and ends as planned. It knows the rule that
- * matters most: an end of stream without an error means that every byte which
- * weir's side got accepted, and did not abort, is here.
+ * A peer sends its stream in pieces, checks each received byte, may stop
+ * reading for a while, and ends as planned. It checks the most important rule:
+ * after an end of stream without an error it has received every byte that
+ * weir's side has accepted and not aborted.
  */
 #include "tests/sim/sim.h"
 

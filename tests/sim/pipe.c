@@ -1,9 +1,9 @@
 /*
- * The simulation's pipes: read ends and write ends of weir's.
+ * The simulation's pipes: read ends and write ends of weir.
  *
- * Each has a timer for what it does of its own accord, and a peer that writes
- * or reads in pieces, stalls, and lets go: at the end of the bytes, or at any
- * other time. All choices come from the seed.
+ * Each has a timer for its own actions, and a peer that writes or reads in
+ * pieces, stalls, and closes after all bytes or at any other time. The seed
+ * decides everything.
  */
 #include "tests/sim/pipe.h"
 

@@ -1,7 +1,7 @@
 /*
- * The simulation's pipes, from inside.
+ * The internal interface of the simulation's pipes.
  *
- * pipe.c plans them, plays their peers and looks at them from outside;
+ * pipe.c plans them, plays their peers and checks them from outside;
  * pipe_side.c is the protocol of weir's ends.
  */
 #ifndef WEIR_TESTS_SIM_PIPE_H

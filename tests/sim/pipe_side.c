@@ -1,8 +1,9 @@
 /*
- * The simulation's pipes: the protocol, and what it does.
+ * The protocol of the simulation's pipes, and what it does.
  *
- * A read end shows every byte that was written, in order, and then one end; a
- * write end that ends without an error has given every byte that it accepted.
+ * A read end must receive every byte that was written, in order, and then one
+ * end. A write end that ends without an error must have written every byte that
+ * it accepted.
  */
 #include "tests/marks.h"
 #include "tests/sim/pipe.h"

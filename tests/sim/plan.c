@@ -1,9 +1,9 @@
 /*
- * The simulation's plan: a machine, its faults, connections and listeners, all
- * by dice.
+ * Plans a run of the simulation: the machine, its faults, connections and
+ * listeners, all at random.
  *
- * The machine's own dice plan the run, and the machine starts anew with the
- * plan, so that a seed and its faults belong together.
+ * The machine's random numbers make the plan, and the machine starts again with
+ * it, so that a seed determines its faults, too.
  */
 #include "tests/sim/sim.h"
 

@@ -1,18 +1,17 @@
 /*
- * Relays under thousands of schedules, each from a seed of its own.
+ * Relays in thousands of random schedules.
  *
- * A run has some relays between sockets of the fake machine, whose sends and
- * receives are short, late and out of order by chance. Two peers of each write,
- * stall, read, half-close, close and reset, and the program cancels some
- * relays, by the tap too. What a peer reads is what the other peer has written
- * up to there; an end of the stream comes after all of it and only if the other
- * peer has ended; and done comes once, and tells of an error if a byte is
- * missing. What has arrived from a peer before it resets comes to the other
- * one, too, before the reset.
+ * A run has relays between sockets of the fake machine, whose sends and
+ * receives are short, late and out of order at random. The two peers of each
+ * write, stall, read, half-close, close and reset, and the program cancels some
+ * relays, also from the tap. A peer must read what the other peer has written;
+ * an end of stream must come after all of it, and only if the other peer has
+ * ended; done must be called once, with an error if a byte is missing. Bytes
+ * that a peer sent before a reset must arrive before the reset.
  *
- * WEIR_SIM_COUNT is how many seeds are run (5 000; 500 under sanitizers),
- * WEIR_SIM_FIRST the first of them, WEIR_SIM_SEED one alone. Every fourth seed
- * has the features of the engine on epoll.
+ * WEIR_SIM_COUNT is the number of seeds (5 000; 500 with sanitizers),
+ * WEIR_SIM_FIRST the first one; WEIR_SIM_SEED runs one. Every fourth seed has
+ * the features of the engine on epoll.
  */
 #include "tests/fake/fake.h"
 #include "tests/pattern.h"

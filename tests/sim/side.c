@@ -1,10 +1,10 @@
 /*
- * The simulation's protocol: weir's side of each connection.
+ * The protocol of weir's side of each simulated connection.
  *
- * Its callbacks are a state machine that fails when weir breaks a promise:
- * made first, lost once and last, nothing after the end or while paused, pause
- * and resume in turn, no callback inside a call, every byte in order, and an
- * end that fits what has happened.
+ * Its callbacks are a state machine that fails if weir breaks a promise: made
+ * first, lost once and last, nothing after the end or while paused, pause and
+ * resume alternately, no callback inside a call, every byte in order, and an
+ * end that matches the events.
  */
 #include "tests/sim/sim.h"
 

@@ -1,10 +1,10 @@
 /*
- * The simulation's frame: plan, run, invariants between steps, end.
+ * Runs a simulation: plan, steps with invariants between them, and end; see
+ * sim.h.
  *
- * See sim.h. A run ends when every connection has ended on both sides; some
- * runs are stopped before, and then freeing the loop has to end what is left.
- * Afterwards nothing may be there any more: no descriptor, no operation, no
- * lease, no block of memory.
+ * A run ends when every connection has ended on both sides. Some runs are
+ * stopped earlier, and then freeing the loop must end the rest. Afterwards
+ * there must be no descriptor, no operation, no lease and no block of memory.
  */
 #include "tests/sim/sim.h"
 

@@ -1,14 +1,13 @@
 /*
- * The simulation: one schedule, made from a seed, with every promise checked.
+ * The simulation: one random schedule, with every promise checked.
  *
- * A run is a loop with a server and some clients on the fake machine, and with
- * datagram endpoints (datagram.h) and pipes (pipe.c) in some runs. Each
- * connection has two sides that keep account of each other: a protocol on
- * weir's side (side.c) that echoes or sends of its own accord in every way the
- * API offers, and a peer (peer.c) that writes, reads, stalls, half-closes,
- * closes and resets. What goes wrong beneath them is the machine's doing. All
- * choices come from the seed; a broken promise ends in fake_fail(), which
- * prints it.
+ * A run is a loop with a server and some clients on the fake machine, some runs
+ * also with datagram endpoints (datagram.h) and pipes (pipe.c). Each connection
+ * has two sides that keep account of each other: a protocol on weir's side
+ * (side.c), which echoes or sends in every way that the API offers, and a peer
+ * (peer.c), which writes, reads, stalls, half-closes, closes and resets. The
+ * machine adds its faults. The seed decides everything; a broken promise ends
+ * in fake_fail(), which prints the seed.
  */
 #ifndef WEIR_TESTS_SIM_SIM_H
 #define WEIR_TESTS_SIM_SIM_H

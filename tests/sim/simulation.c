@@ -1,13 +1,13 @@
 /*
- * Thousands of schedules, each from a seed of its own; see sim.h.
+ * Thousands of random schedules; see sim.h.
  *
- * WEIR_SIM_COUNT is how many seeds are run altogether (10 000; 1 000 under
- * sanitizers), WEIR_SIM_FIRST the first of them (1). WEIR_SIM_SEED runs that
- * one alone, with a trace that is printed when it fails; WEIR_SIM_FAIL_AT
- * makes its n-th allocation fail, as allocation.c does (what a failure prints
- * as the variant); every third seed there moves bulk, as with WEIR_SIM_BULK=1.
- * Two of the eight shares of the seeds are played with the features of the
- * engine on epoll, and every seed is with WEIR_ENGINE=poll.
+ * WEIR_SIM_COUNT is the number of seeds (10 000; 1 000 with sanitizers),
+ * WEIR_SIM_FIRST the first one (1). WEIR_SIM_SEED runs one seed, and prints a
+ * trace if it fails. WEIR_SIM_FAIL_AT makes its n-th allocation fail, as
+ * allocation.c does (a failure prints it as the variant); every third seed
+ * there has bulk transfers, as with WEIR_SIM_BULK=1. Two of eight shares of the
+ * seeds have the features of the engine on epoll; with WEIR_ENGINE=poll all
+ * have.
  */
 #include "tests/sim/sim.h"
 #include "tests/unit.h"

@@ -1,9 +1,10 @@
 /*
- * The simulation looks at weir's side of a connection from outside.
+ * Checks weir's side of a simulated connection from outside.
  *
- * Between the steps of the loop the marks of the send queue must have been
- * told, and at each beat of the clock bytes that can move must have moved: a
- * connection that could go on and does not for a second has lost a wake-up.
+ * Between steps of the loop the marks of the send queue must have been
+ * reported, and at each tick of the clock bytes that can move must have moved:
+ * a connection that could continue and does not for a second has lost a
+ * wake-up.
  */
 #include "tests/sim/sim.h"
 

@@ -1,10 +1,10 @@
 /*
- * The simulation's writes: each of the ways in which bytes can be sent.
+ * Each of the ways in which simulated connections send bytes.
  *
- * A copy, pieces, memory by reference, a leased buffer; chosen by chance,
- * because the order of bytes must not depend on it. Every refusal is checked
- * against what could have caused it. Memory lent by reference is compared and
- * destroyed when it is released, and must be released exactly once.
+ * A copy, pieces, memory by reference, a leased buffer, chosen at random,
+ * because the order of bytes must not depend on it. Each refusal must have a
+ * possible cause. Memory sent by reference is compared and destroyed when it is
+ * released, which must happen exactly once.
  */
 #include "tests/sim/sim.h"
 
