@@ -275,6 +275,17 @@ def place():
         shutil.rmtree(directory)
 
 
+def read_json(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write_json(path, result):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    return path
+
+
 # ---- processes ----
 
 def read_line(file, limit_s=WAIT_S):
@@ -406,6 +417,14 @@ class Serve(Service):
             matches(err, pattern)
 
 
+class ServeAt(Service):
+    """weir-load serve on the addresses among its arguments; urls has what it prints."""
+
+    def __init__(self, *args):
+        super().__init__(WEIR_LOAD, "serve", *args)
+        self.urls = read_line(self.process.stdout).split()[3:]
+
+
 def echo_server(*flags):
     """Returns weir-load serve with these flags, or the example that the environment
     names, which has no flags."""
@@ -480,3 +499,10 @@ def load_json(*args, **options):
     """Like load(), with the result as JSON. Returns the outcome and the result."""
     outcome = load("--json", *args, **options)
     return outcome, outcome.json()
+
+
+def judged(*args, status=0, **options):
+    """Returns the result of a run that ends with this status."""
+    outcome, result = load_json(*args, **options)
+    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
+    return result
