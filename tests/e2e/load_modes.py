@@ -4,22 +4,16 @@ Each with a server that the mode is made for, and with one that does something e
 """
 
 import json
+import signal
 import socket
 import struct
 import threading
 
-from harness import (WAIT_S, WEIR_LOAD, Program, Serve, equal, load, load_json,
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, equal, judged, load,
                      matches, read_line, run)
 from servers import Server, answering, drain, echo, read_exactly
 
-OK, NOTHING, ERRORS = 0, 3, 4
-
-
-def judged(*args, status=OK):
-    """Makes a run with JSON that ends with this status."""
-    outcome, result = load_json(*args)
-    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
-    return result
+NOTHING, ERRORS, INTERRUPTED = 3, 4, 130
 
 
 def kinds(result):
@@ -64,14 +58,20 @@ def test_datagrams_of_another_size_than_the_requests():
 
 
 def test_a_datagram_without_an_answer_is_lost_and_the_next_one_sent():
+    """On a busy machine others may be late, too."""
+    count = 0
+
     def answer(number, data):
+        nonlocal count
+        count = number
         return [] if number == 3 else [data]
 
     with answering(answer) as url:
         result = judged("-c", "1", "-n", "9", "--mode", "rr", "--timeout",
                         "1s", url, status=ERRORS)
-    equal((result["requests"]["ok"], result["requests"]["timeout"]), (8, 1),
-          "answered and lost")
+    requests = result["requests"]
+    equal((requests["timeout"] > 0, requests["ok"] + requests["timeout"], count),
+          (True, 9, 9), "lost, all, and seen by the server")
 
 
 # ---- sizes that are drawn ----
@@ -256,7 +256,7 @@ def test_the_time_of_a_connection_is_from_its_begin():
 
 def test_idle_connections_stand_until_the_end():
     with Serve("--stats", may_complain=True) as server:
-        result = judged("-c", "20", "-d", "1s", "--mode", "idle", server.url)
+        result = judged("-c", "20", "-d", "300ms", "--mode", "idle", server.url)
         matches(server.stop(), r"^served_connections 20$")
     equal(result["requests"]["ok"], 20, "ok")
     equal(result["bytes"], {"in": 0, "out": 0}, "bytes")
@@ -274,12 +274,15 @@ def test_an_idle_connection_that_is_lost_is_an_error():
             drain(connection, number)
 
     with Server(leave) as server, Program(
-            WEIR_LOAD, "-c", "4", "-d", "4s", "--mode", "idle",
+            WEIR_LOAD, "-c", "4", "-d", "100s", "--mode", "idle", "-i", "100ms",
             "--json-stream", server.url) as program:
         matches(read_line(program.process.stdout), r'"event":"start"')
         begun.set()
+        while '"errors":{}' in read_line(program.process.stdout):
+            pass
+        program.signal(signal.SIGINT)
         status, out, _ = program.finish()
-    equal(status, ERRORS, "exit status")
+    equal(status, INTERRUPTED, "exit status")
     result = json.loads(out.splitlines()[-1])["data"]
     equal(result["requests"]["failed"], 1, "failed")
     equal(result["connections"]["lost"], 1, "lost")
@@ -287,7 +290,7 @@ def test_an_idle_connection_that_is_lost_is_an_error():
 
 def test_the_report_names_the_mode():
     with Serve() as server:
-        outcome = load("-c", "1", "-d", "1s", "--mode", "idle", server.url)
+        outcome = load("-c", "1", "-d", "100ms", "--mode", "idle", server.url)
         matches(outcome.out, r"1 connection, depth 1, idle, measured")
         outcome = load("-c", "1", "-n", "3", "--mode", "stream",
                        "--direction", "both", server.url)

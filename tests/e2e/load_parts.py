@@ -15,7 +15,7 @@ import time
 
 import schema
 from harness import (WAIT_S, WEIR_LOAD, Program, Serve, command, equal, matches,
-                     one_line, run)
+                     one_line, read_json, run, write_json)
 from servers import Noting
 
 OK, USAGE, INVALID, SLO = 0, 2, 5, 99
@@ -45,17 +45,6 @@ class Asked(Noting):
     @property
     def url(self):
         return f"http://{self.place}/{{seq}}"
-
-
-def read(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def write(path, result):
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(result, file)
-    return path
 
 
 def start_soon(seconds=2):
@@ -89,7 +78,7 @@ def run_parts(folder, count, *args, threads=lambda part: 1, server=None):
     equal(statuses, [OK] * count, f"exit statuses; they said {said}")
     names = [f"{folder}/{part}.json" for part in range(1, count + 1)]
     for name in names:
-        schema.check(read(name))
+        schema.check(read_json(name))
     return names
 
 
@@ -101,7 +90,7 @@ def merge(names, *flags, status=OK):
         outcome = command(WEIR_LOAD, "report", f"--json={path}", *flags,
                           ",".join(names))
         equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
-        result = None if status == USAGE else read(path)
+        result = None if status == USAGE else read_json(path)
     if result:
         schema.check(result)
     return outcome, result
@@ -118,7 +107,7 @@ def test_parts_send_one_schedule():
         equal(sorted(number for number, _ in server.times), list(range(100)),
               "requests")
         for part, name in enumerate(names):
-            result = read(name)
+            result = read_json(name)
             equal(result["part"], {"index": part + 1, "count": 3}, "part")
             equal(result["requests"]["ok"], (34, 33, 33)[part], "its requests")
             equal(result["connections"]["opened"], (2, 2, 3)[part],
@@ -139,24 +128,6 @@ def test_parts_send_in_turn_and_not_at_once():
           {number: number * 10_000_000 for number in range(160)}, "the turns")
     equal([row for row in rows if int(row["sent_ns"]) < int(row["meant_ns"])],
           [], "sent early")
-
-
-def test_eight_parts_make_the_sum_of_their_histograms():
-    with Serve() as server, tempfile.TemporaryDirectory() as folder:
-        names = run_parts(folder, 8, "-c", "16", "-R", "800", "-n", "800",
-                          "-w", "0.2s", server.url)
-        outcome, both = merge(names)
-        matches(outcome.out, r"(?m)^8 parts together: VALID$")
-        parts = [read(name) for name in names]
-        for kind in ("response", "service"):
-            for name in ("count", "sum"):
-                equal(both["latency"][kind][name],
-                      sum(part["latency"][kind][name] for part in parts), name)
-            equal(both["latency"][kind]["max"],
-                  max(part["latency"][kind]["max"] for part in parts), "max")
-        equal([part["part"]["index"] for part in both["parts"]],
-              list(range(1, 9)), "parts")
-        equal((both["part"], both["connections"]["asked"]), (None, 16), "whole")
 
 
 def test_a_closed_loop_has_parts_too():
@@ -182,62 +153,27 @@ def test_a_part_that_comes_late_fails():
 
 
 def test_the_next_whole_second_is_far_enough():
-    """It starts at a whole multiple, which all parts compute alike."""
+    """It starts at a whole multiple, which all parts compute alike, and never earlier.
+    A busy machine may start it too late, which makes the run invalid."""
+    every = 2 * 10 ** 9
+    soonest = (time.time_ns() // every + 1) * every
     with Serve() as server:
         outcome = command(WEIR_LOAD, "--json", "--start-at", "next:2s", "-n",
                           "10", "-w", "0", *ANYHOW, server.url)
-    equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
-    past = outcome.json()["start_unix_ns"] % (2 * 10 ** 9)
-    # The two clocks are read one after the other.
-    equal(min(past, 2 * 10 ** 9 - past) < 10 ** 9, True, f"begin: {past}")
+    equal(outcome.status in (OK, INVALID), True, f"it said {outcome.err!r}")
+    begin = outcome.json()["start_unix_ns"]
+    # The two clocks are read in succession.
+    equal(begin >= soonest - 10 ** 8, True, f"begin: {begin}, not {soonest}")
 
 
 # ---- what is not merged ----
 
 def test_what_is_no_run_is_not_merged():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
-        one, other = run_parts(folder, 2, "-c", "2", "-d", "1s", "-R", "100",
-                               server.url)
-        merge([one, other])
-        result = read(other)
-        later = write(f"{folder}/later.json",
-                      {**result, "start_unix_ns":
-                       result["start_unix_ns"] + 10 * 10 ** 9})
-        changed = write(f"{folder}/changed.json",
-                        {**result, "config_hash": "0" * 16})
-        third = write(f"{folder}/third.json",
-                      {**result, "part": {"index": 1, "count": 3}})
-        for names, why in (
-                ((one, one), r"1\.json: part 1 of 2 is there twice\n"),
-                ((one, later), r"later\.json: it was measured together with "
-                               r"those before for only 0\.0 % of the time"),
-                ((one, changed), r"changed\.json: a run with other options"),
-                ((one, third), r"third\.json: one of 3 parts, and those before"
-                               r" are of 2")):
-            outcome, _ = merge(names, status=USAGE)
-            matches(outcome.err, why)
-            merge(names, "--force")
-        outcome, _ = merge((third, third), "--force")
-        for part in ({"index": 1, "count": 2 ** 62}, {"index": 2 ** 62},
-                     "all", [], {"index": "a", "count": "b"}):
-            odd = write(f"{folder}/odd.json",
-                        {**result, "parts": [{"part": part}, {}, "x"]})
-            command(WEIR_LOAD, "report", f"--json={folder}/out.json",
-                    f"{one},{odd}")
-        two = write(f"{folder}/two.json",
-                    {**result, "part": {"index": 2, "count": 3}})
-        outcome, _ = merge((third, two), status=USAGE)
-        one_line(outcome.err, r"of the 3 parts of the run these are missing: 3;")
-
-
-def test_parts_that_end_by_their_count_may_end_apart():
-    with Serve() as server, tempfile.TemporaryDirectory() as folder:
-        one, other = run_parts(folder, 2, "-c", "2", "-n", "2000", server.url)
-        result = read(one)
-        longer = write(f"{folder}/longer.json",
-                       {**read(other), "start_unix_ns": result["start_unix_ns"],
-                        "duration_ns": 3 * result["duration_ns"]})
-        merge([one, longer])
+        one, _ = run_parts(folder, 2, "-c", "2", "-n", "100", server.url)
+        outcome, _ = merge((one, one), status=USAGE)
+        matches(outcome.err, r"1\.json: part 1 of 2 is there twice\n")
+        merge((one, one), "--force")
 
 
 def test_objectives_are_judged_when_all_are_merged():
@@ -245,15 +181,18 @@ def test_objectives_are_judged_when_all_are_merged():
         names = run_parts(folder, 2, "-c", "2", "-R", "200", "-d", "1s", "-w",
                           "0.2s", "--slo", "rate>=150,errors<=0", server.url)
         for name in names:
-            equal([term["pass"] for term in read(name)["slo"]], [None, None],
+            equal([term["pass"] for term in read_json(name)["slo"]], [None, None],
                   "of a part")
         outcome, both = merge(names)
+        matches(outcome.out, r"(?m)^2 parts together: VALID$")
+        equal(([part["part"]["index"] for part in both["parts"]], both["part"],
+               both["connections"]["asked"]), ([1, 2], None, 2), "parts")
         matches(outcome.out, r"(?m)^rate>=150 holds$")
         equal([term["pass"] for term in both["slo"]], [True, True], "of all")
         for name in names:
-            result = read(name)
+            result = read_json(name)
             result["slo"][0]["expr"] = "rate>=1000"
-            write(name, result)
+            write_json(name, result)
         outcome, both = merge(names, status=SLO)
         matches(outcome.out, r"(?m)^rate>=1000 DOES NOT HOLD$")
         equal((both["verdict"], both["exit_code"]), ("FAILED", SLO), "verdict")
@@ -268,14 +207,14 @@ def report(text, *flags, status=OK):
             [WEIR_LOAD, "report", f"--json={path}", *flags, "-"],
             input=text, capture_output=True, text=True, timeout=WAIT_S)
         equal(done.returncode, status, f"exit status; it said {done.stderr!r}")
-        return done, read(path) if status == OK else None
+        return done, read_json(path) if status == OK else None
 
 
 def test_results_are_read_out_of_logs():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         names = run_parts(folder, 2, "-c", "2", "-d", "1s", "-w", "0", "-R",
                           "100", server.url)
-        lines = [json.dumps(read(name)) for name in names]
+        lines = [json.dumps(read_json(name)) for name in names]
         log = ("host1: starting {what} it is told\n"
                f"host1: {lines[0]}\n"
                "host2: {\"level\": \"info\"}\n"
@@ -287,7 +226,7 @@ def test_results_are_read_out_of_logs():
         # One result as it is written to a file.
         with open(names[0], encoding="utf-8") as file:
             _, alone = report(file.read())
-        equal(alone, read(names[0]), "one alone")
+        equal(alone, read_json(names[0]), "one alone")
         _, both = report(log + '{"schema": "a/1", "verdict": "VALID"}\n')
         equal(both["requests"]["ok"], 100, "beside another program's")
         done, _ = report(json.dumps({**json.loads(lines[0]), "exit_code": 256},
@@ -297,25 +236,6 @@ def test_results_are_read_out_of_logs():
         one_line(done.stderr, "standard input: no line of it has a result")
         done, _ = report("", status=USAGE)
         one_line(done.stderr, "standard input: no line of it has a result")
-
-
-def test_the_lines_of_a_stream_are_read():
-    with Serve() as server:
-        outcome = command(WEIR_LOAD, "--json-stream", "-n", "10", "-c", "1",
-                          *ANYHOW, server.url)
-        equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
-        _, result = report(outcome.out)
-        equal(result["requests"]["ok"], 10, "requests")
-
-
-def test_files_are_named_after_machine_and_part():
-    with Serve() as server, tempfile.TemporaryDirectory() as folder:
-        outcome = command(WEIR_LOAD, "-q", "--part", "2/3", "-c", "3", "-n",
-                          "3", *ANYHOW, f"--json={folder}/%h-%p-%%-%x.json",
-                          server.url)
-        equal(outcome.status, OK, f"exit status; it said {outcome.err!r}")
-        host = command("uname", "-n").out.strip()
-        equal(read(f"{folder}/{host}-2-%-%x.json")["part"]["index"], 2, "part")
 
 
 run(globals(), short="parts_send_one_schedule")

@@ -283,7 +283,7 @@ def test_the_second_target_gets_what_the_first_one_left_unanswered():
             with Keeping() as server, Proxy(
                     "--listen", listen[0], *listen[1:], "--to", to, "--to",
                     target(server), "--backup", "--tries", "2",
-                    "--connect-timeout", "300ms") as proxy:
+                    "--connect-timeout", "1s") as proxy:
                 with kind(proxy) as client:
                     ends_well(client, send_all(client, data))
                 equal(server.came == [data], True, "what came")

@@ -7,17 +7,9 @@ import json
 import os
 import socket
 
-from harness import (PATIENT, WEIR_LOAD, Service, command, equal, matches,
-                     one_line, place, read_line, run)
+from harness import (PATIENT, WEIR_LOAD, ServeAt, command, equal, matches,
+                     one_line, place, run)
 from servers import echoes_all
-
-
-class Serving(Service):
-    """weir-load serve; SIGTERM ends it, with no output except its line."""
-
-    def __init__(self, *urls):
-        super().__init__(WEIR_LOAD, "serve", *urls)
-        self.urls = read_line(self.process.stdout).split()[3:]
 
 
 def load(*args):
@@ -27,7 +19,7 @@ def load(*args):
 
 
 def test_run_loads_serve_over_a_path():
-    with place() as path, Serving(f"unix:{path}") as server:
+    with place() as path, ServeAt(f"unix:{path}") as server:
         equal(server.urls, [f"unix:{path}"], "what it serves on")
         result = load("-c", "20", "-n", "5000", f"unix:{path}")
         equal(result["config"]["targets"], [f"unix:{path}"], "targets")
@@ -35,38 +27,33 @@ def test_run_loads_serve_over_a_path():
 
 def test_run_loads_serve_over_an_abstract_name():
     url = f"unix:@weir-e2e-{os.getpid()}"
-    with Serving(url) as server:
+    with ServeAt(url) as server:
         equal(server.urls, [url], "what it serves on")
         load("-c", "20", "-n", "5000", url)
 
 
 def test_a_name_that_the_kernel_chose_is_printed():
-    with Serving("unix:") as server:
+    with ServeAt("unix:") as server:
         matches(server.urls[0], r"^unix:@[0-9a-f]+$")
         load("-n", "100", server.urls[0])
 
 
 def test_ports_and_paths_are_served_and_loaded_together():
-    with place() as path, Serving(f"unix:{path}", "tcp://127.0.0.1:0") as server:
+    with place() as path, ServeAt(f"unix:{path}", "tcp://127.0.0.1:0") as server:
         equal(len(server.urls), 2, "addresses")
         load("-c", "10", "-n", "1000", *server.urls)
 
 
-def test_bulk_goes_over_a_path():
-    with place() as path, Serving(f"unix:{path}"):
-        load("-c", "4", "-p", "2", "--send", "1M", "-n", "100", f"unix:{path}")
-
-
 def test_a_stranger_is_answered():
     data = os.urandom(3_000_000)
-    with place() as path, Serving(f"unix:{path}"):
+    with place() as path, ServeAt(f"unix:{path}"):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(path)
             echoes_all(sock, data)
 
 
 def test_a_path_in_use_is_told_and_stays():
-    with place() as path, Serving(f"unix:{path}"):
+    with place() as path, ServeAt(f"unix:{path}"):
         outcome = command(WEIR_LOAD, "serve", f"unix:{path}")
         equal(outcome.status, 2, "exit status")
         one_line(outcome.err, r"EADDRINUSE")
