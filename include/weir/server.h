@@ -167,8 +167,8 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  *                  a Unix socket as in weir_create_unix_server(), or a bound
  *                  stream socket, which may listen already. Connections of a
  *                  socket that listens inherit its TCP_NODELAY and the socket
- *                  options of keep_alive and notsent_lowat_bytes; options that
- *                  it has are not set for each connection
+ *                  options of keep_alive and notsent_lowat_bytes; those
+ *                  that the socket has are not set again for each connection
  * @param options   borrowed; NULL for all defaults. hosts may be set only if
  *                  the endpoint is a host
  * @param done      as in weir_create_server()

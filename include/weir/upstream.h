@@ -237,10 +237,10 @@ struct weir_upstreams_options {
  * with its own TLS settings. A result applies to all these sets before their
  * next choice, and each set reports the change. Another set continues the
  * checks at once when the checking set is freed or replaced, or the upstream is
- * removed from it. If the loop of the checking set does not run, another set
- * continues when it chooses an upstream and a check is late by more than the
- * interval, the time-out of the check and a second. Sets with other checks, or
- * without checks, share everything except results of checks.
+ * removed from it. The loop of the checking set may also stop running: if a
+ * check is late by more than the interval plus the time-out of the check plus a
+ * second, the next set that chooses an upstream continues the checks. Sets with
+ * other checks, or without checks, share everything except results of checks.
  *
  * An upstream that is added later starts with the known state, and a host with
  * the addresses of the last successful lookup.
