@@ -304,10 +304,11 @@ weir_transport_set_timeouts(weir_transport *t,
  * descriptor is closed.
  *
  * While written bytes wait because the peer does not read, a close also reads
- * and drops bytes, up to 64 MiB each time until the peer reads again. So two
- * sides that close at the same time, with unsent bytes in both directions, do
- * not block each other. A peer that neither reads nor ends its stream keeps a
- * close with unsent bytes waiting; close_ns and write_stall_ns limit that time.
+ * and drops bytes of the peer. It stops after 64 MiB, and continues when the
+ * peer has read something, for up to 64 MiB more. So two sides that close at
+ * the same time, with unsent bytes in both directions, do not block each other.
+ * A peer that neither reads nor ends its stream keeps a close with unsent bytes
+ * waiting; close_ns and write_stall_ns limit that time.
  *
  * If a write was refused and no call has returned its error yet
  * (weir_transport_write()), the connection is aborted instead, so that the peer
