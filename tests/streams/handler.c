@@ -1,8 +1,8 @@
 /*
  * A connection that a handler serves; see handler.h.
  *
- * The exception hook keeps what it was told, and the end of a test compares
- * what is left on the loop.
+ * The exception hook records its calls, and the end of a test checks what is
+ * left on the loop.
  */
 #include "tests/streams/handler.h"
 

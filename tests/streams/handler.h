@@ -1,7 +1,7 @@
 /*
- * A connection for a stream protocol, with a handler or without, and a record
- * of what the exception hook was told and the handler noted. Each connection
- * begins with nothing seen.
+ * A connection for a stream protocol, with or without a handler, and a record
+ * of the calls of the exception hook and the notes of the handler. Each
+ * connection begins with an empty record.
  */
 #ifndef WEIR_TESTS_STREAMS_HANDLER_H
 #define WEIR_TESTS_STREAMS_HANDLER_H

@@ -1,9 +1,9 @@
 /*
- * Options of every call that takes some: nothing beyond their size is read.
+ * Options of all calls that have some: nothing beyond their size may be read.
  *
- * The struct is placed so that its last byte is the last of a page that no
- * page follows. Each size from that of the size field alone is what some older
- * header could have had; the larger ones are those of a newer header.
+ * The last byte of the struct is the last of a page that no page follows.
+ * Smaller sizes are those of older headers, from the size field alone on;
+ * larger ones are those of a newer header.
  */
 #include "handler.h"
 

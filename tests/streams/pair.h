@@ -1,10 +1,9 @@
 /*
  * A stream and its peer on the fake machine.
  *
- * The stream is opened on a descriptor that is handed over connected; the test
- * plays the peer, from the task that it is. Bytes are a pattern in which each
- * follows from its place. A nap lets happen all that can happen without the
- * peer doing anything.
+ * The stream is opened on a connected descriptor; the test, which is a task,
+ * plays the peer. Bytes are a pattern in which each depends on its position.
+ * nap() runs everything that can happen without the peer.
  */
 #ifndef WEIR_TESTS_STREAMS_PAIR_H
 #define WEIR_TESTS_STREAMS_PAIR_H

@@ -1,6 +1,6 @@
 /*
- * Readers that are fed by hand: what each call gives, what it leaves, and what
- * is true of all of them. The limits and separators are in reader_until.c,
+ * Readers to which the test adds bytes: what each call returns, what it leaves,
+ * and what is true for all calls. Limits and separators are in reader_until.c,
  * transports in reader_pressure.c.
  */
 #define UNIT_RUN(body) with_reader(10, body)

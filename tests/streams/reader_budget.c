@@ -1,9 +1,9 @@
 /*
- * Readers that wait for more than their connection may hold, or the loop.
+ * Readers that wait for more bytes than their connection or the loop may hold.
  *
- * Each gets it, because no reader ever waits for its own bytes: they are moved
- * out of the receive pool when they keep the transport from receiving, or when
- * others starve. Every byte is compared.
+ * Each gets them, because no reader may wait for its own bytes: they are moved
+ * out of the receive pool if they keep the transport from receiving, or if
+ * other connections need the memory. Every byte is compared.
  */
 #define TASK_RUN close_after
 #include "tests/streams/reader_pair.h"

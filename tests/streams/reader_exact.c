@@ -1,11 +1,11 @@
 /*
- * weir_reader_readexactly() of much: one copy, and nothing lost by a call that
- * fails.
+ * weir_reader_readexactly() of many bytes: one copy, and nothing lost by a
+ * failed call.
  *
  * Bytes that the call has moved to its caller's memory must be readable again
- * after a cancellation, a time-out, an error or an early end of the stream, in
- * order and before later bytes. The model is the stream itself: a pattern in
- * which each byte follows from its place.
+ * after a cancellation, a timeout, an error or an early end of stream, in order
+ * and before later bytes. The stream is a pattern in which each byte depends on
+ * its position.
  */
 #include "pair.h"
 #include "tests/unit/random.h"

@@ -1,10 +1,9 @@
 /*
- * Readers: lines that follow one another, which are looked for many at a time.
+ * Readers of many lines, which are searched for in advance.
  *
- * What was found ahead must not outlive a call of another kind, a part of the
- * bytes that was moved, or the segment in which it was found. So random lines
- * of all lengths are read among other calls, and compared with the bytes that
- * were fed.
+ * Lines found in advance must be forgotten after a call of another kind, and if
+ * bytes or their segment are moved. So random lines of all lengths are read
+ * between other calls, and compared with the added bytes.
  */
 #include "tests/streams/reader_rig.h"
 #include "tests/unit/random.h"

@@ -1,11 +1,11 @@
 /*
- * Readers against a model: asyncio's StreamReader as it is written there, on a
- * plain array. Only what weir documents as different is different: bytes come
- * before the error, a call that fails consumes nothing, readline fails like
- * readuntil, and the caller's memory limits a call as well.
+ * Readers compared with a model: asyncio's StreamReader on a plain array. Only
+ * documented differences are allowed: bytes come before the error, a failed
+ * call consumes nothing, readline fails like readuntil, and the caller's memory
+ * limits a call, too.
  *
- * Bytes come in pieces by chance, copied or in leases, a few in each turn;
- * calls of all kinds wait, are cancelled, and see the end or an error.
+ * Bytes come in random pieces, copied or as leases, a few per iteration; calls
+ * of all kinds wait, are cancelled, and get the end or an error.
  */
 #include "lib/loop/loop.h"
 

@@ -1,7 +1,7 @@
 /*
- * Readers and the memory of what they hold: when the transport is paused and
- * when it reads again, what is copied and what is not, and that no reader ever
- * waits for its own bytes, however small the budget (reader_budget.c).
+ * Readers and the memory of their bytes: when the transport is paused and reads
+ * again, what is copied and what is not, and that no reader ever waits for its
+ * own bytes, however small the budget (reader_budget.c).
  */
 #define TASK_RUN close_after
 #include "tests/streams/reader_pair.h"

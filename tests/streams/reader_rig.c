@@ -1,8 +1,8 @@
 /*
- * One call on a reader that has no connection; see reader_rig.h.
+ * A call on a reader without a connection; see reader_rig.h.
  *
- * The test feeds the reader; a call is made at once or in a task of its own,
- * and its bytes are copied to one place however it gives them.
+ * The test adds bytes to the reader; a call is made at once or in a separate
+ * task, and its bytes are copied to one place, whatever the call.
  */
 #include "tests/streams/reader_rig.h"
 

@@ -1,9 +1,9 @@
 /*
- * A reader that a test feeds by hand, and tasks that read from it.
+ * A reader to which a test adds bytes, and tasks that read from it.
  *
- * The test's body is the main task: it feeds, and starts others that make one
- * reading call each, any of them. A turn is over when the body has yielded
- * twice: what it had fed was taken or kept by then.
+ * The body of the test is the main task: it adds bytes, and starts tasks that
+ * make one reading call each. After the body has yielded twice, added bytes
+ * have been read or stored.
  */
 #ifndef WEIR_TESTS_STREAMS_READER_RIG_H
 #define WEIR_TESTS_STREAMS_READER_RIG_H

@@ -1,8 +1,8 @@
 /*
  * Readers and the tasks that read.
  *
- * One task at a time reads; it may be cancelled, run out of time, or be inside
- * a reader that is freed. reader.c has what the calls give.
+ * One task at a time reads. It may be cancelled, time out, or be inside a
+ * reader that is freed. reader.c tests the results of calls.
  */
 #define UNIT_RUN(body) with_reader(10, body)
 #include "tests/streams/reader_rig.h"

@@ -1,8 +1,8 @@
 /*
  * Readers: lines, separators, and the limits on both.
  *
- * These are asyncio's rules one at a time; reader_model.c compares all of them
- * by chance.
+ * Each test is one of asyncio's rules; reader_model.c compares all of them at
+ * random.
  */
 #define UNIT_RUN(body) with_reader(10, body)
 #include "tests/streams/reader_rig.h"

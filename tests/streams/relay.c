@@ -1,9 +1,9 @@
 /*
- * Received bytes that are sent on from where they lie: a bound to what one call
- * takes costs no copy, no send and no wait.
+ * Received bytes that are sent again without a copy: a limit on what a call
+ * reads must cost no copy, no additional send and no wait.
  *
- * The peer sends what one receive brings, and goes on when it has all of it
- * back. Counted is what the machine was asked for.
+ * The peer sends as much as one receive returns, and continues when it has
+ * everything back. The machine's counts are compared.
  */
 #include "pair.h"
 

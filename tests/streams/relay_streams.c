@@ -1,8 +1,8 @@
 /*
- * weir_writer_relay(): a task hands two streams over and waits for their end.
+ * weir_writer_relay(): a task relays two streams and waits for their end.
  *
- * Bytes that the readers have, and ends that they were told of, go along; what
- * the writers have written is sent first.
+ * Bytes and ends in the readers are relayed, too; what the writers have written
+ * before is sent first.
  */
 #define TASK_RUN with_both
 #include "pair.h"

@@ -1,7 +1,7 @@
 /*
- * A server of streams, its handler that echoes, and its clients, which are the
- * machine's peers. All of it is called from a task; a client that is connected
- * has been accepted, and its handler runs.
+ * A server of streams whose handler echoes, and its clients, which are peers of
+ * the fake machine. All functions must be called from a task. A connected
+ * client has been accepted, and its handler runs.
  */
 #ifndef WEIR_TESTS_STREAMS_SERVED_H
 #define WEIR_TESTS_STREAMS_SERVED_H

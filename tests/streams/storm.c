@@ -1,14 +1,14 @@
 /*
- * Streams in bad weather: random readers and writers, each run from a seed.
+ * Random readers and writers of streams, on a machine with faults.
  *
  * The machine sends and receives in short pieces, delays, reorders and
- * interrupts. Every handler reads and echoes in whatever way the API has, with
- * and without time limits, while the main task cancels it at any moment; peers
- * stall, half-close, close and reset. No byte may be lost, doubled or out of
- * place, whatever failed in between; the end comes after the last byte; and
- * when the loop is freed nothing is left. WEIR_STREAM_COUNT is how many seeds
- * are run (3 000; 1 000 under sanitizers), WEIR_STREAM_SEED runs one. Every
- * fourth seed has the features of the engine on epoll.
+ * interrupts. Handlers read and echo in all ways of the API, with and without
+ * timeouts, and the main task cancels them at any moment; peers stall,
+ * half-close, close and reset. No byte may be lost, doubled or out of order,
+ * whatever has failed; the end comes after the last byte; freeing the loop
+ * leaves nothing. WEIR_STREAM_COUNT is the number of seeds (3 000; 1 000 with
+ * sanitizers), WEIR_STREAM_SEED runs one. Every fourth seed has the features of
+ * the engine on epoll.
  */
 #include "tests/fake/fake.h"
 #include "tests/streams/storm_bytes.h"

@@ -1,8 +1,8 @@
 /*
- * The pattern that peers of a storm write; see storm_bytes.h.
+ * The pattern that peers of storm.c write; see storm_bytes.h.
  *
- * It is made once: most of what peers offer does not fit into a fake socket,
- * and is offered again.
+ * It is made once, because most bytes that peers write do not fit into a fake
+ * socket, and are written again.
  */
 #include "tests/streams/storm_bytes.h"
 

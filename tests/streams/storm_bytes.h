@@ -1,9 +1,8 @@
 /*
- * What the peers of a storm write: words between newlines and semicolons.
+ * What the peers of storm.c write: words between newlines and semicolons.
  *
- * It is one pattern, over and over, for each peer from a place of its own. Its
- * length is a prime, so that bytes which are lost, doubled or out of place do
- * not look right.
+ * Each peer repeats the same pattern from another position. Its length is a
+ * prime number, so that lost, doubled or misplaced bytes are noticed.
  */
 #ifndef WEIR_TESTS_STREAMS_STORM_BYTES_H
 #define WEIR_TESTS_STREAMS_STORM_BYTES_H

@@ -1,9 +1,9 @@
 /*
- * Writers: what weir/stream.h promises about writing, draining and flushing
- * while the connection lives. How it ends is in writer_end.c.
+ * Writers: what weir/stream.h promises about writing, draining and flushing on
+ * an open connection. writer_end.c tests the ends.
  *
- * That a wait is over is compared with what the kernel has taken: it counts
- * completions, not what weir says of itself.
+ * The end of a wait is compared with what the kernel has taken, which is known
+ * from completions and not from weir.
  */
 #define UNIT_RUN   pair_test
 #define UNIT_TAKES struct pair *p

@@ -1,9 +1,9 @@
 /*
- * Writers: how a stream ends, and what each caller is told of it.
+ * Writers: how a stream ends, and what each caller is told.
  *
- * The four ends stay apart (closed here, aborted here, the peer's end, an
- * error), the first cause counts for good, and no task waits for a connection
- * that cannot send any more.
+ * The four ends are distinguished (closed here, aborted here, the peer's end,
+ * an error), the first cause is kept, and no task waits for a connection that
+ * cannot send any more.
  */
 #define UNIT_RUN   pair_test
 #define UNIT_TAKES struct pair *p

@@ -1,7 +1,7 @@
 /*
- * Sending a file from a task: how the call returns, what it says, and that the
- * stream goes on at the byte where it stopped. The disk and the peer are the
- * fake machine's, so that every moment can be hit.
+ * Sending a file from a task: how the call returns, its result, and that the
+ * stream continues after its last byte. The disk and the peer are the fake
+ * machine's, so that every moment can be tested.
  */
 #define UNIT_RUN   with_file
 #define UNIT_TAKES struct pair *p, int fd

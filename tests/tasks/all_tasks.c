@@ -1,8 +1,8 @@
 /*
- * Looking at all tasks of a loop: which there are, what each waits for, and
+ * weir_loop_all_tasks(): which tasks a loop has, what each waits for, and
  * references to them.
  *
- * A visit notes the names of tasks, so that their order can be seen.
+ * Each visit records the name of a task, so that their order is known.
  */
 #include "rig.h"
 

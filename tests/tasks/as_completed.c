@@ -1,8 +1,9 @@
 /*
- * Futures one by one as they are done: weir_as_completed_begin() and its calls.
+ * Futures in the order in which they are done: weir_as_completed_begin() and
+ * its calls.
  *
- * The main task takes them, or a worker does while the main task gives results;
- * a worker's notes are the indexes, in the order in which they came.
+ * The main task takes them, or a worker does while the main task sets results;
+ * the worker records their indexes in order.
  */
 #include "scenes.h"
 

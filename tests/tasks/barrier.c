@@ -1,8 +1,8 @@
 /*
  * Barriers: what weir/sync.h promises about them.
  *
- * A round takes as many as the barrier does, those who were cancelled not
- * counted, and each has a place of its own in it.
+ * A round has as many tasks as the barrier, without cancelled ones, and each
+ * has another position in it.
  */
 #include "scenes.h"
 

@@ -1,8 +1,8 @@
 /*
- * Barriers whose round is full: it drains until each of its tasks has run.
+ * Barriers whose round is complete, until each of its tasks has run.
  *
- * Until then a reset or an abort reaches those that have not run, and who comes
- * waits for the next round.
+ * Until then a reset or an abort affects the tasks that have not run, and new
+ * ones wait for the next round.
  */
 #include "sync.h"
 

@@ -1,7 +1,7 @@
 /*
  * Conditions: what weir/sync.h promises about them.
  *
- * Whatever a wait returns, the lock is the task's again; and a notification is
+ * Whatever a wait returns, the task has the lock again; and a notification is
  * not lost with a cancelled task.
  */
 #include "scenes.h"

@@ -1,8 +1,8 @@
 /*
  * Conditions: what weir/sync.h promises about waiting for a predicate.
  *
- * The predicate is a number that has to reach a goal. It counts how often it is
- * asked, and looks whether the lock is taken each time.
+ * The predicate is true when a number has reached a value. It counts its calls,
+ * and checks each time that the lock is held.
  */
 #include "scenes.h"
 

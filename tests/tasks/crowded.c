@@ -1,7 +1,7 @@
 /*
- * Loops whose tasks have much work behind each call: each gets little at a
- * time, and timers do not wait until all of them have had their share. The
- * work of a call is time that passes on the fake machine.
+ * Loops whose tasks have much work after each call: each does a little at a
+ * time, and timers do not wait until all have had their share. The work of a
+ * call takes time of the fake machine.
  */
 #include "rig.h"
 

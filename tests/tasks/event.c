@@ -1,8 +1,8 @@
 /*
  * Events: what weir/sync.h promises about them.
  *
- * Setting wakes all tasks that wait then and no later one; a wait that fails
- * has a reason, and one that was answered stays so.
+ * Setting wakes all tasks that wait at that time and no later one. A failed
+ * wait has a reason, and a wait that has succeeded does not fail later.
  */
 #include "scenes.h"
 

@@ -1,8 +1,8 @@
 /*
  * Futures, and tasks that wait for one; see future_rig.h.
  *
- * A waiter keeps what its call returned and
- * what the suspending call after it did.
+ * A waiter records what its call has returned, and what the next suspending
+ * call has.
  */
 #include "tests/tasks/future_rig.h"
 

@@ -1,7 +1,7 @@
 /*
- * The rig of the tests of futures: futures, tasks that wait for one in one of
- * the ways, and a string of what happened, in order. A test's body is the main
- * task; it lets the others come to their waits with settle().
+ * The rig for tests of futures: futures, tasks that wait for one in one of
+ * several ways, and a string of events, in order. The body of a test is the
+ * main task; settle() lets the others run until they wait.
  */
 #ifndef WEIR_TESTS_TASKS_FUTURE_RIG_H
 #define WEIR_TESTS_TASKS_FUTURE_RIG_H

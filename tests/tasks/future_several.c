@@ -1,8 +1,8 @@
 /*
  * Waiting for several futures at once: weir_wait().
  *
- * A worker waits, the main task gives results and looks at when the wait
- * returned and with what; the futures themselves must be left alone.
+ * A worker waits. The main task sets results and checks when and with what the
+ * wait returns; the futures must not be changed.
  */
 #include "scenes.h"
 

@@ -1,15 +1,15 @@
 /*
  * A thousand random programs of futures, groups of futures and groups of tasks.
  *
- * The tasks of a program share a few slots with futures and a few with handles
- * of each other, and do everything to them at any time; then the loop is freed
- * whatever they wait for. What must hold: a wait returns once, with the
- * future's result or for a reason; callbacks run once, or not at all when they
- * were taken back; no member of a task group outlives the group's end; nothing
- * is left. The first seed is printed and taken back with WEIR_TASK_SEED.
+ * The tasks of a program share slots with futures and with handles of each
+ * other, and use them in all ways at any time; then the loop is freed. A wait
+ * must return once, with the future's result or a reason; callbacks must run
+ * once, or never if they were removed; no member of a task group may outlive
+ * the end of the group; nothing may be left. The first seed is printed;
+ * WEIR_TASK_SEED sets it.
  *
- * Slots hold the ends of tasks only where these wait for nothing themselves: a
- * program in which tasks wait for each other in a circle may hang.
+ * Slots have ends of tasks only if these wait for nothing: tasks that wait for
+ * each other in a circle may hang.
  */
 
 #include "rig.h"

@@ -1,7 +1,7 @@
 /*
  * Waiting for a future: weir_future_await(), weir_future_shield() and
- * weir_wait_for(), and who wins when results, cancellations and time-outs come
- * in the same turn.
+ * weir_wait_for(), and which result counts when results, cancellations and
+ * timeouts come in the same iteration.
  */
 #include "scenes.h"
 

@@ -1,9 +1,9 @@
 /*
- * Several futures: what weir/future.h promises about weir_gather(), and the
- * refusals that it shares with weir_wait().
+ * Several futures: what weir/future.h promises about weir_gather(), and errors
+ * that it shares with weir_wait().
  *
- * Results are given by hand, so that their order is exact; a future that is
- * slow to be cancelled shows that a group ends with its last one.
+ * The test sets results, so that their order is exact; a future whose
+ * cancellation takes long shows that a group ends with its last member.
  */
 #include "future_rig.h"
 #include "scenes.h"

@@ -1,9 +1,9 @@
 /*
  * Task groups: what weir/task.h promises about tasks that end together.
  *
- * Members sleep, fail, or take no notice of cancellations; what the owner and
- * they saw is compared with what they were promised, at every moment at which
- * a failure can meet the end of the group.
+ * Members sleep, fail, or ignore cancellations; what they and the owner observe
+ * is compared with the promises, for every moment of a failure near the end of
+ * the group.
  */
 #include "group_rig.h"
 #include "scenes.h"

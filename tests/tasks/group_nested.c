@@ -1,7 +1,7 @@
 /*
- * Task groups inside of each other, inside of time-outs, and at the end of the
- * loop. The outer reason must win over the inner one, and nothing may outlive
- * the stack that it was started from.
+ * Task groups inside each other, inside timeouts, and at the end of the loop.
+ * The outer reason must win over the inner one, and nothing may outlive the
+ * stack of its starter.
  */
 #include "tests/death.h"
 

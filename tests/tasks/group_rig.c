@@ -1,8 +1,8 @@
 /*
  * Members of a task group, and a task that owns one; see group_rig.h.
  *
- * A member sleeps, notes its name, and ends as its struct says: with a result,
- * with an error, or by its cancellation.
+ * A member sleeps, records its name, and ends as its struct says: with a
+ * result, with an error, or when it is cancelled.
  */
 #include "tests/tasks/group_rig.h"
 

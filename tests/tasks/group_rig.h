@@ -1,7 +1,7 @@
 /*
- * The rig of the tests of task groups: members that sleep and keep the results,
- * and a task that owns a group with one of them. A member is described by a
- * struct on the stack of the test, which the group must not outlive.
+ * The rig for tests of task groups: members that sleep and record results, and
+ * a task that owns a group with one of them. A member is described by a struct
+ * on the test's stack, which the group must not outlive.
  */
 #ifndef WEIR_TESTS_TASKS_GROUP_RIG_H
 #define WEIR_TESTS_TASKS_GROUP_RIG_H

@@ -1,8 +1,8 @@
 /*
  * Locks: what weir/sync.h promises about them.
  *
- * One owner at a time, in the order of asking, whoever is cancelled, too late
- * or gone; and only the owner gives the lock back.
+ * There is one owner at a time, in the order of requests, even if tasks are
+ * cancelled, late or gone; and only the owner may release the lock.
  */
 #include "scenes.h"
 

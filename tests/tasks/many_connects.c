@@ -1,8 +1,9 @@
 /*
- * Fifty thousand connects by name at once, each with a task of weir's own.
+ * Fifty thousand simultaneous connects by name, each with an internal task of
+ * weir.
  *
- * The resolver has not answered any of them. On a kernel whose guards cost
- * mappings, guarded stacks would end at 32,754 of these tasks.
+ * The resolver has answered none of them. On a kernel where guard pages need
+ * separate mappings, tasks with guarded stacks would be limited to 32,754.
  */
 #include "rig.h"
 

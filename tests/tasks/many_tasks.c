@@ -1,8 +1,8 @@
 /*
- * A hundred thousand tasks at once, each with its guarded stack.
+ * A hundred thousand tasks at the same time, each with its guarded stack.
  *
- * They sleep, all of them, and wake, and end. A page or two of each stack is
- * memory while they do, and afterwards hardly any.
+ * All of them sleep, wake and end. Meanwhile they use a page or two of each
+ * stack, and hardly any memory afterwards.
  */
 #include "tests/tasks/rig.h"
 

@@ -1,10 +1,10 @@
 /*
- * The calls on tasks, futures and what tasks wait on, interrupted at every
+ * Calls of tasks, futures and synchronisation objects, interrupted at every
  * moment; see moments.h.
  *
- * After the table come the programs that never ended while an interruption
- * could be lost: loops of calls that need not wait, or whose wait ends before
- * what is awaited has heard of the interruption.
+ * After the table come programs that never ended while an interruption could be
+ * lost: loops of calls that need not wait, or whose wait ends before the
+ * awaited object knows about the interruption.
  */
 #include "moments_rig.h"
 

@@ -1,8 +1,8 @@
 /*
- * The driver of calls that are interrupted at every moment; see moments_rig.h.
+ * Runs calls that are interrupted at every moment; see moments_rig.h.
  *
- * For each row, cause and moment a task makes the call while the driver lets it
- * come there, interrupts it and counts what it was told.
+ * For each row, cause and moment a task makes the call. The driver waits until
+ * it is there, interrupts it and counts the interruptions that it reports.
  */
 #include "tests/tasks/moments_rig.h"
 

@@ -1,12 +1,12 @@
 /*
  * Every suspending call, interrupted at every moment.
  *
- * A row is a call and what it needs. The driver plays it for each cause of an
- * interruption (a cancellation, a time-out around the call, a group that the
- * task owns and whose member fails) and for each moment: before the call, while
- * it waits, just before and just after what it waits for is given, and after
- * it. Whatever the call came to, the interruption must be told exactly once: by
- * the call or by the next one, and by the call itself if it came before it.
+ * A row is a call and what it needs. The driver runs it for each cause of an
+ * interruption (a cancellation, a timeout around the call, a group of the task
+ * whose member fails) and for each moment: before the call, while it waits,
+ * just before and just after its result, and after the call. The interruption
+ * must be reported exactly once: by the call or by the next one, and by the
+ * call itself if the interruption came before it.
  */
 #ifndef WEIR_TESTS_TASKS_MOMENTS_RIG_H
 #define WEIR_TESTS_TASKS_MOMENTS_RIG_H

@@ -1,13 +1,12 @@
 /*
  * Random nests of everything that waits for tasks.
  *
- * Tasks start groups of tasks that start groups, join, shield, gather and wait
- * for whatever task there is (circles come about by themselves), set time
- * limits, cancel and take cancellations back; then the loop is freed with all
- * of it going on, or the handles are given up before. What must hold: no member
- * outlives its group, every call returns what its header names, and everything
- * ends. A circle may wait until the loop is freed. WEIR_TASK_SEED plays one
- * seed.
+ * Tasks start groups of tasks that start groups; they join, shield, gather and
+ * wait for any tasks, also in circles; they set timeouts, cancel and withdraw
+ * cancellations. Then the loop is freed meanwhile, or the handles are released
+ * before. No member may outlive its group, every call must return what its
+ * header allows, and everything must end. A circle may wait until the loop is
+ * freed. WEIR_TASK_SEED runs one seed.
  */
 #include "rig.h"
 

@@ -1,8 +1,8 @@
 /*
- * A task that overruns its stack, and what is said of it.
+ * A task that overflows its stack, and the report about it.
  *
- * Each case runs in a child process, for it ends there; what it wrote and how
- * it ended is looked at.
+ * Each case runs in a child process, which the overflow ends. Its output and
+ * its status are checked.
  */
 #include "lib/task/task.h"
 

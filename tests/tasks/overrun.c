@@ -1,5 +1,5 @@
 /*
- * Overrunning a stack where it does no harm; see overrun.h.
+ * Overflows a stack in a child process; see overrun.h.
  *
  * The child writes its report to a pipe, which is read to its end before the
  * child is waited for.

@@ -1,8 +1,8 @@
 /*
- * A task that overruns its stack, in a child process.
+ * A task that overflows its stack, in a child process.
  *
- * The child ends by a signal; its words and its exit status are kept, so that a
- * test can compare the report with the task.
+ * A signal ends the child; its output and its status are kept, so that a test
+ * can compare the report with the task.
  */
 #ifndef WEIR_TESTS_TASKS_OVERRUN_H
 #define WEIR_TESTS_TASKS_OVERRUN_H

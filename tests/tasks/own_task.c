@@ -1,8 +1,8 @@
 /*
- * Tasks of weir's own.
+ * Internal tasks of weir.
  *
- * Their end is told on the loop's stack, when nothing of the task is left, and
- * they are in the books of their loop: its end, its dump, its statistics.
+ * Their end is reported on the loop's stack, when the task uses nothing any
+ * more. They are included in the loop's end, its dump and its statistics.
  */
 #include "lib/task/own_task.h"
 

@@ -1,9 +1,9 @@
 /*
- * Tasks that go on while their loop is freed.
+ * Tasks that continue while their loop is freed.
  *
- * Every call that they make fails. After a number of them they are parked: the
- * hook hears their names, tasks that wait for them go on, and the loop ends
- * with all memory given back, their stacks too.
+ * Each of their calls fails. After a number of calls they are parked: the hook
+ * gets their names, tasks that wait for them continue, and the loop ends with
+ * all memory freed, including their stacks.
  */
 #include "lib/task/task.h"
 #include "tests/death.h"

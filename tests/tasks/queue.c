@@ -1,8 +1,8 @@
 /*
  * Queues: what weir/sync.h promises about putting, getting and joining.
  *
- * Order, fairness on both sides, and that an item is in one place whoever is
- * cancelled. How queues end is in queue_end.c.
+ * Order, fairness on both sides, and that an item is in one place, whichever
+ * task is cancelled. queue_end.c tests their ends.
  */
 #include "scenes.h"
 

@@ -1,8 +1,8 @@
 /*
- * Queues: what weir/sync.h promises about their end, and about wrong uses.
+ * Queues: what weir/sync.h promises about their end and about wrong uses.
  *
- * Shutting down in both ways, draining and freeing tell each waiting task, and
- * no item is lost.
+ * Both kinds of shutdown, draining and freeing end all waits, and no item is
+ * lost.
  */
 #include "scenes.h"
 

@@ -1,8 +1,9 @@
 /*
- * Queues that give the least item first: what weir/sync.h promises about them.
+ * Queues that return the least item first: what weir/sync.h promises about
+ * them.
  *
- * The values of the rig's items are their priorities. What they share with
- * other queues is tried once more, as the heap has a part in it.
+ * The values of items are their priorities. Promises for all queues are tested
+ * again, because the heap is involved.
  */
 #include "scenes.h"
 #include "tests/unit/random.h"

@@ -1,13 +1,12 @@
 /*
- * Random programs in which nothing but interruptions ends a wait for good.
+ * Random programs in which only interruptions end some waits.
  *
- * Tasks wait for whatever there is, in nests of groups, time-outs, joins and
- * gathers, and go on with the next call until one is interrupted. The main
- * task gives some of what they wait for, cancels each of them once, and then
- * does nothing more: no other task runs that could wake one by accident. So an
- * interruption that is lost leaves its task waiting, or computing, and the
- * program says so; and one that is told twice, or without a reason, ends a task
- * too early. WEIR_TASK_SEED plays one seed.
+ * Tasks wait in nests of groups, timeouts, joins and gathers, and continue with
+ * the next call until one is interrupted. The main task gives some of what they
+ * wait for, cancels each of them once, and does nothing more, so that no other
+ * task can wake one by accident. A lost interruption leaves a task waiting or
+ * computing, which the program reports; one that is reported twice, or without
+ * a reason, ends a task too early. WEIR_TASK_SEED runs one seed.
  */
 #include "rig.h"
 

@@ -1,8 +1,8 @@
 /*
- * A loop and its tasks, on whatever machine; see rig.h.
+ * A loop and its tasks, on any machine; see rig.h.
  *
- * Nothing here knows the fake one, so that
- * suites on the real ring can use it too.
+ * This file does not use the fake machine, so that tests on a real ring can use
+ * it, too.
  */
 #include "tests/tasks/rig.h"
 #include "tests/statistics.h"

@@ -2,9 +2,9 @@
  * A loop on the fake machine, and tasks on it.
  *
  * TASK() makes both, runs the test's body as the main task and ends them;
- * rig_run() does so for a function. Time passes only while the loop waits, so
- * sleeps cost nothing and their order is exact. Nothing may be left when the
- * machine stops: it says so itself.
+ * rig_run() does the same for a function. Time passes only while the loop
+ * waits, so sleeps take no real time and their order is exact. The machine
+ * fails if anything is left when it stops.
  */
 #ifndef WEIR_TESTS_TASKS_RIG_H
 #define WEIR_TESTS_TASKS_RIG_H

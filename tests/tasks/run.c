@@ -2,7 +2,7 @@
  * Running a main task: weir_loop_run_task(), weir_run(), and starting tasks
  * from other threads.
  *
- * The machine raises the signals, at times of its own clock.
+ * The fake machine raises signals, at exact times of its clock.
  */
 #include "rig.h"
 

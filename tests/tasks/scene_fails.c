@@ -1,8 +1,8 @@
 /*
  * Scenes that must fail.
  *
- * Each step that checks something notices when it is not so, and the message
- * has the place; a word that is no call fails where it stands.
+ * Each step that checks something must notice a difference, and the message
+ * must have its position; an unknown call must fail at its position.
  */
 #include "scenes.h"
 

@@ -1,8 +1,8 @@
 /*
  * Semaphores: what weir/sync.h promises about them.
  *
- * What is given back goes to the first in line; no permit is lost or made,
- * whoever is cancelled or too late.
+ * A released permit goes to the task that has waited longest; no permit is lost
+ * or added, whichever task is cancelled or late.
  */
 #include "scenes.h"
 

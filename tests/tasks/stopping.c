@@ -1,7 +1,7 @@
 /*
  * The announcement of a graceful stop: weir_loop_announce_stop(), by the
  * program or by a signal, and weir_waitable_stop(), which tasks wait for.
- * That stops of threads announce it is tested in tests/contract/threads.c.
+ * tests/contract/threads.c tests that stops of threads announce it.
  */
 #include "sync.h"
 #include "tests/bind.h"

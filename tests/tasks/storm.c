@@ -1,11 +1,11 @@
 /*
  * A hundred thousand tasks that are cancelled at any moment.
  *
- * Random programs on the fake machine: every task sleeps, yields, sets time
- * limits, starts and joins others, and any task cancels any other at any time.
- * These must hold: a task ends with what its function returned, is seen to end
- * once, a wait that fails has a reason, and when all is over nothing is left.
- * The seed is printed and taken back with WEIR_TASK_SEED.
+ * Random programs on the fake machine: every task sleeps, yields, sets
+ * timeouts, starts and joins others, and any task cancels any other at any
+ * time. A task must end once, with the result of its function; a failed wait
+ * must have a reason; nothing may be left at the end. The seed is printed;
+ * WEIR_TASK_SEED sets it.
  */
 #include "rig.h"
 

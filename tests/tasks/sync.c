@@ -1,8 +1,8 @@
 /*
  * Workers that make one call on an object; see sync.h.
  *
- * A worker notes its name when its call returns and makes one more suspending
- * call, which tells whether an interruption was left.
+ * A worker records its name when its call returns, and makes another suspending
+ * call, which shows whether an interruption is still pending.
  */
 #include "tests/tasks/sync.h"
 

@@ -1,10 +1,10 @@
 /*
- * Workers for the tests of what tasks wait on.
+ * Workers for tests of synchronisation objects.
  *
- * A worker is a task that makes one call on an object, under a time-out if it
- * has one, notes its name when that returns, and keeps the result and that of
- * the suspending call after it. The main task starts workers, lets them come to
- * their waits with settle(), and looks at what became of them.
+ * A worker is a task that makes one call on an object, with a timeout if it has
+ * one. When the call returns it records its name and the result, and the result
+ * of another suspending call. The main task starts workers, lets them wait with
+ * settle(), and checks their results.
  */
 #ifndef WEIR_TESTS_TASKS_SYNC_H
 #define WEIR_TESTS_TASKS_SYNC_H

@@ -1,12 +1,12 @@
 /*
- * Freeing what tasks wait on, at any moment.
+ * Freeing synchronisation objects at any moment.
  *
- * Random programs, each from a seed: tasks wait on every kind of object while
- * others set, notify, release, shut down and cancel, and while the objects are
- * freed one after the other, with tasks that wait, that were served and did not
- * run yet, and that hold a lock. Every wait must return with something that its
- * header names, a lock must have one owner, and all must end, with the loop or
- * before it. WEIR_TASK_SEED plays one seed.
+ * Random programs: tasks wait on every kind of object while others set, notify,
+ * release, shut down and cancel. The objects are freed one after the other,
+ * with tasks that wait, that were woken and have not run yet, and that hold a
+ * lock. Every wait must return a value that its header allows, a lock must have
+ * one owner, and all tasks must end, with the loop or before it. WEIR_TASK_SEED
+ * runs one seed.
  */
 #include "rig.h"
 

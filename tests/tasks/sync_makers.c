@@ -1,8 +1,8 @@
 /*
- * The functions that make locks, events and the like.
+ * The functions that create locks, events and other objects.
  *
- * Without memory they return -ENOMEM, and without a place for what they made
- * -EINVAL. Threads that call them are in the scenes of each kind.
+ * Without memory they return -ENOMEM, and without a pointer for the result
+ * -EINVAL. The scenes of each kind test calls from other threads.
  */
 #include "sync.h"
 

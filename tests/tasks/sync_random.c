@@ -1,15 +1,14 @@
 /*
- * Random programs over all that tasks wait on, cancelled at random points.
+ * Random programs with all synchronisation objects, cancelled at random points.
  *
- * Workers take locks, semaphores, events, conditions, barriers and queues as
- * dice fall, or whichever comes first, some calls under a time limit, while the
- * main task cancels them, sets, notifies, resets, puts, gets, shuts down and
- * frees. What must hold at any time: a lock has one owner, a semaphore is not
- * had more often than there is, the places of a barrier's rounds are each had
- * once unless the round is broken, an item that was put is got or drained once
- * and one that was not never, and when the main task stops cancelling, all
- * workers end. Half of the runs end with the loop instead, in the middle of it
- * all. WEIR_TASK_SEED takes a seed back.
+ * Workers use locks, semaphores, events, conditions, barriers and queues at
+ * random, or whichever comes first, some calls with a timeout, while the main
+ * task cancels, sets, notifies, resets, puts, gets, shuts down and frees. At
+ * any time a lock must have one owner, a semaphore must not give more than it
+ * has, each position of a barrier's round must be taken once unless the round
+ * is broken, and an item that was put must be taken once, others never. When
+ * the main task stops cancelling, all workers must end. Half of the runs end
+ * with the loop instead. WEIR_TASK_SEED sets the seed.
  */
 #include "sync.h"
 

@@ -2,7 +2,7 @@
  * Tasks: what weir/task.h promises about spawning, ending, waiting and
  * cancelling.
  *
- * What tasks do they note as letters, so that their order can be compared.
+ * Tasks record their actions as letters, so that their order can be compared.
  */
 #include "rig.h"
 #include "tests/dump.h"

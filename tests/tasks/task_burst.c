@@ -1,9 +1,8 @@
 /*
- * Bursts of tasks.
+ * Many tasks that end together.
  *
- * The memory of those that ended together comes back, though no connection was
- * lost, and the loop is woken for it once. A burst is a group, and time is that
- * of the fake machine.
+ * Their memory is freed, though no connection was lost, and the loop is woken
+ * for it once. The tasks are a group, and time is that of the fake machine.
  */
 #include "rig.h"
 

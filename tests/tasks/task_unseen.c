@@ -1,9 +1,9 @@
 /*
- * Tasks that fail without a task that joins them, and what becomes of a child
- * process that returns into the loop.
+ * Tasks that fail without being joined, and child processes that return into
+ * the loop.
  *
- * Both would go unnoticed: the first is told to the exception hook, the second
- * to the caller that runs the loop.
+ * Neither may go unnoticed: the exception hook reports the first, and the
+ * caller that runs the loop gets an error for the second.
  */
 #include "tests/death.h"
 

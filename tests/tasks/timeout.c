@@ -1,9 +1,9 @@
 /*
- * Time-out scopes: what weir/task.h promises of weir_timeout_begin() and
+ * Timeout scopes: what weir/task.h promises about weir_timeout_begin() and
  * weir_timeout_end().
  *
- * asyncio's timeout() and timeout_at() are the model. The clock is the
- * machine's, so that a limit can be met to the tick.
+ * The model is asyncio's timeout() and timeout_at(). With the fake clock,
+ * limits are exact.
  */
 #include "tests/death.h"
 

@@ -1,9 +1,9 @@
 /*
  * Waiting for the first of several calls: what weir/waitable.h promises.
  *
- * A worker waits for an event, a future, a semaphore, an item, room and a lock,
- * in this order; the main task lets one or several of them come, and looks at
- * what the worker has taken and what is left where it was.
+ * A worker waits for an event, a future, a semaphore, an item, space and a
+ * lock, in this order. The main task makes one or several of them possible, and
+ * checks what the worker has taken and what is unchanged.
  */
 #define TASK_RUN with_all
 #include "sync.h"
