@@ -1,5 +1,5 @@
 /*
- * weir_loop_all_tasks(): which tasks a loop has, what each waits for, and
+ * weir_loop_walk_tasks(): which tasks a loop has, what each waits for, and
  * references to them.
  *
  * Each visit records the name of a task, so that their order is known.
