@@ -307,7 +307,7 @@ void wr_lease_compact(weir_lease *lease)
 static void lease_give(weir_lease *lease)
 {
     wr_assert(lease->refs == 0);
-    lease->parent = NULL; /* for pool_take_lease() */
+    lease->parent = NULL; /* for wr_pool_take_lease() */
     lease->block = NULL;
     wr_slab_give(&lease->pool->leases, lease);
 }

@@ -152,8 +152,9 @@ WEIR_MUST_USE int wr_tls_context_load_folder(weir_tls_context *context,
 WEIR_MUST_USE int wr_tls_context_load_system(weir_tls_context *context,
                                              struct wr_tls_context_text *text);
 
-/* Keys may be read after begin_keys(), which reads the passphrase of the
- * options, and until end_keys(), which must be called even after an error. */
+/* Keys may be read after wr_tls_context_begin_keys(), which reads the
+ * passphrase of the options, and until wr_tls_context_end_keys(), which must be
+ * called even after an error. */
 WEIR_MUST_USE int
 wr_tls_context_begin_keys(weir_tls_context *context,
                           const struct weir_tls_options *options,
