@@ -61,15 +61,15 @@ def at(name):
     return os.path.join(folder.name, name)
 
 
-def make_list(name, revoked=()):
-    """Makes a revocation list of the authority."""
+def make_list(name, revoked=(), issuer="ca"):
+    """Makes a revocation list of an authority."""
     index = at(f"{name}.index")
     with open(index, "w", encoding="ascii"):
         pass
     with open(at(f"{name}.cnf"), "w", encoding="ascii") as file:
         file.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\n"
-                   f"certificate = {at('ca.pem')}\n"
-                   f"private_key = {at('ca.key')}\n"
+                   f"certificate = {at(f'{issuer}.pem')}\n"
+                   f"private_key = {at(f'{issuer}.key')}\n"
                    "default_md = sha256\ndefault_crl_days = 30\n")
     for certificate in revoked:
         outcome = command("openssl", "ca", "-config", at(f"{name}.cnf"),
@@ -79,6 +79,33 @@ def make_list(name, revoked=()):
                       "-out", at(f"{name}.crl"))
     equal(outcome.status, 0, outcome.err)
     return at(f"{name}.crl")
+
+
+def dated(base, begin, end):
+    """Writes the proxy's certificate with another date, signed with its own key, and
+    this key to base.pem."""
+    known = certificates()["proxy"]
+    place = os.path.dirname(base)
+    with open(f"{place}/index", "w", encoding="utf-8"):
+        pass
+    with open(f"{place}/ca.cnf", "w", encoding="utf-8") as file:
+        file.write(f"[ca]\ndefault_ca = x\n[x]\ndatabase = {place}/index\n"
+                   f"new_certs_dir = {place}\nrand_serial = yes\n"
+                   "default_md = sha256\npolicy = p\nunique_subject = no\n"
+                   "[p]\ncommonName = supplied\n")
+    outcome = command("openssl", "req", "-new", "-key", known, "-subj",
+                      "/CN=proxy.test", "-out", f"{base}.csr")
+    equal(outcome.status, 0, outcome.err)
+    outcome = command("openssl", "ca", "-batch", "-config", f"{place}/ca.cnf",
+                      "-selfsign", "-keyfile", known, "-in", f"{base}.csr",
+                      "-out", f"{base}.crt", "-notext", "-startdate", begin,
+                      "-enddate", end)
+    equal(outcome.status, 0, outcome.err)
+    with open(f"{base}.pem", "wb") as out:
+        for path in (f"{base}.crt", known):
+            with open(path, "rb") as file:
+                out.write(file.read())
+    return f"{base}.pem"
 
 
 def client_context(**options):

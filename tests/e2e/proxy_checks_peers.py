@@ -1,9 +1,10 @@
-"""A server that answers health checks as a test says, for tests of weir-proxy."""
+"""Servers for tests of weir-proxy: one that answers health checks as a test says, and one
+that answers with its name."""
 
 import threading
 
 from proxy_wait import wait_until
-from servers import Server
+from servers import Server, free_port
 
 GOOD = b"HTTP/1.1 200 OK\r\n\r\n"
 BAD = b"HTTP/1.1 503 Busy\r\n\r\n"
@@ -41,3 +42,17 @@ class Checked(Server):
 def first_checks_end(*servers):
     """Waits for the second check of each, which starts after the first."""
     wait_until(lambda: all(len(server.requests) > 1 for server in servers))
+
+
+def named(name):
+    """A server that answers each byte with its name."""
+    def serve(connection, _number):
+        while connection.recv(1):
+            connection.sendall(name)
+    return Server(serve, free_port())
+
+
+def say(client):
+    """Sends a byte, and returns the answer."""
+    client.sendall(b"x")
+    return client.recv(1)

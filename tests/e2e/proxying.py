@@ -4,6 +4,7 @@ and its metrics."""
 import contextlib
 import os
 import re
+import signal
 import socket
 import struct
 import sys
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 
 from harness import WAIT_S, Program, equal, read_line
+from servers import echoes
 
 PROXY = os.environ["WEIR_PROXY"]
 
@@ -165,6 +167,27 @@ def told(proxy, part):
     return line
 
 
+def read_again(proxy):
+    """Sends SIGHUP, and returns the line that the configuration was read again."""
+    proxy.said.clear()
+    proxy.signal(signal.SIGHUP)
+    return told(proxy, "the configuration was read again")
+
+
+def port_of(said):
+    """Reads what a proxy prints until it serves, and returns its port or its path."""
+    while not (found := re.search(r" serves \S*:(\S+) to ", read_line(said))):
+        pass
+    return int(found[1]) if found[1].isdigit() else found[1]
+
+
+def use(proxy, count=1):
+    """Serves this number of clients, one after the other."""
+    for _ in range(count):
+        with proxy.connect() as client:
+            echoes(client)
+
+
 def files_of(proxy):
     """Returns the paths of its open files."""
     found = []
@@ -174,9 +197,14 @@ def files_of(proxy):
     return found
 
 
-def expect_reset(proxy, data=b""):
+def sees_a_reset(client):
+    with contextlib.suppress(ConnectionResetError):
+        equal(client.recv(1), "a reset", "what the client sees")
+
+
+def expect_reset(proxy, data=b"", index=0):
     """Expects a connection that is reset, perhaps before connect() has returned."""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-        with proxy.connect() as client:
+        with proxy.connect(index) as client:
             client.sendall(data)
-            equal(client.recv(1), "a reset", "what the client sees")
+            sees_a_reset(client)

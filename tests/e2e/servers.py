@@ -15,9 +15,9 @@ import threading
 class Server:
     """Calls serve(connection, number) for each connection."""
 
-    def __init__(self, serve):
+    def __init__(self, serve, port=0):
         self.serve = serve
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.url = f"tcp://127.0.0.1:{self.port}"
         self.lock = threading.Lock()
@@ -43,6 +43,13 @@ class Server:
             self.listener.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.listener.close()
+
+    def listen_again(self):
+        """Listens at its port again. It must be a port of free_port(), because the
+        kernel may give any other one to a client meanwhile."""
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     def accept(self):
         while True:
