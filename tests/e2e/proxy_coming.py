@@ -184,7 +184,8 @@ def test_each_configuration_of_the_pages_is_one():
     with tempfile.TemporaryDirectory() as folder:
         files = Files(folder)
         for name in PAGES:
-            blocks = re.findall(r"^```ini\n(.*?)^```", read(name), re.M | re.S)
+            blocks = re.findall(r"^```(?:ini\n|\n(?=admin = ))(.*?)^```",
+                                read(name), re.M | re.S)
             for block in blocks:
                 text = re.sub(r"^([\w-]+) = (/etc/ssl/\S+)", lambda found:
                               f"{found[1]} = "

@@ -1,5 +1,5 @@
-"""Sections of weir-proxy's file that services share: [defaults], [targets NAME] and
-included files."""
+"""weir-proxy's file: errors are reported with their line; sections that services share,
+[defaults] and [targets NAME]; and included files."""
 
 import contextlib
 import os
@@ -9,30 +9,10 @@ import tempfile
 
 from harness import Skip, command, equal, fails, is_sanitized, matches, need, run
 from proxy_certificates import certificates
+from proxy_checks_peers import BAD, GOOD, Checked
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, target, told
+from proxying import PROXY, Proxy, expect_reset, read_again, target
 from servers import Server, echo, echoes, free_port
-
-
-class Checked(Server):
-    """Answers HTTP checks with a status, and echoes everything else."""
-
-    def __init__(self):
-        super().__init__(self.talk)
-        self.status = 200
-        self.requests = self.clients = 0
-
-    def talk(self, connection, _number):
-        data = connection.recv(65536)
-        if data.startswith(b"GET "):
-            self.requests += 1
-            connection.sendall(b"HTTP/1.1 %d OK\r\n\r\n" % self.status)
-            connection.recv(1)
-            return
-        self.clients += bool(data)
-        while data:
-            connection.sendall(data)
-            data = connection.recv(65536)
 
 
 @contextlib.contextmanager
@@ -47,10 +27,10 @@ def files(**texts):
         yield folder
 
 
-def look(main, **others):
+def look(main, flags=(), env=None, **others):
     with files(main=main, **others) as folder:
         outcome = command(PROXY, "-t", "--config",
-                          os.path.join(folder, "main.ini"))
+                          os.path.join(folder, "main.ini"), *flags, env=env)
         outcome.err = outcome.err.replace(folder + "/", "")
         return outcome
 
@@ -71,6 +51,179 @@ A = "[a]\nlisten = tcp://127.0.0.1:0\n"
 TO = "to = tcp://127.0.0.1:1\n"
 
 
+# ---- a file ----
+
+CONFIG = """\
+threads = 1
+[db]
+listen = tcp://127.0.0.1:0
+to = {to}
+weight = 2
+balance = leastconn
+"""
+
+SERVED = """\
+[db]
+listen = tls://127.0.0.1:0
+cert = {cert}
+to = tcp://127.0.0.1:1
+"""
+
+SNI = """\
+[s]
+listen = tls://127.0.0.1:0
+passthrough = on
+to = sni:443
+"""
+
+
+def test_files_of_other_systems_quotes_and_long_names_are_read():
+    name = "n" * 100
+    other = "".join(f"[{name}{number}]\nlisten = tcp://127.0.0.1:0\n{TO}"
+                    for number in (2, 3))
+    with Server(echo) as server:
+        text = CONFIG.format(to=target(server)) + "name = \"a ;b\" ; that\n"
+        with files(main=text.replace("[db]", f"[{name}] ; a comment")
+                   .replace("\n", "\r\n")) as folder, Proxy(
+                       "--config", os.path.join(folder, "main.ini")) as proxy:
+            equal(proxy.metric("connections_total", service="a ;b"), 0, "count")
+            matches("".join(proxy.said),
+                    rf"a ;b serves tcp://\S+ to {target(server)}\n")
+        is_good(text.replace("name =", "; name =") + other)
+
+
+def test_a_wrong_file_is_told_with_its_line():
+    good = SERVED.format(cert=certificates()["proxy"])
+    for text, wanted in (
+            (CONFIG.format(to="tcp://127.0.0.1:1") + "weigth = 1\n",
+             r":7: there is no word 'weigth'; did you mean 'weight'\?"),
+            (CONFIG.format(to="http://x"), r":4: .*tcp://"),
+            (CONFIG.format(to="tcp://127.0.0.1:1") + "lifetime = 5\n",
+             r":7: lifetime: '5' has no unit; write 5ms for"),
+            (CONFIG.format(to="tcp://127.0.0.1:1") + "idle-timeout = x\n",
+             r":7: idle-timeout: 'x' is not a time such as"),
+            ("listen = tcp://:1\n", r":1: this word belongs into a sec"),
+            ("[a]\nlisten = tcp://:1\n", r":1: .*no target"),
+            ("what\n", r":1: neither 'WORD = VALUE' nor"),
+            ("; " + "x" * 1000 + "\nthreads = 1\nx" + "y" * 100 + "= 1\n",
+             r":3: there is no word 'xyyy"),
+            ("threads = 1\r\n[a\r\n", r":2: a section is '\[NAME\]'"),
+            ("threads = \"1\n", r":1: a quote lacks its other end"),
+            ("threads = 1\n[a]\nto = \"tcp://x:1\" y\n", r":3: a quote"),
+            ("threads = 1\0\n", r":1: a byte of the line is 0"),
+            ("", r": there is nothing to do"),
+            ("[ ]\nlisten = tcp://:1\n", r":1: a section is '\[NAME\]'"),
+            ("\ufeffthreads = x\n", r":1: threads: 'x' is neither auto nor"),
+            (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
+            (SNI, r":4: 'sni:443': say by sni-allow which names"),
+            (SNI + "sni-allow = a.test,10.0.0.1\n",
+             r":5: sni-allow: '10.0.0.1' is not a name such as"),
+            (SNI + "sni-allow = .test\n", r":5: sni-allow: '.test' is not"),
+            (SNI + "sni-allow = *.test\n", r":5: sni-allow: '.*' is not"),
+            (SNI + "sni-allow = test\nto = tcp://a:1\n",
+             r":6: to: sni:PORT is the only target"),
+            (SNI + "sni-allow = test\ncheck = tcp\n",
+             r":6: 'sni:443' is a name that clients choose"),
+            (SNI + "sni-allow = test\neject = 2\n",
+             r":4: 'sni:443' is a name that clients choose"),
+            (SNI + "sni-allow = test\nto-addresses = all\n",
+             r":6: to-addresses needs a target with a name"),
+            (SNI.replace("sni", "tcp://a") + "to = sni:1\n",
+             r":5: to: sni:PORT is the only target"),
+            (SNI.replace("443", "0"), r":4: to: 'sni:0': the port must"),
+            (SNI.replace("passthrough", "no-splice") + "sni-allow = test\n"
+             f"cert = {certificates()['proxy']}\n",
+             r":4: 'sni:443' needs passthrough = on"),
+            (SERVED.format(cert="/none"),
+             r":1: db: certificate: /none: No such file"),
+            (good + "to = tls://a:1\nto-ca = /none\n",
+             r":1: db: authorities: /none: No such file"),
+            (good.replace("[db]", "\nuser = no-such\n[db]"),
+             r":2: user: there is no 'no-such' in /etc/passwd"),
+            (good.replace("[db]", "\ngroup = no-such\n[db]"),
+             r":2: group: there is no 'no-such' in /etc/group"),
+            (good.replace("[db]", "\nchroot = /none\n[db]"),
+             r":2: chroot"),
+            (good.replace("[db]", "\nctl = /none/ctl\n[db]"),
+             r":2: ctl: the folder of"),
+            (good.replace("[db]", "\nhandover = /none/ho\n[db]"),
+             r":2: handover: the folder of")):
+        is_wrong(rf"main\.ini{wanted}", text)
+
+
+def test_values_have_variables_of_the_environment():
+    text = ("[a]\nlisten = tcp://${HERE}:${PORT:-0}\n"
+            "check = text\nto = tcp://a.example:1\n"
+            "check-send = ${not}${WORDS:-}$\n"
+            .replace("${not}", "$not"))
+    here = {"HERE": "127.0.0.1"}
+    equal(look(text, env={**os.environ, **here}).err,
+          "weir-proxy: the configuration is good\n", "with all of them")
+    fails(look(text, env={**os.environ, **here, "PORT": "x"}),
+          r":2: listen: 'tcp://127\.0\.0\.1:x': the port must be", 2)
+    is_wrong(r":2: the environment has no variable 'HERE'; "
+             r"\$\{HERE:-TEXT\} is TEXT then", text)
+    many = ",".join(f"tcp://127.0.0.1:{port}" for port in range(1, 400))
+    is_good(f"{A}to = {many}\n")
+
+
+def test_what_is_seldom_meant_is_a_warning():
+    outcome = look(
+        "[a]\nlisten = tcp://127.0.0.1:0\ncheck = 2s\n"
+        "to = tcp://127.0.0.1:3306\nto = tcp://127.0.0.1:1,tcp://[::1]:2\n"
+        "[b]\nlisten = tcp://127.0.0.1:0\n"
+        "to = tcp://127.0.0.1:1\nweight = 2\nto = tcp://127.0.0.1:3306\n")
+    equal(outcome.status, 0, "exit status")
+    matches(outcome.err, r":4: warning: 'tcp://127\.0\.0\.1:3306': MySQL and "
+                         r"MariaDB count a check as a handshake")
+    equal(outcome.err.count("warning"), 1, f"warnings in {outcome.err!r}")
+
+
+# ---- words that are there twice ----
+
+HEAD = "threads = 1\n[a]\nlisten = tcp://127.0.0.1:0\n"
+BODY = HEAD + "to = tcp://127.0.0.1:1\n"
+
+TWICE = (
+    ("threads = 1\nthreads = 1\n", "threads", 2, 1),
+    (BODY + "balance = leastconn\ntries = 1\nbalance = random\n", "balance",
+     7, 5),
+    (BODY + "weight = 1\nweight = 2\n", "weight", 6, 5),
+    (HEAD + "idle-timeout = 1s\nto = tcp://127.0.0.1:1\nidle-timeout = 2s\n",
+     "idle-timeout", 6, 4),
+    (BODY + "check = tcp\ncheck = 2s\ncheck = http\n", "check", 7, 5),
+    (BODY + "check = tcp\ncheck = 2s\ncheck = 3s\n", "check", 7, 6),
+    (HEAD.replace("tcp", "tls") + "cert = x\nkey = y\nkey = z\n", "key", 6, 5),
+    (HEAD + "name = b\nname = c\n", "name", 5, 4),
+)
+
+ONCE = (
+    BODY + "weight = 1\nto = tcp://127.0.0.1:2\nweight = 2\n",
+    BODY + "check = tcp\ncheck = 2s\n[b]\nlisten = tcp://127.0.0.1:0\n"
+    "to = tcp://127.0.0.1:1\ncheck = 3s\ncheck = http\n",
+    BODY + "max-conns = 1\nlisten = tcp://127.0.0.1:0\nmax-conns = 2\n"
+    "name = c\nto = tcp://127.0.0.1:2\n",
+    HEAD + "listen = tcp://127.0.0.1:0\naccept-proxy = any\n"
+    "trust = 10.0.0.0/8\ntrust = unix\nto = tcp://127.0.0.1:1\n",
+    HEAD.replace("tcp", "tls") + "balance = random\nroute = a.test\n"
+    "balance = leastconn\npassthrough = on\nto = tcp://127.0.0.1:1\n"
+    "route = b.test\nbalance = random\npassthrough = on\n"
+    "to = tcp://127.0.0.1:1\n",
+)
+
+
+def test_a_word_that_is_there_twice_is_told_with_both_lines():
+    for text, word, line, first in TWICE:
+        is_wrong(rf"main\.ini:{line}: '{word}' was said already, in "
+                 rf"main\.ini:{first}$", text)
+
+
+def test_a_word_may_be_there_again_about_something_else():
+    for text in ONCE:
+        is_good(text)
+        is_good(text, flags=("--threads", "2"))  # the flag counts instead
+
+
 # ---- [defaults] ----
 
 def test_services_begin_with_the_defaults_and_replace_them():
@@ -85,13 +238,10 @@ def test_services_begin_with_the_defaults_and_replace_them():
                 "--config", os.path.join(folder, "main.ini")) as proxy:
             while len(proxy.ports) < 3:
                 proxy.read_start()
-            with contextlib.suppress(ConnectionResetError):
-                with proxy.connect(0) as client:
-                    equal(client.recv(1), "a reset", "who is denied")
-            with proxy.connect(1) as held, proxy.connect(2) as client:
+            expect_reset(proxy)  # this client is denied
+            with proxy.connect(1) as held:
                 echoes(held)
-                with contextlib.suppress(ConnectionResetError):
-                    equal(client.recv(1), "a reset", "after 50 ms")
+                expect_reset(proxy, index=2)  # after 50 ms
                 echoes(held)
             proxy.stop_by(["client-denied", "idle", "done"])
 
@@ -193,10 +343,11 @@ def test_wrong_defaults_are_told_with_their_line():
 # ---- [targets NAME] ----
 
 def test_services_with_one_group_have_one_balance_and_one_set_of_checks():
-    with Checked() as one, Checked() as other:
+    with Checked(GOOD) as one, Checked(GOOD) as other:
         services = "".join(f"[{name}]\nlisten = tcp://127.0.0.1:0\n"
                            "to = @both\n" for name in "abcd")
         text = (f"{services}[targets both]\ncheck = http\ncheck = 20ms\n"
+                "check-timeout = 60s\n"
                 f"to = {target(one)},{target(other)}\nlimit = 1\n")
         with files(main=text) as folder, Proxy(
                 "--config", os.path.join(folder, "main.ini"),
@@ -208,16 +359,13 @@ def test_services_with_one_group_have_one_balance_and_one_set_of_checks():
                 echoes(first)
                 echoes(second)
                 equal((one.clients, other.clients), (1, 1), "their turns")
-                with contextlib.suppress(ConnectionResetError):
-                    with proxy.connect(2) as third:
-                        third.sendall(b"x")
-                        equal(third.recv(1), "a reset", "both are full")
-            before = one.requests
-            wait_until(lambda: one.requests >= before + 20)
+                expect_reset(proxy, b"x", 2)  # both are full
+            before = len(one.requests)
+            wait_until(lambda: len(one.requests) >= before + 20)
             made = proxy.metric("upstream_checks_total")
-            equal(made <= one.requests + other.requests, True,
+            equal(made <= len(one.requests) + len(other.requests), True,
                   "checks that are counted")
-            one.status = 503
+            one.answer = BAD
             wait_until(lambda: proxy.metric("upstream_up") == 4)
             said = proxy.stop()
             equal(said.count("is down"), 1, f"lines about it in {said!r}")
@@ -227,9 +375,10 @@ def test_services_with_one_group_have_one_balance_and_one_set_of_checks():
 def test_a_group_is_read_again_with_the_services_that_have_it():
     text = ("[{}]\nlisten = tcp://127.0.0.1:{}\nto = @both\n"
             "[{}]\nlisten = tcp://127.0.0.1:{}\nto = @both\n"
-            "[targets both]\ncheck = http\ncheck = 20ms\nto = {}\n")
+            "[targets both]\ncheck = http\ncheck = 20ms\n"
+            "check-timeout = 60s\nto = {}\n")
     ports = free_port(), free_port(), free_port()
-    with Checked() as one, Checked() as other, files() as folder:
+    with Checked(GOOD) as one, Checked(GOOD) as other, files() as folder:
         path = os.path.join(folder, "main.ini")
 
         def write(*values):
@@ -244,8 +393,7 @@ def test_a_group_is_read_again_with_the_services_that_have_it():
             with socket.create_connection(("127.0.0.1", ports[0])) as held:
                 echoes(held)
                 write("a", ports[0], "c", ports[2], target(other))
-                proxy.signal(1)
-                told(proxy, "the configuration was read again")
+                read_again(proxy)
                 wait_until(lambda: proxy.metric("upstream_up") == 2)
                 for port in ports[0], ports[2]:
                     with socket.create_connection(("127.0.0.1",
@@ -287,15 +435,6 @@ def test_what_is_behind_a_list_is_about_all_of_it():
                    "to = tcp://127.0.0.1:1,tcp://127.0.0.1:2\n")
     equal((outcome.status, "this 'to'" in outcome.err), (0, False),
           outcome.err)
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(Server(echo)) for _ in range(3)]
-        proxy = stack.enter_context(Proxy(
-            "--listen", "tcp://127.0.0.1:0", "--to",
-            f"{target(servers[0])},{target(servers[1])}", "--weight", "2",
-            "--to", target(servers[2]), threads=1))
-        for _ in range(10):
-            echoes(stack.enter_context(proxy.connect()))
-        equal([one.accepted for one in servers], [4, 4, 2], "clients")
 
 
 # ---- include ----
