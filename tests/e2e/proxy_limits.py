@@ -1,19 +1,22 @@
-"""Numbers of simultaneous connections of weir-proxy: limits of the program, of an
-address and of a target, in a queue, and without descriptors."""
+"""Limits of the simultaneous connections of weir-proxy: of the program, of an address, of
+a target and of a queue; and which clients it admits, by address. These have loopback
+addresses, or addresses in PROXY headers."""
 
 import contextlib
 import random
 import select
 import signal
 import socket
+import tempfile
 import threading
 import time
 
-from harness import (WAIT_S, Program, equal, is_asleep, is_sanitized, run,
-                     status_bytes)
+from harness import WAIT_S, equal, is_sanitized, run, status_bytes
+from proxy_certificates import certificates, secure
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, expect_reset, target
-from servers import Server, echo, echoes, read_exactly, reset
+from proxying import (PROXY, Proxy, expect_reset, read_again, sees_a_reset,
+                      target, told)
+from servers import Server, echo, read_exactly
 
 SEED = 20
 
@@ -21,7 +24,7 @@ SEED = 20
 # ---- a target ----
 
 def test_a_full_target_makes_clients_wait_in_a_queue_of_its_length():
-    for threads in (1, 2, 3):
+    for threads in (1, 3):
         with Server(echo) as server, Proxy(
                 "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
                 f"1:{WAIT_S}s", threads=threads) as proxy:
@@ -39,61 +42,6 @@ def test_a_full_target_makes_clients_wait_in_a_queue_of_its_length():
             proxy.stop()
             equal(sorted(proxy.reasons()),
                   ["done", "done"] + ["queue-full"] * 5, "the log")
-
-
-def test_the_time_in_the_queue_is_bounded():
-    for threads in (1, 3):
-        with Server(echo) as server, Proxy(
-                "tcp://127.0.0.1:0", target(server), "--limit", "1", "--queue",
-                "5:50ms", threads=threads) as proxy:
-            with proxy.connect() as first:
-                first.sendall(b"1")
-                equal(first.recv(1), b"1", "the first")
-                for _ in range(4):
-                    expect_reset(proxy)
-            proxy.stop()
-            equal(sorted(proxy.reasons()), ["done"] + ["queue-timeout"] * 4,
-                  "the log")
-
-
-class Counted:
-    """An echo that knows the highest number of its simultaneous connections."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.now = 0
-        self.most = 0
-
-    def __call__(self, connection, number):
-        with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        echo(connection, number)
-        with self.lock:  # before the proxy sees the end
-            self.now -= 1
-
-
-def test_the_limit_of_a_target_holds_over_all_threads():
-    count = Counted()
-    with Server(count) as server, Proxy(
-            "tcp://127.0.0.1:0", target(server), "--limit", "3", "--queue",
-            f"40:{WAIT_S}s", threads=2) as proxy:
-        clients = [proxy.connect() for _ in range(40)]
-        for client in clients:
-            client.sendall(b"x")
-        for left in range(40, 0, -1):
-            ready = []
-            wait_until(lambda: ready.extend(
-                select.select(clients, [], [], 0.1)[0]) or
-                       len(set(ready)) >= min(left, 3))
-            equal(proxy.metric("upstream_active"), min(left, 3),
-                  "connections to the target")
-            equal(ready[0].recv(1), b"x", "the echo")
-            clients.remove(ready[0])
-            ready[0].close()
-            wait_until(lambda: proxy.metric("close_total") == 41 - left)
-        proxy.stop_by(["done"] * 40)
-    equal(count.most, 3, "the most at once")
 
 
 # ---- who leaves the queue ----
@@ -114,42 +62,12 @@ def waits(proxy, client, data):
     wait_until(lambda: proxy.metric("queue_length") == 1)
 
 
-def test_who_resets_in_the_queue_gives_its_place_up():
-    with queue(echo) as (proxy, first):
-        for _ in range(3):
-            client = proxy.connect()
-            waits(proxy, client, b"2")
-            reset(client)
-            wait_until(lambda: proxy.metric("queue_length") == 0)
-        first.shutdown(socket.SHUT_WR)
-        proxy.stop_by(["client-gone"] * 3 + ["done"])
-
-
-def test_who_ends_in_the_queue_is_served_all_the_same():
-    seen = []
-
-    def read_all(connection, _number):
-        data = b""
-        while part := connection.recv(100):
-            data += part
-        seen.append(data)
-        connection.sendall(data)
-
-    with queue(read_all) as (proxy, first), proxy.connect() as second:
-        waits(proxy, second, b"all of it")
-        second.shutdown(socket.SHUT_WR)
-        first.close()
-        equal(read_exactly(second, 9), b"all of it", "the answer")
-        equal(seen, [b"1", b"all of it"], "requests")
-
-
 def test_who_ends_in_the_queue_is_gone_where_that_is_said():
     with queue(echo, "--abort-on-close") as (proxy, _):
         with proxy.connect() as second:
             waits(proxy, second, b"2")
             second.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionResetError):
-                equal(second.recv(1), "a reset", "what the client sees")
+            sees_a_reset(second)
         wait_until(lambda: proxy.metric("queue_length") == 0)
 
 
@@ -202,25 +120,24 @@ def what_comes(client):
 
 
 def test_a_service_lets_clients_wait_above_its_limit():
-    for threads in (1, 4):
-        with Server(echo) as server, Proxy(
-                "tcp://127.0.0.1:0", target(server), "--max-conns", "2",
-                threads=threads) as proxy:
-            clients = [proxy.connect() for _ in range(30)]
-            for client in clients:
-                client.sendall(b"x")
-            for left in range(30, 0, -1):
-                ready = []
-                wait_until(lambda: ready.extend(
-                    select.select(clients, [], [], 0.1)[0]) or
-                           len(ready) >= min(left, 2))
-                equal(proxy.metric("upstream_active"), min(left, 2),
-                      "connections to the target")
-                equal(ready[0].recv(1), b"x", "the echo")
-                clients.remove(ready[0])
-                ready[0].close()
-                wait_until(lambda: proxy.metric("close_total") == 31 - left)
-            proxy.stop_by(["done"] * 30)
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--max-conns", "2",
+            threads=4) as proxy:
+        clients = [proxy.connect() for _ in range(30)]
+        for client in clients:
+            client.sendall(b"x")
+        for left in range(30, 0, -1):
+            ready = []
+            wait_until(lambda: ready.extend(
+                select.select(clients, [], [], 0.1)[0]) or
+                       len(set(ready)) >= min(left, 2))
+            equal(proxy.metric("upstream_active"), min(left, 2),
+                  "connections to the target")
+            equal(ready[0].recv(1), b"x", "the echo")
+            clients.remove(ready[0])
+            ready[0].close()
+            wait_until(lambda: proxy.metric("close_total") == 31 - left)
+        proxy.stop_by(["done"] * 30)
 
 
 def test_who_waits_for_a_place_is_reset_at_the_end():
@@ -240,35 +157,124 @@ def test_who_waits_for_a_place_is_reset_at_the_end():
             client.close()
 
 
-# ---- no descriptors ----
+# ---- of a client, and of which ----
 
-def test_without_descriptors_it_resets_clients_and_serves_on():
-    with Server(echo) as server, Program(
-            "sh", "-c", 'ulimit -n 64; exec "$@"', "sh", PROXY, "--threads",
-            "1", "tcp://127.0.0.1:0", target(server)) as program:
-        port = None
-        while not port:
-            line = program.process.stderr.readline().decode()
-            assert line, "it has ended"
-            if " serves " in line:
-                port = line.split(" to ")[0].rsplit(":", 1)[1]
-        clients = [socket.create_connection(("127.0.0.1", int(port)))
-                   for _ in range(100)]
-        # A proxy that retries without a pause does not sleep.
-        for _ in range(10):
-            wait_until(lambda: is_asleep(program.process.pid))
-        for client in clients:
-            client.close()
+def connect(proxy, host, index=0):
+    return proxy.connect(index, source_address=(host, 0))
 
-        def is_served():
-            with contextlib.suppress(ConnectionError), \
-                    socket.create_connection(("127.0.0.1", int(port)),
-                                             timeout=WAIT_S) as client:
-                echoes(client)
-                return True
-            return False
 
-        wait_until(is_served)  # others may not have ended yet
+def is_served(client, data=b"x"):
+    """Returns True if the echo comes back; a refused client is reset."""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        client.sendall(data)
+        return client.recv(len(data)) == data
+    return False
+
+
+def visits(proxy, host, index=0):
+    with contextlib.suppress(ConnectionResetError):
+        with connect(proxy, host, index) as client:
+            return is_served(client)
+    return False
+
+
+def test_a_client_has_so_many_connections_at_once():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--client-conns", "2",
+            threads=3) as proxy:
+        first, second = (connect(proxy, "127.0.0.2") for _ in range(2))
+        equal([is_served(first), is_served(second)], [True] * 2, "two")
+        for _ in range(6):  # on whichever thread
+            equal(visits(proxy, "127.0.0.2"), False, "a third")
+        equal(visits(proxy, "127.0.0.3"), True, "another client")
+        first.close()
+        wait_until(lambda: visits(proxy, "127.0.0.2"))
+        second.close()
+        equal(proxy.metric("close_total", reason="client-limit") >= 6, True,
+              "metric")
+
+
+def test_refusals_of_a_second_are_one_line():
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--client-conns",
+            "1") as proxy:
+        with connect(proxy, "127.0.0.2") as client:
+            equal(is_served(client), True, "the first")
+            for _ in range(50):
+                equal(visits(proxy, "127.0.0.2"), False, "the others")
+        proxy.stop()
+        lines = [line for line in proxy.lines()
+                 if line["reason"] == "client-limit"]
+        equal(0 < len(lines) < 50, True, f"{len(lines)} lines")
+        equal({line["client"].split(":")[0] for line in lines}, {"127.0.0.2"},
+              "their client")
+
+
+def test_the_client_of_a_header_is_the_one_that_counts():
+    def visit(proxy, source):
+        with proxy.connect() as client:
+            return is_served_behind(client, source)
+
+    def is_served_behind(client, source):
+        client.sendall(f"PROXY TCP{6 if ':' in source else 4} {source} "
+                       f"{'::2' if ':' in source else '192.0.2.9'} 1 2\r\n"
+                       .encode())
+        return is_served(client)
+
+    with Server(echo) as server, Proxy(
+            "tcp://127.0.0.1:0", target(server), "--accept-proxy", "v1",
+            "--client-conns", "1", "--client-deny", "192.0.2.128/25",
+            "--client-deny", "127.0.0.0/8") as proxy:
+        with proxy.connect() as client:
+            equal(is_served_behind(client, "192.0.2.1"), True, "one")
+            equal(visit(proxy, "192.0.2.1"), False, "the same again")
+            equal(visit(proxy, "::ffff:192.0.2.1"), False, "as IPv6")
+            equal(visit(proxy, "192.0.2.2"), True, "another")
+            equal(visit(proxy, "192.0.2.200"), False, "a denied one")
+        with proxy.connect() as client:
+            equal(is_served_behind(client, "2001:db8::1"), True, "IPv6")
+            equal(visit(proxy, "2001:db8::2"), False, "the same network")
+            equal(visit(proxy, "2001:db8:0:1::2"), True, "another network")
+
+
+def test_a_client_of_tls_is_refused_before_its_handshake():
+    with Server(echo) as server, Proxy(
+            "tls://127.0.0.1:0", target(server), "--cert",
+            certificates()["proxy"], "--client-deny", "127.0.0.2",
+            "--client-conns", "1") as proxy:
+        with secure(proxy) as client:
+            equal(is_served(client), True, "another one")
+            client.unwrap()
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            with connect(proxy, "127.0.0.2") as client:
+                # No TLS byte was sent, and none is waited for.
+                equal(client.recv(1), "a reset", "what the client sees")
+        proxy.stop()
+        equal(sorted(proxy.reasons()), ["client-denied", "done"], "the log")
+
+
+def test_networks_are_read_again():
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file, \
+            Server(echo) as server:
+        def write(text):
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+            file.flush()
+
+        write("# ours\n127.0.0.2\n")
+        with Proxy("tcp://127.0.0.1:0", target(server), "--client-allow",
+                   f"@{file.name}") as proxy:
+            equal([visits(proxy, "127.0.0.2"), visits(proxy, "127.0.0.3")],
+                  [True, False], "before")
+            write("127.0.0.3\n")
+            read_again(proxy)
+            equal([visits(proxy, "127.0.0.2"), visits(proxy, "127.0.0.3")],
+                  [False, True], "after")
+            write("127.0.0.3/8\n")
+            proxy.signal(signal.SIGHUP)
+            told(proxy, "of before stays in force")
+            equal(visits(proxy, "127.0.0.3"), True, "after an error")
 
 
 run(globals())
