@@ -9,12 +9,11 @@ import signal
 import socket
 import tempfile
 
-from harness import (ENGINES, WAIT_S, Skip, command, equal, fails,
-                     is_sanitized, matches, need, run)
-from proxy_certificates import (certificates, client_context, make_list, secure,
-                                subject)
+from harness import (ENGINES, WAIT_S, Skip, command, equal, is_sanitized,
+                     matches, need, run)
+from proxy_certificates import certificates, secure, subject
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, target, told
+from proxying import PROXY, Proxy, expect_reset, read_again, target, told
 from servers import Server, echo, echoes, free_port
 import manual
 
@@ -65,8 +64,7 @@ def test_it_serves_as_another_user():
         equal(process_status(proxy, "CapEff"), ["0" * 16], "capabilities")
         matches(proxy.get("/status")[1],
                 rf"(?m)^confined\tuser {NOBODY}\troot /\t")
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "configuration was read again")
+        read_again(proxy)
         serves(proxy)
 
 
@@ -100,11 +98,8 @@ def test_it_serves_in_a_sandbox_and_reads_its_files_again():
             with open(f"{folder}/new", "w", encoding="utf-8") as file:
                 file.write("127.0.0.0/8\n")
             os.rename(f"{folder}/new", f"{folder}/denied")
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "configuration was read again")
-            with contextlib.suppress(ConnectionResetError):
-                with proxy.connect() as client:
-                    equal(client.recv(1), "a reset", "who is denied now")
+            read_again(proxy)
+            expect_reset(proxy)  # the client is denied now
             os.rename(proxy.log_path, proxy.log_path + ".1")
             proxy.signal(signal.SIGUSR1)
             wait_until(lambda: os.path.exists(proxy.log_path))
@@ -126,8 +121,7 @@ def test_its_configuration_is_read_again_in_a_sandbox():
                    "--sandbox", threads=2) as proxy:
             serves(proxy)
             os.rename(f"{folder}/b.ini", f"{folder}/a.ini")
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "the configuration was read again")
+            read_again(proxy)
             serves(proxy)
             equal((one.accepted, other.accepted), (1, 1), "their clients")
 
@@ -144,8 +138,7 @@ def test_a_folder_of_a_pattern_without_a_file_is_read_in_a_sandbox():
         with Proxy("--config", f"{folder}/proxy.ini", "--sandbox") as proxy:
             with open(f"{more}/b.ini", "w", encoding="utf-8") as file:
                 file.write(text.format("b", port, target(server)))
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "the configuration was read again")
+            read_again(proxy)
             with socket.create_connection(("127.0.0.1", port),
                                           timeout=WAIT_S) as client:
                 echoes(client)
@@ -161,8 +154,7 @@ def test_a_unix_socket_is_served_and_removed_in_a_sandbox():
         with Proxy("--config", f"{folder}/proxy.ini", "--sandbox") as proxy:
             for again in (False, True):
                 if again:
-                    proxy.signal(signal.SIGHUP)
-                    told(proxy, "the configuration was read again")
+                    read_again(proxy)
                 with socket.socket(socket.AF_UNIX) as client:
                     client.settimeout(WAIT_S)
                     client.connect(path)
@@ -185,28 +177,6 @@ def test_a_syslog_server_that_is_started_anew_gets_lines_of_a_sandbox():
                     serves(proxy)
                     matches(syslog.recv(10000).decode(), " weir-proxy ")
                 os.unlink(path)
-
-
-def test_revocations_are_read_again_in_a_sandbox():
-    need_sandbox()
-    files = certificates()
-    context = client_context()
-    context.load_cert_chain(files["client"])
-    with folder_of_nobody() as place, Server(echo) as server, Proxy(
-            "tls://127.0.0.1:0", target(server), "--cert", files["proxy"],
-            "--client-ca", files["ca"], "--client-crl",
-            shutil.copy(make_list("confined"), f"{place}/crl.pem"),
-            "--sandbox") as proxy:
-        with secure(proxy, context=context) as client:
-            echoes(client)
-        shutil.copy(make_list("confined-later", [files["client"]]),
-                    f"{place}/new.pem")
-        os.rename(f"{place}/new.pem", f"{place}/crl.pem")
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "the configuration was read again")
-        with contextlib.suppress(OSError):  # an alert, or a reset after it
-            with secure(proxy, context=context) as client:
-                equal(client.recv(1), "an alert", "who was revoked")
 
 
 def test_it_is_replaced_as_another_user_in_another_root_and_a_sandbox():
@@ -328,8 +298,7 @@ def test_certificates_behind_links_are_read_again_in_a_sandbox():
             os.symlink("releases/2", f"{folder}/new")
             os.rename(f"{folder}/new", f"{folder}/current")
             shutil.rmtree(f"{folder}/releases/1")
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "the configuration was read again")
+            read_again(proxy)
             with secure(proxy, "a.test") as client:
                 equal(subject(client), "a.test", "whose certificate is new")
 
@@ -346,14 +315,6 @@ def test_a_proxy_in_another_root_is_compared_with():
         with Proxy("--config", path, admin=False, log=False):
             matches(command(PROXY, "-t", "--config", path).err,
                     rf"the proxy that serves {folder}/run/ctl has ")
-
-
-def test_who_cannot_be_is_refused():
-    for flags, wanted in ((("--user", "no-such-user"), "user: there is no"),
-                          (("--group", "no-such-group"), "group: there is no"),
-                          (("--chroot", "/none"), "chroot")):
-        fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
-                      *flags), wanted, 2)
 
 
 def test_the_sandbox_knows_each_word_that_names_a_file():

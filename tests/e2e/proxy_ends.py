@@ -196,10 +196,6 @@ def test_a_server_of_openssl_that_is_killed_has_all_its_bytes_passed_on():
     with_killed(RESET, "target-cut")
 
 
-def test_it_has_ended_well_where_the_flag_says_so():
-    with_killed((END,), "done", "--ignore-unexpected-eof")
-
-
 def test_a_client_at_a_unix_socket_sees_an_end_behind_all_bytes():
     ending = Ending(reset)
     with Server(ending) as server, Proxy(

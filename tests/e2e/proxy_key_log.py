@@ -76,19 +76,6 @@ def test_secrets_of_targets_are_those_that_they_have():
             expect_same(f"{folder}/keys", f"{folder}/target", labels, 1)
 
 
-def test_both_sides_may_have_one_file():
-    with tempfile.TemporaryDirectory() as folder, Secured(
-            echo, "a", keylog_filename=f"{folder}/peers") as server, Proxy(
-                "tls://127.0.0.1:0", f"tls://127.0.0.1:{server.port}",
-                "--cert", certificates()["proxy"], "--key-log",
-                f"{folder}/keys", "--to-ca", certificates()["ca"], "--to-name",
-                "a.test", "--to-key-log", f"{folder}/keys") as proxy:
-        context = client_context()
-        context.keylog_filename = f"{folder}/peers"
-        converse(proxy, context)
-        expect_same(f"{folder}/keys", f"{folder}/peers", OF_13, 2)
-
-
 def test_the_environment_alone_logs_nothing():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
             Proxy("tls://127.0.0.1:0", target(server), "--cert",
@@ -121,21 +108,6 @@ def test_a_file_that_others_may_read_is_refused():
         outcome = command(PROXY, "-t", *words, "--key-log", f"{folder}/none/a")
         equal(outcome.status, 2, "exit status without the folder")
         matches(outcome.err, rf"{folder}/none/a: No such file or directory")
-
-
-def test_each_file_is_warned_of_once():
-    with tempfile.TemporaryDirectory() as folder:
-        words = f"{folder}/proxy.ini"
-        with open(words, "w", encoding="ascii") as file:
-            file.write(f"[defaults]\nkey-log = {folder}/clients\n"
-                       f"to-key-log = {folder}/targets\nto-insecure = on\n"
-                       f"cert = {certificates()['proxy']}\n")
-            for name in "abc":
-                file.write(f"[{name}]\nlisten = tls://127.0.0.1:0\n"
-                           "to = tls://127.0.0.1:1\n")
-        outcome = command(PROXY, "-t", "--config", words)
-        equal(outcome.status, 0, outcome.err)
-        equal(outcome.err.count("secrets of TLS are logged"), 2, outcome.err)
 
 
 def expect_anew(folder, *flags):

@@ -2,7 +2,6 @@
 or the default one, and no name damages the log or the metrics."""
 
 import contextlib
-import json
 import re
 import ssl
 import subprocess
@@ -74,15 +73,6 @@ def goes_to(proxy, data):
         return read_exactly(client, 1)
 
 
-def test_spellings_of_a_name_are_one_name():
-    with routed() as (proxy, _):
-        for name, wanted in ((b"a.test", b"A"), (b"A.TEST", b"A"),
-                             (b"a.test.", b"A"), (b"A.tEsT.", b"A"),
-                             (b"x.b.test.", b"B"), (b"X.y.B.TEST", b"B"),
-                             (b"b.test", b"*"), (b"xa.test", b"*")):
-            equal(goes_to(proxy, hello(name)), wanted, name)
-
-
 def test_a_name_of_any_bytes_takes_the_default_route():
     with routed() as (proxy, servers):
         sent = [hello(name) for name in ODD]
@@ -96,41 +86,6 @@ def test_a_name_of_any_bytes_takes_the_default_route():
         equal(sorted(line["server_name"] for line in lines),
               sorted(re.sub(r'[^!-~]|["\\]', "?", name.decode("latin-1"))
                      for name in ODD), "the names")
-
-
-def test_names_do_no_harm_in_json():
-    with routed("--log-format", "json") as (proxy, _):
-        for name in ODD:
-            goes_to(proxy, hello(name))
-        proxy.stop()
-        with open(proxy.log_path, encoding="utf-8") as file:
-            equal(len([json.loads(line) for line in file]), len(ODD), "lines")
-
-
-def test_lists_that_are_none_take_the_default_route():
-    with routed() as (proxy, _):
-        data = hello(b"a.test")
-        at = data.index(b"a.test")
-        for place, value in ((at - 3, 1),      # a name of another type
-                             (at - 1, 5),  # and a byte after the name
-                             (at - 4, 200)):   # a list that is too long
-            odd = bytearray(data)
-            odd[place] = value
-            equal(goes_to(proxy, bytes(odd)), b"*", f"byte {place}")
-        odd = hello(b"a.test\0")
-        equal(goes_to(proxy, odd), b"*", "a NUL")
-
-
-def test_a_list_of_protocols_that_is_none_does_not_hide_the_name():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_hostname="a.test")
-    with contextlib.suppress(ssl.SSLWantReadError):
-        tls.do_handshake()
-    data = outgoing.read().replace(b"\x02h2\x08http", b"\x03h2\x08http")
-    with routed() as (proxy, _):
-        equal(goes_to(proxy, data), b"A", "the route")
 
 
 def test_a_route_may_have_the_dot_of_the_root():

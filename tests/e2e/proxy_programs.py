@@ -1,5 +1,5 @@
-"""weir-proxy between other programs: curl and nginx, openssl, redis, PostgreSQL, nc.
-Servers use temporary folders, and their own ports."""
+"""weir-proxy between other programs: curl and nginx, redis, PostgreSQL, nc. Servers use
+temporary folders, and their own ports."""
 
 import contextlib
 import hashlib
@@ -12,13 +12,12 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (WAIT_S, Program, command, equal, matches, prints,
-                     read_line, run)
-from proxy_certificates import certificates, plain
+from harness import WAIT_S, Program, command, equal, prints, run
+from proxy_certificates import certificates
 from postgresql import other_user, postgres_program
 from proxy_wait import wait_until
-from proxying import Proxy, told
-from servers import Server, echo, free_port, reset, serving
+from proxying import Proxy
+from servers import free_port, serving
 from tls_ends import need, nginx, wait_for_port
 
 SEED = 20
@@ -175,96 +174,6 @@ def test_nginx_with_tls_is_verified():
                       f"{outcome.status} of {statuses}, curl: {outcome.err}")
                 add_up(proxy, (reason,))
         equal(pathlib.Path(got).read_bytes() == data, True, "the file")
-
-
-# ---- openssl ----
-
-def s_client(proxy, *flags, name="proxy.test", **options):
-    return Program(need("openssl"), "s_client", "-connect",
-                   f"127.0.0.1:{proxy.port}", "-servername", name,
-                   "-verify_hostname", name, "-verify_return_error", "-CAfile",
-                   certificates()["ca"], *flags, stdin=subprocess.PIPE,
-                   **options)
-
-
-def test_openssl_tells_the_targets_end_from_a_cut():
-    def end(connection, _number):
-        connection.recv(1)
-        connection.sendall(b"answer\n")
-
-    def cut(connection, number):
-        end(connection, number)
-        reset(connection)
-
-    for version in ("-tls1_2", "-tls1_3"):
-        for serve, reason in ((end, "done"), (cut, "target-reset")):
-            with Server(serve) as server, tls_proxy(server.port) as proxy:
-                with s_client(proxy, version, "-quiet",
-                              "-ign_eof") as program:
-                    program.process.stdin.write(b"x")
-                    program.process.stdin.flush()
-                    program.process.wait(WAIT_S)
-                    status, out, err = program.finish()
-                if serve is end:
-                    equal((status, out), (0, "answer\n"), f"openssl: {err}")
-                else:
-                    matches(err, r"errno=|unexpected eof", "openssl")
-                    equal(status != 0, True, "openssl complains")
-                proxy.stop_by([reason])
-
-
-def test_a_target_tells_the_end_of_openssl_from_its_death():
-    ends = []
-
-    def watch(connection, _number):
-        try:
-            while part := connection.recv(65536):
-                connection.sendall(part)
-            ends.append("end")
-        except ConnectionResetError:
-            ends.append("reset")
-
-    with Server(watch) as server, tls_proxy(server.port) as proxy:
-        for is_killed in (False, True):
-            with s_client(proxy, "-quiet", "-no_ign_eof") as program:
-                program.process.stdin.write(b"line\n")
-                program.process.stdin.flush()
-                equal(read_line(program.process.stdout), "line\n", "the echo")
-                if is_killed:
-                    program.signal(signal.SIGKILL)
-                else:
-                    program.process.stdin.close()
-                program.process.wait(WAIT_S)
-        wait_until(lambda: len(ends) == 2)
-        equal(ends, ["end", "reset"], "what the target saw")
-        proxy.stop_by(["done", "client-cut"])
-
-
-def test_openssl_sees_a_new_certificate_at_the_next_handshake_alone():
-    with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
-        path = shutil.copy(certificates()["proxy"], f"{folder}/served.pem")
-
-        def subject(name):
-            with s_client(proxy, name=name) as program:
-                status, out, err = program.finish()
-                equal(status, 0, f"status of openssl, which said {err}")
-                return out
-
-        with Proxy("tls://127.0.0.1:0", plain(server), "--cert",
-                   path) as proxy:
-            with s_client(proxy, "-quiet") as before:
-                before.process.stdin.write(b"1\n")
-                before.process.stdin.flush()
-                equal(read_line(before.process.stdout), "1\n", "the echo")
-                shutil.copy(certificates()["other"], path)
-                # Replacing the file alone has no effect.
-                matches(subject("proxy.test"), r"subject=CN = proxy\.test$")
-                proxy.signal(signal.SIGHUP)
-                told(proxy, "read again")
-                matches(subject("other.test"), r"subject=CN = other\.test$")
-                before.process.stdin.write(b"2\n")
-                before.process.stdin.flush()
-                equal(read_line(before.process.stdout), "2\n", "the echo")
 
 
 # ---- redis ----

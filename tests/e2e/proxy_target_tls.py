@@ -1,16 +1,19 @@
-"""TLS to single targets of weir-proxy: the name requested from each, and the
-authorities that verify it, from the directives after its 'to'."""
+"""TLS to single targets of weir-proxy: the name requested from each, and the authorities
+that verify it, from the directives after its 'to'. The TLS alert with which a target
+refuses weir-proxy has its name in the log and in a target's status, wherever it
+arrives: inside the connect, after a PROXY header, or in a check."""
 
 import contextlib
 import ctypes
 import os
+import ssl
 import struct
 
-from harness import Skip, command, equal, fails, matches, run
+from harness import Skip, command, equal, matches, run
 from proxy_certificates import (Secured, certificates, make_certificate,
                                 make_list)
-from proxying import PROXY, Proxy, expect_reset
-from servers import echo, echoes
+from proxying import PROXY, Proxy, expect_reset, target, told, use
+from servers import Refusing, drain, echo
 
 OTHER = {}
 
@@ -26,13 +29,19 @@ def other():
 
 
 class Named(Secured):
-    """Records the names that clients request."""
+    """Records the names that clients request, and may read a PROXY header first."""
 
-    def __init__(self, name):
+    def __init__(self, name, is_headed=False):
         self.names = []
+        self.is_headed = is_headed
         super().__init__(echo, name)
         self.context.sni_callback = lambda _, asked, __: self.names.append(
             asked)
+
+    def serve_secured(self, connection, number):
+        while self.is_headed and connection.recv(1) != b"\n":
+            pass
+        super().serve_secured(connection, number)
 
 
 def to(server, *words):
@@ -45,19 +54,12 @@ def between(*flags):
         yield proxy
 
 
-def use(proxy, count):
-    for _ in range(count):
-        with proxy.connect() as client:
-            echoes(client)
-
-
 def test_each_target_has_its_name_and_its_authorities():
     """With a PROXY header before TLS, weir-proxy starts TLS, not the library."""
     far_ca = other()
     for header in ((), ("--target-proxy", "v1")):
-        with Named("a") as a, Named("far") as far:
-            if header:
-                skip_headers(a, far)
+        with Named("a", bool(header)) as a, \
+                Named("far", bool(header)) as far:
             with between(
                     "--to-ca", certificates()["ca"],
                     *to(a, "--target-tls-name", "a.test", *header),
@@ -67,16 +69,6 @@ def test_each_target_has_its_name_and_its_authorities():
             equal((set(a.names), set(far.names)),
                   ({"a.test"}, {"far.test"}), "names that they were asked for")
             equal((a.accepted, far.accepted), (2, 2), "connections")
-
-
-def skip_headers(*servers):
-    """Reads a line before TLS."""
-    for server in servers:
-        def serve(connection, number, inner=server.serve_secured):
-            while connection.recv(1) != b"\n":
-                pass
-            inner(connection, number)
-        server.serve = serve
 
 
 def test_a_target_of_other_authorities_or_another_name_is_refused():
@@ -141,21 +133,11 @@ def test_authorities_of_a_list_are_read_once():
     equal(counts[1], counts[0], "opens for 64 targets")
 
 
-def test_words_behind_a_list_are_about_each():
-    far_ca = other()
-    with Named("far") as one, Named("far") as two:
-        with between("--to", f"tls://127.0.0.1:{one.port},"
-                     f"tls://127.0.0.1:{two.port}", "--target-tls-name",
-                     "far.test", "--target-tls-ca", far_ca) as proxy:
-            use(proxy, 4)
-        equal((one.names, two.names), (["far.test"] * 2,) * 2, "names")
-
-
 def test_checks_see_the_certificate_of_their_target():
     far_ca = other()
     with Named("far") as far:
         with between("--to-ca", certificates()["ca"], "--check", "tls",
-                     "--check", "50ms", "--check-rise", "1",
+                     "--check", "50ms", "--check-timeout", "60s",
                      *to(far, "--target-tls-name", "far.test",
                          "--target-tls-ca", far_ca)) as proxy:
             use(proxy, 1)
@@ -163,14 +145,84 @@ def test_checks_see_the_certificate_of_their_target():
             equal(set(far.names), {"far.test"}, "names")
 
 
-def test_they_need_a_target_with_tls():
-    for word in ("--target-tls-name", "--target-tls-ca"):
-        fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
-                      word, "x"), f"{word[2:]} needs a target with tls://",
-              status=2)
-    matches(command(PROXY, "-t", "tcp://127.0.0.1:0", "tls://a.test:1",
-                    "--target-tls-ca", "/nowhere/ca.pem").err,
-            "/nowhere/ca.pem")
+# ---- alerts ----
+
+def refusing(alert, is_headed=False):
+    """A target whose TLS answers each ClientHello with this alert."""
+    server = Named("a", is_headed)
+    number = getattr(ssl, f"ALERT_DESCRIPTION_{alert.upper()}")
+    server.context.sni_callback = lambda *_: number
+    return server
+
+
+def demanding(version):
+    """A target that requires a certificate of ours."""
+    server = Secured(drain, "a", verify_mode=ssl.CERT_REQUIRED,
+                     minimum_version=version, maximum_version=version)
+    server.context.load_verify_locations(certificates()["ca"])
+    return server
+
+
+def begun(server, *flags):
+    return Proxy("tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}",
+                 "--to-ca", certificates()["ca"], "--to-name", "a.test",
+                 *flags)
+
+
+def expect_logged(proxy, *ends):
+    proxy.stop()
+    equal([(line["reason"], line["alert"]) for line in proxy.lines()],
+          list(ends), "the log")
+
+
+def test_the_alert_for_want_of_a_certificate_or_for_a_strange_one_is_logged():
+    """In TLS 1.3 the connect is complete before the target has seen it."""
+    strange = ("--to-cert", make_certificate("strange", "strange.test"))
+    for version, flags, end in (
+            (ssl.TLSVersion.TLSv1_2, (), ("connect-tls", "handshake_failure")),
+            (ssl.TLSVersion.TLSv1_2, strange, ("connect-tls", "unknown_ca")),
+            (ssl.TLSVersion.TLSv1_3, (), ("target-alert",
+                                          "certificate_required")),
+            (ssl.TLSVersion.TLSv1_3, strange, ("target-alert", "unknown_ca"))):
+        with demanding(version) as server, begun(server, *flags) as proxy:
+            expect_reset(proxy)
+            expect_logged(proxy, end)
+
+
+def test_the_alert_behind_a_header_is_logged():
+    with refusing("access_denied", True) as server, begun(
+            server, "--send-proxy", "v1") as proxy:
+        expect_reset(proxy)
+        equal(proxy.metric("upstream_errors_total"), 1, "errors")
+        expect_logged(proxy, ("connect-tls", "access_denied"))
+
+
+def test_the_alert_is_of_the_last_target_that_was_tried_alone():
+    with refusing("access_denied") as one, Refusing() as other, Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--to-name", "a.test",
+            "--to", f"tls://127.0.0.1:{one.port}",
+            "--to", target(other), "--backup", "--tries", "2") as proxy:
+        expect_reset(proxy)
+        expect_logged(proxy, ("connect-refused", "-"))
+
+
+def often(kind):
+    return ("--check", kind, "--check", "50ms", "--check-timeout", "60s")
+
+
+def test_a_target_that_is_ejected_or_down_says_why():
+    with refusing("access_denied") as server:
+        with begun(server, "--eject", "1") as proxy:
+            expect_reset(proxy)
+            matches(told(proxy, " is ejected"), "is ejected: The peer sent a "
+                                                "fatal alert: access_denied$")
+        with begun(server, *often("tls")) as proxy:
+            matches(told(proxy, " is down"), "is down: The peer sent a fatal "
+                                             "alert: access_denied$")
+    with demanding(ssl.TLSVersion.TLSv1_3) as server, begun(
+            server, *often("http")) as proxy:
+        matches(told(proxy, " is down"), "is down: The peer sent a fatal "
+                                         "alert: certificate_required$")
 
 
 run(globals())

@@ -9,14 +9,15 @@ import signal
 import socket
 import ssl
 import tempfile
-import threading
 import time
 
-from harness import WAIT_S, command, equal, fails, matches, need, read_line, run
-from proxy_certificates import (Secured, certificates, client_context, folder,
-                                make_certificate, plain, secure, subject)
+from harness import WAIT_S, command, equal, fails, matches, read_line, run
+from proxy_certificates import (Secured, certificates, client_context, dated,
+                                folder, make_certificate, plain, secure,
+                                subject)
+from proxy_churn import Churn
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, told
+from proxying import PROXY, Proxy, expect_reset, read_again
 from servers import (Server, drain, echo, echoes, free_port, read_exactly,
                      reset)
 
@@ -53,41 +54,8 @@ def test_tls_is_begun_and_the_target_is_verified():
         for flags in (("--to-ca", ca, "--to-name", "b.test"),
                       ("--to-name", "a.test")):
             with Proxy("tcp://127.0.0.1:0", to, *flags) as proxy:
-                with contextlib.suppress(ConnectionResetError):
-                    with proxy.connect() as client:
-                        equal(client.recv(1), "a reset", "what is seen")
+                expect_reset(proxy)
                 proxy.stop_by(["connect-tls"])
-
-
-def test_a_header_goes_before_the_tls_of_a_target():
-    headers = []
-
-    class Headed(Secured):
-        def serve_secured(self, connection, number):
-            header = b""
-            while not header.endswith(b"\r\n"):
-                header += connection.recv(1)
-            headers.append(header.split()[:3])
-            super().serve_secured(connection, number)
-
-    with Headed(echo, "a") as server:
-        to = f"tls://127.0.0.1:{server.port}"
-        flags = ("--send-proxy", "v1", "--to-ca", certificates()["ca"],
-                 "--to-name")
-        data = bytes(range(256)) * 1000
-        with Proxy("tcp://127.0.0.1:0", to, *flags, "a.test") as proxy:
-            with proxy.connect() as client:
-                sender = threading.Thread(target=client.sendall, args=(data,))
-                sender.start()
-                equal(read_exactly(client, len(data)) == data, True, "the echo")
-                sender.join()
-        equal(headers, [[b"PROXY", b"TCP4", b"127.0.0.1"]], "headers")
-        with Proxy("tcp://127.0.0.1:0", to, *flags, "b.test") as proxy:
-            with contextlib.suppress(ConnectionResetError):
-                with proxy.connect() as client:
-                    equal(client.recv(1), "a reset", "what is seen")
-            equal(proxy.metric("upstream_errors_total"), 1, "errors")
-            proxy.stop_by(["connect-tls"])
 
 
 def test_a_client_that_goes_during_the_tls_behind_a_header_is_gone():
@@ -99,22 +67,6 @@ def test_a_client_that_goes_during_the_tls_behind_a_header_is_gone():
         reset(client)
         wait_until(lambda: proxy.metric("upstream_active") == 0)
         proxy.stop_by(["client-gone"])
-
-
-def test_a_client_needs_a_certificate_where_it_is_asked_for():
-    with Server(echo) as server, tls_proxy(
-            server, "--client-ca", certificates()["ca"],
-            "--require-client-cert") as proxy:
-        context = client_context()
-        context.load_cert_chain(certificates()["client"])
-        with secure(proxy, context=context) as client:
-            echoes(client)
-        with contextlib.suppress(ssl.SSLError, OSError):
-            with secure(proxy) as client:
-                equal(client.recv(1), "an alert", "without a certificate")
-        wait_until(lambda: proxy.metric("tls_handshakes_total",
-                                        result="failed") == 1)
-        equal(proxy.metric("tls_handshakes_total", result="full"), 1, "full")
 
 
 def refuse(sock):
@@ -134,19 +86,7 @@ def refuse(sock):
         pass
 
 
-def test_the_alert_of_a_side_is_logged_with_its_name():
-    ca = certificates()["ca"]
-    with Secured(echo, "a", verify_mode=ssl.CERT_REQUIRED) as server:
-        to = f"tls://127.0.0.1:{server.port}"
-        with Proxy("tcp://127.0.0.1:0", to, "--to-ca", ca, "--to-name",
-                   "a.test") as proxy:
-            with contextlib.suppress(ConnectionResetError):
-                with proxy.connect() as client:
-                    client.sendall(b"x")
-                    equal(client.recv(1), "a reset", "what is seen")
-            proxy.stop_by(["target-alert"])
-            equal([line["alert"] for line in proxy.lines()],
-                  ["certificate_required"], "the log")
+def test_the_alert_of_a_client_is_logged_with_its_name():
     with Server(echo) as server, tls_proxy(server) as proxy:
         with proxy.connect() as client:
             refuse(client)
@@ -154,41 +94,36 @@ def test_the_alert_of_a_side_is_logged_with_its_name():
             echoes(client)
             client.unwrap()
         wait_until(lambda: proxy.metric("close_total") == 2)
+        equal([proxy.metric("tls_handshakes_total", result=result)
+               for result in ("failed", "full")], [1, 1], "handshakes")
         proxy.stop()
         equal([(line["reason"], line["alert"]) for line in proxy.lines()],
               [("handshake", "unknown_ca"), ("done", "-")], "the log")
 
 
 def test_a_handshake_that_fails_is_logged_with_its_time_and_name():
-    with Server(echo) as server, tls_proxy(
-            server, "--handshake-timeout", "50ms") as proxy:
+    def expect_nothing(proxy):
         with proxy.connect() as client:
             with contextlib.suppress(ConnectionResetError):
                 while client.recv(100):
                     pass
+
+    def distrust(proxy):
         with contextlib.suppress(ssl.SSLError, OSError):
             secure(proxy, context=ssl.create_default_context())
-        wait_until(lambda: proxy.metric("close_total") == 2)
-        proxy.stop()
-        lines = proxy.lines()
-        equal([(line["reason"], line["server_name"]) for line in lines],
-              [("handshake", "-"), ("handshake", "proxy.test")], "the log")
-        for line in lines:
+
+    for limit, fail, name in (("50ms", expect_nothing, "-"),
+                              (f"{WAIT_S}s", distrust, "proxy.test")):
+        with Server(echo) as server, tls_proxy(
+                server, "--handshake-timeout", limit) as proxy:
+            fail(proxy)
+            wait_until(lambda: proxy.metric("close_total") == 1)
+            proxy.stop()
+            line, = proxy.lines()
+            equal((line["reason"], line["server_name"]), ("handshake", name),
+                  "the log")
             equal(line["tls_ms"], line["total_ms"], "its times")
-        assert float(lines[0]["total_ms"]) > 0, lines
-
-
-def test_a_session_is_resumed():
-    with Server(echo) as server, tls_proxy(server) as proxy:
-        context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
-        with secure(proxy, context=context) as client:
-            session = client.session
-        with context.wrap_socket(proxy.connect(), session=session,
-                                 server_hostname="proxy.test") as client:
-            echoes(client)
-            equal(client.session_reused, True, "the session")
-        wait_until(lambda: proxy.metric("tls_handshakes_total",
-                                        result="resumed") == 1)
+            assert float(line["total_ms"]) > 0, line
 
 
 def session_of(proxy, context):
@@ -220,8 +155,7 @@ def test_a_client_with_a_certificate_resumes_its_session():
             session = session_of(proxy, context)
             for _ in range(4):
                 equal(is_resumed(proxy, context, session), True, "resumed")
-            proxy.signal(signal.SIGHUP)
-            matches(read_line(proxy.process.stderr), "read again")
+            read_again(proxy)
             equal(is_resumed(proxy, context, session), False,
                   "by a context that does not know the client")
         wait_until(lambda: proxy.metric("tls_handshakes_total",
@@ -235,8 +169,7 @@ def test_sessions_outlive_a_renewal():
         contexts = contexts_of_versions()
         sessions = [session_of(proxy, context) for context in contexts]
         for _ in range(3):
-            proxy.signal(signal.SIGHUP)
-            matches(read_line(proxy.process.stderr), "read again")
+            read_again(proxy)
             equal([is_resumed(proxy, context, session) for context, session in
                    zip(contexts, sessions)], [True, True], "resumed")
 
@@ -341,10 +274,7 @@ def test_what_is_no_hello_is_refused():
             Server(echo) as c, routed(a, b, c) as proxy:
         for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff",
                      b"\x16\x03\x01\x00\x04\x02\x00\x00\x00"):
-            with contextlib.suppress(ConnectionResetError):
-                with proxy.connect() as client:
-                    client.sendall(data)
-                    equal(client.recv(1), "a reset", "what the client sees")
+            expect_reset(proxy, data)
         proxy.stop_by(["hello"] * 3)
 
 
@@ -352,10 +282,7 @@ def test_a_hello_that_does_not_come_is_waited_for_in_vain():
     with Secured(echo, "a") as a, Proxy(
             "tls://127.0.0.1:0", plain(a), "--passthrough", "--hello-timeout",
             "50ms") as proxy:
-        with proxy.connect() as client:
-            client.sendall(b"\x16\x03\x01")
-            with contextlib.suppress(ConnectionResetError):
-                equal(client.recv(1), "a reset", "what the client sees")
+        expect_reset(proxy, b"\x16\x03\x01")
         proxy.stop_by(["hello"])
 
 
@@ -370,33 +297,6 @@ def test_a_name_without_a_route_is_refused():
 
 
 # ---- the time of certificates ----
-
-def dated(base, begin, end):
-    """Writes the proxy's certificate and key with another date to base.pem."""
-    need("openssl")
-    known = certificates()["proxy"]
-    folder = os.path.dirname(base)
-    with open(f"{folder}/index", "w", encoding="utf-8"):
-        pass
-    with open(f"{folder}/ca.cnf", "w", encoding="utf-8") as file:
-        file.write(f"[ca]\ndefault_ca = x\n[x]\ndatabase = {folder}/index\n"
-                   f"new_certs_dir = {folder}\nrand_serial = yes\n"
-                   "default_md = sha256\npolicy = p\nunique_subject = no\n"
-                   "[p]\ncommonName = supplied\n")
-    outcome = command("openssl", "req", "-new", "-key", known, "-subj",
-                      "/CN=proxy.test", "-out", f"{base}.csr")
-    equal(outcome.status, 0, outcome.err)
-    outcome = command("openssl", "ca", "-batch", "-config", f"{folder}/ca.cnf",
-                      "-selfsign", "-keyfile", known, "-in", f"{base}.csr",
-                      "-out", f"{base}.crt", "-notext", "-startdate", begin,
-                      "-enddate", end)
-    equal(outcome.status, 0, outcome.err)
-    with open(f"{base}.pem", "wb") as out:
-        for path in (f"{base}.crt", known):
-            with open(path, "rb") as file:
-                out.write(file.read())
-    return f"{base}.pem"
-
 
 def test_a_certificate_that_cannot_serve_now_is_told():
     with tempfile.TemporaryDirectory() as folder:
@@ -479,56 +379,15 @@ def test_a_client_that_is_cut_off_is_no_end_for_the_target():
         proxy.stop_by(["done", "client-cut"])
 
 
-def test_a_target_that_resets_is_no_end_for_a_client_of_tls():
-    def answer_a_part(connection, _number):
-        connection.recv(1)
-        connection.sendall(b"half of the ans")
-        reset(connection)
-
-    with Server(answer_a_part) as server, tls_proxy(server) as proxy:
-        with secure(proxy, context=client_context()) as client:
-            client.suppress_ragged_eofs = False
-            client.sendall(b"x")
-            try:
-                while client.recv(100):
-                    pass
-                assert False, "a clean end"
-            except (ssl.SSLEOFError, ConnectionResetError):
-                pass
-        proxy.stop_by(["target-reset"])
-
-
-def test_a_target_of_tls_that_is_cut_off_is_no_end_for_the_client():
-    def cut(connection, _number):
-        connection.recv(1)
-        connection.sendall(b"half")
-        socket.socket.shutdown(connection, socket.SHUT_WR)
-        with contextlib.suppress(OSError):
-            socket.socket.recv(connection, 1)
-
-    with Secured(cut, "a") as server, Proxy(
-            "tcp://127.0.0.1:0", f"tls://127.0.0.1:{server.port}", "--to-ca",
-            certificates()["ca"], "--to-name", "a.test") as proxy:
-        with proxy.connect() as client:
-            client.sendall(b"x")
-            try:
-                while client.recv(100):
-                    pass
-                assert False, "a clean end"
-            except ConnectionResetError:
-                pass
-        proxy.stop_by(["target-cut"])
-
-
 def test_a_client_that_leaves_while_its_target_is_connected_to_is_gone():
     context = client_context(maximum_version=ssl.TLSVersion.TLSv1_2)
     with Server(echo) as server, tls_proxy(server) as proxy:
-        for _ in range(300):  # some are sent in the same iteration
+        for _ in range(100):  # some are sent in the same iteration
             client = Splitting(proxy, "proxy.test", 65536, context)
             client.call(client.tls.do_handshake)
             client.call(client.tls.write, b"hello")
             client.sock.close()
-        wait_until(lambda: proxy.metric("close_total") == 300)
+        wait_until(lambda: proxy.metric("close_total") == 100)
         equal(proxy.metric("close_total", reason="internal"), 0,
               "that are called the proxy's own fault")
 
@@ -544,8 +403,7 @@ def test_sighup_renews_the_certificate_for_new_handshakes_alone():
         with secure(proxy) as before:
             equal(subject(before), "proxy.test", "the first certificate")
             shutil.copy(certificates()["other"], path)
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "read again")
+            read_again(proxy)
             for _ in range(4):
                 end = time.monotonic() + WAIT_S
                 while True:
@@ -596,8 +454,7 @@ def test_a_folder_of_certificates_is_read_again():
             equal(served_for(proxy, "a.test") == first, False, "of its name")
             equal(served_for(proxy, "b.test"), first, "for a name of none")
             shutil.copy(certificates()["b"], f"{place}/b.pem")
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "read again")
+            read_again(proxy)
             wait_until(lambda: served_for(proxy, "b.test") != first)
             with open(f"{place}/c.pem", "w", encoding="ascii") as file:
                 file.write("nothing")
@@ -666,33 +523,20 @@ def test_sighup_renews_what_targets_are_verified_by():
 
 
 def test_a_renewal_under_load_fails_no_connection():
-    path = os.path.join(folder.name, "load.pem")
-    shutil.copy(certificates()["proxy"], path)
-    failed = []
-    stop = threading.Event()
+    context = client_context()
 
-    def churn(proxy):
-        context = client_context()
-        while not stop.is_set():
-            try:
-                with secure(proxy, context=context) as client:
-                    echoes(client)
-            except (OSError, AssertionError) as error:
-                failed.append(error)
+    class Clients(Churn):
+        def talk(self, client):
+            with context.wrap_socket(client,
+                                     server_hostname="proxy.test") as secured:
+                echoes(secured)
 
-    with Server(echo) as server, Proxy("tls://127.0.0.1:0", plain(server),
-                                       "--cert", path, threads=2) as proxy:
-        threads = [threading.Thread(target=churn, args=(proxy,))
-                   for _ in range(4)]
-        for thread in threads:
-            thread.start()
+    with Server(echo) as server, tls_proxy(server, threads=2) as proxy, \
+            Clients(proxy.port) as clients:
         for _ in range(20):
-            proxy.signal(signal.SIGHUP)
-            proxy.process.stderr.readline()
-        stop.set()
-        for thread in threads:
-            thread.join()
-        equal(failed, [], "connections that failed")
+            read_again(proxy)
+            clients.wait_for(1)
+        equal(clients.failed, [], "connections that failed")
 
 
 run(globals())
