@@ -4,7 +4,6 @@ that are checked differently from their route, or not at all."""
 
 import contextlib
 import os
-import random
 import re
 import shutil
 import signal
@@ -16,15 +15,11 @@ import threading
 from harness import equal, is_sanitized, matches, run
 from manual import page
 from proxy_certificates import Secured, certificates, make_certificate
+from proxy_checks_peers import BAD, GOOD
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, expect_reset, target, told
-from servers import Server, echo, echoes, reset
+from proxying import PROXY, Proxy, expect_reset, target, told, use
+from servers import Server, echo
 
-SEED = int(os.environ.get("WEIR_TEST_SEED") or random.randrange(1 << 32))
-print(f"# WEIR_TEST_SEED={SEED}")
-
-GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-BAD = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 LOCAL = b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
 
 
@@ -63,14 +58,10 @@ class Local(Server):
             self.serve(connection, number)
 
 
-def checks(*flags, every="20ms"):
-    return ("tcp://127.0.0.1:0", "--check", "http", "--check", every, *flags)
-
-
-def use(proxy, count=5):
-    for _ in range(count):
-        with proxy.connect() as client:
-            echoes(client)
+def checks(*flags, kind="http"):
+    """Returns flags for checks that do not fail because a machine is slow."""
+    return ("tcp://127.0.0.1:0", "--check", kind, "--check", "20ms",
+            "--check-timeout", "60s", *flags)
 
 
 # ---- TLS ----
@@ -83,13 +74,13 @@ def test_a_check_may_have_tls_where_traffic_has_none():
         ca = ("--check-ca", certificates()["ca"])
         with Proxy(*checks(*port, *ca, "--check-name", "a.test"),
                    target(server)) as proxy:
-            use(proxy)
+            use(proxy, 2)
         matches(rest.said[0].decode(), f"Host: a.test:{checked.port}\r\n")
         with Proxy(*checks(*port, *ca), target(server)) as proxy:
             use(proxy)  # the certificate names the address, too
         with Proxy(*checks(*port, "--check-insecure"),
                    target(server)) as proxy:
-            use(proxy)
+            use(proxy, 2)
         with Proxy(*checks(*port, *ca, "--check-name", "b.test"),
                    target(server)) as proxy:
             matches(told(proxy, " is down"), f"{target(server)} is down: .*name")
@@ -113,7 +104,7 @@ def test_a_target_with_tls_may_be_checked_by_other_authorities():
                  f"tls://127.0.0.1:{server.port}")
         authority = os.path.join(os.path.dirname(other), "else.crt")
         with Proxy(*checks("--check-ca", authority, *flags)) as proxy:
-            use(proxy)
+            use(proxy, 2)
         with Proxy(*checks(*flags)) as proxy:
             told(proxy, " is down")
 
@@ -136,7 +127,7 @@ def test_the_authorities_of_checks_are_read_again():
             os.rename(path + ".new", path)
             proxy.signal(signal.SIGHUP)
             wait_until(lambda: proxy.metric("upstream_up") == 1)
-            use(proxy)
+            use(proxy, 2)
 
 
 # ---- places ----
@@ -164,16 +155,13 @@ def test_a_check_may_go_to_another_place():
 
 # ---- headers ----
 
-def first_check(*flags, elsewhere=False):
-    """Returns what a check sends to the target, or to another port, and its port."""
+def first_check(*flags):
+    """Returns what a check sends to the target, and its port."""
     rest = Rest()
-    with Server(echo if elsewhere else rest) as server, \
-            Server(rest) as checked:
-        if elsewhere:
-            flags = ("--check-port", str(checked.port), *flags)
-        with Proxy(*checks(*flags), target(server)) as proxy:
-            wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
-            equal(proxy.metric("upstream_up"), 1, "targets that are up")
+    with Server(rest) as server, Proxy(*checks(*flags),
+                                       target(server)) as proxy:
+        wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
+        equal(proxy.metric("upstream_up"), 1, "targets that are up")
     return rest.said[0], server.port
 
 
@@ -188,14 +176,6 @@ def test_a_check_begins_with_the_header_of_connections():
     equal(said[:5], b"GET /", "the check")
 
 
-def test_another_port_gets_no_header_unless_that_is_said():
-    said, _ = first_check("--send-proxy", "v2", elsewhere=True)
-    equal(said[:5], b"GET /", "the check")
-    said, _ = first_check("--send-proxy", "v2", "--check-proxy", "v2",
-                          elsewhere=True)
-    equal(said[:20], LOCAL + b"GET ", "the check")
-
-
 def test_a_header_goes_before_the_tls_of_a_check():
     said = []
     secured = Secured(Rest(), "a")
@@ -208,8 +188,8 @@ def test_a_header_goes_before_the_tls_of_a_check():
     with contextlib.closing(secured.listener), Server(serve) as server:
         for kind in ("http", "tls", "tcp"):
             said.clear()
-            with Proxy("tcp://127.0.0.1:0", "--check", kind, "--check", "20ms",
-                       "--send-proxy", "v2", "--to-ca", certificates()["ca"],
+            with Proxy(*checks("--send-proxy", "v2", "--to-ca",
+                               certificates()["ca"], kind=kind),
                        f"tls://127.0.0.1:{server.port}") as proxy:
                 wait_until(lambda: proxy.metric("upstream_checks_total") > 3)
                 equal(proxy.metric("upstream_checks_failed_total"), 0, kind)
@@ -218,39 +198,16 @@ def test_a_header_goes_before_the_tls_of_a_check():
 
 # ---- one target ----
 
-def test_a_target_that_is_not_checked_is_never_down():
-    with Server(Rest(BAD)) as bad, Server(echo) as never, Proxy(
-            *checks(), target(bad), "--to", target(never), "--target-check",
-            "off") as proxy:
-        told(proxy, f"{target(bad)} is down")
-        use(proxy)
-        equal(proxy.metric("upstream_up"), 1, "targets that are up")
-
-
 def test_a_target_may_be_checked_alone_and_fall_at_once():
     rest = Rest(BAD)
     with Server(rest) as bad, Server(echo) as good, Proxy(
-            "tcp://127.0.0.1:0", "--check", "http", "--check", "off",
-            "--unchecked", "use", "--check", "http", "--check", "60s",
-            target(bad), "--target-check", "20ms", "--target-fall", "1",
-            "--target-rise", "1", "--to", target(good), "--target-check",
-            "off") as proxy:
+            *checks("--check", "60s", "--unchecked", "use"), target(bad),
+            "--target-check", "20ms", "--target-fall", "1", "--target-rise", "1",
+            "--to", target(good), "--target-check", "off") as proxy:
         told(proxy, f"{target(bad)} is down")
-        use(proxy)
+        use(proxy, 2)
         rest.answer = GOOD
         wait_until(lambda: proxy.metric("upstream_up") == 2)
-
-
-def test_checks_come_sooner_where_the_state_is_in_doubt():
-    rest = Rest()
-    with Server(rest) as server, Proxy(
-            *checks("--check-fast", "20ms", "--check-fall", "3",
-                    every="300ms"), target(server)) as proxy:
-        wait_until(lambda: proxy.metric("upstream_up") == 1)
-        rest.answer = BAD
-        told(proxy, " is down")
-        rest.answer = GOOD
-        wait_until(lambda: proxy.metric("upstream_up") == 1)
 
 
 def test_the_number_of_checks_does_not_grow_with_threads():
@@ -270,9 +227,8 @@ def test_the_number_of_checks_does_not_grow_with_threads():
 
     answered = []
     with Server(serve) as server, Proxy(
-            *checks("--check-port", str(server.port), "--check-timeout", "60s",
-                    every="10ms"),
-            target(server), threads=8) as proxy:
+            *checks("--check-port", str(server.port)), target(server),
+            threads=8) as proxy:
         wait_until(lambda: len(answered) >= 30)
         equal(max(under_way), 0, "others under way when a check begins")
         with lock:
@@ -280,32 +236,7 @@ def test_the_number_of_checks_does_not_grow_with_threads():
         wait_until(lambda: proxy.metric("upstream_checks_total") >= seen)
 
 
-# ---- what a check leaves behind ----
-
-def test_a_check_with_an_answer_ends_without_a_reset():
-    ends = []
-    known = threading.Event()
-
-    def serve(connection, _number):
-        connection.sendall(b"220 ready\r\n" + b"x" * 50000)
-        said = b""
-        try:
-            while data := connection.recv(4096):
-                said += data
-            ends.append(said)
-        except ConnectionResetError:
-            ends.append("a reset")
-        if len(ends) >= 5:
-            known.set()
-
-    with Server(serve) as server, Proxy(
-            "tcp://127.0.0.1:0", "--check", "text", "--check", "20ms",
-            "--check-expect", "^220 ", "--check-expect", r"\n", "--check-send",
-            r"QUIT\r\n\x00", target(server)) as proxy:
-        known.wait(60)
-        equal(set(ends), {b"QUIT\r\n\x00"}, "ends of checks")
-        equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
-
+# ---- what a check says and hears ----
 
 def manual_example(word):
     """Returns the flags of the manual's example that contains this word."""
@@ -334,76 +265,11 @@ def test_the_manuals_check_of_a_mail_server_waits_for_the_whole_greeting():
             heard.set()
 
     with Server(serve) as server, Proxy(
-            "tcp://127.0.0.1:0", *manual_example("QUIT"), "--check", "20ms",
+            *checks(*manual_example("QUIT"), "--check", "20ms"),
             target(server)) as proxy:
         wait_until(heard.is_set)
         wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
         equal(early, [], "what came before the greeting had ended")
-
-
-def test_a_text_behind_many_bytes_of_an_answer_is_found():
-    def serve(connection, _number):
-        connection.recv(100)
-        connection.sendall(b"x" * 16000 + b"role:master\r\n")
-        connection.recv(100)
-
-    with Server(serve) as server, Proxy(
-            "tcp://127.0.0.1:0", "--check", "text", "--check", "20ms",
-            "--check-send", r"INFO\r\n", "--check-expect", "role:master",
-            target(server)) as proxy:
-        wait_until(lambda: proxy.metric("upstream_checks_total") > 0)
-        equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
-
-
-BEGINNINGS = (b"", b"HTTP/1.1 ", b"HTTP/1.1 100\r\n\r\n", b"220 a\n",
-              b"R\0\0\0\x08\0\0\0\0", b"S\0\0\0\x05a",
-              b"\2\0\0\0\x0ax\1\0\0\2\xfe", b"\xff\xff\xff\0")
-
-
-def test_a_server_may_answer_any_bytes():
-    """In pieces, too many, followed by a reset or by nothing."""
-    chance = random.Random(SEED)
-
-    def serve(connection, _number):
-        connection.sendall(chance.choice(BEGINNINGS))
-        for _ in range(chance.randrange(3)):
-            connection.sendall(chance.randbytes(chance.randrange(9000)))
-        if chance.randrange(4) == 0:
-            reset(connection)
-        elif chance.randrange(2):
-            connection.recv(1024)
-
-    flags = []
-    with Server(serve) as server:
-        for kind in "http", "postgres:u", "mysql:u", "tls", "text":
-            flags += ["--listen", "tcp://127.0.0.1:0", "--name", kind,
-                      "--check", kind, "--check", "5ms", "--check-timeout",
-                      "50ms", "--to"]
-            flags += ([f"tls://127.0.0.1:{server.port}", "--to-insecure"]
-                      if kind == "tls" else [target(server)])
-        flags += ["--check-expect", "220", "--check-expect", r"\n",
-                  "--check-send", r"\x00a", "--check-expect", "^b"]
-        with Proxy(*flags, threads=2) as proxy:
-            wait_until(lambda: proxy.metric("upstream_checks_total") +
-                       proxy.metric("upstream_checks_failed_total") > 500)
-            equal(proxy.get("/healthz")[0], 200, "it goes on")
-
-
-def test_a_wrong_answer_counts_at_once():
-    """The server keeps the connection open, and check-timeout is long."""
-    def serve(connection, _number):
-        connection.recv(1024)
-        connection.sendall(b"-LOADING\r\n")
-        connection.recv(1024)
-
-    for expect in "^+PONG", "+PONG":
-        with Server(serve) as server, Proxy(
-                "tcp://127.0.0.1:0", "--check", "text", "--check", "10ms",
-                "--check-send", r"PING\r\n", "--check-expect", expect,
-                "--check-timeout", "1h" if expect[0] == "^" else "800ms",
-                target(server)) as proxy:
-            matches(told(proxy, " is down"),
-                    "is down: Protocol error: '-LOADING'$")
 
 
 def error_of_mysql(words):
@@ -431,9 +297,8 @@ def test_the_reason_of_a_wrong_answer_is_told():
         expect = ("--check-expect", "^+PONG") if kind == "text" else ()
         with Server(lambda connection, _number, answer=answer:
                     connection.sendall(answer) or connection.recv(9999)
-                    ) as server, Proxy(
-                        "tcp://127.0.0.1:0", "--check", kind, "--check", "10ms",
-                        *expect, target(server)) as proxy:
+                    ) as server, Proxy(*checks(*expect, kind=kind),
+                                       target(server)) as proxy:
             matches(told(proxy, " is down"), f"is down: {reason}$")
 
 

@@ -6,7 +6,6 @@ import struct
 import threading
 
 from scripted_dns import A, AAAA, read_question, record
-from servers import echoes
 
 NAME = "pods.weir-test.example"
 NXDOMAIN = 3
@@ -62,7 +61,3 @@ class NameServer:
             self.socket.sendto(self.answer(query), peer)
 
 
-def use(proxy, count):
-    for _ in range(count):
-        with proxy.connect() as client:
-            echoes(client)

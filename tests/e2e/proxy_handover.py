@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import ctypes
 import os
-import re
 import resource
 import select
 import signal
@@ -13,19 +12,13 @@ import socket
 import struct
 import sys
 import tempfile
-import threading
 
-from harness import (ENV, WAIT_S, WEIR_LOAD, Program, Serve, Skip, command,
-                     equal, load, matches, read_line, run)
-from proxy_certificates import certificates
+from harness import (ENV, WAIT_S, Program, Skip, command, equal, matches,
+                     read_line, run)
 from proxy_churn import Churn
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, handed_on
+from proxying import PROXY, Proxy, handed_on, port_of, target
 from servers import Server, echo, echoes, free_port
-
-
-def plain(server):
-    return f"tcp://127.0.0.1:{server.port}"
 
 
 class Scrapers(Churn):
@@ -39,25 +32,25 @@ class Scrapers(Churn):
         assert answer.endswith(b"ok\n"), f"the page: {answer}"
 
 
-def replaced(host, *threads):
-    """Proxies that replace each other on one address, with this many threads each,
+def test_a_running_proxy_is_replaced_without_a_failed_connection():
+    """Proxies with different numbers of threads replace each other on all addresses,
     under load; with one address for their metrics."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
-        address = f"tcp://{host}:{free_port()}"
+        address = f"tcp://*:{free_port()}"
         path = os.path.join(folder, "handover")
         admin = str(free_port())
 
         def start(count):
-            return Proxy(address, plain(server), "--handover", path, "--admin",
+            return Proxy(address, target(server), "--handover", path, "--admin",
                          admin, threads=count, admin=False)
 
-        current = start(threads[0])
+        current = start(4)
         with current.connect() as old, Churn(current.port) as churn, \
                 Scrapers(int(admin)) as scrapers:
             old.sendall(b"a")
             equal(old.recv(1), b"a", "the echo")
             first = current
-            for count in threads[1:]:
+            for count in (1, 3, 2):
                 churn.wait_for(50)
                 following = start(count)
                 if current is not first:
@@ -73,58 +66,6 @@ def replaced(host, *threads):
         equal(first.finish(2 * WAIT_S)[0], 0, "exit status of the first")
         first.__exit__(None)
         current.__exit__(None)
-
-
-def test_a_running_proxy_is_replaced_without_a_failed_connection():
-    replaced("127.0.0.1", 1, 1, 1, 1)
-
-
-def test_a_proxy_on_all_addresses_is_replaced_by_ones_of_other_threads():
-    replaced("*", 4, 1, 3, 2)
-
-
-def test_reloads_and_successors_fail_no_connection():
-    if not WEIR_LOAD:
-        raise Skip("weir-load was not built")
-    pem = certificates()["proxy"]
-    outcomes = []
-
-    def connect(*flags):
-        outcomes.append(load("--mode", "crr", "-c", "20", "--max-errors", "0",
-                             *flags))
-
-    with tempfile.TemporaryDirectory() as folder, Serve() as target:
-        ports = [free_port() for _ in range(2)]
-        flags = ["--handover", os.path.join(folder, "handover"), "--to",
-                 target.url]
-
-        def start():
-            return Proxy("--listen", f"tcp://127.0.0.1:{ports[0]}", *flags,
-                         "--listen", f"tls://127.0.0.1:{ports[1]}", "--to",
-                         target.url, "--cert", pem, admin=False, threads=2)
-
-        current = start()
-        threads = [threading.Thread(target=connect, args=arguments)
-                   for arguments in (
-                       ("-n", "20000", f"tcp://127.0.0.1:{ports[0]}"),
-                       ("-n", "4000", "--ca", certificates()["ca"], "--sni",
-                        "proxy.test", f"tls://127.0.0.1:{ports[1]}"))]
-        for thread in threads:
-            thread.start()
-        count = 0
-        while any(thread.is_alive() for thread in threads):
-            current.signal(signal.SIGHUP)
-            line = read_line(current.process.stderr)
-            equal("read again" in line, True, line)
-            following = start()
-            equal(current.finish(2 * WAIT_S)[0], 0, "exit status")
-            current.__exit__(None)
-            current = following
-            count += 1
-        print(f"# {count} successors")
-        current.__exit__(None)
-        for outcome in outcomes:
-            equal(outcome.status, 0, f"weir-load: {outcome.out}{outcome.err}")
 
 
 def waits(thread):
@@ -196,7 +137,7 @@ def test_a_lone_client_of_any_moment_of_a_replacement_is_served():
         port = free_port()
         flags = [flag for host in hosts
                  for flag in ("--listen", f"tcp://{host}:{port}")]
-        flags += ["--to", plain(server), "--handover", f"{folder}/handover"]
+        flags += ["--to", target(server), "--handover", f"{folder}/handover"]
         with Proxy(*flags, admin=False) as first, \
                 contextlib.ExitStack() as stack, \
                 concurrent.futures.ThreadPoolExecutor() as pool:
@@ -221,8 +162,8 @@ def test_a_lone_client_of_any_moment_of_a_replacement_is_served():
 def test_a_second_proxy_is_refused_where_nothing_is_handed_over():
     with Server(echo) as server:
         address = f"tcp://127.0.0.1:{free_port()}"
-        with Proxy(address, plain(server)):
-            outcome = command(PROXY, address, plain(server))
+        with Proxy(address, target(server)):
+            outcome = command(PROXY, address, target(server))
     equal((outcome.status, outcome.out), (1, ""), "the outcome")
     equal("in use" in outcome.err, True, outcome.err)
 
@@ -237,7 +178,7 @@ def test_a_path_where_no_socket_can_be_made_ends_the_start():
                                (f"{folder}/missing/a", "No such file")):
                 for flags in ((), ("--test",)):
                     outcome = command(PROXY, "tcp://127.0.0.1:0",
-                                      plain(server), word, where, *flags)
+                                      target(server), word, where, *flags)
                     equal(outcome.status, 2, f"exit code with {word} {where}")
                     matches(outcome.err, f"^weir-proxy: {word[2:]}: .*{why}")
         with open(path, encoding="ascii") as file:
@@ -254,7 +195,7 @@ def predecessor(folder, *flags):
         listener.listen()
         listener.settimeout(WAIT_S)
         with Program(PROXY, "--threads", "1", "tcp://127.0.0.1:0",
-                     plain(server), "--handover", path, *flags) as program:
+                     target(server), "--handover", path, *flags) as program:
             peer, _ = listener.accept()
             peer.settimeout(WAIT_S)
             with peer:
@@ -263,10 +204,8 @@ def predecessor(folder, *flags):
 
 def serves(program):
     """Checks that the proxy serves, and that it exits with 0 on SIGTERM."""
-    while not (found := re.search(r" serves \S+:(\d+) to ",
-                                  read_line(program.process.stderr))):
-        pass
-    with socket.create_connection(("127.0.0.1", int(found[1])),
+    port = port_of(program.process.stderr)
+    with socket.create_connection(("127.0.0.1", port),
                                   timeout=WAIT_S) as client:
         echoes(client)
     program.signal(signal.SIGTERM)
@@ -337,7 +276,7 @@ def take_sockets(peer):
 def test_a_proxy_says_that_it_accepts_no_more_when_no_thread_does():
     """A client that connects then belongs to the successor; one thread is late."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server, \
-            Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
+            Proxy("tcp://127.0.0.1:0", target(server), "--handover",
                   f"{folder}/handover", threads=2, admin=False) as proxy, \
             contextlib.ExitStack() as stack:
         with socket.socket(socket.AF_UNIX) as peer:
@@ -377,13 +316,11 @@ def test_a_signal_before_it_serves_is_obeyed_then():
 def test_signals_after_its_loops_end_nothing():
     reader, writer = os.pipe()
     with Server(echo) as server, open(reader, "rb", 0) as said, Program(
-            PROXY, "--threads", "1", "tcp://127.0.0.1:0", plain(server),
+            PROXY, "--threads", "1", "tcp://127.0.0.1:0", target(server),
             "--drain", "1ms", stderr=writer) as program:
-        while not (found := re.search(r" serves \S+:(\d+) to ",
-                                      read_line(said))):
-            pass
+        port = port_of(said)
         os.set_blocking(writer, False)
-        with socket.create_connection(("127.0.0.1", int(found[1])),
+        with socket.create_connection(("127.0.0.1", port),
                                       timeout=WAIT_S) as client:
             echoes(client)
             with contextlib.suppress(BlockingIOError):
@@ -413,7 +350,7 @@ def writes_to_stderr(pid):
 
 def test_files_of_unix_sockets_go_with_the_last_proxy():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
-        flags = ("--listen", f"unix:{folder}/served", "--to", plain(server),
+        flags = ("--listen", f"unix:{folder}/served", "--to", target(server),
                  "--handover", f"{folder}/handover")
         first = Proxy(*flags, threads=2)
         second = Proxy(*flags)
@@ -432,7 +369,7 @@ def test_a_stranger_gets_no_socket():
     if os.geteuid() != 0:
         raise Skip("only root can be somebody else")
     name = f"weir-proxy-test-{os.getpid()}"
-    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        "--handover", "@" + name) as proxy:
         outcome = command(sys.executable, "-c", f"""
 import os, socket
@@ -452,7 +389,7 @@ except ConnectionError:
 
 
 def test_signals_while_it_drains_end_nothing():
-    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", plain(server),
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        threads=4) as proxy:
         with proxy.connect() as client:
             echoes(client)
@@ -466,7 +403,7 @@ def test_signals_while_it_drains_end_nothing():
 def test_a_successor_that_goes_again_leaves_the_proxy_serving():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         path = os.path.join(folder, "handover")
-        with Proxy("tcp://127.0.0.1:0", plain(server), "--handover",
+        with Proxy("tcp://127.0.0.1:0", target(server), "--handover",
                    path) as proxy:
             with socket.socket(socket.AF_UNIX) as successor:
                 successor.connect(path)
@@ -480,7 +417,7 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
 def test_a_proxy_without_descriptors_is_replaced_when_it_has_some():
     """Meanwhile the successor waits for the sockets."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
-        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+        flags = (f"tcp://127.0.0.1:{free_port()}", target(server),
                  "--handover", f"{folder}/handover")
         with Proxy(*flags, admin=False) as old:
             before = resource.prlimit(old.process.pid, resource.RLIMIT_NOFILE)
@@ -499,7 +436,7 @@ def test_a_proxy_with_few_descriptors_left_gives_its_sockets_one_by_one():
     """One is for the successor's connection, and two are for the sockets of eight
     threads."""
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
-        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+        flags = (f"tcp://127.0.0.1:{free_port()}", target(server),
                  "--handover", f"{folder}/handover")
         with Proxy(*flags, admin=False, threads=8) as old:
             pid = old.process.pid
@@ -525,26 +462,10 @@ def receives(pid):
         return False
 
 
-def test_a_proxy_is_replaced_again_and_again_by_an_abstract_name():
-    name = f"@weir-proxy-again-{os.getpid()}"
-    with Server(echo) as server:
-        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
-                 "--handover", name)
-        current = Proxy(*flags, admin=False, threads=2)
-        for _ in range(3):
-            following = Proxy(*flags, admin=False, threads=2)
-            equal(current.finish(2 * WAIT_S)[0], 0, "exit status")
-            current.__exit__(None)
-            current = following
-            with current.connect() as client:
-                echoes(client)
-        current.__exit__(None)
-
-
 def test_a_second_successor_is_refused_while_the_first_starts():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         path = os.path.join(folder, "handover")
-        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+        flags = (f"tcp://127.0.0.1:{free_port()}", target(server),
                  "--handover", path)
         with Proxy(*flags) as proxy, socket.socket(socket.AF_UNIX) as first:
             first.connect(path)
@@ -566,7 +487,7 @@ def expect_told(folder, name):
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(f"{folder}/notify")
         notify.settimeout(WAIT_S)
-        flags = (f"tcp://127.0.0.1:{free_port()}", plain(server),
+        flags = (f"tcp://127.0.0.1:{free_port()}", target(server),
                  "--handover", name)
         env = dict(ENV, NOTIFY_SOCKET=f"{folder}/notify")
         first = Proxy(*flags, admin=False, env=env)
@@ -595,7 +516,7 @@ def test_sockets_of_a_service_manager_are_served():
         notify.bind("\0weir-proxy-notify-%d" % os.getpid())
         notify.settimeout(WAIT_S)
         with handed_on([listener], "--threads", "2", f"tcp://127.0.0.1:{port}",
-                       plain(server), env=dict(
+                       target(server), env=dict(
                            os.environ, NOTIFY_SOCKET="@"
                            + notify.getsockname()[1:].decode())) as program:
             equal(notify.recv(100), b"READY=1", "what systemd is told")

@@ -4,7 +4,6 @@ it serves and that it ends, and with a watchdog that all of its threads run."""
 import contextlib
 import ctypes
 import os
-import signal
 import socket
 import struct
 import tempfile
@@ -12,7 +11,7 @@ import time
 
 from harness import ENV, WAIT_S, Skip, equal, is_sanitized, matches, run
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, target, told
+from proxying import PROXY, Proxy, read_again, target, told
 from servers import Server, echo, echoes, free_port
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
@@ -103,8 +102,7 @@ def test_it_is_told_out_of_another_root():
         pid = proxy.process.pid
         equal(manager.hear(), (b"READY=1", pid), "the beginning")
         manager.hear_beats(pid, 3)
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "the configuration was read again")
+        read_again(proxy)
         equal(manager.hear_besides_beats()[0][:12], b"RELOADING=1\n",
               "what is told of SIGHUP")
         equal(manager.hear_besides_beats(), (b"READY=1", pid), "its end")
@@ -234,8 +232,7 @@ def test_it_is_told_that_the_configuration_is_read_again():
         equal(manager.hear(), (b"READY=1", proxy.process.pid), "the start")
         for _ in range(2):
             before = time.monotonic_ns() // 1000
-            proxy.signal(signal.SIGHUP)
-            told(proxy, "the configuration was read again")
+            read_again(proxy)
             proxy.said.clear()
             words = manager.hear()[0].decode()
             matches(words, r"^RELOADING=1\nMONOTONIC_USEC=\d+$")

@@ -10,23 +10,11 @@ import tempfile
 
 from harness import LONG, WAIT_S, equal, matches, run
 from proxy_certificates import Secured, certificates, make_certificate
+from proxy_checks_peers import named, say
 from proxy_churn import Churn
 from proxy_wait import wait_until
-from proxying import Proxy, files_of, target, told
+from proxying import Proxy, files_of, read_again, sees_a_reset, target, told
 from servers import Server, echo, echoes, free_port, read_exactly
-
-
-def named(name):
-    """A server that answers each byte with its name."""
-    def serve(connection, _number):
-        while connection.recv(1):
-            connection.sendall(name)
-    return Server(serve)
-
-
-def say(client):
-    client.sendall(b"x")
-    return client.recv(1)
 
 
 def ask(port):
@@ -83,8 +71,8 @@ def test_a_target_is_checked_with_the_new_tls_beside_old_connections():
         def text(authority):
             return service("echo", ports[0], plain.port) + "\n".join([
                 "[web]", f"listen = tcp://127.0.0.1:{ports[1]}",
-                "check = tls", "check = 50ms", "check-fall = 1",
-                "check-rise = 1", "to-name = a.test",
+                "check = tls", "check = 50ms", "check-timeout = 60s",
+                "check-fall = 1", "check-rise = 1", "to-name = a.test",
                 f"to-ca = {authority}",
                 f"to = tls://127.0.0.1:{secure.port}", ""])
 
@@ -134,8 +122,7 @@ def test_settings_of_a_connection_are_those_that_it_began_with():
                                    "idle-timeout = 50ms"))
             with socket.create_connection(("127.0.0.1", port),
                                           timeout=WAIT_S) as after:
-                with contextlib.suppress(ConnectionResetError):
-                    equal(after.recv(1), "a reset", "the new one")
+                sees_a_reset(after)
             echoes(before)
 
 
@@ -203,6 +190,7 @@ def test_what_is_known_of_targets_is_kept():
     with named(b"1") as down, named(b"2") as up:
         def text(*words):
             return service("a", port, down.port, "check = text", "check = 1h",
+                           "check-timeout = 60s",
                            "check-send = x", "check-expect = 2", *words) + (
                                f"to = tcp://127.0.0.1:{up.port}\n")
 
@@ -280,8 +268,7 @@ def test_clients_that_are_limited_stay_so():
 def test_a_port_that_the_kernel_has_chosen_stays():
     with Server(echo) as server, Proxy(
             "tcp://127.0.0.1:0", target(server), threads=2) as proxy:
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "read again")
+        read_again(proxy)
         with proxy.connect() as client:
             echoes(client)
 

@@ -13,15 +13,16 @@ import tempfile
 from harness import Program, command, equal, matches, need, run
 from proxy_certificates import Secured, certificates, client_context, secure
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, expect_reset, target, told
+from proxying import Proxy, expect_reset, read_again, target
 from servers import Server, free_port, reset
 from tls_ends import need as find_program
 from tls_ends import nginx, wait_for_port
 
 ANY = "any://127.0.0.1:0"
 LATE = ("--hello-timeout", "500ms")
-# Longer than a client here needs from its connect to its first byte.
-PATIENT = ("--silent-after", "2s")
+# For silent clients, and for clients that send something.
+SOON = ("--silent-after", "50ms")
+NEVER = ("--silent-after", "1h", "--hello-timeout", "2h")
 LOGGED = ("--log-format", "{route} {reason} {tls} {client}")
 
 
@@ -132,23 +133,6 @@ def test_the_first_bytes_choose_a_route_and_all_bytes_get_there():
                   "the routes in the log")
 
 
-def test_a_route_is_taken_with_the_byte_that_decides():
-    with routed("tcp://127.0.0.1:0", SSH, HTTP, REST) as proxy:
-        for data, number in ((b"SSH-", 0), (b"GET ", 1), (b"SX", 2)):
-            begins_with(proxy, number, data)
-
-
-def test_a_longer_begin_wins_over_a_shorter_one():
-    long = "a" * 63 + "\\x00"
-    with routed("tcp://127.0.0.1:0", ("*", "--route-begin", "a"),
-                ("*", "--route-begin", long), REST) as proxy:
-        gets(proxy, b"a" * 63 + b"\0", 1, in_pieces=True)
-        gets(proxy, b"a" * 63 + b"\0b", 1)
-        gets(proxy, b"a" * 64, 0)
-        gets(proxy, b"a", 0)
-        gets(proxy, b"b", 2)
-
-
 def test_who_is_late_gets_the_route_that_asks_for_no_more():
     with routed(ANY, SSH, REST, TLS, flags=LATE) as proxy:
         for data in (b"", b"SSH", b"\x16\x03"):
@@ -193,12 +177,13 @@ def test_half_a_record_of_tls_is_no_hello():
 # ---- who speaks first ----
 
 def test_a_silent_client_gets_the_server_that_speaks_first():
-    with routed(ANY, SILENT, SSH, REST, TLS, flags=PATIENT) as proxy:
+    with routed(ANY, SILENT, SSH, REST, TLS, flags=SOON) as proxy:
         begins_with(proxy, 0)
+        equal(logged(proxy, "route"), ["*/silent"], "routes")
+    with routed(ANY, SILENT, SSH, REST, TLS, flags=NEVER) as proxy:
         begins_with(proxy, 1, b"SSH-")
         gets(proxy, b"x", 2)
-        equal(logged(proxy, "route"), ["*/silent", "*/plain/SSH-", "*"],
-              "routes")
+        equal(logged(proxy, "route"), ["*/plain/SSH-", "*"], "routes")
 
 
 def test_nothing_is_waited_for_where_one_route_is_possible():
@@ -212,16 +197,16 @@ def test_nothing_is_waited_for_where_one_route_is_possible():
 
 def test_a_header_comes_before_all_of_it():
     header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n"
-    with routed(ANY, SSH, SILENT, REST, TLS,
-                flags=("--accept-proxy", "any", *PATIENT)) as proxy:
-        for rest, number in ((b"SSH-", 0), (b"", 1)):
-            with proxy.connect() as client:
-                client.sendall(header + rest)
-                equal(client.recv(9), b"%d:" % number, "the server")
-        with proxy.connect() as client:
-            equal(sent(client, header + b"x", in_pieces=True), b"2:x",
-                  "the rest")
-        equal(logged(proxy, "client"), ["192.0.2.1:1111"] * 3, "clients")
+    for limit, begins in ((SOON, ((b"", 1),)), (NEVER, ((b"SSH-", 0),
+                                                         (b"x", 2)))):
+        with routed(ANY, SSH, SILENT, REST, TLS,
+                    flags=("--accept-proxy", "any", *limit)) as proxy:
+            for rest, number in begins:
+                with proxy.connect() as client:
+                    for byte in header + rest:
+                        client.sendall(bytes((byte,)))
+                    equal(client.recv(9), b"%d:" % number, "the server")
+            equal(set(logged(proxy, "client")), {"192.0.2.1:1111"}, "clients")
 
 
 # ---- TLS ----
@@ -267,14 +252,14 @@ def test_clients_of_tls_show_certificates_beside_plain_ones():
 
 
 def test_the_protocol_that_was_agreed_chooses_and_then_what_is_inside():
-    flags = ("--cert", certificates()["proxy"], "--alpn", "h2,x-turn",
-             *PATIENT)
+    flags = ("--cert", certificates()["proxy"], "--alpn", "h2,x-turn")
     routes = (("*", "--route-alpn", "h2"), ("*", "--route-begin", "Q"),
               SILENT, REST)
-    with routed("tls://127.0.0.1:0", *routes, flags=flags) as proxy:
+    with routed("tls://127.0.0.1:0", *routes, flags=flags + NEVER) as proxy:
         equal(opened(proxy, alpn=["x-turn", "h2"]), b"0:", "h2")
         equal(opened(proxy, b"Q", alpn=["x-turn"]), b"1:", "a begin")
         equal(opened(proxy, b"R", alpn=["x-turn"]), b"3:", "another begin")
+    with routed("tls://127.0.0.1:0", *routes, flags=flags + SOON) as proxy:
         equal(opened(proxy), b"2:", "silence")
 
 
@@ -339,7 +324,6 @@ def speak_smtp(connection, _number):
 
 
 def talk_to_all(proxy, place, scheme_flags):
-    """Each of the four, twice, in both orders."""
     outcome = ssh(place, proxy.port, "echo $((6 * 7))")
     equal((outcome.status, outcome.out), (0, "42\n"), outcome.err)
     url = f"proxy.test:{proxy.port}/file"
@@ -367,14 +351,14 @@ def test_ssh_and_tls_and_http_and_mail_have_one_port():
         pathlib.Path(root, "root", "file").write_text("a file", "ascii")
         at = [f"tcp://127.0.0.1:{port}" for port in
               (ssh_port, mail.port, web_port)]
-        with Proxy("--listen", ANY, *LOGGED, *PATIENT, "--cert",
-                   certificates()["proxy"],
+        # Longer than any of these programs needs to send something.
+        with Proxy("--listen", ANY, *LOGGED, "--silent-after", "10s",
+                   "--hello-timeout", "2h", "--cert", certificates()["proxy"],
                    "--alpn", "http/1.1", "--route", "*", "--route-begin",
                    "SSH-", "--to", at[0], "--route", "*", "--route-as",
                    "silent", "--to", at[1], "--route", "*", "--to",
                    at[2]) as proxy:
-            for _ in range(2):
-                talk_to_all(proxy, place, flags)
+            talk_to_all(proxy, place, flags)
             equal(set(logged(proxy, "route")),
                   {"*/plain/SSH-", "*/silent", "*"}, "routes")
 
@@ -401,26 +385,12 @@ def test_a_client_in_its_first_bytes_keeps_the_routes_that_it_began_with():
                     client.sendall(b"SS")
                 wait_until(lambda: proxy.metric("connections_active") == 2)
                 path.write_text(text("SSX", two, one), "ascii")
-                proxy.signal(1)
-                told(proxy, "the configuration was read again")
+                read_again(proxy)
                 equal(sent(early, b"H-"), b"0:SSH-", "what began before")
                 equal(sent(other, b"X"), b"1:SSX", "the rest of before")
             gets(proxy, b"SSX", 1)
             gets(proxy, b"SSH-", 0)
 
-
-
-def test_a_configuration_that_no_client_could_tell_apart_is_refused():
-    to = "tcp://127.0.0.1:9"
-    for flags, words in (
-            (["--listen", "tcp://127.0.0.1:9", "--route", "*", "--to", to,
-              "--route", "*", "--to", to], "two routes are for '\\*'"),
-            (["--listen", ANY, "--route", "*", "--route-as", "plain", "--to",
-              to, "--route", "*", "--to", to],
-             "needs a certificate: 'cert'; or 'passthrough'")):
-        outcome = command(PROXY, "-t", *flags)
-        equal(outcome.status, 2, "exit status")
-        matches(outcome.err, words)
 
 
 run(globals())

@@ -10,8 +10,8 @@ import socket
 import tempfile
 
 from harness import WAIT_S, Skip, equal, matches, read_line, run
-from proxying import Proxy, handed_on, target
-from servers import Server, drain, echo, echoes, read_exactly
+from proxying import Proxy, handed_on, port_of, target
+from servers import Server, drain, echo, echoes, free_port, read_exactly
 
 @contextlib.contextmanager
 def passed(listeners, *flags, folder):
@@ -28,33 +28,20 @@ def passed(listeners, *flags, folder):
         equal(program.finish(2 * WAIT_S)[0], 0, "exit status")
 
 
-def listener_at(family, address, **options):
+def listener_at(family, address, v6only=0):
     listener = socket.socket(family, socket.SOCK_STREAM)
     if family == socket.AF_INET6:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY,
-                            options.get("v6only", 0))
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
     listener.bind(address)
     listener.listen(64)
     return listener
 
 
-def dual(port=0):
+def dual():
     try:
-        return listener_at(socket.AF_INET6, ("::", port))
+        return listener_at(socket.AF_INET6, ("::", 0))
     except OSError as error:
         raise Skip("no IPv6 here") from error
-
-
-def ipv6_alone():
-    """Returns an IPv6 listener whose port is free for IPv4."""
-    while True:
-        listener = listener_at(socket.AF_INET6, ("::", 0), v6only=1)
-        try:
-            port = listener.getsockname()[1]
-            listener_at(socket.AF_INET, ("0.0.0.0", port)).close()
-            return listener
-        except OSError:
-            listener.close()
 
 
 def use(family, address):
@@ -78,8 +65,8 @@ def test_a_socket_for_both_families_is_that_of_all_addresses():
 def test_a_socket_for_ipv6_alone_leaves_the_other_family_to_the_proxy():
     with tempfile.TemporaryDirectory() as folder, Server(echo) as server:
         dual().close()
-        with ipv6_alone() as listener:
-            port = listener.getsockname()[1]
+        port = free_port()  # for IPv4, too
+        with listener_at(socket.AF_INET6, ("::", port), v6only=1) as listener:
             with passed([listener], f"tcp://:{port}", target(server),
                         folder=folder):
                 use(socket.AF_INET, ("127.0.0.1", port))
@@ -147,8 +134,7 @@ def test_a_socket_for_both_families_goes_to_a_successor():
         flags = (f"tcp://:{port}", target(server), "--handover",
                  os.path.join(folder, "handover"))
         with handed_on([listener], *flags) as first:
-            while " serves " not in read_line(first.process.stderr):
-                pass
+            port_of(first.process.stderr)
             with Proxy(*flags, admin=False):
                 equal(first.finish(2 * WAIT_S)[0], 0, "exit status")
                 use(socket.AF_INET, ("127.0.0.1", port))

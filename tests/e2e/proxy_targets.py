@@ -1,19 +1,29 @@
-"""Addresses of weir-proxy's targets: names with several addresses, which change with
-the answers of a name server of this test, like Kubernetes' headless services; the name
-servers that are queried; and the local side of connections."""
+"""Addresses of weir-proxy's targets: names with several addresses, which change with the
+answers of a name server of this test, like Kubernetes' headless services; DNS services
+(SRV records) from this one and from dnsmasq; the name servers that are queried; and the
+local side of connections."""
 
 import contextlib
 import os
-import signal
 import socket
+import struct
 import tempfile
 
+from dns import Dnsmasq
 from harness import WAIT_S, Skip, command, equal, fails, matches, run
+from proxy_certificates import Secured, certificates, make_certificate
 from proxy_checks_peers import BAD, GOOD, Checked, first_checks_end
-from proxy_dns import NAME, NameServer, use
+from proxy_dns import NAME, NXDOMAIN, NameServer
 from proxy_wait import wait_until
-from proxying import PROXY, Proxy, expect_reset, told
+from proxying import PROXY, Proxy, expect_reset, read_again, told, use
+from scripted_dns import A, read_question, record
 from servers import Server, echo, echoes, free_port
+
+SERVICE = "_web._tcp.weir-test.example"
+SRV = 33
+CHECKS = ("--check", "http", "--check", "50ms", "--check-timeout", f"{WAIT_S}s",
+          "--check-rise", "1", "--check-fall", "1")
+
 
 class Pods:
     """Servers with separate addresses and one port."""
@@ -60,12 +70,11 @@ def counts(these):
 def test_all_addresses_of_a_name_are_targets():
     """All threads choose like one: each target gets the same number."""
     hosts = "127.0.0.11", "127.0.0.12", "127.0.0.13"
-    for threads in (1, 3):
-        with pods(hosts, threads=threads) as (proxy, these, _):
-            use(proxy, 30)
-            equal(counts(these), dict.fromkeys(hosts, 10), "connections")
-            equal(proxy.metric("upstream_chosen_total"), 30, "chosen")
-            equal(proxy.metric("upstream_up"), 1, "the name")
+    with pods(hosts, threads=3) as (proxy, these, _):
+        use(proxy, 30)
+        equal(counts(these), dict.fromkeys(hosts, 10), "connections")
+        equal(proxy.metric("upstream_chosen_total"), 30, "chosen")
+        equal(proxy.metric("upstream_up"), 1, "the name")
 
 
 def test_addresses_come_and_go_with_the_answers():
@@ -88,16 +97,6 @@ def test_addresses_come_and_go_with_the_answers():
         for client in clients:
             echoes(client)
             client.close()
-
-
-def test_an_answer_without_addresses_changes_nothing():
-    with pods(["127.0.0.11"], threads=1) as (proxy, these, dns):
-        use(proxy, 2)
-        dns.addresses = []
-        asked = dns.asked
-        wait_until(lambda: dns.asked > asked + 1)
-        use(proxy, 4)
-        equal(counts(these), {"127.0.0.11": 6}, "connections")
 
 
 def test_connections_to_an_address_that_has_left_are_counted_and_cut():
@@ -124,8 +123,7 @@ def test_a_name_keeps_its_addresses_when_the_configuration_is_read_again():
     with pods(["127.0.0.11"]) as (proxy, these, dns):
         use(proxy, 2)
         dns.addresses = []
-        proxy.signal(signal.SIGHUP)
-        told(proxy, "the configuration was read again")
+        read_again(proxy)
         asked = dns.asked
         use(proxy, 4)
         wait_until(lambda: dns.asked > asked + 2)
@@ -136,9 +134,8 @@ def test_a_name_keeps_its_addresses_when_the_configuration_is_read_again():
 def test_the_address_that_is_in_use_is_said():
     first, second = Checked(GOOD), Checked(GOOD, at_once=False)
     made = iter((first, second))
-    with pods(["127.0.0.11", "127.0.0.12"], "--balance", "first", "--check",
-              "http", "--check", "50ms", "--check-rise", "1", "--check-fall",
-              "1", make=lambda: next(made)) as (proxy, these, _):
+    with pods(["127.0.0.11", "127.0.0.12"], "--balance", "first", *CHECKS,
+              make=lambda: next(made)) as (proxy, these, _):
         first_checks_end(first)
         second.may_answer.set()
         first_checks_end(second)
@@ -150,34 +147,10 @@ def test_the_address_that_is_in_use_is_said():
                 rf"{at[7:]}127\.0\.0\.11:\d+")
 
 
-def test_clients_wait_for_the_first_answer():
-    with contextlib.ExitStack() as stack:
-        these = Pods(stack, lambda: Server(echo))
-        these.start("127.0.0.11")
-        silent = stack.enter_context(socket.socket(socket.AF_INET,
-                                                   socket.SOCK_DGRAM))
-        silent.bind(("127.0.0.1", 0))
-        proxy = stack.enter_context(Proxy(
-            "tcp://127.0.0.1:0", these.url, "--resolver",
-            f"127.0.0.1:{silent.getsockname()[1]}", "--to-addresses", "all"))
-        client = proxy.connect()
-        client.sendall(b"x")
-        wait_until(lambda: proxy.metric("connections_active") == 1)
-        dns = NameServer(["127.0.0.11"])
-        dns.socket.close()
-        dns.socket = silent
-        with dns:
-            equal(client.recv(1), b"x", "the answer")
-        client.close()
-
-
 def test_each_address_is_checked_and_keeps_its_state():
-    def make():
-        return Checked(GOOD)
     hosts = ["127.0.0.11", "127.0.0.12"]
-    with pods(hosts, "--check", "http", "--check", "50ms", "--check-rise", "1",
-              "--check-fall", "1", "--when-down", "cut",
-              make=make) as (proxy, these, dns):
+    with pods(hosts, *CHECKS, "--when-down", "cut",
+              make=lambda: Checked(GOOD)) as (proxy, these, dns):
         wait_until(lambda: use(proxy, 1) or
                    all(server.clients for server in these.all.values()))
         clients = [proxy.connect() for _ in range(2)]
@@ -204,48 +177,134 @@ def test_each_address_is_checked_and_keeps_its_state():
         equal(proxy.metric("upstream_up"), 1, "the name")
 
 
-def test_each_address_is_checked_by_whatever_its_name_is():
-    def answer(connection, _number):
-        while connection.recv(100):
-            connection.sendall(b"OK")
+# ---- services ----
 
-    text = "text", ("--check-send", "PING", "--check-expect", "OK"), ()
-    with Server(answer) as beside:
-        for kind, words, behind in (text, (
-                "tcp", (), ("--check-at", beside.url))):
-            with contextlib.ExitStack() as stack:
-                these = Pods(stack, lambda: Server(answer))
-                these.start("127.0.0.11")
-                proxy = stack.enter_context(Proxy(
-                    "--listen", "tcp://127.0.0.1:0", "--resolver",
-                    these_dns(these), "--to-addresses", "all", "--check", kind,
-                    "--check", "50ms", *words, "--to", these.url, *behind))
-                with proxy.connect() as client:
-                    client.sendall(b"x")
-                    equal(client.recv(2), b"OK", f"the answer with {kind}")
+def wire(name):
+    return b"".join(bytes([len(label)]) + label.encode()
+                    for label in name.split(".") if label) + b"\0"
 
 
-def test_limits_are_those_of_each_address():
-    with pods(["127.0.0.11", "127.0.0.12"]) as (
-            proxy, these, _):
-        del proxy
-        with Proxy("--listen", "tcp://127.0.0.1:0", "--resolver",
-                   these_dns(these), "--to-addresses", "all", "--to",
-                   these.url, "--limit", "1", threads=2) as limited:
-            clients = [limited.connect() for _ in range(2)]
-            for client in clients:
-                echoes(client)
-            expect_reset(limited)
-            for client in clients:
-                client.close()
-            limited.stop()
-            equal(sorted(limited.reasons()), ["done", "done", "queue-full"],
-                  "the log")
+class Services(NameServer):
+    """Answers queries for one service with its current records, and for a host
+    "h7.test" with 127.0.0.7."""
+
+    def __init__(self, records, ttl_s=1):
+        self.records = list(records)
+        super().__init__([], ttl_s)
+
+    def answer(self, query):
+        name, kind, question = read_question(query)
+        found = []
+        if name == SERVICE and kind == SRV:
+            self.asked += 1
+            found = [struct.pack(">HHH", priority, weight, port) + wire(host)
+                     for priority, weight, port, host in self.records]
+        elif kind == A and name.startswith("h"):
+            found = [socket.inet_aton(f"127.0.0.{name[1:].split('.')[0]}")]
+        records = [record(b"\xc0\x0c", kind, data).replace(
+            struct.pack(">I", 60), struct.pack(">I", self.ttl_s), 1)
+            for data in found]
+        known = found or name.startswith("h")
+        return query[:2] + struct.pack(">HHHHH", 0x8580 | (
+            0 if known else NXDOMAIN), 1, len(records), 0, 0) + question + \
+            b"".join(records)
 
 
-def these_dns(these):
-    """Yields the address of a name server for these pods."""
-    return these.stack.enter_context(NameServer(these.all)).address
+@contextlib.contextmanager
+def services(records, *flags, make=lambda: Server(echo), threads=2,
+             scheme="srv"):
+    """Servers behind a proxy, one for each record, which send their port."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(make()) for _ in records]
+        ports = [server.port for server in servers]
+        dns = stack.enter_context(Services([
+            (priority, weight, port, host) for (priority, weight, host), port
+            in zip(records, ports)]))
+        proxy = stack.enter_context(Proxy(
+            "--listen", "tcp://127.0.0.1:0", "--name", "web", "--resolve", "1s",
+            "--resolver", dns.address, *flags, "--to", f"{scheme}://{SERVICE}",
+            threads=threads))
+        yield proxy, servers, dns
+
+
+def test_hosts_share_by_weights_over_all_threads():
+    with services([(0, 20, "h1.test"), (0, 10, "h1.test")], "--log-format",
+                  "{target_name}", threads=3) as (proxy, servers, _):
+        use(proxy, 30)
+        equal([server.accepted for server in servers], [20, 10], "connections")
+        equal(proxy.metric("upstream_addresses"), 2, "addresses")
+        equal(proxy.metric("upstream_up"), 1, "the service")
+        proxy.stop()
+        with open(proxy.log_path, encoding="ascii") as file:
+            equal(set(file), {f"srv://{SERVICE}\n"}, "names in the log")
+
+
+def test_weights_of_operators_and_the_status_are_of_all_hosts():
+    with tempfile.TemporaryDirectory() as folder:
+        ctl = os.path.join(folder, "ctl")
+        with services([(10, 7, "h1.test"), (20, 0, "h1.test")], "--ctl",
+                      ctl) as (proxy, servers, dns):
+            use(proxy, 2)
+            outcome = command(PROXY, "--ctl", ctl, "status")
+            matches(outcome.out, rf"^web/{SERVICE} up, weight 1, ")
+            for server, numbers in zip(servers, ("priority 10, weight 7",
+                                                 "priority 20, weight 0")):
+                address = f"127.0.0.1:{server.port}"
+                matches(outcome.out,
+                        rf"^  127\.0\.0\.1:{server.port} up, {numbers}$")
+                equal(proxy.metric("upstream_address_up", address=address), 1,
+                      "the state of an address")
+            for word, shown in (("disable", "disabled"), ("drain", "draining")):
+                command(PROXY, "--ctl", ctl, word, f"web/{SERVICE}")
+                outcome = command(PROXY, "--ctl", ctl, "status")
+                equal(outcome.out.count(f" {shown}, "), 3, outcome.out)
+            asked = dns.asked
+            wait_until(lambda: dns.asked > asked + 4)
+            expect_reset(proxy)
+            command(PROXY, "--ctl", ctl, "ready", f"web/{SERVICE}")
+            use(proxy, 2)
+
+
+def test_what_is_no_service_is_refused():
+    for text, why in (("srv://127.0.0.1", "an address is no service"),
+                      (f"srv://{SERVICE}:80", "ports are in its records"),
+                      ("srv://", "has no host"), ("srv://a b", "host name")):
+        fails(command(PROXY, "-t", "tcp://127.0.0.1:0", text), why, status=2)
+    equal(command(PROXY, "-t", "tcp://127.0.0.1:0",
+                  f"srv://{SERVICE}").status, 0,
+          "a service")
+
+
+def test_tls_is_for_the_domain_whatever_the_records_say():
+    domain = SERVICE.split(".", 2)[2]
+    known = certificates()
+    known["service"] = make_certificate("service", domain, "ca")
+    for name, flags, is_good in (("service", (), True), ("a", (), False),
+                                 ("a", ("--to-name", "a.test"), True)):
+        with services([(0, 1, "h1.test")], "--to-ca", known["ca"],
+                      *flags, make=lambda: Secured(echo, name),
+                      scheme="tls+srv") as (proxy, _, _dns):
+            if is_good:
+                use(proxy, 1)
+                continue
+            expect_reset(proxy)
+            proxy.stop_by(["connect-tls"])
+
+
+def test_dnsmasq_names_the_hosts():
+    with Server(echo) as first, Server(echo) as second, Dnsmasq(
+            "--host-record=one.test,127.0.0.1",
+            f"--srv-host=_web._tcp.app.test,one.test,{first.port},10,1",
+            f"--srv-host=_web._tcp.app.test,one.test,{second.port},10,3",
+            f"--srv-host=_web._tcp.app.test,one.test,{first.port},20,1",
+            "--srv-host=_none._tcp.app.test") as dns:
+        with Proxy("--listen", "tcp://127.0.0.1:0", "--resolver", dns.address,
+                   "--to", "srv://_web._tcp.app.test", threads=2) as proxy:
+            use(proxy, 8)
+            equal([first.accepted, second.accepted], [2, 6], "by weights")
+        with Proxy("--listen", "tcp://127.0.0.1:0", "--resolver", dns.address,
+                   "--to", "srv://_none._tcp.app.test") as proxy:
+            expect_reset(proxy)
 
 
 # ---- whose name servers ----
@@ -267,16 +326,8 @@ def test_a_resolver_is_asked_in_place_of_the_hosts_file():
             other = stack.enter_context(Proxy(
                 "tcp://127.0.0.1:0", f"tcp://{host}:{server.port}",
                 "--resolver", dns.address))
-            with contextlib.suppress(ConnectionResetError), \
-                    other.connect() as client:
-                equal(client.recv(1), "a reset", "what the client sees")
+            expect_reset(other)
             other.stop_by(["connect-lookup"])
-
-
-def test_a_resolver_is_an_address():
-    fails(command(PROXY, "-t", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1",
-                  "--resolver", "dns.example"),
-          r"'dns\.example' is not an address such as 10\.0\.0\.53", 2)
 
 
 # ---- the own side ----
@@ -289,8 +340,8 @@ def test_connections_and_checks_of_a_target_come_from_its_own_address():
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     with Server(note) as one, Server(echo) as other, Proxy(
-            "--listen", "tcp://127.0.0.1:0", "--check", "http", "--check",
-            "50ms", "--unchecked", "use", "--to", one.url, "--from",
+            "--listen", "tcp://127.0.0.1:0", *CHECKS, "--unchecked", "use",
+            "--to", one.url, "--from",
             "127.0.0.77", "--to", other.url, "--backup") as proxy:
         with proxy.connect() as client:
             client.sendall(b"mine")
@@ -298,9 +349,6 @@ def test_connections_and_checks_of_a_target_come_from_its_own_address():
         wait_until(lambda: (("127.0.0.77", b"GET ") in seen))
         equal({host for host, _ in seen}, {"127.0.0.77"}, "own addresses")
         equal(("127.0.0.77", b"mine") in seen, True, "the connection")
-    fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to",
-                  "tcp://127.0.0.1:1", "--from", "::1"),
-          r"from is an address of another family", 2)
 
 
 def test_addresses_of_a_name_are_those_of_the_family_of_its_own_address():
@@ -323,7 +371,7 @@ def test_a_check_of_another_family_does_not_come_from_the_own_address():
         raise Skip("no IPv6 here") from error
     with Server(echo) as server, checked:
         port = checked.getsockname()[1]
-        words = (f"check = 50ms\nunchecked = wait\nto = {server.url}\n"
+        words = (f"check = 50ms\ncheck-timeout = 60s\nto = {server.url}\n"
                  f"check-at = tcp://[::1]:{port}\n")
         text = "[a]\nlisten = tcp://127.0.0.1:0\n" + words
         with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
@@ -332,10 +380,6 @@ def test_a_check_of_another_family_does_not_come_from_the_own_address():
             with Proxy("--config", file.name) as proxy:
                 wait_until(lambda: proxy.metric("upstream_up") == 1)
                 use(proxy, 2)
-    fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--check",
-                  "1s", "--to", "tcp://127.0.0.1:1", "--from", "127.0.0.1",
-                  "--check-at", "tcp://[::1]:1"),
-          r"check-at is an address of another family than from", 2)
 
 
 # ---- headers ----

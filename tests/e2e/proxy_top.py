@@ -13,12 +13,8 @@ import termios
 import time
 
 from harness import WAIT_S, Program, Skip, command, equal, fails, matches, run
-from proxying import PROXY, Proxy
+from proxying import PROXY, Proxy, target
 from servers import Refusing, Server, echo, read_exactly
-
-
-def target(server):
-    return f"tcp://127.0.0.1:{server.port}"
 
 
 def where(proxy):
