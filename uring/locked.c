@@ -5,7 +5,7 @@
  * other rings of the process try only once until a ring is closed. Otherwise a
  * program of many loops would be slow.
  */
-#include "locked.h"
+#include "engine.h"
 
 #include "../include/weir/error.h"
 #include "check.h"

@@ -14,7 +14,6 @@
 #include "check.h"
 #include "engine.h"
 #include "list.h"
-#include "locked.h"
 #include "probe.h"
 #include "race.h"
 #include "sqe.h"

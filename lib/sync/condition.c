@@ -10,7 +10,7 @@
  * and nothing else can happen, does the wait end without the lock: a deadlock,
  * or a task that ended with the lock, would keep the loop for ever.
  */
-#include "lock.h"
+#include "sync.h"
 
 struct weir_condition {
     struct wr_sync sync;

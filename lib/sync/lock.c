@@ -1,10 +1,10 @@
 /*
- * Locks: owned by one task at a time, in the order of the requests; see lock.h.
+ * Locks: owned by one task at a time, in the order of the requests; see sync.h.
  * A waiter that is cancelled before it owns the lock leaves the queue
  * (lib/task/task_wait.c); a waiter that is cancelled later has the lock all the
  * same.
  */
-#include "lock.h"
+#include "sync.h"
 
 #include "weir/error.h"
 

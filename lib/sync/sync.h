@@ -10,6 +10,7 @@
 #define WEIR_LIB_SYNC_SYNC_H
 
 #include "lib/task/waitable.h"
+#include "weir/sync.h"
 
 /* The first field of each object. */
 struct wr_sync {
@@ -99,5 +100,33 @@ WEIR_MUST_USE static inline int wr_sync_wait(const struct wr_sync_call *call,
     wr_sync_unref(sync);
     return what.result;
 }
+
+/*
+ * Internals of locks, for conditions.
+ *
+ * A lock passes from owner to owner: it is never free while a task waits for
+ * it, so no other task can take it between a release and the run of the woken
+ * task. The lock stores the owner's number, which is unique in the loop, so a
+ * new task is not mistaken for a task that ended with the lock.
+ */
+
+struct weir_lock {
+    struct wr_sync sync;
+    uint64_t owner;         /* a task's number; 0 if the lock is free */
+    struct wr_list waiters; /* struct wr_waiter */
+};
+
+void wr_lock_check_invariants(const weir_lock *lock);
+
+/* True if the running task is the owner. */
+bool wr_lock_is_ours(const weir_lock *lock);
+
+/* Makes the first waiter the owner, or the lock free. */
+void wr_lock_pass(weir_lock *lock);
+
+/* Moves a waiter from its queue to the lock's queue, and wakes it with 0 when
+ * it owns the lock. If the lock is free, wakes it immediately, with -ECANCELED
+ * if it was interrupted. If the lock was freed, wakes it with -ECANCELED. */
+void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
 
 #endif

@@ -11,7 +11,131 @@
 #ifndef WEIR_LIB_TASK_FIBER_H
 #define WEIR_LIB_TASK_FIBER_H
 
-#include "stack.h"
+#include "lib/base/options.h"
+#include "uring/list.h"
+#include "weir/base.h"
+
+/*
+ * Stacks of tasks: mapped many at a time, guarded, and kept for reuse.
+ *
+ *     | guard | ................ usable ............... |
+ *             base                         base + size, where it begins
+ *
+ * Stacks of one size are cut from large mappings. The guard below a stack is
+ * made with MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, or else
+ * with mprotect, which costs two mappings per stack and is limited by
+ * vm.max_map_count. The most recently freed stack is reused first.
+ *
+ * Free stacks keep their pages, so that repeated bursts of tasks make no system
+ * call per task. When the free stacks of a loop have touched
+ * WR_STACK_WARM_BYTES together, a stack that is freed releases its pages.
+ * wr_stacks_trim() releases the pages of all free stacks, and unmaps mappings
+ * without a stack in use; other mappings stay until the loop's end.
+ *
+ * A stack costs its touched pages and the kernel's page tables for its
+ * addresses: 2 bytes per KiB, guard included, or 1 KiB for a stack of the
+ * default size.
+ */
+
+/* The guard catches an overrun by a frame of up to this size, even if the code
+ * was compiled without stack probes. */
+#define WR_STACK_GUARD (256u << 10)
+/* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
+#define WR_STACK_CLASSES 17u
+/* Class for the library's own tasks, of WR_STACK_DEFAULT bytes. They run no
+ * code of the program, so they have no guard on kernels where a guard costs
+ * mappings. Their number is then limited by memory only, and the mappings are
+ * left to the program's tasks. */
+#define WR_STACK_OWN WR_STACK_CLASSES
+/* Maximum bytes of pages that the free stacks of a loop keep, by estimate. */
+#define WR_STACK_WARM_BYTES (64u << 20)
+/* Free stacks of up to WR_STACK_UNMEASURED_BYTES together are charged with
+ * their size. Beyond, one of WR_STACK_SAMPLE stacks of a class
+ * (WR_STACK_SAMPLE_LARGE if they are larger than the default) is measured when
+ * it is freed, which takes 0.6 to 1.3 us, and the stacks after it are charged
+ * with the same number of bytes. The samples are prime numbers, so that every
+ * stack of a repeating order is measured in time. */
+#define WR_STACK_UNMEASURED_BYTES (16u << 20)
+#define WR_STACK_SAMPLE           127u
+#define WR_STACK_SAMPLE_LARGE     17u
+/* About how many stacks one call of wr_stacks_high_water() measures, at 0.6 us
+ * each; the call completes the last mapping. */
+#define WR_STACK_MEASURED 4096u
+
+struct wr_stack_mapping;
+
+struct wr_stack {
+    struct wr_stack *next; /* in a list of free stacks of its class */
+    struct wr_stack_mapping *mapping;
+    uint8_t *base;
+    size_t size;
+    uint32_t class_index;
+    uint32_t valgrind_id;
+    uint32_t charged_bytes; /* part of warm_bytes, while it is warm */
+    void *shadow; /* token of its shadow stack; NULL without a shadow stack */
+    uint8_t *shadow_base;
+};
+
+struct wr_stack_class {
+    struct wr_stack *warm;          /* free stacks that keep their pages */
+    struct wr_stack *cold;          /* free stacks without pages */
+    struct wr_stack_mapping *fresh; /* mapping with stacks not made yet */
+    /* Bytes touched by the stack that was measured last. */
+    uint32_t touched_bytes;
+    /* Stacks to charge with touched_bytes before the next is measured. */
+    uint32_t unmeasured;
+};
+
+struct wr_stacks {
+    const struct weir_allocator *allocator;
+    struct wr_stack_class classes[WR_STACK_CLASSES + 1];
+    struct wr_stack_mapping *mappings; /* newest first */
+    size_t page_size;
+    uint64_t stack_count; /* in use and free */
+    uint64_t used_count;
+    uint64_t warm_bytes;                   /* charged for the warm stacks */
+    uint64_t high_water_bytes;             /* deepest of the measured stacks */
+    struct wr_stack_mapping *measure_next; /* NULL means the first mapping */
+    bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */
+};
+
+void wr_stacks_check_invariants(const struct wr_stacks *stacks);
+
+void wr_stacks_init(struct wr_stacks *stacks,
+                    const struct weir_allocator *allocator);
+
+/* Takes a guarded stack of at least @size bytes, from WR_STACK_MIN to
+ * WR_STACK_MAX. Returns 0, -ENOMEM or WEIR_ESTACKLIMIT. */
+WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
+                                struct wr_stack **ret);
+
+WEIR_MUST_USE int wr_stack_take_own(struct wr_stacks *stacks,
+                                    struct wr_stack **ret);
+
+/* Releases a stack that no fiber uses any more. Returns true if free stacks
+ * keep enough bytes for a trim in a few seconds. */
+bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
+
+/* Releases the pages of free stacks, and unmaps mappings without a stack in
+ * use. */
+void wr_stacks_trim(struct wr_stacks *stacks);
+
+/* Returns the depth of the deepest used stack, in bytes, in whole pages.
+ * Queries the kernel about all stacks or, if there are more than
+ * WR_STACK_MEASURED, about this many per call, continuing with the next ones in
+ * the next call. Does not see pages that are swapped out. */
+uint64_t wr_stacks_high_water(struct wr_stacks *stacks);
+
+static inline bool wr_stack_guards(const struct wr_stack *stack,
+                                   const void *address)
+{
+    uintptr_t at = (uintptr_t)address;
+    uintptr_t base = (uintptr_t)stack->base;
+    return at < base && at >= base - WR_STACK_GUARD;
+}
+
+/* All stacks must have been returned with wr_stack_give(). */
+void wr_stacks_fini(struct wr_stacks *stacks);
 
 #if defined(__SANITIZE_THREAD__)
 #define WR_FIBER_TSAN 1

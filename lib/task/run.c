@@ -5,7 +5,7 @@
  * The main task is an ordinary task. Its end ends the run, and the signals that
  * end a program (lib/loop/signal.c) cancel it.
  */
-#include "run.h"
+#include "task.h"
 
 static bool run_is_over(void *arg)
 {

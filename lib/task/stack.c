@@ -7,7 +7,7 @@
  * stack's depth of use is computed from its resident pages, when the program
  * requests it and before the pages are released.
  */
-#include "stack.h"
+#include "fiber.h"
 
 #include "shadow.h"
 #include "uring/alloc.h"

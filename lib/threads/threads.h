@@ -16,7 +16,7 @@
 #define WEIR_LIB_THREADS_THREADS_H
 
 #include "lib/loop/loop.h"
-#include "lib/task/run.h"
+#include "lib/task/task.h"
 #include "uring/wake.h"
 #include "weir/threads.h"
 

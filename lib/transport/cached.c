@@ -1,11 +1,11 @@
 /*
- * The table of cached.h. A file's entries are adjacent. They start at an index
- * that is computed from its inode and device, so entries of a file smaller than
- * a GiB never overwrite each other. An entry grows when adjacent bytes are
- * found in the cache, but keeps the time of its first bytes, so that nothing is
- * assumed for longer than a second.
+ * The table of cached parts of files; see sendfile.h. A file's entries are
+ * adjacent. They start at an index that is computed from its inode and device,
+ * so entries of a file smaller than a GiB never overwrite each other. An entry
+ * grows when adjacent bytes are found in the cache, but keeps the time of its
+ * first bytes, so that nothing is assumed for longer than a second.
  */
-#include "cached.h"
+#include "sendfile.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * end of the stream and a change of the protocol. The header has the fast path
  * and explains deliveries.
  */
-#include "delivery.h"
+#include "connection.h"
 #include "weir/error.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * Sends a file; see sender.h. Queued bytes belong to the queue. A sender owns
+ * Sends a file; see outbox.h. Queued bytes belong to the queue. A sender owns
  * at most one part, which is being read or sent without the queue, and is freed
  * when done is called.
  */

@@ -1,19 +1,47 @@
 /*
  * Sending a part of a file to a descriptor. A piece in the page cache is sent
- * by one system call without a copy; see cached.h. Any other piece is read by
+ * by one system call without a copy; see cached.c. Any other piece is read by
  * the ring into a block and sent from there, so nothing blocks on the file's
  * device. The block is freed when its send has ended, and unsent bytes are
  * looked up in the cache again, so a slow peer pins no memory. Transports that
- * process the bytes read all of them. The state is in a sender (sender.h), or
+ * process the bytes read all of them. The state is in a sender (outbox.h), or
  * on the stack of a task that sends on the program's own socket.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
 
-#include "cached.h"
 #include "lib/base/sendq.h"
 #include "lib/loop/loop.h"
 #include "weir/sendfile.h"
+
+/*
+ * Remembers which parts of files were found in the page cache. Only mincore()
+ * reports for each page whether it is ready, and it costs 60 ns a page.
+ * cachestat() counts the pages of a range in 9 ns each, but also counts pages
+ * whose read has only begun. So a part is looked up with mincore() first;
+ * during the next second it is enough that cachestat() finds no page missing.
+ * This misses a page that left the cache within this second and whose next
+ * read, by any reader but this loop, began before the loop counted. A loop has
+ * one table; a file takes an entry for each 4 MiB.
+ */
+
+struct wr_file_id {
+    uint64_t device;
+    uint64_t inode;
+};
+
+/* True if the @len bytes at @offset were found ready within the last second. */
+WEIR_MUST_USE bool wr_cached_is_known(weir_loop *loop,
+                                      const struct wr_file_id *file,
+                                      uint64_t offset, size_t len);
+
+/* Notes that these bytes are ready now; does nothing without memory. */
+void wr_cached_note(weir_loop *loop, const struct wr_file_id *file,
+                    uint64_t offset, size_t len);
+
+/* A page is missing: clears the entries that contain any of these bytes. */
+void wr_cached_forget(weir_loop *loop, const struct wr_file_id *file,
+                      uint64_t offset, size_t len);
 
 /* Maximum bytes of one read: the capacity of the largest chunk. */
 #define WR_SENDFILE_READ                                                       \

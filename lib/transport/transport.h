@@ -233,7 +233,7 @@ struct wr_transport_ops {
     /* Writes the device's facts for weir_loop_dump(). May be NULL. */
     void (*dump_device)(const struct wr_connection *c, FILE *out);
 
-    /* ---- sending files; see sender.h; complete if ->splice is set ---- */
+    /* ---- sending files; see outbox.h; complete if ->splice is set ---- */
 
     size_t part_bytes; /* maximum bytes of one read */
     /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */

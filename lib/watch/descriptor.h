@@ -8,7 +8,67 @@
 #ifndef WEIR_LIB_WATCH_DESCRIPTOR_H
 #define WEIR_LIB_WATCH_DESCRIPTOR_H
 
-#include "poll.h"
+#include "lib/loop/loop.h"
+
+/*
+ * Polls: waiting until a descriptor of the program is readable or writable.
+ *
+ *     DUE --end of the iteration--> ARMED --completion--> FIRED
+ *      ^                              |                     |
+ *      +------- a FIN, see poll.c ----+                     |
+ *      +------------- wr_poll_again() ----------------------+
+ *
+ * A poll fires once, from completion handling, and is armed again only after
+ * wr_poll_again(): polls are level-triggered, and fire at most once in a loop
+ * iteration. Arming looks up the descriptor's number; from then on the poll
+ * refers to the file, so a program must stop the poll before it closes the
+ * descriptor. After wr_poll_stop() the object lives until its operation has
+ * ended.
+ */
+
+enum wr_direction {
+    WR_READING, /* bytes, a connection, or an end */
+    WR_WRITING, /* space, or an error */
+    WR_DIRECTIONS,
+};
+
+enum wr_poll_state {
+    WR_POLL_DUE, /* to be armed at the iteration's end, or after a
+                  * cancellation */
+    WR_POLL_ARMED,
+    WR_POLL_FIRED,   /* the user was called */
+    WR_POLL_STOPPED, /* freed when its operation ends */
+    WR_POLL_STATES,
+};
+
+struct wr_poll;
+
+/* Called when the descriptor is ready (@err is 0), or cannot be polled. */
+typedef void wr_poll_fired_fn(struct wr_poll *poll, int err);
+
+struct wr_poll {
+    struct wr_op op;
+    struct wr_turn_end turn_end;
+    struct wr_list link;
+    weir_loop *loop;
+    wr_poll_fired_fn *fired;
+    void *arg; /* the user's */
+    int fd;
+    enum wr_direction direction : 8;
+    enum wr_poll_state state : 8; /* written only by poll_set_state() */
+    bool fin_seen; /* set by a FIN without space; then the poll is multishot */
+};
+
+/* The poll is armed at the iteration's end. Returns 0 or -ENOMEM. */
+WEIR_MUST_USE int wr_poll_new(weir_loop *loop, int fd,
+                              enum wr_direction direction,
+                              wr_poll_fired_fn *fired, void *arg,
+                              struct wr_poll **ret);
+
+void wr_poll_again(struct wr_poll *poll);
+
+/* Ends a poll in any state; it no longer fires. */
+void wr_poll_stop(struct wr_poll *poll);
 
 struct wr_watch {
     struct wr_ready ready; /* calls the callback */

@@ -1,5 +1,5 @@
 /*
- * Polls of the program's descriptors; see poll.h. Each poll is a one-shot
+ * Polls of the program's descriptors; see descriptor.h. Each poll is a one-shot
  * operation, which completes with the first event, at once if the descriptor is
  * ready. Arming it again in each loop iteration costs one SQE per callback; any
  * other check whether a descriptor is still ready would cost a system call.
@@ -10,7 +10,7 @@
  * change once; it is cancelled when it has fired. If the completion queue
  * overflows the kernel ends it, and it is armed again.
  */
-#include "poll.h"
+#include "descriptor.h"
 
 #include <poll.h>
 

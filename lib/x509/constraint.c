@@ -6,7 +6,7 @@
  * without subtrees is not constrained. Directory names are compared in
  * directory.c.
  */
-#include "constraint.h"
+#include "path.h"
 
 #include "directory.h"
 #include "hostname.h"

@@ -7,7 +7,6 @@
  */
 #include "path.h"
 
-#include "constraint.h"
 #include "uring/check.h"
 
 #include <weir/error.h>

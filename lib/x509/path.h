@@ -10,8 +10,36 @@
 #ifndef WEIR_LIB_X509_PATH_H
 #define WEIR_LIB_X509_PATH_H
 
+#include "certificate.h"
 #include "rules.h"
 #include "trust.h"
+
+/*
+ * Applies the name constraints of an authority to the names of a certificate
+ * below it (RFC 5280, 4.2.1.10). Pure functions.
+ *
+ * Stricter than others on purpose: a wildcard that could match an excluded name
+ * is refused, a directory name that cannot be compared counts as excluded, and
+ * mail addresses in a subject are always checked, even if there are alternative
+ * names.
+ */
+
+enum wr_x509_constraint {
+    WR_X509_CONSTRAINT_KEPT,
+    WR_X509_CONSTRAINT_BROKEN,  /* a name is excluded, or not permitted */
+    WR_X509_CONSTRAINT_UNKNOWN, /* a constrained name is of an unknown kind:
+                                 * neither DNS, IP, mail nor directory */
+    WR_X509_CONSTRAINT_MANY,    /* more comparisons than the budget allows */
+};
+
+/* Applies the constraints of @authority, which must have some, to all names of
+ * @x509. A peer chooses the number of both, so each subtree that a name is
+ * compared with takes 1 from *budget, and a comparison takes 1 more for each 64
+ * bytes. Directory names also take the cost of their attributes
+ * (directory.h). */
+enum wr_x509_constraint
+wr_x509_constraint_check(const struct wr_x509 *authority,
+                         const struct wr_x509 *x509, size_t *budget);
 
 /* Maximum number of certificates of one peer, including the leaf. */
 #define WR_X509_CHAIN_MAX 10u
@@ -43,7 +71,7 @@ struct wr_x509_path {
     uint32_t links;               /* number of verified links */
     uint32_t cost;                /* their cost; see path.c */
     uint32_t looks;               /* number of candidates checked */
-    size_t names_left;            /* remaining budget; see constraint.h */
+    size_t names_left;            /* remaining budget of comparisons */
 };
 
 /* Searches for a path and verifies its links. Returns false if there is none;

@@ -7,8 +7,8 @@
  */
 #include "tests/contract/need_uring.h"
 #include "tests/unit.h"
+#include "uring/engine.h"
 #include "uring/guard.h"
-#include "uring/locked.h"
 #include "uring/ring.h"
 #include "uring/sys.h"
 

@@ -7,8 +7,8 @@
  *     tests/fuzz/fuzz-tls-certificate CORPUS
  */
 #include "lib/tls/context/verify.h"
-#include "lib/x509/constraint.h"
 #include "lib/x509/crl.h"
+#include "lib/x509/path.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #ifndef WEIR_TESTS_UNIT_DELIVERY_RIG_H
 #define WEIR_TESTS_UNIT_DELIVERY_RIG_H
 
-#include "lib/transport/delivery.h"
+#include "lib/transport/connection.h"
 
 #include "tests/walk.h"
 

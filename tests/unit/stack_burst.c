@@ -6,7 +6,7 @@
  */
 #define UNIT_RUN with_stacks
 
-#include "lib/task/stack.h"
+#include "lib/task/fiber.h"
 #include "tests/death.h"
 #include "tests/walk.h"
 

@@ -5,7 +5,7 @@
  * A name of another kind is unconstrained; a name that cannot be compared is
  * refused.
  */
-#include "lib/x509/constraint.h"
+#include "lib/x509/path.h"
 #include "tests/unit.h"
 
 #include <locale.h>

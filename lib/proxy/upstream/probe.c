@@ -6,7 +6,7 @@
  * with a response is closed: it ends its stream, and reads the peer's bytes
  * until the peer ends its own, concurrently with later checks.
  */
-#include "probe.h"
+#include "upstream.h"
 
 #include "kind.h"
 #include "weir/proxy_protocol.h"

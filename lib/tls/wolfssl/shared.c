@@ -1,7 +1,7 @@
 /*
  * The WOLFSSL_CTX of a context: the common settings of its connections.
  *
- * The WOLFSSL_CTX is in malloc()'s memory (memory.h), because several threads
+ * The WOLFSSL_CTX is in malloc()'s memory (wolfssl.h), because several threads
  * share it. Memory that wolfSSL would add to it during the first connection is
  * allocated here. wolfSSL's own tickets are not used, because wolfSSL would
  * allocate the context's random generator in the memory of the first

@@ -13,7 +13,7 @@
  *
  * A file is sent piece by piece, each at the end of an iteration, when the
  * queue is empty and the kernel has space: from the page cache, or from a chunk
- * that the ring has read (sender.h). Writes are refused meanwhile, so an
+ * that the ring has read (sender.c). Writes are refused meanwhile, so an
  * operation in flight over an empty queue belongs to the file. A short file is
  * copied to the queue, and removed from it if the file is cancelled before the
  * kernel has taken it.
