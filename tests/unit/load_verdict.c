@@ -127,6 +127,56 @@ UNIT(load_verdict, a_budget_of_zero_that_was_given_is_one)
     expect_eq(judge(), LOAD_ERRORS);
 }
 
+/* 20 of 100 requests failed: ten of kind b with the status 503, and of c eight
+ * with 404 and two that timed out. */
+static const struct {
+    const char *slo;
+    bool has_kinds;
+    enum load_exit exit;
+} spoken_of[] = {
+    {"status.5xx<50%,status.404<=10%,timeouts<3", true, LOAD_OK},
+    {"status.5xx<50%,status.404<=10%", true, LOAD_ERRORS},
+    {"status.503<50%,timeouts<3", true, LOAD_ERRORS},
+    {"status.503<5%,status.4xx<50%,timeouts<3", true, LOAD_SLO},
+    {"errors{b}<=100%", true, LOAD_ERRORS},
+    {"errors{b}<=100%,errors{c}<=100%", true, LOAD_OK},
+    {"errors{b}<=100%,status.404{c}<=10,timeouts{c}<3", true, LOAD_OK},
+    {"errors{b}<=100%,status.404{a}<1,timeouts<3", true, LOAD_ERRORS},
+    {"errors{c}<=100%,status.404<50%,timeouts<3", true, LOAD_ERRORS},
+    {"errors{b}<=100%,status.404<50%,timeouts{b}<3", true, LOAD_ERRORS},
+    {"status.503<50%,status.404<50%,timeouts<3", false, LOAD_OK},
+    {"status.503<50%,status.404<50%", false, LOAD_ERRORS},
+    {"status.503<50%,timeouts<3", false, LOAD_ERRORS},
+};
+
+UNIT(load_verdict, errors_that_an_objective_speaks_of_are_its_affair)
+{
+    static const struct kinds kinds = {.names = {"a", "b", "c"}, .count = 3};
+    static struct kind_record records[3];
+    struct slo_error error;
+
+    records[0].counts = (struct kind_counts){.ok = 80};
+    records[1].counts = (struct kind_counts){.failed = 10};
+    records[1].status[503] = 10;
+    records[2].counts = (struct kind_counts){.failed = 8, .timeout = 2};
+    records[2].status[404] = 8;
+    for (size_t i = 0; i < sizeof(spoken_of) / sizeof(spoken_of[0]); i++) {
+        make_good();
+        options.groups = &kinds;
+        options.mode = RUN_MODE_HTTP;
+        result.kinds = spoken_of[i].has_kinds ? records : NULL;
+        result.measured = (struct ledger){.scheduled = 100,
+                                          .sent = 100,
+                                          .ok = 80,
+                                          .failed = 18,
+                                          .timeout = 2};
+        result.status[503] = 10;
+        result.status[404] = 8;
+        expect_eq(slo_parse(spoken_of[i].slo, &options.slo, &error), 0);
+        expect_eq(judge(), spoken_of[i].exit, "%s", spoken_of[i].slo);
+    }
+}
+
 UNIT(load_verdict, no_budget_covers_a_run_in_which_nothing_succeeded)
 {
     options.max_errors_is_share = true;
