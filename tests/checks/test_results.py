@@ -447,6 +447,10 @@ class Merging(Rows):
             ({"intervals": [row, {**row, "hdr": row["hdr"][:-4]}]}, "interval 1 is none"),
             ({"intervals": [{**row, "end_ns": 0}]}, "interval 0 is none"),
             ({"intervals": [{**row, "errors": {"a": -1}}]}, "interval 0 is none"),
+            ({"intervals": [{**row, "errors": []}]}, "interval 0 is none"),
+            ({"intervals": [{**row, "hdr": 5}]}, "interval 0 is none"),
+            ({"latency": {**result()["latency"], "service": None}},
+             "the histogram of service is none"),
             ({"kinds": [{}]}, "kind 0 of requests is none")])
         self.rows(lambda line: bool(results.find_result(line)), [
             ('host: {"schema": "weir-load/2"}', True), ('{x {"schema": "weir-load/2"}', True),

@@ -10,7 +10,7 @@ import tempfile
 from dns import find
 from harness import (Program, Skip, command, equal, load, load_json, matches,
                      one_line, read_line, run)
-from http_client import FOLDER, nginx
+from http_client import FOLDER, nginx, wait_for_port
 from servers import free_port
 
 OK, NOTHING = 0, 3
@@ -73,7 +73,7 @@ def haproxy(bind):
         with open(f"{place}/conf", "w", encoding="ascii") as file:
             file.write(HAPROXY.format(port=port, bind=bind))
         with Program(path, "-db", "-f", f"{place}/conf") as program:
-            wait_until_listening(port, program)
+            wait_for_port(port, program)
             yield port
             program.signal(15)
             program.finish()
@@ -112,20 +112,10 @@ def nghttpd(*flags):
         port = free_port()
         with Program(path, "-a", "127.0.0.1", "-d", place, *flags,
                      str(port)) as program:
-            wait_until_listening(port, program)
+            wait_for_port(port, program)
             yield port
             program.signal(15)
             program.finish()
-
-
-def wait_until_listening(port, program):
-    wanted = f"0100007F:{port:04X}"
-    while program.process.poll() is None:
-        with open("/proc/net/tcp", encoding="ascii") as file:
-            if any(line.split()[1] == wanted and line.split()[3] == "0A"
-                   for line in list(file)[1:]):
-                return
-    raise AssertionError(f"nghttpd said {program.finish()}")
 
 
 # ---- nginx ----

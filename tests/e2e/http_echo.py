@@ -7,14 +7,8 @@ import os
 import re
 import tempfile
 
-from harness import equal, load_json, matches, run
+from harness import equal, judged, matches, run
 from servers import Server
-
-
-def judged(*args):
-    outcome, result = load_json(*args)
-    equal(outcome.status, 0, f"exit status; it said {outcome.err!r}")
-    return result
 
 
 def answer(body, is_chunked):

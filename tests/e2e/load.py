@@ -18,14 +18,14 @@ import termios
 import threading
 import time
 
-from harness import (ENV, PATIENT, WAIT_S, WEIR_LOAD, Outcome, Program, Serve,
+from harness import (PATIENT, WAIT_S, WEIR_LOAD, Outcome, Program, Serve,
                      Skip, equal, is_sanitized, load, load_json, matches,
                      one_line, run)
 from hdr import decode_hdr, highest_of
 from servers import Refusing, Server, drain, echo, read_exactly, reset
 import schema
 
-OK, USAGE, NOTHING, ERRORS, INVALID, INTERRUPTED = 0, 2, 3, 4, 5, 130
+OK, USAGE, NOTHING, ERRORS, INTERRUPTED = 0, 2, 3, 4, 130
 
 MEMBERS = {
     "schema": str, "tool": str, "command": list, "config": dict,
@@ -83,14 +83,14 @@ def has_error(result, phase, code):
 
 def test_a_good_server_gives_a_valid_run():
     with Serve() as server:
-        outcome, result = judged("-c", "8", "-d", "2s", "-w", "100ms",
+        outcome, result = judged("-c", "8", "-d", "300ms", "-w", "100ms",
                                  server.url, status=OK)
     equal(outcome.err, "", "standard error")
     equal(result["requests"]["failed"], 0, "failed")
     equal(result["connections"]["opened"], 8, "opened")
     equal(result["errors"], [], "errors")
     equal(result["warmup"]["sent"] > 0, True, "there was a warm-up")
-    equal(result["duration_ns"] >= 2_000_000_000, True, "measured as asked")
+    equal(result["duration_ns"] >= 300_000_000, True, "measured as asked")
 
 
 def test_a_strangers_server_gives_one_too():
@@ -168,9 +168,9 @@ def test_memory_does_not_grow_with_requests():
     if is_sanitized(WEIR_LOAD):
         raise Skip("a sanitizer keeps freed memory")
     with Serve() as server:
-        _, few = judged("-c", "4", "-n", "2000", "-p", "8", server.url,
+        _, few = judged("-c", "4", "-n", "500", "-p", "8", server.url,
                         status=OK)
-        _, many = judged("-c", "4", "-n", "200k", "-p", "8", server.url,
+        _, many = judged("-c", "4", "-n", "50k", "-p", "8", server.url,
                          status=OK)
     grown = (many["client"]["max_rss_bytes"] - few["client"]["max_rss_bytes"])
     assert grown < 2 << 20, f"{grown} bytes more for 100 times the requests"
@@ -236,8 +236,8 @@ def test_no_line_is_longer_than_the_terminal_is_wide():
     for columns in (0, 40, 60, 80, 100, 200):
         master, slave = open_terminal(columns)
         with Serve() as server, Program(
-                WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "1s", "-w", "0",
-                "-i", "500ms", server.url, stderr=slave,
+                WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "200ms", "-w", "0",
+                "-i", "100ms", server.url, stderr=slave,
                 stdout=slave) as program:
             os.close(slave)
             equal(program.finish()[0], OK, "exit status")
@@ -255,16 +255,18 @@ def test_no_line_is_longer_than_the_terminal_is_wide():
 def test_a_terminal_gets_a_line_at_every_interval():
     master, slave = open_terminal(0)
     with Serve() as server, Program(
-            WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "2s", "-w", "0", "-i",
-            "400ms", "--json", server.url, stderr=slave) as program:
+            WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "500ms", "-w", "0", "-i",
+            "100ms", "--json", server.url, stderr=slave) as program:
         os.close(slave)
         status, out, _ = program.finish()
         equal(status, OK, "exit status")
     lines = read_terminal(master)
     os.close(master)
     matches(lines.decode(), r"rate/s +ok% +p50")
-    rows = json.loads(out)["intervals"]
-    cover(rows, 5, 400_000_000)
+    result = json.loads(out)
+    rows = result["intervals"]
+    cover(rows, 5, 100_000_000)
+    equal(rows[-1]["end_ns"], result["duration_ns"], "the last ends")
     equal(len(lines.splitlines()), 1 + len(rows), f"lines in {lines!r}")
     for line, row in zip(lines.decode().splitlines()[1:], rows):
         matches(line, r"\|[ 1-8\u2581-\u2588]{18}\|$")
@@ -292,15 +294,6 @@ def cover(rows, count, length_ns):
                    for number, row in enumerate(rows))
     equal(len(rows) == count or was_late and len(rows) < count, True,
           f"{count} intervals: {rows}")
-
-
-def test_intervals_cover_the_measured_time():
-    with Serve() as server:
-        _, result = judged("-c", "2", "-d", "2s", "-w", "0", "-i", "500ms",
-                           server.url, status=OK)
-    rows = result["intervals"]
-    cover(rows, 4, 500_000_000)
-    equal(rows[-1]["end_ns"], result["duration_ns"], "the last ends")
 
 
 def test_equal_configurations_have_equal_hashes():
@@ -457,37 +450,38 @@ def test_a_server_that_never_echoes_right():
 
 def test_connections_that_never_get_an_answer_are_errors_of_the_run():
     """As with a server that has too few descriptors: the kernel connects, and nothing
-    is ever read. Only requests of the warm-up fail."""
+    is ever read. In the first run only requests of the warm-up fail; a request that the
+    second run measures is counted once."""
     def serve(connection, number):
         if number < 2:
             echo(connection, number)
         else:
             time.sleep(WAIT_S)
 
-    with Server(serve) as server:
-        outcome, result = judged("-c", "6", "-w", "100ms", "-d", "500ms",
-                                 "--timeout", "5s", server.url, status=ERRORS)
+    def serve_one(connection, number):
+        serve(connection, 2 * number)
+
+    patience = ("run", "--force", "--timeout", "10s", "--json")
+    with Server(serve) as server, Server(serve_one) as other, Program(
+            WEIR_LOAD, *patience, "-c", "6", "-w", "100ms", "-d", "500ms",
+            server.url) as program, Program(
+                WEIR_LOAD, *patience, "-c", "2", "-n", "2", "--max-errors", "1",
+                other.url) as once:
+        status, out, err = program.finish()
+        again = Outcome(*once.finish())
         _, lenient = judged("-c", "2", "-d", "100ms", "-w", "100ms",
                             "--timeout", "500ms", "--max-errors", "2",
                             server.url, status=NOTHING)
-    one_line(outcome.err, r"more errors than --max-errors allows; timeout: ")
+    result = json.loads(out)
+    check_result(result, ERRORS)
+    equal(status, ERRORS, "exit status")
+    one_line(err, r"more errors than --max-errors allows; timeout: ")
     equal(result["connections"]["never_answered"], 4, "never answered")
     equal(result["requests"]["timeout"], 0, "measured requests timed out")
     equal(lenient["connections"]["never_answered"], 2, "all never answered")
-
-
-def test_a_connection_that_is_never_answered_counts_once():
-    def serve(connection, number):
-        if number == 0:
-            echo(connection, number)
-        else:
-            time.sleep(WAIT_S)
-
-    with Server(serve) as server:
-        _, result = judged("-c", "2", "-n", "2", "--timeout", "5s",
-                           "--max-errors", "1", server.url, status=OK)
-    equal(result["requests"]["timeout"], 1, "measured requests timed out")
-    equal(result["connections"]["never_answered"], 1, "never answered")
+    check_result(again.json(), OK)
+    equal((again.json()["requests"]["timeout"],
+           again.json()["connections"]["never_answered"]), (1, 1), "of the other")
 
 
 def test_a_server_that_stops_answering():
@@ -531,29 +525,6 @@ def test_a_server_that_never_accepts():
     one_line(outcome.err, r"connect: .*\(ETIMEDOUT\)")
     for sock in (listener, *fillers):
         sock.close()
-
-
-def test_fewer_connections_than_asked_are_no_valid_run():
-    gone = threading.Event()
-
-    # The second connection ends during the warm-up, and then no server listens.
-    def serve(connection, number):
-        if number == 0:
-            echo(connection, number)
-            return
-        connection.sendall(read_exactly(connection, 128))
-        server.stop_listening()
-        gone.set()
-        reset(connection)
-
-    with Server(serve) as server:
-        outcome, result = judged("-c", "2", "-d", "2s", "-w", "5s",
-                                 "--max-errors", "1000", server.url,
-                                 status=INVALID)
-    equal(gone.is_set(), True, "the second connection is gone")
-    one_line(outcome.err, r"invalid: only 1 of 2 connections were open")
-    equal(result["invalid_reasons"][0].startswith("only 1 of 2"), True,
-          "the reason")
 
 
 # ---- the end by a signal ----
@@ -619,15 +590,10 @@ def test_too_few_descriptors_are_said_before_the_run():
     one_line(outcome.err, r"264 descriptors, the hard limit is 100")
 
 
-def test_the_soft_limit_of_descriptors_is_raised():
-    with Serve() as server:
+def test_the_soft_limit_of_descriptors_is_raised_at_both_ends():
+    with Serve(preexec_fn=limited(40, 1000)) as server:
         judged("-c", "200", "-n", "400", server.url, status=OK,
                preexec_fn=limited(50, 1000))
-
-
-def test_a_server_raises_it_too():
-    with Serve(preexec_fn=limited(40, 1000)) as server:
-        judged("-c", "200", "-n", "400", server.url, status=OK, env=ENV)
 
 
 run(globals(), short="a_good_server_gives_a_valid_run")

@@ -9,9 +9,9 @@ import struct
 import tempfile
 import threading
 
-from harness import (WAIT_S, WEIR_LOAD, Program, Serve, Service, Skip,
-                     command_apart, equal, load, load_json, matches, one_line,
-                     place, read_line, run)
+from harness import (WAIT_S, WEIR_LOAD, Program, Serve, ServeAt, Skip, command_apart,
+                     equal, load, load_json, matches, one_line, place, run)
+from http_client import Answering
 from servers import Noting, Refusing, Server, read_exactly
 
 OK, USAGE, NOTHING = 0, 2, 3
@@ -55,15 +55,6 @@ def test_connections_take_turns_on_own_addresses():
     equal(result["config"]["bind"], ["127.0.0.2:0", "127.0.0.3:0"], "config")
 
 
-def test_each_own_address_reaches_each_target():
-    with Remembering() as one, Remembering() as two:
-        judged("-c", "4", "-n", "400", "--bind", "127.0.0.2,127.0.0.3",
-               one.url, two.url)
-        for server in (one, two):
-            equal(sorted(host for host, _ in server.peers),
-                  ["127.0.0.2", "127.0.0.3"], "own addresses")
-
-
 def test_datagrams_come_from_own_addresses():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
@@ -77,18 +68,13 @@ def test_datagrams_come_from_own_addresses():
     equal(peer[0], "127.0.0.4", "own address")
 
 
-def test_an_address_that_is_not_ones_own_is_told():
-    with Serve() as server:
-        outcome = load("-c", "1", "-n", "1", "--bind", "192.0.2.1", server.url)
-    equal(outcome.status, NOTHING, "exit status")
-    one_line(outcome.err, r"\(EADDRNOTAVAIL\)")
-
-
 def test_a_lack_names_the_address_and_the_own_one():
     """This machine does not have the address, so it cannot connect from it."""
     with Serve() as server:
-        _, result = load_json("-c", "1", "-n", "1", "--bind", "192.0.2.1",
-                              server.url)
+        outcome, result = load_json("-c", "1", "-n", "1", "--bind", "192.0.2.1",
+                                    server.url)
+    equal(outcome.status, NOTHING, "exit status")
+    one_line(outcome.err, r"\(EADDRNOTAVAIL\)")
     matches(result["errors"][0]["first"],
             r"\A127\.0\.0\.1:\d+: Cannot assign requested address "
             r"\(from 192\.0\.2\.1:\d+\)\Z")
@@ -176,23 +162,13 @@ def test_a_dry_run_tells_what_would_end_the_run():
 # ---- another place ----
 
 def test_another_place_is_connected_to_and_the_host_stays():
-    seen = []
-
-    def serve(connection, _number):
-        while True:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                head += read_exactly(connection, 1)
-            seen.append(head)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-    with Server(serve) as server:
+    with Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as server:
         result = judged("-c", "1", "-n", "3", "--connect-to",
                         f"127.0.0.1:{server.port}",
                         "http://nowhere.invalid/page")
-    equal(len(seen), 3, "requests")
-    matches(seen[0].decode(), r"^GET /page HTTP/1\.1\r\n")
-    matches(seen[0].decode(), r"Host: nowhere\.invalid\r\n")
+    equal(len(server.heads), 3, "requests")
+    matches(server.heads[0].decode(), r"^GET /page HTTP/1\.1\r\n")
+    matches(server.heads[0].decode(), r"Host: nowhere\.invalid\r\n")
     equal(result["config"]["targets"], ["http://nowhere.invalid/page"],
           "targets")
 
@@ -266,9 +242,7 @@ def test_no_connection_is_its_own_server():
 
 def test_http_goes_over_a_path():
     with place() as path:
-        with Service(WEIR_LOAD, "serve", "--mode", "http",
-                     f"unix:{path}") as server:
-            read_line(server.process.stdout)
+        with ServeAt("--mode", "http", f"unix:{path}"):
             for target in (["--mode", "http", "--path", "/?s=100",
                             f"unix:{path}"],
                            ["--connect-to", f"unix:{path}",
@@ -284,8 +258,7 @@ def test_http_goes_over_a_path():
 def test_a_name_is_reached_by_the_family_that_is_asked_for():
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as probe:
         port = probe.getsockname()[1]
-    with Service(WEIR_LOAD, "serve", f"tcp://[::1]:{port}") as server:
-        read_line(server.process.stdout)
+    with ServeAt(f"tcp://[::1]:{port}"):
         url = f"tcp://localhost:{port}"
         result = judged("-c", "2", "-n", "20", "-6", url)
         equal(result["config"]["family"], 6, "family")

@@ -190,15 +190,6 @@ def test_a_stranger_with_one_group_is_reached_with_it():
               code="WEIR_ETLSALERT", says="handshake_failure")
 
 
-def test_bulk_of_each_size():
-    with Serving(*ECDSA) as server:
-        for size, depth, count in (("1", 100, 5000), ("16K", 5, 500),
-                                   ("65521", 3, 100), ("4M", 2, 12)):
-            result, _ = loaded("-c", "3", "-n", str(count), "-p", str(depth),
-                               "--send", size, *TRUST, server.url)
-            equal(result["requests"]["ok"], count, f"ok of {size}")
-
-
 def test_tls_over_a_path():
     with tempfile.TemporaryDirectory() as folder:
         url = f"tls+unix:{folder}/s"
@@ -214,18 +205,6 @@ def test_connections_with_tls_and_without_are_loaded_together():
         result, _ = loaded("-c", "6", "-n", "600", *TRUST, one.url, two.url)
     equal(result["tls"]["full"], 3, "handshakes")
     equal(result["latency"]["connect"]["count"], 6, "connections")
-
-
-def test_a_strangers_server_and_a_strangers_client():
-    with Stranger(echo) as server:
-        result, _ = loaded("-c", "3", "-n", "600", *TRUST, server.url)
-        equal(result["tls"]["full"], 3, "handshakes")
-    context = ssl.create_default_context(cafile=path("ca.pem"))
-    with Serving(*ECDSA) as server:
-        with socket.create_connection(server.address) as plain:
-            with context.wrap_socket(plain, server_hostname="localhost") as tls:
-                tls.sendall(b"hello")
-                equal(read_exactly(tls, 5), b"hello", "the echo")
 
 
 # ---- connect, request, response, close ----
@@ -256,16 +235,6 @@ def test_crr_makes_a_connection_for_each_request():
             equal(result["tls"]["full"], opened, "handshakes")
             equal(result["tls"]["per_second"] > 0, True, "their rate")
             matches(stats, rf"^served_full_handshakes {served}$")
-
-
-def test_crr_over_a_path_and_for_a_time():
-    with tempfile.TemporaryDirectory() as folder, Serving(
-            where=f"unix:{folder}/s") as server:
-        crr(server.url)
-        result, _ = loaded("-c", "3", "-d", "2s", "-w", "100ms", "--mode",
-                           "crr", server.url)
-    equal(result["requests"]["ok"] > 3, True, "several for each connection")
-    equal(result["requests"]["failed"], 0, "failed")
 
 
 def test_crr_goes_on_after_a_connection_that_failed():
@@ -390,28 +359,6 @@ def test_the_alert_of_a_server_is_named():
             matches(outcome.out, rf"first: tls 127[^;]* \d+: {name}(;|$)")
 
 
-def test_versions_without_one_in_common():
-    # wolfSSL's server does not notice that the client would not accept 1.2; OpenSSL's
-    # does, and refuses.
-    with Serving(*ECDSA, "--tls-max", "1.2") as server:
-        fails(*TRUST, "--tls-min", "1.3", server.url, phase="tls",
-              code="(WEIR_ETLSVERSION|WEIR_ETLSALERT)")
-    with Serving(*ECDSA, "--tls-min", "1.3") as server:
-        fails(*TRUST, "--tls-max", "1.2", server.url, phase="tls",
-              code="WEIR_ETLSALERT", says="protocol_version")
-
-
-def test_the_certificate_is_chosen_by_the_name():
-    other = ("--cert", matrix("other-name.pem"), "--key",
-             matrix("other-name.key"))
-    with Serving(*ECDSA, *other) as server:
-        loaded("-n", "10", *TRUST, "--sni", "localhost", server.url)
-        loaded("-n", "10", "--ca", matrix("trusted.pem"), "--sni",
-               "example.org", server.url)
-        fails(*TRUST, "--sni", "example.org", server.url, phase="tls",
-              code="WEIR_ETLSISSUER")
-
-
 def test_tickets_are_given_unless_they_are_off():
     context = ssl.create_default_context(cafile=path("ca.pem"))
 
@@ -449,73 +396,69 @@ def test_a_wrong_authority_fails_the_run_by_name():
     matches(outcome.out, r"^Errors +\d+  tls: .*\(WEIR_ETLSISSUER\); first: ")
 
 
-def test_each_bad_certificate_has_its_reason():
-    trust = ("--ca", matrix("trusted.pem"), "--sni", "localhost")
-    for name, code in (("expired", "WEIR_ETLSEXPIRED"),
-                       ("not-yet", "WEIR_ETLSNOTYET"),
-                       ("self-signed", "WEIR_ETLSSELFSIGNED"),
-                       ("wrong-issuer", "WEIR_ETLSISSUER"),
-                       ("other-name", "WEIR_ETLSHOSTNAME"),
-                       ("path-too-long", "WEIR_ETLSPATHLEN")):
-        with Serving("--cert", matrix(f"{name}.pem"), "--key",
-                     matrix(f"{name}.key")) as server:
-            fails(*trust, server.url, phase="tls", code=code)
+def matrix_own(name):
+    return ("--cert", matrix(f"{name}.pem"), "--key", matrix(f"{name}.key"))
+
+
+ALERT = "WEIR_ETLSALERT"
+LISTS = ("--crl", matrix("with.listed.crl"))
+MATRIX = ("--ca", matrix("trusted.pem"), "--sni", "localhost")
+OLD = ("--tls-max", "1.2")
+RSA = identity("rsa")
+
+# The flags of a server, and of each run against it. A run that fails also has the code
+# of its error, text that the message has, and the phase.
+ENDS = (
+    # wolfSSL's server does not notice that the client would not accept 1.2; OpenSSL's
+    # does, and refuses.
+    ((*ECDSA, *OLD),
+     ((*TRUST, "--tls-min", "1.3"), f"(WEIR_ETLSVERSION|{ALERT})")),
+    ((*ECDSA, "--tls-min", "1.3"), ((*TRUST, *OLD), ALERT, "protocol_version")),
+    ((*ECDSA, *matrix_own("other-name")), ((*TRUST, "--sni", "localhost"),),
+     (("--ca", matrix("trusted.pem"), "--sni", "example.org"),),
+     ((*TRUST, "--sni", "example.org"), "WEIR_ETLSISSUER")),
+    (ECDSA, ((*TRUST, "--sni", "elsewhere.example"), "WEIR_ETLSHOSTNAME",
+             "elsewhere.example")),
+    *((matrix_own(name), (MATRIX, f"WEIR_ETLS{code}")) for name, code in (
+        ("expired", "EXPIRED"), ("not-yet", "NOTYET"), ("self-signed", "SELFSIGNED"),
+        ("wrong-issuer", "ISSUER"), ("other-name", "HOSTNAME"),
+        ("path-too-long", "PATHLEN"))),
+    (matrix_own("listed"), ((*MATRIX, *LISTS),),
+     ((*MATRIX, "--crl", matrix("authority.crl")), "WEIR_ETLSNOCRL")),
+    (matrix_own("listed-revoked"), (MATRIX,), ((*MATRIX, *LISTS), "WEIR_ETLSREVOKED")),
+    ((*matrix_own("listed"), *MATRIX[:2], *LISTS), ((*MATRIX, *matrix_own("listed")),),
+     ((*MATRIX, *OLD, *matrix_own("listed-revoked")), ALERT)),
+    # --ca alone requires a certificate. In TLS 1.3 the client learns that it was
+    # refused after its handshake.
+    *(((*ECDSA, *TRUST, *words), ((*TRUST, *RSA),), ((*TRUST, *OLD), ALERT),
+       (TRUST, ALERT, "certificate_required", "transfer"))
+      for words in ((), ("--client-auth", "required"))),
+    ((*ECDSA, *TRUST, "--client-auth", "optional"), ((*TRUST, *RSA),), (TRUST,),
+     ((*TRUST, *OLD, *matrix_own("wrong-issuer")), ALERT, "unknown_ca")),
+)
+
+
+def test_handshakes_succeed_or_fail_by_the_flags_of_both_ends():
+    for serve, *runs in ENDS:
+        with Serving(*serve) as server:
+            for flags, *why in runs:
+                if why:
+                    code, says, phase = *why, *("", "tls")[len(why) - 1:]
+                    fails(*flags, server.url, phase=phase, code=code, says=says)
+                else:
+                    loaded("-n", "10", *flags, server.url)
 
 
 def test_serve_tells_of_a_certificate_that_cannot_serve():
     for name, words in (("expired", "the certificate has expired"),
                         ("orphan", "no certificate of its issuer follows"),
                         ("good-chain", None)):
-        with Serving("--cert", matrix(f"{name}.pem"), "--key",
-                     matrix(f"{name}.key")) as server:
+        with Serving(*matrix_own(name)) as server:
             said = [line for line in server.stop().splitlines()
                     if "warning" in line]
         equal(len(said), 1 if words else 0, f"warnings in {said}")
         matches("".join(said), f"TLS: warning: .*{name}.pem: {words}"
                 if words else "", "what it says")
-
-
-def test_lists_of_revocations():
-    trust = ("--ca", matrix("trusted.pem"), "--sni", "localhost")
-    lists = ("--crl", matrix("with.listed.crl"))
-    good = ("--cert", matrix("listed.pem"), "--key", matrix("listed.key"))
-    bad = ("--cert", matrix("listed-revoked.pem"), "--key",
-           matrix("listed-revoked.key"))
-    with Serving(*good) as server:
-        loaded("-n", "10", *trust, *lists, server.url)
-        fails(*trust, "--crl", matrix("authority.crl"), server.url, phase="tls",
-              code="WEIR_ETLSNOCRL")
-    with Serving(*bad) as server:
-        loaded("-n", "10", *trust, server.url)
-        fails(*trust, *lists, server.url, phase="tls", code="WEIR_ETLSREVOKED")
-    with Serving(*good, *trust[:2], *lists) as server:
-        loaded("-n", "10", *trust, *good, server.url)
-        fails(*trust, "--tls-max", "1.2", *bad, server.url, phase="tls",
-              code="WEIR_ETLSALERT")
-
-
-def test_a_name_that_is_not_the_certificates():
-    with Serving(*ECDSA) as server:
-        fails(*TRUST, "--sni", "elsewhere.example", server.url, phase="tls",
-              code="WEIR_ETLSHOSTNAME", says="elsewhere.example")
-
-
-def test_clients_with_certificates_and_without():
-    # --ca alone requires one.
-    for words in ((), ("--client-auth", "required")):
-        with Serving(*ECDSA, *TRUST, *words) as server:
-            loaded("-n", "10", *TRUST, *identity("rsa"), server.url)
-            fails(*TRUST, "--tls-max", "1.2", server.url, phase="tls",
-                  code="WEIR_ETLSALERT")
-            # In TLS 1.3 the client learns it after its handshake.
-            fails(*TRUST, server.url, phase="transfer", code="WEIR_ETLSALERT",
-                  says="certificate_required")
-    with Serving(*ECDSA, *TRUST, "--client-auth", "optional") as server:
-        loaded("-n", "10", *TRUST, *identity("rsa"), server.url)
-        loaded("-n", "10", *TRUST, server.url)
-        fails(*TRUST, "--tls-max", "1.2", "--cert", matrix("wrong-issuer.pem"),
-              "--key", matrix("wrong-issuer.key"), server.url, phase="tls",
-              code="WEIR_ETLSALERT", says="unknown_ca")
 
 
 def test_encrypted_keys_are_opened_on_both_ends():
@@ -618,12 +561,6 @@ def test_a_server_that_never_shakes_hands():
         fails(*TRUST, "--connect-timeout", "5s",
               server.url.replace("tcp:", "tls:"), phase="tls",
               code="WEIR_ETLSTIMEOUT")
-
-
-def test_a_server_without_tls():
-    with Server(echo) as server:
-        fails(*TRUST, server.url.replace("tcp:", "tls:"), phase="tls",
-              code="WEIR_ETLSPROTOCOL")
 
 
 def test_a_server_that_resets_in_the_handshake():

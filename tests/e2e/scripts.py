@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from dns import find
-from harness import (WAIT_S, Program, Serve, Skip, equal, load, load_json,
+from harness import (WAIT_S, Program, Serve, Skip, equal, judged, load,
                      matches, one_line, read_line, read_request, run)
 from servers import Server, read_exactly
 
@@ -47,12 +47,6 @@ def calls_of(ask, name):
     found = re.search(rf"cmdstat_{name}:calls=(\d+)",
                       ask("INFO", "commandstats"))
     return int(found[1]) if found else 0
-
-
-def judged(*args, status=0):
-    outcome, result = load_json(*args)
-    equal(outcome.status, status, f"exit status; it said {outcome.err!r}")
-    return result
 
 
 def test_redis_counts_what_weir_load_counts():
@@ -115,57 +109,6 @@ def test_length_fields():
                         "Q\\0\\0\\0\\x0e{letters:10}", "--expect",
                         "prefix:4be@1-4", "--expect-begin", "R", server.url)
         equal(result["bytes"], {"in": 900 * 25, "out": 900 * 15}, "bytes")
-
-
-# As --expect has a length field, and as struct has it. Lengths differ from their
-# byte-swapped values, and fields are longer than necessary.
-FIELDS = (("1", "B"), ("1be", ">B"), ("1le", "<B"), ("2be", ">H"),
-          ("2le", "<H"), ("4be", ">I"), ("4le", "<I"), ("8be", ">Q"),
-          ("8le", "<Q"))
-LENGTHS = {1: (0, 1, 255), 2: (0, 0x0102, 0xfffe), 4: (0, 0x0102, 0x020103),
-           8: (0, 0x0102, 0x020103)}
-
-
-def test_length_fields_of_all_widths_and_orders():
-    for field, form in FIELDS:
-        lengths = LENGTHS[struct.calcsize(form)]
-
-        def serve(connection, _number, form=form, lengths=lengths):
-            at = 0
-            while read_exactly(connection, 1):
-                length = lengths[at % len(lengths)]
-                at += 1
-                head = b"OK" + struct.pack(form, length)
-                connection.sendall(head[:-1])
-                connection.sendall(head[-1:] + bytes(length) + b"end")
-
-        with Server(serve) as server:
-            result = judged("-c", "1", "-n", "6", "--request", "x", "--expect",
-                            f"prefix:{field}@2+3", "--expect-begin", "OK",
-                            server.url)
-        equal(result["bytes"]["in"],
-              2 * (sum(lengths) + 3 * (2 + struct.calcsize(form) + 3)),
-              f"bytes of answers with {field}")
-
-
-def test_a_length_beyond_the_most_is_an_error_and_the_most_is_none():
-    """The limit is 1 GiB, of which the server has sent nothing yet."""
-    most = 1 << 30
-    for field, form in FIELDS:
-        if struct.calcsize(form) < 4:
-            continue
-        for length, code in ((most, "EOF"), (most + 1, "LENGTH"),
-                             ((1 << 8 * struct.calcsize(form)) - 1, "LENGTH")):
-
-            def serve(connection, _number, form=form, length=length):
-                read_exactly(connection, 1)
-                connection.sendall(struct.pack(form, length))
-
-            with Server(serve) as server:
-                result = judged("-c", "1", "-n", "1", "--request", "x",
-                                "--expect", f"prefix:{field}", server.url,
-                                status=NOTHING)
-            equal(result["errors"][0]["code"], code, f"{length:#x} in {field}")
 
 
 def test_a_length_that_cannot_be_shows_the_first_bytes():

@@ -82,12 +82,15 @@ UNIT(load_script, a_size_ends_an_answer)
 UNIT(load_script, a_length_field_ends_an_answer)
 {
     ENDS_AT("prefix:1", "\003abcd", 4);
+    ENDS_AT("prefix:1be", "\003abcd", 4);
+    ENDS_AT("prefix:1le", "\003abcd", 4);
     ENDS_AT("prefix:2be", "\000\002ab\000", 4);
     ENDS_AT("prefix:2le", "\002\000ab\000", 4);
     ENDS_AT("prefix:4be@1-4", "Z\0\0\0\005I", 6);
     ENDS_AT("prefix:4be@1-4", "Z\0\0\0\004I", 5);
     ENDS_AT("prefix:4le@2+1", "xx\001\0\0\0abc", 8);
     ENDS_AT("prefix:8be", "\0\0\0\0\0\0\0\0a", 8);
+    ENDS_AT("prefix:8be", "\0\0\0\0\0\0\0\001a", 9);
     ENDS_AT("prefix:8le", "\001\0\0\0\0\0\0\0a", 9);
     ENDS_AT("prefix:2be", "\000", 0);
 }
