@@ -111,27 +111,27 @@ def staged(*args, statuses=(OK,)):
 def check_steps(relay, result):
     """Never one too many, all of them, and then few again."""
     seen = relay.seen
-    shown(relay.most == 12 and 12 in seen, f"the most that were open; {seen}")
-    up = seen.index(12)
-    down = len(seen) - 1 - seen[::-1].index(12)
-    shown(4 in seen[:up] and 4 in seen[down:], f"4 at first and at last, of {seen}")
+    shown(relay.most == 13 and 13 in seen, f"the most that were open; {seen}")
+    up = seen.index(13)
+    down = len(seen) - 1 - seen[::-1].index(13)
+    shown(5 in seen[:up] and 5 in seen[down:], f"5 at first and at last, of {seen}")
     rows = [row["open"] for row in result["intervals"]]
     connections = result["connections"]
     shown((max(rows), rows[-1], connections["open_at_begin"],
-           connections["open_at_end"]) == (12, 4, 4, 4), f"{rows} {connections}")
+           connections["open_at_end"]) == (13, 5, 5, 5), f"{rows} {connections}")
 
 
 # ---- protocols and threads ----
 
 def check_protocol(url_of, *flags, relay):
     def check(length):
-        steps = stages(length, 4, 12, 4)
+        steps = stages(length, 5, 13, 5)
         with relay() as one:
             result = staged(*steps, "-w", "50ms", *PAUSE, *flags, url_of(one.place))
             check_steps(one, result)
-        equal(result["connections"]["opened"], 12, "opened")
+        equal(result["connections"]["opened"], 13, "opened")
         equal(result["config"]["conn_stages"], steps[1], "configuration")
-        equal(result["config"]["connections"], 12, "the largest number")
+        equal(result["config"]["connections"], 13, "the largest number")
 
     in_stages(check)
 
@@ -165,7 +165,7 @@ def test_an_open_loop_keeps_its_schedule():
     """Its rates have stages, too."""
     def check(length):
         with relayed("--mode", "http") as relay:
-            result = staged(*stages(length, 4, 12, 4), "--stages",
+            result = staged(*stages(length, 5, 13, 5), "--stages",
                             f"{2 * length}ms@200,{length}ms@200..600", "-w", "50ms",
                             f"http://{relay.place}", statuses=(OK, INVALID))
         equal(result["requests"]["ok"], length * 8 // 10, "requests")
