@@ -490,9 +490,9 @@ def test_a_client_that_is_idle_is_ended():
         clients.held.append(socket.create_connection(
             ("127.0.0.1", clients.port)))
         return clients.goes()
-    compare("haproxy", LISTEN + "    timeout client 300ms\n"
-            "    timeout server 300ms\n" + servers_of("", "a"),
-            OURS + "idle-timeout = 300ms\nto = tcp://127.0.0.1:<a>\n", use)
+    compare("haproxy", LISTEN + "    timeout client 3s\n"
+            "    timeout server 3s\n" + servers_of("", "a"),
+            OURS + "idle-timeout = 3s\nto = tcp://127.0.0.1:<a>\n", use)
 
 
 # ---- nginx ----
