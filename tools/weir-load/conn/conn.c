@@ -382,10 +382,10 @@ void conn_record_times(const struct conn *conn, const struct flight *flight,
 {
     struct traffic *traffic = conn->traffic;
 
-    traffic->reading.taken_ns = now_ns - flight->sent_ns;
+    traffic->reading.service_ns = now_ns - flight->sent_ns;
     histogram_record(service, now_ns - flight->sent_ns);
     if (traffic->pacing) {
-        traffic->reading.taken_ns = now_ns - flight->meant_ns;
+        traffic->reading.response_ns = now_ns - flight->meant_ns;
         histogram_record(&traffic->record->response, now_ns - flight->meant_ns);
     }
 }

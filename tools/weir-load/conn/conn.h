@@ -62,9 +62,11 @@ struct reading {
      * been in their sockets when it began. */
     uint64_t wait_ns;
     uint64_t late_ns;
-    /* Time from the scheduled time of a request to its answer, which is being
-     * read; 0 if it is not measured. */
-    uint64_t taken_ns;
+    /* Times of the request whose answer is being read, from its sending and
+     * from its scheduled time. service_ns is 0 if it is not measured;
+     * response_ns is only set in an open model. */
+    uint64_t service_ns;
+    uint64_t response_ns;
     /* Number of samples since the pause was adapted, and the time of that. */
     unsigned group;
     uint64_t group_ns;
@@ -217,8 +219,10 @@ struct traffic {
     uint64_t nonce;
     struct ledger measured;
     struct ledger warmup;
-    /* Requests sent late because all connections were busy. */
+    /* Requests sent late because all connections were busy, and when the last
+     * of them was sent; 0 if there was none. */
     uint64_t waited;
+    uint64_t waited_ns;
     /* Number of errors that belong to no request, counted while @judging is
      * true. */
     uint64_t events_without_request;

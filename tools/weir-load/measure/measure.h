@@ -227,7 +227,7 @@ struct record {
     struct histogram blocked;
     /* Samples of how long answers waited in the socket; the response times of
      * the same requests, in a closed loop their service times; and these times
-     * without the time in the socket. */
+     * without the time in the socket and without own_lateness. */
     struct histogram reading;
     struct histogram sampled;
     struct histogram prompt;

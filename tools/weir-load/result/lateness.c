@@ -15,6 +15,9 @@
 #define GREATEST_TIMES 100U
 #define GREATEST_NS    UINT64_C(100000000)
 
+/* Smallest number of samples that are used. */
+#define SAMPLES_LEAST 100U
+
 /* Share of time that a closed loop may wait for a CPU, if there are too few
  * samples. */
 #define WAITED_MOST 0.20
@@ -61,82 +64,39 @@ static uint64_t smaller_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Returns a percentile of two latenesses of different requests: the requests
- * beyond it are those beyond some percentile of the first and those beyond some
- * percentile of the second. A binary search finds the split at which both
- * percentiles are nearly equal. */
-static uint64_t find_joint(const struct histogram *late,
-                           const struct histogram *more, uint32_t share)
-{
-    uint32_t least = 0;
-    uint32_t most = HISTOGRAM_WHOLE - share;
+/* A lateness: its own values, and without is NULL; or sampled times that
+ * include it, and the same times without it. */
+struct lateness {
+    const struct histogram *times;
+    const struct histogram *without;
+    uint64_t max_ns;
+};
 
-    while (most - least > 1) {
-        const uint32_t part = least + (most - least) / 2;
-        if (histogram_quantile(late, HISTOGRAM_WHOLE - part) >
-            histogram_quantile(more, share + part)) {
-            least = part;
-        } else {
-            most = part;
-        }
-    }
-    return smaller_of(histogram_quantile(late, HISTOGRAM_WHOLE - least),
-                      histogram_quantile(more, share + most));
+static struct lateness find_sampled(const struct result *result)
+{
+    return (struct lateness){.times = &result->times.sampled,
+                             .without = &result->times.prompt,
+                             .max_ns = result->times.reading.max};
 }
 
-/* Returns the part of a percentile that is lateness, limited to the times that
- * include it, because samples may have met a rare lateness by chance. For late
- * reads it is the difference of the sampled times with and without the
- * lateness, both limited so. With @more the two latenesses may be of the same
- * requests: together they are at most the excess over the shortest time. */
-static double late_at(const struct result *result, const struct histogram *late,
-                      const struct histogram *more, uint32_t share)
+/* Returns the part of a percentile that is lateness. Like that of the mean, it
+ * is limited to the times that include it, because samples may have met a rare
+ * lateness by chance. */
+static double late_at(const struct result *result, const struct lateness *late,
+                      uint32_t share)
 {
-    const struct histogram *taken = lateness_times(result);
-    const uint64_t taken_ns = histogram_quantile(taken, share);
+    const uint64_t taken_ns = histogram_quantile(lateness_times(result), share);
+    const uint64_t with_ns = histogram_quantile(late->times, share);
+    const uint64_t rest_ns =
+        late->without ? histogram_quantile(late->without, share) : 0;
 
-    if (more) {
-        return (double)smaller_of(find_joint(late, more, share),
-                                  taken_ns - smaller_of(taken->min, taken_ns));
-    }
-    if (late == &result->times.reading) {
-        const uint64_t sampled_ns =
-            histogram_quantile(&result->times.sampled, share);
-        const uint64_t prompt_ns =
-            histogram_quantile(&result->times.prompt, share);
-        return (double)(smaller_of(sampled_ns, taken_ns) -
-                        smaller_of(prompt_ns, taken_ns));
-    }
-    return (double)smaller_of(histogram_quantile(late, share), taken_ns);
-}
-
-/* Returns the part of the mean that is lateness, likewise. */
-static double mean_late(const struct result *result,
-                        const struct histogram *late)
-{
-    const double taken_ns = histogram_mean(lateness_times(result));
-    const double sampled_ns = histogram_mean(&result->times.sampled);
-    const double prompt_ns = histogram_mean(&result->times.prompt);
-
-    if (late != &result->times.reading) {
-        return histogram_mean(late);
-    }
-    return (sampled_ns < taken_ns ? sampled_ns : taken_ns) -
-           (prompt_ns < taken_ns ? prompt_ns : taken_ns);
-}
-
-/* Only answers that succeeded have sampled times. */
-static bool can_tell(const struct result *result, const struct histogram *late,
-                     uint32_t share)
-{
-    return histogram_can_tell(
-        late == &result->times.reading ? &result->times.sampled : late, share);
+    return (double)(smaller_of(with_ns, taken_ns) -
+                    smaller_of(rest_ns, taken_ns));
 }
 
 /* Compares a reported percentile, if it has enough values. */
 static void look_at_quantile(const struct result *result,
-                             const struct histogram *late,
-                             const struct histogram *more, uint32_t share,
+                             const struct lateness *late, uint32_t share,
                              struct lateness_figure *worst)
 {
     const uint32_t beyond = HISTOGRAM_WHOLE - share;
@@ -146,72 +106,100 @@ static void look_at_quantile(const struct result *result,
             : (double)(HISTOGRAM_WHOLE - COMMON_SHARE) / (double)beyond;
     const struct histogram *taken = lateness_times(result);
 
-    if (!histogram_can_tell(taken, share) || !can_tell(result, late, share) ||
-        (more && !histogram_can_tell(more, share))) {
+    if (!histogram_can_tell(taken, share) ||
+        !histogram_can_tell(late->times, share)) {
         return;
     }
     struct lateness_figure figure = {
         .response_ns = (double)histogram_quantile(taken, share),
-        .late_ns = late_at(result, late, more, share),
+        .late_ns = late_at(result, late, share),
     };
     snprintf(figure.name, sizeof(figure.name), "p%g", share / 1000.0);
     figure.limit_ns = find_limit(result, figure.response_ns, times);
     keep_worse(worst, &figure);
 }
 
-struct lateness_figure lateness_find_worst(const struct result *result,
-                                           const struct histogram *late,
-                                           const struct histogram *more)
+/* Compares each figure, and keeps the worst one. */
+static void look_at_figures(const struct result *result,
+                            const struct lateness *late,
+                            struct lateness_figure *worst)
 {
     const struct run_options *options = result->options;
-    const struct histogram *response = lateness_times(result);
-    struct lateness_figure worst = {.name = ""};
-    struct lateness_figure mean = {.name = "mean",
-                                   .response_ns = histogram_mean(response),
-                                   .late_ns = mean_late(result, late)};
+    const struct histogram *taken = lateness_times(result);
+    const double taken_ns = histogram_mean(taken);
+    const double with_ns = histogram_mean(late->times);
+    const double rest_ns = late->without ? histogram_mean(late->without) : 0;
+    struct lateness_figure mean = {
+        .name = "mean",
+        .response_ns = taken_ns,
+        .late_ns = (with_ns < taken_ns ? with_ns : taken_ns) -
+                   (rest_ns < taken_ns ? rest_ns : taken_ns),
+    };
     struct lateness_figure most = {.name = "max",
-                                   .response_ns = (double)response->max,
-                                   .late_ns = (double)late->max};
+                                   .response_ns = (double)taken->max,
+                                   .late_ns = (double)late->max_ns};
 
-    if (response->count == 0 || late->count == 0) {
-        return worst;
+    if (taken->count == 0 || late->times->count == 0) {
+        return;
     }
     for (size_t i = 0; i < options->column_count; i++) {
-        look_at_quantile(result, late, more, options->columns[i], &worst);
+        look_at_quantile(result, late, options->columns[i], worst);
     }
     for (size_t i = 0; i < options->slo.count; i++) {
         const struct slo_term *term = &options->slo.terms[i];
         if (term->figure == SLO_QUANTILE && term->times == SLO_RESPONSE &&
             term->kind[0] == '\0') {
-            look_at_quantile(result, late, more, term->share, &worst);
+            look_at_quantile(result, late, term->share, worst);
         }
     }
-    mean.late_ns += more ? mean_late(result, more) : 0;
     mean.limit_ns = find_limit(result, mean.response_ns, 1);
-    keep_worse(&worst, &mean);
+    keep_worse(worst, &mean);
     most.limit_ns = find_limit(result, most.response_ns, GREATEST_TIMES);
     if (most.limit_ns < (double)GREATEST_NS) {
         most.limit_ns = (double)GREATEST_NS;
     }
-    keep_worse(&worst, &most);
+    keep_worse(worst, &most);
+}
+
+struct lateness_figure lateness_of_sends(const struct result *result,
+                                         const struct histogram *late)
+{
+    const struct lateness sends = {.times = late, .max_ns = late->max};
+    struct lateness_figure worst = {.name = ""};
+
+    look_at_figures(result, &sends, &worst);
     return worst;
 }
 
-bool lateness_write_shares(const struct result *result,
-                           const struct histogram *late, char *text,
-                           size_t size)
+struct lateness_figure lateness_of_client(const struct result *result)
+{
+    const struct lateness sampled = find_sampled(result);
+    struct lateness_figure worst =
+        lateness_of_sends(result, &result->times.own_lateness);
+
+    if (result->times.reading.count >= SAMPLES_LEAST) {
+        look_at_figures(result, &sampled, &worst);
+    }
+    return worst;
+}
+
+bool lateness_write_shares(const struct result *result, char *text, size_t size)
 {
     const struct run_options *options = result->options;
     const struct histogram *taken = lateness_times(result);
+    const struct lateness late = find_sampled(result);
     size_t len = 0;
 
+    if (result->times.reading.count < SAMPLES_LEAST) {
+        return false;
+    }
     for (size_t i = 0; i < options->column_count && len < size; i++) {
         const uint32_t share = options->columns[i];
         if (!histogram_can_tell(taken, share) ||
-            !can_tell(result, late, share)) {
+            !histogram_can_tell(late.times, share)) {
             continue;
         }
-        const double late_ns = late_at(result, late, NULL, share);
+        const double late_ns = late_at(result, &late, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
         /* The rest may be 0; the result is at most SHARE_MOST. */
@@ -249,7 +237,7 @@ double lateness_lost_share(const struct result *result, double waited)
     if (had_idle_cpus(result, waited)) {
         return 0;
     }
-    if (result->times.reading.count < LATENESS_SAMPLES) {
+    if (result->times.reading.count < SAMPLES_LEAST) {
         return waited > WAITED_MOST ? waited : 0;
     }
     return late_ns < waited * whole_ns ? late_ns / whole_ns : waited;

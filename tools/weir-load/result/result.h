@@ -284,10 +284,12 @@ bool elsewhere_write(const struct result *result, const char *url,
  * so if it is small compared with each figure, no figure would differ much
  * without it. The limit is the larger of a time, which timers and schedulers
  * may always be late, and a share of the figure.
+ *
+ * If late sends, late reads and slow answers are 2 % each, together they change
+ * the p95, although none of them does alone. So samples have the time of a
+ * request and the same time without both latenesses, and a figure is compared
+ * with the same figure without them.
  */
-
-/* Smallest number of samples of late reads that are used. */
-#define LATENESS_SAMPLES 100U
 
 /* A figure of the response times and the same figure of a lateness. */
 struct lateness_figure {
@@ -304,19 +306,17 @@ const struct histogram *lateness_times(const struct result *result);
 /* Returns a lateness as a multiple of its limit. */
 double lateness_part(const struct lateness_figure *figure);
 
-/* Returns the figure whose lateness is the largest multiple of its limit; the
- * name is empty if there is none. With @more, which may be NULL, the sum of
- * both latenesses is compared. They may affect different requests: if each
- * affects the slowest 3 % of a run, together they may affect the slowest 5
- * %. */
-struct lateness_figure lateness_find_worst(const struct result *result,
-                                           const struct histogram *late,
-                                           const struct histogram *more);
+/* Return the figure whose lateness is the largest multiple of its limit; the
+ * name is empty if there is none. The client's lateness is in sending and, in
+ * samples, in both sending and reading. */
+struct lateness_figure lateness_of_sends(const struct result *result,
+                                         const struct histogram *late);
+struct lateness_figure lateness_of_client(const struct result *result);
 
-/* Writes by how much a lateness may raise the reported percentiles: "p95 by 12
- * %, p99 by 33 %". Returns false if none is raised by 5 % or more. */
-bool lateness_write_shares(const struct result *result,
-                           const struct histogram *late, char *text,
+/* Writes by how much the client's lateness may raise the reported percentiles:
+ * "p95 by 12 %, p99 by 33 %". Returns false if none is raised by 5 % or
+ * more. */
+bool lateness_write_shares(const struct result *result, char *text,
                            size_t size);
 
 /* Returns the largest part of its rate that a closed loop may have lost because

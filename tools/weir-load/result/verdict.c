@@ -220,8 +220,7 @@ static double find_busiest(const struct result *result)
 
 static bool is_client_slow(const struct result *result)
 {
-    const struct lateness_figure worst =
-        lateness_find_worst(result, &result->times.own_lateness, NULL);
+    const struct lateness_figure worst = lateness_of_client(result);
 
     return lateness_part(&worst) > 1 ||
            (result->window_ns >= JUDGED_WINDOW_NS &&
@@ -388,14 +387,11 @@ static const char *tell_sharing(const struct result *result,
     return text;
 }
 
-/* Evaluates the client's part of the reported times: how late it sent, or how
- * late it read answers. */
-static void judge_lateness(struct result *result, const struct histogram *late,
-                           const struct histogram *more, const char *what,
-                           struct remarks *doubts)
+/* Evaluates the client's part of the reported times: how late it sent and read
+ * answers. */
+static void judge_lateness(struct result *result, struct remarks *doubts)
 {
-    const struct lateness_figure worst =
-        lateness_find_worst(result, late, more);
+    const struct lateness_figure worst = lateness_of_client(result);
     const bool is_beyond = lateness_part(&worst) > 1;
     const char *times =
         result->times.response.count > 0 ? "response" : "service";
@@ -413,11 +409,11 @@ static void judge_lateness(struct result *result, const struct histogram *late,
     add(is_beyond ? doubts : &result->warnings,
         is_beyond
             ? "the client was too slow: the %s of the %s times is %s, and that "
-              "of %s %s, more than %s; give it a CPU that is idle (--cpu), or "
-              "allow more (--lateness-limit)%s"
-            : "the %s of the %s times is %s, and that of %s %s; the run is "
-              "invalid from %s on (--lateness-limit)%s",
-        worst.name, times, response, what, value, limit,
+              "of the client's own lateness %s, more than %s; give it a CPU "
+              "that is idle (--cpu), or allow more (--lateness-limit)%s"
+            : "the %s of the %s times is %s, and that of the client's own "
+              "lateness %s; the run is invalid from %s on (--lateness-limit)%s",
+        worst.name, times, response, value, limit,
         tell_sharing(result, others));
 }
 
@@ -452,47 +448,6 @@ static void judge_cpu_waits(struct result *result, struct remarks *doubts)
         part * 100, loss, tell_sharing(result, others));
 }
 
-/* Evaluates how long answers were in the socket while the client waited for a
- * CPU or read others. */
-static void judge_reading(struct result *result, struct remarks *doubts)
-{
-    const struct histogram *late = &result->times.reading;
-    const char *times =
-        result->times.response.count > 0 ? "response" : "service";
-    char shares[RESULT_REMARK_SIZE / 4];
-
-    if (late->count < LATENESS_SAMPLES) {
-        return;
-    }
-    judge_lateness(result, late, NULL,
-                   "the time until the client read its answers", doubts);
-    if (lateness_write_shares(result, late, shares, sizeof(shares))) {
-        add(&result->warnings,
-            "answers were read late, so that percentiles of the %s times may "
-            "be too high: %s",
-            times, shares);
-    }
-}
-
-/* Evaluates both latenesses together: some requests were sent late, and answers
- * of others were read late. */
-static void judge_both(struct result *result, struct remarks *doubts)
-{
-    const struct histogram *sent = &result->times.own_lateness;
-    const struct histogram *read = &result->times.reading;
-    const struct lateness_figure late[] = {
-        lateness_find_worst(result, sent, NULL),
-        lateness_find_worst(result, read, NULL),
-        lateness_find_worst(result, sent, read),
-    };
-
-    if (read->count >= LATENESS_SAMPLES && lateness_part(&late[0]) <= 1 &&
-        lateness_part(&late[1]) <= 1 && lateness_part(&late[2]) > 1) {
-        judge_lateness(result, sent, read,
-                       "the client's lateness in sending and reading", doubts);
-    }
-}
-
 static const char *name_room(const struct result *result, char *text,
                              size_t size)
 {
@@ -514,8 +469,7 @@ static const char *name_room(const struct result *result, char *text,
 static void judge_waiting(struct result *result, struct remarks *doubts)
 {
     const struct histogram *late = &result->times.lateness;
-    const struct lateness_figure worst =
-        lateness_find_worst(result, late, NULL);
+    const struct lateness_figure worst = lateness_of_sends(result, late);
     const uint64_t percent =
         late->count > 0 ? result->waited * 100 / late->count : 0;
     const bool is_beyond = percent >= WAITED_MOST &&
@@ -561,6 +515,7 @@ static bool holds_in_spite(const struct result *result)
 static void judge_client(struct result *result, struct remarks *doubts)
 {
     const bool is_closed = result->model == RUN_MODEL_CLOSED;
+    char shares[RESULT_REMARK_SIZE / 4];
 
     if (is_closed && result->options->is_forced) {
         doubts = &result->warnings;
@@ -569,10 +524,13 @@ static void judge_client(struct result *result, struct remarks *doubts)
     if (is_closed && find_busiest(result) > BUSY_SHARE) {
         doubts = &result->warnings;
     }
-    judge_lateness(result, &result->times.own_lateness, NULL,
-                   "the client's own lateness", doubts);
-    judge_reading(result, doubts);
-    judge_both(result, doubts);
+    judge_lateness(result, doubts);
+    if (lateness_write_shares(result, shares, sizeof(shares))) {
+        add(&result->warnings,
+            "the client was late, so that percentiles of the %s times may be "
+            "too high: %s",
+            is_closed ? "service" : "response", shares);
+    }
 }
 
 /* Evaluates whether requests were sent on schedule and answers read at once. */

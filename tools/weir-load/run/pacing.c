@@ -163,6 +163,7 @@ static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
         histogram_record(&traffic->record->own_lateness, own_ns);
         if (pacing->is_blocked) {
             traffic->waited++;
+            traffic->waited_ns = now_ns;
             histogram_record(&traffic->record->blocked,
                              now_ns - pacing->next_ns - own_ns);
         }
