@@ -27,6 +27,7 @@ import heapq
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -34,8 +35,6 @@ import subprocess
 import sys
 import threading
 import time
-
-from hdr import decode_hdr, highest_of
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SO_TIMESTAMPNS = 35
@@ -169,17 +168,12 @@ class Figure(collections.namedtuple("Figure", "name found truth late")):
                 <= 1.05 * (self.truth + late))
 
 
-def joint(lates, share):
-    """A percentile of late sends and late reads of different requests: those
-    beyond it are beyond it in the one or in the other."""
-    left = 1 - share / 100
-    for value, part in sorted(
-            ((highest_of(index), count / late["count"]) for late in lates
-             for index, count in decode_hdr(late["hdr"]).items()), reverse=True):
-        left -= part
-        if left < 0:
-            return value
-    return 0
+def told(result):
+    """By how many per cent the result says that each percentile may be too
+    high."""
+    return {name: int(percent) for line in result["warnings"]
+            if line.startswith("the client was late")
+            for name, percent in re.findall(r"(p[0-9.]+) by ([0-9]+) %", line)}
 
 
 def figures(result, log):
@@ -200,9 +194,10 @@ def figures(result, log):
              if latency.get(name)]
     for share in SHARES:
         found = times["percentiles"][str(share)]
-        late = max(joint(lates, share), sum(
-            late["percentiles"][str(share)] or 0 for late in lates))
+        late = sum(late["percentiles"][str(share)] or 0 for late in lates)
+        percent = told(result).get(f"p{share}", 0)
         if found is not None:
+            late = max(late, found * percent / (100 + percent))
             yield Figure(f"p{share}", found, quantile(took, share), late + WOKEN)
     yield Figure("mean", times["mean"], sum(took) / len(took),
                  sum(late["mean"] for late in lates) + WOKEN)
