@@ -56,8 +56,8 @@ def pods(addresses, *flags, make=lambda: Server(echo), threads=2, ttl_s=1):
         dns = stack.enter_context(NameServer(addresses, ttl_s))
         proxy = stack.enter_context(Proxy(
             "--listen", "tcp://127.0.0.1:0", "--name", "web", "--resolver",
-            dns.address, "--to-addresses", "all", *flags, "--to", these.url,
-            threads=threads))
+            dns.address, "--to-addresses", "all", "--resolve", "1s", *flags,
+            "--to", these.url, threads=threads))
         yield proxy, these, dns
 
 
