@@ -42,14 +42,6 @@ static void jobs_set_state(struct wr_jobs *jobs, enum wr_jobs_state state)
     pthread_cond_broadcast(&jobs->change);
 }
 
-static void jobs_check_invariants(const struct wr_jobs *jobs)
-{
-    wr_assert(jobs->idle_count <= jobs->thread_count);
-    wr_assert(jobs->thread_count <= jobs->thread_limit);
-    wr_assert(jobs->queued_count == 0 || jobs->thread_count > 0);
-    wr_debug_assert(wr_list_count(&jobs->queue) == jobs->queued_count);
-}
-
 /* Unlocks the mutex during the wait. Returns false after @limit_ns. */
 static bool jobs_wait(struct wr_jobs *jobs, pthread_cond_t *cond,
                       uint64_t limit_ns)
@@ -260,7 +252,10 @@ int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job)
         wr_list_push_back(&jobs->queue, &job->link);
         jobs->queued_count++;
     }
-    jobs_check_invariants(jobs);
+    wr_assert(jobs->idle_count <= jobs->thread_count);
+    wr_assert(jobs->thread_count <= jobs->thread_limit);
+    wr_assert(jobs->queued_count == 0 || jobs->thread_count > 0);
+    wr_debug_assert(wr_list_count(&jobs->queue) == jobs->queued_count);
     jobs_unlock(jobs);
     if (err == 0) {
         pthread_cond_signal(&jobs->work);

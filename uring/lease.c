@@ -132,17 +132,6 @@ weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity)
     return lease;
 }
 
-/* Makes @lease refer to the buffer of @of. Takes the reference to @of. */
-static void lease_share_buf(weir_lease *lease, weir_lease *of)
-{
-    wr_assert(of->buf->refs > 0);
-    wr_assert(of->buf->state != WR_BUF_FREE);
-    lease->buf = of->buf;
-    lease->buf->refs++;
-    wr_lease_charge(lease);
-    wr_lease_unref(of);
-}
-
 weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
                            uint32_t len)
 {
@@ -161,7 +150,12 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     lease->account = parent->account;
     lease->pool = parent->pool;
     if (parent->buf) {
-        lease_share_buf(lease, parent);
+        wr_assert(parent->buf->refs > 0);
+        wr_assert(parent->buf->state != WR_BUF_FREE);
+        lease->buf = parent->buf;
+        lease->buf->refs++;
+        wr_lease_charge(lease);
+        wr_lease_unref(parent);
         return lease;
     }
     if (parent->parent) { /* a part of a part refers to the whole */
@@ -222,6 +216,15 @@ weir_lease *wr_lease_keep_apart(const struct weir_buf *buf)
         return NULL;
     }
     return copy ? copy : lease_slice_of(buf);
+}
+
+weir_lease *wr_lease_keep_any(struct wr_pool *pool, struct wr_account *account,
+                              const struct weir_buf *buf)
+{
+    wr_assert(buf->data);
+    wr_assert(buf->len > 0);
+    return buf->lease ? wr_lease_keep_apart(buf)
+                      : wr_lease_copy(pool, account, buf->data, buf->len);
 }
 
 int wr_lease_keep(struct weir_buf *buf)
@@ -312,30 +315,23 @@ static void lease_give(weir_lease *lease)
     wr_slab_give(&lease->pool->leases, lease);
 }
 
-static uint32_t lease_room(const weir_lease *lease)
-{
-    const struct wr_block *block = lease->block;
-
-    if (!block || lease->refs != 1) {
-        return 0; /* other references rely on its length */
-    }
-    return block->capacity - (uint32_t)(lease->data - block->data) - lease->len;
-}
-
 bool wr_lease_pack(weir_lease *last, weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(last));
     wr_debug_check(wr_lease_check_invariants(lease));
-    if (!lease_must_move(lease) || last->account != lease->account) {
+    const struct wr_block *block = last->block;
+    if (!lease_must_move(lease) || last->account != lease->account || !block ||
+        last->refs != 1) { /* other references rely on its length */
         return false;
     }
     const uint32_t cost = wr_lease_cost(last);
-    const uint32_t part = (uint32_t)wr_min_u64(lease_room(last), lease->len);
+    const uint32_t used = (uint32_t)(last->data - block->data) + last->len;
+    const uint32_t part =
+        (uint32_t)wr_min_u64(block->capacity - used, lease->len);
     if (part == 0) {
         return false;
     }
-    memcpy(last->block->data + (last->data - last->block->data) + last->len,
-           lease->data, part);
+    memcpy(last->block->data + used, lease->data, part);
     lease->pool->copied_bytes += part;
     last->len += part;
     const bool is_empty = part == lease->len;

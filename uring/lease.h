@@ -66,6 +66,12 @@ WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
  * to, so that its `next` may be used. Returns NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
+/* Keeps bytes like wr_lease_keep_apart(). Bytes without a lease are copied, and
+ * charged to @account. */
+WEIR_MUST_USE weir_lease *wr_lease_keep_any(struct wr_pool *pool,
+                                            struct wr_account *account,
+                                            const struct weir_buf *buf);
+
 /* Removes the first @len bytes of an unshared lease in a receive buffer. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
@@ -113,6 +119,16 @@ static inline void wr_lease_unref(weir_lease *lease)
     wr_assert(lease->refs > 0);
     if (--lease->refs == 0) {
         wr_lease_release(lease);
+    }
+}
+
+/* Drops a list of leases, which may be empty. */
+static inline void wr_lease_unref_list(weir_lease *first)
+{
+    while (first) {
+        weir_lease *next = first->next;
+        wr_lease_unref(first);
+        first = next;
     }
 }
 

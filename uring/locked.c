@@ -28,23 +28,17 @@ static void locked_set_most(uint32_t most)
     wr_assert(err == 0);
 }
 
-static uint32_t locked_get_most(void)
-{
-    int err = pthread_mutex_lock(&locked_mutex);
-    wr_assert(err == 0);
-    const uint32_t most = locked_most;
-    err = pthread_mutex_unlock(&locked_mutex);
-    wr_assert(err == 0);
-    return most;
-}
-
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit)
 {
     wr_assert(limit <= WR_LOCKED_WAITS);
     if (err != -ENOMEM && err != WEIR_ERINGMEMLOCK) {
         return false;
     }
-    const uint32_t most = locked_get_most();
+    int locked = pthread_mutex_lock(&locked_mutex);
+    wr_assert(locked == 0);
+    const uint32_t most = locked_most;
+    locked = pthread_mutex_unlock(&locked_mutex);
+    wr_assert(locked == 0);
     if (*waits >= limit || *waits >= most) {
         return false;
     }

@@ -114,20 +114,13 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
     return err;
 }
 
-static void op_dispatch_ownerless(struct wr_uring *uring,
-                                  const struct wr_cqe *cqe)
-{
-    if (cqe->user_data == 0) {
-        return;
-    }
-    wr_op_close_completed(uring, cqe);
-}
-
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
     struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
     if ((int64_t)cqe->user_data <= 0) { /* 0, or with CLOSE_TAG */
-        op_dispatch_ownerless(uring, cqe);
+        if (cqe->user_data != 0) {
+            wr_op_close_completed(uring, cqe);
+        }
         return;
     }
     wr_check(op->in_flight);

@@ -44,7 +44,6 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;
-static wr_op_complete_fn op_file_looked;
 
 static struct wr_file_op *op_file_of(struct wr_op *op)
 {
@@ -96,21 +95,6 @@ static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
     return sqe;
 }
 
-/* Looks for a worker thread of the kind that the operation needs: with a NOP
- * or, for a splice, whose workers are others, with a splice of 0 bytes. */
-static void op_file_look(struct wr_file_op *file)
-{
-    struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
-
-    file->asked_ns = wr_sys_now();
-    if (op_file_entry(file)->opcode == IORING_OP_SPLICE) {
-        memcpy(sqe, file->entry, sizeof(*sqe));
-        sqe->len = 0;
-    } else {
-        sqe->flags = IOSQE_ASYNC;
-    }
-}
-
 /* Called instead of the owner's function, when the search for a worker has
  * ended. */
 static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
@@ -160,8 +144,19 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
         wr_op_note_lack(file->uring);
         op_file_work(file);
     } else {
+        /* Looks for a worker thread of the kind that the operation needs: with
+         * a NOP or, for a splice, whose workers are others, with a splice of 0
+         * bytes. */
+        struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
+
         file->doubts++;
-        op_file_look(file);
+        file->asked_ns = wr_sys_now();
+        if (entry->opcode == IORING_OP_SPLICE) {
+            memcpy(sqe, file->entry, sizeof(*sqe));
+            sqe->len = 0;
+        } else {
+            sqe->flags = IOSQE_ASYNC;
+        }
     }
 }
 
@@ -171,14 +166,6 @@ static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_assert(!(flags & WR_CQE_MORE));
     wr_assert(res == 0 || op->is_cancelled);
     op_file_work(op_file_of(op));
-}
-
-static bool op_file_close_may_lack(const struct wr_uring *uring,
-                                   const struct io_uring_sqe *sqe)
-{
-    wr_assert(sqe->opcode == IORING_OP_CLOSE);
-    return sqe->flags & IOSQE_ASYNC ? !wr_op_has_worker(uring)
-                                    : wr_op_close_may_lack(uring, sqe->fd);
 }
 
 /* True for entries that a worker thread carries out in any case. */
@@ -198,8 +185,10 @@ static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
     if (WR_UNLIKELY(is_close && !uring->close_ring)) {
         return op_file_nop_completed;
     }
-    const bool may_lack = is_close ? op_file_close_may_lack(uring, sqe)
-                                   : op_file_needs_worker(sqe);
+    const bool may_lack = !is_close ? op_file_needs_worker(sqe)
+                          : sqe->flags & IOSQE_ASYNC
+                              ? !wr_op_has_worker(uring)
+                              : wr_op_close_may_lack(uring, sqe->fd);
     return may_lack && wr_op_lacks_worker(uring) ? op_file_nop_completed
            : may_lack && is_close                ? op_file_looked
                                                  : op_file_completed;

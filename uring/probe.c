@@ -105,19 +105,6 @@ int wr_probe_explain(int err)
     }
 }
 
-static int probe_open_ring(struct io_uring *uring)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-                 IORING_SETUP_R_DISABLED,
-    };
-
-    const int err = io_uring_queue_init_params(PROBE_ENTRIES, uring, &params);
-    wr_race_acquire(&wr_race_mappings);
-    return err;
-}
-
 /* Returns the next SQE. All others were submitted, so there is one. */
 static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
 {
@@ -179,19 +166,6 @@ static int probe_buffers(struct io_uring *uring, unsigned int flags)
     return bufs ? probe_free_buffers(uring, bufs) : err;
 }
 
-/* Tries the eventfd of wr_ring_open_signal(). Ignores a lack of descriptors,
- * which the call that needs one reports. */
-static int probe_signal(struct io_uring *uring)
-{
-    const int fd = wr_sys_eventfd_nonblock();
-    if (fd < 0) {
-        return 0;
-    }
-    const int err = io_uring_register_eventfd(uring, fd);
-    close(fd);
-    return err < 0 ? err : io_uring_unregister_eventfd(uring);
-}
-
 /* Tries everything that weir requires. Returns 0 or the first error. */
 static int probe_needs(struct io_uring *uring)
 {
@@ -205,10 +179,18 @@ static int probe_needs(struct io_uring *uring)
     if (err >= 0) {
         err = probe_buffers(uring, 0);
     }
-    if (err >= 0) {
-        err = probe_signal(uring);
+    if (err < 0) {
+        return err;
     }
-    return err;
+    /* The eventfd of wr_ring_open_signal(). The call that needs a descriptor
+     * reports a lack of them. */
+    const int fd = wr_sys_eventfd_nonblock();
+    if (fd < 0) {
+        return 0;
+    }
+    err = io_uring_register_eventfd(uring, fd);
+    close(fd);
+    return err < 0 ? err : io_uring_unregister_eventfd(uring);
 }
 
 /* Kernels before 6.17 refuse a multishot receive with a length. */
@@ -415,7 +397,14 @@ void wr_probe_machine(struct wr_features *ret)
 int wr_probe_features(struct wr_features *ret)
 {
     struct io_uring uring;
-    int err = probe_open_ring(&uring);
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_R_DISABLED,
+    };
+
+    int err = io_uring_queue_init_params(PROBE_ENTRIES, &uring, &params);
+    wr_race_acquire(&wr_race_mappings);
     if (err < 0) {
         return wr_probe_explain(err);
     }

@@ -17,14 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns false for a shortage, which would hit epoll too. Filters can return
- * any other error. */
-static bool ring_is_refusal(int err)
-{
-    wr_assert(err < 0);
-    return err != -ENOMEM && err != -EMFILE && err != -ENFILE;
-}
-
 /* Returns the engine named in the environment, or a negative error. */
 static int ring_engine_of_environment(void)
 {
@@ -99,7 +91,9 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     const int err =
         ring_open_whole(&wr_engine_kernel, options, ret, ret_features);
     if (err < 0) {
-        const bool falls_back = kind == WR_ENGINE_AUTO && ring_is_refusal(err);
+        /* A shortage hits epoll too. Filters can return any other error. */
+        const bool falls_back = kind == WR_ENGINE_AUTO && err != -ENOMEM &&
+                                err != -EMFILE && err != -ENFILE;
         return falls_back ? ring_open_poll(options, err, ret, ret_features)
                           : err;
     }

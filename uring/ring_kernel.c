@@ -383,15 +383,6 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* Unmaps the old SQEs after a resize, which liburing 2.9 leaves mapped; see
- * probe_find_features() in probe.c. */
-static void ring_kernel_unmap_entries(void *entries, uint32_t count)
-{
-    if (io_uring_major_version() == 2 && io_uring_minor_version() == 9) {
-        wr_ignore(munmap(entries, count * sizeof(struct io_uring_sqe)) != 0);
-    }
-}
-
 /* Enlarges the completion queue after an overflow, once the queue was drained:
  * the kernel refuses to resize it while overflowed CQEs are pending. */
 static bool ring_kernel_handle_overflow(struct wr_ring *base)
@@ -418,8 +409,12 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
     wr_race_release(&wr_race_mappings);
     /* On failure the queue stays small, which is only slower under bursts. */
     const int err = io_uring_resize_rings(&ring->uring, &params);
-    if (err == 0) {
-        ring_kernel_unmap_entries(old, params.sq_entries);
+    if (err == 0 && io_uring_major_version() == 2 &&
+        io_uring_minor_version() == 9) {
+        /* liburing 2.9 leaves the old SQEs mapped; see probe_find_features() in
+         * probe.c. */
+        wr_ignore(
+            munmap(old, params.sq_entries * sizeof(struct io_uring_sqe)) != 0);
     }
     wr_race_acquire(&wr_race_mappings);
     /* The kernel may have set the flag of pending work in the old ring. */

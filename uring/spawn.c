@@ -71,13 +71,6 @@ struct spawn_shared {
     __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
                    no_sanitize("thread")))
 
-/* Returns true for signals that Python and others ignore for themselves, but
- * whose default action a program expects. */
-IN_CHILD static bool spawn_is_restored(int signum)
-{
-    return signum == SIGPIPE || signum == SIGXFSZ;
-}
-
 /* Resets all handlers. Signals that the parent ignores stay ignored. */
 IN_CHILD static void spawn_reset_signals(void)
 {
@@ -91,8 +84,11 @@ IN_CHILD static void spawn_reset_signals(void)
             continue;
         }
         const uintptr_t handler = (uintptr_t)action[0];
+        /* Python and others ignore SIGPIPE and SIGXFSZ for themselves, but a
+         * program expects their default action. */
         if (handler == (uintptr_t)SIG_DFL ||
-            (handler == (uintptr_t)SIG_IGN && !spawn_is_restored(signum))) {
+            (handler == (uintptr_t)SIG_IGN && signum != SIGPIPE &&
+             signum != SIGXFSZ)) {
             continue;
         }
         /* Fails for SIGKILL and SIGSTOP, which have no handler. */
@@ -178,17 +174,6 @@ IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
     return 0;
 }
 
-IN_CHILD static int spawn_enter_group(const struct wr_spawn *spawn)
-{
-    if (spawn->new_session && syscall(SYS_setsid) < 0) {
-        return errno;
-    }
-    if (spawn->set_group && syscall(SYS_setpgid, 0, spawn->group) < 0) {
-        return errno;
-    }
-    return 0;
-}
-
 /* Like execvp(), but without its fallback to a shell on ENOEXEC. */
 IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
 {
@@ -237,9 +222,9 @@ IN_CHILD static int spawn_become(struct spawn_shared *shared)
         syscall(SYS_umask, spawn->umask);
     }
     shared->step = "process group";
-    err = spawn_enter_group(spawn);
-    if (err) {
-        return err;
+    if ((spawn->new_session && syscall(SYS_setsid) < 0) ||
+        (spawn->set_group && syscall(SYS_setpgid, 0, spawn->group) < 0)) {
+        return errno;
     }
     spawn_reset_signals();
     shared->step = "program";
@@ -275,25 +260,19 @@ static int spawn_wait(int pidfd, int options, siginfo_t *ret)
 extern int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     __attribute__((weak));
 
-static pid_t spawn_clone_call(void *stack, struct spawn_shared *shared,
-                              int *ret_pidfd)
-{
-    const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
-
-    return __clone ? __clone(spawn_run_child, stack, flags, shared, ret_pidfd)
-                   : clone(spawn_run_child, stack, flags, shared, ret_pidfd);
-}
-
 /* All signals must be blocked. @stack is for the child. */
 static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
                        int *ret_pidfd)
 {
+    const int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
+    char *top = stack + SPAWN_STACK_SIZE;
     int pidfd = -1;
 
     wr_assert(shared->err == 0);
     shared->step = "clone";
-    const pid_t pid =
-        spawn_clone_call(stack + SPAWN_STACK_SIZE, shared, &pidfd);
+    const pid_t pid = __clone
+                          ? __clone(spawn_run_child, top, flags, shared, &pidfd)
+                          : clone(spawn_run_child, top, flags, shared, &pidfd);
     if (pid < 0) {
         return -errno;
     }

@@ -180,23 +180,19 @@ void wr_sys_restore_signals(const struct wr_sys_signals *signals,
     wr_ignore(pthread_sigmask(SIG_SETMASK, &signals->before, NULL) != 0);
 }
 
-static int32_t sys_move_write_blocked(int fd, const struct iovec *iov,
-                                      uint32_t count)
+int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
+                     bool has_nosignal)
 {
     struct wr_sys_signals signals;
 
+    if (has_nosignal) {
+        return sys_move_write(fd, iov, count, RWF_NOSIGNAL);
+    }
     const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int32_t res = sys_move_write(fd, iov, count, 0);
     wr_sys_restore_signals(&signals, res == -EPIPE);
     return res;
-}
-
-int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
-                     bool has_nosignal)
-{
-    return has_nosignal ? sys_move_write(fd, iov, count, RWF_NOSIGNAL)
-                        : sys_move_write_blocked(fd, iov, count);
 }
 
 /* Needed because sendfile() and splice() have no non-blocking flag for one

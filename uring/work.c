@@ -155,14 +155,6 @@ static int32_t work_move(const struct io_uring_sqe *sqe)
                : work_move_on(sqe, work_file(sqe));
 }
 
-static bool work_is_pipe(int fd)
-{
-    mode_t mode;
-
-    wr_assert(fd >= 0);
-    return wr_sys_mode(fd, &mode) == 0 && S_ISFIFO(mode);
-}
-
 static int32_t work_fetch(int stage, char *buf, int32_t len)
 {
     for (int32_t done = 0; done < len;) {
@@ -210,38 +202,25 @@ static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
     return res;
 }
 
-/* Returns how many bytes a readable device has. A read of more may wait for the
- * rest, or for VTIME (termios(3)). At the end of a terminal's file FIONREAD is
- * 0. */
-static uint32_t work_arrived(const struct io_uring_sqe *sqe)
-{
-    int bytes = 0;
-
-    wr_assert(sqe->len > 0);
-    return ioctl(work_file(sqe), FIONREAD, &bytes) == 0 && bytes > 0
-               ? (uint32_t)wr_min_u64(sqe->len, (uint64_t)bytes)
-               : sqe->len;
-}
-
 /* Returns how many bytes one call may move without blocking once the file is
  * ready. A writable device accepts one byte. Other files are always ready. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
+    int bytes = 0;
 
+    wr_assert(sqe->len > 0);
     if (wr_sys_mode(work_file(sqe), &mode) < 0 || !S_ISCHR(mode)) {
         return sqe->len;
     }
-    return work_reads(sqe) ? work_arrived(sqe) : 1;
-}
-
-static bool work_is_ready(const struct io_uring_sqe *sqe)
-{
-    struct pollfd look = {.fd = work_file(sqe),
-                          .events = work_reads(sqe) ? POLLIN : POLLOUT};
-
-    wr_assert(look.fd >= 0);
-    return poll(&look, 1, 0) != 0; /* an error counts as ready */
+    if (!work_reads(sqe)) {
+        return 1;
+    }
+    /* A read of more than has arrived may wait for the rest, or for VTIME
+     * (termios(3)). At the end of a terminal's file FIONREAD is 0. */
+    return ioctl(work_file(sqe), FIONREAD, &bytes) == 0 && bytes > 0
+               ? (uint32_t)wr_min_u64(sqe->len, (uint64_t)bytes)
+               : sqe->len;
 }
 
 /* Moves bytes in steps that do not block. A read returns available bytes. */
@@ -252,8 +231,10 @@ static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 
     wr_sqe_copy(&step, sqe);
     do {
+        struct pollfd look = {.fd = work_file(sqe),
+                              .events = work_reads(sqe) ? POLLIN : POLLOUT};
         int32_t res = -EAGAIN;
-        if (work_is_ready(sqe)) {
+        if (poll(&look, 1, 0) != 0) { /* an error counts as ready */
             step.len = work_step(sqe);
             wr_assert(step.len > 0 && step.len <= sqe->len);
             res = work_move_on(&step, work_file(&step));
@@ -320,8 +301,10 @@ static int32_t work_move_here(const struct io_uring_sqe *sqe)
     if (work_move_apart(&call, &ret) == 0) {
         return ret;
     }
-    return work_is_pipe(work_file(&call)) ? work_move_pipe(&call)
-                                          : work_move_stepwise(&call);
+    mode_t mode;
+    return wr_sys_mode(work_file(&call), &mode) == 0 && S_ISFIFO(mode)
+               ? work_move_pipe(&call)
+               : work_move_stepwise(&call);
 }
 
 int32_t wr_work_here(const struct io_uring_sqe *sqe)

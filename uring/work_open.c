@@ -25,15 +25,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static struct open_how work_open_how(const struct io_uring_sqe *sqe)
-{
-    if (sqe->opcode == IORING_OP_OPENAT2) {
-        wr_assert(sqe->len == sizeof(struct open_how));
-        return *(const struct open_how *)(uintptr_t)sqe->off;
-    }
-    return (struct open_how){.flags = sqe->open_flags, .mode = sqe->len};
-}
-
 static int work_open_call(const struct io_uring_sqe *sqe,
                           const struct open_how *how)
 {
@@ -91,20 +82,6 @@ static int work_open_set_blocking(int fd)
     return fd;
 }
 
-/* Opens a file other than a FIFO, on the loop's thread. */
-static int work_open_here(const struct io_uring_sqe *sqe,
-                          const struct open_how *how)
-{
-    struct open_how now = *how;
-
-    if (how->flags & (O_NONBLOCK | O_PATH)) {
-        return work_open_call(sqe, how);
-    }
-    now.flags |= O_NONBLOCK;
-    const int fd = work_open_call(sqe, &now);
-    return fd < 0 ? fd : work_open_set_blocking(fd);
-}
-
 /* Returns true if there are bytes or a writer, or there was a writer. */
 static bool work_open_has_writer(int fd, int stage)
 {
@@ -156,11 +133,20 @@ static int work_open_fifo(int handle, const struct open_how *how,
 int32_t wr_work_open(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                      void *arg)
 {
-    const struct open_how how = work_open_how(sqe);
-    const int handle = work_open_find_fifo(sqe, &how);
+    struct open_how how = {.flags = sqe->open_flags, .mode = sqe->len};
 
-    if (handle < 0) {
-        return rest ? work_open_call(sqe, &how) : work_open_here(sqe, &how);
+    if (sqe->opcode == IORING_OP_OPENAT2) {
+        wr_assert(sqe->len == sizeof(how));
+        how = *(const struct open_how *)(uintptr_t)sqe->off;
+    }
+    const int handle = work_open_find_fifo(sqe, &how);
+    if (handle < 0 && (rest || how.flags & (O_NONBLOCK | O_PATH))) {
+        return work_open_call(sqe, &how);
+    }
+    if (handle < 0) { /* on the loop's thread */
+        how.flags |= O_NONBLOCK;
+        const int opened = work_open_call(sqe, &how);
+        return opened < 0 ? opened : work_open_set_blocking(opened);
     }
     const int fd = how.flags & O_CREAT && how.flags & O_EXCL
                        ? -EEXIST

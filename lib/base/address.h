@@ -21,6 +21,18 @@ bool wr_address_is_valid(const struct weir_address *addr);
 /* Returns true for an unnamed Unix address. No socket can connect to it. */
 bool wr_address_is_unnamed(const struct weir_address *addr);
 
+static inline bool wr_address_is_among(const struct weir_address *addr,
+                                       const struct weir_address *all,
+                                       size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (weir_address_is_equal(&all[i], addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns the length of a Unix address's path in sun_path, which may not be
  * terminated, or 0 if the address does not name a file. */
 size_t wr_address_get_path_len(const struct weir_address *addr);

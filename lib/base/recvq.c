@@ -130,13 +130,6 @@ void wr_recvq_shrink(struct wr_recvq *q)
     }
 }
 
-static bool recvq_is_own(const struct wr_recvq *q,
-                         const struct wr_recvq_segment *segment)
-{
-    const weir_lease *lease = segment->lease;
-    return lease->account == &q->pool->own;
-}
-
 static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
                          size_t len)
 {
@@ -399,14 +392,14 @@ static bool recvq_is_alone(const weir_lease *lease)
 static bool recvq_should_move(const struct wr_recvq *q,
                               const struct wr_recvq_segment *segment, bool all)
 {
-    if (recvq_is_own(q, segment)) { /* moved if most of its block is unused */
-        const weir_lease *lease = segment->lease;
+    const weir_lease *lease = segment->lease;
+    if (lease->account == &q->pool->own) {
+        /* Moved if most of its block is unused. */
         const weir_lease *whole = lease->parent ? lease->parent : lease;
         return whole->len / 2 > q->total + WR_COMPACT_BELOW &&
                recvq_is_alone(lease);
     }
-    return all ||
-           (segment->len < WR_COMPACT_BELOW && recvq_is_alone(segment->lease));
+    return all || (segment->len < WR_COMPACT_BELOW && recvq_is_alone(lease));
 }
 
 /* Returns the size of a block for the segments from @index on that are moved
@@ -446,18 +439,6 @@ static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
     return true;
 }
 
-/* Makes a block for the segments from @index on, and copies the first. */
-static bool recvq_start_block(struct wr_recvq *q, uint32_t index, bool all,
-                              struct wr_recvq_segment *ret)
-{
-    if (!recvq_new_segment(q, recvq_block_size_at(q, index, all), ret)) {
-        return false;
-    }
-    const bool whole = recvq_pack(q, ret, wr_recvq_at(q, index));
-    wr_assert(whole); /* a block fits at least one segment */
-    return true;
-}
-
 bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
@@ -475,7 +456,12 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
             if (kept > 0 && recvq_pack(q, wr_recvq_at(q, kept - 1), segment)) {
                 continue;
             }
-            moved = has_memory = recvq_start_block(q, i, all, &block);
+            moved = has_memory =
+                recvq_new_segment(q, recvq_block_size_at(q, i, all), &block);
+        }
+        if (moved) {
+            const bool whole = recvq_pack(q, &block, segment);
+            wr_assert(whole); /* a block fits at least one segment */
         }
         *wr_recvq_at(q, kept++) = moved ? block : *segment;
     }

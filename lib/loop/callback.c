@@ -152,17 +152,6 @@ WEIR_MUST_USE static int callback_add_chunk(struct wr_callbacks *table)
     return 0;
 }
 
-static struct callback *callback_take_entry(struct wr_callbacks *table)
-{
-    if (!table->first_free && callback_add_chunk(table) < 0) {
-        return NULL;
-    }
-    struct callback *entry = table->first_free;
-    wr_assert(entry->state == CALLBACK_FREE);
-    table->first_free = entry->next_free;
-    return entry;
-}
-
 static void callback_give_entry(struct callback *entry)
 {
     callback_set_state(entry, CALLBACK_FREE);
@@ -299,10 +288,13 @@ WEIR_MUST_USE static int callback_add(weir_loop *loop, weir_callback_fn *cb,
     wr_require_loop(loop);
     wr_require(cb, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    struct callback *entry = callback_take_entry(loop->callbacks);
-    if (!entry) {
+    struct wr_callbacks *table = loop->callbacks;
+    if (!table->first_free && callback_add_chunk(table) < 0) {
         return -ENOMEM;
     }
+    struct callback *entry = table->first_free;
+    wr_assert(entry->state == CALLBACK_FREE);
+    table->first_free = entry->next_free;
     entry->cb = cb;
     entry->arg = arg;
     *ret = entry;

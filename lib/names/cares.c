@@ -89,19 +89,6 @@ static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
     return found;
 }
 
-static int cares_answer_from_hosts(struct cares *cares, weir_lookup *lookup,
-                                   const char *host, int family)
-{
-    int err = cares_hosts_read(cares);
-    wr_require(err >= 0, err);
-    const int found = cares_hosts_add(cares, lookup, host, family);
-    if (found <= 0) {
-        return found;
-    }
-    wr_lookup_close_all(lookup, 0);
-    return 1;
-}
-
 static int cares_answer_name_from_hosts(struct cares *cares,
                                         weir_lookup *lookup)
 {
@@ -130,12 +117,6 @@ static void cares_check_invariants(const struct cares *cares)
 static bool cares_has_room(const struct cares *cares)
 {
     return cares->asked_count < ASKED_MAX && cares->live_count < LIVE_MAX;
-}
-
-static bool cares_may_begin(const struct cares *cares)
-{
-    return cares_has_room(cares) && (cares->live_count < BURST_MAX ||
-                                     cares->loop->now_ns >= cares->begin_ns);
 }
 
 /* Returns the next time-out of a channel's queries, or UINT64_MAX. */
@@ -188,7 +169,9 @@ static void cares_work(struct wr_ready *work)
             ares_cancel(cares->udp6);
         }
     }
-    while (!wr_list_is_empty(&cares->waiting) && cares_may_begin(cares)) {
+    while (!wr_list_is_empty(&cares->waiting) && cares_has_room(cares) &&
+           (cares->live_count < BURST_MAX ||
+            cares->loop->now_ns >= cares->begin_ns)) {
         cares->begin_ns = wr_add_sat(cares->loop->now_ns, SLOW_NS);
         wr_cares_begin(
             wr_container_of(cares->waiting.next, struct cares_record, link));
@@ -393,9 +376,13 @@ static int cares_start(void *user, weir_lookup *lookup, const char *host,
     wr_assert(user == lookup->loop);
     wr_assert(!cares->is_stopping);
     cares_refresh(cares);
-    const int found = cares_answer_from_hosts(cares, lookup, host, family);
-    if (found != 0) {
-        return found < 0 ? found : 0;
+    const int err = cares_hosts_read(cares);
+    wr_require(err >= 0, err);
+    const int found = cares_hosts_add(cares, lookup, host, family);
+    wr_require(found >= 0, found);
+    if (found > 0) {
+        wr_lookup_close_all(lookup, 0);
+        return 0;
     }
     wr_require(!lookup->is_for_hosts, WEIR_EDNSBADNAME);
     return cares_add_record(cares, lookup, host, ret_data);

@@ -138,37 +138,23 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
                : wr_name_servers_read(SERVER_DEFAULT, &cares->system.servers);
 }
 
-static int cares_channel_get_timeout_ms(const struct cares *cares)
-{
-    const struct wr_resolv_conf *system = &cares->system;
-
-    if (cares->config.try_timeout_ms > 0) {
-        return cares->config.try_timeout_ms;
-    }
-    return system->timeout_s > 0 ? (int)system->timeout_s * 1000
-                                 : TRY_TIMEOUT_MS;
-}
-
-static int cares_channel_get_tries(const struct cares *cares)
-{
-    const struct wr_resolv_conf *system = &cares->system;
-
-    if (cares->config.tries > 0) {
-        return cares->config.tries;
-    }
-    return system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
-}
-
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {
+    const int timeout_ms = cares->config.try_timeout_ms;
+    const int tries = cares->config.tries;
+    const struct wr_resolv_conf *system = &cares->system;
     char lookups[] = "b";
     char path[] = EMPTY_PATH;
     wr_assert(!*ret);
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | flag,
-        .timeout = cares_channel_get_timeout_ms(cares),
-        .tries = cares_channel_get_tries(cares),
+        .timeout = timeout_ms > 0          ? timeout_ms
+                   : system->timeout_s > 0 ? (int)system->timeout_s * 1000
+                                           : TRY_TIMEOUT_MS,
+        .tries = tries > 0              ? tries
+                 : system->attempts > 0 ? (int)system->attempts
+                                        : TRIES_DEFAULT,
         .lookups = lookups,
         .resolvconf_path = path,
         .sock_state_cb = wr_cares_socket_changed,
@@ -180,7 +166,7 @@ WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
         ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
             ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | OPT_OWN_CACHE |
             ARES_OPT_RESOLVCONF |
-            (cares->system.rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE));
+            (system->rotate ? ARES_OPT_ROTATE : ARES_OPT_NOROTATE));
     if (status != ARES_SUCCESS) {
         *ret = NULL;
         return cares_channel_error(status);
@@ -190,8 +176,7 @@ WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
     int version = 0;
 
     wr_ignore(ares_version(&version));
-    wr_name_servers_write(&cares->system.servers, version >= ZONES_VERSION,
-                          text);
+    wr_name_servers_write(&system->servers, version >= ZONES_VERSION, text);
     status = ares_set_servers_ports_csv(*ret, text);
     return status == ARES_SUCCESS ? 0 : cares_channel_error(status);
 }

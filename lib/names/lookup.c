@@ -87,16 +87,6 @@ static bool lookup_limit_families(weir_lookup *lookup)
     return true;
 }
 
-/* Returns the cache unless the lookup does not share its answer. */
-static const struct weir_resolver *lookup_choose_resolver(weir_lookup *lookup)
-{
-    if (lookup->cache && wr_resolver_is_shared(lookup->loop)) {
-        lookup->user = lookup->loop;
-        return lookup->cache;
-    }
-    return wr_resolver_get(lookup->loop, &lookup->user);
-}
-
 static int lookup_begin(weir_lookup *lookup)
 {
     const struct weir_resolver *resolver = lookup->resolver;
@@ -140,7 +130,12 @@ static void lookup_ask(weir_lookup *lookup)
         return;
     }
     wr_lookup_set_state(lookup, WR_LOOKUP_ASKING);
-    lookup->resolver = lookup_choose_resolver(lookup);
+    if (lookup->cache && wr_resolver_is_shared(loop)) {
+        lookup->user = loop;
+        lookup->resolver = lookup->cache;
+    } else {
+        lookup->resolver = wr_resolver_get(loop, &lookup->user);
+    }
     if (lookup->timeout_ns != UINT64_MAX) {
         wr_timer_arm(&loop->wheel, &lookup->timer,
                      wr_add_sat(loop->now_ns, lookup->timeout_ns));

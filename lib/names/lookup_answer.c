@@ -8,6 +8,8 @@
  */
 #include "lookup.h"
 
+#include "lib/base/address.h"
+
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <string.h>
@@ -115,17 +117,6 @@ WEIR_MUST_USE static int lookup_answer_make_room(weir_lookup *lookup)
     return 0;
 }
 
-static bool lookup_answer_has(const weir_lookup *lookup,
-                              const struct weir_address *address)
-{
-    for (size_t i = 0; i < lookup->count; i++) {
-        if (weir_address_is_equal(&lookup->addresses[i], address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int lookup_answer_get_family(enum wr_lookup_part part)
 {
     return part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
@@ -164,7 +155,7 @@ int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
     wr_assert(address->storage.any.sa_family == lookup_answer_get_family(part));
     const struct weir_address clean = lookup_answer_clean(lookup, address);
     if (family_count >= WEIR_ADDRESSES_MAX ||
-        lookup_answer_has(lookup, &clean)) {
+        wr_address_is_among(&clean, lookup->addresses, lookup->count)) {
         return 0;
     }
     int err = lookup_answer_make_room(lookup);

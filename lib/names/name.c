@@ -26,17 +26,6 @@
 _Static_assert(WR_NAME_SIZE >= NAME_MAX_LEN + sizeof("."),
                "a name and its last dot have room");
 
-static bool name_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* ASCII letters, independent of the locale. */
-static bool name_is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 /* True for a valid label. Sets *ret_is_number if it has only digits. */
 static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
 {
@@ -46,13 +35,13 @@ static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
         return false;
     }
     for (size_t i = 0; i < len; i++) {
-        const char c = label[i];
-        if (!name_is_digit(c)) {
-            is_number = false;
-            if (!name_is_letter(c) && c != '-' && c != '_') {
-                return false;
-            }
+        const char c = label[i]; /* ASCII, independent of the locale */
+        const bool is_digit = c >= '0' && c <= '9';
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_digit && !is_letter && c != '-' && c != '_') {
+            return false;
         }
+        is_number &= is_digit;
     }
     *ret_is_number = is_number;
     return true;

@@ -188,12 +188,8 @@ static void srv_add(struct srv_collecting *all, const struct weir_srv *record,
     struct weir_address address = *given;
 
     wr_address_set_port(&address, record->port);
-    for (size_t i = 0; i < all->count; i++) {
-        if (weir_address_is_equal(&all->addresses[i], &address)) {
-            return;
-        }
-    }
-    if (all->count < WR_SRV_ADDRESSES_MAX) {
+    if (all->count < WR_SRV_ADDRESSES_MAX &&
+        !wr_address_is_among(&address, all->addresses, all->count)) {
         all->addresses[all->count] = address;
         all->ranks[all->count] = (struct wr_srv_rank){
             wr_name_hash(record->host), record->priority, record->weight};

@@ -572,24 +572,14 @@ static void datagram_endpoint_opening_interrupt(struct wr_waiter *waiter)
     }
 }
 
-static int datagram_endpoint_await_transport(struct endpoint_opening *opening)
-{
-    static const struct wr_wait_kind kind = {
-        .name = "datagram endpoint",
-        .interrupt = datagram_endpoint_opening_interrupt};
-    weir_loop *loop = opening->endpoint.loop;
-
-    opening->waiter.kind = &kind;
-    wr_ready_init(&opening->ready, datagram_endpoint_opening_ready);
-    wr_ready_push(&loop->ready, &opening->ready);
-    return wr_task_wait(loop, &opening->waiter, NULL);
-}
-
 static int datagram_endpoint_open(struct endpoint_opening *opening,
                                   weir_loop *loop,
                                   const struct weir_factory *factory,
                                   struct wr_datagram_endpoint_call *call)
 {
+    static const struct wr_wait_kind kind = {
+        .name = "datagram endpoint",
+        .interrupt = datagram_endpoint_opening_interrupt};
     struct datagram_endpoint_plan plan;
 
     int err = datagram_endpoint_plan(loop, call, factory, &plan);
@@ -602,7 +592,12 @@ static int datagram_endpoint_open(struct endpoint_opening *opening,
         return err;
     }
     err = datagram_endpoint_make_socket(&opening->endpoint);
-    err = err < 0 ? err : datagram_endpoint_await_transport(opening);
+    if (err >= 0) {
+        opening->waiter.kind = &kind;
+        wr_ready_init(&opening->ready, datagram_endpoint_opening_ready);
+        wr_ready_push(&loop->ready, &opening->ready);
+        err = wr_task_wait(loop, &opening->waiter, NULL);
+    }
     datagram_endpoint_fini(&opening->endpoint);
     return err;
 }

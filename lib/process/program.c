@@ -27,17 +27,6 @@ static const char *program_find_path(const char *const *env)
     return PROGRAM_PATH_DEFAULT;
 }
 
-static size_t program_count_entries(const char *path)
-{
-    size_t count = 1;
-
-    wr_assert(path != NULL);
-    for (; *path; path++) {
-        count += *path == ':';
-    }
-    return count;
-}
-
 /* Writes "entry/file" and a NUL. Returns a pointer after the NUL. */
 static char *program_join(char *to, const char *entry, size_t len,
                           const char *file)
@@ -63,7 +52,10 @@ int wr_program_init(struct wr_program *program,
     }
     const bool is_path = strchr(file, '/') != NULL;
     const char *path = is_path ? "" : program_find_path(env);
-    const size_t count = program_count_entries(path);
+    size_t count = 1; /* of entries */
+    for (const char *c = path; *c; c++) {
+        count += *c == ':';
+    }
     /* Each entry's colon or end becomes a slash. */
     const size_t size = (count + 1) * sizeof(char *) + strlen(path) + 1 +
                         count * (strlen(file) + 1);

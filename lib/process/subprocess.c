@@ -339,15 +339,6 @@ static int subprocess_open_pipe(struct subprocess *s, int index)
                         &factory, NULL, &t);
 }
 
-static int subprocess_find_protocol(struct subprocess *s)
-{
-    wr_assert(s->state == SUBPROCESS_STARTING);
-    const int err = wr_protocol_find(&s->t, &s->factory);
-
-    wr_require(err >= 0, err);
-    return s->cause;
-}
-
 /* Gives up a start: closes the pipes and kills the child. No protocol is
  * connected, so nothing reports the child's end. */
 static void subprocess_discard(struct subprocess *s, int err)
@@ -375,7 +366,8 @@ static int subprocess_connect(struct subprocess *s)
         }
     }
     if (err == 0) {
-        err = subprocess_find_protocol(s);
+        err = wr_protocol_find(&s->t, &s->factory);
+        err = err < 0 ? err : s->cause;
     }
     if (err < 0) {
         subprocess_discard(s, err);
@@ -667,15 +659,6 @@ static int subprocess_make_child(struct subprocess *s, const char *const *argv,
     return err;
 }
 
-static uint64_t subprocess_get_grace(const struct weir_spawn_options *options)
-{
-    wr_assert(options->size > 0); /* set by wr_spawn_options_read() */
-    if (options->kill_at_close) {
-        return 0;
-    }
-    return options->close_grace_ns ? options->close_grace_ns : GRACE_DEFAULT_NS;
-}
-
 static int subprocess_make(weir_loop *loop, const struct weir_factory *factory,
                            const char *const *argv,
                            const struct weir_spawn_options *options,
@@ -688,7 +671,9 @@ static int subprocess_make(weir_loop *loop, const struct weir_factory *factory,
     wr_require(s, -ENOMEM);
 
     s->factory = *factory;
-    s->grace_ns = subprocess_get_grace(options);
+    s->grace_ns = options->kill_at_close        ? 0
+                  : options->close_grace_ns > 0 ? options->close_grace_ns
+                                                : GRACE_DEFAULT_NS;
     err = subprocess_make_child(s, argv, options);
     if (err < 0) {
         wr_guard_free(&loop->counting, s, sizeof(*s));

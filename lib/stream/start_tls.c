@@ -113,27 +113,24 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     return 0;
 }
 
-static int start_tls_while_held(weir_writer *writer,
-                                const struct weir_tls_settings *tls)
-{
-    struct starting starting = {.t = NULL};
-
-    int err = weir_writer_drain(writer);
-    wr_require(err >= 0, err);
-    err = start_tls_begin_of(writer, &starting, tls);
-    return err < 0 ? err : start_tls_wait(&starting);
-}
-
 int weir_writer_start_tls(weir_writer *writer,
                           const struct weir_tls_settings *tls)
 {
+    struct starting starting = {.t = NULL};
+
     int err = wr_loop_check(writer->loop);
     wr_require(err >= 0, err);
     wr_require(writer->transport, -ENOTCONN);
     wr_writer_check_invariants(writer);
     /* Another task may drop the last other reference meanwhile. */
     weir_writer_ref(writer);
-    err = start_tls_while_held(writer, tls);
+    err = weir_writer_drain(writer);
+    if (err >= 0) {
+        err = start_tls_begin_of(writer, &starting, tls);
+    }
+    if (err >= 0) {
+        err = start_tls_wait(&starting);
+    }
     weir_writer_unref(writer);
     return err;
 }

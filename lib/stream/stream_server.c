@@ -63,17 +63,6 @@ stream_server_read_options(const struct weir_start_server_options *options,
     return wr_stream_check(ret_stream);
 }
 
-static int stream_server_make_service(weir_loop *loop,
-                                      const struct weir_stream_options *stream,
-                                      struct service **ret)
-{
-    struct service *service = wr_alloc(&loop->counting, sizeof(*service));
-    wr_require(service, -ENOMEM);
-    *service = (struct service){.loop = loop, .stream = *stream};
-    *ret = service;
-    return 0;
-}
-
 /* Takes @service, which the server's end frees. */
 static int stream_server_start(struct service *service,
                                struct weir_endpoint endpoint,
@@ -124,12 +113,14 @@ int weir_start_server_at(weir_loop *loop, weir_client_connected_fn *connected,
                               (connected || known.server.accepted) && ret);
     if (err == 0) {
         stream.client_connected = connected;
-        err = stream_server_make_service(loop, &stream, &service);
+        service = wr_alloc(&loop->counting, sizeof(*service));
+        err = service ? 0 : -ENOMEM;
     }
-    if (err < 0) {
+    if (!service) {
         wr_socket_refuse(wr_endpoint_get_fd(&endpoint));
         return err;
     }
+    *service = (struct service){.loop = loop, .stream = stream};
     return stream_server_start(service, endpoint, &known.server, ret);
 }
 

@@ -135,13 +135,6 @@ static int writer_refuse(const weir_writer *writer)
     return -ENOTCONN;
 }
 
-/* Returns the result of weir_writer_drain() after connection_lost. */
-static int writer_refuse_drain(const weir_transport *t)
-{
-    int err = writer_end_of(t);
-    return err < 0 ? err : -ESHUTDOWN;
-}
-
 int weir_writer_write(weir_writer *writer, const void *data, size_t len)
 {
     wr_writer_debug_check(writer);
@@ -253,9 +246,11 @@ static int writer_drain(weir_writer *writer)
     if (WR_UNLIKELY(writer->transport->write_error)) {
         return wr_transport_take_write_error(writer->transport);
     }
-    return WR_LIKELY(writer->state == WRITER_BOUND || ret > 0)
-               ? 0
-               : writer_refuse_drain(writer->transport);
+    if (WR_LIKELY(writer->state == WRITER_BOUND || ret > 0)) {
+        return 0;
+    }
+    ret = writer_end_of(writer->transport); /* after connection_lost */
+    return ret < 0 ? ret : -ESHUTDOWN;
 }
 
 int weir_writer_drain(weir_writer *writer)

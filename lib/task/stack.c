@@ -222,15 +222,6 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
     return 0;
 }
 
-static void stack_unmap_newest(struct wr_stacks *stacks)
-{
-    struct wr_stack_mapping *mapping = stacks->mappings;
-    wr_assert(mapping->made_count == 0);
-    stacks->mappings = mapping->next;
-    stack_unmap(mapping->start, stack_mapped_size(mapping));
-    wr_free(stacks->allocator, mapping, stack_record_size(mapping->capacity));
-}
-
 WEIR_MUST_USE static int stack_install_guard(struct wr_stacks *stacks,
                                              uint32_t class_index,
                                              uint8_t *guard)
@@ -279,7 +270,11 @@ WEIR_MUST_USE static int stack_make(struct wr_stacks *stacks,
     }
     if (err < 0) {
         if (mapping->made_count == 0) {
-            stack_unmap_newest(stacks);
+            wr_assert(stacks->mappings == mapping);
+            stacks->mappings = mapping->next;
+            stack_unmap(mapping->start, stack_mapped_size(mapping));
+            wr_free(stacks->allocator, mapping,
+                    stack_record_size(mapping->capacity));
         }
         return err;
     }

@@ -67,15 +67,6 @@ struct weir_waitable weir_waitable_future(weir_future *future)
     return wr_waitable_give(&what);
 }
 
-static void waitable_check_invariants(const struct waitable_wait *wait)
-{
-    wr_assert(wait->count > 0);
-    wr_assert(wait->count <= INT_MAX);
-    wr_assert(wait->what != NULL);
-    wr_assert(wait->index <= wait->count);
-    wr_assert(wait->waiter.task->waiter == &wait->waiter);
-}
-
 static bool waitable_is_usable(const weir_loop *loop,
                                const struct wr_waitable *what, size_t count)
 {
@@ -92,7 +83,10 @@ static bool waitable_is_usable(const weir_loop *loop,
 
 static void waitable_end(struct waitable_wait *wait, int result)
 {
-    waitable_check_invariants(wait);
+    wr_assert(wait->count > 0);
+    wr_assert(wait->count <= INT_MAX);
+    wr_assert(wait->index <= wait->count);
+    wr_assert(wait->waiter.task->waiter == &wait->waiter);
     for (size_t i = 0; i < wait->count; i++) {
         wr_list_remove(&wait->what[i].waiter.link);
         wr_list_remove(&wait->what[i].observer.link);

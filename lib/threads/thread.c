@@ -74,37 +74,10 @@ static int thread_main(weir_loop *loop, void *arg)
     return thread->threads->fn(thread, thread->threads->arg);
 }
 
-/* Binds the thread to its processor. Has no effect if the kernel refuses, for
- * example because the processor was removed. */
-static void thread_pin(const weir_thread *thread)
-{
-    cpu_set_t set;
-
-    wr_assert(thread->cpu < CPU_SETSIZE);
-    if (thread->cpu >= 0) {
-        CPU_ZERO(&set);
-        CPU_SET((size_t)thread->cpu, &set);
-        wr_ignore(pthread_setaffinity_np(pthread_self(), sizeof(set), &set));
-    }
-}
-
 static bool thread_is_caller(const weir_thread *thread)
 {
     wr_assert(thread->index < thread->threads->count);
     return thread->index == 0 && thread->threads->has_caller;
-}
-
-/* Sets the name that debuggers and ps show. The calling thread keeps its name,
- * which is the name of the process. */
-static void thread_name(const weir_thread *thread)
-{
-    char name[16];
-
-    if (thread_is_caller(thread)) {
-        return;
-    }
-    snprintf(name, sizeof(name), "weir-%u", thread->index % 100000u);
-    wr_ignore(pthread_setname_np(pthread_self(), name));
 }
 
 static int thread_open(weir_thread *thread)
@@ -141,8 +114,23 @@ static int thread_run(weir_thread *thread)
 
 void wr_thread_begin(weir_thread *thread)
 {
-    thread_pin(thread);
-    thread_name(thread);
+    cpu_set_t set;
+    char name[16];
+
+    wr_assert(thread->cpu < CPU_SETSIZE);
+    if (thread->cpu >= 0) {
+        /* The kernel may refuse to bind the thread to its processor, for
+         * example because the processor was removed. */
+        CPU_ZERO(&set);
+        CPU_SET((size_t)thread->cpu, &set);
+        wr_ignore(pthread_setaffinity_np(pthread_self(), sizeof(set), &set));
+    }
+    /* The name that debuggers and ps show. The calling thread keeps its name,
+     * which is the name of the process. */
+    if (!thread_is_caller(thread)) {
+        snprintf(name, sizeof(name), "weir-%u", thread->index % 100000u);
+        wr_ignore(pthread_setname_np(pthread_self(), name));
+    }
     wr_threads_note_made(thread->threads, thread_open(thread));
 }
 

@@ -46,25 +46,20 @@ connection_check_keep_alive(const struct weir_connection_options *connection)
     return 0;
 }
 
-static int connection_check_options(struct weir_connection_options *connection)
+int wr_connection_options_read(const void *outer,
+                               struct weir_connection_options *connection)
 {
-    int err = wr_options_read_inner(connection, &connection->timeouts,
-                                    sizeof(connection->timeouts));
+    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
 
+    wr_require(err >= 0, err);
+    err = wr_options_read_inner(connection, &connection->timeouts,
+                                sizeof(connection->timeouts));
     wr_require(err >= 0, err);
     wr_require(connection->read_limit_bytes == 0 ||
                    connection->read_limit_bytes >= WR_CREDIT_MIN,
                -EINVAL);
     wr_require(connection->fd_limit <= WEIR_FDS_MAX, -EINVAL);
     return connection_check_keep_alive(connection);
-}
-
-int wr_connection_options_read(const void *outer,
-                               struct weir_connection_options *connection)
-{
-    int err = wr_options_read_inner(outer, connection, sizeof(*connection));
-
-    return err < 0 ? err : connection_check_options(connection);
 }
 
 int wr_connection_options_read_all(void *known, size_t size,

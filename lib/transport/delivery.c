@@ -201,15 +201,6 @@ void wr_delivery_show_held(weir_transport *t, struct wr_delivery *d)
     }
 }
 
-static void delivery_drop_list(weir_lease *first)
-{
-    while (first) {
-        weir_lease *next = first->next;
-        wr_lease_unref(first);
-        first = next;
-    }
-}
-
 struct delivery_list {
     weir_lease *first;
     weir_lease *last;
@@ -229,7 +220,7 @@ static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
         wr_assert(initial[i].data);
         weir_lease *lease = wr_lease_keep_apart(&initial[i]);
         if (!lease) {
-            delivery_drop_list(list.first);
+            wr_lease_unref_list(list.first);
             return -ENOMEM;
         }
         lease->next = NULL;

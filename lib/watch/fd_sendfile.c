@@ -65,16 +65,6 @@ WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
     return err;
 }
 
-WEIR_MUST_USE static int fd_sendfile_check(int fd)
-{
-    int type = 0;
-    socklen_t len = sizeof(type);
-    int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-
-    wr_require(err >= 0, err);
-    return type == SOCK_STREAM ? 0 : -EOPNOTSUPP;
-}
-
 int64_t weir_sock_sendfile(weir_loop *loop, int fd, int file, uint64_t *offset,
                            uint64_t count)
 {
@@ -84,7 +74,12 @@ int64_t weir_sock_sendfile(weir_loop *loop, int fd, int file, uint64_t *offset,
     wr_require(offset, -EINVAL);
     int err = wr_fd_call_begin(&call, loop, fd, WR_WRITING);
     wr_require(err == 0, err);
-    err = fd_sendfile_check(fd);
+    int type = 0;
+    socklen_t len = sizeof(type);
+    err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    if (err == 0 && type != SOCK_STREAM) {
+        err = -EOPNOTSUPP;
+    }
     if (err == 0) {
         err = wr_sendfile_init(&part, file, *offset, count);
     }

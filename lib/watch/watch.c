@@ -59,19 +59,6 @@ static void watch_fired(struct wr_poll *poll, int err)
     }
 }
 
-/* Returns 0 if @fd can be polled, else an error. */
-WEIR_MUST_USE static int watch_check_file(int fd)
-{
-    mode_t mode;
-
-    wr_require(fd >= 0, -EBADF);
-    int err = wr_sys_mode(fd, &mode);
-    wr_require(err >= 0, err);
-    const bool is_always_ready =
-        S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
-    return is_always_ready ? -EPERM : 0;
-}
-
 WEIR_MUST_USE static int watch_add(weir_loop *loop, int fd,
                                    enum wr_direction direction,
                                    weir_callback_fn *cb, void *arg)
@@ -79,8 +66,11 @@ WEIR_MUST_USE static int watch_add(weir_loop *loop, int fd,
     wr_require_loop(loop);
     wr_require(cb, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
-    int err = watch_check_file(fd);
+    wr_require(fd >= 0, -EBADF);
+    mode_t mode;
+    int err = wr_sys_mode(fd, &mode);
     wr_require(err >= 0, err);
+    wr_require(!S_ISREG(mode) && !S_ISDIR(mode) && !S_ISBLK(mode), -EPERM);
     err = wr_descriptor_check_free(loop, fd);
     wr_require(err >= 0, err);
     struct wr_descriptor *descriptor = wr_descriptor_make(loop, fd);

@@ -77,15 +77,6 @@ static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* A serial number has up to 20 bytes and is not negative. Zero is allowed,
- * because some authorities have it (RFC 5280, 4.1.2.2). */
-static bool certificate_take_serial(struct wr_bytes *from, struct wr_bytes *ret)
-{
-    wr_assert(from->data != NULL);
-    return wr_der_take_integer(from, WR_DER_INTEGER, ret) &&
-           ret->size <= SERIAL_SIZE_MAX && !(ret->data[0] & 0x80);
-}
-
 /* An issuer must have a name, and a subject must have one here or in a critical
  * subjectAltName (RFC 5280, 4.1.2.4 and 4.1.2.6). */
 static bool certificate_has_names(const struct wr_x509 *x509)
@@ -102,7 +93,8 @@ static bool certificate_has_names(const struct wr_x509 *x509)
 }
 
 /* Reads the signed part. *ret_algorithm must equal the algorithm outside the
- * body. */
+ * body. A serial number has up to 20 bytes and is not negative. Zero is
+ * allowed, because some authorities have it (RFC 5280, 4.1.2.2). */
 static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
                                   struct wr_bytes *ret_algorithm)
 {
@@ -110,7 +102,9 @@ static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
 
     wr_assert(body.data != NULL);
     return certificate_take_version(&body, &x509->version) &&
-           certificate_take_serial(&body, &x509->serial) &&
+           wr_der_take_integer(&body, WR_DER_INTEGER, &x509->serial) &&
+           x509->serial.size <= SERIAL_SIZE_MAX &&
+           !(x509->serial.data[0] & 0x80) &&
            wr_der_take(&body, WR_DER_SEQUENCE, ret_algorithm) &&
            wr_der_take_whole(&body, WR_DER_SEQUENCE, &x509->issuer) &&
            wr_x509_directory_is_good(x509->issuer) &&

@@ -101,24 +101,12 @@ static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
     return true;
 }
 
-/* Takes the optional parameter with this number; *ret is empty if it is
- * missing. Returns false if it is malformed. */
-static bool strength_take_tagged(struct wr_bytes *list, uint8_t number,
-                                 struct wr_bytes *ret)
-{
-    const uint8_t tag = WR_DER_EXPLICIT | number;
-
-    wr_assert(number <= 3);
-    *ret = (struct wr_bytes){.data = NULL};
-    return !wr_der_sees(list, tag) || wr_der_take(list, tag, ret);
-}
-
 /* Reads the parameters of RSASSA-PSS, which default to SHA-1. */
 static bool strength_read_pss(struct wr_bytes params,
                               struct wr_x509_signature_kind *ret)
 {
     struct wr_bytes list;
-    struct wr_bytes tagged[4];
+    struct wr_bytes tagged[4] = {{.data = NULL}};
     uint32_t trailer = STRENGTH_PSS_TRAILER;
 
     wr_assert(params.data != NULL);
@@ -131,7 +119,8 @@ static bool strength_read_pss(struct wr_bytes params,
         return false;
     }
     for (uint8_t i = 0; i < 4; i++) {
-        if (!strength_take_tagged(&list, i, &tagged[i])) {
+        const uint8_t tag = WR_DER_EXPLICIT | i;
+        if (wr_der_sees(&list, tag) && !wr_der_take(&list, tag, &tagged[i])) {
             return false;
         }
     }

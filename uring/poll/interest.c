@@ -253,16 +253,6 @@ static int interest_register(struct wr_ep_interest *interest,
     return err;
 }
 
-/* Returns true if the watch may be in the set without an operation. A shared
- * set must not report it to the host. */
-static bool interest_may_stay(const struct wr_ep_interest *interest,
-                              const struct wr_ep_watch *watch)
-{
-    wr_debug_assert(watch->fd != interest->own_fd);
-    return wr_list_is_empty(&watch->ops) && watch->is_own &&
-           !watch->is_overheard && !interest->is_shared;
-}
-
 static int interest_update(struct wr_ep_interest *interest,
                            struct wr_ep_watch *watch)
 {
@@ -272,7 +262,9 @@ static int interest_update(struct wr_ep_interest *interest,
 
     wr_assert(wanted != (uint32_t)EPOLLET);
     if (wanted == 0) {
-        if (!interest_may_stay(interest, watch)) {
+        /* A shared set must not report the watch to the host. */
+        if (!wr_list_is_empty(&watch->ops) || !watch->is_own ||
+            watch->is_overheard || interest->is_shared) {
             interest_remove(interest, watch);
         }
         return 0;

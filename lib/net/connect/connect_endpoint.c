@@ -75,24 +75,11 @@ int wr_connect_read_endpoint(weir_loop *loop,
     return connect_endpoint_find_family(call);
 }
 
-/* True unless the address has another family, or is a Unix address and the
- * options have a local port or a protocol. */
-static bool connect_endpoint_fits(const struct wr_attempt_options *options,
-                                  int family,
-                                  const struct weir_address *address)
-{
-    const int own = address->storage.any.sa_family;
-
-    wr_assert(address->len > 0);
-    if (own == AF_UNIX && (options->local_port != 0 || options->proto != 0)) {
-        return false;
-    }
-    return family == AF_UNSPEC || family == own;
-}
-
 int wr_connect_fill_race(struct wr_race *race, int family,
                          const struct wr_endpoint *endpoint)
 {
+    const struct wr_attempt_options *options = &race->options.attempt;
+
     wr_assert(!race->is_over);
     wr_assert(!endpoint->name || endpoint->count == 0);
     if (endpoint->name) {
@@ -102,7 +89,11 @@ int wr_connect_fill_race(struct wr_race *race, int family,
     for (size_t i = 0; i < endpoint->count; i++) {
         const struct weir_address *address = &endpoint->addresses[i];
         wr_require(!wr_address_is_unnamed(address), -EINVAL);
-        if (connect_endpoint_fits(&race->options.attempt, family, address)) {
+        const int own = address->storage.any.sa_family;
+        /* A Unix address has no local port and no protocol. */
+        if ((family == AF_UNSPEC || family == own) &&
+            (own != AF_UNIX ||
+             (options->local_port == 0 && options->proto == 0))) {
             wr_eyeballs_add(&race->eyeballs, address);
         }
     }

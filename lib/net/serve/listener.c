@@ -8,6 +8,7 @@
  */
 #include "listener.h"
 
+#include "lib/base/shortage.h"
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
 
@@ -59,12 +60,6 @@ static int listener_file_probe(const struct weir_address *address)
     return err;
 }
 
-static bool listener_file_is_shortage(int err)
-{
-    return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
-           err == -ENOBUFS;
-}
-
 /* Returns 0 even if the file does not exist. */
 static int listener_file_remove_stale(const struct weir_address *address,
                                       const char *path)
@@ -82,7 +77,7 @@ static int listener_file_remove_stale(const struct weir_address *address,
     }
     err = listener_file_probe(address);
     if (err != -ECONNREFUSED) {
-        return listener_file_is_shortage(err) ? err : -EADDRINUSE;
+        return wr_err_is_shortage(err) ? err : -EADDRINUSE;
     }
     err = wr_sys_lstat(path, &after);
     if (err < 0 || before.st_ino != after.st_ino ||

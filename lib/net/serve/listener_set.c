@@ -62,17 +62,6 @@ void wr_listener_set_tell(struct wr_listener_set *set, int err)
     }
 }
 
-static bool listener_set_is_listed(const struct wr_listener_set *set,
-                                   const struct weir_address *address)
-{
-    for (size_t i = 0; i < set->address_count; i++) {
-        if (weir_address_is_equal(&set->addresses[i], address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int listener_set_add_address(struct wr_listener_set *set, int family,
                                     const struct weir_address *address)
 {
@@ -80,7 +69,7 @@ static int listener_set_add_address(struct wr_listener_set *set, int family,
     const int own = address->storage.any.sa_family;
     wr_require(family == AF_UNSPEC || own == family, -EINVAL);
     wr_require(own != AF_UNIX || set->options.proto == 0, -EINVAL);
-    if (!listener_set_is_listed(set, address)) {
+    if (!wr_address_is_among(address, set->addresses, set->address_count)) {
         wr_assert(set->address_count < set->capacity);
         set->addresses[set->address_count++] = *address;
     }
@@ -276,13 +265,6 @@ void wr_listener_set_fini(struct wr_listener_set *set)
     listener_set_free_room(set);
 }
 
-/* True if this machine does not have an address of the set, or IPv6. */
-static bool listener_set_may_be_skipped(int err)
-{
-    wr_assert(err < 0);
-    return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
-}
-
 /* Opens the next listener: on @fd, or bound to @address. */
 static int listener_set_open_next(struct wr_listener_set *set, int fd,
                                   const struct weir_address *address)
@@ -340,7 +322,8 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
         }
         int err = listener_set_open_next(set, -1, &address);
         listener_set_note_attempt(set, &address, err);
-        const bool is_skipped = err < 0 && listener_set_may_be_skipped(err);
+        /* This machine may lack an address of the set, or IPv6. */
+        const bool is_skipped = err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
         if (err < 0 && (!is_skipped || skipped == 0)) {
             listener_set_note_address(set, &address, err);
         }

@@ -28,12 +28,6 @@ struct closed_watch {
     void *arg;
 };
 
-/* Returns the present time if the loop does not run: its time is old then. */
-static uint64_t server_time_now(const weir_loop *loop)
-{
-    return wr_loop_is_running(loop) ? loop->now_ns : wr_sys_now();
-}
-
 /* Unregisters a quiet server from the loop, and frees a server that is over and
  * was freed by the program. */
 static void server_release_if_over(weir_server *server)
@@ -349,17 +343,14 @@ int wr_server_options_read(const void *outer,
                    : wr_connection_options_read(server, &server->connection);
 }
 
-static bool server_names_a_socket(const struct wr_server_call *call)
-{
-    return call->endpoint.kind != WEIR_ENDPOINT_HOST || call->endpoint.host ||
-           call->endpoint.port != 0 || call->options->host_count > 0;
-}
-
 static int server_check_call(const struct wr_server_call *call,
                              const struct weir_factory *factory)
 {
     const struct weir_server_options *options = call->options;
     const enum weir_endpoint_kind kind = call->endpoint.kind;
+    const bool names_a_socket =
+        kind != WEIR_ENDPOINT_HOST || call->endpoint.host ||
+        call->endpoint.port != 0 || options->host_count > 0;
 
     wr_require((factory && factory->create) || options->accepted, -EINVAL);
     wr_require(options->family == AF_UNSPEC || options->family == AF_INET ||
@@ -372,7 +363,7 @@ static int server_check_call(const struct wr_server_call *call,
     wr_require(wr_socket_is_proto(options->proto), -EINVAL);
     wr_require(options->proto == 0 || kind != WEIR_ENDPOINT_FD, -EINVAL);
     wr_require(options->host_count == 0 || kind == WEIR_ENDPOINT_HOST, -EINVAL);
-    wr_require(!options->no_sockets || !server_names_a_socket(call), -EINVAL);
+    wr_require(!options->no_sockets || !names_a_socket, -EINVAL);
     if (kind == WEIR_ENDPOINT_FD) {
         int family = wr_socket_check(call->endpoint.fd, NULL);
         wr_require(family >= 0, family);
@@ -380,19 +371,6 @@ static int server_check_call(const struct wr_server_call *call,
                    -EINVAL);
     }
     return 0;
-}
-
-static int server_init_parts(weir_server *server, weir_loop *loop,
-                             const struct wr_server_call *call)
-{
-    int err = wr_secure_settings_read(&server->tls, call->options->tls,
-                                      WR_SECURE_SERVER, NULL);
-    wr_require(err >= 0, err);
-    err = wr_listener_set_init(&server->listeners, loop, call);
-    if (err < 0) {
-        wr_secure_settings_drop(&server->tls);
-    }
-    return err;
 }
 
 /* Makes a server. Takes no descriptor if it fails. */
@@ -405,8 +383,13 @@ static int server_make(weir_loop *loop, const struct wr_server_call *call,
         return -ENOMEM;
     }
     memset(server, 0, sizeof(*server));
-    int err = server_init_parts(server, loop, call);
+    int err = wr_secure_settings_read(&server->tls, options->tls,
+                                      WR_SECURE_SERVER, NULL);
+    if (err >= 0) {
+        err = wr_listener_set_init(&server->listeners, loop, call);
+    }
     if (err < 0) {
+        wr_secure_settings_drop(&server->tls); /* if they were set */
         wr_free(&loop->counting, server, sizeof(*server));
         return err;
     }
@@ -654,8 +637,10 @@ static void server_arm_grace(weir_server *server, uint64_t grace_ns)
         server_end_grace(server);
         return;
     }
-    const uint64_t when_ns =
-        wr_add_sat(server_time_now(server->loop), grace_ns);
+    /* The time of a loop that does not run is old. */
+    const uint64_t now_ns =
+        wr_loop_is_running(server->loop) ? server->loop->now_ns : wr_sys_now();
+    const uint64_t when_ns = wr_add_sat(now_ns, grace_ns);
     if (when_ns == UINT64_MAX ||
         (wr_timer_is_armed(timer) && timer->when_ns <= when_ns)) {
         return;

@@ -122,18 +122,6 @@ static void server_accept_end_if_idle(weir_transport *t)
     }
 }
 
-/* Ends a new connection if its factory has stopped the server. */
-static void server_accept_end_if_stopping(weir_server *server,
-                                          weir_transport *t)
-{
-    wr_assert(server->state >= SERVER_SERVING);
-    if (server->state == SERVER_ENDING) {
-        t->ops->abort(t); /* also ends a transport above it */
-    } else if (server->state == SERVER_STOPPING) {
-        server_accept_end_if_idle(t);
-    }
-}
-
 /* Called when the handshake of a client has ended. If its connection_made began
  * TLS inside TLS, the set has the inner transport instead of this one. */
 static void server_accept_shaken(void *arg, int err, weir_transport *t)
@@ -189,8 +177,10 @@ server_accept_open_client(weir_server *server, int fd, int family,
     if (err < 0) {
         server_accept_report(server, "a new connection could not be set up",
                              err);
-    } else {
-        server_accept_end_if_stopping(server, t);
+    } else if (server->state == SERVER_ENDING) { /* stopped by its factory */
+        t->ops->abort(t); /* also ends a transport above it */
+    } else if (server->state == SERVER_STOPPING) {
+        server_accept_end_if_idle(t);
     }
     wr_assert(server->pins > 0);
     server->pins--;

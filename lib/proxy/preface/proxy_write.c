@@ -43,17 +43,6 @@ static bool proxy_write_are_alike(const struct weir_address *source,
            source->storage.any.sa_family == destination->storage.any.sa_family;
 }
 
-static int proxy_write_check(const struct weir_proxy_header *header)
-{
-    wr_require(header->socket_type == 0 || header->socket_type == SOCK_STREAM ||
-                   header->socket_type == SOCK_DGRAM,
-               -EINVAL);
-    wr_require(proxy_write_are_alike(&header->source, &header->destination),
-               -EINVAL);
-    wr_require(proxy_write_fits(header), -EINVAL);
-    return 0;
-}
-
 static uint8_t proxy_write_family(const struct weir_proxy_header *header)
 {
     const int family = header->source.storage.any.sa_family;
@@ -202,11 +191,15 @@ int weir_proxy_header_write(const struct weir_proxy_header *header, void *buf,
     struct weir_proxy_header known;
 
     wr_require(header, -EINVAL);
-    int err = wr_options_read(&known, sizeof(known), header);
+    const int err = wr_options_read(&known, sizeof(known), header);
     wr_require(err == 0, err);
     proxy_write_unmap(&known);
-    err = proxy_write_check(&known);
-    wr_require(err == 0, err);
+    wr_require(known.socket_type == 0 || known.socket_type == SOCK_STREAM ||
+                   known.socket_type == SOCK_DGRAM,
+               -EINVAL);
+    wr_require(proxy_write_are_alike(&known.source, &known.destination),
+               -EINVAL);
+    wr_require(proxy_write_fits(&known), -EINVAL);
     return known.version == WEIR_PROXY_V1
                ? wr_proxy_line_write(&known, buf, size)
                : proxy_write_binary(&known, buf, size);

@@ -91,17 +91,6 @@ static void relay_broke(void *user, weir_transport *t, int err,
     wr_ready_push(&way->relay->loop->ready, &way->relay->step);
 }
 
-static void relay_go_on_draining(struct wr_relay *relay,
-                                 const struct wr_way *lost)
-{
-    wr_assert(lost->is_lost && !wr_way_back(lost)->is_lost);
-    if (lost == relay->drain->way) {
-        wr_relay_drain_look(relay);
-    } else { /* the draining side is lost: it has sent all, or cannot send */
-        wr_relay_break_by(relay->drain->way, relay->err);
-    }
-}
-
 static void relay_lost(void *user, weir_transport *t, int err)
 {
     struct wr_way *way = user;
@@ -118,8 +107,11 @@ static void relay_lost(void *user, weir_transport *t, int err)
     }
     if (wr_way_back(way)->is_lost) {
         relay_finish(relay);
+    } else if (relay->state == WR_RELAY_DRAINING && way == relay->drain->way) {
+        wr_relay_drain_look(relay);
     } else if (relay->state == WR_RELAY_DRAINING) {
-        relay_go_on_draining(relay, way);
+        /* The draining side is lost: it has sent all, or cannot send. */
+        wr_relay_break_by(relay->drain->way, relay->err);
     }
 }
 
@@ -144,23 +136,18 @@ static void relay_give_up(weir_pending *pending)
     wr_relay_break(relay, WEIR_RELAY_PROGRAM, WEIR_RELAY_CANCELED, -ECANCELED);
 }
 
-static void relay_look_for_error(struct wr_way *way)
-{
-    const int err = way->is_lost ? 0 : weir_transport_get_error(way->from);
-
-    wr_assert(err <= 0);
-    if (err < 0) {
-        wr_relay_fail(way, err);
-    }
-}
-
 static void relay_step(struct wr_ready *ready)
 {
     struct wr_relay *relay = wr_container_of(ready, struct wr_relay, step);
 
     wr_relay_check_invariants(relay);
     for (int i = 0; i < 2; i++) {
-        relay_look_for_error(&relay->ways[i]);
+        struct wr_way *way = &relay->ways[i];
+        const int err = way->is_lost ? 0 : weir_transport_get_error(way->from);
+        wr_assert(err <= 0);
+        if (err < 0) {
+            wr_relay_fail(way, err);
+        }
     }
     for (int i = 0; i < 2; i++) {
         wr_way_pass_initial(&relay->ways[i]);
@@ -273,19 +260,6 @@ static void relay_bind(struct wr_relay *relay,
     }
 }
 
-static int relay_check(weir_transport *const sides[2], bool has_ended[2])
-{
-    weir_loop *loop = sides[0]->loop;
-
-    for (int i = 0; i < 2; i++) {
-        wr_require(sides[i]->loop == loop, -EINVAL);
-        const int err = relay_check_side(sides[i], &has_ended[i]);
-        wr_require(err >= 0, err);
-    }
-    wr_require(sides[0] != sides[1], -EINVAL);
-    return 0;
-}
-
 int weir_relay(weir_transport *a, weir_transport *b,
                const struct weir_relay_options *options,
                weir_relay_done_fn *done, void *done_arg, weir_pending **ret)
@@ -301,8 +275,12 @@ int weir_relay(weir_transport *a, weir_transport *b,
     err = relay_check_options(&known);
     wr_require(err >= 0, err);
     wr_require(done || !ret, -EINVAL);
-    err = relay_check(sides, has_ended);
-    wr_require(err >= 0, err);
+    for (int i = 0; i < 2; i++) {
+        wr_require(sides[i]->loop == a->loop, -EINVAL);
+        err = relay_check_side(sides[i], &has_ended[i]);
+        wr_require(err >= 0, err);
+    }
+    wr_require(a != b, -EINVAL);
     struct wr_relay *relay = relay_make(sides, &known);
     wr_require(relay, -ENOMEM);
     err = relay_keep(relay, &known);

@@ -98,27 +98,19 @@ static struct relay_list *relay_list_find(const weir_loop *loop)
     return module ? wr_container_of(module, struct relay_list, module) : NULL;
 }
 
-static struct relay_list *relay_list_make(weir_loop *loop)
-{
-    struct relay_list *list = wr_alloc(&loop->counting, sizeof(*list));
-
-    if (list) {
-        *list = (struct relay_list){.loop = loop};
-        wr_slab_init(&list->memory, &loop->counting, sizeof(struct wr_relay));
-        wr_list_init(&list->relays);
-        wr_loop_add_module(loop, &list->module, &relay_list_ops);
-    }
-    return list;
-}
-
 struct wr_relay *wr_relay_take(weir_loop *loop)
 {
     struct relay_list *list = relay_list_find(loop);
 
     if (!list) {
-        list = relay_list_make(loop);
+        list = wr_alloc(&loop->counting, sizeof(*list));
+        wr_require(list, NULL);
+        *list = (struct relay_list){.loop = loop};
+        wr_slab_init(&list->memory, &loop->counting, sizeof(struct wr_relay));
+        wr_list_init(&list->relays);
+        wr_loop_add_module(loop, &list->module, &relay_list_ops);
     }
-    struct wr_relay *relay = list ? wr_slab_take(&list->memory) : NULL;
+    struct wr_relay *relay = wr_slab_take(&list->memory);
     if (relay) {
         relay->loop = loop;
         wr_list_init(&relay->link);

@@ -112,26 +112,17 @@ static uint64_t relay_time_idle(const struct wr_relay *relay)
                                : wr_min_u64(relay->idle_ns, half_closed_ns);
 }
 
-/* Returns a number that grows with each byte received and each byte sent. */
-static uint64_t relay_time_moved(const struct wr_relay *relay)
-{
-    uint64_t bytes = 0;
-
-    for (int i = 0; i < 2; i++) {
-        const struct wr_way *way = &relay->ways[i];
-        wr_assert(way->to);
-        bytes += 2 * way->bytes;
-        bytes -= weir_transport_get_write_buffer_size(way->to);
-    }
-    return bytes; /* modulo 2^64 */
-}
-
 static void relay_time_look(struct wr_relay *relay)
 {
-    const uint64_t moved_bytes = relay_time_moved(relay);
     const uint64_t now_ns = weir_loop_get_time(relay->loop);
+    uint64_t moved_bytes = 0; /* grows with each byte received or sent */
 
     wr_assert(relay->state < WR_RELAY_BROKEN);
+    for (int i = 0; i < 2; i++) {
+        const struct wr_way *way = &relay->ways[i];
+        moved_bytes += 2 * way->bytes; /* modulo 2^64 */
+        moved_bytes -= weir_transport_get_write_buffer_size(way->to);
+    }
     relay->looked_ns = now_ns;
     if (moved_bytes != relay->moved_bytes) {
         relay->moved_bytes = moved_bytes;

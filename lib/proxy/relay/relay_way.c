@@ -54,14 +54,6 @@ static void relay_way_set_narrow(struct wr_way *way, bool is_narrow)
     weir_transport_set_read_buffer_limit(way->from, bound);
 }
 
-/* Ends an armed receive, until wr_way_resume_back(). */
-static void relay_way_stop(struct wr_way *way)
-{
-    wr_assert(way->holds & WR_WAY_FULL);
-    way->is_narrow = true;
-    weir_transport_set_read_buffer_limit(way->from, WR_CREDIT_MIN);
-}
-
 /* Returns true if the kernel has refused bytes of the transport. */
 static bool relay_way_has_stalled(const weir_transport *to)
 {
@@ -124,24 +116,18 @@ static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
     return wr_way_is_live(way);
 }
 
-/* Queues the bytes on the other side. weir_transport_write() is faster for few
- * bytes, which are copied in any case. */
-static inline int relay_way_write(struct wr_way *way,
-                                  const struct weir_buf *buf)
-{
-    wr_debug_assert(buf->lease && buf->lease->refs > 0);
-    return buf->len < WR_LEASE_LEAST
-               ? weir_transport_write(way->to, buf->data, buf->len)
-               : weir_transport_write_buf(way->to, buf);
-}
-
 static inline void relay_way_pass(struct wr_way *way,
                                   const struct weir_buf *buf)
 {
     if (WR_UNLIKELY(way->is_tapped) && !relay_way_tap(way, buf)) {
         return;
     }
-    const int err = relay_way_write(way, buf);
+    wr_debug_assert(buf->lease && buf->lease->refs > 0);
+    /* weir_transport_write() is faster for few bytes, which are copied in any
+     * case. */
+    const int err = buf->len < WR_LEASE_LEAST
+                        ? weir_transport_write(way->to, buf->data, buf->len)
+                        : weir_transport_write_buf(way->to, buf);
     if (WR_UNLIKELY(err < 0)) {
         relay_way_refused(way, err);
         return;
@@ -181,7 +167,9 @@ void wr_way_pause_back(void *user, weir_transport *t)
     wr_assert(way->from == t);
     wr_way_hold(back, WR_WAY_FULL);
     if (relay_way_has_stalled(t)) {
-        relay_way_stop(back);
+        /* Ends an armed receive, until wr_way_resume_back(). */
+        back->is_narrow = true;
+        weir_transport_set_read_buffer_limit(back->from, WR_CREDIT_MIN);
     }
 }
 
@@ -242,17 +230,6 @@ int wr_way_received_end(void *user, weir_transport *t)
 
 /* ---- initial bytes ---- */
 
-/* Returns a new lease for bytes of the program, or NULL if memory runs out. */
-static weir_lease *relay_way_lease(const struct wr_way *way,
-                                   const struct weir_buf *buf)
-{
-    wr_assert(buf->data && buf->len > 0);
-    return buf->lease
-               ? wr_lease_keep_apart(buf)
-               : wr_lease_copy(&way->from->loop->pool,
-                               &way->from->demand.account, buf->data, buf->len);
-}
-
 int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
 {
     weir_lease **end = &way->initial;
@@ -262,7 +239,8 @@ int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
         if (bufs[i].len == 0) {
             continue;
         }
-        weir_lease *lease = relay_way_lease(way, &bufs[i]);
+        weir_lease *lease = wr_lease_keep_any(
+            &way->from->loop->pool, &way->from->demand.account, &bufs[i]);
         wr_require(lease, -ENOMEM);
         wr_assert(!lease->next);
         *end = lease;

@@ -96,17 +96,6 @@ static uint64_t choose_log(uint64_t x)
 
 /* ---- eligible candidates ---- */
 
-static bool choose_is_known(const struct wr_candidate_upstream *candidate)
-{
-    return candidate->tier != WR_TIER_NONE && !candidate->is_excluded;
-}
-
-/* Returns true if the candidate is kept, and is up or not checked yet. */
-static bool choose_may_keep(const struct wr_candidate_upstream *candidate)
-{
-    return candidate->is_kept && candidate->tier < WR_TIER_EJECTED;
-}
-
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count)
 {
@@ -115,11 +104,11 @@ enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
     for (size_t i = 0; i < count; i++) {
         wr_assert(candidates[i].tier == WR_TIER_NONE ||
                   candidates[i].weight > 0);
-        if (!choose_is_known(&candidates[i])) {
+        if (candidates[i].tier == WR_TIER_NONE || candidates[i].is_excluded) {
             continue;
         }
-        if (choose_may_keep(&candidates[i])) {
-            return candidates[i].tier;
+        if (candidates[i].is_kept && candidates[i].tier < WR_TIER_EJECTED) {
+            return candidates[i].tier; /* it is up or not checked yet */
         }
         if (candidates[i].tier < tier) {
             tier = candidates[i].tier;
@@ -519,19 +508,16 @@ static void choose_note_weight(struct wr_choosing *choosing,
     }
 }
 
-static bool choose_is_backup(enum wr_tier tier)
-{
-    return tier == WR_TIER_BACKUP || tier == WR_TIER_EJECTED_BACKUP;
-}
-
 void wr_choose_prepare(struct wr_choice_way way,
                        const struct wr_candidates *candidates,
                        struct wr_choosing *ret)
 {
     const enum wr_tier tier =
         wr_choose_find_tier(candidates->all, candidates->count);
-    const bool is_first = way.balance == WEIR_BALANCE_FIRST ||
-                          (way.one_backup && choose_is_backup(tier));
+    const bool is_backup =
+        tier == WR_TIER_BACKUP || tier == WR_TIER_EJECTED_BACKUP;
+    const bool is_first =
+        way.balance == WEIR_BALANCE_FIRST || (way.one_backup && is_backup);
 
     *ret = (struct wr_choosing){
         .tier = tier, .balance = is_first ? WEIR_BALANCE_FIRST : way.balance};

@@ -99,14 +99,6 @@ static enum weir_upstream_state known_get_state(const weir_upstream *upstream)
     return state == WR_HEALTH_UP ? WEIR_UPSTREAM_UP : WEIR_UPSTREAM_DOWN;
 }
 
-/* Returns the time until @when_ns. If that is past, but not handled yet,
- * returns 1. */
-static uint64_t known_get_left(uint64_t now_ns, uint64_t when_ns)
-{
-    wr_assert(when_ns > 0);
-    return when_ns > now_ns ? when_ns - now_ns : 1;
-}
-
 static uint64_t known_get_warming(const weir_upstreams *set, uint64_t back_ns,
                                   uint64_t now_ns)
 {
@@ -131,9 +123,10 @@ static struct weir_upstream_health known_make(const weir_upstream *upstream,
         .ejected_count = ejection->count,
         .ejected_by_report =
             ejection->count > 0 && ejection->cause == WR_FAILURE_REPORT,
-        .ejected_ns = ejection->is_ejected
-                          ? known_get_left(now_ns, facts.ejected_until_ns)
-                          : 0,
+        .ejected_ns = !ejection->is_ejected ? 0
+                      : facts.ejected_until_ns > now_ns
+                          ? facts.ejected_until_ns - now_ns
+                          : 1, /* past, but not handled yet */
         .slow_start_ns =
             known_get_warming(upstream->set, facts.back_ns, now_ns),
         .err = facts.failure_err,

@@ -137,28 +137,6 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
     member->set->has_ranks |= rank > 0;
 }
 
-/* Returns false for an address of another family than the local address, to
- * which no connection is possible. */
-static bool members_may_be(const struct wr_target *target,
-                           const struct weir_address *address)
-{
-    wr_assert(target->is_name);
-    return target->local.len == 0 || target->local.storage.any.sa_family ==
-                                         address->storage.any.sa_family;
-}
-
-static bool members_is_wanted(const struct wr_target *target,
-                              const struct weir_address *address)
-{
-    wr_assert(target->is_name);
-    for (size_t i = 0; i < target->address_count; i++) {
-        if (weir_address_is_equal(&target->addresses[i], address)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Returns an address of the answer that is not an upstream yet, or NULL. */
 static const struct weir_address *members_find_new(const weir_upstreams *set,
                                                    const weir_upstream *source)
@@ -168,7 +146,9 @@ static const struct weir_address *members_find_new(const weir_upstreams *set,
     wr_assert(target->is_name);
     for (size_t i = 0; i < target->address_count; i++) {
         const struct weir_address *address = &target->addresses[i];
-        if (members_may_be(target, address) &&
+        /* No connection is possible from a local address of another family. */
+        if ((target->local.len == 0 || target->local.storage.any.sa_family ==
+                                           address->storage.any.sa_family) &&
             !members_have(set, source, address)) {
             return address;
         }
@@ -257,6 +237,7 @@ static void members_rank_all(weir_upstreams *set, const weir_upstream *source)
 
 static void members_follow(weir_upstreams *set, weir_upstream *source)
 {
+    const struct wr_target *target = &source->target;
     const struct weir_address *address;
     int err = 0;
 
@@ -265,14 +246,15 @@ static void members_follow(weir_upstreams *set, weir_upstream *source)
     for (size_t i = set->count; i-- > 0;) {
         const weir_upstream *member = set->upstreams[i];
         if (member->source == source &&
-            !members_is_wanted(&source->target, &member->target.single)) {
+            !wr_address_is_among(&member->target.single, target->addresses,
+                                 target->address_count)) {
             wr_members_drop(set, i);
         }
     }
     while (err == 0 && (address = members_find_new(set, source))) {
         err = members_add(set, source, address);
     }
-    if (source->target.service) {
+    if (target->service) {
         members_rank_all(set, source);
     }
     source->target.error_count += err < 0; /* retried with the next answer */

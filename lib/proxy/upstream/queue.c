@@ -31,14 +31,6 @@ static uint64_t queue_get_rank(const struct wr_queued *queued)
     return wr_random_next(&random);
 }
 
-static struct wr_queued *queue_find_top(struct wr_queued *queued)
-{
-    while (queued->above) {
-        queued = queued->above;
-    }
-    return queued;
-}
-
 /* Returns the second oldest of the tree whose oldest is @oldest, or NULL. */
 static struct wr_queued *queue_find_second(struct wr_queued *oldest)
 {
@@ -116,19 +108,6 @@ static struct wr_queued *queue_get_higher(const struct wr_queued *queued)
     return queue_get_rank(older) > queue_get_rank(younger) ? older : younger;
 }
 
-/* Rotates the node down until it is a leaf, then unlinks it. */
-static void queue_cut(struct wr_queued *queued)
-{
-    struct wr_queued *higher;
-
-    while ((higher = queue_get_higher(queued))) {
-        queue_turn_up(higher);
-    }
-    queue_hang(queued->above, queue_get_side(queued), NULL);
-    queued->above = NULL;
-    wr_assert(!queued->below[OLDER]);
-}
-
 /* ---- kinds ---- */
 
 /* Returns true if both exclude the same upstreams. Their counts must be equal,
@@ -202,7 +181,11 @@ void wr_request_queue_add(struct wr_request_queue *queue,
         queue->excluded_most = queued->excluded.count;
     }
     if (oldest) {
-        queue_insert(queue_find_top(oldest), queued);
+        struct wr_queued *top = oldest;
+        while (top->above) {
+            top = top->above;
+        }
+        queue_insert(top, queued);
     }
     if (!oldest || queued->ticket < oldest->ticket) {
         if (oldest) {
@@ -218,11 +201,17 @@ void wr_request_queue_remove(struct wr_queued *queued)
     struct wr_request_queue *queue = queued->queue;
     const bool is_oldest = wr_list_is_linked(&queued->link);
     struct wr_list *behind = queued->link.next;
+    struct wr_queued *higher;
 
     queue_check_links(queued);
     wr_assert(queue->count > 0);
     struct wr_queued *second = is_oldest ? queue_find_second(queued) : NULL;
-    queue_cut(queued);
+    while ((higher = queue_get_higher(queued))) {
+        queue_turn_up(higher); /* until the node is a leaf */
+    }
+    queue_hang(queued->above, queue_get_side(queued), NULL);
+    queued->above = NULL;
+    wr_assert(!queued->below[OLDER]);
     wr_list_remove(&queued->link);
     if (second) {
         queue_link(queue, behind, second);

@@ -374,19 +374,6 @@ static void request_try(struct wr_request *request, weir_upstream *upstream)
     request_check_invariants(request);
 }
 
-/* Handles a try that was cancelled because its upstream is down: it does not
- * count. */
-static void request_drop_try(struct wr_request *request)
-{
-    wr_assert(request->try_count > 0);
-    wr_assert(!request->was_made);
-    request->is_left = false;
-    request->try_count--;
-    wr_exclusions_drop_last(&request->queued.excluded);
-    wr_slot_leave(request->slot);
-    request_go_on(request);
-}
-
 /* Handles the end of a try. Its attempts can be read until this returns. */
 static void request_connected(void *arg, int err, weir_transport *t)
 {
@@ -411,7 +398,13 @@ static void request_connected(void *arg, int err, weir_transport *t)
     request_keep_attempts(request);
     request->connecting = NULL;
     if (request->is_left && request->cause == 0 && !request->was_made) {
-        request_drop_try(request);
+        /* It was cancelled because its upstream is down: it does not count. */
+        wr_assert(request->try_count > 0);
+        request->is_left = false;
+        request->try_count--;
+        wr_exclusions_drop_last(&request->queued.excluded);
+        wr_slot_leave(request->slot);
+        request_go_on(request);
         return;
     }
     if (request->cause == 0 && request_now(request) >= request->end_ns) {
@@ -760,19 +753,6 @@ static void request_fill(struct wr_request *request,
     request->shortage_timeout_ns = options->shortage_timeout_ns;
 }
 
-/* Starts a complete request, which holds a reference to the set. */
-static void request_start(struct wr_request *request)
-{
-    weir_upstreams *set = request->set;
-
-    wr_assert(request->slot != NULL);
-    wr_assert(request->tries > 0);
-    wr_upstreams_ref(set);
-    wr_list_push_back(&set->requests, &request->link);
-    wr_ready_push(&set->loop->ready, &request->ready);
-    request_check_invariants(request);
-}
-
 static int request_make(weir_upstreams *set,
                         const struct weir_upstreams_connect_options *options,
                         struct wr_request **ret)
@@ -814,7 +794,12 @@ int weir_upstreams_connect(weir_upstreams *set,
     request->factory = *factory;
     request->done = done;
     request->done_arg = done_arg;
-    request_start(request);
+    wr_assert(request->slot != NULL);
+    wr_assert(request->tries > 0);
+    wr_upstreams_ref(set);
+    wr_list_push_back(&set->requests, &request->link);
+    wr_ready_push(&set->loop->ready, &request->ready);
+    request_check_invariants(request);
     if (ret) {
         *ret = &request->pending;
     }

@@ -336,16 +336,6 @@ void weir_upstreams_replace(weir_upstreams *set)
 
 /* ---- creating a set ---- */
 
-static int set_check_options(const struct weir_upstreams_options *options)
-{
-    wr_require(options->balance >= WEIR_BALANCE_ROUND_ROBIN &&
-                   options->balance <= WEIR_BALANCE_FIRST,
-               -EINVAL);
-    wr_require(!options->stay || options->balance == WEIR_BALANCE_FIRST,
-               -EINVAL);
-    return 0;
-}
-
 static uint64_t set_or(uint64_t value, uint64_t otherwise)
 {
     wr_assert(otherwise > 0);
@@ -384,8 +374,10 @@ int weir_upstreams_new(weir_loop *loop,
     wr_require_loop(loop);
     int err = wr_options_read(&known, sizeof(known), options);
     wr_require(err >= 0, err);
-    err = set_check_options(&known);
-    wr_require(err >= 0, err);
+    wr_require(known.balance >= WEIR_BALANCE_ROUND_ROBIN &&
+                   known.balance <= WEIR_BALANCE_FIRST,
+               -EINVAL);
+    wr_require(!known.stay || known.balance == WEIR_BALANCE_FIRST, -EINVAL);
     wr_require(!wr_loop_is_closing(loop), -ESHUTDOWN);
     err = wr_upstreams_make(loop, known.shared, &set);
     wr_require(err >= 0, err);
@@ -415,26 +407,21 @@ weir_upstream *weir_upstreams_get_upstream(weir_upstreams *set, size_t index)
     return index < set->count ? set->upstreams[index] : NULL;
 }
 
-static uint32_t set_count_up(const weir_upstreams *set)
-{
-    uint32_t count = 0;
-
-    wr_assert(set->count <= set->capacity);
-    for (size_t i = 0; i < set->count; i++) {
-        count += wr_upstream_get_state(set->upstreams[i]) == WEIR_UPSTREAM_UP;
-    }
-    return count;
-}
-
 int weir_upstreams_get_statistics(const weir_upstreams *set,
                                   struct weir_upstreams_statistics *ret)
 {
+    uint32_t up_count = 0;
+
     const int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
+    for (size_t i = 0; i < set->count; i++) {
+        up_count +=
+            wr_upstream_get_state(set->upstreams[i]) == WEIR_UPSTREAM_UP;
+    }
     const struct weir_upstreams_statistics known = {
         .size = ret->size,
         .upstream_count = (uint32_t)set->count,
-        .up_count = set_count_up(set),
+        .up_count = up_count,
         .queued_count = set->queue.count,
         .connecting_count = set->connecting_count,
         .queued_total = set->totals.queued,

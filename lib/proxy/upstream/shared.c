@@ -298,17 +298,6 @@ static bool shared_is_kept(const struct wr_shared_target *target,
     return false;
 }
 
-/* Starts again after a time without checks. The mutex must be held. */
-static void shared_renew_health(struct wr_shared_health *health,
-                                const struct wr_shared_health *made)
-{
-    wr_assert(!health->checker);
-    health->health = made->health;
-    health->back_ns = 0;
-    atomic_store_explicit(&health->state, health->health.state,
-                          memory_order_relaxed);
-}
-
 /* Returns the health of sets of the target with the same plan, or NULL. The
  * mutex must be held. */
 static struct wr_shared_health *
@@ -438,7 +427,11 @@ static void shared_join(struct wr_shared_part *part, struct shared_made *made)
     }
     if (part->health && !part->health->checker &&
         !shared_is_kept(part->target, part->health)) {
-        shared_renew_health(part->health, made->health);
+        /* Starts again after a time without checks. */
+        part->health->health = made->health->health;
+        part->health->back_ns = 0;
+        atomic_store_explicit(&part->health->state, part->health->health.state,
+                              memory_order_relaxed);
     }
     if (part->check && !part->health) {
         part->health = made->health;
@@ -600,15 +593,6 @@ void wr_shared_part_keep_addresses(struct wr_shared_part *part,
     wr_free(&shared->allocator, before, before_size);
 }
 
-static size_t shared_get_address_size(const struct wr_shared_part *part)
-{
-    wr_shared_lock(part->call->shared);
-    const size_t size = part->target->address_size;
-    wr_shared_unlock(part->call->shared);
-    wr_assert(size == 0 || part->target->addresses);
-    return size;
-}
-
 /* Returns false if the size has changed in the meantime. */
 static bool shared_read_addresses(const struct wr_shared_part *part,
                                   struct weir_address *ret, size_t size,
@@ -639,7 +623,9 @@ int wr_shared_part_copy_addresses(const struct wr_shared_part *part,
     wr_assert(ret != NULL);
     while (!is_read) {
         wr_free(allocator, copy, size);
-        size = shared_get_address_size(part);
+        wr_shared_lock(part->call->shared);
+        size = part->target->address_size;
+        wr_shared_unlock(part->call->shared);
         copy = size > 0 ? wr_alloc(allocator, size) : NULL;
         wr_require(copy || size == 0, -ENOMEM);
         is_read = size == 0 || shared_read_addresses(part, copy, size, &count);

@@ -18,16 +18,6 @@
  */
 #include "upstream.h"
 
-/* Returns true if WEIR_BALANCE_FIRST may keep this upstream while it is up. The
- * mutex of the shared state must be held. */
-static bool survey_keeps(const weir_upstream *upstream)
-{
-    const struct weir_upstreams_options *options = &upstream->set->options;
-
-    wr_assert(!options->stay || options->balance == WEIR_BALANCE_FIRST);
-    return options->stay && wr_shared_part_is_in_use(&upstream->part);
-}
-
 static void survey_forget_exclusions(weir_upstreams *set)
 {
     wr_assert(set->count <= set->capacity);
@@ -53,7 +43,8 @@ static void survey_order(weir_upstreams *set)
 {
     wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
     for (size_t i = 0; i < set->count && set->options.stay; i++) {
-        set->candidates[i].is_kept = survey_keeps(set->upstreams[i]);
+        set->candidates[i].is_kept =
+            wr_shared_part_is_in_use(&set->upstreams[i]->part);
     }
     if (set->has_ranks) {
         survey_rank(set);

@@ -31,14 +31,6 @@ static void upstream_check_invariants(const weir_upstream *upstream)
 
 /* ---- state ---- */
 
-/* A set that never ejects ignores ejections by others. */
-static bool upstream_is_ejected(const weir_upstream *upstream)
-{
-    wr_debug_assert(upstream->set->options.fail_limit > 0);
-    return wr_shared_part_is_ejected(&upstream->part) &&
-           upstream->set->options.fail_limit < UINT32_MAX;
-}
-
 /* Returns the state of an upstream that does not depend on checks and
  * failures. */
 static enum weir_upstream_state
@@ -69,8 +61,11 @@ enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream)
     if (health == WR_HEALTH_DOWN) {
         return WEIR_UPSTREAM_DOWN;
     }
-    return upstream_is_ejected(upstream) ? WEIR_UPSTREAM_EJECTED
-                                         : WEIR_UPSTREAM_UP;
+    /* A set that never ejects ignores ejections by others. */
+    return wr_shared_part_is_ejected(&upstream->part) &&
+                   upstream->set->options.fail_limit < UINT32_MAX
+               ? WEIR_UPSTREAM_EJECTED
+               : WEIR_UPSTREAM_UP;
 }
 
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream)
@@ -152,18 +147,6 @@ uint32_t wr_upstream_get_warm(const weir_upstream *upstream)
         upstream, wr_weight_warm(upstream->weight, elapsed_ns, slow_ns));
 }
 
-/* Replaces a checker whose loop does not run. The mutex must be held. */
-static void upstream_take_over(weir_upstream *upstream)
-{
-    weir_upstreams *set = upstream->set;
-
-    wr_assert(upstream->part.health != NULL);
-    if (wr_shared_part_take_over(&upstream->part,
-                                 weir_loop_get_time(set->loop))) {
-        wr_upstream_note_news(upstream);
-    }
-}
-
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate)
 {
@@ -173,8 +156,11 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
     candidate->weight =
         candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
-    if (upstream->part.health) {
-        upstream_take_over(upstream);
+    /* Replaces a checker whose loop does not run. */
+    if (upstream->part.health &&
+        wr_shared_part_take_over(&upstream->part,
+                                 weir_loop_get_time(upstream->set->loop))) {
+        wr_upstream_note_news(upstream);
     }
 }
 
@@ -291,24 +277,17 @@ static void upstream_arm_check(weir_upstream *upstream)
     wr_timer_arm(&set->loop->wheel, &upstream->check_timer, due_ns);
 }
 
-/* Records a check that could not be made because this machine lacked a
- * resource; it is not a result about the upstream. */
-static void upstream_note_skipped(weir_upstream *upstream, int err)
-{
-    wr_assert(wr_err_is_own(err));
-    upstream->counts.checks_skipped++;
-    if (upstream->skipped_count == 0) {
-        upstream->skipped_err = err;
-        wr_upstream_note_news(upstream);
-    }
-    upstream->skipped_count += upstream->skipped_count < UINT32_MAX;
-}
-
 static void upstream_note_check(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
     if (wr_err_is_own(err)) {
-        upstream_note_skipped(upstream, err);
+        /* This machine lacked a resource: not a result about the upstream. */
+        upstream->counts.checks_skipped++;
+        if (upstream->skipped_count == 0) {
+            upstream->skipped_err = err;
+            wr_upstream_note_news(upstream);
+        }
+        upstream->skipped_count += upstream->skipped_count < UINT32_MAX;
         return;
     }
     upstream->skipped_count = 0;
@@ -538,13 +517,6 @@ static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
     return err;
 }
 
-static size_t upstream_get_room(const struct wr_check *check)
-{
-    return wr_check_is_active(check) && wr_check_has_answer(check)
-               ? wr_check_get_room(check)
-               : 0;
-}
-
 static void upstream_leave_target(weir_upstream *upstream,
                                   const weir_upstreams *set)
 {
@@ -590,8 +562,10 @@ static weir_upstream *upstream_alloc(weir_upstreams *set,
 {
     const size_t host_size = parts->host ? strlen(parts->host) + 1 : 0;
     const size_t text_size = strlen(parts->name) + 1 + host_size;
-    const size_t size =
-        sizeof(weir_upstream) + text_size + upstream_get_room(parts->check);
+    const bool has_answer =
+        wr_check_is_active(parts->check) && wr_check_has_answer(parts->check);
+    const size_t size = sizeof(weir_upstream) + text_size +
+                        (has_answer ? wr_check_get_room(parts->check) : 0);
     weir_upstream *upstream = wr_alloc(&set->loop->counting, size);
 
     wr_assert(text_size > 0);

@@ -330,21 +330,6 @@ static int context_names_use_key(weir_tls_context *context, const uint8_t *data,
         (struct wr_bytes){.data = data, .size = (size_t)size});
 }
 
-/* Uses the leaf that was already read: reading the file again might return
- * another certificate, or nothing from a pipe. */
-static int context_names_use_signer(weir_tls_context *context, const char *file,
-                                    struct wr_tls_context_text *text)
-{
-    const int err =
-        wr_tls_context_use_signer(context, context_names_newest(context));
-
-    text->why = context->why;
-    if (err < 0) {
-        wr_tls_context_say(text, "sign", file, err);
-    }
-    return err;
-}
-
 static int context_names_check(weir_tls_context *context, const char *file,
                                struct wr_tls_context_text *text)
 {
@@ -387,7 +372,13 @@ static int context_names_load_one(weir_tls_context *context,
                                     context_names_use_chain, text);
     }
     if (err == 0 && from->sign) {
-        err = context_names_use_signer(context, file, text);
+        /* Uses the leaf that was already read: reading the file again might
+         * return another certificate, or nothing from a pipe. */
+        err = wr_tls_context_use_signer(context, identity);
+        text->why = context->why;
+        if (err < 0) {
+            wr_tls_context_say(text, "sign", file, err);
+        }
     } else if (err == 0) {
         wr_tls_context_set_key_file(context, key->file);
         err = wr_tls_context_load_one(context, key, "key",

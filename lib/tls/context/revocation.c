@@ -34,20 +34,6 @@ static bool revocation_is_current(const struct wr_tls_revocation_list *list,
     return list->crl.this_update <= now && now <= list->crl.next_update;
 }
 
-/* Returns true if the list is already known to be signed by the key with this
- * hash. */
-static bool revocation_knows(struct wr_tls_revocation *revocation,
-                             const struct wr_tls_revocation_list *list,
-                             const uint8_t *hash)
-{
-    wr_assert(hash != NULL);
-    pthread_mutex_lock(&revocation->mutex);
-    const bool is_known = list->has_signer &&
-                          memcmp(list->signer, hash, sizeof(list->signer)) == 0;
-    pthread_mutex_unlock(&revocation->mutex);
-    return is_known;
-}
-
 /* Returns 0 if the issuer's key has signed the list, else an error of
  * wr_tls_signature_verify(). */
 static int revocation_verify(struct wr_tls_revocation *revocation,
@@ -61,7 +47,11 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
                                    hash) < 0) {
         return -ENOMEM;
     }
-    if (revocation_knows(revocation, list, hash)) {
+    pthread_mutex_lock(&revocation->mutex);
+    const bool is_known = list->has_signer &&
+                          memcmp(list->signer, hash, sizeof(list->signer)) == 0;
+    pthread_mutex_unlock(&revocation->mutex);
+    if (is_known) {
         return 0;
     }
     struct wr_x509_signed sign = list->crl.sign;

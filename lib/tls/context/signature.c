@@ -196,15 +196,6 @@ int wr_tls_outside_new(weir_tls_context *context,
     return 0;
 }
 
-/* Returns the maximum size of an ECDSA-Sig-Value. */
-static size_t signature_curve_max(uint16_t curve)
-{
-    wr_assert(curve >= WR_X509_CURVE_P256 && curve <= WR_X509_CURVE_P521);
-    return curve == WR_X509_CURVE_P521   ? 139
-           : curve == WR_X509_CURVE_P384 ? 104
-                                         : 72;
-}
-
 static int signature_use_key(struct wr_tls_outside *outside,
                              const struct wr_x509 *x509)
 {
@@ -220,8 +211,11 @@ static int signature_use_key(struct wr_tls_outside *outside,
     }
     outside->key_info = x509->key_info;
     if (key->kind == WR_X509_KEY_CURVE) {
-        outside->signature_max = signature_curve_max(key->curve);
-        return 0;
+        wr_assert(key->curve >= WR_X509_CURVE_P256);
+        outside->signature_max = key->curve == WR_X509_CURVE_P521   ? 139
+                                 : key->curve == WR_X509_CURVE_P384 ? 104
+                                                                    : 72;
+        return 0; /* the size is that of an ECDSA-Sig-Value */
     }
     if (!wr_x509_strength_find_rsa(x509->key_info, &outside->rsa)) {
         return WEIR_ETLSFILE;

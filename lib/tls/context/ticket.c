@@ -364,17 +364,6 @@ int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
     return wr_tls_ticket_digest_name(name, name ? strlen(name) : 0, ret);
 }
 
-/* Makes a ticket that no key opens. An error would end the handshake, and so
- * would zeros with wolfSSL. */
-static void ticket_spoil(const struct wr_tls_ticket *ticket)
-{
-    wr_assert(ticket->size > 0);
-    memset(ticket->name, UINT8_MAX, WR_TLS_TICKET_NAME);
-    memset(ticket->iv, UINT8_MAX, WR_TLS_TICKET_IV);
-    memset(ticket->tag, UINT8_MAX, WR_TLS_TICKET_TAG);
-    memset(ticket->data, UINT8_MAX, ticket->size);
-}
-
 int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
                                const struct wr_tls_ticket *ticket)
 {
@@ -388,7 +377,12 @@ int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
     whole.host = host;
     whole.has_client = context->verifies;
     if (wr_tls_context_digest_asked(conn, true, host) < 0) {
-        ticket_spoil(ticket);
+        /* No key opens such a ticket. An error would end the handshake, and so
+         * would zeros with wolfSSL. */
+        memset(ticket->name, UINT8_MAX, WR_TLS_TICKET_NAME);
+        memset(ticket->iv, UINT8_MAX, WR_TLS_TICKET_IV);
+        memset(ticket->tag, UINT8_MAX, WR_TLS_TICKET_TAG);
+        memset(ticket->data, UINT8_MAX, ticket->size);
         return 0;
     }
     pthread_mutex_lock(&context->mutex);

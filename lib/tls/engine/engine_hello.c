@@ -175,15 +175,6 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
     return true;
 }
 
-/* Returns true if the record with this header can continue the message of @size
- * bytes. */
-static bool engine_hello_can_join(const uint8_t *header, size_t size)
-{
-    const size_t more = wr_tls_engine_body_size(header);
-    return header[0] == engine_hello_type && header[1] == 3 && more > 0 &&
-           size + more <= ENGINE_HELLO_MAX;
-}
-
 /* Appends the body of the complete record that follows the message. Returns
  * false if the message is not a hello that can be read. */
 static bool engine_hello_join(struct wr_tls_engine *engine)
@@ -229,8 +220,10 @@ static bool engine_hello_measure(const struct wr_tls_engine *engine,
         return true;
     }
     const uint8_t *record = engine->hello->data + front;
-    *ret_want += wr_tls_engine_body_size(record);
-    return engine_hello_can_join(record, engine->hello_size);
+    const size_t more = wr_tls_engine_body_size(record);
+    *ret_want += more;
+    return record[0] == engine_hello_type && record[1] == 3 && more > 0 &&
+           engine->hello_size + more <= ENGINE_HELLO_MAX;
 }
 
 /* Collects the hello. The block contains space for a header, the message from

@@ -161,19 +161,6 @@ static size_t engine_message_take(struct wr_tls_engine *engine,
     return engine_message_collect(engine, data, size);
 }
 
-/* Keeps the client's first hello, which is in the input or in the hello's
- * block, until the second hello that the server has requested arrives. */
-static void engine_message_keep_first(struct wr_tls_engine *engine)
-{
-    struct wr_bytes *first = &engine->facts.first;
-
-    wr_assert(!engine->first && engine->conn.is_server);
-    if (wr_tls_engine_reserve(engine, &engine->first, first->size)) {
-        memcpy(engine->first->data, first->data, first->size);
-        first->data = engine->first->data;
-    }
-}
-
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
                              size_t size)
 {
@@ -182,9 +169,13 @@ void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
         engine->facts.group = engine->conn.backend->get_group(&engine->conn);
     }
     wr_tls_message_note_own(&engine->facts, data, size);
-    if (engine->facts.was_asked_again && engine->facts.first.data &&
-        !engine->first) {
-        engine_message_keep_first(engine);
+    /* Keeps the client's first hello, which is in the input or in the hello's
+     * block, until the second hello that the server has requested arrives. */
+    struct wr_bytes *first = &engine->facts.first;
+    if (engine->facts.was_asked_again && first->data && !engine->first &&
+        wr_tls_engine_reserve(engine, &engine->first, first->size)) {
+        memcpy(engine->first->data, first->data, first->size);
+        first->data = engine->first->data;
     }
 }
 

@@ -61,12 +61,6 @@ void wr_tls_engine_collect(struct wr_tls_engine *engine)
     engine_record_append(engine, block);
 }
 
-static size_t engine_record_room(const struct wr_tls_engine *engine)
-{
-    const struct wr_block *last = engine->output_last;
-    return last ? last->capacity - WR_TLS_OUTPUT_OFFSET - last->used : 0;
-}
-
 static void engine_record_fill(struct wr_block *block, const uint8_t *data,
                                size_t size)
 {
@@ -79,7 +73,10 @@ static void engine_record_fill(struct wr_block *block, const uint8_t *data,
 static bool engine_record_copy(struct wr_tls_engine *engine,
                                const uint8_t *data, size_t size)
 {
-    const size_t first = wr_min_u64(size, engine_record_room(engine));
+    const struct wr_block *last = engine->output_last;
+    const size_t room =
+        last ? last->capacity - WR_TLS_OUTPUT_OFFSET - last->used : 0;
+    const size_t first = wr_min_u64(size, room);
     const size_t rest = size - first;
     struct wr_block *block = NULL;
 
@@ -101,18 +98,11 @@ static bool engine_record_copy(struct wr_tls_engine *engine,
     return true;
 }
 
-static bool engine_record_claim(struct wr_tls_engine *engine,
-                                const uint8_t *data)
-{
-    const struct wr_tls_backend *backend = engine->conn.backend;
-
-    wr_assert(engine->claimed_size == 0);
-    return backend->claim && backend->claim(engine->conn.account, data);
-}
-
 static int engine_record_send(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size)
 {
+    const struct wr_tls_backend *backend = engine->conn.backend;
+
     wr_assert(size > 0);
     wr_tls_engine_collect(engine);
     if (engine->state == WR_TLS_ENGINE_SENT_CLOSE ||
@@ -122,7 +112,9 @@ static int engine_record_send(struct wr_tls_engine *engine, const uint8_t *data,
     if (engine->no_memory) {
         return -ENOMEM; /* an earlier record is missing */
     }
-    if (size >= ENGINE_RECORD_COPY_BELOW && engine_record_claim(engine, data)) {
+    if (size >= ENGINE_RECORD_COPY_BELOW && backend->claim &&
+        backend->claim(engine->conn.account, data)) {
+        wr_assert(engine->claimed_size == 0);
         engine->claimed_size = (uint32_t)size;
     } else if (!engine_record_copy(engine, data, size)) {
         engine->no_memory = true;

@@ -80,14 +80,6 @@ static int engine_secret_derive(struct wr_tls_engine_keys *keys, int suite,
                : engine_secret_expand(secret, "iv", keys->iv, sizeof(keys->iv));
 }
 
-static enum wr_tls_aead_kind engine_secret_kind(int suite)
-{
-    wr_assert(suite != 0);
-    return suite == ENGINE_SECRET_CHACHA    ? WR_TLS_AEAD_CHACHA20
-           : suite == ENGINE_SECRET_AES_256 ? WR_TLS_AEAD_AES_256_GCM
-                                            : WR_TLS_AEAD_AES_128_GCM;
-}
-
 /* Describes the first record under @keys, with a body and a tag at @body. The
  * nonce of the first record is the IV. */
 static struct wr_tls_aead
@@ -98,7 +90,10 @@ engine_secret_describe(const struct wr_tls_engine_keys *keys,
 
     wr_assert(size > 0);
     return (struct wr_tls_aead){
-        .kind = engine_secret_kind(keys->suite),
+        .kind = keys->suite == ENGINE_SECRET_CHACHA ? WR_TLS_AEAD_CHACHA20
+                : keys->suite == ENGINE_SECRET_AES_256
+                    ? WR_TLS_AEAD_AES_256_GCM
+                    : WR_TLS_AEAD_AES_128_GCM,
         .key = keys->key,
         .nonce = keys->iv,
         .beside = {.data = header, .size = ENGINE_SECRET_HEADER},
@@ -117,19 +112,6 @@ int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
     job.in = body;
     job.out = ret;
     return wr_tls_backend_get()->open_sealed(&job);
-}
-
-/* Seals @plain as the first record under @keys, whose header is at @record. */
-static int engine_secret_seal(const struct wr_tls_engine_keys *keys,
-                              struct wr_bytes plain, uint8_t *record)
-{
-    uint8_t *body = record + ENGINE_SECRET_HEADER;
-    struct wr_tls_aead job = engine_secret_describe(keys, record, body);
-
-    wr_assert(job.size == plain.size);
-    job.in = plain.data;
-    job.out = body;
-    return wr_tls_backend_get()->seal(&job);
 }
 
 static void engine_secret_keep(struct wr_tls_engine *engine,
@@ -199,17 +181,6 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
     return err;
 }
 
-/* Changes the IV to the nonce that follows @records records (RFC 8446, 5.3). */
-static void engine_secret_go_on(struct wr_tls_engine_keys *keys,
-                                uint32_t records)
-{
-    uint8_t *last = keys->iv + sizeof(keys->iv) - 1;
-
-    for (size_t i = 0; i < sizeof(records); i++) {
-        *(last - i) ^= (uint8_t)(records >> 8 * i);
-    }
-}
-
 /* Seals an alert with this code as the secret's next record, which is also its
  * last. */
 static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
@@ -226,11 +197,17 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     int err = engine_secret_derive(
         &keys, engine->conn.backend->get_suite(&engine->conn),
         (struct wr_bytes){.data = secret->data, .size = secret->size});
-    engine_secret_go_on(&keys, secret->records);
+    /* The IV becomes the nonce after the sent records (RFC 8446, 5.3). */
+    for (size_t i = 0; i < sizeof(secret->records); i++) {
+        keys.iv[sizeof(keys.iv) - 1 - i] ^= (uint8_t)(secret->records >> 8 * i);
+    }
     if (err == 0) {
-        err = engine_secret_seal(
-            &keys, (struct wr_bytes){.data = plain, .size = sizeof(plain)},
-            record);
+        struct wr_tls_aead job = engine_secret_describe(
+            &keys, record, record + ENGINE_SECRET_HEADER);
+        wr_assert(job.size == sizeof(plain));
+        job.in = plain;
+        job.out = record + ENGINE_SECRET_HEADER;
+        err = wr_tls_backend_get()->seal(&job);
     }
     explicit_bzero(&keys, sizeof(keys));
     wr_tls_engine_drop(engine, &engine->secret);

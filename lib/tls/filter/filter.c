@@ -343,17 +343,6 @@ static void filter_drop(struct wr_connection *c)
     filter_tell_failure(f);
 }
 
-/* Closes if the peer is cut off and its last bytes are delivered. */
-static void filter_close_if_cut(struct wr_filter *f)
-{
-    struct wr_connection *c = &f->c;
-
-    if (c->t.state == WR_LIFE_OPEN && !f->upper && c->t.error == 0 &&
-        !wr_delivery_has_held(&c->delivery)) {
-        wr_connection_close_unasked(c);
-    }
-}
-
 /* Starts the wait for the peer's close_notify after everything was sent. The
  * pump may have held back the end of the stream until now. */
 static bool filter_linger(struct wr_connection *c)
@@ -461,8 +450,10 @@ static void filter_pump(struct wr_filter *f)
         f->engine.state == WR_TLS_ENGINE_OPEN && filter_begin(f)) {
         wr_filter_pump(f);
     }
-    if (WR_UNLIKELY(f->is_cut)) {
-        filter_close_if_cut(f);
+    /* The peer is cut off: closes once its last bytes are delivered. */
+    if (WR_UNLIKELY(f->is_cut) && f->c.t.state == WR_LIFE_OPEN && !f->upper &&
+        f->c.t.error == 0 && !wr_delivery_has_held(&f->c.delivery)) {
+        wr_connection_close_unasked(&f->c);
     }
 }
 
@@ -672,8 +663,11 @@ static void filter_check_life(const struct wr_filter *f)
               wr_life_is_over(&f->c.t));
 }
 
-static void filter_check_received(const struct wr_filter *f)
+static void filter_check_invariants(const struct wr_connection *c)
 {
+    const struct wr_filter *f = wr_filter_of(&c->t);
+
+    filter_check_life(f);
     wr_assert(!f->input_head == !f->input_tail);
     wr_assert(!f->input_tail || !f->input_tail->next);
     wr_assert(!f->head_is_fed || f->input_head);
@@ -683,14 +677,6 @@ static void filter_check_received(const struct wr_filter *f)
     wr_assert(!f->lent || (f->has_engine && !f->input_head));
     wr_debug_assert(!wr_list_is_linked(&f->wait_link) ||
                     wr_filter_is_shaking(f));
-}
-
-static void filter_check_invariants(const struct wr_connection *c)
-{
-    const struct wr_filter *f = wr_filter_of(&c->t);
-
-    filter_check_life(f);
-    filter_check_received(f);
     wr_debug_assert(f->unsent_bytes <= c->outbox.passed_bytes);
     if (f->has_engine) {
         wr_debug_check(wr_tls_engine_check_invariants(&f->engine));

@@ -12,14 +12,6 @@
 /* HKDF produces at most 255 blocks of the suite's hash (RFC 5869). */
 #define EXPORT_MAX (255u * 32u)
 
-static int filter_facts_get_alpn(const struct wr_filter *f,
-                                 struct weir_extra_info *ret)
-{
-    wr_assert(f->has_engine);
-    ret->text = wr_tls_engine_get_alpn(&f->engine, &ret->len);
-    return ret->text ? 0 : -ENOENT;
-}
-
 static int filter_facts_get_text(const char *text, int number,
                                  struct weir_extra_info *ret)
 {
@@ -69,7 +61,8 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
         return filter_facts_get_text(wr_tls_engine_get_group(engine), 0, ret);
     }
     if (strcmp(name, "alpn") == 0) {
-        return filter_facts_get_alpn(f, ret);
+        ret->text = wr_tls_engine_get_alpn(engine, &ret->len);
+        return ret->text ? 0 : -ENOENT;
     }
     if (strcmp(name, "server_name") == 0) {
         return filter_facts_get_text(wr_tls_engine_get_sni(engine), 0, ret);

@@ -62,32 +62,6 @@ static int filter_open_socket(weir_loop *loop, int fd,
  * the bytes that the transport below still has, so no byte can be delivered as
  * plaintext any more. */
 
-/* Returns 0 if a filter can be created on @t now, else an error. */
-static int filter_open_check(weir_transport *t, struct wr_handover *ret)
-{
-    wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
-    wr_assert(t->ops->set_protocol && wr_transport_is_connection(t));
-    const int err =
-        t->ops->write(t, NULL, 0); /* an error if it is closing or broken */
-    wr_require(err >= 0, err);
-    t->ops->get_handover(t, ret);
-    wr_require(!ret->has_ended, WEIR_EPEERCLOSED);
-    wr_require(!ret->is_new, -EBUSY);
-    return 0;
-}
-
-/* Creates a new lease for bytes of the program. Returns NULL if memory runs
- * out. */
-static weir_lease *filter_open_lease(struct wr_filter *f,
-                                     const struct weir_buf *buf)
-{
-    wr_assert(buf->data && buf->len > 0);
-    return buf->lease
-               ? wr_lease_keep_apart(buf)
-               : wr_lease_copy(&f->c.t.loop->pool, &f->c.t.demand.account,
-                               buf->data, buf->len);
-}
-
 static int filter_open_keep(struct wr_filter *f, const struct weir_buf *bufs,
                             size_t count)
 {
@@ -96,7 +70,8 @@ static int filter_open_keep(struct wr_filter *f, const struct weir_buf *bufs,
         if (bufs[i].len == 0) {
             continue;
         }
-        weir_lease *lease = filter_open_lease(f, &bufs[i]);
+        weir_lease *lease = wr_lease_keep_any(&f->c.t.loop->pool,
+                                              &f->c.t.demand.account, &bufs[i]);
         if (!lease) {
             wr_filter_drop_input(f);
             return -ENOMEM;
@@ -120,21 +95,6 @@ static int filter_open_take_protocol(struct wr_filter *f, weir_transport *below)
     f->c.t.binding = binding;
     wr_protocol_bound(&f->c.t);
     return 0;
-}
-
-/* Replaces @below, whose received bytes belong to the handshake from now on. */
-static void filter_open_replace(struct wr_filter *f, weir_transport *below,
-                                bool is_paused)
-{
-    wr_assert(f->c.t.binding.protocol);
-    /* connection_made was called for the transport below. */
-    f->c.t.is_made = true;
-    wr_filter_begin(f, below);
-    if (is_paused) {
-        wr_delivery_pause(&f->c.delivery);
-        below->ops->resume_reading(below);
-    }
-    wr_connection_debug_check(&f->c);
 }
 
 static int filter_open_make(weir_transport *t,
@@ -182,15 +142,26 @@ static int filter_open_on(weir_transport *t,
     wr_require(err >= 0, err);
     wr_require(opener->opened, -EINVAL);
     wr_require(!wr_loop_is_closing(t->loop), -ESHUTDOWN);
-    err = filter_open_check(t, &handover);
+    wr_require(t->ops->get_handover && !t->is_part, -EOPNOTSUPP);
+    wr_assert(t->ops->set_protocol && wr_transport_is_connection(t));
+    err = t->ops->write(t, NULL, 0); /* an error if it is closing or broken */
     wr_require(err >= 0, err);
+    t->ops->get_handover(t, &handover);
+    wr_require(!handover.has_ended, WEIR_EPEERCLOSED);
+    wr_require(!handover.is_new, -EBUSY);
     err = wr_filter_settings_read(&settings, tls, WR_SECURE_EITHER, NULL);
     wr_require(err >= 0, err);
     err =
         filter_open_make(t, &settings, &known, opener, &handover.timeouts, &f);
     wr_filter_settings_drop(&settings);
     wr_require(err >= 0, err);
-    filter_open_replace(f, t, handover.is_paused);
+    f->c.t.is_made = true; /* connection_made was called for @t */
+    wr_filter_begin(f, t);
+    if (handover.is_paused) {
+        wr_delivery_pause(&f->c.delivery);
+        t->ops->resume_reading(t);
+    }
+    wr_connection_debug_check(&f->c);
     if (ret) {
         *ret = &f->c.t;
     }

@@ -189,21 +189,6 @@ static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
                : wr_lease_block(pool, account, wr_filter_take_scratch(f), len);
 }
 
-/* Delivers the first @len bytes of the scratch block, or holds them if the
- * protocol has paused. */
-static void filter_read_deliver(struct wr_filter *f, size_t len)
-{
-    wr_assert(!wr_delivery_has_held(&f->c.delivery));
-    weir_lease *lease = filter_read_lease(f, len);
-    if (!lease) {
-        wr_delivery_lose_bytes(&f->c.t, -ENOMEM);
-        return;
-    }
-    if (wr_delivery_given(&f->c.t, &f->c.delivery, lease)) {
-        wr_connection_push(&f->c);
-    }
-}
-
 /* Called when the peer's close_notify was read and all plaintext was
  * delivered. */
 static void filter_read_deliver_end(struct wr_filter *f)
@@ -268,7 +253,13 @@ static bool filter_read_open(struct wr_filter *f)
         return ret > 0;
     }
     if (ret > 0) {
-        filter_read_deliver(f, (size_t)ret);
+        wr_assert(!wr_delivery_has_held(&f->c.delivery));
+        weir_lease *lease = filter_read_lease(f, (size_t)ret);
+        if (!lease) {
+            wr_delivery_lose_bytes(&f->c.t, -ENOMEM);
+        } else if (wr_delivery_given(&f->c.t, &f->c.delivery, lease)) {
+            wr_connection_push(&f->c);
+        }
         return true;
     }
     if (ret == 0 && !wr_delivery_is_paused(&f->c.delivery)) {

@@ -11,17 +11,6 @@
 
 #define HANDSHAKE_DEFAULT_NS UINT64_C(10000000000)
 
-static int filter_settings_copy_name(struct wr_secure_settings *ret,
-                                     const char *name)
-{
-    const size_t len = strlen(name);
-
-    wr_assert(!ret->context);
-    wr_require(len > 0 && len < sizeof(ret->server_hostname), -EINVAL);
-    memcpy(ret->server_hostname, name, len + 1);
-    return 0;
-}
-
 /* A client must set the server's name or no_hostname_check. */
 static int filter_settings_read_name(struct wr_secure_settings *ret,
                                      const struct weir_tls_settings *settings,
@@ -34,7 +23,10 @@ static int filter_settings_read_name(struct wr_secure_settings *ret,
         name = host;
     }
     if (name && *name) {
-        return filter_settings_copy_name(ret, name);
+        const size_t len = strlen(name);
+        wr_require(len < sizeof(ret->server_hostname), -EINVAL);
+        memcpy(ret->server_hostname, name, len + 1);
+        return 0;
     }
     wr_require(settings->no_hostname_check, -EINVAL);
     return 0;

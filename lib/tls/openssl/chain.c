@@ -76,19 +76,6 @@ struct chain_list {
     bool has_more; /* an entry has extensions, which weir never requests */
 };
 
-static bool chain_take_entry(struct wr_bytes *entries, bool is_newest,
-                             struct wr_bytes *ret, bool *ret_has_more)
-{
-    struct wr_bytes more = {.size = 0};
-
-    if (!wr_bytes_take_vector(entries, CHAIN_LENGTH, ret) ||
-        (is_newest && !wr_bytes_take_vector(entries, 2, &more))) {
-        return false;
-    }
-    *ret_has_more |= more.size > 0;
-    return true;
-}
-
 /* Reads a Certificate message with its header (RFC 5246, 7.4.2; RFC 8446,
  * 4.4.2). Returns false if it is malformed or has no certificate. */
 static bool chain_read(struct chain_list *ret, struct wr_bytes message,
@@ -106,9 +93,12 @@ static bool chain_read(struct chain_list *ret, struct wr_bytes message,
     part = ret->entries;
     while (part.size > 0) {
         struct wr_bytes cert;
-        if (!chain_take_entry(&part, is_newest, &cert, &ret->has_more)) {
+        struct wr_bytes more = {.size = 0};
+        if (!wr_bytes_take_vector(&part, CHAIN_LENGTH, &cert) ||
+            (is_newest && !wr_bytes_take_vector(&part, 2, &more))) {
             return false;
         }
+        ret->has_more |= more.size > 0;
         if (ret->count < CHAIN_MAX) {
             ret->certs[ret->count++] = cert;
         }

@@ -337,21 +337,10 @@ static int shared_use_sessions(SSL_CTX *ctx,
                : WEIR_ETLSENGINE;
 }
 
-static int shared_use_credential(SSL_CTX *ctx,
-                                 struct wr_tls_credential *credential)
-{
-    if (!credential) {
-        return 0;
-    }
-    wr_assert(credential->leaf && credential->key);
-    return SSL_CTX_use_cert_and_key(ctx, credential->leaf, credential->key,
-                                    credential->issuers, 1) == 1
-               ? 0
-               : WEIR_ETLSFILE;
-}
-
 static int shared_set_up(SSL_CTX *ctx, const struct wr_tls_settings *settings)
 {
+    struct wr_tls_credential *credential = settings->credential;
+
     shared_use_options(ctx);
     shared_use_verification(ctx, settings);
     wr_openssl_use_callbacks(ctx, settings->is_server);
@@ -375,7 +364,14 @@ static int shared_set_up(SSL_CTX *ctx, const struct wr_tls_settings *settings)
     if (err == 0) {
         err = shared_use_sessions(ctx, settings);
     }
-    return err < 0 ? err : shared_use_credential(ctx, settings->credential);
+    if (err < 0 || !credential) {
+        return err;
+    }
+    wr_assert(credential->leaf && credential->key);
+    return SSL_CTX_use_cert_and_key(ctx, credential->leaf, credential->key,
+                                    credential->issuers, 1) == 1
+               ? 0
+               : WEIR_ETLSFILE;
 }
 
 static int shared_make(const struct wr_tls_settings *settings,

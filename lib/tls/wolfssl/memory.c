@@ -57,43 +57,6 @@ static struct memory_header *memory_header_of(void *ptr)
 
 /* ---- allocating and freeing ---- */
 
-static struct memory_header *memory_take_block(struct wr_tls_memory *memory,
-                                               size_t total)
-{
-    struct wr_block *block = wr_block_take(memory->account.blocks, total);
-    if (!block) {
-        return NULL;
-    }
-    struct memory_header *header = (void *)block->data;
-    memory->newest = header + 1;
-    header->kind = MEMORY_BLOCK;
-    return header;
-}
-
-static struct memory_header *memory_take_spare(struct wr_tls_memory *memory)
-{
-    struct memory_header *header = memory->spare;
-    memory->spare = NULL;
-    if (!header) {
-        header = wr_alloc(memory->account.allocator, WR_TLS_MEMORY_SPARE);
-    }
-    if (header) {
-        header->kind = MEMORY_SPARE;
-    }
-    return header;
-}
-
-static void memory_charge(struct wr_tls_memory *memory,
-                          struct memory_header *header, size_t size)
-{
-    header->owner = memory;
-    header->size = (uint32_t)size;
-    if (memory) {
-        memory->bytes += size;
-        memory->count++;
-    }
-}
-
 static void *memory_alloc(size_t size)
 {
     struct wr_tls_memory *memory = memory_scope.memory;
@@ -110,10 +73,21 @@ static void *memory_alloc(size_t size)
         }
     } else if (memory_scope.mode == WR_TLS_MEMORY_BLOCKS &&
                size <= MEMORY_BLOCK_MAX) {
-        header = memory_take_block(memory, total);
+        struct wr_block *block = wr_block_take(memory->account.blocks, total);
+        if (block) {
+            header = (void *)block->data;
+            header->kind = MEMORY_BLOCK;
+            memory->newest = header + 1;
+        }
     } else if (memory_scope.mode == WR_TLS_MEMORY_BLOCKS &&
                total <= WR_TLS_MEMORY_SPARE) {
-        header = memory_take_spare(memory);
+        header = memory->spare
+                     ? memory->spare
+                     : wr_alloc(memory->account.allocator, WR_TLS_MEMORY_SPARE);
+        memory->spare = NULL;
+        if (header) {
+            header->kind = MEMORY_SPARE;
+        }
     } else {
         header = wr_alloc(memory->account.allocator, total);
         if (header) {
@@ -121,7 +95,12 @@ static void *memory_alloc(size_t size)
         }
     }
     if (header) {
-        memory_charge(memory, header, size);
+        header->owner = memory;
+        header->size = (uint32_t)size;
+        if (memory) {
+            memory->bytes += size;
+            memory->count++;
+        }
         return header + 1;
     }
     if (memory) {

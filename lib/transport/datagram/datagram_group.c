@@ -53,7 +53,11 @@ static int datagram_group_one(const struct wr_datagram *d,
                              sizeof(request));
 }
 
-static int datagram_group_check(const weir_transport *t)
+/* Makes request @any for all sources, or request @one if @source is set. */
+static int datagram_group_change(const weir_transport *t,
+                                 const struct weir_address *group,
+                                 const struct weir_address *source,
+                                 unsigned int interface, int any, int one)
 {
     wr_require_loop(t->loop);
     wr_require(t->ops == &wr_datagram_ops, -EOPNOTSUPP);
@@ -61,19 +65,6 @@ static int datagram_group_check(const weir_transport *t)
     wr_require(d->fd >= 0 && d->t.state != WR_LIFE_LOST, -EBADF);
     wr_require(d->family != AF_UNIX, -EOPNOTSUPP);
     wr_assert(d->family == AF_INET || d->family == AF_INET6);
-    return 0;
-}
-
-/* Makes request @any for all sources, or request @one if @source is set. */
-static int datagram_group_change(const weir_transport *t,
-                                 const struct weir_address *group,
-                                 const struct weir_address *source,
-                                 unsigned int interface, int any, int one)
-{
-    const struct wr_datagram *d = wr_datagram_of(t);
-    int err = datagram_group_check(t);
-
-    wr_require(err >= 0, err);
     return source ? datagram_group_one(d, group, source, interface, one)
                   : datagram_group_any(d, group, interface, any);
 }

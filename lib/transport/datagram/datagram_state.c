@@ -22,11 +22,6 @@ void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state)
     d->outlet_state = state;
 }
 
-static bool datagram_state_is_over(const struct wr_datagram *d)
-{
-    return d->t.state == WR_LIFE_ENDING || d->t.state == WR_LIFE_LOST;
-}
-
 static void datagram_state_check_recv(const struct wr_datagram *d)
 {
     const bool is_queued = wr_intake_is_queued(&d->t);
@@ -50,7 +45,8 @@ static void datagram_state_check_send(const struct wr_datagram *d)
     wr_assert(d->outlet_state != WR_OUTLET_POLLING || d->send_op.in_flight);
     wr_assert((d->outlet_state == WR_OUTLET_PAUSING) ==
               wr_timer_is_armed(&d->send_timer));
-    wr_assert(d->outlet_state == WR_OUTLET_IDLE || !datagram_state_is_over(d));
+    wr_assert(d->outlet_state == WR_OUTLET_IDLE ||
+              (d->t.state != WR_LIFE_ENDING && d->t.state != WR_LIFE_LOST));
     wr_assert(d->outlet_state == WR_OUTLET_IDLE ||
               d->outlet_state == WR_OUTLET_DIRTY ||
               !wr_datagramq_is_empty(&d->queue));

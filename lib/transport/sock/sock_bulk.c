@@ -131,26 +131,20 @@ static const struct wr_module_ops sock_bulk_pipe_ops = {
     .close = sock_bulk_free_pipe,
 };
 
-static struct sock_bulk_pipe *sock_bulk_make_pipe(weir_loop *loop)
-{
-    struct sock_bulk_pipe *pipe = wr_alloc(&loop->counting, sizeof(*pipe));
-
-    if (pipe) {
-        *pipe = (struct sock_bulk_pipe){.loop = loop, .ends = {-1, -1}};
-        wr_loop_add_module(loop, &pipe->module, &sock_bulk_pipe_ops);
-    }
-    return pipe;
-}
-
 /* Returns the loop's pipe, open, or NULL if out of memory or descriptors. */
 static struct sock_bulk_pipe *sock_bulk_get_pipe(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &sock_bulk_pipe_ops);
-    struct sock_bulk_pipe *pipe =
-        module ? sock_bulk_pipe_of(module) : sock_bulk_make_pipe(loop);
+    struct sock_bulk_pipe *pipe = module ? sock_bulk_pipe_of(module) : NULL;
 
     wr_assert(!wr_loop_is_closed(loop));
-    if (pipe && pipe->ends[0] < 0) {
+    if (!pipe) {
+        pipe = wr_alloc(&loop->counting, sizeof(*pipe));
+        wr_require(pipe, NULL);
+        *pipe = (struct sock_bulk_pipe){.loop = loop, .ends = {-1, -1}};
+        wr_loop_add_module(loop, &pipe->module, &sock_bulk_pipe_ops);
+    }
+    if (pipe->ends[0] < 0) {
         int ends[2];
         if (wr_sys_pipe_nonblock(ends) < 0) {
             return NULL;
@@ -436,16 +430,6 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
     return has_more;
 }
 
-/* Called when no bytes came. Stops moving bulk, so that an armed receive with
- * its own window follows, or another poll on a connection that always polls. */
-static void sock_bulk_leave(struct wr_sock *s)
-{
-    wr_assert(s->recv_state == WR_RECV_IDLE);
-    wr_assert(s->moves_bulk);
-    s->moves_bulk = s->always_polls;
-    s->c.t.demand.last_credit = 0;
-}
-
 /* Delivers the leases one after the other. The protocol may pause, close or be
  * replaced after each lease. */
 static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
@@ -608,7 +592,12 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         return;
     }
     if (res == -ENOBUFS || res == -EAGAIN) {
-        sock_bulk_leave(s);
+        /* Stops moving bulk, so that an armed receive with its own window
+         * follows, or another poll on a connection that always polls. */
+        wr_assert(s->recv_state == WR_RECV_IDLE);
+        wr_assert(s->moves_bulk);
+        s->moves_bulk = s->always_polls;
+        s->c.t.demand.last_credit = 0;
         return;
     }
     if (res <= 0) {

@@ -183,15 +183,6 @@ void wr_sock_leave(weir_transport *t)
     wr_connection_leave(&s->c);
 }
 
-static void sock_move_drop_unread(weir_lease *lease)
-{
-    while (lease) {
-        weir_lease *next = lease->next;
-        wr_lease_unref(lease);
-        lease = next;
-    }
-}
-
 /* Copies the bytes into memory of the loop. Returns 0 or -ENOMEM. */
 static int sock_move_unpack_bytes(struct wr_remade *remade,
                                   const struct wr_sock_content *content)
@@ -272,7 +263,7 @@ int wr_sock_remake(weir_loop *loop, const struct wr_sock_content *content,
         err = wr_protocol_find(&s->c.t, factory);
     }
     if (err < 0) {
-        sock_move_drop_unread(ret->unread);
+        wr_lease_unref_list(ret->unread);
         wr_sendq_clear(&ret->unsent, &loop->send_memory);
         wr_connection_discard(&s->c);
         return err;

@@ -183,14 +183,6 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
     wr_sock_fds_send(s, &piece);
 }
 
-/* Switches to sends that carry descriptors, because some wait. */
-static void sock_send_fds_too(struct wr_sock *s)
-{
-    wr_assert(s->sends_fds);
-    s->has_sent = true;
-    s->turn_end.run = sock_send_flush_fds;
-}
-
 static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 {
     wr_check(bytes <= s->c.outbox.queue.bytes);
@@ -635,7 +627,8 @@ void wr_sock_queued(weir_transport *t, size_t len)
 
     wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(s->sends_fds)) {
-        sock_send_fds_too(s);
+        s->has_sent = true;
+        s->turn_end.run = sock_send_flush_fds;
     }
     sock_send_note_written(s, len);
     if (s->c.outbox.queue.bytes > t->check_bytes) {
