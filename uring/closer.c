@@ -39,7 +39,8 @@ struct wr_closer {
     struct closer_batch *last;
     struct wr_jobs *lane;
     uint32_t refs;
-    bool is_busy; /* set when its job is pushed, cleared when all are closed */
+    /* set when the job is pushed, cleared when all descriptors are closed */
+    bool is_busy;
     bool is_awaited;
     bool is_posted; /* the item is in the mailbox or about to run */
     struct wr_wake *wake;

@@ -76,8 +76,9 @@ WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
 int wr_wake_fd(const struct wr_wake *wake);
 
 /* Owner only. Takes all items posted so far. Returns true if there are items to
- * pop. Afterwards no post wakes the owner before wr_wake_rest(), so the owner
- * pops all, takes again, and rests when there is nothing. */
+ * pop. Afterwards no post wakes the owner until wr_wake_rest(). So the owner
+ * pops all items, calls wr_wake_take() again, and calls wr_wake_rest() when
+ * there is none. */
 WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
 
 /* Owner only, when all items are popped. Lets the next post wake the owner.

@@ -40,7 +40,8 @@ static int work_open_call(const struct io_uring_sqe *sqe,
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* Returns a handle of the FIFO that an entry would wait for, or -1. */
+/* Returns an O_PATH descriptor of the FIFO for whose other end the open of @sqe
+ * would wait, or -1. */
 static int work_open_find_fifo(const struct io_uring_sqe *sqe,
                                const struct open_how *how)
 {

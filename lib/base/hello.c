@@ -75,7 +75,8 @@ static bool hello_take_message(struct wr_bytes *from, bool is_client,
            (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Reads a list of one name, as clients send it. Returns false for others. */
+/* Reads a list that has exactly one name, as clients send it. Returns false for
+ * any other list. */
 static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
     struct wr_bytes names;

@@ -70,9 +70,9 @@ enum wr_demand_state {
 
 struct wr_demand;
 
-/* Called after the connection was removed from @queue. The function arms a
- * receive, because there may be a buffer and credit now, or receives at once if
- * @queue is WR_DEMAND_DUE. */
+/* Called after the connection was removed from @queue. If @queue is
+ * WR_DEMAND_DUE, the function receives at once. Otherwise it arms a receive,
+ * because there may now be a free buffer and a receive window. */
 typedef void wr_demand_feed_fn(struct wr_demand *demand,
                                enum wr_demand_state queue);
 

@@ -204,7 +204,7 @@ static void callback_close(struct wr_module *module)
     loop->callbacks = NULL;
 }
 
-/* Checks only the first entries, as a table may be large. */
+/* Checks only the first chunk of entries, because the table may be large. */
 static void callback_check(const struct wr_module *module)
 {
     const struct wr_callbacks *table =

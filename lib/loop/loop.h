@@ -57,8 +57,9 @@ struct wr_member;
 
 /* When the loop is freed, its members are shut down stage by stage. */
 enum wr_stage {
-    WR_STAGE_MAKERS, /* servers, attempts to connect: they make new objects */
-    WR_STAGE_TASKS,  /* interrupted before the objects that they wait for end */
+    /* servers and attempts to connect, which make new objects */
+    WR_STAGE_MAKERS,
+    WR_STAGE_TASKS, /* interrupted before the objects that they wait for end */
     WR_STAGE_FUTURES,    /* cancelled; only the loop keeps them alive */
     WR_STAGE_TRANSPORTS, /* transports; weir_loop_free() returns their number */
     WR_STAGES,
@@ -351,9 +352,9 @@ bool wr_loop_admits_slowly(const weir_loop *loop, const char *call);
 
 /* Checks a public call that cannot return an error. Returns true if the call
  * may continue, and false in a forked child, where the call must do nothing.
- * Ends the process with a message if another thread than the owner calls: this
- * mistake would stay unnoticed. A closed loop has no owner, and any thread may
- * free what is left of it. */
+ * Ends the process with a message if another thread than the owner calls,
+ * because the program would not notice this mistake otherwise. A closed loop
+ * has no owner: any thread may free the objects that are left of the loop. */
 static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 {
     return WR_LIKELY(*loop->owner == wr_this_thread()) ||
@@ -366,8 +367,8 @@ void wr_loop_end_child(const weir_loop *loop);
 
 /* Called when a callback of the program has returned. If the callback has
  * forked, the child ends here with a message, unless it runs on a task's stack.
- * The child must not run other callbacks, use the ring, which it does not have,
- * or the descriptors, which it shares with its parent. */
+ * The child must not run other callbacks. It has no ring, and it must not use
+ * the descriptors, which it shares with its parent. */
 static inline void wr_loop_end_if_forked(const weir_loop *loop)
 {
     if (WR_UNLIKELY(*loop->owner == NULL)) {
@@ -520,7 +521,8 @@ static inline void wr_loop_remove_member(weir_loop *loop,
 void wr_loop_add_module(weir_loop *loop, struct wr_module *module,
                         const struct wr_module_ops *ops);
 
-/* Returns the loop's module with this table, or NULL. A linear search. */
+/* Searches linearly for the loop's module with this table. Returns NULL if
+ * there is none. */
 struct wr_module *wr_loop_find_module(const weir_loop *loop,
                                       const struct wr_module_ops *ops);
 

@@ -41,7 +41,7 @@ WEIR_MUST_USE int wr_loop_submit_all(weir_loop *loop);
 
 /* Calls all modules for one step, in the order in which they were added. */
 void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step);
-/* Ends the wait of one task, if any, that no event can wake. */
+/* Ends the wait of one task that no event can wake, if there is such a task. */
 void wr_loop_give_up(weir_loop *loop);
 void wr_loop_close_modules(weir_loop *loop);
 

@@ -3,13 +3,13 @@
  *
  * sendfile() raises SIGPIPE on a broken socket, and has no flag against it.
  * Blocking the signal and restoring the mask take two more system calls for
- * each piece of a file. So the signal stays blocked from one piece to the next:
- * within an iteration, and over iterations in which nothing else runs: no
- * callback, task, host or wait. The only function of the program that may run
- * then is its allocator.
+ * each piece of a file. So the signal stays blocked from one piece to the next,
+ * within an iteration and over iterations in which no callback, task, host or
+ * wait runs. The only function of the program that may run then is its
+ * allocator.
  *
- * The iteration's budget often suffices for only one piece. Pieces that
- * exceeded it come first in the next iteration.
+ * The iteration's budget often suffices for only one piece. Pieces that did not
+ * fit into the budget are sent first in the next iteration.
  */
 #include "loop_impl.h"
 

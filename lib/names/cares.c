@@ -277,8 +277,9 @@ static struct cares *cares_get(weir_loop *loop)
     return cares;
 }
 
-/* Closes the channels if resolv.conf has changed and no lookup uses them; the
- * next lookup opens them. Drops the hosts file if it has changed. */
+/* Closes the channels if resolv.conf has changed and no lookup uses the
+ * channels; the next lookup opens new ones. Forgets the contents of the hosts
+ * file if the file has changed. */
 static void cares_refresh(struct cares *cares)
 {
     cares_check_invariants(cares);

@@ -8,16 +8,17 @@
  * names no tries. With `single-request-reopen` IPv6 queries have another
  * channel over UDP, and so a socket of their own.
  *
- * The program's settings override resolv.conf, which only resolv_conf.c reads:
- * c-ares gets an empty file. While there are lookups, resolv.conf is checked
- * once a second for changes; it is read again when no query is pending.
+ * The program's settings override resolv.conf. Only resolv_conf.c reads this
+ * file; c-ares is given an empty file instead. While there are lookups,
+ * resolv.conf is checked once a second for changes. A changed file is read
+ * again when no query is pending.
  */
 #include "cares.h"
 
 #include <string.h>
 
-/* c-ares has a cache since 1.31, which this option disables with its time of 0;
- * cache.c is before the queries. */
+/* c-ares has a cache since 1.31. This option disables it, with a lifetime of 0,
+ * because weir has its own cache in cache.c. */
 #ifdef ARES_OPT_QUERY_CACHE
 #define OPT_OWN_CACHE ARES_OPT_QUERY_CACHE
 #else

@@ -441,7 +441,7 @@ static void cares_record_ask_srv(struct cares_record *record,
                                  ares_channel channel)
 {
     record->holds++;
-    /* Newer versions of c-ares have another call, but still have this one. */
+    /* Newer versions of c-ares deprecate ares_query(), but still have it. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     ares_query(channel, record->name, 1, WR_SRV_TYPE, cares_record_served,

@@ -98,7 +98,8 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
     return true;
 }
 
-/* Returns 1 if the file has the name, 0 if not, or the error of a shortage. */
+/* Returns 1 if the file has the name, 0 if not, or an error if the file could
+ * not be read. */
 static int service_search(const struct weir_allocator *allocator,
                           const char *path, const char *name,
                           const char *protocol, uint16_t *ret_port)

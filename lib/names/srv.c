@@ -1,5 +1,6 @@
 /*
- * Services: their records for a task, and the addresses of their hosts.
+ * Looks up the SRV records of a service for a task, and the addresses of the
+ * hosts in these records.
  *
  * The records are looked up first, and then all hosts concurrently. A host that
  * several records name is looked up once.

@@ -69,8 +69,8 @@ WEIR_MUST_USE bool wr_system_file_has_changed(struct wr_system_file *file,
 bool wr_service_line_names(char *line, const char *name, const char *protocol,
                            uint16_t *ret_port);
 
-/* Returns true if the line names @port of @protocol; *ret_name points into
- * @line, which is changed. */
+/* Parses one line of a services file; @line is changed. Returns true if it
+ * defines a name for @port and @protocol; *ret_name then points into @line. */
 bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
                              const char **ret_name);
 

@@ -7,12 +7,12 @@
  *     PACKED <--> OFFERED --taken--> TAKEN --> MADE, or FAILED
  *                    \--> RECALLED     \--> ORPHANED
  *
- * The new loop has the connection in state MADE. In state TAKEN this is
- * undecided, because the factory is running. In all other states the old loop
- * has the connection. If the old loop cannot wait, it recalls an offered
- * parcel; if it is freed, it leaves a taken parcel as an orphan. The new loop
- * frees recalled and orphaned parcels; the old loop frees all others when they
- * have returned. One lock orders the steps of all moves.
+ * In state MADE the connection belongs to the new loop. In state TAKEN the new
+ * loop runs the factory, so the owner is not decided yet. In all other states
+ * the connection belongs to the old loop. If the old loop cannot wait, it
+ * recalls an offered parcel; if it is freed, it leaves a taken parcel as an
+ * orphan. The new loop frees recalled and orphaned parcels; the old loop frees
+ * all others when they have returned. One lock orders the steps of all moves.
  */
 #include "lib/loop/loop.h"
 #include "lib/loop/pending.h"

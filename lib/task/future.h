@@ -2,9 +2,10 @@
  * Internals of futures.
  *
  * A future is embedded in an object that ends (a task, a gather), or is made by
- * the program. Its observers are called in the order in which they were added,
- * and run no code of the program. An object with a future pins the loop until
- * the object is freed: futures may outlive their loop.
+ * the program. Observers of a future are called in the order in which they were
+ * added. An object with a future keeps the loop's memory (wr_loop_pin()) until
+ * the object is freed, because the program may still use the future after
+ * weir_loop_free().
  */
 #ifndef WEIR_LIB_TASK_FUTURE_H
 #define WEIR_LIB_TASK_FUTURE_H
@@ -38,8 +39,9 @@ struct weir_future {
 struct wr_observer;
 
 /* Called inside the call that sets the result, with the observer unlinked. Must
- * not call the program's code. Only own_task.c may: the loop itself sets the
- * result of a task. */
+ * not call the program's code, because the program may be in the call that sets
+ * the result. The exception is own_task.c: a task's result is set by the loop,
+ * on the loop's stack. */
 typedef void wr_observe_fn(struct wr_observer *observer, weir_future *future);
 
 struct wr_observer {

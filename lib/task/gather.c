@@ -164,8 +164,8 @@ static void gather_run(struct wr_ready *ready)
     wr_future_unref(&gather->future);
 }
 
-/* Cancels all futures. The gather lives until the last of them has ended or the
- * loop is freed, even without a reference of the program. */
+/* Cancels all futures. The gather exists until the last future has ended or the
+ * loop is freed, even if the program has released its reference. */
 static void gather_cancel(weir_future *future)
 {
     struct gather *gather = wr_container_of(future, struct gather, future);

@@ -59,9 +59,8 @@ struct wr_waiter;
  * in its queue; a result of -ECANCELED reports the interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
-/* For a task with several waiters, which waits with @waiter. Called when
- * @served, another waiter of the same task, was woken with @result. Wakes
- * @waiter. */
+/* Used by a task that has several waiters and waits with @waiter. Called when
+ * another one of these, @served, was woken with @result. Wakes @waiter. */
 typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
                          int result);
 
@@ -125,8 +124,9 @@ struct weir_task {
     void *arg;
     struct wr_member member; /* until it is done or parked */
 
-    uint64_t number;      /* unique in the loop, starting at 1 */
-    uint32_t group_count; /* groups begun and not ended, on the stack */
+    uint64_t number; /* unique in the loop, starting at 1 */
+    /* groups on the task's stack that were begun and have not ended */
+    uint32_t group_count;
     /* Written only by task_wait.c, like the fields from told_requests to
      * shutdown. */
     uint32_t requests; /* cancellations that were not withdrawn */

@@ -1,5 +1,6 @@
 /*
- * The configuration that all threads read, and that can be replaced meanwhile.
+ * A configuration that all threads read, and that can be replaced while they
+ * read it.
  *
  * A version has a part for each thread, which alone changes the part's
  * reference count. The version counts the parts under the mutex, and is
@@ -13,7 +14,8 @@ struct weir_config {
     struct config_version *version;
     weir_thread *thread;
     struct wr_list link; /* in the thread's configs, while refs > 0 */
-    /* References of the program, and one of the thread while it is current. */
+    /* The program's references, and one of the thread while this version is the
+     * current one. */
     uint32_t refs;
     struct wr_wake_item item;
     uint8_t unused[64]; /* two threads' parts do not share a cache line */

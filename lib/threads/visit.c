@@ -176,7 +176,8 @@ static void visit_missed(void *arg)
     visit_go_on(arg);
 }
 
-/* Goes to the next thread that has not ended, or else home. */
+/* Posts the visit to the next thread that has not ended, or, after the last
+ * thread, to the requesting loop. */
 static void visit_go_on(struct visit *visit)
 {
     weir_threads *threads = visit->threads;

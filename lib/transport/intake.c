@@ -14,7 +14,8 @@ static weir_transport *intake_of(struct wr_demand *demand)
     return wr_container_of(demand, weir_transport, demand);
 }
 
-/* `feed` of the demand: a queue of the budget lets the connection receive. */
+/* ->feed of struct wr_demand_ops. Called when the budget lets a connection in
+ * one of its queues receive. */
 void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
 {
     weir_transport *t = intake_of(demand);
@@ -25,7 +26,8 @@ void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
     t->ops->fed(t, queue);
 }
 
-/* `released` of the account: leases of the connection were released. */
+/* ->released of struct wr_account_ops. Called when leases of the connection
+ * were released. */
 void wr_intake_released(struct wr_account *account)
 {
     weir_transport *t =

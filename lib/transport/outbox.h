@@ -191,7 +191,8 @@ static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
     return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
 }
 
-/* True if @len more bytes may be written at @depth: the common case. */
+/* Returns true if @len more bytes may be written when wr_outbox_depth() is
+ * @depth. A fast path: if it returns false, wr_outbox_check() decides. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
                                       size_t len)
@@ -242,7 +243,7 @@ static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
  * waiting bytes, and bytes queued from now on, out of the receive buffers: the
  * peer decides how long they wait, and a few bytes would pin a large buffer. */
 void wr_outbox_stall(weir_transport *t);
-/* Ends wr_outbox_stall(): the peer may take bytes again. */
+/* Ends the effect of wr_outbox_stall(), when the peer may take bytes again. */
 static inline void wr_outbox_go_on(struct wr_outbox *o)
 {
     wr_assert(o->is_stalled);

@@ -32,7 +32,8 @@ struct wr_secure_settings {
  * connection_made was called. If it is an error, @t may only be inspected. */
 typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
 
-/* The opener of a connection; ->opened gets the handshake's result. */
+/* The factory of a connection's protocol, and the function that is called with
+ * the result of the handshake. */
 struct wr_secure_opener {
     struct weir_factory factory; /* not called if a protocol is set */
     wr_secure_opened_fn *opened;

@@ -1,11 +1,11 @@
 /*
  * Moves bulk data from one stream socket to another without the protocol. A
  * relay requests it for one direction, with `splice_to` of the source
- * transport's table, and embeds the struct. From then on the kind may move
- * bytes from one socket to the other in the kernel instead of delivering them.
- * It decides when; see lib/transport/sock/sock_bulk.c. No byte is in transit
- * between two calls, and an end of stream or an error is reported as without
- * splicing.
+ * transport's table, and embeds the struct. From then on the source transport
+ * may move bytes from one socket to the other in the kernel instead of
+ * delivering them. lib/transport/sock/sock_bulk.c decides when. No byte is in
+ * transit between two calls. An end of stream or an error is reported as
+ * without splicing.
  *
  *     copying <--deep, dry--> moving
  *        \----- refused ---> refused

@@ -56,7 +56,9 @@ struct wr_poll {
     int fd;
     enum wr_direction direction : 8;
     enum wr_poll_state state : 8; /* written only by poll_set_state() */
-    bool fin_seen; /* set by a FIN without space; then the poll is multishot */
+    /* a FIN ended a poll although there is no space; then the poll is
+     * multishot */
+    bool fin_seen;
 };
 
 /* The poll is armed at the iteration's end. Returns 0 or -ENOMEM. */

@@ -23,8 +23,9 @@
  * size. */
 size_t wr_x509_bare_make(uint8_t ret[WR_X509_BARE_MAX], struct wr_bytes info);
 
-/* Writes a certificate of exactly @size bytes, for a parser that accepts
- * lengths that are longer than necessary. Returns false if it does not fit. */
+/* Writes the same certificate, with exactly @size bytes. The signature fills
+ * the rest, and lengths are encoded in more bytes than necessary, which the
+ * parser must accept. Returns false if the certificate does not fit. */
 WEIR_MUST_USE bool wr_x509_bare_write(uint8_t *ret, size_t size,
                                       struct wr_bytes info);
 

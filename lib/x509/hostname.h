@@ -24,8 +24,9 @@ WEIR_MUST_USE bool wr_x509_hostname_is_same(const char *a, const char *b,
 WEIR_MUST_USE bool wr_x509_hostname_matches(const char *host, const char *name,
                                             size_t len);
 
-/* Returns true if @base is a valid base of a subtree of hosts: a name, a name
- * after a dot, or nothing, whose subtree contains all hosts. */
+/* Returns true if @base is the valid base of a name constraint (RFC 5280,
+ * 4.2.1.10), which permits or excludes a subtree of hosts. @base is a name, a
+ * dot and a name, or empty; the empty base stands for all hosts. */
 WEIR_MUST_USE bool wr_x509_hostname_is_base(const char *base, size_t len);
 
 /* Parses a literal address, IPv4 or IPv6 (a zone is ignored), into network

@@ -24,8 +24,9 @@
  * edge-triggered. Otherwise a permanent error that no operation reports would
  * end every wait at once. */
 #define VAIN_MAX 8u
-/* How long a wait sleeps first if the set has an event that would end it at
- * once. */
+/* Time that a wait sleeps first, in ns, if the set may report files that were
+ * closed here. The events of such files cannot be removed and would end every
+ * wait at once. */
 #define REST_NS 1000000u
 
 void wr_ep_interest_close(struct wr_ep_interest *interest)
@@ -414,8 +415,7 @@ static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     if (WR_UNLIKELY(interest->has_leftover)) {
-        /* The events of a closed file in this set would end each wait at once.
-         */
+        /* See REST_NS. */
         const struct timespec rest = {
             .tv_nsec = (long)wr_min_u64(timeout_ns, REST_NS)};
 

@@ -222,7 +222,8 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
 }
 
-/* Removes @len received bytes. Returns the flags of the completion. */
+/* Marks the first @len bytes of the next buffer as filled by a receive. Returns
+ * the flags of its completion. */
 static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
                                           uint32_t len)
 {

@@ -326,8 +326,10 @@ ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
     return ring->error;
 }
 
-/* Returns true if the loop has completions to see, or other work, and nothing
- * else has to happen now. A host may wait for the set after any enter. */
+/* Returns true if this enter need not call epoll_wait(): the loop has
+ * completions or other work to handle, and no SQE or event is pending. Returns
+ * false after some calls in a row, and always if a host waits for the epoll
+ * set, because the host may do so after any enter. */
 static bool ring_skips_wait(struct wr_ep_ring *ring)
 {
     const bool is_due = ring->base.is_due;

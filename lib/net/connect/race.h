@@ -166,7 +166,8 @@ enum wr_eyeballs_step wr_eyeballs_next(struct wr_eyeballs *eyeballs,
                                        uint64_t now_ns, size_t *ret_index,
                                        uint64_t *ret_when_ns);
 
-/* An attempt at the candidate of wr_eyeballs_next() has started. */
+/* Records that an attempt to connect to candidate @index has started.
+ * wr_eyeballs_next() has returned this index. */
 void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
                      uint64_t now_ns);
 

@@ -18,10 +18,10 @@
 /* ---- files of Unix sockets ----
  *
  * A connect of a datagram socket shows whether a socket is bound to a file: the
- * kernel first looks for a socket (-ECONNREFUSED if there is none), and then
- * checks its type (-EPROTOTYPE for a stream socket; a datagram socket is
- * connected to). So a server does not notice the check, and counts as alive
- * even if it does not listen yet, or if its queue is full.
+ * connect fails with -ECONNREFUSED if no socket is bound, fails with
+ * -EPROTOTYPE if a stream socket is bound, and succeeds if a datagram socket is
+ * bound. A server does not notice the connect, and counts as alive even if it
+ * does not listen yet, or if its queue is full.
  *
  * Two servers that start at once could both find the same stale file, and the
  * slower server would remove the file that the faster one has bound meanwhile.
@@ -47,7 +47,7 @@ static bool listener_file_get_path(const struct weir_address *address,
     return len > 0;
 }
 
-/* Returns -ECONNREFUSED if there is only a file. */
+/* Returns -ECONNREFUSED if no socket is bound to the file. */
 static int listener_file_probe(const struct weir_address *address)
 {
     wr_assert(address->storage.any.sa_family == AF_UNIX);
@@ -114,8 +114,8 @@ int wr_listener_file_bind(int fd, const struct weir_address *address,
     if (!listener_file_get_path(address, path)) {
         return wr_sys_bind(fd, &address->storage.any, address->len);
     }
-    /* The file gets the socket's mode, less the umask: so it never has more
-     * permissions than requested. */
+    /* bind() creates the file with the socket's mode, less the umask, so the
+     * file never has more permissions than requested. */
     int err = mode ? wr_sys_fchmod(fd, mode) : 0;
     if (err >= 0) {
         err = wr_sys_bind(fd, &address->storage.any, address->len);

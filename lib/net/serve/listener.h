@@ -49,13 +49,14 @@ struct wr_listener {
     int fd;                      /* -1 if closed */
     int family;                  /* AF_INET, AF_INET6 or AF_UNIX */
     uint32_t armed_count;        /* accepts in the kernel */
-    struct wr_accept *multishot; /* the one that continues, or NULL */
-    uint64_t nofile;             /* RLIMIT_NOFILE when it was armed */
-    uint64_t looked_turn;        /* iteration of the last check of this limit */
-    bool is_closing;             /* closed when the last accept has ended */
-    bool was_bare;  /* adopted; queued connections may have no options */
-    bool has_file;  /* the close removes the file of its Unix socket */
-    dev_t file_dev; /* identifies the file */
+    struct wr_accept *multishot; /* the accept that continues, or NULL */
+    uint64_t nofile;             /* RLIMIT_NOFILE when ->multishot was armed */
+    /* iteration in which RLIMIT_NOFILE was last checked */
+    uint64_t looked_turn;
+    bool is_closing; /* closed when the last accept has ended */
+    bool was_bare;   /* adopted; queued connections may have no options */
+    bool has_file;   /* the close removes the file of its Unix socket */
+    dev_t file_dev;  /* identifies the file */
     ino_t file_ino;
     struct weir_address address; /* local address */
     struct wr_accept accepts[WR_ACCEPT_OPS];
@@ -209,7 +210,8 @@ static inline bool wr_listener_set_has_names(const struct wr_listener_set *set)
  * when all addresses are known, or an error. */
 WEIR_MUST_USE int wr_listener_set_resolve(struct wr_listener_set *set);
 
-/* True if the set is in its state between the start and the close. */
+/* Returns true if the listeners are open, or if the server has none
+ * (no_sockets) and the set has no sockets either. Used in assertions. */
 static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)
 {
     return set->is_none ? set->count == 0 : set->count > 0;
@@ -219,7 +221,8 @@ static inline bool wr_listener_set_is_open(const struct wr_listener_set *set)
  * was written already. */
 void wr_listener_set_tell(struct wr_listener_set *set, int err);
 
-/* Binds all and, unless options.bind_only is set, listens; or opens none. */
+/* Binds all sockets and, unless options.bind_only is set, listens on them. If
+ * one fails, closes all. Returns 0 or an error. */
 WEIR_MUST_USE int wr_listener_set_open(struct wr_listener_set *set);
 
 /* Listens on all bound sockets, or on none. May be repeated after an error. */

@@ -23,7 +23,8 @@ enum server_state {
     SERVER_ENDING,   /* grace period expired: connections were aborted */
 };
 
-/* Waits for a server to be closed, or to be over; in a list of the server. */
+/* Waits until a server is closed, or until it is over (wr_server_is_over()).
+ * Linked in a list of the server. */
 struct wr_server_watch {
     struct wr_list link;
     /* Called once. The watch is in no list and may be freed. */

@@ -7,8 +7,9 @@
  *
  *     CLOSED --stop--> STOPPING --grace period expired--> ENDING
  *
- * A closed server has ended its accepts, not its connections; it is quiet when
- * these are lost too, and over when the tasks that serve them have ended.
+ * A closed server accepts no more, but its connections continue. It is quiet
+ * when all accepts have ended and all connections are lost, and over when the
+ * tasks that serve connections have ended, too.
  */
 #include "server.h"
 

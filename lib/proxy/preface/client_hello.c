@@ -1,12 +1,12 @@
 /*
  * Parses a ClientHello in its TLS records (RFC 8446, 5.1).
  *
- * First the record headers are walked, and the type and length of the message
- * are read. When the message is complete, it is gathered if it is in several
- * records, and lib/base/hello.c reads it. Each call starts again at the first
- * record, so that nothing is kept between calls; the limit bounds the work.
- * Records before the message, empty records and bytes after the message are
- * refused: no client sends them.
+ * First the parser walks over the record headers and reads the type and length
+ * of the message. When the message is complete, its parts in several records
+ * are copied together, and lib/base/hello.c reads it. Each call starts again at
+ * the first record, so that nothing is kept between calls; the caller's limit
+ * bounds this work. Records before the message, empty records and bytes after
+ * the message are refused: no client sends them.
  */
 #include "lib/proxy/libweir.h"
 

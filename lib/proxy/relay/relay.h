@@ -195,8 +195,8 @@ uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay);
 
 /* ---- relay_list.c ---- */
 
-/* Returns zeroed memory of a relay, which is in the loop's list, or NULL if
- * memory runs out. */
+/* Allocates a relay, zeroes it and adds it to the loop's list of relays.
+ * Returns NULL if memory runs out. */
 WEIR_MUST_USE struct wr_relay *wr_relay_take(weir_loop *loop);
 void wr_relay_give(struct wr_relay *relay);
 

@@ -1,5 +1,5 @@
 /*
- * A relay from a task: of the connections of two streams.
+ * Runs a relay in a task, between the connections of two streams.
  *
  * Unread bytes of the readers become initial bytes, and the streams leave their
  * connections when the relay has taken them over. An interruption aborts the

@@ -3,14 +3,15 @@
  *
  * Received bytes are queued on the destination by reference, and their lease
  * stays charged to the source until they are sent. So the source's receive
- * limit bounds the bytes that wait in both transports. Small pieces, which the
- * destination copies into its queue, are no longer charged; the destination's
- * high mark bounds these.
+ * limit bounds the bytes that wait in both transports. The destination copies
+ * small pieces into its queue. These are no longer charged to the source; the
+ * destination's high mark bounds them.
  *
- * The destination's peer decides how long bytes wait. So the bound is narrow at
- * first. It is widened when bytes have passed and the kernel has space for
- * twice the buffer, and narrowed again when the kernel refuses bytes; until the
- * kernel accepts them, nothing is received.
+ * The destination's peer decides how long bytes wait, so the source's receive
+ * limit is small at first ("narrow", NARROW_BYTES). It is raised ("wide") when
+ * bytes have passed and the kernel has space for twice the buffer, and lowered
+ * again when the kernel refuses bytes. Until the kernel accepts these bytes,
+ * nothing is received.
  *
  *     narrow --the kernel has much room--> wide --it refuses bytes--> narrow
  */

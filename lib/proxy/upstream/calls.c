@@ -2,7 +2,8 @@
  * The program's calls about one upstream.
  *
  * A call about an upstream that represents a name also applies to the addresses
- * of the name. A state that the program has set is not reported to it.
+ * of the name. A change of state that the program makes is not reported to the
+ * program.
  */
 #include "upstream.h"
 
@@ -19,8 +20,8 @@ static void calls_end(weir_upstream *upstream)
     wr_upstreams_wake(upstream->set);
 }
 
-/* Returns the next upstream of the set that is an address of @source, starting
- * at *index, or NULL. Advances *index. */
+/* Returns the next upstream, starting at *index, that represents an address of
+ * the name of @source, or NULL if there is none. Advances *index. */
 static weir_upstream *calls_next_member(const weir_upstream *source,
                                         size_t *index)
 {
@@ -170,7 +171,8 @@ void *weir_upstream_get_user(const weir_upstream *upstream)
 
 /* ---- queries ---- */
 
-/* Returns the share of its weight that an upstream has in its slow start. */
+/* Returns how much of its weight an upstream has in its slow start, in
+ * thousandths. */
 static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
 {
     if (back_ns == 0) {

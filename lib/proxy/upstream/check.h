@@ -78,8 +78,9 @@ struct wr_check_piece {
 
 #define WR_CHECK_PIECES 5
 
-/* Writes the pieces that a step sends to an upstream with this authority, and
- * returns their number. The check must end with a response. */
+/* Writes to @ret the bytes that the current step sends, in pieces, and returns
+ * the number of pieces. @authority is the upstream's host and port. Only for a
+ * check that ends with a response (wr_check_has_answer()). */
 size_t wr_check_ask(const struct wr_check *check,
                     const struct wr_check_talk *talk, const char *authority,
                     struct wr_check_piece ret[WR_CHECK_PIECES]);
@@ -88,7 +89,7 @@ size_t wr_check_ask(const struct wr_check *check,
 struct wr_check_piece wr_check_bye(const struct wr_check *check,
                                    const struct wr_check_talk *talk);
 
-/* Returns how many bytes of a response a verdict needs at most. */
+/* Returns the maximum number of bytes of a response that a verdict needs. */
 size_t wr_check_get_room(const struct wr_check *check);
 
 enum wr_verdict {

@@ -245,7 +245,8 @@ static uint64_t choose_sum_before(const struct wr_candidates *candidates,
     return sum;
 }
 
-/* Returns the first candidate whose sum of weights up to it exceeds @sum. */
+/* Returns the index of the first candidate for which the weights up to and
+ * including its own add up to more than @sum. */
 static size_t choose_find_sum(const struct wr_candidates *candidates,
                               uint64_t sum)
 {

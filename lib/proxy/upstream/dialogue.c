@@ -151,7 +151,8 @@ bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
 {
     const struct weir_upstream_check_step step =
         dialogue_get(check, talk->step);
-    /* Before a request, silence only means that the greeting is late. */
+    /* If nothing was sent yet, silence only means that the server's greeting is
+     * late. */
     bool has_asked = false;
 
     wr_assert(talk->used <= len);

@@ -70,8 +70,8 @@ struct wr_request_queue {
     size_t excluded_most; /* no request excludes more upstreams */
 };
 
-/* Embedded in its owner. Exclusions and ticket must not change while it is in a
- * queue. */
+/* A waiting request, embedded in its owner. The exclusions and the ticket must
+ * not change while the request is in a queue. */
 struct wr_queued {
     uint64_t ticket; /* unique number, or 0 before it is assigned */
     struct wr_exclusions excluded;

@@ -842,8 +842,9 @@ static void request_interrupt(struct wr_waiter *waiter)
     weir_pending_cancel(opening->request); /* done follows */
 }
 
-/* Drops the result's reference to the upstream. The pointer stays valid as long
- * as the slot or the set has a reference; otherwise sets it to NULL. */
+/* Drops the result's reference to the upstream. If the result has no slot and
+ * the upstream was removed from its set, nothing else keeps it, so the pointer
+ * becomes NULL. */
 static void request_leave_upstream(struct weir_upstreams_result *result)
 {
     weir_upstream *upstream = result->upstream;

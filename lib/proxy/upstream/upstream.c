@@ -765,8 +765,9 @@ int wr_upstream_start(weir_upstream *upstream)
     return wr_target_start(&upstream->target);
 }
 
-/* Arms the timer of the next check, if this upstream's part is the checker, and
- * the timer of the end of an ejection, if it is ejected. */
+/* Arms the timer of the next check, if this set is the one that checks the
+ * shared target, and the timer of the end of the ejection, if the target is
+ * ejected. */
 void wr_upstream_follow(weir_upstream *upstream)
 {
     weir_loop *loop = upstream->set->loop;

@@ -199,7 +199,7 @@ struct weir_upstream {
     uint16_t priority;
     uint16_t record_weight;
     uint8_t rank; /* from the priority; only the least rank is used */
-    /* Its part of the name's weight, in WR_WEIGHT_UNIT. */
+    /* The upstream's share of the name's weight, in WR_WEIGHT_UNIT. */
     uint16_t weight_share;
     const char *name; /* in text */
     size_t size;      /* bytes of the whole allocation */
@@ -293,16 +293,18 @@ void wr_upstream_fold(weir_upstream *member);
 /* Drops a reference; the last one frees the upstream, and possibly the set. */
 void wr_upstream_unref(weir_upstream *upstream);
 
-/* Starts its lookups. Returns 0, or an error of its name. */
+/* Starts the lookups of the upstream's name. Returns 0, or an error of the
+ * name. */
 WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 
-/* Arms timers for what this set has to do about the target. */
+/* Arms the timers of the tasks that this set has for the shared target: the
+ * next check, and the end of an ejection. */
 void wr_upstream_follow(weir_upstream *upstream);
 
 /* Leaves lookups and checks to other sets. */
 void wr_upstream_retire(weir_upstream *upstream);
 
-/* Starts or ends a pause of its checks. */
+/* Starts or ends a pause of the upstream's checks. */
 void wr_upstream_pause(weir_upstream *upstream, bool is_paused);
 
 /* Ends all running operations, for a removal or the end of the set. */
@@ -311,12 +313,13 @@ void wr_upstream_stop(weir_upstream *upstream);
 enum weir_upstream_state wr_upstream_get_state(const weir_upstream *upstream);
 enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 
-/* Sets the weight, and the upstream's share of it in WR_WEIGHT_UNIT. */
+/* Sets the weight of the upstream's name, and the upstream's share of this
+ * weight, in WR_WEIGHT_UNIT. */
 void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share);
 
-/* Returns its own weight, possibly in a slow start. The mutex of the shared
- * state must be held. */
+/* Returns the upstream's own weight, which is lower during a slow start. The
+ * mutex of the shared state must be held. */
 uint32_t wr_upstream_get_warm(const weir_upstream *upstream);
 static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
 {
@@ -329,13 +332,13 @@ static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
 /* Returns until when weights of slow starts do not change. */
 uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set);
 
-/* Writes the candidate for a request with this ticket, except the rank. The
+/* Fills in @candidate, except its rank, for a request with this ticket. The
  * mutex of the shared state must be held. */
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 
-/* Called when it was chosen and has a slot. The mutex of the shared state must
- * be held. */
+/* Counts a slot of the upstream, which was chosen, as taken. The mutex of the
+ * shared state must be held. */
 void wr_upstream_take(weir_upstream *upstream);
 
 /* Record a successful or failed connection; @alert may be NULL. */
@@ -352,7 +355,8 @@ struct weir_upstream_slot {
 /* Returns a slot without an upstream, or NULL if memory runs out. */
 weir_upstream_slot *wr_slot_make(weir_upstreams *set);
 void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
-/* Called when the upstream was chosen, and its target's slot is taken. */
+/* Stores in @slot the upstream that was chosen, and takes a reference to it.
+ * wr_upstream_take() was called before. */
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
 /* Releases the target's slot and the reference to the upstream. */
 void wr_slot_leave(weir_upstream_slot *slot);

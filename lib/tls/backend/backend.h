@@ -55,8 +55,7 @@ enum {
  * wolfSSL's overhead fit a block of 16 KiB. */
 #define WR_TLS_RECORD_MAX ((16u << 10) - 128u)
 
-/* Tasks that a backend does itself. Without the bit the engine does the task,
- * or it is not done. */
+/* Capabilities of a backend. */
 enum {
     /* The backend skips early data that it cannot open (RFC 8446, 4.2.10), up
      * to 16 KiB. Without this bit the engine skips the data, using expand(),

@@ -472,8 +472,10 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
 
 /* ---- connections ---- */
 
-/* Finds the name that a client requests, or sets *ret to NULL. RFC 6066 allows
- * no literal address and no dot at the end. */
+/* Copies the host name that a client sends in the hello to @text, without a dot
+ * at the end, and sets *ret to @text. Leaves *ret NULL if there is no name or
+ * if it is a literal address, which RFC 6066 forbids like the dot. Returns 0,
+ * or -EINVAL if the name is too long. */
 static int context_open_name(const char *name, char text[UINT8_MAX + 1],
                              const char **ret)
 {

@@ -125,7 +125,8 @@ typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
 void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err);
 
-/* Trusts the authorities of a text, at least one of which must be usable. */
+/* Adds the authorities of a text to the trusted ones. At least one must be
+ * usable. */
 wr_tls_context_use wr_tls_context_use_authorities;
 
 bool wr_tls_context_has(const struct weir_tls_pem *pem);

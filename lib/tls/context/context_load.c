@@ -297,11 +297,12 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
  * The folder contains PEM files, possibly with the links of OpenSSL's rehash,
  * like the system's folder.
  *
- * The files are read in the order of their names, so that every start is the
- * same. An authority may occur twice. Files without a certificate are skipped,
- * as are certificates that are not valid now: a server must still start after
- * one of many authorities has expired. Running out of descriptors or memory is
- * an error, because then any file could be missing. */
+ * The files are read in the order of their names, so that every start has the
+ * same result. An authority may occur twice. Files without a certificate are
+ * skipped. Certificates that are not valid now are skipped, too, because a
+ * server must still start after one of many authorities has expired. Running
+ * out of descriptors or memory is an error, because any file could be left out
+ * then. */
 
 static int context_load_folder_select(const struct dirent *entry)
 {

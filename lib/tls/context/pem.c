@@ -111,10 +111,10 @@ int wr_tls_pem_next(struct wr_bytes *text, const char *label,
 
 /* ---- encrypted keys ----
  *
- * The parameters of a file are checked before a key is derived from them: a
- * file cannot cause more than some seconds of work, nor use more memory than it
- * has bytes. A wrong passphrase is detected in the result, by the padding and
- * by the header of the key, a SEQUENCE of exactly the remaining length. */
+ * The parameters of a file are checked before a key is derived from them: so a
+ * file causes at most some seconds of work, and uses at most as much memory as
+ * it has bytes. A wrong passphrase is detected in the result, by the padding
+ * and by the header of the key, a SEQUENCE of exactly the remaining length. */
 
 #define PEM_LOCKED_LABEL_MAX 40
 #define PEM_LOCKED_DATA_MAX  (64u << 10)

@@ -10,10 +10,10 @@
 #include "lib/tls/backend/backend.h"
 #include "lib/x509/der.h"
 
-/* Takes the next block with this label, such as "CERTIFICATE", off a text, with
- * everything before it. The caller frees the bytes in *ret with free(); the
- * data is NULL if the base64 is invalid. Returns 1, 0 if there is no such
- * block, or -ENOMEM. */
+/* Removes the next block with this label, such as "CERTIFICATE", and everything
+ * before it from *text. Decodes the block into *ret; the caller frees the data
+ * with free(), and the data is NULL if the base64 is invalid. Returns 1, 0 if
+ * there is no such block, or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_pem_next(struct wr_bytes *text, const char *label,
                                   struct wr_bytes *ret);
 

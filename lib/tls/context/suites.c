@@ -27,8 +27,8 @@
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:"                           \
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
-/* AES with tables is slow and leaks its key by timing, so ChaCha20 is first
- * without AES instructions. */
+/* On a CPU without AES instructions ChaCha20 is first, because AES is computed
+ * with tables there, which is slow and leaks the key through timing. */
 #define SUITES_ALL      SUITES_AES ":" SUITES_CHACHA
 #define SUITES_ALL_SLOW SUITES_CHACHA ":" SUITES_AES
 

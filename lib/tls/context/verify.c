@@ -464,8 +464,9 @@ void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
 
 /* ---- a client that returns ----
  *
- * The client of a ticket, for a server that requests certificates: recorded
- * when the ticket is sealed, and verified again when the client returns.
+ * A server that requests certificates records the client of a ticket when it
+ * seals the ticket, and verifies the client again when the client returns with
+ * the ticket.
  *
  * A ticket contains the time of the full handshake and the digest of the
  * accepted path; a digest of zeros means a client without a certificate. A new
@@ -510,8 +511,8 @@ static int verify_digest(const struct wr_tls_verdict *verdict,
     return 0;
 }
 
-/* A client that could not be stored gets a ticket, too, but it cannot be
- * resumed. */
+/* A client that could not be stored gets a ticket, too, but cannot resume with
+ * it. */
 int wr_tls_context_note_client(struct wr_tls_conn *conn,
                                uint8_t ret[WR_TLS_TICKET_CLIENT])
 {

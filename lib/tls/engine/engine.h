@@ -59,8 +59,7 @@ struct wr_tls_engine {
     uint32_t claimed_size; /* size of the record sent in its own buffer */
     uint32_t record_left;  /* missing bytes of the current record */
     uint32_t idle_records; /* records without data; see engine_record.c */
-    uint32_t
-        plain_bytes; /* data bytes that have not yet earned an idle record */
+    uint32_t plain_bytes;  /* data bytes counted for the next idle record */
     /* Data records that may still be sent or received before the keys are
      * changed in both directions. */
     uint32_t sealed_left;

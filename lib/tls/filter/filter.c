@@ -13,8 +13,8 @@
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
 
-/* How long after a failure the transport below may still send sealed bytes,
- * above all an alert. */
+/* Time after a failure, in ns, in which the transport below may still send
+ * sealed bytes, above all an alert. */
 #define LAST_NS UINT64_C(10000000000)
 
 /* ---- facts of the transport below ----

@@ -78,9 +78,10 @@ static void filter_write_go_on(struct wr_filter *f)
     }
 }
 
-/* Called when the transport below has sent the records of @plain_bytes. If that
- * transport is a filter too, it releases a block when it has sealed it, which
- * is earlier; then its depth is an upper bound of the unsent bytes. */
+/* Called when the transport below has sent the records of @plain_bytes. For a
+ * filter above this one, "sent" only means that this filter has sealed the
+ * bytes. So a filter above counts bytes as unsent up to the depth of the filter
+ * below it. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
     wr_outbox_passed(&f->c.outbox, plain_bytes);

@@ -1,11 +1,22 @@
 /*
- * Declarations shared by the files of OpenSSL's backend: start.c initializes
- * the library, shared.c creates the common part of connections, credential.c
- * has certificates and keys, ssl.c opens, steps and closes a connection, bio.c
- * moves its bytes, chain.c passes the peer's certificates to weir, ticket.c
- * seals sessions, secret.c reads the key log, facts.c has the getters,
- * signature.c and aead.c the primitives, signer.c keys outside weir, error.c
- * OpenSSL's errors, table.c the table.
+ * Declarations shared by the files of OpenSSL's backend;
+ * lib/tls/backend/backend.h has the contracts.
+ *
+ *     table.c       the table
+ *     start.c       initializes OpenSSL, once for the process
+ *     signature.c   hashes, verification of signatures, derived secrets
+ *     aead.c        authenticated encryption of one message
+ *     unlock.c      decrypts private keys with a passphrase
+ *     credential.c  certificates and keys
+ *     signer.c      keys outside weir
+ *     shared.c      the SSL_CTX of a context
+ *     ssl.c         the SSL of a connection: open, steps, close
+ *     bio.c         moves the bytes of a connection
+ *     chain.c       passes the peer's certificates to weir
+ *     ticket.c      seals session tickets
+ *     secret.c      reads the lines of OpenSSL's key log
+ *     facts.c       result of the handshake, sessions that may be resumed
+ *     error.c       OpenSSL's errors as weir's codes
  */
 #ifndef WEIR_LIB_TLS_OPENSSL_OPENSSL_H
 #define WEIR_LIB_TLS_OPENSSL_OPENSSL_H
@@ -50,8 +61,8 @@ struct wr_openssl_own {
     bool wants_bytes; /* take() had no bytes in this step */
     bool has_buffers; /* a step may have allocated buffers */
     bool verifies : 1;
-    bool is_judged : 1; /* the event chain() was called */
-    /* chain() was called for the message that libssl reads now. */
+    bool is_judged : 1; /* the event chain() was called at least once */
+    /* The event chain() was called for the message that libssl reads now. */
     bool has_verdict : 1;
     bool is_accepted : 1; /* the verdict's result */
     bool is_failed : 1;   /* an event failed in a callback without a result */

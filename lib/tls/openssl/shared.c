@@ -4,7 +4,7 @@
  * OpenSSL's own defaults decide nothing: versions, suites, groups and signature
  * algorithms are named, there are no authorities, and the security level of the
  * system's configuration may be raised, but not lowered. A suite or group that
- * the library's providers lack, like a FIPS module, is left out.
+ * the library's providers do not have, for example a FIPS module, is left out.
  */
 #include "openssl.h"
 
@@ -253,8 +253,10 @@ void wr_openssl_raise_level(SSL_CTX *ctx)
     }
 }
 
-/* Sets the range of versions. The system's configuration may forbid versions,
- * but not allow more; 0 means that it sets none. */
+/* Sets the range of versions to the versions that both weir's settings and the
+ * system's configuration allow. A limit of 0 means that the configuration sets
+ * none. Returns 0, WEIR_ETLSVERSION if no version is left, or
+ * WEIR_ETLSENGINE. */
 static int shared_use_versions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {

@@ -40,8 +40,8 @@ static void ssl_note_first(struct wr_openssl_own *own)
     }
 }
 
-/* Returns weir's code. If OpenSSL's number only reports a refused record, the
- * alert that was sent has the reason. */
+/* Returns weir's code for OpenSSL's error @number. If the number only reports
+ * that a record was refused, the code depends on the alert that was sent. */
 static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
 {
     if (!wr_openssl_is_vague(number)) {

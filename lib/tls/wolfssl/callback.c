@@ -272,9 +272,9 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
         (room < (int)WR_TLS_TICKET_CLIENT ||
          conn->events->ticket_client(conn, ticket->data + ticket->size) < 0)) {
         /* wolfSSL was built with less space (WOLFSSL_TICKET_EXTRA_PADDING_SZ),
-         * or nothing is known of the client, and an error would end the
-         * handshake. Then the ticket is made unusable: the time in it is older
-         * than any lifetime. */
+         * or the client could not be recorded. An error would end the
+         * handshake, so the ticket is made unusable instead: the time in it is
+         * older than any lifetime. */
         memset(ticket->data, 0, ticket->size);
     } else if (has_client) {
         whole.size += WR_TLS_TICKET_CLIENT;

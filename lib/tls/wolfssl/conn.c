@@ -32,11 +32,11 @@ static int conn_fail(struct wr_tls_conn *conn, int number)
     conn->number = number;
     conn->code = wr_wolfssl_code_of(number);
     if (number == RSA_SIGN_FAULT && wr_wolfssl_signer_of(conn->ssl)) {
-        conn->number = 0; /* its text is about RSA */
+        conn->number = 0; /* wolfSSL's text is about RSA */
     } else if (number == WOLFSSL_FATAL_ERROR) {
         conn->number = 0; /* wolfSSL has no text for this number */
     } else if (conn->is_server && number == BAD_KEY_SHARE_DATA) {
-        conn->number = 0; /* no common group; the text is for clients */
+        conn->number = 0; /* no common group; wolfSSL's text is for clients */
         conn->code = WEIR_ETLSGROUP;
     } else if (conn->code == WEIR_ETLSENGINE &&
                conn_was_bad_certificate(wr_wolfssl_of(conn))) {

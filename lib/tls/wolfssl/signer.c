@@ -2,9 +2,9 @@
  * Private keys outside weir, with which a wr_tls_signer signs.
  *
  * wolfSSL has the public key instead of the private key, and calls a callback
- * for each signature. A callback is set on a context, so if a context may show
- * both kinds of keys, elliptic curve keys inside weir are signed with here,
- * too. The RSA callbacks, which are always set, are in rsa.c.
+ * for each signature. The callback is set on a context. If a context has keys
+ * of both kinds, the callback also signs with elliptic curve keys inside weir.
+ * The RSA callbacks, which are always set, are in rsa.c.
  */
 #include "wolfssl.h"
 

@@ -44,8 +44,9 @@
  * change its owner, so a sealed record is sent in the buffer in which wolfSSL
  * sealed it (wr_tls_memory_claim()).
  *
- * The system's wolfSSL is shared with other code of the program. Then its
- * allocator is not replaced, nothing is counted, and no record can be claimed.
+ * If weir is linked with the system's wolfSSL, other code of the program may
+ * use it, too. Then wolfSSL's allocator is not replaced, nothing is counted,
+ * and no record can be claimed.
  */
 
 struct wr_tls_memory {
@@ -104,13 +105,14 @@ void wr_tls_memory_leave(struct wr_tls_memory_scope before);
  * since the last call. wolfSSL often reports another error for it. */
 bool wr_tls_memory_take_failure(void);
 
-/* Returns true if @data was sealed in wolfSSL's newest block. When wolfSSL
- * frees that block, it is kept for wr_tls_memory_take_claimed(). */
+/* Returns true if @data was sealed in wolfSSL's newest block. If so, claims the
+ * block: when wolfSSL frees it, it is kept for wr_tls_memory_take_claimed(). */
 WEIR_MUST_USE bool wr_tls_memory_claim(struct wr_tls_account *account,
                                        const void *data);
 
-/* Returns the claimed block, with ownership, once wolfSSL has freed it; ->used
- * is 0. */
+/* Returns the block that wr_tls_memory_claim() has claimed, or NULL if none was
+ * claimed. Must be called after wolfSSL has freed the block, and does not wait
+ * for this. The caller owns the block; ->used is 0. */
 struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account);
 
 struct wr_tls_rsa_key;
@@ -171,9 +173,9 @@ WR_TLS_BACKEND_ENTRIES(WR_TLS_BACKEND_DECLARE, wolfssl)
 
 /* ---- rsa.c; or no_rsa.c if wolfSSL signs ---- */
 
-/* Loads a private key, which wolfSSL has accepted, into libcrypto if it is an
- * RSA key; otherwise sets *ret to NULL. Returns 0, -ENOMEM or a WEIR_ETLS
- * code. */
+/* If the private key @pem, which wolfSSL has accepted, is an RSA key, loads it
+ * into libcrypto; otherwise sets *ret to NULL. Returns 0, -ENOMEM or a
+ * WEIR_ETLS code. */
 WEIR_MUST_USE int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
                                       struct wr_tls_rsa_key **ret);
 void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key);
@@ -215,7 +217,8 @@ WEIR_MUST_USE int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx);
 
 int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg);
-/* Used in the handshake: records the first alert. */
+/* Sends like wr_wolfssl_on_send(), and records the first alert. Used during the
+ * handshake. */
 int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store);
 /* Lets weir decide about certificates that wolfSSL cannot parse, if wolfSSL is

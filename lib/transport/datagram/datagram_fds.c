@@ -14,7 +14,8 @@
 /* SCM_PIDFD, since Linux 6.5: a program may have requested a pidfd of each
  * sender; it is closed, too. */
 #define DATAGRAM_FDS_PIDFD 4
-/* Bytes that a descriptor counts against the iteration's budget. */
+/* A closed descriptor costs as much of the iteration's budget as this many
+ * received bytes. */
 #define FD_COST 256u
 
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header)

@@ -93,7 +93,7 @@ struct wr_pipe {
     enum wr_pipe_io io : 8;   /* set by wr_pipe_set_io() alone */
     enum wr_pipe_way way : 8; /* changes to worker at most once */
     bool sees_changes : 1;    /* polls are edge-triggered */
-    bool is_file : 1;         /* a regular file; set when it is made */
+    bool is_file : 1;         /* the file is a regular file; never changes */
 
     struct wr_file_op op;    /* the poll, or a worker's read or write */
     struct wr_splice splice; /* state of a worker's read or write */

@@ -97,8 +97,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* `fed` of the table. Called when there is a window and a buffer, or when the
- * socket is the next one in queue DUE. */
+/* ->fed of the transport's table. Called when there is a window and a buffer,
+ * or when the socket is the next one in queue DUE. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -912,10 +912,11 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     }
     if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
                     options->connection->fd_limit > 0)) {
-        /* Puts urgent bytes in line. Otherwise a receive would skip the urgent
-         * byte, and the kernel would close its descriptors on the receiving
-         * thread. Without urgent bytes in the kernel the option has no effect.
-         */
+        /* With SO_OOBINLINE a receive returns urgent bytes like other bytes.
+         * Without the option a receive would skip an urgent byte, and the
+         * kernel would close the descriptors that were sent with this byte, on
+         * the thread that receives. A kernel without urgent bytes on Unix
+         * sockets ignores the option. */
         wr_assert(options->connection->fd_limit <= WEIR_FDS_MAX);
         s->fd_limit = (uint8_t)options->connection->fd_limit;
         wr_sock_recv_by_polls(s);

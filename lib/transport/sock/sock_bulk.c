@@ -3,7 +3,8 @@
  * receives fill buffers of all connections at once, as bytes arrive. If twenty
  * connections receive 256 KiB each, the first bytes have left the near cache
  * when they are sent on. So a connection that moves bulk is armed with a poll,
- * and receives when the loop's budget feeds it, that is, calls its `fed`:
+ * and receives when the loop's budget feeds it, that is, calls sock_fed() in
+ * sock.c:
  *
  *     idle --arm--> armed, by a poll --bytes arrived--> due --fed--> idle
  *        \--arm, and the last receive was full--> due --fed--> idle
@@ -41,12 +42,13 @@
 /* For this many full receives after a call of SIOCINQ its answer is assumed
  * instead of calling it again. */
 #define UNASKED_COUNT 15u
-/* After a single "no", "no" is assumed. "Yes" is assumed only after this many
- * in a row. */
+/* The answer "no bytes" is assumed after one such answer, the answer "bytes"
+ * only after this many in a row. */
 #define SURE_COUNT 3u
 /* Maximum bytes of a receive when no buffer is free. */
 #define FEW_BYTES 4096u
-/* Bytes that a descriptor counts against the iteration's budget. */
+/* A received descriptor costs as much of the iteration's budget as this many
+ * bytes. */
 #define FD_COST 256u
 
 /* Splicing starts at DEEP_BYTES in the receive queue and stops below DRY_BYTES:
@@ -59,15 +61,15 @@
  * fill only parts of pages. */
 #define PIECE_BYTES (256u << 10)
 #define PIPE_BYTES  (1u << 20)
-/* Maximum bytes moved per call of `fed`; other connections wait about 100
- * us. */
+/* Maximum bytes that one call of wr_sock_bulk_receive() splices. Other
+ * connections wait about 100 us. */
 #define FEED_BYTES (1u << 20)
 
 /* ---- splicing bulk to another socket ----
  *
- * A fed socket may splice its bytes to another socket, piece by piece, through
- * a pipe. It does so if its protocol has requested this, and if the last
- * receive has left many bytes in the kernel:
+ * A socket that the budget feeds may splice its bytes to another socket, piece
+ * by piece, through a pipe. It does so if its protocol has requested this, and
+ * if the last receive has left many bytes in the kernel:
  *
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
@@ -244,7 +246,8 @@ static void sock_bulk_note_moved(struct wr_sock *s,
     splicing->moved(splicing, bytes);
 }
 
-/* Pipe and state of the splices of one call of `fed`. */
+/* Pipe and state of the splices that one call of wr_sock_bulk_receive()
+ * makes. */
 struct sock_bulk_way {
     const struct sock_bulk_pipe *pipe;
     struct wr_sys_splices splices;
@@ -461,8 +464,9 @@ static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Receives without a free buffer, on a connection that always polls. An armed
- * receive, which uses the buffers of all connections, is not used there. */
+/* Receives a few bytes into copied memory when no buffer is free. Only for a
+ * connection that always polls: another connection would arm a receive
+ * instead. */
 static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
 {
     weir_lease *lease = NULL;

@@ -20,7 +20,8 @@
 
 #include <string.h>
 
-/* In memory of a block: the kernel reads it while a send is in flight. */
+/* Descriptors that are sent with one byte. Allocated as a block, because the
+ * kernel reads this struct while a send is in flight. */
 struct wr_fd_batch {
     struct wr_fd_batch *next;
     uint64_t at; /* offset of its byte, in the count of taken_bytes */
@@ -112,8 +113,8 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     return s->rests;
 }
 
-/* Closes the lost socket: in a thread if it may contain descriptors. It
- * contains none after the end of the stream. */
+/* Closes the lost socket, in a thread if its receive queue may contain
+ * descriptors. After the end of the stream the queue is empty. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->fd_limit > 0);

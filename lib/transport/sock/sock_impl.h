@@ -226,7 +226,8 @@ void wr_sock_watched(struct wr_sock *s, int32_t res);
 
 /* ---- sock_bulk.c ---- */
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
-/* Receives with a system call, after `fed` from queue DUE. */
+/* Receives with a system call. Called when the budget feeds the socket from
+ * queue DUE. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);

@@ -658,7 +658,8 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
     if (wr_res_is_transient(err)) {
         if (s->sends_file) {
-            /* The socket was non-blocking, so the receive did not wait. */
+            /* Sending a file had made the socket non-blocking, so the receive
+             * did not wait. */
             wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.t.fd);
         }
         return; /* the table decides */

@@ -604,7 +604,8 @@ static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
     const struct wr_budget *budget = &s->c.t.loop->budget;
 
     wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
-    /* Like the value of wr_demand_set_stuck(), by which receives are armed. */
+    /* Limited to 32 bits like the value of wr_demand_set_stuck(), which decides
+     * whether a receive is armed. */
     if (wr_min_u64(wr_sock_stuck_bytes(s), UINT32_MAX) >
         wr_budget_queued_share(budget)) {
         wr_sock_recv_revoke(s);
