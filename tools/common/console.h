@@ -41,8 +41,9 @@ void console_write(const char *text, size_t len);
  * atomically, or a part of a longer line. */
 size_t console_piece_of(const char *text, size_t len);
 
-/* Writes a piece like write(2) if @fd becomes ready within @patience_ms; else
- * returns -1 with EAGAIN. A ready pipe accepts a piece without blocking. */
+/* Writes a piece (console_piece_of()) like write(2) if @fd becomes ready within
+ * @patience_ms; else returns -1 with EAGAIN. A ready pipe accepts a piece
+ * without blocking. */
 ssize_t console_write_ready(int fd, const char *text, size_t len,
                             int patience_ms);
 

@@ -145,7 +145,7 @@ const char *http_error_text(int err);
 /* Returns a name such as "HTTP_STATUS_LINE", or NULL for other numbers. */
 const char *http_error_name(int err);
 
-/* Limit of bytes that a message about an error shows. */
+/* Largest number of received bytes that an error message quotes. */
 #define HTTP_SHOWN_MAX 40U
 
 /* Quotes bytes, with escapes for unprintable ones. */

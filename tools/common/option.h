@@ -116,8 +116,8 @@ struct option_set {
     const char *(*gone)(const char *name, size_t len);
     /* Options that are passed on without being parsed, or NULL. */
     const struct option_set *passed;
-    /* Returns the struct with an option's field, or NULL with a reason in @why.
-     * If it is NULL, fields are in the options of the command. */
+    /* Returns the struct that has an option's field, or NULL with a reason in
+     * @why. If this pointer is NULL, the command's options are that struct. */
     void *(*owner)(void *options, const struct option *option, char *why);
     /* Handles an argument that is not an option. Returns false with a reason in
      * @why. Called after all options, unless is_ordered is true. */

@@ -24,7 +24,7 @@ void shell_line_begin(struct shell_line *self, const char *words);
 
 void shell_line_add(struct shell_line *self, const char *word);
 
-/* Ends the line with a newline. Returns false if it was too long. */
+/* Ends the line with a newline. Returns false if the line was too long. */
 bool shell_line_end(struct shell_line *self);
 
 #endif

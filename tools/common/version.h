@@ -1,7 +1,7 @@
 /*
  * Output of --version, and the check of --tls-library.
  *
- * The build uses version.c for programs with libweir-tls, or
+ * Programs with libweir-tls are built with version.c, the others with
  * version_without_tls.c.
  */
 #ifndef WEIR_COMMON_VERSION_H

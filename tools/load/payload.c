@@ -2,7 +2,7 @@
  * Generates the bytes with splitmix64: a few operations for eight bytes, and
  * each seed gives another stream from the first byte on.
  *
- * The bytes are predictable and not for secrets.
+ * The bytes are predictable, so they must not be used as secrets.
  */
 #include "tools/load/payload.h"
 

@@ -144,8 +144,9 @@ struct codec {
      * 0. All bytes are used unless the answer is complete; the rest belongs to
      * the next one.
      *
-     * Returns the number of bytes used; or a negative code of measure.h with a
-     * detail if the bytes are invalid and the connection must be given up. */
+     * Returns the number of bytes used. If the bytes are invalid, writes a
+     * detail and returns a negative code of measure.h; the caller then gives up
+     * the connection. */
     ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
     /* Reads bytes that arrive while no request is in flight. A server may send
@@ -154,8 +155,8 @@ struct codec {
      * code. NULL if such bytes are always an error. */
     ssize_t (*stray)(void *shared, void *state, const uint8_t *bytes,
                      size_t len, struct codec_answer *answer);
-    /* Returns true if the @count oldest requests may be sent twice. NULL means
-     * never. */
+    /* Returns true if the @count oldest requests may be sent twice. NULL if no
+     * request ever may. */
     bool (*may_repeat)(const void *shared, const void *state, uint32_t count);
     /* Returns true if the last request of a connection announces its end. NULL
      * means never. */
@@ -216,9 +217,11 @@ struct codec_payload {
 struct codec_place {
     /* Offset of the next request in the payload stream. */
     uint32_t send_at;
-    /* Random number for the sizes; numbers of requests and answers so far. */
+    /* Random number from which the sizes are computed. */
     uint64_t random;
+    /* Number of requests so far. */
     uint64_t sent_count;
+    /* Number of answers so far. */
     uint64_t answered_count;
 };
 

@@ -120,8 +120,8 @@ bool options_settle(struct options_reading *reading,
  * Finds secrets in a command line: the login of any URL, and the requests of a
  * preamble.
  *
- * Results and messages leave them out. Process lists still show them, so a
- * warning is printed.
+ * Results and messages leave the secrets out. Process lists still show the
+ * secrets, so a warning is printed.
  */
 
 /* Returns a copy of argv[at] without its secrets, or NULL if out of memory. The

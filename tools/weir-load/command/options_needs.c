@@ -19,7 +19,8 @@ _Static_assert(BLOCK_MAX == 256U << 10 && EXCHANGE_SIZE_MAX == 65507,
 struct condition {
     bool is_met;
     int need;
-    const char *reason; /* NULL if the option does not apply to this mode */
+    const char *reason; /* why the option is refused; if NULL, because it is
+                         * not for this mode */
 };
 
 static bool check_conditions(const struct condition *conditions, size_t count,

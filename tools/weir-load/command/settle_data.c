@@ -1,7 +1,7 @@
 /*
- * Texts with "{csv:" are compiled and bound here as they will be for
- * requests, so that errors are found before the run, and in a dry
- * run.
+ * Reads the file of --data. Compiles texts with "{csv:" and binds them to the
+ * columns of the file in the same way as for requests, so that errors are found
+ * before the run, and also in a dry run.
  */
 #include "command.h"
 
@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Returns true if requests may have {csv:}; files are not read yet. */
+/* Returns true if requests may have {csv:}. Always returns true with --mix or
+ * --urls, because their files are read later. */
 static bool may_have_fields(const struct run_options *options,
                             const struct options_given *given)
 {

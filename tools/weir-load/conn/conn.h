@@ -51,24 +51,27 @@ struct reading_times {
 struct reading {
     /* The thread's schedstat file, or -1 if there is none. */
     int fd;
-    /* Number of answers still to skip, and number to skip between samples. */
+    /* Number of answers still to skip before the next sample. */
     unsigned left;
+    /* Number of answers to skip between samples. */
     unsigned pause;
-    /* Number of iterations observed since the pause, and times of the last
-     * one. */
+    /* Number of iterations observed since the pause. */
     unsigned seen;
+    /* Times of the last observed iteration. */
     struct reading_times last;
-    /* Wait for a CPU before the last iteration, and how long its answers had
-     * been in their sockets when it began. */
+    /* How long the thread waited for a CPU before the last iteration. */
     uint64_t wait_ns;
+    /* How long the answers read in the last iteration had been in their
+     * sockets when the iteration began. */
     uint64_t late_ns;
     /* Times of the request whose answer is being read, from its sending and
      * from its scheduled time. service_ns is 0 if it is not measured;
      * response_ns is only set in an open model. */
     uint64_t service_ns;
     uint64_t response_ns;
-    /* Number of samples since the pause was adapted, and the time of that. */
+    /* Number of samples since the pause was last adapted. */
     unsigned group;
+    /* When the pause was last adapted. */
     uint64_t group_ns;
     /* Original traffic.ready, which note_answer() replaces. */
     void (*ready)(struct conn *conn, uint64_t now_ns);
@@ -106,8 +109,8 @@ struct conn_events {
      * the kind, so that the callee can set the detail; else NULL. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
-    /* Called when a connection was closed because it has done its work or
-     * because the server ended it. */
+    /* Called when a connection was closed after its last answer, or because
+     * the server ended it. */
     void (*closed)(void *arg, struct conn *conn, weir_transport *t);
     /* A datagram failed; the endpoint stays open. */
     void (*datagram_error)(void *arg);
@@ -118,19 +121,21 @@ struct flight {
     /* The scheduled time; in a closed loop equal to sent_ns. */
     uint64_t meant_ns;
     uint64_t sent_ns;
-    /* Streams: the request's number in the run; and true if it was sent again
-     * because the server ended its connection without an answer. */
+    /* Streams: the request's number in the run. */
     uint64_t number;
+    /* Streams: the request was sent again because the server ended the first
+     * connection without an answer. */
     bool is_repeated;
     /* Index of the request's kind, if kinds are counted. */
     uint8_t kind;
 };
 
 struct connection_counts {
-    /* Number on the command line; for the whole run only. */
+    /* Number of connections on the command line. Set only in the sum of all
+     * threads. */
     uint64_t asked;
-    /* At the start and at the end of the window; the following counters are of
-     * the whole run. */
+    /* Connections that are open at the start and at the end of the window. All
+     * further counters cover the whole run. */
     uint64_t open_at_begin;
     uint64_t open_at_end;
     uint64_t opened;
@@ -147,9 +152,10 @@ struct connection_counts {
     /* Connections that the server ended while no request was in flight. */
     uint64_t ended_idle;
     uint64_t repeated;
-    /* Connections that this program closed before the server; and of these,
-     * connections that the server should have closed. */
+    /* Connections that this program closed before the server. */
     uint64_t closed_first;
+    /* Connections counted in closed_first that the server should have
+     * closed. */
     uint64_t not_closed;
     uint64_t pings;
     /* --http auto: connections that used HTTP/1.1, and HTTP/2. */
@@ -157,15 +163,15 @@ struct connection_counts {
     uint64_t http2;
 };
 
-/* A protocol of connections. There is one, or with --http auto one for each
- * protocol that a connection may agree on (attempts.c). */
+/* A protocol that connections use. A run has one; with --http auto it has two,
+ * for HTTP/1.1 and for HTTP/2 (attempts.c). */
 struct traffic_way {
     const struct conn_kind *kind;
     const struct codec *codec;
     void *shared;
     /* Offset of the codec's state in the state of a connection. */
     size_t state_offset;
-    /* The last request of a connection announces its end. */
+    /* The last request of a connection announces the end of the connection. */
     bool announces_end;
 };
 
@@ -182,8 +188,8 @@ struct traffic {
     size_t size_bytes;
     uint32_t depth;
     uint32_t ring_mask;
-    /* A connection ends after a number of answers between these two; UINT32_MAX
-     * means no limit. */
+    /* Lower and upper bound of the number of answers after which a connection
+     * ends; UINT32_MAX means no limit. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     /* Requests may be sent; set and cleared by the run. */
@@ -219,22 +225,24 @@ struct traffic {
     uint64_t nonce;
     struct ledger measured;
     struct ledger warmup;
-    /* Requests sent late because all connections were busy, and when the last
-     * of them was sent; 0 if there was none. */
+    /* Number of requests sent late because all connections were busy. */
     uint64_t waited;
+    /* When the last request counted in waited was sent; 0 if there was none. */
     uint64_t waited_ns;
     /* Number of errors that belong to no request, counted while @judging is
      * true. */
     uint64_t events_without_request;
-    /* Answers by status; all 0 if the protocol has no status. */
+    /* Number of answers with each status; all 0 if the protocol has no
+     * status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
     /* UDP: answers that were duplicate, late or out of order. */
     struct track_counts measured_answers;
     struct track_counts warmup_answers;
     struct error_table errors;
     /* Number of attempts to connect for which this machine had no port or other
-     * resource, and the last reason. They are not errors of the server. */
+     * resource. These attempts do not count as errors of the server. */
     uint64_t shortages;
+    /* Error of the last attempt counted in shortages. */
     int shortage;
     struct connection_counts connections;
     struct h2_counts http2;
@@ -301,9 +309,10 @@ enum conn_state {
 
 struct codec_out {
     weir_transport *transport;
-    /* Set while requests are written: their connection, and the index of the
-     * first one in the ring. */
+    /* Set while requests are written: the connection of these requests. */
     struct conn *conn;
+    /* Set while requests are written: the first request's index in the ring of
+     * flights. */
     uint32_t first;
 };
 
@@ -337,8 +346,8 @@ struct conn_kind {
      * requests in the ring. */
     void (*hand_over)(struct conn *conn);
     void (*take_over)(struct conn *conn);
-    /* --log: records all measured requests in flight as lost. NULL if they are
-     * in the ring of flights or cannot be recorded. */
+    /* --log: records all measured requests in flight as lost. NULL if requests
+     * in flight are in the ring of flights or cannot be recorded. */
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);
 };
 
@@ -400,9 +409,10 @@ struct conn {
     bool repeats;
     uint32_t index;
     uint32_t generation;
-    /* Failures since the last answer; and connections since then that the
-     * server ended before any request. Both slow down reconnecting. */
+    /* Number of failures since the last answer. Slows down reconnecting. */
     uint32_t failures;
+    /* Number of connections since the last answer that the server ended before
+     * any request. Slows down reconnecting. */
     uint32_t ended_new;
     /* Set once in a run, even in the warm-up. */
     bool was_tried;    /* a request was sent, or connecting failed */
@@ -417,13 +427,14 @@ struct conn {
     /* Not connected while fewer connections are wanted; set by the client. */
     bool is_parked;
     uint64_t connect_began_ns;
-    /* When it was established, including the TLS handshake. */
+    /* When the connection was established, including the TLS handshake. */
     uint64_t connected_ns;
     /* Mode stream: bytes of the incomplete block. */
     size_t partial_bytes;
 };
 
-/* Requests and answers of a codec. The protocol's user is the struct conn. */
+/* Requests and answers of a codec. In all kinds, the user pointer of the
+ * protocol's callbacks is the struct conn. */
 extern const struct conn_kind conn_stream;
 
 /* Like conn_stream, after a greeting (codec.greet); depth is 0 until then. */
@@ -458,8 +469,7 @@ void conn_tell_drained(struct traffic *traffic);
  * warm-up. */
 void conn_mark_warmup(struct conn *conn);
 
-/* Counts a failure without an open connection, in connecting or in the
- * handshake. @detail may be empty. */
+/* Counts a failure to connect or of a handshake. @detail may be empty. */
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
                        const char *detail);
 
@@ -512,12 +522,14 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
 void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
                       uint64_t now_ns);
 
-/* End a connection after its last answer. conn_finish() closes it; conn_part()
- * waits for the server to close it, as its end was announced. */
+/* End a connection after its last answer: conn_finish() closes it. conn_part()
+ * waits for the server to close it, because the server or the last request has
+ * announced the end of the connection. */
 void conn_finish(struct conn *conn);
 void conn_part(struct conn *conn);
 
-/* eof_received while parting: handles the server's end of stream. */
+/* Handles the server's end of stream in the state CONN_PARTING. Called by
+ * eof_received. */
 int conn_part_at_end(struct conn *conn);
 
 /* Keeps all requests in flight for the next connection: the server has ended
@@ -528,7 +540,7 @@ void conn_keep_requests(struct conn *conn);
  * may have begun to process them. */
 bool conn_may_repeat(const struct conn *conn);
 
-/* conn_kind.expire for protocols whose answers arrive in order. */
+/* Implements conn_kind.expire for protocols whose answers arrive in order. */
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
 
 /* Counts an error of @requests requests. Returns its kind if it is the first of
@@ -546,7 +558,8 @@ void conn_reset(struct conn *conn);
 void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
 
-/* eof_received of streams. The end may be between requests or too early. */
+/* Implements eof_received for streams. The end counts as an error unless it is
+ * between requests. */
 int conn_ended(void *user, weir_transport *t);
 
 /* ---- opening ---- */

@@ -64,7 +64,8 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
     traffic->events->datagram_error(traffic->events_arg);
 }
 
-/* Returns the tag of a head, which proves that this connection has sent it. */
+/* Returns the tag of a datagram's head. The tag proves that this connection has
+ * sent the datagram. */
 static uint32_t tag_of(const struct conn *conn, const struct head *head)
 {
     uint64_t number = payload_mix(head->number) + head->slot;

@@ -133,8 +133,8 @@ void grammar_suggest(int argc, char **argv, int first);
 __attribute__((format(printf, 2, 3))) bool
 grammar_refuse(struct grammar_line *line, const char *format, ...);
 
-/* Formats a text into the line's buffer. Returns "" if that fails, after
- * refusing the line. */
+/* Formats a text into the line's buffer. If that fails, refuses the line and
+ * returns "". */
 __attribute__((format(printf, 2, 3))) const char *
 grammar_text(struct grammar_line *line, const char *format, ...);
 

@@ -280,8 +280,9 @@ bool http_load_announces_end(const struct run_options *options);
 const struct http_request *http_load_find(const struct http_load *self,
                                           const struct target *target);
 
-/* Returns the kind of the next request; first is the target's first kind. With
- * --urls the request's number in the run selects it, else random. */
+/* Returns the kind of the next request: with --urls the kind that belongs to
+ * the request's @number in the run, with --mix one selected by @random. @first
+ * is the target's first kind. */
 const struct http_request *http_load_choose(const struct http_load *self,
                                             const struct http_request *first,
                                             uint64_t random, uint64_t number);

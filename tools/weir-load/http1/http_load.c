@@ -1,9 +1,9 @@
 /*
  * The requests of a run over HTTP, and the statuses and bodies that it expects.
  *
- * A response fails if its status is not expected; by default, statuses below
- * 400 are. A response with an expected status fails if its body is not as
- * required (wanted.c).
+ * A response fails if its status is not expected. By default all statuses below
+ * 400 are expected. A response with an expected status fails if its body is not
+ * as required (wanted.c).
  */
 #include "http1.h"
 

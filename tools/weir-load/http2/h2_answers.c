@@ -501,8 +501,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
     }
 }
 
-/* Ends the request of a closed stream. After a complete response the request is
- * no longer found. */
+/* Ends the request of a closed stream. Does nothing after a complete response,
+ * which has already ended the request. */
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
                            void *arg)
 {
@@ -599,7 +599,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)(left < len ? left : len);
 }
 
-/* Writes a part of a body; a body that never changes is sent by reference. */
+/* Writes the next @len bytes of a body. A large part of a body that never
+ * changes is sent by reference. */
 static int write_body(struct h2_conn *self, struct h2_stream *stream,
                       size_t len)
 {

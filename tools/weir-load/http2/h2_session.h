@@ -380,7 +380,7 @@ struct h2_conn {
     bool writing_paused;
     /* Set while received bytes are processed; frames are written afterwards. */
     bool is_reading;
-    /* Since when the server has allowed no stream. */
+    /* When the server stopped allowing streams. */
     uint64_t shut_ns;
     /* Time of the last received bytes. */
     uint64_t received_ns;

@@ -2,8 +2,8 @@
  * Parses lists of CPUs, such as 0,2-3.
  *
  * A list is parsed into a local copy, so an invalid list changes nothing. A
- * list with more CPUs than a machine can have is refused, not cut: a common CPU
- * of client and server could be in the rest.
+ * list with more CPUs than a machine can have is refused. It is not cut,
+ * because a CPU that client and server share could be in the part cut off.
  */
 #include "measure.h"
 

@@ -155,7 +155,7 @@ const char *h2_code_name(uint32_t code);
  * first word of the error's text, is counted separately.
  */
 
-/* First code; the other codes decrease from it. */
+/* First code. The following codes are one less each. */
 enum {
     REDIS_ERROR = -5200,
 };
@@ -551,8 +551,9 @@ void track_init(struct track *track, struct track_slot *slots, uint32_t depth);
  * in use. */
 uint32_t track_send(struct track *track, uint64_t now_ns);
 
-/* Handles an answer with this slot and number. All except a first answer in
- * order are counted in @counts. Writes *ret_sent_ns for TRACK_FIRST. */
+/* Handles an answer with this slot and number. Counts an answer in @counts
+ * unless it is the first one to its datagram and arrives in order. Writes
+ * *ret_sent_ns only if it returns TRACK_FIRST. */
 enum track_answer track_receive(struct track *track, uint32_t slot,
                                 uint64_t number, struct track_counts *counts,
                                 uint64_t *ret_sent_ns);
@@ -570,8 +571,8 @@ uint64_t track_lose(struct track *track);
 /* ---- slo ---- */
 
 /*
- * Objectives of a run, as `--slo` takes them: terms separated by commas, all of
- * which must hold.
+ * Objectives of a run (--slo): terms separated by commas, all of which must
+ * hold.
  *
  *     p99<5ms,errors<0.1%,rate>=50k
  *
@@ -587,9 +588,9 @@ uint64_t track_lose(struct track *track);
  * p95{GET /a}<20ms limits the figure of one kind of requests (kinds.c): a
  * response latency, errors, timeouts, the rate or a status.
  *
- * Latencies are response times, in a closed loop service times; `service.p99`,
- * `connect.p99`, `tls.p99`, `ttfb.p99`, `late.p99` and `client.p99` name
- * others. Blanks are allowed between the parts.
+ * A latency is a response time, or in a closed loop a service time. Prefixes
+ * select other times: `service.p99`, `connect.p99`, `tls.p99`, `ttfb.p99`,
+ * `late.p99` and `client.p99`. Blanks are allowed between the parts of a term.
  */
 
 #define SLO_TERMS_MAX 16U
@@ -637,7 +638,8 @@ struct slo_term {
     unsigned last_status;
     /* For SLO_QUANTILE, in the unit of histogram.h. */
     uint32_t share;
-    /* Name of a kind, or "" for all requests. */
+    /* Name of the kind of requests that the term limits, or "" if it limits all
+     * requests. */
     char kind[SLO_KIND_SIZE];
     enum slo_comparison comparison;
     /* Nanoseconds, a number, or millionths if is_share. */

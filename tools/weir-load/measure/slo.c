@@ -1,9 +1,10 @@
 /*
  * Parses objectives, such as p99 < 10ms, and evaluates them.
  *
- * A single pass from left to right; an error is reported with the cursor's
- * position. Values are compared as exact integers if both sides are, so a limit
- * that is met to the nanosecond is met.
+ * The text is parsed in a single pass from left to right. An error is reported
+ * with the position of the cursor. A value and its limit are compared as exact
+ * integers if both are integers, so a time that equals the limit to the
+ * nanosecond compares as equal.
  */
 #include "measure.h"
 

@@ -70,9 +70,9 @@ bool publish_list(const struct publish_paths *paths, size_t index,
 #define OPTIONS_COLUMNS_MAX 8
 
 enum run_mode {
-    /* One request after the other on each connection, until the run ends. */
+    /* Sends requests on each connection until the run ends. */
     RUN_MODE_ECHO,
-    /* Connect, send one request, close after the answer; repeat. */
+    /* Connects, sends one request, closes after the answer, and repeats. */
     RUN_MODE_CRR,
     /* Requests and answers of fixed sizes, not compared. */
     RUN_MODE_RR,
@@ -117,15 +117,17 @@ struct run_options {
     enum run_mode mode;
     enum run_direction direction;
     enum run_model model;
-    /* Open models: the stages, beginning with the warm-up; and the text of
-     * --stages, or NULL. */
+    /* Open models: the stages, beginning with the warm-up. */
     struct schedule_plan schedule;
+    /* Text of --stages, or NULL. */
     const char *stages;
-    /* Open models: requests per second, or 0 with stages; the limit of requests
-     * in flight, or 0 if only the connections limit them; and whether a request
-     * that finds no connection is dropped instead of waiting. */
+    /* Open models: requests per second, or 0 with stages. */
     double rate;
+    /* Open models: limit of requests in flight, or 0 if only the connections
+     * limit them. */
     uint64_t max_in_flight;
+    /* Open models: a request that finds no connection is dropped instead of
+     * waiting. */
     bool late_is_skipped;
     /* How late the client may send: a time, and a share of the reported figure
      * in millionths. The larger limit applies. */
@@ -138,8 +140,8 @@ struct run_options {
     /* When sending starts, in ns since 1970; 0 means when all connections are
      * established. */
     uint64_t start_at_ns;
-    /* The part of the load that this program makes. Except conn_count, numbers
-     * in this struct are of the whole load. */
+    /* The part of the load that this program makes. All numbers in this struct
+     * except conn_count are of the whole load. */
     struct part part;
     uint64_t whole_conn_count;
     uint64_t first_conn; /* this part's first connection */
@@ -166,20 +168,22 @@ struct run_options {
     /* Texts of the sizes, or NULL. */
     const char *send_text;
     const char *recv_text;
-    /* A connection ends after a number of answers between these two; 0 means no
-     * limit. */
+    /* Lower and upper bound of the number of answers after which a connection
+     * ends; 0 means no limit. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
-    /* Path of --data, the order of its rows, and its contents or NULL. */
+    /* Path of the file of --data. */
     const char *data_path;
+    /* Order in which the rows of the file are used. */
     enum data_order data_order;
+    /* Contents of the file, or NULL without --data. */
     const struct data *data;
     struct redis_options redis;
-    /* The requests that each connection sends first: as given, and parsed or
-     * NULL. */
+    /* Values of --preamble: the requests that each connection sends first. */
     struct preamble_words preamble_words;
+    /* The parsed values of --preamble, or NULL. */
     const struct preamble *preamble;
     bool ws_is_text;
     /* Kinds of requests, which belong to mix or to urls; the other one is NULL.
@@ -201,7 +205,8 @@ struct run_options {
     uint64_t interval_ns;
     uint64_t timeout_ns;
     uint64_t connect_timeout_ns;
-    /* How long to wait for the targets before the run; 0 means no waiting. */
+    /* Longest time to wait before the run until the targets answer; 0 means no
+     * waiting. */
     uint64_t wait_ns;
     /* Allowed errors: a number, or a share in millionths. */
     uint64_t max_errors;
@@ -214,14 +219,15 @@ struct run_options {
     struct slo slo;
     uint64_t seed;
     bool quiet;
-    /* Check and print everything, but send nothing. */
+    /* --dry-run: checks and prints everything, but sends nothing. */
     bool is_dry;
     bool verbose;
     struct tls_flags tls;
-    /* Either all are UDP or none is. */
+    /* Either all targets use UDP or none does. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
-    /* If it has a text, all connections are made to this address. */
+    /* Address to which all connections are made instead, unless its text is
+     * empty. */
     struct target connect_to;
     /* Local addresses, used in turn; if empty, the kernel chooses. */
     struct weir_address locals[OPTIONS_LOCALS_MAX];

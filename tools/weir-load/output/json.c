@@ -120,7 +120,8 @@ static void write_parts(const struct result *result, json_t *into)
     }
 }
 
-/* null if no target has TLS. Without a connection its four names are null. */
+/* Returns null if no target has TLS. If no connection was established, version,
+ * cipher, group and alpn are null. */
 static json_t *tls_part(const struct result *result)
 {
     const struct tls_facts *tls = &result->tls;

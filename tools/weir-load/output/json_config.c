@@ -71,7 +71,7 @@ static json_t *hash_part(uint64_t hash)
     return json_string(text);
 }
 
-/* Writes counts and a hash of the list only, as it may be large. */
+/* Writes only counts and a hash of the list, because the list may be large. */
 static json_t *urls_part(const struct urls *urls)
 {
     if (!urls) {

@@ -94,7 +94,7 @@ struct line_file {
     const char *flag; /* option that requested it; borrowed like the path */
     const char *path;
     FILE *file;      /* NULL if not requested */
-    bool is_patient; /* true if all writes are accepted at once */
+    bool is_patient; /* the file accepts all writes at once */
     FILE *lines;     /* memory stream for lines, set between begin and end */
     char *text;
     size_t size;

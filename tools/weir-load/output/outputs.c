@@ -291,8 +291,8 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            open_publish(outputs, options);
 }
 
-/* Writes a row, of all kinds if @kind is NULL. For a kind, fields that are not
- * counted by kind are empty. */
+/* Writes the row of a kind, or of all requests if @kind is NULL. In the row of
+ * a kind, fields that are not counted by kind are empty. */
 static void write_csv_row(const struct interval *counts, const char *kind,
                           FILE *out)
 {

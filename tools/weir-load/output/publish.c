@@ -1,9 +1,9 @@
 /*
  * Writes the formats of a result that a Python script makes.
  *
- * The script gets the result as JSON and temporary files without names, from
- * which the user's files are filled at the end. So no user's file is left
- * incomplete.
+ * The script gets the result as JSON, and writes to temporary files without
+ * names. The user's files are filled from the temporary files at the end, so
+ * that no user's file is left incomplete.
  */
 #include "output.h"
 

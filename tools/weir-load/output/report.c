@@ -557,7 +557,9 @@ static const struct error_kind *worst(const struct error_table *errors)
     return found;
 }
 
-/* Over UDP, an error reported by the kernel explains missing answers. */
+/* Returns the kind of error that explains why no request succeeded: over UDP an
+ * error reported by the kernel, if there was one, else the most frequent
+ * kind. */
 static const struct error_kind *find_reason(const struct result *result)
 {
     const struct error_table *errors = &result->errors;

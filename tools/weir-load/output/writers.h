@@ -96,7 +96,7 @@ void live_print(const struct interval *row, const struct histogram *h,
 /* Prints the report; its last line is the verdict. */
 void report_print(const struct result *result, FILE *out);
 
-/* Prints why the exit code is not 0, on standard error. */
+/* Prints on standard error why the exit code is not 0. */
 void report_complain(const struct result *result);
 
 #endif

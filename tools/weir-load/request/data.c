@@ -31,8 +31,8 @@ struct field {
     const char *why;
 };
 
-/* Reports whether a line ends at an offset, and the size of its end. The end of
- * the data counts, with size 0. */
+/* Returns true if a line ends at offset @at. Writes the size of the line end,
+ * which is 0 at the end of the data. */
 static bool ends_line(const struct data *data, size_t at, size_t *ret_size)
 {
     const char *bytes = data->bytes + at;

@@ -232,7 +232,8 @@ void data_fini(struct data *data);
  * zero byte.
  */
 
-/* Longest delimiter, and longest beginning that is compared. */
+/* Largest size of a delimiter, and of the bytes with which an answer must
+ * begin. */
 #define SCRIPT_BYTES_MAX 64U
 
 #define SCRIPT_ANSWER_MAX (UINT64_C(1) << 30)
@@ -568,28 +569,31 @@ struct request_kind {
     struct script_rule *rule;
 };
 
-/* Returns true for a header or body file of the HTTP request above. */
+/* Returns true if a line is a header or a body file of the HTTP request above
+ * it. */
 bool request_kind_goes_on(const char *line, size_t len);
 
-/* Position in a text with a request in each line. Lines without a request, and
- * comments, are skipped. */
+/* Position in a text with a request in each line. Empty lines and comments are
+ * skipped. */
 struct request_lines {
     const char *text;
     size_t len;
-    /* HTTP: lines below belong to a request, except to a line that begins with
-     * this word and a blank, if it is not NULL. */
+    /* HTTP: the lines of headers and body below a request belong to it. */
     bool is_http;
+    /* HTTP: a line that begins with this word and a blank has no such lines
+     * below it. May be NULL. */
     const char *single;
     size_t at;
-    /* Number of the line that was returned, and of lines below it. */
+    /* Line number, from 1, of the request that was returned last. */
     unsigned number;
+    /* Number of lines below that request that belong to it. */
     unsigned below;
 };
 
 /* Returns the next request, without its line end, or NULL. */
 const char *request_lines_next(struct request_lines *self, size_t *ret_len);
 
-/* Returns true if a line begins with a word and a blank. */
+/* Returns true if the line begins with @word and a blank. */
 bool request_lines_is(const char *line, size_t len, const char *word);
 
 /* Stores a line, or several separated by '\n'. Returns a second copy for

@@ -330,7 +330,8 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* Parses a placeholder from its brace. Returns its size, or an error. */
+/* Parses a placeholder, which begins with '{' at @text. Returns its size, or a
+ * negative error with a reason in @why. */
 static int read_place(struct template *self, const char *text, size_t len,
                       size_t name_len, char *why)
 {

@@ -280,8 +280,8 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const bool is_request = *begin != '\0' && *begin != '#';
     if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
         is_request && request_kind_goes_on(begin, left)) {
-        /* Skips Content-Length, which lists of other tools have: the body
-         * determines it here. */
+        /* Content-Length, which lists of other tools have, is skipped: its
+         * value is computed from the body. */
         return strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0
                    ? 0
                    : add_to_block(reader, begin, left);

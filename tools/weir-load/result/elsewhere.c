@@ -135,7 +135,7 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
            change_scheme(target, "http://", ret);
 }
 
-/* Returns true if an argument is the target, perhaps without its scheme. */
+/* Returns true if an argument is the target, with or without its scheme. */
 static bool is_target(const char *word, const char *text)
 {
     size_t len = 0;

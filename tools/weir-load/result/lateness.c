@@ -2,8 +2,8 @@
  * Computes which part of the measured times is the client's own lateness.
  *
  * Percentiles of too few values are neither reported nor evaluated. The mean
- * and the maximum always are, so that a client that was stopped is noticed in a
- * run of any length.
+ * and the maximum are always reported and evaluated, so that a stopped client
+ * is noticed in a run of any length.
  */
 #include "result.h"
 
@@ -18,12 +18,13 @@
 /* Smallest number of samples that are used. */
 #define SAMPLES_LEAST 100U
 
-/* Share of time that a closed loop may wait for a CPU, if there are too few
- * samples. */
+/* With too few samples: largest share of its time that the client may wait for
+ * a CPU in a closed loop. */
 #define WAITED_MOST 0.20
 
-/* Smallest share that is reported; and the factor that limits a share. */
+/* Smallest share that is reported. */
 #define TOLD_SHARE 0.05
+/* Largest share that is reported; larger ones are reported as this. */
 #define SHARE_MOST 10
 
 static double find_limit(const struct result *result, double response_ns,
@@ -202,7 +203,7 @@ bool lateness_write_shares(const struct result *result, char *text, size_t size)
         const double late_ns = late_at(result, &late, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
-        /* The rest may be 0; the result is at most SHARE_MOST. */
+        /* other_ns may be 0; this keeps the part at most SHARE_MOST. */
         const double least_ns = late_ns / SHARE_MOST;
         const double part =
             late_ns / (other_ns > least_ns ? other_ns : least_ns);

@@ -136,7 +136,7 @@ struct result {
     uint64_t received_bytes;
     uint64_t sent_bytes;
     struct result_loop loop;
-    /* CPU time of all the client's threads in the window. */
+    /* CPU time of all threads of the client in the window. */
     struct host_usage usage;
     struct host host;
     struct result_thread threads[RESULT_THREADS_MAX];

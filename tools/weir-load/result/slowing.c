@@ -1,8 +1,10 @@
 /*
  * Finds out whether a server became slower during the run.
  *
- * Compares the ten parts of a window: the rank test of Mann and Whitney at its
- * extreme, which needs no table. Times are compared by products, so a part
+ * Compares the times of the ten parts of a window with the rank test of Mann
+ * and Whitney. The test needs no table, because only its extreme value is used:
+ * every part of the second half must be slower than every part of the first.
+ * Two times are fractions and are compared by their cross products, so a part
  * without an answer, whose time is infinite, needs no special case.
  */
 #include "result.h"

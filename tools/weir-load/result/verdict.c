@@ -95,8 +95,8 @@ static bool is_failure(const struct http_options *http, unsigned status)
     return http->has_expected ? !http->expected[status] : status >= 400;
 }
 
-/* Returns true if an objective limits this figure of a kind of requests; "" is
- * all requests. */
+/* Returns true if an objective limits this figure of the kind of requests named
+ * @kind, or of all requests if @kind is "". */
 static bool speaks_of(const struct slo *slo, enum slo_figure figure,
                       unsigned status, const char *kind)
 {

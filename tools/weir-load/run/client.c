@@ -2,9 +2,9 @@
  * Connections of a thread, and the queue of those to be made.
  *
  * Timeouts are found by checking the oldest request of every connection several
- * times within --timeout; a timer for each request would cost more than the
- * rest of its bookkeeping. A request may therefore time out up to a sixteenth
- * of --timeout late, and its recorded time includes that.
+ * times within --timeout. A timer for each request would cost more than all
+ * other bookkeeping for the request. A request may therefore time out up to a
+ * sixteenth of --timeout late, and its recorded time includes this delay.
  */
 #include "client.h"
 
@@ -138,7 +138,7 @@ static const struct target *find_target(const struct client *client,
     return options_target(client->options, conn->index);
 }
 
-/* Records the time to connect, without the TLS handshake. */
+/* Records the time to connect, and separately the time of the TLS handshake. */
 static void note_connect(struct client *client, const struct conn *conn,
                          uint64_t time_ns)
 {
@@ -422,7 +422,8 @@ uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
                              client->conn_count);
 }
 
-/* Connects parked connections again. The others are still open or ending. */
+/* Raises the number of wanted connections. Connects parked connections again;
+ * connections that are not parked are still open or ending. */
 static void want_more(struct client *client, uint64_t wanted)
 {
     for (uint64_t i = client->wanted; i < wanted; i++) {

@@ -186,16 +186,16 @@ void client_send(struct client *client, bool measuring);
 void client_send_scheduled(struct client *client, uint64_t begin_ns,
                            uint64_t window_ns, uint64_t end_ns);
 
-/* Returns how many connections are established, or are being made again because
- * the server or the load model ended them. */
+/* Returns the number of connections that are established, or are being made
+ * again after the server or the load model ended them. */
 uint64_t client_count_present(const struct client *client);
 
 /* Returns this thread's part of a number that all threads share. */
 uint64_t client_part(const struct client *client, uint64_t whole);
 
 /* In modes crr and connect, discards connect times of the warm-up. Without a
- * warm-up the established connections carry the first requests of the window,
- * so their times are kept. */
+ * warm-up the connections that are already established carry the first requests
+ * of the window, so the connect times of these connections are kept. */
 void client_begin_window(struct client *client);
 
 /* --conn-stages: starts to follow the stages at the start of the window. */

@@ -1,10 +1,10 @@
 /*
  * The modes echo, rr and sized of a server that delays its responses.
  *
- * A response of echo is the received piece. It is kept by its lease and charged
- * to the connection, which then receives no more than its limit. A response of
- * rr is a number of bytes sent by reference; in mode sized the request has the
- * number.
+ * In mode echo a response is the received piece of bytes. The piece is kept by
+ * its lease and charged to the connection, which stops receiving at its limit.
+ * In modes rr and sized a response is a number of bytes that are sent by
+ * reference. In mode sized the request contains this number.
  *
  * serve_answers.h decides when responses are sent.
  */

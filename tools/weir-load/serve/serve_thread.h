@@ -42,12 +42,12 @@ struct datagram_server {
     datagram_server_fn *on_ended;
     void *arg;
     const struct weir_protocol *protocol;
-    /* Set until the socket is bound. If that fails, why gets the address and
-     * the error. */
+    /* The bind operation; set until it has succeeded or failed. */
     weir_pending *pending;
+    /* Buffer for the address and the error if binding fails. */
     char *why;
     size_t why_size;
-    /* Number of datagrams; their bytes are in counts. */
+    /* Number of received datagrams. Their bytes are counted in counts. */
     uint64_t received;
     /* Number of responses that could not be sent. */
     uint64_t failed;
@@ -104,15 +104,15 @@ struct serve_thread {
     bool is_further;
     /* NULL if no target has TLS. */
     weir_tls_context *tls;
-    /* Each target has a server or, for UDP, a datagram server; the server is
-     * NULL then. */
+    /* The server of each target; NULL if the target uses UDP. */
     weir_server *servers[SERVE_ADDRESSES_MAX];
+    /* The datagram server of each target that uses UDP. */
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
     /* For each target that could not listen: the address and the reason. */
     char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
-    /* Servers and sockets that do not listen yet; and those that have not
-     * ended. */
+    /* Number of servers and sockets that do not listen yet. */
     size_t starting;
+    /* Number of servers and sockets that have not ended. */
     size_t open;
     bool stopping;
     bool has_failed;
@@ -136,8 +136,8 @@ int serve_thread_get_places(const struct serve_thread *thread,
 const char *serve_thread_why(const struct serve_thread *thread,
                              const struct target *target);
 
-/* Stops all servers. Another call may shorten the grace time. ops->ended is
- * called later. */
+/* Stops all servers; ops->ended is called when they have ended. May be called
+ * again with a shorter grace time. */
 void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns);
 
 void serve_thread_free_servers(struct serve_thread *thread);

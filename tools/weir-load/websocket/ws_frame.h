@@ -117,7 +117,8 @@ size_t ws_write_control(enum ws_opcode opcode, const uint8_t *data, size_t len,
                         const uint8_t *mask, uint8_t *out);
 #define WS_CONTROL_SIZE (WS_HEAD_MAX + WS_CONTROL_MAX)
 
-/* Masks or unmasks bytes that begin at offset @at of the frame's payload. */
+/* Masks or unmasks @len bytes into @out. @at is the offset of the first byte in
+ * the frame's payload. */
 void ws_mask(uint8_t *out, const uint8_t *bytes, size_t len,
              const uint8_t mask[4], uint64_t at);
 
@@ -133,8 +134,8 @@ const char *ws_fault_text(enum ws_fault fault);
  * server's response line by line, and makes the key by which the server shows
  * that it understood.
  *
- * A head has at most 64 KiB; only needed fields are kept. Lines longer than the
- * buffer are not needed.
+ * A head has at most 64 KiB. Only the fields that the handshake needs are kept.
+ * Lines with fields that are longer than the line buffer are skipped.
  */
 
 #define WS_HANDSHAKE_MAX 65536U

@@ -26,7 +26,8 @@ struct hashes {
 
 #define HASHES_BASIS UINT64_C(0xcbf29ce484222325)
 
-/* Continues an FNV-1a hash with a byte. The first hash is HASHES_BASIS. */
+/* Adds a byte to an FNV-1a hash, which starts as HASHES_BASIS. Returns the new
+ * hash. */
 static inline uint64_t hashes_add_byte(uint64_t hash, unsigned byte)
 {
     return (hash ^ byte) * UINT64_C(0x100000001b3);

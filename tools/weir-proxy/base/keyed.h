@@ -28,8 +28,9 @@ struct keyed_table {
 /* Returns a hash of the names, each of which may be NULL. */
 uint64_t keyed_key(const char *service, const char *route, const char *target);
 
-/* Finds the entry with a key, or adds one of @size bytes, zero except the key,
- * and sets *ret_is_new. Returns NULL if out of memory. */
+/* Returns the entry with a key. If there is none, adds an entry of @size bytes,
+ * zero except for the key, and sets *ret_is_new. Returns NULL if out of
+ * memory. */
 void *keyed_find(struct keyed_table *table, uint64_t key, size_t size,
                  bool *ret_is_new);
 /* Calls @end, unless it is NULL, with each entry before it is freed. */

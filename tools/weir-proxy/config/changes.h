@@ -14,8 +14,9 @@
 
 struct option;
 
-/* Begins a hash, which ends its line. Hashes are compared, but not printed: a
- * short secret can be found from its hash. */
+/* Precedes a hash at the end of a line. The hash replaces a secret, so that
+ * lines with different secrets differ. It is not printed, because a short
+ * secret can be found from its hash. */
 #define CHANGES_HASH " = bytes "
 
 /* Records a directive with its service, route and target. Returns false if out
@@ -23,13 +24,15 @@ struct option;
 bool changes_note(struct config *config, const struct option *word,
                   const char *value);
 
-/* Adds the files and sorts all lines. Returns false if out of memory. */
+/* Adds a line for each file that the configuration names, and sorts all lines.
+ * Must be called after the last changes_note(). Returns false if out of
+ * memory. */
 bool changes_finish(struct config *config);
 
 typedef void changes_fn(void *arg, const char *line, bool is_added);
 
 /* Calls a function for each line that only one of two sorted lists has. Returns
- * their number. */
+ * the number of such lines. */
 size_t changes_each(const struct config_texts *before,
                     const struct config_texts *after, changes_fn *call,
                     void *arg);

@@ -385,8 +385,8 @@ static bool is_service(const char *text)
            strncmp(text, "tls+srv://", 10) == 0;
 }
 
-/* Parses the name of an SRV record, like a host with a dummy port. The host is
- * its domain, without the labels that begin with '_'. */
+/* Parses the name of an SRV record. Sets ret->host to the name without its
+ * first labels that begin with '_', and ret->port to 0. */
 static int read_service(const char *text, struct target *ret, char *why)
 {
     const char *name = strstr(text, "://") + 3;

@@ -373,10 +373,10 @@ bool config_add_target(struct config *config, const char *text, char *why);
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
 /* Adds an address to the last service. Returns false with a reason in @why. */
 bool config_add_listen(struct config *config, const char *text, char *why);
-/* Adds bytes to send, or to expect, to the check dialogue of the last route.
- * @begins is true if the answer must start with them. Takes ownership of @text,
- * and frees it on failure. Returns false if out of memory or if there are more
- * steps than the library allows. */
+/* Add a step to the check dialogue of the last route: bytes to send, or bytes
+ * to expect in the answer. With @begins the answer must start with the expected
+ * bytes. Take ownership of @text, and free it on failure. Return false if out
+ * of memory or if there are more steps than the library allows. */
 bool config_add_send(struct config *config, char *text, size_t size);
 bool config_add_expect(struct config *config, char *text, size_t size,
                        bool begins);

@@ -64,7 +64,8 @@ static uint64_t hash_place(const struct target *at)
     return hash;
 }
 
-/* Returns true if an earlier target has the same address. */
+/* Returns true if an earlier target of the route has the same address as the
+ * target @number. */
 static bool is_target_again(const struct config_route *route, size_t number,
                             const struct hashes *places)
 {
@@ -192,7 +193,8 @@ static bool make_shares(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Checks that services with the same client-share have the same limits. */
+/* Refuses services with the same client-share whose limits for clients
+ * differ. */
 static bool check_shares(struct config *config, char *why)
 {
     struct texts shares;

@@ -74,7 +74,9 @@ static bool takes_all_tls(const struct config_route *route)
            route->alpn.count == 0 && route->begin_count == 0;
 }
 
-/* Returns the clients that a route is for: first bytes imply them. */
+/* Returns the kind of clients that a route is for. A route with first bytes but
+ * without route-as is for TLS clients if the service has only these, else for
+ * clients without TLS. */
 static enum config_as settled(const struct config_service *service,
                               const struct config_route *route)
 {

@@ -13,9 +13,9 @@
  *     listen = tcp://:5432
  *     to = @replicas
  *
- * Lines before the first section apply to the program; each other section is a
- * service of that name (sections.h). The order of lines matters, like the order
- * of flags.
+ * Lines before the first section apply to the program. A section other than
+ * [defaults] and [targets NAME] is a service with the section's name
+ * (sections.h). The order of lines matters, like the order of flags.
  */
 #ifndef WEIR_PROXY_FILE_H
 #define WEIR_PROXY_FILE_H
@@ -23,7 +23,8 @@
 #include "config.h"
 
 enum line_kind {
-    LINE_FILE,    /* start of a file, or of its rest after an include */
+    LINE_FILE,    /* start of a file, or of the rest of a file after the
+                   * included one */
     LINE_SECTION, /* [VALUE] */
     LINE_WORD,    /* NAME = VALUE */
 };

@@ -64,12 +64,13 @@ bool matching_is_within(const char *top, const char *name);
 /* Returns the length of a server name without a trailing dot. */
 size_t matching_length_of(const char *name);
 
-/* Returns true if @texts has a text of these @len bytes. */
+/* Returns true if one of @texts equals @text, which has @len bytes. */
 bool matching_has_text(const struct config_texts *texts, const char *text,
                        size_t len);
 
-/* Returns the protocol that a server with the list @own agrees on with a
- * client, of len 0 if there is none. It points into @own. */
+/* Returns the application protocol that a server with the list @own and a
+ * client that offers @offered agree on. The result points into @own; its len is
+ * 0 if there is no common protocol. */
 struct weir_alpn_name matching_agree(const struct config_texts *own,
                                      const struct weir_alpn_list *offered);
 

@@ -4,9 +4,10 @@
  * Facts are bits, each set if it is true for a service, a route or a target.
  * Needs and rules are rows of tables, with conditions on these bits.
  *
- * A directive of [defaults] applies to all services, and is refused only if
- * none of them has what it needs. The same is true for a directive before the
- * first route, which all routes inherit.
+ * A directive of [defaults] applies to all services, so it is refused only if
+ * no service has what the directive needs. A directive before the first route
+ * applies to all routes, so it is refused only if no route has what the
+ * directive needs.
  */
 #include "needs.h"
 

@@ -309,8 +309,8 @@ static bool names_clients(const struct option *word)
     return strncmp(word->name, "route", strlen("route")) == 0;
 }
 
-/* Returns true for directives about clients. A route that uses a group of
- * targets has its own. */
+/* Returns true for directives about clients. A group of targets does not have
+ * these; each route that uses the group has its own. */
 static bool is_of_clients(const struct option *word)
 {
     return names_clients(word) || strcmp(word->name, "passthrough") == 0 ||

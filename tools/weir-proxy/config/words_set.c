@@ -134,10 +134,11 @@ static int unescape(const char *value, char *ret, size_t size, char *why)
     return (int)len;
 }
 
-#define STEP_MAX 4096 /* bytes; as many of a response are read */
+/* Largest size of the bytes of a check's step. */
+#define STEP_MAX 4096
 
-/* Parses bytes with escapes into allocated memory. Returns NULL with a reason.
- */
+/* Parses bytes with escapes into memory that the caller frees. Returns NULL
+ * with a reason in @why if the bytes are invalid or too many. */
 static char *read_escaped(const char *value, size_t *ret_size, char *why)
 {
     char *text = malloc(STEP_MAX);

@@ -190,8 +190,9 @@ static int change_root_and_user(const struct config *config)
                                                              : 0;
 }
 
-/* Restrictions that the kernel does not support, or that another sandbox
- * forbids, are reported; the others apply. */
+/* Enters the sandbox with as many restrictions as possible. Reports the
+ * restrictions that the kernel does not support or that another sandbox
+ * forbids. */
 static void enter_sandbox(const struct config *config, bool with_filter,
                           struct confinement *ret)
 {
@@ -268,8 +269,8 @@ const char *confine_path_outside(const struct config *config, const char *path,
 
 /* ---- for -t ---- */
 
-/* Returns true if a log can be opened again after rotation: its folder is
- * writable, and so is an existing file, which may belong to another user. */
+/* Returns true if a log can be opened again after rotation: the log's folder
+ * must be writable, and if the log exists, the log must be writable, too. */
 static bool try_log(const char *path)
 {
     char folder[PATH_MAX];

@@ -16,8 +16,8 @@ int admin_begin(struct worker *worker);
 /* Opens the listening socket before the proxy changes its user. Returns 0 or a
  * negative error. */
 int admin_open(struct proxy *proxy);
-/* Takes the predecessor's listening socket if it is bound to the page's
- * address. Returns false if it is not; the caller keeps the descriptor then. */
+/* Takes ownership of the predecessor's listening socket @fd if it is bound to
+ * the page's address. Otherwise returns false, and the caller keeps @fd. */
 bool admin_offer(struct proxy *proxy, int fd);
 /* Returns the page's listening socket for a successor, or -1. */
 int admin_get_socket(const struct admin *admin);

@@ -6,9 +6,9 @@
  * transfer. Only one successor is served at a time: two with the same sockets
  * would both serve, and only one of them could be replaced later.
  *
- * The old proxy closes its end when none of its threads accepts any more. Until
- * then the new one executes no operator commands, which the old one would not
- * know about.
+ * The old proxy closes its end of the connection when none of its threads
+ * accepts any more. Until then the new proxy executes no operator commands,
+ * because the old proxy would not receive them.
  */
 #include "handover.h"
 
@@ -504,8 +504,9 @@ static void wait_for_stop(weir_loop *loop, int predecessor)
     close(predecessor);
 }
 
-/* Listens at the path before the predecessor ends, so that a proxy always does.
- * An abstract name can only be used after the predecessor has closed it. */
+/* Listens at the path before the predecessor ends, so that one of the two
+ * proxies always listens. An abstract name can only be bound after the
+ * predecessor has closed its socket. */
 static int wait_for_successor(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;

@@ -60,11 +60,13 @@ static inline bool log_is_open(const struct log *log)
 void log_add(struct log *log, const struct record *record);
 /* Writes the buffered lines now. */
 void log_flush(struct log *log);
-/* Opens the file again after it was moved away; retries if that fails. */
+/* Opens the file again after it was moved away. Retries later if opening
+ * fails. */
 void log_reopen(struct log *log);
-/* Switches to other options, and to their file if it is a different one. */
+/* Switches to other options, and to another file if they name another one. */
 void log_change(struct log *log, const struct log_options *options);
-/* Waits for a full socket until @end_ns of clock_now_ns(). */
+/* Writes the buffered lines and closes the log. If the log is a socket that is
+ * full, waits for it until clock_now_ns() is @end_ns. */
 void log_close(struct log *log, uint64_t end_ns);
 
 #endif

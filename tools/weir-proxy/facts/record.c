@@ -285,8 +285,8 @@ static void add_or_dash(struct line *line, const struct record *record,
     }
 }
 
-/* Writes the fields before left_out, then left_out if it is not 0, or else the
- * next field. */
+/* Writes a line of the text format: the fields before left_out, then left_out
+ * or, if left_out is 0, the field after it. */
 static void add_text(struct line *line, const struct record *record)
 {
     const struct field *field = fields;
@@ -329,8 +329,9 @@ static const struct field *find_field(const char *text, size_t len)
     return field->name ? field : NULL;
 }
 
-/* Parses the next piece of a format: a field, or, with *ret_field NULL, the
- * byte *ret_byte. Returns its length, or 0 if it is invalid. */
+/* Parses the next piece of a format: either sets *ret_field to a field, or sets
+ * *ret_field to NULL and *ret_byte to a byte. Returns the length of the piece,
+ * or 0 if the piece is invalid. */
 static size_t take_piece(const char *format, const struct field **ret_field,
                          char *ret_byte)
 {

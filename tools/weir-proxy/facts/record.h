@@ -28,30 +28,30 @@ enum end_reason {
     END_CLIENT_STALL, /* the client did not read */
     END_TARGET_STALL, /* the target did not read */
     END_IDLE,         /* no byte moved for the idle timeout */
-    END_HALF_CLOSED,  /* ... after one direction had ended */
+    END_HALF_CLOSED,  /* no byte moved after one direction had ended */
     END_LIFETIME,
     END_DRAIN,
     END_NO_TARGET,     /* every target is down */
-    END_CONNECT,       /* connecting to a target failed with another error */
-    END_REFUSED,       /* ... the last one refused */
-    END_TIMEOUT,       /* ... did not answer in time */
-    END_UNREACHABLE,   /* ... has no route, or is down */
-    END_LOOKUP,        /* ... has a name that was not found */
-    END_TARGET_TLS,    /* ... failed the TLS handshake */
+    END_CONNECT,       /* connecting to the last target failed otherwise */
+    END_REFUSED,       /* the last target refused the connection */
+    END_TIMEOUT,       /* the last target did not answer in time */
+    END_UNREACHABLE,   /* the last target is down, or no route leads to it */
+    END_LOOKUP,        /* the last target's name was not found */
+    END_TARGET_TLS,    /* the last target's TLS handshake failed */
     END_QUEUE_FULL,    /* too many connections wait */
     END_QUEUE_TIMEOUT, /* no target was free in time */
     END_LIMIT,         /* too many connections of the service or program */
     END_HANDSHAKE,     /* the client's TLS handshake has failed */
     END_HELLO,         /* no ClientHello, or an invalid one */
     END_HEADER,        /* no PROXY header, or an invalid one */
-    END_CLIENT_NAME,   /* the client's certificate has none of the names */
-    END_UNTRUSTED,     /* a PROXY header of a client that is not trusted */
-    END_CLIENT_DENIED, /* clients of its network are not allowed */
+    END_CLIENT_NAME,   /* the client's certificate has no accepted name */
+    END_UNTRUSTED,     /* PROXY headers of this client are not accepted */
+    END_CLIENT_DENIED, /* clients of this client's network are refused */
     END_CLIENT_LIMIT,  /* the client has too many connections */
     END_CLIENT_RATE,   /* the client made too many connections in a period */
-    END_NAME_DENIED,   /* clients may not request this name */
-    END_NO_ROUTE,      /* no route for the server's name */
-    END_INTERNAL,      /* no memory, or an error of the proxy */
+    END_NAME_DENIED,   /* clients may not request this server name */
+    END_NO_ROUTE,      /* no route matches the client */
+    END_INTERNAL,      /* the proxy has no memory, or an internal error */
     END_REASONS,
 };
 

@@ -112,8 +112,8 @@ static int append_file(FILE *out, const char *path)
     return err;
 }
 
-/* Reads all revocation lists into one text, if there are any; the caller frees
- * it. Returns 0, or a negative error with the file in @why. */
+/* Reads all revocation lists, if there are any, into one text, which the caller
+ * frees. Returns 0, or a negative error with the file's name in @why. */
 static int read_crls(const struct config_texts *files, struct pairs *ret,
                      char *why)
 {

@@ -16,7 +16,7 @@ struct contexts;
 struct contexts *contexts_make(const struct config *config, char *why);
 /* The session ticket keys of a service, as sent to a successor. */
 struct contexts_keys {
-    uint64_t service; /* hash of its name */
+    uint64_t service; /* hash of the service's name */
     struct weir_tls_ticket_keys keys;
 };
 
@@ -26,8 +26,8 @@ struct contexts_keys {
 struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
                                          const struct config *config,
                                          size_t *ret_count);
-/* Installs the keys in services of the same names, which then resume their
- * sessions. */
+/* Installs each service's keys in the service with the same name, which can
+ * then resume the sessions of the predecessor. */
 void contexts_load_keys(const struct contexts *contexts,
                         const struct config *config,
                         const struct contexts_keys *keys, size_t count);
@@ -39,11 +39,10 @@ void contexts_free(struct contexts *all);
 /* Returns the context of a service for its clients, or NULL without TLS. */
 weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service);
-/* The contexts of a route for its targets and for checks; NULL if none of them
- * uses TLS. */
+/* The TLS contexts that a route needs as a client. */
 struct route_contexts {
-    weir_tls_context *targets;
-    weir_tls_context *checks;
+    weir_tls_context *targets;    /* for targets; NULL if no target uses TLS */
+    weir_tls_context *checks;     /* for checks; NULL if no check uses TLS */
     weir_tls_context *const *own; /* context of each target; NULL if the target
                                    * uses @targets */
 };

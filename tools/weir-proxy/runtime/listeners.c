@@ -1,7 +1,7 @@
 /*
- * Threads get duplicates. The descriptors here stay open until the end: a
- * successor receives them, and connections that arrive meanwhile wait in the
- * queues of sockets that stay open.
+ * Each thread accepts on duplicates of the listening sockets. The sockets stay
+ * open here until the program ends, because a successor receives them, and so
+ * that connections that arrive meanwhile wait in the queues of the sockets.
  */
 #include "listeners.h"
 
@@ -228,7 +228,7 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
     }
     one->gets_path = with_path;
     if (one->config->keepalive_idle_ns == 0 && !is_unix(&one->address)) {
-        const int off = 0; /* the socket may have been made with keepalive */
+        const int off = 0; /* the old proxy may have enabled keepalive */
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
     }
     return add_fd(one, fd);

@@ -28,15 +28,15 @@ struct listener {
                       * both families */
     int *fds;
     uint32_t fd_count;
-    bool is_own_path; /* a Unix socket whose file this proxy removes */
-    bool gets_path;   /* likewise, after the old proxy has agreed */
-    bool is_handed;   /* another configuration has its sockets, too */
+    bool is_own_path; /* this proxy removes the file of the Unix socket */
+    bool gets_path;   /* is_own_path becomes true after the old proxy agreed */
+    bool is_handed;   /* a newer configuration has the sockets, too */
 };
 
 struct listeners {
     struct listener *all;
     size_t count;
-    bool is_impatient; /* an address in use is an error at once */
+    bool is_impatient; /* fail soon if an address is in use */
 };
 
 /* Finds all addresses without making sockets. Returns 0, or -1 after reporting

@@ -22,7 +22,8 @@ struct networks {
     bool has_unix;
 };
 
-/* Reads the entries and their files. Returns false with a reason in @why. */
+/* Reads networks, and the files with networks that @texts names. Returns false
+ * with a reason in @why. */
 bool networks_read(const struct config_texts *texts, struct networks *ret,
                    char *why);
 void networks_free(struct networks *networks);
@@ -34,7 +35,8 @@ bool networks_have(const struct networks *networks,
 
 /* Size of a key: the address family, then the address, padded with zeros. */
 #define NETWORKS_KEY_SIZE 17
-/* Returns false if the address is neither IPv4 nor IPv6. */
+/* Writes the key of an address. Returns false if the address is neither IPv4
+ * nor IPv6. */
 bool networks_key(const struct weir_address *address, uint8_t *ret_key);
 
 #endif

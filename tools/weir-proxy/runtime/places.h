@@ -19,7 +19,8 @@ enum place_state {
     PLACE_TAKEN,   /* counted in both limits */
 };
 
-/* State of a connection with respect to the limits. */
+/* State of a client's connection with respect to the limit of the program and
+ * the limit of the address that accepted it. */
 struct place {
     struct link link; /* the first field */
     enum place_state state;
@@ -27,9 +28,9 @@ struct place {
     bool is_counted_here; /* by its address's limit, if it has one */
 };
 
-/* Counts an accepted connection. Returns false if the program has too many.
- * Otherwise calls the `take_in` of its door, at once or when the limit allows
- * it. */
+/* Counts an accepted connection. Returns false if the program has too many
+ * connections. Otherwise calls the door's take_in(), at once or when the limits
+ * admit the connection. */
 bool places_enter(struct place *place, struct door *door);
 /* Ends the counting or waiting of a connection that ends. */
 void places_leave(struct place *place, struct door *door);

@@ -1,9 +1,10 @@
 /*
- * First bytes of a client's connection, where they decide how it is handled: a
- * PROXY header, a ClientHello, or both.
+ * First bytes of a client's connection: a PROXY header, a ClientHello, or both.
+ * They decide how the connection is handled.
  *
- * Bytes are kept until they are complete. A PROXY header is removed; a
- * ClientHello stays, because TLS or the target must receive it.
+ * Received bytes are kept until the header and the ClientHello are complete. A
+ * PROXY header is then removed; a ClientHello stays, because TLS or the target
+ * must receive it.
  */
 #ifndef WEIR_PROXY_PREFACE_H
 #define WEIR_PROXY_PREFACE_H
@@ -52,25 +53,27 @@ struct preface *preface_drop_rest(struct preface *preface);
  * address becomes IPv4. @preface may be NULL. */
 void preface_get_client(const struct preface *preface, const weir_transport *t,
                         struct weir_address *ret);
-/* Gets the address that this client connected to, by the same rules. */
+/* Gets the address that the client connected to: the destination in the header,
+ * or else the local address of @t. A mapped IPv4 address becomes IPv4. @preface
+ * may be NULL. */
 void preface_get_destination(const struct preface *preface,
                              const weir_transport *t, struct weir_address *ret);
-/* Finds a TLV of the header, of a type that is read here (enum
- * weir_proxy_tlv_type): a protocol, a name, or TLS. It points into the preface.
- */
+/* Finds a TLV of the header by its type (enum weir_proxy_tlv_type), which must
+ * be the type of the application protocol, the server name or TLS. The result
+ * points into the preface. Returns false if the header has no such TLV. */
 bool preface_find_tlv(const struct preface *preface, unsigned type,
                       struct weir_proxy_tlv *ret);
 /* Returns the common name of the client's certificate from the header, or NULL
  * if there is none or it is invalid. The caller frees it. */
 char *preface_copy_cn(const struct preface *preface);
-/* Returns the host name of the ClientHello or, if it has none, of the PROXY
- * header. If neither has a name, returns "" if there was a hello, else NULL. */
+/* Returns the host name in the ClientHello or, if that has none, in the PROXY
+ * header. If neither has a name, returns "" after a ClientHello, else NULL. */
 const char *preface_server_name(const struct preface *preface);
-/* Returns this name with a dot at its end, so that no domain is added to it; it
- * belongs to the preface until preface_drop_rest(). Returns NULL if out of
- * memory. */
+/* Returns preface_server_name() with a dot at the end, so that the resolver
+ * adds no domain. The preface owns the result until preface_drop_rest().
+ * Returns NULL if out of memory. */
 const char *preface_make_absolute(struct preface *preface);
-/* Returns the same name for the log; it may have any bytes except NUL. */
+/* Returns the host name for the log. It may have any bytes except NUL. */
 const char *preface_shown_name(const struct preface *preface);
 
 #endif

@@ -74,7 +74,7 @@ struct places {
     _Atomic uint64_t limit;   /* 0 is no limit, and nothing is counted */
 };
 
-/* A session whose target has no keepalive yet (keepalive.h). */
+/* A session whose socket to the target will get TCP keepalive (keepalive.h). */
 struct unasked {
     struct link link;        /* in its worker's list; must be the first field */
     struct session *session; /* NULL if not in the list */
@@ -97,8 +97,8 @@ struct route {
     weir_upstreams *upstreams;
     weir_upstream **added; /* upstream of each target, borrowed; NULL until
                             * added */
-    bool *was_down; /* for each target: its checks failed since it was last
-                     * up */
+    bool *was_down; /* for each target: true if the target was down since it
+                     * was last up */
     char *in_use;   /* name of the upstream, with balance first, or NULL */
     struct cuts cuts;
     struct target_tally **past; /* for each target: counts of freed upstream

@@ -64,7 +64,8 @@ struct session {
  * balance uses one. */
 void session_connect(struct session *session, const void *key, size_t key_size);
 
-/* Ends a session whose client is lost before the relay has started. */
+/* Ends a session whose client's connection has ended before the relay
+ * started. */
 void session_lose_client(struct session *session);
 
 /* Resets both sides: the target is down, or a better one is available. */

@@ -46,7 +46,8 @@ static uint64_t add_steps(uint64_t key, const struct config_route *config)
     return key;
 }
 
-/* Adds the address, PROXY header and TLS settings of checks. */
+/* Adds the address, PROXY header and TLS settings of a target's checks to the
+ * key. Returns the new key. */
 static uint64_t add_place(uint64_t key, const struct config_route *config,
                           const struct config_target *target)
 {

@@ -244,8 +244,8 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     }
 }
 
-/* Prints that connects to a target begin to fail, or work again. At most one
- * such pair of lines is printed in two seconds. */
+/* Prints a line when connects to a target begin to fail, and another line when
+ * they succeed again. Prints at most one such pair of lines in two seconds. */
 static void tell_failing(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;

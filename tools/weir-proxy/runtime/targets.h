@@ -14,8 +14,8 @@
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
 
-/* Makes the set of @route. Returns 0, or a negative error after printing a line
- * that names the target. */
+/* Makes the set of upstreams of @route. Returns 0, or a negative error after
+ * printing a line that names the target that failed. */
 int targets_make(const struct services *services, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config,
@@ -27,8 +27,9 @@ void targets_obey(const struct route *route, size_t index);
 size_t targets_list_addresses(const struct route *route, size_t index,
                               const struct target_facts *target,
                               struct address_facts *ret);
-/* Returns true if connections to this target are to be cut: it is down and
- * when-down applies, or it is a backup while another one is up. */
+/* Returns true if connections to this target must be reset: either the target
+ * is down and when-down is cut, or the target is a backup, a better target is
+ * up and when-back is cut. */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);
 /* Returns true, with the TLS settings, if the session must start TLS to the
  * target because a PROXY header precedes it. */
