@@ -58,8 +58,8 @@ struct weir_buf {
  */
 WEIR_API WEIR_MUST_USE int weir_buf_ref(struct weir_buf *buf);
 
-/** Release kept bytes. They may be overwritten at once. A connection that had
- * reached its limit may receive again. */
+/** Release kept bytes. They may be overwritten at once. If kept bytes had
+ * reached the limit of their connection, the connection may receive again. */
 WEIR_API void weir_buf_unref(weir_lease *lease);
 
 WEIR_END_DECLS

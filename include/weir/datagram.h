@@ -148,7 +148,7 @@ struct weir_message {
      * sends one datagram. */
     uint32_t segment_bytes;
     /** Ancillary data of the datagram: of WEIR_ANCILLARY_LOCAL, _TOS and _TTL
-     * those that its `has` contains; borrowed. May be NULL. */
+     * the items that are set in its `has`; borrowed. May be NULL. */
     const struct weir_ancillary *ancillary;
 };
 

@@ -183,7 +183,8 @@ WEIR_API WEIR_MUST_USE int
 weir_datagram_stream_wait_closed(weir_datagram_stream *stream);
 
 /**
- * Get the transport of the endpoint, which is of the datagram kind.
+ * Get the transport of the endpoint, for example for
+ * weir_transport_get_sockname().
  *
  * @suspends no
  */

@@ -21,10 +21,10 @@ WEIR_BEGIN_DECLS
  * blocked. */
 typedef int weir_job_fn(void *arg);
 
-/** Called on the loop when a job has finished whose task has stopped waiting
- * for it. @p result is the result of the job, or -ECANCELED if the job never
- * started. The library no longer uses @p arg. The function is not called if the
- * loop is freed before the job has finished; to prevent that, call
+/** Called on the loop when a job has finished after its task has stopped
+ * waiting for it. @p result is the result of the job, or -ECANCELED if the job
+ * never started. The library no longer uses @p arg. The function is not called
+ * if the loop is freed before the job has finished; to prevent that, call
  * weir_loop_shutdown_executor() first, which waits for jobs. */
 typedef void weir_job_abandoned_fn(void *arg, int result);
 

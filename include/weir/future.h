@@ -111,9 +111,9 @@ WEIR_API size_t weir_future_remove_done_callback(weir_future *future,
  *
  * If the waiting task is cancelled, the future is cancelled, too, and the call
  * still waits until the future is done, so that its work does not continue
- * unnoticed. If the result of the future is then another one than -ECANCELED,
- * this call returns 0, and the next suspending call returns -ECANCELED. If the
- * task was already cancelled before this call, this call returns -ECANCELED.
+ * unnoticed. If the future then has a result other than -ECANCELED, this call
+ * returns 0, and the next suspending call returns -ECANCELED. If the task was
+ * already cancelled before this call, this call returns -ECANCELED.
  *
  * @param ret  set to the result of the future if the future is done, even if
  *             the call returns -ECANCELED; may be NULL

@@ -40,7 +40,7 @@ struct weir_loop_statistics {
     uint64_t ops_in_flight;
     /** Number of connections now. */
     uint64_t connections;
-    /** Memory of the receive buffers that were made, in bytes. */
+    /** Size of all receive buffers of the loop together, in bytes. */
     uint64_t pool_bytes;
     /** Number of receive buffers that the kernel can use now. */
     uint64_t buffers_posted;
@@ -83,8 +83,8 @@ struct weir_loop_statistics {
     uint64_t stack_high_water_bytes;
     /** Number of timers that are set now. */
     uint64_t timers;
-    /** Bytes of memory that are allocated now, without the loop itself (about
-     * 20 KiB). */
+    /** Bytes of memory that the loop has allocated now, in addition to the loop
+     * itself (about 20 KiB). */
     uint64_t memory_bytes;
     /** Number of name lookups that were answered from the loop's cache, or by
      * the query of another lookup (resolver.h). */

@@ -77,10 +77,10 @@ struct weir_loop_options {
     uint32_t post_limit;
     /** Bytes that may wait to be sent in all connections together, at least 1
      * MiB; default 64 MiB. While more than a quarter of the limit waits, each
-     * connection has a share: a sixteenth of the bytes that are missing to half
-     * of the limit, but at least 16 KiB. If a connection has more bytes waiting
-     * than its share, pause_writing is called, and nothing more is received
-     * from its peer. */
+     * connection has a share: a sixteenth of the difference between half of
+     * the limit and the bytes that wait, but at least 16 KiB. If more bytes
+     * of a connection wait than its share, pause_writing is called, and nothing
+     * more is received from its peer. */
     uint64_t queued_limit_bytes;
     /** The engine; default WEIR_ENGINE_AUTO. */
     enum weir_engine engine;
@@ -134,7 +134,8 @@ WEIR_API enum weir_engine weir_loop_get_engine(const weir_loop *loop,
  * Run until weir_loop_stop(); asyncio's run_forever.
  *
  * @param loop  the loop; held
- * @return      0 after weir_loop_stop(), or the error that ended the ring
+ * @return      0 after weir_loop_stop(), or the error that made the ring
+ *              unusable
  * @retval -EBUSY   the loop is running already
  * @retval WEIR_ERINGLOST  the kernel lost completions
  */
@@ -446,8 +447,8 @@ typedef void weir_signal_fn(void *arg, int signum);
  * function is called once for each delivery by the kernel; the kernel may merge
  * signals that arrive together.
  *
- * SIGINT and SIGTERM need no handler if main tasks run: weir_run() and
- * weir_loop_run_task() handle both, on any number of threads.
+ * A program with weir_run() or weir_loop_run_task() needs no handler for SIGINT
+ * and SIGTERM: these calls handle both, on any number of threads.
  *
  * @param signum  the signal
  * @param cb      the function

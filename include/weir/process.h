@@ -123,7 +123,7 @@ weir_process_get_returncode(const weir_process *process, int *ret);
  */
 WEIR_API WEIR_MUST_USE int weir_process_wait(weir_process *process, int *ret);
 
-/** The output of a child; the bytes belong to the process. */
+/** The output of a child; the bytes belong to the weir_process. */
 struct weir_process_output {
     size_t size;
     /** Standard output, followed by a zero byte; NULL if it is not a pipe. */

@@ -24,7 +24,7 @@ WEIR_BEGIN_DECLS
 struct weir_address;
 struct weir_datagram;
 
-/** Kinds of protocol tables, by their receiving callbacks. */
+/** Kinds of protocols; they differ in the callbacks that receive data. */
 enum weir_protocol_kind {
     /** Received bytes are passed to data_received, in buffers of the
      * library. */
@@ -76,9 +76,10 @@ struct weir_protocol {
      * reset; a reset in the first 20 ms is reported up to 20 ms late. */
     int (*eof_received)(void *user, weir_transport *t);
 
-    /** Buffered only: returns memory for up to @p hint bytes (0 means any
-     * number), and its size, which must not be 0. A negative result, or no
-     * memory, aborts the connection. */
+    /** Buffered only: sets @p ret_buf to memory for received bytes and @p
+     * ret_size to the size of this memory, which must not be 0. Up to @p hint
+     * bytes are expected; 0 means any number. If the result is negative, or @p
+     * ret_buf remains NULL, the connection is aborted. */
     int (*get_buffer)(void *user, weir_transport *t, size_t hint,
                       void **ret_buf, size_t *ret_size);
     /** Buffered only: @p len bytes were received into the memory of get_buffer.

@@ -204,10 +204,10 @@ weir_proxy_header_parse(const void *data, size_t len,
 /**
  * Write a header.
  *
- * The header gets addresses if source and destination are set and is_local is
- * false; both must have the same family. A header of version 1 has "UNKNOWN"
- * instead of Unix addresses, of addresses with SOCK_DGRAM, and if there are no
- * addresses.
+ * Addresses are written if source and destination are set and is_local is
+ * false; both addresses must have the same family. A header of version 1
+ * contains "UNKNOWN" instead if there are no addresses, if they are Unix
+ * addresses, or if socket_type is SOCK_DGRAM.
  *
  * A result of weir_proxy_header_parse() can be passed unchanged, and gives an
  * equal header. A checksum among the TLVs is not copied, but computed again if

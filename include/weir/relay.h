@@ -202,13 +202,13 @@ struct weir_relay_options {
     /** Maximum rate in bytes per second at which bytes from B are forwarded; 0
      * means no limit. */
     uint64_t b_rate_bytes;
-    /** Bytes that were received from A and not used, in order; borrowed. Bytes
-     * without a lease are copied. */
+    /** Bytes that the program has received from A before the relay, in order.
+     * They are forwarded first. Borrowed; bytes without a lease are copied. */
     const struct weir_buf *a_initial;
     /** Number of buffers in a_initial. */
     size_t a_initial_count;
-    /** Bytes that were received from B and not used, in order; borrowed. Bytes
-     * without a lease are copied. */
+    /** Bytes that the program has received from B before the relay, in order.
+     * They are forwarded first. Borrowed; bytes without a lease are copied. */
     const struct weir_buf *b_initial;
     /** Number of buffers in b_initial. */
     size_t b_initial_count;

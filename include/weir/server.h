@@ -165,10 +165,10 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  * @param factory   makes the protocol of each connection; copied
  * @param endpoint  a host as in weir_create_server(), addresses of any family,
  *                  a Unix socket as in weir_create_unix_server(), or a bound
- *                  stream socket, which may listen already. Connections of a
- *                  socket that listens inherit its TCP_NODELAY and the socket
- *                  options of keep_alive and notsent_lowat_bytes; those
- *                  that the socket has are not set again for each connection
+ *                  stream socket, which may listen already. The connections of
+ *                  such a listening socket inherit its TCP_NODELAY and the
+ *                  socket options of keep_alive and notsent_lowat_bytes; the
+ *                  server does not set inherited options again
  * @param options   borrowed; NULL for all defaults. hosts may be set only if
  *                  the endpoint is a host
  * @param done      as in weir_create_server()

@@ -70,7 +70,8 @@ weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
  * @param len       number of bytes
  * @param ret_sent  set to the number of bytes that the kernel has accepted,
  *                  even after an error; may be NULL
- * @retval -EPIPE       the connection is broken for writing; without SIGPIPE
+ * @retval -EPIPE       nothing more can be written to the connection; no
+ *                      SIGPIPE is raised
  * @retval -ECANCELED   the task was cancelled; *@p ret_sent bytes were sent
  */
 WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
@@ -99,7 +100,8 @@ WEIR_API WEIR_MUST_USE int weir_sock_sendall(weir_loop *loop, int fd,
  * @retval -ESPIPE      the file is a pipe, a socket or a device
  * @retval -ENOTSOCK    @p fd is not a socket
  * @retval -EOPNOTSUPP  @p fd is not a stream socket
- * @retval -EPIPE       the connection is broken for writing; without SIGPIPE
+ * @retval -EPIPE       nothing more can be written to the connection; no
+ *                      SIGPIPE is raised
  * @retval -EIO         the file could not be read
  * @retval -ECANCELED   the task was cancelled; *@p offset is set, and the
  *                      socket can still be used

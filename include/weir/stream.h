@@ -7,10 +7,10 @@
  * the transport when it has too many. A task can wait in the writer until a
  * slow peer has received enough.
  *
- * This header has all calls that make a stream: calls that connect, that start
- * a server with a task for each connection, that use a descriptor or a pipe,
- * and that make a protocol for any transport. Other functions for tasks are in
- * the header of the object that they work on.
+ * The calls of this header make streams: for a new connection, for each
+ * connection of a server, for a connected socket, and for a pipe.
+ * weir_stream_protocol_new() makes a stream for any other transport: it returns
+ * a protocol that passes the bytes of the transport to a reader.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -132,9 +132,10 @@ struct weir_open_options {
     size_t size;
     /** The reader's limit; default WEIR_STREAM_LIMIT. */
     uint64_t limit_bytes;
-    /** Set to the name of the TLS alert with which the peer has refused the
-     * handshake, a static string, or to NULL if there was no alert; held; may
-     * be NULL. */
+    /** The address of a variable that is set to the name of the TLS alert with
+     * which the peer has refused the handshake, a static string. The variable
+     * is set to NULL if there was no alert. The address is held; NULL if the
+     * name is not wanted. */
     const char **tls_alert;
     /** Options of the connection. */
     struct weir_connect_options connect;

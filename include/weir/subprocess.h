@@ -39,8 +39,8 @@ WEIR_BEGIN_DECLS
 
 /** Kinds of standard descriptors of a child. */
 enum weir_stdio_kind {
-    /** With the calls of this header a pipe, with the calls of process.h the
-     * parent's descriptor. */
+    /** The calls of this header make a pipe; with the calls of process.h the
+     * child inherits the parent's descriptor. */
     WEIR_STDIO_DEFAULT = 0,
     /** A pipe to this program; asyncio's PIPE. */
     WEIR_STDIO_PIPE = 1,
@@ -248,12 +248,12 @@ WEIR_API int weir_transport_kill(weir_transport *t);
  * Send a signal to the process group of the child, and so to its descendants
  * that have not left the group; killpg(2) without its race.
  *
- * The child must lead the group, because of start_new_session, or of
- * use_process_group with process_group 0. Processes of the group that outlive
- * the child get the signal, too, as long as the program has a reference to @p
- * t, even after connection_lost. Until its release such a child holds a
- * descriptor. Another group that got the same number meanwhile is never
- * signalled.
+ * The child must lead the group: start_new_session is set, or use_process_group
+ * with process_group 0. Processes of the group that outlive the child get the
+ * signal, too, even after connection_lost, as long as the program has a
+ * reference to @p t. A child that leads a group takes a descriptor (a pidfd)
+ * until the last reference to @p t is released. A later group that gets the
+ * same number is never signalled.
  *
  * weir_transport_close() and weir_transport_abort() signal only the child.
  *

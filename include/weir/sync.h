@@ -221,9 +221,10 @@ WEIR_API WEIR_MUST_USE int weir_barrier_new(weir_loop *loop, uint32_t parties,
 WEIR_API void weir_barrier_free(weir_barrier *barrier);
 
 /**
- * Wait until as many tasks as a round has wait here; then all of them continue.
- * Until all of them have run, a reset or an abort still affects the tasks that
- * have not run, and tasks that arrive wait for the next round.
+ * Wait until the round is full, which means that @c parties tasks wait; then
+ * all of these tasks continue. Until all of them have run, a reset or an abort
+ * still affects the tasks that have not run, and tasks that arrive wait for the
+ * next round.
  *
  * @return the position of this task in its round, from 0
  * @retval WEIR_EBROKEN  the barrier was aborted, or reset before this task
@@ -243,8 +244,8 @@ WEIR_API void weir_barrier_reset(weir_barrier *barrier);
  * return WEIR_EBROKEN. */
 WEIR_API void weir_barrier_abort(weir_barrier *barrier);
 
-/** Get the number of tasks that wait at the barrier. From the time when a round
- * is full until all its tasks have run the number is 0. */
+/** Get the number of tasks that wait for the present round to become full. The
+ * number is 0 while tasks of a full round have not run yet. */
 WEIR_API uint32_t weir_barrier_get_waiting_count(const weir_barrier *barrier);
 
 /** The order in which weir_queue_get() returns items. */

@@ -25,8 +25,8 @@
  *   -ECANCELED.
  * - weir_server_serve_forever() returns 0 instead of -ECANCELED after an
  *   announced stop.
- * - The suspending calls after that one work again, so that a task can clean
- *   up.
+ * - After the call that returned -ECANCELED suspending calls work again, so
+ *   that a task can clean up.
  * - A task that is cancelled before its first run still runs, and its first
  *   suspending call fails. asyncio does not run it, but in weir the function
  *   must free its argument.
@@ -57,8 +57,8 @@
  * necessary memory with mlock() instead, or choose small stacks.
  *
  * A loop keeps up to 64 MiB of touched stack pages of ended tasks for its next
- * tasks. It frees them a few seconds after the last of many tasks has ended,
- * and in weir_loop_trim().
+ * tasks. If many tasks have ended, the loop frees these pages a few seconds
+ * later. weir_loop_trim() frees them at once.
  *
  * An access to the guard ends the process with SIGSEGV; after
  * weir_loop_report_stack_overflow() the process prints the task's name first.

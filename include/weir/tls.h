@@ -115,9 +115,9 @@ struct weir_tls_to_sign {
  * @param user       the sign_user of the certificate; borrowed
  * @param job        the hash to sign; borrowed
  * @param signature  memory for the signature
- * @param size       size of @p signature in bytes: for ECDSA the maximum, 72,
- *                   104 or 139, depending on the curve; for RSA the size of the
- *                   modulus
+ * @param size       size of @p signature in bytes. This is the size of the
+ *                   modulus for RSA, and the longest signature of the curve for
+ *                   ECDSA: 72 for P-256, 104 for P-384, 139 for P-521
  * @return           number of bytes of the signature, or a negative error
  */
 typedef int weir_tls_sign_fn(void *user, const struct weir_tls_to_sign *job,
@@ -157,10 +157,10 @@ struct weir_tls_identity {
  * @param user  the choose_user of the options; borrowed
  * @param name  the requested name as the client has written it, borrowed; NULL
  *              if the client has requested none
- * @param ret   set it to a server context, with a reference that weir takes; a
- *              program that keeps the context passes the result of
- *              weir_tls_context_ref(). If it remains NULL, the connection's own
- *              context is used
+ * @param ret   set it to a server context. weir takes over one reference to
+ *              the context, so a program that keeps the context passes the
+ *              result of weir_tls_context_ref(). If @p ret remains NULL, the
+ *              connection's own context is used
  * @return      0, or a negative error, which ends the handshake. The alert for
  *              WEIR_ETLSNONAME is unrecognized_name, for all other errors
  *              internal_error

@@ -275,9 +275,9 @@ WEIR_API void weir_upstreams_shared_free(weir_upstreams_shared *shared);
 /**
  * Make a set without upstreams.
  *
- * @retval -EINVAL     the balance is unknown, stay is set with another balance
- *                     than WEIR_BALANCE_FIRST, or the check is invalid (struct
- *                     weir_upstream_check)
+ * @retval -EINVAL     the balance is unknown, stay is set although the balance
+ *                     is not WEIR_BALANCE_FIRST, or the check is invalid
+ *                     (struct weir_upstream_check)
  */
 WEIR_API WEIR_MUST_USE int
 weir_upstreams_new(weir_loop *loop,
@@ -356,8 +356,8 @@ struct weir_upstream_options {
     /** The state that another set has found, copied; may be NULL. It is ignored
      * if sets with the same @c shared know the upstream. An ejection lasts at
      * most the eject_max_ns of this set, a slow start at most its
-     * slow_start_ns. If this set does not eject, or has no slow start, that
-     * part is ignored. */
+     * slow_start_ns. An ejection is ignored if this set does not eject, a slow
+     * start if this set has none. */
     const struct weir_upstream_health *health;
     /** Checks of this upstream, copied; NULL means the checks of the set. If
      * they have no interval, the upstream is never checked, and never down. */

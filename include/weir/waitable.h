@@ -124,7 +124,7 @@ WEIR_API struct weir_waitable weir_waitable_queue_put(weir_queue *queue,
 WEIR_API struct weir_waitable weir_waitable_stop(weir_loop *loop);
 
 /**
- * Wait until one of several calls need not wait any more, and make this call.
+ * Wait until one of several calls need not wait, and make that call.
  *
  * If several calls need not wait, the call with the lowest index is made, so
  * order the elements by priority. If all calls must wait, this task joins the
