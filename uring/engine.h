@@ -68,7 +68,8 @@ extern const struct wr_engine wr_engine_poll;   /* poll/ring.c */
  * is reached, or another ring has used up its sleeps without success. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
-/* Called when a ring of this process was closed: others may wait again. */
+/* Called when a ring of this process was closed, which frees locked memory.
+ * Afterwards wr_locked_wait() sleeps again. */
 void wr_locked_given_back(void);
 
 #endif

@@ -146,8 +146,8 @@ static void jobs_join_ended(struct wr_jobs *jobs)
     }
 }
 
-/* The last step of a thread. Unlocks the mutex. A thread counts as idle while
- * it joins another, so that its owner waits for it. */
+/* The last step of a thread. Unlocks the mutex. While the thread joins another
+ * thread, it counts as idle, so that the owner of the jobs waits for it. */
 static void jobs_end_thread(struct wr_jobs *jobs)
 {
     jobs_join_ended(jobs);

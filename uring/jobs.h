@@ -35,7 +35,8 @@ struct wr_jobs;
 struct wr_jobs_kind {
     const char *name;   /* name of the threads, at most 15 bytes */
     size_t stack_bytes; /* the system's default if 0 or too small */
-    uint64_t idle_ns;   /* an idle thread ends after it, or UINT64_MAX */
+    /* time after which an idle thread ends, or UINT64_MAX */
+    uint64_t idle_ns;
     /* Runs a job, on a thread. Without `tell` the owner may push it
      * meanwhile. */
     void (*run)(struct wr_jobs *jobs, struct wr_job *job);

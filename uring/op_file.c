@@ -39,8 +39,8 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                "a copy must fit");
 
 /* Maximum number of tries of an operation that ends with -ECANCELED although
- * there is a worker. The last -ECANCELED is taken for the file system's own
- * error. */
+ * there is a worker. After this many tries, -ECANCELED counts as an error of
+ * the file system. */
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;
@@ -175,8 +175,9 @@ static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
            sqe->opcode == IORING_OP_SPLICE || sqe->flags & IOSQE_ASYNC;
 }
 
-/* Chooses what is in the ring first: the entry, or a NOP, which looks for a
- * worker or after which the loop's thread carries out the entry. */
+/* Chooses what is submitted first: the entry itself, or a NOP. A NOP finds out
+ * whether there is a worker, or is followed by the entry, which the loop's
+ * thread then carries out itself. */
 static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                          const struct io_uring_sqe *sqe)
 {

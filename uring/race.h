@@ -33,9 +33,9 @@ static inline void wr_race_acquire(void *address)
     }
 }
 
-/* Returns true in a program with the sanitizer. It does not see closes by a
- * ring. So it would regard the descriptor as open, and two threads that get its
- * number one after the other as a race. */
+/* Returns true in a program with ThreadSanitizer, which does not see that a
+ * ring closes a descriptor. It would regard the descriptor as open, and report
+ * a race if two threads get its number one after the other. */
 static inline bool wr_race_is_watched(void)
 {
     return __tsan_acquire != NULL;

@@ -227,7 +227,7 @@ int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset);
  * may be called on any thread. */
 int wr_sys_eventfd(void);
 int wr_sys_eventfd_write(int fd);
-/* Makes a non-blocking eventfd; resets its count, which may be 0. */
+/* Make a non-blocking eventfd, and reset its count, which may be 0. */
 int wr_sys_eventfd_nonblock(void);
 int wr_sys_eventfd_drain(int fd);
 
@@ -238,8 +238,9 @@ int32_t wr_sys_pipe_read(int fd, void *buf, size_t len);
 int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len);
 /* Enlarges a pipe. Returns -EPERM above the user's limit. */
 int wr_sys_pipe_widen(int fd, size_t size);
-/* Two stream sockets between which bytes are spliced. Meanwhile they are
- * non-blocking, and the signals that a write may raise are blocked. */
+/* Two stream sockets between which bytes are spliced. While they are, the
+ * sockets are non-blocking, and the signals that a write may raise are
+ * blocked. */
 struct wr_sys_splices {
     int from;
     int to;

@@ -37,7 +37,7 @@ static inline bool wr_address_is_among(const struct weir_address *addr,
  * terminated, or 0 if the address does not name a file. */
 size_t wr_address_get_path_len(const struct weir_address *addr);
 
-/* The port is 0 for a Unix address, for which it cannot be set. */
+/* The port of a Unix address is 0 and cannot be set. */
 uint16_t wr_address_port(const struct weir_address *addr);
 void wr_address_set_port(struct weir_address *addr, uint16_t port);
 

@@ -3,10 +3,11 @@
  * does not report, and what a proxy wants to know about a client.
  *
  * wolfSSL opens a TLS 1.2 ticket while it reads the extensions, in the client's
- * order, so the server name may follow the ticket; but a ticket is valid only
- * for its name (RFC 6066, 3). And for a pre-shared key of TLS 1.3 a connection
- * must be set up before wolfSSL reads the hello, as wolfSSL accepts no
- * extension after that one.
+ * order, so the server name may follow the ticket. But a ticket is valid only
+ * for the name for which it was issued (RFC 6066, 3), so the name must be known
+ * before. For a pre-shared key of TLS 1.3 a connection must be set up before
+ * wolfSSL reads the hello, because wolfSSL accepts no extension after the
+ * pre-shared key.
  */
 #ifndef WEIR_LIB_BASE_HELLO_H
 #define WEIR_LIB_BASE_HELLO_H

@@ -1,5 +1,6 @@
 /*
- * Networks: text to prefix and back, and the comparison with an address.
+ * Converts networks from text to a prefix and back, and compares them with
+ * addresses.
  *
  * An IPv4 address inside IPv6 (RFC 4291, 2.5.5.2) is compared as IPv4, and a
  * network of such addresses is stored as an IPv4 network. So the family of an

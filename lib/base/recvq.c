@@ -361,7 +361,8 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         wr_recvq_pop(q);
         recvq_move_bytes(q, &joined, missing);
     } else {
-        /* Later calls may join more bytes: they fit without a new block. */
+        /* Leaves space so that a later call can join more bytes without a new
+         * block. */
         const size_t slack = wr_min_u64(len / 2, q->total - len);
         struct wr_recvq_segment first;
         if (!recvq_new_segment(q, len + slack, &first)) {

@@ -36,8 +36,8 @@
 /* A timer that fires more than this after its deadline is late: the loop was
  * held up. */
 #define LATE_NS 1000000u
-/* Maximum wait of late timers for the kernel's completions, in iterations and
- * in time. */
+/* Late timers wait for completions of the kernel at most this long and for at
+ * most this many iterations. */
 #define HELD_MAX_NS    10000000u
 #define HELD_TURNS_MAX 64u
 /* The pause before buffers are tried again after -ENOMEM. */

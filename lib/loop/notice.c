@@ -2,8 +2,8 @@
  * Notices of a loop about itself, which its exception hook gets once.
  *
  * A cause is detected before the loop has a hook, or in the middle of an
- * operation. So a notice is reported later, from the ready queue, where the
- * hook may call anything, and is kept until there is a hook.
+ * operation. So a notice is kept until there is a hook, and is reported from
+ * the ready queue, from which the hook may call any function.
  *
  * The use of epoll is reported once in a process: its cause is usually the same
  * for all loops, and a service with 64 loops would report it 64 times.

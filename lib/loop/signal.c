@@ -100,7 +100,8 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Called with the lock. Returns the next loop that wants it, or NULL. */
+/* Returns the next loop in the list that handles the signal, or NULL. The lock
+ * must be held. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
     for (link = link->next; link != &signal_program.list; link = link->next) {
@@ -116,14 +117,16 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 
 static void signal_arrived(int signum);
 
-/* Returns false for other actions, and for signals of the C library. */
+/* Returns true if the action of the signal is our handler. Returns false for
+ * signals that the C library keeps for itself. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
            ret->sa_handler == signal_arrived;
 }
 
-/* Restores the previous action, unless the program has set another since. */
+/* Restores the action before ours, unless the program has set another action
+ * since. */
 static void signal_give_back(int signum)
 {
     struct sigaction now;
@@ -314,7 +317,8 @@ static void signal_remove(struct wr_signals *signals, int signum)
     signal_let_in(&before);
 }
 
-/* Restores the actions and the thread's mask. The mailbox is closed. */
+/* Restores the signals' actions and the thread's mask. Called when the loop's
+ * mailbox is closed. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);

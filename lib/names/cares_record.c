@@ -57,8 +57,9 @@ static int cares_record_get_refusal(const struct cares *cares)
  * reported; else the first of "no address", SERVFAIL and the last error.
  */
 
-/* True if no other name can be found either: this machine is out of resources,
- * or no server can be reached, not even for a truncated answer. */
+/* Returns true if looking up another name would fail with the same error: this
+ * machine is out of resources, or no server can be reached, and no answer was
+ * truncated. */
 static bool cares_record_tells_end(const struct cares_record *record, int err)
 {
     wr_assert(err < 0);

@@ -258,8 +258,9 @@ static size_t cares_socket_get_size(const struct cares_socket *socket)
                      (size_t)(socket->head[0] << 8 | socket->head[1]);
 }
 
-/* Follows the messages in bytes received over TCP, and notes the header of each
- * complete one. Only the last message that ends in these bytes counts. */
+/* Finds the DNS messages in bytes received over TCP, and records the header of
+ * each complete message. A later message replaces the header of an earlier
+ * one. */
 static void cares_socket_note_stream(struct cares_socket *socket,
                                      const uint8_t *data, size_t len)
 {

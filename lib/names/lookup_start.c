@@ -56,7 +56,8 @@ int wr_lookup_check_name(weir_loop *loop, const char *host)
     return 1;
 }
 
-/* Returns 1 if it has answered, 0 if a resolver is needed, or an error. */
+/* Answers the lookup if this needs no resolver. Returns 1 if the lookup was
+ * answered, 0 if a resolver is needed, or an error. */
 WEIR_MUST_USE static int
 lookup_start_known(weir_lookup *lookup,
                    const struct wr_lookup_question *question)

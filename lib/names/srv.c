@@ -50,8 +50,8 @@ int weir_resolve_srv(weir_loop *loop, const char *name,
     return err;
 }
 
-/* Answers with the best of the records. Returns 0 or an error. Sorts them
- * outside of the stack, which may be small. */
+/* Answers the lookup with the best of the records. Returns 0 or an error. The
+ * records are sorted in allocated memory, because the stack may be small. */
 static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
                            size_t count)
 {

@@ -1,6 +1,6 @@
 /*
- * The system's files with settings of names: their lines, and whether they have
- * changed.
+ * Reads the system's files with settings for names (hosts, services,
+ * resolv.conf), and detects changes of these files.
  *
  * The loop's thread reads a file whole, and only when it has changed: its time,
  * size and inode are compared once a second.
@@ -165,7 +165,8 @@ wr_hosts_find_address(const struct wr_hosts *hosts,
 
 #define WR_RESOLV_CONF_PATH "/etc/resolv.conf"
 
-/* More servers are ignored; the limit of the C library is three. */
+/* Maximum number of name servers; further servers are ignored. The limit of the
+ * C library is three. */
 #define WR_NAME_SERVERS_MAX 32u
 
 /* Name servers in the order in which they are queried, each with its port. */

@@ -153,7 +153,8 @@ static enum parcel_state move_recall_parcel(struct move *move)
     return state;
 }
 
-/* Returns true if the old loop has the connection again. */
+/* Gives up a move with @err. Returns true if the old loop has the connection
+ * again, or false if the new loop has taken the connection already. */
 static bool move_give_up(struct move *move, int err)
 {
     wr_assert(move->t->state == WR_LIFE_MOVING);
@@ -236,7 +237,8 @@ static void move_came_home(void *arg)
     }
 }
 
-/* Called if the old loop was freed; the move has ended before. */
+/* Called if a parcel cannot return because the old loop was freed. The move has
+ * ended before. */
 static void move_found_no_home(void *arg)
 {
     const struct parcel *parcel = arg;

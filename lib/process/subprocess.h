@@ -134,7 +134,8 @@ WEIR_MUST_USE int wr_stdio_open(struct wr_stdio *stdio,
 void wr_stdio_close_theirs(struct wr_stdio *stdio);
 void wr_stdio_close_ours(struct wr_stdio *stdio);
 
-/* Reads the options of a child that @outer ends with; see options.h. */
+/* Reads the child's options, which are the last member of the struct @outer;
+ * see options.h. */
 WEIR_MUST_USE int wr_spawn_options_read(const void *outer,
                                         struct weir_spawn_options *spawn);
 

@@ -51,7 +51,8 @@ struct wr_observer {
 
 void wr_future_check_invariants(const weir_future *future);
 
-/* Every task's end calls this: it checks only with -Dinvariants=true. */
+/* Checks only with -Dinvariants=true, because it is called at the end of every
+ * task. */
 static inline void wr_future_debug_check(const weir_future *future)
 {
     wr_debug_assert((wr_future_check_invariants(future), true));

@@ -233,7 +233,8 @@ WEIR_MUST_USE static int stack_install_guard(struct wr_stacks *stacks,
         if (errno != EINVAL) {
             return -ENOMEM;
         }
-        /* Before Linux 6.13, or locked memory before 6.15. */
+        /* The kernel is older than Linux 6.13, or memory is locked and it is
+         * older than Linux 6.15. */
         stacks->no_guard_install = true;
     }
     if (class_index == WR_STACK_OWN) {

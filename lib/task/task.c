@@ -365,7 +365,8 @@ static void task_fetch(const struct wr_list *queue)
         before = link;
         link = link->next;
     }
-    /* The next items are most likely tasks, too, at the same distance. */
+    /* The next items are most likely tasks, too, and at the same distance from
+     * each other in memory. */
     const uintptr_t distance = (uintptr_t)link - (uintptr_t)before;
     uintptr_t task = (uintptr_t)link - offsetof(weir_task, ready.link);
     for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {

@@ -60,9 +60,10 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
  * `own` to no limit, before it calls ->view_time. Without a fact, only the
  * close time-out is in force. */
 struct wr_clock_view {
-    bool is_over;    /* the end is decided: no limit */
-    bool is_open;    /* the idle limit is in force */
-    bool is_reading; /* it reads, and has a receive window and a buffer */
+    bool is_over; /* the end is decided: no limit */
+    bool is_open; /* the idle limit is in force */
+    /* the connection reads, and has a receive window and a buffer */
+    bool is_reading;
     bool is_sending;
     bool awaits_file;       /* the next bytes to send are read from a file */
     struct wr_deadline own; /* a limit of the kind */

@@ -137,7 +137,8 @@ void wr_delivery_lose_bytes(weir_transport *t, int err);
 /* Reports a callback's error and dooms the transport. */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Holds bytes after the others. Takes the lease and its only reference. */
+/* Holds bytes, after the bytes that are already held. Takes the lease, with its
+ * only reference. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
 /* wr_delivery_show() for a buffered protocol. */
@@ -407,7 +408,8 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
  * started. The device cancels its operations and pushes the step. */
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
-/* Returns to state OPEN with nothing changed. The device continues. */
+/* Changes state MOVING back to OPEN, because the connection did not leave. The
+ * device continues. */
 void wr_connection_come_back(struct wr_connection *c);
 /* Removes the connection from this loop, because another loop has the
  * descriptor. The device must have released the descriptor and have nothing in

@@ -22,8 +22,8 @@
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
 
-/* Functions of an intake. @its_over is called when the intake holds more than
- * its limit; it may be NULL. */
+/* Functions of an intake. @its_over is called when the intake holds more bytes
+ * than its limit, and may be NULL. */
 #define WR_INTAKE_OPS(its_over)                                                \
     {                                                                          \
         .account = {.released = wr_intake_released, .over = (its_over)},       \

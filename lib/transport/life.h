@@ -59,7 +59,8 @@ static inline void wr_life_set_state(weir_transport *t,
     }
 }
 
-/* `is_closing` of a connection: true if it is not open or has failed. */
+/* ->is_closing of a connection's table. Returns true if the connection is not
+ * open or has failed. */
 bool wr_life_is_closing(const weir_transport *t);
 
 const char *wr_life_state_name(const weir_transport *t);

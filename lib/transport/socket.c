@@ -184,9 +184,9 @@ void wr_socket_wake_accepts(int fd)
     wr_assert(fd >= 0);
     if (wr_socket_get_option(fd, SO_ACCEPTCONN) > 0 &&
         wr_sys_is_readable(fd) > 0) {
-        /* This does not change a listening socket, except that a Unix socket
-         * could not send, which it cannot anyway (inet_shutdown(),
-         * unix_shutdown() of Linux 5.10 to 6.18). */
+        /* This does not change a listening socket. It only forbids a Unix
+         * socket to send, which a listening socket cannot do anyway
+         * (inet_shutdown(), unix_shutdown() of Linux 5.10 to 6.18). */
         wr_ignore(wr_sys_shutdown(fd, SHUT_WR) < 0);
     }
 }

@@ -69,7 +69,7 @@ WEIR_MUST_USE int wr_poll_new(weir_loop *loop, int fd,
 
 void wr_poll_again(struct wr_poll *poll);
 
-/* Ends a poll in any state; it no longer fires. */
+/* Ends a poll in any state. ->fired is not called any more. */
 void wr_poll_stop(struct wr_poll *poll);
 
 struct wr_watch {

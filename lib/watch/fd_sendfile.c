@@ -35,7 +35,7 @@ WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
     return res;
 }
 
-/* Sends until all is sent; other tasks run in between. */
+/* Sends the whole file in several calls. Other tasks run between the calls. */
 WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
                                          struct wr_sendfile *part)
 {

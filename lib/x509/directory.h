@@ -61,8 +61,8 @@ enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
                                                        struct wr_bytes name,
                                                        size_t *budget);
 
-/* Subtracts the cost of a comparison from a budget. Returns false if it is used
- * up. */
+/* Subtracts the cost of a comparison from a budget. Returns false if the budget
+ * is used up. */
 WEIR_MUST_USE bool wr_x509_budget_pay(size_t *budget, size_t cost);
 
 #endif

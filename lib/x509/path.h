@@ -18,10 +18,10 @@
  * Applies the name constraints of an authority to the names of a certificate
  * below it (RFC 5280, 4.2.1.10). Pure functions.
  *
- * Stricter than others on purpose: a wildcard that could match an excluded name
- * is refused, a directory name that cannot be compared counts as excluded, and
- * mail addresses in a subject are always checked, even if there are alternative
- * names.
+ * This is stricter than other implementations on purpose: a wildcard that could
+ * match an excluded name is refused, a directory name that cannot be compared
+ * counts as excluded, and mail addresses in a subject are always checked, even
+ * if there are alternative names.
  */
 
 enum wr_x509_constraint {

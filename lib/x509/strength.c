@@ -307,8 +307,8 @@ strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
     return WR_X509_WEAK_CURVE;
 }
 
-/* Returns true if the object identifier is an RSA key's. *ret_is_pss_alone: the
- * key signs only with RSASSA-PSS (RFC 4055, 1.2). */
+/* Returns true if the object identifier is an RSA key's. *ret_is_pss_alone is
+ * true if such a key signs only with RSASSA-PSS (RFC 4055, 1.2). */
 static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
 {
     uint8_t last = 0;

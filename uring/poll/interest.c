@@ -378,7 +378,8 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* epoll_pwait2() exists since Linux 5.11. Filters may refuse any of these. */
+/* Waits with the newest system call that is available: epoll_pwait2() exists
+ * since Linux 5.11, and a seccomp filter may refuse any of the calls. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;

@@ -57,7 +57,9 @@ issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
     int32_t res = kind->begin(call);
 
-    if (res == WR_EP_WORKS) { /* a close: it must be made here, and may block */
+    /* WR_EP_WORKS: a close, which must be made on this thread, even if it
+     * blocks. */
+    if (res == WR_EP_WORKS) {
         res = wr_work_here(call->sqe);
     }
     wr_assert(res > WR_EP_TIMES);

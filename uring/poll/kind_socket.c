@@ -58,8 +58,8 @@ static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
                           call->flags);
 }
 
-/* Receives into a provided buffer or the caller's memory. The socket is drained
- * if it returned fewer bytes than fit. */
+/* Receives into a provided buffer or the caller's memory. If the socket has
+ * returned fewer bytes than fit, it has no more bytes. */
 int32_t wr_ep_recv(struct wr_ep_call *call)
 {
     struct wr_ep_buffers *buffers = &call->ring->buffers;

@@ -494,10 +494,11 @@ struct wr_ep_ring {
     uint32_t vain_looks; /* polls for a second connection that found none */
     int error;           /* sticky */
     bool enabled;
-    uint8_t skipped_waits;          /* enters in a row that left out the set */
-    bool has_more;                  /* the last wait may have left events */
-    struct io_uring_sqe discarded;  /* returned by sqe() after an error */
-    struct wr_ep_interest interest; /* last, as it ends with pages of events */
+    uint8_t skipped_waits;         /* enters in a row that left out the set */
+    bool has_more;                 /* the last wait may have left events */
+    struct io_uring_sqe discarded; /* returned by sqe() after an error */
+    /* must be last, because it ends with pages of events */
+    struct wr_ep_interest interest;
 };
 
 /* ---- issue.c ---- */

@@ -266,8 +266,8 @@ static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
 
 /* Keeps the remaining events of weir's stream sockets for the next enter. All
  * other events are handled now, because they may not hold any more in the next
- * iteration. An event that is marked as a stream socket's is kept without a
- * look at its watch, because one socket was already held back. */
+ * iteration. If one stream socket's event was kept already, further events that
+ * are marked as stream sockets' are kept without a check of their watch. */
 static void ring_keep_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;

@@ -142,8 +142,8 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
 
 void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs);
 
-/* The family is being looked up; the first family that is awaited is preferred.
- * Must be called before any attempt. */
+/* Records that the addresses of @family are being looked up. The first family
+ * for which this is called is preferred. Must be called before any attempt. */
 void wr_eyeballs_await(struct wr_eyeballs *eyeballs, int family);
 
 /* Adds a candidate at the end, for which the owner has reserved space. If the

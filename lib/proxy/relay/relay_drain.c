@@ -3,10 +3,11 @@
  *
  * Bytes that the broken side has sent before its error are passed on, as long
  * as its transport delivers them; then the other side gets time to receive
- * them. When nothing is queued there and its peer's kernel has acknowledged
- * everything, that side is aborted: its peer sees all bytes, and then a reset.
- * Bytes of the other direction have no destination any more. They are read and
- * dropped, so that a peer that writes before it reads comes to read.
+ * them. When the other side has no queued bytes and its peer's kernel has
+ * acknowledged everything, the other side is aborted: its peer receives all
+ * bytes, and then a reset. Bytes of the opposite direction have no destination
+ * any more. They are read and dropped, because a peer that writes before it
+ * reads would otherwise never read.
  *
  * No event reports an acknowledgement, so the relay's timer checks, as often as
  * the progress so far makes likely. Without progress the wait ends after the

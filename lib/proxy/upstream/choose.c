@@ -210,8 +210,9 @@ static size_t choose_in_turn(struct wr_choosing *choosing,
     return turns->count > 0 ? wr_turns_choose(turns)->index : NO_INDEX;
 }
 
-/* Builds a Fenwick tree of the weights of eligible candidates: entry n, from 1,
- * has the sum of as many candidates up to it as the lowest set bit of n. */
+/* Builds a Fenwick tree of the weights of eligible candidates, and returns the
+ * sum of all weights. Entry n, counted from 1, has the sum of the last k
+ * weights up to its own, where k is the lowest set bit of n. */
 static uint64_t choose_sum(const struct wr_candidates *candidates,
                            enum wr_tier tier)
 {

@@ -42,8 +42,8 @@ bool wr_health_lift(struct wr_health *health);
 /* Called when a check has ended. Returns true if the state has changed. */
 bool wr_health_note(struct wr_health *health, bool is_good);
 
-/* Returns the time since @then_ns, or 0. Clocks of different loops may
- * differ. */
+/* Returns the time since @then_ns, or 0 if @then_ns is in the future, because
+ * clocks of different loops may differ. */
 static inline uint64_t wr_since(uint64_t now_ns, uint64_t then_ns)
 {
     return now_ns > then_ns ? now_ns - then_ns : 0;

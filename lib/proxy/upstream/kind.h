@@ -20,8 +20,8 @@ struct wr_check_kind {
     /* Writes the first bytes of a login to @ret, if it is not NULL, and returns
      * their number. The entry may be NULL. */
     size_t (*make_login)(const struct weir_upstream_check *plan, uint8_t *ret);
-    /* Returns the number of pieces to send. NULL if nothing is sent, and the
-     * connection itself is the result. */
+    /* Writes the pieces to send to @ret, and returns their number. The entry is
+     * NULL if a check sends nothing and succeeds when it is connected. */
     size_t (*ask)(const struct wr_check *check,
                   const struct wr_check_talk *talk, const char *authority,
                   struct wr_check_piece ret[WR_CHECK_PIECES]);

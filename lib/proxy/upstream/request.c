@@ -290,8 +290,8 @@ static void request_finish(struct wr_request *request, int err,
 
 static void request_connected(void *arg, int err, weir_transport *t);
 
-/* The factory of each try. The upstream is connected when it is called, so a
- * later error is not the upstream's. */
+/* The protocol factory of each try. When it is called, the upstream is
+ * connected, so a later error does not count as a failure of the upstream. */
 static int request_create(void *arg, weir_transport *t,
                           struct weir_protocol_binding *ret)
 {

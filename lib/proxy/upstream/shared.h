@@ -67,7 +67,8 @@
  * lookup follows it and compares.
  */
 
-/* Embedded in its owner; the hash must be set before it is added. */
+/* An entry, embedded in its owner. The hash must be set before the entry is
+ * added. */
 struct wr_hashed {
     uint64_t hash;
     struct wr_hashed *below[2];
@@ -99,7 +100,7 @@ static inline void wr_hashed_add(struct wr_hashed **top, struct wr_hashed *one)
     *way.place = one;
 }
 
-/* Replaces the removed entry by a leaf below it. */
+/* Removes an entry. A leaf below the entry takes its position in the tree. */
 static inline void wr_hashed_remove(struct wr_hashed **top,
                                     struct wr_hashed *one)
 {
@@ -160,7 +161,8 @@ struct wr_shared_call {
     struct wr_wake_item item; /* in the mailbox while is_posted */
     /* Under the mutex. */
     bool is_posted;
-    struct wr_list news;    /* struct wr_shared_part: of a state or a checker */
+    /* struct wr_shared_part with a new state or checker */
+    struct wr_list news;
     uint32_t waiting_count; /* waiting shares of its set (limits.h) */
     /* Called on the set's loop: a slot is free, or there is news. */
     void (*look)(void *owner, bool has_news);
@@ -328,9 +330,10 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,
                               struct weir_address **ret, size_t *ret_count);
 
-/* Called when its set is retired: another set makes the checks. */
+/* Called when the set of this part is retired: another set makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
-/* Makes no checks while it is paused; others do, if there are any. */
+/* Starts or ends a pause, in which the set of this part makes no checks.
+ * Another set with the same target makes the checks, if there is one. */
 void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
                           uint64_t now_ns);
 /* Called when the upstream is removed from the set. */
@@ -463,8 +466,9 @@ WEIR_MUST_USE uint64_t wr_shared_part_note_failure(
     struct wr_shared_part *part, const struct wr_ejection_plan *plan,
     enum wr_failure row, int err, const char *alert, uint64_t now_ns);
 
-/* Called when the time of an ejection is over. If there was a new one, returns
- * its end; otherwise returns 0, and the target is not ejected. */
+/* Called when the time of an ejection is over. If the target was ejected again
+ * meanwhile, returns the end of the new ejection. Otherwise ends the ejection
+ * and returns 0. */
 WEIR_MUST_USE uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
                                                    uint64_t now_ns);
 

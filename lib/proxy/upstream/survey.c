@@ -124,7 +124,8 @@ static uint64_t survey_find_end(const weir_upstreams *set)
                       : until_ns;
 }
 
-/* Returns true while a name may add the upstream that is in use. */
+/* Returns true while the first answer for a name is awaited, which may add the
+ * upstream that is in use. */
 static bool survey_awaits_names(const weir_upstreams *set)
 {
     bool awaits = false;

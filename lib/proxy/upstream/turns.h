@@ -84,9 +84,10 @@ struct wr_turns {
 
 void wr_turns_init(struct wr_turns *turns);
 
-/* Allows one more participant for each group that is added. */
+/* Adds a spare group. There must be one group for each participant. */
 void wr_turns_give_room(struct wr_turns *turns, struct wr_turn_group *group);
-/* Allows one participant less. Returns a group, which the owner frees. */
+/* Removes a spare group, when there will be one participant less. The owner
+ * frees the group. */
 struct wr_turn_group *wr_turns_take_room(struct wr_turns *turns);
 
 /* Starts or stops counting connections. If this changes, all participants are
@@ -103,8 +104,8 @@ void wr_turns_clear(struct wr_turns *turns);
  * set. */
 void wr_turns_scale(struct wr_turns *turns);
 
-/* Returns the participant whose turn it is, and lets it pay. There must be a
- * participant. */
+/* Returns the participant with the most credit, and subtracts from its credit
+ * what all participants have earned. There must be a participant. */
 struct wr_turn *wr_turns_choose(struct wr_turns *turns);
 
 /* Counts a new connection of the chosen participant. */

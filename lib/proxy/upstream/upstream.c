@@ -871,7 +871,7 @@ void wr_slot_leave(weir_upstream_slot *slot)
     slot->upstream = NULL;
     wr_limits_share_give(&upstream->share);
     if (upstream->set->queue.count > 0) {
-        /* Another request may use what it has released. */
+        /* A waiting request may use the slot that was released. */
         wr_upstreams_wake(upstream->set);
     }
     wr_upstream_unref(upstream);

@@ -347,10 +347,10 @@ struct wr_tls_events {
     bool (*ticket_find)(struct wr_tls_conn *conn,
                         const uint8_t name[WR_TLS_TICKET_NAME],
                         struct wr_tls_ticket_pair *ret);
-    /* Computes the digest of the name that this client requests; zeros if it
-     * requests none. Returns 0 or an error. After an error the backend must
-     * accept no ticket; if it issues one nevertheless, that ticket must be one
-     * that it never accepts. */
+    /* Computes the digest of the name that this client requests; the digest is
+     * all zeros if the client requests no name. Returns 0 or an error. After an
+     * error the backend must accept no ticket. If it issues a ticket
+     * nevertheless, it must never accept this ticket. */
     int (*ticket_host)(struct wr_tls_conn *conn, bool seals,
                        uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
@@ -569,9 +569,10 @@ struct wr_tls_backend {
     void (*get_alerts)(const struct wr_tls_conn *conn, int *ret_received,
                        int *ret_sent);
     bool (*get_client_random)(const struct wr_tls_conn *conn, uint8_t ret[32]);
-    /* RFC 5705 and RFC 8446, 7.5; only with can_export. weir has checked the
-     * extended master secret of TLS 1.2. Returns 0, -ENOMEM or -EINVAL,
-     * including for a reserved label. */
+    /* Exports keying material (RFC 5705; RFC 8446, 7.5). Called only if
+     * can_export was set. For TLS 1.2 weir has checked that the extended master
+     * secret is used. Returns 0, -ENOMEM or -EINVAL, including for a reserved
+     * label. */
     int (*export_keys)(struct wr_tls_conn *conn,
                        const struct wr_tls_export *job);
 

@@ -460,8 +460,7 @@ static int context_load_trust_load(weir_tls_context *context,
 }
 
 /* Refuses authorities if none of them can have issued a certificate. No path
- * would end at such a certificate, not even its own, unless it is
- * self-signed. */
+ * could end at any of these certificates. */
 static int context_load_trust_check(const weir_tls_context *context,
                                     const struct weir_tls_options *options,
                                     struct wr_tls_context_text *text)

@@ -6,7 +6,7 @@
  * curve, and a share of X25519 must not make the common secret zero. wolfSSL
  * does not check this unless it is built to validate each key that it imports.
  * Then a handshake takes twice as long, since wolfSSL multiplies each key by
- * the group's order, including the own key and the keys of certificates.
+ * the group's order, including its own key and the keys of certificates.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_POINT_H
 #define WEIR_LIB_TLS_ENGINE_POINT_H

@@ -450,7 +450,8 @@ static void filter_pump(struct wr_filter *f)
         f->engine.state == WR_TLS_ENGINE_OPEN && filter_begin(f)) {
         wr_filter_pump(f);
     }
-    /* The peer is cut off: closes once its last bytes are delivered. */
+    /* The peer has ended without a close_notify: closes once the peer's last
+     * bytes are delivered. */
     if (WR_UNLIKELY(f->is_cut) && f->c.t.state == WR_LIFE_OPEN && !f->upper &&
         f->c.t.error == 0 && !wr_delivery_has_held(&f->c.delivery)) {
         wr_connection_close_unasked(&f->c);

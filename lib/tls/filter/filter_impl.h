@@ -3,12 +3,14 @@
  * (connection.h) whose device is in these files. Each file calls only the files
  * after it:
  *
- * filter_open.c creating a filter; the table of contexts filter.c the device:
- * events of the transport below, time, facts, the end filter_facts.c facts
- * about the connection and its handshake filter_read.c ciphertext in, the
- * handshake, plaintext to the protocol filter_write.c plaintext in, ciphertext
- * to the transport below filter_shared.c the common part of a loop's filters
- * filter_settings.c the settings of a connection
+ *     filter_open.c     creating a filter; the table of contexts
+ *     filter.c          the device: events of the transport below, time,
+ *                       facts, the end
+ *     filter_facts.c    facts about the connection and its handshake
+ *     filter_read.c     ciphertext in, the handshake, plaintext to the protocol
+ *     filter_write.c    plaintext in, ciphertext to the transport below
+ *     filter_shared.c   the common part of a loop's filters
+ *     filter_settings.c the settings of a connection
  *
  * In state HANDSHAKING the program does not know the filter; a factory gets it
  * at the end. A filter made by start_tls is OPEN from the start. In CLOSING the

@@ -1,9 +1,9 @@
 /*
  * The secrets of connections, for a key log.
  *
- * OpenSSL reports them as lines in NSS key log format, from which weir writes
- * its own lines. A line with an unknown label, possibly of a later OpenSSL, is
- * ignored.
+ * OpenSSL reports secrets as lines in NSS key log format, from which weir
+ * writes its own lines. A line with an unknown label, possibly of a later
+ * OpenSSL, is ignored.
  */
 #include "openssl.h"
 

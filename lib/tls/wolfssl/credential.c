@@ -22,8 +22,8 @@ static struct wr_tls_memory_scope credential_enter(void)
     return wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
 }
 
-/* Returns a function's result. wolfSSL often reports another reason if it had
- * no memory. */
+/* Ends what credential_enter() has begun. Returns @err, or -ENOMEM if an
+ * allocation has failed, because wolfSSL often reports another error then. */
 static int credential_leave(struct wr_tls_memory_scope before, int err)
 {
     wr_tls_memory_leave(before);

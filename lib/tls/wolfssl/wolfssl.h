@@ -117,8 +117,8 @@ struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account);
 
 struct wr_tls_rsa_key;
 
-/* Certificates and their key. Each connection that shows them parses them
- * again. */
+/* Certificates and their key, not parsed. Each connection that uses them parses
+ * them again. */
 struct wr_tls_credential {
     uint8_t *chain; /* PEM */
     long chain_size;

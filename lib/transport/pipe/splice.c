@@ -73,9 +73,9 @@ int wr_splice_prep_read(struct wr_splice *splice, struct wr_uring *uring,
     return 0;
 }
 
-/* Reads @len spliced bytes from the stage. A read may be short, because packets
- * of the pipe (O_DIRECT) keep their boundaries, and may fail, because a page
- * that the peer has lent (vmsplice) may be gone. */
+/* Reads @len spliced bytes from the stage, in several reads if necessary:
+ * packets of the pipe (O_DIRECT) keep their boundaries. A read may fail,
+ * because a page that the peer has lent (vmsplice) may be gone. */
 static int32_t splice_fetch(const struct wr_splice *splice, char *buf,
                             uint32_t len)
 {

@@ -69,8 +69,9 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sock_settle(s);
             return;
         }
-        /* Many bytes start bulk: BULK_LEAST, or half of what this connection
-         * may hold. A receive into a plain buffer never starts bulk. */
+        /* A receive of many bytes starts bulk: of BULK_LEAST, or of half the
+         * bytes that this connection may hold. A receive into a plain buffer
+         * never starts bulk. */
         wr_debug_assert(s->recv_state == WR_RECV_IDLE);
         if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
             (res >= BULK_LEAST ||
@@ -368,9 +369,11 @@ static void sock_reset_on_close(struct wr_sock *s)
 static void sock_reset(struct wr_connection *c)
 {
     wr_assert(!wr_life_is_over(&c->t));
+    /* If a socket lingers when the loop is closed, the kernel continues to send
+     * the socket's bytes. */
     if (c->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(c->t.loop)) {
         sock_reset_on_close(wr_sock_of(&c->t));
-    } /* otherwise the kernel would continue to send its buffer */
+    }
 }
 
 /* Resets the connection if the file was sent in part, so that the peer does not

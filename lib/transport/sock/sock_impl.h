@@ -114,7 +114,7 @@ struct wr_sock_names {
 struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
-    /* Small receives in a row, while it moves bulk. */
+    /* Number of small receives in a row, while the socket moves bulk. */
     uint8_t small_receives;
     uint8_t unasked;   /* full receives until SIOCINQ is called again */
     uint8_t yes_count; /* times in a row that the kernel had more bytes;

@@ -562,7 +562,8 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         return;
     }
     wr_debug_assert(credit > 1);
-    /* A receive may miss the end, but not on a Unix socket. */
+    /* An armed receive may miss the end of the stream, but not on a Unix
+     * socket. */
     if (WR_UNLIKELY(s->c.t.loop->host.misses_ends) && !s->c.t.ops->send_fds) {
         wr_sock_watch(s);
     }
