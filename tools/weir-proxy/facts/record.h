@@ -17,7 +17,7 @@
 enum end_reason {
     END_DONE,         /* both sides ended their streams */
     END_CLIENT_RESET, /* the client's connection was reset or failed */
-    END_CLIENT_GONE,  /* the client closed before it was relayed */
+    END_CLIENT_GONE,  /* the client closed before relaying began */
     END_TARGET_RESET, /* the target's connection was reset or failed */
     END_CLIENT_CUT,   /* the client's TLS was truncated */
     END_TARGET_CUT,   /* the target's TLS was truncated */
