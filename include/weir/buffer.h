@@ -12,9 +12,9 @@
  * library itself keeps. When the limit is reached, nothing more is received, so
  * a program slows its peer down by keeping bytes. Kept bytes stay in their
  * receive buffer, which cannot be used for other bytes meanwhile. To leave
- * buffers for other connections, bytes are copied into memory of their own if
- * there are fewer than 256, or if a quarter of the receive buffers are in use
- * in this way; copied bytes count as at least 256 bytes.
+ * receive buffers for other connections, the library copies kept bytes into
+ * other memory if they are fewer than 256 bytes, or if kept bytes occupy a
+ * quarter of the receive buffers. Copied bytes count as at least 256 bytes.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -51,8 +51,8 @@ struct weir_buf {
  * stream or bytes that arrived before a reset. connection_lost is then called
  * only after leases were released, or a time-out has expired.
  *
- * @param buf  the bytes, at least 1; borrowed. Changed to the same bytes with a
- *             lease that is given; end with weir_buf_unref()
+ * @param buf  the bytes, at least 1; borrowed. Set to the address of the kept
+ *             bytes and their lease, which is given; end with weir_buf_unref()
  * @retval -EINVAL  @p buf has no bytes or no lease
  * @retval -ENOMEM  no memory for a copy; nothing was changed
  */

@@ -268,9 +268,9 @@ struct weir_datagram_options {
  *                 NULL if @p ret is NULL
  * @retval WEIR_EDNSBADNAME  a host is neither an address nor a host name
  * @retval -EINVAL      @p factory is NULL; the options have neither a host nor
- *                      a family nor a port, hosts of two families, a limit that
- *                      is out of range, or ancillary data that the family does
- *                      not have; or @p ret is given without @p done
+ *                      a family nor a port; the hosts have two families; a
+ *                      limit is out of range; the family does not have the
+ *                      ancillary data; or @p ret is given without @p done
  * @retval -EAFNOSUPPORT  the family is neither IPv4, IPv6 nor Unix
  */
 WEIR_API WEIR_MUST_USE int weir_create_datagram_endpoint(

@@ -35,7 +35,7 @@
  * which it was started, even for later loops of the same thread. So after
  * unshare(CLONE_FS) or unshare(CLONE_NEWNS), and then chroot(), pivot_root() or
  * mounts, a file may still be opened in the old root. A program that confines
- * itself in this way must do so before the first of these calls.
+ * itself in this way must do so before its first call of this header.
  *
  * Files are plain descriptors, which other system calls can use too.
  * weir_sendfile() sends a file on a transport.

@@ -6,10 +6,11 @@
  * system call, passes the completions to their connections, expires timers,
  * runs the callbacks and tasks that are in the ready queue then, sends written
  * bytes, and frees closed objects. Callbacks and tasks that completions and
- * timers make ready run in the same iteration; those that ready callbacks add
- * run in the next one. If the ready queue is long, an iteration runs only a
- * part of it, in order: 64 callbacks and tasks, 64 more, and after that as many
- * as it had completions or as a millisecond allows, 4096 at most.
+ * timers make ready run in the same iteration; callbacks and tasks that ready
+ * callbacks add run in the next iteration. If the ready queue is long, an
+ * iteration runs only a part of it, in order: 128 callbacks and tasks, and then
+ * more until a millisecond has passed and it has run as many as it had
+ * completions, but at most 4096 in all.
  *
  * Before a run returns, written bytes have been passed to the kernel. If an
  * earlier send of the same connection is still in flight, later bytes follow in
@@ -176,11 +177,12 @@ WEIR_API void weir_loop_stop(weir_loop *loop);
  *   stop threads and for the error of a main task.
  *
  * Tasks that wait for the stop run before servers of the loop close
- * connections, even if the program stops them in the same callback
+ * connections, even if the program stops the servers in the same callback
  * (weir_server_stop(), weir_server_close_clients(),
  * weir_server_serve_forever()). The bytes that such a task writes until it
- * suspends are sent before its connections end. Connections that are aborted
- * send nothing: weir_server_abort_clients(), and a grace of 0.
+ * suspends are sent before its connections end. But if the connections are
+ * aborted, by weir_server_abort_clients() or because the grace period is 0,
+ * these bytes are dropped.
  */
 WEIR_API void weir_loop_announce_stop(weir_loop *loop);
 

@@ -161,9 +161,8 @@ struct weir_process_output {
  *                     earlier call has sent
  * @retval -EBUSY      another task is in this call
  * @retval -ESHUTDOWN  the program has closed the writer, so the rest of @p
- *                     input was not sent. The call returns other errors of
- *                     weir_writer_write() and weir_writer_drain() in the same
- *                     way
+ *                     input was not sent. The call also returns all other
+ *                     errors of weir_writer_write() and weir_writer_drain()
  * @retval -ENOMEM     no memory; no output is lost
  * @suspends yes
  */

@@ -217,9 +217,9 @@ weir_proxy_header_parse(const void *data, size_t len,
  * @param header  the contents of the header; borrowed. If it has addresses, a
  *                socket_type of 0 means SOCK_STREAM
  * @param buf     memory for the header
- * @param size    size of @p buf in bytes. Enough are WEIR_PROXY_V1_SIZE_MAX for
- *                version 1; and for version 2 the size of the TLVs, 232 bytes,
- *                and 7 bytes for a checksum
+ * @param size    size of @p buf in bytes. WEIR_PROXY_V1_SIZE_MAX is enough for
+ *                version 1. 232 bytes are enough for version 2, plus the size
+ *                of the TLVs, and 7 bytes if there is a checksum
  * @return        the length of the header in bytes, or a negative error; after
  *                an error the content of @p buf is undefined
  * @retval -ENOBUFS   @p buf is too small

@@ -13,9 +13,10 @@
  * **Sides.** Any two transports that send and receive a stream of bytes can be
  * relayed: TCP, Unix sockets, TLS and ends of a pair (pair.h), in any pairing.
  * The relay becomes the protocol of both, as by weir_transport_set_protocol():
- * the callbacks of the old protocols are not called any more. Pass bytes that
- * an old protocol has received and not used in the options; they are forwarded
- * first. Bytes that were written before the relay are sent before its bytes.
+ * the callbacks of the old protocols are not called any more. If an old
+ * protocol has received bytes that it does not use, set them in the options
+ * (a_initial, b_initial); they are forwarded first. Bytes that were written
+ * before the relay are sent before the relay's bytes.
  * During the relay the program may only call getters of the two transports and
  * set their time-outs. weir_pending_cancel() ends the relay. Descriptors that a
  * Unix socket receives are closed.
@@ -222,7 +223,7 @@ struct weir_relay_options {
     void *tap_arg;
     /** Forward bulk data inside the kernel with splice(2). This works between
      * two TCP or Unix sockets, in a direction without a rate limit, if there is
-     * no tap; not for Unix sockets that receive descriptors (struct
+     * no tap and no Unix socket that receives descriptors (struct
      * weir_connection_options). After the first 64 KiB of a direction the relay
      * splices whenever at least 128 KiB wait to be received. All relays of a
      * loop share one pipe; if the pipe cannot be made, bytes are copied. If the

@@ -387,8 +387,8 @@ struct weir_resolver {
      * ends the lookup with this error.
      *
      * @p host is a valid name, borrowed; it may have a dot at its end. @p
-     * family is AF_INET, AF_INET6 or 0 for both. A value that start writes to
-     * @p ret_data is passed to cancel as @p data.
+     * family is AF_INET, AF_INET6 or 0 for both. If @c start sets @p
+     * ret_data, @c cancel gets this value as @p data.
      */
     int (*start)(void *user, weir_lookup *lookup, const char *host, int family,
                  void **ret_data);

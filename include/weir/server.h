@@ -3,8 +3,8 @@
  * Servers, which accept connections.
  *
  * A server accepts connections on one or several addresses and makes a protocol
- * for each through its factory. It keeps a list of its connections, so that
- * they can be closed with it.
+ * for each through its factory. It keeps a list of its connections, so that a
+ * stop of the server can close them.
  *
  * Tasks use weir_start_server() and others (stream.h), with the same options.
  *

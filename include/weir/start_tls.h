@@ -48,7 +48,7 @@ typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
 /** Options of weir_transport_start_tls(). */
 struct weir_start_tls_options {
     size_t size;
-    /** Bytes that the protocol has received and not used, in order. They are
+    /** Bytes that the protocol has received but not used, in order. They are
      * the first bytes of TLS. Borrowed; buffers without a lease are copied. */
     const struct weir_buf *initial;
     /** Number of buffers in initial. */

@@ -97,7 +97,7 @@ WEIR_API WEIR_MUST_USE int weir_systemd_listen_fds(bool unset_environment,
  * @retval -ECONNREFUSED, -ENOENT no socket has this name
  * @retval -EINVAL        @p state is empty
  * @retval -EAFNOSUPPORT  NOTIFY_SOCKET is neither an absolute path nor an
- *                        abstract name, but for example an address of AF_VSOCK
+ *                        abstract name; it may be an address of AF_VSOCK
  * @retval -ENAMETOOLONG  NOTIFY_SOCKET is too long for a Unix address
  * @retval -EMSGSIZE      @p state is longer than a datagram
  */

@@ -427,8 +427,8 @@ WEIR_API void weir_tls_context_unref(weir_tls_context *context);
  * them. */
 struct weir_tls_ticket_keys {
     size_t size;
-    /** The keys, for weir_tls_context_set_ticket_keys() of the same version of
-     * the library, on this machine. */
+    /** The keys. Only weir_tls_context_set_ticket_keys() of the same version of
+     * the library, on this machine, accepts them. */
     unsigned char data[208];
 };
 

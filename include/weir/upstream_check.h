@@ -170,8 +170,9 @@ struct weir_upstream_check {
     const char *path;
     /** WEIR_UPSTREAM_CHECK_HTTP: the Host field of the request, copied. The
      * default is the server_hostname of the upstream's TLS settings, or else
-     * the upstream's host or address; with the port, unless it is 80, or 443
-     * with TLS. For a Unix socket the default is "localhost". */
+     * the upstream's host or address. The port is added to the default, unless
+     * it is 80, or 443 with TLS. For a Unix socket the default is "localhost".
+     */
     const char *host;
     /** WEIR_UPSTREAM_CHECK_HTTP: the lowest status that is a success; default
      * 200. */
