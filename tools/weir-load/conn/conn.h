@@ -201,25 +201,28 @@ struct traffic {
     /* Measured requests that may still be sent. */
     uint64_t remaining;
     uint64_t outstanding;
-    /* Time of the last answer, or since when requests are in flight; and the
-     * longest time between answers in the window, with its start. */
+    /* Time of the last answer, or since when requests are in flight. */
     uint64_t quiet_ns;
+    /* Longest time between answers in the window. */
     uint64_t stall_ns;
+    /* Start of that time. */
     uint64_t stall_at_ns;
-    /* Number of the next request, and the step between numbers. */
+    /* Number of the next request. */
     uint64_t next_number;
+    /* Difference between the numbers of two requests of this thread. */
     uint64_t number_stride;
     struct reading reading;
-    /* Histograms of the current interval; the run replaces it. */
+    /* Histograms of the current interval. The run replaces the pointer. */
     struct record *record;
     struct request_log *log;
     /* Indexed like options->groups; NULL if kinds are not counted. The run
-     * replaces it together with the record. */
+     * replaces the pointer together with record. */
     struct kind_record *kinds;
     /* log or kinds is set. */
     bool notes_ends;
-    /* UDP: payload stream, and a buffer to build a datagram in. */
+    /* UDP: payload stream. */
     const struct payload *payload;
+    /* UDP: buffer in which a datagram is built. */
     uint8_t *scratch;
     /* UDP: random value of this run, independent of the seed. */
     uint64_t nonce;
@@ -303,7 +306,8 @@ enum conn_state {
     CONN_PREAMBLE,   /* preamble requests are sent (conn_preamble.c) */
     CONN_OPEN,       /* requests may be sent */
     CONN_LEAVING,    /* aborted by us; connection_lost will follow */
-    CONN_CLOSING,    /* closed by us after the last answer, likewise */
+    CONN_CLOSING,    /* closed by us after the last answer; connection_lost will
+                      * follow */
     CONN_PARTING,    /* after the last answer: waits for the server to close */
 };
 

@@ -20,18 +20,19 @@
 /* ---- h2_window ---- */
 
 /*
- * Detects that an HTTP/2 server is blocked by our window, of a stream or of a
- * connection.
+ * Detects that an HTTP/2 server is blocked by our receive window of a stream or
+ * of a connection.
  *
- * A blocked server cuts its frame at the window's end. So a DATA frame that
- * ends exactly there, without END_STREAM, shows that the server is blocked
- * until the next frame. Earlier ends count, too, as a WINDOW_UPDATE may not
- * have reached the server in time. Fewer than three of them are ahead of the
- * received bytes, as the library raises a window when half of it is used.
+ * A blocked server cuts its frame at the window's end. A DATA frame without
+ * END_STREAM that ends exactly at the window's end therefore shows that the
+ * server is blocked until the next frame. The ends that the window had earlier
+ * count, too, because a WINDOW_UPDATE may not have reached the server in time.
+ * At most three ends are needed, because the library raises a window when half
+ * of it is used.
  *
- * Uncut frames have 16 KiB or a smaller power of two, and would end at the end
- * of a window that is a multiple by chance. Such a window is made one byte
- * smaller.
+ * Frames that are not cut have 16 KiB or a smaller power of two. If a window's
+ * size is a multiple of such a size, these frames end at the window's end by
+ * chance. Such a window is therefore made one byte smaller.
  */
 
 #define H2_WINDOW_FRAME 16384U
@@ -109,7 +110,7 @@ static inline void h2_window_go_on(struct h2_window *self,
 
 enum h2_block {
     H2_BLOCK_NONE,     /* nothing, or only interim responses */
-    H2_BLOCK_HEADER,   /* in the header block, or an interim one */
+    H2_BLOCK_HEADER,   /* in the block of a final or interim response */
     H2_BLOCK_READ,     /* the header is complete; a body may follow */
     H2_BLOCK_TRAILERS, /* in the block after the body */
 };
@@ -141,8 +142,8 @@ void h2_message_begin_block(struct h2_message *self);
 const char *h2_message_field(struct h2_message *self,
                              const struct h2_field *field);
 
-/* Returns true if a field that is valid in one response is valid in all, apart
- * from h2_message_known_field(). */
+/* Returns true if a field that is valid in one response is valid in all
+ * responses. h2_message_known_field() then replaces h2_message_field(). */
 bool h2_message_is_known(const struct h2_field *field);
 
 static inline void h2_message_known_field(struct h2_message *self)
@@ -150,12 +151,13 @@ static inline void h2_message_known_field(struct h2_message *self)
     self->has_fields = true;
 }
 
-/* Ends a header block. is_last is true if the response ends with it;
- * has_no_body is true for HEAD, whatever content-length is. */
+/* Ends a header block. is_last is true if the response ends with the block.
+ * has_no_body is true for a response to HEAD, whatever its content-length. */
 const char *h2_message_end_block(struct h2_message *self, bool is_last,
                                  bool has_no_body);
 
-/* Checks the number of body bytes so far; is_last is true if no more follow. */
+/* Checks the number of body bytes so far; is_last is true if no more bytes
+ * follow. */
 const char *h2_message_body(const struct h2_message *self, uint64_t bytes,
                             bool is_last);
 
@@ -165,7 +167,8 @@ const char *h2_message_body(const struct h2_message *self, uint64_t bytes,
  * Allocator for the library's sessions of one thread: freed blocks are cached
  * by size, because each request allocates and frees the same few sizes.
  *
- * There are never more blocks of a size than were in use at a time.
+ * The number of blocks of a size never exceeds the number that was in use at
+ * the same time.
  */
 
 /* Blocks up to H2_MEMORY_SIZES steps are cached, by size in steps. */
@@ -191,9 +194,9 @@ void h2_memory_fini(struct h2_memory *self);
 /*
  * The head of a request as HTTP/2 fields.
  *
- * It is parsed from the head for HTTP/1.1 (http_request.c): the first line and
- * Host become pseudo-fields, names become lower case, and connection-specific
- * fields are dropped (RFC 9113, 8.2.2).
+ * The fields are parsed from the head for HTTP/1.1 (http_request.c): the first
+ * line and Host become pseudo-fields, names become lower case, and
+ * connection-specific fields are dropped (RFC 9113, 8.2.2).
  */
 
 /* Largest number of fields: from -H, built-in ones, and pseudo-fields. */
@@ -209,9 +212,9 @@ struct h2_head {
     char length[24];
 };
 
-/* Parses a head; its text is modified and referenced. length is the body's
- * length, or SIZE_MAX without content-length. If is_kept is true, the text must
- * stay until the session ends, and is not copied. */
+/* Parses a head. Modifies the text, and the fields point into it. length is the
+ * body's length, or SIZE_MAX without content-length. If is_kept is true, the
+ * text must stay until the session ends, and is not copied. */
 void h2_head_read(struct h2_head *self, char *text, size_t len, bool is_tls,
                   size_t length, bool is_kept);
 
@@ -238,7 +241,7 @@ enum h2_stream_state {
 };
 
 struct h2_stream {
-    /* Neighbours in the list of its state. */
+    /* Neighbours in the list of all slots in the same state. */
     uint32_t previous;
     uint32_t next;
     enum h2_stream_state state;
@@ -247,10 +250,10 @@ struct h2_stream {
     /* Number of refusals by the server. */
     uint8_t refusals;
     const struct http_request *request;
-    /* Number of its HTTP/2 stream, or 0. */
+    /* Number of the HTTP/2 stream, or 0. */
     int32_t id;
-    /* The body; if it varies it is in own_body, which stays allocated for the
-     * next request. */
+    /* The request's body. A body that varies is in own_body, which stays
+     * allocated for the next request. */
     const char *body;
     size_t body_len;
     size_t body_at;
@@ -324,7 +327,7 @@ struct h2_known {
     uint32_t bytes;
 };
 
-/* Head of a kind of requests, if it is the same in all requests. */
+/* Head of a kind of requests whose head is the same in all requests. */
 struct h2_fixed {
     char *text;
     char length[24];
@@ -358,7 +361,7 @@ struct h2_conn {
     struct h2_conn *next;
     struct conn *conn;
     nghttp2_session *session;
-    /* First kind of its target. */
+    /* The first kind of requests of the connection's target. */
     const struct http_request *request;
     bool is_tls;
     uint64_t random;
@@ -367,10 +370,11 @@ struct h2_conn {
     uint32_t warmup_count;
     /* The server's SETTINGS have arrived. */
     bool has_settings;
-    /* It could send requests at some time: SETTINGS allowed streams, and no
-     * GOAWAY had arrived. */
+    /* The connection could send requests at some time: SETTINGS allowed
+     * streams, and no GOAWAY had arrived. */
     bool was_ready;
-    /* The server allows fewer streams than needed, which was counted. */
+    /* The server allows fewer streams than needed, and this has been
+     * counted. */
     bool was_limited;
     /* A request has ended since new requests were last sent. */
     bool has_ended;
@@ -390,9 +394,9 @@ struct h2_conn {
     uint32_t own_error;
     /* The connection's window. */
     struct h2_window window;
-    /* Location field of the last response with one, and the response's
-     * stream. */
+    /* Location field of the last response that had one. */
     char location[CODEC_LOCATION_SIZE];
+    /* Stream of that response. */
     int32_t location_id;
     /* The library's last error text. */
     char reason[128];

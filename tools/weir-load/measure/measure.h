@@ -128,8 +128,8 @@ const char *error_code_text(int code);
 /* ---- h2_errors ---- */
 
 /*
- * Error codes of HTTP/2 and gRPC: each code that a server can send has its own,
- * and is counted and named separately.
+ * Error codes of HTTP/2 and gRPC. Each code that a server can send has an error
+ * code of its own, and is counted and named separately.
  */
 
 /* First code of each range. An error is this code minus the code of RFC 9113,
@@ -218,23 +218,29 @@ void hgrm_write(const struct histogram *h, FILE *out);
 struct record {
     /* Times from the scheduled time to the answer; open models only. */
     struct histogram response;
-    /* Times from the scheduled time until sending. own_lateness is the part
-     * caused by this program, without the wait for a connection. */
+    /* Times from the scheduled time until sending. */
     struct histogram lateness;
+    /* The part of each lateness that this program caused, without the wait for
+     * a connection. */
     struct histogram own_lateness;
-    /* Waits for a free connection or HTTP/2 stream, and until a server's window
-     * has taken a whole body. */
+    /* Times that requests waited for a free connection or HTTP/2 stream, or
+     * until a server's window had taken the whole body. */
     struct histogram blocked;
-    /* Samples of how long answers waited in the socket; the response times of
-     * the same requests, in a closed loop their service times; and these times
-     * without the time in the socket and without own_lateness. */
+    /* Samples of how long answers waited in the socket. */
     struct histogram reading;
+    /* Response times of the requests sampled in reading, or in a closed loop
+     * their service times. */
     struct histogram sampled;
+    /* The times in sampled without the time in the socket and without
+     * own_lateness. */
     struct histogram prompt;
-    /* Times from sending to an answer in one piece. */
+    /* Times from sending to answers that arrive in one piece. */
     struct histogram whole;
-    /* Times from sending to the end of other answers. */
+    /* Times from sending to the end of answers that arrive in several pieces.
+     */
     struct histogram service;
+    /* Times from sending to the first byte of answers that arrive in several
+     * pieces. */
     struct histogram ttfb;
 };
 
@@ -331,11 +337,10 @@ static inline uint64_t kinds_requests(const struct kind_counts *counts)
  */
 
 struct h2_counts {
-    /* Connections with fewer streams allowed than --pipeline. */
+    /* Connections on which the server allowed fewer streams than --pipeline. */
     uint64_t limited;
-    /* Smallest number of streams below --pipeline that a server allowed on a
-     * connection; 0 if there was no such number, or if it allowed none at
-     * all. */
+    /* Smallest number of streams, above 0 and below --pipeline, that a server
+     * allowed on a connection; 0 if there was no such number. */
     uint64_t allowed;
     /* Most streams in flight on a connection. */
     uint64_t reached;
@@ -346,13 +351,16 @@ struct h2_counts {
     uint64_t refused;
     /* Streams that the server reset for another reason. */
     uint64_t resets;
-    /* How often and how long servers could not send because our receive window
-     * was used up; summed over streams and connections. */
+    /* How often servers could not send because our receive window was used up,
+     * over all streams and connections. */
     uint64_t window_stops;
+    /* How long servers could not send for this reason, summed over all streams
+     * and connections. */
     uint64_t window_stopped_ns;
-    /* Bytes of header fields, and of the frames that carry them. */
+    /* Bytes of header fields. */
     uint64_t header_bytes_out;
     uint64_t header_bytes_in;
+    /* Bytes of the frames that carry header fields. */
     uint64_t packed_bytes_out;
     uint64_t packed_bytes_in;
 };
@@ -372,18 +380,19 @@ struct h2_counts {
  */
 
 struct ledger {
-    /* Planned by the load model; in a closed loop equal to sent. */
+    /* Requests planned by the load model; in a closed loop equal to sent. */
     uint64_t scheduled;
-    /* Passed to a connection. */
+    /* Requests passed to a connection. */
     uint64_t sent;
     uint64_t ok;
-    /* With a wrong answer, or lost with their connection. */
+    /* Requests with a wrong answer, and requests lost with their connection. */
     uint64_t failed;
     uint64_t timeout;
-    /* Never sent: no connection was free within --late or until the end of the
-     * run. */
+    /* Requests that were never sent, because no connection was free within
+     * --late or until the end of the run. */
     uint64_t dropped;
-    /* In flight at the end of the window; for the whole run only. */
+    /* Requests in flight at the end of the window. Set only in the ledger of a
+     * whole run. */
     uint64_t in_flight;
 };
 
@@ -401,7 +410,7 @@ struct interval {
     uint64_t p50_ns;
     uint64_t p99_ns;
     uint64_t max_ns;
-    /* At the end of the interval. */
+    /* Requests in flight and open connections at the end of the interval. */
     uint64_t in_flight;
     uint64_t open;
     uint64_t received_bytes;
@@ -422,7 +431,7 @@ struct interval {
 
 #define REQUEST_LOG_SIZE (1U << 16)
 
-/* Size of the longest line, except for the name of its kind. */
+/* Size of the longest line without the name of a kind. */
 #define REQUEST_LOG_LINE 112U
 
 /* Bytes that a ready pipe accepts without blocking (PIPE_BUF). */
@@ -455,8 +464,8 @@ struct request_log_end {
 };
 
 struct request_log {
-    /* The measuring thread writes noted and dropped, the writer taken; each
-     * side has its own cache line. */
+    /* The measuring thread writes noted and dropped, and the main thread writes
+     * taken. Each thread's fields have a cache line of their own. */
     _Alignas(64) uint64_t noted;
     uint64_t dropped;
     _Alignas(64) uint64_t taken;
@@ -491,9 +500,9 @@ void request_log_write_header(FILE *out);
  * Tracks the datagrams of a connection that are in flight, and classifies
  * answers by number: first, late, or duplicate.
  *
- * Numbers begin at 1 and increase by one. A datagram also has its slot, one of
- * depth, so that an answer is found at once, however old its number. Slots in
- * flight are linked, oldest first.
+ * Numbers begin at 1 and increase by one. A datagram also contains the index of
+ * one of @depth slots, and its answer repeats the index, so that the datagram
+ * of an answer is found at once. Slots in flight are linked, oldest first.
  */
 
 #define TRACK_NONE UINT32_MAX
@@ -504,8 +513,8 @@ struct track_slot {
     uint64_t sent_ns;
     /* Scheduled time; set by the caller. */
     uint64_t meant_ns;
-    /* Number of the slot's last lost datagram; 0 if none was lost, or its
-     * answer has arrived since. */
+    /* Number of the slot's last lost datagram; 0 if no datagram was lost, or if
+     * the answer to the lost datagram has arrived since. */
     uint64_t lost;
     /* Neighbours in the list of slots in flight; next also links free slots. */
     uint32_t previous;
@@ -513,9 +522,10 @@ struct track_slot {
     bool is_under_way;
 };
 
-/* Answers other than first and in order. */
+/* Counts of lost datagrams, and of answers that are late, duplicate or
+ * reordered. */
 struct track_counts {
-    /* Datagrams given up; for the whole run only. */
+    /* Datagrams given up. Set only in the counts of a whole run. */
     uint64_t lost;
     /* Answers that arrived after their datagram was counted as lost. */
     uint64_t late;
@@ -528,7 +538,7 @@ struct track_counts {
 
 enum track_answer {
     TRACK_FIRST,
-    TRACK_LATE, /* its datagram was given up */
+    TRACK_LATE, /* the datagram was given up before */
     TRACK_DUPLICATE,
     TRACK_STRANGE, /* there was no such datagram */
 };
@@ -540,7 +550,7 @@ struct track {
     uint32_t oldest;
     uint32_t newest;
     uint64_t next_number;
-    /* Highest number answered; 0 if none. */
+    /* Highest number of an answered datagram; 0 if none was answered. */
     uint64_t highest;
 };
 
@@ -672,8 +682,8 @@ struct slo_facts {
     double offered_rate;
     /* Number of answers with each status up to 999, or NULL. */
     const uint64_t *status;
-    /* Returns the facts of a kind of requests, false if it does not exist. NULL
-     * if there are no kinds. */
+    /* Writes the facts of the kind of requests named @name. Returns false if
+     * there is no such kind. NULL if kinds are not counted. */
     bool (*find_kind)(const void *owner, const char *name,
                       struct slo_facts *ret);
     const void *owner;
@@ -683,8 +693,9 @@ struct slo_outcome {
     /* False if the figure is unknown, for example a percentile of too few
      * values. */
     bool known;
-    /* If unknown: the number of values, and how many are needed. */
+    /* Set if the figure is unknown: the number of values. */
     uint64_t value_count;
+    /* Set if the figure is unknown: the number of values needed to know it. */
     uint64_t values_needed;
     bool passed;
     /* In the unit of the limit. */
@@ -707,9 +718,9 @@ const char *slo_format(const struct slo_term *term,
 /* ---- cpus ---- */
 
 /*
- * Lists of CPUs for --cpu and --server-cpu. If client and server share a
- * machine, results mean little while one takes CPUs from the other: the two
- * lists must have no CPU in common.
+ * Lists of CPUs for --cpu and --server-cpu. The two lists must have no CPU in
+ * common: if client and server on one machine take CPUs from each other, the
+ * results mean little.
  */
 
 #define CPUS_MAX CPU_SETSIZE
@@ -720,7 +731,8 @@ struct cpus {
     size_t count;
 };
 
-/* Parses "0,2-3". Returns false, with @ret unchanged, if it is not a list. */
+/* Parses a list such as "0,2-3". If the text is not a list, returns false and
+ * leaves @ret unchanged. */
 bool cpus_parse(const char *text, struct cpus *ret);
 
 /* Returns the CPUs that this process may run on; empty if unknown. */
@@ -737,21 +749,22 @@ void cpus_print(const struct cpus *cpus, FILE *out);
  * Measures how much other programs used the client's CPUs during the window.
  *
  * A client that uses little of its CPU gets it at once, even next to a program
- * that never sleeps, so its own times do not reveal the other program.
- * /proc/stat does: time of a CPU that was neither idle nor used by the client
- * was used by others.
+ * that never sleeps, so the client's times do not reveal the other program.
+ * /proc/stat reveals it: time of a CPU that was neither idle nor used by the
+ * client was used by others.
  */
 
 /* In a shorter window the 10 ms ticks of /proc/stat are too coarse. */
 #define SHARING_WINDOW_NS UINT64_C(500000000)
 
-/* A CPU's counters since boot, in ticks; all 0 if not in /proc/stat. */
+/* Counters of a CPU since boot, in ticks; all 0 if /proc/stat does not have the
+ * CPU. */
 struct sharing_cpu {
     /* Includes iowait, in which programs may run. */
     uint64_t idle;
     /* Interrupts, which are partly work for the client. */
     uint64_t interrupts;
-    /* Given to other machines by the hypervisor. */
+    /* Time that the hypervisor gave to other virtual machines. */
     uint64_t stolen;
     /* Includes the time used by programs. */
     uint64_t total;
@@ -764,24 +777,25 @@ struct sharing_sample {
 
 /* Use of the CPUs that a thread could run on, in CPUs: 0.97 is 97 % of one. */
 struct sharing {
-    /* 0 if unknown. */
+    /* Number of these CPUs; 0 if the use is unknown. */
     size_t cpu_count;
-    /* Threads of the client that shared these CPUs. */
+    /* Number of threads of the client that shared these CPUs. */
     size_t thread_count;
     double idle;
-    /* Use by other programs and other machines. */
+    /* Use by other programs and by other virtual machines. */
     double others;
-    /* Use by other machines only. */
+    /* Use by other virtual machines only. */
     double stolen;
 };
 
-/* Reads /proc/stat; no CPUs if it cannot be read. */
+/* Reads /proc/stat. If it cannot be read, the counters of all CPUs are 0. */
 void sharing_look(uint64_t now_ns, struct sharing_sample *ret);
 
-/* Returns the use of a list of CPUs between two samples; the client's
- * @thread_count threads used @own_cpus of it. cpu_count is 0 if the window was
- * too short, if a CPU is missing in a sample (offline, or a container with its
- * own /proc/stat), or if the counters do not match the elapsed time. */
+/* Returns the use of a list of CPUs between two samples. @own_cpus is the use
+ * by the @thread_count threads of the client. Sets cpu_count to 0 if the window
+ * was too short, if a CPU is missing in a sample (the CPU is offline, or a
+ * container has its own /proc/stat), or if the counters do not match the
+ * elapsed time. */
 struct sharing sharing_find(const struct sharing_sample *begin,
                             const struct sharing_sample *end,
                             const struct cpus *cpus, size_t thread_count,
@@ -790,7 +804,7 @@ struct sharing sharing_find(const struct sharing_sample *begin,
 /* Returns the idle share of the CPUs that the threads can use at once. */
 double sharing_idle_part(const struct sharing *sharing);
 
-/* Returns the share of all CPU time of the list that others used. */
+/* Returns the share of the CPU time of these CPUs that others used. */
 double sharing_others_part(const struct sharing *sharing);
 
 /* ---- host ---- */
@@ -808,8 +822,9 @@ struct host {
     char governor[32];
     long cpu_count;
     long cpus_allowed;
-    /* State of the wall clock from adjtimex(2); its errors are 0 if unknown. */
+    /* The kernel considers the wall clock synchronised (adjtimex(2)). */
     bool clock_is_synchronised;
+    /* Estimated and greatest error of the wall clock; 0 if unknown. */
     uint64_t clock_estimated_error_ns;
     uint64_t clock_greatest_error_ns;
 };
@@ -818,7 +833,7 @@ struct host {
 struct host_usage {
     uint64_t user_ns;
     uint64_t system_ns;
-    /* Time that it was ready to run but waited for a CPU. */
+    /* Time that the thread was ready to run but waited for a CPU. */
     uint64_t run_queue_wait_ns;
     /* Largest resident memory of the whole process. */
     uint64_t max_rss_bytes;
@@ -840,8 +855,8 @@ bool host_is_same(const struct weir_address *a, const struct weir_address *b);
  * Helpers for all parts of weir-load's JSON: numbers in range, UTF-8 texts, and
  * histograms.
  *
- * A part that could not be made is NULL. jansson makes an object with such a
- * part NULL, too, so it is enough to check the whole object.
+ * A part that could not be made is NULL. jansson returns NULL for an object
+ * with such a part, so it is enough to check the whole object.
  */
 
 /* Converts a value, limited to JSON's signed integers; no count comes near the
@@ -850,8 +865,8 @@ json_int_t json_integer_of(uint64_t value);
 
 bool json_is_text(const char *text);
 
-/* Makes a string. A text that is not UTF-8 would invalidate the whole object
- * and becomes "?". */
+/* Makes a string. A text that is not UTF-8 becomes "?", because such a text
+ * would invalidate the whole object. */
 json_t *json_text(const char *text, size_t len);
 
 json_t *json_text_or_null(const char *text);

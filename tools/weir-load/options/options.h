@@ -129,9 +129,9 @@ struct run_options {
     /* Open models: a request that finds no connection is dropped instead of
      * waiting. */
     bool late_is_skipped;
-    /* How late the client may send: a time, and a share of the reported figure
-     * in millionths. The larger limit applies. */
+    /* How late the client may send. The larger of the two limits applies. */
     uint64_t lateness_limit_ns;
+    /* The same limit as a share of the reported figure, in millionths. */
     uint64_t lateness_limit_share;
     /* Closed loop: pause of a connection before its next request. */
     uint64_t think_ns;
@@ -146,24 +146,25 @@ struct run_options {
     uint64_t whole_conn_count;
     uint64_t first_conn; /* this part's first connection */
     uint64_t thread_count;
-    /* CPUs for the threads, in turn. If empty, threads are not bound to
-     * CPUs. */
+    /* CPUs to which threads are bound in turn. If empty, threads are not
+     * bound. */
     struct cpus cpus;
     /* The server's CPUs on this machine; empty if not given. */
     struct cpus server_cpus;
     /* CPUs that the threads may run on. */
     struct cpus client_cpus;
-    /* The server uses some of these CPUs, too, which --force allows. */
+    /* The server uses some of the client's CPUs, too. --force allows this. */
     bool shares_cpus;
     bool is_forced;
     uint64_t conn_count;
-    /* Connections of the whole load during the window; and the text of
-     * --conn-stages, or NULL. */
+    /* Number of connections of the whole load during the window. */
     struct conn_stages conn_stages;
+    /* Text of --conn-stages, or NULL. */
     const char *conn_stages_text;
     uint64_t depth;
-    /* Sizes of requests; and of answers in mode rr, else all zero. */
+    /* Sizes of requests. */
     struct sizes send;
+    /* Sizes of answers in mode rr; all zero in other modes. */
     struct sizes recv;
     /* Texts of the sizes, or NULL. */
     const char *send_text;

@@ -42,8 +42,8 @@
 
 struct result_row {
     struct interval counts;
-    /* Latencies in the format of hdr_encode_coarse(). NULL without an answer,
-     * or if not requested. */
+    /* Latencies in the format of hdr_encode_coarse(). NULL if no answer arrived
+     * or latencies of intervals were not requested. */
     char *hdr;
     /* Errors of the interval. */
     struct error_counts errors;
@@ -59,13 +59,13 @@ struct result_loop {
 
 /* One thread of the client, in the window. */
 struct result_thread {
-    /* CPU that it was bound to, or -1. */
+    /* CPU that the thread was bound to, or -1. */
     int cpu;
     uint64_t conn_count;
     uint64_t ok;
     uint64_t user_ns;
     uint64_t system_ns;
-    /* Time that it was ready to run but waited for a CPU. */
+    /* Time that the thread was ready to run but waited for a CPU. */
     uint64_t run_queue_wait_ns;
     /* Use of the CPUs that the thread could run on. */
     struct sharing sharing;
@@ -93,35 +93,37 @@ struct result {
     /* Wall clock at the start of the window, ns since 1970. */
     uint64_t wall_begin_ns;
     uint64_t window_ns;
-    /* Number of answers that arrived in the window, even if the request was of
-     * the warm-up. */
+    /* Number of answers that arrived in the window, including answers to
+     * requests of the warm-up. */
     uint64_t completed;
     struct ledger measured;
     struct ledger warmup;
     uint64_t events_without_request;
     /* Requests that waited because all connections were busy. */
     uint64_t waited;
-    /* With an overloaded server: requests of the window that it did not answer
-     * in the window; else 0. Set by the verdict. */
+    /* If the server was overloaded: number of requests of the window that the
+     * server did not answer in the window; else 0. Set by the verdict. */
     uint64_t unserved;
-    /* Answers by status; all 0 if the protocol has no status. */
+    /* Number of answers with each status; all 0 if the protocol has no
+     * status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
     /* UDP: late, duplicate and other answers in the window. */
     struct track_counts answers;
     /* Indexed like options->groups; NULL if kinds are not counted. */
     struct kind_record *kinds;
     struct error_table errors;
-    /* In a closed loop response and the latenesses are empty: a request is only
-     * due when the previous answer arrives. Timeouts are included. */
+    /* Times of the measured requests, including timeouts. In a closed loop,
+     * response, lateness and own_lateness are empty, because a request is only
+     * due when the previous answer arrives. */
     struct record times;
     /* Time to connect, without TLS. */
     struct histogram connect;
     /* TLS handshakes of the whole run. */
     struct histogram handshake;
     struct tls_facts tls;
-    /* Longest time without an answer while requests were in flight, and its
-     * start relative to the window. */
+    /* Longest time without an answer while requests were in flight. */
     uint64_t stall_ns;
+    /* Start of that time, relative to the start of the window. */
     uint64_t stall_at_ns;
     struct connection_counts connections;
     struct h2_counts http2;

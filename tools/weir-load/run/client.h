@@ -18,20 +18,22 @@
 /* ---- pacing ---- */
 
 /*
- * Sends by a schedule: each request is sent at its time over a connection that
- * has room, or waits for one, or is dropped.
+ * Sends by a schedule: each request is sent at its scheduled time if a
+ * connection has room. Otherwise the request waits for a connection or is
+ * dropped.
  *
  * Waiting requests are not stored: the schedule stays at the oldest unsent
- * request, however late it is. So memory does not grow with lateness, and no
- * request is lost.
+ * request, however late that request is. So memory does not grow with lateness,
+ * and no request is lost.
  */
 
 struct pacing {
     weir_loop *loop;
     struct traffic *traffic;
-    /* next is at the oldest request that was not sent; due is at the first
-     * request that was not due at the last call of pacing_count_due(). */
+    /* Position of the oldest request that was not sent. */
     struct schedule next;
+    /* Position of the first request that was not due at the last call of
+     * pacing_count_due(). */
     struct schedule due;
     /* Start of the schedule, start of the window, and end of the schedule. */
     uint64_t begin_ns;
@@ -41,9 +43,10 @@ struct pacing {
     uint64_t next_ns;
     uint64_t in_flight_max;
     bool is_skipping;
-    /* At blocked_ns the request at next found all connections busy. Only its
-     * lateness until then is caused by this program. */
+    /* The request at next found all connections busy. */
     bool is_blocked;
+    /* When that request found all connections busy. Only its lateness until
+     * then was caused by this program. */
     uint64_t blocked_ns;
     bool is_started;
     /* Queue of the connections that can send, in the order in which they became
@@ -53,17 +56,18 @@ struct pacing {
     struct weir_handle timer;
 };
 
-/* Prepares to send by the plan, which is borrowed. */
+/* Prepares to send by @plan, which is borrowed. */
 void pacing_init(struct pacing *pacing, struct traffic *traffic,
                  const struct schedule_plan *plan, uint32_t thread_index,
                  uint32_t thread_count);
 
-/* Starts to send at @begin_ns. Requests from @window_ns on are measured; from
- * @end_ns on there are none. */
+/* Starts to send at @begin_ns. Requests scheduled from @window_ns on are
+ * measured. No request is scheduled from @end_ns on. */
 void pacing_start(struct pacing *pacing, weir_loop *loop, uint64_t begin_ns,
                   uint64_t window_ns, uint64_t end_ns);
 
-/* traffic.ready of open models: the connection may have room. */
+/* Implements traffic.ready in open models: sends over the connection, or queues
+ * the connection, if it has room. */
 void pacing_offer(struct conn *conn, uint64_t now_ns);
 
 /* Returns how many requests have become due since the last call. */
@@ -129,15 +133,17 @@ struct client {
     uint64_t connecting;
     struct attempts attempts;
     uint64_t settled;
-    /* Number of wanted connections, which are the first ones; the maximum of
-     * this number so far; and how many of the other connections are parked. */
+    /* Number of wanted connections: the first so many of conns are wanted. */
     uint64_t wanted;
+    /* Maximum of wanted so far. */
     uint64_t most_wanted;
+    /* Number of unwanted connections that are parked. */
     uint64_t parked;
-    /* --conn-stages: timer of the next check, start of the window, and index of
-     * the unwanted connection to check next. */
+    /* --conn-stages: timer of the next check. */
     struct weir_handle stage_look;
+    /* --conn-stages: start of the window. */
     uint64_t stages_ns;
+    /* --conn-stages: index of the unwanted connection to check next. */
     uint64_t next_above;
     uint64_t open_now;
     /* Number of datagram errors, after which endpoints stay open. */
@@ -146,14 +152,15 @@ struct client {
     struct tls_facts tls_facts;
     struct histogram *handshake_latency;
     struct weir_handle watch;
-    /* --conn-rate: earliest time of the next connection, and the timer. */
+    /* --conn-rate: earliest time of the next connection. */
     uint64_t next_connect_ns;
+    /* --conn-rate: timer of the next connection. */
     struct weir_handle pace;
-    /* No more connections are made; set at the end. */
+    /* The run ends: no more connections are made. */
     bool stopping;
     /* Both ends have the same address, so they share this machine. */
     bool same_machine;
-    /* Number of lines printed for -v, which is limited. */
+    /* Number of lines printed for -v. Their number is limited. */
     uint32_t lines;
 };
 
@@ -164,7 +171,7 @@ int client_init(struct client *client, const struct client_share *share);
 /* Allocates a client's memory. Returns false if out of memory. */
 bool client_get_memory(struct client *client, uint32_t ring_size);
 
-/* Returns how many connections of this thread there should be @time_ns after
+/* Returns the number of connections that this thread should have @time_ns after
  * the start of the window. */
 uint64_t client_count_wanted(const struct client *client, uint64_t time_ns);
 

@@ -59,9 +59,9 @@ enum config_unchecked {
     UNCHECKED_USE,
 };
 
-/* Whether text and HTTP checks use TLS. */
+/* Use of TLS by text and HTTP checks. */
 enum config_check_tls {
-    CHECK_TLS_UNSAID, /* not configured: like the target */
+    CHECK_TLS_UNSAID, /* not configured: checks use TLS if the target does */
     CHECK_TLS_AS_TARGET,
     CHECK_TLS_ON,
     CHECK_TLS_OFF,
@@ -109,7 +109,7 @@ struct config_step {
     size_t send_size;
     char *expect;
     size_t expect_size;
-    bool begins; /* the answer must start with it */
+    bool begins; /* the answer must start with @expect */
 };
 
 /* TLVs of a PROXY header of version 2. */
@@ -135,10 +135,9 @@ struct config_texts {
 
 struct config_target_check {
     bool is_off;
-    uint64_t interval_ns; /* 0 is the route's interval; likewise rise and
-                           * fall */
-    uint64_t rise;
-    uint64_t fall;
+    uint64_t interval_ns; /* 0 is the route's interval */
+    uint64_t rise;        /* 0 is the route's rise */
+    uint64_t fall;        /* 0 is the route's fall */
     bool has_at;
     struct target at; /* its text is NULL */
 };
@@ -153,15 +152,16 @@ struct config_target {
     struct config_target_check check;
     struct weir_address from; /* local address; len 0 is any address */
     bool is_sni;              /* sni:PORT: the name that a client requests */
-    bool inherits_from;       /* @from is of [defaults]: for its family only */
-    const char *said;         /* last directive after its 'to', or NULL */
+    bool inherits_from;       /* @from is of [defaults], so it applies only to
+                               * targets of its address family */
+    const char *said;         /* last directive after the 'to', or NULL */
     enum config_target_header send_header;
-    char *tls_name;              /* name in its certificate, or NULL */
-    char *tls_ca;                /* its certificate authorities, or NULL */
+    char *tls_name;              /* name in the target's certificate, or NULL */
+    char *tls_ca;                /* file of certificate authorities, or NULL */
     struct config_texts allowed; /* names that sni:PORT may connect to, with all
                                   * names below them */
-    size_t list_count; /* in the last target of a 'to': number of its targets;
-                        * else 0 */
+    size_t list_count; /* in the last target of a 'to': number of targets of the
+                        * 'to'; else 0 */
 };
 
 /* Server names and the targets among which one is chosen. */
@@ -176,14 +176,15 @@ struct config_route {
     struct config_texts alpn; /* any of them matches */
     char *group;              /* group of targets, shared with other routes, or
                                * NULL */
-    bool is_member;  /* not the first of its group; set by config_check() */
+    bool is_member;           /* not the first route that uses the group; set by
+                               * config_check() */
     bool passes_tls; /* TLS of clients is relayed without being terminated */
     enum config_balance balance;
     bool stays; /* with balance first: keeps the current target */
     enum config_backups backups;
     enum config_header send_header;
     unsigned send_tlvs; /* bits of enum config_tlv */
-    bool ends_waiting;  /* ends clients that close before they are relayed */
+    bool ends_waiting;  /* resets clients that close before relaying begins */
     uint64_t tries;     /* 0 if not configured */
     uint64_t queue_limit;
     uint64_t queue_timeout_ns;
@@ -203,8 +204,8 @@ struct config_route {
     char *check_user; /* user for checks that log in, or NULL */
     struct config_step *check_steps;
     size_t check_step_count;
-    bool inherits_steps; /* its check's steps come from before the first
-                          * route */
+    bool inherits_steps; /* the steps of the check come from directives before
+                          * the first route */
     char *check_path;
     char *check_host;
     uint64_t check_port; /* 0 is the target's port */
@@ -233,15 +234,15 @@ struct config_route {
     size_t target_count;
     size_t number;       /* index among the routes of all services; set by
                           * config_check() */
-    size_t first_target; /* index of its first target among the targets of all
-                          * routes; set by config_check() */
+    size_t first_target; /* index of the route's first target among the targets
+                          * of all routes; set by config_check() */
 };
 
 /* Addresses to listen on, and the routes of connections accepted there. */
 struct config_service {
     unsigned line; /* line in the file, 0 for a flag */
     char *name;
-    struct target *listens; /* own their texts */
+    struct target *listens; /* addresses; their texts are owned */
     size_t listen_count;
     struct config_texts certs;
     struct config_texts keys; /* one for each element of certs */

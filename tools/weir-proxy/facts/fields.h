@@ -26,14 +26,14 @@ enum field_kind {
     FIELD_TIME,
     FIELD_ADDRESS, /* struct weir_address; length 0 is no value */
     FIELD_NAME,    /* text; NULL or "" is no value */
-    FIELD_TRIED,   /* likewise, longer and with spaces */
+    FIELD_TRIED,   /* like FIELD_NAME, but longer and with spaces */
     FIELD_REASON,
     FIELD_MS,         /* uint64_t, nanoseconds */
-    FIELD_MS_IF_1,    /* likewise; without a value if 0 */
+    FIELD_MS_IF_1,    /* like FIELD_MS; 0 is no value */
     FIELD_COUNT,      /* uint64_t */
-    FIELD_COUNT_IF,   /* likewise; without a value if FIELD_NONE */
+    FIELD_COUNT_IF,   /* like FIELD_COUNT; FIELD_NONE is no value */
     FIELD_SMALL,      /* uint32_t */
-    FIELD_SMALL_IF_1, /* likewise; without a value if 0 */
+    FIELD_SMALL_IF_1, /* like FIELD_SMALL; 0 is no value */
     FIELD_HISTOGRAM,  /* connect times in struct counts */
     FIELD_ERROR,      /* last error of a target; 0 is no value */
 };
@@ -134,8 +134,8 @@ struct address_facts {
     const char *names[FIELDS_NAMES];
     const char *state;
     uint64_t is_up;
-    uint64_t priority; /* of its SRV record, or FIELD_NONE */
-    uint64_t weight;   /* likewise */
+    uint64_t priority; /* of the SRV record, or FIELD_NONE */
+    uint64_t weight;   /* of the SRV record, or FIELD_NONE */
     const struct target_facts *target;
 };
 

@@ -21,8 +21,8 @@ enum end_reason {
     END_TARGET_RESET, /* the target's connection was reset or failed */
     END_CLIENT_CUT,   /* the client's TLS was truncated */
     END_TARGET_CUT,   /* the target's TLS was truncated */
-    END_TARGET_DOWN,  /* its checks failed, or a better target is available
-                       * again */
+    END_TARGET_DOWN,  /* the target's checks failed, or a better target is
+                       * available again */
     END_CLIENT_ALERT, /* the client refused TLS with an alert */
     END_TARGET_ALERT, /* the target refused TLS with an alert */
     END_CLIENT_STALL, /* the client did not read */
