@@ -39,7 +39,7 @@ struct wr_closer {
     struct closer_batch *last;
     struct wr_jobs *lane;
     uint32_t refs;
-    /* set when the job is pushed, cleared when all descriptors are closed */
+    /* Set when the job is pushed, cleared when all descriptors are closed. */
     bool is_busy;
     bool is_awaited;
     bool is_posted; /* the item is in the mailbox or about to run */

@@ -35,7 +35,7 @@ struct wr_jobs;
 struct wr_jobs_kind {
     const char *name;   /* name of the threads, at most 15 bytes */
     size_t stack_bytes; /* the system's default if 0 or too small */
-    /* time after which an idle thread ends, or UINT64_MAX */
+    /* Time after which an idle thread ends, or UINT64_MAX. */
     uint64_t idle_ns;
     /* Runs a job, on a thread. Without `tell` the owner may push it
      * meanwhile. */
@@ -70,14 +70,16 @@ struct wr_jobs {
     uint32_t thread_count;
     uint32_t idle_count; /* threads without a job, including starting threads */
     enum wr_jobs_state state;
-    bool is_told;    /* set before ->tell, cleared by wr_jobs_hear() */
-    bool has_ended;  /* `ended` must be joined */
-    pthread_t ended; /* a thread joins the one that ended before it */
+    bool is_told;   /* set before ->tell, cleared by wr_jobs_hear() */
+    bool has_ended; /* `ended` must be joined */
+    /* Thread that ended last; a thread that ends joins the thread that ended
+     * before. */
+    pthread_t ended;
 };
 
 void wr_jobs_init(struct wr_jobs *jobs, const struct wr_jobs_kind *kind,
                   uint32_t thread_limit, uint32_t queue_limit);
-/* There must be no threads. */
+/* Frees the resources of @jobs, which must have no threads. */
 void wr_jobs_fini(struct wr_jobs *jobs);
 
 /* Queues a job, and makes a thread if none is idle. Returns 0, -EAGAIN if there

@@ -52,9 +52,11 @@ struct wr_op {
  * system's own -ECANCELED becomes -EIO. The owner sees only that result. */
 struct wr_file_op {
     struct wr_op base;
-    wr_op_complete_fn *complete; /* the owner's, while it is in flight */
+    /* The owner's function, while the operation is in flight. */
+    wr_op_complete_fn *complete;
     struct wr_uring *uring;
-    uint32_t doubts;   /* how often it ended with -ECANCELED without a cancel */
+    /* How often the operation ended with -ECANCELED without a cancel. */
+    uint32_t doubts;
     uint64_t asked_ns; /* time of the last request for a worker */
     uint64_t entry[8]; /* a struct io_uring_sqe */
 };
@@ -67,7 +69,8 @@ struct wr_uring {
     struct wr_features features;
     const struct weir_allocator *allocator;
     uint64_t ops_in_flight;
-    uint64_t closes_in_flight; /* counted closes among them */
+    /* Counted closes among the operations in flight. */
+    uint64_t closes_in_flight;
     struct iovec *iov_scratch; /* for unsubmitted sends */
     struct msghdr *msg_scratch;
     uint32_t iov_used;

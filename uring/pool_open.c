@@ -220,7 +220,7 @@ weir_lease *wr_pool_close_slots(struct wr_pool *pool,
     wr_assert(slots->used <= slots->count);
     for (uint32_t at = 0; at <= last; at++) {
         next = pool_open_lend_slots(pool, account, slots, at, next);
-        if (at < last) { /* its rest is shorter than a slot */
+        if (at < last) { /* the rest of the memory is shorter than a slot */
             pool_open_retire(pool, slots->bufs[at]);
         }
     }

@@ -106,8 +106,8 @@ bool wr_ring_misses_ends(const struct wr_ring *ring);
 /* The signal is disabled at first. Enabling it clears earlier signals. */
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
 
-/* Returns true if there are completions, or task work that leads to some; one
- * enter runs a portion of it. */
+/* Returns true if there are completions, or task work that leads to
+ * completions. One enter runs a portion of the task work. */
 bool wr_ring_has_completions(const struct wr_ring *ring);
 
 /* Returns true if an enter would not wait. After enabling the signal and a

@@ -66,7 +66,7 @@ struct wr_wake {
     _Atomic(uint64_t) popped_total; /* counted items popped */
 };
 
-/* Only their addresses are used. */
+/* Marks, of which only the addresses are used. */
 static struct wr_wake_item wake_closed_mark;
 static struct wr_wake_item wake_awake_mark;
 
@@ -324,7 +324,8 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
     if (err < 0) {
         return err;
     }
-    if (item->is_own) { /* relaxed: only its writer reads it */
+    /* Relaxed: only the thread that writes this field reads it. */
+    if (item->is_own) {
         atomic_fetch_add_explicit(&wake->own_posted, 1, memory_order_relaxed);
     }
     err = wake_push(wake, item);

@@ -26,7 +26,7 @@
 #define UNIX_PREFIX     "unix:"
 #define UNIX_NAME_MAX   sizeof(((struct sockaddr_un *)NULL)->sun_path)
 #define UNIX_HEAD_LEN   offsetof(struct sockaddr_un, sun_path)
-#define ESCAPE_SIZE     sizeof("\\x00") /* its NUL included */
+#define ESCAPE_SIZE     sizeof("\\x00") /* size with the NUL */
 
 _Static_assert(WEIR_ADDRESS_TEXT_SIZE >=
                    INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:65535"),

@@ -395,7 +395,7 @@ static bool recvq_should_move(const struct wr_recvq *q,
 {
     const weir_lease *lease = segment->lease;
     if (lease->account == &q->pool->own) {
-        /* Moved if most of its block is unused. */
+        /* A lease is moved if most of its block is unused. */
         const weir_lease *whole = lease->parent ? lease->parent : lease;
         return whole->len / 2 > q->total + WR_COMPACT_BELOW &&
                recvq_is_alone(lease);

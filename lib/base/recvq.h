@@ -35,8 +35,9 @@
 
 struct wr_recvq_segment {
     const uint8_t *data;
-    uint32_t len;  /* not 0 */
-    uint32_t room; /* unused bytes after them; 0 in a received lease */
+    uint32_t len; /* not 0 */
+    /* Unused bytes after the segment's bytes; 0 in a received lease. */
+    uint32_t room;
     weir_lease *lease;
 };
 
@@ -56,7 +57,7 @@ struct wr_recvq {
     uint64_t newlines;         /* a bit for each newline in the window whose
                                 * line was not read, the lowest for the first
                                 * byte; 0 without a window */
-    const uint8_t *window_end; /* there is no other newline before it */
+    const uint8_t *window_end; /* no other newline is before this pointer */
     /* The window may be moved while its end is before this address, as the
      * segment then has more bytes than a window. NULL if there is no window. */
     const uint8_t *window_stop;
@@ -332,7 +333,7 @@ WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
 /* The position of a search, so that each byte is inspected once. */
 struct wr_search {
-    size_t offset; /* no match begins before it */
+    size_t offset; /* no match begins before this offset */
 };
 
 /* Finds the match that ends first; if several end at the same byte, the

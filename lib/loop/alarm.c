@@ -94,7 +94,8 @@ uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns)
     if (!alarm_is_worth_it(alarm, now_ns, deadline_ns)) {
         return wait_ns;
     }
-    /* It would fire too late; re-armed when it has ended. */
+    /* The armed time-out would fire too late. The next one is armed when it has
+     * ended. */
     if (alarm->op.in_flight) {
         alarm_cancel(loop);
         return wait_ns;

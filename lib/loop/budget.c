@@ -312,7 +312,8 @@ static struct wr_demand *budget_take_first(struct wr_feeding *round)
     return demand;
 }
 
-/* Puts the rest of the batch before demands that were queued since. */
+/* Puts the remaining demands of the batch back to the front of the queue,
+ * before demands that were queued since. */
 static void budget_put_rest_back(struct wr_list *queue,
                                  struct wr_feeding *round)
 {

@@ -78,13 +78,14 @@ typedef void wr_demand_feed_fn(struct wr_demand *demand,
 
 struct wr_demand_ops {
     struct wr_account_ops account;
-    wr_demand_feed_fn *feed; /* NULL if its demands are never queued */
+    wr_demand_feed_fn *feed; /* NULL if the owner's demands are never queued */
 };
 
 #define WR_DEMAND_PASS_BITS 24
 
-/* One connection's bytes and its position in a queue. Embedded in the
- * connection, and small, because each idle connection has one. */
+/* The bytes of one connection, and the connection's position in a queue.
+ * Embedded in the connection, and small, because idle connections have it,
+ * too. */
 struct wr_demand {
     struct wr_account account; /* ->ops points into a struct wr_demand_ops */
     struct wr_list link;
@@ -99,7 +100,8 @@ struct wr_demand {
     enum wr_demand_state state : 8;
 };
 
-/* Received bytes that their reader can move out of the pool. Embedded in it. */
+/* Received bytes that a reader can move out of the pool. Embedded in the
+ * reader. */
 struct wr_evictable {
     struct wr_list link;
     /* The connection's pointer to this while it is in the list, or NULL. */
@@ -117,7 +119,8 @@ struct wr_budget {
     uint64_t queued_bytes;
     uint64_t account_count;
     struct wr_list starved; /* the next to be fed first, as in all queues */
-    /* Starved for lack of credit; those tried in this pass come last. */
+    /* Starved demands without credit. The demands that were tried in this pass
+     * come last. */
     struct wr_list bare;
     struct wr_list stuck;
     struct wr_list due;
@@ -137,8 +140,10 @@ struct wr_budget {
 
 enum wr_shortage {
     WR_SHORTAGE_NONE,
-    WR_SHORTAGE_LIMIT, /* at its limit: the connection must release bytes */
-    WR_SHORTAGE_SHARE, /* at its share: any connection must release bytes */
+    /* The connection is at its limit, and must release bytes. */
+    WR_SHORTAGE_LIMIT,
+    /* The connection is at its share; any connection must release bytes. */
+    WR_SHORTAGE_SHARE,
     WR_SHORTAGE_STUCK, /* send queues are long: any connection must send */
 };
 

@@ -11,8 +11,8 @@
 
 #include <stdio.h>
 
-/* The loop that began its run last on this thread. Its `outer` links lead to
- * the loops in whose callbacks or tasks it runs. */
+/* The loop that began its run last on this thread. The `outer` links lead from
+ * a loop to the loop in whose callback or task it runs. */
 static _Thread_local weir_loop *call_innermost
     __attribute__((tls_model("initial-exec")));
 

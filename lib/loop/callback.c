@@ -174,7 +174,8 @@ static void callback_take_back(struct callback *entry)
     callback_give_entry(entry);
 }
 
-/* Cancels all pending callbacks. Cancelling their handles stays harmless. */
+/* Cancels all pending callbacks. A later cancel of one of their handles does
+ * nothing. */
 static void callback_shutdown(struct wr_module *module)
 {
     struct wr_callbacks *table =

@@ -238,7 +238,8 @@ int weir_statistics_write_prometheus(
     return ferror(out) ? -EIO : 0;
 }
 
-/* Writes the engine, and why it is not io_uring. Returns like snprintf(). */
+/* Writes the name of the engine and, if it is not io_uring, the reason. Returns
+ * like snprintf(). */
 static size_t inspect_write_engine(const weir_loop *loop, char *buf,
                                    size_t size)
 {

@@ -57,7 +57,7 @@ struct wr_member;
 
 /* When the loop is freed, its members are shut down stage by stage. */
 enum wr_stage {
-    /* servers and attempts to connect, which make new objects */
+    /* Servers and attempts to connect, which make new objects. */
     WR_STAGE_MAKERS,
     WR_STAGE_TASKS, /* interrupted before the objects that they wait for end */
     WR_STAGE_FUTURES,    /* cancelled; only the loop keeps them alive */
@@ -161,7 +161,7 @@ struct wr_host {
  * notice.c. */
 enum wr_notice {
     WR_NOTICE_OF_ENGINE,  /* io_uring was refused */
-    WR_NOTICE_OF_THREADS, /* there was no worker thread */
+    WR_NOTICE_OF_THREADS, /* the kernel had no worker thread for an operation */
     WR_NOTICES,
 };
 

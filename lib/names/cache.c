@@ -29,7 +29,7 @@ struct cache {
     /* wr_resolver_get_version() of the answers. */
     uint64_t version;
     struct wr_list buckets[CACHE_BUCKETS]; /* struct cache_entry */
-    struct wr_list asked; /* struct cache_entry, also unlisted ones */
+    struct wr_list asked; /* struct cache_entry, including unlisted entries */
     struct wr_list kept;  /* least recently used entry first */
     size_t kept_bytes;
     uint64_t hit_count;

@@ -54,7 +54,7 @@ struct cares {
     bool has_hosts;
 
     /* cares_socket.c: */
-    struct wr_list sockets; /* struct cares_socket, also closing ones */
+    struct wr_list sockets; /* struct cares_socket, including closing sockets */
     int socket_err;         /* error of the last socket made, or 0 */
     uint8_t rcode;     /* error code of the answer that c-ares reads, or 0 */
     bool is_truncated; /* the answer is a datagram, and truncated */
@@ -112,7 +112,7 @@ static inline void wr_cares_push_work(struct cares *cares)
 /* After an error the channels are closed. */
 WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 
-/* Closes the channels. Their queries end immediately. */
+/* Closes the channels. All queries of the channels end immediately. */
 void wr_cares_close(struct cares *cares);
 
 /* True if resolv.conf has changed since wr_system_file_note(). */

@@ -28,8 +28,8 @@ struct cares_socket {
     bool is_datagram;
     uint32_t wanted; /* events that c-ares waits for */
     uint32_t armed;  /* events of the poll in flight */
-    bool is_closing; /* set when c-ares closed it */
-    bool is_used;    /* set while c-ares works on it */
+    bool is_closing; /* c-ares has closed the socket */
+    bool is_used;    /* c-ares is working on the socket */
     /* Over TCP: the start of the message that is being received, and the number
      * of its bytes received so far. */
     uint8_t head[DNS_LENGTH_SIZE + DNS_HEADER_SIZE];
@@ -78,7 +78,8 @@ static void cares_socket_arm(struct cares_socket *socket)
     }
     if (socket->op.in_flight) {
         if (socket->wanted & ~socket->armed) {
-            wr_op_cancel(uring, &socket->op); /* its end arms the next poll */
+            /* When this poll has ended, the next one is armed. */
+            wr_op_cancel(uring, &socket->op);
         }
         return;
     }

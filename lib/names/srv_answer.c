@@ -33,7 +33,7 @@ struct reading {
     uint32_t aliases;
     char name[WR_NAME_SIZE]; /* owner of the records */
     struct wr_srv_answer *ret;
-    bool is_none; /* a record declares that there is no service */
+    bool is_none; /* a record declares that the service does not exist */
 };
 
 struct srv_record {

@@ -44,8 +44,8 @@ struct wr_system_file {
     uint64_t check_ns; /* time of the next comparison */
 };
 
-/* Notes the file before it is read. Returns true if it was noted before, and
- * has changed since. */
+/* Records the file's state before the file is read. Returns true if a state was
+ * recorded before and the file has changed since. */
 WEIR_MUST_USE bool wr_system_file_note(struct wr_system_file *file,
                                        const char *path);
 
@@ -112,7 +112,7 @@ struct wr_hosts_name {
 struct wr_hosts_line {
     uint8_t address[16];
     bool is_inet6; /* true for 16 bytes, false for four */
-    uint32_t name; /* index of its first name */
+    uint32_t name; /* index of the line's first name */
 };
 
 /* The names of a file in their order. All 0 before a file is read. */
@@ -176,7 +176,7 @@ struct wr_name_servers {
 };
 
 struct wr_resolv_conf {
-    /* If there are none, 127.0.0.1 is queried. */
+    /* If there are no servers, 127.0.0.1 is queried. */
     struct wr_name_servers servers;
     struct wr_search_list search;
     uint32_t timeout_s;  /* time-out of a try; 0 means not set */

@@ -29,7 +29,7 @@ struct datagram_endpoint_plan {
     int family;                 /* AF_UNSPEC until the names are known */
     struct weir_address local;  /* len 0 means not bound, or not known yet */
     struct weir_address remote; /* len 0 means none, or not known yet */
-    /* port to bind if only a port was given; 0 means any */
+    /* Port to bind if only a port was given; 0 means any. */
     uint16_t local_port;
     bool is_local_name;
     bool is_remote_name;

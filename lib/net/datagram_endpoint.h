@@ -12,7 +12,8 @@
 
 /* All is borrowed except a descriptor, which is taken. */
 struct wr_datagram_endpoint_call {
-    bool has_sides;              /* false means they are in the options */
+    /* False means that the addresses are in the options. */
+    bool has_sides;
     struct weir_endpoint local;  /* host NULL means none; or a socket */
     struct weir_endpoint remote; /* host NULL means none */
     const struct weir_datagram_options *options;

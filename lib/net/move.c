@@ -54,8 +54,9 @@ struct move {
     struct wr_member member; /* loop object of the old loop, until done */
     struct wr_leaving leaving;
     struct wr_ready told;
-    weir_transport *t;              /* holds a reference */
-    struct parcel *parcel;          /* NULL once it is not the move's */
+    weir_transport *t; /* holds a reference */
+    /* NULL once the move no longer owns the parcel. */
+    struct parcel *parcel;
     int (*wish)(weir_transport *t); /* called when the connection returns */
     weir_move_done_fn *done;
     void *done_arg;

@@ -62,7 +62,8 @@ struct subprocess {
     struct weir_factory factory;
     weir_connect_done_fn *done; /* NULL once called */
     void *done_arg;
-    int cause; /* why it was cancelled before done, or 0 */
+    /* Reason for which the start was cancelled before `done`, or 0. */
+    int cause;
 };
 
 static void subprocess_set_state(struct subprocess *s,

@@ -41,7 +41,7 @@ enum wr_child_state {
 struct wr_child {
     weir_loop *loop;
     struct wr_op op;      /* polls the pidfd */
-    struct wr_timer rest; /* time until it is polled again */
+    struct wr_timer rest; /* time until the child is polled again */
     /* Called from a completion when the child has ended. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
@@ -119,7 +119,7 @@ void wr_program_fini(struct wr_program *program,
 struct wr_stdio {
     int ours[WR_STDIO_COUNT];   /* the parent's end of a pipe, or -1 */
     int theirs[WR_STDIO_COUNT]; /* for struct wr_spawn */
-    /* `theirs` was opened here, and must be closed */
+    /* theirs[i] was opened here, and must be closed. */
     bool is_opened[WR_STDIO_COUNT];
 };
 

@@ -359,7 +359,8 @@ static int process_grow_output(weir_loop *loop, struct wr_output *output)
 }
 
 /* Reads the available bytes. Returns their number, 0 at the end of the output,
- * or an error. Output as long as the limit is no error; one byte more is. */
+ * or an error. Output of exactly the limit is allowed; one more byte is an
+ * error. */
 static ssize_t process_read_output(const struct communication *call,
                                    weir_reader *reader,
                                    struct wr_output *output)

@@ -33,7 +33,7 @@ struct weir_reader {
     struct wr_turn_end turn_end; /* compacts, or pauses the transport */
     struct wr_evictable evictable;
     size_t limit_bytes;
-    size_t high_bytes; /* reading is paused above it */
+    size_t high_bytes; /* reading is paused above this many buffered bytes */
     size_t needed;     /* bytes that the waiting task needs */
     size_t moved;    /* bytes that the call has moved to its caller's memory */
     size_t consumed; /* reported with the last WEIR_ELIMIT */

@@ -9,7 +9,8 @@
  */
 #include "reader.h"
 
-/* A longer read moves its bytes as they arrive. */
+/* A read of more bytes than this moves the bytes to the caller as they
+ * arrive. */
 #define DIRECT_ABOVE (64u << 10)
 /* The task is woken for at least this many bytes, or all that are missing. */
 #define PIECE ((size_t)16 << 10)

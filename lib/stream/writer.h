@@ -37,7 +37,7 @@ struct weir_writer {
     struct wr_list drainers; /* tasks that wait for the low mark */
     struct wr_list flushers; /* tasks that wait for a depth of 0 */
     struct wr_list closers;  /* tasks that wait for the loss */
-    struct wr_flush flush;   /* used while they wait */
+    struct wr_flush flush;   /* used while tasks wait */
     uint32_t refs;
     enum writer_state state;
     bool no_task; /* client_connected is called without a task */

@@ -21,7 +21,7 @@
 
 enum barrier_state {
     BARRIER_OUT,
-    BARRIER_BLOCKED, /* arrived while others left */
+    BARRIER_BLOCKED, /* the task arrived while other tasks were leaving */
     BARRIER_WAITING, /* counts in ->waiting_count */
     BARRIER_LEAVING, /* was woken with the result of its round; has not run */
     BARRIER_STATES,
@@ -119,8 +119,8 @@ static void barrier_interrupt(struct wr_waiter *waiter)
                      -ECANCELED);
 }
 
-/* Makes all waiting tasks leave. Their results are their positions or, if it is
- * not 0, @err. Returns their number. */
+/* Makes all waiting tasks leave. The result of each task is @err or, if @err is
+ * 0, the task's position. Returns the number of tasks. */
 static int barrier_end_round(weir_barrier *barrier, int err)
 {
     int place = 0;

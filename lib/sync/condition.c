@@ -22,7 +22,7 @@ struct condition_wait {
     struct wr_waiter waiter; /* in the condition's or the lock's queue */
     weir_condition *condition;
     int result;      /* valid while is_in_line */
-    bool is_in_line; /* it was moved to the lock's queue */
+    bool is_in_line; /* the waiter was moved to the lock's queue */
 };
 
 static void condition_check_invariants(const weir_condition *condition)

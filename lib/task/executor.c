@@ -30,10 +30,13 @@
 
 /* State of a job on the loop's side; threads do not read it. */
 enum executor_job_state {
-    EXECUTOR_JOB_AWAITED,  /* its task waits: ->waiter is set */
-    EXECUTOR_JOB_LEFT,     /* its task was interrupted, and has not run since */
-    EXECUTOR_JOB_UNWANTED, /* no task waits: its task has run, or it had none */
-    EXECUTOR_JOB_BACK,     /* finished; its task was woken, and frees it */
+    EXECUTOR_JOB_AWAITED, /* the job's task waits: ->waiter is set */
+    /* The job's task was interrupted, and has not run since. */
+    EXECUTOR_JOB_LEFT,
+    /* No task waits: the job's task has run, or the job had none. */
+    EXECUTOR_JOB_UNWANTED,
+    /* Finished; the job's task was woken, and frees the job. */
+    EXECUTOR_JOB_BACK,
     EXECUTOR_JOB_STATES,
 };
 

@@ -72,7 +72,7 @@ struct wr_stack {
     uint32_t class_index;
     uint32_t valgrind_id;
     uint32_t charged_bytes; /* part of warm_bytes, while it is warm */
-    /* restore token of the shadow stack, or NULL if there is none */
+    /* Restore token of the shadow stack, or NULL if there is none. */
     void *shadow;
     uint8_t *shadow_base;
 };

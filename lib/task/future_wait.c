@@ -14,7 +14,7 @@
 struct future_wait {
     struct wr_observer observer;
     struct wr_waiter waiter;
-    weir_future *future; /* may be freed once it is done */
+    weir_future *future; /* may be freed once the future is done */
     int result;          /* valid if is_done */
     bool is_done;
 };

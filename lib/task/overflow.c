@@ -25,7 +25,7 @@
 struct wr_overflow {
     struct wr_module module;
     struct wr_overflow *next;
-    weir_loop *loop; /* NULL if it was freed by another thread */
+    weir_loop *loop; /* NULL if another thread has freed the loop */
     _Alignas(16) uint8_t stack[OVERFLOW_STACK_BYTES];
 };
 

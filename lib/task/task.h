@@ -80,7 +80,8 @@ struct wr_waiter {
     struct wr_list link; /* in the queue of the awaited object, if any */
     weir_task *task;
     const struct wr_wait_kind *kind;
-    bool was_interrupted; /* interrupted while it waited; set by task_wait.c */
+    /* The task was interrupted while it waited; set by task_wait.c. */
+    bool was_interrupted;
 };
 
 struct wr_timeout;
@@ -122,10 +123,10 @@ struct weir_task {
     struct wr_timeout *scope; /* the innermost time-out */
     weir_task_fn *fn;
     void *arg;
-    struct wr_member member; /* until it is done or parked */
+    struct wr_member member; /* loop object until the task is done or parked */
 
     uint64_t number; /* unique in the loop, starting at 1 */
-    /* groups on the task's stack that were begun and have not ended */
+    /* Groups on the task's stack that were begun and have not ended. */
     uint32_t group_count;
     /* Written only by task_wait.c, like the fields from told_requests to
      * shutdown. */

@@ -37,7 +37,7 @@ enum wr_threads_state {
 struct weir_thread {
     weir_threads *threads;
     uint32_t index;
-    int cpu; /* the processor to which it is bound, or -1 */
+    int cpu; /* the processor to which the thread is bound, or -1 */
     pthread_t id;
     weir_loop *loop;      /* used only by this thread; NULL before and after */
     struct wr_wake *wake; /* the loop's mailbox; NULL before the loop is made */
@@ -103,7 +103,8 @@ void wr_thread_begin(weir_thread *thread);
 void wr_thread_finish(weir_thread *thread);
 
 /* stop.c */
-/* Called by a thread when it has made its loop (@err 0), or failed to. */
+/* Called by a thread when it has made its loop (@err is 0) or has failed to do
+ * so (@err is the error). */
 void wr_threads_note_made(weir_threads *threads, int err);
 /* Waits until all threads have made their loops. Returns false if one
  * failed. */
@@ -117,7 +118,8 @@ WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
 void wr_threads_note_end(weir_threads *threads, int result);
 /* Called by a thread at a second signal: ends all threads. */
 void wr_threads_interrupt(weir_threads *threads);
-/* Called by a thread for its item. Returns the deadline of the stop. */
+/* Called on a thread when its item, which announces a stop, runs. Returns the
+ * deadline of the stop. */
 uint64_t wr_threads_take_stop(weir_thread *thread);
 
 /* config.c */

@@ -175,7 +175,8 @@ static bool clock_has_same(const struct weir_timeouts *a,
            a->close_ns == b->close_ns && a->linger_ns == b->linger_ns;
 }
 
-/* Returns equal limits among those set last, or NULL. */
+/* Returns limits equal to @limits among the limits that were set last, or
+ * NULL. */
 static struct wr_clock_limits *
 clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
 {

@@ -62,7 +62,7 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
 struct wr_clock_view {
     bool is_over; /* the end is decided: no limit */
     bool is_open; /* the idle limit is in force */
-    /* the connection reads, and has a receive window and a buffer */
+    /* The connection reads, and has a receive window and a buffer. */
     bool is_reading;
     bool is_sending;
     bool awaits_file;       /* the next bytes to send are read from a file */
@@ -84,7 +84,8 @@ struct wr_clock_limits {
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
-    struct wr_clock_limits *shared; /* counted; NULL if there are no limits */
+    /* A counted reference; NULL if there are no limits. */
+    struct wr_clock_limits *shared;
     uint64_t received_ns; /* time of the last received byte, or of the start of
                            * reading */
     /* Time of the last sent byte, or of the first queued one. */

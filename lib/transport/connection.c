@@ -335,7 +335,8 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
     case WR_LIFE_ENDING:
         return connection_is_in_flight(c) ? WR_CONNECTION_WAIT
                                           : WR_CONNECTION_LOSE;
-    case WR_LIFE_MOVING: /* waits for operations and for the other thread */
+    /* The move waits for operations, and for the thread of the other loop. */
+    case WR_LIFE_MOVING:
         return c->leaving->is_away || c->t.ops->is_in_flight(c)
                    ? WR_CONNECTION_WAIT
                    : WR_CONNECTION_HAND_OVER;

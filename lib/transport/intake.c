@@ -77,7 +77,7 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     case WR_SHORTAGE_NONE:
         wr_assert(false);
     }
-    wr_assert(wr_intake_waits(t)); /* otherwise it would hang */
+    wr_assert(wr_intake_waits(t)); /* otherwise the connection would hang */
 }
 
 uint32_t wr_intake_ask_uncounted(weir_transport *t)

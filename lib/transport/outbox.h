@@ -56,17 +56,19 @@ struct wr_sender {
     weir_transport *t; /* of a connection */
     struct wr_sendfile file;
     enum wr_sender_state state; /* set by sender_set_state() alone */
-    int err;                    /* error that stops it, later the result */
-    bool has_lost_queue;        /* set when the queue will be dropped */
-    uint64_t sent_bytes;        /* bytes of the file that were sent or queued */
-    uint64_t queued_bytes;      /* part of sent_bytes that passed the queue */
-    size_t last_bytes;          /* bytes in the last part */
-    struct wr_chunk *chunk;     /* the part being read or sent */
+    /* Error that stops the sender, later the result. */
+    int err;
+    bool has_lost_queue;    /* set when the queue will be dropped */
+    uint64_t sent_bytes;    /* bytes of the file that were sent or queued */
+    uint64_t queued_bytes;  /* part of sent_bytes that passed the queue */
+    size_t last_bytes;      /* bytes in the last part */
+    struct wr_chunk *chunk; /* the part being read or sent */
     struct wr_file_op read_op;
     struct wr_ready ready;
 };
 
-/* wr_sender_go_on() starts it. Returns NULL if out of memory. */
+/* Makes a sender, which wr_sender_go_on() starts. Returns NULL if out of
+ * memory. */
 WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
                                               const struct wr_sendfile *file);
 

@@ -35,7 +35,8 @@ WEIR_MUST_USE bool wr_cached_is_known(weir_loop *loop,
                                       const struct wr_file_id *file,
                                       uint64_t offset, size_t len);
 
-/* Notes that these bytes are ready now; does nothing without memory. */
+/* Records that these bytes are in the page cache now. Does nothing if memory
+ * runs out. */
 void wr_cached_note(weir_loop *loop, const struct wr_file_id *file,
                     uint64_t offset, size_t len);
 

@@ -539,7 +539,7 @@ void wr_transport_unref(weir_transport *t)
 {
     wr_assert(!t || t->refs > 0);
     if (t && --t->refs == 0) {
-        if (t->evictable) { /* its reader may live longer */
+        if (t->evictable) { /* the reader may live longer than the transport */
             t->evictable->place = NULL;
             t->evictable = NULL;
         }

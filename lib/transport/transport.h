@@ -77,7 +77,7 @@ struct wr_connection_set {
 /* State that a transport takes over when it replaces another. */
 struct wr_handover {
     struct weir_timeouts timeouts;
-    bool is_paused; /* by its protocol */
+    bool is_paused; /* the protocol has paused reading */
     bool has_ended; /* the protocol knows of the end of the stream */
     bool is_new; /* connection_made was not called yet, or the handshake has not
                   * ended */
@@ -285,13 +285,14 @@ struct weir_transport {
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     struct wr_member member; /* until the connection is lost */
-    struct wr_ready step;    /* advances its life */
+    struct wr_ready step;    /* advances the transport's life */
     /* Request for receive memory; contains the account. */
     struct wr_demand demand;
     struct wr_connection_set *set; /* the server's, or NULL */
     struct wr_list set_link;
-    struct wr_handler *handler; /* the task that serves it, or NULL */
-    /* The reader's, while it offers bytes for eviction. */
+    /* The task that serves the transport, or NULL. */
+    struct wr_handler *handler;
+    /* Set while the transport's reader offers bytes for eviction. */
     struct wr_evictable *evictable;
     struct wr_flush *flush; /* called at a depth of 0; may be NULL */
     const char *error_what; /* operation that failed, static text; or NULL */

@@ -37,7 +37,7 @@ enum wr_poll_state {
                   * cancellation */
     WR_POLL_ARMED,
     WR_POLL_FIRED,   /* the user was called */
-    WR_POLL_STOPPED, /* freed when its operation ends */
+    WR_POLL_STOPPED, /* stopped; freed when the operation ends */
     WR_POLL_STATES,
 };
 
@@ -56,8 +56,8 @@ struct wr_poll {
     int fd;
     enum wr_direction direction : 8;
     enum wr_poll_state state : 8; /* written only by poll_set_state() */
-    /* a FIN ended a poll although there is no space; then the poll is
-     * multishot */
+    /* A FIN ended a poll although there is no space; then the poll is
+     * multishot. */
     bool fin_seen;
 };
 

@@ -16,7 +16,7 @@
 #include "lib/watch/descriptor.h"
 
 struct wr_fd_call {
-    struct wr_list link; /* in the queue of its descriptor and direction */
+    struct wr_list link; /* in the queue of the descriptor, for one direction */
     struct wr_list *queue;
     struct wr_waiter waiter;
     struct wr_member member; /* object of the loop while ->op is in flight */

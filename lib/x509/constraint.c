@@ -134,7 +134,7 @@ struct constraint_lists {
 
 /* Result of comparing a name with the subtrees of its tag. */
 struct constraint_found {
-    bool has_trees; /* there are subtrees of the tag */
+    bool has_trees; /* there are subtrees with this tag */
     bool is_within; /* the name is in one of them */
     bool is_broke;  /* the budget is used up; the other fields are invalid */
 };

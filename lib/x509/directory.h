@@ -15,13 +15,13 @@ struct wr_x509_attribute {
     struct wr_bytes oid;
     struct wr_bytes value;
     uint8_t tag;      /* of the value */
-    bool is_next_set; /* the first one of its set */
+    bool is_next_set; /* the next attribute is the first of a set */
 };
 
 /* An iterator over a name. */
 struct wr_x509_directory {
     struct wr_bytes sets; /* the remaining sets */
-    struct wr_bytes set;  /* the rest of the current set */
+    struct wr_bytes set;  /* unread bytes of the current set */
 };
 
 /* Returns true if a name, with its header, is well-formed. */

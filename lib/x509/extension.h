@@ -11,7 +11,9 @@
 
 #include "certificate.h"
 
-/* Extensions under 2.5.29 have their last number, three others one of these. */
+/* Numbers of extensions. An extension under 2.5.29 has the last number of its
+ * identifier. WR_X509_EXTENSION_OTHER and the numbers after it are for
+ * extensions outside 2.5.29. */
 enum {
     WR_X509_EXTENSION_SUBJECT_ATTRIBUTES = 9,
     WR_X509_EXTENSION_SUBJECT_KEY = 14,

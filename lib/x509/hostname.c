@@ -80,7 +80,7 @@ bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
             return false;
         }
         host_len -= (size_t)(compared - host);
-        name += 1; /* from its dot */
+        name += 1; /* compare from the dot after the asterisk */
         len -= 1;
     }
     if (len == 0 || host_len != len ||

@@ -69,7 +69,7 @@ struct wr_x509_path {
     const struct wr_x509 *wrong;  /* the certificate of the reason */
     uint32_t rank;                /* how far the best failed path got */
     uint32_t links;               /* number of verified links */
-    uint32_t cost;                /* their cost; see path.c */
+    uint32_t cost;                /* cost of these; see path.c */
     uint32_t looks;               /* number of candidates checked */
     size_t names_left;            /* remaining budget of comparisons */
 };

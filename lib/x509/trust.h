@@ -11,7 +11,7 @@
 #include "certificate.h"
 
 struct wr_x509_trust {
-    struct wr_x509 *anchors; /* the anchors own their bytes */
+    struct wr_x509 *anchors; /* each anchor owns its bytes */
     size_t count;
     size_t capacity;
 };

@@ -422,7 +422,8 @@ int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 
         wr_assert(rest.tv_nsec < 1000000000);
         nanosleep(&rest, NULL);
-        interest->has_leftover = false; /* until it is reported again */
+        /* Until such an event is reported again. */
+        interest->has_leftover = false;
     }
     int got = interest_call(interest, timeout_ns);
     if (got < 0) {

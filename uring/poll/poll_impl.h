@@ -50,13 +50,15 @@ struct wr_ep_op {
             struct wr_list link; /* in the list of its state */
             uint64_t due_ns;     /* TIMED */
         };
-        struct wr_job job; /* WORKING; it starts with `link` */
+        struct wr_job job; /* in state WORKING; its first field is `link` */
     };
     struct wr_ep_op *same_hash;
-    int awaited_fd;  /* the descriptor that it may wait for, or -1 */
-    int32_t res;     /* set by a worker */
-    uint16_t events; /* PARKED: any of these, an error or a hang-up wakes it */
-    uint16_t told;   /* multishot poll: the events of its last completion */
+    int awaited_fd; /* the descriptor that the operation may wait for, or -1 */
+    int32_t res;    /* set by a worker */
+    /* In state PARKED: one of these events, an error or a hang-up wakes the
+     * operation. */
+    uint16_t events;
+    uint16_t told; /* multishot poll: the events of its last completion */
     enum wr_ep_state state : 8;
     struct io_uring_sqe sqe; /* only WR_SQE_USED bytes of it; must be last */
 };
@@ -73,7 +75,7 @@ struct wr_ep_ops {
     struct wr_cqe *ended; /* completions, the oldest at ended_head */
     uint32_t ended_size;  /* a power of two */
     uint32_t ended_room;  /* slots, without those for prepared entries */
-    uint32_t entry_room;  /* the number of these slots */
+    uint32_t entry_room;  /* number of slots for prepared entries */
     uint32_t ended_head;
     uint32_t ended_count;
     uint32_t waiting_count;
@@ -134,7 +136,7 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops,
                                 uint64_t user_data);
 
-/* There must be space for the completion. */
+/* Adds a completion, for which there must be space. */
 static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
                                   const struct io_uring_sqe *sqe, int32_t res,
                                   uint32_t flags)
@@ -497,7 +499,7 @@ struct wr_ep_ring {
     uint8_t skipped_waits;         /* enters in a row that left out the set */
     bool has_more;                 /* the last wait may have left events */
     struct io_uring_sqe discarded; /* returned by sqe() after an error */
-    /* must be last, because it ends with pages of events */
+    /* Must be last, because it ends with pages of events. */
     struct wr_ep_interest interest;
 };
 

@@ -72,7 +72,7 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees the object if it was reported and no task or attempt uses it. */
+/* Frees @connect if its result was reported and no task or attempt uses it. */
 static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;

@@ -102,7 +102,7 @@ static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
     return false;
 }
 
-/* Returns the candidate whose turn it is. An untried one must exist. */
+/* Returns the candidate to try next. There must be an untried candidate. */
 static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
 {
     size_t index = 0;

@@ -114,9 +114,10 @@ struct wr_eyeballs {
     bool has_begun;       /* some candidate was tried */
     bool keeps_order;     /* families do not alternate */
     uint32_t lead;        /* first tries left for the preferred family */
-    uint64_t delay_ns;    /* UINT64_MAX means one after the other */
-    uint64_t next_ns;     /* end of the delay */
-    uint64_t hold_ns;     /* the preferred family is awaited until then */
+    /* UINT64_MAX means that attempts are made one after the other. */
+    uint64_t delay_ns;
+    uint64_t next_ns; /* end of the delay */
+    uint64_t hold_ns; /* the preferred family is awaited until then */
     /* Families in the order of preference; 0 after the last. */
     int families[WR_EYEBALLS_FAMILIES];
     uint32_t turn;    /* index of the family whose turn it is */
@@ -188,13 +189,14 @@ struct wr_runner {
     struct wr_attempt attempt;
     struct wr_race *race;
     struct wr_list link; /* in race.runners while in progress */
-    size_t index;        /* of its candidate */
+    size_t index;        /* index of the candidate that is tried */
 };
 
 struct wr_race_options {
     uint64_t lookup_timeout_ns;
     struct wr_eyeballs_options eyeballs;
-    struct wr_attempt_options attempt; /* pointers in it must stay valid */
+    /* Must stay valid with all that it points to. */
+    struct wr_attempt_options attempt;
 };
 
 struct wr_race {
@@ -213,7 +215,8 @@ struct wr_race {
     size_t capacity;
     struct wr_timer timer;  /* start of the next attempt */
     struct wr_list waiters; /* the task that waits for the next event */
-    struct wr_runner first; /* memory of one attempt; others are allocated */
+    /* Memory of one attempt; further attempts are allocated. */
+    struct wr_runner first;
     struct wr_list runners; /* struct wr_runner */
     struct race_name *name; /* NULL without a name to look up */
 };

@@ -215,7 +215,8 @@ static void listener_close_descriptor(struct wr_listener *listener)
 {
     wr_assert(listener->is_closing);
     wr_assert(listener->armed_count == 0);
-    /* No bytes were written to it, so an error of the close does not matter. */
+    /* No bytes were written to the descriptor, so an error of the close does
+     * not matter. */
     wr_uring_forget(&listener->loop->uring, listener->fd);
     wr_ignore(wr_sys_close(listener->fd));
     listener->fd = -1;

@@ -51,7 +51,7 @@ struct wr_listener {
     uint32_t armed_count;        /* accepts in the kernel */
     struct wr_accept *multishot; /* the accept that continues, or NULL */
     uint64_t nofile;             /* RLIMIT_NOFILE when ->multishot was armed */
-    /* iteration in which RLIMIT_NOFILE was last checked */
+    /* Iteration in which RLIMIT_NOFILE was last checked. */
     uint64_t looked_turn;
     bool is_closing; /* closed when the last accept has ended */
     bool was_bare;   /* adopted; queued connections may have no options */
@@ -86,7 +86,8 @@ WEIR_MUST_USE int wr_listener_open(struct wr_listener *listener,
                                    const struct weir_address *address,
                                    const struct wr_listen_options *options);
 
-/* Adopts a bound descriptor; takes it, even on an error. */
+/* Adopts a bound descriptor. Owns the descriptor afterwards, even after an
+ * error. */
 WEIR_MUST_USE int wr_listener_adopt(struct wr_listener *listener, int fd,
                                     const struct wr_listen_options *options);
 
@@ -163,7 +164,8 @@ WEIR_MUST_USE int wr_listener_file_bind(int fd,
 
 /* All is borrowed except a descriptor, which is taken. */
 struct wr_server_call {
-    struct weir_endpoint endpoint; /* a host is added to those of the options */
+    /* A host here is added to the hosts of the options. */
+    struct weir_endpoint endpoint;
     const struct weir_server_options *options;
     weir_server_done_fn *done;
     void *done_arg;

@@ -35,14 +35,14 @@ struct wr_parked {
     struct wr_list link;
     int fd;
     int family;
-    /* Passed to weir_server_add_fd(), so it has inherited no settings from a
-     * listener of the server. */
+    /* The descriptor was passed to weir_server_add_fd(), so it has inherited no
+     * settings from a listener of the server. */
     bool is_foreign;
 };
 
 struct weir_server {
     weir_loop *loop;
-    struct wr_connection_set set; /* of its connections */
+    struct wr_connection_set set; /* the server's connections */
     struct wr_member member;
     enum server_state state;
     struct weir_factory factory; /* if ->create is NULL, no client is served */
@@ -65,11 +65,12 @@ struct weir_server {
     uint64_t client_count;
     struct wr_list parked; /* struct wr_parked, oldest first */
     uint64_t parked_count;
-    struct wr_list handlers;      /* tasks that serve its connections */
+    /* Tasks that serve the server's connections. */
+    struct wr_list handlers;
     struct wr_list close_watches; /* called with the close */
     struct wr_list over_watches;  /* called when wr_server_is_over() */
     uint32_t pins;                /* calls that still use the memory */
-    int err;                      /* why it does not listen */
+    int err;                      /* the reason if the server does not listen */
     bool in_task : 1;             /* a task does the start */
     bool has_reported : 1;
     bool lacks_resources : 1; /* set by EMFILE, cleared by a success */
@@ -113,7 +114,7 @@ void wr_server_open_parked(weir_server *server);
 
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
 
-/* Closes idle clients; the others are closed as soon as they are idle. */
+/* Closes idle clients. Each other client is closed as soon as it is idle. */
 void wr_server_end_idle(weir_server *server);
 
 /* Cancels the tasks that serve or served connections of the server, when the

@@ -162,7 +162,8 @@ server_accept_open_client(weir_server *server, int fd, int family,
     wr_assert(server->state >= SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
     if (is_foreign) {
-        /* A broken connection refuses settings: it is served all the same. */
+        /* Fails if the connection is broken already. The connection is served
+         * nevertheless. */
         wr_ignore(
             wr_sock_configure(server->loop, fd, family, &server->connection));
     }

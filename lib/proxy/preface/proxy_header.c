@@ -16,7 +16,8 @@
 enum {
     PROXY_HEADER_COMMAND = 12, /* offset of version and command */
     PROXY_HEADER_FAMILY = 13,  /* offset of family and transport */
-    PROXY_HEADER_LENGTH = 14,  /* offset of the length of the rest */
+    /* Offset of the length of the remaining header. */
+    PROXY_HEADER_LENGTH = 14,
     PROXY_HEADER_LOCAL = 0x20, /* version 2 and the command */
     PROXY_HEADER_PROXY = 0x21,
     PROXY_HEADER_DEFAULT = 536, /* default size limit */
@@ -35,7 +36,8 @@ _Static_assert(WEIR_PROXY_V2_SIZE_MAX == WR_PROXY_FIXED + UINT16_MAX,
 
 struct proxy_header_fixed {
     bool is_local;
-    int family; /* AF_UNSPEC if there is none, or it must be ignored */
+    /* AF_UNSPEC if there are no addresses, or if they must be ignored. */
+    int family;
     int socket_type;
     size_t addresses; /* size of both addresses */
     size_t total;     /* size of the header */
@@ -179,7 +181,7 @@ static void proxy_header_read_addresses(const uint8_t *data, int family,
     }
 }
 
-/* Checks the TLVs and sets them. Returns 0, -EPROTO or -EBADMSG. */
+/* Checks the TLVs and stores their position. Returns 0, -EPROTO or -EBADMSG. */
 static int proxy_header_read_tlvs(const uint8_t *header, size_t len,
                                   size_t offset, struct weir_proxy_header *ret)
 {
@@ -231,7 +233,7 @@ static int proxy_header_parse_binary(const uint8_t *data, size_t len,
               ? -EPROTO
               : proxy_header_read_tlvs(data, fixed.total, offset, ret);
     if (err == -EPROTO && !has_addresses) {
-        err = 0; /* the rest must be ignored */
+        err = 0; /* the remaining header must be ignored */
     }
     return err < 0 ? err : (int)fixed.total;
 }

@@ -97,8 +97,8 @@ static bool proxy_line_may_follow(const struct proxy_line_kind *kind,
     return true;
 }
 
-/* Takes the protocol, when its name is complete. @text becomes the text after
- * it. Returns 0, -EAGAIN or -EPROTO. */
+/* Parses the name of the protocol, when the name is complete, and advances
+ * @text past it. Returns 0, -EAGAIN or -EPROTO. */
 static int proxy_line_take_kind(struct proxy_line_text *text,
                                 const struct proxy_line_kind **ret)
 {

@@ -17,7 +17,7 @@ enum {
     PROXY_TLV_SSL_HEAD = 5,     /* client and verify */
 };
 
-#define PROXY_TLV_POLYNOMIAL UINT32_C(0x82f63b78) /* its bits reversed */
+#define PROXY_TLV_POLYNOMIAL UINT32_C(0x82f63b78) /* with reversed bits */
 
 static bool proxy_tlv_is_valid(const struct weir_proxy_tlvs *tlvs)
 {

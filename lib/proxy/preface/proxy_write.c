@@ -12,7 +12,8 @@
 #include <weir/error.h>
 
 enum {
-    PROXY_WRITE_CHECKSUM = WR_PROXY_TLV_HEAD + WR_PROXY_CHECKSUM, /* its TLV */
+    /* Size of the checksum's TLV. */
+    PROXY_WRITE_CHECKSUM = WR_PROXY_TLV_HEAD + WR_PROXY_CHECKSUM,
 };
 
 static bool proxy_write_has_addresses(const struct weir_proxy_header *header)

@@ -110,7 +110,8 @@ static void relay_lost(void *user, weir_transport *t, int err)
     } else if (relay->state == WR_RELAY_DRAINING && way == relay->drain->way) {
         wr_relay_drain_look(relay);
     } else if (relay->state == WR_RELAY_DRAINING) {
-        /* The draining side is lost: it has sent all, or cannot send. */
+        /* The draining side is lost. It has sent all bytes, or cannot send any
+         * more. */
         wr_relay_break_by(relay->drain->way, relay->err);
     }
 }

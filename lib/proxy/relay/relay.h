@@ -76,10 +76,11 @@ struct wr_way {
 
 enum wr_relay_state {
     WR_RELAY_OPEN,
-    WR_RELAY_DRAINING, /* one side broke, the other sends the rest */
-    WR_RELAY_CLOSING,  /* both transports send the rest */
-    WR_RELAY_BROKEN,   /* both were aborted */
-    WR_RELAY_OVER,     /* both are lost: done is called */
+    /* One side has broken, the other sends the remaining bytes. */
+    WR_RELAY_DRAINING,
+    WR_RELAY_CLOSING, /* both transports send their remaining bytes */
+    WR_RELAY_BROKEN,  /* both were aborted */
+    WR_RELAY_OVER,    /* both are lost: done is called */
     WR_RELAY_STATES,
 };
 
@@ -109,7 +110,7 @@ struct wr_relay {
     uint64_t lifetime_ns;
     struct wr_timer timer;
     struct wr_ready step;   /* passes initial bytes on, checks for errors */
-    struct wr_drain *drain; /* NULL if it has never drained */
+    struct wr_drain *drain; /* NULL if the relay has never drained */
     weir_relay_tap_fn *tap;
     void *tap_arg;
     weir_relay_done_fn *done; /* may be NULL */
@@ -205,7 +206,8 @@ void wr_relay_give(struct wr_relay *relay);
 /* Returns 0, or -ENOMEM, possibly after one of two rates was allocated. */
 WEIR_MUST_USE int wr_relay_time_init(struct wr_relay *relay,
                                      const struct weir_relay_options *options);
-/* There must be a rate, and the relay's timer must not be armed. */
+/* Frees the rate of a direction that has one. The relay's timer must not be
+ * armed. */
 void wr_way_free_rate(struct wr_way *way);
 /* Starts all time limits, when both transports belong to the relay. */
 void wr_relay_time_begin(struct wr_relay *relay);

@@ -43,7 +43,8 @@ static uint64_t relay_drain_end_ns(const struct wr_drain *drain)
         wr_add_sat(drain->began_ns, whole_ns > 0 ? whole_ns : WR_END_WHOLE_NS));
 }
 
-/* Estimates how long the rest will take, after @moved bytes in @passed_ns. */
+/* Estimates how long the remaining bytes will take, if @moved bytes have taken
+ * @passed_ns. */
 static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
                                     uint64_t left)
 {

@@ -29,7 +29,8 @@
  * for TLS; see relay_way_set_limits(). */
 static uint64_t relay_way_wide_bytes(const struct wr_way *way)
 {
-    const uint64_t high = way->to->high_bytes; /* the program may set it */
+    /* The program may set this mark. */
+    const uint64_t high = way->to->high_bytes;
 
     wr_assert(way->to != way->from);
     return wr_max_u64(way->to->ops->get_below ? 2 * high - high / 8 : high,

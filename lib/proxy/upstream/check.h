@@ -24,7 +24,8 @@ struct wr_check_step {
 struct wr_check {
     struct weir_upstream_check plan; /* the plan's texts are in ->text */
     char *text;                      /* the steps, then the texts */
-    size_t text_size;                /* 0 if there are no texts */
+    /* Bytes of ->text; 0 if there are no texts. */
+    size_t text_size;
     size_t step_count;
     const char *login; /* part of ->text, or NULL */
     size_t login_size;
@@ -65,7 +66,7 @@ struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check);
 struct wr_check_talk {
     size_t step;     /* current step: to be sent, or sent and unanswered */
     size_t used;     /* bytes of the response already consumed */
-    bool is_in;      /* there is a session, which bye ends */
+    bool is_in;      /* there is a session, which wr_check_bye() ends */
     uint32_t status; /* HTTP's status or MySQL's error number, or 0 */
     char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE]; /* the server's text, or "" */
 };

@@ -48,8 +48,9 @@ struct wr_candidate_upstream {
      * chosen. */
     uint8_t rank;
     bool is_full;
-    bool is_excluded; /* the request must not use it */
-    /* WEIR_BALANCE_FIRST uses it, and chooses it while it is up. */
+    bool is_excluded; /* the request must not use this candidate */
+    /* WEIR_BALANCE_FIRST uses this candidate, and chooses it as long as it is
+     * up. */
     bool is_kept;
     uint64_t hash; /* hash of the name, by wr_hash_candidate() */
     /* Entry of the tree of weights, set by wr_choose_prepare(). */
@@ -147,8 +148,8 @@ WEIR_MUST_USE bool wr_choose_change(struct wr_choosing *choosing,
                                     const struct wr_candidate_upstream *before,
                                     size_t index);
 
-/* Chooses a candidate. Writes its index if it returns WR_CHOICE_MADE. @key is
- * the hash of the request's key, for WEIR_BALANCE_HASH. */
+/* Chooses a candidate. If the result is WR_CHOICE_MADE, the candidate's index
+ * is written. @key is the hash of the request's key, for WEIR_BALANCE_HASH. */
 enum wr_choice wr_choose(struct wr_choosing *choosing,
                          const struct wr_candidates *candidates, uint64_t key,
                          size_t *ret_index);

@@ -67,7 +67,8 @@ struct wr_ejection_plan {
     uint64_t max_ns;
 };
 
-/* Zero-initialized if there was no failure. */
+/* The ejection of a target, with its failures so far. Zero-initialized at
+ * first. */
 struct wr_ejection {
     uint32_t fails[WR_FAILURES]; /* in a row */
     bool is_ejected;
@@ -89,7 +90,7 @@ static inline bool wr_ejection_has_row(const struct wr_ejection *ejection,
            (ejection->count > 0 && ejection->cause == row);
 }
 
-/* Records a success, which breaks its row. */
+/* Records a success, which ends the row of failures of this kind. */
 void wr_ejection_note_success(struct wr_ejection *ejection,
                               enum wr_failure row);
 

@@ -29,14 +29,14 @@ struct wr_limits_target {
     char name[];
 };
 
-/* An upstream's part of its target. */
+/* An upstream's share of the slots at its target. */
 struct wr_limits_share {
-    struct wr_shared_call *call;     /* of its set */
+    struct wr_shared_call *call;     /* the call of the upstream's set */
     struct wr_limits_target *target; /* NULL if there is no limit */
     uint32_t limit;
     /* Under the mutex. */
     struct wr_list share_link; /* in target->shares */
-    struct wr_list link;       /* in target->waiting while its set waits */
+    struct wr_list link;       /* in target->waiting while the set waits */
     uint64_t ticket;           /* ticket of the set's oldest waiting request */
     uint64_t round;            /* the set's round in which the ticket was set */
 };

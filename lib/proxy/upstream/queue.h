@@ -76,7 +76,8 @@ struct wr_queued {
     uint64_t ticket; /* unique number, or 0 before it is assigned */
     struct wr_exclusions excluded;
     struct wr_request_queue *queue; /* may be NULL */
-    struct wr_list link;        /* in ->kinds if it is the oldest of its kind */
+    /* In ->kinds if this request is the oldest of its kind. */
+    struct wr_list link;
     struct wr_queued *above;    /* parent in the tree, or NULL */
     struct wr_queued *below[2]; /* older, younger */
 };

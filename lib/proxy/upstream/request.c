@@ -49,12 +49,13 @@ struct wr_request {
     struct wr_queued queued;
     struct wr_ready ready;
     struct wr_timer timer;
-    int cause;     /* why it ends without another try, or 0 */
+    /* Error with which the request ends without another try, or 0. */
+    int cause;
     int err;       /* error of the last try, if it counts, or 0 */
     bool was_made; /* the factory was called */
     bool is_left;  /* the try is cancelled: its upstream is down */
     struct weir_factory factory;
-    weir_upstreams_done_fn *done; /* NULL once it was called */
+    weir_upstreams_done_fn *done; /* NULL once the function was called */
     void *done_arg;
     struct weir_connect_options connect;
     /* Host to connect to instead of the upstream's, or NULL. */
@@ -66,7 +67,7 @@ struct wr_request {
     uint64_t end_ns;
     uint64_t queued_ns;          /* time at which the request was queued */
     uint64_t begun_ns;           /* time at which the last try began */
-    uint64_t unchecked_until_ns; /* 0 if it has waited for no check */
+    uint64_t unchecked_until_ns; /* 0 if the request has waited for no check */
     uint64_t shortage_timeout_ns;
     uint64_t short_until_ns; /* 0 before any shortage */
     uint64_t short_wait_ns;  /* the wait before the next try */
@@ -398,7 +399,8 @@ static void request_connected(void *arg, int err, weir_transport *t)
     request_keep_attempts(request);
     request->connecting = NULL;
     if (request->is_left && request->cause == 0 && !request->was_made) {
-        /* It was cancelled because its upstream is down: it does not count. */
+        /* A try that was cancelled because its upstream is down does not
+         * count. */
         wr_assert(request->try_count > 0);
         request->is_left = false;
         request->try_count--;

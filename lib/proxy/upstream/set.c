@@ -42,7 +42,7 @@ void weir_upstream_remove(weir_upstream *upstream)
             return;
         }
     }
-    wr_assert(false); /* it must be in the array */
+    wr_assert(false); /* the upstream must be in the array */
 }
 
 static int set_check_add(const weir_upstreams *set,

@@ -157,13 +157,13 @@ struct weir_upstreams_shared {
  * posted. */
 struct wr_shared_call {
     weir_upstreams_shared *shared;
-    struct wr_wake *wake;     /* a reference to its loop's mailbox */
+    struct wr_wake *wake;     /* a reference to the mailbox of the set's loop */
     struct wr_wake_item item; /* in the mailbox while is_posted */
     /* Under the mutex. */
     bool is_posted;
-    /* struct wr_shared_part with a new state or checker */
+    /* Struct wr_shared_part with a new state or checker. */
     struct wr_list news;
-    uint32_t waiting_count; /* waiting shares of its set (limits.h) */
+    uint32_t waiting_count; /* waiting shares of the set (limits.h) */
     /* Called on the set's loop: a slot is free, or there is news. */
     void (*look)(void *owner, bool has_news);
     void *owner; /* the loop's, or NULL after the set */
@@ -197,12 +197,12 @@ struct wr_shared_target {
 struct wr_shared_health {
     uint32_t part_count;            /* the last one frees it */
     struct wr_shared_part *checker; /* NULL if no part is left */
-    uint64_t due_ns;                /* time of its next check */
+    uint64_t due_ns;                /* time of the next check */
     uint64_t late_ns;  /* time from which another part may become the checker */
     bool is_under_way; /* a check is running */
     struct wr_health health;
     _Atomic(enum wr_health_state) state; /* copy of health.state */
-    /* Time at which it came up again, or 0. */
+    /* Time at which the target came up again, or 0. */
     uint64_t back_ns;
     /* Error of the last check that failed. */
     int err;
@@ -214,10 +214,10 @@ struct wr_shared_health {
     char reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
 };
 
-/* An upstream's part in its target. */
+/* The membership of one set's upstream in a shared target. */
 struct wr_shared_part {
     struct wr_list link;         /* in target->parts */
-    struct wr_shared_call *call; /* of its set */
+    struct wr_shared_call *call; /* the call of the upstream's set */
     struct wr_shared_target *target;
     const struct wr_check *check;    /* the set's plan, or NULL */
     struct wr_shared_health *health; /* NULL if there are no checks */
@@ -285,8 +285,9 @@ void wr_shared_call_end(struct wr_shared_call *call);
  * NULL. */
 struct wr_shared_part *wr_shared_call_next_news(struct wr_shared_call *call);
 
-/* Makes the set check, on its loop. The mutex must be held. A loop that no
- * longer accepts posts is closing its sets, which leave then. */
+/* Posts a call of ->look to the set's loop, unless one is posted already. The
+ * mutex must be held. If the loop accepts no more posts, it is closing its
+ * sets, which leave the shared state. */
 static inline void wr_shared_call(struct wr_shared_call *call)
 {
     wr_debug_assert(call->wake != NULL);
@@ -302,10 +303,10 @@ struct wr_shared_key {
     const char *name;
     const char *endpoint;
     const struct wr_check *check; /* may be NULL */
-    enum wr_health_state health;  /* of its checks */
+    enum wr_health_state health;  /* the state that its checks have found */
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */
-    int failure_err;           /* the error that ejected it */
+    int failure_err;           /* the error for which the target was ejected */
     uint64_t back_ns;          /* start of a slow start that continues, or 0 */
     uint64_t in_use_since_ns;  /* 0 if not in use */
 };
@@ -344,7 +345,8 @@ void wr_shared_part_close(struct wr_shared_part *part);
 struct wr_shared_facts {
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */
-    uint64_t back_ns;          /* time at which it was up again, or 0 */
+    /* Time at which the target came up again, or 0. */
+    uint64_t back_ns;
     int last_err;
     int failure_err;
     const char *failure_alert;

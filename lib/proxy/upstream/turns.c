@@ -339,7 +339,7 @@ void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn)
 {
     wr_turns_set(turns, turn, 0, 0);
     turns_note_change(turns, NULL);
-    turns_follow(turns); /* removes it from ->noted */
+    turns_follow(turns); /* removes @turn from ->noted */
     wr_assert(!turn->group);
     wr_assert(!turn->is_noted);
 }

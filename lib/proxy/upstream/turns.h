@@ -43,7 +43,8 @@
 struct wr_turn_group {
     struct wr_list link; /* in turns->groups or in turns->spare */
     uint32_t weight;
-    uint32_t busy;  /* connections of each; 0 if they do not count */
+    /* Connections of each participant; 0 if connections do not count. */
+    uint32_t busy;
     uint64_t count; /* number of entries in the heap */
     int64_t clock;
     struct wr_turn *head;
@@ -53,8 +54,9 @@ struct wr_turn_group {
 struct wr_turn {
     /* In a group, the credit minus the clock's part. */
     int64_t credit;
-    uint64_t bound;              /* turns->bound when it last took part */
-    struct wr_turn_group *group; /* NULL if it takes no part */
+    /* Turns->bound when this participant last took part. */
+    uint64_t bound;
+    struct wr_turn_group *group; /* NULL if this participant takes no part */
     struct wr_turn *above;       /* parent in the heap, or NULL */
     struct wr_turn *below[2];
     size_t index; /* among the candidates of the set that chooses */
@@ -63,7 +65,7 @@ struct wr_turn {
     char before[WR_CACHE_LINE];
     _Atomic uint32_t active_count; /* connections */
     _Atomic bool is_noted;         /* in turns->noted */
-    struct wr_turn *noted;         /* the next one there */
+    struct wr_turn *noted;         /* next participant in turns->noted */
     char after[WR_CACHE_LINE - 2 * sizeof(struct wr_turn *)];
 };
 
@@ -72,14 +74,14 @@ struct wr_turns {
     struct wr_list groups; /* struct wr_turn_group */
     struct wr_list spare;  /* unused groups */
     size_t count;          /* number of participants */
-    uint64_t total;        /* the sum of their weights */
-    uint64_t bound;        /* of their credits */
+    uint64_t total;        /* sum of the participants' weights */
+    uint64_t bound;        /* bound of the participants' credits */
     uint64_t version;      /* number of changes of participants, from 1 */
     /* The changed participant, by version; NULL means many. */
     struct wr_turn *changed[WR_TURNS_KEPT];
     _Atomic bool is_by_connections;
     _Atomic(struct wr_turn *)
-        noted; /* those with connections that have ended */
+        noted; /* participants with connections that have ended */
 };
 
 void wr_turns_init(struct wr_turns *turns);

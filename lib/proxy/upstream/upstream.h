@@ -167,16 +167,18 @@ struct weir_upstream {
     uint32_t weight;
     /* The upstream's share of the weight, in WR_WEIGHT_UNIT. */
     uint32_t own_weight;
-    uint32_t active_count;        /* slots of the set */
-    struct wr_shared_part part;   /* in its target */
-    struct wr_limits_share share; /* its share of the slots that the name has */
+    uint32_t active_count;      /* slots of the set */
+    struct wr_shared_part part; /* the upstream's part of the shared target */
+    /* The upstream's share of the slots at its name. */
+    struct wr_limits_share share;
     void *user;
     struct wr_target target;
     struct wr_timer eject_timer;  /* armed while the target is ejected */
     const struct wr_check *check; /* the set's, the own one, or that of
                                      the source */
-    struct wr_check own_check;    /* text_size is 0 if there is none */
-    /* If it has no context, the target's are used. */
+    /* text_size is 0 if the upstream has no check of its own. */
+    struct wr_check own_check;
+    /* If ->context is NULL, the target's settings are used. */
     struct wr_secure_settings check_tls;
     struct wr_probe probe;
     struct wr_timer check_timer;
@@ -193,7 +195,7 @@ struct weir_upstream {
     /* A lookup has an answer that members do not follow yet. */
     bool has_answer;
     weir_upstream *source; /* the name of this address, a reference; or NULL */
-    struct wr_list gone;   /* weir_upstream: its removed addresses */
+    struct wr_list gone;   /* weir_upstream: removed addresses of the name */
     struct wr_list gone_link; /* in the source's ->gone */
     struct wr_list news_link; /* in set->news */
     /* Priority of the record, for an address of a service. */

@@ -80,8 +80,9 @@ struct weir_tls_context {
     const char *key_hint; /* why the newest certificate's key may be refused */
     struct wr_tls_asking *asking; /* while keys are read, or NULL */
     bool is_server;
-    bool verifies; /* the peer's certificates, if it has any */
-    bool demands;  /* a client without a certificate is refused */
+    /* Verifies the peer's certificates, if the peer has sent any. */
+    bool verifies;
+    bool demands; /* a client without a certificate is refused */
     void (*keylog)(void *user, const char *line); /* may be NULL */
     void *keylog_user;
     bool refuses_unknown_names;

@@ -560,7 +560,7 @@ _Static_assert(WR_TLS_CLIENTS_MAX % TICKET_CLIENT_PLACES == 0,
 struct wr_tls_client_place {
     uint8_t digest[WR_TLS_CLIENT_DIGEST];
     uint32_t size;  /* of ->bytes */
-    uint8_t *bytes; /* certificates after their sizes, or NULL */
+    uint8_t *bytes; /* the certificates, each after its size; or NULL */
 };
 
 void wr_tls_clients_fini(struct wr_tls_clients *clients)

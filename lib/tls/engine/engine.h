@@ -69,7 +69,7 @@ struct wr_tls_engine {
     uint16_t answers_due; /* records without data that we requested */
     /* The peer's first message if it arrives in parts; see engine_hello.c. */
     struct wr_block *hello;
-    uint32_t hello_size;  /* bytes of it in complete records */
+    uint32_t hello_size;  /* bytes of the message in complete records */
     uint32_t hello_given; /* bytes of the block passed to the backend */
     /* Server: set while early data may arrive; see engine_early.c. */
     struct wr_block *early;

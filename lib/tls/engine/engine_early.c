@@ -82,7 +82,7 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
     const int err = wr_tls_engine_open_first(&early->keys, record, block->data);
     const bool is_foreign = err == -EBADMSG;
     if (!is_foreign) {
-        /* Opening has written plaintext to it. */
+        /* The attempt to open the record has written plaintext to the block. */
         explicit_bzero(block->data, size);
     }
     wr_block_give(engine->conn.account->blocks, block);

@@ -47,7 +47,7 @@ enum {
 struct engine_secret {
     enum wr_tls_secret_kind kind;
     uint32_t size;
-    uint32_t records; /* records sealed with it and sent */
+    uint32_t records; /* records that were sealed with this secret and sent */
     uint8_t data[ENGINE_SECRET_SHA384];
 };
 

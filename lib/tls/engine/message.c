@@ -30,14 +30,14 @@ enum {
     MESSAGE_AGE = 4,
     MESSAGE_SESSION = 32, /* maximum size of a session identifier */
 
-    MESSAGE_LENGTH = 1, /* extensions; this one: max_fragment_length */
+    MESSAGE_LENGTH = 1, /* extension max_fragment_length */
     MESSAGE_STATUS = 5,
     MESSAGE_GROUPS = 10,
     MESSAGE_POINTS = 11,
     MESSAGE_SCHEMES = 13,
     MESSAGE_PROTOCOLS = 16,
     MESSAGE_STAMPS = 18,    /* certificate timestamps (RFC 6962) */
-    MESSAGE_ENCRYPTED = 22, /* encrypt, then MAC */
+    MESSAGE_ENCRYPTED = 22, /* extension encrypt_then_mac */
     MESSAGE_MASTER = 23,    /* extended master secret */
     MESSAGE_SHARED_KEY = 41,
     MESSAGE_VERSION = 43,
@@ -115,8 +115,8 @@ static bool message_is_list(struct wr_bytes list, size_t least)
     return true;
 }
 
-/* Parses the session tickets and their binders. Returns false if they are
- * malformed. *ret_is_even reports whether there is one binder for each
+/* Parses the session tickets and their binders. Returns false if the extension
+ * is malformed. *ret_is_even reports whether there is one binder for each
  * ticket. */
 static bool message_read_shared_key(struct wr_bytes body, bool *ret_is_even,
                                     bool *ret_names_session)

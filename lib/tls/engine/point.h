@@ -22,7 +22,7 @@ enum {
     WR_TLS_GROUP_X25519_MLKEM = 4588, /* X25519MLKEM768 */
 };
 
-/* Returns true for all of them except the hybrid group. */
+/* Returns true for each of the groups above except the hybrid group. */
 bool wr_tls_point_knows(uint16_t group);
 
 /* Returns true if this is a share of X25519MLKEM768: an ML-KEM-768 key of a

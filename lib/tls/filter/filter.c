@@ -217,8 +217,8 @@ static void filter_rest(struct wr_filter *f)
         limits.idle_ns = 0;
         limits.read_ns = 0;
         if (f->below->ops->set_timeouts(f->below, &limits) < 0) {
-            /* There was no memory for the remaining limits. Removes all, which
-             * needs none; the filter has its own limits. */
+            /* If there is no memory to copy the remaining limits, removes all
+             * limits, which needs no memory. The filter has its own limits. */
             const struct weir_timeouts none = {.size = sizeof(none)};
             wr_ignore(f->below->ops->set_timeouts(f->below, &none) < 0);
         }

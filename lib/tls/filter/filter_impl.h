@@ -46,14 +46,15 @@ struct wr_filter_shared {
     weir_loop *loop;
     struct wr_tls_account *account; /* placed after this struct */
     struct wr_block *scratch;       /* plaintext of one call, or NULL */
-    struct wr_list waiting;         /* filters whose handshake waits its turn */
+    /* Filters whose handshake waits to be continued. */
+    struct wr_list waiting;
     struct wr_ready ready; /* lets some of the waiting filters continue */
     uint64_t turn;         /* loop iteration of `steps` */
     uint32_t steps;        /* handshake steps in that iteration */
 };
 
 struct wr_filter {
-    /* Its send queue contains plaintext that is not sealed yet. */
+    /* The send queue of ->c contains plaintext that is not sealed yet. */
     struct wr_connection c;
     weir_transport *below;   /* a reference, or NULL at first */
     struct wr_filter *upper; /* the filter on top of this one, or NULL */

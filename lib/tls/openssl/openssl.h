@@ -108,7 +108,8 @@ BIO *wr_openssl_new_bio(struct wr_tls_conn *conn);
 
 /* The errors of calls to OpenSSL. */
 struct wr_openssl_errors {
-    bool has_mark;        /* the program had errors of its own before */
+    /* The program had errors in the queue, which are kept. */
+    bool has_mark;
     bool lacks_memory;    /* one of the errors is out of memory */
     unsigned long newest; /* code of the newest error, or 0 */
 };

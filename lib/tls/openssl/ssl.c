@@ -216,8 +216,8 @@ static int ssl_read_hello(SSL *ssl, int *ret_alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* Makes the server confirm in its hello that it has used the name, as weir
- * has. */
+/* Makes the server confirm in its hello that it has used the requested name,
+ * because weir has selected the certificate by it. */
 static int ssl_take_name(SSL *ssl, int *ret_alert, void *arg)
 {
     (void)ssl;
@@ -397,7 +397,8 @@ static int ssl_finish(struct wr_tls_conn *conn)
     uint8_t alert = 0;
 
     wr_assert(SSL_is_init_finished(conn->ssl));
-    SSL_set_msg_callback(conn->ssl, NULL); /* it costs each record a call */
+    /* The callback would be called for each record. */
+    SSL_set_msg_callback(conn->ssl, NULL);
     conn->code = 0;
     if (own->is_failed) {
         conn->code = WEIR_ETLSENGINE;

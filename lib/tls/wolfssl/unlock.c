@@ -184,7 +184,7 @@ enum { UNLOCK_ROUNDS_MAX = 14 };
 
 struct unlock_aes {
     uint8_t box[256];  /* S-box */
-    uint8_t back[256]; /* its inverse */
+    uint8_t back[256]; /* inverse of the S-box */
     unsigned rounds;
     uint8_t keys[UNLOCK_ROUNDS_MAX + 1][WR_TLS_CBC_BLOCK];
 };

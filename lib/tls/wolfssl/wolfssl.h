@@ -53,10 +53,11 @@ struct wr_tls_memory {
     struct wr_tls_account account; /* first member */
     uint64_t bytes;                /* live bytes, as requested */
     uint64_t count;                /* live allocations */
-    void *spare;   /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
-    void *newest;  /* newest live allocation in a block */
-    void *claimed; /* becomes ready when wolfSSL frees it */
-    bool failed;   /* an allocation failed since wr_tls_memory_enter() */
+    void *spare;  /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
+    void *newest; /* newest live allocation in a block */
+    /* The claimed block; becomes ->ready when wolfSSL frees it. */
+    void *claimed;
+    bool failed; /* an allocation failed since wr_tls_memory_enter() */
     struct wr_block *ready; /* for wr_tls_memory_take_claimed() */
 };
 

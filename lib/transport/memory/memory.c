@@ -25,8 +25,10 @@
 
 struct wr_memory {
     struct wr_connection c;
-    struct wr_memory *other; /* NULL when this or the other end has ended */
-    bool is_stuck;           /* set when the other end left bytes */
+    /* The other end; NULL when one of the two has ended. */
+    struct wr_memory *other;
+    /* Set when the other end has not taken all bytes. */
+    bool is_stuck;
 };
 
 static struct wr_memory *memory_of(const struct wr_connection *c)

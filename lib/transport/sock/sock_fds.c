@@ -24,7 +24,8 @@
  * kernel reads this struct while a send is in flight. */
 struct wr_fd_batch {
     struct wr_fd_batch *next;
-    uint64_t at; /* offset of its byte, in the count of taken_bytes */
+    /* Offset of the byte that carries the batch, counted like taken_bytes. */
+    uint64_t at;
     struct msghdr msg;
     struct iovec iov;
     uint32_t count;
@@ -81,8 +82,8 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
         return;
     }
     wr_closer_close_alone(fds, count);
-    if (!wr_life_is_over(&s->c.t)) { /* without memory for the closer it cannot
-                                      * wait */
+    /* Without memory for the closer, the connection cannot wait for it. */
+    if (!wr_life_is_over(&s->c.t)) {
         wr_transport_set_error(t, -ENOMEM, "close");
         t->ops->doom(t);
     }

@@ -85,7 +85,7 @@ struct wr_sock_extra {
     void *buf;  /* lent memory, or NULL */
     size_t len; /* received into buf; the protocol was not notified yet */
     struct wr_splicing *splicing; /* NULL if not requested */
-    struct wr_sock_names *names;  /* NULL before they are remembered */
+    struct wr_sock_names *names;  /* NULL before the addresses are stored */
     struct wr_sock_fds *fds;      /* made on first use */
 };
 
@@ -99,9 +99,10 @@ struct wr_sock_clock {
     uint64_t look_wait_ns; /* lingering: from looked_ns to the next check */
     /* Time at which a poll starts to watch the peer; 0 means never. */
     uint64_t watch_ns;
-    int looked_bytes; /* bytes in the queue then, plus one; 0 before the first
-                       * check */
-    bool is_acked;    /* lingering: all bytes were found acknowledged */
+    /* Bytes in the queue at the last check, plus one; 0 before the first
+     * check. */
+    int looked_bytes;
+    bool is_acked; /* lingering: all bytes were found acknowledged */
 };
 
 /* Addresses, kept because the kernel forgets them at the end. */

@@ -289,7 +289,8 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     return false;
 }
 
-/* Sends the rest, waits for space, or shuts the writing side down. */
+/* After a send, sends the remaining bytes, waits for space, or shuts the
+ * writing side down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
