@@ -308,8 +308,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_at(weir_loop *loop, uint64_t when_ns,
                                              struct weir_handle *ret);
 
 /**
- * Cancel a pending callback. No effect if it has run, was cancelled before, or
- * the handle is all zero.
+ * Cancel a pending callback. The call has no effect if the callback has run or
+ * was cancelled before, or if the handle is all zero.
  *
  * @param handle  the callback
  * @return        true if the callback was pending and will not run

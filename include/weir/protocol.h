@@ -89,7 +89,7 @@ struct weir_protocol {
      * loop's receive pool and then copied to the memory of get_buffer. With it
      * the kernel receives directly into that memory, and the protocol must keep
      * the memory valid, even after the connection's end, until buffer_updated
-     * or this callback is called for it. May be called after
+     * or this callback is called for this memory. May be called after
      * connection_lost. */
     void (*release_buffer)(void *user, void *buf);
 

@@ -37,17 +37,18 @@
  * and the other direction continues. If both directions have ended, both
  * transports are closed, after sending all bytes.
  *
- * **Errors are forwarded, too.** If a side is reset or breaks, the other side
- * gets all bytes that arrived before the error. When its peer's kernel has
- * acknowledged them, that side is aborted, so that its peer gets a reset and
- * does not take incomplete data for complete data; weir_transport_abort() lists
- * the peers that see an end of stream instead. Meanwhile bytes for the broken
- * side are read and dropped, no faster than the rate of their direction.
+ * **Errors are forwarded, too.** If a side is reset or breaks, all bytes that
+ * arrived before the error are sent to the other side. When the kernel of the
+ * other side's peer has acknowledged these bytes, the other side is aborted.
+ * Its peer gets a reset, and does not take incomplete data for complete data;
+ * weir_transport_abort() lists the peers that see an end of stream instead.
+ * Meanwhile bytes for the broken side are read and dropped, no faster than the
+ * rate of their direction.
  *
  * The wait for acknowledgements ends if no byte is acknowledged for the side's
  * write_stall_ns (30 s if it is not set), and at the latest after the side's
- * close_ns (5 minutes if it is not set). While all bytes that a rate limit has
- * let pass are acknowledged, only the total time counts.
+ * close_ns (5 minutes if it is not set). While bytes wait only for a rate
+ * limit, and all earlier bytes are acknowledged, only the total time counts.
  *
  * Both sides are aborted at once if memory runs out, at a limit of the relay or
  * a time-out of a transport, and when the relay is cancelled. A TLS connection

@@ -430,10 +430,9 @@ weir_loop_set_resolver(weir_loop *loop, const struct weir_resolver *resolver,
                        void *user);
 
 /**
- * Answer a lookup of addresses that a resolver of the program has been asked
- * for. The call does not run callbacks: the loop ends the lookup later.
- * Addresses of another family than @p family are ignored, and so are
- * duplicates. Ports are not used.
+ * Answer a lookup of addresses. A resolver of the program calls this. The call
+ * does not run callbacks: the loop ends the lookup later. Addresses of another
+ * family than @p family are ignored, and so are duplicates. Ports are not used.
  *
  * @param family     AF_INET or AF_INET6 to answer for one family; 0 to answer
  *                   for all families that have no answer yet

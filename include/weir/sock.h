@@ -129,7 +129,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_sock_sendto(weir_loop *loop, int fd,
 
 /**
  * Connect a socket to an address; asyncio's sock_connect. After a cancelled
- * call the socket is unusable: close it, no operation uses it any more.
+ * call no operation uses the socket any more, and the program can only close
+ * it.
  *
  * @param fd    the socket; held
  * @param to    the address; borrowed

@@ -269,10 +269,10 @@ WEIR_API WEIR_MUST_USE int weir_queue_new(weir_loop *loop, size_t maxsize,
                                           weir_queue **ret);
 
 /** Compares two items of a priority queue. Returns a negative number if the
- * queue must return @p a before @p b, a positive number if after, and 0 if it
- * must return first the item that was put first. The function must not suspend
- * or call functions on the queue, and its result for two items must not change
- * while they are in the queue. */
+ * queue must return @p a before @p b, and a positive number if it must return
+ * @p b before @p a. After 0 the item that was put first is returned first. The
+ * function must not suspend or call functions on the queue, and its result for
+ * two items must not change while they are in the queue. */
 typedef int weir_queue_compare_fn(void *arg, const void *a, const void *b);
 
 /**

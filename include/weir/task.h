@@ -124,8 +124,8 @@ weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
  * cancelled, @p task is cancelled, too, and the call still waits until @p task
  * has ended; see weir_future_await().
  *
- * @param task  one reference is taken, even on failure, except -EPERM and
- *              -ECHILD
+ * @param task  one reference is taken, even on failure, except after
+ *              -EPERM and -ECHILD
  * @param ret   set to the result of the task's function, even if the call
  *              returns -ECANCELED; may be NULL
  * @return      0 when the task has ended

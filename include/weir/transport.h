@@ -99,8 +99,8 @@ struct weir_timeouts {
  * After a write that is refused with -ENOBUFS or -ENOMEM the stream has a gap.
  * So every later write of any kind, and weir_transport_write_eof(), fails with
  * the same error until weir_transport_take_write_error(), weir_writer_drain()
- * or weir_writer_flush() has returned it. A close before that aborts the
- * connection.
+ * or weir_writer_flush() has returned it. If the program closes the
+ * connection before that, the connection is aborted.
  *
  * @param data  the bytes; borrowed
  * @param len   number of bytes; 0 only checks the state

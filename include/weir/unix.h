@@ -61,7 +61,7 @@
  * descriptors, and the task of a stream takes them (weir_reader_take_fds()) and
  * closes them. Datagram endpoints do not need this (datagram.h).
  *
- * weir receives from a connection with fd_limit with poll and recvmsg(2), so it
+ * If a connection has an fd_limit, weir receives by poll and recvmsg(2), so it
  * does not read ahead, nor directly into a protocol's memory. The connection is
  * lost with -ENOMEM if there is no memory to wait for closes.
  *

@@ -412,12 +412,12 @@ struct weir_upstream_options {
  *                 may be NULL
  * @retval -EINVAL  an option is invalid: the endpoint is missing, has several
  *                  addresses or an address that is unnamed or invalid, or is a
- *                  socket or a pipe, which is closed; local_address is unnamed
- *                  or invalid; the weight is above 256; TLS settings are for a
- *                  server, have no name to verify, or are missing although
- *                  checks make a handshake; the checks are invalid; or health
- *                  has an invalid state, or a state although there are no
- *                  checks
+ *                  socket or a pipe (the descriptor is then closed);
+ *                  local_address is unnamed or invalid; the weight is above
+ *                  256; TLS settings are for a server, have no name to verify,
+ *                  or are missing although checks make a handshake; the checks
+ *                  are invalid; or health has an invalid state, or a state
+ *                  although there are no checks
  * @retval WEIR_EDNSBADNAME  the host is neither an address nor a host name
  * @retval -ENAMETOOLONG  the path of a Unix socket has more than 107 bytes
  * @retval -ESHUTDOWN  the loop is being freed
@@ -589,10 +589,10 @@ struct weir_upstream_statistics {
     /** The HTTP status or the MySQL error of the last completed check; 0 if
      * there is none. */
     uint32_t check_status;
-    /** If the last check has failed because of the response: the response's
-     * first line. It is the message of a database, for PostgreSQL after the
-     * SQLSTATE, or the wrong response to a text check. Otherwise "". Bytes that
-     * are not printable are replaced by '?'. */
+    /** The first line of the response, if the last check has failed because of
+     * it; otherwise "". For a database this is the SQLSTATE (only PostgreSQL)
+     * and the message, for a text check the wrong response. Bytes that are not
+     * printable are replaced by '?'. */
     char check_reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
     /** The name of the TLS alert with which the upstream has refused the last
      * completed check, for example "unknown_ca"; a static string. NULL if there

@@ -39,7 +39,7 @@ enum weir_upstream_check_kind {
      * requests a password, which is not sent, or accepts the user. */
     WEIR_UPSTREAM_CHECK_POSTGRES,
     /** Log in to MySQL or MariaDB, without TLS, as a user without a password,
-     * and end with COM_QUIT. A check without a login would not do: these
+     * and end with COM_QUIT. The login is necessary, because these
      * servers count connections that end before the login, and finally block
      * the client's address. */
     WEIR_UPSTREAM_CHECK_MYSQL,
