@@ -241,6 +241,14 @@ static int jobs_admit(struct wr_jobs *jobs)
     return waiting_count < jobs->queue_limit ? 0 : -ENOBUFS;
 }
 
+static void jobs_check_invariants(const struct wr_jobs *jobs)
+{
+    wr_assert(jobs->idle_count <= jobs->thread_count);
+    wr_assert(jobs->thread_count <= jobs->thread_limit);
+    wr_assert(jobs->queued_count == 0 || jobs->thread_count > 0);
+    wr_debug_assert(wr_list_count(&jobs->queue) == jobs->queued_count);
+}
+
 int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job)
 {
     jobs_lock(jobs);
@@ -252,10 +260,7 @@ int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job)
         wr_list_push_back(&jobs->queue, &job->link);
         jobs->queued_count++;
     }
-    wr_assert(jobs->idle_count <= jobs->thread_count);
-    wr_assert(jobs->thread_count <= jobs->thread_limit);
-    wr_assert(jobs->queued_count == 0 || jobs->thread_count > 0);
-    wr_debug_assert(wr_list_count(&jobs->queue) == jobs->queued_count);
+    jobs_check_invariants(jobs);
     jobs_unlock(jobs);
     if (err == 0) {
         pthread_cond_signal(&jobs->work);
@@ -277,6 +282,7 @@ bool wr_jobs_withdraw(struct wr_jobs *jobs, struct wr_job *job)
         job->is_unwanted = true;
         pthread_cond_broadcast(&jobs->change);
     }
+    jobs_check_invariants(jobs);
     jobs_unlock(jobs);
     return was_queued;
 }

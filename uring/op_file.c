@@ -186,10 +186,14 @@ static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
     if (WR_UNLIKELY(is_close && !uring->close_ring)) {
         return op_file_nop_completed;
     }
-    const bool may_lack = !is_close ? op_file_needs_worker(sqe)
-                          : sqe->flags & IOSQE_ASYNC
-                              ? !wr_op_has_worker(uring)
-                              : wr_op_close_may_lack(uring, sqe->fd);
+    bool may_lack;
+    if (!is_close) {
+        may_lack = op_file_needs_worker(sqe);
+    } else if (sqe->flags & IOSQE_ASYNC) {
+        may_lack = !wr_op_has_worker(uring);
+    } else {
+        may_lack = wr_op_close_may_lack(uring, sqe->fd);
+    }
     return may_lack && wr_op_lacks_worker(uring) ? op_file_nop_completed
            : may_lack && is_close                ? op_file_looked
                                                  : op_file_completed;

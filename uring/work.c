@@ -234,6 +234,7 @@ static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
         struct pollfd look = {.fd = work_file(sqe),
                               .events = work_reads(sqe) ? POLLIN : POLLOUT};
         int32_t res = -EAGAIN;
+        wr_assert(look.fd >= 0);      /* poll() would ignore it */
         if (poll(&look, 1, 0) != 0) { /* an error counts as ready */
             step.len = work_step(sqe);
             wr_assert(step.len > 0 && step.len <= sqe->len);

@@ -21,6 +21,7 @@ bool wr_address_is_valid(const struct weir_address *addr);
 /* Returns true for an unnamed Unix address. No socket can connect to it. */
 bool wr_address_is_unnamed(const struct weir_address *addr);
 
+/* Returns true if one of the @count addresses at @all is equal to @addr. */
 static inline bool wr_address_is_among(const struct weir_address *addr,
                                        const struct weir_address *all,
                                        size_t count)

@@ -142,20 +142,23 @@ WEIR_MUST_USE static int cares_channel_read_system(struct cares *cares)
 WEIR_MUST_USE static int cares_channel_open_servers(struct cares *cares,
                                                     int flag, ares_channel *ret)
 {
-    const int timeout_ms = cares->config.try_timeout_ms;
-    const int tries = cares->config.tries;
     const struct wr_resolv_conf *system = &cares->system;
+    int timeout_ms = cares->config.try_timeout_ms;
+    int tries = cares->config.tries;
     char lookups[] = "b";
     char path[] = EMPTY_PATH;
     wr_assert(!*ret);
+    if (timeout_ms <= 0) {
+        timeout_ms = system->timeout_s > 0 ? (int)system->timeout_s * 1000
+                                           : TRY_TIMEOUT_MS;
+    }
+    if (tries <= 0) {
+        tries = system->attempts > 0 ? (int)system->attempts : TRIES_DEFAULT;
+    }
     struct ares_options options = {
         .flags = ARES_FLAG_NOSEARCH | flag,
-        .timeout = timeout_ms > 0          ? timeout_ms
-                   : system->timeout_s > 0 ? (int)system->timeout_s * 1000
-                                           : TRY_TIMEOUT_MS,
-        .tries = tries > 0              ? tries
-                 : system->attempts > 0 ? (int)system->attempts
-                                        : TRIES_DEFAULT,
+        .timeout = timeout_ms,
+        .tries = tries,
         .lookups = lookups,
         .resolvconf_path = path,
         .sock_state_cb = wr_cares_socket_changed,

@@ -130,6 +130,7 @@ static void lookup_ask(weir_lookup *lookup)
         return;
     }
     wr_lookup_set_state(lookup, WR_LOOKUP_ASKING);
+    /* The cache asks for lookups that share their answers. */
     if (lookup->cache && wr_resolver_is_shared(loop)) {
         lookup->user = loop;
         lookup->resolver = lookup->cache;

@@ -35,13 +35,14 @@ static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
         return false;
     }
     for (size_t i = 0; i < len; i++) {
-        const char c = label[i]; /* ASCII, independent of the locale */
+        const char c = label[i];
         const bool is_digit = c >= '0' && c <= '9';
+        /* ASCII letters, independent of the locale. */
         const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (!is_digit && !is_letter && c != '-' && c != '_') {
             return false;
         }
-        is_number &= is_digit;
+        is_number = is_number && is_digit;
     }
     *ret_is_number = is_number;
     return true;

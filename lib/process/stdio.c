@@ -56,19 +56,19 @@ static int stdio_open_one(struct wr_stdio *stdio, int index,
                           const struct weir_stdio *wanted)
 {
     const int out = stdio->theirs[WR_STDIO_OUT];
-    int null = -1;
 
     switch (wanted->kind) {
     case WEIR_STDIO_DEFAULT:
     case WEIR_STDIO_PIPE:
         return stdio_open_pipe(stdio, index);
-    case WEIR_STDIO_DEVNULL:
+    case WEIR_STDIO_DEVNULL: {
         wr_assert(stdio->theirs[index] < 0);
-        null = wr_sys_open_null();
+        const int null = wr_sys_open_null();
         wr_require(null >= 0, null);
         stdio->theirs[index] = null;
         stdio->is_opened[index] = true;
         return 0;
+    }
     case WEIR_STDIO_FD:
         stdio->theirs[index] = wanted->fd;
         return 0;

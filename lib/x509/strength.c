@@ -106,7 +106,7 @@ static bool strength_read_pss(struct wr_bytes params,
                               struct wr_x509_signature_kind *ret)
 {
     struct wr_bytes list;
-    struct wr_bytes tagged[4] = {{.data = NULL}};
+    struct wr_bytes tagged[4] = {{.data = NULL}}; /* empty if missing */
     uint32_t trailer = STRENGTH_PSS_TRAILER;
 
     wr_assert(params.data != NULL);

@@ -263,7 +263,8 @@ static int interest_update(struct wr_ep_interest *interest,
 
     wr_assert(wanted != (uint32_t)EPOLLET);
     if (wanted == 0) {
-        /* A shared set must not report the watch to the host. */
+        /* The watch may stay for its next operation, but a shared set must not
+         * report it to the host. */
         if (!wr_list_is_empty(&watch->ops) || !watch->is_own ||
             watch->is_overheard || interest->is_shared) {
             interest_remove(interest, watch);

@@ -90,7 +90,9 @@ int wr_connect_fill_race(struct wr_race *race, int family,
         const struct weir_address *address = &endpoint->addresses[i];
         wr_require(!wr_address_is_unnamed(address), -EINVAL);
         const int own = address->storage.any.sa_family;
-        /* A Unix address has no local port and no protocol. */
+        wr_assert(address->len > 0);
+        /* Skips addresses of other families, and Unix addresses if the options
+         * have a local port or a protocol. */
         if ((family == AF_UNSPEC || family == own) &&
             (own != AF_UNIX ||
              (options->local_port == 0 && options->proto == 0))) {

@@ -212,10 +212,12 @@ static int signature_use_key(struct wr_tls_outside *outside,
     outside->key_info = x509->key_info;
     if (key->kind == WR_X509_KEY_CURVE) {
         wr_assert(key->curve >= WR_X509_CURVE_P256);
+        wr_assert(key->curve <= WR_X509_CURVE_P521);
+        /* The maximum size of an ECDSA-Sig-Value. */
         outside->signature_max = key->curve == WR_X509_CURVE_P521   ? 139
                                  : key->curve == WR_X509_CURVE_P384 ? 104
                                                                     : 72;
-        return 0; /* the size is that of an ECDSA-Sig-Value */
+        return 0;
     }
     if (!wr_x509_strength_find_rsa(x509->key_info, &outside->rsa)) {
         return WEIR_ETLSFILE;

@@ -169,13 +169,16 @@ void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
         engine->facts.group = engine->conn.backend->get_group(&engine->conn);
     }
     wr_tls_message_note_own(&engine->facts, data, size);
-    /* Keeps the client's first hello, which is in the input or in the hello's
-     * block, until the second hello that the server has requested arrives. */
     struct wr_bytes *first = &engine->facts.first;
-    if (engine->facts.was_asked_again && first->data && !engine->first &&
-        wr_tls_engine_reserve(engine, &engine->first, first->size)) {
-        memcpy(engine->first->data, first->data, first->size);
-        first->data = engine->first->data;
+    if (engine->facts.was_asked_again && first->data && !engine->first) {
+        /* Keeps the client's first hello, which is in the input or in the
+         * hello's block, until the second hello that the server has requested
+         * arrives. */
+        wr_assert(engine->conn.is_server);
+        if (wr_tls_engine_reserve(engine, &engine->first, first->size)) {
+            memcpy(engine->first->data, first->data, first->size);
+            first->data = engine->first->data;
+        }
     }
 }
 

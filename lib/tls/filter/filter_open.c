@@ -158,6 +158,8 @@ static int filter_open_on(weir_transport *t,
     f->c.t.is_made = true; /* connection_made was called for @t */
     wr_filter_begin(f, t);
     if (handover.is_paused) {
+        /* The handshake needs the bytes of @t: the pause moves to the filter.
+         */
         wr_delivery_pause(&f->c.delivery);
         t->ops->resume_reading(t);
     }

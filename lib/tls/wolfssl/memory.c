@@ -81,10 +81,11 @@ static void *memory_alloc(size_t size)
         }
     } else if (memory_scope.mode == WR_TLS_MEMORY_BLOCKS &&
                total <= WR_TLS_MEMORY_SPARE) {
-        header = memory->spare
-                     ? memory->spare
-                     : wr_alloc(memory->account.allocator, WR_TLS_MEMORY_SPARE);
+        header = memory->spare;
         memory->spare = NULL;
+        if (!header) {
+            header = wr_alloc(memory->account.allocator, WR_TLS_MEMORY_SPARE);
+        }
         if (header) {
             header->kind = MEMORY_SPARE;
         }

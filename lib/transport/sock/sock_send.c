@@ -629,6 +629,7 @@ void wr_sock_queued(weir_transport *t, size_t len)
 
     wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(s->sends_fds)) {
+        /* Descriptors wait, so sends carry them from now on. */
         s->has_sent = true;
         s->turn_end.run = sock_send_flush_fds;
     }
