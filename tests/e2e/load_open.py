@@ -181,8 +181,8 @@ def test_a_client_that_stood_still_is_to_blame():
     late = result["latency"]["client_lateness"]
     equal(late["max"] >= 300 * MS, True, f"lateness: {late['max']}")
     matches(" ".join(result["invalid_reasons"]),
-            r"the client was too slow: .* client's own lateness .* "
-            r"give it a CPU that is idle")
+            r"the client was too slow: .* may be the client's own lateness, "
+            r".*give it a CPU that is idle")
 
 
 def test_the_limit_of_lateness_is_the_users():
@@ -192,7 +192,7 @@ def test_the_limit_of_lateness_is_the_users():
             _, result = paced("-R", "500", "-n", "25", "-w", "0",
                               "--lateness-limit", limit, server.url)
             reasons = " ".join(result["invalid_reasons"])
-            equal("of the client's own lateness" in reasons, is_beyond,
+            equal("may be the client's own lateness" in reasons, is_beyond,
                   f"{limit}: {reasons}")
 
 

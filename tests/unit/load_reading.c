@@ -120,7 +120,7 @@ UNIT(load_reading, a_sample_has_the_wait_for_a_cpu_and_the_place_in_the_turn)
     begin_sample();
     turn_ns = 3 * MS;
     set_times(0, 900, 3);
-    traffic.reading.service_ns = 1000;
+    traffic.reading.taken_ns = 1000;
     answer(3 * MS + 10);
     expect_eq(record.sampled.max, 1000);
     expect_eq(record.prompt.max, 1000 - 410);
@@ -223,28 +223,25 @@ UNIT(load_reading, waits_before_a_request_is_sent_are_none_of_an_answer)
     expect_eq(record.reading.max, 70);
 }
 
-/* The last request that waited for a connection was sent at 2.5 ms. */
-UNIT(load_reading, a_time_without_lateness_counts_from_sending)
+UNIT(load_reading, a_time_lacks_the_lateness_of_sending_and_reading)
 {
     static const struct {
-        uint64_t service_ns;
+        uint64_t sent_late_ns;
         uint64_t prompt_ns;
         const char *what;
     } rows[] = {
-        {MS / 4, MS / 4 - 410, "it was sent late"},
-        {MS / 2 + 11, 2 * MS - 410, "it may have waited for a connection"},
-        {400, 0, "it took less than it was late"},
+        {0, 2 * MS - 410, "it was sent in time"},
+        {MS, MS - 410, "it was sent late"},
+        {2 * MS, 0, "it took no longer than it was late"},
     };
 
-    traffic.pacing = (struct pacing *)&conn;
-    traffic.waited_ns = 5 * MS / 2;
     begin_sample();
     turn_ns = 3 * MS;
     set_times(0, 900, 3);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         histogram_clear(&record.prompt);
-        traffic.reading.service_ns = rows[i].service_ns;
-        traffic.reading.response_ns = 2 * MS;
+        traffic.reading.taken_ns = 2 * MS;
+        traffic.reading.sent_late_ns = rows[i].sent_late_ns;
         answer(3 * MS + 10);
         expect_eq(record.sampled.min, 2 * MS, "%s", rows[i].what);
         expect_eq(record.prompt.max, rows[i].prompt_ns, "%s", rows[i].what);

@@ -143,6 +143,7 @@ static void give_up(struct conn *conn, enum error_phase phase, int code,
         snprintf(first->detail, sizeof(first->detail), "%s", detail);
     }
     conn->state = CONN_LEAVING;
+    traffic->reading.taken_ns = 0;
     traffic->events->failed(traffic->events_arg, conn, first);
     weir_transport_abort(conn->transport);
     conn_tell_drained(traffic);
@@ -382,10 +383,11 @@ void conn_record_times(const struct conn *conn, const struct flight *flight,
 {
     struct traffic *traffic = conn->traffic;
 
-    traffic->reading.service_ns = now_ns - flight->sent_ns;
+    traffic->reading.taken_ns = now_ns - flight->sent_ns;
+    traffic->reading.sent_late_ns = flight->late_ns;
     histogram_record(service, now_ns - flight->sent_ns);
     if (traffic->pacing) {
-        traffic->reading.response_ns = now_ns - flight->meant_ns;
+        traffic->reading.taken_ns = now_ns - flight->meant_ns;
         histogram_record(&traffic->record->response, now_ns - flight->meant_ns);
     }
 }
@@ -500,6 +502,7 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
 void conn_finish(struct conn *conn)
 {
     conn->state = CONN_CLOSING;
+    conn->traffic->reading.taken_ns = 0;
     conn->traffic->connections.closed_first++;
     weir_transport_close(conn->transport);
     conn_tell_drained(conn->traffic);

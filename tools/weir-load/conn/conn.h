@@ -64,11 +64,11 @@ struct reading {
     /* How long the answers read in the last iteration had been in their
      * sockets when the iteration began. */
     uint64_t late_ns;
-    /* Times of the request whose answer is being read, from its sending and
-     * from its scheduled time. service_ns is 0 if it is not measured;
-     * response_ns is only set in an open model. */
-    uint64_t service_ns;
-    uint64_t response_ns;
+    /* Time of the request whose answer is being read, in an open model from
+     * its scheduled time; 0 if it is not measured. */
+    uint64_t taken_ns;
+    /* How late the client sent this request. */
+    uint64_t sent_late_ns;
     /* Number of samples since the pause was last adapted. */
     unsigned group;
     /* When the pause was last adapted. */
@@ -123,6 +123,9 @@ struct flight {
     uint64_t sent_ns;
     /* Streams: the request's number in the run. */
     uint64_t number;
+    /* How late the client sent the request, without its wait for a
+     * connection; at most UINT32_MAX. */
+    uint32_t late_ns;
     /* Streams: the request was sent again because the server ended the first
      * connection without an answer. */
     bool is_repeated;
@@ -230,8 +233,9 @@ struct traffic {
     struct ledger warmup;
     /* Number of requests sent late because all connections were busy. */
     uint64_t waited;
-    /* When the last request counted in waited was sent; 0 if there was none. */
-    uint64_t waited_ns;
+    /* Open model: how late the client sends the next request, without its wait
+     * for a connection. */
+    uint32_t late_ns;
     /* Number of errors that belong to no request, counted while @judging is
      * true. */
     uint64_t events_without_request;

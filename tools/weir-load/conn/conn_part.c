@@ -102,6 +102,7 @@ void conn_part(struct conn *conn)
         return;
     }
     conn->state = CONN_PARTING;
+    traffic->reading.taken_ns = 0;
     conn->parted_ns = clock_now_ns();
     conn->part_step_ns = 0;
     conn->traffic->parting++;

@@ -66,6 +66,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
             .meant_ns = meant_ns,
             .sent_ns = now_ns,
             .number = traffic->next_number + i * traffic->number_stride,
+            .late_ns = traffic->late_ns,
         };
     }
     traffic->next_number += count * traffic->number_stride;

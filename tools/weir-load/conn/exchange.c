@@ -102,6 +102,7 @@ static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
     head.slot = track_send(&conn->track, now_ns);
     assert(head.slot != TRACK_NONE);
     conn->track.slots[head.slot].meant_ns = meant_ns;
+    conn->track.slots[head.slot].late_ns = traffic->late_ns;
     head.number = conn->track.slots[head.slot].number;
     head.tag = tag_of(conn, &head);
     const size_t size = size_of(conn, head.number);
@@ -171,7 +172,8 @@ static void take_first(struct conn *conn, const struct head *head,
         if (ledger == &traffic->measured) {
             const struct flight flight = {
                 .meant_ns = conn->track.slots[head->slot].meant_ns,
-                .sent_ns = sent_ns};
+                .sent_ns = sent_ns,
+                .late_ns = conn->track.slots[head->slot].late_ns};
             conn_record_times(conn, &flight, now_ns, &traffic->record->whole);
         }
     } else {

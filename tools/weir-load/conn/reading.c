@@ -119,20 +119,15 @@ static void pause_sampling(struct reading *reading, uint64_t sample_ns)
 }
 
 /* Records the time of a request, and this time without the client's lateness in
- * sending it and in reading its answer. Of requests that may have waited for a
- * connection it is not known how late the client was in sending. */
-static void record_times(struct traffic *traffic, uint64_t read_late_ns,
-                         uint64_t now_ns)
+ * sending the request and in reading its answer. */
+static void record_times(struct traffic *traffic, uint64_t read_late_ns)
 {
-    const uint64_t service_ns = traffic->reading.service_ns;
-    const uint64_t taken_ns =
-        traffic->pacing ? traffic->reading.response_ns : service_ns;
-    const bool may_have_waited = now_ns - service_ns <= traffic->waited_ns;
-    const uint64_t rest_ns = may_have_waited ? taken_ns : service_ns;
+    const uint64_t taken_ns = traffic->reading.taken_ns;
+    const uint64_t late_ns = traffic->reading.sent_late_ns + read_late_ns;
 
     histogram_record(&traffic->record->sampled, taken_ns);
     histogram_record(&traffic->record->prompt,
-                     rest_ns > read_late_ns ? rest_ns - read_late_ns : 0);
+                     taken_ns > late_ns ? taken_ns - late_ns : 0);
 }
 
 static void take_sample(struct traffic *traffic, uint64_t now_ns)
@@ -149,8 +144,8 @@ static void take_sample(struct traffic *traffic, uint64_t now_ns)
         return;
     }
     histogram_record(&traffic->record->reading, late_ns);
-    if (reading->service_ns > 0) {
-        record_times(traffic, late_ns, now_ns);
+    if (reading->taken_ns > 0) {
+        record_times(traffic, late_ns);
     }
 }
 
@@ -163,7 +158,7 @@ static void note_answer(struct conn *conn, uint64_t now_ns)
     } else {
         take_sample(traffic, now_ns);
     }
-    traffic->reading.service_ns = 0;
+    traffic->reading.taken_ns = 0;
     traffic->reading.ready(conn, now_ns);
 }
 

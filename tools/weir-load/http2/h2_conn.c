@@ -208,6 +208,7 @@ static struct h2_stream *take_new(struct h2_conn *self, bool is_warmup,
         .meant_ns = meant_ns,
         .sent_ns = now_ns,
         .number = traffic->next_number,
+        .late_ns = traffic->late_ns,
     };
 
     traffic->next_number += traffic->number_stride;

@@ -178,7 +178,7 @@ struct lateness_figure lateness_of_client(const struct result *result)
     struct lateness_figure worst =
         lateness_of_sends(result, &result->times.own_lateness);
 
-    if (result->times.reading.count >= SAMPLES_LEAST) {
+    if (result->times.sampled.count >= SAMPLES_LEAST) {
         look_at_figures(result, &sampled, &worst);
     }
     return worst;
@@ -191,7 +191,7 @@ bool lateness_write_shares(const struct result *result, char *text, size_t size)
     const struct lateness late = find_sampled(result);
     size_t len = 0;
 
-    if (result->times.reading.count < SAMPLES_LEAST) {
+    if (result->times.sampled.count < SAMPLES_LEAST) {
         return false;
     }
     for (size_t i = 0; i < options->column_count && len < size; i++) {

@@ -408,11 +408,13 @@ static void judge_lateness(struct result *result, struct remarks *doubts)
     units_format_time((uint64_t)worst.limit_ns, limit);
     add(is_beyond ? doubts : &result->warnings,
         is_beyond
-            ? "the client was too slow: the %s of the %s times is %s, and that "
-              "of the client's own lateness %s, more than %s; give it a CPU "
-              "that is idle (--cpu), or allow more (--lateness-limit)%s"
-            : "the %s of the %s times is %s, and that of the client's own "
-              "lateness %s; the run is invalid from %s on (--lateness-limit)%s",
+            ? "the client was too slow: the %s of the %s times is %s, and %s "
+              "of "
+              "it may be the client's own lateness, more than %s; give it a "
+              "CPU that is idle (--cpu), or allow more (--lateness-limit)%s"
+            : "the %s of the %s times is %s, and %s of it may be the client's "
+              "own lateness; the run is invalid from %s on "
+              "(--lateness-limit)%s",
         worst.name, times, response, value, limit,
         tell_sharing(result, others));
 }

@@ -156,14 +156,14 @@ static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
     struct traffic *traffic = pacing->traffic;
     const uint64_t meant_ns = pacing->next_ns;
     const bool measured = is_measured(pacing);
+    const uint64_t own_ns = find_own_lateness(pacing, now_ns);
 
+    traffic->late_ns = own_ns < UINT32_MAX ? (uint32_t)own_ns : UINT32_MAX;
     if (measured) {
         histogram_record(&traffic->record->lateness, now_ns - meant_ns);
-        const uint64_t own_ns = find_own_lateness(pacing, now_ns);
         histogram_record(&traffic->record->own_lateness, own_ns);
         if (pacing->is_blocked) {
             traffic->waited++;
-            traffic->waited_ns = now_ns;
             histogram_record(&traffic->record->blocked,
                              now_ns - pacing->next_ns - own_ns);
         }
