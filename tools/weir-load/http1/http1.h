@@ -26,11 +26,9 @@
  *
  * Bytes may be split anywhere. Bodies are counted without copying: by length,
  * in chunks with trailers, or until the stream ends. Interim responses (1xx)
- * are skipped. Servers often send the same head, so the last one is cached and
- * compared as a whole before a head is parsed byte by byte; connections of a
- * thread share the cache.
- *
- * Errors are reported with the first bytes.
+ * are skipped. Servers often send the same head again, so the last head is
+ * cached. A head that equals the cached one is not parsed byte by byte. The
+ * connections of a thread share the cache.
  */
 
 /* Longer heads are not cached. */
@@ -51,11 +49,11 @@ enum http_state {
     HTTP_LENGTH,     /* in a body of known length */
     HTTP_UNTIL_END,  /* in a body that ends with the stream */
     HTTP_CHUNK_SIZE, /* at the digits of a chunk's size */
-    HTTP_CHUNK_EXT,  /* after these digits */
-    HTTP_CHUNK_FEED, /* after the CR of that line */
+    HTTP_CHUNK_EXT,  /* after the digits of a chunk's size */
+    HTTP_CHUNK_FEED, /* after the CR of the line with a chunk's size */
     HTTP_CHUNK_DATA, /* in a chunk */
     HTTP_CHUNK_CR,   /* after a chunk */
-    HTTP_CHUNK_LF,   /* after the CR */
+    HTTP_CHUNK_LF,   /* after the CR that follows a chunk */
     HTTP_TRAILERS,   /* after the last chunk */
     HTTP_COMPLETE,   /* a response has ended */
     HTTP_BROKEN,     /* invalid */
@@ -65,19 +63,20 @@ struct http_response {
     enum http_state state;
     /* Responses answer HEAD requests and have no bodies. */
     bool is_head_request;
-    /* The message is a request, parsed after its first line; without a length
-     * it has no body. */
+    /* The message is a request, which is parsed after its first line. A request
+     * without a length has no body. */
     bool is_request;
-    /* Blanks followed the chunk's size: an extension must follow. */
+    /* Blanks followed the chunk's size, so an extension must follow. */
     bool awaits_extension;
-    /* Digits of the chunk's size. */
+    /* Number of digits of the chunk's size so far. */
     uint8_t digits;
     uint8_t shown_len;
     uint32_t line_bytes;
     /* Bytes still missing of the body or of the chunk. */
     uint64_t left_bytes;
-    /* Bytes so far of the response, and of its body without the framing. */
+    /* Bytes of the response so far. */
     uint64_t size_bytes;
+    /* Bytes of the body so far, without the framing. */
     uint64_t body_bytes;
     struct http_head_reader reader;
     /* Called with each piece of a body, without the framing. May be NULL. Set
@@ -88,8 +87,8 @@ struct http_response {
     uint8_t shown[HTTP_SHOWN_MAX];
 };
 
-/* Initialises for a new connection. Either all its requests are HEAD or none
- * is. */
+/* Initialises a reader for a new connection. Either all requests of a
+ * connection are HEAD requests or none is. */
 void http_response_init(struct http_response *response, bool is_head_request);
 
 /* Starts to parse a request of version 1.minor after its first line: fields and
@@ -99,18 +98,18 @@ void http_response_begin_request(struct http_response *response, uint8_t minor);
 void http_kept_init(struct http_kept *kept);
 
 /*
- * Parses a response or a part of it. After a complete one the next call starts
- * another.
+ * Parses a response or a part of it. After a complete response the next call
+ * starts the next response.
  *
- * Returns how many bytes were used, all of them unless the state is
- * HTTP_COMPLETE; or an enum http_error.
+ * Returns the number of bytes used, or an enum http_error. All bytes are used
+ * unless the state is HTTP_COMPLETE.
  */
 ssize_t http_response_read(struct http_response *response,
                            struct http_kept *kept, const uint8_t *data,
                            size_t len);
 
-/* Must be called when the stream has ended. Returns 0 if that completes the
- * response, or HTTP_E_CUT. */
+/* Must be called when the stream has ended. Returns 0 if the end completes the
+ * response, else HTTP_E_CUT. */
 int http_response_end(struct http_response *response);
 
 /* Returns true if the connection may be reused after a complete response. */
@@ -122,8 +121,8 @@ static inline uint16_t http_response_status(const struct http_response *self)
     return self->reader.head.status;
 }
 
-/* Writes one line about an error with the bytes at it. Returns text, which has
- * size bytes. */
+/* Writes one line about an error, with the bytes at the error, to text of size
+ * bytes. Returns text. */
 const char *http_response_describe(const struct http_response *response,
                                    int err, char *text, size_t size);
 
@@ -138,9 +137,9 @@ const char *http_response_describe(const struct http_response *response,
  *     echo        the body of its request
  *     re:REGEX    a match of an extended regular expression (regex(7))
  *
- * A body arrives in pieces, split anywhere. They are compared in place. Only a
- * regular expression needs the whole body, so its size is limited, and a body
- * in several pieces is copied.
+ * A body arrives in pieces, split anywhere. The pieces are compared in place.
+ * Only a regular expression needs the whole body. For a regular expression the
+ * size of a body is therefore limited, and a body in several pieces is copied.
  */
 
 /* Largest body that a regular expression is matched with. */
@@ -165,28 +164,31 @@ struct wanted_bytes {
 /* All zero means WANTED_ANY. */
 struct wanted {
     enum wanted_kind kind;
-    /* For WANTED_BYTES; owned. */
+    /* WANTED_BYTES: the bytes of the body; owned. */
     char *bytes;
     size_t len;
-    /* For WANTED_SIZE. */
+    /* WANTED_SIZE: the size of the body. */
     uint64_t size_bytes;
-    /* For WANTED_MATCH. */
+    /* WANTED_MATCH: the regular expression. */
     regex_t regex;
 };
 
 /* Reader of a body; must be zero-initialised before the first body. */
 struct wanted_reader {
-    /* Number of bytes so far, and number before the first wrong byte. */
+    /* Number of bytes of the body so far. */
     uint64_t size_bytes;
+    /* Number of bytes before the first wrong byte. */
     uint64_t right_bytes;
     size_t shown_len;
     uint8_t shown[WANTED_SHOWN_MAX];
-    /* For WANTED_MATCH. The only piece so far, borrowed; or a buffer of
-     * kept_size bytes with copies of all pieces, which is kept for the next
-     * body. */
+    /* WANTED_MATCH: the only piece so far, borrowed. */
     const uint8_t *piece;
+    /* WANTED_MATCH: buffer with copies of all pieces, which is kept for the
+     * next body. */
     char *kept;
+    /* Number of bytes in kept. */
     size_t kept_len;
+    /* Size of the buffer kept. */
     size_t kept_size;
     bool has_no_memory;
 };
@@ -232,21 +234,22 @@ void wanted_drop(struct wanted_reader *reader);
 /* Without --expect, responses with this status or above are failures. */
 #define HTTP_FAILURE_STATUS 400U
 
-/* A host in brackets and a port. */
+/* Size of a host in brackets with a port. */
 #define HTTP_HOST_SIZE (TARGET_HOST_SIZE + 16)
 
 struct http_load {
     const struct run_options *options;
     bool is_v2;
     struct wanted wanted;
-    /* Buffer to render a varying request in. */
+    /* Buffer in which a varying request is rendered. */
     char *scratch;
     size_t scratch_size;
     /* Requests are of several kinds. */
     bool is_varied;
-    /* Requests of the first thread: all kinds of the first target, then of the
-     * next. Each has a variant for the last request of a connection,
-     * last_offset elements later; 0 means that there are no variants. */
+    /* A request's variant for the last request of a connection is last_offset
+     * elements after the request; 0 if there are no variants. The requests,
+     * owned by the first thread, are all kinds of the first target, then all
+     * kinds of the next target. */
     size_t last_offset;
     size_t request_count;
     struct http_request *requests;
@@ -258,23 +261,23 @@ struct http_load {
  * should be HTTP_HOST_SIZE. */
 void http_load_print_host(const struct target *target, char *text, size_t size);
 
-/* Initialises with new requests, or if @first is not NULL with the requests of
- * the first thread. Returns 0, or a negative error that was printed;
- * http_load_fini() must be called even then. */
+/* Initialises the load with new requests, or if @first is not NULL with the
+ * requests of the first thread. Returns 0, or a negative error that was
+ * printed. http_load_fini() must be called in any case. */
 int http_load_init(struct http_load *self, const struct run_options *options,
                    bool is_v2, const struct http_load *first);
 
 void http_load_fini(struct http_load *self);
 
-/* Makes a request for a target and a kind. Without a kind, http defines it;
- * otherwise http is overwritten. Returns 0, or a negative error with a reason
- * in why (WHY_SIZE). */
+/* Makes the request for a target and a kind. If kind is NULL, http defines the
+ * request; otherwise http is overwritten from the kind. Returns 0, or a
+ * negative error with a reason in why (WHY_SIZE). */
 int http_load_make(struct http_options *http, const struct target *target,
                    const struct request_kind *kind, size_t copies,
                    struct http_request *ret, char *why);
 
-/* codec.announces_end of HTTP/1.1: true with --requests-per-conn, unless -H
- * sets another Connection. */
+/* Implements codec.announces_end of HTTP/1.1. Returns true with
+ * --requests-per-conn, unless -H sets another Connection field. */
 bool http_load_announces_end(const struct run_options *options);
 
 const struct http_request *http_load_find(const struct http_load *self,

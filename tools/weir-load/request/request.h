@@ -19,18 +19,23 @@
 /* ---- template ---- */
 
 /*
- * Text with placeholders that each request fills in: {seq} the number of the
- * request, {conn} of its connection, {rand:LOW:HIGH} a number, {letters:COUNT}
- * random letters, {file:PATH} the bytes of a file, read once, {csv:COLUMN} a
- * field of the request's row (data.c), and {NAME} a value that the connection
- * has captured, if the name was added.
+ * Text with placeholders that each request fills in:
+ *
+ *     {seq}             number of the request
+ *     {conn}            number of the request's connection
+ *     {rand:LOW:HIGH}   random number
+ *     {letters:COUNT}   random letters
+ *     {file:PATH}       bytes of a file, which is read once
+ *     {csv:COLUMN}      field of the request's row (data.c)
+ *     {NAME}            value that the connection has captured, if the name was
+ *                       added
  *
  * A brace that is not followed by a lower-case word and ':' or '}' is a plain
  * character, so JSON needs no escapes. The values of a request depend only on
  * its number and the seed.
  */
 
-/* Limits of {letters}, and of a whole text. */
+/* Limits of the count in {letters:COUNT}, and of the size of a text. */
 #define TEMPLATE_LETTERS_MAX 65536U
 #define TEMPLATE_SIZE_MAX    (64U << 20)
 
@@ -58,9 +63,9 @@ struct template_part {
      * TEMPLATE_VALUE: low is the number of the name. */
     uint64_t low;
     uint64_t high;
-    /* TEMPLATE_CSV: the name of a column, and its index once the template is
-     * bound. */
+    /* TEMPLATE_CSV: name of the column. */
     char *name;
+    /* TEMPLATE_CSV: index of the column. Set by template_bind(). */
     size_t column;
     /* Set by template_bind(): bytes that a path cannot have are written as
      * %HH. */
@@ -80,8 +85,8 @@ struct template
     const struct data *data;
 };
 
-/* Part of a request that a template is for; it limits the values that {csv} and
- * {NAME} may have. */
+/* Part of a request that a template is for. The part limits the values that
+ * {csv} and {NAME} may have. */
 enum template_place {
     TEMPLATE_IN_BODY,   /* may have any byte */
     TEMPLATE_IN_HEADER, /* no control characters */
@@ -90,7 +95,7 @@ enum template_place {
     TEMPLATE_IN_HEAD,
 };
 
-/* A captured value. If it is NULL, nothing is written. */
+/* A captured value. If bytes is NULL, nothing is written. */
 struct template_value {
     char *bytes;
     size_t len;
@@ -106,24 +111,25 @@ struct template_values {
 };
 
 /* Adds a name of captured values, for all templates that are parsed later.
- * Returns its number, even if the name exists; -EINVAL if it is not a letter
- * followed by letters, digits, _ and -, or is another placeholder; or
- * -E2BIG. */
+ * Returns the number of the name, even if the name exists already. Returns
+ * -EINVAL if the name is not a letter followed by letters, digits, _ and -, or
+ * if it is another placeholder; or -E2BIG. */
 int template_add_name(const char *name, size_t len);
 
 size_t template_count_names(void);
 bool template_name_is_used(size_t number);
 const char *template_name(size_t number);
 
-/* Parses a template. Returns 0, -ENOMEM, or -EINVAL with one line in @why,
- * which has the offset. On an error nothing needs to be freed. */
+/* Parses a template. Returns 0, -ENOMEM, or -EINVAL with the offset and the
+ * reason in @why. After an error nothing needs to be freed. */
 int template_parse(const char *text, size_t len, struct template *ret,
                    char *why);
 
 /* Makes a template of literal bytes. Returns 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
-/* Binds the template to its part of a request and to the data of its fields.
+/* Binds the template to a part of a request and to the data of its
+ * {csv:COLUMN}.
  * @data is borrowed until template_fini(), and may be NULL. Returns 0, or
  * -EINVAL with one line in @why if a column does not exist or has a value that
  * is not allowed in this part. */
@@ -224,9 +230,10 @@ void data_fini(struct data *data);
  * count:N:BYTES      after the N-th BYTES
  * len:SIZE           after SIZE bytes
  * prefix:4be@2+1     a length field of 4 bytes, big-endian (le: little-
- *                    endian), after 2 other bytes; it counts the bytes
- *                    after it, and here 1 more (-1: less). Fields have
- *                    1, 2, 4 or 8 bytes.
+ *                    endian), after 2 other bytes. The answer ends after
+ *                    the number of bytes in the field, counted from the
+ *                    end of the field, plus 1 (-1: minus 1). The field
+ *                    has 1, 2, 4 or 8 bytes.
  *
  * In BYTES and requests \r \n \t \\ and \xHH mean the same as in C, and \0 is a
  * zero byte.
@@ -265,8 +272,9 @@ struct script_rule {
 /* Reader of one answer; must be zero-initialised before the first byte. */
 struct script_reader {
     uint64_t size_bytes;
-    /* Matched bytes of the delimiter, and complete delimiters. */
+    /* Number of matched bytes of the delimiter. */
     uint32_t matched;
+    /* Number of complete delimiters. */
     uint64_t found;
     uint64_t field;
     uint32_t shown_len;
@@ -287,8 +295,8 @@ ssize_t script_unescape(const char *text, char *out, size_t *ret_at);
 /* Parses a rule. Returns 0, or -EINVAL with one line in @why. */
 int script_parse_rule(const char *text, struct script_rule *ret, char *why);
 
-/* Parses the required start of answers, with escapes. Returns like
- * script_parse_rule(). */
+/* Parses the required start of answers, with escapes. Returns 0, or -EINVAL
+ * with one line in @why. */
 int script_parse_begin(const char *text, struct script_rule *rule, char *why);
 
 /* Reads an answer or a part of it; @len must not be 0. Returns the number of
@@ -306,9 +314,9 @@ bool script_is_good(const struct script_rule *rule,
 /* ---- script_request ---- */
 
 /*
- * A request as given on the command line: text with escapes (script.c), which
- * are decoded first, and then placeholders (template.c). A brace written as an
- * escape may start a placeholder like any other brace.
+ * A request as given on the command line: text with escapes (script.c) and
+ * placeholders (template.c). Escapes are decoded first, so a brace written as
+ * an escape may start a placeholder like any other brace.
  */
 
 /* Parses a request. Returns 0, or a negative error with one line in @why
@@ -356,8 +364,9 @@ struct sizes {
     /* Bounds of all possible sizes. */
     uint64_t least;
     uint64_t most;
-    /* For exponential sizes the mean; for Pareto scale and shape. */
+    /* Mean of exponential sizes, or scale of Pareto sizes. */
     double scale;
+    /* Shape of Pareto sizes. */
     double shape;
     struct sizes_part parts[SIZES_PARTS_MAX];
     size_t part_count;
@@ -383,13 +392,13 @@ static inline bool sizes_is_fixed(const struct sizes *sizes)
 /* ---- redis_command ---- */
 
 /*
- * A Redis command as people type it and as it is sent: arguments separated by
- * blanks, each a template (template.c), are sent as an array of strings.
+ * A Redis command. People type arguments separated by blanks, each a template
+ * (template.c). The command is sent as an array of strings.
  *
  *     SET key{rand:1:1000} "two words\n"
  *
- * Quotes and escapes are as in redis-cli: "..." may have \n \r \t \a \b \xHH \"
- * and \\, '...' only \'.
+ * Quotes and escapes are as in redis-cli: "..." may have the escapes \n \r \t
+ * \a \b \xHH \" and \\, and '...' may have only \'.
  */
 
 #define REDIS_WORDS_MAX 1024U
@@ -449,11 +458,12 @@ enum http_version {
 
 struct http_options {
     enum http_version version;
-    /* HTTP/2 receive windows of a stream and of a connection. */
+    /* HTTP/2: receive windows of a stream and of a connection. */
     uint64_t window_bytes;
     uint64_t conn_window_bytes;
-    /* HTTP/2: largest frame accepted, and header table size of both sides. */
+    /* HTTP/2: size of the largest accepted frame. */
     uint64_t frame_bytes;
+    /* HTTP/2: size of the header table of both sides. */
     uint64_t table_bytes;
     /* NULL means GET, or POST with a body. */
     const char *method;
@@ -467,8 +477,9 @@ struct http_options {
     bool is_chunked;
     /* The last request of a connection has the field Connection: close. */
     bool is_last;
-    /* Statuses that are not failures. */
+    /* --expect names statuses. */
     bool has_expected;
+    /* Set if has_expected: true for statuses that are not failures. */
     bool expected[HTTP_STATUS_END];
     const struct data *data;
     /* The expected body as given (wanted.c), or NULL if any body is right. */
@@ -480,7 +491,7 @@ struct http_request {
     /* The request may be sent twice (RFC 9110, 9.2.2). */
     bool is_idempotent;
     bool is_chunked;
-    /* The head up to Content-Length, which depends on the body. */
+    /* The head without Content-Length, which depends on the body. */
     struct template head;
     struct template body;
     bool has_body;
@@ -492,8 +503,8 @@ struct http_request {
     size_t size_max;
 };
 
-/* Check the value of an option. They return 0, or an error with one line in
- * @why (WHY_SIZE). */
+/* Check the value of an option. Return 0, or an error with one line in @why
+ * (WHY_SIZE). */
 int http_check_method(const char *method, char *why);
 int http_check_path(const char *path, char *why);
 int http_check_field(const char *field, char *why);
@@ -503,7 +514,8 @@ int http_check_body(const char *body, char *why);
 bool http_is_given(const struct http_options *options, size_t count,
                    const char *name, size_t len);
 
-/* Reports whether there is a Connection field, and whether it has "close". */
+/* Returns true if there is a Connection field. Sets *ret_closes to true if the
+ * field has "close". */
 bool http_has_connection(const struct http_options *options, bool *ret_closes);
 
 /* Parses "200", "2xx" or "200,3xx". Returns 0, or -EINVAL and the offset of the
@@ -511,8 +523,9 @@ bool http_has_connection(const struct http_options *options, bool *ret_closes);
 int http_parse_expected(const char *text, struct http_options *options,
                         size_t *ret_at);
 
-/* Builds requests for a path and the value of the Host field. @copies is the
- * largest batch. Returns 0, or a negative error with one line in @why. */
+/* Builds requests for @path, with @host in the Host field. @copies is the
+ * number of requests in the largest batch. Returns 0, or a negative error with
+ * one line in @why. */
 int http_request_init(struct http_request *self,
                       const struct http_options *options, const char *host,
                       const char *path, size_t copies, char *why);
@@ -556,16 +569,17 @@ struct request_kind {
     char *line;
     /* Name from "[NAME]" at the start of the line, or NULL. */
     const char *name;
-    /* For HTTP. @body may be NULL. Headers follow each other, each with a
-     * terminating zero, and are sent before the headers of the command line. */
+    /* Set for HTTP. @body may be NULL. @headers has one text after the other,
+     * each with a terminating zero. They are sent before the headers of the
+     * command line. */
     const char *method;
     const char *path;
     const char *body;
     const char *headers;
     size_t header_count;
-    /* For other protocols: the request with escapes; and the end of the answer,
-     * NULL for Redis. */
+    /* Set for other protocols: the request with escapes. */
     const char *request;
+    /* Set for other protocols: where the answer ends; NULL for Redis. */
     struct script_rule *rule;
 };
 
@@ -580,8 +594,8 @@ struct request_lines {
     size_t len;
     /* HTTP: the lines of headers and body below a request belong to it. */
     bool is_http;
-    /* HTTP: a line that begins with this word and a blank has no such lines
-     * below it. May be NULL. */
+    /* HTTP: if a line begins with this word and a blank, no lines below belong
+     * to it. May be NULL. */
     const char *single;
     size_t at;
     /* Line number, from 1, of the request that was returned last. */
@@ -596,21 +610,23 @@ const char *request_lines_next(struct request_lines *self, size_t *ret_len);
 /* Returns true if the line begins with @word and a blank. */
 bool request_lines_is(const char *line, size_t len, const char *word);
 
-/* Stores a line, or several separated by '\n'. Returns a second copy for
- * request_kind_read() to modify, owned by the kind, or NULL if out of
- * memory. */
+/* Stores a line, or several lines separated by '\n', in the kind. Returns a
+ * second copy, which the kind owns and request_kind_read() modifies, or NULL if
+ * out of memory. */
 char *request_kind_keep(struct request_kind *kind, const char *line,
                         size_t len);
 
-/* Parses the copy, from @words. Returns 0, or a negative error with one line in
- * @why (WHY_SIZE). Call request_kind_fini() in any case. */
+/* Parses the copy that request_kind_keep() returned, from @words on. Returns 0,
+ * or a negative error with one line in @why (WHY_SIZE). Call
+ * request_kind_fini() in any case. */
 int request_kind_read(struct request_kind *kind, char *words,
                       enum request_form form, char *why);
 
 /* Returns the text after an optional [NAME]. */
 char *request_kind_skip_name(char *line);
 
-/* Splits off the first word; *text is set to the text after the blanks. */
+/* Splits off the first word and returns it. Sets *text to the text after the
+ * blanks that follow the word. */
 char *request_kind_take_word(char **text);
 
 void request_kind_fini(struct request_kind *kind);
@@ -639,7 +655,8 @@ void request_kind_fini(struct request_kind *kind);
 struct mix {
     size_t kind_count;
     struct request_kind kinds[MIX_KINDS_MAX];
-    /* For each kind, the sum of its weight and those of earlier kinds. */
+    /* For each kind, the sum of its weight and the weights of all earlier
+     * kinds. */
     uint64_t ends[MIX_KINDS_MAX];
 };
 
@@ -727,11 +744,11 @@ enum capture_kind {
 struct capture {
     /* The option's value; borrowed. */
     const char *text;
-    /* Number of its name (template.c). */
+    /* Number of the captured value's name (template.c). */
     size_t number;
     enum capture_kind kind;
-    /* JSON path, empty for the whole body, or name of the header or cookie;
-     * points into text. */
+    /* JSON path (empty for the whole body), or name of the header or cookie.
+     * Points into text. */
     const char *where;
 };
 
@@ -747,9 +764,9 @@ struct capture_answer {
  * in @why. */
 int capture_parse(const char *text, struct capture *ret, char *why);
 
-/* Takes the value from an answer; it is allocated and replaces the old value.
- * Returns 0, -ENOMEM, or -EINVAL with one line in @why if the answer has no
- * such value. */
+/* Copies the value from an answer. Frees the old value and replaces it by the
+ * copy. Returns 0, -ENOMEM, or -EINVAL with one line in @why if the answer has
+ * no such value. */
 int capture_take(const struct capture *self,
                  const struct capture_answer *answer,
                  struct template_value *value, char *why);
@@ -777,7 +794,7 @@ int capture_take(const struct capture *self,
 
 struct preamble_line {
     struct request_kind kind;
-    /* Captures from its answer. */
+    /* Range of the captures from the answer to this request. */
     size_t first_capture;
     size_t capture_count;
 };
@@ -796,7 +813,7 @@ struct preamble_words {
         const char *text;
         bool is_capture;
     } list[PREAMBLE_WORDS_MAX];
-    /* Rows of the two options, if they were given; else NULL. */
+    /* Rows of --preamble and of --capture; NULL if the option was not given. */
     const struct option *preamble;
     const struct option *capture;
 };
@@ -810,8 +827,8 @@ void preamble_find_names(int argc, char **argv, int first);
  * else NULL. */
 const char *preamble_find_text(char **argv, int at);
 
-/* Like preamble_find_text(), but NULL for @FILE: other texts may contain a
- * password. */
+/* Like preamble_find_text(), but returns NULL for @FILE, because only other
+ * texts may contain a password. */
 const char *preamble_find_secret(char **argv, int at);
 
 /* Parses the options. Returns 0, or a negative error with one line in @why. */

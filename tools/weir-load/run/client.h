@@ -133,7 +133,7 @@ struct client {
     uint64_t connecting;
     struct attempts attempts;
     uint64_t settled;
-    /* Number of wanted connections: the first so many of conns are wanted. */
+    /* Number of wanted connections. These are the first ones in conns. */
     uint64_t wanted;
     /* Maximum of wanted so far. */
     uint64_t most_wanted;

@@ -36,13 +36,13 @@ enum worker_phase {
 struct worker_plan {
     uint64_t begin_ns;
     uint64_t window_ns;
-    /* UINT64_MAX if -n ends the window. */
+    /* End of the window, or UINT64_MAX if -n ends it. */
     uint64_t end_ns;
 };
 
 struct worker;
 
-/* An interval of a thread; its quantiles are not computed. */
+/* Results of a thread in one interval. Quantiles are not set. */
 struct worker_row {
     struct worker_row *next;
     struct worker *worker;
@@ -55,8 +55,9 @@ struct worker_row {
 /* Frees a row; NULL is ignored. */
 void worker_row_free(struct worker_row *row);
 
-/* Callbacks on the main thread. Their argument is the worker, except for row:
- * its argument is the row, whose ownership passes to the main thread. */
+/* Callbacks on the main thread. The argument of row() is the row, whose
+ * ownership passes to the main thread. The argument of all others is the
+ * worker. */
 struct worker_ops {
     /* Every connection was open or has failed once. */
     weir_callback_fn *settled;
@@ -128,9 +129,9 @@ void worker_fini(struct worker *worker);
 /* ---- gather ---- */
 
 /*
- * Merges the results of all threads into one. Counts are added
- * and histograms merged; nothing is averaged and nothing is
- * lost.
+ * Merges the results of all threads into one result. Counts are
+ * added and histograms are merged. Nothing is averaged, and
+ * nothing is lost.
  */
 
 /* Adds the row of another thread and the same interval. Borrows @from.
@@ -157,14 +158,13 @@ void gather_finish(struct result *result);
 /* ---- standby ---- */
 
 /*
- * --wait: waits until the servers answer before the run starts. A job may start
- * its server and the load at the same time, and neither knows how long the
- * other takes.
+ * --wait: waits until the servers answer before the run starts, so that a job
+ * may start a server and the load at the same time.
  */
 
-/* Waits until a connection to each target is established, and over http://
- * without --proxy-protocol until a request is answered in any way. Prints what
- * it waits for.
+/* Waits until a connection to each target is established. For http:// without
+ * --proxy-protocol, also waits until a request is answered with any response.
+ * Prints the target for which it waits.
  *
  * Returns LOAD_OK, LOAD_INTERRUPTED, or after printing an error LOAD_NOTHING
  * (timeout) or LOAD_INTERNAL. */
