@@ -10,9 +10,9 @@
  * neither. The item is posted under the mutex, and only while the owner has not
  * detached its closer, so the mailbox is still open.
  *
- * There are two lanes of threads, so that slow closes that fill one lane do not
- * delay the close of empty sockets, for which their peers wait. A forked child
- * starts with empty lanes: queued closes stay with the parent.
+ * There are two lanes of threads: slow closes may fill one lane, but do not
+ * delay the close of empty sockets, for which peers wait. A forked child starts
+ * with empty lanes: queued closes stay with the parent.
  */
 #include "closer.h"
 

@@ -1,10 +1,10 @@
 /*
  * Features of the running kernel beyond Linux 6.1, the minimum.
  *
- * Features are probed by use when a ring is opened; version numbers do not
- * count. The environment variable WEIR_FEATURES_MASK (names separated by
- * commas, or "all") disables features, so that one machine can run the
- * fallbacks for other kernels.
+ * When a ring is opened, each feature is probed by using it. The version of the
+ * kernel is not compared. The environment variable WEIR_FEATURES_MASK (names
+ * separated by commas, or "all") disables features, so that one machine can run
+ * the fallbacks for other kernels.
  */
 #ifndef WEIR_URING_FEATURE_H
 #define WEIR_URING_FEATURE_H

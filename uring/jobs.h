@@ -24,7 +24,8 @@
 
 /* Embedded in an object that a thread works on. Only jobs.c uses the flags. */
 struct wr_job {
-    /* Used in the queue and in `done`; else the owner may use it. */
+    /* Links the job in the queue and in `done`. At other times the owner may
+     * use this field. */
     struct wr_list link;
     bool is_queued;   /* no thread has it yet */
     bool is_unwanted; /* withdrawn while a thread had it */

@@ -33,7 +33,8 @@ struct weir_lease {
 
 void wr_lease_check_invariants(const weir_lease *lease);
 
-/* Returns a lease over a copy, charged to @account. NULL if out of memory. */
+/* Returns a lease over a copy, charged to @account, or NULL if out of
+ * memory. */
 WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         struct wr_account *account,
                                         const void *data, size_t len);

@@ -144,9 +144,9 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
         wr_op_note_lack(file->uring);
         op_file_work(file);
     } else {
-        /* Looks for a worker thread of the kind that the operation needs: with
-         * a NOP or, for a splice, whose workers are others, with a splice of 0
-         * bytes. */
+        /* Checks with a NOP whether the kernel has a worker thread for the
+         * operation. A splice has other workers, so it is checked with a splice
+         * of 0 bytes. */
         struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
 
         file->doubts++;

@@ -149,8 +149,9 @@ static inline bool wr_pool_can_grow(const struct wr_pool *pool)
     return pool->buf_count < pool->buf_max;
 }
 
-/* True if leases pin more than a quarter of the buffers. Then kept bytes are
- * copied: a small slice pins a large buffer, and peers choose the sizes. */
+/* True if leases pin more than a quarter of the buffers. Then bytes that are
+ * kept are copied, because a small slice pins a large buffer, and peers choose
+ * the sizes of slices. */
 static inline bool wr_pool_is_short(const struct wr_pool *pool)
 {
     return pool->pinnable < 0;

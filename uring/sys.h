@@ -21,7 +21,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* In musl since 1.2.5. */
+/* musl defines these since 1.2.5. */
 #ifndef STATX_TYPE
 #include <linux/stat.h>
 #endif
@@ -41,7 +41,7 @@
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL 0x100
 #endif
-/* In musl since 1.2.5. */
+/* musl defines these since 1.2.5. */
 #ifndef RWF_NOWAIT
 #define RWF_NOWAIT 0x8
 #endif
@@ -187,7 +187,7 @@ void wr_sys_end_nonblock(int fd, int flags);
 
 /* ---- sys_cache.c ---- */
 
-/* In musl since 1.2.5. */
+/* musl has statx() since 1.2.5. */
 int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
                  struct statx *ret);
 

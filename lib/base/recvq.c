@@ -3,9 +3,9 @@
  *
  * A block of the queue's own is a lease, charged to the pool's own account.
  * More bytes may be appended to it after the last segment. Views and taken
- * pieces refer to earlier bytes only, so they never change. Blocks grow with
- * the bytes that have arrived: the unused part is never larger than those
- * bytes, whatever length a caller requested.
+ * pieces refer to earlier bytes only, so their contents never change. Blocks
+ * grow with the bytes that have arrived: the unused part is never larger than
+ * those bytes, whatever length a caller requested.
  */
 #include "recvq.h"
 

@@ -109,7 +109,8 @@ static inline void wr_cares_push_work(struct cares *cares)
 
 /* ---- cares_channel.c ---- */
 
-/* After an error the channels are closed. */
+/* Opens the channels. Returns 0 or an error; after an error the channels are
+ * closed. */
 WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 
 /* Closes the channels. All queries of the channels end immediately. */

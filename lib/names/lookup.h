@@ -163,7 +163,8 @@ void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns);
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
                                 const struct weir_address *address);
 
-/* Closes a part: its answer is complete (@err 0), or an error. */
+/* Ends a part of the lookup. If @err is 0, the part's answer is complete;
+ * otherwise @err is the part's error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
 /* Answers a reverse lookup with @name, of at most 254 bytes. */

@@ -42,7 +42,8 @@ WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
 WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
                                    const weir_lookup **ret_failed);
 
-/* Returns the next lookup, the first one if @lookup is NULL, or NULL. */
+/* Returns the lookup after @lookup, or the first lookup if @lookup is NULL.
+ * Returns NULL if there is none. */
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 

@@ -149,8 +149,8 @@ bool wr_hosts_get_address(const struct wr_hosts_line *line, int family,
 const char *wr_hosts_get_name(const struct wr_hosts *hosts,
                               const struct wr_hosts_line *line);
 
-/* Returns the first line whose address, as from wr_hosts_get_address() for the
- * family of @address, equals @address, or NULL. */
+/* Returns the first line with @address, or NULL. Compares the address that
+ * wr_hosts_get_address() returns for the family of @address. */
 const struct wr_hosts_line *
 wr_hosts_find_address(const struct wr_hosts *hosts,
                       const struct weir_address *address);

@@ -85,7 +85,7 @@ static int stream_server_start(struct service *service,
         err = weir_server_add_closed_callback(server, stream_server_closed,
                                               service);
     }
-    if (err < 0) { /* it never listened: no stream exists */
+    if (err < 0) { /* The server never listened, so no stream exists. */
         weir_server_free(server);
         stream_server_free_service(service);
         return err;

@@ -88,7 +88,8 @@ static bool lock_attempt(struct wr_waitable *what)
     return true;
 }
 
-/* The lock may be freed after the task got it. */
+/* Returns the result of the task that was woken: -ECANCELED if the lock was
+ * freed after the task had got it. */
 static int lock_woken(struct wr_waitable *what, int result)
 {
     const weir_lock *lock = what->object;

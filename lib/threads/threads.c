@@ -180,7 +180,7 @@ static int threads_start(weir_threads *threads, weir_threads **ret)
     return err;
 }
 
-/* @has_caller: the calling thread is the first of the threads. */
+/* If @has_caller is true, the calling thread is the first of the threads. */
 static int threads_begin(const struct weir_threads_options *options,
                          weir_thread_fn *fn, void *arg, bool has_caller,
                          weir_threads **ret)

@@ -29,7 +29,8 @@ enum visit_state {
 
 struct visit {
     struct weir_allocator allocator; /* a copy: the threads may end first */
-    weir_threads *threads;           /* NULL once the visit goes home */
+    /* NULL once the visit returns to the requesting loop */
+    weir_threads *threads;
     weir_threads_each_fn *fn;
     void *arg;
     weir_threads_each_done_fn *done;

@@ -20,7 +20,8 @@
  * little at a time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
-/* Cached pages are counted this many bytes and this long in advance. */
+/* When the cached pages of a file are counted, at most this many bytes are
+ * counted in advance, and the count is used for at most this long. */
 #define COUNTED_BYTES ((uint64_t)4 << 20)
 #define COUNTED_NS    2000000u
 

@@ -362,9 +362,9 @@ const char *wr_transport_get_alert(const weir_transport *t);
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);
 
-/* Replaces the open transport @below by @t, which was made on it: as a member
- * of the loop, in the server's set and in the task that serves it. @t takes
- * over the water marks. */
+/* Replaces the open transport @below by @t, which was made on it. @t becomes
+ * the loop object, the member of the server's set and the transport of the task
+ * that serves the connection, and takes over the water marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
 /* Limits of the kernel for keep_alive_idle_ns and keep_alive_interval_ns, and

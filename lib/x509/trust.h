@@ -28,7 +28,7 @@ const struct wr_x509 *wr_x509_trust_find(const struct wr_x509_trust *trust,
                                          const struct wr_bytes *name,
                                          const struct wr_x509 *after);
 
-/* Returns true if this certificate is an anchor. */
+/* Returns true if the certificate is one of the anchors. */
 bool wr_x509_trust_has(const struct wr_x509_trust *trust,
                        const struct wr_x509 *x509);
 

@@ -89,10 +89,10 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
 }
 
 /* The first receive of a connection, or the first after a pause. It is tried at
- * once, unless such receives have often found nothing, as those of clients
- * whose servers respond later; then the set reports the bytes. If the set has
- * this descriptor, that may be an earlier file of the same number, which was
- * closed in this iteration. */
+ * once. If such receives have often found nothing, as in a client whose servers
+ * respond later, it waits until the set reports the bytes. If the set has this
+ * descriptor, the file in the set may be an earlier one with the same number,
+ * which was closed in this iteration. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;

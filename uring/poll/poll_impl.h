@@ -107,7 +107,8 @@ static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
     return ops->ended_count + ops->slab.used_count;
 }
 
-/* Ensures space for one operation and its completion, unless out of memory. */
+/* Makes sure that there is space for one operation and its completion. Returns
+ * false if out of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
     const bool has_room =

@@ -2,10 +2,10 @@
  * The poll engine: a ring that epoll, system calls and a few threads carry out.
  *
  * This engine implements the seam (ring.h) if io_uring is refused. The same
- * entries go in and the same completions come out. A receive stays until its
- * credit is used up, into incremental buffers, as on Linux 6.17. Without that
- * an echo takes nearly twice the instructions, and bulk three times as long,
- * with receives of 16 KiB.
+ * entries go in and the same completions come out. A receive fills incremental
+ * buffers and stays armed until its credit is used up, as on Linux 6.17. With
+ * single receives of 16 KiB an echo would take nearly twice the instructions,
+ * and bulk three times as long.
  *
  * An enter begins the prepared entries; those that can be carried out now are
  * complete. It adds what waits for descriptors to the epoll set, waits, and

@@ -6,9 +6,9 @@
  * The attempt is in progress while it has a descriptor. Giving up stores a
  * cause and cancels the operation. A socket that was connected nevertheless is
  * closed with a reset: the peer, which may have accepted it, must not read an
- * empty stream with a regular end. A TCP socket that was connected to itself,
- * because the kernel chose as local port the peer's port without a listener,
- * counts as refused.
+ * empty stream with a regular end. If no socket listens on a port of this
+ * machine, the kernel may choose this port as the local port, and the TCP
+ * socket is then connected to itself. Such a connection counts as refused.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
  * not report when it has space: the attempt keeps its socket, waits and tries
@@ -124,7 +124,8 @@ void wr_attempt_give_up(struct wr_attempt *attempt, int cause)
     }
     attempt->cause = cause;
     wr_op_cancel(&loop->uring, &attempt->op);
-    if (!attempt->op.in_flight) { /* no completion follows: it waits to retry */
+    /* No completion follows, because the attempt waits to be repeated. */
+    if (!attempt->op.in_flight) {
         wr_timer_arm(&loop->wheel, &attempt->retry, loop->now_ns);
     }
 }

@@ -181,7 +181,7 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
  * machine does not have. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
-/* Returns number @index of the candidates that were tried, or NULL. */
+/* Returns the candidate that was tried as number @index, or NULL. */
 const struct wr_candidate *
 wr_eyeballs_find_tried(const struct wr_eyeballs *eyeballs, size_t index);
 

@@ -225,10 +225,10 @@ void wr_way_spend(struct wr_way *way, size_t len);
 WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
                               size_t count);
 /* Starts the direction: limits the queue of `to` and the bytes that `from` may
- * hold. @has_ended: the end of `from` has already been received. */
+ * hold. @has_ended is true if the end of `from` was already received. */
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
 /* Starts splicing if the direction has moved many bytes and both transports
- * can. */
+ * support it. */
 void wr_way_splice_if_due(struct wr_way *way);
 /* Passes initial bytes on, until something else holds the direction or none are
  * left. */

@@ -155,8 +155,8 @@ static bool relay_drain_may_begin(const struct wr_way *way, int err)
 }
 
 /* If the relay is already draining because of @way, @err may be the cause of
- * the first error: that is known before the last bytes of its side, which may
- * contain a TLS alert. */
+ * the first error. The first error is reported before the last bytes from its
+ * side are read, and these may contain a TLS alert, which is the cause. */
 void wr_relay_fail(struct wr_way *way, int err)
 {
     struct wr_relay *relay = way->relay;

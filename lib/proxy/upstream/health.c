@@ -112,8 +112,8 @@ uint64_t wr_ejection_note_failure(struct wr_ejection *ejection,
     if (ejection->is_ejected || plan->limit == UINT32_MAX) {
         return 0;
     }
-    /* Not ejected: the row may exceed this limit, if another set with a higher
-     * limit recorded it. */
+    /* The row of a target that is not ejected may exceed this limit, if another
+     * set with a higher limit has recorded the failures. */
     wr_assert(ejection->fails[row] < UINT32_MAX);
     ejection->fails[row]++;
     if (!is_on_probation && ejection->fails[row] < plan->limit) {

@@ -135,7 +135,7 @@ static void request_stop_waiting(struct wr_request *request)
     wr_assert(!request->queued.queue);
 }
 
-/* Lets the ready item decide what is next. */
+/* Makes the ready item pending, which decides the next step of the request. */
 static void request_go_on(struct wr_request *request)
 {
     wr_assert(!request->connecting);
@@ -600,7 +600,8 @@ static void request_give_up(struct wr_request *request, int cause)
         return;
     }
     if (request_is_queued(request)) {
-        /* Other requests may take the slot that it waited for. */
+        /* Other requests may take the slot for which this request has
+         * waited. */
         wr_upstreams_wake(request->set);
     }
     request_go_on(request);

@@ -11,13 +11,14 @@
  * has ended, so that its connections count; but it no longer represents an
  * upstream of the set.
  *
- * One part of each health is the checker: its set makes the checks. When that
- * part leaves, the oldest other one becomes the checker and is called; when its
- * set is retired, the youngest, which knows best how to check. A part of a
- * retired set is the checker only if all are retired. A health that all have
- * left starts again with the next part. A checker whose next check is late,
- * because its loop does not run, is replaced by the first set that chooses; its
- * later results are dropped.
+ * One part of each health is the checker: its set makes the checks. When the
+ * checker leaves, the oldest other part becomes the checker and is called. When
+ * the checker's set is retired, the youngest part becomes the checker, because
+ * its settings are the newest. A part of a retired set is the checker only if
+ * the sets of all parts are retired. A health without parts starts again with
+ * the next part. A checker whose next check is late, because its loop does not
+ * run, is replaced by the first set that chooses; its later results are
+ * dropped.
  *
  * Rules for writing:
  *
@@ -42,9 +43,10 @@
  * A set is called from any thread, which needs no memory, and a call only means
  * "check": the set checks again under the mutex, notifies its program, serves
  * its queue, and arms its timers. Other sets are called when checks have
- * changed a state, when a target is ejected, and when one must check. Each set
- * has a timer for the end of an ejection: the first ends it for all. In a
- * forked child nothing of this changes, because no call of a set is admitted.
+ * changed a state, when a target is ejected, and when another set becomes the
+ * checker. Each set has a timer for the end of an ejection; the first timer to
+ * expire ends the ejection for all sets. A forked child changes none of this,
+ * because calls of sets are refused there.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H

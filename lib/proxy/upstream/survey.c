@@ -367,7 +367,8 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
 
 /* ---- the survey ---- */
 
-/* Like wr_choose_find_tier(), for candidates whose weights were not written. */
+/* Does the same as wr_choose_find_tier(), for candidates whose weights were not
+ * written yet. */
 static enum wr_tier survey_find_tier(const weir_upstreams *set)
 {
     enum wr_tier found = WR_TIER_NONE;

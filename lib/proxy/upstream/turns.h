@@ -124,10 +124,10 @@ static inline uint32_t wr_turn_get_active(const struct wr_turn *turn)
     return atomic_load_explicit(&turn->active_count, memory_order_relaxed);
 }
 
-/* Counts a connection that has ended; the mutex is not needed. Sequentially
- * consistent with wr_turns_begin(), which switches the counting on: this end
- * either precedes it, so that participants are added with the new count, or is
- * noted. */
+/* Counts a connection that has ended; the mutex is not needed. The accesses are
+ * sequentially consistent with wr_turns_begin(), which switches the counting
+ * on: either wr_turns_begin() sees the new count, or this function sees that
+ * counting is on and notes the participant. */
 static inline void wr_turns_give(struct wr_turns *turns, struct wr_turn *turn)
 {
     const uint32_t before = atomic_fetch_sub(&turn->active_count, 1);

@@ -281,7 +281,8 @@ static void upstream_note_check(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
     if (wr_err_is_own(err)) {
-        /* This machine lacked a resource: not a result about the upstream. */
+        /* This machine had no resource for the check, so the check has no
+         * result. */
         upstream->counts.checks_skipped++;
         if (upstream->skipped_count == 0) {
             upstream->skipped_err = err;

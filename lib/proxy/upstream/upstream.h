@@ -43,8 +43,8 @@
 struct wr_probe {
     struct wr_own_task own; /* runs while the probe runs */
     const struct wr_check *check;
-    /* Called when the probe is over, with 0 or a negative error. Never called
-     * inside a call. */
+    /* Called when the probe is over, with 0 or a negative error, but never
+     * inside a call of the owner. */
     void (*ended)(struct wr_probe *probe, int err);
     /* Result of the last probe, as are the fields below. */
     struct wr_check_talk talk;
@@ -395,8 +395,8 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
 /* Records the upstream that WEIR_BALANCE_FIRST uses, and returns it or NULL. */
 weir_upstream *wr_survey_find_use(weir_upstreams *set);
 
-/* Surveys the upstreams of a set in which requests wait, before the queue is
- * served; and updates the survey after a slot was taken. */
+/* Surveys the upstreams of a set in which requests wait. Called before the
+ * queue is served, and again after a slot was taken. */
 void wr_survey_make(weir_upstreams *set);
 void wr_survey_note_taken(weir_upstream *upstream);
 

@@ -538,7 +538,8 @@ int wr_openssl_show(struct wr_tls_conn *conn,
         SSL_use_cert_and_key(conn->ssl, credential->leaf, credential->key,
                              credential->issuers, 1) == 1;
     wr_openssl_leave(&errors);
-    return is_shown ? 0 : -ENOMEM; /* no other error: it was checked before */
+    /* The credential was checked before, so there is no other error. */
+    return is_shown ? 0 : -ENOMEM;
 }
 
 int wr_openssl_choose_protocol(struct wr_tls_conn *conn, const char *name,

@@ -183,9 +183,8 @@ conn_drop_arrays(struct wr_tls_conn *conn)
 }
 
 /* Keeps the memory in which wolfSSL joins a ticket that arrives in several
- * records; wolfSSL frees it after the handshake unless it is told to keep it.
- * With TLS 1.3 tickets arrive before the data, with TLS 1.2 during the
- * handshake. */
+ * records; otherwise wolfSSL would free this memory after the handshake. With
+ * TLS 1.3 tickets arrive before the data, with TLS 1.2 during the handshake. */
 static void conn_begin_data(struct wr_tls_conn *conn)
 {
     wr_assert(!(conn->flags & WR_WOLFSSL_KEEPS_ARRAYS));
@@ -282,9 +281,8 @@ int wr_wolfssl_update_keys(struct wr_tls_conn *conn)
     return ret;
 }
 
-/* wolfSSL still assumes that the key is of the first certificate's kind and
- * would choose a TLS 1.2 suite for that kind, so the list of suites is set
- * too. */
+/* The list of suites is set, too, because wolfSSL still assumes a key of the
+ * first certificate's kind, and would choose a TLS 1.2 suite for that kind. */
 int wr_wolfssl_show(struct wr_tls_conn *conn,
                     struct wr_tls_credential *credential, const char *suites)
 {

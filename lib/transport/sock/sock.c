@@ -749,7 +749,7 @@ bool wr_sock_is_kind(const weir_transport *t)
     return t->ops->receive == wr_sock_update_recv;
 }
 
-/* Notices if the memory of an idle connection grows. */
+/* Fails to compile if an idle connection needs more memory. */
 _Static_assert(sizeof(struct wr_sock) <= 432, "an idle connection is small");
 
 static const struct wr_demand_ops sock_intake_ops =

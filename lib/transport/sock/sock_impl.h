@@ -193,7 +193,8 @@ WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
  * the answer to the SYN. Returns false if the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
-/* The socket has sent before, for example on another loop: no first send. */
+/* Marks a socket that has sent bytes before, for example on another loop, so
+ * that its next send is not handled as the first send. */
 void wr_sock_send_go_on_from(struct wr_sock *s);
 void wr_sock_send_failed(struct wr_sock *s, int err);
 

@@ -452,8 +452,8 @@ static void sock_recv_arm_into(struct wr_sock *s)
  * costs a cancel if the program closes at the first bytes; the second kind
  * costs another submission if the connection continues.
  *
- * @suits says whether the present kind was right for a connection: each "no"
- * adds a doubt, and each "yes" removes one, so alternating connections change
+ * @suits is true if the present kind was right for a connection. False adds a
+ * doubt and true removes one, so connections that suit alternately change
  * nothing. A receive that ends is wrong if a second receive is armed, and right
  * if the program closes before that. A receive that stays is right if the peer
  * ends the stream, and wrong if the program closes. A late close counts too,
@@ -525,8 +525,9 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-/* True for a first receive that ends with the first bytes. The next receive
- * notes that it did not suit. */
+/* Returns true for a first receive that shall end with the first bytes. Called
+ * for the second receive, records that such a first receive did not suit the
+ * connection. */
 static inline bool sock_recv_ends_first(const struct wr_sock *s)
 {
     if (s->c.t.loop->first_stays) {
@@ -675,8 +676,10 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     default:
         s->recv_failed = true;
         if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
-            s->c.t.eof_seen = true; /* the peer has everything: no error */
-        } else if (!s->resets) {    /* else it may be the reset of this side */
+            /* The peer has received everything, so the reset is not an
+             * error. */
+            s->c.t.eof_seen = true;
+        } else if (!s->resets) { /* else it may be the reset of this side */
             wr_transport_set_error(&s->c.t, err, "receive");
         }
     }
@@ -724,8 +727,8 @@ void wr_sock_recv_ended(struct wr_sock *s)
     sock_recv_set_state(s, WR_RECV_IDLE);
 }
 
-/* Leaves a receive into lent memory, or a poll, because these take no memory of
- * the pool. */
+/* Does not cancel a receive into lent memory or a poll, because these take no
+ * memory of the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
     wr_assert(s->c.t.state != WR_LIFE_NEW || s->recv_state == WR_RECV_IDLE);
