@@ -1,8 +1,8 @@
 /*
  * The default memory limit.
  *
- * It is a share of the memory that the program may use: that of the machine or
- * of its cgroup.
+ * The limit is a share of the memory that the program may use: the memory of
+ * the machine or of the program's cgroup.
  */
 #ifndef WEIR_PROXY_MEMORY_H
 #define WEIR_PROXY_MEMORY_H

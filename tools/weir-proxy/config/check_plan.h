@@ -1,6 +1,6 @@
 /*
- * The health check of a target, derived from the directives of its route and
- * its own: kind, interval, address, PROXY header and TLS.
+ * The health check of a target: kind, interval, address, PROXY header and TLS.
+ * They are derived from the directives of the target and of its route.
  *
  * A plan is computed each time it is needed; only the library keeps it.
  */
@@ -27,9 +27,10 @@ bool check_plan_is_checked(const struct config_route *route,
 uint16_t check_plan_port(const struct config_route *route,
                          const struct config_target *target);
 
-/* Returns true if checks of this target, or of any target, use TLS. */
+/* Returns true if the checks of this target use TLS. */
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target);
+/* Returns true if the checks of any target use TLS. */
 bool check_plan_needs_tls(const struct config_route *route);
 
 bool check_plan_is_port_alone(const struct target *at);

@@ -2,9 +2,10 @@
  * The files that a configuration names, and the sandbox that allows only these
  * (Landlock).
  *
- * A rule applies to an inode, so a replaced file would not be covered. Rules
- * therefore allow folders: the folder in the path, and the folder that links
- * lead to. All other files in these folders are allowed, too.
+ * A rule applies to an inode, so the rule for a file would not cover a file
+ * that replaces it. Rules therefore allow the folder in the path, and if the
+ * path is a link, the folder of its destination. All other files in these
+ * folders are allowed, too.
  */
 #ifndef WEIR_PROXY_CONFINE_PATHS_H
 #define WEIR_PROXY_CONFINE_PATHS_H

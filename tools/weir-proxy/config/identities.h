@@ -1,17 +1,17 @@
 /*
  * The certificates of a service with their keys: files named in the
- * configuration, and files in the folders that it names.
+ * configuration, and files in folders named in the configuration.
  *
- * In a folder each file that ends with .pem or .crt is a certificate, in the
- * order of names; its key is in the file of that name with .key, or in the same
- * file.
+ * In a folder each file whose name ends with .pem or .crt is a certificate.
+ * They are used in the order of their names. The key of a certificate is in the
+ * file with the same name but the ending .key, or in the certificate's file.
  */
 #ifndef WEIR_PROXY_IDENTITIES_H
 #define WEIR_PROXY_IDENTITIES_H
 
 #include "config.h"
 
-/* The first is for clients that request no server name. */
+/* The first certificate is for clients that request no server name. */
 struct identities {
     struct config_texts certs;
     struct config_texts keys; /* of each certificate; may be the same file */

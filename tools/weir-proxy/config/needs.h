@@ -2,7 +2,8 @@
  * Conditions of directives: what a directive requires to have an effect, and
  * what it excludes.
  *
- * The table of directives (words.c) has a column with the need of each.
+ * The table of directives (words.c) has a column with the need of each
+ * directive.
  * Conditions on values and on combinations of directives are rows in needs.c.
  * Each refusal names the directive's line.
  */
@@ -19,7 +20,7 @@ enum need {
     NEED_CLIENT_ADDRESS, /* a listen other than Unix, or accept-proxy */
     NEED_CLIENT_LIMIT,
     NEED_OPENS_TLS,
-    NEED_CERT, /* and TLS is terminated */
+    NEED_CERT, /* a certificate, and a route that terminates TLS */
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
     NEED_HEADER, /* a PROXY header from clients */
@@ -31,22 +32,23 @@ enum need {
     NEED_CHECK_HTTP,
     NEED_TO_CERT,
     NEED_NAME,      /* a target with a host name */
-    NEED_LOOKUP,    /* a target with a name, or sni:PORT, or such a check */
-    NEED_TLS,       /* terminated on either side */
+    NEED_LOOKUP,    /* a target or a check with a host name, or sni:PORT */
+    NEED_TLS,       /* TLS that the proxy terminates on either side */
     NEED_KEEPALIVE, /* a side that is not a Unix socket */
     NEED_WEIGHTS,   /* a balance that uses weights */
     NEED_BACKUP,
     NEED_BACK,     /* a backup, and a check that finds another target up */
-    NEED_HEADER_2, /* version 2, for targets, with something to say */
+    NEED_HEADER_2, /* a PROXY header of version 2 to targets, with TLVs to
+                    * send */
     NEED_LIMIT,    /* a limit of connections to a target */
     NEED_RETURN,   /* targets that may be down or ejected, and return */
     NEED_CHECK,
-    NEED_CHECK_PLACE,    /* at the target's own address */
-    NEED_CHECK_DIALOGUE, /* text or HTTP, without a check-at */
+    NEED_CHECK_PLACE,    /* a check at the target's own address */
+    NEED_CHECK_DIALOGUE, /* a text or HTTP check without a check-at */
     NEED_CHECK_TLS,      /* a check over TLS */
-    NEED_CHECK_CA,       /* and its certificate is verified */
+    NEED_CHECK_CA,       /* a check over TLS that verifies the certificate */
     NEED_TLS_TARGET,
-    NEED_TO_CA, /* and its certificate is verified */
+    NEED_TO_CA, /* a target with TLS whose certificate is verified */
     NEED_COUNT,
 };
 
@@ -57,7 +59,8 @@ bool needs_note(struct config *config, const struct option *word,
                 const char *value);
 
 /* Checks all recorded directives, before routes without a target are removed.
- * Returns false with a reason in @why; config.line is the line it is about. */
+ * Returns false with a reason in @why, and sets config->line to the line of the
+ * wrong directive. */
 bool needs_check(struct config *config, char *why);
 
 /* Checks the conditions of a service, after its routes are settled. */

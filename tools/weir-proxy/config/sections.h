@@ -2,9 +2,9 @@
  * Applies the lines of files, section by section.
  *
  * [defaults], at any position, has initial values for all services; a directive
- * in a service replaces them. [targets NAME] has targets and their directives;
- * a route whose only 'to' is '@NAME' uses them. Each other section is a
- * service.
+ * in a service replaces the values of that directive. [targets NAME] is a group
+ * of targets with their directives; a route whose only 'to' is '@NAME' uses the
+ * group. Each other section is a service.
  */
 #ifndef WEIR_PROXY_SECTIONS_H
 #define WEIR_PROXY_SECTIONS_H

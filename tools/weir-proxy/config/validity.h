@@ -3,7 +3,7 @@
  * they have expired or are not yet valid, and about certificates that expire
  * soon.
  *
- * This is not an error: the clock may be wrong.
+ * Such a certificate is not an error, because the clock may be wrong.
  */
 #ifndef WEIR_PROXY_VALIDITY_H
 #define WEIR_PROXY_VALIDITY_H

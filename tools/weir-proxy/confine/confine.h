@@ -3,8 +3,8 @@
  * which only configured files (Landlock) and needed system calls (seccomp) are
  * allowed.
  *
- * It runs once, after sockets, certificates and the log are open and before
- * threads start, so that it applies to each of them.
+ * Privileges are dropped once, after sockets, certificates and the log are
+ * open, and before threads start, so that all threads are restricted.
  */
 #ifndef WEIR_PROXY_CONFINE_H
 #define WEIR_PROXY_CONFINE_H
@@ -32,8 +32,9 @@ uid_t confine_get_user(const struct config *config);
  * error that was reported, after which the proxy must not serve. */
 int confine_begin(const struct config *config, struct confinement *ret);
 
-/* For -t: reports which files a serving proxy could not access. A child process
- * that has dropped its privileges tries them. */
+/* Implements the check of -t that reports which files a serving proxy could not
+ * access. A child process that has dropped its privileges tries to open them.
+ */
 void confine_look(const struct config *config);
 
 /* Returns a path as processes outside the proxy's root see it, in PATH_MAX
@@ -41,8 +42,8 @@ void confine_look(const struct config *config);
 const char *confine_path_outside(const struct config *config, const char *path,
                                  char *ret);
 
-/* Writes user, root, Landlock and system calls, separated by a character, for
- * /status and the line at the start. */
+/* Writes user, root, Landlock and the system call filter, separated by
+ * @between, for /status and for the line printed at the start. */
 void confine_write(const struct confinement *confinement,
                    const struct config *config, char between, FILE *out);
 

@@ -1,6 +1,6 @@
 /*
- * Filter of the system calls of a serving proxy; the kernel refuses all others
- * (seccomp).
+ * Allows only the system calls that a serving proxy needs; the kernel refuses
+ * all others (seccomp).
  *
  * Operations that go through an io_uring ring are not system calls and are not
  * filtered.

@@ -2,7 +2,7 @@
  * HTTP page for operators: /metrics in Prometheus' text format, /status
  * (status.h), /healthz (the proxy runs) and /readyz (it accepts connections).
  *
- * The first worker serves it at the address of --admin. Each request for
+ * The first worker serves the page at the address of --admin. Each request for
  * /metrics or /status runs a callback on every thread.
  */
 #ifndef WEIR_PROXY_ADMIN_H

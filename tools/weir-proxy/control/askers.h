@@ -1,7 +1,7 @@
 /*
- * Connections whose request has not arrived. Above IDLE_MAX the oldest is
- * closed, so that silent clients do not keep others out. A request must arrive
- * within REQUEST_NS.
+ * Connections whose request has not arrived. If there are more than IDLE_MAX,
+ * the oldest connection is closed, so that silent clients do not keep others
+ * out. A request must arrive within REQUEST_NS.
  */
 #ifndef WEIR_PROXY_ASKERS_H
 #define WEIR_PROXY_ASKERS_H
@@ -19,8 +19,8 @@ struct askers {
     size_t idle_count;
 };
 
-/* Reads a request with its end, in a task. Returns its length or a negative
- * error. */
+/* Reads a request up to and including @end, in a task. Returns the length of
+ * the request or a negative error. */
 ssize_t askers_read(struct askers *askers, weir_reader *reader,
                     weir_writer *writer, const struct weir_separator *end,
                     char *ret, size_t size);

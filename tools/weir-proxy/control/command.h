@@ -2,7 +2,7 @@
  * Parser of the commands that operators send to a running proxy.
  *
  * A command is one line. It is split at tabs, or at spaces if it has no tab.
- * Executing it is up to control.c.
+ * control.c executes the command.
  */
 #ifndef WEIR_PROXY_COMMAND_H
 #define WEIR_PROXY_COMMAND_H
@@ -45,8 +45,8 @@ extern const struct command_row {
     const char *help;
 } command_rows[COMMANDS];
 
-/* Returns true if the command is about this target. Its argument is
- * "SERVICE/TARGET"; SERVICE may be * for all services, and TARGET may omit
+/* Returns true if the command is about this target. The command's argument is
+ * "SERVICE/TARGET". SERVICE may be * for all services, and TARGET may omit
  * tcp://, tls:// and unix:. */
 bool command_is_about(const struct command *command, const char *service,
                       const char *target);

@@ -1,7 +1,7 @@
 /*
  * The socket of operators (--ctl). A client sends a command (command.h) on one
- * line. The answer is a line with its result, "0", "1" or "2" like weir-proxy's
- * exit codes, and then text.
+ * line. The answer is a line with the result of the command, "0", "1" or "2"
+ * like weir-proxy's exit codes, and then text.
  *
  * Only the owner can open the socket's file. Processes of other users, except
  * root, are refused even if they got the descriptor from elsewhere.
@@ -34,8 +34,9 @@ void control_free(struct control *control);
 int control_connect(const char *path, unsigned limit_s);
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
-/* Gets the configuration's lines (changes.h) of the proxy that serves this
- * socket. Returns false if there is none, or if it did not respond. */
+/* Gets the lines (changes.h) of the active configuration from the proxy that
+ * serves this socket. Returns false if no proxy serves the socket, or if the
+ * proxy did not respond. */
 bool control_get_facts(const char *path, struct config_texts *ret);
 
 #endif

@@ -12,13 +12,13 @@
 #include "tools/weir-proxy/runtime/proxy.h"
 
 /* Requests from a running proxy its sockets, its knowledge of targets and its
- * session ticket keys, before the threads start. Sets the predecessor, if there
- * is one. */
+ * session ticket keys. Must be called before the threads start. Sets
+ * proxy->predecessor if a proxy is running. */
 void handover_take(struct proxy *proxy);
 
-/* Reports that a worker listens. After the last one the program reports it on
- * the console, to systemd and to the predecessor, and the first worker waits
- * for a successor. Returns 0 or a negative error. */
+/* Must be called when a worker listens. When all workers listen, reports this
+ * on the console, to systemd and to the predecessor; the first worker then
+ * waits for a successor. Returns 0 or a negative error. */
 int handover_worker_is_ready(struct worker *worker);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * The metrics of all workers: gathered thread by thread, and written as text.
+ * The metrics of all workers: gathered thread by thread, and written in the
+ * text format of Prometheus.
  *
- * The format is that of Prometheus. Counters never decrease while the proxy
- * runs; a successor starts at 0.
+ * Counters never decrease while the proxy runs. A successor starts at 0.
  */
 #ifndef WEIR_PROXY_METRICS_H
 #define WEIR_PROXY_METRICS_H
@@ -23,8 +23,8 @@ struct metrics {
                                      * order */
     struct address_facts *addresses; /* in the order of their targets */
     size_t address_count;
-    bool *seen;                        /* by worker: metrics_gather() ran on its
-                                        * thread */
+    bool *seen;                        /* for each worker: metrics_gather() ran
+                                        * on the worker's thread */
     struct weir_loop_statistics loops; /* gathered by the first thread */
 };
 
@@ -39,8 +39,8 @@ void metrics_gather(void *metrics, weir_thread *thread);
  * thread; names of addresses are borrowed until the task waits. Returns false
  * if out of memory. */
 bool metrics_finish(struct metrics *metrics);
-/* Returns an object, such as struct target_facts, or NULL after the last; not
- * for connections. */
+/* Returns the object of a kind at @index, such as a struct target_facts, or
+ * NULL after the last object. Must not be called for connections. */
 const void *metrics_object(const struct metrics *metrics, enum field_of of,
                            size_t index);
 void metrics_write(const struct metrics *metrics, FILE *out);

@@ -3,8 +3,8 @@
  *
  * The command line and its files are read as by a new process and become a new
  * setup (setup.h), which takes over the listening sockets. Then all threads
- * accept with it; if anything fails, the old setup stays. Existing connections
- * keep theirs.
+ * accept with the new setup. If anything fails, the old setup stays in use.
+ * Existing connections keep the setup with which they started.
  */
 #ifndef WEIR_PROXY_RELOAD_H
 #define WEIR_PROXY_RELOAD_H
@@ -12,8 +12,8 @@
 #include "tools/weir-proxy/config/config.h"
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Must be called by the first worker, before the others start and before the
- * functions below. Returns 0 or -ENOMEM. */
+/* Prepares for reloads. Must be called by the first worker, before the other
+ * workers start. Returns 0 or -ENOMEM. */
 int reload_prepare(struct proxy *proxy);
 void reload_finish(struct proxy *proxy);
 
@@ -30,10 +30,10 @@ enum reload_report {
     RELOAD_REPLACED, /* a new process replaces the running one */
 };
 
-/* Prints the lines (changes.h) in which two configurations differ: all for
- * RELOAD_PLANNED, else at most 20 and the number of the others. Unless a new
- * process applies them, prints the directives that a reload does not apply.
- * Returns the number of lines. */
+/* Prints the lines (changes.h) in which two configurations differ: for
+ * RELOAD_PLANNED all lines, else at most 20 lines and the number of the others.
+ * Except for RELOAD_REPLACED, also prints the directives that a reload does not
+ * apply. Returns the number of lines. */
 size_t reload_say(const struct config_texts *before,
                   const struct config_texts *after, enum reload_report how);
 

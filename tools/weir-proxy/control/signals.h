@@ -2,21 +2,23 @@
  * The proxy's signals, all handled by the loop of the first worker.
  *
  * SIGHUP reads the configuration again, SIGUSR1 reopens the log, SIGUSR2 dumps
- * all loops. SIGINT and SIGTERM stop the threads within the time of --drain,
- * and a second one at once.
+ * all loops. SIGINT and SIGTERM stop the threads within the time of --drain; a
+ * second such signal stops them at once.
  */
 #ifndef WEIR_PROXY_SIGNALS_H
 #define WEIR_PROXY_SIGNALS_H
 
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Must be called before the threads start. Signals before the loop handles them
- * have their default action; signals after its end are ignored, because the
- * remaining work is short and must be completed. */
+/* Must be called before the threads start. A signal that arrives before the
+ * loop handles signals has its default action. A signal that arrives after the
+ * end of the loop is ignored, because the remaining work is short and must be
+ * completed. */
 void signals_prepare(void);
 /* Blocks the handled signals in this thread and all threads started later. */
 void signals_hold(void);
-/* Unblocks them in the first thread; its loop handles the pending ones. */
+/* Unblocks the handled signals in the first thread, whose loop then handles
+ * pending signals. */
 void signals_let_in(void);
 
 int signals_begin(struct worker *worker);

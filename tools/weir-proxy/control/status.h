@@ -3,7 +3,7 @@
  * people: services, targets, and the connections with most bytes.
  *
  * A line has its kind and then fields (enum status_word, fields.h), separated
- * by tabs. Counters are since the start.
+ * by tabs. Counters begin at the start of the proxy.
  */
 #ifndef WEIR_PROXY_STATUS_H
 #define WEIR_PROXY_STATUS_H
@@ -11,7 +11,7 @@
 #include "metrics.h"
 
 /* Limit of connections inspected on a thread, oldest first, so that a thread
- * with very many is not blocked. */
+ * with very many connections is not blocked. */
 #define STATUS_LOOKED_AT 10000u
 /* Limit of connections shown, of all threads. */
 #define STATUS_LISTED 50u
@@ -25,8 +25,8 @@ struct status {
     size_t count;
 };
 
-/* Callback for each thread, also gathers the metrics; its argument is the
- * status. */
+/* Callback for each thread. Gathers connections and metrics. @status is the
+ * struct status. */
 void status_gather(void *status, weir_thread *thread);
 void status_write(const struct status *status, FILE *out);
 /* Forgets the connections, and releases their setups. */

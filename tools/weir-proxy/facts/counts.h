@@ -1,6 +1,6 @@
 /*
  * The counts of one service, and of one target, on one thread. The metrics are
- * their sums.
+ * the sums over all threads.
  *
  * A thread writes only its own counts, and they are read by a callback that
  * runs on each thread, so nothing here is locked or atomic. Counts outlive
@@ -17,8 +17,8 @@
 #define COUNTS_BUCKETS 12
 extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
-/* Errors of accept() that have their own counter; the last counter is for all
- * others. */
+/* Errors of accept() that have a counter of their own. The last counter is for
+ * all other errors. */
 #define COUNTS_ERRORS 5
 
 struct counts {
@@ -40,7 +40,7 @@ struct counts {
 /* Counts of a target in all sets of upstreams. */
 struct target_sum {
     uint64_t is_up;     /* 0 or 1; all threads agree */
-    uint64_t addresses; /* addresses of its name, as seen by one thread */
+    uint64_t addresses; /* addresses of the target's name, on one thread */
     uint64_t active;
     uint64_t chosen;
     uint64_t connect_errors;
@@ -75,8 +75,8 @@ struct target_tally *counts_find_target(struct keyed_table *tallies,
 
 /* Adds the counts that a set of upstreams has for a target. */
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);
-/* Adds counters of freed sets. States and gauges are not added: they belong to
- * one set. */
+/* Adds counters of freed sets of upstreams. States and gauges are not added,
+ * because they belong to one set. */
 void counts_add_past(struct target_sum *sum, const struct target_sum *past);
 
 /* Counts a failed accept; @err is negative. */

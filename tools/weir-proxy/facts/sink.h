@@ -1,8 +1,8 @@
 /*
  * The log at a syslog server (RFC 5424), at a Unix socket or over UDP.
  *
- * Each line is a datagram. The log counts datagrams that the server does not
- * accept.
+ * Each line of the log is a datagram. Datagrams that the server does not accept
+ * are counted.
  */
 #ifndef WEIR_PROXY_SINK_H
 #define WEIR_PROXY_SINK_H

@@ -2,12 +2,13 @@
  * Limits by client address: which clients are allowed, how many connections
  * each may have at a time, and how many it may make per period.
  *
- * The client is the one that the PROXY header names, or else the peer; clients
- * of Unix sockets are not counted. A network of client-prefix bits counts as
- * one client. All threads count in one table, so that client-conns is never
- * exceeded; the rate covers the last nine to ten tenths of its period. A full
- * table forgets the client that has been idle longest; if none is idle, a new
- * client is admitted without being counted.
+ * The client is the address that the PROXY header names, or else the peer.
+ * Clients of Unix sockets are not counted. A network of client-prefix bits
+ * counts as one client. All threads count in one table, so that client-conns is
+ * never exceeded. client-rate counts the connections in the last nine to ten
+ * tenths of its period. A full table forgets the client that has been idle
+ * longest. If no client is idle, a new client is admitted without being
+ * counted.
  */
 #ifndef WEIR_PROXY_CLIENTS_H
 #define WEIR_PROXY_CLIENTS_H
@@ -32,9 +33,10 @@ void clients_free(struct clients **clients, const struct config *config);
 
 struct clients_refusal {
     enum end_reason reason;
-    /* True if the refusal is to be logged: at most one line a second per
-     * client. left_out counts the refusals since the last line. */
+    /* True if the refusal must be logged. At most one refusal of a client is
+     * logged per second. */
     bool is_told;
+    /* Number of refusals that were not logged since the last line. */
     uint32_t left_out;
 };
 

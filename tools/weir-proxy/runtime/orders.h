@@ -12,7 +12,7 @@
 enum order_mode {
     ORDER_READY,
     ORDER_DRAIN,
-    ORDER_DISABLE, /* for maintenance: it is not checked either */
+    ORDER_DISABLE, /* for maintenance: the target is not checked either */
 };
 
 #define ORDER_WEIGHT_MAX 256
@@ -26,7 +26,8 @@ struct order {
     _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT is the configured one */
     _Atomic uint64_t failing_ns; /* time of the last log line "begins to fail"
                                   */
-    _Atomic bool is_failing;     /* "works again" was not logged since */
+    _Atomic bool is_failing;     /* the last line was "begins to fail", not
+                                  * "works again" */
 };
 
 /* Finds or creates the order of a target. Returns NULL if out of memory. */

@@ -103,7 +103,7 @@ struct route {
     struct cuts cuts;
     struct target_tally **past; /* for each target: counts of freed upstream
                                  * sets */
-    struct order **orders;      /* for each target: orders of operators */
+    struct order **orders;      /* for each target: the operators' order */
 };
 
 static inline const char *route_get_name(const struct route *route)
@@ -124,7 +124,7 @@ struct door {
 
 struct service {
     struct worker *worker;
-    struct services *services; /* the setup's services that it belongs to */
+    struct services *services; /* all services of the same setup */
     const struct config_service *config;
     size_t index; /* index in the configuration */
     struct route *routes;
@@ -134,17 +134,19 @@ struct service {
     size_t trusted_count;
     struct clients *clients;  /* NULL if all clients are admitted */
     bool reads_header;        /* connections begin with a PROXY header */
-    unsigned header_versions; /* of that header (enum weir_proxy_version) */
+    unsigned header_versions; /* accepted versions of the PROXY header (enum
+                               * weir_proxy_version) */
     bool reads_hello; /* the ClientHello is read before TLS is terminated */
-    bool has_route_for_all; /* its only route is for all clients */
-    bool has_alpn_route;    /* a route depends on the hello's protocols */
+    bool has_route_for_all; /* the only route is for all clients */
+    bool has_alpn_route;    /* a route depends on the ClientHello's application
+                             * protocols */
     bool has_silent_route;  /* a silent client has a route */
-    struct counts *counts;  /* counts of this thread for services of this
-                             * name */
+    struct counts *counts;  /* this thread's counts of all services with the
+                             * same name */
 };
 
-/* A worker's state of a setup. After a reload the old services accept no more,
- * and are freed with their last connection. */
+/* A worker's state of a setup. After a reload the old services accept no more
+ * connections, and are freed with their last connection. */
 struct services {
     struct link link; /* in the worker's list of old services; first field */
     struct worker *worker;
@@ -157,8 +159,8 @@ struct services {
     bool is_old;
 };
 
-/* Servers that are being opened or closed. A stop with a deadline may end the
- * waiting task; servers are then reported closed at the loop's end. */
+/* Servers that are being opened or closed. If a stop with a deadline ends the
+ * waiting task, the servers are reported as closed when the loop ends. */
 struct waiting {
     weir_event *event; /* NULL if no task waits */
     size_t count;
@@ -186,23 +188,23 @@ struct worker {
     struct list sessions;              /* struct session */
     struct trimming trimming;
     struct list unasked;    /* struct unasked; see keepalive.h */
-    bool will_ask;          /* a timer that empties the list runs */
+    bool will_ask;          /* a timer that empties @unasked runs */
     _Atomic bool is_called; /* a check for free places is due */
     struct log log;
-    struct admin *admin;     /* only of the first worker, else NULL */
-    weir_server *successors; /* the first worker's: serves successors */
-    struct control *control; /* only of the first worker, else NULL */
+    struct admin *admin;     /* NULL except in the first worker */
+    weir_server *successors; /* serves successors; only in the first worker */
+    struct control *control; /* NULL except in the first worker */
     bool has_successor;      /* a successor got the sockets */
     bool is_replaced;        /* a successor serves */
     struct waiting opening;  /* the services' servers */
     struct waiting closing;
     bool is_draining;
     bool is_stopping; /* the first worker received a signal to stop */
-    bool has_ended;   /* reported to the first worker, which sets it */
+    bool has_ended;   /* the worker has ended; set by the first worker */
 };
 
-/* Functions of control/ that workers call. Only ready() is called by each
- * worker, the others by the first. */
+/* Functions of control/ that workers call. Each worker calls ready(). Only the
+ * first worker calls the others. */
 struct worker_hooks {
     int (*begin)(struct worker *worker); /* the worker accepts */
     int (*ready)(struct worker *worker); /* the worker accepts */
@@ -227,20 +229,23 @@ struct proxy {
     _Atomic uint64_t told_shortage_ns; /* time of the last line about missing
                                         * descriptors */
     uint64_t memory_limit_bytes;       /* limit for all threads */
-    uint32_t ready_count; /* the first worker's, like the next two */
-    uint32_t ended_count;
-    weir_event *all_ended; /* an ending worker sets it; NULL while the first one
-                            * does not wait */
+    uint32_t ready_count;  /* workers that accept; used by the first worker */
+    uint32_t ended_count;  /* other workers that have ended; likewise used by
+                            * the first worker */
+    weir_event *all_ended; /* set when a worker ends; NULL unless the first
+                            * worker waits for the others */
     int predecessor;       /* connection to the replaced proxy, or negative */
-    int admin_fd;          /* page's listening socket from the predecessor, or
-                            * -1 */
-    weir_lock *change;     /* the first worker's, for a reload or handover */
+    int admin_fd;          /* listening socket of the operators' page, received
+                            * from the predecessor, or -1 */
+    weir_lock *change;     /* held by a task of the first worker during a reload
+                            * or handover */
     bool is_reloading;     /* a task of the first worker reloads */
     bool was_refused;      /* the last reload was refused */
     bool is_asked_again;   /* another reload must follow the running one */
     struct states_one *states; /* what the predecessor knew about targets */
     size_t state_count;
-    int notify_fd;        /* manager.h; -1 if the manager is reached by name */
+    int notify_fd;        /* socket to the service manager; -1 if it is reached
+                           * by name (manager.h) */
     uint64_t watchdog_ns; /* watchdog time of the service manager, or 0 */
     _Atomic uint64_t told_skipped_ns; /* time of the last line about a skipped
                                        * check; 0 is none */
@@ -250,8 +255,8 @@ struct proxy {
  * relay, starting the relay would cancel the pending receive. */
 #define RECEIVED_AHEAD_BYTES (32u << 10)
 
-/* Options of a service's connections. Connections to targets get the keepalive
- * later (keepalive.h). */
+/* Returns the options of a service's connections. Connections to targets get
+ * TCP keepalive later (keepalive.h). */
 static inline struct weir_connection_options
 connection_of(const struct config_service *config, bool is_to_target)
 {

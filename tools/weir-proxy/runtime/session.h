@@ -4,10 +4,10 @@
  *     accepted -> place -> preface -> (TLS) -> connecting -> relayed -> over
  *     \____________ opening.c ____________/   \________ session.c ________/
  *
- * A preface is read only if the service needs it: a PROXY header, or first
- * bytes that choose the route, before or inside TLS. In each state the session
- * waits for one thing, and it ends with one reason. It is freed when the last
- * of these ends: the client's connection, the connect, or the relay.
+ * A preface is a PROXY header, or first bytes that select the route, before or
+ * inside TLS. It is read only if the service needs it. In each state the
+ * session waits for one event, and it ends with one reason. It is freed after
+ * the client's connection, the connect and the relay have all ended.
  */
 #ifndef WEIR_PROXY_SESSION_H
 #define WEIR_PROXY_SESSION_H
@@ -27,13 +27,14 @@
 struct session {
     struct link link; /* in its worker's list; the first field */
     struct place place;
-    struct unasked unasked; /* in the list until its target gets keepalive */
+    struct unasked unasked; /* in the list until the socket to the target gets
+                             * keepalive */
     struct door *door;
     struct route *route;      /* NULL until chosen */
     weir_transport *client;   /* a reference */
     weir_transport *target;   /* a reference, or NULL */
     weir_pending *pending;    /* the connect or the relay */
-    weir_upstream_slot *slot; /* while there is a target */
+    weir_upstream_slot *slot; /* set while the session has a target */
     struct preface *preface;  /* NULL if nothing was read or copied */
     struct weir_buf kept;     /* the client's first bytes; lease NULL if none */
     struct weir_handle timer; /* limits the preface */

@@ -1,9 +1,10 @@
 /*
  * A setup: a configuration and what all threads share of it.
  *
- * The first one is made before the threads start, each later one by a reload
- * (reload.h). A complete setup does not change; it is freed with the last
- * services that use it, so that a connection keeps what it started with.
+ * The first setup is made before the threads start, each later setup by a
+ * reload (reload.h). A complete setup does not change. It is freed with the
+ * last services that use it, so a connection keeps the setup with which it
+ * started.
  *
  * State that outlives a setup belongs to the proxy: the limits of
  * an address are found again by the address, and the shared state of a route's
@@ -36,20 +37,21 @@ struct setup {
 struct setup *setup_new(struct config *config, const struct setup *before,
                         char *why);
 struct setup *setup_ref(struct setup *setup);
-/* Closes the descriptor of the log, after all threads have duplicated it. It
- * would keep a file that was moved away open. */
+/* Closes the descriptor of the log after all threads have duplicated it. An
+ * open descriptor would keep a log file open that was moved away. */
 void setup_close_log(struct setup *setup);
 /* Any thread may call this. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
-/* Opens the key logs of all services before privileges are dropped, or only
- * checks existing ones. Returns false with a reason in @why. */
+/* Opens the key logs of all services. Must be called before privileges are
+ * dropped. With @only_looks only checks existing key logs. Returns false with a
+ * reason in @why. */
 bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
 
-/* Opens the logs and the listening sockets that its listeners have not taken
- * over, and finds the limits and the routes' shared state. Must run before the
- * threads start, or on the first. @before is the setup to be replaced, or NULL.
- * Returns false with a reason in @why. */
+/* Opens the logs, and the listening sockets that were not taken over from
+ * elsewhere. Finds the limits and the shared state of the routes. Must be
+ * called before the threads start, or on the first thread. @before is the setup
+ * to be replaced, or NULL. Returns false with a reason in @why. */
 bool setup_open(struct setup *setup, const struct setup *before,
                 struct proxy *proxy, char *why);
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);

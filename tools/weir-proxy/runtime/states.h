@@ -2,10 +2,10 @@
  * Knowledge about targets that a proxy hands to its successor: results of
  * checks, ejections, and slow starts.
  *
- * Each fact is a number with a key, a hash of service, route, target, kind of
- * check and the fact's name. A successor with another configuration or of
- * another version therefore uses only facts that apply to it; any number is a
- * valid value.
+ * Each fact is a number with a key. The key is a hash of service, route,
+ * target, kind of check and the fact's name. A successor with another
+ * configuration or of another version therefore uses only the facts that apply
+ * to its targets. Any number is a valid value.
  */
 #ifndef WEIR_PROXY_STATES_H
 #define WEIR_PROXY_STATES_H
@@ -18,8 +18,8 @@ struct states_one {
     uint64_t value; /* not 0, which means no fact */
 };
 
-/* Collects the facts of all threads; a task of @worker waits. Returns their
- * number or a negative error. The caller frees *ret. */
+/* Collects the facts of all threads, in a task of @worker, which waits. Returns
+ * the number of facts or a negative error. The caller frees *ret. */
 int64_t states_gather(const struct worker *worker, struct states_one **ret);
 
 /* Sorts received facts for lookups. */
