@@ -19,8 +19,8 @@ struct completion_command {
 };
 
 /* Prints the completion of a program for @shell: "bash", "zsh" or "fish". The
- * first command is the default. Returns false after printing an error if @shell
- * is another one or NULL. */
+ * first command is the default. If @shell is another name or NULL, prints an
+ * error and returns false. */
 bool completion_print(FILE *out, const char *shell, const char *program,
                       const struct completion_command *commands, size_t count);
 

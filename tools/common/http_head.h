@@ -82,19 +82,20 @@ enum http_head_state {
 
 struct http_head_reader {
     enum http_head_state state;
-    /* Bytes so far of the fixed part of the status line, or of a name. */
+    /* Number of bytes so far of the fixed part of the status line, or of a
+     * field name. */
     uint32_t at;
-    /* All bytes so far. */
+    /* Number of all bytes so far. */
     uint32_t size_bytes;
-    /* Bit mask of the field names that still match; after the colon, of the
-     * field. */
+    /* Bit mask of the field names that still match. */
     uint8_t fitting;
+    /* After the colon: bit of the field's name. */
     uint8_t field;
-    /* Current element of a list, in lower case, and whether a blank followed
-     * it. */
+    /* Length of the current element of a list. */
     uint8_t element_len;
+    /* A blank followed the current element of a list. */
     bool element_has_blank;
-    /* True if a folded line could continue a field. */
+    /* A field has begun, so a folded line may continue it. */
     bool has_field;
     /* Fields are ignored. */
     bool is_trailer;

@@ -1,5 +1,5 @@
 /*
- * A command line is parsed in one pass. After a wrong option the next one is
+ * A command line is parsed in one pass. After a wrong option the next option is
  * parsed, so that all mistakes are reported. Arguments that are not options are
  * handled only if all options were right, because the argument after an unknown
  * option may be its value.

@@ -286,7 +286,9 @@ static bool settle_file(struct run_options *options,
                                                   : read_mix(given, options);
 }
 
-/* --request chooses the mode; with crr, one request per connection. */
+/* Selects the mode script with --request, and with --mix or --urls unless the
+ * mode is http, redis or ws. With --mode crr each connection has one request.
+ */
 static bool choose_script(struct run_options *options,
                           const struct options_given *given)
 {

@@ -1,7 +1,7 @@
 /*
- * Any text that looks like a login counts as one, in any option. The text of a
- * preamble may have a password anywhere, so all of it is secret, unless it is
- * the name of a file.
+ * Any text that looks like a login counts as a login, in any option. The text
+ * of a preamble may have a password anywhere, so the whole text is secret,
+ * unless it is the name of a file.
  */
 #include "command.h"
 

@@ -130,8 +130,8 @@ void conn_tell_drained(struct traffic *traffic)
     }
 }
 
-/* Aborts a connection. Its error has the @counted requests that were counted
- * before, and those in flight. */
+/* Aborts a connection and counts an error. The error affects the requests in
+ * flight and @counted requests that already count as failed. */
 static void give_up(struct conn *conn, enum error_phase phase, int code,
                     const char *detail, uint32_t counted)
 {

@@ -118,7 +118,7 @@ struct conn_events {
 };
 
 struct flight {
-    /* The scheduled time; in a closed loop equal to sent_ns. */
+    /* Scheduled time of the request; in a closed loop equal to sent_ns. */
     uint64_t meant_ns;
     uint64_t sent_ns;
     /* Streams: the request's number in the run. */
@@ -380,9 +380,11 @@ struct conn {
     uint32_t depth;
     /* Number of warm-up requests in flight; they are the oldest ones. */
     uint32_t outstanding_warmup;
-    /* Open models: in the queue of connections that can send. */
+    /* Open models: the connection is in the queue of connections that can
+     * send. */
     bool is_offered;
-    /* Retired: no request is sent after the requests in flight. */
+    /* conn_retire() was called: no request is sent after the requests in
+     * flight. */
     bool is_retired;
     struct conn *next_offered;
     /* Closed loop: the timer of --think; all zero if it is not set. */
@@ -409,9 +411,9 @@ struct conn {
      * the next block. */
     uint32_t send_at;
     enum conn_state state;
-    /* Established at least once; set by the client. */
+    /* The connection was established at least once; set by the client. */
     bool was_made;
-    /* An answer was received since it was established. */
+    /* An answer was received since the connection was established. */
     bool was_used;
     /* Requests in flight will be sent again on the next connection. */
     bool repeats;
@@ -430,9 +432,11 @@ struct conn {
     bool knows_syn;
     /* TLS session to resume; may be NULL. Set by the client. */
     weir_tls_session *session;
-    /* Open or failed at least once; set by the client. */
+    /* The connection was open or has failed at least once; set by the
+     * client. */
     bool settled;
-    /* Not connected while fewer connections are wanted; set by the client. */
+    /* The connection is not made while fewer connections are wanted; set by the
+     * client. */
     bool is_parked;
     uint64_t connect_began_ns;
     /* When the connection was established, including the TLS handshake. */

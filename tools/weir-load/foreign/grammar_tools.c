@@ -287,8 +287,8 @@ static const struct grammar_row bombardier_rows[] = {
 static const struct grammar_row bombardier_initial[] = {
     INITIAL(CONNS, "125"), INITIAL(TIMEOUT, "2s"), END};
 
-/* Ignores a duration if there is a number of requests; otherwise the default is
- * 10s. */
+/* Ignores the duration if the line has a number of requests. Otherwise sets the
+ * duration to 10s if the line has none. */
 static bool adapt_counted(struct grammar_line *line)
 {
     if (line->kept[GRAMMAR_REQUESTS]) {

@@ -180,8 +180,8 @@ int redis_error_of(const char *text, size_t len);
 #define HDR_COARSE_BUCKETS ((HISTOGRAM_POWERS + 1U) << HDR_COARSE_BITS)
 #define HDR_COARSE_SIZE    ((HDR_COARSE_BUCKETS * 9U + 96U) / 3U * 4U + 8U)
 
-/* Returns an allocated string, or NULL if out of memory. The caller frees
- * it. */
+/* Encodes a histogram. Returns a string that the caller frees, or NULL if out
+ * of memory. */
 char *hdr_encode(const struct histogram *h);
 
 /* Like hdr_encode(), with 32 buckets for each power of two: values are at most
@@ -190,8 +190,8 @@ char *hdr_encode(const struct histogram *h);
  * so merging them loses no more precision. */
 char *hdr_encode_coarse(const struct histogram *h);
 
-/* Returns an allocated string, or NULL if out of memory. The caller frees
- * it. */
+/* Encodes bytes in base64. Returns a string that the caller frees, or NULL if
+ * out of memory. */
 char *hdr_encode_base64(const uint8_t *data, size_t size);
 
 /* ---- hgrm ---- */
@@ -756,7 +756,8 @@ void cpus_print(const struct cpus *cpus, FILE *out);
  * client was used by others.
  */
 
-/* In a shorter window the 10 ms ticks of /proc/stat are too coarse. */
+/* Shortest window that is measured: in a shorter window the 10 ms ticks of
+ * /proc/stat are too coarse. */
 #define SHARING_WINDOW_NS UINT64_C(500000000)
 
 /* Counters of a CPU since boot, in ticks; all 0 if /proc/stat does not have the

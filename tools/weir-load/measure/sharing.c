@@ -12,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* If ticks differ from the window by more than this share, they are not real:
- * gVisor's counters stand still, lxcfs computes them from others. */
+/* If the ticks differ from the window by more than this share, the counters are
+ * not real: gVisor's counters stand still, and lxcfs computes its counters from
+ * other values. */
 #define STRAY_SHARE 0.25
 
 /* How much a sum of two counters may seem to decrease: both are rounded, and

@@ -19,21 +19,21 @@
 /* ---- whole_file ---- */
 
 /*
- * A file that others may read at any time: it always has the complete new
- * contents or the old ones.
+ * A file that other programs may read at any time: it has either the old
+ * contents or the complete new contents.
  *
- * Data is written to a temporary file next to it, which is renamed at the end;
- * if another file is mounted on the name, it is overwritten at the end. A
- * device, pipe or FIFO is written directly, and so is standard output, named
- * "-".
+ * Data is written to a temporary file in the same folder, which is renamed at
+ * the end. If another file is mounted on the name, that file is overwritten at
+ * the end. A device, pipe or FIFO is written directly, and so is standard
+ * output, named "-".
  */
 
 struct whole_file {
     const char *flag; /* option that requested it; borrowed */
     char *path;
     FILE *file;      /* NULL if not requested */
-    char *target;    /* the path with resolved links, and the temporary file; */
-    char *temporary; /* NULL if the file is written directly */
+    char *target;    /* path with resolved links; NULL if written directly */
+    char *temporary; /* path of the temporary file; NULL if written directly */
 };
 
 /* Opens a file, or does nothing if @path is NULL. Returns false after printing

@@ -330,7 +330,7 @@ static size_t word_size(const char *text, size_t len)
     return at;
 }
 
-/* Quotes a reply. Only the first word is shown of a reply to the greeting,
+/* Quotes a reply. Of a reply to the greeting only the first word is quoted,
  * because servers repeat text that they do not understand, including the
  * password. */
 static const char *quote(const struct redis_conn *conn, char *text)

@@ -65,10 +65,12 @@ static uint64_t smaller_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* A lateness: its own values, and without is NULL; or sampled times that
- * include it, and the same times without it. */
+/* The values of a lateness, or times that include a lateness. */
 struct lateness {
+    /* If without is NULL, the values of the lateness. Otherwise sampled times
+     * that include the lateness. */
     const struct histogram *times;
+    /* The same sampled times without the lateness, or NULL. */
     const struct histogram *without;
     uint64_t max_ns;
 };

@@ -198,7 +198,7 @@ struct field {
                          * ->name */
     /* NULL if the text report always has it. */
     bool (*is_shown)(const struct result *result);
-    bool hides_zero; /* the text report leaves it out if 0 */
+    bool hides_zero; /* the text report leaves out a value of 0 */
     bool has_kinds;  /* in an interval, also counted by kind */
     /* Description in the schema (schema.py); NULL if in the manual. */
     const char *about;
@@ -380,7 +380,8 @@ void verdict_reach(struct result *result);
 /* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */
 const char *verdict_word(const struct result *result);
 
-/* Return the requests, and the failed ones, plus the failures without one. */
+/* Return the number of requests, and the number of failed requests. Both
+ * include failures that belong to no request. */
 uint64_t verdict_attempt_count(const struct result *result);
 uint64_t verdict_error_count(const struct result *result);
 

@@ -62,7 +62,8 @@
  * an objection. */
 #define LOST_MOST 0.05
 
-/* In a shorter window the client's waiting time is random. */
+/* Shortest window in which the client's waiting time is judged: in a shorter
+ * window it is random. */
 #define WAIT_WINDOW_NS UINT64_C(1000000000)
 
 /* A delayed acknowledgement takes 40 ms, plus or minus a tick of the kernel's

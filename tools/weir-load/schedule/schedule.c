@@ -31,8 +31,8 @@ static double size_of(const struct schedule_stage *stage)
     return (stage->from + stage->to) / 2 * seconds_of(stage);
 }
 
-/* Returns when @count requests of a stage are due, in seconds from its
- * start. */
+/* Returns the time in seconds from the start of a stage at which @count
+ * requests of the stage are due. */
 static double time_of(const struct schedule_stage *stage, double count)
 {
     double slope = stage->duration_ns == UINT64_MAX

@@ -119,9 +119,9 @@ static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
  * The rate over time is a list of stages, each linear from one rate to another.
  * Its integral is the number of requests due; requests are due where it reaches
  * 0, 1, 2 and so on (constant gaps), or the sums of exponential gaps of mean 1
- * (Poisson). Threads share them without overlap: with constant gaps each takes
- * every count-th, with Poisson each has its own process with a part of the
- * rate.
+ * (Poisson). Threads share the requests without overlap. With constant gaps,
+ * one of n threads takes every n-th request. With Poisson, each thread has a
+ * process of its own with a part of the rate.
  *
  * Times count from the start of the schedule.
  */
@@ -132,9 +132,10 @@ static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
 #define SCHEDULE_OVER UINT64_MAX
 
 struct schedule_stage {
-    /* UINT64_MAX if the stage has no end, which only the last may have. */
+    /* UINT64_MAX if the stage has no end. Only the last stage may have none. */
     uint64_t duration_ns;
-    /* Requests per second of all threads. */
+    /* Requests per second of all threads at the start and at the end of the
+     * stage. */
     double from;
     double to;
 };

@@ -30,7 +30,8 @@ static uint64_t thaw(const struct pace *pace, uint64_t at_ns)
                : at_ns - phase_ns + options->period_ns;
 }
 
-/* Adds a response to the queue of the rate limit. Returns when it is done. */
+/* Adds a response to the queue of the rate limit. Returns the time at which the
+ * response may be sent. */
 static uint64_t queue(struct pace *pace, uint64_t at_ns)
 {
     const uint64_t rate = pace->options.rate;

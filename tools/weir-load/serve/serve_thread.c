@@ -1,9 +1,8 @@
 /*
  * The servers and sockets of a thread.
  *
- * A server listens on all addresses of its target. Servers and sockets that
- * have ended are counted; after the last one, and when no task serves any more,
- * the thread has ended.
+ * A server listens on all addresses of its target. The thread ends when all
+ * servers and sockets have ended and no task serves a connection any more.
  *
  * Connections are in modes.c and serve_paced.c, datagrams in serve_datagrams.c.
  */

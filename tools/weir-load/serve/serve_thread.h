@@ -127,8 +127,9 @@ struct serve_thread {
 int serve_thread_listen(struct serve_thread *thread,
                         const struct target **ret_failed);
 
-/* Writes the addresses of all targets to @ret, after all listen. The caller
- * must free them with names_forget(), even on error. Returns 0 or -ENOMEM. */
+/* Writes the addresses of all targets to @ret. Must be called after all servers
+ * listen. The caller must free the addresses with names_forget(), even on
+ * error. Returns 0 or -ENOMEM. */
 int serve_thread_get_places(const struct serve_thread *thread,
                             struct target *ret);
 

@@ -3,7 +3,8 @@
  *
  * All entries are added first, then sorted once, then looked up. Entries with
  * the same hash are adjacent, in the order of their numbers. A caller must
- * compare what it finds, as different things may have the same hash.
+ * compare the objects that it finds, because different objects may have the
+ * same hash.
  */
 #ifndef WEIR_PROXY_HASHES_H
 #define WEIR_PROXY_HASHES_H

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* Minimum for each thread, however little memory there is. */
+/* Smallest default limit for each thread, even if there is less memory. */
 #define MEMORY_DEFAULT_LEAST (UINT64_C(128) << 20)
 
 /* Returns the lowest limit of the program's cgroups, of version 2 or 1, or

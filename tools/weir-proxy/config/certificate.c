@@ -6,8 +6,8 @@
  * a certificate chooses its subject.
  *
  * Host names are compared without regard to case, other names byte by byte. A
- * wildcard in the certificate is compared literally, as it does not name a
- * client.
+ * wildcard in the certificate is compared literally, because a wildcard does
+ * not name a client.
  */
 #include "certificate.h"
 

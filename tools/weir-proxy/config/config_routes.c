@@ -1,10 +1,11 @@
 /*
- * Checks of a service's routes: which clients each is for, and whether two
- * routes match the same client.
+ * Determines which clients each route of a service is for, and checks that no
+ * two routes match the same client.
  *
- * Open settings of a route are settled here, so that matching.h compares
- * clients with complete facts. A route with first bytes is for plain clients,
- * or, if all clients have TLS, for the bytes inside TLS.
+ * Settings that a route leaves open are completed here, so that matching.h
+ * compares clients with complete routes. A route with first bytes is for
+ * clients without TLS. If all clients of the service have TLS, it is for the
+ * bytes inside TLS.
  */
 #include "config.h"
 #include "matching.h"

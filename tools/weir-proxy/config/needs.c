@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Objects to check; service, route and target are set as far as the scope of a
- * need requires. */
+/* Objects to check. Objects that the scope of the need does not include may be
+ * NULL. */
 struct needs_at {
     const struct config *config;
     const struct config_service *service;
@@ -519,8 +519,8 @@ static bool refuse(struct config *config, const struct config_word *said,
 
 bool needs_check(struct config *config, char *why)
 {
-    /* met[line]: a service satisfies this line, which may be of [defaults] or
-     * of targets that several services use */
+    /* met[line] is true if a service has what the directive on this line needs.
+     * Several services may use a line of [defaults] or of [targets]. */
     bool *met = calloc(config->line_count + 1, sizeof(*met));
     bool is_good = met || option_refuse(why, "no memory");
 

@@ -65,7 +65,7 @@ static void each_of(struct doing *doing, const struct services *services,
     }
 }
 
-/* Sets the order, if the command is about this target. */
+/* Stores a command that is about this target as the target's order. */
 static void give_order(struct doing *doing, struct route *route, size_t index)
 {
     const struct config_service *service = route->service;

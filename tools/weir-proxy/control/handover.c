@@ -254,7 +254,7 @@ static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
     return err < 0 ? err : (ssize_t)count;
 }
 
-/* Sends all descriptors in pieces, smaller ones after a shortage. */
+/* Sends all descriptors in pieces. After a shortage sends smaller pieces. */
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {

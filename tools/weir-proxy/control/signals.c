@@ -1,9 +1,9 @@
 /*
  * Signals that run callbacks on all threads or stop them.
  *
- * The threads could handle SIGINT and SIGTERM themselves, but they would
- * restore the default action at the end, and a signal then would end the
- * program before its log is written and its files are removed.
+ * weir's threads could handle SIGINT and SIGTERM themselves, but would restore
+ * the default action when they end. A signal that arrives afterwards would end
+ * the program before its log is written and its files are removed.
  */
 #include "signals.h"
 

@@ -125,7 +125,7 @@ static void take_back(int fd, const char *text, size_t done)
     if (whole < done && end >= 0 && fstat(fd, &status) == 0 &&
         S_ISREG(status.st_mode) && status.st_size == end &&
         ftruncate(fd, end - (off_t)(done - whole)) == 0) {
-        /* Needed if the file was not opened for appending. */
+        /* The offset matters if the file was not opened for appending. */
         (void)lseek(fd, end - (off_t)(done - whole), SEEK_SET);
     }
 }

@@ -455,7 +455,7 @@ static bool counts_alike(const struct config_service *one,
                             strcmp(one->name, other->name) == 0);
 }
 
-/* Arguments and state of clients_make(); @before may be NULL. */
+/* Arguments and state of clients_make(). before may be NULL. */
 struct making {
     const struct config *config;
     struct clients **before;

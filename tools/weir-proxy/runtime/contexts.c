@@ -234,7 +234,7 @@ static bool make_client(const struct making *making,
                            : WEIR_TLS_VERSION_DEFAULT,
         .ciphers = route->to_ciphers,
         .groups = route->to_groups,
-        /* Revocation lists are of the route's authorities only. */
+        /* The revocation lists are only for the route's own authorities. */
         .revocations.file =
             is_insecure || ca != route->to_ca ? NULL : route->to_crl,
     };

@@ -29,8 +29,9 @@
 
 /* ---- facts about a client ---- */
 
-/* Returns the application protocol of the client: agreed on, to be agreed on,
- * or, for a client without TLS, from its PROXY header. */
+/* Returns the application protocol of the client. For a client without TLS this
+ * is the protocol in the PROXY header. For a client with TLS it is the protocol
+ * agreed on, or before the handshake the protocol that will be agreed on. */
 static struct weir_alpn_name agreed_of(const struct session *session,
                                        const struct weir_alpn_list *offered)
 {

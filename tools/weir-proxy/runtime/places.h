@@ -32,7 +32,8 @@ struct place {
  * connections. Otherwise calls the door's take_in(), at once or when the limits
  * admit the connection. */
 bool places_enter(struct place *place, struct door *door);
-/* Ends the counting or waiting of a connection that ends. */
+/* Must be called when a connection ends. Frees its place in the limits, or ends
+ * its wait. */
 void places_leave(struct place *place, struct door *door);
 /* Admits waiting clients of this worker while the limits allow. */
 void places_look(struct worker *worker);

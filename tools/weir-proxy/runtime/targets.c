@@ -208,8 +208,8 @@ static void tell_change(void *arg, weir_upstream *upstream,
         weir_upstream_get_name(upstream), word_of(state), why);
 }
 
-/* Prints, with balance first, that another target or address is in use. The
- * first one is not printed. */
+/* With balance first: prints a line when another target or address comes into
+ * use, except for the first one after the start. */
 static void tell_in_use(void *arg, weir_upstream *upstream)
 {
     struct route *route = arg;

@@ -1,8 +1,8 @@
 /*
  * The targets of a route, as a set of upstreams.
  *
- * Connects, checks, limits and balancing are the library's (upstream.h). A set
- * belongs to the loop of its worker, which frees it.
+ * The library connects, checks, limits and balances (upstream.h). A set belongs
+ * to the loop of a worker, and the worker frees it.
  */
 #ifndef WEIR_PROXY_TARGETS_H
 #define WEIR_PROXY_TARGETS_H

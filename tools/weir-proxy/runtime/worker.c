@@ -467,7 +467,8 @@ static void say_features(const struct worker *worker)
     }
 }
 
-/* Stops all workers, because all must serve, and waits to be cancelled. */
+/* Stops all workers because this worker cannot serve, and waits to be
+ * cancelled. */
 static void stop_all(struct worker *worker)
 {
     weir_threads_stop(weir_thread_get_group(worker->thread),
