@@ -89,7 +89,8 @@ struct http_head_reader {
     uint32_t size_bytes;
     /* Bit mask of the field names that still match. */
     uint8_t fitting;
-    /* After the colon: bit of the field's name. */
+    /* After the colon: number of the field's bit in that mask, or
+     * HTTP_FIELD_OTHER. */
     uint8_t field;
     /* Length of the current element of a list. */
     uint8_t element_len;

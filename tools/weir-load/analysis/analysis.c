@@ -157,7 +157,8 @@ static bool read_slo(void *options, const struct option *option,
                          error.position, error.why);
 }
 
-/* The script parses lists, because it knows what they are for. */
+/* Refuses an empty list. The script parses the list, because only the script
+ * knows what the list is for. */
 static bool read_list(void *options, const struct option *option,
                       const char *value, char *why)
 {

@@ -502,8 +502,9 @@ void conn_retire(struct conn *conn);
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
-/* Like conn_give_up() after requests timed out. They are already counted as
- * timeouts, so the connection is not counted as another error. */
+/* Like conn_give_up(), for a connection on which @late requests timed out.
+ * These requests are already counted as timeouts, so the connection is not
+ * counted as another error. */
 void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late);
 
 /* Handles a failed write: aborts the connection, except after -EPIPE, because

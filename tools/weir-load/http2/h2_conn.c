@@ -462,8 +462,8 @@ static uint32_t count_lost(struct h2_conn *self)
     return count;
 }
 
-/* Handles the server's end of the connection. It is an error if SETTINGS have
- * not arrived. */
+/* Implements conn_kind.keep. The server's end of the connection is an error if
+ * no SETTINGS have arrived. */
 static bool keep(struct conn *conn, int err)
 {
     struct h2_conn *self = self_of(conn);

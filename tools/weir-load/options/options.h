@@ -187,8 +187,9 @@ struct run_options {
     /* The parsed values of --preamble, or NULL. */
     const struct preamble *preamble;
     bool ws_is_text;
-    /* Kinds of requests, which belong to mix or to urls; the other one is NULL.
-     * All three are NULL if there is one request. */
+    /* Kinds of requests of --mix or --urls. They are owned by mix or by urls;
+     * the other of these two is NULL. Without --mix and --urls, kinds, mix and
+     * urls are NULL. */
     const struct request_kind *kinds;
     size_t kind_count;
     /* Groups of kinds that are counted together; NULL if not counted. */
@@ -198,9 +199,9 @@ struct run_options {
     /* Expected statuses, or the rule of a script, as given; may be NULL.
      * Expected HTTP bodies are in http.wanted. */
     const char *expected;
-    /* 0 if the run ends by its count. */
+    /* Duration of the run; 0 if the run ends after request_count. */
     uint64_t duration_ns;
-    /* 0 if the run ends by its duration. */
+    /* Number of requests; 0 if the run ends after duration_ns. */
     uint64_t request_count;
     uint64_t warmup_ns;
     uint64_t interval_ns;

@@ -91,9 +91,9 @@ static void list_asked(const struct run_options *options,
     }
 }
 
-/* Returns the last option that requests standard output for its file, which
- * replaces the report; or NULL. *ret_before is an earlier option with the same
- * request, or NULL. */
+/* Returns the last option whose file is standard output, or NULL if there is
+ * none. Such a file replaces the report. Sets *ret_before to the preceding
+ * option whose file is standard output, or to NULL. */
 static const char *find_stdout(const struct run_options *options,
                                const char **ret_before)
 {

@@ -18,7 +18,8 @@
 
 #include <stdlib.h>
 
-/* Descriptors of an additional thread: its ring and its loop's. */
+/* Number of descriptors that an additional thread needs for its ring and its
+ * loop. */
 #define THREAD_FDS 8U
 
 #define LLU(value) ((unsigned long long)(value))

@@ -14,7 +14,8 @@
 
 #define WEIGHT_MAX UINT64_C(1000000000)
 
-/* Reads the optional weight of a line. Returns 0 if it is invalid. */
+/* Reads the weight of a line. Returns 1 if there is no weight, or 0 if the
+ * weight is invalid. */
 static uint64_t take_weight(char **text)
 {
     uint64_t weight = 1;

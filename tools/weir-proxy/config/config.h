@@ -392,8 +392,9 @@ struct config_target *config_target(struct config *config);
 
 bool config_logs_in(enum weir_upstream_check_kind kind);
 
-/* Returns the key log with this number, or NULL. Number 0 is the service's own,
- * for clients; the logs of its routes follow. */
+/* Returns the file of the key log with this number, or NULL. Number 0 is the
+ * key log for the service's clients. Number i + 1 is the key log for the
+ * targets of route i. */
 const char *config_key_log(const struct config_service *service, size_t number);
 
 /* Returns the PROXY header for connections to a target. */
@@ -440,7 +441,8 @@ bool config_route_opens_tls(const struct config_service *service,
 bool config_opens_tls(const struct config_service *service);
 
 /* Checks the complete configuration, and removes routes without targets.
- * Returns false with a reason in @why; config.line is the line it is about. */
+ * Returns false with a reason in @why, and sets config->line to the line of the
+ * wrong directive. */
 bool config_check(struct config *config, char *why);
 
 /* Warns about settings that are allowed but seldom intended. */

@@ -503,8 +503,8 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
     return true;
 }
 
-/* Applies the section to a scratch configuration, and [defaults] to a target,
- * too. */
+/* Checks a section by applying it to a scratch configuration. The directives of
+ * [defaults] for every target are applied to a scratch target. */
 static bool try_section(const struct saying *saying, size_t section,
                         enum section kind)
 {

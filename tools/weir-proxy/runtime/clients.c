@@ -1,8 +1,8 @@
 /*
- * A table is divided into parts with a lock each, by a keyed hash, so that
- * threads seldom contend and no client can choose colliding addresses. A lock
- * is held for a few hundred nanoseconds: for one client and two that are
- * forgotten.
+ * A table is divided into parts, each with a lock, so that threads seldom
+ * contend. A keyed hash selects the part, so that no client can choose
+ * colliding addresses. A lock is held for a few hundred nanoseconds: the time
+ * to find one client and to forget up to two others.
  *
  * Clients without connections are in a list of their part, in the order in
  * which they were last seen.

@@ -149,8 +149,8 @@ static int compare(const void *a, const void *b)
     return memcmp(one->first, other->first, NETWORKS_KEY_SIZE);
 }
 
-/* Sorts and joins networks; two of them overlap only if one contains the other.
- */
+/* Sorts the networks and removes those that others contain. Two networks
+ * overlap only if one contains the other. */
 static void join(struct networks *networks)
 {
     size_t count = 0;

@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts, logs and frees the session. @end is NULL if it was not relayed. */
+/* Counts, logs and frees the session. @end is NULL if no relay was started. */
 static void finish(struct session *session,
                    const struct weir_relay_record *end);
 

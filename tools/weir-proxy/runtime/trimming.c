@@ -63,7 +63,7 @@ void trimming_leave(struct worker *worker)
     const uint64_t after_ns =
         next_ns > now_ns + AFTER_NS ? next_ns - now_ns : AFTER_NS;
 
-    /* If out of memory, the next end retries. */
+    /* If out of memory, the next connection that ends tries again. */
     trimming->is_due =
         weir_loop_call_later(worker->loop, after_ns, trim, worker, NULL) == 0;
 }

@@ -186,7 +186,8 @@ static void closed(void *arg, weir_server *server)
     worker_leave(services);
 }
 
-/* Returns true if the server starts TLS, because nothing is read before it. */
+/* Returns true if the server starts TLS as soon as it accepts a connection,
+ * because no bytes are read before TLS. */
 static bool opens_tls_first(const struct door *door)
 {
     return door->at->is_tls && !door->at->is_any &&
