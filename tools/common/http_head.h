@@ -106,15 +106,16 @@ struct http_head_reader {
     struct http_head head;
 };
 
-/* Start with a response's head, the trailers of its body, or the fields after a
- * request line, which are treated like those of a successful response. */
+/* Start to parse the head of a response, the fields after a request line, or
+ * the trailers of a body. Fields of a request are treated like the fields of a
+ * successful response. */
 void http_head_begin(struct http_head_reader *reader);
 void http_head_begin_fields(struct http_head_reader *reader, uint8_t minor);
 void http_head_begin_trailers(struct http_head_reader *reader);
 
-/* Parses up to the end of the head. Returns how many bytes were used; after the
- * last one the state is HTTP_HEAD_DONE. On error returns an enum http_error,
- * and @ret_at is the offset of the offending byte. */
+/* Parses up to the end of the head. Returns the number of bytes used; at the
+ * end of the head the state is HTTP_HEAD_DONE. On error returns an enum
+ * http_error and sets *ret_at to the offset of the wrong byte. */
 int http_head_read(struct http_head_reader *reader, const uint8_t *data,
                    size_t len, size_t *ret_at);
 

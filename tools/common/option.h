@@ -72,7 +72,7 @@ struct option {
     const char *aliases; /* other names, separated by spaces; one letter is a
                           * short name. May be NULL */
     enum option_kind kind;
-    size_t offset;              /* of the field in its struct */
+    size_t offset;              /* offset of the field in its struct */
     uint64_t least;             /* lower bound of a number */
     uint64_t most;              /* upper bound of a number; 0 is the limit of
                                  * the type */
@@ -189,9 +189,10 @@ bool option_read_plain(const struct option_set *set, void *options,
                        const struct option *option, const char *value,
                        char *why);
 
-/* Return whether an option has choices, and its choice of this index, or NULL
- * after the last. */
+/* Returns true if an option has choices. */
 bool option_has_choices(const struct option *option);
+/* Returns the option's choice with this index, or NULL after the last choice.
+ */
 const char *option_name_choice(const struct option *option, int index);
 
 /* Writes "a, b or c". Returns @ret. */
@@ -203,7 +204,8 @@ const char *option_list_choices(const struct option *option, char *ret,
 const char *option_describe(const struct option *option, char *ret,
                             size_t size);
 
-/* Writes "-c" or "--connections", as --help has it first. Returns @ret. */
+/* Writes the name that --help shows first, such as "-c" or "--connections".
+ * Returns @ret. */
 const char *option_flag(const struct option *option,
                         char ret[OPTION_FLAG_SIZE]);
 

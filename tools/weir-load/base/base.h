@@ -39,12 +39,13 @@ enum load_exit {
 
 /*
  * Options and template placeholders that weir-load no longer has. Each is
- * refused with its replacement. Only names that a version of weir-load had get
- * a row.
+ * refused with its replacement. The table has only names that a version of
+ * weir-load had.
  */
 
 /* Returns the replacement of an option, given without dashes, or of a
- * placeholder, given with its brace. Returns NULL if it never existed. */
+ * placeholder, given with its brace. Returns NULL if weir-load never had that
+ * name. */
 const char *gone_find(const char *word, size_t len);
 
 /* ---- hash ---- */
@@ -57,7 +58,7 @@ const char *gone_find(const char *word, size_t len);
 
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 
-/* Continues a hash; start with HASH_BEGIN. */
+/* Adds bytes to a hash, which starts as HASH_BEGIN. Returns the new hash. */
 static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
@@ -173,12 +174,12 @@ static inline size_t kind_name_span(const char *text, size_t len)
 
 /*
  * The first bytes of an answer, which readers of all protocols keep for the
- * message about a wrong one. They are raw: a caller that prints them must quote
+ * message about a wrong answer. A caller must quote the bytes before it prints
  * them.
  */
 
-/* Appends bytes to @shown, which has @len of @size, as far as they fit. Returns
- * the new length. */
+/* Appends as many bytes as fit to @shown, which has @size bytes, of which @len
+ * are used. Returns the new number of used bytes. */
 static inline size_t shown_add(void *shown, size_t size, size_t len,
                                const void *bytes, size_t count)
 {
@@ -211,8 +212,8 @@ why_refuse(char *why, int err, const char *format, ...)
     return err;
 }
 
-/* Writes a reason with the position and the start of the wrong part, @at in
- * @text. Returns -EINVAL. */
+/* Writes a reason with the position and the start of the wrong part, which
+ * begins at @at in @text. Returns -EINVAL. */
 static inline int why_refuse_at(char *why, const char *text, const char *at,
                                 const char *want)
 {

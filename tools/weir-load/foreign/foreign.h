@@ -3,7 +3,8 @@
  * a link to weir-load with a tool's name.
  *
  * A tool's grammar (grammar_tools.c) is a table with a row for each option: the
- * syntax of its value, and its meaning here or the reason why it has none.
+ * syntax of the option's value, and either what the option means here or the
+ * reason why it is refused.
  * grammar.c reads a line with these rows and writes a native command line with
  * the tool's defaults and units, which is parsed like any other. Options
  * without an equivalent are refused with the reason.
@@ -35,8 +36,8 @@ enum grammar_means {
     GRAMMAR_NOTHING, /* no effect on the load */
     GRAMMAR_REFUSED, /* not supported; the text is the reason */
     GRAMMAR_HEADER,
-    /* From here on the value is kept until the line is parsed. If an option is
-     * repeated, the last value counts. */
+    /* The value of this and all following meanings is kept until the line is
+     * parsed. If an option is repeated, the last value counts. */
     GRAMMAR_KEPT,
     GRAMMAR_CONNS = GRAMMAR_KEPT,
     GRAMMAR_THREADS,

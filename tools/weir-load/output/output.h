@@ -1,9 +1,9 @@
 /*
  * The outputs of a run.
  *
- * Files appear completely or not at all, so that a reader never sees half of
- * one. Lines are written while the run lasts. The script writes the other
- * formats.
+ * A file appears completely or not at all, so that a reader never sees half a
+ * file. Files of lines are written while the run lasts. A Python script writes
+ * the other formats.
  */
 #ifndef WEIR_LOAD_OUTPUT_H
 #define WEIR_LOAD_OUTPUT_H
@@ -57,8 +57,8 @@ bool whole_file_is_stdout(const char *path);
 /* ---- publish ---- */
 
 /*
- * Result files for a CI pipeline, in several formats; each is written
- * completely or not at all, by a script (results.c). They are opened before the
+ * Result files for a CI pipeline, in several formats. A script (results.c)
+ * writes each file completely or not at all. The files are opened before the
  * run, so that an unusable name is reported first.
  */
 
@@ -161,7 +161,7 @@ struct outputs_times {
 bool outputs_check(const struct run_options *options);
 
 /* Checks that all files could be opened, without creating or truncating them.
- * Returns false after printing which one could not. */
+ * Otherwise prints the name of the file that could not and returns false. */
 bool outputs_check_files(const struct run_options *options);
 
 /* Prints a line for each requested file. */

@@ -322,10 +322,10 @@ bool lateness_write_shares(const struct result *result, char *text,
                            size_t size);
 
 /* Returns the largest part of its rate that a closed loop may have lost because
- * it waited for a CPU. @waited is the share of time that it waited. The result
- * is at most @waited, and at most the part of a request's time that its answer
- * was in the socket. Short waits cost nothing while the server has other
- * requests to answer. */
+ * the client waited for a CPU. @waited is the share of time that the client
+ * waited. The result is at most @waited, and at most the part of a request's
+ * time in which its answer was in the socket. Short waits cost nothing while
+ * the server has other requests to answer. */
 double lateness_lost_share(const struct result *result, double waited);
 
 /* ---- slowing ---- */
@@ -345,16 +345,16 @@ double lateness_lost_share(const struct result *result, double waited);
  * likely, and one of 252 is this one: less than half a percent of such runs are
  * called slower by chance, whatever the distribution of their times and however
  * few their answers. If the server has slow periods of several parts, up to a
- * tenth of the runs are. A stall is not slowing as long as one part of the
- * second half is as fast as the first half. The tenth avoids reports of tiny
- * differences in runs with very many answers.
+ * tenth of the runs are called slower. A stall is not slowing as long as one
+ * part of the second half is as fast as the first half. The tenth avoids
+ * reports of tiny differences in runs with very many answers.
  *
  * Nothing is shown with fewer than ten intervals, or if a part of the first
  * half has no answer; this does not mean that the server's speed was constant.
- * Of servers that are a fifth slower from the middle on, with random times, the
- * test finds 41 % with 100 answers in each part and 91 % with 300; if they slow
- * down at three or seven tenths of the window, one of 20 with any number of
- * answers.
+ * Of servers with random times that are a fifth slower from the middle on, the
+ * test finds 41 % with 100 answers in each part and 91 % with 300. Of servers
+ * that slow down at three or seven tenths of the window, it finds one in 20
+ * with any number of answers.
  */
 
 bool slowing_is_shown(const struct result_row *rows, size_t count,

@@ -18,10 +18,10 @@
 /*
  * Divides one load between several programs.
  *
- * All have the same options; -c, -n, -R and --max-inflight are totals of all
- * programs. Each has a range of the connections. Part i of n sends the
- * scheduled requests i, i + n, i + 2n and so on, so that together they send one
- * schedule if they start together (--start-at).
+ * All programs have the same options; -c, -n, -R and --max-inflight are totals
+ * of all programs. Each program has a range of the connections. Part i of n
+ * sends the scheduled requests i, i + n, i + 2n and so on. Programs that start
+ * together (--start-at) therefore send one schedule together.
  */
 
 #define PARTS_MAX 10000U
@@ -31,10 +31,10 @@ struct part {
     uint32_t count; /* 1 if this program makes the whole load */
 };
 
-/* Parses "2/8"; "auto/8", if the environment has only the index
- * (JOB_COMPLETION_INDEX of a Kubernetes Job); or "auto", if it has both:
- * SLURM_PROCID and SLURM_NTASKS, PMI_RANK and PMI_SIZE, or OMPI_COMM_WORLD_RANK
- * and OMPI_COMM_WORLD_SIZE.
+/* Parses "2/8", "auto/8" or "auto". For "auto/8" the environment must have the
+ * index (JOB_COMPLETION_INDEX of a Kubernetes Job). For "auto" it must have the
+ * index and the count: SLURM_PROCID and SLURM_NTASKS, PMI_RANK and PMI_SIZE, or
+ * OMPI_COMM_WORLD_RANK and OMPI_COMM_WORLD_SIZE.
  *
  * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes). */
 int part_parse(const char *text, struct part *ret, char *why);
@@ -98,12 +98,12 @@ uint64_t conn_stages_duration(const struct conn_stages *stages);
 uint64_t conn_stages_most(const struct conn_stages *stages);
 uint64_t conn_stages_least(const struct conn_stages *stages);
 
-/* Returns the number wanted at a time; after the last stage its final
- * number. */
+/* Returns the number of connections wanted at a time. After the last stage this
+ * is the final number of the last stage. */
 uint64_t conn_stages_at(const struct conn_stages *stages, uint64_t time_ns);
 
-/* Returns how many of a range of @count connections, starting at @first, are
- * wanted if @wanted of @whole connections are. */
+/* Returns how many connections in the range of @count connections from @first
+ * on are wanted if @wanted of all @whole connections are wanted. */
 static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
                                          uint64_t first, uint64_t count)
 {
@@ -117,11 +117,11 @@ static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
  * or delays.
  *
  * The rate over time is a list of stages, each linear from one rate to another.
- * Its integral is the number of requests due; requests are due where it reaches
- * 0, 1, 2 and so on (constant gaps), or the sums of exponential gaps of mean 1
- * (Poisson). Threads share the requests without overlap. With constant gaps,
- * one of n threads takes every n-th request. With Poisson, each thread has a
- * process of its own with a part of the rate.
+ * The integral of the rate is the number of requests due. A request is due when
+ * the integral reaches 0, 1, 2 and so on (constant gaps), or the next sum of
+ * exponential gaps of mean 1 (Poisson). Threads share the requests without
+ * overlap. With constant gaps, one of n threads takes every n-th request. With
+ * Poisson, each thread has a process of its own with a part of the rate.
  *
  * Times count from the start of the schedule.
  */
@@ -152,12 +152,13 @@ struct schedule {
     const struct schedule_plan *plan;
     /* This thread has every stride-th request of all threads. */
     double stride;
-    /* Number of requests before this thread's next one, as the integral of the
-     * rate, and its time. */
+    /* Integral of the rate at which this thread's next request is due. */
     double count;
+    /* Time at which that request is due. */
     uint64_t next_ns;
-    /* Stage of the next request, and the start of the stage. */
+    /* Stage of that request. */
     size_t stage;
+    /* Integral of the rate, and time, at the start of the stage. */
     double stage_count;
     uint64_t stage_ns;
     uint64_t random;

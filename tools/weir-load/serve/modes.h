@@ -23,20 +23,20 @@
  * Computes when a response of the server may leave: service time, freezes, and
  * a rate limit.
  *
- * It only computes times. A freeze holds back all responses during the last
- * part of each period, as if the process were stopped: requests that arrive in
- * it are served when it ends. With a rate, all connections of the server share
- * one queue, in which each response takes 1/rate seconds. Responses of one pace
- * are due in the order of requests.
+ * A freeze holds back all responses during the last part of each period, as if
+ * the process were stopped: requests that arrive during a freeze are served
+ * when the freeze ends. With a rate, all connections of the server share one
+ * queue, in which each response takes 1/rate seconds. Responses of one pace are
+ * due in the order of requests.
  */
 
 /* Settings from the command line; all zero means no delays. */
 struct pace_options {
     /* Time from a request to its response. */
     uint64_t delay_ns;
-    /* Length of a freeze, at the end of each period; period_ns is 0 without
-     * freezes. */
+    /* Length of the freeze at the end of each period. */
     uint64_t freeze_ns;
+    /* Length of a period; 0 if there are no freezes. */
     uint64_t period_ns;
     /* Responses per second; 0 is no limit. */
     uint64_t rate;
@@ -44,9 +44,9 @@ struct pace_options {
 
 struct pace {
     struct pace_options options;
-    /* With a rate: when the previous response is done, plus a carried fraction
-     * of a nanosecond, in units of 1/rate. */
+    /* With a rate: when the previous response leaves the queue. */
     uint64_t free_ns;
+    /* Fraction of a nanosecond to be added to free_ns, in units of 1/rate. */
     uint64_t remainder;
 };
 
@@ -58,8 +58,8 @@ bool pace_is_needed(const struct pace_options *options);
 /* Parses "500ms/2s", a freeze and its period. Returns 0 or -EINVAL. */
 int pace_parse_freeze(const char *text, struct pace_options *options);
 
-/* Returns when the response to a request received at now_ns (CLOCK_MONOTONIC)
- * may leave; extra_ns is added to its service time. */
+/* Returns the time at which the response to a request received at now_ns
+ * (CLOCK_MONOTONIC) may be sent. extra_ns is added to the service time. */
 uint64_t pace_take(struct pace *pace, uint64_t now_ns, uint64_t extra_ns);
 
 /* ---- modes ---- */
@@ -113,8 +113,8 @@ struct mode {
     int (*write)(struct answers *answers, const struct answer *answer);
 };
 
-/* The modes, and those whose responses can be delayed (serve_paced.c). Both end
- * with a mode without a name. */
+/* All modes, and the modes whose responses can be delayed (serve_paced.c). Both
+ * lists end with a mode without a name. */
 extern const struct mode modes_plain[];
 extern const struct mode modes_paced[];
 
@@ -137,8 +137,8 @@ void mode_count_opened(struct mode_counts *counts, const weir_transport *t);
  */
 int mode_judge_write(int err);
 
-/* pause_writing and resume_writing of echo: it does not read while its
- * responses wait. */
+/* Implement pause_writing and resume_writing of the mode echo, which does not
+ * read while its responses wait. */
 void mode_pause_echo(void *user, weir_transport *t);
 void mode_resume_echo(void *user, weir_transport *t);
 

@@ -25,8 +25,8 @@
 struct answer {
     /* Set by answers_add(). */
     uint64_t due_ns;
-    /* Received bytes with a reference to their lease; the lease is NULL if
-     * there are none. */
+    /* Received bytes with a reference to their lease. If there are no bytes,
+     * the lease is NULL. */
     struct weir_buf piece;
     /* Size of the body. */
     uint64_t size_bytes;
@@ -56,8 +56,9 @@ struct answers {
     bool has_ended;
 };
 
-/* Adds the response to a request received now; extra_ns is added to its service
- * time. Takes over the piece's lease. Returns 0 or -ENOMEM. */
+/* Adds the response to a request that was received now. extra_ns is added to
+ * the service time. Takes ownership of the lease of answer->piece. Returns 0 or
+ * -ENOMEM. */
 int answers_add(struct answers *answers, const struct answer *answer,
                 uint64_t extra_ns);
 
@@ -80,11 +81,15 @@ int answers_end_of_stream(void *user, weir_transport *t);
 /* ---- serve_http ---- */
 
 /*
- * The server's HTTP mode, controlled by a request's query.
+ * The server's HTTP mode. The query of a request controls the response, as in
+ * haterm:
  *
- * ?s=SIZE is the body's size, or a distribution (sizes.c); t=TIME the service
- * time (a plain number is in milliseconds), r=STATUS the status, and close=1
- * closes the connection after the response, like in haterm. Paths are ignored.
+ *     ?s=SIZE    size of the body, or a distribution of sizes (sizes.c)
+ *     t=TIME     service time; a plain number is in milliseconds
+ *     r=STATUS   status
+ *     close=1    closes the connection after the response
+ *
+ * Paths are ignored.
  */
 
 /* Settings from a request's query. */

@@ -23,9 +23,9 @@
 /* ---- names ---- */
 
 /*
- * Resolves the targets' host names once, before a run. So the run measures
- * connecting and not name servers, and every connection of a target uses the
- * same addresses.
+ * Resolves the targets' host names once, before a run. The run therefore does
+ * not measure name servers, and every connection to a target uses the same
+ * addresses.
  */
 
 /* Resolves all targets without an address, on a loop that is not running.
@@ -41,10 +41,10 @@ void names_forget(struct target *targets, size_t count);
 /*
  * Options of sockets for connections and datagrams.
  *
- * They are set once a connection is established, because the library creates
- * its socket; so they do not affect the TCP handshake: a larger receive buffer
- * does not change the window scale. Before the run a test socket shows whether
- * the kernel accepts them.
+ * The options are set after a connection is established, because the library
+ * creates the socket. They do not affect the TCP handshake: a larger receive
+ * buffer does not change the window scale. Before the run a test socket shows
+ * whether the kernel accepts the options.
  */
 
 struct socket_flags {
@@ -67,8 +67,8 @@ int sockets_set(const struct socket_flags *flags, int fd, char *why);
 /* Returns true if sockets_set() would set an option. */
 bool sockets_has_any(const struct socket_flags *flags);
 
-/* Checks whether sockets of the target's family and kind accept the options.
- * Returns false after printing why not. */
+/* Returns true if sockets of the target's family and kind accept the options.
+ * Otherwise prints the reason and returns false. */
 bool sockets_try(const struct socket_flags *flags, const struct target *target);
 
 /* ---- url ---- */
@@ -122,15 +122,15 @@ struct redis_place {
     bool is_resp3;
 };
 
-/* Returns the length of the login in a Redis URL, including its '@', or 0;
- * *ret_at is its offset. */
+/* Returns the length of the login in a Redis URL, including the '@', or 0. Sets
+ * *ret_at to the offset of the login. */
 size_t redis_url_login_size(const char *text, size_t *ret_at);
 
 #define REDIS_LOGIN_HINT                                                       \
     "in a user or password write %2F for /, %23 for #, %3F for ?, %40 for @"
 
-/* Returns how many bytes of a text must be hidden, or 0; *ret_at is their
- * offset. The text begins like a Redis URL, but may be invalid. */
+/* Returns the number of bytes of a text that must be hidden, or 0. Sets *ret_at
+ * to their offset. The text begins like a Redis URL, but may be invalid. */
 size_t redis_url_hidden_size(const char *text, size_t *ret_at);
 
 /* Writes any target without a login, cut to @size. Returns @out. */
@@ -179,14 +179,15 @@ struct tls_flags {
 /* Facts that all connections of a run have in common, and counters of
  * handshakes. */
 struct tls_facts {
-    /* From the first connection; empty if there was none. */
+    /* Facts about the first connection; empty if there was no connection. */
     char version[16];
     char cipher[64];
     /* Empty if the library does not name it. */
     char group[24];
     /* Empty if no protocol was agreed on. */
     char alpn[64];
-    /* Handshakes in the window; for the whole run only. */
+    /* Number of handshakes in the window. Set only in the facts of a whole
+     * run. */
     uint64_t in_window;
     uint64_t full;
     uint64_t resumed;
@@ -201,8 +202,8 @@ option_read_fn tls_read_client_auth;
 option_read_fn tls_read_resume;
 option_read_fn tls_read_version;
 
-/* Check that the options fit each other and the targets. They return false
- * after printing why not. */
+/* Check that the options fit each other and the targets. Otherwise print the
+ * reason and return false. */
 bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
                    size_t count);
 bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
