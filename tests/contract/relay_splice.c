@@ -75,6 +75,16 @@ static bool has_bulk(const struct relayed *r)
     return strstr(text, "buf_inc          6.12  yes") != NULL;
 }
 
+/* Lets enough bytes wait in the side's socket for a splice. By itself a TCP
+ * socket does so only after it has measured a short round trip. */
+static void let_bytes_wait(const struct rig *rig)
+{
+    const int fd = weir_transport_get_socket(rig->t);
+    const int bytes = 212992; /* the usual net.core.rmem_max */
+
+    expect_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
+}
+
 /* Transfers from one side's peer until more bytes were spliced. */
 static void pour_until_spliced(struct relayed *r, bool is_a)
 {
@@ -84,6 +94,7 @@ static void pour_until_spliced(struct relayed *r, bool is_a)
     const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
     struct weir_relay_record now;
 
+    let_bytes_wait(from);
     do {
         expect_lt(rig_now_ns(), end_ns);
         pour(from, to, 4 * MIB);

@@ -206,15 +206,15 @@ UNIT(threads_run_each, the_mark_of_stacks_is_the_highest_and_not_the_sum)
     end_threads(threads);
 }
 
-static char slow_name[16];
+static bool was_named;
 
 static void note_slow(void *arg, weir_loop *l, const struct weir_exception *e)
 {
     (void)arg;
     (void)l;
-    if (e->notice == WEIR_NOTICE_SLOW) {
-        snprintf(slow_name, sizeof(slow_name), "%s", e->callback);
-    }
+    /* A busy machine makes other callbacks slow, too. */
+    was_named |= e->notice == WEIR_NOTICE_SLOW &&
+                 strcmp(e->callback, "threads_each") == 0;
 }
 
 static void be_slow(void *arg, weir_thread *thread)
@@ -239,5 +239,5 @@ UNIT(threads_run_each, a_slow_visit_is_reported_by_its_name)
         weir_threads_run_each(threads, loop, be_slow, &tour, told, &tour));
     expect_eq(weir_loop_run(loop), 0);
     end_threads(threads);
-    expect_str_eq(slow_name, "threads_each");
+    cr_assert(was_named);
 }
