@@ -511,16 +511,16 @@ struct track_slot {
     /* The last datagram sent from the slot; 0 if none. */
     uint64_t number;
     uint64_t sent_ns;
-    /* Scheduled time, and how late the client sent the datagram; set by the
-     * caller. */
+    /* Scheduled time; set by the caller. */
     uint64_t meant_ns;
-    uint32_t late_ns;
     /* Number of the slot's last lost datagram; 0 if no datagram was lost, or if
      * the answer to the lost datagram has arrived since. */
     uint64_t lost;
     /* Neighbours in the list of slots in flight; next also links free slots. */
     uint32_t previous;
     uint32_t next;
+    /* How late the client sent the datagram; set by the caller. */
+    uint32_t late_ns;
     bool is_under_way;
 };
 

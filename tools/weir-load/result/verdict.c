@@ -410,9 +410,8 @@ static void judge_lateness(struct result *result, struct remarks *doubts)
     add(is_beyond ? doubts : &result->warnings,
         is_beyond
             ? "the client was too slow: the %s of the %s times is %s, and %s "
-              "of "
-              "it may be the client's own lateness, more than %s; give it a "
-              "CPU that is idle (--cpu), or allow more (--lateness-limit)%s"
+              "of it may be the client's own lateness, more than %s; give it "
+              "a CPU that is idle (--cpu), or allow more (--lateness-limit)%s"
             : "the %s of the %s times is %s, and %s of it may be the client's "
               "own lateness; the run is invalid from %s on "
               "(--lateness-limit)%s",
