@@ -12,9 +12,9 @@ server records when the kernel received each request and when it was answered.
 A verdict is right in two cases. The run is VALID, and its rate and percentiles
 differ from the log by 5 % at most, or by no more than the client's lateness in
 the result, which is 1 ms or 10 % at most, and 0.15 ms, which loopback and the
-wake-up of an idle CPU take on a virtual machine. Or the run is INVALID, and one of them differs by more
-than 5 %. Percentiles are printed as weir-load's/the log's+what is allowed, in
-ms.
+wake-up of an idle CPU take on a virtual machine. Or the run is INVALID, and one
+of them differs by more than 5 %. Percentiles are printed as weir-load's/the
+log's+what is allowed, in ms.
 
 The outcome depends on the machine, so this is not a test. It makes the requested
 number of runs, each of --seconds and one more second for the warm-up.
