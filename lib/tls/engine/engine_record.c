@@ -112,9 +112,9 @@ static int engine_record_send(struct wr_tls_engine *engine, const uint8_t *data,
     if (engine->no_memory) {
         return -ENOMEM; /* an earlier record is missing */
     }
-    wr_assert(engine->claimed_size == 0);
     if (size >= ENGINE_RECORD_COPY_BELOW && backend->claim &&
         backend->claim(engine->conn.account, data)) {
+        wr_assert(engine->claimed_size == 0);
         engine->claimed_size = (uint32_t)size;
     } else if (!engine_record_copy(engine, data, size)) {
         engine->no_memory = true;
