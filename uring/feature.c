@@ -87,7 +87,7 @@ static const char *feature_state(const struct wr_features *features,
     const uint32_t bit = UINT32_C(1) << index;
 
     if (features->unused & bit) {
-        /* The only one that needs another feature. */
+        /* The only feature that needs another feature. */
         wr_assert(index == WR_FEATURE_BUF_INC);
         return "needs recv_credit";
     }

@@ -1,6 +1,4 @@
 /*
- * Threads that run jobs; see jobs.h.
- *
  * Threads are counted, not listed. A thread that ends while its owner lives is
  * joined by the owner or by the thread that ends next. A thread detaches itself
  * if it ends because it was idle for long or its owner has gone. No thread

@@ -496,7 +496,7 @@ static uint64_t ring_kernel_trim(struct wr_ring *base)
 
 /* ---- another event loop ----
  *
- * io_uring inside another event loop, the host: the descriptor it waits for.
+ * The descriptor by which another event loop, the host, waits for the ring.
  *
  * With DEFER_TASKRUN the kernel does not finish a completion until the ring's
  * thread enters the ring, and reports it through an eventfd that is registered

@@ -30,9 +30,9 @@ _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
 
 int wr_sys_dup_to_pass(int fd)
 {
-    /* The call does nothing to a ring. It fails for other files, and if
-     * io_uring is refused. EBADFD: not enabled yet. EOWNERDEAD: the ring's
-     * thread has ended. */
+    /* Detects rings, without changing them. EBADFD and EOWNERDEAD are errors of
+     * rings: not enabled yet, and owned by a thread that has ended. Where
+     * io_uring is refused, no ring is detected. */
     if (syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
         errno == EBADFD || errno == EOWNERDEAD) {
         return -EINVAL;

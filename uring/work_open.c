@@ -83,7 +83,7 @@ static int work_open_set_blocking(int fd)
     return fd;
 }
 
-/* Returns true if there are bytes or a writer, or there was a writer. */
+/* Returns true if the FIFO has a writer or bytes, or has had a writer. */
 static bool work_open_has_writer(int fd, int stage)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};

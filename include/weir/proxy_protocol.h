@@ -303,7 +303,7 @@ weir_proxy_ssl_parse(const struct weir_proxy_tlv *tlv,
  * Encode the value of a TLV WEIR_PROXY_SSL.
  *
  * @param ssl   the value; borrowed
- * @param buf   memory for the value, which has 5 bytes, and then the TLVs
+ * @param buf   memory for the value: 5 bytes, followed by the TLVs
  * @param size  size of @p buf in bytes
  * @return      number of bytes written, or a negative error
  * @retval -ENOBUFS   @p buf is too small

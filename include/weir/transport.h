@@ -208,8 +208,8 @@ WEIR_API int weir_transport_resume_reading(weir_transport *t);
 WEIR_API bool weir_transport_is_reading(const weir_transport *t);
 
 /**
- * Set how many received bytes the connection may hold. Reading stops when the
- * connection could receive fewer than 4096 bytes more.
+ * Set how many received bytes the connection may hold. Reading stops when fewer
+ * than 4096 bytes are left below the limit.
  *
  * @param limit_bytes  at least 4096; 0 is the default, 1 MiB
  * @retval -EINVAL  @p limit_bytes is below 4096 and not 0
@@ -373,7 +373,7 @@ WEIR_API bool weir_transport_is_closing(const weir_transport *t);
  * @param initial  buffers to deliver first; borrowed, but the library keeps
  *                 their bytes; NULL if there are none
  * @param count    number of buffers
- * @retval -EINVAL     the table is not valid, or initial bytes have no lease
+ * @retval -EINVAL     the table is not valid, or an initial buffer has no lease
  * @retval -EBUSY      a TLS handshake is under way (start_tls.h)
  * @retval -ESHUTDOWN  the transport is closing
  * @retval -ENOMEM     no memory; nothing was changed

@@ -513,8 +513,8 @@ weir_upstream_set_tls(weir_upstream *upstream,
                       const struct weir_tls_settings *settings);
 
 /**
- * Get the number of upstreams in a set, including the upstreams of addresses
- * (each_address).
+ * Get the number of upstreams in a set. With each_address, a name and each of
+ * its addresses count.
  */
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 

@@ -1,6 +1,4 @@
 /*
- * Addresses: text to sockaddr and back.
- *
  * The C library reads and writes the numbers, strictly: inet_pton() accepts
  * neither "127.1" nor octal. This file reads and writes brackets, zones and
  * ports. A zone is an interface's name or number. The interface must exist, so

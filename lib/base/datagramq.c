@@ -1,6 +1,4 @@
 /*
- * The queue of outgoing datagrams; see datagramq.h.
- *
  * Entries leave in order, and so do blocks: the first block is freed when its
  * last entry has left. The bytes of an entry are its struct, its name, its
  * control data and its copied bytes, each aligned.

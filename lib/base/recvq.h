@@ -160,7 +160,8 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* Except for wr_recvq_compact(), nothing may be shown from here on. */
+/* The functions below, except wr_recvq_compact(), must not be called while
+ * bytes are shown. */
 
 /* Returns the number of contiguous bytes at @offset, 0 beyond the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,

@@ -1,6 +1,4 @@
 /*
- * The send queue; see sendq.h.
- *
  * A copy first fills the last block, then takes new blocks, each twice as large
  * as the block before. So a connection with few queued bytes uses little
  * memory, and a connection with many needs few blocks.

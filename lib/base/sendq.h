@@ -176,8 +176,8 @@ wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return block->data + used;
 }
 
-/* Drops the first @bytes, which the kernel has accepted, if they are the whole
- * queue in one copied chunk, the common case. Else returns false. */
+/* The common case: if the queue is one copied chunk of @bytes, which the kernel
+ * has accepted, empties it and returns true. Else returns false. */
 WEIR_MUST_USE static inline bool
 wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                      uint64_t bytes)

@@ -118,7 +118,7 @@ struct wr_budget {
     uint64_t queued_limit_bytes;
     uint64_t queued_bytes;
     uint64_t account_count;
-    struct wr_list starved; /* the next to be fed first, as in all queues */
+    struct wr_list starved; /* in the order of feeding, as in all queues */
     /* Starved demands without credit. The demands that were tried in this pass
      * come last. */
     struct wr_list bare;
@@ -142,13 +142,14 @@ enum wr_shortage {
     WR_SHORTAGE_NONE,
     /* The connection is at its limit, and must release bytes. */
     WR_SHORTAGE_LIMIT,
-    /* The connection is at its share; any connection must release bytes. */
+    /* The connection holds its share. It can receive again when any connection
+     * has released bytes. */
     WR_SHORTAGE_SHARE,
-    WR_SHORTAGE_STUCK, /* send queues are long: any connection must send */
+    WR_SHORTAGE_STUCK, /* send queues are long; wait until one gets shorter */
 };
 
 enum wr_feed {
-    WR_FEED_NONE, /* none is starved, or bytes must be released first */
+    WR_FEED_NONE, /* no demand is starved, or bytes must be released first */
     WR_FEED_NOW,
     WR_FEED_LATER, /* no memory for a buffer: try again later */
 };

@@ -304,10 +304,10 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
         return;
     }
     FILE *whole = open_memstream(&text, &size);
-    /* Written in pieces if out of memory. */
+    /* Without memory for the whole text, writes it in pieces. */
     inspect_dump(loop, whole ? whole : out);
     if (whole) {
-        wr_ignore(fclose(whole) < 0); /* out of memory: writes a part */
+        wr_ignore(fclose(whole) < 0); /* on failure the text is partial */
         wr_ignore(fwrite(text, 1, text ? size : 0, out) < size);
         free(text);
     }

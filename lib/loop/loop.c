@@ -60,7 +60,7 @@ int wr_loop_bind(weir_loop *loop)
     return 0;
 }
 
-/* Returns the longest wait of an iteration while connections starve. */
+/* Returns how long an iteration may wait until starved demands are retried. */
 static uint64_t loop_feed_wait(const weir_loop *loop)
 {
     static const uint64_t waits_ns[] = {

@@ -79,7 +79,7 @@ static void loop_end_reap_everything(weir_loop *loop)
         wr_ignore(wr_uring_dispatch(&loop->uring, UINT32_MAX));
     }
     if (err == 0) {
-        err = wr_loop_submit_all(loop); /* the last closes */
+        err = wr_loop_submit_all(loop); /* the remaining closes */
     }
     if (err < 0) {
         loop_end_abandon_everything(loop);
@@ -96,7 +96,7 @@ void wr_loop_release(weir_loop *loop)
         wr_loop_run_ready(loop);
     }
     wr_loop_set_state(loop, WR_LOOP_CLOSED);
-    /* Only futures may be left, to be cancelled. */
+    /* The only members left may be futures, which are cancelled. */
     wr_assert(loop->member_counts[WR_STAGE_MAKERS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TASKS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] == 0);
@@ -105,7 +105,7 @@ void wr_loop_release(weir_loop *loop)
     }
     const struct weir_allocator *allocator = loop->allocator;
     const bool empty = wr_pool_fini(&loop->pool);
-    /* No lease is left: each keeps its socket, which pins the loop. */
+    /* A lease would keep its socket, which would pin the loop. */
     wr_assert(empty);
     wr_loop_close_modules(loop);
     wr_owned_free(&loop->owned, &loop->counting);

@@ -61,8 +61,8 @@ static void loop_new_own_released(struct wr_account *account)
 static const struct wr_account_ops loop_new_own_ops = {
     .released = loop_new_own_released};
 
-/* Runs two items that matter only while they are in the ready queue: feed_again
- * makes the loop iterate, and stop_told marks a position. */
+/* Function of feed_again and stop_told, which matter only while they are in the
+ * ready queue. */
 static void loop_new_do_nothing(struct wr_ready *ready)
 {
     wr_assert(!wr_ready_is_pending(ready));

@@ -10,7 +10,7 @@
 void wr_loop_add_module(weir_loop *loop, struct wr_module *module,
                         const struct wr_module_ops *ops)
 {
-    wr_assert(!wr_loop_find_module(loop, ops)); /* a loop has one of each */
+    wr_assert(!wr_loop_find_module(loop, ops)); /* at most one of each kind */
     wr_assert(!wr_loop_is_closed(loop));
     module->ops = ops;
     wr_list_init(&module->link);
@@ -40,7 +40,7 @@ void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step)
     while (link != &loop->modules) {
         struct wr_module *module =
             wr_container_of(link, struct wr_module, link);
-        link = link->next; /* the module may leave */
+        link = link->next; /* the call may remove the module */
         if (module->ops->end[step]) {
             module->ops->end[step](module);
         }

@@ -133,7 +133,7 @@ static void signal_give_back(int signum)
 
     if (signal_is_ours(signum, &now)) {
         const int err = sigaction(signum, &signal_program.before[signum], NULL);
-        wr_check(err == 0); /* it was valid before */
+        wr_check(err == 0); /* an earlier action is valid */
     }
 }
 
@@ -232,8 +232,8 @@ static void signal_prepare(void)
 
 /* ---- the loop ---- */
 
-/* Returns the next undelivered signal, round-robin, or 0 if there is none; then
- * the item counts as not posted. */
+/* Returns the next undelivered signal, round-robin. If there is none, returns 0
+ * and clears is_posted, so that the next signal posts the item again. */
 static int signal_take(struct wr_signals *signals)
 {
     sigset_t before;

@@ -67,7 +67,7 @@ struct cares {
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
     struct wr_timer timer;  /* runs c-ares when one of its time-outs expires */
     struct wr_ready work;
-    /* Changes seen of resolv.conf and of the hosts file. */
+    /* Number of detected changes of resolv.conf and of the hosts file. */
     uint64_t change_count;
     bool is_stopping;
 };

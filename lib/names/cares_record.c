@@ -187,7 +187,7 @@ void wr_cares_detach(struct cares_record *record)
 
     wr_assert(record->lookup != NULL);
     record->lookup = NULL;
-    if (!wr_list_is_linked(&record->link)) { /* it was started */
+    if (!wr_list_is_linked(&record->link)) { /* the record was started */
         wr_assert(cares->live_count > 0);
         cares->live_count--;
         wr_cares_push_work(cares);
@@ -218,7 +218,7 @@ static void cares_record_finish(struct cares_record *record, int err)
     wr_cares_detach(record);
 }
 
-/* Finishes the record after a step, or returns true to take the next one. */
+/* Returns true if the record needs another step, else finishes it. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;

@@ -288,7 +288,7 @@ static void cares_socket_note_stream(struct cares_socket *socket,
     }
 }
 
-/* NOLINTNEXTLINE(readability-function-size): c-ares says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): c-ares sets the parameters */
 static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
                                           size_t size, int flags,
                                           struct sockaddr *addr,

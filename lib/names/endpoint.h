@@ -1,5 +1,5 @@
 /*
- * Reading struct weir_endpoint.
+ * Parses and checks struct weir_endpoint.
  *
  * Text and addresses are validated alike. A name stays text, which the caller
  * looks up; a descriptor is checked by the caller, who knows its required type.
@@ -10,8 +10,8 @@
 #include "lib/loop/loop.h"
 #include "weir/endpoint.h"
 
-/* An endpoint that was read. It points to the program's memory, and to
- * itself. */
+/* A parsed endpoint. Points to the program's memory and into itself, so it must
+ * not be copied. */
 struct wr_endpoint {
     const char *name; /* to be looked up, or NULL */
     uint16_t port;    /* port for the addresses of the name */

@@ -44,7 +44,7 @@ static struct lookups_name *lookups_make(struct wr_lookups *lookups)
     struct lookups_name *name =
         wr_alloc(&lookups->loop->counting, sizeof(*name));
 
-    wr_assert(!lookups->waiter.task); /* the wait comes later */
+    wr_assert(!lookups->waiter.task); /* no wait has begun */
     if (name) {
         name->lookups = lookups;
         wr_list_init(&name->link);
@@ -140,7 +140,7 @@ int wr_lookups_await(struct wr_lookups *lookups, const weir_lookup **ret_failed)
                                              .interrupt = lookups_interrupt};
     int err = 0;
 
-    wr_assert(!lookups->waiter.kind); /* it is awaited once */
+    wr_assert(!lookups->waiter.kind); /* this is the first wait */
     wr_assert(lookups->loop->current != NULL);
     lookups->waiter.kind = &kind;
     if (lookups->open_count > 0) {

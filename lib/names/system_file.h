@@ -158,8 +158,8 @@ wr_hosts_find_address(const struct wr_hosts *hosts,
 /*
  * The settings in resolv.conf: name servers, search domains and options.
  *
- * This is the only reader of the file: c-ares, whose versions support different
- * parts of it, gets the result. The environment's LOCALDOMAIN and RES_OPTIONS
+ * Only weir parses the file, and passes the result to c-ares, whose versions
+ * support different parts of it. The environment's LOCALDOMAIN and RES_OPTIONS
  * override the file, as in resolv.conf(5).
  */
 

@@ -524,7 +524,7 @@ datagram_endpoint_refuse_socket(const weir_loop *loop,
     if (family >= 0) {
         wr_datagram_close_fd(loop, fd, family);
     } else {
-        wr_socket_refuse(fd); /* it is not a socket */
+        wr_socket_refuse(fd); /* not a socket */
     }
 }
 
@@ -541,7 +541,7 @@ struct endpoint_opening {
     struct wr_waiter waiter;
     struct wr_ready ready;
     struct endpoint endpoint;
-    weir_transport *t; /* NULL until it is made */
+    weir_transport *t; /* NULL until the endpoint is open */
 };
 
 static void datagram_endpoint_opening_ready(struct wr_ready *ready)
@@ -567,7 +567,7 @@ static void datagram_endpoint_opening_interrupt(struct wr_waiter *waiter)
 
     wr_assert(!opening->t);
     opening->endpoint.is_given_up = true;
-    if (wr_ready_is_pending(&opening->ready)) { /* not while it runs */
+    if (wr_ready_is_pending(&opening->ready)) { /* else ->ready is running */
         wr_ready_cancel(&opening->ready);
         wr_waiter_wake(waiter, -ECANCELED);
     }

@@ -1,5 +1,5 @@
 /*
- * Datagram endpoints that a task makes and waits for.
+ * Opens a datagram endpoint in a task, which waits until it is ready.
  *
  * The calls of the program are in datagram_endpoint.c; a datagram stream makes
  * its endpoint with wr_datagram_endpoint_open().

@@ -138,7 +138,7 @@ static void subprocess_lose(struct subprocess *s)
     const bool was_made = s->state != SUBPROCESS_DISCARDED;
 
     wr_timer_cancel(&loop->wheel, &s->grace_timer);
-    wr_transport_set_end(&s->t, WEIR_END_EOF); /* unless it was ended here */
+    wr_transport_set_end(&s->t, WEIR_END_EOF); /* unless set before */
     subprocess_set_state(s, SUBPROCESS_LOST);
     subprocess_check_invariants(s);
     if (was_made) {
@@ -422,7 +422,7 @@ static int subprocess_set_protocol(weir_transport *t,
 {
     (void)initial;
     wr_require(subprocess_of(t)->state == SUBPROCESS_OPEN, -ESHUTDOWN);
-    wr_require(count == 0, -EINVAL); /* no bytes belong to it */
+    wr_require(count == 0, -EINVAL); /* has no initial bytes */
     t->binding = *binding;
     subprocess_check_invariants(subprocess_of(t));
     return 0;
@@ -492,7 +492,7 @@ static void subprocess_abandon(weir_transport *t)
     if (s->state == SUBPROCESS_STARTING) {
         wr_assert(s->cause < 0);
         wr_ready_cancel(&s->ready);
-        subprocess_discard(s, s->cause); /* the loop has aborted it */
+        subprocess_discard(s, s->cause); /* aborted by the loop */
     }
     wr_child_abandon(&s->child);
 }

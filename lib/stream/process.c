@@ -99,7 +99,7 @@ static void process_connection_lost(void *user, weir_transport *t, int err)
     (void)err;
 
     wr_assert(t == process->transport);
-    wr_assert(wr_list_is_empty(&process->waiters)); /* it has exited */
+    wr_assert(wr_list_is_empty(&process->waiters)); /* the process has exited */
     process_release(process);
 }
 

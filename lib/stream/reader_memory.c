@@ -157,7 +157,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
                       wr_transport_lacks_credit(reader->transport));
 
     wr_assert(!wr_list_is_linked(&turn_end->link));
-    wr_assert(!waits || link->next == &reader->waiters); /* one at a time */
+    wr_assert(!waits || link->next == &reader->waiters); /* at most one */
     wr_recvq_close_window(&reader->queue);
     wr_reader_debug_check(reader);
     reader->must_evict = false;

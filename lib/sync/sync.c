@@ -95,7 +95,7 @@ bool wr_sync_attempt(struct wr_waitable *what)
     const struct wr_sync *sync = what->object;
 
     wr_assert(sync->refs > 0); /* the call holds one */
-    /* Freed by another task, while this one waited. */
+    /* Another task has freed the object during the wait. */
     if (sync->is_freed) {
         what->result = -ECANCELED;
         return true;

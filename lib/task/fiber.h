@@ -49,12 +49,12 @@
 #define WR_STACK_OWN WR_STACK_CLASSES
 /* Maximum bytes of pages that the free stacks of a loop keep, by estimate. */
 #define WR_STACK_WARM_BYTES (64u << 20)
-/* Free stacks of up to WR_STACK_UNMEASURED_BYTES together are charged with
- * their size. Beyond, one of WR_STACK_SAMPLE stacks of a class
- * (WR_STACK_SAMPLE_LARGE if they are larger than the default) is measured when
- * it is freed, which takes 0.6 to 1.3 us, and the stacks after it are charged
- * with the same number of bytes. The samples are prime numbers, so that every
- * stack of a repeating order is measured in time. */
+/* While the free stacks have at most WR_STACK_UNMEASURED_BYTES in total, each
+ * is charged with its size. Above that, every WR_STACK_SAMPLE-th stack of a
+ * class (WR_STACK_SAMPLE_LARGE-th above the default size) is measured when it
+ * is freed, in 0.6 to 1.3 us. The stacks up to the next measurement are charged
+ * with the measured size. The intervals are primes, so that if stacks are freed
+ * in a fixed cycle, each is measured at some time. */
 #define WR_STACK_UNMEASURED_BYTES (16u << 20)
 #define WR_STACK_SAMPLE           127u
 #define WR_STACK_SAMPLE_LARGE     17u

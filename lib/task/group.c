@@ -123,7 +123,7 @@ static void group_member_ended(struct wr_observer *observer,
     if (group->waiter && wr_list_is_empty(&group->members)) {
         group_set_state(group, GROUP_ENDED);
         wr_ready_cancel(&group->abort);
-        wr_waiter_wake(group->waiter, 0); /* weir_task_group_end() reports it */
+        wr_waiter_wake(group->waiter, 0); /* resumes weir_task_group_end() */
     }
 }
 

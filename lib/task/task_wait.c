@@ -281,7 +281,7 @@ int wr_task_begin_slowly(weir_loop *loop)
 {
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
-    loop->calls.left = 0; /* wr_task_try_enter() has decremented it */
+    loop->calls.left = 0; /* undoes wr_task_try_enter()'s decrement */
     weir_task *task = loop->current;
     wr_require(task, WEIR_ENOTTASK);
     if (wr_list_is_linked(&task->shutdown)) {

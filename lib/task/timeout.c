@@ -115,7 +115,7 @@ int weir_timeout_reschedule(struct weir_timeout *timeout, uint64_t when_ns)
     wr_require(scope->task && !scope->is_over, -ESTALE);
     int err = wr_loop_check(scope->task->future.loop);
     wr_require(err >= 0, err);
-    wr_require(!wr_task_has_ended(scope->task), -ESTALE); /* it was parked */
+    wr_require(!wr_task_has_ended(scope->task), -ESTALE); /* was parked */
     timeout_check_invariants(scope);
     timeout_arm(scope, when_ns);
     return 0;

@@ -35,7 +35,7 @@ struct wr_waitable_ops {
 
 struct wr_waitable {
     int result;                        /* the public field */
-    const struct wr_waitable_ops *ops; /* NULL if the struct is not a call */
+    const struct wr_waitable_ops *ops; /* NULL in a zeroed struct */
     weir_loop *loop;
     void *object;
     void *item; /* the item to put, or the received item */

@@ -349,7 +349,8 @@ void wr_connection_received(struct wr_connection *c, const void *data,
 void wr_connection_received_end(struct wr_connection *c);
 /* Second half of wr_connection_received_end(), after verifying the end. */
 void wr_connection_deliver_end(struct wr_connection *c);
-/* Closes a connection for the device, after the written bytes are sent. */
+/* Closes a connection because its device has ended, not because the program has
+ * called close. Sends the written bytes first. */
 void wr_connection_close_unasked(struct wr_connection *c);
 /* Called when the first @bytes were sent. Callbacks may write, close and
  * abort. */

@@ -103,7 +103,7 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
             break;
         }
         if (!wr_delivery_may_show(d) || !wr_protocol_is_bound(t, &from)) {
-            wr_protocol_give_back(t, &from, buf); /* it paused or switched */
+            wr_protocol_give_back(t, &from, buf); /* paused or replaced */
             continue;
         }
         const size_t part = wr_min_u64(len - fed, size);

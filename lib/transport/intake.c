@@ -22,7 +22,7 @@ void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
 
     wr_assert(demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE);
     wr_assert(t->state > WR_LIFE_NEW && t->state < WR_LIFE_LOST);
-    demand->account.notify_released = false; /* it makes a new request now */
+    demand->account.notify_released = false; /* the device asks again */
     t->ops->fed(t, queue);
 }
 
@@ -63,11 +63,11 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     wr_assert(t->demand.state == WR_DEMAND_IDLE);
     t->held_back = true;
     if (account->held_bytes > 0) {
-        account->notify_released = true; /* its own leases may be enough */
+        account->notify_released = true; /* own leases may suffice */
     }
     switch (shortage) {
     case WR_SHORTAGE_SHARE:
-        wr_intake_starve(t); /* leases of others help, too */
+        wr_intake_starve(t); /* leases of any connection help */
         break;
     case WR_SHORTAGE_STUCK:
         wr_budget_make_stuck(&t->loop->budget, &t->demand);

@@ -34,8 +34,8 @@ static const char crl_unknown[] =
 static const char crl_partial[] =
     "a list has a part of the revocations alone, or other issuers'";
 
-/* Returns NULL, or why a list or an entry with these extensions cannot be
- * used. */
+/* Checks the extensions of a list or of an entry. Returns NULL, or the text of
+ * an error. */
 static const char *crl_check_extensions(struct wr_bytes tagged)
 {
     struct wr_x509_extensions extensions;

@@ -62,7 +62,7 @@ struct wr_x509_path {
     void *user;
 
     /* Set by wr_x509_path_find(). */
-    uint32_t firsts[WR_X509_CHAIN_MAX]; /* the first one with the same bytes */
+    uint32_t firsts[WR_X509_CHAIN_MAX]; /* index of the first equal in @sent */
     uint32_t steps[WR_X509_CHAIN_MAX];  /* indexes in @sent, the leaf first */
     uint32_t length;
     struct wr_x509_reason reason; /* why no path was found */

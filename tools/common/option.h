@@ -170,7 +170,7 @@ bool option_is_given(const struct option_list *given, const char *name);
 /* Sets the fields of @owner that have this scope and an initial value. */
 void options_set_initial(const struct option_set *set, int scope, void *owner);
 
-/* Returns the option of a name of @len bytes, or NULL. */
+/* Returns the option called @name, which has @len bytes, or NULL. */
 const struct option *option_find(const struct option_set *set, const char *name,
                                  size_t len);
 

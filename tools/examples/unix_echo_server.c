@@ -2,7 +2,7 @@
  * An echo server on a Unix socket, with streams: sends received bytes back, and
  * prints the client's credentials. SIGINT or SIGTERM ends it and removes the
  * socket.
- * Usage: unix_echo_server PATH (or @NAME: no file)
+ * Usage: unix_echo_server PATH, or @NAME for an abstract address
  */
 #include <err.h>
 #include <stdio.h>

@@ -32,7 +32,7 @@ struct wr_ep_call {
     uint32_t came; /* events that caused an attempt */
     /* Further results: */
     uint32_t flags;
-    uint32_t events; /* events to wait for, if it begins */
+    uint32_t events; /* events to wait for, if the entry begins */
     uint64_t due_ns; /* WR_EP_TIMES */
 };
 
@@ -40,7 +40,7 @@ typedef int32_t wr_ep_call_fn(struct wr_ep_call *call);
 
 struct wr_ep_kind {
     wr_ep_call_fn *begin;
-    wr_ep_call_fn *attempt; /* NULL if it is never parked */
+    wr_ep_call_fn *attempt; /* NULL if operations of this kind never park */
     bool needs_no_op;       /* completes without waiting, or without a worker */
 };
 

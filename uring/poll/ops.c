@@ -174,7 +174,7 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
     const bool is_new = op->state == WR_EP_NEW;
     wr_ep_op_set_state(op, state);
     if (!is_new) {
-        return; /* it is already in the table */
+        return; /* already in the table */
     }
     struct wr_ep_op **bucket = ops_bucket(ops, op->sqe.user_data);
     op->same_hash = *bucket;
@@ -207,7 +207,7 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
         size *= 2;
     }
     if (size < ops->ended_size) {
-        wr_ignore(!ops_resize_ended(ops, size)); /* else it stays as it is */
+        wr_ignore(!ops_resize_ended(ops, size)); /* on failure the size stays */
     }
     wr_assert(ops_table_bytes(ops) <= old_bytes);
     return wr_slab_trim(&ops->slab) + old_bytes - ops_table_bytes(ops);

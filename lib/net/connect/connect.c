@@ -373,7 +373,7 @@ static void connect_abandon_alive(struct wr_member *member)
     struct wr_connect *connect =
         wr_container_of(member, struct wr_connect, member);
 
-    wr_assert(connect->race.is_over); /* the loop has shut it down */
+    wr_assert(connect->race.is_over); /* the loop has ended the race */
     wr_race_abandon(&connect->race);
 }
 

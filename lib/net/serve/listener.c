@@ -447,7 +447,7 @@ void wr_listener_end_multishot(struct wr_listener *listener)
 
 void wr_listener_disarm(struct wr_listener *listener)
 {
-    listener->multishot = NULL; /* it is cancelled below, too */
+    listener->multishot = NULL; /* cancelled by the loop below */
     for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count > 0; i++) {
         struct wr_op *op = &listener->accepts[i].op;
         if (!op->is_cancelled) {

@@ -509,8 +509,8 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
                                  options, done, done_arg, ret);
 }
 
-/* Begins a call of the program that changes the server. Returns 0, or the error
- * of a call on another thread or in a forked child. */
+/* Begins a public call. Returns an error on another thread and in a forked
+ * child, else 0. */
 static int server_enter(const weir_server *server)
 {
     int err = wr_loop_check(server->loop);

@@ -407,7 +407,7 @@ static void server_accept_forget(struct wr_connection_set *set,
         wr_server_push_work(server);
     }
     if (server_accept_is_near_limit(server)) {
-        wr_server_arm(server); /* one more may be accepted */
+        wr_server_arm(server); /* another client may be accepted */
     }
 }
 

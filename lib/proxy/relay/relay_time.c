@@ -207,7 +207,7 @@ static void relay_time_fired(struct wr_timer *timer)
     relay_time_wake(&relay->ways[0]);
     relay_time_wake(&relay->ways[1]);
     if (wr_relay_drain_next_ns(relay) <= relay->loop->now_ns) {
-        wr_relay_drain_look(relay); /* may break it */
+        wr_relay_drain_look(relay); /* may break the relay */
     }
     relay_time_arm(relay);
 }

@@ -108,7 +108,7 @@ enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
             continue;
         }
         if (candidates[i].is_kept && candidates[i].tier < WR_TIER_EJECTED) {
-            return candidates[i].tier; /* it is up or not checked yet */
+            return candidates[i].tier; /* up, or not checked yet */
         }
         if (candidates[i].tier < tier) {
             tier = candidates[i].tier;

@@ -176,7 +176,7 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
 {
     const struct wr_limits_target *target = share->target;
     uint32_t older_count = 0; /* older waiting sets that may take a slot */
-    bool takes_last = false;  /* one of them could then take none */
+    bool takes_last = false;  /* an older set needs the last slot */
 
     wr_assert(ticket > 0);
     if (!target) {

@@ -160,7 +160,7 @@ static void set_tell(weir_upstreams *set, weir_upstream *upstream)
     int err = 0;
 
     if (upstream->told == state) {
-        return; /* another set has reverted it */
+        return; /* another set has reverted the change */
     }
     upstream->told = state;
     if (state == WEIR_UPSTREAM_DOWN && set->options.leave_down) {

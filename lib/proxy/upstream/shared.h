@@ -152,7 +152,7 @@ struct weir_upstreams_shared {
     /* From 1: number of changes on which choices depend, except of counts and
      * the time. */
     uint64_t revision;
-    struct wr_shared_change changes[WR_CHANGES_KEPT]; /* the last ones */
+    struct wr_shared_change changes[WR_CHANGES_KEPT]; /* the newest */
 };
 
 /* The call of a set, allocated separately: it may outlive the set while

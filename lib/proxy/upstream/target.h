@@ -31,7 +31,8 @@ struct wr_target {
     const char *service;
     /* Called when a lookup has ended, successfully or not; may be NULL. */
     void (*resolved)(struct wr_target *target, bool is_good);
-    /* Only this target looks the name up; connections use its addresses. */
+    /* Connections use the addresses that this target has looked up, and look
+     * nothing up themselves. */
     bool is_waited_for;
     bool is_asking;
     bool is_retired; /* no lookup starts any more */

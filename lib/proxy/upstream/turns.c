@@ -171,7 +171,7 @@ static void turns_follow(struct wr_turns *turns)
     while (turn) {
         struct wr_turn *next = turn->noted;
         wr_assert(turn->is_noted);
-        atomic_store(&turn->is_noted, false); /* before it is checked */
+        atomic_store(&turn->is_noted, false); /* a later end adds it again */
         turns_move(turns, turn);
         turn = next;
     }
@@ -347,7 +347,7 @@ void wr_turns_leave(struct wr_turns *turns, struct wr_turn *turn)
 void wr_turns_note(struct wr_turns *turns, struct wr_turn *turn)
 {
     if (atomic_exchange(&turn->is_noted, true)) {
-        return; /* it is in the list already */
+        return; /* already in the list */
     }
     turn->noted = atomic_load(&turns->noted);
     while (!atomic_compare_exchange_weak(&turns->noted, &turn->noted, turn)) {

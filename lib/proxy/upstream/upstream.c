@@ -700,7 +700,7 @@ int wr_upstream_make_member(weir_upstream *source,
         .name = known.name,
         .endpoint = weir_address_format(endpoint.addresses, buf, sizeof(buf)),
         .host = source->target.host,
-        .check = source->check}; /* the member keeps the source */
+        .check = source->check}; /* valid: the member refers to the source */
     err = upstream_make(set, &known, &endpoint, &parts, ret);
     wr_require(err >= 0, err);
     wr_upstream_set_weight(*ret, source->weight, WR_WEIGHT_UNIT);

@@ -173,9 +173,9 @@ struct weir_upstream {
     struct wr_limits_share share;
     void *user;
     struct wr_target target;
-    struct wr_timer eject_timer;  /* armed while the target is ejected */
-    const struct wr_check *check; /* the set's, the own one, or that of
-                                     the source */
+    struct wr_timer eject_timer; /* armed while the target is ejected */
+    /* Plan of the set, of this upstream, or of ->source. */
+    const struct wr_check *check;
     /* text_size is 0 if the upstream has no check of its own. */
     struct wr_check own_check;
     /* If ->context is NULL, the target's settings are used. */
@@ -191,7 +191,7 @@ struct weir_upstream {
     struct wr_upstream_counts counts;
     /* The addresses of the name are upstreams (members.c). */
     bool is_spread;
-    bool is_settled; /* ... and follow its first lookup */
+    bool is_settled; /* is_spread, and the first lookup is applied */
     /* A lookup has an answer that members do not follow yet. */
     bool has_answer;
     weir_upstream *source; /* the name of this address, a reference; or NULL */

@@ -105,8 +105,8 @@ extern const struct wr_tls_events wr_tls_engine_events;
 int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size);
 int wr_tls_engine_put(struct wr_tls_conn *conn, uint8_t *data, size_t size);
 
-/* Appends a record that is sent in its own buffer to the output, if there is
- * one. */
+/* If a record was sealed in its own buffer, appends this buffer to the
+ * output. */
 void wr_tls_engine_collect(struct wr_tls_engine *engine);
 
 /* Called when the handshake is done; from now on another limit of records

@@ -232,7 +232,7 @@ static int filter_set_timeouts(weir_transport *t,
 
     wr_connection_debug_check(&f->c);
     if (f->below_lost) {
-        return 0; /* nothing is left to limit */
+        return 0; /* there is no transport to limit */
     }
     int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
@@ -328,7 +328,7 @@ static void filter_drop(struct wr_connection *c)
         wr_assert(f->unsent_bytes == 0);
         return;
     }
-    wr_assert(f->below_lost); /* the filter is not lost before */
+    wr_assert(f->below_lost); /* the transport below is lost first */
     if (f->is_cut && !f->aborts && c->t.error == 0) {
         wr_transport_set_error(&c->t, WEIR_ETLSTRUNCATED, "TLS receive");
     }
@@ -404,14 +404,14 @@ static bool filter_make_known(struct wr_filter *f)
 {
     weir_transport *t = &f->c.t;
 
-    t->is_busy = false; /* from now on the program sets it */
+    t->is_busy = false; /* from now on set by the program */
     const int err = wr_protocol_find(t, &f->opener.factory);
     if (err == 0 && !wr_life_is_over(t)) {
         wr_connection_open(&f->c);
         wr_transport_note_idle(t);
         return true;
     }
-    t->binding.protocol = NULL; /* is not called */
+    t->binding.protocol = NULL; /* must not be called */
     if (!wr_life_is_over(t)) {
         wr_transport_set_error(t, err, "factory");
     }
@@ -927,7 +927,7 @@ void wr_filter_begin(struct wr_filter *f, weir_transport *below)
         wr_assert(!wr_filter_of(below)->upper);
         wr_filter_of(below)->upper = f;
     }
-    below->hard_limit_bytes = WR_NO_LIMIT; /* the filter's limit holds */
+    below->hard_limit_bytes = WR_NO_LIMIT; /* only the filter's limit applies */
     f->handshake_began_ns = wr_sys_now();
     f->since_ns = weir_loop_get_time(t->loop);
     wr_connection_begin_on(&f->c, below);

@@ -159,7 +159,7 @@ void wr_filter_file_ended(weir_transport *t);
 WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
 /* Returns a block for plaintext, or NULL if memory runs out. */
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
-/* Takes ownership of the scratch block, to deliver the block itself. */
+/* Passes ownership of the scratch block to the caller, which delivers it. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 /* Returns true if the handshake may make a step now. Otherwise queues the
  * filter, whose step is run in a later loop iteration. */

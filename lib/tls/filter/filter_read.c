@@ -156,8 +156,8 @@ static void filter_read_handshake(struct wr_filter *f)
 
 /* ---- plaintext ---- */
 
-/* Opens into @to until it is full or no more can be opened. Returns the number
- * of bytes, 0 at the peer's end, -EAGAIN or the engine's error. */
+/* Decrypts records into @to until it is full or no record is left. Returns the
+ * number of bytes, 0 at the peer's end, -EAGAIN or the engine's error. */
 static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
 {
     size_t len = 0;

@@ -179,7 +179,7 @@ static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
  * this for each record and message of a handshake; a received message is
  * complete and not yet parsed. A malformed message is left to libssl, which
  * refuses it. */
-/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static void chain_note(int is_sent, int version, int type, const void *data,
                        size_t size, SSL *ssl, void *arg)
 {

@@ -56,13 +56,13 @@ struct wr_openssl_own {
     int16_t alert_sent;     /* first fatal alert, or -1 */
     /* Alert to send if the peer is refused; 0 means any. */
     uint8_t alert;
-    uint8_t first[7]; /* bytes of the first record; a whole alert */
+    uint8_t first[7]; /* first received bytes: a record with an alert fits */
     uint8_t first_len;
     bool wants_bytes; /* take() had no bytes in this step */
     bool has_buffers; /* a step may have allocated buffers */
     bool verifies : 1;
-    bool is_judged : 1; /* the event chain() was called at least once */
-    /* The event chain() was called for the message that libssl reads now. */
+    bool is_judged : 1; /* chain() was called at least once */
+    /* chain() was called for the certificates that libssl now processes. */
     bool has_verdict : 1;
     bool is_accepted : 1; /* the verdict's result */
     bool is_failed : 1;   /* an event failed in a callback without a result */

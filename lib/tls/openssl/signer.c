@@ -270,7 +270,7 @@ static int signer_job_run(const struct signer_job *job, struct wr_bytes message,
         (struct wr_bytes){.data = hash, .size = (size_t)hash_size}, ret, size);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static int signer_job_sign(void *data, unsigned char *ret, size_t *ret_size,
                            size_t size, const unsigned char *message,
                            size_t message_size)

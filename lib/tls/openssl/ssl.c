@@ -76,10 +76,10 @@ static int ssl_fail(struct wr_tls_conn *conn,
     } else if (own->alert_received >= 0) {
         conn->code = WEIR_ETLSALERT;
     } else if (own->wants_bytes) {
-        conn->code = WEIR_ETLSPROTOCOL; /* a message came in pieces */
+        conn->code = WEIR_ETLSPROTOCOL; /* a message is incomplete */
     } else if (lacks_signature) {
         conn->code = WEIR_ETLSSIGN;
-        conn->number = 0; /* its text is about OpenSSL */
+        conn->number = 0; /* OpenSSL's text would mislead */
     }
     return WR_TLS_STEP_FAILED;
 }
@@ -144,7 +144,7 @@ static void ssl_note(const SSL *ssl, int where, int number)
 
 /* Selects the protocol that weir chose from the hello. If there is none in
  * common, weir's choice is not among the client's. */
-/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
                              unsigned char *ret_len, const unsigned char *list,
                              unsigned size, void *arg)

@@ -38,7 +38,7 @@ static bool ticket_set_mac(EVP_MAC_CTX *mac, struct wr_tls_ticket_pair *pair)
 /* Results of OpenSSL's callback. */
 enum { TICKET_FAILS = -1, TICKET_FOREIGN = 0, TICKET_IS_OPEN = 1 };
 
-/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
                           EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int seals)
 {
@@ -115,7 +115,7 @@ static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
 
 /* With TLS 1.3 each connection gets a new ticket, so that a client need not
  * show a ticket twice (RFC 8446, C.4). */
-/* NOLINTNEXTLINE(readability-function-size): OpenSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
                                        const unsigned char *name,
                                        size_t name_size,

@@ -171,14 +171,14 @@ void wolfSSL_CTX_SetProcessPeerCertCb(WOLFSSL_CTX *ctx,
  * cannot parse. */
 static void callback_replace(DecodedCert *cert)
 {
-    static __thread uint8_t bare[WR_X509_BARE_MAX]; /* until it is used */
+    static __thread uint8_t bare[WR_X509_BARE_MAX]; /* until reused */
     struct wr_x509 x509;
     void *heap = cert->heap;
 
     wr_assert(cert->source != NULL);
     if (wr_x509_read(&x509, cert->source, cert->maxIdx) < 0 ||
         x509.key_info.size > WR_X509_BARE_KEY_MAX) {
-        return; /* weir refuses it later, if it is needed */
+        return; /* weir refuses the certificate if a path needs it */
     }
     const size_t size = wr_x509_bare_make(bare, x509.key_info);
     wc_FreeDecodedCert(cert);
@@ -285,7 +285,7 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
 
 /* A foreign ticket is refused, and a full handshake follows. The size of a
  * ticket to open comes from the client and may be 0. */
-/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL sets the parameters */
 int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                          unsigned char *mac, int seals, unsigned char *data,
                          int size, int *ret_size, void *arg)

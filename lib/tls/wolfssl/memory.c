@@ -1,9 +1,7 @@
 /*
- * wolfSSL's allocator functions; see wolfssl.h.
- *
  * The thread's account is a thread-local variable, because wolfSSL passes only
- * a size or a pointer to these functions. It is set only around calls to
- * wolfSSL, so that no allocation is charged to the wrong loop.
+ * a size or a pointer to its allocator. It is set only around calls to wolfSSL,
+ * so that no allocation is charged to the wrong loop.
  */
 #include "wolfssl.h"
 

@@ -137,7 +137,7 @@ static int rsa_sign_info(struct wr_tls_signer *signer, const uint8_t *info,
         out_size);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL sets the parameters */
 static int rsa_sign_pkcs1(WOLFSSL *ssl, const unsigned char *in,
                           unsigned in_size, unsigned char *out,
                           word32 *out_size, const unsigned char *der,
@@ -166,12 +166,12 @@ static enum wr_tls_rsa_scheme rsa_scheme_of(int mgf)
     case WC_MGF1SHA384:
         return WR_TLS_RSA_PSS_SHA384;
     default:
-        wr_assert(mgf == WC_MGF1SHA256); /* TLS has no other */
+        wr_assert(mgf == WC_MGF1SHA256); /* the only other hash in TLS */
         return WR_TLS_RSA_PSS_SHA256;
     }
 }
 
-/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL sets the parameters */
 static int rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in, unsigned in_size,
                         unsigned char *out, unsigned *out_size, int hash,
                         int mgf, const unsigned char *der, unsigned der_size,
@@ -192,7 +192,7 @@ static int rsa_sign_pss(WOLFSSL *ssl, const unsigned char *in, unsigned in_size,
         .salt_size = in_size,
     };
 
-    (void)hash; /* the same as the mask's */
+    (void)hash; /* the same hash as in the mask */
     (void)der;
     (void)der_size;
     return signer

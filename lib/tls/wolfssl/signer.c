@@ -71,7 +71,7 @@ static int signer_sign_here(WOLFSSL *ssl, struct wr_bytes hash,
     return number;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): wolfSSL says what it is given */
+/* NOLINTNEXTLINE(readability-function-size): wolfSSL sets the parameters */
 static int signer_on_ecdsa(WOLFSSL *ssl, const unsigned char *in,
                            unsigned in_size, unsigned char *out,
                            word32 *out_size, const unsigned char *der,

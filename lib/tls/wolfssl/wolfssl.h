@@ -123,10 +123,10 @@ struct wr_tls_rsa_key;
 struct wr_tls_credential {
     uint8_t *chain; /* PEM */
     long chain_size;
-    uint8_t *key; /* PEM; with a signer the public key, DER */
+    uint8_t *key; /* PEM; with a signer: the public key as DER */
     long key_size;
     WOLFSSL_CTX *trial;             /* NULL after check() */
-    struct wr_tls_rsa_key *rsa_key; /* or NULL if wolfSSL signs */
+    struct wr_tls_rsa_key *rsa_key; /* NULL if wolfSSL signs */
     struct wr_tls_signer *signer;   /* may be NULL */
 };
 

@@ -47,7 +47,7 @@ struct wr_sock_content {
     bool fin_seen : 1;
 };
 
-/* A connection that was made from a content and not started yet. */
+/* A connection made from a struct wr_sock_content, before its start. */
 struct wr_remade {
     struct wr_sock *sock;
     struct wr_sendq unsent;

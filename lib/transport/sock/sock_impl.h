@@ -37,8 +37,7 @@ struct wr_fd_batch;
 struct wr_sock_fds {
     struct wr_fd_batch *first;
     struct wr_fd_batch *last;
-    uint64_t taken_bytes;     /* bytes that the kernel took while batches
-                               * waited */
+    uint64_t taken_bytes;     /* accepted by the kernel while batches wait */
     uint32_t waiting_count;   /* descriptors in all batches */
     struct wr_closer *closer; /* closes received descriptors; may be NULL */
 };

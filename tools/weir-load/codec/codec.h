@@ -174,7 +174,7 @@ extern const struct codec codec_rr;
 
 extern const struct codec codec_http;
 
-/* Requests are texts (--request); --expect defines the answers. */
+/* Requests are the texts of --request; an answer ends as --expect defines. */
 extern const struct codec codec_script;
 
 extern const struct codec codec_redis;

@@ -428,7 +428,7 @@ struct conn {
     bool was_tried;    /* a request was sent, or connecting failed */
     bool was_answered; /* an answer was received */
     bool was_counted;  /* a measured answer or failure was counted */
-    /* --fast-open: the SYN of this connection has been checked. */
+    /* With --fast-open: opening_look_at_syn() was called. */
     bool knows_syn;
     /* TLS session to resume; may be NULL. Set by the client. */
     weir_tls_session *session;

@@ -245,7 +245,7 @@ bool grammar_take_targets(struct grammar_line *line, const char *path)
     line->word_count = 1;
     line->words[0] = "http://127.0.0.1/";
     if (line->is_silent && is_input) {
-        return true; /* for a suggestion, standard input is not read */
+        return true; /* a suggestion must not consume standard input */
     }
     char *text = read_text(line, path);
     char *request = find_request(text);

@@ -287,7 +287,7 @@ void h2_answers_end(struct h2_conn *self)
     }
 }
 
-/* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
+/* NOLINTNEXTLINE(readability-function-size): nghttp2 sets the parameters. */
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
                      nghttp2_rcbuf *name, nghttp2_rcbuf *value, uint8_t flags,
                      void *arg)
@@ -584,7 +584,7 @@ static ssize_t take_frame(nghttp2_session *session, const uint8_t *bytes,
                                 : put(self, bytes, len);
 }
 
-/* NOLINTNEXTLINE(readability-function-size): as the library calls it. */
+/* NOLINTNEXTLINE(readability-function-size): nghttp2 sets the parameters. */
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
                          size_t len, uint32_t *flags,
                          nghttp2_data_source *source, void *arg)

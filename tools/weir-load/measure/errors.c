@@ -160,8 +160,8 @@ void errors_merge(struct error_table *table, const struct error_table *from)
     }
 }
 
-/* Computes the new events. Kinds keep their index in a table, so @seen uses the
- * same index. */
+/* Sets @ret to the counts since @seen, and updates @seen. The kinds of @seen
+ * have the same index as in the table. */
 void errors_since(const struct error_table *table, struct error_counts *seen,
                   struct error_counts *ret)
 {

@@ -64,7 +64,7 @@ int json_write(const struct result *result, FILE *out);
  * has a member here.
  */
 
-/* Returns everything that determines what is sent and how it is evaluated. */
+/* Returns the options that determine requests and their evaluation. */
 json_t *json_config(const struct run_options *options);
 
 /* Returns a hash of the options without the seed and the hosts of the targets.

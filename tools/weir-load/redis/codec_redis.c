@@ -382,7 +382,7 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
         answer->is_complete =
             reader->state == RESP_COMPLETE && reader->kind != RESP_PUSH;
     }
-    answer->is_blank = reader->kind == RESP_PUSH; /* or bytes that follow one */
+    answer->is_blank = reader->kind == RESP_PUSH; /* or bytes after a reply */
     if (answer->is_complete && reader->kind == RESP_ERROR) {
         size_t error_len = 0;
         const char *error = find_error(reader, &error_len);

@@ -182,7 +182,7 @@ struct tls_facts {
     /* Facts about the first connection; empty if there was no connection. */
     char version[16];
     char cipher[64];
-    /* Empty if the library does not name it. */
+    /* Group of the key exchange; empty if the library has no name for it. */
     char group[24];
     /* Empty if no protocol was agreed on. */
     char alpn[64];

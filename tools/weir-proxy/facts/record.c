@@ -285,8 +285,8 @@ static void add_or_dash(struct line *line, const struct record *record,
     }
 }
 
-/* Writes a line of the text format: the fields before left_out, then left_out
- * or, if left_out is 0, the field after it. */
+/* Writes a line of the text format. The last field is left_out, or the field
+ * after it if left_out is 0. */
 static void add_text(struct line *line, const struct record *record)
 {
     const struct field *field = fields;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limits for a PROXY header, and for it and a ClientHello of one TLS record. */
+/* PREFACE_MAX is a PROXY header and a ClientHello of one TLS record. */
 #define HEADER_MAX  4096u
 #define PREFACE_MAX (HEADER_MAX + 16389u)
 
