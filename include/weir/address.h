@@ -118,7 +118,11 @@ WEIR_API bool weir_address_is_equal(const struct weir_address *a,
 
 /**
  * Compare two addresses without their ports: family, host and zone. Unix
- * addresses are compared as in weir_address_is_equal().
+ * addresses are compared as in weir_address_is_equal(), so all Unix peers
+ * without a name count as one host.
+ *
+ * An IPv4-mapped IPv6 address differs from the IPv4 address: call
+ * weir_address_unmap() first for addresses of a socket for both families.
  *
  * @param a  an address; borrowed
  * @param b  another address; borrowed
