@@ -2,8 +2,8 @@
  * Leases: counted references to received bytes.
  *
  * A lease refers to a receive buffer, which counts its leases, to a block of
- * its own, or to another lease over a block, of whose bytes it is a part. Its
- * length is charged to the account of the receiving connection until its last
+ * its own, or to a part of the bytes of another lease with a block. Its length
+ * is charged to the account of the receiving connection until its last
  * reference is dropped. During a callback bytes are borrowed: their lease is
  * charged only if it is kept.
  */

@@ -40,8 +40,8 @@ static int work_open_call(const struct io_uring_sqe *sqe,
     return fd < 0 ? -errno : (int)fd;
 }
 
-/* Returns an O_PATH descriptor of the FIFO for whose other end the open of @sqe
- * would wait, or -1. */
+/* If @sqe opens a FIFO and would wait for its other end, returns an O_PATH
+ * descriptor of the FIFO, else -1. */
 static int work_open_find_fifo(const struct io_uring_sqe *sqe,
                                const struct open_how *how)
 {

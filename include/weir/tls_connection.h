@@ -160,9 +160,9 @@ WEIR_API weir_tls_context *weir_tls_get_context(const weir_transport *t);
  * Get a certificate of the chain with which the peer was verified.
  *
  * @param t         a connection with TLS; borrowed
- * @param index     0 for the peer's certificate, which is also "peercert"; 1
- *                  and more for the certificates of its issuers, as far as the
- *                  peer has sent them
+ * @param index     0 for the peer's certificate, which is also "peercert";
+ *                  from 1, the certificates of its issuers that the peer has
+ *                  sent
  * @param ret_size  set to the size of the certificate in bytes
  * @return          the certificate as DER, borrowed; valid as long as the
  *                  transport; NULL if there is no certificate at @p index

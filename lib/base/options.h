@@ -38,7 +38,7 @@ WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
  * Fields that the caller does not know are left out; fields that this library
  * does not know are set to 0. */
 
-/* Returns 0, -EINVAL if @ret is NULL, or WEIR_EOPTIONSIZE without a size. */
+/* Returns 0, -EINVAL if @ret is NULL, or WEIR_EOPTIONSIZE for a bad size. */
 WEIR_MUST_USE int wr_answer_check(const void *ret);
 /* Writes @known to @ret, which passed wr_answer_check(). */
 void wr_answer_write(void *ret, const void *known, size_t known_size);

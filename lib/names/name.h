@@ -24,7 +24,7 @@ struct wr_search_list {
 struct wr_search_walk {
     size_t index; /* index of the next domain */
     bool has_begun;
-    bool was_first; /* the unchanged name was first, because of its dots */
+    bool was_first; /* the unchanged name was tried before any domain */
     bool was_as_is; /* the name was tried unchanged */
     bool was_below; /* the name was tried below a domain */
     bool is_cut;    /* no more domains are tried */

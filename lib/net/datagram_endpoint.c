@@ -70,7 +70,8 @@ static void datagram_endpoint_check_invariants(const struct endpoint *endpoint)
     wr_assert((endpoint->attempts != NULL) == (endpoint->attempt_capacity > 0));
 }
 
-/* Reads one side: an address (len 0 if there is none) or a name. */
+/* Parses the local or remote endpoint. Sets @ret to its address, with len 0 if
+ * there is none, and *ret_is_name. */
 static int
 datagram_endpoint_plan_read_side(weir_loop *loop,
                                  const struct weir_endpoint *endpoint,

@@ -100,8 +100,8 @@ static void overflow_pass_on(int signum, siginfo_t *info, void *context)
         before->sa_handler(signum);
         return;
     }
-    /* A fault repeats when the handler returns, and the previous action then
-     * handles it; a signal that was sent must be raised again. */
+    /* A fault repeats when the handler returns, so the restored action gets it.
+     * A signal that was sent must be raised again. */
     sigaction(signum, before, NULL);
     if (info->si_code <= 0 && before->sa_handler == SIG_DFL) {
         raise(signum);

@@ -193,8 +193,8 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     return NULL;
 }
 
-/* Takes equal limits or copies them, and puts them last in the loop's list.
- * Returns NULL if out of memory. */
+/* Returns a reference to equal limits of the loop or to a new copy, now last in
+ * the loop's list. Returns NULL if out of memory. */
 static struct wr_clock_limits *
 clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
 {

@@ -277,7 +277,7 @@ struct wr_transport_ops {
 struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
-    /* The loop's thread; no thread after another transport replaced this. */
+    /* Thread of the loop; none if another transport has replaced this one. */
     const void *const volatile *owner;
     struct weir_protocol_binding binding;
     /* The protocol's data_received, or a function that also checks; see

@@ -27,7 +27,7 @@ static bool relay_drain_has_passed_all(const struct wr_way *way)
     return way->is_lost && !(way->initial && wr_way_is_live(way));
 }
 
-/* Returns when the relay is broken although bytes are left. */
+/* Returns the time at which the relay is broken even if bytes are left. */
 static uint64_t relay_drain_end_ns(const struct wr_drain *drain)
 {
     const weir_transport *to = drain->way->to;

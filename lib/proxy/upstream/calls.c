@@ -171,8 +171,7 @@ void *weir_upstream_get_user(const weir_upstream *upstream)
 
 /* ---- queries ---- */
 
-/* Returns how much of its weight an upstream has in its slow start, in
- * thousandths. */
+/* Returns the part of its weight that an upstream has, in thousandths. */
 static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
 {
     if (back_ns == 0) {

@@ -41,7 +41,7 @@ known_get_health(const struct wr_check *check,
     }
 }
 
-/* Returns when the slow start began that continues, or 0. */
+/* Returns the start of a slow start that continues, or 0. */
 static uint64_t known_get_start(const weir_upstreams *set,
                                 const struct weir_upstream_health *known)
 {

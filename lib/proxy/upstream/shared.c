@@ -407,8 +407,8 @@ static bool shared_make_parts(weir_upstreams_shared *shared,
     return false;
 }
 
-/* Joins the target and the health, if they exist; otherwise adds those that
- * were allocated in @made. The mutex must be held. */
+/* Adds the part to its target and its health. Objects that do not exist yet are
+ * taken from @made. The mutex must be held. */
 static void shared_join(struct wr_shared_part *part, struct shared_made *made)
 {
     weir_upstreams_shared *shared = part->call->shared;

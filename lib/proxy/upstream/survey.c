@@ -101,8 +101,8 @@ static bool survey_is_described(const weir_upstreams *set,
     return true;
 }
 
-/* Returns until when the candidates are valid for other requests, while nothing
- * changes, or 0. The mutex must be held. */
+/* Returns the last time at which the candidates are valid if nothing changes,
+ * or 0 if other requests cannot use them. The mutex must be held. */
 static uint64_t survey_find_end(const weir_upstreams *set)
 {
     uint64_t until_ns = UINT64_MAX;
@@ -190,8 +190,8 @@ static struct wr_candidates survey_get_candidates(const weir_upstreams *set)
                                   .random = &shared->random};
 }
 
-/* Returns until when the candidate of an upstream is valid. The mutex must be
- * held. */
+/* Returns the last time at which the candidate of an upstream is valid. The
+ * mutex must be held. */
 static uint64_t survey_get_end(const weir_upstreams *set,
                                const weir_upstream *upstream)
 {

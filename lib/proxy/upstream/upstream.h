@@ -332,7 +332,7 @@ static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
                : wr_upstream_get_warm(upstream);
 }
 
-/* Returns until when weights of slow starts do not change. */
+/* Returns the last nanosecond before weights in a slow start change. */
 uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set);
 
 /* Fills in @candidate, except its rank, for a request with this ticket. The

@@ -35,8 +35,8 @@ int sweep_main(int argc, char **argv, int first);
 /*
  * Splits the options of one side of a comparison.
  *
- * They are given in one argument, and split into arguments like in a shell, but
- * without variables, patterns and commands.
+ * One argument has all options, and is split into arguments like in a shell,
+ * but without variables, patterns and commands.
  */
 
 #define SPLIT_WORDS_MAX 128U

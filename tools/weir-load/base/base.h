@@ -20,8 +20,8 @@
 /*
  * Exit codes of weir-load.
  *
- * They are documented in weir-load(1). Scripts use them to learn the result of
- * a run without reading its report.
+ * weir-load(1) documents the codes, by which scripts learn the result of a run
+ * without reading its report.
  */
 
 enum load_exit {

@@ -1,8 +1,8 @@
 /*
  * The state of HTTP/2 connections.
  *
- * It is for codec_h2.c, h2_conn.c and h2_answers.c. These are the only files
- * that use libnghttp2.
+ * Only files of this folder include this header. No other file of the program
+ * uses libnghttp2.
  */
 #ifndef WEIR_LOAD_H2_SESSION_H
 #define WEIR_LOAD_H2_SESSION_H

@@ -1,7 +1,7 @@
 /*
  * The writers of a result: text, JSON, and lines while the run lasts.
  *
- * They are internal to this folder, and outputs.c calls them. A pipe that no
+ * Only outputs.c calls the writers. A pipe that no
  * program reads would block them, so it is opened without waiting.
  */
 #ifndef WEIR_LOAD_WRITERS_H

@@ -155,7 +155,7 @@ void gather_worker(struct result *result, const struct worker *worker)
     };
 }
 
-/* Finds the CPUs that a thread could run on; none if binding it failed. */
+/* Finds the CPUs of a thread. Finds none if binding the thread failed. */
 static void find_cpus(const struct result *result,
                       const struct result_thread *thread, struct cpus *ret)
 {

@@ -86,7 +86,7 @@ static void finish(struct run *run)
     }
 }
 
-/* Returns when sending starts: soon, or at --start-at. */
+/* Returns the time at which sending starts: soon, or at --start-at. */
 static uint64_t find_begin(struct run *run)
 {
     uint64_t now_ns = clock_now_ns();

@@ -39,14 +39,14 @@ struct part {
  * Returns 0, or -EINVAL with one line in @why (WHY_SIZE bytes). */
 int part_parse(const char *text, struct part *ret, char *why);
 
-/* Returns how much of @whole is in the ranges of earlier parts. */
+/* Returns the start of this part's range of @whole. */
 static inline uint64_t part_begin(const struct part *part, uint64_t whole)
 {
     return whole / part->count * part->index +
            whole % part->count * part->index / part->count;
 }
 
-/* Returns how much of @whole is in this part's range. */
+/* Returns the size of this part's range of @whole. */
 static inline uint64_t part_size(const struct part *part, uint64_t whole)
 {
     const struct part next = {.index = part->index + 1, .count = part->count};

@@ -407,8 +407,8 @@ static bool add_passages(const struct config *config, size_t from,
     return true;
 }
 
-/* Removes passages to services that have none, repeatedly. The remaining ones
- * lead into loops. */
+/* Removes passages to services without a passage until none is left. The
+ * remaining passages lead into circles. */
 static size_t keep_circles(struct passage *all, size_t count)
 {
     size_t before;

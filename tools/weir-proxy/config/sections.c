@@ -173,8 +173,8 @@ static size_t find_section(const struct saying *saying, enum section kind,
 
 /* ---- repeated directives ---- */
 
-/* Returns where the line of a directive is recorded. 'check' sets two things, a
- * kind and an interval; the interval has the last slot. */
+/* Returns the slot for the line number of a directive. 'check' has two slots,
+ * for its kind and for its interval, which has the last slot. */
 static unsigned *line_of(const struct saying *saying, const struct option *word,
                          const char *value)
 {
