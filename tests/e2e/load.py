@@ -491,12 +491,12 @@ def test_a_server_that_stops_answering():
         drain(connection, 0)
 
     with Server(answer_ten) as server:
-        outcome, result = judged("-c", "2", "-n", "40", "--timeout", "1s",
+        outcome, result = judged("-c", "2", "-n", "40", "--timeout", "10s",
                                  server.url, status=ERRORS)
     one_line(outcome.err, r"timeout: no answer within the time-out")
     has_error(result, "timeout", "NO_ANSWER")
     equal(result["requests"]["timeout"] > 0, True, "timeouts")
-    equal(result["latency"]["service"]["max"] >= 1_000_000_000, True,
+    equal(result["latency"]["service"]["max"] >= 10_000_000_000, True,
           "what timed out is among the latencies")
 
 

@@ -179,7 +179,7 @@ def test_what_is_no_run_is_not_merged():
 def test_objectives_are_judged_when_all_are_merged():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         names = run_parts(folder, 2, "-c", "2", "-R", "200", "-d", "1s", "-w",
-                          "0.2s", "--slo", "rate>=150,errors<=0", server.url)
+                          "0.2s", "--slo", "rate>=5,errors<=0", server.url)
         for name in names:
             equal([term["pass"] for term in read_json(name)["slo"]], [None, None],
                   "of a part")
@@ -187,7 +187,7 @@ def test_objectives_are_judged_when_all_are_merged():
         matches(outcome.out, r"(?m)^2 parts together: VALID$")
         equal(([part["part"]["index"] for part in both["parts"]], both["part"],
                both["connections"]["asked"]), ([1, 2], None, 2), "parts")
-        matches(outcome.out, r"(?m)^rate>=150 holds$")
+        matches(outcome.out, r"(?m)^rate>=5 holds$")
         equal([term["pass"] for term in both["slo"]], [True, True], "of all")
         for name in names:
             result = read_json(name)

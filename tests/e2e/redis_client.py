@@ -359,7 +359,7 @@ def test_a_server_that_ends_or_is_silent_at_the_login_fails():
         equal(outcome.status, NOTHING, outcome.err)
         matches(outcome.err, "the server closed the connection")
     with Server(wait) as server:
-        outcome = load("-c", "1", "-n", "1", "--connect-timeout", "300ms",
+        outcome = load("-c", "1", "-n", "1", "--connect-timeout", "5s",
                        server.url.replace("tcp://", "redis://u:p@"))
         equal(outcome.status, NOTHING, outcome.err)
         matches(outcome.err, "no answer within the time-out")

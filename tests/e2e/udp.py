@@ -212,7 +212,7 @@ def test_a_duplicate_that_was_changed_is_an_error_too():
 
 def test_a_closed_port_is_told():
     with RefusingDatagrams() as server:
-        outcome, result = load_json("-c", "2", "--timeout", "100ms", server.url)
+        outcome, result = load_json("-c", "2", "--timeout", f"{LOST_S}s", server.url)
     equal(outcome.status, NOTHING, "exit status")
     one_line(outcome.err, r"not one request succeeded; transfer: .*ECONNREFUSED")
     equal("ECONNREFUSED" in [error["code"] for error in result["errors"]], True,

@@ -330,7 +330,7 @@ def test_a_server_that_does_not_answer_the_handshake_is_given_up():
         while connection.recv(4096):
             pass
     with Server(work) as server:
-        outcome = load("-c", "1", "-n", "1", "--connect-timeout", "300ms",
+        outcome = load("-c", "1", "-n", "1", "--connect-timeout", "5s",
                        url_of(server))
         equal(outcome.status, NOTHING, outcome.err)
         matches(outcome.err, "no answer within the time-out")
