@@ -23,7 +23,7 @@ enum {
 };
 
 /* A connection is lost after this time in which no byte was read. */
-#define STALL_NS (2 * RIG_S)
+#define STALL_NS (10 * RIG_S)
 
 enum conduct {
     CONDUCT_READS,

@@ -335,7 +335,7 @@ bool is_open(int fd)
 
 bool wait_closed(int fd)
 {
-    for (int i = 0; i < 30000 && is_open(fd); i++) {
+    for (int i = 0; i < 60000 && is_open(fd); i++) {
         usleep(1000);
     }
     return !is_open(fd);

@@ -15,7 +15,7 @@
 enum {
     NAMES_FAILSAFE_S = 60,
     NAMES_FD_LIMIT = 64,
-    NAMES_SILENCE_MS = 3000,
+    NAMES_SILENCE_MS = 5000,
     NAMES_TURNS = 10
 };
 

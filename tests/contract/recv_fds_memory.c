@@ -57,9 +57,7 @@ static int pass_with(size_t limit)
 
     expect_eq(peer_send_fds(&rig, 10000, &ends[1], 1), 10000);
     close(ends[1]);
-    for (int i = 0; i < 50 && rig.received < 10000 && !rig.lost_count; i++) {
-        rig_turn_for(&rig, RIG_MS);
-    }
+    TURN_UNTIL(rig_turn(&rig), rig.received == 10000 || rig.lost_count > 0);
 
     expect_eq(taken_count, rig.lost_count ? 0u : 1u);
     expect_eq(rig.received, rig.lost_count ? 0u : 10000u);

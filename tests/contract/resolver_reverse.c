@@ -93,8 +93,9 @@ static const struct row rows[] = {
 
 static int ask_for_names(weir_loop *on, void *arg)
 {
-    const struct weir_getnameinfo_options required = {
-        .size = sizeof(required), .timeout_ns = 5 * MS, .name_required = true};
+    const struct weir_getnameinfo_options required = {.size = sizeof(required),
+                                                      .timeout_ns = 5000 * MS,
+                                                      .name_required = true};
     const struct row **row = arg;
     for (*row = rows; *row < rows + sizeof(rows) / sizeof(rows[0]); ++*row) {
         struct weir_nameinfo info = {.size = sizeof(info)};

@@ -51,7 +51,7 @@ MAKER(server_end, close_stops_listening_and_leaves_connections, m)
     expect_eq(send(fd, "still", 5, 0), 5);
     maker_run_for(m, 10 * MS);
     expect_eq(maker_read(m, fd, text, sizeof(text)), 5);
-    cr_assert_not(is_open(listener));
+    cr_assert(wait_closed(listener));
     expect_refused_at(&address);
     expect_eq(weir_server_get_connection_count(m->server), 1);
     close(fd);

@@ -172,7 +172,7 @@ static void end_alone_as_a_client_comes(const char *host, uint64_t limit,
     expect_eq(peer_read(pair.client, &byte, 1),
               pair.one.made > 0 ? 0 : -ECONNRESET);
     cr_assert(pair.one.made == 0 || end == stop_server);
-    expect_eq(is_open(fd), false);
+    cr_assert(wait_closed(fd));
     close_pair(&pair);
 }
 

@@ -70,7 +70,7 @@ static bool group_enter(void)
 static void group_leave(void)
 {
     cr_assert(group_write(all_group, "cgroup.procs", "0"));
-    for (int i = 0; i < 10000 && rmdir(group) < 0; i++) {
+    for (int i = 0; i < 60000 && rmdir(group) < 0; i++) {
         cr_assert_eq(errno, EBUSY);
         usleep(1000);
     }
