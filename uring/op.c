@@ -370,7 +370,7 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
         wr_op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
 
     sqe->addr = (uintptr_t)wait;
-    /* one timespec; with off 0 it does not wait for other completions */
+    /* len is the number of timespecs. off is 0, so only the time counts. */
     sqe->len = 1;
 }
 

@@ -139,7 +139,7 @@ static int loop_end_everything(weir_loop *loop)
     loop_end_reap_everything(loop);
     wr_assert(loop->uring.ops_in_flight == 0);
     wr_loop_end_modules(loop, WR_END_STOP);
-    /* Limited, as a callback of a future may add others for ever. */
+    /* Limited, because callbacks may queue further callbacks for ever. */
     for (uint32_t i = 0; i < WR_LOOP_SUBMITS_MAX; i++) {
         wr_loop_run_ready(loop);
     }

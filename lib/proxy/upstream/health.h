@@ -70,10 +70,11 @@ struct wr_ejection_plan {
 /* The ejection of a target, with its failures so far. Zero-initialized at
  * first. */
 struct wr_ejection {
-    uint32_t fails[WR_FAILURES]; /* in a row */
+    uint32_t fails[WR_FAILURES]; /* consecutive failures */
     bool is_ejected;
-    uint32_t count;        /* ejections since the row was last broken */
-    enum wr_failure cause; /* row of the last ejection, if count > 0 */
+    uint32_t count; /* ejections since the row was last broken */
+    enum wr_failure
+        cause; /* kind of failures that ejected last, if count > 0 */
 };
 
 /* Continues the state of another: after @count ejections whose row was not

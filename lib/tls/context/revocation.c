@@ -66,7 +66,8 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
     return err;
 }
 
-/* Returns err 0, or why a list with the issuer's name is not valid. */
+/* Checks a list with the issuer's name. Returns the error and its text, or 0
+ * and NULL if the list is valid. */
 static struct wr_x509_reason
 revocation_check(struct wr_tls_revocation *revocation,
                  struct wr_tls_revocation_list *list,

@@ -80,7 +80,7 @@ wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
 /* Wipes the keys. */
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys);
 
-/* Seals the data of the ticket in place and fills its other parts. */
+/* Seals the data of the ticket in place, and sets its name, IV and tag. */
 WEIR_MUST_USE int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
                                      const struct wr_tls_ticket_key *key,
                                      uint64_t now);

@@ -679,7 +679,7 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
             /* The peer has received everything, so the reset is not an
              * error. */
             s->c.t.eof_seen = true;
-        } else if (!s->resets) { /* else it may be the reset of this side */
+        } else if (!s->resets) { /* else this side may have reset */
             wr_transport_set_error(&s->c.t, err, "receive");
         }
     }

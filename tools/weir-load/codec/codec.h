@@ -82,10 +82,10 @@ void codec_count_ping(struct codec_out *out);
 
 /* Result of codec.consume. */
 struct codec_answer {
-    /* The answer ended with the bytes used. The fields below are only valid for
-     * a complete answer. */
+    /* The consumed bytes end an answer. The fields below are only valid for a
+     * complete answer. */
     bool is_complete;
-    /* The bytes used belong to no answer. */
+    /* The consumed bytes belong to no answer. */
     bool is_blank;
     /* The server takes no further request on this connection. */
     bool ends_connection;

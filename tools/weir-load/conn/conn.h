@@ -208,7 +208,7 @@ struct traffic {
     uint64_t quiet_ns;
     /* Longest time between answers in the window. */
     uint64_t stall_ns;
-    /* Start of that time. */
+    /* Start of the stall. */
     uint64_t stall_at_ns;
     /* Number of the next request. */
     uint64_t next_number;

@@ -396,7 +396,7 @@ struct h2_conn {
     struct h2_window window;
     /* Location field of the last response that had one. */
     char location[CODEC_LOCATION_SIZE];
-    /* Stream of that response. */
+    /* Stream of the response with `location`. */
     int32_t location_id;
     /* The library's last error text. */
     char reason[128];

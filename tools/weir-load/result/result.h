@@ -123,7 +123,7 @@ struct result {
     struct tls_facts tls;
     /* Longest time without an answer while requests were in flight. */
     uint64_t stall_ns;
-    /* Start of that time, relative to the start of the window. */
+    /* Start of the stall, relative to the start of the window. */
     uint64_t stall_at_ns;
     struct connection_counts connections;
     struct h2_counts http2;
@@ -193,7 +193,7 @@ struct field {
     enum field_merge merge;
     enum field_unit unit;
     const char *line;   /* first word of the text report's line, or NULL */
-    const char *text;   /* text before the value in that line */
+    const char *text;   /* text before the value in this line */
     const char *column; /* heading in the table of intervals, or NULL for
                          * ->name */
     /* NULL if the text report always has it. */

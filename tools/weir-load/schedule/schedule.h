@@ -1,8 +1,8 @@
 /*
  * The load over time: send times of requests and numbers of connections.
  *
- * Both can be divided between several programs, each of which has a part of the
- * load.
+ * Several programs can share a load: each has a part of its requests and of its
+ * connections.
  */
 #ifndef WEIR_LOAD_SCHEDULE_H
 #define WEIR_LOAD_SCHEDULE_H
@@ -154,9 +154,9 @@ struct schedule {
     double stride;
     /* Integral of the rate at which this thread's next request is due. */
     double count;
-    /* Time at which that request is due. */
+    /* Time at which the next request is due. */
     uint64_t next_ns;
-    /* Stage of that request. */
+    /* Stage of the next request. */
     size_t stage;
     /* Integral of the rate, and time, at the start of the stage. */
     double stage_count;

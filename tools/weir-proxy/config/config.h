@@ -308,7 +308,7 @@ struct config_word {
     const struct option *word;
     unsigned line;
     bool is_inherited;  /* from [defaults] */
-    bool needs_nothing; /* its value has no conditions, such as "off" */
+    bool needs_nothing; /* a value without conditions, such as "off" */
     size_t service;
     size_t route;
     size_t target;

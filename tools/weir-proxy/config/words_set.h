@@ -1,8 +1,8 @@
 /*
  * Functions that read the values of directives, for the table of words.c.
  *
- * Each parses @value into the configuration, and sets @why on failure; see
- * struct option.
+ * Each function parses @value into the configuration, and sets @why on failure;
+ * see struct option.
  */
 #ifndef WEIR_PROXY_WORDS_SET_H
 #define WEIR_PROXY_WORDS_SET_H

@@ -40,7 +40,7 @@ struct counts {
 /* Counts of a target in all sets of upstreams. */
 struct target_sum {
     uint64_t is_up;     /* 0 or 1; all threads agree */
-    uint64_t addresses; /* addresses of the target's name, on one thread */
+    uint64_t addresses; /* of the target's name, counted on one thread */
     uint64_t active;
     uint64_t chosen;
     uint64_t connect_errors;
