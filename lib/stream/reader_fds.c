@@ -23,9 +23,8 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-/* Lets the transport close descriptors, so that it can count them. If this
- * reader is fed by the program's own protocol, @t has no such function, and
- * they are closed here. */
+/* Lets the transport close and count descriptors. Closes them here if @t has no
+ * function for this, because the program's own protocol feeds the reader. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {
@@ -42,8 +41,8 @@ static void reader_fds_free(weir_reader *reader)
 }
 
 /* Returns how many descriptors can be queued. Returns 0 after a loss until a
- * call has reported it: otherwise later descriptors would be taken for the lost
- * ones. */
+ * call has reported the loss: otherwise later descriptors would be taken for
+ * the lost descriptors. */
 static size_t reader_fds_room(weir_reader *reader)
 {
     if (reader->has_lost_fds) {

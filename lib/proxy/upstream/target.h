@@ -26,8 +26,8 @@ struct wr_target {
     struct weir_address local;
     struct wr_secure_settings tls;
     bool is_name; /* the host must be looked up */
-    /* The name of a service, or NULL. Then the host is its domain, and the
-     * addresses are followed by ranks. */
+    /* The name of a service, or NULL. Then the host is its domain, and
+     * after the addresses ->addresses has their ranks (srv.h). */
     const char *service;
     /* Called when a lookup has ended, successfully or not; may be NULL. */
     void (*resolved)(struct wr_target *target, bool is_good);

@@ -197,7 +197,7 @@ struct traffic {
     uint32_t requests_per_conn_max;
     /* Requests may be sent; set and cleared by the run. */
     bool sending;
-    /* New requests are measured, not warm-up; set by the run. */
+    /* The warm-up is over: new requests are measured. Set by the run. */
     bool measuring;
     /* Errors count against the server; set by the run. */
     bool judging;

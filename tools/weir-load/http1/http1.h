@@ -83,7 +83,7 @@ struct http_response {
      * after http_response_init(). */
     void (*take_body)(void *arg, const uint8_t *data, size_t len);
     void *take_arg;
-    /* First bytes of the response, or the bytes at an error in its body. */
+    /* Start of the response, or of an error in its body. */
     uint8_t shown[HTTP_SHOWN_MAX];
 };
 

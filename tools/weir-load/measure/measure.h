@@ -489,7 +489,7 @@ static inline void request_log_drop(struct request_log *log, uint64_t count)
 uint64_t request_log_write(struct request_log *log,
                            const struct request_log_end *end, uint64_t most);
 
-/* Returns how many lines a ready pipe accepts at once after the header. */
+/* Returns the number of lines that a ready pipe accepts without blocking. */
 uint64_t request_log_piece(const struct kinds *kinds);
 
 void request_log_write_header(FILE *out);
