@@ -200,7 +200,7 @@ class Comparisons(Rows):
                 (self.made(a, b[:2]), "            2 runs of each are too few"),
                 (self.made(a[:5], b[:5], 6), "5 pairs are too few for a 95 % interval; make 6"),
                 (self.made(a, b, 7, **looks), "6 pairs are too few for a 99.2 % interval; make 8"),
-                (self.made(turns, turns[::-1]), "            the runs scatter too much; about "),
+                (self.made(turns, turns[::-1]), "            the runs vary too much; about "),
                 (self.made(a, b[:5] + [0]), "\np50                -          -\n"),
                 (self.made(a, [-1] + b[:5]), "            p50 is not known in every run")):
             self.assertIn(wanted, self.text(comparison))
@@ -416,13 +416,13 @@ class Merging(Rows):
         by_count = {"mode": "http", "requests": 5, "duration_ns": 0}
         results.check_part(first, part(2, duration_ns=10 ** 8, config=by_count))
         self.refused(results.check_part, [
-            (first, part(2, config_hash="2"), "p2: a run with other options"),
-            (first, part(1), "p1: part 1 of 3 is there twice"),
-            (part(2, 2), part(2, 2), "p2: part 2 of 2 is there twice"),
-            (first, part(2, 4), "p2: one of 4 parts, and those before are of 3"),
-            (first, part(2, start_unix_ns=10 ** 18 + 6 * 10 ** 7), "for only 94.0 % of the time"),
-            (first, part(2, duration_ns=10 ** 8), "for only 10.0 % of the time"),
-            (results.merge(first, part(2)), part(2), "part 2 of 3 is there twice")])
+            (first, part(2, config_hash="2"), "p2: its options differ"),
+            (first, part(1), "p1: part 1 of 3 is given twice"),
+            (part(2, 2), part(2, 2), "p2: part 2 of 2 is given twice"),
+            (first, part(2, 4), "p2: one of 4 parts, but the previous ones are of 3"),
+            (first, part(2, start_unix_ns=10 ** 18 + 6 * 10 ** 7), "only 94.0 % of its window"),
+            (first, part(2, duration_ns=10 ** 8), "only 10.0 % of its window"),
+            (results.merge(first, part(2)), part(2), "part 2 of 3 is given twice")])
         self.refused(results.check_parts, [
             (results.merge(first, part(3)), "of the 3 parts of the run these are missing: 2;"),
             (results.merge(part(1, 12), part(2, 12)), "3, 4, 5, 6, 7, 8, 9, 10 and more;")])
@@ -515,7 +515,7 @@ class Searching(Rows):
             _, found, out, _ = call(results.search, Server(1000), **{"from": first, "to": most})
             self.assertEqual([found[name] for name in ("low", "capacity", "high")],
                              [wanted, wanted, None])
-            self.assertIn("or more: p99<500ms holds there, and more was not tried", out)
+            self.assertIn("or more: p99<500ms holds there, and no higher rate was tried", out)
         _, found, _, _ = call(results.search, Server(1000))
         self.assertEqual(found["steps"][0]["rate"], 500, "half of what a closed loop reaches")
 
@@ -586,7 +586,7 @@ class Searching(Rows):
         self.assertGreaterEqual(inside, 4)
 
     def test_a_step_passes_or_tells_why(self):
-        reason = ["50 % were answered; all 2 connections were busy, more (-c) may"]
+        reason = ["50 % were answered; all 2 connections were busy, more connections (-c) may"]
         late = {"exit_code": 5, "invalid_reasons": reason}
         slow = {**late, "rate": {"achieved": 98.0, "offered": 100.0}}
         self.rows(lambda members, slo: results.judge_step(
@@ -605,7 +605,7 @@ class Searching(Rows):
             ("5,1k,20", [5, 1000, 20]), ("1..10/4", [1, 4, 7, 10]), ("3,2..1k/2", [3, 2, 1000]),
             ("1..1G/2", [1, 10 ** 9])])
         self.refused(lambda text, at: results.read_loads("rates", text), [
-            (text, at, f"--rates: at character {at}: a number") for text, at in (
+            (text, at, f"--rates: at character {at}: expected a number") for text, at in (
                 ("", 1), ("x", 1), ("1,x", 3), ("0", 1), ("5,,6", 3), ("1..5", 1), ("5..1/2", 1),
                 ("1..5/1", 1), ("1..500/101", 1), ("2G", 1), ("3,0..1k/3", 3), ("1../2", 1))])
         for options, wanted, code in (({"rates": "5,6"}, [5, 6], 0),

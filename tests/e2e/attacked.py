@@ -97,8 +97,8 @@ KINDS = {
         "--log", "{}/log", relays=RELAYS,
         ends_attacked=True, lacks=("no-files",), may_say="weir: " +
         ACCEPTS_LATER + r"|weir-proxy: (.*serves \S+ to .*$|metrics at |\d+ "
-        r"descriptors are allowed|descriptors are enough for |relay\d+, route "
-        r"\*: target \S+ (is (up|ejected)|begins to fail: |works again)|"
+        r"descriptors are allowed|the limit of open files allows |relay\d+, route "
+        r"\*: target \S+ (is (up|ejected)|starts to fail: |works again)|"
         r"connections were cut off$)"),
 }
 

@@ -155,7 +155,7 @@ def test_compare_refuses_what_was_not_the_same_load():
                       {**result, "config_hash": "0123456789abcdef"})
         failed = write_json(f"{folder}/failed.json",
                        {**result, "verdict": "FAILED", "exit_code": 4})
-        for bad, why in ((other, "other options"), (failed, "FAILED")):
+        for bad, why in ((other, "its options differ"), (failed, "FAILED")):
             one_line(tool("compare", good, "--", bad, status=USAGE).err, why)
             tool("compare", "--force", good, "--", bad, status=INVALID)
         for args in ([], [good], ["--", good], ["--zero", good, "--", good]):
@@ -225,7 +225,7 @@ def test_report_is_a_page_that_needs_nothing_else():
         for part in ("https://", "src=", "href=", "url(", "@import", "@RUNS@", "<b>"):
             equal(part in text, False, part)
         matches(text, "<title>A &lt;b&gt; &amp; C</title>")
-        one_line(tool("report", *names, status=USAGE).err, "-o must say")
+        one_line(tool("report", *names, status=USAGE).err, "-o is required")
         one_line(tool("report", "-o", page, status=USAGE).err, "no result")
         one_line(tool("report", "-o", f"{folder}/no/x", names[0],
                       status=INTERNAL).err, "No such file")

@@ -108,8 +108,8 @@ def test_other_shells_are_a_mistake():
         for words in (["ksh"], []):
             outcome = command(program, "--completion", *words)
             equal((outcome.status, outcome.out), (2, ""), "the outcome")
-            matches(outcome.err, r"\A\S+: --completion: write bash, zsh or "
-                    r"fish behind it\n\Z")
+            matches(outcome.err, r"\A\S+: --completion needs a shell: "
+                    r"bash, zsh or fish\n\Z")
 
 
 run_tests(globals())

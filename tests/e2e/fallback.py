@@ -22,7 +22,7 @@ ENV.pop("WEIR_ENGINE", None)
 IO_URING_SETUP = IO_URING[0]
 
 WARNING = (r"^weir-load: epoll instead of io_uring: .*\(WEIR_ERINGSECCOMP\); "
-           r"with --engine poll nothing is said$")
+           r"use --engine poll to avoid this warning$")
 
 
 def apart():

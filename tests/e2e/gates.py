@@ -217,7 +217,7 @@ def test_one_of_them_takes_the_place_of_the_text():
         outcome = command(WEIR_LOAD, "compare", "--json", "--junit", "-", path,
                           "--", path)
         equal((outcome.status, outcome.out), (USAGE, ""), "both")
-        one_line(outcome.err, "--junit: --json has standard output already")
+        one_line(outcome.err, "--junit: --json already uses standard output")
 
 
 def test_each_file_of_a_run_may_be_standard_output():
@@ -236,7 +236,7 @@ def test_each_file_of_a_run_may_be_standard_output():
                           ["--json"], ["--markdown=-"], ["--json-stream"]):
                 outcome = load("-n", "9", f"--{name}", "-", *other, server.url)
                 equal((outcome.status, outcome.out), (USAGE, ""), other)
-                one_line(outcome.err, "has standard output already")
+                one_line(outcome.err, "already uses standard output")
 
 
 def test_names_that_stand_by_themselves_are_no_links():
@@ -489,7 +489,7 @@ def test_a_fifo_without_a_reader_is_refused():
         outcome = load("-n", "1", "--csv", f"{folder}/fifo",
                        "tcp://127.0.0.1:1")
         equal((outcome.status, outcome.out), (USAGE, ""), "the outcome")
-        one_line(outcome.err, "--csv: .*/fifo: nobody reads this FIFO$")
+        one_line(outcome.err, "--csv: .*/fifo: no process reads this FIFO$")
 
 
 def test_a_socket_is_not_taken_for_a_fifo():

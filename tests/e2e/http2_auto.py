@@ -135,8 +135,9 @@ def test_without_tls_it_is_http_1_1_and_says_so():
     with nginx() as server:
         outcome, result = load_json("--http", "auto", "-c", "2", "-n", "50",
                                     f"{server.url}/small")
-        matches(outcome.err, "--http auto: nothing is agreed on without TLS, "
-                "and HTTP/1.1 is spoken; HTTP/2 by prior knowledge is --http 2")
+        matches(outcome.err, "--http auto: without TLS nothing is "
+                "negotiated, and HTTP/1.1 is used; --http 2 is HTTP/2 with prior "
+                "knowledge")
         equal(spoken(result), (2, 0), "connections")
         equal(result["config"]["http2"]["version"], "auto", "asked for")
 

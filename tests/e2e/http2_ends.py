@@ -329,7 +329,7 @@ def test_requests_sent_again_have_not_waited_for_a_window():
     blocked = result["latency"]["blocked"]
     equal(blocked["count"] if blocked else 0, 0, "waits")
     matches(" ".join(result["warnings"]), "1 requests were sent again: the "
-            "server had refused them or ended their connections")
+            "server had refused them or closed their connections")
 
 
 # ---- requests ----
@@ -861,7 +861,7 @@ def test_a_server_that_fills_the_window_is_stopped_by_it():
         equal(http2["window_stops"], 1, f"stops of {window}")
         equal(http2["window_stopped_ns"] > 0, True, "time")
         matches(" ".join(result["warnings"]), r"windows have stopped the "
-                r"server 1 times, for .*s together.* larger --window")
+                r"server 1 times, for .*s in total.* larger --window")
 
 
 def test_all_streams_are_stopped_by_the_window_of_the_connection():

@@ -428,7 +428,7 @@ def test_an_answer_that_is_not_understood_shows_its_first_bytes():
     refused(b"SSH-2.0-OpenSSH_9.2\r\n", "HTTP_STATUS_LINE",
             r"begins with 'SSH-2\.0-OpenSSH_9\.2\\r\\n'")
     refused(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\x01",
-            "HTTP_CHUNK", r"the body goes on with 'zz\\x01'")
+            "HTTP_CHUNK", r"the body continues with 'zz\\x01'")
 
 
 def test_an_answer_that_is_cut_is_an_end_of_stream():
@@ -440,7 +440,7 @@ def test_an_answer_that_is_cut_is_an_end_of_stream():
 
 def test_bytes_that_were_not_asked_for_are_an_error():
     refused(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd", "SURPLUS",
-            r"more bytes came back")
+            r"more bytes were received")
 
 
 # ---- requests ----

@@ -485,7 +485,7 @@ def run_among(enter, *args):
 
 def test_ports_that_run_out_make_a_run_invalid():
     args = ("--mode", "crr", "-c", "4", "-d", "500ms")
-    reason = (r"no means for \d+ attempts to connect: .*EADDRNOTAVAIL\); a port.*"
+    reason = (r"no resources for \d+ attempts to connect: .*EADDRNOTAVAIL\); a port.*"
               r"--bind.*tcp_tw_reuse=1")
     with few_ports(reuse=0) as enter, serving_among(enter) as run_there:
         status, result, err = run_there(*args)
@@ -502,7 +502,7 @@ def test_an_own_address_that_does_not_exist_makes_a_run_fail():
         status, _, err = run_among(enter, "-c", "1", "-n", "1", "--bind",
                                    "192.0.2.7")
     equal(status, NOTHING, "exit status")
-    matches(err, r"no means for \d+ attempts to connect: .*EADDRNOTAVAIL")
+    matches(err, r"no resources for \d+ attempts to connect: .*EADDRNOTAVAIL")
 
 
 # ---- servers of others ----

@@ -314,8 +314,8 @@ def fails_by(server, pattern, *words, code="CAPTURE", timeout="10s"):
 def test_a_preamble_that_fails_is_told_by_its_name():
     fails_by(answering("401 No"), "status 401, a body of 0 bytes",
              code="STATUS")
-    fails_by(answering("200 OK\r\nConnection: close"), "the server ends the "
-             "connection behind the answer, status 200", code="EOF")
+    fails_by(answering("200 OK\r\nConnection: close"), "the server closes "
+             "the connection after the answer, status 200", code="EOF")
     fails_by(Logins(lambda _: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nx"),
              "there are bytes behind the answer", code="SURPLUS")
     fails_by(Logins(lambda _: ""), "there is no answer", code="NO_ANSWER",
@@ -326,7 +326,7 @@ def test_a_value_that_is_not_there_fails_its_connection():
     for body, where, why in (
             ('{"a": {"b": "%s"}}' % ("x" * 8193), "json:a.b",
              "it has more than 8192 bytes"),
-            ("[" * 5000, "json:a.b", "the body is no JSON: maximum parsing"),
+            ("[" * 5000, "json:a.b", "the body is not JSON: maximum parsing"),
             ("x" * 70000, "json:a.b", "the body has more than 65536 bytes"),
             ("", "header:X-None", "the answer has none"),
             ("", "cookie:none", "the answer has none")):

@@ -194,7 +194,7 @@ def test_what_does_not_fit_the_data_is_refused():
         for words, reason in (
                 (("http://h/{csv:id}",), r"\{csv:id\} needs --data FILE"),
                 ((*users, "http://h/{csv:nme}"),
-                 r"/\{csv:nme\}: .*is no column; there are id, name, note"),
+                 r"/\{csv:nme\}: .*is not a column; the columns are id, name, note"),
                 ((*users, "--data-order", "turn", "http://h/"),
                  r"--data: no request has \{csv:COLUMN\} of id, name, note"),
                 ((*text, "-H", "A: {csv:text}", "http://h/{csv:name}"),
@@ -204,9 +204,9 @@ def test_what_does_not_fit_the_data_is_refused():
                 (("--data-order", "once", "http://h/"),
                  r"--data-order: there is no --data"),
                 ((*users, "--data-order", "once", "-d", "1s",
-                  "http://h/{csv:id}"), r"--data-order: .*leave -d out"),
+                  "http://h/{csv:id}"), r"--data-order: .*omit -d"),
                 ((*users, "--data-order", "once", "-w", "1s",
-                  "http://h/{csv:id}"), r"--data-order: .*leave -w out"),
+                  "http://h/{csv:id}"), r"--data-order: .*omit -w"),
                 ((*users, "--data-order", "once", "-n", "51",
                   "http://h/{csv:id}"),
                  r"--data-order: 51 requests need as many rows; there are 50")):
@@ -249,7 +249,7 @@ def test_fields_that_nothing_would_fill_are_refused():
         body = ("-b", f"@{folder}/body")
         url = "http://127.0.0.1:9/"
         for words, reason in (
-                ((*data, "ws://127.0.0.1:9/"), "--data: messages of ws:// have"),
+                ((*data, "ws://127.0.0.1:9/"), "--data: ws:// messages have"),
                 ((*data, *body, url + "{csv:id}"),
                  r"body: the file has \{csv:COLUMN\}, and its bytes are"),
                 ((*login, *body, "-H", "X: {token}", url),
@@ -449,7 +449,7 @@ def test_objectives_of_a_kind_that_is_none_are_refused():
                  r"--slo: p95\{GET /b\}<1s: no request is of this kind; there "
                  r"are GET /a, log in, GET /c/status503"),
                 (("--slo", "p95{GET /a}<1s"),
-                 r"--slo: p95\{GET /a\}<1s: kinds of requests are those of")):
+                 r"--slo: p95\{GET /a\}<1s: kinds of requests need --mix")):
             outcome = load(*words, "http://127.0.0.1:9")
             equal(outcome.status, USAGE, "exit code")
             one_line(outcome.err, reason)

@@ -146,7 +146,7 @@ def test_a_part_that_comes_late_fails():
                           server.url)
     equal(outcome.status, INVALID, "exit status")
     said = re.fullmatch(r"sending began (\d+\.\d{3}) s after --start-at: the "
-                        r"connections did not stand before, and the other "
+                        r"connections were not established before, and the other "
                         r"parts did not wait",
                         outcome.json()["invalid_reasons"][0])
     equal(float(said[1]) >= 3, True, said[0])
@@ -172,7 +172,7 @@ def test_what_is_no_run_is_not_merged():
     with Serve() as server, tempfile.TemporaryDirectory() as folder:
         one, _ = run_parts(folder, 2, "-c", "2", "-n", "100", server.url)
         outcome, _ = merge((one, one), status=USAGE)
-        matches(outcome.err, r"1\.json: part 1 of 2 is there twice\n")
+        matches(outcome.err, r"1\.json: part 1 of 2 is given twice\n")
         merge((one, one), "--force")
 
 

@@ -297,7 +297,7 @@ def test_ab_and_sweep_take_the_stages_and_search_does_not():
                           "--lateness-limit", "1h", *steps, url)
         equal((outcome.status, outcome.err), (OK, ""), "a sweep of rates")
         fails(command(WEIR_LOAD, "sweep", "--conns", "5", *steps, url),
-              r"--conn-stages: it has the numbers of connections", USAGE)
+              r"--conn-stages: it cannot be combined with --conns", USAGE)
         outcome = command(WEIR_LOAD, "search", "--slo", "p99<1s", *steps, url)
         equal(outcome.status, USAGE, "exit status of search")
         one_line(outcome.err, r"--conn-stages: each run of a search has one")

@@ -520,11 +520,11 @@ def test_a_key_log_that_others_may_read_is_refused():
             with open(stranger, "w", encoding="ascii"):
                 os.chmod(stranger, 0o600)
             os.chown(stranger, 65534, 65534)
-            refused = ((stranger, "owned by who runs this"),)
+            refused = ((stranger, "owned by the user of this process"),)
         else:
             refused = ()
-        for path_, says in (*refused, (name, "others than its owner"),
-                            (own, "a file of one name"),
+        for path_, says in (*refused, (name, "no other user may"),
+                            (own, "a regular file with one name"),
                             (f"{folder}/link", "Too many levels|symbolic"),
                             (f"{folder}/none/log", "No such file")):
             outcome = load(*TRUST, "--key-log", path_, "tls://127.0.0.1:1")
@@ -613,9 +613,10 @@ def test_a_tls_library_that_is_demanded_must_be_there():
             equal((outcome.status, outcome.err), (0, ""), name)
         else:
             equal((outcome.status, outcome.out), (2, ""), name)
-            matches(outcome.err, r"\Aweir-load: --tls-library: (TLS is by "
-                    rf"(?i:{own}) \d\S* here; install libweir-tls0-{name}, or a weir "
-                    rf"that was built by -Dtls_engine={name}|there is no TLS .*)"
+            matches(outcome.err, r"\Aweir-load: --tls-library: (the TLS "
+                    rf"library is (?i:{own}) \d\S*; install libweir-tls0-{name}, or "
+                    rf"build weir with -Dtls_engine={name}|this program was built "
+                    r"without TLS, .*)"
                     r"\n\Z")
 
 
@@ -628,8 +629,8 @@ def test_fips_mode_that_is_demanded_must_be_on():
     else:
         equal((outcome.status, outcome.out), (2, ""), "the outcome")
         matches(outcome.err, r"\Aweir-load: --tls-library: "
-                r"(OpenSSL \S+ is not in FIPS mode here; .*|"
-                r"TLS is by wolfSSL \S+ here; .*|there is no TLS .*)\n\Z")
+                r"(OpenSSL \S+ is not in FIPS mode; .*|the TLS library "
+                r"is wolfSSL \S+; .*|this program was built without TLS, .*)\n\Z")
 
 
 run(globals(), short="run_loads_serve_over_each_version_and_key")

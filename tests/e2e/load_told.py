@@ -86,7 +86,7 @@ def test_a_redirect_is_told_with_its_place_and_the_line_to_write():
                            server.url + path, place)
             equal((outcome.status, outcome.err), (OK, ""), "the outcome")
             matches(result["warnings"][0], rf"^5 answers were redirects to "
-                    rf"{re.escape(place)}, .* place write: "
+                    rf"{re.escape(place)}, .* target write: "
                     rf"{re.escape(line)}$")
             outcome = load("-n", "5", "--expect", "2xx", server.url + path)
             equal(outcome.status, NOTHING, "exit")
@@ -220,7 +220,7 @@ def test_a_status_that_is_no_success_says_how_to_make_it_one():
     with Http(404) as server:
         outcome = load("-n", "5", server.url)
         equal(outcome.status, NOTHING, "exit")
-        one_line(outcome.err, r"status 404, .*; --expect says which statuses")
+        one_line(outcome.err, r"status 404, .*; --expect sets the statuses")
         outcome = load("-n", "5", "--expect", "2xx", server.url)
         equal("--expect" in outcome.err, False, "to those who know")
         equal(load("-n", "5", "--expect", "404", server.url).status, OK, "exit")
@@ -253,8 +253,7 @@ def test_a_sweep_says_what_failed():
         outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "5",
                           "--slo", "p50<60s", server.url)
         equal(outcome.status, NOTHING, "exit")
-        matches(outcome.out, r"5 of 5 requests failed; a status that is not "
-                r"expected$")
+        matches(outcome.out, r"5 of 5 requests failed; an unexpected status$")
 
 
 def test_a_sweep_shows_that_a_run_was_invalid():

@@ -128,7 +128,7 @@ def test_a_target_that_begins_to_fail_and_works_again_is_told():
                 for _ in range(2):
                     expect_reset(proxy, b"x")
                 matches(told(proxy, "target"),
-                        rf"a, route \*: target {target(server)} begins to "
+                        rf"a, route \*: target {target(server)} starts to "
                         r"fail: Connection refused$")
                 server.listen_again()
                 for _ in range(3):
@@ -473,14 +473,14 @@ def test_who_is_slow_does_not_hold_the_page_of_the_operator():
 
 def test_wrong_flags_are_told():
     for flags, wanted in (
-            ((), r"there is nothing to do"),
+            ((), r"there is no service"),
             (("tcp://:1",), r"has no target"),
             (("tcp://:1", "nothing"), r"'nothing' is not a target"),
             (("tls://:1", "tcp://a:1"), r"needs a certificate"),
             (("--blance", "x"), r"did you mean --balance"),
             (("--admin-token", "x"), "--admin-token was removed; use ctl"),
-            (("--max-conns", "1"), r"listens nowhere"),
-            (("--to", "tcp://a:1", "tcp://:1"), r"--to: it comes after the 'listen'"),
+            (("--max-conns", "1"), r"has no address"),
+            (("--to", "tcp://a:1", "tcp://:1"), r"--to: it must follow the 'listen'"),
             (("--listen",), r"--listen needs a value")):
         fails(command(PROXY, *flags), wanted, 2)
 
@@ -527,8 +527,7 @@ def test_help_and_manual_have_all_kinds_of_checks():
         kinds = re.findall(r"^    WEIR_UPSTREAM_CHECK_(\w+)", file.read(), re.M)
     for text in (manual.helps(PROXY)["check"][0],
                  *manual.says(manual.page("weir-proxy.1"), "check")[:1]):
-        told = re.search(r"look at targets: ([\w, ]+), and how often", text,
-                         re.I)
+        told = re.search(r"kind of check: ([\w, ]+);", text, re.I)
         equal(re.split(", | or ", told[1]),
               ["off", *(kind.lower() for kind in kinds)], text)
 

@@ -536,7 +536,7 @@ def test_a_lack_of_descriptors_makes_no_target_down():
         assert proxy.metric("upstream_checks_skipped_total") > 0, "none"
         equal(proxy.metric("upstream_checks_failed_total"), 0, "bad checks")
         matches(lacking, f"target {target(server)} could not be checked, and "
-                "stays as it was: Too many open files")
+                "keeps its state: Too many open files")
         equal("is down" in proxy.stop(), False, "a target is down")
 
 

@@ -49,7 +49,7 @@ def scopes():
     """Returns the scope of each directive, from --help."""
     found, scope = {}, None
     for line in command(PROXY, "--help").out.splitlines():
-        if title := re.match(r"(The program|A service|Its route|A target|Besides)",
+        if title := re.match(r"(Program|Service|Route|Target|General)",
                              line):
             scope = title[1]
         elif word := re.match(r"  (?:-\w, | {4})--([\w-]+)", line):
@@ -105,24 +105,24 @@ def configuration(spans, scope, files):
     parts = {name: [f"{word} = {value}" for word, value in said
                     if scope[word] == name and word not in ("listen", "to",
                                                              "route")]
-             for name in ("The program", "A service", "Its route", "A target")}
+             for name in ("Program", "Service", "Route", "Target")}
     has_tls = bool(words & OF_TLS)
     listens = [f"listen = {value}" for word, value in said if word == "listen"]
     routes = [f"route = {value}" for word, value in said if word == "route"]
     targets = [f"to = {value}" for word, value in said if word == "to"]
-    lines = parts["The program"] + ["[s]"]
+    lines = parts["Program"] + ["[s]"]
     lines += listens or [f"listen = {'tls' if has_tls else 'tcp'}://127.0.0.1:0"]
-    lines += parts["A service"]
+    lines += parts["Service"]
     if not words & {"cert", "passthrough"} and ("route-as", "plain") not in said and (
             has_tls or "any://" in str(listens)):
         lines.append("cert = " + files.value("cert", "F"))
-    lines += routes + parts["Its route"]
+    lines += routes + parts["Route"]
     group = re.match(r"to = @(.*)", targets[0]) if targets else None
     lines += targets or ["to = tls://a.example:443" if any(
         word.startswith("to-") for word in words) or ("check", "tls") in said
         else "to = tcp://a.example:1" if words & {"resolve", "resolver"}
         else "to = tcp://127.0.0.1:1"]
-    lines += parts["A target"]
+    lines += parts["Target"]
     if "when-back" in words:
         lines += ["to = tcp://127.0.0.1:2", "backup = on"]
     if group:

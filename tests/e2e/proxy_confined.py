@@ -215,12 +215,12 @@ def test_what_will_be_out_of_reach_is_told():
             "unix:/run/none.sock")
         equal(outcome.status, 0, outcome.err)
         for wanted in (
-                rf"SIGHUP will not read '{folder}/own/denied' again: "
+                rf"SIGHUP cannot read '{folder}/own/denied' again: "
                 "Permission denied",
-                rf"SIGUSR1 will not open '{folder}/own/log' anew: Permission",
-                rf"no socket can be made or removed in '{folder}/own': Permis",
-                r"'/run/none\.sock' is not reached: No such file"):
-            matches(outcome.err, "warning: once it serves " + wanted)
+                rf"SIGUSR1 cannot open '{folder}/own/log' again: Permission",
+                rf"no socket can be created or removed in '{folder}/own': Permis",
+                r"'/run/none\.sock' cannot be reached: No such file"):
+            matches(outcome.err, "warning: while the proxy serves, " + wanted)
         outcome = command(
             PROXY, "-t", "--chroot", folder, "tcp://127.0.0.1:0",
             "tcp://127.0.0.1:1", "--client-deny", f"@{folder}/denied")
@@ -232,7 +232,7 @@ def test_what_will_be_out_of_reach_is_told():
                        "to = tcp://127.0.0.1:1\n")
         matches(command(PROXY, "-t", "--config", path, "--user", "nobody",
                         "--chroot", f"{folder}/own").err,
-                "proxy.ini' again, and change nothing: Permission")
+                "proxy.ini' again, and will change nothing: Permission")
 
 
 def looked(*flags):
@@ -254,7 +254,7 @@ def test_a_log_that_can_be_opened_anew_is_known():
         with open(path, "w", encoding="utf-8"):
             os.chown(path, NOBODY, -1)
         matches(looked("--user", "nobody", "--log", path),
-                rf"SIGUSR1 will not open '{path}' anew: Permission denied")
+                rf"SIGUSR1 cannot open '{path}' again: Permission denied")
         for device in ("/dev/stderr", "/dev/null"):
             said = looked("--user", "nobody", "--sandbox", "--log", device)
             equal("all files in" in said, False, f"a warning in {said}")
@@ -265,12 +265,12 @@ def test_what_a_sandbox_leaves_within_reach_is_told():
     with folder_of_nobody() as folder:
         denied = ("--sandbox", "--client-deny", f"@{folder}/denied", "--log")
         matches(looked(*denied, f"{folder}/log"),
-                rf"write '{folder}/denied', as its log is in the same folder")
+                rf"write '{folder}/denied', because its log is in the same folder")
         said = looked(*denied, f"{folder}/run/log")
         equal("warning" in said, False, f"a warning in {said}")
         for log, wanted in (("/log", "/"), ("/etc/log", "/etc")):
             matches(looked("--sandbox", "--log", log),
-                    f"write all files in '{wanted}', as its log is there")
+                    f"write all files in '{wanted}', because its log is there")
         said = looked(*denied[1:], f"{folder}/log")
         equal("warning" in said, False, f"a warning in {said}")
 

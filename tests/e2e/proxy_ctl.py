@@ -279,8 +279,8 @@ def test_a_command_whose_sender_has_gone_is_dropped():
                 sender.sendall(f"drain {name}\n".encode())
                 # This command is read before the one that is answered.
                 pair.order("status")
-        told(pair.proxy, "a successor has gone again; this proxy serves on")
-        told(pair.proxy, f"has gone: drain {name} is dropped")
+        told(pair.proxy, "the new proxy has exited; this proxy continues to serve")
+        told(pair.proxy, f"has disconnected: drain {name} is dropped")
         matches(pair.order("status"), rf"(?m)^{name} up,")
 
 
@@ -320,18 +320,18 @@ def test_mistakes_are_told_and_change_nothing():
         pair = Pair(stack)
         name = f"db/127.0.0.1:{pair.a.port}"
         for words, status, why in (
-                (["drian", name], 2, "no command 'drian'; did you mean 'drain'"),
+                (["drian", name], 2, "unknown command 'drian'; did you mean 'drain'"),
                 (["drain"], 2, "it is 'drain TARGET'"),
                 (["weight", name], 2, "it is 'weight TARGET N'"),
-                (["weight", name, "257"], 2, "'257' is no weight from 0 to 25"),
-                (["weight", name, "-1"], 2, "is no weight"),
+                (["weight", name, "257"], 2, "'257' is not a weight from 0 to 25"),
+                (["weight", name, "-1"], 2, "is not a weight"),
                 (["drain", "db/127.0.0.1:1"], 1, "there is no target 'db/127"),
                 (["drain", "bd" + name[2:]], 1, f"did you mean '{name}'"),
                 (["drain", "*"], 1, "there is no target"),
                 (["status", "now"], 2, "it is 'status'"),
                 (["x" * 2000], 2, "--ctl PATH COMMAND")):
             matches(pair.order(*words, status=status), why)
-        matches(pair.order("help"), r"(?m)^drain +TARGET +no new connections")
+        matches(pair.order("help"), r"(?m)^drain +TARGET +send it no new connections")
         equal(pair.names(), "ab", "new connections")
         with open(pair.path, "a", encoding="ascii") as file:
             file.write("wieght = 1\n")
@@ -390,10 +390,10 @@ def test_who_says_nothing_or_nonsense_keeps_nobody_out():
                 client.connect(pair.ctl)
             idle.append(client)
         matches(pair.order("status"), "up, weight 1")
-        for data, wanted in ((b"\n", b"2\nit is no command"),
+        for data, wanted in ((b"\n", b"2\nit is not a command"),
                              (b"status\x00\n", b"2\nit has bytes that are no"),
                              (b"a" * 5000 + b"\n", b"2\na command has 1024"),
-                             (b"a b c d e f\n", b"2\nit is no command"),
+                             (b"a b c d e f\n", b"2\nit is not a command"),
                              (b"status\nstatus\n", b"0\ndb/")):
             equal(raw(pair, data)[:len(wanted)], wanted, f"{data[:20]}")
         with socket.socket(socket.AF_UNIX) as client:

@@ -174,7 +174,7 @@ def test_a_path_where_no_socket_can_be_made_ends_the_start():
         with open(path, "w", encoding="ascii") as file:
             file.write("precious")
         for word in "--handover", "--ctl":
-            for where, why in ((path, "is a file already"),
+            for where, why in ((path, "already exists as a file"),
                                (f"{folder}/missing/a", "No such file")):
                 for flags in ((), ("--test",)):
                     outcome = command(PROXY, "tcp://127.0.0.1:0",
@@ -409,7 +409,7 @@ def test_a_successor_that_goes_again_leaves_the_proxy_serving():
                 successor.connect(path)
                 successor.recv(1)
             line = read_line(proxy.process.stderr)
-            equal("serves on" in line, True, line)
+            equal("continues to serve" in line, True, line)
             with proxy.connect() as client:
                 echoes(client)
 
@@ -474,9 +474,9 @@ def test_a_second_successor_is_refused_while_the_first_starts():
             equal(outcome.status, 1, f"exit status, with {outcome.err}")
             matches(outcome.err, "in use")
             matches(read_line(proxy.process.stderr),
-                    "another process asked while a successor starts")
+                    "another process requested the sockets while a new proxy")
             first.close()
-            matches(read_line(proxy.process.stderr), "serves on")
+            matches(read_line(proxy.process.stderr), "continues to serve")
             following = Proxy(*flags)
             equal(proxy.finish(2 * WAIT_S)[0], 0, "exit status")
             following.__exit__(None)

@@ -54,8 +54,8 @@ def test_secrets_of_clients_are_those_that_they_have():
                 Proxy("tls://127.0.0.1:0", target(server), "--cert",
                       certificates()["proxy"], "--key-log", f"{folder}/keys",
                       threads=2) as proxy:
-            matches("\n".join(proxy.said), "warning: secrets of TLS are logged: "
-                    rf"whoever reads '{folder}/keys' can decrypt")
+            matches("\n".join(proxy.said), "warning: TLS secrets are logged: "
+                    rf"anyone who can read '{folder}/keys' can decrypt")
             context = client_context(maximum_version=version)
             context.keylog_filename = f"{folder}/client"
             for _ in range(3):
@@ -94,7 +94,7 @@ def test_a_file_that_others_may_read_is_refused():
         os.symlink("open", f"{folder}/link")
         words = ("tls://127.0.0.1:0", "tcp://127.0.0.1:1", "--cert",
                  certificates()["proxy"])
-        for name, says in (("open", r"others than its owner"),
+        for name, says in (("open", r"no other user may"),
                            ("link", "Too many levels")):
             for flags, status in (((), 1), (("-t",), 2)):
                 outcome = command(PROXY, *flags, *words, "--key-log",
@@ -158,7 +158,7 @@ def test_it_is_opened_anew_in_a_sandbox():
                  f"{folder}/run/keys", "--listen", "tls://127.0.0.1:0", "--to",
                  "tcp://127.0.0.1:1")
         equal(command(PROXY, *words, *flags).status, 0, "with the user")
-        matches(command(PROXY, *words).err, "owned by who runs this")
+        matches(command(PROXY, *words).err, "owned by the user of this process")
 
 
 def test_it_stays_open_in_another_root():
@@ -201,7 +201,7 @@ def test_a_reload_begins_and_ends_a_key_log():
 
             converse(proxy)
             again = "configuration was read again"
-            reload(path, "warning: secrets of TLS are logged", again)
+            reload(path, "warning: TLS secrets are logged", again)
             secrets = secrets_in(path)
             equal(len({key[1] for key in secrets}), 1, "clients in the log")
             proxy.get("/metrics")
@@ -213,7 +213,7 @@ def test_a_reload_begins_and_ends_a_key_log():
             others = f"{folder}/others"
             with open(others, "w", encoding="ascii"):
                 os.chmod(others, 0o644)
-            reload(others, "others: it must be a file of one name")
+            reload(others, "others: it must be a regular file")
             equal(os.path.getsize(others), 0, "bytes of the other")
             equal(len({key[1] for key in secrets_in(path)}), 3, "clients at last")
 

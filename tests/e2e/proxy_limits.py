@@ -273,7 +273,7 @@ def test_networks_are_read_again():
                   [False, True], "after")
             write("127.0.0.3/8\n")
             proxy.signal(signal.SIGHUP)
-            told(proxy, "of before stays in force")
+            told(proxy, "previous configuration stays in force")
             equal(visits(proxy, "127.0.0.3"), True, "after an error")
 
 

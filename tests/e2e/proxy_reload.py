@@ -134,7 +134,7 @@ def test_what_is_wrong_changes_nothing_and_is_said_in_one_line():
         good = service("a", port, server.port)
         other = service("b", taken.getsockname()[1], server.port)
         for text, why in (
-                (good + "wieght = 3\n", r"proxy\.conf:4: there is no word "
+                (good + "wieght = 3\n", r"proxy\.conf:4: unknown directive "
                  r"'wieght'; did you mean 'weight'\?"),
                 ("", r"no service|there is no"),
                 (good + "weight = many\n", r"proxy\.conf:4: weight"),
@@ -146,7 +146,7 @@ def test_what_is_wrong_changes_nothing_and_is_said_in_one_line():
                  r"/nowhere")):
             line = written.reload(text, "weir-proxy: ")
             matches(line, why)
-            matches(line, r"; the configuration of before stays in force$")
+            matches(line, r"; the previous configuration stays in force$")
             equal(written.proxy.metric("reload_done"), 0, "the last reload")
             with socket.create_connection(("127.0.0.1", port)) as client:
                 echoes(client)
@@ -160,8 +160,8 @@ def test_what_a_process_keeps_is_said():
             service("a", port, server.port)) as written:
         line = written.reload("handover = /nowhere/socket\n" +
                               service("a", port, server.port),
-                              "for a new process")
-        matches(line, r"says of handover holds for a new process")
+                              "needs a new process")
+        matches(line, r"a change of handover needs a new process")
 
 
 # ---- what goes on ----

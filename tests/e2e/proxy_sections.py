@@ -96,26 +96,26 @@ def test_a_wrong_file_is_told_with_its_line():
     good = SERVED.format(cert=certificates()["proxy"])
     for text, wanted in (
             (CONFIG.format(to="tcp://127.0.0.1:1") + "weigth = 1\n",
-             r":7: there is no word 'weigth'; did you mean 'weight'\?"),
+             r":7: unknown directive 'weigth'; did you mean 'weight'\?"),
             (CONFIG.format(to="http://x"), r":4: .*tcp://"),
             (CONFIG.format(to="tcp://127.0.0.1:1") + "lifetime = 5\n",
              r":7: lifetime: '5' has no unit; write 5ms for"),
             (CONFIG.format(to="tcp://127.0.0.1:1") + "idle-timeout = x\n",
              r":7: idle-timeout: 'x' is not a time such as"),
-            ("listen = tcp://:1\n", r":1: this word belongs into a sec"),
+            ("listen = tcp://:1\n", r":1: this directive must be in a sec"),
             ("[a]\nlisten = tcp://:1\n", r":1: .*no target"),
-            ("what\n", r":1: neither 'WORD = VALUE' nor"),
+            ("what\n", r":1: write 'KEY = VALUE' or"),
             ("; " + "x" * 1000 + "\nthreads = 1\nx" + "y" * 100 + "= 1\n",
-             r":3: there is no word 'xyyy"),
-            ("threads = 1\r\n[a\r\n", r":2: a section is '\[NAME\]'"),
+             r":3: unknown directive 'xyyy"),
+            ("threads = 1\r\n[a\r\n", r":2: write a section as '\[NAME\]'"),
             ("threads = \"1\n", r":1: a quote lacks its other end"),
             ("threads = 1\n[a]\nto = \"tcp://x:1\" y\n", r":3: a quote"),
-            ("threads = 1\0\n", r":1: a byte of the line is 0"),
-            ("", r": there is nothing to do"),
-            ("[ ]\nlisten = tcp://:1\n", r":1: a section is '\[NAME\]'"),
+            ("threads = 1\0\n", r":1: the line has a zero byte"),
+            ("", r": there is no service"),
+            ("[ ]\nlisten = tcp://:1\n", r":1: write a section as '\[NAME\]'"),
             ("\ufeffthreads = x\n", r":1: threads: 'x' is neither auto nor"),
-            (good + "[web]\nto = tcp://a:1\n", r":5: 'web' listens no"),
-            (SNI, r":4: 'sni:443': say by sni-allow which names"),
+            (good + "[web]\nto = tcp://a:1\n", r":5: 'web' has no ad"),
+            (SNI, r":4: 'sni:443' needs sni-allow: names"),
             (SNI + "sni-allow = a.test,10.0.0.1\n",
              r":5: sni-allow: '10.0.0.1' is not a name such as"),
             (SNI + "sni-allow = .test\n", r":5: sni-allow: '.test' is not"),
@@ -175,7 +175,7 @@ def test_what_is_seldom_meant_is_a_warning():
         "to = tcp://127.0.0.1:1\nweight = 2\nto = tcp://127.0.0.1:3306\n")
     equal(outcome.status, 0, "exit status")
     matches(outcome.err, r":4: warning: 'tcp://127\.0\.0\.1:3306': MySQL and "
-                         r"MariaDB count a check as a handshake")
+                         r"MariaDB count such a check as an")
     equal(outcome.err.count("warning"), 1, f"warnings in {outcome.err!r}")
 
 
@@ -214,7 +214,7 @@ ONCE = (
 
 def test_a_word_that_is_there_twice_is_told_with_both_lines():
     for text, word, line, first in TWICE:
-        is_wrong(rf"main\.ini:{line}: '{word}' was said already, in "
+        is_wrong(rf"main\.ini:{line}: '{word}' was already set, in "
                  rf"main\.ini:{first}$", text)
 
 
@@ -268,12 +268,12 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
     is_good(head + one + TO + other + TO)
     head = f"[defaults]\ncert = {certificates()['proxy']}\n"
     other = f"[b]\nlisten = tls://127.0.0.1:0\n{TO}"
-    is_wrong(r"main\.ini:2: cert needs a route that opens TLS", head + one + TO)
+    is_wrong(r"main\.ini:2: cert needs a route that terminates TLS", head + one + TO)
     is_good(head + one + TO + other)
     last = "[c]\nlisten = tls://127.0.0.1:0\npassthrough = on\n"
     is_good(head + other + last + TO)
     words = f"client-ca = {certificates()['ca']}\nrequire-client-cert = on\n"
-    is_wrong(r"main\.ini:9: client-ca needs .*a route that opens TLS",
+    is_wrong(r"main\.ini:9: client-ca needs .*a route that terminates TLS",
              f"{head}{other}{last}{words}{TO}")
     is_good(f"{head}{words}{other}{last}{TO}")
     is_wrong(r"main\.ini:3: client-ca needs tls:// at every 'listen'",
@@ -313,29 +313,29 @@ def test_an_own_address_of_the_defaults_is_for_targets_of_its_family():
         is_good(f"{head}to = {to}\n{TO.replace(':1', ':2')}")
     is_good(f"{head}to = tcp://[::1]:1\nfrom = ::1\n")
     is_good(f"{head}{TO}from = any\n")
-    is_wrong(r"main\.ini:6: 'tcp://\[::1\]:1': from is an address of another "
+    is_wrong(r"main\.ini:6: 'tcp://\[::1\]:1': from is of another address "
              "family", f"{head}to = tcp://[::1]:1\nfrom = 127.0.0.2\n")
     is_wrong(r"main\.ini:2: from: 'x' is not an address such as .*, or any",
              f"[defaults]\nfrom = x\n{A}{TO}")
 
 
 def test_wrong_defaults_are_told_with_their_line():
-    for line, wanted in (("listen = tcp://:1", "'listen' is not for"),
-                         ("name = x", "'name' is not for"),
-                         ("route = x", "'route' is not for"),
-                         ("route-as = tls", "'route-as' is not for"),
-                         ("to = tcp://a:1", "'to' is not for"),
-                         ("backup = on", "'backup' is not for"),
-                         ("target-tls-ca = F", "'target-tls-ca' is not for"),
+    for line, wanted in (("listen = tcp://:1", "'listen' is not allowed in"),
+                         ("name = x", "'name' is not allowed in"),
+                         ("route = x", "'route' is not allowed in"),
+                         ("route-as = tls", "'route-as' is not allowed in"),
+                         ("to = tcp://a:1", "'to' is not allowed in"),
+                         ("backup = on", "'backup' is not allowed in"),
+                         ("target-tls-ca = F", "'target-tls-ca' is not allowed in"),
                          ("weight = 300", "weight: "),
-                         ("threads = 1", "'threads' is not for"),
-                         ("key = a", "key: it comes after the cert"),
+                         ("threads = 1", "'threads' is not allowed in"),
+                         ("key = a", "key: it must follow the cert"),
                          ("lifetime = 5", "lifetime: '5' has no unit"),
                          ("lifetme = 5s", ".*did you mean 'lifetime'")):
         is_wrong(rf"main\.ini:2: {wanted}", f"[defaults]\n{line}\n{A}{TO}")
-    is_wrong(r"main\.ini:3: 'lifetime' was said already, in main\.ini:2",
+    is_wrong(r"main\.ini:3: 'lifetime' was already set, in main\.ini:2",
              f"[defaults]\nlifetime = 1s\nlifetime = 2s\n{A}{TO}")
-    is_wrong(r"main\.ini:4: there is a section of that name already, in "
+    is_wrong(r"main\.ini:4: there is already a section of that name, in "
              r"main\.ini:1",
              f"[defaults]\nlifetime = 1s\n\n[defaults]\n{A}{TO}")
 
@@ -412,25 +412,25 @@ def test_what_is_of_a_group_is_said_there():
     for line in ("balance = first", "weight = 2", "check = 2s",
                  "to = tcp://127.0.0.1:2"):
         word = line.split()[0]
-        is_wrong(rf"main\.ini:4: {word}: '{word}' beside 'to = @g' belongs "
-                 r"into \[targets g\]", f"{A}to = @g\n{line}\n{group}")
+        is_wrong(rf"main\.ini:4: {word}: '{word}' with 'to = @g' must "
+                 r"be in \[targets g\]", f"{A}to = @g\n{line}\n{group}")
     is_wrong(r"main\.ini:3: to: there is no section \[targets h\]",
              f"{A}to = @h\n{group}")
-    is_wrong(r"main\.ini:4: 'idle-timeout' is not for \[targets g\]",
+    is_wrong(r"main\.ini:4: 'idle-timeout' is not allowed in \[targets g\]",
              f"[targets g]\n{TO}\nidle-timeout = 1s\n{A}to = @g\n")
-    is_wrong(r"main\.ini:2: weight: it comes after the 'to'",
+    is_wrong(r"main\.ini:2: weight: it must follow the 'to'",
              f"[targets g]\nweight = 1\n{TO}{A}{TO}")
-    is_wrong(r"main\.ini:1: a group of targets is '\[targets NAME\]'",
+    is_wrong(r"main\.ini:1: write a group of targets as '\[targets NAME\]'",
              f"[targets]\n{TO}{A}{TO}")
     is_wrong(r"main\.ini:1: it has no target",
              f"[targets g]\nbalance = first\n{A}to = @g\n")
     fails(command(PROXY, "-t", "--listen", "tcp://127.0.0.1:0", "--to", "@g"),
-          r"--to: '@g' is a group of targets, which a file has", 2)
+          r"--to: '@g' is a group of targets, which only a", 2)
 
 
 def test_what_is_behind_a_list_is_about_all_of_it():
     is_good(f"{A}to = tcp://127.0.0.1:1,tcp://127.0.0.1:2\nweight = 3\n",
-            r"main\.ini:3: weight is about each of the 2 targets of this 'to'")
+            r"main\.ini:3: weight applies to each of the 2 targets of this 'to'")
     outcome = look(f"[defaults]\nweight = 3\nlimit = 9\n{A}"
                    "to = tcp://127.0.0.1:1,tcp://127.0.0.1:2\n")
     equal((outcome.status, "this 'to'" in outcome.err), (0, False),
@@ -445,14 +445,14 @@ def test_files_are_included_and_errors_name_them():
             d__g=f"[targets g]\n{TO}", d__h="drain-delay = 1s\n")
     is_wrong(r"d/b\.ini:2: listen: 'x' is not an address",
              f"include = d/*.ini\n{A}{TO}", d__b="[b]\nlisten = x\n")
-    is_wrong(r"main\.ini:5: there is no word 'x'",
+    is_wrong(r"main\.ini:5: unknown directive 'x'",
              f"include = d/*.ini\n{A}{TO}x = 1\n",
              d__b="[b]\nlisten = tcp://127.0.0.1:0\nto = tcp://127.0.0.1:1\n")
     is_wrong(r"d/b\.ini:1: 'b' has no target|d/b\.ini:1: .*no target",
              f"include = d/b.ini\n{A}{TO}",
              d__b="[b]\nlisten = tcp://127.0.0.1:0\n")
     is_wrong(r"main\.ini:1: .*none\.ini: No such file", "include = none.ini\n")
-    is_wrong(r"main\.ini:4: include: this word belongs before the first",
+    is_wrong(r"main\.ini:4: include: this directive must precede the first",
              f"{A}{TO}include = main.ini\n")
     is_wrong(r"main\.ini:1: more than 8 files include each other",
              "include = main.ini\n")
@@ -460,7 +460,7 @@ def test_files_are_included_and_errors_name_them():
              d__a="; nothing\n")
     is_good(f"include = d/*.conf\n{A}{TO}", r"warning: there is no file '\S*d/\*\.conf'",
             d__a="")
-    is_wrong(r"main\.ini:2: 'drain' was said already, in \S*d\S*:1",
+    is_wrong(r"main\.ini:2: 'drain' was already set, in \S*d\S*:1",
              f"include = d.ini\ndrain = 1s\n{A}{TO}", d="drain = 2s\n")
 
 

@@ -81,7 +81,7 @@ def test_a_socket_for_both_is_not_taken_for_that_of_another_service():
                        "--to", target(server)) as program:
             status, _, err = program.finish()
             equal(status, 1, "exit status")
-            matches(err, "takes IPv4, too")
+            matches(err, "also accepts IPv4")
             matches(err, "in use")
 
 
@@ -124,7 +124,7 @@ def test_what_is_no_listening_stream_is_told():
         packets.listen()
         with passed([packets], "tcp://127.0.0.1:0", target(server),
                     folder=folder) as (_, said):
-            matches("".join(said), "is at no address of the configuration")
+            matches("".join(said), "is bound to no address of the configuration")
 
 
 def test_a_socket_for_both_families_goes_to_a_successor():

@@ -266,7 +266,7 @@ def test_weights_of_operators_and_the_status_are_of_all_hosts():
 
 
 def test_what_is_no_service_is_refused():
-    for text, why in (("srv://127.0.0.1", "an address is no service"),
+    for text, why in (("srv://127.0.0.1", "an address is not a DNS service"),
                       (f"srv://{SERVICE}:80", "ports are in its records"),
                       ("srv://", "has no host"), ("srv://a b", "host name")):
         fails(command(PROXY, "-t", "tcp://127.0.0.1:0", text), why, status=2)

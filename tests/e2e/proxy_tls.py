@@ -314,8 +314,8 @@ def test_a_certificate_that_cannot_serve_now_is_told():
                       "2021-01-02 03:04:05 UTC\n"),
                 (new, f"z: warning: a certificate in '{new}' is not valid "
                       "before 2090-01-01 00:00:00 UTC\n"),
-                (alone, f"z: warning: '{alone}' has no certificate of the "
-                        "issuer, so that peers must have that one themselves\n"),
+                (alone, f"z: warning: '{alone}' does not contain the "
+                        "issuer's certificate, so peers must already have it\n"),
                 (good, "")):
             flags = ("tls://127.0.0.1:0", "tcp://127.0.0.1:1", "--name", "z",
                      "--cert", cert)
@@ -468,7 +468,7 @@ def test_a_folder_of_certificates_is_read_again():
                       "--cert", place), r"has no certificate: no file that", 2)
         fails(command(PROXY, "-t", "tls://127.0.0.1:0", plain(server),
                       "--cert", place, "--key", base + ".key"),
-              r"is a folder, which has its keys: say no key", 2)
+              r"is a folder, which contains its keys: remove 'key'", 2)
 
 
 def test_there_may_be_a_thousand_certificates():

@@ -412,8 +412,8 @@ def refusal(*args):
 def test_what_is_not_for_redis_is_refused():
     url = "redis://127.0.0.1:1"
     for args, pattern in (
-            (("-b", "SUBSCRIBE x", url), "SUBSCRIBE has not one answer"),
-            (("-b", "GET \"x", url), "at byte 5, .* the quote has no end"),
+            (("-b", "SUBSCRIBE x", url), "SUBSCRIBE does not have exactly one answer"),
+            (("-b", "GET \"x", url), "at byte 5, .* the quote is not closed"),
             (("-H", "a: b", url), "-H: it is for HTTP"),
             (("--expect", "len:3", url), "--expect: it is for HTTP and --request"),
             (("--request", "x", url), "a command is -b 'GET key'"),

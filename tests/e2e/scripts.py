@@ -132,7 +132,7 @@ def test_surplus_bytes_are_an_error():
         outcome = load("-c", "1", "-n", "3", "--request", "x", "--expect",
                        "delim:\\n", server.url)
         equal(outcome.status, NOTHING, "exit status")
-        matches(outcome.err, r"SURPLUS|more bytes came back")
+        matches(outcome.err, r"SURPLUS|more bytes were received")
 
 
 # ---- memcached ----
@@ -263,7 +263,7 @@ def test_a_mix_that_is_wrong_is_told_with_its_line():
         one_line(outcome.err, rf"--mix: {path}: line 3: a path begins with /")
         for arguments, says in (
                 ((path, url + "/x"), r"it has the paths; write .*:9/$"),
-                ((path, "-X", "GET", url), r"--mix: --method stands in its"),
+                ((path, "-X", "GET", url), r"--mix: --method belongs in its"),
                 ((path, "udp://127.0.0.1:9"), r"--mix: it is not for udp://"),
                 ((path, "--mode", "rr", "tcp://127.0.0.1:9"),
                  r"--mix: it is not for mode rr"),

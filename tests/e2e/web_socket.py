@@ -223,7 +223,7 @@ def test_frames_against_the_rules_are_named():
     for data, pattern in (
             (frame(BINARY, b"x", mask=b"abcd"), "a frame of the server has a mask"),
             (frame(BINARY, b"", final=False) + 70000 * b"\0\0", "65536 frames"),
-            (b"\x88\x01x", "a close with a code that is none")):
+            (b"\x88\x01x", "an invalid close code")):
         code, first = error_of(raw(data))
         equal(code, "WEBSOCKET", data[:12])
         matches(first, pattern)
@@ -287,7 +287,7 @@ def test_what_is_no_handshake_is_named():
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "status 404 in place of 101"),
             (accept + b"\r\n", "no Sec-WebSocket-Accept"),
             (accept + b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-             "not that of the key"),
+             "does not match the key"),
             (b"+OK\r\n", "no answer of HTTP"),
             (b"HTTP/1.1 101 x\r\nA: " + 70000 * b"x", "no answer of HTTP")):
         def work(connection, _, answer=answer):
@@ -341,20 +341,20 @@ def test_a_server_that_does_not_answer_the_handshake_is_given_up():
 def test_what_is_not_for_web_socket_is_refused():
     url = "ws://127.0.0.1:1"
     for args, pattern in (
-            (("-X", "POST", url), "the handshake of WebSocket is a GET"),
-            (("--http2", url), "the handshake of WebSocket is a GET"),
-            (("-b", "n{seq}", url), "text that stays the same"),
-            (("-b", "{letters:8}", url), "text that stays the same"),
-            (("-b", "{file:/dev/null}", url), "text that stays the same"),
-            (("-b", "{csv:name}", url), "text that stays the same"),
+            (("-X", "POST", url), "the WebSocket handshake is a GET"),
+            (("--http2", url), "the WebSocket handshake is a GET"),
+            (("-b", "n{seq}", url), "has no placeholders"),
+            (("-b", "{letters:8}", url), "has no placeholders"),
+            (("-b", "{file:/dev/null}", url), "has no placeholders"),
+            (("-b", "{csv:name}", url), "has no placeholders"),
             (("-b", "\udcff\udcfe", url), "this is not UTF-8"),
             (("-b", "\udced\udca0\udc80", url), "this is not UTF-8"),
-            (("-H", "X: {seq}", url), "the handshake of WebSocket stays the same"),
-            (("-H", "upgrade: h2c", url), "-H: Upgrade is the handshake's own"),
-            (("-H", "Connection:", url), "-H: Connection is the handshake's own"),
-            (("-H", "Sec-WebSocket-Key: x", url), "Sec-WebSocket-Key is the handsh"),
-            (("-H", "Sec-WebSocket-Version: 8", url), "Sec-WebSocket-Version is the"),
-            (("-H", "Sec-WebSocket-Extensions: x", url), "Extensions is the handsh"),
+            (("-H", "X: {seq}", url), "the WebSocket handshake has no placeholders"),
+            (("-H", "upgrade: h2c", url), "-H: the handshake sets Upgrade itself"),
+            (("-H", "Connection:", url), "-H: the handshake sets Connection itself"),
+            (("-H", "Sec-WebSocket-Key: x", url), "sets Sec-WebSocket-Key itself"),
+            (("-H", "Sec-WebSocket-Version: 8", url), "sets Sec-WebSocket-Version itself"),
+            (("-H", "Sec-WebSocket-Extensions: x", url), "Extensions itself"),
             (("-b", "x", "--send", "5", url), "-b has the message"),
             (("--request", "x", url), "it is not for mode ws"),
             (("--expect", "200", url), "--expect: it is for HTTP and --request"),

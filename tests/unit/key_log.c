@@ -128,12 +128,12 @@ UNIT(key_log, links_pipes_and_folders_are_refused)
     expect_refused(geteuid(), strerror(ELOOP));
     unlink(path);
     cr_assert(link(other, path) == 0);
-    expect_refused(geteuid(), "of one name");
+    expect_refused(geteuid(), "with one name");
     unlink(path);
     cr_assert(mkfifo(path, 0600) == 0);
     expect_refused(geteuid(), strerror(ENXIO)); /* it has no reader */
     const int reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    expect_refused(geteuid(), "it must be a file");
+    expect_refused(geteuid(), "it must be a regular file");
     close(reader);
     unlink(path);
     cr_assert(mkdir(path, 0700) == 0);
@@ -149,7 +149,7 @@ UNIT(key_log, the_file_of_another_user_is_refused_but_that_of_the_one_to_be)
     if (chown(path, SOMEBODY, (gid_t)-1) < 0) {
         return; /* this requires root */
     }
-    expect_refused(geteuid(), "owned by who runs this");
+    expect_refused(geteuid(), "owned by the user of this process");
     cr_assert(key_log_try(key_log_find(path), SOMEBODY, why), "%s", why);
     cr_assert(key_log_open(key_log_find(path), SOMEBODY, why), "%s", why);
     key_log_close(key_log_find(path));

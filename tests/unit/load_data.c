@@ -90,8 +90,8 @@ UNIT(load_data, mistakes_are_told_with_their_line)
     refuses("a,a\n", "line 1: two columns 'a'");
     refuses("a\nb\"c\n",
             "line 2: a quote within a field; write \"...\"\"...\"");
-    refuses("a\n\"b\"c\n", "line 2: a comma is missing behind the quotes");
-    refuses("a\n\"b\n\n", "line 2: quotes do not end");
+    refuses("a\n\"b\"c\n", "line 2: a comma is missing after the quotes");
+    refuses("a\n\"b\n\n", "line 2: the quotes are not closed");
 }
 
 UNIT(load_data, more_columns_than_there_is_room_for_are_refused)

@@ -421,7 +421,7 @@ UNIT(load_http_response, an_error_shows_the_first_bytes)
         HTTP_E_CHUNK);
     expect_str_eq(
         http_response_describe(&response, HTTP_E_CHUNK, text, sizeof(text)),
-        "a chunk without its size or its line end; the body goes on "
+        "a chunk without its size or its line end; the body continues "
         "with 'zz\\x01\\x5c'");
 }
 
@@ -461,10 +461,10 @@ UNIT(load_http_response, other_protocols_that_servers_speak_have_a_name)
     }
     expect_str_eq(
         http_response_describe(&response, HTTP_E_TLS, text, sizeof(text)),
-        "the answer begins with an alert of TLS");
+        "the answer begins with a TLS alert");
     expect_str_eq(
         http_response_describe(&response, HTTP_E_HTTP2, text, sizeof(text)),
-        "the answer begins with a frame of HTTP/2");
+        "the answer begins with an HTTP/2 frame");
 }
 
 UNIT(load_http_response, a_quotation_fits_its_room)

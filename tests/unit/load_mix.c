@@ -88,10 +88,10 @@ UNIT_IN(load_mix, a_target_without_a_scheme_is_no_header, with_nothing_left,
         void)
 {
     refuses("/a\na.b:8080/b c\n", true,
-            "line 2: 'a.b:8080/b' is no path: write its path, or "
+            "line 2: 'a.b:8080/b' is not a path: write its path, or "
             "http://a.b:8080/b");
     refuses("localhost:80/b\n", true,
-            "line 1: 'localhost:80/b' is no path: write its path, or "
+            "line 1: 'localhost:80/b' is not a path: write its path, or "
             "http://localhost:80/b");
     expect_eq(parse("/a\nAge:12\nx.y: 3\n", true), 0, "%s", why);
     expect_eq(mix.kinds[0].header_count, 2);

@@ -63,12 +63,12 @@ static void is_refused(const char *text, const char *reason)
 UNIT(load_redis, what_is_no_command_is_refused_with_the_place)
 {
     is_refused("", "it is empty");
-    is_refused("GET \"x", "at byte 5, '\"x': the quote has no end");
-    is_refused("GET 'x'y", "a blank is missing");
+    is_refused("GET \"x", "at byte 5, '\"x': the quote is not closed");
+    is_refused("GET 'x'y", "a space is missing");
     is_refused("GET {rand:5}", "{rand:LOW:HIGH}");
-    is_refused("subscribe x", "subscribe has not one answer");
-    is_refused("MONITOR", "not one answer");
-    is_refused("client reply off", "not one answer");
+    is_refused("subscribe x", "subscribe does not have exactly one answer");
+    is_refused("MONITOR", "not have exactly one answer");
+    is_refused("client reply off", "not have exactly one answer");
     is_refused("quit", "quit ends the connection, or has no answer");
     is_refused("SHUTDOWN NOSAVE", "SHUTDOWN ends the connection");
     is_refused("REPLCONF ack 0", "REPLCONF ends the connection");

@@ -278,11 +278,11 @@ static const struct {
      "waited 20.0 % of the time for a CPU", false, 0},
     {"one that waited for a fourth of the time", RUN_MODEL_CLOSED, 25, 0, NULL,
      LOAD_INVALID,
-     "waited 25.0 % of the time for a CPU; that is in the latencies, and a "
-     "closed loop sends up to 25 % less by it",
+     "waited 25.0 % of the time for a CPU, which adds to the latencies, and "
+     "costs a closed loop up to 25 % of its rate",
      false, 0},
     {"one whose answers lay in the socket for a tenth of their time",
-     RUN_MODEL_CLOSED, 25, 200, NULL, LOAD_INVALID, "sends up to 10 % less",
+     RUN_MODEL_CLOSED, 25, 200, NULL, LOAD_INVALID, "up to 10 % of its rate",
      false, 0},
     {"one that waited often, and for little beside what an answer takes",
      RUN_MODEL_CLOSED, 60, 80, NULL, LOAD_OK, "60.0 %", false, 0},
@@ -291,7 +291,7 @@ static const struct {
     {"one that was woken, as a CPU was idle", RUN_MODEL_CLOSED, 25, 200, NULL,
      LOAD_OK, "25.0 %", false, 0.5},
     {"one that waited for more", RUN_MODEL_CLOSED, 25, 200, NULL, LOAD_INVALID,
-     "sends up to 10 % less", false, 0.4},
+     "up to 10 % of its rate", false, 0.4},
     {"the reason is named", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_INVALID,
      "other programs used 97 % of CPU 3", false, 0},
     {"that is allowed", RUN_MODEL_CLOSED, 25, 0, NULL, LOAD_OK, "25.0 %", true,

@@ -107,9 +107,9 @@ UNIT(load_sizes, a_mistake_is_pointed_at)
         {"65M", "at 1, '65M': out of range, 1 to 64M"},
         {"uniform:1k", "at 11, '': write uniform:LEAST:MOST"},
         {"uniform:9:8", "at 11, '8': less than the least size"},
-        {"uniform:1:2:3", "at 12, ':3': nothing follows here"},
+        {"uniform:1:2:3", "at 12, ':3': expected the end"},
         {"exp:0", "at 5, '0': out of range, 1 to 64M"},
-        {"exp:5:6", "at 6, ':6': nothing follows here"},
+        {"exp:5:6", "at 6, ':6': expected the end"},
         {"pareto:9:x:9", "at 10, 'x:9': not a shape such as 1.2"},
         {"pareto:9:0:9", "at 10, '0:9': not a shape such as 1.2"},
         {"pareto:9:1.2", "at 13, '': write pareto:LEAST:SHAPE:MOST"},
@@ -117,7 +117,7 @@ UNIT(load_sizes, a_mistake_is_pointed_at)
         {"mix:9", "at 6, '': write mix:SIZE:WEIGHT,SIZE:WEIGHT"},
         {"mix:9:0", "at 7, '0': not a weight, 1 to 1M"},
         {"mix:9:1,", "at 9, '': not a size such as 128 or 64K"},
-        {"mix:9:1:1", "at 8, ':1': nothing follows here"},
+        {"mix:9:1:1", "at 8, ':1': expected the end"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

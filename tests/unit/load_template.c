@@ -98,9 +98,9 @@ UNIT(load_template, fields_of_data_are_those_of_the_requests_row)
                   "A: b c");
     expect_str_eq(fill("A: {csv:a b}", TEMPLATE_IN_HEADER, &data, 1),
                   "{csv:a b}: line 3 of the data has a control character "
-                  "there, which no header has");
+                  "there, which a header cannot have");
     expect_str_eq(fill("{csv:b}", TEMPLATE_IN_BODY, &data, 1),
-                  "{csv:b} is no column; there are user, a b");
+                  "{csv:b} is not a column; the columns are user, a b");
     expect_str_eq(fill("x{csv:b}", TEMPLATE_IN_BODY, NULL, 1),
                   "{csv:b} needs --data FILE");
     data_fini(&data);

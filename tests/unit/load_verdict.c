@@ -482,12 +482,12 @@ UNIT(load_verdict, dropped_requests_count_against_the_schedule)
 {
     make_overload();
 
-    expect_invalid("overload: the server answers 1000/s of 1020/s asked; the "
-                   "queue grew by 20 requests in 1 s, so that latencies");
+    expect_invalid("overload: the server answers 1000/s of 1020/s requested; "
+                   "the queue grew by 20 requests in 1 s, so latencies");
     expect_eq(result.unserved, 20);
     cr_assert_null(strstr(result.invalid.lines[0], "(-c)"));
     result.waited = 1;
-    expect_invalid("; all 2 connections were busy: if more (-c) reach no more");
+    expect_invalid("; all 2 connections were busy: if more connections");
     expect_eq(result.invalid.count, 1);
 }
 
@@ -497,7 +497,7 @@ UNIT(load_verdict, where_late_requests_are_skipped_nothing_queues)
     options.late_is_skipped = true;
     result.measured.sent = result.measured.ok = 1003;
     result.measured.dropped = 17;
-    expect_invalid("asked; 17 requests were never sent; all 2 connections");
+    expect_invalid("requested; 17 requests were never sent; all 2 connections");
     cr_assert_null(strstr(result.invalid.lines[0], "latencies"));
     expect_eq(result.unserved, 17);
 }
@@ -523,7 +523,7 @@ UNIT(load_verdict, busy_connections_of_a_steady_server_are_no_overload)
         }
         expect_invalid("98.0 % of the scheduled requests were answered in "
                        "time, some never sent; all 2 connections were busy, "
-                       "more (-c) may help");
+                       "more connections (-c) may help");
         expect_eq(result.unserved, 0);
     }
 }
@@ -539,7 +539,7 @@ UNIT(load_verdict, a_server_with_too_few_intervals_is_not_called_slower)
     }
     result.row_count = 4;
     expect_invalid("answered in time, some never sent; all 2 connections were "
-                   "busy, more (-c) may help");
+                   "busy, more connections (-c) may help");
     expect_eq(result.unserved, 0);
 }
 
@@ -557,7 +557,7 @@ UNIT(load_verdict, an_interval_is_of_the_half_that_has_its_middle)
             .ok = 400,
         };
     }
-    expect_invalid("overload: the server answers 800/s of 1000/s asked");
+    expect_invalid("overload: the server answers 800/s of 1000/s requested");
 }
 
 UNIT(load_verdict, a_server_that_stood_still_at_the_end_is_not_overloaded)
@@ -566,7 +566,7 @@ UNIT(load_verdict, a_server_that_stood_still_at_the_end_is_not_overloaded)
     expect_invalid("85.0 % of the scheduled requests were answered in time");
     expect_eq(result.unserved, 0);
     make_rows(250, (const uint64_t[]){250, 200, 250, 150});
-    expect_invalid("overload: the server answers 850/s of 1000/s asked");
+    expect_invalid("overload: the server answers 850/s of 1000/s requested");
     expect_eq(result.unserved, 150);
 }
 
@@ -596,7 +596,7 @@ UNIT(load_verdict,
     result.measured.dropped = 998;
     result.measured.in_flight = 2;
 
-    expect_invalid("overload: the server answers 1000/s of 2000/s asked");
+    expect_invalid("overload: the server answers 1000/s of 2000/s requested");
     expect_eq(result.invalid.count, 1);
 }
 
@@ -611,8 +611,7 @@ UNIT(load_verdict, under_overload_the_backlog_of_the_warm_up_is_named)
     result.times.response.count = 0;
 
     expect_invalid(
-        "overload: 5000 answers came, all of them to requests of the "
-        "warm-up");
+        "overload: all 5000 answers were to requests of the warm-up");
 }
 
 UNIT(load_verdict, answers_of_the_warm_up_alone_are_no_result)
@@ -676,13 +675,13 @@ UNIT(load_verdict, a_lack_of_means_is_no_error_of_the_server)
     result.shortages = 1;
     result.shortage = -EMFILE;
 
-    expect_invalid("no means for 1 attempts to connect");
+    expect_invalid("no resources for 1 attempts to connect");
     cr_assert_not_null(strstr(result.invalid.lines[0], "(EMFILE)"));
     cr_assert_null(strstr(result.invalid.lines[0], "TIME_WAIT"));
 
     result.shortages = 7;
     result.shortage = -EADDRNOTAVAIL;
-    expect_invalid("no means for 7 attempts to connect");
+    expect_invalid("no resources for 7 attempts to connect");
     cr_assert_not_null(strstr(result.invalid.lines[0], "(EADDRNOTAVAIL); a"));
     cr_assert_not_null(strstr(result.invalid.lines[0], "--bind"));
 }
@@ -698,6 +697,6 @@ UNIT(load_verdict, a_lack_of_ports_is_told_of_a_run_that_never_began)
     result.completed = 0;
 
     expect_eq(judge(), LOAD_NOTHING);
-    cr_assert_not_null(strstr(result.invalid.lines[0], "no means for 2"));
-    cr_assert_not_null(strstr(result.invalid.lines[1], "has not begun"));
+    cr_assert_not_null(strstr(result.invalid.lines[0], "no resources for 2"));
+    cr_assert_not_null(strstr(result.invalid.lines[1], "has not started"));
 }

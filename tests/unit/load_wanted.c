@@ -211,9 +211,10 @@ UNIT(load_wanted, a_regular_expression_has_a_limit_and_others_have_none)
                 wanted_judge(&wanted, &reader, none, detail, sizeof(detail)),
                 surplus > 0 ? ERROR_BODY_SIZE : 0);
         }
-        expect_str_eq(detail, "a body of 1048577 bytes; re: looks at up to "
-                              "1048576; it begins with "
-                              "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'");
+        expect_str_eq(detail,
+                      "a body of 1048577 bytes; re: is applied to at most "
+                      "1048576; it begins with "
+                      "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'");
     }
     expect_eq(judge("xx", 2, NULL, 1, 1), 0, "the next one is looked at");
     finish();

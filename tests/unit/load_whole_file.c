@@ -178,8 +178,7 @@ UNIT(load_whole_file, what_cannot_take_its_name_stays_and_is_told)
     cr_assert_not(whole_file_keep(&whole));
     expect_eq(rmdir(path), 0);
     expect_eq(count_files(), 1);
-    const char *kept =
-        strstr(said, ": Is a directory; what was written is in ");
+    const char *kept = strstr(said, ": Is a directory; the output is in ");
     cr_assert_not_null(kept);
     kept = strrchr(kept, ' ') + 1;
     expect_str_eq(get(kept), "new");

@@ -240,7 +240,7 @@ UNIT(load_ws, an_answer_is_judged_by_all_of_its_fields)
               "");
     is_judged(ANSWER "Sec-WebSocket-Accept: "
                      "t3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-              "Sec-WebSocket-Accept is not that of the key");
+              "Sec-WebSocket-Accept does not match the key");
     is_judged(ANSWER "Sec-WebSocket-Accept: s3\r\n\r\n",
               "there is no Sec-WebSocket-Accept");
     is_judged("HTTP/1.1 404 No\r\n\r\n", "the status is not 101");

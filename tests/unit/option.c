@@ -331,7 +331,7 @@ UNIT(option, options_that_are_passed_on_go_as_they_were_written)
     READS("-voR5", "x");
     expect_str_eq(words, "-v -R 5 x ");
     cr_assert(picked.is_on);
-    REFUSES("-R: behind -- there are targets alone\n", "--", "-R", "x");
+    REFUSES("-R: only targets may follow --\n", "--", "-R", "x");
     REFUSES("unknown flag -z (see tool do --help)\n", "-z");
 }
 
@@ -381,8 +381,8 @@ UNIT(option, help_is_asked_for_where_nothing_was_wrong_before)
     expect_str_eq(said, "");
     expect_eq(reads((const char *const[]){"-oh", "-x", NULL}), OPTIONS_DONE);
     expect_str_eq(said, "");
-    REFUSES("-h asks for the help, and takes no value\n", "-host");
-    REFUSES("-h asks for the help, and takes no value\n", "-h", "host");
+    REFUSES("-h prints the help, and takes no value\n", "-host");
+    REFUSES("-h prints the help, and takes no value\n", "-h", "host");
     REFUSES("unknown flag -x (see tool do --help)\n", "-x", "--help");
 }
 
@@ -406,7 +406,8 @@ UNIT(option, of_many_mistakes_the_first_ten_are_told)
         lines += *at == '\n';
     }
     expect_eq(lines, 11);
-    cr_assert_not_null(strstr(said, "and perhaps more (see tool do --help)\n"));
+    cr_assert_not_null(
+        strstr(said, "there may be more errors (see tool do --help)\n"));
 }
 
 UNIT(option, in_an_ordered_line_nothing_follows_a_word_that_is_wrong)
@@ -446,8 +447,8 @@ UNIT(option, help_has_a_line_for_each_row_that_is_shown)
     cr_assert_not_null(strstr(
         text, "      --shade WORD         dark, dim or pale, of a module\n"));
     cr_assert_null(strstr(text, "hidden"));
-    cr_assert_not_null(
-        strstr(text, "\n\n  -h, --help               this text\n\nThe end.\n"));
+    cr_assert_not_null(strstr(
+        text, "\n\n  -h, --help               print this text\n\nThe end.\n"));
     for (const char *at = text; *at; at++) {
         column = *at == '\n' ? 0 : column + 1;
         cr_assert(column <= 80, "%s", at);
@@ -461,7 +462,7 @@ UNIT(option, short_help_has_the_first_sentence_of_common_rows)
 
     expect_str_eq(text, "Usage: tool\n"
                         "      --size SIZE          a size\n"
-                        "  -h, --help               this text\n"
+                        "  -h, --help               print this text\n"
                         "\nThe end.\n");
     free(text);
 }

@@ -307,7 +307,7 @@ UNIT_IN(proxy_confine, users_and_folders_that_there_are_not_are_refused,
         return;
     }
     cr_assert_not(check(NULL, NULL, in_folder("other")));
-    cr_assert_not_null(strstr(why, "is no folder"));
+    cr_assert_not_null(strstr(why, "is not a folder"));
     cr_assert(check("nobody", NULL, folder));
     cr_assert(check("65534", "0", NULL));
 }

@@ -435,13 +435,13 @@ UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
     REFUSED("route", "two routes are for 'a/x+y'", "listen",
             "tls://127.0.0.1:1", "passthrough", "on", "route", "a",
             "route-alpn", "x", "route", "a", "route-alpn", "x,y");
-    REFUSED("route", "'*' and '*/tls/a' cannot be told apart", "listen",
+    REFUSED("route", "'*' and '*/tls/a' cannot be distinguished", "listen",
             "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-begin",
             "a", "route", "*", "passthrough", "on");
-    REFUSED("route", "'*' and '*/silent' cannot be told apart", "listen",
+    REFUSED("route", "'*' and '*/silent' cannot be distinguished", "listen",
             "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-as",
             "silent", "route", "*", "passthrough", "on");
-    REFUSED("route", "'*' and '*/silent' cannot be told apart", "listen",
+    REFUSED("route", "'*' and '*/silent' cannot be distinguished", "listen",
             "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2", "cert", "a.pem",
             "route", "*", "route-as", "silent", "route", "*", "passthrough",
             "on");
@@ -455,12 +455,11 @@ UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
             "route-begin", "a");
     REFUSED("route-as", "route-as tls needs a 'listen' with tls:// or any://",
             "listen", "tcp://127.0.0.1:1", "route", "*", "route-as", "tls");
-    REFUSED("route-as",
-            "route-as plain needs a 'listen' that is not tls:// alone",
+    REFUSED("route-as", "route-as plain needs a 'listen' other than tls://",
             "listen", "tls://127.0.0.1:1", "route", "*", "route-as", "plain");
     REFUSED("route-as", "route-as plain is for clients without TLS", "listen",
             "any://127.0.0.1:1", "route", "a", "route-as", "plain");
-    REFUSED("silent-after", "silent-after has to be less than hello-timeout",
+    REFUSED("silent-after", "silent-after must be less than hello-timeout",
             "listen", "tcp://127.0.0.1:1", "silent-after", "5s", "route", "*",
             "route-as", "silent");
     REFUSED("route-alpn", "route-alpn needs a 'listen' with tls:// or any://",
@@ -468,7 +467,7 @@ UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
     REFUSED("route-alpn", "route-alpn: 'h2' is not in the alpn of the service",
             "listen", "tls://127.0.0.1:1", "cert", "a.pem", "route", "*",
             "route-alpn", "h2");
-    REFUSED("route-begin", "route-begin looks inside TLS here", "listen",
+    REFUSED("route-begin", "route-begin needs decrypted bytes here", "listen",
             "tls://127.0.0.1:1", "passthrough", "on", "route", "*",
             "route-begin", "a");
     REFUSED("listen",
@@ -547,7 +546,7 @@ UNIT(proxy_matching, words_that_narrow_come_after_their_route)
     cr_assert(words_say(&config, "listen", "any://127.0.0.1:1", why));
     for (size_t i = 0; i < 3; i++) {
         cr_assert_not(words_say(&config, named[i], "tls", why));
-        cr_assert_not_null(strstr(why, "comes after the 'route' that"));
+        cr_assert_not_null(strstr(why, "must follow the 'route' that"));
     }
     cr_assert(words_say(&config, "route", "*", why));
     cr_assert_not(words_say(&config, "route-as", "udp", why));

@@ -83,10 +83,10 @@ UNIT(proxy_words, texts_of_checks_have_escapes)
     const struct config_step *step = config_route(&config)->check_steps;
     expect_eq(step->send_size, sizeof(sent) - 1);
     expect_eq(memcmp(step->send, sent, sizeof(sent) - 1), 0);
-    refuses("check-send", "\\q", "'\\q' is no escape");
+    refuses("check-send", "\\q", "'\\q' is not an escape");
     refuses("check-send", "", "it needs a value");
-    refuses("check-expect", "\\", "is no escape");
-    refuses("check-expect", "\\x1", "is no escape");
+    refuses("check-expect", "\\", "is not an escape");
+    refuses("check-expect", "\\x1", "is not an escape");
     refuses("check-expect", "^", "it needs a value");
     expect_eq(config_route(&config)->check_step_count, 1);
 }
@@ -235,7 +235,7 @@ UNIT(proxy_words, a_check_that_logs_in_has_a_user)
     says("check", "postgres:a:b");
     expect_eq(config_route(&config)->check, WEIR_UPSTREAM_CHECK_POSTGRES);
     cr_assert_str_eq(config_route(&config)->check_user, "a:b");
-    refuses("check", "mysql", "say as whom: mysql:USER");
+    refuses("check", "mysql", "the check needs a user: mysql:USER");
     refuses("check", "http:a", "is neither off, tcp, tls, text, http");
     refuses("check", "mysql:", "with a user as in mysql:weir");
 }
@@ -346,8 +346,9 @@ static const struct {
     {"check-tls", "yes", "'yes' is neither as-target, on nor off"},
     {"check-ca", "", "it needs a value"},
     {"check-name", "", "it needs a value"},
-    {"check-at", "127.0.0.1:1", "is no place for checks; write tcp://HOST"},
-    {"check-at", "udp://127.0.0.1:1", "is no place for checks"},
+    {"check-at", "127.0.0.1:1",
+     "is not an address for checks; write tcp://HOST"},
+    {"check-at", "udp://127.0.0.1:1", "is not an address for checks"},
     {"check-at", "tcp://127.0.0.1", "has no port"},
     {"check-at", "tcp://:0", "has no port"},
     {"check-at", "unix:", "has no path"},
@@ -359,10 +360,10 @@ static const struct {
     {"client-rate", "/1s", "a number and a time of 1ms or more, such as"},
     {"client-rate", "1/1us", "a number and a time of 1ms or more, such as"},
     {"client-rate", "5000000000/1s", "a number and a time of 1ms or more"},
-    {"client-prefix", "32", "bits of IPv4 and of IPv6, such as 32/64"},
-    {"client-prefix", "0/64", "bits of IPv4 and of IPv6, such as 32/64"},
-    {"client-prefix", "33/64", "bits of IPv4 and of IPv6, such as 32/64"},
-    {"client-prefix", "32/129", "bits of IPv4 and of IPv6, such as 32/64"},
+    {"client-prefix", "32", "for IPv4 and IPv6, such as 32/64"},
+    {"client-prefix", "0/64", "for IPv4 and IPv6, such as 32/64"},
+    {"client-prefix", "33/64", "for IPv4 and IPv6, such as 32/64"},
+    {"client-prefix", "32/129", "for IPv4 and IPv6, such as 32/64"},
     {"client-share", "", "it needs a value"},
     {"client-allow", "10.0.0.1/8", "a network such as 10.0.0.0/8, unix, or"},
     {"client-deny", "all", "a network such as 10.0.0.0/8, unix, or @FILE"},
@@ -390,7 +391,7 @@ static const struct {
      "Unix/socket/has/room/for/whatever/it/may/be/called",
      "is too long for the path of a Unix socket"},
     {"admin-token", "a", "'admin-token' was removed; use ctl"},
-    {"ctl", "@abstract", "is no path of a file for a Unix socket"},
+    {"ctl", "@abstract", "is not a path for a Unix socket"},
     {"check-path", "health", "a path such as /health"},
     {"check-path", "/a b", "without spaces"},
     {"route", "", "a server name, *.NAME or *"},
@@ -398,15 +399,15 @@ static const struct {
     {"route", "a b", "a server name, *.NAME or *"},
     {"route", "a.test..", "a server name, *.NAME or *"},
     {"route", "*.", "a server name, *.NAME or *"},
-    {"route-as", "tls", "comes after the 'route' that it narrows"},
-    {"route-begin", "a", "comes after the 'route' that it narrows"},
-    {"route-alpn", "a", "comes after the 'route' that it narrows"},
+    {"route-as", "tls", "must follow the 'route' that it narrows"},
+    {"route-begin", "a", "must follow the 'route' that it narrows"},
+    {"route-alpn", "a", "must follow the 'route' that it narrows"},
     {"queue", "4294967296", "such as 500:2s"},
     {"check", "0s", "a time such as 2s"},
     {"balance", "best", "roundrobin, leastconn, random, source, sni or first"},
     {"send-proxy", "v3", "off, v1 or v2"},
-    {"send-proxy-tlv", "cn", "'cn' is not of authority, alpn and ssl"},
-    {"send-proxy-tlv", "ssl,", "'ssl,' is not of authority, alpn and ssl"},
+    {"send-proxy-tlv", "cn", "'cn' is not authority, alpn or ssl"},
+    {"send-proxy-tlv", "ssl,", "'ssl,' is not authority, alpn or ssl"},
     {"backup-use", "some", "all or first"},
     {"to-addresses", "two", "one or all"},
     {"from", "here", "an address such as 192.0.2.1"},
@@ -442,13 +443,14 @@ static const struct {
     {"log", "syslog:udp://log:514", "an address such as syslog:udp://127.0.0"},
     {"log", "journal", "'journal' was removed; use -"},
     {"log", "journal:/a", "'journal:/a' was removed; use -"},
-    {"log-format", "xml", "neither text nor json, nor has it names of fields"},
-    {"log-format", "{client} {bytes}", "'{bytes}' is no field; they are"},
-    {"log-format", "{client", "'{client' is no field; they are"},
-    {"log-format", "{client}}", "'}' is no field; they are"},
+    {"log-format", "xml", "is not text, json, or a format with fields"},
+    {"log-format", "{client} {bytes}",
+     "'{bytes}' is not a field; write a field"},
+    {"log-format", "{client", "'{client' is not a field; write a field"},
+    {"log-format", "{client}}", "'}' is not a field; write a field"},
     {"include", "/dev/null/none", "/dev/null/none: Not a directory"},
     {"include", "", ": No such file"},
-    {"to", "@a", "'@a' is a group of targets, which a file has: [targets a]"},
+    {"to", "@a", "'@a' is a group of targets, which only a file can have"},
     {"to", "udp://127.0.0.1:1",
      "is not a target; write tcp://HOST:PORT, "
      "tls://HOST:PORT, srv://NAME, tls+srv://NAME, sni:PORT, unix:PATH"},
@@ -457,7 +459,7 @@ static const struct {
      "at; write tcp://HOST:PORT, tls://HOST:PORT, "
      "any://HOST:PORT, unix:PATH or tls+unix:PATH"},
     {"to", "http://127.0.0.1:1", "is not a target"},
-    {"sni-allow", "a", "it comes after the 'to'"},
+    {"sni-allow", "a", "it must follow the 'to'"},
     {"target-tls-name", "a b", "it is a name such as db.example"},
     {"target-tls-ca", "", "needs a value"},
     {"to", "127.0.0.1:1", "is not a target"},
@@ -466,7 +468,7 @@ static const struct {
     {"name", "", "needs a value"},
     {"log", "", "needs a value"},
     {"cert", "", "needs a value"},
-    {"key", "a", "comes after the cert that it is for"},
+    {"key", "a", "must follow the cert that it belongs to"},
     {"key-passphrase-file", "", "needs a value"},
     {"key-log", "", "needs a value"},
     {"client-ca", "", "needs a value"},
@@ -475,8 +477,8 @@ static const struct {
     {"client-name", "dns:", "a name such as dns:a.example"},
     {"ciphers", "", "needs a value"},
     {"groups", "", "needs a value"},
-    {"check-send", "\\q", "'\\q' is no escape"},
-    {"check-expect", "\\", "is no escape"},
+    {"check-send", "\\q", "'\\q' is not an escape"},
+    {"check-expect", "\\", "is not an escape"},
     {"check-host", "a b", "without spaces"},
     {"to-ca", "", "needs a value"},
     {"to-name", "", "needs a value"},
@@ -488,7 +490,7 @@ static const struct {
     {"to-ciphers", "", "needs a value"},
     {"to-groups", "", "needs a value"},
     {"wieght", "1", "did you mean 'weight'?"},
-    {"nothing-like-it", "1", "there is no word 'nothing-like-it'"},
+    {"nothing-like-it", "1", "unknown directive 'nothing-like-it'"},
 };
 
 #define WRONG_COUNT (sizeof(wrong) / sizeof(wrong[0]))
@@ -558,7 +560,7 @@ UNIT(proxy_words, options_of_the_command_line_are_no_words_of_a_file)
                                         "top"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        refuses(names[i], "1", "there is no word");
+        refuses(names[i], "1", "unknown directive");
         char itself[64];
         snprintf(itself, sizeof(itself), "did you mean '%s'", names[i]);
         cr_assert_null(strstr(why, itself), "%s", why);
@@ -568,13 +570,13 @@ UNIT(proxy_words, options_of_the_command_line_are_no_words_of_a_file)
 UNIT_IN(proxy_words, words_before_what_they_are_about_are_refused, with_empty,
         void)
 {
-    refuses("to", "tcp://127.0.0.1:1", "comes after the 'listen'");
-    refuses("weight", "1", "comes after the 'to'");
-    refuses("cert", "a", "comes after the 'listen'");
-    refuses("route", "a", "comes after the 'listen'");
+    refuses("to", "tcp://127.0.0.1:1", "must follow the 'listen'");
+    refuses("weight", "1", "must follow the 'to'");
+    refuses("cert", "a", "must follow the 'listen'");
+    refuses("route", "a", "must follow the 'listen'");
     says("listen", "tls://127.0.0.1:1");
-    refuses("weight", "1", "comes after the 'to'");
-    refuses("key", "a", "comes after the cert");
+    refuses("weight", "1", "must follow the 'to'");
+    refuses("key", "a", "must follow the cert");
 }
 
 /* The directives of a configuration, name and value in turn, each on its own
@@ -649,16 +651,16 @@ static const struct {
     ROUTE("hello-timeout", "1s", "accept-proxy", "accept-proxy", "v1", TO),
     ROUTE("silent-after", "1s", "a route with route-as", TO, "route", "*",
           "route-as", "silent", "to", "tcp://127.0.0.1:3"),
-    {"client-conns", "1", "a 'listen' that is no Unix", BEFORE(LOCAL),
+    {"client-conns", "1", "a 'listen' that is not a Unix", BEFORE(LOCAL),
      BEFORE(TO), BEFORE("accept-proxy", "v1", TO)},
-    {"client-rate", "1/1s", "a 'listen' that is no Unix", BEFORE(LOCAL),
+    {"client-rate", "1/1s", "a 'listen' that is not a Unix", BEFORE(LOCAL),
      BEFORE(TO), BEFORE(LISTEN, TO)},
     {"keepalive", "9s", "a 'listen' or 'to' that is no", BEFORE(LOCAL),
      BEFORE("to", "unix:/b"), BEFORE(TO)},
     ROUTE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", TO_TLS),
     SERVICE("ignore-unexpected-eof", "on", "a 'listen' or 'to'", "cert", "a",
             TO),
-    SERVICE("cert", "a", "a route that opens TLS", TO),
+    SERVICE("cert", "a", "a route that terminates TLS", TO),
     SERVICE("key", "a", "a certificate", TO),
     SERVICE("key-passphrase-file", "a", "a certificate", "cert", "a", TO),
     SERVICE("key-log", "a", "a certificate", "cert", "a", TO),
@@ -745,8 +747,8 @@ static const struct {
            "check-at", "tls://:3"),
     TARGET("target-tls-ca", "a", "a target with tls://", "check", "tls",
            "check-at", "tls://:3"),
-    {"weight", "2", "another balance", BEFORE(LISTEN, "balance", "first", TO),
-     NULL, BEFORE("balance", "source")},
+    {"weight", "2", "a balance other than first",
+     BEFORE(LISTEN, "balance", "first", TO), NULL, BEFORE("balance", "source")},
     TARGET("check-at", "tcp://:3", "a check", "check", "tcp"),
     TARGET("target-rise", "1", "a check", "target-check", "1s"),
     TARGET("target-fall", "1", "a check", "check", "tcp"),
@@ -840,10 +842,10 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
     INCOMPLETE("check-port", "'unix:/a' has no other port to check", "listen",
                "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
                "unix:/a");
-    INCOMPLETE("check-port", "say by check-tls whether that port has TLS",
-               "listen", "tcp://127.0.0.1:1", "check", "http", "check-port",
-               "2", "to", "tls://127.0.0.1:2");
-    INCOMPLETE("stay", "when-back cut ends what stay keeps", "listen",
+    INCOMPLETE("check-port", "check-port needs check-tls", "listen",
+               "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
+               "tls://127.0.0.1:2");
+    INCOMPLETE("stay", "when-back cut contradicts stay", "listen",
                "tcp://127.0.0.1:1", "stay", "on", "balance", "first", "check",
                "tcp", "when-back", "cut", "to", "tcp://127.0.0.1:2", "to",
                "unix:/b", "backup", "on");
@@ -853,9 +855,8 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
     INCOMPLETE("check-at", "'unix:/a' has no other port to check", "listen",
                "tcp://127.0.0.1:1", "check", "tcp", "to", "unix:/a", "check-at",
                "tcp://:3");
-    INCOMPLETE("check", "say by check-name whose certificate its checks see",
-               "listen", "tcp://127.0.0.1:1", "check", "http", "check-tls",
-               "on", "to", "unix:/a");
+    INCOMPLETE("check", "check-name is required", "listen", "tcp://127.0.0.1:1",
+               "check", "http", "check-tls", "on", "to", "unix:/a");
     INCOMPLETE("check", "check-send or check-expect", "listen",
                "tcp://127.0.0.1:1", "check", "text", "check", "off", "to",
                "tcp://127.0.0.1:2", "target-check", "1s", "check", "text");
@@ -875,18 +876,19 @@ UNIT_IN(proxy_words, a_refusal_names_the_line_of_its_directive, unit_alone,
                "first", "route", "a", "tries", "1", TO);
     INCOMPLETE("balance", "balance sni needs", LISTEN, "balance", "sni",
                "route", "*", TO, "route", "*", "route-begin", "a", TO);
-    INCOMPLETE("check-tls", "check-tls off is not for check tls", LISTEN,
+    INCOMPLETE("check-tls", "check-tls off contradicts check tls", LISTEN,
                "check", "tls", "check-tls", "off", TO_TLS);
-    INCOMPLETE("from", "from is an address of another family", LISTEN, TO, "to",
+    INCOMPLETE("from", "from is of another address family", LISTEN, TO, "to",
                "tcp://[::1]:2", "from", "127.0.0.2", "weight", "2");
-    INCOMPLETE("check-at", "another family than from", LISTEN, "check", "tcp",
-               TO, "from", "127.0.0.2", "check-at", "tcp://[::1]:2");
+    INCOMPLETE("check-at", "check-at and from are of different", LISTEN,
+               "check", "tcp", TO, "from", "127.0.0.2", "check-at",
+               "tcp://[::1]:2");
 }
 
 UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
         unit_alone, void)
 {
-    INCOMPLETE(NULL, "nothing to do", "threads", "2");
+    INCOMPLETE(NULL, "there is no service", "threads", "2");
     INCOMPLETE("listen", "has no target", "listen", "tcp://127.0.0.1:1");
     INCOMPLETE("memory-limit",
                "memory-limit: 8 MiB is too small for 3 threads; at least 4 MiB "
@@ -898,12 +900,12 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("alpn", "alpn needs a certificate", "listen",
                "any://127.0.0.1:1", "alpn", "a", "cert", "a", "route", "*",
                "route-begin", "a", TO);
-    INCOMPLETE("cert", "cert needs a route that opens TLS", "listen",
+    INCOMPLETE("cert", "cert needs a route that terminates TLS", "listen",
                "any://127.0.0.1:1", "cert", "a", "route", "*", "route-as",
                "plain", TO);
     INCOMPLETE("route", "'b' has no target", "listen", "tls://127.0.0.1:1",
                "cert", "a", "to", "tcp://127.0.0.1:2", "route", "b");
-    INCOMPLETE("to", "passthrough goes to tcp://", "listen",
+    INCOMPLETE("to", "passthrough needs a target with tcp://", "listen",
                "tls://127.0.0.1:1", "passthrough", "on", "to",
                "tls://127.0.0.1:2");
     INCOMPLETE("balance", "balance sni needs a 'listen' with tls://", "listen",
@@ -916,7 +918,7 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                "tcp://127.0.0.1:2");
     INCOMPLETE("check", "check tls needs a target with tls://", "listen",
                "tcp://127.0.0.1:1", "check", "tls", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("to", "say by to-name", "listen", "tcp://127.0.0.1:1", "to",
+    INCOMPLETE("to", "to-name is required", "listen", "tcp://127.0.0.1:1", "to",
                "tls+unix:/a");
     INCOMPLETE("to", "is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://127.0.0.1:2,tcp://127.0.0.1:2");
@@ -925,8 +927,8 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("to", "is a target twice", "listen", "tcp://127.0.0.1:1", "to",
                "tcp://a.test:2,tcp://A.test:2");
     INCOMPLETE("to",
-               "'tcp://127.0.0.1:1' leads back to where 'tcp://127.0.0.1:1' "
-               "listens: a loop",
+               "'tcp://127.0.0.1:1' is an address of service "
+               "'tcp://127.0.0.1:1': a loop",
                LISTEN, "to", "tcp://127.0.0.1:1");
     INCOMPLETE("to", "a loop", "listen", "tcp://:1", "to", "tcp://localhost:1");
     INCOMPLETE("to", "a loop", "listen", "tcp://[::]:1", "to", "tcp://[::1]:1");

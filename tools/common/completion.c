@@ -337,5 +337,5 @@ bool completion_print(FILE *out, const char *shell, const char *program,
             return true;
         }
     }
-    return say("--completion: write bash, zsh or fish behind it");
+    return say("--completion needs a shell: bash, zsh or fish");
 }

@@ -31,8 +31,9 @@ bool engine_tell(const struct weir_exception *exception)
     if (exception->notice != WEIR_NOTICE_ENGINE) {
         return false;
     }
-    say("%s: %s (%s); with --engine poll nothing is said", exception->message,
-        weir_strerror(exception->err), weir_err_name(exception->err));
+    say("%s: %s (%s); use --engine poll to avoid this warning",
+        exception->message, weir_strerror(exception->err),
+        weir_err_name(exception->err));
     return true;
 }
 

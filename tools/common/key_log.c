@@ -81,9 +81,9 @@ static int open_file(const char *path, int flags, uid_t other, char *why)
     }
     if (fstat(fd, &facts) < 0 || !is_private(&facts, other)) {
         option_refuse(why,
-                      "%.200s: it must be a file of one name, owned by who "
-                      "runs this, that others than its owner can neither read "
-                      "nor write (0600)",
+                      "%.200s: it must be a regular file with one name, owned "
+                      "by the user of this process, that no other user may "
+                      "read or write (0600)",
                       path);
         close(fd);
         errno = EPERM;
@@ -162,7 +162,7 @@ void key_log_warn(struct key_log *log)
 {
     pthread_mutex_lock(&lock);
     if (!log->has_warned) {
-        say("warning: secrets of TLS are logged: whoever reads '%.200s' can "
+        say("warning: TLS secrets are logged: anyone who can read '%.200s' can "
             "decrypt the connections",
             log->path);
     }

@@ -485,7 +485,7 @@ static void count_refused(struct line *line)
     line->is_bad = true;
     line->refused_count++;
     if (line->refused_count == REFUSED_MAX) {
-        say("and perhaps more (see %s --help)", line->set->command);
+        say("there may be more errors (see %s --help)", line->set->command);
         line->is_stopped = true;
     }
 }
@@ -698,7 +698,7 @@ static bool read_letter(struct line *line, char letter, const char *rest)
     if (option->kind == OPTION_HELP &&
         (*rest || (line->next < line->argc &&
                    line->argv[line->next][0] != '-' && !asks_for_all(line)))) {
-        say("%s asks for the help, and takes no value", flag);
+        say("%s prints the help, and takes no value", flag);
         count_refused(line);
         return true;
     }
@@ -763,7 +763,7 @@ static void read_next(struct line *line)
         line->is_over = true;
     } else if (is_end || line->is_over || text[0] != '-' || text[1] == '\0') {
         if (line->is_over && text[0] == '-' && line->set->passed) {
-            say("%.100s: behind -- there are targets alone", text);
+            say("%.100s: only targets may follow --", text);
             count_refused(line);
         } else if (line->set->is_ordered) {
             take_word(line, text);

@@ -142,11 +142,12 @@ struct option_set {
 /* Last rows of every set. */
 #define OPTION_ROW_HELP                                                        \
     {                                                                          \
-        "help", 'h', NULL, "this text", .kind = OPTION_HELP                    \
+        "help", 'h', NULL, "print this text", .kind = OPTION_HELP              \
     }
 #define OPTION_ROW_VERSION                                                     \
     {                                                                          \
-        "version", 0, NULL, "the version, and that of the TLS library",        \
+        "version", 0, NULL,                                                    \
+            "print the version of the program and of the TLS library",         \
             .kind = OPTION_VERSION                                             \
     }
 

@@ -40,11 +40,10 @@ static bool is_known(const char *value)
 static bool refuse_library(const struct weir_tls_library *tls,
                            const char *wanted, char *why)
 {
-    return option_refuse(
-        why,
-        "TLS is by %s %s here; install libweir-tls0-%s, or a weir that was "
-        "built by -Dtls_engine=%s",
-        tls->name, tls->version, wanted, wanted);
+    return option_refuse(why,
+                         "the TLS library is %s %s; install libweir-tls0-%s, "
+                         "or build weir with -Dtls_engine=%s",
+                         tls->name, tls->version, wanted, wanted);
 }
 
 bool tls_library_read(void *options, const struct option *option,
@@ -64,8 +63,7 @@ bool tls_library_read(void *options, const struct option *option,
     }
     return !wants_fips || tls.fips ||
            option_refuse(why,
-                         "OpenSSL %s is not in FIPS mode here; let openssl.cnf "
-                         "load a fips module and say "
-                         "default_properties = fips=yes",
+                         "OpenSSL %s is not in FIPS mode; load the fips module "
+                         "in openssl.cnf and set default_properties = fips=yes",
                          tls.version);
 }

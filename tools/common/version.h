@@ -21,8 +21,8 @@ extern const char *const tls_library_names[];
 #define OPTION_ROW_TLS_LIBRARY(of)                                             \
     {                                                                          \
         "tls-library", 0, "NAME",                                              \
-            "end at once unless TLS is by this library: {}; fips is OpenSSL "  \
-            "in FIPS mode",                                                    \
+            "exit at once unless the TLS library is this one: {}; fips is "    \
+            "OpenSSL in FIPS mode",                                            \
             .read = tls_library_read, .choices = tls_library_names,            \
             .scope = (of)                                                      \
     }

@@ -20,7 +20,7 @@ bool tls_library_read(void *options, const struct option *option,
                       const char *value, char *why)
 {
     return option_refuse(why,
-                         "there is no TLS in this program, so '%.200s' cannot "
-                         "be had; build it with -Dtls=enabled",
+                         "this program was built without TLS, so '%.200s' is "
+                         "not available; build it with -Dtls=enabled",
                          value);
 }

@@ -76,7 +76,8 @@ static int take_passed(struct listeners *listeners)
     const int count = weir_systemd_listen_fds(true, passed, PASSED_MAX);
     for (int i = 0; i < count && i < PASSED_MAX; i++) {
         if (!listeners_offer(listeners, passed[i].fd, false)) {
-            say("the passed socket '%s' is at no address of the configuration",
+            say("the passed socket '%s' is bound to no address of the "
+                "configuration",
                 passed[i].name);
         }
     }

@@ -205,7 +205,7 @@ static bool refuse_gone(void *options, const struct option *option,
     }
 #define ROW_SAVE                                                               \
     {                                                                          \
-        "save", 0, "DIR", "write each run's result into this directory",       \
+        "save", 0, "DIR", "write the result of each run into this directory",  \
             VALUE(OPTION_TEXT, text)                                           \
     }
 #define ROW_SLO(text)                                                          \
@@ -220,7 +220,7 @@ static const char *const metrics[] = {"rate",  "p50",  "p90",      "p99",
     {"margin",                                                                 \
      0,                                                                        \
      "P%",                                                                     \
-     "changes up to this are none",                                            \
+     "largest change that does not count as a difference",                     \
      .least = 1,                                                               \
      .most = 1000000,                                                          \
      .initial = "5%",                                                          \
@@ -228,8 +228,8 @@ static const char *const metrics[] = {"rate",  "p50",  "p90",      "p99",
         {"metric",                                                             \
          0,                                                                    \
          "NAME",                                                               \
-         "what decides: rate, p50, p90, p99, p99.9, mean or cpu-rate, the "    \
-         "rate for a second of client CPU",                                    \
+         "figure that decides: rate, p50, p90, p99, p99.9, mean or cpu-rate, " \
+         "the rate per second of client CPU",                                  \
          .choices = metrics,                                                   \
          .initial = "p50",                                                     \
          VALUE(OPTION_CHOICE, choice)},                                        \
@@ -238,15 +238,17 @@ static const char *const metrics[] = {"rate",  "p50",  "p90",      "p99",
         PUBLISH_ROWS(analysis, value.paths)
 
 static const struct option ab_rows[] = {
-    {"runs", 0, "N", "pairs of runs", .least = 6, .most = PAIRS_MAX,
+    {"runs", 0, "N", "number of pairs of runs", .least = 6, .most = PAIRS_MAX,
      .initial = "20", .read = read_runs, VALUE(OPTION_COUNT, number)},
-    {"a-flags", 0, "'FLAGS'", "flags of run for A alone, as '-p 4 -H \"X: 1\"'",
+    {"a-flags", 0, "'FLAGS'",
+     "options of run for A only, such as '-p 4 -H \"X: 1\"'",
      .read = read_flags},
-    {"b-flags", 0, "'FLAGS'", "flags of run for B alone", .read = read_flags},
-    COMPARISON_ROWS("go on after runs that failed; runs have it, too",
+    {"b-flags", 0, "'FLAGS'", "options of run for B only", .read = read_flags},
+    COMPARISON_ROWS("continue after invalid runs, and pass --force to the runs",
                     "pass|fail|until=T",
-                    "what \"cannot tell\" ends with: 0 or 5 (fail); until=5m "
-                    "makes more pairs before, until=5m,pass ends with 0 then"),
+                    "exit code of \"cannot tell\": 0 with pass, 5 with fail; "
+                    "until=5m makes more pairs first, until=5m,pass then exits "
+                    "with 0 (fail)"),
     ROW_SAVE,
     ROW_JSON("[=FILE]", "the comparison as JSON"),
     {"seed", 0, "N", .read = refuse_gone},
@@ -266,13 +268,14 @@ const struct option_set ab_set = {
     .head =
         "Usage: weir-load ab [FLAGS] [FLAGS OF RUN] A [B]\n"
         "\n"
-        "Loads the targets A and B in turn, in pairs of short runs, and says\n"
-        "whether B does better, worse or the same. Flags of `weir-load run` "
-        "hold\n"
-        "for both, and --a-flags and --b-flags for one; with these one target "
-        "does for\n"
-        "both. A run takes 1s after a warm-up of 200ms unless they say "
-        "otherwise.\n" NEEDS_PYTHON "\n"
+        "Loads the targets A and B alternately in pairs of short runs, and "
+        "reports\n"
+        "whether B is better, worse or the same. Options of `weir-load run` "
+        "apply to\n"
+        "both, --a-flags and --b-flags to one; with these a single target is "
+        "enough.\n"
+        "A run takes 1s after a warm-up of 200ms, unless -d or -w is "
+        "given.\n" NEEDS_PYTHON "\n"
         "Example: weir-load ab -c 20 tcp://127.0.0.1:7000 "
         "tcp://127.0.0.1:7001\n"
         "         weir-load ab -c 20 --b-flags '-p 4' tcp://127.0.0.1:7000\n"
@@ -283,9 +286,9 @@ const struct option_set ab_set = {
 };
 
 static const struct option compare_rows[] = {
-    COMPARISON_ROWS("compare runs that did not do the same, or failed",
-                    "pass|fail",
-                    "what \"cannot tell\" ends with: 0 or 5 (fail)"),
+    COMPARISON_ROWS(
+        "compare results of different options, or of invalid runs", "pass|fail",
+        "exit code of \"cannot tell\": 0 with pass, 5 with fail (fail)"),
     ROW_JSON("[=FILE]", "the comparison as JSON"),
     OPTION_ROW_HELP,
 };
@@ -294,13 +297,13 @@ const struct option_set compare_set = {
     SET("compare", compare_rows, .has_sides = true, .word = take_word),
     .head = "Usage: weir-load compare [FLAGS] A.json... -- B.json...\n"
             "\n"
-            "Compares runs that were saved with --json: did B do better than "
-            "A, worse,\n"
-            "or the same? Four runs of each are needed at least, since each "
-            "run is one\n"
-            "sample; ab makes pairs of runs, which tell more. Files with "
-            "commas between\n"
-            "them are parts of one run, and are merged.\n" NEEDS_PYTHON "\n"
+            "Compares runs that were saved with --json, and reports whether B "
+            "is better,\n"
+            "worse or the same. It needs at least four runs of each, because "
+            "each run is\n"
+            "one sample; ab needs fewer. Files separated by commas are parts "
+            "of one run,\n"
+            "and are merged.\n" NEEDS_PYTHON "\n"
             "Example: weir-load compare old1.json old2.json old3.json "
             "old4.json -- \\\n"
             "             new1.json new2.json new3.json new4.json\n"
@@ -310,11 +313,13 @@ const struct option_set compare_set = {
 };
 
 static const struct option report_rows[] = {
-    {"output", 'o', "FILE", "where the page goes", VALUE(OPTION_TEXT, text)},
-    {"title", 0, "TEXT", "of the page", .initial = "Load report",
+    {"output", 'o', "FILE", "file to write the page to",
      VALUE(OPTION_TEXT, text)},
-    ROW_JSON("FILE", "write the one result, merged from its parts"),
-    {"force", 0, NULL, "merge results that are not all parts of one run",
+    {"title", 0, "TEXT", "title of the page", .initial = "Load report",
+     VALUE(OPTION_TEXT, text)},
+    ROW_JSON("FILE", "write the result that was merged from its parts"),
+    {"force", 0, NULL,
+     "merge results even if they are not all parts of one run",
      VALUE(OPTION_SWITCH, is_on)},
     {"svg", 0, "FILE", .read = refuse_gone},
     OPTION_ROW_HELP,
@@ -324,18 +329,17 @@ const struct option_set report_set = {
     SET("report", report_rows, .word = take_word),
     .head = "Usage: weir-load report -o PAGE.html [FLAGS] RESULT.json...\n"
             "\n"
-            "Draws results that were saved with --json as one page of HTML: "
-            "latency by\n"
-            "percentile and against rate; rate, latency, a heat map of all "
-            "latencies\n"
-            "and errors by kind over time; how the runs were judged; and the\n"
-            "environment. The page needs no network, and a browser with "
-            "scripts.\n"
-            "Files with commas between them are parts of one run, and are "
-            "merged; - is\n"
-            "standard input, out of whose lines it takes the results.\n"
-            "The exit code is then that of the merged result's "
-            "verdict.\n" NEEDS_PYTHON "\n"
+            "Writes results that were saved with --json as one HTML page: "
+            "verdicts;\n"
+            "latency by percentile and against rate; rate, latency, a heat map "
+            "of all\n"
+            "latencies and errors by kind over time; and the environment. The "
+            "page needs\n"
+            "no network, but a browser that allows scripts.\n"
+            "Files separated by commas are parts of one run, and are merged; - "
+            "is standard\n"
+            "input, whose lines may have results. The exit code is then the "
+            "merged verdict's.\n" NEEDS_PYTHON "\n"
             "Example: weir-load report -o page.html run.json\n"
             "\n",
 };
@@ -347,18 +351,18 @@ const struct option_set report_set = {
     }
 
 static const struct option search_rows[] = {
-    ROW_SLO("objectives, as 'p99<5ms,errors<0.1%'"),
-    ROW_RATE("from", "begin here (half of what a closed loop reaches)"),
-    ROW_RATE("to", "do not ask for more"),
-    {"precision", 0, "P%", "end when the interval is as narrow as this",
+    ROW_SLO("objectives that must hold, such as 'p99<5ms,errors<0.1%'"),
+    ROW_RATE("from", "first rate (half of what a closed loop reaches)"),
+    ROW_RATE("to", "highest rate to try (no limit)"),
+    {"precision", 0, "P%", "width of the interval at which the search ends",
      .least = 1000, .most = 1000000, .initial = "2%",
      VALUE(OPTION_SHARE, share)},
     {"duration", 'd', "TIME",
-     "of a step, at least (3s); longer where the percentiles of the objectives "
-     "need more answers",
+     "length of a run (3s); longer if the percentiles of the objectives need "
+     "more answers",
      .least = SECOND / 10, .most = 60 * SECOND, VALUE(OPTION_TIME, number)},
     ROW_SAVE,
-    ROW_JSON("[=FILE]", "the outcome and all steps as JSON"),
+    ROW_JSON("[=FILE]", "write the outcome and all runs as JSON"),
     OPTION_ROW_HELP,
 };
 
@@ -368,9 +372,10 @@ const struct option_set search_set = {
     .head =
         "Usage: weir-load search --slo EXPR [FLAGS] [FLAGS OF RUN] TARGET...\n"
         "\n"
-        "Finds the largest rate at which the objectives hold, by runs at a\n"
-        "constant rate. Flags of `weir-load run` hold for each of "
-        "them.\n" NEEDS_PYTHON "\n"
+        "Finds the largest rate at which the objectives hold, by runs at "
+        "constant\n"
+        "rates. Options of `weir-load run` apply to each run.\n" NEEDS_PYTHON
+        "\n"
         "Example: weir-load search --slo 'p99<50ms' -c 50 "
         "tcp://127.0.0.1:7000\n"
         "\n",
@@ -379,14 +384,15 @@ const struct option_set search_set = {
 };
 
 static const struct option sweep_rows[] = {
-    {"rates", 0, "LIST", "requests a second, in an open loop",
+    {"rates", 0, "LIST", "rates in requests per second, in an open loop",
      .read = read_list},
-    {"conns", 0, "LIST", "connections", .read = read_list},
-    {"shuffle", 0, NULL, "in random order", VALUE(OPTION_SWITCH, is_on)},
-    ROW_SLO("say of each run whether these objectives hold"),
+    {"conns", 0, "LIST", "numbers of connections", .read = read_list},
+    {"shuffle", 0, NULL, "make the runs in random order",
+     VALUE(OPTION_SWITCH, is_on)},
+    ROW_SLO("objectives of each run, such as 'p99<5ms,errors<0.1%'"),
     ROW_SAVE,
-    ROW_JSON("[=FILE]", "all runs as JSON"),
-    {"seed", 0, "N", "of the order (1)", VALUE(OPTION_COUNT, number)},
+    ROW_JSON("[=FILE]", "write all runs as JSON"),
+    {"seed", 0, "N", "seed of the order (1)", VALUE(OPTION_COUNT, number)},
     OPTION_ROW_HELP,
 };
 
@@ -399,8 +405,8 @@ const struct option_set sweep_set = {
         "\n"
         "Makes a run at each rate, or with each number of connections. A list "
         "is\n"
-        "1k,2k,5k or 1k..10k/4: four numbers from 1k to 10k. Flags of\n"
-        "`weir-load run` hold for each run.\n" NEEDS_PYTHON "\n"
+        "1k,2k,5k or 1k..10k/4, four numbers from 1k to 10k. Options of\n"
+        "`weir-load run` apply to each run.\n" NEEDS_PYTHON "\n"
         "Example: weir-load sweep --rates 1k..10k/10 -d 3s "
         "tcp://127.0.0.1:7000\n"
         "\n",
@@ -413,7 +419,8 @@ static bool refuse_word(void *options, const char *text, char *why)
 {
     char shown[256];
 
-    return option_refuse(why, "'%.200s' is no flag; targets stand at the end",
+    return option_refuse(why,
+                         "'%.200s' is not a flag; write targets at the end",
                          redis_url_show(text, shown, sizeof(shown)));
 }
 
@@ -537,10 +544,10 @@ static bool check_ab(struct analysis *self)
 static bool check_search(struct analysis *self)
 {
     if (!find_own(self, "slo")) {
-        say("--slo must say what shall hold, as in --slo 'p99<10ms' (see "
+        say("--slo is required, such as --slo 'p99<10ms' (see "
             "weir-load search --help)");
     } else if (option_is_given(&self->passed, "rate")) {
-        say("-R: search chooses the rates; --from says where it begins");
+        say("-R: search chooses the rates; --from is the first one");
     } else if (option_is_given(&self->passed, "conn-stages")) {
         say("--conn-stages: each run of a search has one number of "
             "connections; see -c");
@@ -555,12 +562,12 @@ static bool check_search(struct analysis *self)
 static bool check_sweep(struct analysis *self)
 {
     if (!find_own(self, "rates") && !find_own(self, "conns")) {
-        say("--rates or --conns must say which loads (see weir-load sweep "
+        say("--rates or --conns is required (see weir-load sweep "
             "--help)");
     } else if (find_own(self, "conns") &&
                option_is_given(&self->passed, "conn-stages")) {
-        say("--conn-stages: it has the numbers of connections, and --conns "
-            "others; --rates goes with it");
+        say("--conn-stages: it cannot be combined with --conns, only with "
+            "--rates");
     } else if (self->words.count == 0) {
         say("no target (see weir-load sweep --help)");
     } else {

@@ -251,7 +251,7 @@ METRIC_HELP = {"time": "Latency of answers.", "rate": "Answers a second.",
                "count": "A number of requests, with connections that carried none."}
 KIND_METRICS = (
     ("ok_requests", "Requests of a kind, answered as expected.", lambda kind: kind.ok),
-    ("error_requests", "Failed and unanswered ones of a kind.", lambda kind: kind.errors),
+    ("error_requests", "Failed and unanswered requests of a kind.", lambda kind: kind.errors),
     ("p50_seconds", "Median latency of a kind.", 50000),
     ("p95_seconds", "95th percentile of a kind.", 95000),
     ("p99_seconds", "99th percentile of a kind.", 99000))
@@ -307,7 +307,7 @@ def write_prometheus(found):
     checks = {check.name: check.state for check in reversed(found.checks)}
     metric("check_passed", "1: the check has passed, 0: it has not.",
            [({"check": name}, state == "passed") for name, state in reversed(checks.items())])
-    metric("exit_code", "As weir-load has ended.", [({"verdict": found.verdict}, found.code)])
+    metric("exit_code", "Exit code of weir-load.", [({"verdict": found.verdict}, found.code)])
     return "".join(out)
 
 
@@ -352,7 +352,7 @@ class Comparison:
         for name in (name for name in WRITERS if name in options):
             if options[name] == "-":
                 if taken:
-                    raise Bad(f"--{name}: {taken} has standard output already")
+                    raise Bad(f"--{name}: {taken} already uses standard output")
                 taken, self.takes_stdout = f"--{name}", True
             try:
                 self.files[name] = WholeFile(f"--{name}", options[name])
@@ -427,8 +427,8 @@ class Comparison:
         if row.change is None:
             return f"{self.metric} is not known in every run"
         if row.change.has_interval:
-            return ("the runs scatter too much; about "
-                    f"{runs_needed(row.change, count, self.margin)} {what} would tell "
+            return ("the runs vary too much; about "
+                    f"{runs_needed(row.change, count, self.margin)} {what} would show "
                     f"{self.margin * 100:.3g}%")
         enough = 4
         while self.pairs and 2 / (1 << enough) > 1 - self.level:
@@ -499,10 +499,10 @@ def compare(options, words):
             run = read_results(path, force)
             first = first or run.all["config_hash"]
             if not force and run.all["config_hash"] != first:
-                raise run.refuse("a run with other options than the first; "
-                                 "--force compares all the same")
+                raise run.refuse("its options differ from the first run's; "
+                                 "--force compares them anyway")
             if not force and run.exit_code not in (OK, SLO):
-                raise run.refuse(f"its verdict is {run.verdict}; --force compares all the same")
+                raise run.refuse(f"its verdict is {run.verdict}; --force compares them anyway")
             comparison.add(side, run)
     if not all(sides):
         raise Bad("write A.json... -- B.json... (see weir-load compare --help)")
@@ -564,7 +564,7 @@ def measure_side(comparison, options, runner, side):
     if run.exit_code not in (OK, SLO) and "force" not in options:
         reason = f": {run.objection()}" if run.objection() else ""
         raise Bad(f"a run of {'AB'[side]}, {comparison.names[side]}: {run.verdict}{reason}; "
-                  "--force goes on", run.exit_code)
+                  "--force continues", run.exit_code)
     comparison.add(side, run)
 
 
@@ -821,7 +821,7 @@ class Search:
                     "rates were not tried enough" if self.high
                     else "not known: interrupted before a rate was tried enough")
         if not self.last:
-            why = "the search was interrupted" if self.was_cut else "more was not tried"
+            why = "the search was interrupted" if self.was_cut else "no higher rate was tried"
             return f"{self.low}/s or more: {self.slo} holds there, and {why}"
         text = (f"{self.middle:.0f}/s; between {self.low}/s and {self.high}/s at 95 %: {self.slo} "
                 "holds below, and not above")
@@ -874,8 +874,8 @@ def read_loads(flag, text):
                        for i in range(count if is_good else 1)]
         loads += numbers
         if not is_good or len(loads) > LOADS_MAX or min(numbers) < 1 or max(numbers) > LOAD_MAX:
-            raise Bad(f"--{flag}: at character {at}: a number, or LOW..HIGH/COUNT, is wanted; "
-                      f"{LOADS_MAX} at most")
+            raise Bad(f"--{flag}: at character {at}: expected a number or LOW..HIGH/COUNT, "
+                      f"at most {LOADS_MAX} of them")
         at += len(item) + 1
     return loads
 
@@ -912,11 +912,11 @@ def write_page(runs, title, path):
 def report(options, words):
     output, json_path = options.get("output"), options.get("json")
     if not output and json_path is None:
-        raise Bad("-o must say where the page goes (see weir-load report --help)")
+        raise Bad("-o is required: the file of the page (see weir-load report --help)")
     if not words:
         raise Bad("no result (see weir-load report --help)")
     if json_path is not None and len(words) > 1:
-        raise Bad("--json: write the parts of one run with commas between them")
+        raise Bad("--json: write the parts of one run separated by commas")
     runs = [read_results(paths, "force" in options) for paths in words]
     if json_path is not None and not write_json(json_path, runs[0].all):
         return INTERNAL

@@ -542,17 +542,17 @@ def place_of(part):
 def check_part(whole, part):
     """Checks that a result is another part of the same run: any results could be added."""
     if whole.all["config_hash"] != part.all["config_hash"]:
-        raise part.refuse("a run with other options than those before is no part of it; "
-                          "--force merges all the same")
-    with part.refusing("its part is none"):
+        raise part.refuse("its options differ from those of the previous parts; "
+                          "--force merges it anyway")
+    with part.refusing("its part is invalid"):
         there = [place_of(item) for item in parts_of(whole)]
         places = [place_of(item) for item in parts_of(part)]
     for index, count in places:
         if count != there[0][1]:
-            raise part.refuse(f"one of {count} parts, and those before are of {there[0][1]}; "
-                              "--force merges all the same")
+            raise part.refuse(f"one of {count} parts, but the previous ones are of "
+                              f"{there[0][1]}; --force merges it anyway")
         if count > 1 and index in (number for number, _ in there):
-            raise part.refuse(f"part {index} of {count} is there twice")
+            raise part.refuse(f"part {index} of {count} is given twice")
     config = part.all["config"]
     ends_by_count = (config.get("requests") or 0) > 0 and not config.get("duration_ns")
     # The longer duration; if a number of requests ends each part, the shorter one.
@@ -561,21 +561,21 @@ def check_part(whole, part):
     shared = max(min(whole.start + whole.duration, part.start + part.duration)
                  - max(whole.start, part.start), 0)
     if shared * 100 < longer * 95:
-        raise part.refuse("it was measured together with those before for only "
-                          f"{shared / longer * 100:.1f} % of the time; parts of one run begin "
-                          "together (--start-at), --force merges all the same")
+        raise part.refuse(f"only {shared / longer * 100:.1f} % of its window overlaps the "
+                          "previous parts; start parts together (--start-at), or merge "
+                          "them with --force")
 
 
 def check_parts(whole):
     """Checks that no part of the run is missing."""
-    with whole.refusing("its parts are none"):
+    with whole.refusing("its parts are invalid"):
         places = [place_of(part) for part in parts_of(whole)]
     count = places[0][1]
     missing = sorted(set(range(1, count + 1)) - {index for index, _ in places})
     if count > 1 and len(places) > 1 and missing:
         raise Bad(f"of the {count} parts of the run these are missing: "
                   f"{', '.join(map(str, missing[:8]))}{' and more' if len(missing) > 8 else ''}; "
-                  "--force merges those that are there")
+                  "--force merges the others")
 
 
 def add_numbers(into, other, names=None, least=(), greatest=()):
@@ -660,7 +660,7 @@ def merge_clock(env, other):
 def merge(one, other):
     """Merges two results. Values that cannot be added are those of the first."""
     if one.is_open != other.is_open:
-        raise other.refuse("an open and a closed loop are no parts of one run")
+        raise other.refuse("an open and a closed loop cannot be parts of one run")
     with other.refusing("it cannot be merged; a part of it is not that of a result"):
         merged = Run(merge_objects(one, other), f"{one.name[:150]},{other.name[:150]}")
         judge_merged(merged)

@@ -165,7 +165,7 @@ static bool read_family(void *options, const struct option *option,
     int *field = &run_of(options)->family;
 
     if (*field != 0 && *field != family) {
-        return option_refuse(why, "-4 and -6 leave no address to each other");
+        return option_refuse(why, "-4 and -6 exclude each other");
     }
     *field = family;
     return true;
@@ -521,18 +521,18 @@ static const char *const proxy_versions[] = {"off", "v1", "v2", NULL};
 static const struct option_rule no_rate[] = {{"stages", "has the rates"},
                                              {NULL, NULL}};
 static const struct option_rule no_duration[] = {
-    {"stages", "says how long the run is"},
-    {"conn-stages", "says how long the run is"},
+    {"stages", "sets the length of the run"},
+    {"conn-stages", "sets the length of the run"},
     {NULL, NULL}};
 static const struct option_rule no_conns[] = {
     {"conn-stages", "has the numbers"}, {NULL, NULL}};
 static const struct option_rule no_urls[] = {
     {"mix", "has the requests"},
-    {"method", "stands in its lines"},
-    {"body", "stands in its lines"},
-    {"path", "stands in its lines"},
-    {"request", "stands in its lines"},
-    {"expect-begin", "stands in its lines"},
+    {"method", "belongs in its lines"},
+    {"body", "belongs in its lines"},
+    {"path", "belongs in its lines"},
+    {"request", "belongs in its lines"},
+    {"expect-begin", "belongs in its lines"},
     {NULL, NULL}};
 
 #define AT(field)   .offset = offsetof(struct options_reading, options.field)
@@ -560,11 +560,11 @@ static const struct option rows[] = {
     {"connections", 'c', "N", "number of connections", .is_common = true,
      NUMBER(OPTION_COUNT, 1, CONNS_MAX, whole_conn_count), .initial = "10",
      .excludes = no_conns, .json = "connections"},
-    {"duration", 'd', "TIME", "how long to measure (10s; with -n: no limit)",
-     .is_common = true,
+    {"duration", 'd', "TIME",
+     "length of the measurement (10s; with -n: no limit)", .is_common = true,
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, duration_ns), MARK(duration),
      .excludes = no_duration, .json = "duration_ns"},
-    {"requests", 'n', "COUNT", "how many requests to measure",
+    {"requests", 'n', "COUNT", "number of requests to measure",
      .is_common = true, NUMBER(OPTION_COUNT, 1, UINT64_MAX / 2, request_count),
      .excludes = no_duration, .json = "requests", .need = NEED_WINDOW},
     {"pipeline", 'p', "DEPTH", "requests in flight on each connection",
@@ -572,41 +572,40 @@ static const struct option rows[] = {
      NUMBER(OPTION_COUNT, 1, DEPTH_MAX, depth), .initial = "1",
      .need = NEED_PIPELINE, .json = "depth"},
     {"send", 0, "SIZE",
-     "bytes of a request (128). Echoes over UDP have at least 16; a block of "
-     "mode stream has 64K",
+     "size of a request in bytes (128). At least 16 for echoes over UDP; a "
+     "block of mode stream has 64K",
      .read = read_send, .need = NEED_SEND},
     {"recv", 0, "SIZE",
-     "bytes of an answer in mode rr (as --send). Sizes are drawn by "
+     "size of an answer in mode rr (as --send). Random sizes are "
      "uniform:64:1k, exp:1k, pareto:100:1.2:1M or mix:100:90,10k:10",
      .read = read_recv, .need = NEED_RR},
-    {"warmup", 'w', "TIME", "time before the measurement (1s; with -n: 0)",
+    {"warmup", 'w', "TIME", "length of the warm-up (1s; with -n: 0)",
      .is_common = true, NUMBER(OPTION_TIME, 0, WEEK_NS, warmup_ns),
      MARK(warmup), .json = "warmup_ns", .need = NEED_WINDOW},
     {"timeout", 0, "TIME",
-     "how long to wait for an answer (5s). Over UDP the answer is lost after "
-     "it (1s)",
+     "time limit of an answer (5s). Over UDP the answer then counts as lost "
+     "(1s)",
      .is_common = true, NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, timeout_ns),
      MARK(timeout), .json = "timeout_ns"},
-    {"connect-timeout", 0, "TIME",
-     "how long to wait for a connection; not with UDP",
+    {"connect-timeout", 0, "TIME", "time limit of a connect; not with UDP",
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, connect_timeout_ns),
      .initial = "5s", .need = NEED_CONNECTIONS, .json = "connect_timeout_ns"},
     {"wait", 0, "TIME",
-     "wait up to this time until the targets answer, before the run",
+     "before the run, wait up to this time for the targets to answer",
      NUMBER(OPTION_TIME, SECOND / 1000, WEEK_NS, wait_ns),
      .need = NEED_CONNECTIONS},
-    {"max-errors", 0, "N|P%",
-     "errors that are allowed, a number or a share (0)", .is_common = true,
-     .read = read_max_errors},
+    {"max-errors", 0, "N|P%", "number or share of requests that may fail (0)",
+     .is_common = true, .read = read_max_errors},
     {"seed", 0, "N", "seed of the random payload (random)", .read = read_seed,
      .json = "seed", .kind = OPTION_COUNT, AT(seed)},
     {"engine", 0, "ENGINE",
-     "I/O engine: uring, poll (epoll), or auto: uring if it is allowed",
+     "event engine: uring, poll (epoll), or auto, which is uring if the kernel "
+     "allows it (auto)",
      .read = engine_read, .choices = engine_names},
     OPTION_ROW_TLS_LIBRARY(0),
-    {"ipv4", '4', NULL, "use only IPv4 addresses of names",
+    {"ipv4", '4', NULL, "use only the IPv4 addresses of host names",
      .read = read_family},
-    {"ipv6", '6', NULL, "use only IPv6 addresses of names",
+    {"ipv6", '6', NULL, "use only the IPv6 addresses of host names",
      .read = read_family},
     {"bind", 0, "ADDR[,ADDR]", "local addresses, which connections use in turn",
      .read = read_locals},
@@ -616,11 +615,11 @@ static const struct option rows[] = {
     {"unix", 0, "PATH", "the same as --connect-to unix:PATH",
      .aliases = "unix-socket", .read = read_unix, .need = NEED_PATH},
     {"proxy-protocol", 0, "V",
-     "send this PROXY header first on each connection, v1 or v2",
+     "send a PROXY header first on each connection: v1 or v2",
      CHOICE(proxy_versions, proxy_version), .initial = "off",
      .need = NEED_CONNECTIONS | NEED_PROXY},
     {"requests-per-conn", 0, "N[:M]",
-     "close and reconnect after N requests, or N to M",
+     "close a connection after N requests, or N to M, and reconnect",
      .read = read_requests_per_conn, .need = NEED_CONNECTIONS | NEED_REQUESTS},
     {"disable-keepalive", 0, NULL, "the same as --requests-per-conn 1",
      .read = read_disable_keepalive, .need = NEED_CONNECTIONS | NEED_REQUESTS},
@@ -630,31 +629,32 @@ static const struct option rows[] = {
      .is_common = true, .read = read_method, .need = NEED_HTTP | NEED_GET,
      .json = "http.method", TEXT(http.method)},
     {"header", 'H', "'N: V'",
-     "add a header; 'N:' leaves one out; may be repeated", .is_common = true,
+     "add a header, or omit it with 'N:'; may be repeated", .is_common = true,
      .read = read_header, .repeats = true, .need = NEED_HTTP},
     {"body", 'b', "TEXT",
-     "body, or @FILE for the bytes of a file. For redis:// it is the command "
-     "(PING), for ws:// the message",
+     "request body, or @FILE for the contents of a file. With redis:// it is "
+     "the command (PING), with ws:// the message",
      .is_common = true, .read = read_body, .need = NEED_BODIES,
      .json = "http.body", TEXT(http.body)},
-    {"ws-text", 0, NULL, "WebSocket: messages are text (with -b they are)",
+    {"ws-text", 0, NULL, "WebSocket: send text messages (always with -b)",
      SWITCH(ws_is_text), .need = NEED_WS, .json = "ws.text"},
     {"chunked", 0, NULL, "send the body in chunks", SWITCH(http.is_chunked),
      .need = NEED_HTTP | NEED_BODY | NEED_GET, .json = "http.chunked"},
-    {"path", 0, "PATH", "path of targets that have none (/)", .read = read_path,
-     .need = NEED_HTTP | NEED_GET, .json = "http.path", TEXT(http.path)},
+    {"path", 0, "PATH", "path to request from targets that have none (/)",
+     .read = read_path, .need = NEED_HTTP | NEED_GET, .json = "http.path",
+     TEXT(http.path)},
     {"expect", 0, "RULE",
-     "statuses that are no failures, as 200 or 2xx,304. Without it all below "
-     "400. Given again, what bodies are: text:TEXT, file:NAME, len:SIZE, echo "
-     "(that of the request) or re:REGEX. Other protocols: where the answer "
-     "ends: delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
+     "status codes that succeed, such as 200 or 2xx,304. Without it all below "
+     "400. Given again, the expected body: text:TEXT, file:NAME, len:SIZE, "
+     "echo (the request's body) or re:REGEX. With other protocols, the end of "
+     "an answer: delim:\\r\\n, count:2:\\r\\n, len:64, prefix:4be, "
      "prefix:2le@OFFSET+MORE",
      .is_common = true, .read = read_expect, .repeats = true,
      .need = NEED_EXPECT},
     {"http", 0, "VERSION",
-     "HTTP version: 1.1, 2 or auto. 2: with https:// by ALPN, else by prior "
-     "knowledge, and -p is the number of streams; auto: with https:// each "
-     "connection what ALPN agrees on",
+     "HTTP version: 1.1, 2 or auto. 2 uses ALPN with https://, otherwise prior "
+     "knowledge, and -p is the number of streams; auto uses the version that "
+     "ALPN selects for each https:// connection",
      .is_common = true, CHOICE(http_versions, http.version), .initial = "1.1",
      .need = NEED_HTTP | NEED_VERSION, .json = "http2.version"},
     {"http2", 0, NULL, "the same as --http 2", .read = read_version,
@@ -671,112 +671,111 @@ static const struct option rows[] = {
      NUMBER(OPTION_SIZE, FRAME_LEAST, FRAME_MOST, http.frame_bytes),
      .initial = "16K", .need = NEED_HTTP2, .json = "http2.max_frame_bytes"},
     {"header-table", 0, "SIZE",
-     "HTTP/2: header compression table of both sides; 0: none",
+     "HTTP/2: size of each side's header compression table",
      NUMBER(OPTION_SIZE, 0, TABLE_MOST, http.table_bytes), .initial = "4K",
      .need = NEED_HTTP2, .json = "http2.header_table_bytes"},
-    NOTE("Each request fills {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
-         "{file:NAME} and {csv:COLUMN} anew, in paths, headers and bodies."),
+    NOTE("{seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, {file:NAME} and "
+         "{csv:COLUMN} are replaced in paths, headers and bodies."),
 
     TITLE("Other protocols (tcp://, tls://, unix:)"),
     {"request", 0, "TEXT",
      "raw request, with \\r \\n \\t \\0 \\xHH and {seq}. It is for tcp://, "
-     "tls:// and unix:, and takes the fields of HTTP",
+     "tls:// and unix:, and has the placeholders of HTTP",
      .is_common = true, .read = read_request, .json = "script.request",
      TEXT(script.request), .need = NEED_NO_UDP},
     {"expect-begin", 0, "TEXT",
-     "bytes with which every answer to --request begins", TEXT(script.begin),
+     "text with which every answer to --request must begin", TEXT(script.begin),
      .json = "script.expect_begin", .need = NEED_SCRIPT},
     {"mix", 0, "FILE",
-     "requests with weights, one a line: 90 GET /PATH BODY. Headers are lines "
+     "file of weighted requests: 90 GET /PATH BODY. Headers are on the lines "
      "below; Redis: 90 GET key; other protocols: 90 RULE begin:TEXT REQUEST",
      .is_common = true, .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_urls + 1, .need = NEED_NO_UDP | NEED_NO_WS},
     {"urls", 0, "FILE",
-     "requests in turn, one a line: /PATH or METHOD /PATH. Or METHOD /PATH "
-     "BODY "
-     "or URLs of the target, with headers and @FILE below; others: RULE "
-     "begin:TEXT REQUEST",
+     "file of requests to send in turn: METHOD /PATH. Also /PATH, METHOD /PATH "
+     "BODY, or URLs of the target, with headers and @FILE on the lines below; "
+     "other protocols: RULE begin:TEXT REQUEST",
      .is_common = true, .kind = OPTION_TEXT,
      .offset = offsetof(struct options_reading, given.path), MARK(file),
      .excludes = no_urls, .need = NEED_NO_UDP | NEED_NO_WS},
     {"data", 0, "FILE",
-     "a CSV file whose first line names its columns: each request has a row, "
-     "of which {csv:COLUMN} is a field",
+     "CSV file whose first line names its columns; {csv:COLUMN} is a field of "
+     "the request's row",
      TEXT(data_path), MARK(data), .need = NEED_NO_WS},
     {"data-order", 0, "HOW",
-     "order of the rows: turn (again and again), random, or once: in turn, and "
-     "the run ends with the last",
+     "order of the rows: turn (one after the other), random, or once (as turn, "
+     "but the run ends after the last)",
      CHOICE(data_orders, data_order), MARK(data_order), .initial = "turn",
      .needs = "data", .json = "data.order"},
     {"preamble", 0, "TEXT",
-     "request sent once on each connection before the others: METHOD /PATH "
+     "request to send once on each connection, before all others: METHOD /PATH "
      "BODY, other protocols: RULE begin:TEXT REQUEST, or @FILE with such "
      "lines; may be repeated",
      .read = preamble_read_request, .repeats = true,
      MARK_AT(preamble_words.preamble), .need = NEED_PREAMBLE},
     {"capture", 0, "NAME=WHAT",
-     "a value out of the answer to the --preamble before it, for {NAME} in "
+     "store a value of the answer to the preceding --preamble for {NAME} in "
      "later requests: json:a.b[0].c, header:NAME or cookie:NAME; may be "
      "repeated",
      .read = preamble_read_capture, .repeats = true,
      MARK_AT(preamble_words.capture), .need = NEED_PREAMBLE},
 
     TITLE("When requests are sent"),
-    {"rate", 'R', "RATE", "open loop: requests a second of all connections",
+    {"rate", 'R', "RATE", "open loop: requests per second, in total",
      .is_common = true, .read = read_rate, .kind = OPTION_RATE, AT(rate),
      .excludes = no_rate, .json = "rate?", .need = NEED_RATE},
     {"arrival", 0, "HOW",
-     "gaps of the schedule: const (equal) or poisson (random)",
+     "gaps between scheduled requests: const (equal) or poisson (random)",
      EITHER(arrivals, schedule.is_poisson), .initial = "const",
      .need = NEED_SCHEDULE, .json = "arrival"},
-    {"stages", 0, "STAGES", "rates one after the other: 30s@1k,2m@1k..20k",
+    {"stages", 0, "STAGES", "sequence of rates, such as 30s@1k,2m@1k..20k",
      .is_common = true, .read = read_stages, TEXT(stages), .json = "stages",
      .need = NEED_RATE},
     {"late", 0, "HOW",
-     "a request without a free connection: queue (it waits) or skip (it is "
-     "dropped)",
+     "scheduled request without a free connection: queue (it waits) or skip "
+     "(it is dropped)",
      EITHER(lates, late_is_skipped), .initial = "queue", .need = NEED_SCHEDULE,
      .json = "late"},
-    {"max-inflight", 0, "N", "requests in flight of all connections, at most",
+    {"max-inflight", 0, "N", "maximum scheduled requests in flight, in total",
      NUMBER(OPTION_COUNT, 1, IN_FLIGHT_MAX, max_in_flight),
      .need = NEED_SCHEDULE, .json = "max_in_flight?"},
     {"lateness-limit", 0, "T|P%",
-     "how late the client may send or read: a time, a share of each figure "
-     "reported, or T,P% for the larger of both (1ms,10%)",
+     "client's lateness above which the run is invalid: a time, a share of "
+     "each reported figure, or T,P% for the larger of both (1ms,10%)",
      .read = read_lateness},
-    {"think", 0, "TIME", "closed loop: pause before the next request (0)",
+    {"think", 0, "TIME",
+     "closed loop: pause between an answer and the next request (0)",
      NUMBER(OPTION_TIME, 1, WEEK_NS, think_ns),
      .need = NEED_REQUESTS | NEED_THINK, .json = "think_ns"},
     {"conn-stages", 0, "STAGES",
-     "numbers of connections one after the other: 30s@0..100,1m@100; 30s:100 "
-     "is from the number before",
+     "sequence of numbers of connections, such as 30s@0..100,1m@100; 30s:100 "
+     "starts at the previous number",
      TEXT(conn_stages_text), .read = read_conn_stages,
      .need = NEED_CONNECTIONS | NEED_NO_STREAM, .json = "conn_stages"},
-    {"conn-rate", 0, "RATE", "connections made in a second, at most",
+    {"conn-rate", 0, "RATE", "maximum new connections per second",
      .read = read_rate, .kind = OPTION_RATE, AT(conn_rate),
      .json = "conn_rate?"},
     {"start-at", 0, "TIME",
-     "when sending begins: seconds since 1970, 2026-01-31T12:00:00Z, or "
-     "next:30s, the next whole half minute",
+     "time at which sending begins: seconds since 1970, 2026-01-31T12:00:00Z, "
+     "or next:30s, the next whole half minute",
      .read = read_start},
     {"part", 0, "I/N",
-     "make part I of N of this load; auto reads both, and auto/N the part, "
-     "from Slurm, MPI or Kubernetes",
+     "make part I of N of this load; auto reads both numbers, and auto/N the "
+     "part, from Slurm, MPI or Kubernetes",
      .read = read_part},
-    {"threads", 't', "N", "threads, which share the connections (1)",
+    {"threads", 't', "N", "number of threads, which share the connections (1)",
      .is_common = true,
      NUMBER(OPTION_COUNT, 1, OPTIONS_THREADS_MAX, thread_count),
      .json = "threads"},
-    {"cpu", 0, "LIST", "CPUs that threads are bound to, as 2-3,6",
+    {"cpu", 0, "LIST", "CPUs to bind the threads to, such as 2-3,6",
      .read = read_cpus, AT(cpus)},
     {"server-cpu", 0, "LIST",
-     "CPUs of this machine that the server has; those of the client must be "
-     "others",
+     "CPUs of this machine that the server uses; the client must use others",
      .read = read_cpus, AT(server_cpus)},
     {"force", 0, NULL,
-     "go on although --server-cpu has CPUs of the client, or another run "
-     "waits for them",
+     "run even if --server-cpu has CPUs of the client, and only warn if a "
+     "closed loop waited for a CPU",
      SWITCH(is_forced)},
 
     TITLE("Output"),
@@ -784,61 +783,60 @@ static const struct option rows[] = {
      .is_common = true, NUMBER(OPTION_TIME, SECOND / 100, WEEK_NS, interval_ns),
      MARK(interval), .json = "interval_ns"},
     {"json", 'j', "[=FILE]",
-     "write the result as JSON to FILE, or to stdout. On standard output it "
-     "replaces the text",
+     "write the result as JSON to FILE, or to stdout. There it replaces the "
+     "text",
      .is_common = true, .read = read_json},
     {"json-stream", 0, NULL,
-     "print a line of JSON for each interval, and the result",
+     "print a line of JSON for each interval and for the result",
      SWITCH(files.streams)},
     {"hgrm", 0, "FILE",
-     "write latencies by percentile, as HdrHistogram prints them",
+     "write latencies by percentile in HdrHistogram's text format",
      TEXT(files.hgrm)},
-    {"csv", 0, "FILE", "write the intervals as a table", .is_common = true,
-     TEXT(files.csv)},
-    {"log", 0, "FILE", "write a line for each request, as a table",
+    {"csv", 0, "FILE", "write the intervals as comma-separated values",
+     .is_common = true, TEXT(files.csv)},
+    {"log", 0, "FILE", "write each request as comma-separated values",
      .is_common = true, TEXT(files.log), .need = NEED_REQUESTS | NEED_NO_UDP},
     PUBLISH_ROWS(options_reading, options.files.publish),
-    {"slo", 0, "EXPR", "objectives, as 'p99<5ms,errors<0.1%'",
+    {"slo", 0, "EXPR", "objectives, such as 'p99<5ms,errors<0.1%'",
      .is_common = true, .read = read_slo},
     {"percentiles", 0, "LIST",
-     "percentiles of the report (50,90,95,99,99.9,99.99)",
+     "percentiles in the report (50,90,95,99,99.9,99.99)",
      .aliases = "percentile", .read = read_columns},
-    {"label", 0, "NAME=VALUE",
-     "label that is kept in the result; may be repeated", .read = read_label,
-     .repeats = true},
-    {"dry-run", 0, NULL, "check all, print what would be done, send nothing",
+    {"label", 0, "NAME=VALUE", "label to store in the result; may be repeated",
+     .read = read_label, .repeats = true},
+    {"dry-run", 0, NULL, "check everything, print the plan, send nothing",
      .is_common = true, SWITCH(is_dry)},
     {"latency", 0, NULL, NULL /* accepted for wrk's sake; always on */,
      .aliases = "L U u_latency", .read = read_nothing},
     {"quiet", 'q', NULL, "print no live lines and no text report",
      .is_common = true, .aliases = "silent", SWITCH(quiet)},
-    {"verbose", 'v', NULL, "print what the library and the kernel do",
+    {"verbose", 'v', NULL, "print details about the library and the kernel",
      .is_common = true, SWITCH(verbose)},
 
-    TITLE("What connections are for"),
+    TITLE("Modes"),
     {"mode", 0, "MODE",
-     "echo, rr, crr, stream, connect, idle, script. echo: requests that come "
-     "back, compared; rr: answers of a fixed size, not compared; crr: each "
-     "connection is made for one echo; stream: bytes without an end, see "
-     "--direction; connect: each connection is closed when it is established; "
-     "idle: connections stay until the end; script: with --request; http, "
-     "redis and ws: as the URL says (over UDP: echo and rr)",
+     "kind of load: echo, rr, crr, stream, connect or idle. echo: each request "
+     "must be sent back, and is compared; rr: answers of a fixed size, not "
+     "compared; crr: one connection for each echo; stream: an endless stream "
+     "of bytes, see --direction; connect: connections are closed when they are "
+     "established; idle: connections stay open until the end; script: with "
+     "--request; http, redis and ws: as the URL says (over UDP: echo and rr)",
      .is_common = true, CHOICE(modes, mode), MARK(mode), .json = "mode",
      .need = NEED_MODE},
     {"direction", 0, "HOW", "direction of mode stream: {}",
      CHOICE(directions, direction), .initial = "up", .need = NEED_STREAM},
 
     TITLE("TLS"),
-    {"ca", 0, "FILE", "file of the authorities to trust (the system's)",
+    {"ca", 0, "FILE", "trusted certificate authorities (the system's)",
      .is_common = true, .aliases = "cacert", TEXT(tls.options.authorities.file),
      MARK_TLS, .json = "tls.ca"},
-    {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",
+    {"crl", 0, "FILE", "file of certificate revocation lists, of every issuer",
      TEXT(tls.options.revocations.file), MARK_TLS, .json = "tls.crl"},
-    {"insecure", 'k', NULL, "verify no certificate", .is_common = true,
-     SWITCH(tls.options.no_verify), .json = "tls.insecure"},
+    {"insecure", 'k', NULL, "do not verify the server's certificate",
+     .is_common = true, SWITCH(tls.options.no_verify), .json = "tls.insecure"},
     {"sni", 0, "NAME", "server name to send and to verify (the host)",
      TEXT(tls.sni), MARK_TLS, .json = "tls.sni"},
-    {"cert", 0, "FILE", "client certificate, for servers that ask for one",
+    {"cert", 0, "FILE", "client certificate, for servers that request one",
      TLS(tls_read_cert), .repeats = true},
     {"key", 0, "FILE", "private key of --cert (in the file of the certificate)",
      TLS(tls_read_key)},
@@ -846,23 +844,24 @@ static const struct option rows[] = {
      "file whose first line is the passphrase of --key",
      TEXT(tls.options.passphrase.file), MARK_TLS},
     {"key-log", 0, "FILE",
-     "file to which TLS secrets are appended, for Wireshark", TEXT(tls.key_log),
-     MARK_TLS},
-    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+     "append the TLS secrets of connections to FILE, for Wireshark",
+     TEXT(tls.key_log), MARK_TLS},
+    {"alpn", 0, "LIST", "application protocols to offer, such as h2,http/1.1",
      TEXT(tls.options.alpn), MARK_TLS, .json = "tls.alpn", .need = NEED_ALPN},
     {"ciphers", 0, "LIST",
-     "cipher suites by IANA names with colons between them, the best first",
+     "cipher suites by IANA names, separated by colons, most preferred first",
      TEXT(tls.options.ciphers), MARK_TLS, .json = "tls.ciphers"},
     {"groups", 0, "LIST",
-     "groups of the key exchange, the best first, as X25519:P-256:P-384 (all)",
+     "groups of the key exchange, most preferred first, such as "
+     "X25519:P-256:P-384 (all)",
      TEXT(tls.options.groups), MARK_TLS, .json = "tls.groups"},
     {"tls-min", 0, "VERSION", "lowest TLS version, 1.2 or 1.3 (1.2)",
      .read = tls_read_version, AT(tls.options.min_version), MARK_TLS},
     {"tls-max", 0, "VERSION", "highest TLS version (1.3)",
      .read = tls_read_version, AT(tls.options.max_version), MARK_TLS},
     {"resume", 0, "WHAT",
-     "resumption of TLS sessions: off, ticket, or a share such as 0.9 of the "
-     "handshakes of mode crr (off)",
+     "handshakes of modes crr and connect that resume a session: off, ticket "
+     "(all that can), or a share such as 0.9 (off)",
      TLS(tls_read_resume), .need = NEED_NEW_CONNECTIONS},
 
     TITLE("Sockets"),
@@ -872,18 +871,18 @@ static const struct option rows[] = {
      SWITCH(sockets.keeps_alive), .need = NEED_TCP,
      .json = "sockets.keepalive"},
     {"fast-open", 0, NULL,
-     "TCP Fast Open: the first bytes go with the SYN (off)",
+     "TCP Fast Open: send the first bytes with the SYN (off)",
      SWITCH(sockets.fast_open), .need = NEED_TCP | NEED_FAST_OPEN,
      .json = "sockets.fast_open"},
-    {"sndbuf", 0, "SIZE", "size of the send buffer (the system's)",
+    {"sndbuf", 0, "SIZE", "size of the sockets' send buffers (the system's)",
      NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.send_buffer_bytes),
      .json = "sockets.sndbuf_bytes?"},
-    {"rcvbuf", 0, "SIZE", "size of the receive buffer (the system's)",
+    {"rcvbuf", 0, "SIZE", "size of the sockets' receive buffers (the system's)",
      NUMBER(OPTION_SIZE, 1, BUFFER_MAX, sockets.receive_buffer_bytes),
      .json = "sockets.rcvbuf_bytes?"},
-    {"tos", 0, "N", "type of service or traffic class, 0 to 255 or 0xb8",
+    {"tos", 0, "N", "type of service or traffic class, 0 to 255, such as 0xb8",
      .read = read_tos, .need = NEED_INET},
-    {"help", 'h', NULL, "common options; --help all lists every option",
+    {"help", 'h', NULL, "list the common options; --help all lists every one",
      .kind = OPTION_HELP},
 };
 
@@ -895,23 +894,21 @@ const struct option_set options_set = {
         "TARGET is http://HOST[:PORT]/PATH, https://, redis://HOST[:PORT], "
         "ws://,\n"
         "tcp://HOST:PORT, tls://, udp://, unix:PATH or tls+unix:PATH.\n"
-        "Sends requests, and reports rate and latency. A connection sends its "
-        "next\n"
-        "request when an answer is there. With -R a schedule says when: an "
-        "open "
-        "loop.\n"
+        "Sends requests, and reports their rate and latency. A connection "
+        "sends its\n"
+        "next request when it has received an answer, or, with -R, on a fixed "
+        "schedule.\n"
         "Example: weir-load run -c 50 -d 10s http://127.0.0.1:8080/index.html\n"
         "\n",
     .tail =
-        "Units: k M G are 1000s in counts; K M G are 1024s in sizes; us ms s m "
-        "h\n"
-        "are times, a plain number is seconds.\n"
+        "Units: k, M and G are powers of 1000 in counts, K, M and G of 1024 "
+        "in sizes;\n"
+        "times have us, ms, s, m or h, and a plain number is seconds.\n"
         "Exit codes: 0 valid, 1 internal error, 2 usage or a limit of this "
         "machine,\n"
         "3 nothing succeeded, 4 more errors than allowed, 5 run invalid, 99 "
         "an\n"
-        "objective (--slo) does not hold, 130 interrupted (what there was is "
-        "printed).\n",
+        "objective (--slo) does not hold, 130 interrupted.\n",
     .has_common = true,
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),

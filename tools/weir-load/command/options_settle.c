@@ -39,7 +39,7 @@ static bool settle_conns(struct run_options *options)
     options->duration_ns = conn_stages_duration(stages);
     return !options->stages ||
            schedule_duration(&options->schedule) == options->duration_ns ||
-           say("--conn-stages: its stages last %.9gs together, those of "
+           say("--conn-stages: its stages last %.9gs in total, and those of "
                "--stages %.9gs",
                (double)options->duration_ns / 1e9,
                (double)schedule_duration(&options->schedule) / 1e9);
@@ -92,7 +92,7 @@ static bool settle_amounts(struct run_options *options,
     }
     if (options->conn_count * options->depth * sizeof(uint64_t) >
         IN_FLIGHT_MAX) {
-        return say("-c times -p is more than 128M requests under way");
+        return say("-c times -p is more than 128M requests in flight");
     }
     return true;
 }
@@ -111,7 +111,7 @@ static bool settle_udp(struct run_options *options,
     }
     if (options->conn_count * options->depth * sizeof(struct track_slot) >
         IN_FLIGHT_MAX) {
-        return say("-c times -p is more than %lluM datagrams under way",
+        return say("-c times -p is more than %lluM datagrams in flight",
                    (unsigned long long)(IN_FLIGHT_MAX /
                                         sizeof(struct track_slot) / 1000000));
     }
@@ -129,8 +129,9 @@ static bool settle_family(int family, const struct weir_address *address,
         address->storage.any.sa_family == family) {
         return true;
     }
-    return say("%s: %s is no IPv%c address", family == AF_INET ? "-4" : "-6",
-               what, family == AF_INET ? '4' : '6');
+    return say("%s: %s is not an IPv%c address",
+               family == AF_INET ? "-4" : "-6", what,
+               family == AF_INET ? '4' : '6');
 }
 
 /* Checks that local addresses have the family of the target's address. */
@@ -205,7 +206,7 @@ static bool settle_script(struct run_options *options)
         return true;
     }
     if (options->expected && options->http.wanted) {
-        return say("--expect: one rule says where an answer ends");
+        return say("--expect: only one rule can set the end of an answer");
     }
     if (options->http.wanted) { /* len:SIZE, or an error */
         options->expected = options->http.wanted;
@@ -376,8 +377,8 @@ static void settle_offer(struct run_options *options)
         *alpn = is_auto ? "h2,http/1.1" : "h2";
     }
     if (is_auto && !has_tls) {
-        say("--http auto: nothing is agreed on without TLS, and HTTP/1.1 is "
-            "spoken; HTTP/2 by prior knowledge is --http 2");
+        say("--http auto: without TLS nothing is negotiated, and HTTP/1.1 is "
+            "used; --http 2 is HTTP/2 with prior knowledge");
     }
 }
 
@@ -387,8 +388,7 @@ static bool settle_http2(struct run_options *options)
         return true;
     }
     if (asks_for_tunnel(options)) {
-        return say("--http: CONNECT opens a tunnel, which weir-load does not "
-                   "do over HTTP/2");
+        return say("--http: CONNECT is not supported over HTTP/2");
     }
     settle_offer(options);
     const bool is_auto = options->http.version == HTTP_VERSION_AUTO;
@@ -425,10 +425,10 @@ static bool settle_cpus(struct run_options *options)
     if (!options->shares_cpus || options->is_forced) {
         return true;
     }
-    return say("--server-cpu: CPU %d is one of the client's%s; --force goes on",
-               shared,
-               options->cpus.count > 0 ? ""
-                                       : ", which --cpu can bind to others");
+    return say(
+        "--server-cpu: CPU %d is one of the client's%s; --force runs anyway",
+        shared,
+        options->cpus.count > 0 ? "" : ", which --cpu can bind to others");
 }
 
 /* Sets the stages of the schedule: the warm-up, then --stages or -R. */
@@ -502,10 +502,8 @@ static bool has_kind(const struct run_options *options,
         return true;
     }
     if (!options->groups) {
-        return say(
-            "--slo: %s: kinds of requests are those of the lines of --mix "
-            "or --urls",
-            term->text);
+        return say("--slo: %s: kinds of requests need --mix or --urls",
+                   term->text);
     }
     if (kinds_find(options->groups, term->kind) == options->groups->count) {
         return say("--slo: %s: no request is of this kind; there are %s",
@@ -520,7 +518,7 @@ static bool settle_objectives(const struct run_options *options)
     for (size_t i = 0; i < options->slo.count; i++) {
         const struct slo_term *term = &options->slo.terms[i];
         if (term->figure == SLO_STATUS && options->mode != RUN_MODE_HTTP) {
-            return say("--slo: %s: HTTP alone has statuses", term->text);
+            return say("--slo: %s: only HTTP has status codes", term->text);
         }
         if (!has_kind(options, term)) {
             return false;
@@ -547,7 +545,7 @@ static bool settle_output(struct run_options *options,
     }
     if (options->json && !options->json_path && options->files.streams) {
         return say(
-            "--json-stream has the result too; --json needs a file name");
+            "--json-stream has the result, too; --json needs a file name");
     }
     if (!publish_check(&options->files.publish,
                        options->files.streams                 ? "--json-stream"
@@ -590,7 +588,7 @@ static bool settle_mode(struct run_options *options)
     if (options_has_heads(options) &&
         !sizes_clip(&options->send, OPTIONS_HEAD_SIZE, SIZES_MAX)) {
         return say(
-            "--send: a request that says its sizes has at least %u bytes",
+            "--send: a request that contains its sizes has at least %u bytes",
             OPTIONS_HEAD_SIZE);
     }
     if (options->mode == RUN_MODE_IDLE) {
@@ -614,9 +612,9 @@ static bool settle_least(const struct run_options *options)
     return !options_has_conn_stages(options) ||
            options->model == RUN_MODEL_CLOSED ||
            conn_stages_least(&options->conn_stages) >= least ||
-           say("--conn-stages: with a schedule each thread needs a connection "
-               "at all "
-               "times; here %llu are the fewest that all have together",
+           say("--conn-stages: with a schedule every thread needs a connection "
+               "at all times; keep at least one for each, the lowest number is "
+               "%llu",
                (unsigned long long)least);
 }
 

@@ -136,12 +136,13 @@ static bool check_ws_fields(const struct http_options *http)
         const size_t len = strcspn(field, ":");
         for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
             if (strlen(own[k]) == len && strncasecmp(field, own[k], len) == 0) {
-                return say("-H: %s is the handshake's own", own[k]);
+                return say("-H: the handshake sets %s itself", own[k]);
             }
         }
         if (!is_plain(field)) {
-            return say("-H: '%.80s': the handshake of WebSocket stays the same",
-                       field);
+            return say(
+                "-H: '%.80s': the WebSocket handshake has no placeholders",
+                field);
         }
     }
     return true;
@@ -159,12 +160,11 @@ bool options_settle_ws(struct run_options *options)
         return true;
     }
     if (http->body[0] == '@' || !is_plain(http->body)) {
-        return say(
-            "--body: a message of WebSocket is text that stays the same");
+        return say("--body: a WebSocket message has no placeholders");
     }
     if (!json_is_text(http->body)) {
         return say(
-            "--body: a message of WebSocket is text, and this is not UTF-8");
+            "--body: a WebSocket message is text, and this is not UTF-8");
     }
     options->send = sizes_of(strlen(http->body));
     options->ws_is_text = true;

@@ -53,15 +53,14 @@ static bool check_places(const struct run_options *options)
             preamble_find_early(preamble, i, preamble->lines[i].kind.line);
         if (name) {
             return say(
-                "--preamble: request %zu: {%s} is not there yet; --capture "
-                "%s=... is of a request before it",
+                "--preamble: request %zu: {%s} is used before it is captured; "
+                "--capture %s=... must follow an earlier request",
                 i + 1, name, name);
         }
     }
     for (size_t i = 0; i < template_count_names(); i++) {
         if (!template_name_is_used(i)) {
-            return say("--capture: {%s} stands in no request",
-                       template_name(i));
+            return say("--capture: no request uses {%s}", template_name(i));
         }
     }
     return true;

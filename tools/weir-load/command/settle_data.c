@@ -38,16 +38,16 @@ static bool settle_once(struct run_options *options,
     }
     if (given->duration || options->stages ||
         options_has_conn_stages(options)) {
-        return option_say(given->data_order,
-                          "the run ends when the rows of --data are used up; "
-                          "leave %s out",
-                          given->duration   ? "-d"
-                          : options->stages ? "--stages"
-                                            : "--conn-stages");
+        return option_say(
+            given->data_order,
+            "the run ends when the rows of --data are used up; omit %s",
+            given->duration   ? "-d"
+            : options->stages ? "--stages"
+                              : "--conn-stages");
     }
     if (options->warmup_ns > 0) {
         return option_say(given->data_order,
-                          "a warm-up would use rows up; leave -w out");
+                          "a warm-up would use up rows; omit -w");
     }
     if (options->request_count == 0) {
         options->request_count = data->row_count;
@@ -118,7 +118,8 @@ static bool check_file(const struct run_options *options, const char *body)
 
     if (field) {
         say("%.200s: the file has %s%s, and its bytes are sent as they are; "
-            "fields are filled in a body that stands in the command or line",
+            "fields are replaced only in a body on the command line or in a "
+            "line of a file",
             body, field,
             field[1] == 'c' && strchr(field, ':') ? "COLUMN}" : "");
     }

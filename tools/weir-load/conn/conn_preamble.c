@@ -450,7 +450,7 @@ static int check_answer(const struct conn *conn, char *why)
     if (!http_response_may_go_on(&state->response)) {
         return why_refuse(
             why, ERROR_EOF,
-            "the server ends the connection behind the answer, status %u",
+            "the server closes the connection after the answer, status %u",
             status);
     }
     return 0;

@@ -117,8 +117,8 @@ static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
     }
     if (used < 0) {
         snprintf(detail, sizeof(detail),
-                 "connection %u: %zu bytes more than were asked for",
-                 conn->index, len);
+                 "connection %u: %zu bytes more than expected", conn->index,
+                 len);
         conn_give_up(conn, PHASE_VALIDATE, ERROR_SURPLUS, detail);
         return false;
     }

@@ -264,7 +264,7 @@ static int take_row(struct grammar_line *line, const struct grammar_row *row,
 
 static void refuse_unknown(struct grammar_line *line, const char *word)
 {
-    grammar_refuse(line, "%.100s: no flag that is known of it", word);
+    grammar_refuse(line, "%.100s: unknown flag", word);
 }
 
 /* Parses "--name" or "--name=value", with one or two dashes. */
@@ -439,8 +439,8 @@ static void write_output(struct grammar_line *line)
                strcmp(format, "pt") != 0 && strcmp(format, "text") != 0 &&
                *format) {
         grammar_refuse(line,
-                       "%s: a result is text or JSON, and a line for "
-                       "each request --log FILE before the tool",
+                       "%s: the result is text or JSON; for a line for each "
+                       "request write --log FILE before the tool",
                        format);
     }
 }
@@ -453,7 +453,8 @@ static const char *write_url(struct grammar_line *line, const char *url)
 
     url = grammar_text(line, "%s%.*s", lacks_scheme ? "http://" : "", len, url);
     if (lacks_scheme && line->tool->needs_scheme) {
-        grammar_refuse(line, "%s: it is no URL; http:// is missing", url + 7);
+        grammar_refuse(line, "%s: it is not a URL; http:// is missing",
+                       url + 7);
     } else if (strncasecmp(url, "http://", 7) != 0 &&
                strncasecmp(url, "https://", 8) != 0) {
         grammar_refuse(line, "%s: it loads http:// and https:// here", url);
@@ -469,10 +470,9 @@ static bool write_line(struct grammar_line *line)
         return grammar_refuse(line, "there is no URL");
     }
     if (line->word_count > 1 && !line->tool->has_words) {
-        return grammar_refuse(line,
-                              "%s: one URL is loaded here, which ends "
-                              "the line",
-                              line->words[1]);
+        return grammar_refuse(
+            line, "%s: only one URL is supported, at the end of the line",
+            line->words[1]);
     }
     write_load(line);
     if (!line->tool->is_redis) {
@@ -498,7 +498,7 @@ static bool translate(struct grammar_line *line, const struct grammar *tool,
     }
     if (tool->command) {
         if (argc == 0 || strcmp(argv[0], tool->command) != 0) {
-            return grammar_refuse(line, "of its commands %s alone is known",
+            return grammar_refuse(line, "only its command %s is known",
                                   tool->command);
         }
         argc--;
@@ -550,8 +550,8 @@ int grammar_run(int argc, char **argv, int first,
             first++;
         }
         say("as %s: the tools are wrk, wrk2, hey, oha, ab, bombardier, h2load, "
-            "vegeta, autocannon, siege, fortio and redis-benchmark; of others "
-            "the guide has tables, coming-from.md",
+            "vegeta, autocannon, siege, fortio and redis-benchmark; for others "
+            "see coming-from.md of the guide",
             first < argc ? argv[first] : "what");
         return LOAD_USAGE;
     }
@@ -592,7 +592,7 @@ void grammar_suggest(int argc, char **argv, int first)
                 shell_line_add(&out, argv[word]);
             }
             if (!rows && !out.is_lost) {
-                say("as other tools mean it, write:");
+                say("for the meaning that another tool gives it, write:");
             }
             rows = tool->rows;
             end_line(&out);

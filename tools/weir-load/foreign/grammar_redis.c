@@ -38,11 +38,11 @@ const struct grammar_row grammar_redis_rows[] = {
     SAY("insecure", NONE, "-k"),
     SKIP("q e csv", NONE),
     SKIP("precision", TEXT),
-    NO("l", NONE, "a run ends; a long one has a large -n"),
-    NO("I", NONE, "connections that do nothing are --mode idle of tcp://"),
-    NO("x", NONE, "write the last argument into the line"),
-    NO("cluster enable-tracking", NONE, "it cannot be said here"),
-    NO("cacertdir", TEXT, "authorities are a file: --cacert FILE"),
+    NO("l", NONE, "endless runs are not supported; use a large -n"),
+    NO("I", NONE, "for idle connections use --mode idle with tcp://"),
+    NO("x", NONE, "write the last argument on the command line"),
+    NO("cluster enable-tracking", NONE, "it is not supported"),
+    NO("cacertdir", TEXT, "use a file: --cacert FILE"),
     NO("tls-ciphers tls-ciphersuites", TEXT, NO_SUITES),
     END};
 
@@ -133,7 +133,7 @@ bool grammar_adapt_redis(struct grammar_line *line)
     }
     if (login && (strcspn(login, "%/@:?#") != strlen(login) ||
                   (own(line, USER) && strpbrk(own(line, USER), "%/@:?#")))) {
-        return grammar_refuse(line, "a login with such marks is written as a "
+        return grammar_refuse(line, "write a login with these characters as a "
                                     "URL: -u redis://USER:PASSWORD@HOST");
     }
     grammar_say(line, "-b|%", command);

@@ -48,7 +48,7 @@
         NULL, GRAMMAR_NONE, GRAMMAR_NOTHING, NULL                              \
     }
 
-#define NO_SUITES "suites have the names of IANA here, in --ciphers LIST"
+#define NO_SUITES "use --ciphers LIST with IANA names"
 
 static inline const char *own(const struct grammar_line *line, unsigned index)
 {

@@ -16,17 +16,18 @@
 #include <strings.h>
 
 #define NO_PROXY                                                               \
-    "proxies of HTTP are not spoken to; --connect-to HOST:PORT goes there "    \
-    "with the requests as they are"
-#define NO_LOG    "a line for each request is --log FILE"
-#define NO_FORM   "a form is a body: write it to a file, and name that as body"
-#define NO_PLACE  "--connect-to HOST:PORT before the tool goes there"
-#define NO_OUTPUT "a result goes to a file by --json=FILE before the tool"
-#define NO_BURST  "bursts are not sent; --stages has steps of rates"
+    "HTTP proxies are not supported; --connect-to HOST:PORT sends the "        \
+    "unchanged requests there"
+#define NO_LOG   "for a line for each request use --log FILE"
+#define NO_FORM  "forms are not supported: write the body to a file"
+#define NO_PLACE "use --connect-to HOST:PORT before the tool"
+#define NO_OUTPUT                                                              \
+    "to write the result to a file use --json=FILE before the tool"
+#define NO_BURST "bursts are not supported; use --stages"
 #define NO_LIST                                                                \
-    "URLs of a file are --urls FILE, or at random --mix FILE, in a native "    \
-    "line"
-#define NO_DELAY "connections a second are --conn-rate RATE"
+    "for URLs of a file use --urls FILE, or --mix FILE at random, in a "       \
+    "native line"
+#define NO_DELAY "use --conn-rate RATE"
 
 /* Multiplies a rate per connection by the number of connections. */
 static void join_rates(struct grammar_line *line, const char *rate)
@@ -82,7 +83,7 @@ static bool adapt_wrk(struct grammar_line *line)
     const char *gaps = own(line, 0); /* -D, of a fork of wrk2 */
 
     if (line->tool->name[3] == '2' && !line->kept[GRAMMAR_RATE]) {
-        return grammar_refuse(line, "it runs at a rate alone; add -R RATE");
+        return grammar_refuse(line, "it requires a rate; add -R RATE");
     }
     if (gaps && strcmp(gaps, "exp") == 0) {
         grammar_say(line, "--arrival|poisson", NULL);
@@ -165,11 +166,11 @@ static const struct grammar_row oha_rows[] = {
     SKIP("fps u time-unit r redirect", TEXT),
     NO("burst-delay burst-rate", TEXT, NO_BURST),
     NO("rand-regex-url", NONE,
-       "paths are drawn by {letters:8} and {rand:1:100} in a native line"),
+       "for random paths use {letters:8} and {rand:1:100} in a native line"),
     NO("urls-from-file", NONE, NO_LIST),
     NO("connect-to", TEXT, NO_PLACE),
     NO("o output", TEXT, NO_OUTPUT),
-    NO("Z", TEXT, "bodies of lines are a --mix FILE in a native line"),
+    NO("Z", TEXT, "use --mix FILE in a native line"),
     NO("F form", TEXT, NO_FORM),
     NO("x proxy-header proxy-http-version", TEXT, NO_PROXY),
     NO("proxy-http2", NONE, NO_PROXY),
@@ -189,7 +190,7 @@ static bool adapt_oha(struct grammar_line *line)
     if (strcmp(version, "2") == 0) {
         line->kept[GRAMMAR_HTTP] = "2";
     } else if (strcmp(version, "1.1") != 0) {
-        return grammar_refuse(line, "HTTP is 1.1 and 2 here");
+        return grammar_refuse(line, "only HTTP/1.1 and HTTP/2 are supported");
     }
     if (line->kept[GRAMMAR_DURATION] && line->kept[GRAMMAR_REQUESTS]) {
         return grammar_refuse(line, "-n and -z exclude each other");
@@ -226,9 +227,9 @@ static const struct grammar_row ab_rows[] = {
     SKIP("v x y z", TEXT),
     NO("X P", TEXT, NO_PROXY),
     NO("Z", TEXT, NO_SUITES),
-    NO("f", TEXT, "versions of TLS are --tls-min and --tls-max"),
+    NO("f", TEXT, "use --tls-min and --tls-max"),
     NO("R", TEXT, NO_DELAY),
-    NO("I", NONE, "a name goes to the server with TLS; --sni NAME is another"),
+    NO("I", NONE, "the name is always sent with TLS; --sni NAME changes it"),
     END};
 
 static const struct grammar_row ab_initial[] = {
@@ -240,9 +241,9 @@ static bool adapt_ab(struct grammar_line *line)
     const char *put = own(line, 1);
 
     if (line->kept[GRAMMAR_DURATION] && line->kept[GRAMMAR_REQUESTS]) {
-        return grammar_refuse(line, "what -n and -t mean together depends on "
-                                    "their order and on its version; write "
-                                    "one of them");
+        return grammar_refuse(line,
+                              "the meaning of -n with -t depends on their "
+                              "order and on its version; write only one");
     }
     if (!line->kept[GRAMMAR_REQUESTS]) {
         line->kept[GRAMMAR_REQUESTS] =
@@ -324,14 +325,14 @@ static const struct grammar_row h2load_rows[] = {
     NO("i input-file", TEXT, NO_LIST),
     NO("w window-bits W connection-window-bits header-table-size "
        "encoder-header-table-size",
-       TEXT, "a native line has --window, --conn-window and --header-table"),
+       TEXT, "use --window, --conn-window and --header-table in a native line"),
     NO("B base-uri", TEXT, "write it into the URL, or --unix before the tool"),
-    NO("T connection-active-timeout", TEXT,
-       "a connection ends by its requests here, --requests-per-conn N"),
-    NO("timing-script-file", TEXT, "a native line has steps, --stages"),
+    NO("T connection-active-timeout", TEXT, "use --requests-per-conn N"),
+    NO("timing-script-file", TEXT, "use --stages in a native line"),
     NO("ciphers tls13-ciphers", TEXT, NO_SUITES),
-    NO("h3 ktls no-udp-gso", NONE, "HTTP is 1.1 and 2 here"),
-    NO("qlog-file-base max-udp-payload-size", TEXT, "HTTP is 1.1 and 2 here"),
+    NO("h3 ktls no-udp-gso", NONE, "only HTTP/1.1 and HTTP/2 are supported"),
+    NO("qlog-file-base max-udp-payload-size", TEXT,
+       "only HTTP/1.1 and HTTP/2 are supported"),
     END};
 
 static const struct grammar_row h2load_initial[] = {
@@ -350,7 +351,7 @@ static bool adapt_h2load(struct grammar_line *line)
     const bool has_2 = !own(line, 0) && strstr(offers, "h2");
 
     if (!has_1 && !has_2) {
-        return grammar_refuse(line, "HTTP is 1.1 and 2 here");
+        return grammar_refuse(line, "only HTTP/1.1 and HTTP/2 are supported");
     }
     line->kept[GRAMMAR_HTTP] = has_1 && has_2 ? "auto" : has_2 ? "2" : NULL;
     if (line->kept[GRAMMAR_BODY_FILE]) {
@@ -388,8 +389,8 @@ static const struct grammar_row vegeta_rows[] = {
     NO("output", TEXT, NO_OUTPUT),
     NO("connect-to", TEXT, NO_PLACE),
     NO("proxy-header", TEXT, NO_PROXY),
-    NO("resolvers", TEXT, "names are looked up as the system does it"),
-    NO("prometheus-addr", TEXT, "nobody can ask while it runs"),
+    NO("resolvers", TEXT, "names are looked up by the system's resolver"),
+    NO("prometheus-addr", TEXT, "metrics are not served during the run"),
     END};
 
 static const struct grammar_row vegeta_initial[] = {
@@ -406,7 +407,7 @@ static bool adapt_vegeta(struct grammar_line *line)
     double rate = 0;
 
     if (own(line, 0) && strcmp(own(line, 0), "http") != 0) {
-        return grammar_refuse(line, "targets are in the format http here");
+        return grammar_refuse(line, "only the format http is supported");
     }
     if (!line->kept[GRAMMAR_DURATION]) {
         return grammar_refuse(line, "it runs until it is stopped; add "
@@ -455,14 +456,16 @@ static const struct grammar_row autocannon_rows[] = {
          "excludeErrorStats C ignoreCoordinatedOmission debug",
          NONE),
     SKIP("L sampleInt", TEXT),
-    NO("f forever", NONE, "a run ends; a long one is -d 7d"),
+    NO("f forever", NONE, "endless runs are not supported; use -d 7d"),
     NO("B bailout", TEXT,
-       "failures end no run; --max-errors N before the tool makes it fail"),
-    NO("M maxConnectionRequests", TEXT, "requests of all are -a N"),
+       "failures do not end a run; --max-errors N before the tool makes it "
+       "fail"),
+    NO("M maxConnectionRequests", TEXT,
+       "use -a N for all connections together"),
     NO("F form", TEXT, NO_FORM),
-    NO("I idReplacement", NONE, "a native line has {seq} in its place"),
-    NO("W warmup", TEXT, "a warm-up is -w TIME in a native line"),
-    NO("har", TEXT, "requests of a file are --urls FILE in a native line"),
+    NO("I idReplacement", NONE, "use {seq} in a native line"),
+    NO("W warmup", TEXT, "use -w TIME in a native line"),
+    NO("har", TEXT, "use --urls FILE in a native line"),
     NO("on-port", NONE, "start the server, and name its URL"),
     END};
 
@@ -495,9 +498,10 @@ static const struct grammar_row siege_rows[] = {
     SKIP("l log", MAYBE),
     SKIP("m mark", TEXT),
     NO("f file", TEXT, NO_LIST),
-    NO("g get p print", NONE, "one request is shown by curl -v"),
+    NO("g get p print", NONE, "to see one request use curl -v"),
     NO("C config", NONE, "there is no configuration"),
-    NO("R rc", TEXT, "a configuration is not read: write its values as flags"),
+    NO("R rc", TEXT,
+       "its configuration is not read: write the values as flags"),
     END};
 
 static const struct grammar_row siege_initial[] = {INITIAL(TIMEOUT, "30"), END};
@@ -509,8 +513,8 @@ static bool adapt_siege(struct grammar_line *line)
     const char *reps = own(line, 1);
 
     if (!line->kept[GRAMMAR_CONNS]) {
-        return grammar_refuse(line, "how many users there are stands in its "
-                                    "configuration; add -c N");
+        return grammar_refuse(
+            line, "the number of users is in its configuration; add -c N");
     }
     if (own(line, 2) && strtod(own(line, 2), NULL) > 0 && !own(line, 3)) {
         return grammar_refuse(line,
@@ -520,13 +524,13 @@ static bool adapt_siege(struct grammar_line *line)
                               own(line, 2));
     }
     if (!own(line, 4)) {
-        return grammar_refuse(line, "it loads what a page names, too, which "
-                                    "is not done here; add --no-parser");
+        return grammar_refuse(
+            line,
+            "loading the parts of a page is not supported; add --no-parser");
     }
     if (line->word_count > 0 && strchr(line->words[0], ' ')) {
         return grammar_refuse(line,
-                              "%s: what is sent is -X METHOD and -b BODY in a "
-                              "native line",
+                              "%s: a native line has -X METHOD and -b BODY",
                               line->words[0]);
     }
     if (reps && !*time) {
@@ -539,8 +543,8 @@ static bool adapt_siege(struct grammar_line *line)
         line->kept[GRAMMAR_DURATION] =
             grammar_text(line, "%.*s%c", digits, time, time[digits] | 0x20);
     } else {
-        return grammar_refuse(line, "how long it runs is -t 30S, -t 5M or -t "
-                                    "1H, or -r N");
+        return grammar_refuse(
+            line, "give its length: -t 30S, -t 5M or -t 1H, or -r N");
     }
     grammar_say(line, "--disable-keepalive", NULL);
     return true;
@@ -577,15 +581,15 @@ static const struct grammar_row fortio_rows[] = {
     SKIP("r offset gomaxprocs loglevel logprefix httpbufferkb "
          "maxpayloadsizekb data-dir profile runid config",
          TEXT),
-    NO("payload-size", COUNT, "bytes are -b {letters:N} in a native line"),
-    NO("a", NONE, "a file has a name here: -json FILE"),
-    NO("L", NONE, "redirects are not followed; write the place they name"),
-    NO("http1.0", NONE, "HTTP is 1.1 and 2 here"),
-    NO("resolve", TEXT, "--connect-to HOST:PORT before the tool goes there"),
-    NO("abort-on connection-reuse", TEXT, "it cannot be said here"),
-    NO("grpc ping health curl calc-qps", NONE, "it cannot be said here"),
+    NO("payload-size", COUNT, "use -b {letters:N} in a native line"),
+    NO("a", NONE, "name the file: -json FILE"),
+    NO("L", NONE, "redirects are not followed; write their location"),
+    NO("http1.0", NONE, "only HTTP/1.1 and HTTP/2 are supported"),
+    NO("resolve", TEXT, "use --connect-to HOST:PORT before the tool"),
+    NO("abort-on connection-reuse", TEXT, "it is not supported"),
+    NO("grpc ping health curl calc-qps", NONE, "it is not supported"),
     NO("s healthservice grpc-ping-delay grpc-method", TEXT,
-       "gRPC is not spoken"),
+       "gRPC is not supported"),
     END};
 
 static const struct grammar_row fortio_initial[] = {

@@ -56,8 +56,7 @@ static int take_kind(struct http_options *http, const struct request_kind *kind,
             continue;
         }
         if (http->field_count == HTTP_FIELDS_MAX) {
-            return why_refuse(why, -E2BIG,
-                              "more than %u headers with those of -H",
+            return why_refuse(why, -E2BIG, "more than %u headers, including -H",
                               HTTP_FIELDS_MAX);
         }
         http->fields[http->field_count++] = field;

@@ -355,11 +355,11 @@ const char *http_response_describe(const struct http_response *response,
 
     if (err == HTTP_E_HTTP2 || err == HTTP_E_TLS) {
         snprintf(text, size, "the answer begins with %s",
-                 err == HTTP_E_TLS ? "an alert of TLS" : "a frame of HTTP/2");
+                 err == HTTP_E_TLS ? "a TLS alert" : "an HTTP/2 frame");
         return text;
     }
     snprintf(text, size, "%s; %s %s", http_error_text(err),
-             is_in_body ? "the body goes on with" : "the answer begins with",
+             is_in_body ? "the body continues with" : "the answer begins with",
              http_quote(response->shown, response->shown_len, quoted,
                         sizeof(quoted)));
     return text;

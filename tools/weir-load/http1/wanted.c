@@ -275,7 +275,8 @@ static int judge_match(const struct wanted *self,
     regoff_t at = FOUND_NO_MEMORY;
 
     if (reader->size_bytes > WANTED_KEPT_MAX) {
-        snprintf(detail, size, "a body of %llu bytes; re: looks at up to %u",
+        snprintf(detail, size,
+                 "a body of %llu bytes; re: is applied to at most %u",
                  (unsigned long long)reader->size_bytes, WANTED_KEPT_MAX);
         return ERROR_BODY_SIZE;
     }

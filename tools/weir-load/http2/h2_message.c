@@ -135,12 +135,12 @@ static const char *take_status(struct h2_message *self,
 
     if (self->block != H2_BLOCK_HEADER || self->has_fields ||
         self->status > 0 || !IS(field, ":status")) {
-        return "a field with a colon that may not stand there";
+        return "a pseudo-header field in the wrong place";
     }
     for (size_t i = 0; i < field->value_len; i++) {
         const uint8_t digit = (uint8_t)(field->value[i] - '0');
         if (field->value_len != 3 || digit > 9) {
-            return "a :status that is no number of three digits";
+            return "a :status that is not a number of three digits";
         }
         status = (uint16_t)(status * 10 + digit);
     }
@@ -155,12 +155,12 @@ static const char *take_length(struct h2_message *self,
 
     if (self->length != H2_NO_LENGTH || field->value_len == 0 ||
         field->value_len > 18) {
-        return "a content-length that is no number, or a second one";
+        return "a content-length that is not a number, or a second one";
     }
     for (size_t i = 0; i < field->value_len; i++) {
         const uint8_t digit = (uint8_t)(field->value[i] - '0');
         if (digit > 9) {
-            return "a content-length that is no number";
+            return "a content-length that is not a number";
         }
         length = length * 10 + digit;
     }
@@ -183,13 +183,13 @@ const char *h2_message_field(struct h2_message *self,
                                               : "a content-length in trailers";
     }
     if (!is_name(field->name, field->name_len)) {
-        return "a name with a byte that no name may have";
+        return "a name with an invalid byte";
     }
     if (!is_value(field->value, field->value_len)) {
-        return "a value with a byte that no value may have";
+        return "a value with an invalid byte";
     }
     return is_of_connection(field) || is_other_te(field)
-               ? "a field that HTTP/2 does not have"
+               ? "a field that HTTP/2 does not allow"
                : NULL;
 }
 
@@ -203,7 +203,7 @@ const char *h2_message_end_block(struct h2_message *self, bool is_last,
 {
     if (self->block == H2_BLOCK_TRAILERS) {
         self->block = H2_BLOCK_READ;
-        return is_last ? NULL : "trailers that end no answer";
+        return is_last ? NULL : "trailers that do not end the answer";
     }
     if (self->status == 0) {
         return "an answer without a :status";
@@ -232,9 +232,8 @@ const char *h2_message_body(const struct h2_message *self, uint64_t bytes,
         return NULL;
     }
     if (bytes > self->length) {
-        return "more bytes than content-length says";
+        return "more bytes than content-length";
     }
-    return is_last && bytes < self->length
-               ? "fewer bytes than content-length says"
-               : NULL;
+    return is_last && bytes < self->length ? "fewer bytes than content-length"
+                                           : NULL;
 }

@@ -49,23 +49,23 @@ enum error_phase { ERROR_PHASES(ERROR_PHASE) };
  * and Redis have more (http_head.h, the ranges below). */
 #define ERROR_CODES(X)                                                         \
     X(EOF, "the server closed the connection")                                 \
-    X(WRONG_ECHO, "the answer is not what was sent")                           \
-    X(SURPLUS, "more bytes came back than were asked for")                     \
+    X(WRONG_ECHO, "the answer differs from what was sent")                     \
+    X(SURPLUS, "more bytes were received than expected")                       \
     X(NO_ANSWER, "no answer within the time-out")                              \
-    X(STATUS, "a status that is not expected")                                 \
-    X(LENGTH, "a length field that cannot be")                                 \
+    X(STATUS, "an unexpected status")                                          \
+    X(LENGTH, "an invalid length field")                                       \
     X(WRONG_SIZE, "the datagram is not of the size of an answer")              \
-    X(ANSWER, "an answer that is not as expected")                             \
+    X(ANSWER, "an unexpected answer")                                          \
     X(WANTS_TLS, "the server says that it speaks TLS; write https://")         \
     X(BODY_SIZE, "a body too large for --expect re:")                          \
-    X(CAPTURE, "an answer without the value that --capture is to have")        \
-    X(HTTP2, "HTTP/2 that is against its rules")                               \
+    X(CAPTURE, "an answer without the value for --capture")                    \
+    X(HTTP2, "a violation of HTTP/2")                                          \
     X(NOT_HTTP2, "the server does not speak HTTP/2")                           \
-    X(NO_SETTINGS, "no SETTINGS of HTTP/2 within the time-out")                \
+    X(NO_SETTINGS, "no HTTP/2 SETTINGS within the time-out")                   \
     X(NO_STREAM, "the server allowed no stream")                               \
-    X(RESP, "a reply that is none of Redis")                                   \
-    X(NO_WEBSOCKET, "the server does not begin WebSocket")                     \
-    X(WEBSOCKET, "frames of WebSocket that are against its rules")             \
+    X(RESP, "an invalid Redis reply")                                          \
+    X(NO_WEBSOCKET, "the server does not accept WebSocket")                    \
+    X(WEBSOCKET, "WebSocket frames that violate the protocol")                 \
     X(WEBSOCKET_CLOSE, "the server closed the WebSocket")
 
 #define ERROR_CODE(name, text) ERROR_##name,

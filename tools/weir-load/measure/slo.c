@@ -101,10 +101,10 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
             return 0;
         }
     }
-    return refuse(cursor, cursor->at,
-                  "'%.*s' is none of response, service, connect, tls, ttfb, "
-                  "late and client",
-                  (int)(len < 20 ? len : 20), text);
+    return refuse(
+        cursor, cursor->at,
+        "'%.*s' is not response, service, connect, tls, ttfb, late or client",
+        (int)(len < 20 ? len : 20), text);
 }
 
 /* Reads 503 or 5xx; 5xx includes 600 and above (RFC 9110, 15). */
@@ -162,14 +162,14 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
         }
         term->figure = figures[i].figure;
         if (has_times && !slo_is_latency(term->figure)) {
-            return refuse(cursor, cursor->at, "'%s' is no latency",
+            return refuse(cursor, cursor->at, "'%s' is not a latency",
                           figures[i].name);
         }
         cursor->at += len;
         return 0;
     }
     return refuse(cursor, cursor->at,
-                  "a figure is wanted: p50 to p99.999, mean, min, max, errors, "
+                  "expected a figure: p50 to p99.999, mean, min, max, errors, "
                   "timeouts, dropped, rate, achieved or status.5xx");
 }
 
@@ -229,7 +229,7 @@ static int read_comparison(struct cursor *cursor, struct slo_term *term)
     } else if (text[0] == '>') {
         term->comparison = has_equal ? SLO_AT_LEAST : SLO_MORE;
     } else {
-        return refuse(cursor, cursor->at, "one of < <= > >= is wanted");
+        return refuse(cursor, cursor->at, "expected <, <=, > or >=");
     }
     cursor->at += has_equal ? 2 : 1;
     return 0;
@@ -263,7 +263,7 @@ static int read_limit(struct cursor *cursor, struct slo_term *term)
                            ? "a share such as 99%"
                            : "a count such as 10, or a share such as 0.1%";
     if (len == 0) {
-        return refuse(cursor, cursor->at, "%s is wanted", want);
+        return refuse(cursor, cursor->at, "expected %s", want);
     }
     if (len >= sizeof(value)) {
         return refuse(cursor, cursor->at, "'%.20s...' is not %s", text, want);
@@ -322,7 +322,7 @@ int slo_parse(const char *text, struct slo *ret, struct slo_error *ret_error)
             return 0;
         }
         if (text[cursor.at] != ',') {
-            return refuse(&cursor, cursor.at, "a comma or the end is wanted");
+            return refuse(&cursor, cursor.at, "expected a comma or the end");
         }
         cursor.at++;
     }

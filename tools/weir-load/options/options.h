@@ -38,17 +38,18 @@ struct publish_paths {
     {"markdown",                                                               \
      0,                                                                        \
      "FILE",                                                                   \
-     "write a page for a pull request or a job's summary; -: standard output", \
+     "write a Markdown page for a pull request; - is standard output",         \
      .kind = OPTION_TEXT,                                                      \
      .offset = offsetof(struct type, member.markdown)},                        \
         {"junit",                                                              \
          0,                                                                    \
          "FILE",                                                               \
-         "write the checks as the tests of a pipeline",                        \
+         "write the checks as JUnit test cases",                               \
          .kind = OPTION_TEXT,                                                  \
          .offset = offsetof(struct type, member.junit)},                       \
     {                                                                          \
-        "prometheus", 0, "FILE", "write figures as Prometheus reads them",     \
+        "prometheus", 0, "FILE",                                               \
+            "write the figures in the format of Prometheus",                   \
             .kind = OPTION_TEXT,                                               \
             .offset = offsetof(struct type, member.prometheus)                 \
     }

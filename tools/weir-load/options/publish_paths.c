@@ -42,7 +42,7 @@ bool publish_check(const struct publish_paths *paths, const char *taken)
             continue;
         }
         if (taken) {
-            return say("%s: %s has standard output already", formats[i].flag,
+            return say("%s: %s already uses standard output", formats[i].flag,
                        taken);
         }
         taken = formats[i].flag;

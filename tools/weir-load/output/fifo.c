@@ -68,5 +68,5 @@ FILE *fifo_open(const char *path)
 
 const char *fifo_error_text(int err)
 {
-    return err == ETIMEDOUT ? "nobody reads this FIFO" : strerror(err);
+    return err == ETIMEDOUT ? "no process reads this FIFO" : strerror(err);
 }

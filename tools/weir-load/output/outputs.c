@@ -119,7 +119,7 @@ bool outputs_check(const struct run_options *options)
     const char *flag = find_stdout(options, &before);
 
     if (before) {
-        say("%s: %s has standard output already", flag, before);
+        say("%s: %s already uses standard output", flag, before);
     }
     return !before;
 }

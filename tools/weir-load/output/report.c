@@ -119,7 +119,7 @@ static void print_header(const struct result *result, FILE *out)
             LLU(options->thread_count), options->thread_count == 1 ? "" : "s",
             options_has_conn_stages(options) ? "up to " : "",
             LLU(options->conn_count), options->conn_count == 1 ? "" : "s",
-            options_is_churn(options) ? " made anew for each request" : "",
+            options_is_churn(options) ? " opened for each request" : "",
             LLU(options->depth));
     if (options->request_count > 0) {
         fprintf(out, ", %llu requests", LLU(options->request_count));
@@ -459,7 +459,7 @@ static void print_objectives(const struct result *result, FILE *out)
     for (size_t i = 0; i < slo->count; i++) {
         fprintf(out, "Objective   %s  %s: %s\n", slo->terms[i].text,
                 result->options->part.count > 1
-                    ? "is judged when all parts are merged; here"
+                    ? "is evaluated when all parts are merged; here"
                 : result->slo[i].passed ? "holds"
                                         : "DOES NOT HOLD",
                 slo_format(&slo->terms[i], &result->slo[i], text));
@@ -615,7 +615,7 @@ void report_complain(const struct result *result)
     case LOAD_OK:
         return;
     case LOAD_INTERRUPTED:
-        say("interrupted; what there was until then is reported");
+        say("interrupted; the results until then are reported");
         return;
     case LOAD_INVALID:
         say("the run is invalid: %s", result->invalid.lines[0]);
@@ -644,6 +644,6 @@ void report_complain(const struct result *result)
         error_phase_name(kind->phase), error_code_text(kind->code),
         error_code_name(kind->code), kind->detail[0] ? "; first: " : "",
         kind->detail,
-        may_expect ? "; --expect says which statuses are no failures" : "");
+        may_expect ? "; --expect sets the statuses that succeed" : "");
     suggest_elsewhere(result);
 }

@@ -55,7 +55,7 @@ bool results_begin(const char *command, const char **argv)
 
     if (!find_script()) {
         return say("%s needs " SCRIPT
-                   ", which is not installed beside weir-load",
+                   ", which is not installed next to weir-load",
                    command);
     }
     asked_by = command;

@@ -285,7 +285,7 @@ bool whole_file_keep(struct whole_file *self)
             unlink(self->temporary);
         }
     } else if (self->temporary && (err = take_name(self)) != 0) {
-        say("%s: %s: %s; what was written is in %s", self->flag, self->path,
+        say("%s: %s: %s; the output is in %s", self->flag, self->path,
             strerror(err), self->temporary);
     }
     forget(self);

@@ -250,7 +250,7 @@ static int take_json(const struct capture *self,
                           flags | JSON_DECODE_INT_AS_REAL, &error);
     }
     if (!body) {
-        snprintf(reason, sizeof(reason), "the body is no JSON: %.100s",
+        snprintf(reason, sizeof(reason), "the body is not JSON: %.100s",
                  error.text);
         return miss(self, why, reason);
     }

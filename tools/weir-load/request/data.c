@@ -68,7 +68,7 @@ static enum field_end end_field(const struct data *data, size_t *at,
         (*at)++;
         return FIELD_COMMA;
     }
-    return refuse_field(ret, "a comma is missing behind the quotes");
+    return refuse_field(ret, "a comma is missing after the quotes");
 }
 
 static enum field_end read_quoted(const struct data *data, size_t *at,
@@ -80,7 +80,7 @@ static enum field_end read_quoted(const struct data *data, size_t *at,
     for (;;) {
         const char *quote = memchr(data->bytes + end, '"', data->len - end);
         if (!quote) {
-            return refuse_field(ret, "quotes do not end");
+            return refuse_field(ret, "the quotes are not closed");
         }
         end = (size_t)(quote - data->bytes);
         if (end + 1 == data->len || quote[1] != '"') {

@@ -62,7 +62,7 @@ static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
 
     while (text[*at] != quote) {
         if (text[*at] == '\0') {
-            return refuse(text, begin, "the quote has no end", why);
+            return refuse(text, begin, "the quote is not closed", why);
         }
         if (text[*at] == '\\' && quote == '"' && text[*at + 1] != '\0') {
             *at += 1 + read_escape(text + *at + 1, &out[(*len)++]);
@@ -76,7 +76,7 @@ static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
     (*at)++;
     return text[*at] == '\0' || is_blank(text[*at])
                ? 0
-               : refuse(text, *at, "a blank is missing behind the quote", why);
+               : refuse(text, *at, "a space is missing after the quote", why);
 }
 
 static int read_word(const char *text, size_t *at, char *out, size_t *ret_len,
@@ -181,8 +181,7 @@ int redis_command_parse(const char *text, struct redis_command *ret, char *why)
         err = why_refuse(why, -EINVAL, "it is empty");
     }
     if (err == 0 && !has_one_answer(&self)) {
-        err = why_refuse(why, -EINVAL,
-                         "%.*s has not one answer, but none or many",
+        err = why_refuse(why, -EINVAL, "%.*s does not have exactly one answer",
                          (int)self.words[0].len, self.words[0].bytes);
     }
     if (err == 0 && is_one_of(&self.words[0], endings,

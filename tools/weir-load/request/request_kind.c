@@ -198,7 +198,8 @@ static int read_http(struct request_kind *kind, char *text, char *why)
     if (is_place(text, strlen(text))) {
         const int shown = (int)(strcspn(text, " \t\r\n"));
         return why_refuse(
-            why, -EINVAL, "'%.*s' is no path: write its path, or http://%.*s",
+            why, -EINVAL,
+            "'%.*s' is not a path: write its path, or http://%.*s",
             shown < 60 ? shown : 60, text, shown < 60 ? shown : 60, text);
     }
     if (end) {

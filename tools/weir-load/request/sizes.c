@@ -77,7 +77,7 @@ static int read_end(const struct reading *reading)
     return *reading->at == '\0'
                ? 0
                : why_refuse_at(reading->why, reading->text, reading->at,
-                               "nothing follows here");
+                               "expected the end");
 }
 
 static int read_fixed(struct reading *reading, struct sizes *ret)

@@ -422,9 +422,9 @@ static int bind_part(struct template *self, struct template_part *part,
                           part->name);
     }
     if (column < 0) {
-        return why_refuse(why, -EINVAL,
-                          "{csv:%.60s} is no column; there are %s", part->name,
-                          data_list(self->data, names, sizeof(names)));
+        return why_refuse(
+            why, -EINVAL, "{csv:%.60s} is not a column; the columns are %s",
+            part->name, data_list(self->data, names, sizeof(names)));
     }
     const struct data_column *known = &self->data->columns[column];
     const size_t size = known->size_max * (part->is_encoded ? ENCODED_SIZE : 1);
@@ -460,11 +460,10 @@ static int check_in_header(const struct template *self,
     if (line == 0 || part->is_encoded) {
         return 0;
     }
-    return why_refuse(
-        why, -EINVAL,
-        "{csv:%.60s}: line %llu of the data has a control character "
-        "there, which no header has",
-        part->name, (unsigned long long)line);
+    return why_refuse(why, -EINVAL,
+                      "{csv:%.60s}: line %llu of the data has a control "
+                      "character there, which a header cannot have",
+                      part->name, (unsigned long long)line);
 }
 
 int template_bind(struct template *self, const struct data *data,

@@ -107,8 +107,8 @@ const struct field fields_connections[] = {
     CONNS("open_at_end", open_at_end, TEXT("Connections", "open at the end")),
     CONNS("fast_open", fast_opened, TEXT("Connections", "fast open"),
           .is_shown = has_fast_open,
-          ABOUT("connections whose first bytes went with the "
-                "SYN; 0 without --fast-open")),
+          ABOUT("connections whose first bytes were sent with the SYN; 0 "
+                "without --fast-open")),
     CONNS("never_answered", never_answered,
           TEXT("Connections", "never answered"), .hides_zero = true),
     CONNS("preambles", preambles, TEXT("Preamble", "answered"),
@@ -120,8 +120,8 @@ const struct field fields_connections[] = {
     CONNS("ended_idle", ended_idle,
           TEXT("Ended", "by the server between requests"),
           .is_shown = has_ended_idle,
-          ABOUT("connections that the server ended while it was "
-                "asked for nothing; no failures")),
+          ABOUT("connections that the server ended between requests; not "
+                "failures")),
     CONNS("requests_repeated", repeated, TEXT("Ended", "requests sent again"),
           .is_shown = has_ended_idle,
           ABOUT("requests that were sent again because the "
@@ -132,10 +132,10 @@ const struct field fields_connections[] = {
                 "server did, which keep their ports for a "
                 "minute")),
     CONNS("not_closed", not_closed, .line = NULL,
-          ABOUT("those of them that the server was to close "
-                "after their last answer")),
+          ABOUT("connections among closed_first that the server should have "
+                "closed after their last answer")),
     CONNS("pings", pings, TEXT("Connections", "pings answered"),
-          .hides_zero = true, ABOUT("pings of WebSocket that were answered")),
+          .hides_zero = true, ABOUT("WebSocket pings that were answered")),
     CONNS("http1", http1, TEXT("Agreed", "on HTTP/1.1"), .is_shown = is_auto,
           ABOUT("connections that spoke HTTP/1.1 with --http auto; else 0")),
     CONNS("http2", http2, TEXT("Agreed", "on HTTP/2"), .is_shown = is_auto,
@@ -151,17 +151,15 @@ const struct field fields_connections[] = {
 const struct field fields_http2[] = {
     /* A warning shows them. */
     HTTP2(limited, .line = NULL,
-          ABOUT("connections that were allowed fewer streams "
-                "than were asked for")),
+          ABOUT("connections that were allowed fewer streams than requested")),
     HTTP2(allowed, .merge = FIELD_LEAST,
-          ABOUT("the fewest streams that one of them was "
-                "allowed; 0: there is none")),
+          ABOUT("the fewest streams that one of these connections was allowed, "
+                "or 0")),
     HTTP2(reached, .merge = FIELD_GREATEST, TEXT("HTTP/2", "streams reached"),
           .is_shown = is_http2,
-          ABOUT("the most streams that were under way on a "
-                "connection")),
+          ABOUT("the most streams that were in flight on a connection")),
     HTTP2(refused, TEXT("HTTP/2", "refused"), .is_shown = is_http2,
-          ABOUT("requests that the server had not begun, by "
+          ABOUT("requests that the server had not started, shown by "
                 "REFUSED_STREAM or GOAWAY")),
     HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
     HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
@@ -170,8 +168,7 @@ const struct field fields_http2[] = {
           ABOUT("how often the server was stopped by --window or "
                 "--conn-window")),
     HTTP2(window_stopped_ns, .unit = FIELD_TIME, .line = NULL,
-          ABOUT("for how long, from the last byte that it was allowed to the "
-                "next one, added up")),
+          ABOUT("how long the server was stopped, in total")),
     HEADER(header_bytes_out, "out"),
     HEADER(packed_bytes_out, "packed"),
     HEADER(header_bytes_in, "in"),
@@ -234,9 +231,8 @@ const struct field fields_kind[] = {
     KIND(ok, ABOUT("answered as expected")),
     KIND(failed, ABOUT("answered wrongly, or lost with their connection")),
     KIND(timeout, ABOUT("not answered in time")),
-    KIND(completed,
-         ABOUT("answered as expected in the window, requests of the warm-up "
-               "as well")),
+    KIND(completed, ABOUT("answered as expected in the window, including "
+                          "requests of the warm-up")),
     END,
 };
 
@@ -267,17 +263,16 @@ const struct field fields_result[] = {
            .hides_zero = true, ABOUT("requests that waited for a connection")),
     RESULT("unserved", unserved, TEXT("Offered", "beyond the server"),
            .hides_zero = true,
-           ABOUT("open loop: by how many requests the queue grew in the "
-                 "window, or how many were dropped, where the server was "
-                 "overloaded; 0: it was not")),
+           ABOUT("open loop: requests by which the queue grew in the window, "
+                 "or that were dropped, if the server was overloaded, else 0")),
     /* The text report has them with the errors. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),
     RESULT("log_lines", log_lines, .line = NULL,
            ABOUT("requests in the file of --log")),
     RESULT("log_dropped", log_dropped, .line = NULL,
-           ABOUT("requests that are not in it, as it was too "
-                 "slow")),
+           ABOUT("requests that are not in the file of --log, because it was "
+                 "too slow")),
     END,
 };
 
@@ -334,7 +329,7 @@ const struct field_times fields_times[SLO_TIMES_COUNT] = {
     [SLO_LATE] = TIMES("send_lateness", times.lateness, .line = NULL),
     [SLO_CLIENT] = TIMES("client_lateness", times.own_lateness, .line = NULL),
     [SLO_BLOCKED] = TIMES("blocked", times.blocked, .line = "Blocked",
-                          .remark = "of those that waited for room"),
+                          .remark = "of requests that waited"),
     [SLO_READ] = TIMES("read_lateness", times.reading, .line = "Read late",
                        .remark = "in the socket until read"),
 };

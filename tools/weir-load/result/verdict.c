@@ -272,18 +272,18 @@ static void tell_overload(struct result *result, double answered)
     } else {
         result->unserved = (uint64_t)unserved;
         snprintf(fate, sizeof(fate),
-                 "the queue grew by %.0f requests in %.3g s, so that latencies "
-                 "tell nothing of the server",
+                 "the queue grew by %.0f requests in %.3g s, so latencies do "
+                 "not describe the server",
                  unserved, window_s);
     }
     if (were_all_busy(result) && result->http2.allowed == 0) {
         snprintf(room, sizeof(room),
-                 "; all %llu connections were busy: if more (-c) reach no "
-                 "more, the server is the limit",
+                 "; all %llu connections were busy: if more connections (-c) "
+                 "reach no higher rate, the server is the limit",
                  (unsigned long long)result->options->conn_count);
     }
     add(&result->invalid,
-        "overload: the server answers %.0f/s of %.0f/s asked; %s%s",
+        "overload: the server answers %.0f/s of %.0f/s requested; %s%s",
         answered / window_s, (double)result->measured.scheduled / window_s,
         fate, room);
 }
@@ -303,8 +303,8 @@ static bool judge_rate(struct result *result)
     }
     if (result->completed > 0 && measured->ok == 0) {
         add(&result->invalid,
-            "overload: %llu answers came, all of them to requests of the "
-            "warm-up; a lower rate (-R) leaves no such backlog",
+            "overload: all %llu answers were to requests of the warm-up; a "
+            "lower rate (-R) leaves no such backlog",
             (unsigned long long)result->completed);
     }
     /* If all connections were busy, more connections might have had more
@@ -319,9 +319,10 @@ static bool judge_rate(struct result *result)
         return true;
     }
     if (were_all_busy(result)) {
-        snprintf(room, sizeof(room),
-                 "; all %llu connections were busy, more (-c) may help",
-                 (unsigned long long)result->options->conn_count);
+        snprintf(
+            room, sizeof(room),
+            "; all %llu connections were busy, more connections (-c) may help",
+            (unsigned long long)result->options->conn_count);
     }
     add(&result->invalid,
         "%.1f %% of the scheduled requests were answered in time%s%s",
@@ -411,10 +412,9 @@ static void judge_lateness(struct result *result, struct remarks *doubts)
         is_beyond
             ? "the client was too slow: the %s of the %s times is %s, and %s "
               "of it may be the client's own lateness, more than %s; give it "
-              "a CPU that is idle (--cpu), or allow more (--lateness-limit)%s"
+              "an idle CPU (--cpu), or allow more (--lateness-limit)%s"
             : "the %s of the %s times is %s, and %s of it may be the client's "
-              "own lateness; the run is invalid from %s on "
-              "(--lateness-limit)%s",
+              "own lateness; the run is invalid above %s (--lateness-limit)%s",
         worst.name, times, response, value, limit,
         tell_sharing(result, others));
 }
@@ -439,13 +439,12 @@ static void judge_cpu_waits(struct result *result, struct remarks *doubts)
     if (is_beyond) {
         snprintf(
             loss, sizeof(loss),
-            ", and a closed loop sends up to %.0f %% less by it: give it a "
-            "CPU that is idle (--cpu), fewer threads (-t), or allow it "
-            "(--force)",
+            ", and costs a closed loop up to %.0f %% of its rate: give it an "
+            "idle CPU (--cpu) or fewer threads (-t), or allow it (--force)",
             lost * 100);
     }
     add(is_beyond ? doubts : &result->warnings,
-        "the client waited %.1f %% of the time for a CPU; that is in the "
+        "the client waited %.1f %% of the time for a CPU, which adds to the "
         "latencies%s%s",
         part * 100, loss, tell_sharing(result, others));
 }
@@ -483,8 +482,9 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
         return;
     }
     add(is_beyond ? doubts : &result->warnings,
-        "%llu %% of the requests waited %s; that is in the response times, and "
-        "more connections tell whether the server or their number is the limit",
+        "%llu %% of the requests waited %s; that is part of the response "
+        "times, and more connections show whether the server or their number "
+        "is the limit",
         (unsigned long long)percent, name_room(result, room, sizeof(room)));
 }
 
@@ -569,12 +569,13 @@ static void judge_means(struct result *result)
 
     if (result->shortages > 0) {
         add(&result->invalid,
-            "this machine had no means for %llu attempts to connect: %s (%s)%s",
+            "this machine had no resources for %llu attempts to connect: %s "
+            "(%s)%s",
             (unsigned long long)result->shortages,
             error_code_text(result->shortage),
             error_code_name(result->shortage),
-            may_be_ports ? "; a port is kept for a minute where the client "
-                           "closes first (TIME_WAIT): give more own addresses "
+            may_be_ports ? "; a port is kept for a minute if the client closes "
+                           "first (TIME_WAIT): use more local addresses "
                            "(--bind) or targets, a lower rate, a wider "
                            "net.ipv4.ip_local_port_range, or "
                            "net.ipv4.tcp_tw_reuse=1"
@@ -601,13 +602,13 @@ static void find_objections(struct result *result)
     }
     judge_means(result);
     if (!result->measured_began) {
-        add(invalid, "measuring has not begun");
+        add(invalid, "the measurement has not started");
         return;
     }
     if (result->begin_late_ns > 0) {
         add(invalid,
-            "sending began %.3f s after --start-at: the connections did not "
-            "stand before%s",
+            "sending began %.3f s after --start-at: the connections were not "
+            "established before%s",
             (double)result->begin_late_ns / 1e9,
             options->part.count > 1 ? ", and the other parts did not wait"
                                     : "");
@@ -616,7 +617,8 @@ static void find_objections(struct result *result)
     if (!options_is_churn(options) &&
         result->connections.open_at_begin < options_first_conns(options)) {
         add(invalid,
-            "only %llu of %llu connections were open when measuring began",
+            "only %llu of %llu connections were open when the measurement "
+            "started",
             (unsigned long long)result->connections.open_at_begin,
             (unsigned long long)options_first_conns(options));
     }
@@ -653,8 +655,8 @@ static void find_stall(struct result *result)
         return;
     }
     add(&result->warnings,
-        "no answer came for %s; the percentiles of a closed loop hide such a "
-        "stall, -R RATE shows it",
+        "no answer arrived for %s; the percentiles of a closed loop hide such "
+        "a stall, -R RATE shows it",
         units_format_time(result->stall_ns, text));
 }
 
@@ -676,11 +678,11 @@ static void find_redirects(struct result *result)
     const bool has_url = result->location[0] && elsewhere_find(result, url);
     const bool has_line = has_url && elsewhere_write(result, url, &line);
     add(&result->warnings,
-        "%llu answers were redirects%s%.200s, which are not followed: what was "
-        "measured is the server that sends away; --expect 2xx makes them "
-        "failures, --expect 3xx expects them%s%.300s",
+        "%llu answers were redirects%s%.200s, which are not followed, so the "
+        "redirecting server was measured; --expect 2xx makes them failures, "
+        "--expect 3xx expects them%s%.300s",
         (unsigned long long)count, has_url ? " to " : "", url,
-        has_line ? "; to load that place write: " : "",
+        has_line ? "; to load that target write: " : "",
         has_line ? line.text : "");
 }
 
@@ -693,7 +695,7 @@ static void find_limit(struct result *result)
     if (http2->limited > 0) {
         add(&result->warnings,
             "the server allows %llu streams on a connection, not the %llu that "
-            "-p asks for; more connections (-c) have more requests under way",
+            "-p requests; more connections (-c) have more requests in flight",
             (unsigned long long)http2->allowed,
             (unsigned long long)result->options->depth);
     }
@@ -707,8 +709,8 @@ static void find_stops(struct result *result)
     if (http2->window_stopped_ns > 0) {
         add(&result->warnings,
             "the client's windows have stopped the server %llu times, for %s "
-            "together, which is in the latencies; a larger --window and "
-            "--conn-window do not",
+            "in total, which is part of the latencies; a larger --window and "
+            "--conn-window avoid it",
             (unsigned long long)http2->window_stops,
             units_format_time(http2->window_stopped_ns, text));
     }
@@ -727,7 +729,7 @@ static void find_delayed_ack(struct result *result)
 
     if (first_ns > 0 && rest_ns >= ACK_LEAST_NS && rest_ns <= ACK_MOST_NS) {
         add(&result->warnings,
-            "the rest of an answer comes %s after its first byte, as by a "
+            "the rest of an answer arrives %s after its first byte, as after a "
             "delayed acknowledgement: a server that writes an answer in parts "
             "needs TCP_NODELAY",
             units_format_time(rest_ns, text));
@@ -764,8 +766,8 @@ static void find_warnings(struct result *result)
     }
     if (result->connections.repeated > 0) {
         add(warnings,
-            "%llu requests were sent again: the server had %sended their "
-            "connections before it began to answer",
+            "%llu requests were sent again: the server had %sclosed their "
+            "connections before it started to answer",
             (unsigned long long)result->connections.repeated,
             options_may_speak_http2(result->options) ? "refused them or " : "");
     }
@@ -776,12 +778,12 @@ static void find_warnings(struct result *result)
             (unsigned long long)result->connections.not_closed);
     }
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
-        add(warnings, "no session was resumed; the server takes none");
+        add(warnings, "no session was resumed; the server resumes none");
     }
     if (result->options->sockets.fast_open &&
         result->connections.fast_opened == 0) {
-        add(warnings, "no connection sent bytes with its SYN; the server may "
-                      "have no fast open, or the path");
+        add(warnings, "no connection sent bytes with its SYN; the server or "
+                      "the path may not support TCP Fast Open");
     }
     if (result->log_dropped > 0) {
         add(warnings,

@@ -120,7 +120,7 @@ static void retry_later(struct client *client, struct conn *conn)
     int err =
         weir_loop_call_later(client->loop, delay_ns, retry_cb, conn, NULL);
     if (err < 0) {
-        say("connection %u is not made again: %s", conn->index,
+        say("connection %u is not opened again: %s", conn->index,
             weir_strerror(err));
     }
 }
@@ -523,7 +523,7 @@ static void watch_cb(void *arg)
     int err = weir_loop_call_later(client->loop, pause_ns, watch_cb, client,
                                    &client->watch);
     if (err < 0) {
-        say("time-outs are not watched any more: %s", weir_strerror(err));
+        say("time-outs are no longer watched: %s", weir_strerror(err));
     }
 }
 

@@ -74,7 +74,8 @@ static void tell_all(struct run *run, weir_callback_fn *cb)
         struct worker *worker = &run->workers[i];
         int err = weir_thread_call_soon(
             weir_threads_get(run->threads, (uint32_t)i), cb, worker, NULL);
-        console_check(err == -ESHUTDOWN ? 0 : err, "a thread cannot be told");
+        console_check(err == -ESHUTDOWN ? 0 : err,
+                      "a thread cannot be notified");
     }
 }
 
@@ -212,7 +213,7 @@ static void begin_all(struct run *run)
     int err = weir_loop_call_at(run->loop, run->plan.window_ns, window_begin_cb,
                                 run, NULL);
     if (err < 0) {
-        say("who else uses the client's CPUs is not seen: %s",
+        say("other users of the client's CPUs are not known: %s",
             weir_strerror(err));
     }
 }
@@ -369,7 +370,7 @@ static void heard_over(void *arg)
     run->over_count++;
     take_rows(run);
     if (worker->err < 0) {
-        say("a thread broke: %s", weir_strerror(worker->err));
+        say("a thread failed: %s", weir_strerror(worker->err));
         finish(run);
     }
     if (run->over_count == run->options->thread_count) {
@@ -541,7 +542,7 @@ static int execute(struct run *run)
     }
     exit_code = LOAD_INTERNAL;
     if (err < 0) {
-        say("the run broke: %s (%s)", weir_strerror(err), weir_err_name(err));
+        say("the run failed: %s (%s)", weir_strerror(err), weir_err_name(err));
         goto out;
     }
     end_log(run);

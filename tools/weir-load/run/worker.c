@@ -31,7 +31,7 @@ static void finish(struct worker *worker);
 static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
 {
     console_check(weir_mailbox_call_soon(worker->home, cb, arg, NULL),
-                  "a thread cannot be heard");
+                  "a thread cannot notify the main thread");
 }
 
 /* Arms a timer. If that fails, the run ends now, because it could not end

@@ -70,10 +70,10 @@ static int read_environment(uint32_t count, struct part *ret, char *why)
     }
     ret->count = count;
     if (count == 0 && !all) {
-        return why_refuse(why, -EINVAL,
-                          "auto: %s is set, but nothing says of how many; "
-                          "write auto/8",
-                          scheduler->index);
+        return why_refuse(
+            why, -EINVAL,
+            "auto: %s is set, but not the number of parts; write auto/8",
+            scheduler->index);
     }
     if (count == 0 && !read_number(all, &ret->count)) {
         return why_refuse(why, -EINVAL,

@@ -86,7 +86,7 @@ static void tell(size_t index, weir_callback_fn *cb, struct worker *worker)
     int err = weir_thread_call_soon(thread, cb, worker, NULL);
 
     if (err != -ESHUTDOWN) {
-        console_check(err, "a thread could not be told");
+        console_check(err, "a thread could not be notified");
     }
 }
 
@@ -238,7 +238,7 @@ static int print_statistics(weir_loop *loop, void *arg)
     if (result == -ECANCELED) {
         return 0; /* a thread's loop has ended */
     }
-    console_check(result, "a thread could not be asked");
+    console_check(result, "a thread could not be queried");
     group->is_printing = false;
     end_if_over(group);
     return 0;
@@ -454,7 +454,7 @@ static int run_group(struct group *group)
         return LOAD_USAGE;
     }
     if (err < 0) {
-        say("the loop broke: %s (%s)", weir_strerror(err), weir_err_name(err));
+        say("the loop failed: %s (%s)", weir_strerror(err), weir_err_name(err));
         return LOAD_INTERNAL;
     }
     return group->err < 0 ? LOAD_USAGE : LOAD_OK;

@@ -143,76 +143,82 @@ static bool read_target(void *options, const char *text, char *why)
 
 static const struct option rows[] = {
     {"mode", 0, "MODE",
-     "echo (default) or discard; and not with UDP chargen, rr, sized (rr whose "
-     "requests say their sizes: run --mode rr with sizes that are drawn) or "
-     "http (default with http:// and https://)",
+     "service: echo, discard, chargen, rr, sized (as rr, but requests contain "
+     "the sizes, for run --mode rr with random sizes) or http (the default "
+     "with http:// and https://); with UDP only echo and discard (echo)",
      .read = read_mode, .choices = mode_names,
      .mark = offsetof(struct reading, mode) + 1},
-    {"grace", 0, "TIME", "for connections to finish at the end", TIME(grace_ns),
-     .initial = "5s"},
+    {"grace", 0, "TIME", "time that connections get to finish at the end",
+     TIME(grace_ns), .initial = "5s"},
     {"threads", 0, "N",
-     "loops that serve, each on a thread of its own; 0 or auto: one for each "
-     "processor. All of them listen, but on a Unix path the first alone (1)",
+     "number of threads that serve, or 0 or auto for one on each processor; on "
+     "Unix sockets only the first one listens (1)",
      .read = read_threads},
     {"fast-open", 0, NULL,
-     "TCP Fast Open: take bytes that come with a SYN "
-     "(off)",
+     "TCP Fast Open: accept bytes that arrive with the SYN (off)",
      SWITCH(fast_open)},
     {"engine", 0, "ENGINE",
-     "uring, poll (epoll), or auto: uring if it is allowed",
+     "event engine: uring, poll (epoll), or auto, which is uring if the kernel "
+     "allows it (auto)",
      .read = engine_read, .choices = engine_names},
     OPTION_ROW_TLS_LIBRARY(0),
     {"stats", 0, NULL, "print statistics to standard error at the end",
      SWITCH(stats)},
-    {"send", 0, "SIZE", "bytes of a request in mode rr (128)",
+    {"send", 0, "SIZE", "size of a request in mode rr (128)",
      .read = read_sizes, AT(settings.request)},
     {"recv", 0, "SIZE",
-     "bytes of its answer, or of a body in mode http (128); bodies may be "
-     "drawn, as exp:1k (see run --help)",
+     "size of an answer in mode rr, or of a body in mode http (128); bodies "
+     "may be random, such as exp:1k (see run --help)",
      .read = read_sizes, AT(settings.answer)},
-    {"verbose", 'v', NULL, "what the library and the kernel do",
+    {"verbose", 'v', NULL, "print details about the library and the kernel",
      SWITCH(verbose)},
 
     {.kind = OPTION_TITLE,
-     .help = "A server with known faults, in modes echo, rr, sized and http "
-             "(not with UDP)"},
-    {"delay", 0, "TIME", "from a request to its answer",
+     .help = "Known faults, in modes echo, rr, sized and http (not with UDP)"},
+    {"delay", 0, "TIME", "time from a request to its answer",
      TIME(settings.pace.delay_ns)},
     {"freeze", 0, "T/P",
-     "send nothing in the last time T of each period P, as 500ms/2s",
+     "send nothing in the last time T of each period P, such as 500ms/2s",
      .read = read_freeze},
-    {"limit-rate", 0, "N", "answers a second, of all connections (not echo)",
+    {"limit-rate", 0, "N",
+     "maximum answers per second, of all connections (not echo)",
      .kind = OPTION_COUNT, .least = 1, .most = RATE_MAX,
      AT(settings.pace.rate)},
 
     {.kind = OPTION_TITLE, .help = "TLS"},
     {"cert", 0, "FILE",
-     "certificate and chain; given again, another one, for the clients that "
-     "ask for its name",
+     "certificate and chain; may be repeated: clients get the one for the name "
+     "that they request",
      TLS(tls_read_cert), .repeats = true},
-    {"key", 0, "FILE", "the key of the --cert before (in its file)",
+    {"key", 0, "FILE", "private key of the preceding --cert (in its file)",
      TLS(tls_read_key), .repeats = true},
-    {"key-passphrase-file", 0, "FILE", "its first line opens encrypted keys",
+    {"key-passphrase-file", 0, "FILE",
+     "file whose first line is the passphrase of encrypted keys",
      TLS_TEXT(passphrase.file)},
-    {"key-log", 0, "FILE", "secrets of connections are appended, for Wireshark",
+    {"key-log", 0, "FILE",
+     "append the TLS secrets of connections to FILE, for Wireshark",
      .kind = OPTION_TEXT, AT(tls.key_log), MARK_TLS},
-    {"ca", 0, "FILE", "authorities of the clients' certificates",
+    {"ca", 0, "FILE",
+     "certificate authorities that are trusted for client certificates",
      TLS_TEXT(authorities.file)},
-    {"crl", 0, "FILE", "lists of revoked certificates, of every issuer",
+    {"crl", 0, "FILE", "file of certificate revocation lists, of every issuer",
      TLS_TEXT(revocations.file)},
-    {"client-auth", 0, "WHAT", "optional or required (with --ca: required)",
+    {"client-auth", 0, "WHAT",
+     "client certificates: optional or required (with --ca: required)",
      TLS(tls_read_client_auth)},
-    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+    {"alpn", 0, "LIST", "application protocols to accept, such as h2,http/1.1",
      TLS_TEXT(alpn)},
-    {"ciphers", 0, "LIST", "suites by IANA names with colons between them",
+    {"ciphers", 0, "LIST", "cipher suites by IANA names, separated by colons",
      TLS_TEXT(ciphers)},
-    {"groups", 0, "LIST", "groups of the key exchange, as X25519:P-256 (all)",
+    {"groups", 0, "LIST",
+     "groups of the key exchange, such as X25519:P-256 (all)",
      TLS_TEXT(groups)},
-    {"tls-min", 0, "VERSION", "lowest version, 1.2 or 1.3 (1.2)",
+    {"tls-min", 0, "VERSION", "lowest TLS version, 1.2 or 1.3 (1.2)",
      .read = tls_read_version, AT(tls.options.min_version), MARK_TLS},
-    {"tls-max", 0, "VERSION", "highest version (1.3)", .read = tls_read_version,
-     AT(tls.options.max_version), MARK_TLS},
-    {"tickets", 0, "on|off", "may clients resume sessions",
+    {"tls-max", 0, "VERSION", "highest TLS version (1.3)",
+     .read = tls_read_version, AT(tls.options.max_version), MARK_TLS},
+    {"tickets", 0, "on|off",
+     "send session tickets, with which clients resume sessions",
      .kind = OPTION_EITHER, .choices = on_off, AT(tls.options.no_tickets),
      MARK_TLS, .initial = "on"},
     OPTION_ROW_HELP,
@@ -226,11 +232,12 @@ const struct option_set serve_set = {
             "unix:PATH or\n"
             "tls+unix:PATH.\n"
             "\n"
-            "Serves until SIGINT or SIGTERM; a second signal ends it at once. "
+            "Serves until SIGINT or SIGTERM; a second signal exits at once. "
             "Prints one\n"
-            "line with the addresses once it accepts. Port 0 lets the kernel "
-            "choose; host\n"
-            "* means all addresses; unix:@NAME is an abstract name.\n"
+            "line with the addresses when it accepts connections. Port 0 lets "
+            "the kernel\n"
+            "choose; host * means all addresses; unix:@NAME is an abstract "
+            "name.\n"
             "\n"
             "Example: weir-load serve --mode echo tcp://127.0.0.1:7000\n"
             "\n",
@@ -252,7 +259,7 @@ static bool settle_urls(struct reading *reading)
     for (size_t i = 0; i < options->target_count; i++) {
         is_http |= options->targets[i].is_http;
         if (options->targets[i].is_redis) {
-            return say("%s: there is no server of Redis here; see redis-server",
+            return say("%s: weir-load is not a Redis server; use redis-server",
                        options->targets[i].text);
         }
         if (options->targets[i].is_ws) {
@@ -316,9 +323,7 @@ static bool settle_mode(struct serve_options *options)
     if (strcmp(name, "rr") == 0 &&
         !(sizes_is_fixed(&options->settings.request) &&
           sizes_is_fixed(&options->settings.answer))) {
-        return say(
-            "--send, --recv: mode rr has one size of each; in mode sized "
-            "requests say theirs");
+        return say("--send, --recv: mode rr has fixed sizes; use --mode sized");
     }
 
     if (!pace_is_needed(pace) && mode_find(modes_plain, name)) {
@@ -329,12 +334,11 @@ static bool settle_mode(struct serve_options *options)
         return say("--mode: %s has no --delay, --freeze or --limit-rate", name);
     }
     if (pace->rate > 0 && strcmp(name, "echo") == 0) {
-        return say(
-            "--limit-rate: echo does not know where a request ends, --mode rr "
-            "does");
+        return say("--limit-rate: mode echo cannot find the end of a request; "
+                   "use --mode rr");
     }
     if (pace->rate > 0 && options->thread_count > 1) {
-        return say("--limit-rate: it is of one thread, not of %u",
+        return say("--limit-rate: it needs one thread, not %u",
                    options->thread_count);
     }
     return true;

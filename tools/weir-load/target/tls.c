@@ -71,8 +71,7 @@ bool tls_read_key(void *options, const struct option *option, const char *value,
         return option_refuse(why, "it is empty");
     }
     if (!last || last->key.file) {
-        return option_refuse(why, "'%.200s' follows no --cert of its own",
-                             value);
+        return option_refuse(why, "'%.200s' must follow its --cert", value);
     }
     last->key.file = value;
     return true;
@@ -156,7 +155,7 @@ bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
         return false;
     }
     if (flags->identity_count > 1) {
-        return say("--cert: a client has one certificate");
+        return say("--cert: a client has only one certificate");
     }
     if (flags->resume_share > 0 && flags->options.max_version == WEIR_TLS_1_2) {
         return say(
@@ -164,15 +163,14 @@ bool tls_check_run(const struct tls_flags *flags, const struct target *targets,
     }
     if (flags->options.no_verify &&
         (flags->options.authorities.file || flags->options.revocations.file)) {
-        return say("--insecure: nothing is verified, so %s has no meaning",
+        return say("--insecure: nothing is verified, so %s has no effect",
                    flags->options.authorities.file ? "--ca" : "--crl");
     }
     for (size_t i = 0; i < count; i++) {
         if (targets[i].is_tls && !targets[i].host[0] && !flags->sni &&
             !flags->options.no_verify) {
             return say(
-                "%s: there is no host whose name could be verified; give --sni "
-                "or --insecure",
+                "%s: there is no host name to verify; add --sni or --insecure",
                 targets[i].text);
         }
     }
@@ -189,10 +187,10 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
         return say("a server with TLS needs a certificate: --cert and --key");
     }
     if (flags->has_client_auth && !flags->options.authorities.file) {
-        return say("--client-auth: --ca must say whose certificates are good");
+        return say("--client-auth: --ca is required");
     }
     if (flags->options.revocations.file && !flags->options.authorities.file) {
-        return say("--crl: --ca must say whose certificates are good");
+        return say("--crl: --ca is required");
     }
     /* Sets --client-auth, too: otherwise --ca would look like protection but
      * have no effect. */

@@ -49,16 +49,16 @@ enum {
 /* Names and texts of invalid frames. */
 #define WS_FAULTS(X)                                                           \
     X(RESERVED, "a reserved bit is set")                                       \
-    X(OPCODE, "an opcode that is none")                                        \
+    X(OPCODE, "an unknown opcode")                                             \
     X(MASKED, "a frame of the server has a mask")                              \
     X(LONG_CONTROL, "a control frame of more than 125 bytes")                  \
     X(CUT_CONTROL, "a control frame in fragments")                             \
-    X(LENGTH, "a length in more bytes than it needs")                          \
+    X(LENGTH, "a length that is not in its shortest form")                     \
     X(SIZE, "a message of more than 1 GiB")                                    \
     X(FRAGMENTS, "a message in more than 65536 frames")                        \
-    X(CONTINUES_NOTHING, "a continuation of no message")                       \
+    X(CONTINUES_NOTHING, "a continuation without a message")                   \
     X(INTERRUPTS, "a message inside another one")                              \
-    X(CODE, "a close with a code that is none")
+    X(CODE, "an invalid close code")
 
 #define WS_FAULT(name, text) WS_FAULT_##name,
 

@@ -226,7 +226,7 @@ const char *ws_handshake_judge(const struct ws_handshake *self, const char *key)
            : !self->has_connection   ? "there is no Connection: Upgrade"
            : self->accept[0] == '\0' ? "there is no Sec-WebSocket-Accept"
            : strcmp(self->accept, accept) != 0
-               ? "Sec-WebSocket-Accept is not that of the key"
+               ? "Sec-WebSocket-Accept does not match the key"
            : self->has_extensions       ? "an extension that was not asked for"
            : self->has_strange_protocol ? "a protocol that was not asked for"
                                         : NULL;

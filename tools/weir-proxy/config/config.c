@@ -393,18 +393,18 @@ static int read_service(const char *text, struct target *ret, char *why)
     char host[TARGET_HOST_SIZE + 32];
 
     if (strpbrk(name, ":/[]")) {
-        option_refuse(why,
-                      "'%.100s': a service has a name alone, as "
-                      "srv://_postgres._tcp.db.example; ports are in its "
-                      "records",
-                      text);
+        option_refuse(
+            why,
+            "'%.100s': a DNS service has only a name, such as "
+            "srv://_postgres._tcp.db.example; the ports are in its records",
+            text);
         return -1;
     }
     snprintf(host, sizeof(host), "%s://%.*s:1", text[0] == 't' ? "tls" : "tcp",
              TARGET_HOST_SIZE, name);
     const int err = target_parse_rewritten(host, text, false, ret, why);
     if (err >= 0 && ret->address.len > 0) {
-        option_refuse(why, "'%.100s': an address is no service", text);
+        option_refuse(why, "'%.100s': an address is not a DNS service", text);
         return -1;
     }
     if (err >= 0) {

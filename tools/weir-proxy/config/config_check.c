@@ -27,8 +27,7 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
         const struct config_route *route = &service->routes[i];
         *line = route->line;
         if (route->target_count == 0 && (i > 0 || service->route_count == 1)) {
-            return option_refuse(why,
-                                 "'%s' has no target; say where to with 'to'",
+            return option_refuse(why, "'%s' has no target; add 'to'",
                                  route->server_name ? route->server_name
                                                     : service->listens[0].text);
         }
@@ -97,10 +96,9 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
         const struct config_target *target = &route->targets[i];
         if (target->is_sni && target->allowed.count == 0) {
             *line = target->line;
-            is_good = option_refuse(why,
-                                    "'%s': say by sni-allow which names "
-                                    "clients may request",
-                                    target->at.text);
+            is_good = option_refuse(
+                why, "'%s' needs sni-allow: names that clients may request",
+                target->at.text);
         } else if (is_target_again(route, i, &places)) {
             *line = route->targets[i].line;
             is_good = option_refuse(why, "'%s' is a target twice",
@@ -142,8 +140,7 @@ static bool check_service(struct config *config, size_t number, char *why)
 
     config->line = service->line;
     if (service->listen_count == 0) {
-        return option_refuse(why,
-                             "'%s' listens nowhere; say where with 'listen'",
+        return option_refuse(why, "'%s' has no address; add 'listen'",
                              service->name ? service->name : "the service");
     }
     if (!drop_empty_route(service, &config->line, why) ||
@@ -447,7 +444,7 @@ static bool check_circles(struct config *config, char *why)
     if (is_good && count > 0) {
         config->line = all[0].by->line;
         is_good =
-            option_refuse(why, "'%s' leads back to where '%s' listens: a loop",
+            option_refuse(why, "'%s' is an address of service '%s': a loop",
                           all[0].by->at.text, config->services[all[0].to].name);
     }
     free(all);
@@ -579,7 +576,7 @@ static void tell_of_list(const struct config *config,
     char place[CONFIG_PLACE_SIZE];
 
     if (config->tests_only && target->list_count > 0 && target->said) {
-        say("%s%s is about each of the %zu targets of this 'to'",
+        say("%s%s applies to each of the %zu targets of this 'to'",
             config_place(config, target->line, place), target->said,
             target->list_count);
     }
@@ -598,10 +595,10 @@ static void warn_of_mysql(const struct config *config,
     if (check_plan_is_checked(route, target) &&
         route->check != WEIR_UPSTREAM_CHECK_MYSQL &&
         check_plan_port(route, target) == MYSQL_PORT) {
-        say("%swarning: '%s': MySQL and MariaDB count a check as a handshake "
-            "that was broken off, and refuse this machine after "
+        say("%swarning: '%s': MySQL and MariaDB count such a check as an "
+            "aborted handshake, and refuse this machine after "
             "max_connect_errors (100) of them in a row: write check = "
-            "mysql:USER, with a user who has no password and no rights",
+            "mysql:USER, with a user that has no password and no privileges",
             config_place(config, target->line, place), target->at.text);
     }
 }
@@ -654,8 +651,7 @@ bool config_check(struct config *config, char *why)
 {
     config->line = 0;
     if (config->service_count == 0) {
-        return option_refuse(why,
-                             "there is nothing to do; say 'listen' and 'to'");
+        return option_refuse(why, "there is no service; add 'listen' and 'to'");
     }
     if (!spread_lists(config)) {
         return option_refuse(why, "no memory");

@@ -256,11 +256,11 @@ static bool check_alpns(struct config *config, size_t number, char *why)
                     .service = number, .route = i + service->has_dropped_route};
                 config->line =
                     needs_line(config, "route-alpn", &at, route->line);
-                return option_refuse(why,
-                                     "route-alpn: '%.60s' is not in the alpn "
-                                     "of the service, so that no client gets "
-                                     "it",
-                                     name);
+                return option_refuse(
+                    why,
+                    "route-alpn: '%.60s' is not in the alpn of the service, so "
+                    "no client can negotiate it",
+                    name);
             }
         }
     }
@@ -289,11 +289,11 @@ static bool check_two(const struct config_service *service,
         return option_refuse(why, "two routes are for '%.200s'", a->label);
     }
     if (needs_both(service, a, b) || needs_both(service, b, a)) {
-        return option_refuse(why,
-                             "'%.100s' and '%.100s' cannot be told apart: one "
-                             "is known when TLS was opened, the other passes "
-                             "it on unopened",
-                             a->label, b->label);
+        return option_refuse(
+            why,
+            "'%.100s' and '%.100s' cannot be distinguished: one needs "
+            "decrypted bytes, the other forwards TLS",
+            a->label, b->label);
     }
     return true;
 }

@@ -174,12 +174,12 @@ static bool read_section(struct reading *reading, char *text, bool *in_section)
     char *behind = end ? trim(end + 1) : NULL;
 
     if (!behind || (behind[0] && behind[0] != ';')) {
-        return fail(reading, "a section is '[NAME]'");
+        return fail(reading, "write a section as '[NAME]'");
     }
     *end = '\0';
     const char *name = trim(text + 1);
     if (name[0] == '\0') {
-        return fail(reading, "a section is '[NAME]'");
+        return fail(reading, "write a section as '[NAME]'");
     }
     *in_section = true;
     return add_line(reading, LINE_SECTION, NULL, name);
@@ -228,7 +228,7 @@ static bool read_line(struct reading *reading, char *line, bool is_first,
         return read_section(reading, text, in_section);
     }
     if (!equals || equals == text) {
-        return fail(reading, "neither 'WORD = VALUE' nor '[NAME]'");
+        return fail(reading, "write 'KEY = VALUE' or '[NAME]'");
     }
     *equals = '\0';
     char *value = read_value(equals + 1);
@@ -259,7 +259,7 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
         config->line = ++config->line_count;
         is_good = strlen(text) == (size_t)len
                       ? read_line(reading, text, i == 1, &in_section)
-                      : fail(reading, "a byte of the line is 0");
+                      : fail(reading, "the line has a zero byte");
         if (is_good && config->part_count > part_count) {
             is_good = begin_part(reading, path, i + 1);
         }
@@ -380,7 +380,7 @@ static bool include(struct reading *reading, const char *value, bool in_section)
 
     if (in_section) {
         return fail(reading,
-                    "include: this word belongs before the first section");
+                    "include: this directive must precede the first section");
     }
     if (value[0] == '\0') {
         return fail(reading, "include: it needs a value");

@@ -112,10 +112,10 @@ bool identities_find(const struct config_service *service,
             continue;
         }
         if (strcmp(cert, key) != 0) {
-            return option_refuse(why,
-                                 "'%.200s' is a folder, which has its keys: "
-                                 "say no key",
-                                 cert);
+            return option_refuse(
+                why,
+                "'%.200s' is a folder, which contains its keys: remove 'key'",
+                cert);
         }
         if (!add_folder(ret, cert, why)) {
             return false;

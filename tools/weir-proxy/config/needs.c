@@ -239,16 +239,17 @@ static const struct {
 } needs[NEED_COUNT] = {
     [NEED_LOG] = {SCOPE_PROGRAM, "log = FILE"},
     [NEED_SYSLOG] = {SCOPE_PROGRAM, "log = syslog"},
-    [NEED_CLIENT_ADDRESS] = {SCOPE_SERVICE,
-                             "a 'listen' that is no Unix socket, or "
-                             "accept-proxy"},
+    [NEED_CLIENT_ADDRESS] =
+        {SCOPE_SERVICE,
+         "a 'listen' that is not a Unix socket, or accept-proxy"},
     [NEED_CLIENT_LIMIT] = {SCOPE_SERVICE, "client-conns or client-rate"},
-    [NEED_OPENS_TLS] = {SCOPE_SERVICE,
-                        "a route that opens TLS: a 'listen' with tls:// or "
-                        "any://, and a route without passthrough that is not "
-                        "for clients without TLS alone"},
-    [NEED_CERT] = {SCOPE_SERVICE,
-                   "a certificate, cert = FILE, and a route that opens TLS"},
+    [NEED_OPENS_TLS] =
+        {SCOPE_SERVICE,
+         "a route that terminates TLS: a 'listen' with tls:// or any://, and a "
+         "route without passthrough that also accepts clients with TLS"},
+    [NEED_CERT] =
+        {SCOPE_SERVICE,
+         "a certificate, cert = FILE, and a route that terminates TLS"},
     [NEED_CLIENT_CA] = {SCOPE_SERVICE, "client-ca = FILE"},
     [NEED_CLIENT_CERT] = {SCOPE_SERVICE,
                           "client-ca = FILE and require-client-cert = on"},
@@ -270,17 +271,17 @@ static const struct {
     [NEED_TLS] = {SCOPE_TARGET,
                   "a 'listen' or 'to' with tls://, and not passthrough"},
     [NEED_KEEPALIVE] = {SCOPE_TARGET,
-                        "a 'listen' or 'to' that is no Unix socket"},
-    [NEED_WEIGHTS] = {SCOPE_TARGET, "another balance than first"},
+                        "a 'listen' or 'to' that is not a Unix socket"},
+    [NEED_WEIGHTS] = {SCOPE_TARGET, "a balance other than first"},
     [NEED_BACKUP] = {SCOPE_TARGET, "a target with backup = on"},
     [NEED_BACK] = {SCOPE_TARGET,
-                   "a target with backup = on, and a check of another one"},
+                   "a target with backup = on, and a check of another target"},
     [NEED_HEADER_2] = {SCOPE_TARGET,
                        "send-proxy = v2, and a 'listen' with tls:// or any:// "
                        "or accept-proxy = v2"},
     [NEED_LIMIT] = {SCOPE_TARGET, "a target with limit = N"},
-    [NEED_RETURN] = {SCOPE_TARGET, "a check, or eject = N, and another "
-                                   "balance than first"},
+    [NEED_RETURN] = {SCOPE_TARGET,
+                     "a check, or eject = N, and a balance other than first"},
     [NEED_CHECK] = {SCOPE_TARGET, "a check: check = tcp, or another kind"},
     [NEED_CHECK_PLACE] = {SCOPE_TARGET, "a check of a target without check-at"},
     [NEED_CHECK_DIALOGUE] = {SCOPE_TARGET,
@@ -304,7 +305,7 @@ static bool is_there(enum need need, const struct needs_at *at)
 #define TLS_OR_TLVS (BIT(FACT_TLS_LISTEN) | BIT(FACT_TLVS))
 #define CLIENT_CA                                                              \
     "client-ca needs tls:// at every 'listen', or route-as for each route "    \
-    "and one that opens TLS"
+    "and a route that terminates TLS"
 #define SILENT                                                                 \
     "route-as silent is for clients that send nothing: no name, no alpn and "  \
     "no begin"
@@ -327,19 +328,19 @@ static const struct rule {
      "route-alpn" LISTEN_TLS},
     {"route-begin", SCOPE_ROUTE,
      BIT(FACT_AS_TLS) | BIT(FACT_BEGIN) | BIT(FACT_PASSES), 0,
-     "route-begin looks inside TLS here, which passthrough does not open"},
+     "route-begin needs decrypted bytes here, and passthrough does not "
+     "decrypt"},
     {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_HELLO), 0, SILENT},
     {"route-as", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_BEGIN), 0, SILENT},
     {"route-as", SCOPE_ROUTE, BIT(FACT_AS_TLS), BIT(FACT_TLS_LISTEN),
      "route-as tls" LISTEN_TLS},
     {"route-as", SCOPE_ROUTE, BIT(FACT_AS_PLAIN), BIT(FACT_PLAIN_LISTEN),
-     "route-as plain needs a 'listen' that is not tls:// alone, such as "
-     "any://"},
+     "route-as plain needs a 'listen' other than tls://, such as any://"},
     {"route-as", SCOPE_ROUTE, BIT(FACT_AS_PLAIN) | BIT(FACT_HELLO),
      BIT(FACT_TLVS),
      "route-as plain is for clients without TLS: no name and no alpn"},
     {"silent-after", SCOPE_ROUTE, BIT(NEED_SILENT) | BIT(FACT_SHORT), 0,
-     "silent-after has to be less than hello-timeout"},
+     "silent-after must be less than hello-timeout"},
     {"passthrough", SCOPE_ROUTE, BIT(FACT_PASSES), BIT(FACT_TLS_LISTEN),
      "passthrough" LISTEN_TLS},
     {"route", SCOPE_ROUTE, BIT(FACT_SERVER_NAME), TLS_OR_TLVS,
@@ -347,37 +348,39 @@ static const struct rule {
     {"balance", SCOPE_ROUTE, BIT(FACT_SNI), TLS_OR_TLVS,
      "balance sni" LISTEN_TLS},
     {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
-     "check-tls off is not for check tls"},
+     "check-tls off contradicts check tls"},
     {"stay", SCOPE_ROUTE, BIT(FACT_STAYS) | BIT(FACT_CUTS_BACK), 0,
-     "when-back cut ends what stay keeps: say one of both"},
+     "when-back cut contradicts stay: remove one of them"},
     {"check", SCOPE_ROUTE, BIT(NEED_CHECK_TEXT) | BIT(FACT_ANY_CHECK),
      BIT(FACT_STEPS), "check text needs check-send or check-expect"},
     {"from", SCOPE_TARGET, BIT(FACT_FROM_OTHER), 0,
-     ": from is an address of another family"},
+     ": from is of another address family"},
     {"check-at", SCOPE_TARGET, BIT(FACT_FROM_OTHER_CHECK), 0,
-     ": check-at is an address of another family than from"},
+     ": check-at and from are of different address families"},
     {"to", SCOPE_TARGET, BIT(FACT_PASSES) | BIT(FACT_TO_TLS), 0,
-     ": a route with passthrough goes to tcp:// or unix:, as the client's TLS "
-     "is not opened"},
+     ": a route with passthrough needs a target with tcp:// or unix:, because "
+     "the client's TLS is forwarded"},
     {"to", SCOPE_TARGET, BIT(FACT_TO_TLS), BIT(FACT_VERIFIED),
-     ": say by to-name whose certificate it has"},
+     ": to-name is required: the name that its certificate must have"},
     {"to", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI), BIT(FACT_PASSES),
-     " needs passthrough = on: the name is read from TLS that is not opened"},
+     " needs passthrough = on: the name is read from the forwarded "
+     "ClientHello"},
     {"check", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_CHECK), 0,
-     " is a name that clients choose, which is not checked"},
+     " is a name that clients choose, and cannot be checked"},
     {"eject", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_EJECT), 0,
-     " is a name that clients choose, which is not ejected"},
+     " is a name that clients choose, and cannot be ejected"},
     {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
      " has no other port to check"},
     {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT_AT), 0,
      " has no other port to check"},
     {"check-port", SCOPE_TARGET, BIT(FACT_UNCLEAR_PORT) | BIT(FACT_TO_TLS), 0,
-     ": check-port: say by check-tls whether that port has TLS: as-target, on "
-     "or off"},
+     ": check-port needs check-tls, because that port may have TLS or not: "
+     "as-target, on or off"},
     {"check-at", SCOPE_TARGET, BIT(FACT_CLEAR_CHECK_AT) | BIT(FACT_CHECK_TLS),
      0, ": check tls needs a check-at with tls://"},
     {"check", SCOPE_TARGET, BIT(NEED_CHECK_TLS), BIT(FACT_CHECK_VERIFIED),
-     ": say by check-name whose certificate its checks see"},
+     ": check-name is required: the name that the certificate must have in "
+     "checks"},
     {"check", SCOPE_ROUTE, BIT(FACT_CHECK_TLS) | BIT(FACT_ANY_CHECK),
      BIT(NEED_TLS_TARGET), "check tls needs a target with tls://"},
 };

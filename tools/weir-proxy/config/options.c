@@ -15,7 +15,7 @@ static bool check(struct config *config)
 
     if (config->is_top) {
         if (!config->admin) {
-            say("--top needs the address that the proxy has as --admin");
+            say("--top needs the address of the proxy's --admin");
         }
         return config->admin != NULL;
     }

@@ -356,8 +356,7 @@ static bool check_own(const struct saying *saying, struct range own, size_t at)
         }
         saying->config->line = line->number;
         snprintf(reason, sizeof(reason),
-                 "%.30s: '%.30s' beside 'to = %.60s' belongs into [targets "
-                 "%.60s]",
+                 "%.30s: '%.30s' with 'to = %.60s' must be in [targets %.60s]",
                  word->name, word->name, saying->lines->all[at].value,
                  saying->lines->all[at].value + 1);
         return fail(saying, reason);
@@ -378,7 +377,8 @@ static bool use_group(const struct saying *saying, size_t at)
         return fail(saying, reason);
     }
     if (!config_service(saying->config)) {
-        return fail(saying, "to: it comes after the 'listen' that it is about");
+        return fail(saying,
+                    "to: it must follow the 'listen' that it applies to");
     }
     return check_own(saying, own, at) &&
            (config_begin_group(saying->config, group) ||
@@ -413,13 +413,13 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
 
     saying->config->line = line->number;
     if (word && word->scope != SCOPE_PROGRAM && !in_service) {
-        return fail(saying, "this word belongs into a section: [NAME]");
+        return fail(saying, "this directive must be in a section: [NAME]");
     }
     if (word && word->scope == SCOPE_PROGRAM && in_service) {
-        return fail(saying, "this word belongs before the first section");
+        return fail(saying, "this directive must precede the first section");
     }
     if (word && !word->repeats && *line_of(saying, word, line->value) > 0) {
-        snprintf(reason, sizeof(reason), "'%s' was said already", word->name);
+        snprintf(reason, sizeof(reason), "'%s' was already set", word->name);
         return fail_with(saying, reason, *line_of(saying, word, line->value));
     }
     const bool has_group =
@@ -440,7 +440,7 @@ static bool begin_service(struct saying *saying, size_t at)
     for (size_t i = 0; i < config->service_count; i++) {
         if (config->services[i].name &&
             strcmp(config->services[i].name, name) == 0) {
-            return fail(saying, "there is a section of that name already");
+            return fail(saying, "there is already a section of that name");
         }
     }
     forget(saying, SCOPE_SERVICE);
@@ -478,12 +478,12 @@ static bool check_words(struct saying *saying, size_t section,
             return say_line(saying, line); /* prints a similar name */
         }
         if (!may_be_in(kind, word)) {
-            snprintf(reason, sizeof(reason), "'%s' is not for [%.60s]",
+            snprintf(reason, sizeof(reason), "'%s' is not allowed in [%.60s]",
                      word->name, saying->lines->all[section].value);
             return fail(saying, reason);
         }
         if (!word->repeats && *line_of(saying, word, line->value) > 0) {
-            snprintf(reason, sizeof(reason), "'%s' was said already",
+            snprintf(reason, sizeof(reason), "'%s' was already set",
                      word->name);
             return fail_with(saying, reason,
                              *line_of(saying, word, line->value));
@@ -537,15 +537,15 @@ static bool check_section(struct saying *saying, size_t section)
 
     saying->config->line = saying->lines->all[section].number;
     if (group && group[0] == '\0') {
-        return fail(saying, "a group of targets is '[targets NAME]'");
+        return fail(saying, "write a group of targets as '[targets NAME]'");
     }
     if (first != section) {
-        return fail_with(saying, "there is a section of that name already",
+        return fail_with(saying, "there is already a section of that name",
                          saying->lines->all[first].number);
     }
     if (group && !has_word(saying->lines, range_of(saying->lines, section),
                            words_find("to"))) {
-        return fail(saying, "it has no target; say where to with 'to'");
+        return fail(saying, "it has no target; add 'to'");
     }
     return check_words(saying, section, kind) &&
            try_section(saying, section, kind);

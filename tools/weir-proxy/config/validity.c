@@ -143,8 +143,8 @@ static void look_into(const char *service, const char *path)
         at = behind;
     }
     if (count == 1 && needs_more) {
-        say("%s: warning: '%s' has no certificate of the issuer, so that peers "
-            "must have that one themselves",
+        say("%s: warning: '%s' does not contain the issuer's certificate, so "
+            "peers must already have it",
             service, path);
     }
     free(text);

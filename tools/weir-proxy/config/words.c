@@ -50,245 +50,264 @@ static const char *name_check(int index)
     .scope = SCOPE_EACH_TARGET, .offset = offsetof(struct config_target, field)
 
 static const struct option rows[] = {
-    {.kind = OPTION_TITLE, .help = "The program"},
-    {"threads", 0, "N", "threads, or auto: one for each processor (auto)",
+    {.kind = OPTION_TITLE, .help = "Program"},
+    {"threads", 0, "N",
+     "number of threads, or auto for one on each processor (auto)",
      .read = words_say_threads, .kind = OPTION_COUNT, .least = 1, .most = 1024,
      AT_PROGRAM(thread_count)},
     {"max-conns-total", 0, "N",
-     "connections of all services at once; more are reset",
+     "maximum connections of all services together; more are reset",
      .kind = OPTION_COUNT, AT_PROGRAM(conn_limit)},
     {"memory-limit", 0, "SIZE",
      "bytes that all connections together may hold, at least 4M for each "
      "thread (a quarter of the memory)",
      .least = CONFIG_MEMORY_LEAST, .most = UINT64_C(1) << 50,
      .kind = OPTION_SIZE, AT_PROGRAM(memory_limit_bytes), .need = NEED_LINE},
-    {"client-table", 0, "N", "clients whose limits are remembered (100k)",
+    {"client-table", 0, "N",
+     "number of clients whose limits are remembered (100k)",
      .kind = OPTION_COUNT, .least = 1000, .most = 100000000,
      AT_PROGRAM(client_table), .need = NEED_CLIENT_LIMIT},
     {"admin", 0, "HOST:PORT",
-     "serve /metrics, /status, /healthz and /readyz there",
+     "serve /metrics, /status, /healthz and /readyz at this address",
      .read = words_say_admin, AT_PROGRAM(admin)},
     {"include", 0, "GLOB",
-     "read these files here; in a file, names are relative to its folder",
+     "read these files at this point; in a file, names are relative to its "
+     "folder",
      .repeats = true, .says_where = true, .scope = SCOPE_PROGRAM,
      .read = words_read_include},
     {"log", 0, "FILE",
-     "a line for each connection; - is standard output, syslog, syslog:PATH "
-     "and syslog:udp://HOST:PORT are no files",
+     "file that gets a line for each connection; - is standard output; syslog, "
+     "syslog:PATH or syslog:udp://HOST:PORT is a syslog server",
      .read = words_say_log, AT_PROGRAM(log_path)},
     {"log-format", 0, "FORMAT",
-     "text, json, or names of its fields, as '{client} {reason}' (text)",
+     "format of the log: text, json, or names of fields in braces, such as "
+     "'{client} {reason}' (text)",
      .read = words_say_log_format, AT_PROGRAM(log_format), .need = NEED_LOG},
-    {"log-facility", 0, "NAME", "facility of syslog: {} (daemon)",
+    {"log-facility", 0, "NAME", "syslog facility: {} (daemon)",
      .kind = OPTION_CHOICE, .choices = sink_facilities,
      AT_PROGRAM(log_facility), .need = NEED_SYSLOG},
-    {"drain", 0, "TIME", "time that connections get to end after SIGTERM (30s)",
-     .least = 1, .kind = OPTION_TIME, AT_PROGRAM(drain_ns)},
+    {"drain", 0, "TIME",
+     "time that connections get to finish after SIGTERM (30s)", .least = 1,
+     .kind = OPTION_TIME, AT_PROGRAM(drain_ns)},
     {"drain-delay", 0, "TIME",
-     "after SIGTERM fail /readyz, but accept connections for this long (0)",
+     "time after SIGTERM in which /readyz fails but connections are still "
+     "accepted (0)",
      .kind = OPTION_TIME, AT_PROGRAM(drain_delay_ns)},
     {"ctl", 0, "PATH",
-     "serve this Unix socket to operators; as the first flag, with a command "
-     "after it: send the command there",
+     "Unix socket to serve for commands; as the first option, the Unix socket "
+     "to which the command after it is sent",
      .read = words_say_control, AT_PROGRAM(control_path), .need = NEED_LINE},
     {"handover", 0, "PATH",
      "take the listening sockets of the proxy that serves this Unix socket, "
-     "and serve it for the next one",
+     "then serve it for the next proxy",
      .read = words_say_handover, AT_PROGRAM(handover_path), .need = NEED_LINE},
     {"user", 0, "NAME",
      "switch to this user when all files and sockets are open",
      .read = words_set_text, AT_PROGRAM(user), .need = NEED_LINE},
     {"group", 0, "NAME", "switch to this group (the user's)",
      .read = words_set_text, AT_PROGRAM(group), .need = NEED_LINE},
-    {"chroot", 0, "DIR", "make this folder the root of all paths",
+    {"chroot", 0, "DIR",
+     "change the root directory to DIR when all files and sockets are open",
      .read = words_set_text, AT_PROGRAM(chroot), .need = NEED_LINE},
     {"sandbox", 0, NULL,
-     "limit file access to the configuration's files, and system calls to the "
-     "necessary ones",
+     "restrict file access to the files of the configuration, and system calls "
+     "to the necessary ones",
      .kind = OPTION_SWITCH, AT_PROGRAM(has_sandbox)},
     {"resolver", 0, "ADDRESS[,ADDRESS]",
-     "name servers for the names of targets, instead of /etc/hosts and the "
-     "servers in /etc/resolv.conf",
+     "name servers for the names of targets, used instead of /etc/hosts and "
+     "the servers in /etc/resolv.conf",
      .read = words_say_resolver, AT_PROGRAM(resolver), .need = NEED_LOOKUP},
     {"engine", 0, "ENGINE",
-     "uring, poll (epoll), or auto: uring if it is allowed",
+     "event engine: uring, poll (epoll), or auto, which is uring if the kernel "
+     "allows it (auto)",
      .read = engine_read, .choices = engine_names, .scope = SCOPE_PROGRAM},
     OPTION_ROW_TLS_LIBRARY(SCOPE_PROGRAM),
     {"verbose", 0, NULL, "print details about the library and the kernel",
      .kind = OPTION_SWITCH, AT_PROGRAM(is_verbose)},
 
-    {.kind = OPTION_TITLE, .help = "A service"},
+    {.kind = OPTION_TITLE, .help = "Service"},
     {"listen", 0, "ADDRESS",
-     "accept connections there: tcp://HOST:PORT, tls://HOST:PORT, "
-     "any://HOST:PORT (TLS or not), unix:PATH or tls+unix:PATH; after a 'to' "
-     "it begins the next service",
+     "accept connections at tcp://HOST:PORT, tls://HOST:PORT, any://HOST:PORT "
+     "(TLS or not), unix:PATH or tls+unix:PATH; after a 'to' it starts the "
+     "next service",
      .repeats = true, .scope = SCOPE_SERVICE, .read = words_say_listen,
      .need = NEED_LINE},
-    {"name", 0, "TEXT", "name of the service, in the log and the metrics",
+    {"name", 0, "TEXT", "name of the service in the log and the metrics",
      .read = words_set_text, AT_SERVICE(name), .need = NEED_LINE},
     {"cert", 0, "FILE",
-     "certificate and chain, or a folder of them; repeated: another, chosen "
-     "by SNI and key",
+     "file with a certificate and its chain, or a folder of such files; may be "
+     "repeated: SNI and key type choose",
      .repeats = true, .read = words_say_cert, AT_SERVICE(certs),
      .need = NEED_OPENS_TLS},
     {"key", 0, "FILE", "private key of the preceding cert (in its file)",
      .scope = SCOPE_SERVICE, .read = words_say_key, .need = NEED_CERT},
     {"key-passphrase-file", 0, "FILE",
-     "file whose first line opens encrypted keys", .read = words_set_text,
-     AT_SERVICE(key_words), .need = NEED_CERT},
+     "file whose first line is the passphrase of encrypted keys",
+     .read = words_set_text, AT_SERVICE(key_words), .need = NEED_CERT},
     {"key-log", 0, "FILE",
-     "file to which TLS secrets of clients' connections are appended, for "
+     "append the TLS secrets of connections with clients to FILE, for "
      "Wireshark",
      .read = words_set_text, AT_SERVICE(key_log), .need = NEED_CERT},
-    {"alpn", 0, "LIST", "application protocols, as h2,http/1.1",
+    {"alpn", 0, "LIST",
+     "application protocols that are accepted, such as h2,http/1.1",
      .repeats = true, .read = words_add_texts, AT_SERVICE(alpn),
      .need = NEED_CERT},
-    {"tls-min", 0, "VERSION", "the lowest version of clients' TLS: {} (1.2)",
+    {"tls-min", 0, "VERSION", "lowest TLS version for clients: {} (1.2)",
      .kind = OPTION_CHOICE, .choices = tls_versions, AT_SERVICE(min_tls),
      .need = NEED_CERT},
     {"ciphers", 0, "LIST",
-     "cipher suites by IANA's names, separated by :, the preferred first "
-     "(those of TLS 1.3, and of 1.2 with ECDHE and AEAD)",
+     "cipher suites for clients by IANA names, separated by colons, most "
+     "preferred first (all of TLS 1.3, and of 1.2 with ECDHE and AEAD)",
      .read = words_set_text, AT_SERVICE(ciphers), .need = NEED_CERT},
     {"groups", 0, "LIST",
-     "groups of the key exchange, separated by :, of X25519MLKEM768 (with "
-     "OpenSSL 3.5), X25519, P-256, P-384 and P-521; needs tls-min 1.3 (all)",
+     "groups of the key exchange with clients, separated by colons: "
+     "X25519MLKEM768 (with OpenSSL 3.5), X25519, P-256, P-384 and P-521; needs "
+     "tls-min 1.3 (all)",
      .read = words_set_text, AT_SERVICE(groups), .need = NEED_CERT},
     {"unknown-name", 0, "HOW",
-     "for a client that requests a name without a certificate: default, which "
-     "uses the first certificate, or refuse (default)",
+     "client that requests a name for which there is no certificate: default "
+     "uses the first certificate, refuse sends an alert (default)",
      .kind = OPTION_EITHER, .choices = unknown_names, AT_SERVICE(refuses_names),
      .need = NEED_CERT},
-    {"client-ca", 0, "FILE", "authorities of the clients' certificates",
+    {"client-ca", 0, "FILE",
+     "certificate authorities that are trusted for client certificates",
      .read = words_set_text, AT_SERVICE(client_ca), .need = NEED_CERT},
     {"require-client-cert", 0, NULL, "refuse clients without a certificate",
      .kind = OPTION_SWITCH, AT_SERVICE(needs_client_cert),
      .need = NEED_CLIENT_CA},
     {"client-crl", 0, "FILE",
-     "revocation lists for clients' certificates, one of each issuer; "
-     "repeated: another file",
+     "revocation lists for client certificates, one of each issuer; may be "
+     "repeated",
      .repeats = true, .read = words_add_text, AT_SERVICE(client_crls),
      .need = NEED_CLIENT_CA},
     {"client-name", 0, "KIND:NAME",
-     "accept only clients' certificates with this name, as dns:NAME, uri:URI "
-     "or cn:NAME; repeated: or with this one",
+     "accept only client certificates with this name: dns:NAME, uri:URI or "
+     "cn:NAME; may be repeated: one name is enough",
      .repeats = true, .read = words_say_client_name, AT_SERVICE(client_names),
      .need = NEED_CLIENT_CERT},
     {"accept-proxy", 0, "VERSION",
-     "clients begin with a PROXY header: v1, v2 or any (off)",
+     "expect a PROXY header at the start of connections: v1, v2 or any (off)",
      .kind = OPTION_CHOICE, .choices = headers_in, AT_SERVICE(accept_header)},
     {"trust", 0, "NETWORK",
-     "networks whose PROXY headers are accepted; others are refused "
+     "networks from which PROXY headers are accepted; other peers are refused "
      "(loopback, unix)",
      .repeats = true, .read = words_say_trust, AT_SERVICE(trusted),
      .need = NEED_HEADER},
     {"client-conns", 0, "N",
-     "connections of one client at once; more are reset", .kind = OPTION_COUNT,
+     "maximum connections of one client; more are reset", .kind = OPTION_COUNT,
      .least = 1, .most = UINT32_MAX, AT_SERVICE(client_conns),
      .need = NEED_CLIENT_ADDRESS},
     {"client-rate", 0, "N/TIME",
-     "connections that one client may make per time, as 100/10s",
+     "maximum new connections of one client per time, such as 100/10s",
      .scope = SCOPE_SERVICE, .read = words_say_client_rate,
      .need = NEED_CLIENT_ADDRESS},
     {"client-ban", 0, "TIME",
-     "after a refusal by these limits accept nothing from the client for this "
-     "long (0)",
+     "refuse a client for this long after it exceeded client-conns or "
+     "client-rate (0)",
      .kind = OPTION_TIME, AT_SERVICE(client_ban_ns), .need = NEED_CLIENT_LIMIT},
     {"client-prefix", 0, "BITS/BITS",
-     "bits of an IPv4, and of an IPv6, address that identify one client "
-     "(32/64)",
+     "leading bits of an IPv4 address, and of an IPv6 address, that identify "
+     "one client (32/64)",
      .scope = SCOPE_SERVICE, .read = words_say_client_prefix,
      .need = NEED_CLIENT_LIMIT},
-    {"client-share", 0, "NAME", "services with the same NAME count together",
+    {"client-share", 0, "NAME",
+     "count the clients of all services with the same NAME together",
      .read = words_set_text, AT_SERVICE(client_share),
      .need = NEED_CLIENT_LIMIT},
     {"client-allow", 0, "NETWORK|@FILE",
-     "accept only clients in these networks; a file has one in each line",
+     "accept only clients in these networks; a file has one on each line",
      .repeats = true, .read = words_say_client_networks,
      AT_SERVICE(client_allow)},
     {"client-deny", 0, "NETWORK|@FILE",
-     "refuse these clients, even if client-allow has them", .repeats = true,
-     .read = words_say_client_networks, AT_SERVICE(client_deny)},
-    {"client-free", 0, "NETWORK|@FILE", "clients without limits",
+     "refuse clients in these networks, even if client-allow has them",
      .repeats = true, .read = words_say_client_networks,
-     AT_SERVICE(client_free), .need = NEED_CLIENT_LIMIT},
-    {"max-conns", 0, "N", "connections to each address at once; more wait",
+     AT_SERVICE(client_deny)},
+    {"client-free", 0, "NETWORK|@FILE",
+     "do not limit clients in these networks", .repeats = true,
+     .read = words_say_client_networks, AT_SERVICE(client_free),
+     .need = NEED_CLIENT_LIMIT},
+    {"max-conns", 0, "N",
+     "maximum connections to each listening address; more wait",
      .kind = OPTION_COUNT, AT_SERVICE(conn_limit)},
-    {"handshake-timeout", 0, "TIME", "limit of a TLS handshake (10s)",
-     .least = 1, .kind = OPTION_TIME, AT_SERVICE(handshake_timeout_ns),
-     .need = NEED_CERT},
+    {"handshake-timeout", 0, "TIME",
+     "time limit of a TLS handshake with a client (10s)", .least = 1,
+     .kind = OPTION_TIME, AT_SERVICE(handshake_timeout_ns), .need = NEED_CERT},
     {"hello-timeout", 0, "TIME",
-     "limit for a PROXY header, a ClientHello, and bytes that decide the "
-     "route (5s)",
+     "time limit for a client's PROXY header, its ClientHello, and the bytes "
+     "that choose the route (5s)",
      .least = 1, .kind = OPTION_TIME, AT_SERVICE(hello_timeout_ns),
      .need = NEED_HELLO},
     {"silent-after", 0, "TIME",
-     "treat a client that has sent no byte for this long as silent, for "
-     "route-as (300ms)",
+     "time after which a client that has sent no byte is silent for route-as "
+     "(300ms)",
      .least = 1, .kind = OPTION_TIME, AT_SERVICE(silent_after_ns),
      .need = NEED_SILENT},
     {"idle-timeout", 0, "TIME",
-     "reset a connection without a byte in either direction for this long "
-     "(5m; 0: none)",
+     "reset a connection if no byte moved in either direction for this time "
+     "(5m; 0 disables it)",
      .kind = OPTION_TIME, AT_SERVICE(idle_timeout_ns)},
     {"half-closed-timeout", 0, "TIME",
-     "reset a connection without a byte for this long after the end of one "
-     "direction (60s; 0: none)",
+     "after one direction has ended, reset a connection if no byte moved for "
+     "this time (60s; 0 disables it)",
      .kind = OPTION_TIME, AT_SERVICE(half_closed_timeout_ns)},
     {"stall-timeout", 0, "TIME",
-     "reset a connection if a side reads no byte for this long (60s; 0: none)",
+     "reset a connection if a side has pending bytes and reads none for this "
+     "time (60s; 0 disables it)",
      .kind = OPTION_TIME, AT_SERVICE(stall_timeout_ns)},
-    {"lifetime", 0, "TIME", "longest time of a connection (no limit)",
+    {"lifetime", 0, "TIME", "reset a connection after this time (no limit)",
      .kind = OPTION_TIME, AT_SERVICE(lifetime_ns)},
     {"keepalive", 0, "TIME[:TIME:N]",
-     "probe a side that is silent for this long, then after each second time; "
-     "after N probes without an answer the connection is broken (5m:30s:4; "
-     "off: never)",
+     "probe a side that has been silent for the first time, and again after "
+     "each second time; N probes without a reply break the connection "
+     "(5m:30s:4; off disables it)",
      .scope = SCOPE_SERVICE, .read = words_say_keepalive,
      .need = NEED_KEEPALIVE},
-    {"buffer", 0, "SIZE", "bytes that may wait in each direction (64K)",
+    {"buffer", 0, "SIZE", "maximum bytes that wait in each direction (64K)",
      .least = 4096, .most = UINT64_C(1) << 30, .kind = OPTION_SIZE,
      AT_SERVICE(buffer_bytes)},
     {"no-splice", 0, NULL,
-     "do not use splice(2) for large transfers between plain sockets",
+     "do not use splice(2) for large transfers between sockets without TLS",
      .kind = OPTION_SWITCH, AT_SERVICE(copies_bulk)},
     {"ignore-unexpected-eof", 0, NULL,
-     "treat the end of a TLS connection without a close_notify as an end of "
+     "treat the end of a TLS connection without a close_notify as the end of "
      "the stream",
      .kind = OPTION_SWITCH, AT_SERVICE(ignores_eof), .need = NEED_TLS},
-    {"rate-in", 0, "SIZE", "bytes a second from a client (no limit)",
+    {"rate-in", 0, "SIZE",
+     "maximum bytes per second from each client (no limit)",
      .most = UINT64_C(1) << 40, .kind = OPTION_SIZE, AT_SERVICE(rate_in_bytes)},
-    {"rate-out", 0, "SIZE", "bytes a second to a client (no limit)",
+    {"rate-out", 0, "SIZE",
+     "maximum bytes per second to each client (no limit)",
      .most = UINT64_C(1) << 40, .kind = OPTION_SIZE,
      AT_SERVICE(rate_out_bytes)},
 
-    {.kind = OPTION_TITLE,
-     .help = "Its route, and what all targets of a route have"},
+    {.kind = OPTION_TITLE, .help = "Route, and all of its targets"},
     {"route", 0, "NAME",
-     "separate targets for TLS clients that request NAME, *.NAME or *",
+     "start a route with its own targets, for TLS clients that request NAME, "
+     "*.NAME or *",
      .repeats = true, .scope = SCOPE_ROUTE, .read = words_say_route,
      .need = NEED_LINE},
     {"route-as", 0, "HOW",
-     "clients of the route by their first bytes: any, tls, plain (without "
-     "TLS) or silent (who send nothing first) (any)",
+     "kind of clients of the route, by their first bytes: any, tls, plain "
+     "(without TLS) or silent (which send nothing first) (any)",
      .scope = SCOPE_ROUTE, .choices = kinds_of_clients,
      .read = words_say_route_as, .need = NEED_LINE},
     {"route-begin", 0, "TEXT",
-     "first bytes of its clients, with \\r, \\n, \\t, \\\\ and \\xHH; "
-     "repeated: or these",
+     "first bytes of the route's clients, with \\r, \\n, \\t, \\\\ and \\xHH; "
+     "may be repeated: one text is enough",
      .repeats = true, .scope = SCOPE_ROUTE, .read = words_say_route_begin,
      .need = NEED_LINE},
     {"route-alpn", 0, "LIST",
-     "application protocols of its clients, as h2,http/1.1: one of them",
+     "application protocols of the route's clients, such as h2,http/1.1; one "
+     "of them is enough",
      .repeats = true, .read = words_say_route_alpn, AT_ROUTE(alpn),
      .need = NEED_LINE},
     {"passthrough", 0, NULL,
      "forward the TLS of this route without terminating it",
      .kind = OPTION_SWITCH, AT_ROUTE(passes_tls), .need = NEED_LINE},
     {"balance", 0, "HOW",
-     "roundrobin, leastconn, random (of two), source (hash of the client's "
-     "address), sni (hash of the server name) or first (of those that are up) "
-     "(roundrobin)",
+     "choice of the target: roundrobin, leastconn, random (the less loaded of "
+     "two), source (hash of the client's address), sni (hash of the server "
+     "name) or first (the first that is up) (roundrobin)",
      .kind = OPTION_CHOICE, .choices = balances, AT_ROUTE(balance),
      .need = NEED_LINE},
     {"stay", 0, NULL,
@@ -296,82 +315,86 @@ static const struct option rows[] = {
      "if an earlier one has recovered",
      .kind = OPTION_SWITCH, AT_ROUTE(stays), .need = NEED_FIRST},
     {"backup-use", 0, "HOW",
-     "of several available backups use all, by the balance, or only the first "
-     "(all)",
+     "use all available backup targets, by the balance, or only the first: all "
+     "or first (all)",
      .kind = OPTION_CHOICE, .choices = backup_uses, AT_ROUTE(backups),
      .need = NEED_BACKUP},
     {"send-proxy", 0, "VERSION",
      "send a PROXY header to targets: v1 or v2 (off)", .kind = OPTION_CHOICE,
      .choices = headers_out, AT_ROUTE(send_header)},
     {"send-proxy-tlv", 0, "LIST",
-     "additional fields of a header of version 2: authority (the server's "
+     "additional fields of a version 2 PROXY header: authority (the server "
      "name), alpn and ssl (version, suite, common name of a certificate) "
      "(nothing)",
      .scope = SCOPE_ROUTE, .repeats = true, .read = words_say_send_tlv,
      .need = NEED_HEADER_2},
-    {"tries", 0, "N", "targets that are tried for a connection (3)", .least = 1,
-     .most = 16, .kind = OPTION_COUNT, AT_ROUTE(tries)},
+    {"tries", 0, "N",
+     "maximum number of targets that are tried for a connection (3)",
+     .least = 1, .most = 16, .kind = OPTION_COUNT, AT_ROUTE(tries)},
     {"queue", 0, "N[:TIME]",
-     "connections that may wait for a target, of all threads together, and "
-     "how long (0:5s)",
+     "maximum connections that wait for a target, of all threads together, and "
+     "how long each may wait (0:5s)",
      .scope = SCOPE_ROUTE, .read = words_say_queue, .need = NEED_LIMIT},
     {"abort-on-close", 0, NULL,
      "reset a client that ends its stream before it has a target, instead of "
-     "passing its bytes and its end on",
+     "forwarding its bytes and the end",
      .kind = OPTION_SWITCH, AT_ROUTE(ends_waiting)},
-    {"connect-timeout", 0, "TIME", "limit of each try (10s)", .least = 1,
+    {"connect-timeout", 0, "TIME",
+     "time limit of one attempt to connect to a target (10s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(connect_timeout_ns)},
     {"eject", 0, "N",
-     "failed connects in a row after which a target is ejected (3; 0: never)",
+     "failed connects in a row after which a target is ejected (3; 0 disables "
+     "it)",
      .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures)},
     {"eject-time", 0, "TIME",
-     "duration of the first ejection; later ones are longer (10s)", .least = 1,
-     .kind = OPTION_TIME, AT_ROUTE(eject_ns), .need = NEED_EJECT},
+     "duration of the first ejection of a target; later ones are longer (10s)",
+     .least = 1, .kind = OPTION_TIME, AT_ROUTE(eject_ns), .need = NEED_EJECT},
     {"slow-start", 0, "TIME",
-     "time in which a recovered target gets its full weight (0)",
+     "time over which a recovered target is raised to its full weight (0)",
      .kind = OPTION_TIME, AT_ROUTE(slow_start_ns), .need = NEED_RETURN},
     {"resolve", 0, "TIME", "time between two lookups of a target's name (30s)",
      .kind = OPTION_TIME, AT_ROUTE(resolve_ns), .need = NEED_NAME},
     {"to-addresses", 0, "HOW",
-     "use of the addresses of a target's name: one, a target whose addresses "
-     "are tried one after the other, or all, a target for each address in the "
-     "answers (one)",
+     "addresses of a target's name: one: the name is one target, whose "
+     "addresses are tried in turn; all: each address is a target (one)",
      .kind = OPTION_CHOICE, .choices = address_uses, AT_ROUTE(addresses),
      .need = NEED_NAME},
     {"check", 0, "KIND|TIME",
-     "look at targets: {}, and how often (off, 2s); logins have a user, as "
-     "mysql:weir",
+     "kind of check: {}; or the interval of checks; a login has a user, as in "
+     "mysql:weir (off, 2s)",
      .scope = SCOPE_ROUTE, .read = words_say_check, .name_choice = name_check,
      .need = NEED_LINE},
-    {"check-timeout", 0, "TIME", "limit of a check (2s)", .least = 1,
+    {"check-timeout", 0, "TIME", "time limit of a check (2s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(check_timeout_ns), .need = NEED_CHECK},
     {"check-fast", 0, "TIME",
-     "time to the next check after a result that contradicts the state (the "
-     "check's)",
+     "time until the next check after a result that contradicts the target's "
+     "state (the interval)",
      .least = 1, .kind = OPTION_TIME, AT_ROUTE(check_fast_ns),
      .need = NEED_CHECK},
-    {"check-rise", 0, "N", "successful checks until a target is up (2)",
-     .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_rise),
+    {"check-rise", 0, "N",
+     "successful checks in a row until a target is up (2)", .least = 1,
+     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_rise),
      .need = NEED_CHECK},
-    {"check-fall", 0, "N", "failed checks until a target is down (3)",
+    {"check-fall", 0, "N", "failed checks in a row until a target is down (3)",
      .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT, AT_ROUTE(check_fall),
      .need = NEED_CHECK},
     {"check-send", 0, "TEXT",
-     "bytes that a text check sends, with \\r, \\n, \\t, \\\\ and \\xHH; "
-     "repeated: after the bytes expected before",
+     "bytes that a text check sends, with \\r, \\n, \\t, \\\\ and \\xHH; may "
+     "be repeated: each is sent after the preceding check-expect",
      .repeats = true, .read = words_add_send, AT_ROUTE(check_steps),
      .need = NEED_CHECK_TEXT},
     {"check-expect", 0, "TEXT",
-     "bytes that the answer to a text check must have, or ^TEXT: at its "
-     "beginning; repeated: after those",
+     "bytes that the answer to a text check must contain, or begin with: "
+     "^TEXT; may be repeated: each is searched after the preceding one",
      .repeats = true, .read = words_add_expect, AT_ROUTE(check_steps),
      .need = NEED_CHECK_TEXT},
     {"check-path", 0, "PATH", "path that http checks request (/)",
      .read = words_set_path, AT_ROUTE(check_path), .need = NEED_CHECK_HTTP},
     {"check-status", 0, "N[-N]",
-     "statuses of a successful http check (200-399)", .scope = SCOPE_ROUTE,
+     "status codes of a successful http check (200-399)", .scope = SCOPE_ROUTE,
      .read = words_say_check_status, .need = NEED_CHECK_HTTP},
-    {"check-port", 0, "PORT", "port for checks of targets (the target's)",
+    {"check-port", 0, "PORT",
+     "port for checks, at the target's address (the target's)",
      .kind = OPTION_COUNT, .least = 1, .most = 65535, AT_ROUTE(check_port),
      .need = NEED_CHECK_PLACE},
     {"check-tls", 0, "HOW",
@@ -379,118 +402,122 @@ static const struct option rows[] = {
      .scope = SCOPE_ROUTE, .read = words_say_check_tls,
      .need = NEED_CHECK_DIALOGUE},
     {"check-ca", 0, "FILE",
-     "authorities of the certificates that checks see (to-ca)",
+     "certificate authorities that are trusted in checks (to-ca)",
      .read = words_set_text, AT_ROUTE(check_ca), .need = NEED_CHECK_CA},
     {"check-name", 0, "NAME",
-     "name that these certificates must have (to-name)", .read = words_set_text,
-     AT_ROUTE(check_name), .need = NEED_CHECK_TLS},
-    {"check-insecure", 0, NULL, "do not verify these certificates",
+     "name that the certificate must have in checks (to-name)",
+     .read = words_set_text, AT_ROUTE(check_name), .need = NEED_CHECK_TLS},
+    {"check-insecure", 0, NULL, "do not verify certificates in checks",
      .kind = OPTION_SWITCH, AT_ROUTE(check_insecure), .need = NEED_CHECK_TLS},
     {"check-proxy", 0, "VERSION",
-     "send a PROXY header in checks: auto (as send-proxy, on the target's own "
-     "port), off, v1 or v2 (auto)",
+     "send a PROXY header in checks: v1, v2, off, or auto, which is as "
+     "send-proxy on the target's port (auto)",
      .kind = OPTION_CHOICE, .choices = check_headers, AT_ROUTE(check_proxy),
      .need = NEED_CHECK},
-    {"check-host", 0, "NAME", "the Host of an http check (the target's)",
+    {"check-host", 0, "NAME", "Host header of http checks (the target's)",
      .read = words_set_host, AT_ROUTE(check_host), .need = NEED_CHECK_HTTP},
     {"unchecked", 0, "HOW",
-     "clients while only targets without a finished first check exist: wait, "
+     "clients that find only targets whose first check has not finished: wait, "
      "at most check-timeout, or use them (wait)",
      .kind = OPTION_CHOICE, .choices = unchecked_ways, AT_ROUTE(unchecked),
      .need = NEED_CHECK},
     {"when-down", 0, "HOW",
-     "connections to a target that its checks find down: keep, or cut[:TIME]: "
-     "reset both sides of all, one after the other within TIME (keep; 1s)",
+     "connections to a target that its checks find down: keep, or cut[:TIME], "
+     "which resets all of them within TIME (keep; 1s)",
      .read = words_say_fate, AT_ROUTE(when_down), .need = NEED_CHECK},
     {"when-back", 0, "HOW",
      "connections to backups when another target is up again: keep, or "
      "cut[:TIME] (keep; 1s)",
      .read = words_say_fate, AT_ROUTE(when_back), .need = NEED_BACK},
     {"to-ca", 0, "FILE",
-     "authorities of the targets' certificates (the system's)",
+     "certificate authorities that are trusted for targets' certificates (the "
+     "system's)",
      .read = words_set_text, AT_ROUTE(to_ca), .need = NEED_TO_CA},
     {"to-name", 0, "NAME",
-     "name that the targets' certificates must have (the target's host)",
+     "name that targets' certificates must have (the target's host)",
      .read = words_set_text, AT_ROUTE(to_name), .need = NEED_TLS_TARGET},
-    {"to-cert", 0, "FILE", "client certificate for targets",
+    {"to-cert", 0, "FILE", "client certificate for connections to targets",
      .read = words_set_text, AT_ROUTE(to_cert), .need = NEED_TLS_TARGET},
     {"to-key", 0, "FILE", "private key of to-cert (in its file)",
      .read = words_set_text, AT_ROUTE(to_key), .need = NEED_TO_CERT},
     {"to-key-passphrase-file", 0, "FILE",
-     "file whose first line opens an encrypted to-key", .read = words_set_text,
-     AT_ROUTE(to_key_words), .need = NEED_TO_CERT},
+     "file whose first line is the passphrase of an encrypted to-key",
+     .read = words_set_text, AT_ROUTE(to_key_words), .need = NEED_TO_CERT},
     {"to-key-log", 0, "FILE",
-     "file to which TLS secrets of connections to targets are appended, for "
-     "Wireshark",
+     "append the TLS secrets of connections to targets to FILE, for Wireshark",
      .read = words_set_text, AT_ROUTE(to_key_log), .need = NEED_TLS_TARGET},
     {"to-crl", 0, "FILE",
      "revocation lists for targets' certificates, one of each issuer",
      .read = words_set_text, AT_ROUTE(to_crl), .need = NEED_TO_CA},
-    {"to-tls-min", 0, "VERSION", "the lowest version of targets' TLS: {} (1.2)",
+    {"to-tls-min", 0, "VERSION", "lowest TLS version for targets: {} (1.2)",
      .kind = OPTION_CHOICE, .choices = tls_versions, AT_ROUTE(to_min_tls),
      .need = NEED_TLS_TARGET},
-    {"to-ciphers", 0, "LIST", "cipher suites for targets, as in ciphers",
+    {"to-ciphers", 0, "LIST",
+     "cipher suites for targets, written as for ciphers",
      .read = words_set_text, AT_ROUTE(to_ciphers), .need = NEED_TLS_TARGET},
-    {"to-groups", 0, "LIST", "groups of the key exchange with targets (all)",
+    {"to-groups", 0, "LIST",
+     "groups of the key exchange with targets, written as for groups (all)",
      .read = words_set_text, AT_ROUTE(to_groups), .need = NEED_TLS_TARGET},
-    {"to-insecure", 0, NULL, "do not verify the targets' certificates",
+    {"to-insecure", 0, NULL, "do not verify targets' certificates",
      .kind = OPTION_SWITCH, AT_ROUTE(to_insecure), .need = NEED_TLS_TARGET},
 
-    {.kind = OPTION_TITLE, .help = "A target"},
+    {.kind = OPTION_TITLE, .help = "Target"},
     {"to", 0, "TARGET[,TARGET]",
-     "connect there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
-     "tls+unix:PATH, srv://NAME or tls+srv://NAME (the hosts of a service, by "
-     "DNS), or sni:PORT, the name that the client requests; in a file also "
-     "@NAME, the targets of [targets NAME]",
+     "connect to tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, tls+unix:PATH, a "
+     "DNS service (srv://NAME or tls+srv://NAME), or sni:PORT, the name that "
+     "the client requests; in a file also @NAME, the group of [targets NAME]",
      .repeats = true, .scope = SCOPE_TARGET, .read = words_say_to},
     {"sni-allow", 0, "NAME[,NAME]",
      "names that clients of sni:PORT may request, with all names below them",
      .repeats = true, .read = words_say_sni_allow, AT_TARGET(allowed)},
-    {"weight", 0, "N", "share of the connections, 0 to 256 (1)", .most = 256,
-     .kind = OPTION_COUNT, AT_EACH_TARGET(weight), .need = NEED_WEIGHTS},
+    {"weight", 0, "N", "share of the target in new connections, 0 to 256 (1)",
+     .most = 256, .kind = OPTION_COUNT, AT_EACH_TARGET(weight),
+     .need = NEED_WEIGHTS},
     {"target-proxy", 0, "VERSION",
-     "the PROXY header of this target: v1, v2, off or as-route (send-proxy)",
+     "PROXY header for this target: v1, v2, off or as-route (send-proxy)",
      .kind = OPTION_CHOICE, .choices = target_headers,
      AT_EACH_TARGET(send_header)},
     {"target-tls-name", 0, "NAME",
-     "name to request from this target, which its certificate must have "
+     "name to request from this target and that its certificate must have "
      "(to-name)",
      .read = words_set_host, AT_TARGET(tls_name), .need = NEED_TLS_TARGET},
     {"target-tls-ca", 0, "FILE",
-     "authorities of this target's certificate (to-ca)", .read = words_set_text,
-     AT_TARGET(tls_ca), .need = NEED_TLS_TARGET},
+     "certificate authorities that are trusted for this target's certificate "
+     "(to-ca)",
+     .read = words_set_text, AT_TARGET(tls_ca), .need = NEED_TLS_TARGET},
     {"from", 0, "ADDRESS",
      "local address of connections to the target, and of its checks (any)",
      .scope = SCOPE_EACH_TARGET, .read = words_say_from, .need = NEED_LINE},
     {"limit", 0, "N",
-     "connections to the target at once, of all threads together",
+     "maximum connections to the target, of all threads together",
      .most = UINT32_MAX, .kind = OPTION_COUNT, AT_EACH_TARGET(limit)},
-    {"backup", 0, NULL, "use only if no other target can be used",
+    {"backup", 0, NULL, "use this target only if no other target can be used",
      .kind = OPTION_SWITCH, AT_TARGET(is_backup)},
     {"check-at", 0, "ADDRESS",
-     "check this target there: tcp://HOST:PORT, tls://HOST:PORT, unix:PATH or "
-     "tls+unix:PATH; without a HOST at its own address",
+     "check this target at another address: tcp://HOST:PORT, tls://HOST:PORT, "
+     "unix:PATH or tls+unix:PATH; without a HOST at the target's address",
      .scope = SCOPE_TARGET, .read = words_say_check_at, .need = NEED_CHECK},
     {"target-check", 0, "TIME",
-     "interval of this target's checks, or off: never (check)",
+     "interval of this target's checks, or off (check)",
      .scope = SCOPE_EACH_TARGET, .read = words_say_target_check},
     {"target-rise", 0, "N",
-     "successful checks until this target is up (check-rise)", .least = 1,
-     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_EACH_TARGET(check.rise),
-     .need = NEED_CHECK},
+     "successful checks in a row until this target is up (check-rise)",
+     .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT,
+     AT_EACH_TARGET(check.rise), .need = NEED_CHECK},
     {"target-fall", 0, "N",
-     "failed checks until this target is down (check-fall)", .least = 1,
-     .most = UINT32_MAX, .kind = OPTION_COUNT, AT_EACH_TARGET(check.fall),
-     .need = NEED_CHECK},
+     "failed checks in a row until this target is down (check-fall)",
+     .least = 1, .most = UINT32_MAX, .kind = OPTION_COUNT,
+     AT_EACH_TARGET(check.fall), .need = NEED_CHECK},
 
-    {.kind = OPTION_TITLE, .help = "Besides"},
+    {.kind = OPTION_TITLE, .help = "General"},
     {"config", 0, "FILE", "read the configuration from FILE",
      .read = words_read_config, .scope = SCOPE_COMMAND, .repeats = true,
      .says_where = true},
-    {"test", 't', NULL, "check the configuration, and end",
+    {"test", 't', NULL, "check the configuration, and exit",
      .kind = OPTION_SWITCH, .scope = SCOPE_COMMAND,
      .offset = offsetof(struct config, tests_only)},
-    {"top", 0, "[[HOST:]PORT]", "show what the proxy with this --admin does",
+    {"top", 0, "[[HOST:]PORT]",
+     "show the state of the proxy whose --admin is this address",
      .read = words_read_top, .scope = SCOPE_COMMAND},
     OPTION_ROW_HELP,
     OPTION_ROW_VERSION,
@@ -568,13 +595,14 @@ const struct option_set words = {
         "      --route db.example --passthrough --to tcp://10.0.0.5:5432 \\\n"
         "      --route '*' --passthrough --to tcp://10.0.0.9:443\n"
         "\n"
-        "The same words are the keys of the file: 'balance = leastconn', with\n"
-        "[NAME] before each service. SIGHUP reads all of it again; SIGTERM "
-        "and\n"
-        "SIGINT let connections end, within --drain; a second one ends at "
-        "once;\n"
-        "SIGUSR1 opens the log anew; SIGUSR2 prints the state of all "
-        "connections.\n",
+        "In a file the options are keys, such as 'balance = leastconn', and\n"
+        "[NAME] starts a service. Defaults are in parentheses.\n"
+        "\n"
+        "SIGHUP reads the configuration again. SIGTERM and SIGINT let "
+        "connections\n"
+        "finish within --drain; a second one exits at once. SIGUSR1 opens the "
+        "log\n"
+        "again. SIGUSR2 prints the state of all connections.\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .gone = find_gone,
@@ -614,7 +642,7 @@ bool words_say(struct config *config, const char *name, const char *value,
     if (like && !words_find(like)) {
         like = NULL; /* only on the command line */
     }
-    return option_refuse(why, "there is no word '%.60s'%s%s%s", name,
+    return option_refuse(why, "unknown directive '%.60s'%s%s%s", name,
                          like ? "; did you mean '" : "", like ? like : "",
                          like ? "'?" : "");
 }

@@ -46,7 +46,7 @@ void *words_owner(void *options, const struct option *word, char *why)
         break;
     }
     if (!found) {
-        option_refuse(why, "it comes after the %s that it is about",
+        option_refuse(why, "it must follow the %s that it applies to",
                       word->scope >= SCOPE_TARGET ? "'to'" : "'listen'");
     }
     return found;
@@ -120,7 +120,7 @@ static int unescape(const char *value, char *ret, size_t size, char *why)
         if (ret[len] == '\\') {
             const size_t used = read_escape(value, &ret[len]);
             if (used == 0) {
-                option_refuse(why, "'\\%.1s' is no escape", value);
+                option_refuse(why, "'\\%.1s' is not an escape", value);
                 return -1;
             }
             value += used;
@@ -291,7 +291,7 @@ bool words_say_route(void *options, const struct option *word,
     (void)word;
     if (!config_service(config)) {
         return option_refuse(why,
-                             "it comes after the 'listen' that it is about");
+                             "it must follow the 'listen' that it applies to");
     }
     if (strcmp(value, "*") != 0 &&
         !matching_is_host_name(strncmp(value, "*.", 2) == 0 ? value + 2
@@ -310,8 +310,9 @@ static struct config_route *narrowed(void *options, const struct option *word,
     struct config_route *route = words_owner(options, word, why);
 
     if (route && !route->is_begun) {
-        option_refuse(why, "it comes after the 'route' that it narrows, such "
-                           "as 'route = *'");
+        option_refuse(
+            why,
+            "it must follow the 'route' that it narrows, such as 'route = *'");
         return NULL;
     }
     return route;
@@ -379,8 +380,8 @@ bool words_say_send_tlv(void *options, const struct option *word,
             i++;
         }
         if (i == 3) {
-            return option_refuse(
-                why, "'%.100s' is not of authority, alpn and ssl", value);
+            return option_refuse(why, "'%.100s' is not authority, alpn or ssl",
+                                 value);
         }
         route->send_tlvs |= 1u << i;
         if (at[len] == '\0') {
@@ -402,12 +403,12 @@ bool words_say_to(void *options, const struct option *word, const char *value,
     (void)word;
     if (!config_route(config)) {
         return option_refuse(why,
-                             "it comes after the 'listen' that it is about");
+                             "it must follow the 'listen' that it applies to");
     }
     if (value[0] == '@') {
         return option_refuse(why,
-                             "'%.60s' is a group of targets, which a file has: "
-                             "[targets %.60s]",
+                             "'%.60s' is a group of targets, which only a file "
+                             "can have: [targets %.60s]",
                              value, value + 1);
     }
     do {
@@ -514,7 +515,7 @@ bool words_say_check(void *options, const struct option *word,
             value, option_list_choices(word, names, sizeof(names)));
     }
     if (!colon && kind != route->check && config_logs_in(kind)) {
-        return option_refuse(why, "say as whom: %.200s:USER", value);
+        return option_refuse(why, "the check needs a user: %.200s:USER", value);
     }
     route->check = colon ? route->check : kind;
     route->is_checked = true;
@@ -611,7 +612,7 @@ bool words_say_check_at(void *options, const struct option *word,
     }
     if (!target_has_scheme(value) || strncmp(value, "udp:", 4) == 0) {
         return option_refuse(why,
-                             "'%.100s' is no place for checks; write "
+                             "'%.100s' is not an address for checks; write "
                              "tcp://HOST:PORT, tcp://:PORT, the same with "
                              "tls://, unix:PATH or tls+unix:PATH",
                              value);
@@ -743,14 +744,14 @@ bool words_say_log_format(void *options, const struct option *word,
     }
     if (!strchr(value, '{')) {
         return option_refuse(why,
-                             "'%.100s' is neither text nor json, nor has it "
-                             "names of fields such as {client}",
+                             "'%.100s' is not text, json, or a format with "
+                             "fields such as {client}",
                              value);
     }
     if (!record_check_names(value, &wrong)) {
         return option_refuse(why,
-                             "'%.60s' is no field; they are those of json, as "
-                             "{client}, and a brace is {{ or }}",
+                             "'%.60s' is not a field; write a field of json "
+                             "such as {client}, and a brace as {{ or }}",
                              wrong);
     }
     char *copy = strdup(value);
@@ -787,10 +788,10 @@ bool words_say_control(void *options, const struct option *word,
     struct weir_address address;
 
     if (value[0] == '@' || weir_address_parse_unix(value, &address) < 0) {
-        return option_refuse(why,
-                             "'%.40s' is no path of a file for a Unix "
-                             "socket, of 107 bytes at most",
-                             value);
+        return option_refuse(
+            why,
+            "'%.40s' is not a path for a Unix socket, of at most 107 bytes",
+            value);
     }
     return words_set_text(config, word, value, why);
 }
@@ -834,7 +835,7 @@ bool words_say_key(void *options, const struct option *word, const char *value,
         return false;
     }
     if (service->keys.count == 0) {
-        return option_refuse(why, "it comes after the cert that it is for");
+        return option_refuse(why, "it must follow the cert that it belongs to");
     }
     if (value[0] == '\0') {
         return option_refuse(why, "it needs a value");
@@ -919,8 +920,8 @@ bool words_say_client_prefix(void *options, const struct option *word,
         units_parse_count(slash + 1, &service->client_prefix6) < 0 ||
         service->client_prefix6 == 0 || service->client_prefix6 > 128) {
         return option_refuse(why,
-                             "'%.100s' is not bits of IPv4 and of IPv6, such "
-                             "as 32/64",
+                             "'%.100s' is not two numbers of bits, for IPv4 "
+                             "and IPv6, such as 32/64",
                              value);
     }
     return true;

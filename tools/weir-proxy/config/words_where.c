@@ -67,7 +67,7 @@ bool words_say_sni_allow(void *options, const struct option *word,
     const struct config_target *target = words_owner(options, word, why);
 
     if (target && !target->is_sni) {
-        return option_refuse(why, "it comes after 'to = sni:PORT'");
+        return option_refuse(why, "it must follow 'to = sni:PORT'");
     }
     if (!target || !words_add_texts(options, word, value, why)) {
         return false;

@@ -146,7 +146,7 @@ bool confine_check(const struct config *config, char *why)
     }
     if (config->chroot &&
         (stat(config->chroot, &status) < 0 || !S_ISDIR(status.st_mode))) {
-        return option_refuse(why, "chroot: '%.200s' is no folder",
+        return option_refuse(why, "chroot: '%.200s' is not a folder",
                              config->chroot);
     }
     return true;
@@ -289,12 +289,12 @@ static bool try_log(const char *path)
 static void try_path(void *arg, const char *path, enum confine_use use)
 {
     static const char *const later[] = {
-        [CONFINE_CONFIG] = ("SIGHUP will not read '%s' again, and change "
-                            "nothing: %s"),
-        [CONFINE_READ] = "SIGHUP will not read '%s' again: %s",
-        [CONFINE_APPEND] = "SIGUSR1 will not open '%s' anew: %s",
-        [CONFINE_SOCKETS] = "no socket can be made or removed in '%s': %s",
-        [CONFINE_CONNECT] = "'%s' is not reached: %s"};
+        [CONFINE_CONFIG] =
+            ("SIGHUP cannot read '%s' again, and will change nothing: %s"),
+        [CONFINE_READ] = "SIGHUP cannot read '%s' again: %s",
+        [CONFINE_APPEND] = "SIGUSR1 cannot open '%s' again: %s",
+        [CONFINE_SOCKETS] = "no socket can be created or removed in '%s': %s",
+        [CONFINE_CONNECT] = "'%s' cannot be reached: %s"};
     bool is_good;
 
     (void)arg;
@@ -314,7 +314,7 @@ static void try_path(void *arg, const char *path, enum confine_use use)
         char text[512];
         const int err = errno;
         snprintf(text, sizeof(text), later[use], path, strerror(err));
-        say("warning: once it serves %s", text);
+        say("warning: while the proxy serves, %s", text);
     }
 }
 
@@ -347,8 +347,8 @@ static void warn_beside_log(void *arg, const char *path, enum confine_use use)
     find_folder(path, folder);
     if (strcmp(folder, breadth->log) == 0 ||
         (strncmp(path, breadth->log, len) == 0 && path[len] == '/')) {
-        say("warning: the sandbox lets the proxy write '%s', as its log is in "
-            "the same folder",
+        say("warning: the sandbox lets the proxy write '%s', because its log "
+            "is in the same folder",
             path);
         breadth->is_writable = true;
     }
@@ -365,7 +365,7 @@ static void warn_of_folder(void *arg, const char *path, enum confine_use use)
         find_folder(path, folder);
         if (confine_is_broad(folder)) {
             say("warning: the sandbox lets the proxy read all files in '%s', "
-                "as '%s' is there",
+                "because '%s' is there",
                 folder, path);
         }
     } else if (use == CONFINE_APPEND && !confine_is_special(path) &&
@@ -373,7 +373,7 @@ static void warn_of_folder(void *arg, const char *path, enum confine_use use)
         memcpy(breadth->log, folder, sizeof(folder));
         if (confine_is_broad(folder)) {
             say("warning: the sandbox lets the proxy write all files in '%s', "
-                "as its log is there",
+                "because its log is there",
                 folder);
         }
         confine_each_path(breadth->config, warn_beside_log, breadth);

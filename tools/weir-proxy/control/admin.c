@@ -167,7 +167,7 @@ static int refuse(const struct asker *asker, int status)
     char text[32];
 
     snprintf(text, sizeof(text), "%d Refused", status);
-    return answer_text(asker, text, "this is no request of HTTP/1.1\n");
+    return answer_text(asker, text, "this is not an HTTP/1.1 request\n");
 }
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
@@ -323,7 +323,7 @@ void admin_stop_listening(struct admin *admin)
 void admin_wait(struct admin *admin)
 {
     if (admin && weir_server_wait_closed(admin->server) < 0) {
-        say("metrics: who has asked last may have no answer");
+        say("metrics: the last request may have no response");
     }
 }
 

@@ -15,20 +15,21 @@
 #define WORDS_MAX 4
 
 const struct command_row command_rows[COMMANDS] = {
-    [COMMAND_HELP] = {"help", "", "these lines"},
-    [COMMAND_STATUS] = {"status", "", "all targets, a line for each"},
-    [COMMAND_FACTS] = {"facts", "", "what the configuration in force says"},
+    [COMMAND_HELP] = {"help", "", "print these commands"},
+    [COMMAND_STATUS] = {"status", "", "print a line for each target"},
+    [COMMAND_FACTS] = {"facts", "", "print the active configuration"},
     [COMMAND_RELOAD] = {"reload", "", "read the configuration again"},
     [COMMAND_WEIGHT] = {"weight", "TARGET N",
-                        "its share of new connections, 0 to 256"},
+                        "set its share of new connections, 0 to 256"},
     [COMMAND_DRAIN] = {"drain", "TARGET",
-                       "no new connections; those it has go on"},
+                       "send it no new connections; existing ones continue"},
     [COMMAND_DISABLE] = {"disable", "TARGET",
-                         "the same, and no checks: it is worked on"},
+                         "as drain, but without checks, for maintenance"},
     [COMMAND_READY] = {"ready", "TARGET",
-                       "as the configuration says, after any of these"},
-    [COMMAND_UP] = {"up", "TARGET", "up, until its checks find it down again"},
-    [COMMAND_CUT] = {"cut", "TARGET", "reset the connections that it has"},
+                       "use it as configured, after any of these"},
+    [COMMAND_UP] = {"up", "TARGET",
+                    "set it to up, until its checks find it down again"},
+    [COMMAND_CUT] = {"cut", "TARGET", "reset its connections"},
 };
 
 struct words {
@@ -86,7 +87,7 @@ static bool find_kind(const char *name, enum command_kind *ret, char *why)
             like = command_rows[i].name;
         }
     }
-    return option_refuse(why, "there is no command '%.60s'%s%s%s", name,
+    return option_refuse(why, "unknown command '%.60s'%s%s%s", name,
                          like ? "; did you mean '" : "; 'help' lists them",
                          like ? like : "", like ? "'?" : "");
 }
@@ -107,10 +108,10 @@ bool command_read(const char *text, size_t len, struct command *ret, char *why)
                              COMMAND_LINE_MAX);
     }
     if (!is_text(text, len)) {
-        return option_refuse(why, "it has bytes that are no text");
+        return option_refuse(why, "it has bytes that are not text");
     }
     if (!split(text, len, &words) || words.count == 0) {
-        return option_refuse(why, "it is no command; 'help' lists them");
+        return option_refuse(why, "it is not a command; 'help' lists them");
     }
     if (!find_kind(words.all[0], &ret->kind, why)) {
         return false;
@@ -129,7 +130,7 @@ bool command_read(const char *text, size_t len, struct command *ret, char *why)
     }
     if (words.count > 2 && (units_parse_count(words.all[2], &weight) < 0 ||
                             weight > ORDER_WEIGHT_MAX)) {
-        return option_refuse(why, "'%.60s' is no weight from 0 to %u",
+        return option_refuse(why, "'%.60s' is not a weight from 0 to %u",
                              words.all[2], ORDER_WEIGHT_MAX);
     }
     ret->weight = (uint32_t)weight;

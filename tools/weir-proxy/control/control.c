@@ -288,8 +288,7 @@ static char do_reload(struct doing *doing)
     if (doing->worker->is_replaced) {
         return refuse_late(doing);
     }
-    fprintf(doing->out, "%s; the configuration of before stays in force\n",
-            why);
+    fprintf(doing->out, "%s; the previous configuration stays in force\n", why);
     return CONTROL_FAILED;
 }
 
@@ -301,7 +300,7 @@ static char do_in_turn(struct doing *doing)
         return refuse_late(doing);
     }
     if (has_gone(doing->transport)) {
-        say("an operator (%s) has gone: %s %s is dropped", doing->who,
+        say("an operator (%s) has disconnected: %s %s is dropped", doing->who,
             command_rows[doing->command.kind].name, doing->command.target);
         return CONTROL_FAILED;
     }
@@ -475,7 +474,8 @@ static bool check_path(const struct config *config, const char *word,
     }
     confine_path_outside(config, path, whole);
     if (lstat(whole, &status) == 0 && !S_ISSOCK(status.st_mode)) {
-        return option_refuse(why, "%s: '%.200s' is a file already", word, path);
+        return option_refuse(why, "%s: '%.200s' already exists as a file", word,
+                             path);
     }
     const char *last = strrchr(whole, '/');
     snprintf(folder, sizeof(folder), "%.*s", last ? (int)(last - whole) + 1 : 1,

@@ -79,8 +79,8 @@ static int print_answer(int fd)
     }
     if (n < 0 || skipped < 2 || code < CONTROL_DONE || code > CONTROL_WRONG) {
         say("no answer: %s", n < 0 ? strerror(errno)
-                                   : "the proxy has ended the connection, as "
-                                     "it does with those of other users");
+                                   : "the proxy has closed the connection, "
+                                     "which it does for other users");
         return EXIT_FAILED;
     }
     return code - CONTROL_DONE;
@@ -123,7 +123,7 @@ bool control_get_facts(const char *path, struct config_texts *ret)
         if (fd >= 0) {
             close(fd);
         } else if (fd != -ENOENT && fd != -ECONNREFUSED) {
-            say("%s: %s; what would change is not known", path, strerror(-fd));
+            say("%s: %s; the changes are not known", path, strerror(-fd));
         }
         return false;
     }
@@ -135,7 +135,7 @@ bool control_get_facts(const char *path, struct config_texts *ret)
     }
     is_good = is_good && feof(in);
     if (!is_good) {
-        say("%s: no answer; what would change is not known", path);
+        say("%s: no answer; the changes are not known", path);
     }
     free(text);
     fclose(in);

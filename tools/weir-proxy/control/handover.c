@@ -223,7 +223,7 @@ void handover_take(struct proxy *proxy)
              (byte == KEYS && take_keys(peer, proxy->setup)) ||
              (byte == WATCHDOG && take_watchdog(peer, proxy)));
     if (byte != LAST) {
-        say("handover: the running proxy gave its sockets up half-way");
+        say("handover: the running proxy passed only some of its sockets");
         close(peer);
         proxy->predecessor = -1;
     }
@@ -280,11 +280,12 @@ static bool may_succeed(const struct worker *worker, const weir_writer *writer)
 
     if (weir_writer_get_extra_info(writer, "peercred", &info) < 0 ||
         !is_trusted(info.peercred.uid, worker_config(worker))) {
-        say("handover: a process of another user asked for the sockets");
+        say("handover: a process of another user requested the sockets");
         return false;
     }
     if (worker->has_successor) {
-        say("handover: another process asked while a successor starts");
+        say("handover: another process requested the sockets while a new proxy "
+            "starts");
     }
     return !worker->has_successor;
 }
@@ -368,11 +369,12 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
 static void say_failure(int err)
 {
     if (err == -EMFILE || err == -ENFILE) {
-        say("a successor cannot be given the sockets: %s; this proxy serves on",
+        say("the sockets cannot be passed to the new proxy: %s; this proxy "
+            "continues to serve",
             weir_strerror(err));
     } else {
-        say("a successor %s; this proxy serves on",
-            err == -ETIMEDOUT ? "was not ready in 30 s" : "has gone again");
+        say("the new proxy %s; this proxy continues to serve",
+            err == -ETIMEDOUT ? "was not ready in 30 s" : "has exited");
     }
 }
 
@@ -426,7 +428,7 @@ static int give_way(struct worker *worker, weir_reader *reader,
         say_failure((int)err);
         return 0;
     }
-    say("another proxy serves; this one ends with its connections");
+    say("another proxy serves; this one exits with its last connection");
     worker->is_replaced = true;
     if (worker->successors) {
         weir_server_close(worker->successors); /* the successor uses its path */
@@ -487,7 +489,7 @@ static void tell_predecessor(struct proxy *proxy)
         return;
     }
     if (send(proxy->predecessor, &byte, 1, MSG_NOSIGNAL) != 1) {
-        say("handover: the old proxy did not hear that this one serves");
+        say("handover: the old proxy was not notified that this one serves");
     }
     listeners_own_paths(&proxy->setup->listeners);
     proxy->predecessor = -1;

@@ -92,9 +92,7 @@ size_t reload_say(const struct config_texts *before,
             report.count - REPORTED_MAX);
     }
     if (report.kept[0] && how != RELOAD_REPLACED) {
-        say("what the configuration says of %s holds for a new process alone "
-            "(--handover)",
-            report.kept);
+        say("a change of %s needs a new process (--handover)", report.kept);
     }
     return report.count;
 }
@@ -310,7 +308,7 @@ static bool read_again(struct proxy *proxy, char *why)
     if (is_done) {
         say("the configuration was read again");
     } else {
-        say("%s; the configuration of before stays in force", why);
+        say("%s; the previous configuration stays in force", why);
     }
     if (may_change(proxy)) { /* false during a stop */
         manager_tell(proxy, "READY=1");

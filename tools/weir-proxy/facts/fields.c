@@ -63,9 +63,8 @@ const struct field fields[] = {
     {NULL, FIELD_COUNT, SERVICE(counts.accept_errors),
      .metric = "accept_errors_total", .label = "errno", .values = errors,
      .count = COUNTS_ERRORS,
-     .help = "Times that connections could not be accepted or set up, by "
-             "error; a lack of descriptors or memory counts once until it is "
-             "over."},
+     .help = "Failures to accept or set up connections, by error; running out "
+             "of descriptors or memory counts once until it is over."},
     {NULL, FIELD_COUNT, SERVICE(counts.in_bytes), .metric = "bytes_total",
      .label = "dir", .values = directions, .count = 2,
      .help = "Bytes of connections that ended, by direction."},
@@ -80,7 +79,7 @@ const struct field fields[] = {
     {NULL, FIELD_COUNT, SERVICE(counts.queued), .metric = "queued_total",
      .help = "Connections that ended and had waited for a target."},
     {NULL, FIELD_MS, SERVICE(counts.queue_ns), .metric = "queue_seconds_total",
-     .help = "Time that connections which ended had waited for a target."},
+     .help = "Time that ended connections had waited for a target."},
     {NULL, FIELD_COUNT, SERVICE(errors), .status = SERVICE_ERRORS},
 
     {NULL, FIELD_NAME, TARGET(names[0]), .status = TARGET_SERVICE, .ctl = "%/"},
@@ -91,7 +90,7 @@ const struct field fields[] = {
      .ctl = ", route %"},
     {NULL, FIELD_NAME, TARGET(names[2]), .status = TARGET_NAME},
     {NULL, FIELD_COUNT, TARGET(sum.is_up), .metric = "upstream_up",
-     .status = TARGET_UP, .help = "1: the target is up, 0: it is not."},
+     .status = TARGET_UP, .help = "1 if the target is up, else 0."},
     {NULL, FIELD_COUNT, TARGET(sum.addresses), .metric = "upstream_addresses",
      .help = "Addresses of the target."},
     {NULL, FIELD_COUNT, TARGET(sum.active), .metric = "upstream_active",
@@ -116,14 +115,13 @@ const struct field fields[] = {
      .metric = "upstream_checks_failed_total", .help = "Checks that failed."},
     {NULL, FIELD_COUNT, TARGET(sum.checks_skipped),
      .metric = "upstream_checks_skipped_total",
-     .help =
-         "Checks that could not be made, as this machine lacked something."},
+     .help = "Checks that could not be made because this machine ran out of a "
+             "resource."},
     {NULL, FIELD_COUNT, TARGET(sum.in_use), .metric = "upstream_in_use",
-     .help = "1: balance first uses the target, 0: it does not, or there is "
-             "another balance."},
+     .help = "1 if balance first uses the target, else 0."},
     {NULL, FIELD_MS_IF_1, TARGET(sum.in_use_ns), .status = TARGET_IN_USE_MS},
     {NULL, FIELD_ERROR, TARGET(sum.last_err), .metric = "upstream_last_error",
-     .help = "1: the last error of the target, and the status of its last "
+     .help = "1 for the last error of the target and the status of its last "
              "check."},
 
     {NULL, FIELD_NAME, ADDRESS(names[3]), .ctl = "  %"},
@@ -131,7 +129,7 @@ const struct field fields[] = {
     {NULL, FIELD_COUNT_IF, ADDRESS(priority), .ctl = ", priority %"},
     {NULL, FIELD_COUNT_IF, ADDRESS(weight), .ctl = ", weight %"},
     {NULL, FIELD_COUNT, ADDRESS(is_up), .metric = "upstream_address_up",
-     .help = "1: the address of the target's name is up, 0: it is not."},
+     .help = "1 if the address of the target's name is up, else 0."},
 
     {NULL, FIELD_COUNT, PROGRAM(buffer_bytes), .metric = "buffer_bytes",
      .status = PROXY_BUFFERS,
@@ -139,14 +137,13 @@ const struct field fields[] = {
              "connections."},
     {NULL, FIELD_COUNT, PROGRAM(memory_limit_bytes),
      .metric = "memory_limit_bytes", .status = PROXY_MEMORY_LIMIT,
-     .help = "What buffer_bytes may be at most (--memory-limit)."},
+     .help = "Limit of buffer_bytes (--memory-limit)."},
     {NULL, FIELD_COUNT, PROGRAM(memory_bytes), .metric = "memory_bytes",
      .status = PROXY_MEMORY, .help = "Memory of the loops."},
     {NULL, FIELD_COUNT, PROGRAM(lost_lines), .metric = "log_lines_lost_total",
      .help = "Lines of the log that could not be written."},
     {NULL, FIELD_COUNT, PROGRAM(is_reloaded), .metric = "reload_done",
-     .help = "0: the last reload was refused, 1: it was not, or there was "
-             "none."},
+     .help = "0 if the last reload was refused, else 1."},
 };
 
 const size_t fields_count = sizeof(fields) / sizeof(fields[0]);

@@ -60,7 +60,7 @@ int log_open_place(const struct log_options *options)
     char reason[128];
 
     if (fd < 0 && options->server.len > 0) {
-        say("%s: %s; lines are lost until it is there", options->path,
+        say("%s: %s; lines are lost until it is available", options->path,
             strerror_r(-fd, reason, sizeof(reason)));
         return -1;
     }

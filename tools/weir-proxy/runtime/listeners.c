@@ -201,9 +201,8 @@ static struct listener *find_both(struct listener *six, struct listener *four)
         six->is_tls == four->is_tls && six->is_any == four->is_any) {
         four->is_covered = true;
     } else if (six && four) {
-        say("a passed socket at [::] takes IPv4, too, for which another "
-            "service "
-            "or another 'listen' is; let it be for IPv6 alone (IPV6_V6ONLY)");
+        say("a passed socket at [::] also accepts IPv4, which another service "
+            "or 'listen' serves; make it IPv6 only (IPV6_V6ONLY)");
     }
     return six ? six : four;
 }

@@ -55,7 +55,7 @@ void manager_tell(const struct proxy *proxy, const char *state)
     const int err = notify(proxy, state);
 
     if (err < 0) {
-        say("systemd was not told: %s", weir_strerror(err));
+        say("systemd was not notified: %s", weir_strerror(err));
     }
 }
 
@@ -88,7 +88,7 @@ static void look_later(struct proxy *proxy)
                              look_after_threads, proxy, NULL);
 
     if (err < 0) {
-        say("the watchdog is not fed any more: %s", weir_strerror(err));
+        say("the watchdog is no longer notified: %s", weir_strerror(err));
     }
 }
 

@@ -549,8 +549,8 @@ static void refuse_above_all(struct session *session)
         if ((before_ns == 0 || now_ns > before_ns + SHORTAGE_TOLD_NS) &&
             atomic_compare_exchange_strong(&proxy->told_shortage_ns, &before_ns,
                                            now_ns)) {
-            say("descriptors are enough for %llu connections, and there are as "
-                "many: more are reset; raise the limit of open files",
+            say("the limit of open files allows %llu connections, and there "
+                "are as many: more are reset; raise the limit",
                 (unsigned long long)proxy->fd_limit);
         }
     }

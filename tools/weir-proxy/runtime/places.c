@@ -108,7 +108,7 @@ static void call_others(void *arg)
     }
     if (has_failed &&
         weir_loop_call_later(own->loop, RETRY_NS, call_others, own, NULL) < 0) {
-        say("no memory to tell other threads of a place");
+        say("no memory to notify other threads of a free connection");
     }
 }
 

@@ -238,7 +238,7 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     if (!route->worker->is_draining &&
         (before_ns == 0 || now_ns > before_ns + SKIPPED_TOLD_NS) &&
         atomic_compare_exchange_strong(told_ns, &before_ns, now_ns)) {
-        say("%s: target %s could not be checked, and stays as it was: %s",
+        say("%s: target %s could not be checked, and keeps its state: %s",
             describe(route, whose, sizeof(whose)),
             weir_upstream_get_name(upstream), weir_strerror(err));
     }
@@ -265,7 +265,7 @@ static void tell_failing(void *arg, weir_upstream *upstream, int err)
         atomic_compare_exchange_strong(&order->failing_ns, &before_ns,
                                        now_ns)) {
         atomic_store(&order->is_failing, true);
-        say("%s: target %s begins to fail: %s", whose,
+        say("%s: target %s starts to fail: %s", whose,
             weir_upstream_get_name(upstream), weir_strerror(err));
     } else if (err == 0 && atomic_exchange(&order->is_failing, false)) {
         say("%s: target %s works again", whose,
