@@ -181,6 +181,17 @@ void console_begin(void)
     }
 }
 
+int console_dup(int fd)
+{
+    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    if (copy < 0) {
+        /* EINVAL: RLIMIT_NOFILE allows only the standard descriptors. */
+        return errno == EINVAL ? -EMFILE : -errno;
+    }
+    return copy;
+}
+
 int console_end(int code)
 {
     const int err = fflush(stdout) != 0 || ferror(stdout) ? errno : 0;

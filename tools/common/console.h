@@ -63,6 +63,10 @@ void console_check(int err, const char *what);
  * fail instead of ending the program. */
 void console_begin(void);
 
+/* Returns a duplicate with a number above the standard descriptors, or a
+ * negative errno. */
+int console_dup(int fd);
+
 /* Flushes standard output. Returns @code, or CONSOLE_FAILED if @code is 0 and
  * the output could not be written. */
 int console_end(int code);

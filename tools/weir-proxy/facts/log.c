@@ -36,22 +36,18 @@
 
 _Static_assert(RECORD_TEXT_SIZE <= PIPE_BUF, "a line is a piece");
 
-static int open_file(const char *path)
-{
-    if (strcmp(path, "-") == 0) {
-        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    }
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK,
-                0640);
-}
-
 static int open_place(const struct log_options *options)
 {
-    if (options->server.len == 0) {
-        const int fd = open_file(options->path);
-        return fd < 0 ? -errno : fd;
+    if (options->server.len > 0) {
+        return sink_connect(&options->server);
     }
-    return sink_connect(&options->server);
+    if (strcmp(options->path, "-") == 0) {
+        return console_dup(STDOUT_FILENO);
+    }
+    const int fd =
+        open(options->path,
+             O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+    return fd < 0 ? -errno : fd;
 }
 
 int log_open_place(const struct log_options *options)
@@ -79,13 +75,12 @@ int log_open(struct log *log, weir_loop *loop,
         return -ENOMEM;
     }
     if (options->fd >= 0) {
-        log->fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 3);
+        log->fd = console_dup(options->fd);
     }
     if (log->fd < 0 && (options->fd >= 0 || options->server.len == 0)) {
-        const int err = -errno;
         free(log->buf);
         log->buf = NULL;
-        return err;
+        return log->fd;
     }
     log->is_open = true;
     return 0;

@@ -9,7 +9,6 @@
 #include "tools/common/console.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -266,9 +265,9 @@ static void keep_port(struct listener *one, const struct config *config,
 static int hand(struct listeners *listeners, struct listener *other)
 {
     for (uint32_t i = 0; i < other->fd_count; i++) {
-        const int fd = fcntl(other->fds[i], F_DUPFD_CLOEXEC, 3);
+        const int fd = console_dup(other->fds[i]);
         if (fd < 0) {
-            return -errno;
+            return fd;
         }
         other->is_handed |= listeners_offer(listeners, fd, other->is_own_path);
     }
@@ -517,9 +516,8 @@ int listeners_take(const struct listener *listener, uint32_t thread,
     const uint32_t at = listener->fd_count <= thread_count
                             ? thread % listener->fd_count
                             : thread + index * thread_count;
-    const int fd = fcntl(listener->fds[at], F_DUPFD_CLOEXEC, 3);
 
-    return fd < 0 ? -errno : fd;
+    return console_dup(listener->fds[at]);
 }
 
 void listeners_keep_paths(struct listeners *listeners)
