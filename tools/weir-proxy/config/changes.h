@@ -4,8 +4,8 @@
  * (control.h), and a reload with those of the replaced setup.
  *
  * A line is a directive with its service, route and target, or a file with a
- * hash of its bytes. No value is cut; reload_say() prints the first bytes of a
- * line.
+ * hash of its bytes. No value is cut; reload_say() prints a long line in
+ * pieces.
  */
 #ifndef WEIR_PROXY_CHANGES_H
 #define WEIR_PROXY_CHANGES_H

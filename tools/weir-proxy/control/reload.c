@@ -28,8 +28,8 @@
 
 /* Limit of changed lines that a reload prints. */
 #define REPORTED_MAX 20
-/* Limit of bytes of such a line. */
-#define SHOWN_MAX 400
+/* Bytes of a piece of such a line; say() cuts longer ones. */
+#define PIECE_SIZE ((size_t)400)
 
 /* Poll interval until all threads have opened their servers. */
 #define LOOK_NS UINT64_C(1000000)
@@ -63,14 +63,15 @@ static void report_line(void *arg, const char *line, bool is_added)
     struct report *report = arg;
     const size_t len = strcspn(line, " ");
     const size_t old = strlen(report->kept);
+    const bool is_plan = report->how == RELOAD_PLANNED;
     const char *hash = strstr(line, CHANGES_HASH);
+    const size_t end = hash ? (size_t)(hash - line) : strlen(line);
+    const bool is_said = ++report->count <= REPORTED_MAX || is_plan;
 
-    if (++report->count <= REPORTED_MAX || report->how == RELOAD_PLANNED) {
-        say("%s%s: %.*s",
-            report->how == RELOAD_PLANNED ? "a reload would " : "",
-            words[report->how == RELOAD_PLANNED][is_added],
-            hash && hash < line + SHOWN_MAX ? (int)(hash - line) : SHOWN_MAX,
-            line);
+    for (size_t at = 0; is_said && at < end; at += PIECE_SIZE) {
+        say("%s%s: %s%.*s", is_plan ? "a reload would " : "",
+            words[is_plan][is_added], at > 0 ? "..." : "",
+            (int)(end - at < PIECE_SIZE ? end - at : PIECE_SIZE), line + at);
     }
     /* The removed and the added line of a directive are neighbours: name it
      * once. */
