@@ -142,10 +142,10 @@ def test_a_wrong_file_is_told_with_its_line():
              r":2: user: there is no 'no-such' in /etc/passwd"),
             (good.replace("[db]", "\ngroup = no-such\n[db]"),
              r":2: group: there is no 'no-such' in /etc/group"),
-            (good.replace("[db]", "\nchroot = /none\n[db]"),
-             r":2: chroot"),
-            (good.replace("[db]", "\nctl = /none/ctl\n[db]"),
-             r":2: ctl: the folder of"),
+            ("admin = 9\n[a]\nlisten = tcp://127.0.0.1:9\n" + TO,
+             r":1: '9' is listened on twice; also by main\.ini:3: listen"),
+            (good.replace("[db]", "\nchroot = /none\n[db]"), r":2: chroot"),
+            (good.replace("[db]", "\nctl = /none/ctl\n[db]"), r":2: ctl: the folder of"),
             (good.replace("[db]", "\nhandover = /none/ho\n[db]"),
              r":2: handover: the folder of")):
         is_wrong(rf"main\.ini{wanted}", text)

@@ -303,6 +303,25 @@ static bool is_taken(const struct listens *listens, size_t number)
     return false;
 }
 
+/* Refuses the address of a service if 'admin' is the same. */
+static bool check_admin(struct config *config, const struct target *at,
+                        char *why)
+{
+    struct weir_address admin;
+    char place[CONFIG_PLACE_SIZE];
+
+    if (!config->admin || at->port == 0 ||
+        config_read_admin(config->admin, &admin) < 0 ||
+        !weir_address_is_equal(&at->address, &admin)) {
+        return true;
+    }
+    config_place(config, config->line, place);
+    config->line = needs_line(config, "admin", &(struct config_word){0}, 0);
+    return option_refuse(why,
+                         "'%s' is listened on twice; also by %slisten = %s",
+                         config->admin, place, at->text);
+}
+
 static bool check_listens(struct config *config, char *why)
 {
     struct listens listens;
@@ -318,9 +337,10 @@ static bool check_listens(struct config *config, char *why)
                                         &(struct config_word){.service = i},
                                         service->line);
         for (size_t j = 0; j < service->listen_count && is_good; j++) {
-            is_good = !is_taken(&listens, number++) ||
-                      option_refuse(why, "'%s' is listened on twice",
-                                    service->listens[j].text);
+            is_good = (!is_taken(&listens, number++) ||
+                       option_refuse(why, "'%s' is listened on twice",
+                                     service->listens[j].text)) &&
+                      check_admin(config, &service->listens[j], why);
         }
     }
     free_listens(&listens);

@@ -69,7 +69,7 @@ static const struct option rows[] = {
      AT_PROGRAM(client_table), .need = NEED_CLIENT_LIMIT},
     {"admin", 0, "HOST:PORT",
      "serve /metrics, /status, /healthz and /readyz at this address",
-     .read = words_say_admin, AT_PROGRAM(admin)},
+     .read = words_say_admin, AT_PROGRAM(admin), .need = NEED_LINE},
     {"include", 0, "GLOB",
      "read these files at this point; in a file, names are relative to its "
      "folder",
