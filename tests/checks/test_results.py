@@ -50,7 +50,7 @@ def result(*values, host="h", **members):
         "schema": "weir-load/2", "config_hash": "1", "verdict": "VALID", "valid": True,
         "exit_code": 0, "model": {"kind": "open"}, "start": "now", "start_unix_ns": 10 ** 18,
         "duration_ns": 10 ** 9, "part": None,
-        "config": {"mode": "http", "requests": 0, "duration_ns": 10 ** 9},
+        "config": {"mode": "http", "requests": 0, "duration_ns": 10 ** 9, "conn_stages": "1s@2"},
         "requests": {"offered": times.count, "sent": times.count, "ok": times.count, "failed": 0,
                      "timeout": 0, "dropped": 0, "in_flight": 0},
         "summary": {"attempts": times.count, "errors": 0}, "status": {"200": times.count},
@@ -63,7 +63,7 @@ def result(*values, host="h", **members):
         "env": {"host": host, "clock": {"synchronised": True, "estimated_error_ns": 1,
                                         "greatest_error_ns": 2}},
         "errors": [], "slo": [], "invalid_reasons": [], "warnings": [], "intervals": [row],
-        "waited": 1, "kinds": None}
+        "waited": 1, "kinds": None, "connections": {"open_at_end": 2}}
     return {**copy.deepcopy(made), **members}
 
 
@@ -353,11 +353,11 @@ class Merging(Rows):
                 ("status/500", 3), ("rate/achieved", 2000), ("rate/per_client_cpu_second", 7500),
                 ("client/threads", [1, 1]), ("client/cpu", 1), ("errors/0/count", 3),
                 ("errors/0/requests", 6), ("errors/1/code", "x"), ("errors/2/text", "d"),
-                ("warnings", ["g: slow"]),
+                ("warnings", ["g: slow"]), ("config/conn_stages", "1s@2"), ("part", None),
                 ("latency/response/count", 1500), ("latency/response/max", 3 * MS),
-                ("latency/tls", None), ("summary/attempts", 1500), ("summary/errors", 3),
-                ("summary/error_share", 0.002), ("summary/p50", 1.000447), ("part", None),
-                ("parts/1/host", "g"), ("env/host", "h"), ("env/clock", clock)):
+                ("latency/tls", None), ("summary/error_share", 0.002), ("summary/p50", 1.000447),
+                ("summary/errors", 3), ("summary/attempts", 1500), ("parts/1/host", "g"),
+                ("env/host", "h"), ("env/clock", clock), ("connections/open_at_end", 4)):
             value = both
             for name in path.split("/"):
                 value = value[int(name) if isinstance(value, list) else name]
@@ -376,7 +376,7 @@ class Merging(Rows):
                 (row("errors"), plain, {"p99": 3 * MS}),
                 (row(hdr=None, max=None), row(hdr=None, max=None), {"hdr": None, "max": None}),
                 (plain, row(begin_ns=5, end_ns=MS ** 2), {"begin_ns": 0, "end_ns": MS ** 2}),
-                (plain, row(max=4 * MS), {"max": 4 * MS})):
+                (row(open=2), row(max=4 * MS, open=1), {"max": 4 * MS, "open": 3})):
             merged = dict(one)
             results.merge_row(merged, other)
             self.assertLessEqual(wanted.items(), merged.items())
