@@ -550,27 +550,19 @@ def test_files_that_are_not_what_they_should_be():
 
 # ---- bad servers ----
 
-def test_nobody_listens():
-    with Refusing() as server:
-        fails(*TRUST, server.url.replace("tcp:", "tls:"), phase="connect",
-              code="ECONNREFUSED")
-
-
-def test_a_server_that_never_shakes_hands():
-    with Server(drain) as server:
-        fails(*TRUST, "--connect-timeout", "5s",
-              server.url.replace("tcp:", "tls:"), phase="tls",
-              code="WEIR_ETLSTIMEOUT")
-
-
-def test_a_server_that_resets_in_the_handshake():
+def test_servers_that_do_not_shake_hands():
     def answer_with_reset(connection, _number):
         connection.recv(1)
         reset(connection)
 
-    with Server(answer_with_reset) as server:
-        fails(*TRUST, server.url.replace("tcp:", "tls:"), phase="tls",
-              code="ECONNRESET")
+    for server, phase, code, *flags in (
+            (Refusing(), "connect", "ECONNREFUSED"),
+            (Server(drain), "tls", "WEIR_ETLSTIMEOUT", "--connect-timeout", "5s"),
+            (Server(answer_with_reset), "tls", "ECONNRESET"),
+            (Server(echo), "tls", "WEIR_ETLSPROTOCOL")):
+        with server:
+            fails(*TRUST, *flags, server.url.replace("tcp:", "tls:"), phase=phase,
+                  code=code)
 
 
 def test_a_server_that_cuts_the_connection():

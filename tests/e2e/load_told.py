@@ -250,10 +250,13 @@ def test_a_sweep_of_a_server_that_is_not_there_fails():
 
 def test_a_sweep_says_what_failed():
     with Http(404) as server:
-        outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "5",
-                          "--slo", "p50<60s", server.url)
-        equal(outcome.status, NOTHING, "exit")
-        matches(outcome.out, r"5 of 5 requests failed; an unexpected status$")
+        for flags, status, why in (
+                ((), NOTHING, "5 of 5 requests failed; an unexpected status$"),
+                (("--expect", "404"), OK, "  holds$")):
+            outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "5", "--slo",
+                              "p50<60s", *flags, server.url)
+            equal(outcome.status, status, "exit")
+            matches(outcome.out, why)
 
 
 def test_a_sweep_shows_that_a_run_was_invalid():
