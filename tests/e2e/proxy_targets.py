@@ -263,6 +263,9 @@ def test_weights_of_operators_and_the_status_are_of_all_hosts():
             expect_reset(proxy)
             command(PROXY, "--ctl", ctl, "ready", f"web/{SERVICE}")
             use(proxy, 2)
+            dns.records = []  # a service that is new would have no host
+            read_again(proxy)
+            use(proxy, 2)
 
 
 def test_what_is_no_service_is_refused():
