@@ -251,9 +251,9 @@ def test_a_sweep_of_a_server_that_is_not_there_fails():
 def test_a_sweep_says_what_failed():
     with Http(404) as server:
         for flags, status, why in (
-                ((), NOTHING, "5 of 5 requests failed; an unexpected status$"),
+                ((), NOTHING, "20 of 20 requests failed; an unexpected status$"),
                 (("--expect", "404"), OK, "  holds$")):
-            outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "5", "--slo",
+            outcome = command(WEIR_LOAD, "sweep", "--conns", "1", "-n", "20", "--slo",
                               "p50<60s", *flags, server.url)
             equal(outcome.status, status, "exit")
             matches(outcome.out, why)
