@@ -88,8 +88,8 @@ void wr_jobs_fini(struct wr_jobs *jobs);
  * wr_jobs_shut(). */
 WEIR_MUST_USE int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job);
 
-/* Takes back a job that has not started. Returns false if a thread has started
- * it; if the job still runs, its next wr_jobs_rest() returns true. */
+/* Removes a job that has not started. Returns false if a thread has started it.
+ * If the job still runs, its next wr_jobs_rest() then returns true. */
 WEIR_MUST_USE bool wr_jobs_withdraw(struct wr_jobs *jobs, struct wr_job *job);
 
 /* Called by a running job to pause for at most @limit_ns. Returns true if the

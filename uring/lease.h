@@ -63,8 +63,8 @@ WEIR_MUST_USE weir_lease *wr_lease_slice(weir_lease *parent,
  * Returns 0, or -ENOMEM without any change. */
 WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
 
-/* Keeps bytes with a lease of exactly these bytes that only the caller refers
- * to, so that its `next` may be used. Returns NULL if out of memory. */
+/* Keeps bytes with a lease of exactly these bytes. The caller has the only
+ * reference, so that `next` may be used. Returns NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
 /* Keeps bytes like wr_lease_keep_apart(). Bytes without a lease are copied, and
@@ -94,10 +94,10 @@ void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
  * WR_COMPACT_BELOW or the pool is short. */
 void wr_lease_compact(weir_lease *lease);
 
-/* Appends bytes that wr_lease_compact() would move to the block of @last as far
- * as they fit, so that many small pieces cost little more than their bytes. The
- * bytes of @last must precede them in the stream. Returns true if all were
- * moved; @lease is then freed. */
+/* Appends the bytes of @lease to the block of @last, as far as they fit, so
+ * that many small pieces cost little more than their bytes. @last must precede
+ * @lease in the stream. Moves only bytes that wr_lease_compact() would move.
+ * Returns true if all were moved; @lease is then freed. */
 WEIR_MUST_USE bool wr_lease_pack(weir_lease *last, weir_lease *lease);
 
 /* Returns the charged bytes: for a block at least WR_LEASE_LEAST. */

@@ -94,8 +94,8 @@ void wr_ring_forget(struct wr_ring *ring, int fd);
 
 /* Returns a new descriptor that is readable when the ring has work, for a
  * thread that waits elsewhere. The caller owns it. Should be called before
- * wr_ring_enable(): io_uring then signals at once. Afterwards the ring keeps
- * its operations, and the kernel may signal them 20 ms later. */
+ * wr_ring_enable(), so that io_uring signals completions at once. Otherwise the
+ * kernel may signal them 20 ms late. */
 WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
 
 /* Returns true if an armed receive may miss the end of its connection, which

@@ -13,11 +13,11 @@
  * of posts to a busy loop writes nothing. The loop may be woken once without
  * need, if it takes a post before its poster writes.
  *
- * The number of waiting posts is the difference of two counts: posters count
+ * The number of waiting posts is posted_count - popped_total. Posters count
  * before a push, the owner after some pops, so the difference is never too low.
- * Posters read the owner's count only when posted_count has reached room_end. A
- * poster that waits registers before it reads the counts, and the owner checks
- * for waiting posters after it has counted; both are sequentially consistent.
+ * Posters read popped_total only when posted_count has reached room_end. A
+ * poster that waits raises waiting_count before it reads the counts, and the
+ * owner reads it after it has counted; both are sequentially consistent.
  *
  * The last unref closes the eventfd, not wr_wake_close(): a poster that pushed
  * just before may be about to write.

@@ -1,5 +1,5 @@
 /*
- * The system calls of entries; see work.h.
+ * The system calls of SQEs; see work.h.
  *
  * A FIFO or a terminal was ready when its operation came here. But another
  * process may take the bytes or the space first, and a blocking call would wait

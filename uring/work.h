@@ -1,5 +1,5 @@
 /*
- * The system calls of entries that can block. Threads of the poll engine make
+ * The system calls of SQEs that can block. Threads of the poll engine make
  * them, or the loop's thread if no thread can be made.
  *
  * The functions use no ring. A file system's own -ECANCELED is returned as
@@ -14,11 +14,11 @@
 
 #include <stdbool.h>
 
-/* Pauses between two attempts. Returns 0, or a negative error, which becomes
- * the result of the entry. */
+/* Called between two attempts to open a FIFO. Returns 0 to try again, or a
+ * negative error, which becomes the result of the SQE. */
 typedef int wr_rest_fn(void *arg);
 
-/* Makes the call of an entry. Returns its result or a negative error. A read or
+/* Makes the call of an SQE. Returns its result or a negative error. A read or
  * write at the file's own position of a FIFO or a terminal avoids waiting for
  * other programs: it returns -EAGAIN if they took the bytes or the space. An
  * open of a FIFO without another end calls @rest with @arg between attempts,

@@ -102,8 +102,8 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_read_view(weir_reader *reader,
  * slower: all pieces of one receive are sent together, see weir_writer_drain().
  *
  * @param max_bytes  maximum number of bytes; with 0 the call returns 0 at once
- * @param ret        set to the bytes, with a lease that is given; end with
- *                   weir_buf_unref()
+ * @param ret        set to the bytes and their lease, which is given; release
+ *                   it with weir_buf_unref()
  * @return           as weir_reader_read_view()
  * @retval -ENOMEM  no memory; nothing was consumed
  * @suspends yes
@@ -116,9 +116,9 @@ WEIR_API WEIR_MUST_USE ssize_t weir_reader_take(weir_reader *reader,
  * Read until the end of the stream; asyncio's read(-1).
  *
  * @param max_bytes  maximum number of bytes, as a limit for the peer
- * @param ret        set to the bytes in one piece, with a lease that is given;
- *                   end with weir_buf_unref(). The lease is NULL if there was
- *                   no byte
+ * @param ret        set to the bytes in one piece and their lease, which is
+ *                   given; release it with weir_buf_unref(). The lease is NULL
+ *                   if there was no byte
  * @return           number of bytes read, or a negative error
  * @retval WEIR_ELIMIT  there are more than @p max_bytes; nothing was consumed
  * @retval -ENOMEM      no memory; nothing was consumed

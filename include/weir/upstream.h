@@ -235,9 +235,9 @@ struct weir_upstreams_options {
  *
  * **Checks.** If several sets have equal checks, one of the sets makes them,
  * with its own TLS settings. A result applies to all these sets before their
- * next choice, and each set reports the change. Another set continues the
- * checks at once when the checking set is freed or replaced, or the upstream is
- * removed from it. The loop of the checking set may also stop running: if a
+ * next choice, and each set reports the change. If the checking set is freed or
+ * replaced, or the upstream is removed from it, another set continues the
+ * checks at once. The loop of the checking set may also stop running: if a
  * check is late by more than the interval plus the time-out of the check plus a
  * second, the next set that chooses an upstream continues the checks. Sets with
  * other checks, or without checks, share everything except results of checks.
@@ -369,10 +369,10 @@ struct weir_upstream_options {
      * upstream, with the name "NAME at ADDRESS" and the same options. The
      * upstreams follow the answers of the lookups, which have at most
      * WEIR_ADDRESSES_MAX addresses per family. An upstream keeps its health and
-     * counts while the answers have its address, and is removed like by
-     * weir_upstream_remove() when an answer does not have it. A lookup that
-     * fails changes nothing. A change of the added upstream's weight, drain or
-     * TLS settings, and its removal, apply to the upstreams of all addresses.
+     * counts while the answers have its address. It is removed when an answer
+     * does not have it, as weir_upstream_remove() does. A lookup that fails
+     * changes nothing. A change of the added upstream's weight, drain or TLS
+     * settings, and its removal, apply to the upstreams of all addresses.
      * Requests wait for the first answer. A literal address is a single
      * upstream. @c health does not apply to the upstreams of addresses. */
     bool each_address;

@@ -230,7 +230,7 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
-/* Queues a demand that gets no credit until fewer bytes are held than now. */
+/* Queues a demand that may not receive until fewer bytes are held than now. */
 static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
 {
     const uint64_t held = budget_held_of(budget);

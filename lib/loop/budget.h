@@ -237,10 +237,10 @@ uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
 enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
                                struct wr_demand *demand, uint32_t *ret_credit);
 
-/* Queues a connection that has no buffer, or no credit because of its share. */
+/* Queues a connection that has no buffer, or whose share is used up. */
 void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand);
 
-/* Queues a connection without credit until send queues are shorter. */
+/* Queues a connection that may not receive until send queues are shorter. */
 void wr_budget_make_stuck(struct wr_budget *budget, struct wr_demand *demand);
 
 void wr_budget_leave(struct wr_demand *demand);

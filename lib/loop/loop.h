@@ -223,7 +223,7 @@ struct weir_loop {
     struct wr_wheel wheel;
     uint64_t now_ns;
     struct wr_timer trim_timer; /* see trim.c */
-    /* Trim once more after the armed timer; see trim.c. */
+    /* If true, trim_timer is armed again when it expires; see trim.c. */
     bool trims_again;
 
     struct wr_list ready;

@@ -73,9 +73,9 @@ enum cares_record_next {
     CARES_RECORD_NONE
 };
 
-/* Chooses the step after a step that found nothing. If servers refuse to answer
- * for one family and know no address of the other, continues as if both had no
- * address. */
+/* Chooses how to continue after a name was not found. If servers refuse to
+ * answer for one family and know no address of the other, continues as if both
+ * had no address. */
 static enum cares_record_next
 cares_record_choose(const struct cares_record *record)
 {
@@ -97,7 +97,7 @@ cares_record_choose(const struct cares_record *record)
     return is_known && !is_odd ? CARES_RECORD_DOMAIN : CARES_RECORD_AS_IS;
 }
 
-/* Called after a step that has found nothing. */
+/* Returns false if the search ends with the errors of the last name. */
 static bool cares_record_has_next(struct cares_record *record)
 {
     wr_assert(record->holds == 0);

@@ -88,7 +88,7 @@ static void cares_socket_arm(struct cares_socket *socket)
     wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
 }
 
-/* Properties of an answer are valid only while c-ares reads it. */
+/* Clears the facts about an answer, which hold only while c-ares reads it. */
 static void cares_socket_forget_answer(struct cares *cares)
 {
     cares->rcode = 0;

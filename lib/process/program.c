@@ -56,7 +56,7 @@ int wr_program_init(struct wr_program *program,
     for (const char *c = path; *c; c++) {
         count += *c == ':';
     }
-    /* Each entry's colon or end becomes a slash. */
+    /* Each entry's slash takes the space of its colon or of the end. */
     const size_t size = (count + 1) * sizeof(char *) + strlen(path) + 1 +
                         count * (strlen(file) + 1);
     const char **paths = wr_alloc(allocator, size);

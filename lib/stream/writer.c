@@ -201,8 +201,8 @@ bool weir_writer_can_write_eof(const weir_writer *writer)
     return writer->transport && weir_transport_can_write_eof(writer->transport);
 }
 
-/* Calls @wait, which suspends, with a reference: another task may drop the
- * program's last reference meanwhile. */
+/* Calls @wait, which suspends, while holding a reference, because another task
+ * may drop the program's last reference during the wait. */
 static __attribute__((noinline)) int
 writer_while_held(weir_writer *writer, int (*wait)(weir_writer *))
 {

@@ -8,10 +8,10 @@
  *     step: held bytes -> end of the stream -> file -> look -> advance
  *     advance: decision -> it is carried out -> decision -> ...
  *
- * Every event pushes the step, or advances the connection as the last act of a
- * completion. Only wr_connection_advance() changes the state, except for a
- * close or abort by the program, and the end of a handshake. A connection is
- * lost only when it has no operation in flight.
+ * Every event schedules the step, which the loop runs, or advances the
+ * connection as the last act of a completion. Only wr_connection_advance()
+ * changes the state, except for a close or abort by the program, and the end of
+ * a handshake. A connection is lost only when it has no operation in flight.
  */
 #ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
 #define WEIR_LIB_TRANSPORT_CONNECTION_H
@@ -30,10 +30,10 @@
  * callback pauses, closes, fails or switches the protocol before the end of the
  * bytes, the remaining bytes are held, dropped, or shown to the new protocol.
  *
- * A delivery is a zeroed part of a connection and does not know the source of
- * the bytes. life.h shuts it when no byte may be delivered any more. If a
- * callback fails, or memory runs out and bytes are lost, it dooms the
- * transport.
+ * A struct wr_delivery starts zeroed, and does not know where the bytes come
+ * from. A change of the connection's state shuts it when no byte may be
+ * delivered any more (life.h). If a callback fails, or bytes are lost because
+ * memory ran out, ->doom() ends the transport.
  */
 
 enum wr_delivery_fact {
@@ -130,11 +130,11 @@ static inline void wr_delivery_set_away(struct wr_delivery *d, bool is_away)
                                  : d->facts & ~WR_DELIVERY_AWAY);
 }
 
-/* Dooms the transport because received bytes are lost or uncertain: no byte
- * after the gap may be delivered. */
+/* Calls ->doom(), because received bytes are lost or uncertain: no byte after
+ * the gap may be delivered. */
 void wr_delivery_lose_bytes(weir_transport *t, int err);
 
-/* Reports a callback's error and dooms the transport. */
+/* Reports a callback's error and calls ->doom(). */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
 /* Holds bytes, after the bytes that are already held. Takes the lease, with its
@@ -166,7 +166,7 @@ static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
 }
 
 /* Handles bytes that the pool has lent: shows, holds or drops them, and ends
- * the borrow. Returns true if they are held: the owner must push its step. */
+ * the borrow. Returns true if they are held: the owner schedules its step. */
 WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
                                                       struct wr_delivery *d,
                                                       weir_lease *lease)
@@ -192,7 +192,7 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
 
 /* Handles bytes from elsewhere: shows, holds or drops them, and takes the
  * lease; there must be no other reference to it. Returns true if they are held:
- * the owner must push its step. */
+ * the owner schedules its step. */
 WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                                      weir_lease *lease);
 
@@ -213,7 +213,7 @@ static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
 }
 
 /* Calls eof_received. Returns its result, on which the owner acts. If negative,
- * the callback has failed and the transport is doomed. */
+ * the callback has failed, and ->doom() was called. */
 WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
                                                      struct wr_delivery *d)
 {
@@ -238,7 +238,7 @@ struct wr_leaving;
 
 struct wr_leaving_ops {
     /* Called when nothing of the connection is in flight any more, except
-     * operations that push the step when they end. May end the move. */
+     * operations that schedule the step when they end. May end the move. */
     void (*settled)(struct wr_leaving *leaving);
     /* Called when the program closes or aborts the connection, or the
      * connection fails: cancels the move. Returns false if the other loop has
@@ -308,8 +308,8 @@ void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop and its set. The first
  * step calls connection_made unless wr_connection_tell_made() was called. */
 void wr_connection_begin(struct wr_connection *c);
-/* Starts a connection whose device uses @below, and replaces @below. If
- * connection_made was not called before, a handshake comes first. */
+/* Starts a connection that was made on the transport @below, and replaces it.
+ * Begins with a handshake unless connection_made was called before. */
 void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
 /* Called when the handshake has ended: calls connection_made of the bound
  * protocol. */
@@ -405,8 +405,8 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
     }
 }
 
-/* Changes state OPEN to MOVING: the protocol is not called and no operation is
- * started. The device cancels its operations and pushes the step. */
+/* Changes state OPEN to MOVING, in which the protocol is not called. The device
+ * must then cancel its operations, and start no others. */
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
 /* Changes state MOVING back to OPEN, because the connection did not leave. The
@@ -463,7 +463,7 @@ void wr_connection_abort(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
 void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
-/* `file_begins` and `file_ended`: push the step. */
+/* `file_begins` and `file_ended`: schedule the step. */
 void wr_connection_file_changed(weir_transport *t);
 
 #endif

@@ -120,8 +120,8 @@ static inline void wr_intake_leave(weir_transport *t)
 
 const char *wr_intake_queue_name(const weir_transport *t);
 
-/* Ends the wait and pushes the step, which makes a new request. A connection in
- * queue DUE stays there and makes it when `fed` is called. */
+/* Ends the wait and schedules the step, which makes a new request. A connection
+ * in queue DUE stays there and makes it when `fed` is called. */
 void wr_intake_look_anew(weir_transport *t);
 /* Makes a new request if the connection waits for its own leases, because
  * leases were released or a limit was changed. The connection is not lost. */

@@ -1,6 +1,6 @@
 /*
- * Lives: the last steps of all kinds of connections. Dooming runs no callback,
- * because calls of the program doom connections, too. A connection leaves the
+ * Lives: the last steps of all kinds of connections. wr_life_doom() runs no
+ * callback, because an abort by the program calls it. A connection leaves the
  * loop after its last operation and after connection_lost.
  */
 #include "life.h"

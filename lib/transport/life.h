@@ -15,7 +15,7 @@
  * the loop, the budget and a server's set.
  *
  * A call by the program never runs a callback of the life cycle. It changes the
- * state and pushes the transport's step, which the loop runs.
+ * state and schedules the transport's step, which the loop runs.
  */
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
@@ -65,7 +65,7 @@ bool wr_life_is_closing(const weir_transport *t);
 
 const char *wr_life_state_name(const weir_transport *t);
 
-/* Dooms the connection and pushes its step; no effect if its end is decided. */
+/* Enters DOOMED and schedules the step, unless DOOMED was entered before. */
 void wr_life_doom(weir_transport *t);
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
 /* Removes a LOST connection from the loop and the set, after connection_lost,

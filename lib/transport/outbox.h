@@ -10,10 +10,9 @@
  *
  *     open, ended <-> moving
  *
- * An outbox is a zeroed part of a connection and does not know how bytes are
- * sent. life.h changes its state. If a write exceeds the hard limit during a
- * close, the outbox dooms the transport: otherwise the peer would see a clean
- * end without these bytes.
+ * An outbox starts zeroed, and does not know how bytes are sent. life.h changes
+ * its state. If a write exceeds the hard limit during a close, the outbox calls
+ * ->doom(): otherwise the peer would see a clean end without these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -207,7 +206,7 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
 
 /* Returns 0 if @len more bytes may be written, else the error of the write.
  * Stores -ENOBUFS, so that later writes are refused, too. If the connection is
- * already closing, -ENOBUFS also dooms it (life.h). */
+ * already closing, also calls ->doom() after -ENOBUFS. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
 /* Counts the first @bytes as passed to the transport below; wr_outbox_consume()

@@ -27,7 +27,7 @@ static inline int status_of(int error)
     case -EIO:
         return 503;
     default:
-        return 404; /* or a name that leads out of the folder */
+        return 404; /* not found, or outside of the folder */
     }
 }
 

@@ -42,9 +42,9 @@ static bool kind_socket_tries(uint32_t *vain_count)
     return vain < VAIN_FIRSTS_MAX || vain % VAIN_FIRSTS_APART == 0;
 }
 
-/* Called when a multishot receive has got bytes. Returns true if it has credit
- * left and continues; its completion is posted. Returns false if it ends with
- * these bytes: no credit is left, or no memory for one more completion. */
+/* Called when a multishot receive has got bytes. If it continues, posts its
+ * completion and returns true. Returns false if it ends with these bytes: its
+ * limit is reached, or memory for one more completion is missing. */
 static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
 {
     const uint32_t credit = wr_sqe_optlen(call->sqe);

@@ -473,7 +473,7 @@ void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
  * wr_file_op). */
 WEIR_MUST_USE bool wr_ep_workers_push(struct wr_ep_workers *workers,
                                       struct wr_ep_op *op);
-/* Takes back a queued operation. Returns false if a thread has it. */
+/* Removes a queued operation. Returns false if a thread has it. */
 WEIR_MUST_USE bool wr_ep_workers_take_back(struct wr_ep_workers *workers,
                                            struct wr_ep_op *op);
 /* Resets the eventfd, and moves the finished operations to @ret. */

@@ -44,7 +44,7 @@ enum wr_way_hold {
     WR_WAY_INITIAL = 1u << 2, /* initial bytes wait to be passed on */
 };
 
-/* The bytes that may be passed on now; negative after a large receive. */
+/* A rate limit. ->left bytes may pass now; negative after a large receive. */
 struct wr_rate {
     uint64_t bytes; /* per second; 0 is no limit */
     int64_t left;

@@ -71,8 +71,8 @@ void wr_limits_share_close(struct wr_limits_share *share);
 
 /* Ends the set's wait for a slot of this target. Other sets may be called. */
 void wr_limits_share_leave(struct wr_limits_share *share);
-/* Ends the set's wait if no wait was recorded in this round. The mutex must be
- * held. */
+/* Ends the set's wait if it was recorded in a round before @round. The mutex
+ * must be held. */
 void wr_limits_share_settle(struct wr_limits_share *share, uint64_t round);
 
 /* Returns true if a request with this ticket may take no slot now. The mutex
@@ -96,7 +96,7 @@ wr_limits_share_is_settled(const struct wr_limits_share *share)
     wr_debug_assert(!share->target || share->limit > 0);
     return !share->target || wr_list_is_empty(&share->target->waiting);
 }
-/* Returns true if wr_limits_share_wait() was called in this round. The mutex
+/* Returns true if wr_limits_share_wait() was called with this @round. The mutex
  * must be held. */
 static inline bool
 wr_limits_share_is_awaited(const struct wr_limits_share *share, uint64_t round)

@@ -29,7 +29,7 @@
 struct wr_exclusions {
     uint64_t ids[WR_TRIES_MAX + WR_EXCLUDED_MAX];
     size_t count;
-    /* Sum of the ids, which differs for most sets of ids. */
+    /* Sum of the ids; different sets of ids rarely have the same sum. */
     uint64_t sum;
     bool with_unchecked; /* excludes all whose first check has not ended */
 };

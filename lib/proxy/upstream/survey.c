@@ -11,10 +11,10 @@
  * slowly, at the next step of its weight; and at once while a request waits for
  * a slot of a target with a limit.
  *
- * An upstream is chosen for a queued request only if a survey of the upstreams
- * shows that the request may be served. Without the survey, checking each
- * request would take long if few upstreams have a slot and most requests
- * exclude these.
+ * Before a set serves its queue, wr_survey_make() lists the upstreams that have
+ * a free slot. The choice above, which reads all upstreams, is made only for
+ * requests that this list does not rule out. Otherwise a long queue of requests
+ * that cannot be served would take long.
  */
 #include "upstream.h"
 

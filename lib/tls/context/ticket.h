@@ -106,7 +106,7 @@ WEIR_MUST_USE bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
  * Only accepted clients are stored. All threads share the store: callers must
  * hold the context's mutex. */
 
-/* Maximum number of clients, and of bytes of a client's certificates. */
+/* Number of slots, and maximum size of one client's certificates. */
 #define WR_TLS_CLIENTS_MAX       1024u
 #define WR_TLS_CLIENTS_BYTES_MAX (16u << 10)
 

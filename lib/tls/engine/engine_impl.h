@@ -2,7 +2,7 @@
  * Declarations shared by the engine's files.
  *
  * engine.c has the states and steps, engine_event.c the backend's events,
- * engine_record.c the two events that move bytes, engine_hello.c reads the
+ * engine_record.c the events take() and put(), engine_hello.c reads the
  * peer's first message, engine_early.c skips early data after it,
  * engine_message.c checks the unsealed messages, engine_secret.c opens and
  * seals records with TLS 1.3 secrets, engine_facts.c has the getters and the
@@ -101,7 +101,6 @@ extern const struct wr_tls_events wr_tls_engine_events;
 
 /* ---- engine_record.c ---- */
 
-/* The two events that move bytes. */
 int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size);
 int wr_tls_engine_put(struct wr_tls_conn *conn, uint8_t *data, size_t size);
 

@@ -613,8 +613,8 @@ static bool filter_has_shaken(const struct wr_filter *f)
 }
 
 /* Returns true if no received bytes are left to deliver. Bytes received before
- * the error may be left: unopened bytes, or the rest of a record of which the
- * protocol got a part. */
+ * the error may be left: ciphertext, or the end of a record whose start was
+ * delivered. */
 static bool filter_has_read_all(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);

@@ -27,8 +27,8 @@
  * received before the loss, for a protocol that has paused.
  *
  * The engine runs only on the loop's stack: calls of the program record what
- * they want and push the step or `seal`. `seal` runs before the end of the loop
- * iteration, so that its records are sent in the same iteration.
+ * they want and schedule the step or `seal`. `seal` runs before the end of the
+ * loop iteration, so that its records are sent in the same iteration.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H

@@ -1,7 +1,7 @@
 /*
  * Datagram transports: creation and life. Every completion ends in this file,
- * and so does the step, which calls of the program push. A transport is lost
- * only after its last operation has ended: until then the number of its
+ * and so does the step, which calls of the program schedule. A transport is
+ * lost only after its last operation has ended: until then the number of its
  * descriptor must not be reused.
  */
 #include "datagram_impl.h"

@@ -144,7 +144,7 @@ static inline bool wr_datagram_is_alive(const struct wr_datagram *d)
 
 void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
-/* datagram_received has returned @err: reports it and dooms the transport. */
+/* Reports the error of datagram_received, and ends the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
 void wr_datagram_check_invariants(const struct wr_datagram *d);
 void wr_datagram_check_progress(const struct wr_datagram *d);
@@ -197,7 +197,7 @@ void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
 /* True while descriptors are being closed: the transport receives nothing, and
- * the step is pushed afterwards. */
+ * the step is scheduled afterwards. */
 WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
 /* Closes the lost transport's own descriptor. */
 void wr_datagram_close_own(struct wr_datagram *d);

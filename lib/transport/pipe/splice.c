@@ -123,8 +123,7 @@ int32_t wr_splice_write_completed(struct wr_splice *splice, int32_t res)
 {
     wr_check(!splice_is_open(splice) || res <= (int32_t)splice->staged);
     if (splice_is_open(splice) && res < (int32_t)splice->staged) {
-        /* Drops the bytes that the file has not taken; the send queue has them.
-         */
+        /* Drops the bytes that were not written; the send queue has them. */
         char rest[WR_SPLICE_BYTES];
 
         while (wr_sys_pipe_read(splice->ends[0], rest, sizeof(rest)) > 0) {

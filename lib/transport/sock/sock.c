@@ -1,9 +1,9 @@
 /*
  * Stream sockets: the device of a connection. Every completion ends in this
- * file: the files below note what happened, and then the socket receives on, or
- * its step does the rest. A socket is lost only after its last operation has
- * ended: until then the kernel may write to its memory, and the number of its
- * descriptor must not be reused.
+ * file: the files below note what happened, and then the socket continues to
+ * receive, or its step does the rest. A socket is lost only after its last
+ * operation has ended: until then the kernel may write to its memory, and the
+ * number of its descriptor must not be reused.
  */
 #include "sock_impl.h"
 
@@ -32,7 +32,7 @@ static inline bool sock_is_settled(const struct wr_sock *s)
 
 /* Continues after a receive. A connection whose end is decided is advanced at
  * once, because it may have waited only for this completion. An open, intact
- * socket receives on without a step. In all other cases the step decides. */
+ * socket receives again without a step. In all other cases the step decides. */
 static __attribute__((noinline)) void sock_go_on(struct wr_sock *s)
 {
     if (wr_life_is_over(&s->c.t)) {

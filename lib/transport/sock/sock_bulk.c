@@ -6,8 +6,8 @@
  * and receives when the loop's budget feeds it, that is, calls sock_fed() in
  * sock.c:
  *
- *     idle --arm--> armed, by a poll --bytes arrived--> due --fed--> idle
- *        \--arm, and the last receive was full--> due --fed--> idle
+ *     idle --poll--> armed --bytes arrived--> queue DUE --sock_fed()--> idle
+ *        \--the last receive was full--> queue DUE --sock_fed()--> idle
  *
  * In an iteration the budget feeds connections of queue DUE up to a byte limit,
  * usually one connection (budget.h). It receives with a system call, which
@@ -212,7 +212,7 @@ static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                       wr_min_u64((uint64_t)room, FEED_BYTES));
 }
 
-/* Reads the bytes that the other socket has not taken from the pipe. */
+/* Reads from the pipe the bytes that the other socket has not accepted. */
 static void sock_bulk_read_rest(const struct sock_bulk_pipe *pipe,
                                 const struct wr_room *room, uint32_t rest)
 {

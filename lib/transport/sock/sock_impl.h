@@ -13,7 +13,7 @@
  *     sock_state.c    invariants, and a dump
  *
  * The files below sock.c note what happened. At the end of the completion
- * sock.c receives on, or leaves the decision to the step.
+ * sock.c continues to receive, or leaves the decision to the step.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
@@ -60,7 +60,7 @@ void wr_sock_fds_drop(struct wr_sock *s);
 /* Closes refused descriptors, in a thread, because the peer chose them. */
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
 /* True while received descriptors are being closed: the socket receives
- * nothing, and the step is pushed afterwards. */
+ * nothing, and the step is scheduled afterwards. */
 WEIR_MUST_USE bool wr_sock_fds_rest(struct wr_sock *s);
 void wr_sock_fds_close_own(struct wr_sock *s);
 void wr_sock_fds_free(struct wr_sock *s);

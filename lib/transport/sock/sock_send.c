@@ -576,9 +576,9 @@ void wr_sock_file_begins(weir_transport *t)
     }
 }
 
-/* Ends the file's state, and pushes the step: a write_eof or a close may have
- * waited for the file. The step comes after `done`, in which the program may
- * abort if the file failed, so that the peer sees no clean end. */
+/* Ends the file's state, and schedules the step: a write_eof or a close may
+ * have waited for the file. The step comes after `done`, in which the program
+ * may abort if the file failed, so that the peer sees no clean end. */
 void wr_sock_file_ended(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);

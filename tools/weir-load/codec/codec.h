@@ -123,10 +123,10 @@ struct codec {
     /* Starts a new connection; @state still has the state of the previous
      * one. */
     void (*begin)(void *shared, void *state, const struct codec_start *start);
-    /* Writes the start of a connection, before its requests. Returns 1 if the
-     * server must answer it first, 0 if requests may follow, or the negative
-     * error of a write. @out is valid until the next begin. NULL if requests
-     * come first. */
+    /* Writes the bytes that start a connection, before its requests. Returns 1
+     * if the server must answer them first, 0 if requests may follow, or the
+     * negative error of a write. @out is valid until begin is called again.
+     * NULL if requests come first. */
     int (*greet)(void *shared, void *state, struct codec_out *out);
     /* Reads the answer to the greeting, like consume. A negative code means
      * that the server refuses the connection. */

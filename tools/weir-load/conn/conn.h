@@ -43,7 +43,7 @@ struct traffic;
 
 struct reading_times {
     uint64_t turn_ns;   /* start of the iteration */
-    uint64_t ran_ns;    /* time on a CPU, without the current run */
+    uint64_t ran_ns;    /* time on a CPU before the current time slice */
     uint64_t waited_ns; /* time waiting for a CPU */
     uint64_t run_count; /* how often it has been given a CPU */
 };

@@ -227,7 +227,7 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
     self->location_id = stream->id;
 }
 
-/* Stores a field that is used later. Returns false if it is never used. */
+/* Handles a field whose value is used. Returns false for other names. */
 static bool take_field(struct h2_conn *self, struct h2_stream *stream,
                        const struct h2_field *field)
 {
@@ -259,8 +259,8 @@ static struct h2_known *known_place(struct h2_conn *self,
     return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 }
 
-/* Remembers a valid field. Holds references, so that no other field gets the
- * same memory. */
+/* Remembers a valid field by the addresses of its buffers. Its references keep
+ * other fields from getting these addresses. */
 static void keep_known(struct h2_known *known, nghttp2_rcbuf *name,
                        nghttp2_rcbuf *value, size_t bytes)
 {

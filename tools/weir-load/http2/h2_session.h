@@ -327,7 +327,7 @@ struct h2_known {
     uint32_t bytes;
 };
 
-/* Head of a kind of requests whose head is the same in all requests. */
+/* Header fields of a request that is the same each time it is sent. */
 struct h2_fixed {
     char *text;
     char length[24];

@@ -508,7 +508,7 @@ void request_log_write_header(FILE *out);
 #define TRACK_NONE UINT32_MAX
 
 struct track_slot {
-    /* The last datagram sent from the slot; 0 if none. */
+    /* Number of the last datagram sent from the slot; 0 if none. */
     uint64_t number;
     uint64_t sent_ns;
     /* Scheduled time; set by the caller. */

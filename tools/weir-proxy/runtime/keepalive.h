@@ -10,12 +10,12 @@
 
 #include "session.h"
 
-/* Sets the times of a service on a TCP socket. Returns false if the kernel
- * refuses. */
+/* Enables keepalive on a TCP socket, with the times of the service. Returns
+ * false if the kernel refuses. */
 bool keepalive_set(int fd, const struct config_service *config);
 
-/* Must be called when the session is relayed; its target's socket gets the
- * times soon. */
+/* Must be called when the relay starts. Within a second the target's socket
+ * gets keepalive. */
 void keepalive_begin(struct session *session);
 /* Must be called when the session ends. */
 void keepalive_end(struct session *session);

@@ -349,7 +349,7 @@ static bool admit(struct session *session)
 
 /* ---- the preface ---- */
 
-/* Refuses a client whose preface is invalid or late. */
+/* Refuses a client whose PROXY header or ClientHello is invalid or late. */
 static void refuse_preface(struct session *session)
 {
     struct service *service = session->door->service;

@@ -14,9 +14,9 @@
 
 enum place_state {
     PLACE_OUTSIDE, /* not counted by any limit */
-    PLACE_COUNTED, /* counted in the program's limit only: its wait was ended */
+    PLACE_COUNTED, /* no longer waits; only the program's limit counts it */
     PLACE_WAITING, /* in the list of waiting clients of its door */
-    PLACE_TAKEN,   /* counted in both limits */
+    PLACE_TAKEN,   /* counted by both limits */
 };
 
 /* State of a client's connection with respect to the limit of the program and

@@ -37,7 +37,7 @@ struct session {
     weir_upstream_slot *slot; /* set while the session has a target */
     struct preface *preface;  /* NULL if nothing was read or copied */
     struct weir_buf kept;     /* the client's first bytes; lease NULL if none */
-    struct weir_handle timer; /* limits the preface */
+    struct weir_handle timer; /* limits the time for the preface */
     struct client *counted;   /* set by clients_enter(); may be NULL */
     enum matching_kind kind : 3; /* TLS, plain or silent client */
     bool is_opened : 1;          /* TLS is terminated; the preface's TLS is not
