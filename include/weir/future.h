@@ -207,9 +207,9 @@ struct weir_as_completed {
  *     }
  *     weir_as_completed_end(&done);
  *
- * The iteration does not cancel futures, and takes no references to them. If
- * the last reference to a future is released, it is done with -ECANCELED, as
- * always. An error of this call may be ignored, because
+ * The iteration does not cancel futures, and takes no references to them. A
+ * future whose last reference is released is done with -ECANCELED, as always.
+ * An error of this call may be ignored, because
  * weir_as_completed_next() returns it, too.
  *
  * @param done     the iteration; held until weir_as_completed_end(), which may

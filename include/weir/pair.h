@@ -59,7 +59,7 @@ struct weir_pair_options {
  * callbacks.
  *
  * @param loop      the loop of both transports; borrowed
- * @param bindings  the protocol of each end, a stream or a buffered one; copied
+ * @param bindings  the protocol of each end, stream or buffered; copied
  * @param ret       set to the two ends, in the order of their bindings,
  *                  borrowed; valid until their connection_lost, unless the
  *                  program takes a reference (weir_transport_ref()); may be

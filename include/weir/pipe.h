@@ -59,7 +59,7 @@ WEIR_BEGIN_DECLS
  * Make a transport that reads a pipe; asyncio's connect_read_pipe. The same as
  * weir_create_connection_at() with weir_endpoint_read_pipe().
  *
- * @param factory  makes the protocol, a stream or a buffered one; copied
+ * @param factory  makes the protocol, stream or buffered; copied
  * @param fd       a descriptor open for reading; taken, even after an error
  * @param options  borrowed; NULL for all defaults. A family, a local address, a
  *                 proto, fast_open and TLS must not be set; other settings for

@@ -6,7 +6,7 @@
  * reads /etc/hosts, and the search domains and name servers of
  * /etc/resolv.conf, and queries IPv6 and IPv4 addresses at the same time. All
  * calls that take host names look them up in this way. The program may replace
- * the resolver by its own, for tests or for names that are stored elsewhere.
+ * the resolver with its own, for tests or for names that are stored elsewhere.
  * The loop's thread reads these files and /etc/services itself and waits for
  * their file system, so keep them on a local file system.
  *
@@ -33,10 +33,10 @@
  * `ndots` is queried with each domain of the list appended, and then unchanged;
  * other names are queried unchanged, and then with the domains. The search
  * continues with the next domain if a domain does not have the name or an
- * address for it, and if its servers fail (SERVFAIL). The search skips the
+ * address for it, or if its servers fail (SERVFAIL). The search skips the
  * remaining domains if the servers of a domain refuse (REFUSED, NOTIMP,
  * FORMERR) or do not answer; the unchanged name is still queried. If nothing is
- * found, the error is that of the unchanged name, if it was queried first; else
+ * found and the unchanged name was queried first, its error is returned; else
  * WEIR_EDNSNODATA or WEIR_EDNSSERVFAIL, if one of them occurred; else the last
  * error.
  *

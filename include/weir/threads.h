@@ -279,8 +279,8 @@ WEIR_API WEIR_MUST_USE int weir_threads_run_each_wait(weir_threads *threads,
  * each other field the sum.
  *
  * @param loop  the loop of the calling thread; borrowed
- * @param ret   filled in, up to its size, before @p done is called with a
- *              number of threads; held
+ * @param ret   filled in, up to its size, before @p done gets a result that is
+ *              not an error; held
  * @param done  as in weir_threads_run_each()
  * @return      as weir_threads_run_each()
  * @thread loop

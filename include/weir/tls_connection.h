@@ -82,10 +82,10 @@ struct weir_tls_settings {
     uint64_t handshake_timeout_ns;
     /** How long a close waits for the peer's close_notify after it has sent its
      * own, in nanoseconds; then the close fails with WEIR_ETLSTIMEOUT. It also
-     * fails if the peer ends in another way, with WEIR_ETLSTRUNCATED after an
-     * end of stream without a close_notify. All written bytes are sent before
-     * that, unless the peer sends an alert or invalid TLS. With 0 the close
-     * does not wait for the close_notify, and does not fail for this reason.
+     * fails if the connection ends without a close_notify; after an end of
+     * stream the error is WEIR_ETLSTRUNCATED. All written bytes are sent before
+     * the close fails, unless the peer sends an alert or invalid TLS. With 0
+     * the close does not wait, and a missing close_notify is not an error.
      *
      * Two more limits apply: 5 minutes for a peer that sends nothing, or
      * close_ns if it is set; and 2 s or 1 MiB, whichever is less, for a peer

@@ -326,8 +326,8 @@ struct weir_upstream_health {
     uint64_t slow_start_ns;
     /** With WEIR_BALANCE_FIRST: how long the upstream has been in use, in
      * nanoseconds; 0 if it is not in use. In a new set the first added upstream
-     * whose in_use_ns is not 0 becomes the upstream in use. With the option
-     * stay it remains in use while it is up. */
+     * whose in_use_ns is not 0 becomes the upstream in use. If the option stay
+     * is set, it remains in use while it is up. */
     uint64_t in_use_ns;
 };
 
@@ -514,7 +514,7 @@ weir_upstream_set_tls(weir_upstream *upstream,
 
 /**
  * Get the number of upstreams in a set. With each_address, a name and each of
- * its addresses count.
+ * its addresses are counted.
  */
 WEIR_API size_t weir_upstreams_get_count(const weir_upstreams *set);
 
@@ -599,9 +599,9 @@ struct weir_upstream_statistics {
      * was no alert. */
     const char *check_alert;
     /** The name of the TLS alert with which the upstream has refused the last
-     * failed connect; a static string. NULL if there was no alert. If a
-     * connection fails later, its transport has the alert
-     * (tls_connection.h). */
+     * failed connect; a static string. NULL if there was no alert. For a
+     * connection that fails later, weir_transport_get_extra_info() returns the
+     * alert (tls_connection.h). */
     const char *connect_alert;
     /** With WEIR_BALANCE_FIRST: how long the upstream has been in use, in
      * nanoseconds; 0 if it is not in use. */

@@ -124,7 +124,7 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * @retval -ECONNABORTED the program or weir_loop_free() has aborted the
  *                       connection, or the program has closed it and not all
  *                       bytes were sent
- * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
+ * @retval WEIR_EPEERCLOSED  the connection ended when the peer ended its stream
  * @retval -ENOTCONN     the stream has no connection yet, or was detached
  * @suspends yes
  */
@@ -177,7 +177,7 @@ WEIR_API bool weir_writer_is_closing(const weir_writer *writer);
  *
  * @return 0 if this program has closed the stream and everything was sent; or
  *         an error below, or the first error of the connection
- * @retval WEIR_EPEERCLOSED  the peer's end of stream ended the connection
+ * @retval WEIR_EPEERCLOSED  the connection ended when the peer ended its stream
  * @retval -ECONNABORTED  the program or weir_loop_free() has aborted the
  *                     connection, or the program has closed it and not all
  *                     bytes were sent
