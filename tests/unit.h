@@ -33,7 +33,7 @@ int __lsan_do_recoverable_leak_check(void);
 /* A test that hangs is killed and reported by name; the program continues.
  * Waits inside tests have lower limits, which are far above what a slow machine
  * needs. */
-#define UNIT_TIMEOUT_S 240
+#define UNIT_TIMEOUT_S 600
 
 enum { UNIT_FD_MAX = 65536 };
 
