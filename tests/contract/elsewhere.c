@@ -279,6 +279,7 @@ static void ask_the_loop(void)
     weir_loop *const loop = world.loop;
 
     ASK(weir_loop_run(loop));
+    ASK(weir_loop_free(loop));
     ASK(weir_loop_run_until(loop, is_over, NULL));
     ASK(weir_loop_trim(loop));
     ASK(weir_loop_call_soon(loop, call_back, NULL, NULL));

@@ -284,7 +284,6 @@ static void expect_refusals(struct maker *m)
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 
     expect_eq(weir_loop_run(m->loop), err);
-    expect_eq(weir_loop_free(m->loop), err);
     expect_eq(weir_loop_call_soon(m->loop, count, m, &handle), err);
     expect_eq(weir_create_server(m->loop, &m->factory, "::1", 0, NULL, NULL,
                                  NULL, &server),
