@@ -267,6 +267,9 @@ def test_https_is_verified_and_counted():
         one_line(said + "\n", r"WEIR_ETLSISSUER")
         equal(advice, "weir-load: to trust it all the same, write:", "advice")
         assert line.endswith(f"-n 5 {url}/small -k"), line
+        outcome = load("-n", "5", "-k", "--http2", f"{url}/small")
+        matches(outcome.err, r"the server chose no protocol by ALPN$")
+        assert outcome.err.endswith(f" -n 5 -k {url}/small\n"), outcome.err
 
 
 # ---- answers of every kind ----

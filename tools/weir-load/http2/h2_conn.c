@@ -563,7 +563,7 @@ static bool check_alpn(struct h2_conn *self)
         return true;
     }
     snprintf(what, sizeof(what), "the server chose %.*s by ALPN",
-             err >= 0 && info.len > 0 ? (int)info.len : 10,
+             err >= 0 && info.len > 0 ? (int)info.len : 11,
              err >= 0 && info.len > 0 ? info.text : "no protocol");
     give_up(self, PHASE_TLS, ERROR_NOT_HTTP2, what);
     return false;
