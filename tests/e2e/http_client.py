@@ -272,6 +272,21 @@ def test_https_is_verified_and_counted():
         assert outcome.err.endswith(f" -n 5 -k {url}/small\n"), outcome.err
 
 
+def test_http2_over_tls_is_named_with_the_line_to_write():
+    def serve(raw, _number):
+        with certificate().wrap_socket(raw, server_side=True) as connection:
+            connection.recv(9999)
+            connection.sendall(bytes.fromhex("000000040000000000"))
+            connection.recv(1)
+
+    certificate()
+    with Server(serve) as server:
+        url = f"https://localhost:{server.port}/"
+        outcome = load("-n", "5", "-k", url)
+    matches(outcome.err, r"the server speaks HTTP/2, .*\(HTTP_HTTP2\).*\n"
+            rf"weir-load: write:\n.* -n 5 -k {url} --http2\n$")
+
+
 # ---- answers of every kind ----
 
 def read_head(connection):
