@@ -162,13 +162,13 @@ def test_a_log_that_could_not_be_opened_anew_is_when_it_can_be():
     """The log was moved away while no descriptor was available for a new one."""
     with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
                                        threads=2) as proxy:
-        moved = proxy.log_path + ".moved"
-        os.rename(proxy.log_path, moved)
+        os.rename(proxy.log_path, proxy.log_path + ".moved")
         before = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE,
-                         (3, before[1]))
-        proxy.signal(signal.SIGUSR1)
-        told(proxy, "Too many open files; the old file stays until")
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        for number, words in ((signal.SIGUSR1, "the old file stays until"),
+                              (signal.SIGHUP, "the previous configuration stays in force")):
+            proxy.signal(number)
+            told(proxy, f"Too many open files; {words}")
         resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, before)
         wait_until(lambda: use(proxy) or os.path.exists(proxy.log_path))
 

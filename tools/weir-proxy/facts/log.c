@@ -66,7 +66,7 @@ int log_open_place(const struct log_options *options)
 int log_open(struct log *log, weir_loop *loop,
              const struct log_options *options)
 {
-    *log = (struct log){.loop = loop, .options = options, .fd = -1};
+    *log = (struct log){.loop = loop, .options = options, .fd = -EBADF};
     if (!options->path) {
         return 0;
     }
