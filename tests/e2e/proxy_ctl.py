@@ -279,7 +279,7 @@ def test_a_command_whose_sender_has_gone_is_dropped():
                 sender.sendall(f"drain {name}\n".encode())
                 # This command is read before the one that is answered.
                 pair.order("status")
-        told(pair.proxy, "the new proxy has exited; this proxy continues to serve")
+        told(pair.proxy, "the new proxy has disconnected; this proxy continues to serve")
         told(pair.proxy, f"has disconnected: drain {name} is dropped")
         matches(pair.order("status"), rf"(?m)^{name} up,")
 

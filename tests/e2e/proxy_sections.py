@@ -143,7 +143,7 @@ def test_a_wrong_file_is_told_with_its_line():
             (good.replace("[db]", "\ngroup = no-such\n[db]"),
              r":2: group: there is no 'no-such' in /etc/group"),
             ("admin = 9\n[a]\nlisten = tcp://127.0.0.1:9\n" + TO,
-             r":1: '9' is listened on twice; also by main\.ini:3: listen"),
+             r":1: admin: '9' is listened on twice; also by the service at main\.ini:3: listen"),
             (good.replace("[db]", "\nchroot = /none\n[db]"), r":2: chroot"),
             (good.replace("[db]", "\nctl = /none/ctl\n[db]"), r":2: ctl: the folder of"),
             (good.replace("[db]", "\nhandover = /none/ho\n[db]"),

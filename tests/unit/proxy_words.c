@@ -950,8 +950,8 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("listen", "is listened on twice", "listen", "tcp://127.0.0.1:1",
                "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:1", "name",
                "a", "to", "tcp://127.0.0.1:2");
-    INCOMPLETE("admin", "twice; also by listen = tcp://127.0.0.1:1", LISTEN, TO,
-               "admin", "1");
+    INCOMPLETE("admin", "admin: '1' is listened on twice; also by the service",
+               LISTEN, TO, "admin", "1");
     INCOMPLETE("name", "two services are named 'a'", "listen",
                "tcp://127.0.0.1:1", "name", "a", "to", "tcp://127.0.0.1:2",
                "listen", "tcp://127.0.0.1:3", "name", "a", "to",

@@ -303,7 +303,8 @@ static bool is_taken(const struct listens *listens, size_t number)
     return false;
 }
 
-/* Refuses the address of a service if 'admin' is the same. */
+/* Refuses the address of a service if 'admin' is equal to it. Overlaps with a
+ * wildcard are left to bind(2). */
 static bool check_admin(struct config *config, const struct target *at,
                         char *why)
 {
@@ -318,7 +319,8 @@ static bool check_admin(struct config *config, const struct target *at,
     config_place(config, config->line, place);
     config->line = needs_line(config, "admin", &(struct config_word){0}, 0);
     return option_refuse(why,
-                         "'%s' is listened on twice; also by %slisten = %s",
+                         "admin: '%s' is listened on twice; also by the "
+                         "service at %slisten = %s",
                          config->admin, place, at->text);
 }
 

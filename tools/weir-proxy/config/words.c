@@ -257,8 +257,8 @@ static const struct option rows[] = {
     {"lifetime", 0, "TIME", "reset a connection after this time (no limit)",
      .kind = OPTION_TIME, AT_SERVICE(lifetime_ns)},
     {"keepalive", 0, "TIME[:TIME:N]",
-     "probe a side that has been silent for the first time, and again after "
-     "each second time; N probes without a reply break the connection "
+     "probe a side that has been silent for the first TIME, and again after "
+     "each second TIME; N probes without a reply break the connection "
      "(5m:30s:4; off disables it)",
      .scope = SCOPE_SERVICE, .read = words_say_keepalive,
      .need = NEED_KEEPALIVE},
@@ -600,9 +600,9 @@ const struct option_set words = {
         "\n"
         "SIGHUP reads the configuration again. SIGTERM and SIGINT let "
         "connections\n"
-        "finish within --drain; a second one exits at once. SIGUSR1 opens the "
-        "log\n"
-        "again. SIGUSR2 prints the state of all connections.\n",
+        "finish within --drain; a second signal ends the proxy at once. "
+        "SIGUSR1 opens\n"
+        "the log again. SIGUSR2 prints the state of all connections.\n",
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
     .gone = find_gone,

@@ -374,7 +374,7 @@ static void say_failure(int err)
             weir_strerror(err));
     } else {
         say("the new proxy %s; this proxy continues to serve",
-            err == -ETIMEDOUT ? "was not ready in 30 s" : "has exited");
+            err == -ETIMEDOUT ? "was not ready in 30 s" : "has disconnected");
     }
 }
 

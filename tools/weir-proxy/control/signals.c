@@ -23,7 +23,8 @@ static void visit(const struct worker *worker, weir_threads_each_fn *call)
                               worker->loop, call, worker->proxy, NULL, NULL);
 
     if (err < 0) {
-        say("the threads cannot do it: %s", weir_strerror(err));
+        say("the signal could not be passed to the threads: %s",
+            weir_strerror(err));
     }
 }
 
