@@ -173,8 +173,7 @@ def test_those_above_are_sent_again_although_the_others_are_lost():
 
     result = ran(serve, "-c", "1", "-p", "4", "-n", "4", "-X", "POST", "--max-errors",
                  "1")
-    equal((result["requests"]["ok"], result["requests"]["failed"]), (3, 1),
-          "ok and failed")
+    equal((result["requests"]["ok"], result["requests"]["failed"]), (3, 1), "ok and failed")
     equal(codes(result), {"EOF": 1}, "errors")
 
 
@@ -450,8 +449,7 @@ def test_a_reset_stream_is_an_error_by_its_name():
         end.answer_all()
 
     result = ran(serve, "-c", "1", "-n", "10", "--max-errors", "2")
-    equal(codes(result), {"RST_INTERNAL_ERROR": 1, "RST_NO_ERROR": 1},
-          "errors")
+    equal(codes(result), {"RST_INTERNAL_ERROR": 1, "RST_NO_ERROR": 1}, "errors")
     equal(result["http2"]["resets"], 2, "resets")
     equal(result["requests"]["ok"], 8, "ok")
 
@@ -547,8 +545,7 @@ def test_garbage_is_against_the_rules():
 
 
 def test_a_push_is_against_the_rules():
-    breaking(frame(PUSH_PROMISE, END_HEADERS, 1, bytes([0, 0, 0, 2, 0x82])),
-             "HTTP2")
+    breaking(frame(PUSH_PROMISE, END_HEADERS, 1, bytes([0, 0, 0, 2, 0x82])), "HTTP2")
 
 
 def test_a_block_that_cannot_be_unpacked_is_against_the_rules():
@@ -719,8 +716,7 @@ def test_types_that_begin_like_that_of_grpc_are_others():
         def serve(end):
             end.begin()
             while True:
-                end.answer(end.requests(1)[0],
-                           fields=literal("content-type", kind))
+                end.answer(end.requests(1)[0], fields=literal("content-type", kind))
 
         with peer(serve) as server:
             loaded(server.http, "-c", "1", "-n", "2", ends=ends)
@@ -778,17 +774,21 @@ def test_waits_for_a_stream_are_in_the_latency_and_told_apart():
         end.answer(stream)
         end.answer_all()
 
-    result = ran(serve, "-c", "1", "-p", "9", "-R", "100", "-d", "2s", "-w", "0",
-                 "--force", "--lateness-limit", "60s", may_be_late=True)
-    latency = result["latency"]
+    for _ in range(10):  # a busy machine makes some clients late
+        result = ran(serve, "-c", "1", "-p", "9", "-R", "100", "-d", "2s", "-w", "0",
+                     "--force", "--lateness-limit", "60s", may_be_late=True)
+        latency = result["latency"]
+        late = latency["client_lateness"]["max"]
+        if late < stall_s / 2 * 1e9:
+            break
     # The second was due 10 ms after the first, which took half a second.
     longest = latency["blocked"]["max"]
-    waited = longest + latency["client_lateness"]["max"]
+    waited = longest + late
     equal(waited >= (stall_s - 0.011) * 1e9 * 0.98, True, f"{waited} ns")
+    equal(late < stall_s / 2 * 1e9, True, f"{late} ns that are told apart from waits")
     equal(latency["response"]["max"] >= longest, True, "response")
     equal(latency["blocked"]["count"], result["waited"], "waits")
-    matches(" ".join(result["warnings"]), r"waited for a stream, of which "
-            r"the server allows 1 ")
+    matches(" ".join(result["warnings"]), r"waited for a stream, of which the server allows 1 ")
 
 
 def test_waits_for_a_window_are_told_apart():
