@@ -26,10 +26,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit of changed lines that a reload prints. */
+/* Limit of changed lines that a reload prints; -t prints all. */
 #define REPORTED_MAX 20
 /* Bytes of a piece of such a line; say() cuts longer ones. */
 #define PIECE_SIZE ((size_t)400)
+/* A reload prints pieces that begin up to here; -t prints all. */
+#define LAST_PIECE (2 * PIECE_SIZE)
+/* Length of CHANGES_HASH and the eight digits after it. */
+#define HASH_LEN (sizeof(CHANGES_HASH) - 1 + 8)
 
 /* Poll interval until all threads have opened their servers. */
 #define LOOK_NS UINT64_C(1000000)
@@ -64,14 +68,22 @@ static void report_line(void *arg, const char *line, bool is_added)
     const size_t len = strcspn(line, " ");
     const size_t old = strlen(report->kept);
     const bool is_plan = report->how == RELOAD_PLANNED;
-    const char *hash = strstr(line, CHANGES_HASH);
-    const size_t end = hash ? (size_t)(hash - line) : strlen(line);
     const bool is_said = ++report->count <= REPORTED_MAX || is_plan;
+    size_t end = strlen(line);
+    size_t n = 0;
 
-    for (size_t at = 0; is_said && at < end; at += PIECE_SIZE) {
+    if (end > HASH_LEN && strncmp(line + end - HASH_LEN, CHANGES_HASH,
+                                  sizeof(CHANGES_HASH) - 1) == 0) {
+        end -= HASH_LEN;
+    }
+    for (size_t at = 0; is_said && at < end && (is_plan || at <= LAST_PIECE);
+         at += n) {
+        n = end - at < PIECE_SIZE ? end - at : PIECE_SIZE;
+        while (n > PIECE_SIZE - 3 && (line[at + n] & 0xC0) == 0x80) {
+            n--; /* do not split a character of UTF-8 */
+        }
         say("%s%s: %s%.*s", is_plan ? "a reload would " : "",
-            words[is_plan][is_added], at > 0 ? "..." : "",
-            (int)(end - at < PIECE_SIZE ? end - at : PIECE_SIZE), line + at);
+            words[is_plan][is_added], at > 0 ? "..." : "", (int)n, line + at);
     }
     /* The removed and the added line of a directive are neighbours: name it
      * once. */

@@ -31,9 +31,9 @@ enum reload_report {
 };
 
 /* Prints the lines (changes.h) in which two configurations differ: for
- * RELOAD_PLANNED all lines, else at most 20 lines and the number of the others.
- * Except for RELOAD_REPLACED, also prints the directives that a reload does not
- * apply. Returns the number of lines. */
+ * RELOAD_PLANNED all lines, else three pieces of at most 20 lines and the
+ * number of the others. Except for RELOAD_REPLACED, also prints the directives
+ * that a reload does not apply. Returns the number of lines. */
 size_t reload_say(const struct config_texts *before,
                   const struct config_texts *after, enum reload_report how);
 
