@@ -61,6 +61,13 @@ def test_bulk_is_spliced_unless_it_is_not_to_be():
                 equal(client.recv(1), b"", "the end of stream")
 
 
+def test_the_first_line_has_the_listener_once_and_then_the_targets():
+    with Server(echo) as server, Proxy("tcp://127.0.0.1:0", target(server),
+                                       "tcp://127.0.0.1:1") as proxy:
+        matches("".join(proxy.said), r"^weir-proxy: serves tcp://127\.0\.0\.1:"
+                rf"{proxy.port} to {target(server)} and 1 more$")
+
+
 def test_bytes_go_both_ways_and_each_end_is_passed_on():
     data = random.Random(SEED).randbytes(BIG)
     with Server(echo) as server, Proxy(
