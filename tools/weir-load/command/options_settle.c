@@ -613,8 +613,7 @@ static bool settle_least(const struct run_options *options)
            options->model == RUN_MODEL_CLOSED ||
            conn_stages_least(&options->conn_stages) >= least ||
            say("--conn-stages: with a schedule every thread needs a connection "
-               "at all times; keep at least one for each, the lowest number is "
-               "%llu",
+               "at all times; the stages must never go below %llu",
                (unsigned long long)least);
 }
 

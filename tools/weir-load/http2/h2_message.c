@@ -135,7 +135,7 @@ static const char *take_status(struct h2_message *self,
 
     if (self->block != H2_BLOCK_HEADER || self->has_fields ||
         self->status > 0 || !IS(field, ":status")) {
-        return "a pseudo-header field in the wrong place";
+        return "an unexpected pseudo-header field";
     }
     for (size_t i = 0; i < field->value_len; i++) {
         const uint8_t digit = (uint8_t)(field->value[i] - '0');

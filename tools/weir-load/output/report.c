@@ -119,7 +119,7 @@ static void print_header(const struct result *result, FILE *out)
             LLU(options->thread_count), options->thread_count == 1 ? "" : "s",
             options_has_conn_stages(options) ? "up to " : "",
             LLU(options->conn_count), options->conn_count == 1 ? "" : "s",
-            options_is_churn(options) ? " opened for each request" : "",
+            options_is_churn(options) ? " (a new one for each request)" : "",
             LLU(options->depth));
     if (options->request_count > 0) {
         fprintf(out, ", %llu requests", LLU(options->request_count));

@@ -71,7 +71,8 @@ bool tls_read_key(void *options, const struct option *option, const char *value,
         return option_refuse(why, "it is empty");
     }
     if (!last || last->key.file) {
-        return option_refuse(why, "'%.200s' must follow its --cert", value);
+        return option_refuse(
+            why, "'%.200s' needs a --cert of its own before it", value);
     }
     last->key.file = value;
     return true;
