@@ -250,7 +250,7 @@ static const struct option ab_rows[] = {
                     "until=5m makes more pairs first, until=5m,pass then exits "
                     "with 0 (fail)"),
     ROW_SAVE,
-    ROW_JSON("[=FILE]", "the comparison as JSON"),
+    ROW_JSON("[=FILE]", "write the comparison as JSON"),
     {"seed", 0, "N", .read = refuse_gone},
     OPTION_ROW_HELP,
 };
@@ -289,7 +289,7 @@ static const struct option compare_rows[] = {
     COMPARISON_ROWS(
         "compare results of different options, or of invalid runs", "pass|fail",
         "exit code of \"cannot tell\": 0 with pass, 5 with fail (fail)"),
-    ROW_JSON("[=FILE]", "the comparison as JSON"),
+    ROW_JSON("[=FILE]", "write the comparison as JSON"),
     OPTION_ROW_HELP,
 };
 
@@ -301,9 +301,9 @@ const struct option_set compare_set = {
             "is better,\n"
             "worse or the same. It needs at least four runs of each, because "
             "each run is\n"
-            "one sample; ab needs fewer. Files separated by commas are parts "
-            "of one run,\n"
-            "and are merged.\n" NEEDS_PYTHON "\n"
+            "one sample; pairs of runs, as ab makes them, show more. Files "
+            "separated by\n"
+            "commas are parts of one run, and are merged.\n" NEEDS_PYTHON "\n"
             "Example: weir-load compare old1.json old2.json old3.json "
             "old4.json -- \\\n"
             "             new1.json new2.json new3.json new4.json\n"

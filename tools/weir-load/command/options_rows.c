@@ -860,8 +860,9 @@ static const struct option rows[] = {
     {"tls-max", 0, "VERSION", "highest TLS version (1.3)",
      .read = tls_read_version, AT(tls.options.max_version), MARK_TLS},
     {"resume", 0, "WHAT",
-     "handshakes of modes crr and connect that resume a session: off, ticket "
-     "(all that can), or a share such as 0.9 (off)",
+     "handshakes that resume a session, in modes crr and connect and with "
+     "--requests-per-conn: off, ticket (all that can), or a share such as 0.9 "
+     "(off)",
      TLS(tls_read_resume), .need = NEED_NEW_CONNECTIONS},
 
     TITLE("Sockets"),

@@ -695,7 +695,7 @@ static void find_limit(struct result *result)
     if (http2->limited > 0) {
         add(&result->warnings,
             "the server allows %llu streams on a connection, not the %llu that "
-            "-p requests; more connections (-c) have more requests in flight",
+            "-p asks for; more connections (-c) have more requests in flight",
             (unsigned long long)http2->allowed,
             (unsigned long long)result->options->depth);
     }

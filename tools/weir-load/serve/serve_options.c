@@ -232,7 +232,7 @@ const struct option_set serve_set = {
             "unix:PATH or\n"
             "tls+unix:PATH.\n"
             "\n"
-            "Serves until SIGINT or SIGTERM; a second signal exits at once. "
+            "Serves until SIGINT or SIGTERM; a second signal ends it at once. "
             "Prints one\n"
             "line with the addresses when it accepts connections. Port 0 lets "
             "the kernel\n"
