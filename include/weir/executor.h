@@ -125,10 +125,10 @@ WEIR_API WEIR_MUST_USE int weir_executor_submit(weir_loop *loop,
  *
  * @param timeout_ns  the longest wait; UINT64_MAX is no limit
  * @return            0 when the threads have ended
- * @retval -ETIMEDOUT  jobs are still running, but no call waits for them any
- *                     more
- * @retval -ECANCELED  the task was cancelled, and no call waits for jobs any
- *                     more
+ * @retval -ETIMEDOUT  not all jobs have finished in time; the executor still
+ *                     refuses new jobs
+ * @retval -ECANCELED  the task was cancelled, so the call has not waited for
+ *                     all jobs; the executor still refuses new jobs
  * @retval -ENOMEM     there is no memory to make the executor
  */
 WEIR_API WEIR_MUST_USE int weir_loop_shutdown_executor(weir_loop *loop,

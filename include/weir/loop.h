@@ -222,9 +222,9 @@ WEIR_API weir_loop *weir_get_running_loop(void);
  * @param loop  taken, unless an error is returned; NULL is ignored
  * @return      number of connections that were still open
  * @retval -EBUSY   the loop is running, or being freed already
- * @retval -EPERM   the loop has run in another thread. That thread must free
- *                  the loop before the thread ends; afterwards the loop's
- *                  memory and descriptors are kept until the process ends
+ * @retval -EPERM   the loop has run in another thread. Only that thread can
+ *                  free the loop; if the thread ends before, the loop's memory
+ *                  and descriptors are kept until the process ends
  * @retval -ECHILD  the caller is a forked child; nothing is freed, because the
  *                  child shares the ring with its parent
  */
@@ -480,8 +480,8 @@ WEIR_API bool weir_loop_remove_signal_handler(weir_loop *loop, int signum);
 enum weir_notice {
     /** The hook was called with an error, not with a notice. */
     WEIR_NOTICE_NONE,
-    /** A callback ran longer than slow_callback_ns; duration_ns has its
-     * time. */
+    /** A callback ran for duration_ns nanoseconds, longer than
+     * slow_callback_ns. */
     WEIR_NOTICE_SLOW,
     /** io_uring was refused, and the loop uses epoll; err is the reason, as
      * from weir_loop_get_engine(). Sent once per process, in the first

@@ -25,9 +25,9 @@
  * wait to be sent to one side, the other side is not read. For this the relay
  * sets the write buffer limits and the read buffer limits of both transports to
  * this number of bytes; to fewer bytes with TLS, where bytes wait both before
- * and after encryption. At first, and again after the kernel has refused bytes,
- * at most 32 KiB are received ahead, until the kernel has space for twice
- * `buffer_bytes`; nothing is received while the kernel accepts no byte. If the
+ * and after encryption. At first at most 32 KiB may wait. The limit rises when
+ * the kernel has space for twice `buffer_bytes`, and falls when the kernel
+ * refuses bytes; nothing is received until it accepts them. If the
  * read_limit_bytes of a side (struct weir_connection_options) is larger than
  * the new limit, the relay cancels its receive in flight and begins another
  * one.

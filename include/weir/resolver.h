@@ -24,8 +24,8 @@
  * an address, no server is queried, not even for the other family. For a lookup
  * of only IPv4, the address "::1" in the file counts as 127.0.0.1, and
  * "::ffff:192.0.2.1" as 192.0.2.1. A name in the file is any text of up to 253
- * bytes without blanks and '#'. Case does not matter, a dot at the end does,
- * and no search domain is added. Lines that do not begin with a complete
+ * bytes without blanks and '#'. Case does not matter, but a dot at the end
+ * does; no search domain is added. Lines that do not begin with a complete
  * address without a zone (such as "127.1" or "fe80::1%eth0") are ignored, and
  * so is the rest of the file after 16 MiB or a million names.
  *
@@ -50,7 +50,7 @@
  *   socket.
  *
  * The environment variables LOCALDOMAIN and RES_OPTIONS override the file.
- * Without `timeout` and `attempts` a server has 2 s and 3 tries. These words
+ * Without `timeout` and `attempts` a server has 2 s and 3 tries. These settings
  * have no effect: `edns0` (a larger answer is fetched over TCP), `trust-ad`
  * (results do not show whether an answer is authentic), `no-check-names` (names
  * are always checked), `debug`, `inet6`, `ip6-bytestring`, `ip6-dotint` and

@@ -159,9 +159,9 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
- * Withdraw a cancellation, because the task has handled it and continues. If no
- * cancellation is left and no call has returned -ECANCELED for the last one
- * yet, no call will.
+ * Withdraw a cancellation, because the task has handled it and continues. If
+ * all cancellations are withdrawn for which no call has returned -ECANCELED
+ * yet, no call returns it for them.
  *
  * @return weir_task_get_cancelling() after the call
  */

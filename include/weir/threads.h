@@ -34,8 +34,7 @@
  * (weir_config_publish()).
  *
  * A forked child does not have the threads, and must not use the handles.
- * Another thread must not use the handles at a time when weir_threads_join()
- * may already have returned.
+ * No thread may use the handles after weir_threads_join() has released them.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
@@ -327,7 +326,7 @@ WEIR_API WEIR_MUST_USE int weir_config_publish(weir_threads *threads,
 
 /**
  * Get the configuration that the calling thread uses. It does not change inside
- * a callback, and in a task not before the next suspending call. To read it for
+ * a callback, nor in a task before the next suspending call. To read it for
  * longer take a reference with weir_config_ref().
  *
  * @param thread  the calling thread; borrowed

@@ -343,8 +343,8 @@ WEIR_API int weir_transport_abort(weir_transport *t);
  * weir_server_stop() and weir_server_serve_forever() end idle connections at
  * once, and other connections when they are idle or the grace period has
  * expired. weir_server_stop() describes which connections are idle by default.
- * Use it in protocols that respond after the callback, and in tasks that read a
- * request with several calls.
+ * Use this call in protocols that respond after the callback, and in tasks that
+ * read a request with several calls.
  *
  * @param busy  true if a request is being served
  */

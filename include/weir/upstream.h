@@ -140,9 +140,9 @@ typedef void weir_upstream_failing_fn(void *arg, weir_upstream *upstream,
                                       int err);
 
 /**
- * Called in a set with WEIR_BALANCE_FIRST when another upstream comes into use,
- * which means that it gets the following connections. It is also called for the
- * first upstream in use.
+ * Called in a set with WEIR_BALANCE_FIRST when the upstream in use changes. The
+ * upstream in use is the one that gets new connections. The function is also
+ * called for the first upstream in use.
  *
  * It is called from the loop, after the calls for the changes of states that
  * have caused it. The function may change the set, and may free it.

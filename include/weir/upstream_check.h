@@ -136,10 +136,10 @@ struct weir_upstream_check {
     /** Maximum duration of a check, in nanoseconds; then it has failed. Default
      * 2 s. */
     uint64_t timeout_ns;
-    /** Number of checks in a row that must succeed until an upstream that is
+    /** Number of successful checks in a row after which an upstream that is
      * down is up again; default 2. */
     uint32_t rise;
-    /** Number of checks in a row that must fail until an upstream that is up is
+    /** Number of failed checks in a row after which an upstream that is up is
      * down; default 3. */
     uint32_t fall;
     /** Do not choose a new upstream before its first check has ended; the
