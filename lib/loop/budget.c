@@ -322,7 +322,7 @@ static void budget_put_rest_back(struct wr_list *queue,
     wr_list_splice_back(queue, &round->batch);
 }
 
-/* Returns the bytes that the send queues may take before they are short. */
+/* Returns how many more bytes make wr_budget_is_queue_short() true, or 0. */
 static uint64_t budget_queue_room(const struct wr_budget *budget)
 {
     return wr_budget_is_queue_short(budget)

@@ -35,7 +35,7 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            /* Number of the post that must run before it, or 0. */
+            /* Number of this thread's last post, to be run first; or 0. */
             uint64_t after_post;
         };
     };
@@ -246,8 +246,8 @@ static void callback_call(struct callback *entry, const char *name)
     wr_loop_call(loop, cb, arg, name);
 }
 
-/* Runs the posts that came before the callback, which is in the queue
- * meanwhile. Returns false if it was cancelled. */
+/* Runs this thread's posts that are older than the callback, which stays in the
+ * queue meanwhile. Returns false if a post has cancelled the callback. */
 static bool callback_run_posts(struct callback *entry)
 {
     weir_loop *loop = entry->table->loop;

@@ -2,10 +2,10 @@
  * The descriptor through which another event loop, the host, learns that this
  * loop has work.
  *
- * The ring makes it readable when it has work for its thread. If the ring uses
- * a signal, the signal is off during a run, because a run sees its work itself,
- * and the run's end clears earlier signals. wr_ring_has_work() finds work that
- * came earlier, and weir_loop_get_deadline() reports it to the host.
+ * The ring makes it readable when it has work for its thread. If this takes a
+ * signal, the signal is disabled during a run, which needs none, and enabled at
+ * its end, which clears earlier signals. wr_ring_has_work() finds work that
+ * arrived before, and weir_loop_get_deadline() reports it to the host.
  */
 #include "loop_impl.h"
 #include "weir/embed.h"

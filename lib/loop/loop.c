@@ -12,8 +12,8 @@
  *               pieces of files are sent (moves.c)
  *
  * Every step is limited, so that no step can starve the others. This file knows
- * no sockets, only operations, timers, ready items and turn ends, which belong
- * to their objects.
+ * no sockets, only operations, timers, ready items and turn ends (objects'
+ * steps at the end of an iteration).
  *
  * The first run binds the ring to its thread. Nothing uses the ring before, and
  * objects that are started earlier wait in the ready queue.
@@ -299,7 +299,7 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
 
-/* Returns true if a turn end waits, other than for pieces of files. */
+/* Returns true if a turn end is pending that does not send files. */
 static bool loop_has_other_ends(const weir_loop *loop)
 {
     const struct wr_list *pieces = &loop->moves.turn_end.link;

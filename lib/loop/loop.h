@@ -231,7 +231,7 @@ struct weir_loop {
      * cache. Set by the first task, NULL before. */
     wr_ready_fetch_fn *fetch;
     struct wr_list turn_ends;
-    /* Turn ends that write to other transports; run before turn_ends. */
+    /* Like turn_ends, but run first: steps that write to other transports. */
     struct wr_list before_ends;
     struct wr_moves moves;
 
@@ -484,7 +484,7 @@ WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
 WEIR_MUST_USE int wr_loop_run_until(weir_loop *loop,
                                     weir_predicate_fn *condition, void *arg);
 
-/* Runs @turn_end once, before wr_loop_at_turn_end()'s. */
+/* Runs @turn_end once, before the turn ends of wr_loop_at_turn_end(). */
 static inline void wr_loop_before_turn_end(weir_loop *loop,
                                            struct wr_turn_end *turn_end)
 {

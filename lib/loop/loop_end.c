@@ -63,8 +63,8 @@ static void loop_end_abandon_everything(weir_loop *loop)
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Makes iterations until all members have left and no turn end is pending, and
- * then waits until no operation is in flight. */
+/* Runs iterations until all loop objects have left and no turn end (struct
+ * wr_turn_end) is pending, then waits until no operation is in flight. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;

@@ -50,7 +50,7 @@ void wr_loop_close_modules(weir_loop *loop);
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* Arms the read of the mailbox: from now on a post wakes the loop. */
 void wr_posts_arm(weir_loop *loop);
-/* Returns the number of the loop's own last post, or 0 if all have run. */
+/* Returns the number of this thread's last post, or 0 if all have run. */
 WEIR_MUST_USE uint64_t wr_posts_own_pending(const weir_loop *loop);
 void wr_posts_run_own(weir_loop *loop, uint64_t number);
 

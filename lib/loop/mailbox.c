@@ -57,7 +57,7 @@ static void mailbox_run_posted(struct wr_ready *ready)
     for (uint32_t i = 0; i < POSTS_MAX && may_be_more; i++) {
         may_be_more = mailbox_run_one(loop);
     }
-    /* Posts that came meanwhile run after the items that are in the queue. */
+    /* Posts that arrived meanwhile run after the items in the ready queue. */
     if (may_be_more || mailbox_look_again(loop)) {
         wr_ready_push(&loop->ready, ready);
     }
