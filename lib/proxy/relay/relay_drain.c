@@ -9,11 +9,11 @@
  * any more. They are read and dropped, because a peer that writes before it
  * reads would otherwise never read.
  *
- * No event reports an acknowledgement, so the relay's timer checks, as often as
- * the progress so far makes likely. Without progress the wait ends after the
- * side's write-stall limit, and in any case after its limit for a close, or
- * after the default times of a close. While only the rate of the direction
- * keeps bytes from that side, its peer need not make progress.
+ * No event reports an acknowledgement, so the relay's timer checks, at
+ * intervals that depend on the progress so far. Without progress the wait ends
+ * after the side's write-stall limit, and in any case after its limit for a
+ * close, or after the default times of a close. While bytes wait only for the
+ * direction's rate limit, the peer need not make progress.
  */
 #include "relay.h"
 

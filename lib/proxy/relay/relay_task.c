@@ -2,9 +2,9 @@
  * Runs a relay in a task, between the connections of two streams.
  *
  * Unread bytes of the readers become initial bytes, and the streams leave their
- * connections when the relay has taken them over. An interruption aborts the
- * relay and waits for its end, because the record of the wait is on the task's
- * stack.
+ * connections when the relay has taken them over. If the task is interrupted,
+ * it aborts the relay and waits for its end, because struct relaying is on the
+ * task's stack.
  */
 #include "relay.h"
 

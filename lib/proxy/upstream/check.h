@@ -54,7 +54,7 @@ static inline bool wr_check_is_active(const struct wr_check *check)
 bool wr_check_has_handshake(const struct wr_check *check);
 /* Returns true if a check is made without the TLS settings. */
 bool wr_check_is_bare(const struct wr_check *check);
-/* Returns true if a check ends with a response instead of a connection. */
+/* Returns true if a check requires a response, not only a connection. */
 bool wr_check_has_answer(const struct wr_check *check);
 
 /* Returns true if checks connect to an endpoint of their own

@@ -4,11 +4,11 @@
  * A struct wr_health counts the results of checks: it needs "rise" successes in
  * a row to be up, and "fall" failures to be down.
  *
- * A struct wr_ejection counts the failures of connections, in two rows: of
- * connecting, and of established connections, as reported by the program. One
- * row does not interrupt the other, because each report follows a successful
- * connection. A row that reaches the limit ejects the upstream, for a time that
- * doubles with each ejection until the row is broken.
+ * A struct wr_ejection counts consecutive failures in two rows: of connecting,
+ * and of established connections, as reported by the program. One row does not
+ * interrupt the other, because each report follows a successful connection. A
+ * row that reaches the limit ejects the upstream, for a time that doubles with
+ * each ejection until the row is broken.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_HEALTH_H
 #define WEIR_LIB_PROXY_UPSTREAM_HEALTH_H

@@ -16,8 +16,8 @@
 
 /* How long a connection with a response waits for the peer's end. */
 #define LINGER_NS UINT64_C(1000000000)
-/* If the response is wrong so far, a silence of 1/QUIET_PART of the time-out
- * ends the check. */
+/* If the response does not match so far, the check fails once no bytes arrive
+ * for 1/QUIET_PART of the time-out. */
 #define QUIET_PART 8u
 
 /* ---- the conversation ---- */

@@ -1,7 +1,7 @@
 /*
  * Requests for connections to upstreams.
  *
- * A request waits in exactly one of these:
+ * A request always waits in one of these places:
  *
  *     the loop's ready queue      for request_run(), which decides what is next
  *     set->queue                  for a slot at an upstream
@@ -13,9 +13,9 @@
  * established connection is reported immediately, also from the loop.
  *
  * Requests that wait for a slot are ordered by their tickets, including a
- * request that has failed at one upstream and finds no slot at another. A
- * request that could take a slot without waiting leaves it to earlier ones of
- * the queue. Between sets the tickets decide, too (limits.h).
+ * request that has failed at one upstream and finds no slot at another. A new
+ * request takes a free slot only if no earlier request can. Requests of several
+ * sets are ordered by tickets, too (limits.h).
  *
  * A try that failed because this machine ran out of a resource does not count
  * if the request may wait.

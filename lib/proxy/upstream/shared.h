@@ -186,7 +186,7 @@ struct wr_shared_target {
     bool is_failing;           /* the last connect failed */
     int failure_err;           /* error of the last failed connection */
     const char *failure_alert; /* may be NULL */
-    /* Found by the last successful lookup of any set. */
+    /* Addresses from the last successful lookup by any set. */
     struct weir_address *addresses;
     size_t address_count;
     size_t address_size; /* bytes, with the data after the addresses */

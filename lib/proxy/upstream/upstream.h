@@ -116,7 +116,7 @@ struct weir_upstreams {
     uint64_t round; /* from 1: number of times the queue was served */
     uint64_t last_id;
     uint64_t told_use_id; /* id of the reported upstream in use, or 0 */
-    /* Lookups have answers that members do not follow yet. */
+    /* Some answers of lookups are not applied to the upstreams yet. */
     bool has_answers;
 
     /* Upstreams that were not removed; two arrays with the same indices. */
@@ -192,7 +192,7 @@ struct weir_upstream {
     /* The addresses of the name are upstreams (members.c). */
     bool is_spread;
     bool is_settled; /* is_spread, and the first lookup is applied */
-    /* A lookup has an answer that members do not follow yet. */
+    /* The answer of a lookup is not applied to the upstreams yet. */
     bool has_answer;
     weir_upstream *source; /* the name of this address, a reference; or NULL */
     struct wr_list gone;   /* weir_upstream: removed addresses of the name */
@@ -300,8 +300,8 @@ void wr_upstream_unref(weir_upstream *upstream);
  * name. */
 WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 
-/* Arms the timers of the tasks that this set has for the shared target: the
- * next check, and the end of an ejection. */
+/* Arms this set's timers for the shared target: for the next check, and for the
+ * end of an ejection. */
 void wr_upstream_follow(weir_upstream *upstream);
 
 /* Leaves lookups and checks to other sets. */
@@ -400,8 +400,8 @@ weir_upstream *wr_survey_find_use(weir_upstreams *set);
 void wr_survey_make(weir_upstreams *set);
 void wr_survey_note_taken(weir_upstream *upstream);
 
-/* Returns true if the survey shows that no more of the queue can be served, and
- * the upstreams for which they wait are recorded. */
+/* Returns true if the survey shows that no other queued request can be served,
+ * and the upstreams for which requests wait are recorded. */
 static inline bool wr_survey_is_over(const weir_upstreams *set)
 {
     const struct wr_survey *survey = &set->survey;
@@ -435,7 +435,7 @@ void wr_members_append(weir_upstreams *set, weir_upstream *upstream);
 void wr_members_drop(weir_upstreams *set, size_t index);
 /* Removes the addresses of @source. */
 void wr_members_drop_of(weir_upstreams *set, const weir_upstream *source);
-/* Lets members follow the results of lookups. */
+/* Applies lookups: adds and removes the upstreams of addresses. */
 void wr_members_spread(weir_upstreams *set);
 
 /* ---- request.c ---- */
