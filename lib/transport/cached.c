@@ -2,8 +2,8 @@
  * The table of cached parts of files; see sendfile.h. A file's entries are
  * adjacent. They start at an index that is computed from its inode and device,
  * so entries of a file smaller than a GiB never overwrite each other. An entry
- * grows when adjacent bytes are found in the cache, but keeps the time of its
- * first bytes, so that nothing is assumed for longer than a second.
+ * grows when adjacent bytes are found in the cache, but expires a second after
+ * its first bytes were found, as pages may leave the cache.
  */
 #include "sendfile.h"
 
@@ -61,8 +61,8 @@ static const struct wr_module_ops cached_ops = {
     .check = cached_check,
 };
 
-/* Returns the table, or NULL if there is none. Makes it if @makes_one; returns
- * NULL if out of memory. */
+/* Returns the table, which is made if @makes_one is true. Returns NULL if there
+ * is no table, or no memory for one. */
 static struct cached_table *cached_find(weir_loop *loop, bool makes_one)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cached_ops);

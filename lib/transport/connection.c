@@ -295,7 +295,7 @@ connection_next_of_broken(const struct wr_connection *c)
     return WR_CONNECTION_END;
 }
 
-/* The queue of a closing connection is empty; its device may have more. */
+/* The queue of a closing connection is empty; its device may still send. */
 static __attribute__((noinline)) enum wr_connection_next
 connection_next_of_sent(const struct wr_connection *c)
 {

@@ -37,13 +37,13 @@
  */
 
 enum wr_delivery_fact {
-    /* SHUT, PAUSED and HELD keep bytes from the protocol. */
+    /* SHUT, PAUSED, HELD and AWAY keep bytes from the protocol. */
     WR_DELIVERY_SHUT = 1u << 0,   /* for ever; no other bit is set */
     WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived; the protocol was not notified yet. */
     WR_DELIVERY_END = 1u << 3,
-    /* The connection is moving; this keeps bytes from the protocol, too. */
+    /* The connection moves to another loop. */
     WR_DELIVERY_AWAY = 1u << 4,
 };
 
@@ -137,8 +137,8 @@ void wr_delivery_lose_bytes(weir_transport *t, int err);
 /* Reports a callback's error and calls ->doom(). */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Holds bytes, after the bytes that are already held. Takes the lease, with its
- * only reference. */
+/* Appends a lease's bytes to the held bytes. Takes over the reference to the
+ * lease, which must be the only one. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
 /* wr_delivery_show() for a buffered protocol. */
@@ -242,8 +242,8 @@ struct wr_leaving_ops {
     void (*settled)(struct wr_leaving *leaving);
     /* Called when the program closes or aborts the connection, or the
      * connection fails: cancels the move. Returns false if the other loop has
-     * taken the connection, or is taking it; if it comes back nevertheless,
-     * @wish is called then. */
+     * taken the connection, or is taking it; if the connection comes back
+     * nevertheless, calls @wish then. */
     bool (*recall)(struct wr_leaving *leaving, int (*wish)(weir_transport *t));
 };
 

@@ -102,7 +102,7 @@ bool wr_intake_may_poll(weir_transport *t)
                   WR_SHORTAGE_NONE)) {
         return true;
     }
-    credit = wr_intake_ask(t); /* gets no window either, and starts the wait */
+    credit = wr_intake_ask(t); /* returns 0 and starts to wait */
     wr_assert(credit == 0);
     return false;
 }

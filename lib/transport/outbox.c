@@ -190,7 +190,7 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* Queues a lease over a copy, which counts like the original bytes. */
+/* Queues a copy of a lease's bytes, charged to the same account. */
 static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
                               const struct weir_buf *buf)
 {

@@ -1,7 +1,7 @@
 /*
  * Sends a file; see outbox.h. Queued bytes belong to the queue. A sender owns
- * at most one part, which is being read or sent without the queue, and is freed
- * when done is called.
+ * at most one part, which is being read or sent without the queue. The sender
+ * is freed when done is called.
  */
 #include "connection.h"
 

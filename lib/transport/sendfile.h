@@ -82,9 +82,9 @@ WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
  * next bytes must be read, which also finds the end of the file. */
 size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop);
 
-/* Notes that the socket was offered @len bytes; @res is the number that it
- * took, or its error. Returns the number of bytes taken, 0 if they must be
- * read, or an error of the socket. */
+/* Records that the socket was offered @len bytes: @res is the number of bytes
+ * that it accepted, or its error. Returns the number of accepted bytes, 0 if
+ * the bytes must be read, or an error of the socket. */
 WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
                                           weir_loop *loop, size_t len,
                                           int64_t res);

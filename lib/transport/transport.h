@@ -453,7 +453,7 @@ void wr_transport_check_invariants(const weir_transport *t);
 bool wr_protocol_fits(const weir_transport *t,
                       const struct weir_protocol_binding *binding);
 
-/* The writes of a kind without writes; all return -EOPNOTSUPP. */
+/* For tables of kinds that cannot write; all return -EOPNOTSUPP. */
 int wr_refuse_write(weir_transport *t, const void *data, size_t len);
 int wr_refuse_writelines(weir_transport *t, const struct iovec *iov,
                          size_t count, size_t total);

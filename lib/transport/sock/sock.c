@@ -137,9 +137,9 @@ static void sock_send_settle(struct wr_sock *s)
     if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
         wr_intake_leave(&s->c.t); /* the window may have waited for the send */
     }
-    /* Advances the connection without another step, for which most closes wait.
-     * A pending step will do this in the same loop iteration, unless the end is
-     * decided. */
+    /* Advances the connection here, because most closes wait only for a send. A
+     * pending step will advance it in the same loop iteration, unless the end
+     * is decided. */
     wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(!sock_is_settled(s)) &&
         (wr_life_is_over(&s->c.t) || !wr_ready_is_pending(&s->c.t.step))) {

@@ -456,9 +456,9 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
 }
 
 /* Offers the next @len bytes of the file, which are cached. The socket stays
- * non-blocking from piece to piece, until it is full, a receive is about to be
- * submitted, which would not wait on such a socket, or the loop iteration
- * returns to the host. */
+ * non-blocking for further pieces until it is full, until the loop iteration
+ * returns to the host, or until a receive will be submitted, which would not
+ * wait on a non-blocking socket. */
 static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
                                size_t len)
 {
