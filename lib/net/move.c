@@ -285,7 +285,7 @@ static void move_fail(struct parcel *parcel, int err)
     move_free_parcel(parcel);
 }
 
-/* Returns true if the parcel may be unpacked; otherwise it was recalled. */
+/* Takes an offered parcel. If it was recalled, frees it and returns false. */
 static bool move_take(struct parcel *parcel)
 {
     const enum parcel_state state =

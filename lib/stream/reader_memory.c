@@ -149,8 +149,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     weir_reader *reader = wr_container_of(turn_end, weir_reader, turn_end);
     struct wr_list *link = reader->waiters.next;
     const bool waits = link != &reader->waiters;
-    /* True if the reader's bytes must leave the pool so that more can arrive.
-     */
+    /* True if all bytes must be moved out of the receive pool to make room. */
     const bool all = reader->must_evict ||
                      wr_pool_is_short(&reader->loop->pool) ||
                      (waits && reader->transport &&

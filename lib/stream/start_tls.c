@@ -1,7 +1,7 @@
 /*
  * start_tls from a task: of a transport, and of a stream. The task waits for
- * the end of the handshake. An interruption aborts the connection and waits for
- * its end, because the record of the wait is on the task's stack. A stream
+ * the end of the handshake. If it is interrupted, it aborts the connection and
+ * waits for its end, because struct starting is on the task's stack. A stream
  * moves to the new transport before its task suspends. From then on buffered
  * and arriving bytes go to TLS, so a task that starts to read during the
  * handshake gets only plaintext of TLS.

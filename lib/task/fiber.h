@@ -47,7 +47,7 @@
  * mappings. Their number is then limited by memory only, and the mappings are
  * left to the program's tasks. */
 #define WR_STACK_OWN WR_STACK_CLASSES
-/* Maximum bytes of pages that the free stacks of a loop keep, by estimate. */
+/* Maximum memory of a loop's free stacks, in bytes, as estimated below. */
 #define WR_STACK_WARM_BYTES (64u << 20)
 /* While the free stacks have at most WR_STACK_UNMEASURED_BYTES in total, each
  * is charged with its size. Above that, every WR_STACK_SAMPLE-th stack of a

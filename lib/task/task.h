@@ -139,7 +139,7 @@ struct weir_task {
     uint32_t expired;        /* open scopes that have timed out */
     uint32_t refusals;       /* calls that failed while the loop was freed */
     struct wr_list cancel;   /* linked in ->causes by weir_task_cancel() */
-    struct wr_list shutdown; /* stays in ->causes: the loop is being freed */
+    struct wr_list shutdown; /* in ->causes, if the loop is freed */
     const struct wr_task_hooks *hooks; /* set after the spawn; may be NULL */
     char name[WR_TASK_NAME_MAX];
 };

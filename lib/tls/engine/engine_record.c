@@ -262,8 +262,8 @@ engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
     return (int)count;
 }
 
-/* Counts @size bytes at @data, of a header or of a body, that the backend
- * takes. */
+/* Follows the records in the input: the backend takes @size bytes at @data,
+ * which are all in one header or all in one body. */
 static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
                                 size_t size)
 {

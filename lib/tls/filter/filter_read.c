@@ -104,7 +104,7 @@ static bool filter_read_feed_next(struct wr_filter *f)
     return WR_UNLIKELY(f->below_eof) && filter_read_feed_end(f);
 }
 
-/* Returns true if the engine has not consumed all bytes or the end. */
+/* Returns true if the engine has input left: bytes, or the stream's end. */
 static bool filter_read_has_input(const struct wr_filter *f)
 {
     wr_assert(f->has_engine);

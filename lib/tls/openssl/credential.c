@@ -217,7 +217,7 @@ static bool credential_signs(EVP_PKEY *key)
     return is_signed;
 }
 
-/* Shows the credential as each connection will: the system's security level may
+/* Sets the credential, as each connection will: the system's security level may
  * forbid the key or a signature of the chain. Returns 0 or an error. */
 static int credential_try(const struct wr_tls_credential *credential)
 {

@@ -389,8 +389,8 @@ static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
                              (struct wr_bytes){name, len});
 }
 
-/* Finishes a handshake that libssl has completed. A client without a
- * certificate, which may be optional, is reported here if libssl has none. */
+/* Finishes a handshake that libssl has completed. If a client has sent no
+ * certificate and libssl has not reported that, lets weir decide here. */
 static int ssl_finish(struct wr_tls_conn *conn)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
