@@ -44,7 +44,7 @@ struct wr_jobs_kind {
     /* Called on a thread when jobs are done or a thread has ended, and not
      * again before wr_jobs_hear(). NULL if jobs do not return to the owner. */
     void (*tell)(struct wr_jobs *jobs);
-    /* Frees the jobs, on the last of the threads that wr_jobs_end() left. */
+    /* Frees the jobs; called on the last thread left by wr_jobs_end(). */
     void (*free)(struct wr_jobs *jobs);
 };
 

@@ -181,8 +181,8 @@ static bool lease_may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* Copies bytes that should not stay in place to *ret, else sets it to NULL.
- * Bytes stay without memory unless the pool is short. Returns 0 or -ENOMEM. */
+/* Copies bytes that should not stay in place to *ret, else sets it to NULL. If
+ * memory runs out, they stay unless the pool is short. Returns 0 or -ENOMEM. */
 static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;

@@ -520,10 +520,10 @@ static uint64_t ring_kernel_trim(struct wr_ring *base)
  * twice, and the mark may be set each time. A one-shot poll misses nothing, and
  * a system call that gives up returns an error.
  *
- * A ring that is already enabled has operations in the kernel and stays as it
- * is. So does a ring if RLIMIT_MEMLOCK does not allow a second one. Its host is
- * signalled by an eventfd that is registered again after each run, as the
- * kernel signals once for each registration.
+ * A ring that is already enabled has operations in the kernel, so it is kept.
+ * It is also kept if RLIMIT_MEMLOCK does not allow a second ring. The host of
+ * such a ring is signalled by an eventfd, which is registered again after each
+ * run, as the kernel signals once for each registration.
  */
 
 static void ring_kernel_exit(struct io_uring *uring,

@@ -3,9 +3,9 @@
  *
  * The open of a FIFO waits for its other end, perhaps for ever, and nothing can
  * interrupt a thread without signals. So a FIFO is opened in non-blocking mode,
- * and polled now and then until the other end is there or `rest` fails. A
- * reader without a writer finds the end of the stream (tee() returns 0), a
- * writer without a reader cannot open it (-ENXIO).
+ * and polled until its other end is open or rest(), which waits between the
+ * polls, fails. Without a writer, tee() from a reader returns 0. Without a
+ * reader, a writer's open() fails with ENXIO.
  *
  * The loop's thread opens all files in non-blocking mode: a terminal may wait
  * for a carrier, and a file for the holder of a lease, which the kernel

@@ -103,8 +103,8 @@ static void interest_mark(struct wr_ep_interest *interest,
     }
 }
 
-/* Returns true if the set reports everything that the only operation of a watch
- * waits for, so that interest_update() would change nothing. */
+/* Returns true if the set already reports all events that @op, the watch's only
+ * operation, waits for: interest_update() would change nothing. */
 static bool interest_has_all(const struct wr_ep_watch *watch,
                              const struct wr_ep_op *op)
 {
@@ -423,7 +423,7 @@ int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 
         wr_assert(rest.tv_nsec < 1000000000);
         nanosleep(&rest, NULL);
-        /* Until such an event is reported again. */
+        /* The next event of such a file sets it again. */
         interest->has_leftover = false;
     }
     int got = interest_call(interest, timeout_ns);

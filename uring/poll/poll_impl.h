@@ -377,8 +377,8 @@ void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
                              struct wr_ep_watch *watch, bool was_useful,
                              bool was_wanted);
 
-/* Counts an event. @was_useful is true if it has brought a completion,
- * @was_wanted if an operation waited for it. */
+/* Counts an event. @was_useful is true if the event led to a completion,
+ * @was_wanted if an operation waited for the event. */
 static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
                                     struct wr_ep_watch *watch, bool was_useful,
                                     bool was_wanted)
@@ -497,7 +497,7 @@ struct wr_ep_ring {
     uint32_t vain_looks; /* polls for a second connection that found none */
     int error;           /* sticky */
     bool enabled;
-    uint8_t skipped_waits;         /* enters in a row that left out the set */
+    uint8_t skipped_waits;         /* enters in a row without epoll_wait() */
     bool has_more;                 /* the last wait may have left events */
     struct io_uring_sqe discarded; /* returned by sqe() after an error */
     /* Must be last, because it ends with pages of events. */
