@@ -34,8 +34,8 @@
  *
  * Samples are taken, so that the cost per request is close to zero: all answers
  * of one iteration, a few thousand times a second at most. An answer that
- * arrived while the thread waited counts as there from the start of the wait;
- * one that arrived while it worked counts from the middle.
+ * arrived while the thread waited counts from the start of the wait; one that
+ * arrived while it worked, from the middle of the work.
  */
 
 struct conn;
@@ -219,7 +219,7 @@ struct traffic {
     struct record *record;
     struct request_log *log;
     /* Indexed like options->groups; NULL if kinds are not counted. The run
-     * replaces the pointer together with record. */
+     * replaces this pointer when it replaces ->record. */
     struct kind_record *kinds;
     /* log or kinds is set. */
     bool notes_ends;
@@ -421,8 +421,8 @@ struct conn {
     uint32_t generation;
     /* Number of failures since the last answer. Slows down reconnecting. */
     uint32_t failures;
-    /* Number of connections since the last answer that the server ended before
-     * any request. Slows down reconnecting. */
+    /* Number of connections, since the last answer, that the server ended
+     * without an answer. Slows down reconnecting. */
     uint32_t ended_new;
     /* Set once in a run, even in the warm-up. */
     bool was_tried;    /* a request was sent, or connecting failed */

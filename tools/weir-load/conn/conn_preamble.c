@@ -28,8 +28,8 @@ struct preamble_requests {
     const struct run_options *options;
     const struct preamble *preamble;
     bool is_http;
-    /* The run's data, but with its rows always in turn: two connections share a
-     * row only if there are fewer rows than connections. */
+    /* The run's data, but its rows are always used in turn: two connections
+     * share a row only if there are fewer rows than connections. */
     struct data data;
     /* HTTP: the requests of the first target, then of the next. Other
      * protocols: one list for all targets. */

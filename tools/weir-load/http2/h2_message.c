@@ -4,8 +4,8 @@
  * Values are checked eight bytes at a time, because they are long and nearly
  * always valid. Names are short.
  *
- * A block is interim (there may be several), the header, or the trailers; which
- * one is known at its end.
+ * A header block is an interim response's (there may be several), the final
+ * response's, or the trailers. Its kind is known only at its end.
  */
 #include "h2_session.h"
 

@@ -82,9 +82,9 @@ static struct lateness find_sampled(const struct result *result)
                              .max_ns = result->times.reading.max};
 }
 
-/* Returns the part of a percentile that is lateness. Like that of the mean, it
- * is limited to the times that include it, because samples may have met a rare
- * lateness by chance. */
+/* Returns the part of a percentile that is lateness: the difference of the
+ * percentiles with and without it. Both are limited to the percentile of all
+ * times, because samples may have met a rare lateness by chance. */
 static double late_at(const struct result *result, const struct lateness *late,
                       uint32_t share)
 {

@@ -280,12 +280,12 @@ bool elsewhere_write(const struct result *result, const char *url,
  * Computes which part of the reported times is the lateness of the client: how
  * late it sent requests, or read their answers.
  *
- * Each figure of the response times, in a closed loop of the service times, is
+ * Each figure of the response times (in a closed loop, of the service times) is
  * compared with the same figure of a lateness: percentiles that are reported or
  * in an objective, the mean, and the maximum. The times include the lateness,
  * so if it is small compared with each figure, no figure would differ much
- * without it. The limit is the larger of a time, which timers and schedulers
- * may always be late, and a share of the figure.
+ * without it. The limit is a share of the figure, but at least a time by which
+ * timers and schedulers may always be late.
  *
  * If late sends, late reads and slow answers are 2 % each, together they change
  * the p95, although none of them does alone. So samples have the time of a

@@ -208,7 +208,7 @@ void client_begin_window(struct client *client);
 /* --conn-stages: starts to follow the stages at the start of the window. */
 void client_follow_stages(struct client *client, uint64_t window_ns);
 
-/* Ends the window: mode idle counts the connections that stayed open. */
+/* Ends the measured time. Mode idle counts the connections still open. */
 void client_end_window(struct client *client);
 
 /* Stops sending. CLIENT_DRAINED follows, perhaps before this function

@@ -1,7 +1,7 @@
 /*
- * Options are directives (words.h) with "--"; an argument without it is the
- * address to listen on, or, after the first, a target. Options after --config
- * are read after the file.
+ * Options are the directives of words.h with "--" before them. The first other
+ * argument is the address to listen on, further ones are targets. Options after
+ * --config are read after the file.
  */
 #include "options.h"
 
