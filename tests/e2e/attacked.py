@@ -53,7 +53,7 @@ STREAMS = ("tcp://127.0.0.1:0", "unix:{}/plain", "tls://127.0.0.1:0",
            "tls+unix:{}/tls")
 OWN_TLS = ("--cert", "{}/certificate.pem", "--key", "{}/key.pem", "--alpn",
            "h2,http/1.1")
-PATIENT_TLS = (*OWN_TLS, "--handshake-timeout", "60s", "--hello-timeout", "60s")
+PATIENT_TLS = (*OWN_TLS, "--handshake-timeout", "60s")
 THEIR_TLS = ("--to-ca", "{}/certificate.pem", "--to-name", "localhost")
 SERVE = ("serve", "--grace", "1s", *OWN_TLS)
 # A proxy without descriptors waits for them, and a busy machine is slow.

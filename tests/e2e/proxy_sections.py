@@ -131,7 +131,7 @@ def test_a_wrong_file_is_told_with_its_line():
             (SNI.replace("sni", "tcp://a") + "to = sni:1\n",
              r":5: to: sni:PORT is the only target"),
             (SNI.replace("443", "0"), r":4: to: 'sni:0': the port must"),
-            (SNI.replace("passthrough", "no-splice") + "sni-allow = test\n"
+            (SNI.replace("passthrough", "abort-on-close") + "sni-allow = test\n"
              f"cert = {certificates()['proxy']}\n",
              r":4: 'sni:443' needs passthrough = on"),
             (SERVED.format(cert="/none"),
@@ -280,7 +280,7 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
              f"{head}{words}{other}{one}{TO}")
     is_wrong(r"main\.ini:3: client-ca needs tls:// at every 'listen'",
              f"{head}{words}{other}{one}route = *\nroute-begin = SSH-\n{TO}")
-    is_good(f"[targets g]\nsend-proxy = v2\nsend-proxy-tlv = ssl\n{TO}{one}"
+    is_good(f"[targets g]\nsend-proxy = v2\nsend-proxy-tlv = authority\n{TO}{one}"
             f"to = @g\n{last}to = @g\n")
 
 

@@ -91,6 +91,22 @@ static bool has_ip_listen(const struct config_service *service)
     return i < service->listen_count;
 }
 
+/* Returns true if a service with one route and without PROXY headers reads a
+ * ClientHello, or the first bytes of any://, before it terminates TLS. */
+static bool reads_hello(const struct config_service *service)
+{
+    size_t i = 0;
+
+    while (i < service->listen_count && !service->listens[i].is_any) {
+        i++;
+    }
+    return i < service->listen_count || service->routes[0].passes_tls ||
+           (config_has_tls(service) &&
+            (service->client_conns > 0 || service->client_rate > 0 ||
+             service->client_allow.count > 0 ||
+             service->client_deny.count > 0));
+}
+
 static uint64_t facts_of_service(const struct config_service *service)
 {
     const bool opens_tls = config_opens_tls(service);
@@ -107,7 +123,7 @@ static uint64_t facts_of_service(const struct config_service *service)
            IF(service->client_ca, FACT_CLIENT_CA) |
            IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
            IF(service->accept_header != HEADER_NONE ||
-                  config_has_tls(service) || service->route_count > 1,
+                  service->route_count > 1 || reads_hello(service),
               NEED_HELLO) |
            IF(config_has_tls(service), FACT_TLS_LISTEN) |
            IF(!config_is_tls_alone(service), FACT_PLAIN_LISTEN) |
@@ -162,6 +178,18 @@ static uint64_t facts_of_name(const struct config_target *target)
            IF(target->is_sni, FACT_NAMED_BY_SNI);
 }
 
+static bool has_tlvs(const struct config_service *service,
+                     const struct config_route *route)
+{
+    const bool is_told =
+        (route->send_tlvs & CONFIG_TLV_SSL) != 0 || service->alpn.count > 0;
+
+    return config_takes_tlvs(service) ||
+           ((route->send_tlvs & CONFIG_TLV_AUTHORITY) != 0
+                ? config_has_tls(service)
+                : is_told && config_opens_tls(service));
+}
+
 static uint64_t facts_of_target(const struct needs_at *at)
 {
     const struct config_route *route = at->route;
@@ -186,10 +214,14 @@ static uint64_t facts_of_target(const struct needs_at *at)
            IF(!is_unix_target || has_ip_listen(at->service), NEED_KEEPALIVE) |
            IF(!is_first, NEED_WEIGHTS) | IF(target->is_backup, NEED_BACKUP) |
            IF(first < route->target_count, NEED_BACK) |
-           IF(target->limit > 0, NEED_LIMIT) |
+           IF(target->limit > 0 && route->queue_limit > 0, NEED_LIMIT) |
+           IF((at->service->rate_in_bytes == 0 ||
+               at->service->rate_out_bytes == 0) &&
+                  !target->at.is_tls &&
+                  (route->passes_tls || !config_is_tls_alone(at->service)),
+              NEED_SPLICE) |
            IF(config_header_of(route, target) == HEADER_V2 &&
-                  (config_has_tls(at->service) ||
-                   config_takes_tlvs(at->service)),
+                  has_tlvs(at->service, route),
               NEED_HEADER_2) |
            IF(is_checked, NEED_CHECK) | IF(is_checked, FACT_ANY_CHECK) |
            IF(!is_first &&
@@ -255,8 +287,10 @@ static const struct {
                           "client-ca = FILE and require-client-cert = on"},
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
     [NEED_HELLO] = {SCOPE_SERVICE,
-                    "accept-proxy, a 'listen' with tls:// or any://, or more "
-                    "than one route"},
+                    "accept-proxy, a 'listen' with any://, passthrough, "
+                    "client-conns, -rate, -allow or -deny with tls://, or more "
+                    "than one route; handshake-timeout limits the TLS "
+                    "handshake"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
     [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
@@ -278,11 +312,17 @@ static const struct {
                    "a target with backup = on, and a check of another target"},
     [NEED_HEADER_2] = {SCOPE_TARGET,
                        "send-proxy = v2, and a 'listen' with tls:// or any:// "
-                       "or accept-proxy = v2"},
-    [NEED_LIMIT] = {SCOPE_TARGET, "a target with limit = N"},
+                       "or accept-proxy = v2; ssl and alpn need a route that "
+                       "terminates TLS, and alpn needs alpn = LIST"},
+    [NEED_LIMIT] = {SCOPE_TARGET,
+                    "a target with limit = N, and more than 0 that wait"},
+    [NEED_SPLICE] = {SCOPE_TARGET,
+                     "a 'listen' and a 'to' without TLS, and a direction "
+                     "without rate-in or rate-out"},
     [NEED_RETURN] = {SCOPE_TARGET,
                      "a check, or eject = N, and a balance other than first"},
-    [NEED_CHECK] = {SCOPE_TARGET, "a check: check = tcp, or another kind"},
+    [NEED_CHECK] = {SCOPE_TARGET, "a check of a target: check = tcp, or "
+                                  "another kind, and not target-check = off"},
     [NEED_CHECK_PLACE] = {SCOPE_TARGET, "a check of a target without check-at"},
     [NEED_CHECK_DIALOGUE] = {SCOPE_TARGET,
                              "a check with text: check = text or http, of a "
@@ -392,6 +432,11 @@ static bool is_neutral(const struct option *word, const char *value)
     const bool is_choice =
         word->kind == OPTION_CHOICE || word->kind == OPTION_EITHER;
 
+    if (value && word->need == NEED_CLIENT_ADDRESS) {
+        /* A file of networks may contain unix. */
+        return is_choice ? strcmp(value, "source") != 0
+                         : value[0] == '@' || strcmp(value, "unix") == 0;
+    }
     return value &&
            (strcmp(value, "off") == 0 || strcmp(value, "0") == 0 ||
             strcmp(value, "keep") == 0 || strcmp(value, "as-target") == 0 ||

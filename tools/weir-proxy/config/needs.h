@@ -40,7 +40,8 @@ enum need {
     NEED_BACK,     /* a backup, and a check that finds another target up */
     NEED_HEADER_2, /* a PROXY header of version 2 to targets, with TLVs to
                     * send */
-    NEED_LIMIT,    /* a limit of connections to a target */
+    NEED_LIMIT,    /* a limit of connections to a target, and a queue */
+    NEED_SPLICE,   /* two sides without TLS, and a direction without a rate */
     NEED_RETURN,   /* targets that may be down or ejected, and return */
     NEED_CHECK,
     NEED_CHECK_PLACE,    /* a check at the target's own address */

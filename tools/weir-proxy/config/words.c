@@ -221,7 +221,7 @@ static const struct option rows[] = {
     {"client-deny", 0, "NETWORK|@FILE",
      "refuse clients in these networks, even if client-allow has them",
      .repeats = true, .read = words_say_client_networks,
-     AT_SERVICE(client_deny)},
+     AT_SERVICE(client_deny), .need = NEED_CLIENT_ADDRESS},
     {"client-free", 0, "NETWORK|@FILE",
      "do not limit clients in these networks", .repeats = true,
      .read = words_say_client_networks, AT_SERVICE(client_free),
@@ -267,7 +267,7 @@ static const struct option rows[] = {
      AT_SERVICE(buffer_bytes)},
     {"no-splice", 0, NULL,
      "do not use splice(2) for large transfers between sockets without TLS",
-     .kind = OPTION_SWITCH, AT_SERVICE(copies_bulk)},
+     .kind = OPTION_SWITCH, AT_SERVICE(copies_bulk), .need = NEED_SPLICE},
     {"ignore-unexpected-eof", 0, NULL,
      "treat the end of a TLS connection without a close_notify as the end of "
      "the stream",
@@ -309,7 +309,7 @@ static const struct option rows[] = {
      "two), source (hash of the client's address), sni (hash of the server "
      "name) or first (the first that is up) (roundrobin)",
      .kind = OPTION_CHOICE, .choices = balances, AT_ROUTE(balance),
-     .need = NEED_LINE},
+     .need = NEED_CLIENT_ADDRESS},
     {"stay", 0, NULL,
      "with balance first: keep using the current target while it is up, even "
      "if an earlier one has recovered",
@@ -363,7 +363,7 @@ static const struct option rows[] = {
      "kind of check: {}; or the interval of checks; a login has a user, as in "
      "mysql:weir (off, 2s)",
      .scope = SCOPE_ROUTE, .read = words_say_check, .name_choice = name_check,
-     .need = NEED_LINE},
+     .need = NEED_CHECK},
     {"check-timeout", 0, "TIME", "time limit of a check (2s)", .least = 1,
      .kind = OPTION_TIME, AT_ROUTE(check_timeout_ns), .need = NEED_CHECK},
     {"check-fast", 0, "TIME",
