@@ -266,7 +266,7 @@ def test_threads_share_the_descriptors_of_the_process():
                 echoes(stack.enter_context(proxy.connect()))
             expect_reset(proxy, b"x")
             matches(read_line(proxy.process.stderr),
-                    f"enough for {most} connections")
+                    f"allows {most} connections")
             equal(proxy.metric("accept_errors_total", errno="EMFILE"), 1,
                   "counted")
         wait_until(lambda: proxy.metric("connections_active") == 0)
