@@ -62,7 +62,7 @@ class Serving(Service):
         line = self.process.stdout.readline().decode()
         if not line:
             said = self.finish()[2]
-            super().__exit__()
+            super().__exit__(None, None, None)
             if "ENONAMES" in said:
                 raise Skip("built without c-ares")
             raise AssertionError(f"the server said {said!r}")
