@@ -10,11 +10,11 @@ with three busy loops, or the rate is higher than the server can answer. The
 server records when the kernel received each request and when it was answered.
 
 A verdict is right in two cases. The run is VALID, and its rate and percentiles
-differ from the log by 5 % at most, or by no more than the client's lateness in
-the result, of which 1 ms or 10 % count, and 0.15 ms, which loopback and the
-wake-up of an idle CPU take on a virtual machine. Or the run is INVALID, and one
-of them differs by more than 5 %. Percentiles are printed as weir-load's/the
-log's+the lateness and 0.15, in ms.
+differ from -R and the log by 5 % at most, or by no more than the client's lateness
+in the result, of which 1 ms or 10 % count, and 0.15 ms, which loopback and the
+wake-up of an idle CPU take on a virtual machine. Or the run is INVALID, and one of
+them differs by more than 5 % and 0.15 ms. Percentiles are printed as weir-load's/
+the log's+the lateness and 0.15, in ms.
 
 The outcome depends on the machine, so this is not a test. It makes the requested
 number of runs, each of --seconds and one more second for the warm-up.
@@ -165,9 +165,9 @@ class Figure(collections.namedtuple("Figure", "name found truth late")):
 
     def allowed(self):
         """Returns the part of the lateness that a valid run may have."""
-        return min(self.late, max(1 * MS, 0.1 * self.found) + WOKEN)
+        return min(self.late, max(1 * MS, 0.1 * self.truth) + WOKEN)
 
-    def is_near(self, late=0):
+    def is_near(self, late):
         return (0.95 * self.truth <= self.found
                 <= 1.05 * (self.truth + late))
 
@@ -180,16 +180,16 @@ def told(result):
             for name, percent in re.findall(r"(p[0-9.]+) by ([0-9]+) %", line)}
 
 
-def figures(result, log):
+def figures(result, log, flags):
     begin = result["start_unix_ns"]
     end = begin + result["duration_ns"]
     with open(log, encoding="ascii") as file:
         times = json.load(file)
     took = sorted(b - a for a, b in times if begin <= a < end)
     latency = result["latency"]
-    # What a closed loop would have sent to a client that costs no time.
-    rate = (result["config"]["connections"] * 1e9 * len(took) / sum(took)
-            if result["model"]["kind"] == "closed" else result["rate"]["offered"])
+    # What -R requests, or what a client that costs no time sends in a closed loop.
+    rate = (int(flags[-1]) if "-R" in flags else
+            result["config"]["connections"] * 1e9 * len(took) / sum(took))
     yield Figure("rate",
                  result["rate"]["completed"] * 1e9 / result["duration_ns"],
                  rate, 0)
@@ -219,14 +219,14 @@ def judge(name, model, flags, options, loops=0, cpu=None, stops=False):
         with server(model, log) as url, busy_loops(loops, cpu):
             result = run(options.weir_load, url, (*flags, *pins),
                          options.seconds, stops)
-        found = list(figures(result, log))
+        found = list(figures(result, log, flags))
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(log)
     worst = max(found, key=lambda figure: abs(figure.percent()))
     is_right = (all(figure.is_near(figure.allowed()) for figure in found)
                 if result["verdict"] == "VALID" else
-                not all(figure.is_near() for figure in found))
+                not all(figure.is_near(min(figure.late, WOKEN)) for figure in found))
     reasons = "; ".join(result["invalid_reasons"])[:60]
     print(f"{name:7} {' '.join(flags):15} {result['verdict']:8}"
           f" {'right' if is_right else 'WRONG':6}"
