@@ -399,6 +399,30 @@ UNIT(elsewhere, a_forked_child_is_refused)
     expect_eq(weir_run(NULL, ask_in_a_child, NULL), 0);
 }
 
+static void *run_loop(void *loop)
+{
+    return weir_loop_run_until(loop, is_over, NULL) == 0 ? loop : NULL;
+}
+
+/* The loop stays until the process ends, so a child makes it. */
+UNIT(elsewhere, a_loop_whose_thread_has_ended_is_refused)
+{
+    weir_loop *loop;
+    pthread_t thread;
+    void *run;
+    int status = 0;
+
+    const pid_t child = fork();
+    if (child == 0) {
+        _exit(weir_loop_new(NULL, &loop) != 0 ||
+              pthread_create(&thread, NULL, run_loop, loop) != 0 ||
+              pthread_join(thread, &run) != 0 || run != loop ||
+              weir_loop_free(loop) != -EPERM || weir_loop_run(loop) != -EPERM);
+    }
+    expect_eq(waitpid(child, &status, 0), child);
+    expect_eq(status, 0);
+}
+
 /* A task of one loop waits for objects of another loop on the same thread. */
 static int wait_across(weir_loop *loop, void *arg)
 {
