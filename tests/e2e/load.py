@@ -252,6 +252,18 @@ def test_no_line_is_longer_than_the_terminal_is_wide():
               f"{columns}: {lines[0]}")
 
 
+def test_live_lines_follow_a_resized_terminal():
+    master, slave = open_terminal(100)
+    with Serve() as server, Program(
+            WEIR_LOAD, "run", *PATIENT, "-c", "2", "-d", "60s", "-w", "0", "-i", "100ms",
+            server.url, stderr=slave) as program, open(master, encoding="utf-8") as lines:
+        os.close(slave)
+        matches(lines.readline(), "MB/s")
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        while len(lines.readline().rstrip()) > 40:
+            equal(program.process.poll(), None, "exit status before a shorter line")
+
+
 def test_a_terminal_gets_a_line_at_every_interval():
     master, slave = open_terminal(0)
     with Serve() as server, Program(
