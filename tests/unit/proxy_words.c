@@ -839,15 +839,10 @@ UNIT_IN(proxy_words, each_word_that_needs_something_is_tried, with_empty, void)
 
 UNIT_IN(proxy_words, services_may_follow_each_other, with_empty, void)
 {
-    static const char *const all[] = {LISTEN,   TO,
-                                      "listen", "tcp://127.0.0.1:2",
-                                      "name",   "b",
-                                      "to",     "tcp://127.0.0.1:3",
-                                      "listen", "tcp://10.0.0.1:3",
-                                      "name",   "c",
-                                      "to",     "tcp://10.0.0.2:3",
-                                      NULL};
-    say_all(all);
+    say_all(BEFORE("listen", "tcp://0.0.0.0:1", TO, "listen", "tcp://[::]:1",
+                   "name", "b", "to", "tcp://127.0.0.1:3", "admin", "[::]:2",
+                   "listen", "tcp://10.0.0.1:3", "name", "c", "to",
+                   "tcp://10.0.0.2:3"));
     cr_assert(config_check(&config, why), "%s", why);
 }
 
@@ -974,14 +969,12 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
     INCOMPLETE("route", "two routes are for 'A'", "listen", "tls://127.0.0.1:1",
                "route", "a", "passthrough", "on", "to", "tcp://127.0.0.1:2",
                "route", "A", "passthrough", "on", "to", "tcp://127.0.0.1:3");
-    INCOMPLETE("route", "'b' has no target", "listen", "tls://127.0.0.1:1",
-               "route", "a", "passthrough", "on", "to", "tcp://127.0.0.1:2",
-               "route", "b");
-    INCOMPLETE("listen", "is listened on twice", "listen", "tcp://127.0.0.1:1",
-               "to", "tcp://127.0.0.1:2", "listen", "tcp://127.0.0.1:1", "name",
-               "a", "to", "tcp://127.0.0.1:2");
+    INCOMPLETE("listen", "also by the service at listen = tcp://0.0.0.0:1",
+               "listen", "tcp://0.0.0.0:1", LISTEN, TO);
     INCOMPLETE("admin", "admin: '1' is listened on twice; also by the service",
                LISTEN, TO, "admin", "1");
+    INCOMPLETE("admin", "is listened on twice", "listen", "tcp://:1", TO,
+               "admin", "[::1]:1");
     INCOMPLETE("name", "two services are named 'a'", "listen",
                "tcp://127.0.0.1:1", "name", "a", "to", "tcp://127.0.0.1:2",
                "listen", "tcp://127.0.0.1:3", "name", "a", "to",

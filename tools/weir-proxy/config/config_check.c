@@ -248,108 +248,7 @@ static bool note_members(const struct config *config, char *why)
     return is_good;
 }
 
-/* Addresses of all services. */
-struct listens {
-    const struct target **all;
-    size_t count;
-    struct hashes hashes;
-};
-
-static bool make_listens(const struct config *config, struct listens *ret)
-{
-    size_t count = 0;
-    bool is_whole = true;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        count += config->services[i].listen_count;
-    }
-    *ret = (struct listens){.all = calloc(count + 1, sizeof(*ret->all))};
-    for (size_t i = 0; i < config->service_count && ret->all; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->listen_count; j++) {
-            const struct target *at = &service->listens[j];
-            is_whole = is_whole &&
-                       hashes_add(&ret->hashes, hash_place(at), ret->count);
-            ret->all[ret->count++] = at;
-        }
-    }
-    hashes_sort(&ret->hashes);
-    return ret->all && is_whole;
-}
-
-static void free_listens(struct listens *listens)
-{
-    free(listens->all);
-    hashes_free(&listens->hashes);
-}
-
-/* Returns true if an earlier address is the same. Port 0 never is, as the
- * kernel chooses another one each time. */
-static bool is_taken(const struct listens *listens, size_t number)
-{
-    const struct target *at = listens->all[number];
-    const struct hashed *same;
-
-    if (at->port == 0 && (at->address.len == 0 ||
-                          at->address.storage.any.sa_family != AF_UNIX)) {
-        return false;
-    }
-    const size_t count = hashes_find(&listens->hashes, hash_place(at), &same);
-    for (size_t i = 0; i < count && same[i].number < number; i++) {
-        if (is_same(at, listens->all[same[i].number])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Refuses the address of a service if 'admin' is equal to it. Overlaps with a
- * wildcard are left to bind(2). */
-static bool check_admin(struct config *config, const struct target *at,
-                        char *why)
-{
-    struct weir_address admin;
-    char place[CONFIG_PLACE_SIZE];
-
-    if (!config->admin || at->port == 0 ||
-        config_read_admin(config->admin, &admin) < 0 ||
-        !weir_address_is_equal(&at->address, &admin)) {
-        return true;
-    }
-    config_place(config, config->line, place);
-    config->line = needs_line(config, "admin", &(struct config_word){0}, 0);
-    return option_refuse(why,
-                         "admin: '%s' is listened on twice; also by the "
-                         "service at %slisten = %s",
-                         config->admin, place, at->text);
-}
-
-static bool check_listens(struct config *config, char *why)
-{
-    struct listens listens;
-    bool is_good =
-        make_listens(config, &listens) || option_refuse(why, "no memory");
-    size_t number = 0;
-
-    for (size_t i = 0; i < config->service_count && is_good; i++) {
-        const struct config_service *service = &config->services[i];
-        config->line = service->listen_count > 1
-                           ? service->line
-                           : needs_line(config, "listen",
-                                        &(struct config_word){.service = i},
-                                        service->line);
-        for (size_t j = 0; j < service->listen_count && is_good; j++) {
-            is_good = (!is_taken(&listens, number++) ||
-                       option_refuse(why, "'%s' is listened on twice",
-                                     service->listens[j].text)) &&
-                      check_admin(config, &service->listens[j], why);
-        }
-    }
-    free_listens(&listens);
-    return is_good;
-}
-
-/* ---- loops ---- */
+/* ---- addresses to listen on ---- */
 
 static bool is_unix(const struct target *at)
 {
@@ -375,6 +274,134 @@ static bool is_here(const struct target *at, bool *ret_is_any)
     *ret_is_any = IN6_IS_ADDR_UNSPECIFIED(six);
     return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
 }
+
+/* Returns true if @any is a wildcard that includes @at, which has its port. */
+static bool includes(const struct target *any, const struct target *at)
+{
+    const int family = any->address.storage.any.sa_family;
+    bool is_any;
+
+    (void)is_here(any, &is_any);
+    return is_any && (any->address.len == 0 ||
+                      family == at->address.storage.any.sa_family);
+}
+
+/* Addresses of all services and, at the end, of 'admin'. Port 0 is left out, as
+ * the kernel chooses another one each time. */
+struct listens {
+    struct listen {
+        const struct target *at;
+        unsigned line;
+    } * all;
+    size_t count;
+    struct target admin;
+    struct hashes ports; /* Unix sockets by their paths */
+};
+
+static uint64_t hash_listen(const struct target *at)
+{
+    return is_unix(at) ? hash_place(at) : at->port;
+}
+
+static bool add_listen(struct listens *listens, const struct target *at,
+                       unsigned line)
+{
+    if (at->port == 0 && !is_unix(at)) {
+        return true;
+    }
+    listens->all[listens->count] = (struct listen){at, line};
+    return hashes_add(&listens->ports, hash_listen(at), listens->count++);
+}
+
+static bool add_admin(const struct config *config, struct listens *ret)
+{
+    struct target *at = &ret->admin;
+
+    if (!config->admin || config_read_admin(config->admin, &at->address) < 0) {
+        return true;
+    }
+    at->text = config->admin;
+    at->port = ntohs(at->address.storage.inet.sin_port); /* IPv6 has it there,
+                                                          * too */
+    return add_listen(ret, at,
+                      needs_line(config, "admin", &(struct config_word){0}, 0));
+}
+
+/* The recorded directives are in the same order; flags may be missing. */
+static bool make_listens(const struct config *config, struct listens *ret)
+{
+    size_t count = 1;
+    size_t word = 0;
+    bool is_whole = true;
+
+    for (size_t i = 0; i < config->service_count; i++) {
+        count += config->services[i].listen_count;
+    }
+    *ret = (struct listens){.all = calloc(count, sizeof(*ret->all))};
+    for (size_t i = 0; i < config->service_count && ret->all; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->listen_count; j++) {
+            while (word < config->word_count &&
+                   (config->words[word].service < i ||
+                    strcmp(config->words[word].word->name, "listen") != 0)) {
+                word++;
+            }
+            const bool is_said =
+                word < config->word_count && config->words[word].service == i;
+            is_whole = add_listen(ret, &service->listens[j],
+                                  is_said ? config->words[word++].line
+                                          : service->line) &&
+                       is_whole;
+        }
+    }
+    is_whole = ret->all && is_whole && add_admin(config, ret);
+    hashes_sort(&ret->ports);
+    return is_whole;
+}
+
+/* Returns an earlier address that keeps bind(2) from this one, or NULL. */
+static const struct listen *find_taken(const struct listens *listens,
+                                       size_t number)
+{
+    const struct target *at = listens->all[number].at;
+    const struct hashed *same;
+    const size_t count = hashes_find(&listens->ports, hash_listen(at), &same);
+
+    for (size_t i = 0; i < count && same[i].number < number; i++) {
+        const struct target *other = listens->all[same[i].number].at;
+        if (is_same(at, other) || includes(at, other) || includes(other, at)) {
+            return &listens->all[same[i].number];
+        }
+    }
+    return NULL;
+}
+
+static bool check_listens(struct config *config, char *why)
+{
+    struct listens listens;
+    char place[CONFIG_PLACE_SIZE];
+    bool is_good =
+        make_listens(config, &listens) || option_refuse(why, "no memory");
+
+    for (size_t i = 0; i < listens.count && is_good; i++) {
+        const struct listen *other = find_taken(&listens, i);
+        if (other) {
+            config->line = listens.all[i].line;
+            is_good = option_refuse(
+                why,
+                "%s'%s' is listened on twice; also by the service at %slisten "
+                "= %s",
+                listens.all[i].at == &listens.admin ? "admin: " : "",
+                listens.all[i].at->text,
+                config_place(config, other->line, place), other->at->text);
+        }
+    }
+    free(listens.all);
+    hashes_free(&listens.ports);
+    return is_good;
+}
+
+/* ---- loops ---- */
 
 /* Returns true if a connection to @to is accepted at @listen. */
 static bool reaches(const struct target *to, const struct target *listen)

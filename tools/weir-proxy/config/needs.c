@@ -460,7 +460,9 @@ static void drop_inherited(struct config *config, const struct config_word *own)
         }
         if (said->is_inherited && said->word == own->word &&
             said->target == own->target) {
-            *said = config->words[--config->word_count];
+            memmove(said, said + 1,
+                    (size_t)(&config->words[--config->word_count] - said) *
+                        sizeof(*said));
         }
     }
 }
