@@ -139,7 +139,6 @@ static uint64_t facts_of_route(const struct config_route *route)
     const bool is_ejecting = config_count_failures(route) < UINT32_MAX;
 
     return IF(route->as == AS_SILENT, NEED_SILENT) |
-           IF(route->balance == BALANCE_FIRST, NEED_FIRST) |
            IF(is_ejecting, NEED_EJECT) |
            IF(route->check == WEIR_UPSTREAM_CHECK_TEXT, NEED_CHECK_TEXT) |
            IF(route->check == WEIR_UPSTREAM_CHECK_HTTP, NEED_CHECK_HTTP) |
@@ -201,6 +200,8 @@ static uint64_t facts_of_target(const struct needs_at *at)
                              route->check == WEIR_UPSTREAM_CHECK_HTTP;
     const bool is_unix_target = is_unix(&target->at.address);
     const bool is_first = route->balance == BALANCE_FIRST;
+    const bool may_return =
+        is_checked || config_count_failures(route) < UINT32_MAX;
     const bool has_tls = target->at.is_tls || is_over_tls;
     /* Index of the first target that checks may find up again. */
     size_t first = target->is_backup ? 0 : route->target_count;
@@ -224,9 +225,10 @@ static uint64_t facts_of_target(const struct needs_at *at)
                   has_tlvs(at->service, route),
               NEED_HEADER_2) |
            IF(is_checked, NEED_CHECK) | IF(is_checked, FACT_ANY_CHECK) |
-           IF(!is_first &&
-                  (is_checked || config_count_failures(route) < UINT32_MAX),
-              NEED_RETURN) |
+           IF(!is_first && may_return, NEED_RETURN) |
+           IF(is_first && (may_return || at->config->control_path ||
+                           target->at.address.len == 0),
+              NEED_FIRST) |
            IF(is_checked && !check->has_at, NEED_CHECK_PLACE) |
            IF(is_checked && !check->has_at && is_dialogue,
               NEED_CHECK_DIALOGUE) |
@@ -292,7 +294,6 @@ static const struct {
                     "than one route; handshake-timeout limits the TLS "
                     "handshake"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
-    [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
     [NEED_CHECK_TEXT] = {SCOPE_ROUTE, "check = text"},
     [NEED_CHECK_HTTP] = {SCOPE_ROUTE, "check = http"},
@@ -319,6 +320,9 @@ static const struct {
     [NEED_SPLICE] = {SCOPE_TARGET,
                      "a 'listen' and a 'to' without TLS, and a direction "
                      "without rate-in or rate-out"},
+    [NEED_FIRST] = {SCOPE_TARGET,
+                    "balance = first, and a check, eject = N, a target with a "
+                    "name, or ctl: without them no target is down"},
     [NEED_RETURN] = {SCOPE_TARGET,
                      "a check, or eject = N, and a balance other than first"},
     [NEED_CHECK] = {SCOPE_TARGET, "a check of a target: check = tcp, or "

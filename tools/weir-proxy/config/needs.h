@@ -26,7 +26,7 @@ enum need {
     NEED_HEADER, /* a PROXY header from clients */
     NEED_HELLO,  /* bytes of clients that are read before a target is chosen */
     NEED_SILENT, /* a route for silent clients */
-    NEED_FIRST,  /* balance first */
+    NEED_FIRST,  /* balance first, and a target that may be down */
     NEED_EJECT,
     NEED_CHECK_TEXT,
     NEED_CHECK_HTTP,
