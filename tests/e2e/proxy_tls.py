@@ -466,9 +466,6 @@ def test_a_folder_of_certificates_is_read_again():
             os.unlink(f"{place}/{name}")
         fails(command(PROXY, "-t", "tls://127.0.0.1:0", plain(server),
                       "--cert", place), r"has no certificate: no file that", 2)
-        fails(command(PROXY, "-t", "tls://127.0.0.1:0", plain(server),
-                      "--cert", place, "--key", base + ".key"),
-              r"is a folder, which contains its keys: remove 'key'", 2)
 
 
 def test_there_may_be_a_thousand_certificates():

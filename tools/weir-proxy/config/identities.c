@@ -114,7 +114,8 @@ bool identities_find(const struct config_service *service,
         if (strcmp(cert, key) != 0) {
             return option_refuse(
                 why,
-                "'%.200s' is a folder, which contains its keys: remove 'key'",
+                "key: '%.200s' is a folder, which contains its keys: remove "
+                "'key'",
                 cert);
         }
         if (!add_folder(ret, cert, why)) {

@@ -10,6 +10,7 @@
 #include "tools/weir-proxy/base/hashes.h"
 #include "tools/weir-proxy/config/check_plan.h"
 #include "tools/weir-proxy/config/identities.h"
+#include "tools/weir-proxy/config/needs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,16 +39,50 @@ struct making {
     char *why;
 };
 
+/* Returns the line of the directive whose setting begins the library's message.
+ * @route is NULL for settings of clients. Returns the line of the route or
+ * service if several directives may be meant. */
+static unsigned line_of(const struct making *making,
+                        const struct config_route *route, const char *text)
+{
+    static const char *const names[][3] = {
+        {"key", "key", "to-key"},
+        {"certificate", "cert", "to-cert"},
+        {"authorities", "client-ca", ""}, /* to-ca, check-ca, target-tls-ca */
+        {"revocations", "", "to-crl"},    /* the files are joined */
+        {"passphrase", "key-passphrase-file", "to-key-passphrase-file"},
+        {"ciphers", "ciphers", "to-ciphers"},
+        {"groups", "groups", "to-groups"},
+    };
+    const struct config_service *service = making->service;
+    const unsigned line = route ? route->line : service->line;
+    struct config_word at = {.service =
+                                 (size_t)(service - making->config->services)};
+    size_t i = !route && service->certs.count > 1 ? 2 : 0;
+
+    if (route) {
+        at.route =
+            (size_t)(route - service->routes) + service->has_dropped_route;
+    }
+    while (i < 7 && strncmp(text, names[i][0], strlen(names[i][0])) != 0) {
+        i++;
+    }
+    return i == 7
+               ? line
+               : needs_line(making->config, names[i][route ? 2 : 1], &at, line);
+}
+
 /* Sets @why to the line, the service and an error. */
-static bool fail(const struct making *making, unsigned line, const char *text,
-                 int err)
+static bool fail(const struct making *making, const struct config_route *route,
+                 const char *text, int err)
 {
     char place[CONFIG_PLACE_SIZE];
 
     return option_refuse(
         making->why, "%s%.80s: %.200s (%s)",
-        config_place(making->config, line, place), making->service->name,
-        text[0] ? text : weir_strerror(err), weir_err_name(err));
+        config_place(making->config, line_of(making, route, text), place),
+        making->service->name, text[0] ? text : weir_strerror(err),
+        weir_err_name(err));
 }
 
 /* Joins texts with commas. Returns NULL if there are none. The caller frees the
@@ -204,7 +239,7 @@ static bool make_server(const struct making *making, weir_tls_context **ret)
     free(pairs.pointers);
     free((char *)pairs.crls.data);
     identities_free(&found);
-    return err >= 0 || fail(making, service->line, why, err);
+    return err >= 0 || fail(making, NULL, why, err);
 }
 
 static bool has_tls_target(const struct config_route *route)
@@ -243,7 +278,7 @@ static bool make_client(const struct making *making,
         set_key_log(&options, route->to_key_log)
             ? weir_tls_context_new(&options, ret, text, sizeof(text))
             : -ENOMEM;
-    return err >= 0 || fail(making, route->line, text, err);
+    return err >= 0 || fail(making, route, text, err);
 }
 
 /* Makes the context for a route's targets, and a separate one for its checks if
@@ -294,7 +329,7 @@ static bool make_own(const struct making *making,
         const char *path = route->targets[i].tls_ca;
         is_good = !path ||
                   hashes_add(&paths, hashes_add_text(HASHES_BASIS, path), i) ||
-                  fail(making, route->line, "", -ENOMEM);
+                  fail(making, route, "", -ENOMEM);
     }
     hashes_sort(&paths);
     for (size_t i = 0; i < route->target_count && is_good; i++) {
@@ -317,7 +352,7 @@ static bool make_routes(const struct making *making,
         const struct config_route *route = &service->routes[i];
         ret->own[i] = calloc(route->target_count, sizeof(*ret->own[i]));
         if (!ret->own[i]) {
-            return fail(making, service->line, "", -ENOMEM);
+            return fail(making, NULL, "", -ENOMEM);
         }
         ret->own_counts[i] = route->target_count;
         if (!make_route(making, route, &ret->routes[i], &ret->checks[i]) ||
@@ -341,7 +376,7 @@ static bool make_service(const struct making *making,
     ret->own = calloc(service->route_count, sizeof(*ret->own));
     ret->own_counts = calloc(service->route_count, sizeof(*ret->own_counts));
     if (!ret->routes || !ret->checks || !ret->own || !ret->own_counts) {
-        return fail(making, service->line, "", -ENOMEM);
+        return fail(making, NULL, "", -ENOMEM);
     }
     ret->route_count = service->route_count;
     return make_routes(making, ret);
