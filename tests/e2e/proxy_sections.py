@@ -142,6 +142,9 @@ def test_a_wrong_file_is_told_with_its_line():
              r":6: db: ciphers: no suite is for"),
             (good + "to = tls://a:1\nto-cert = /none\n",
              r":6: db: certificate: /none: No such file"),
+            (f"[targets g]\ncheck-timeout = 1s\n{TO}{A}{TO}",
+             r":2: check-timeout needs a check"),
+            (f"[targets g]\n{TO}{TO}{A}{TO}", r":3: 'tcp://127.0.0.1:1' is a target twice"),
             (good + "to = tls://a:1\nto-ca = /none\n",
              r":1: db: authorities: /none: No such file"),
             (good.replace("[db]", "\nuser = no-such\n[db]"),
@@ -199,6 +202,8 @@ TWICE = (
      "idle-timeout", 6, 4),
     (BODY + "check = tcp\ncheck = 2s\ncheck = http\n", "check", 7, 5),
     (BODY + "check = tcp\ncheck = 2s\ncheck = 3s\n", "check", 7, 6),
+    (BODY + "check = 2s\ncheck = off\ntarget-check = 1s\n", "check", 6, 5),
+    (BODY + "check = off\ncheck = 2s\n", "check", 6, 5),
     (HEAD.replace("tcp", "tls") + "cert = x\nkey = y\nkey = z\n", "key", 6, 5),
     (HEAD + "name = b\nname = c\n", "name", 5, 4),
 )
@@ -288,6 +293,9 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
              f"{head}{words}{other}{one}route = *\nroute-begin = SSH-\n{TO}")
     is_good(f"[targets g]\nsend-proxy = v2\nsend-proxy-tlv = authority\n{TO}{one}"
             f"to = @g\n{last}to = @g\n")
+    is_good(f"[defaults]\nqueue = 2\n[targets a]\nbalance = sni\n"
+            f"send-proxy-tlv = ssl\n{TO}[targets b]\nto = sni:443\nsni-allow = test\n"
+            f"{one}{TO}limit = 1\n")
 
 
 def test_targets_begin_with_the_defaults_and_replace_them():

@@ -1,7 +1,7 @@
 /*
  * A shared section is applied again for each use, with its own line numbers;
- * other modules do not know about shared sections. An unused section is applied
- * to a scratch configuration, so that it is checked, too.
+ * other modules do not know about shared sections. They are also applied to a
+ * scratch configuration, so that an unused section is checked, too.
  */
 #include "sections.h"
 
@@ -185,6 +185,25 @@ static unsigned *line_of(const struct saying *saying, const struct option *word,
                 ->said[is_interval ? words.count : (size_t)(word - words.rows)];
 }
 
+/* Returns true for the kind of check that has no interval. */
+static bool is_off(const struct option *word, const char *value)
+{
+    return strcmp(word->name, "check") == 0 && strcmp(value, "off") == 0;
+}
+
+/* Refuses a directive that replaces one of the current section. */
+static bool is_first(const struct saying *saying, const struct option *word,
+                     const char *value)
+{
+    const unsigned same = *line_of(saying, word, value);
+    const unsigned line =
+        same == 0 && is_off(word, value) ? saying->said[words.count] : same;
+    char reason[OPTION_WHY_SIZE];
+
+    snprintf(reason, sizeof(reason), "'%s' was already set", word->name);
+    return word->repeats || line == 0 || fail_with(saying, reason, line);
+}
+
 /* Forgets recorded lines when a new service, route or target begins. */
 static void forget(struct saying *saying, enum word_scope first)
 {
@@ -211,6 +230,9 @@ static void note_line(struct saying *saying, const struct option *word,
         *line_of(saying, words_find("key"), "") = 0;
     }
     *line_of(saying, word, value) = saying->config->line;
+    if (is_off(word, value)) {
+        saying->said[words.count] = saying->config->line;
+    }
 }
 
 /* ---- applying ---- */
@@ -409,7 +431,6 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
     const struct line *line = &saying->lines->all[at];
     const struct option *word = words_find(line->name);
     const size_t service_count = saying->config->service_count;
-    char reason[OPTION_WHY_SIZE];
 
     saying->config->line = line->number;
     if (word && word->scope != SCOPE_PROGRAM && !in_service) {
@@ -418,9 +439,8 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
     if (word && word->scope == SCOPE_PROGRAM && in_service) {
         return fail(saying, "this directive must precede the first section");
     }
-    if (word && !word->repeats && *line_of(saying, word, line->value) > 0) {
-        snprintf(reason, sizeof(reason), "'%s' was already set", word->name);
-        return fail_with(saying, reason, *line_of(saying, word, line->value));
+    if (word && !is_first(saying, word, line->value)) {
+        return false;
     }
     const bool has_group =
         word && strcmp(word->name, "to") == 0 && line->value[0] == '@';
@@ -482,11 +502,8 @@ static bool check_words(struct saying *saying, size_t section,
                      word->name, saying->lines->all[section].value);
             return fail(saying, reason);
         }
-        if (!word->repeats && *line_of(saying, word, line->value) > 0) {
-            snprintf(reason, sizeof(reason), "'%s' was already set",
-                     word->name);
-            return fail_with(saying, reason,
-                             *line_of(saying, word, line->value));
+        if (!is_first(saying, word, line->value)) {
+            return false;
         }
         note_line(saying, word, line->value, false);
     }
@@ -503,25 +520,53 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
     return true;
 }
 
+/* Checks a group of targets for a service that has all conditions. Directives
+ * of [defaults] may have no effect on the group. */
+static bool check_group(const struct saying *trial)
+{
+    struct config *scratch = trial->config;
+    struct config_route *route = config_route(scratch);
+    char reason[OPTION_WHY_SIZE];
+
+    route->as = AS_PLAIN; /* needs no certificate */
+    route->passes_tls |= route->targets[0].is_sni;
+    for (size_t i = 0; i < scratch->word_count; i++) {
+        scratch->words[i].needs_nothing |= scratch->words[i].is_inherited;
+    }
+    return config_check(scratch, reason) || fail(trial, reason);
+}
+
 /* Checks a section by applying it to a scratch configuration. The directives of
  * [defaults] for every target are applied to a scratch target. */
 static bool try_section(const struct saying *saying, size_t section,
                         enum section kind)
 {
+    static const char *const before[][2] = {{"ctl", "/"},
+                                            {"listen", "any://127.0.0.1:0"},
+                                            {"send-proxy", "v2"},
+                                            {"accept-proxy", "any"},
+                                            {"to", "tcp://[::1]:1"}};
+    const bool is_group = kind == SECTION_TARGETS;
     char reason[OPTION_WHY_SIZE];
     struct config scratch;
     struct saying trial = *saying;
+    bool is_good = true;
 
     config_init(&scratch);
     scratch.parts = saying->config->parts;
     scratch.part_count = saying->config->part_count;
+    scratch.line_count = saying->config->line_count;
     trial.config = &scratch;
-    const bool is_good =
-        config_begin_service(&scratch, NULL) &&
-                (kind != SECTION_DEFAULTS ||
-                 config_add_target(&scratch, "tcp://127.0.0.1:1", reason))
-            ? say_section(&trial, section, (struct range){0}, all_of_it)
-            : fail(saying, "no memory");
+    for (size_t i = 0; i < (is_group ? 4 : 5) && is_good; i++) {
+        is_good = words_say(&scratch, before[i][0], before[i][1], reason) ||
+                  fail(saying, reason);
+    }
+    is_good =
+        is_good &&
+        (!is_group || say_defaults(&trial, range_of(saying->lines, section),
+                                   is_of_targets)) &&
+        say_section(&trial, section, (struct range){0}, all_of_it) &&
+        (!is_group || check_group(&trial));
     scratch.parts = NULL;
     scratch.part_count = 0;
     config_free(&scratch);
@@ -548,7 +593,7 @@ static bool check_section(struct saying *saying, size_t section)
         return fail(saying, "it has no target; add 'to'");
     }
     return check_words(saying, section, kind) &&
-           try_section(saying, section, kind);
+           (group || try_section(saying, section, kind));
 }
 
 static bool check_sections(struct saying *saying)
@@ -576,7 +621,10 @@ static bool say_lines(struct saying *saying)
             section = SECTION_NONE;
         } else if (line->kind == LINE_SECTION) {
             section = section_of(line->value);
-            is_good = section != SECTION_SERVICE || begin_service(saying, i);
+            is_good = section == SECTION_SERVICE ? begin_service(saying, i)
+                      : section == SECTION_TARGETS
+                          ? try_section(saying, i, section)
+                          : true;
         } else if (section == SECTION_NONE || section == SECTION_SERVICE) {
             is_good = say_word(saying, i, section == SECTION_SERVICE);
         }
