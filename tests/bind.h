@@ -9,6 +9,7 @@
 #define WEIR_TESTS_BIND_H
 
 #include "expect.h"
+#include "pages.h"
 
 #include <weir/protocol.h>
 
@@ -29,10 +30,13 @@ static inline int bind_answer(void *arg, weir_transport *t,
 static inline struct weir_factory bind_to(const struct weir_protocol *protocol,
                                           void *user)
 {
-    static struct weir_protocol_binding answers[BIND_MAX];
+    static struct weir_protocol_binding *answers;
     static size_t count;
     size_t i = 0;
 
+    if (!answers) {
+        answers = test_pages(BIND_MAX * sizeof(*answers));
+    }
     while (i < count &&
            (answers[i].protocol != protocol || answers[i].user != user)) {
         i++;

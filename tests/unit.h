@@ -10,6 +10,7 @@
 #define WEIR_TESTS_UNIT_H
 
 #include "expect.h"
+#include "pages.h"
 
 #include <dirent.h>
 #include <stdbool.h>
@@ -91,7 +92,7 @@ static inline void unit_fds_read(struct unit_fds *ret_fds)
 /* Returns the first descriptor that was not open before, or -1. */
 static inline int unit_fds_left(const struct unit_fds *before)
 {
-    static struct unit_fds after;
+    struct unit_fds after;
     int fd = 0;
     unit_fds_read(&after);
     while (fd < UNIT_FD_MAX &&
@@ -159,7 +160,7 @@ static inline void unit_alone(void (*body)(void))
     static void suite##__##name(__VA_ARGS__);                                  \
     Test(suite, name, .timeout = UNIT_TIMEOUT_S)                               \
     {                                                                          \
-        static struct unit_fds before;                                         \
+        struct unit_fds before;                                                \
         unit_fds_read(&before);                                                \
         run(suite##__##name);                                                  \
         unit_check_left(&before);                                              \

@@ -12,8 +12,6 @@
 
 enum { MUCH = 16 << 20, CLIENTS = 2 };
 
-static char bytes[MUCH];
-
 /* ---- servers ---- */
 
 /* Makes a server that has written more to each client than the kernel accepts,
@@ -25,7 +23,7 @@ static void serve_much(struct maker *m, int *ret_fds)
         ret_fds[i] = peer_connect(m);
         maker_run_until_made(m, i + 1);
         expect_eq(weir_transport_pause_reading(m->t), 0);
-        expect_eq(weir_transport_write(m->t, bytes, MUCH), 0);
+        expect_eq(weir_transport_write(m->t, test_pages(MUCH), MUCH), 0);
         expect_eq(send(ret_fds[i], "unread", 6, 0), 6);
     }
     maker_run_for(m, 20 * MS);
@@ -135,7 +133,7 @@ UNIT_IN(arrivals, a_failed_task_leaves_the_connection_of_its_sibling, task_run,
     const int listener = peer_listen(1, &address);
     struct weir_task_group group;
     struct talk talk = {.err = 1};
-    char text[8] = "";
+    char text[12] = "";
     expect_ok(weir_open_connection(loop, "127.0.0.1", address_port(&address),
                                    NULL, &talk.reader, &talk.writer));
     const int fd = accept(listener, NULL, NULL);
@@ -153,8 +151,8 @@ UNIT_IN(arrivals, a_failed_task_leaves_the_connection_of_its_sibling, task_run,
     expect_eq(weir_writer_write(talk.writer, "after", 5), 0);
     weir_writer_close(talk.writer);
     expect_ok(weir_writer_wait_closed(talk.writer));
-    expect_eq(recv(fd, bytes, 11, MSG_WAITALL), 11);
-    expect_eq(memcmp(bytes, "beforeafter", 11), 0);
+    expect_eq(recv(fd, text, 11, MSG_WAITALL), 11);
+    expect_eq(memcmp(text, "beforeafter", 11), 0);
     weir_writer_unref(talk.writer);
     close(fd);
     close(listener);

@@ -188,7 +188,7 @@ weir_transport *child_pipe(const struct child *child, int fd)
 
 void child_write_much(struct child *child)
 {
-    static char bytes[1 << 20];
+    static const char bytes[1 << 20];
 
     expect_ok(weir_transport_write(child_pipe(child, 0), bytes, sizeof(bytes)));
 }

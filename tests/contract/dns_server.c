@@ -7,6 +7,7 @@
 #include "tests/contract/dns_server.h"
 
 #include "tests/contract/asleep.h"
+#include "tests/pages.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -44,7 +45,7 @@ struct late {
     struct message message;
 };
 
-static struct late lates[LATE_COUNT];
+static struct late *lates; /* LATE_COUNT */
 static size_t late_count;
 
 struct question {
@@ -516,6 +517,7 @@ static bool open_sockets(struct dns_server *server)
 void dns_server_start(struct dns_server *server)
 {
     memset(server, 0, sizeof(*server));
+    lates = test_pages(LATE_COUNT * sizeof(*lates));
     late_count = 0;
     for (int tries = 0; !open_sockets(server); tries++) {
         cr_assert_lt(tries, 64);

@@ -273,7 +273,7 @@ static size_t take(int fd)
 
 MAKER(pipe_kinds, a_socket_whose_peer_sends_no_more_takes_everything, m)
 {
-    static char bytes[1 << 20];
+    static const char bytes[1 << 20];
     size_t taken = 0;
     int fds[2];
 

@@ -466,7 +466,7 @@ TASK(process, a_drain_of_the_input_ends_at_the_low_mark)
 {
     static const struct weir_water_marks marks = {.high_bytes = 3 * MIB,
                                                   .low_bytes = 2 * MIB};
-    static char bytes[4 * MIB];
+    char *bytes = test_pages(4 * MIB);
     weir_process *process = start_pipes("exec cat");
     weir_writer *in = weir_process_get_stdin(process);
     weir_reader *out = weir_process_get_stdout(process);
@@ -475,7 +475,7 @@ TASK(process, a_drain_of_the_input_ends_at_the_low_mark)
 
     expect_ok(weir_transport_set_write_buffer_limits(
         weir_writer_get_transport(in), marks));
-    expect_ok(weir_writer_write(in, bytes, sizeof(bytes)));
+    expect_ok(weir_writer_write(in, bytes, 4 * MIB));
     expect_eq(weir_task_spawn(loop, drain_input, process, NULL, &task), 0);
     expect_eq(weir_yield(loop), 0);
     expect_str_eq(weir_task_get_wait(task), "write");

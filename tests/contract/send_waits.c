@@ -16,7 +16,7 @@ enum {
     RESTS = 60000           /* milliseconds until a test gives up */
 };
 
-static uint8_t written[WRITTEN];
+static uint8_t *written;
 
 static uint8_t byte_at(uint64_t position)
 {
@@ -25,7 +25,8 @@ static uint8_t byte_at(uint64_t position)
 
 static void fill_written(void)
 {
-    for (size_t i = 0; i < sizeof(written); i++) {
+    written = test_pages(WRITTEN);
+    for (size_t i = 0; i < WRITTEN; i++) {
         written[i] = byte_at(i);
     }
 }
@@ -35,7 +36,7 @@ static void write_all(struct maker *m)
     const int room = KERNEL_BYTES;
     const int fd = weir_transport_get_socket(m->t);
     expect_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
-    expect_eq(weir_transport_write(m->t, written, sizeof(written)), 0);
+    expect_eq(weir_transport_write(m->t, written, WRITTEN), 0);
 }
 
 static void write_all_and_pause(struct maker *m)

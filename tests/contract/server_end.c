@@ -256,8 +256,8 @@ static void stop(struct maker *m, uint64_t grace_ns)
 /* Fills the buffers to a peer that does not read, so that close cannot end. */
 static void stuff(struct maker *m)
 {
-    static char bytes[16 << 20];
-    expect_eq(weir_transport_write(m->t, bytes, sizeof(bytes)), 0);
+    const size_t much = 16 << 20;
+    expect_eq(weir_transport_write(m->t, test_pages(much), much), 0);
     maker_run_for(m, 20 * MS);
     expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
 }

@@ -99,9 +99,9 @@ static bool is_flushed;
 
 static int write_bulk(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    static uint8_t bytes[4 * BULK];
-    rig_pattern(bytes, 0, sizeof(bytes));
-    int err = weir_writer_write(writer, bytes, sizeof(bytes));
+    uint8_t *bytes = test_pages(4 * BULK);
+    rig_pattern(bytes, 0, 4 * BULK);
+    int err = weir_writer_write(writer, bytes, 4 * BULK);
     if (err == 0) {
         err = weir_writer_drain(writer);
         drained_at = weir_writer_get_write_buffer_size(writer);
@@ -147,9 +147,9 @@ static int drain_result;
 
 static int wait_for_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
-    static uint8_t bytes[4 * BULK];
-    rig_pattern(bytes, 0, sizeof(bytes));
-    expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
+    uint8_t *bytes = test_pages(4 * BULK);
+    rig_pattern(bytes, 0, 4 * BULK);
+    expect_eq(weir_writer_write(writer, bytes, 4 * BULK), 0);
     drain_result = weir_writer_drain(writer);
     return weir_writer_wait_closed(writer);
 }

@@ -400,7 +400,7 @@ UNIT(subprocess, errors_may_lead_where_output_leads_by_descriptor_0)
 static int write_much_early(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
 {
-    static char bytes[1 << 20];
+    static const char bytes[1 << 20];
     weir_transport *in = weir_transport_get_pipe_transport(t, 0);
 
     if (in) { /* which pauses a protocol that is not known yet */

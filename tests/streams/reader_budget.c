@@ -95,15 +95,14 @@ TASK(reader_budget, asking_for_much_costs_nothing_until_it_comes)
 
 static struct pair crowd[CROWD];
 static struct sender senders[CROWD];
-static uint8_t crowd_bytes[CROWD][CROWD_LEN];
 
 static int reads_one_of_many(weir_loop *on, void *arg)
 {
     const int i = (int)(intptr_t)arg;
-    expect_eq(
-        weir_reader_readexactly(crowd[i].reader, crowd_bytes[i], CROWD_LEN),
-        CROWD_LEN);
-    check_pattern(crowd_bytes[i], CROWD_LEN, 0);
+    uint8_t *bytes = test_pages(CROWD_LEN);
+    expect_eq(weir_reader_readexactly(crowd[i].reader, bytes, CROWD_LEN),
+              CROWD_LEN);
+    check_pattern(bytes, CROWD_LEN, 0);
     return 0;
 }
 

@@ -136,7 +136,7 @@ static int write_after_drain(weir_writer *writer)
 
 UNIT(writer, a_drain_that_is_woken_looks_again)
 {
-    static uint8_t rest[2 * MIB];
+    static uint8_t rest[64 * KIB];
     struct writer_call first;
     struct writer_call second;
     expect_eq(pair_write(p, MIB), 0);
@@ -149,7 +149,7 @@ UNIT(writer, a_drain_that_is_woken_looks_again)
     }
     cr_assert_not(second.is_done, "the first has filled it up again");
     while (!second.is_done) {
-        expect_gt(fake_peer_read(p->peer, rest, 64 * KIB), 0);
+        expect_gt(fake_peer_read(p->peer, rest, sizeof(rest)), 0);
         nap();
     }
     expect_leq(second.depth, 16 * KIB);

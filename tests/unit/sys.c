@@ -95,8 +95,8 @@ UNIT(sys, sockets_connect_tell_their_names_and_count_what_is_queued)
 
     expect_eq(wr_sys_outq(client), 0);
     /* A peer that does not read: bytes beyond its window are queued. */
-    static char bytes[16 << 20];
-    ssize_t sent = send(client, bytes, sizeof(bytes), MSG_DONTWAIT);
+    const size_t much = 16 << 20;
+    ssize_t sent = send(client, test_pages(much), much, MSG_DONTWAIT);
     expect_gt(sent, 0);
     expect_gt(wr_sys_outq(client), 0);
     expect_leq(wr_sys_outq(client), sent);
