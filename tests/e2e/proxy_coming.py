@@ -23,7 +23,7 @@ SAMPLES = {"trust": "10.0.0.0/8", "client-allow": "10.0.0.0/8",
            "handover": "/tmp/weir-proxy-next"}
 # Directives that need others, which a row may omit.
 NEEDS = {"trust": "accept-proxy = any", "hello-timeout": "accept-proxy = any",
-         "queue": "limit = 5", "stay": "check = 2s",
+         "queue": "limit = 5",
          "when-down": "check = 2s", "when-back": "check = 2s",
          "client-name": "client-ca = F", "require-client-cert": "client-ca = F"}
 OF_TLS = {"cert", "key-passphrase-file", "client-ca", "tls-min", "ciphers", "groups",

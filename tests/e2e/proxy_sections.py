@@ -142,9 +142,7 @@ def test_a_wrong_file_is_told_with_its_line():
              r":6: db: ciphers: no suite is for"),
             (good + "to = tls://a:1\nto-cert = /none\n",
              r":6: db: certificate: /none: No such file"),
-            (f"[targets g]\ncheck-timeout = 1s\n{TO}{A}{TO}",
-             r":2: check-timeout needs a check"),
-            (f"[targets g]\n{TO}{TO}{A}{TO}", r":3: 'tcp://127.0.0.1:1' is a target twice"),
+            (f"[targets g]\n{TO}limit = x\n{A}{TO}", r":3: limit: 'x'"),
             (good + "to = tls://a:1\nto-ca = /none\n",
              r":1: db: authorities: /none: No such file"),
             (good.replace("[db]", "\nuser = no-such\n[db]"),
@@ -293,7 +291,7 @@ def test_a_word_without_what_it_needs_is_refused_by_its_line():
              f"{head}{words}{other}{one}route = *\nroute-begin = SSH-\n{TO}")
     is_good(f"[targets g]\nsend-proxy = v2\nsend-proxy-tlv = authority\n{TO}{one}"
             f"to = @g\n{last}to = @g\n")
-    is_good(f"[defaults]\nqueue = 2\n[targets a]\nbalance = sni\n"
+    is_good(f"[defaults]\nqueue = 2\ncheck = 2s\n[targets a]\ncheck-path = /x\nbalance = sni\n"
             f"send-proxy-tlv = ssl\n{TO}[targets b]\nto = sni:443\nsni-allow = test\n"
             f"{one}{TO}limit = 1\n")
 

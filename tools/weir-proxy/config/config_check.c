@@ -290,11 +290,10 @@ static bool includes(const struct target *any, const struct target *at)
  * the kernel chooses another one each time. */
 struct listens {
     struct listen {
-        const struct target *at;
+        struct target at; /* IPv4 if it is in IPv6, as for bind(2) */
         unsigned line;
     } * all;
     size_t count;
-    struct target admin;
     struct hashes ports; /* Unix sockets by their paths */
 };
 
@@ -309,21 +308,22 @@ static bool add_listen(struct listens *listens, const struct target *at,
     if (at->port == 0 && !is_unix(at)) {
         return true;
     }
-    listens->all[listens->count] = (struct listen){at, line};
+    struct listen *listen = &listens->all[listens->count];
+    *listen = (struct listen){*at, line};
+    weir_address_unmap(&listen->at.address);
     return hashes_add(&listens->ports, hash_listen(at), listens->count++);
 }
 
 static bool add_admin(const struct config *config, struct listens *ret)
 {
-    struct target *at = &ret->admin;
+    struct target at = {.text = config->admin};
 
-    if (!config->admin || config_read_admin(config->admin, &at->address) < 0) {
+    if (!config->admin || config_read_admin(config->admin, &at.address) < 0) {
         return true;
     }
-    at->text = config->admin;
-    at->port = ntohs(at->address.storage.inet.sin_port); /* IPv6 has it there,
-                                                          * too */
-    return add_listen(ret, at,
+    at.port = ntohs(at.address.storage.inet.sin_port); /* IPv6 has it there,
+                                                        * too */
+    return add_listen(ret, &at,
                       needs_line(config, "admin", &(struct config_word){0}, 0));
 }
 
@@ -363,12 +363,12 @@ static bool make_listens(const struct config *config, struct listens *ret)
 static const struct listen *find_taken(const struct listens *listens,
                                        size_t number)
 {
-    const struct target *at = listens->all[number].at;
+    const struct target *at = &listens->all[number].at;
     const struct hashed *same;
     const size_t count = hashes_find(&listens->ports, hash_listen(at), &same);
 
     for (size_t i = 0; i < count && same[i].number < number; i++) {
-        const struct target *other = listens->all[same[i].number].at;
+        const struct target *other = &listens->all[same[i].number].at;
         if (is_same(at, other) || includes(at, other) || includes(other, at)) {
             return &listens->all[same[i].number];
         }
@@ -386,14 +386,17 @@ static bool check_listens(struct config *config, char *why)
     for (size_t i = 0; i < listens.count && is_good; i++) {
         const struct listen *other = find_taken(&listens, i);
         if (other) {
+            const struct target *at = &listens.all[i].at;
+            const bool is_equal = is_same(at, &other->at);
             config->line = listens.all[i].line;
             is_good = option_refuse(
-                why,
-                "%s'%s' is listened on twice; also by the service at %slisten "
-                "= %s",
-                listens.all[i].at == &listens.admin ? "admin: " : "",
-                listens.all[i].at->text,
-                config_place(config, other->line, place), other->at->text);
+                why, "%s'%s' %s at %slisten = %s%s",
+                at->text == config->admin ? "admin: " : "", at->text,
+                is_equal ? "is listened on twice; also by the service"
+                : includes(at, &other->at) ? "includes the address"
+                                           : "is included in the address",
+                config_place(config, other->line, place), other->at.text,
+                is_equal ? "" : ": use another port, or remove one");
         }
     }
     free(listens.all);

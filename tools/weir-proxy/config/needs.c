@@ -139,6 +139,7 @@ static uint64_t facts_of_route(const struct config_route *route)
     const bool is_ejecting = config_count_failures(route) < UINT32_MAX;
 
     return IF(route->as == AS_SILENT, NEED_SILENT) |
+           IF(route->balance == BALANCE_FIRST, NEED_FIRST) |
            IF(is_ejecting, NEED_EJECT) |
            IF(route->check == WEIR_UPSTREAM_CHECK_TEXT, NEED_CHECK_TEXT) |
            IF(route->check == WEIR_UPSTREAM_CHECK_HTTP, NEED_CHECK_HTTP) |
@@ -200,8 +201,6 @@ static uint64_t facts_of_target(const struct needs_at *at)
                              route->check == WEIR_UPSTREAM_CHECK_HTTP;
     const bool is_unix_target = is_unix(&target->at.address);
     const bool is_first = route->balance == BALANCE_FIRST;
-    const bool may_return =
-        is_checked || config_count_failures(route) < UINT32_MAX;
     const bool has_tls = target->at.is_tls || is_over_tls;
     /* Index of the first target that checks may find up again. */
     size_t first = target->is_backup ? 0 : route->target_count;
@@ -215,7 +214,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
            IF(!is_unix_target || has_ip_listen(at->service), NEED_KEEPALIVE) |
            IF(!is_first, NEED_WEIGHTS) | IF(target->is_backup, NEED_BACKUP) |
            IF(first < route->target_count, NEED_BACK) |
-           IF(target->limit > 0 && route->queue_limit > 0, NEED_LIMIT) |
+           IF(target->limit > 0, NEED_LIMIT) |
            IF((at->service->rate_in_bytes == 0 ||
                at->service->rate_out_bytes == 0) &&
                   !target->at.is_tls &&
@@ -225,10 +224,9 @@ static uint64_t facts_of_target(const struct needs_at *at)
                   has_tlvs(at->service, route),
               NEED_HEADER_2) |
            IF(is_checked, NEED_CHECK) | IF(is_checked, FACT_ANY_CHECK) |
-           IF(!is_first && may_return, NEED_RETURN) |
-           IF(is_first && (may_return || at->config->control_path ||
-                           target->at.address.len == 0),
-              NEED_FIRST) |
+           IF(!is_first &&
+                  (is_checked || config_count_failures(route) < UINT32_MAX),
+              NEED_RETURN) |
            IF(is_checked && !check->has_at, NEED_CHECK_PLACE) |
            IF(is_checked && !check->has_at && is_dialogue,
               NEED_CHECK_DIALOGUE) |
@@ -289,11 +287,10 @@ static const struct {
                           "client-ca = FILE and require-client-cert = on"},
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
     [NEED_HELLO] = {SCOPE_SERVICE,
-                    "accept-proxy, a 'listen' with any://, passthrough, "
-                    "client-conns, -rate, -allow or -deny with tls://, or more "
-                    "than one route; handshake-timeout limits the TLS "
-                    "handshake"},
+                    "bytes to read before a target is chosen: remove it, or "
+                    "use handshake-timeout"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
+    [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
     [NEED_CHECK_TEXT] = {SCOPE_ROUTE, "check = text"},
     [NEED_CHECK_HTTP] = {SCOPE_ROUTE, "check = http"},
@@ -315,14 +312,10 @@ static const struct {
                        "send-proxy = v2, and a 'listen' with tls:// or any:// "
                        "or accept-proxy = v2; ssl and alpn need a route that "
                        "terminates TLS, and alpn needs alpn = LIST"},
-    [NEED_LIMIT] = {SCOPE_TARGET,
-                    "a target with limit = N, and more than 0 that wait"},
+    [NEED_LIMIT] = {SCOPE_TARGET, "a target with limit = N"},
     [NEED_SPLICE] = {SCOPE_TARGET,
                      "a 'listen' and a 'to' without TLS, and a direction "
                      "without rate-in or rate-out"},
-    [NEED_FIRST] = {SCOPE_TARGET,
-                    "balance = first, and a check, eject = N, a target with a "
-                    "name, or ctl: without them no target is down"},
     [NEED_RETURN] = {SCOPE_TARGET,
                      "a check, or eject = N, and a balance other than first"},
     [NEED_CHECK] = {SCOPE_TARGET, "a check of a target: check = tcp, or "
@@ -443,7 +436,8 @@ static bool is_neutral(const struct option *word, const char *value)
     }
     return value &&
            (strcmp(value, "off") == 0 || strcmp(value, "0") == 0 ||
-            strcmp(value, "keep") == 0 || strcmp(value, "as-target") == 0 ||
+            strncmp(value, "0:", 2) == 0 || strcmp(value, "keep") == 0 ||
+            strcmp(value, "as-target") == 0 ||
             (is_choice && strcmp(value, word->choices[0]) == 0));
 }
 

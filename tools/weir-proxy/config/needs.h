@@ -26,7 +26,7 @@ enum need {
     NEED_HEADER, /* a PROXY header from clients */
     NEED_HELLO,  /* bytes of clients that are read before a target is chosen */
     NEED_SILENT, /* a route for silent clients */
-    NEED_FIRST,  /* balance first, and a target that may be down */
+    NEED_FIRST,  /* balance first */
     NEED_EJECT,
     NEED_CHECK_TEXT,
     NEED_CHECK_HTTP,
@@ -40,7 +40,7 @@ enum need {
     NEED_BACK,     /* a backup, and a check that finds another target up */
     NEED_HEADER_2, /* a PROXY header of version 2 to targets, with TLVs to
                     * send */
-    NEED_LIMIT,    /* a limit of connections to a target, and a queue */
+    NEED_LIMIT,    /* a limit of connections to a target */
     NEED_SPLICE,   /* two sides without TLS, and a direction without a rate */
     NEED_RETURN,   /* targets that may be down or ejected, and return */
     NEED_CHECK,

@@ -1,7 +1,7 @@
 /*
  * A shared section is applied again for each use, with its own line numbers;
- * other modules do not know about shared sections. They are also applied to a
- * scratch configuration, so that an unused section is checked, too.
+ * other modules do not know about shared sections. An unused section is applied
+ * to a scratch configuration, so that its words are checked, too.
  */
 #include "sections.h"
 
@@ -520,53 +520,25 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
     return true;
 }
 
-/* Checks a group of targets for a service that has all conditions. Directives
- * of [defaults] may have no effect on the group. */
-static bool check_group(const struct saying *trial)
-{
-    struct config *scratch = trial->config;
-    struct config_route *route = config_route(scratch);
-    char reason[OPTION_WHY_SIZE];
-
-    route->as = AS_PLAIN; /* needs no certificate */
-    route->passes_tls |= route->targets[0].is_sni;
-    for (size_t i = 0; i < scratch->word_count; i++) {
-        scratch->words[i].needs_nothing |= scratch->words[i].is_inherited;
-    }
-    return config_check(scratch, reason) || fail(trial, reason);
-}
-
 /* Checks a section by applying it to a scratch configuration. The directives of
  * [defaults] for every target are applied to a scratch target. */
 static bool try_section(const struct saying *saying, size_t section,
                         enum section kind)
 {
-    static const char *const before[][2] = {{"ctl", "/"},
-                                            {"listen", "any://127.0.0.1:0"},
-                                            {"send-proxy", "v2"},
-                                            {"accept-proxy", "any"},
-                                            {"to", "tcp://[::1]:1"}};
-    const bool is_group = kind == SECTION_TARGETS;
     char reason[OPTION_WHY_SIZE];
     struct config scratch;
     struct saying trial = *saying;
-    bool is_good = true;
 
     config_init(&scratch);
     scratch.parts = saying->config->parts;
     scratch.part_count = saying->config->part_count;
-    scratch.line_count = saying->config->line_count;
     trial.config = &scratch;
-    for (size_t i = 0; i < (is_group ? 4 : 5) && is_good; i++) {
-        is_good = words_say(&scratch, before[i][0], before[i][1], reason) ||
-                  fail(saying, reason);
-    }
-    is_good =
-        is_good &&
-        (!is_group || say_defaults(&trial, range_of(saying->lines, section),
-                                   is_of_targets)) &&
-        say_section(&trial, section, (struct range){0}, all_of_it) &&
-        (!is_group || check_group(&trial));
+    const bool is_good =
+        config_begin_service(&scratch, NULL) &&
+                (kind != SECTION_DEFAULTS ||
+                 config_add_target(&scratch, "tcp://127.0.0.1:1", reason))
+            ? say_section(&trial, section, (struct range){0}, all_of_it)
+            : fail(saying, "no memory");
     scratch.parts = NULL;
     scratch.part_count = 0;
     config_free(&scratch);
@@ -593,7 +565,7 @@ static bool check_section(struct saying *saying, size_t section)
         return fail(saying, "it has no target; add 'to'");
     }
     return check_words(saying, section, kind) &&
-           (group || try_section(saying, section, kind));
+           try_section(saying, section, kind);
 }
 
 static bool check_sections(struct saying *saying)
@@ -621,10 +593,7 @@ static bool say_lines(struct saying *saying)
             section = SECTION_NONE;
         } else if (line->kind == LINE_SECTION) {
             section = section_of(line->value);
-            is_good = section == SECTION_SERVICE ? begin_service(saying, i)
-                      : section == SECTION_TARGETS
-                          ? try_section(saying, i, section)
-                          : true;
+            is_good = section != SECTION_SERVICE || begin_service(saying, i);
         } else if (section == SECTION_NONE || section == SECTION_SERVICE) {
             is_good = say_word(saying, i, section == SECTION_SERVICE);
         }
