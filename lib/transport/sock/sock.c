@@ -249,11 +249,6 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
  * from the time of the connect, and returns them as long as the socket is open.
  */
 
-static bool sock_is_unix(const weir_transport *t)
-{
-    return t->ops->send_fds != NULL;
-}
-
 static const struct wr_sock_names *sock_names_of(const struct wr_sock *s)
 {
     return s->extra ? s->extra->names : NULL;
@@ -292,7 +287,7 @@ static void sock_ask_peercred(const struct wr_sock *s,
 
     *ret = (struct weir_peercred){.pid = 0};
     wr_assert(s->c.t.fd >= 0);
-    if (sock_is_unix(&s->c.t) &&
+    if (wr_sock_is_unix(&s->c.t) &&
         wr_sys_getsockopt(s->c.t.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) >=
             0) {
         *ret = (struct weir_peercred){
@@ -332,7 +327,7 @@ int weir_transport_get_peercred(const weir_transport *t,
 {
     struct weir_peercred cred = {.pid = 0};
 
-    wr_require(sock_is_unix(t), -EOPNOTSUPP);
+    wr_require(wr_sock_is_unix(t), -EOPNOTSUPP);
     const struct wr_sock *s = wr_sock_of(t);
     if (s->c.t.fd >= 0) {
         sock_ask_peercred(s, &cred);
@@ -347,7 +342,7 @@ int weir_transport_get_peercred(const weir_transport *t,
 static int sock_get_unix_info(const weir_transport *t, const char *name,
                               struct weir_extra_info *ret)
 {
-    wr_assert(sock_is_unix(t));
+    wr_assert(wr_sock_is_unix(t));
     return strcmp(name, "peercred") == 0
                ? weir_transport_get_peercred(t, &ret->peercred)
                : -ENOENT;

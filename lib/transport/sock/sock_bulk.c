@@ -190,7 +190,10 @@ static bool sock_bulk_may_arrive(const struct wr_sock *to)
            !wr_list_is_linked(&to->turn_end.link) && !to->c.t.is_below;
 }
 
-/* Returns how many bytes to splice now, or 0 to deliver bytes. */
+/* Returns how many bytes to splice now, or 0 to deliver bytes. What the other
+ * socket refuses is held in buffers. TCP's free space also pays for each
+ * segment, about 830 bytes, and the segments of a peer with a small window are
+ * small: half of the space is sure for segments of 1 KiB. */
 static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                           uint32_t waiting)
 {
@@ -206,10 +209,12 @@ static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
         return 0;
     }
     const int room = wr_sys_room(wr_sock_of(splicing->to)->c.t.fd);
-    return room < (int)ROOM_LEAST
-               ? 0
-               : (uint32_t)wr_min_u64(waiting,
-                                      wr_min_u64((uint64_t)room, FEED_BYTES));
+    if (room < (int)ROOM_LEAST) {
+        return 0;
+    }
+    const uint64_t sure =
+        wr_sock_is_unix(splicing->to) ? (uint64_t)room : (uint64_t)room / 2;
+    return (uint32_t)wr_min_u64(waiting, wr_min_u64(sure, FEED_BYTES));
 }
 
 /* Reads from the pipe the bytes that the other socket has not accepted. */

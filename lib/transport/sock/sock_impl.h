@@ -173,6 +173,11 @@ void wr_sock_remember_names(struct wr_sock *s);
 
 bool wr_sock_is_kind(const weir_transport *t);
 
+static inline bool wr_sock_is_unix(const weir_transport *t)
+{
+    return t->ops->send_fds != NULL;
+}
+
 /* ---- sock_send.c ---- */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
 /* weir_transport_send_fds() with 1 to WEIR_FDS_MAX descriptors. */
