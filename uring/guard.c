@@ -4,14 +4,14 @@
  * A plain build allocates 64 bytes more, to align the memory, and stores the
  * distance in the byte before it. A guard build maps pages for each allocation:
  *
- *     | header, read-write | data, read-write | guard, no access |
+ *     | header, data: read-write | guard: no access |
  *
  * The data ends where the guard begins (up to its alignment), so an overrun
  * faults too. Freed mappings become inaccessible and stay in a quarantine,
- * first in, first out, limited in number and bytes. A small record still comes
- * from the allocator, so that its counts and failures are the same in both
- * builds. The quarantine is global, guarded by a mutex, because loops of
- * several threads share it.
+ * limited in number and bytes; the oldest of the right size is used again. A
+ * small record still comes from the allocator, so that its counts and failures
+ * are the same in both builds. The quarantine is global, guarded by a mutex,
+ * because loops of several threads share it.
  */
 #include "guard.h"
 
@@ -31,12 +31,13 @@ static size_t guard_page_size(void)
 
 #include <pthread.h>
 
-#define QUARANTINE_COUNT 1024u
+#define QUARANTINE_COUNT 256u
 #define QUARANTINE_BYTES (UINT64_C(256) << 20)
+/* A mapping is used again after this many others were freed. */
+#define QUARANTINE_LEAST 64u
 
 struct header {
     void *record;
-    size_t map_size;
     size_t size;
 };
 
@@ -65,6 +66,30 @@ static void guard_unmap(struct mapping mapping)
     wr_ignore(munmap(mapping.base, mapping.size) != 0);
 }
 
+static size_t guard_map_size(size_t size)
+{
+    const size_t page = guard_page_size();
+    const size_t used = guard_round_up(size, ALIGN) + sizeof(struct header);
+    return guard_round_up(used, page) + page;
+}
+
+/* Removes the mapping at place @i, 0 is the oldest. The oldest takes its
+ * place. */
+static struct mapping guard_quarantine_remove(unsigned i)
+{
+    struct mapping *first = &quarantine.ring[quarantine.first];
+    struct mapping *at =
+        &quarantine.ring[(quarantine.first + i) % QUARANTINE_COUNT];
+    const struct mapping mapping = *at;
+
+    wr_assert(i < quarantine.count && quarantine.bytes >= mapping.size);
+    *at = *first;
+    quarantine.first = (quarantine.first + 1) % QUARANTINE_COUNT;
+    quarantine.count--;
+    quarantine.bytes -= mapping.size;
+    return mapping;
+}
+
 static void guard_quarantine_push(struct mapping mapping)
 {
     pthread_mutex_lock(&quarantine.mutex);
@@ -73,12 +98,7 @@ static void guard_quarantine_push(struct mapping mapping)
     while (quarantine.count == QUARANTINE_COUNT ||
            (quarantine.count > 0 &&
             quarantine.bytes + mapping.size > QUARANTINE_BYTES)) {
-        struct mapping *oldest = &quarantine.ring[quarantine.first];
-        wr_assert(quarantine.bytes >= oldest->size);
-        quarantine.first = (quarantine.first + 1) % QUARANTINE_COUNT;
-        quarantine.count--;
-        quarantine.bytes -= oldest->size;
-        guard_unmap(*oldest);
+        guard_unmap(guard_quarantine_remove(0));
     }
     quarantine.ring[(quarantine.first + quarantine.count) % QUARANTINE_COUNT] =
         mapping;
@@ -87,37 +107,51 @@ static void guard_quarantine_push(struct mapping mapping)
     pthread_mutex_unlock(&quarantine.mutex);
 }
 
+/* Returns a mapping without access: one that was freed some time ago, which
+ * costs no page faults, or a new one. Returns MAP_FAILED if out of memory. */
+static void *guard_map(size_t size)
+{
+    void *base = MAP_FAILED;
+
+    pthread_mutex_lock(&quarantine.mutex);
+    for (unsigned i = 0;
+         base == MAP_FAILED && i + QUARANTINE_LEAST < quarantine.count; i++) {
+        if (quarantine.ring[(quarantine.first + i) % QUARANTINE_COUNT].size ==
+            size) {
+            base = guard_quarantine_remove(i).base;
+        }
+    }
+    pthread_mutex_unlock(&quarantine.mutex);
+    return base != MAP_FAILED ? base
+                              : mmap(NULL, size, PROT_NONE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
 void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
 {
     wr_assert(size > 0);
-    size_t page = guard_page_size();
     if (size > SIZE_MAX / 2) {
         return NULL;
     }
-    size_t data_size = guard_round_up(size, page);
-    struct mapping mapping = {.size = data_size + 2 * page};
+    struct mapping mapping = {.size = guard_map_size(size)};
     void *record = wr_alloc(allocator, sizeof(struct header));
     if (!record) {
         return NULL;
     }
-    mapping.base = mmap(NULL, mapping.size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mapping.base = guard_map(mapping.size);
     if (mapping.base == MAP_FAILED) {
         wr_free(allocator, record, sizeof(struct header));
         return NULL;
     }
-    uint8_t *guard = (uint8_t *)mapping.base + page + data_size;
-    if (mprotect(guard, page, PROT_NONE) != 0) {
+    const size_t used = mapping.size - guard_page_size();
+    if (mprotect(mapping.base, used, PROT_READ | PROT_WRITE) != 0) {
         guard_unmap(mapping);
         wr_free(allocator, record, sizeof(struct header));
         return NULL;
     }
-    *(struct header *)mapping.base = (struct header){
-        .record = record,
-        .map_size = mapping.size,
-        .size = size,
-    };
-    return guard - guard_round_up(size, ALIGN);
+    *(struct header *)mapping.base =
+        (struct header){.record = record, .size = size};
+    return (uint8_t *)mapping.base + used - guard_round_up(size, ALIGN);
 }
 
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
@@ -126,11 +160,11 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
     if (!ptr) {
         return;
     }
-    size_t page = guard_page_size();
-    struct header *header =
-        (void *)((uint8_t *)ptr - (uintptr_t)ptr % page - page);
+    const size_t map_size = guard_map_size(size);
+    struct header *header = (void *)((uint8_t *)ptr + guard_page_size() +
+                                     guard_round_up(size, ALIGN) - map_size);
+    struct mapping mapping = {.base = header, .size = map_size};
     wr_assert(header->size == size);
-    struct mapping mapping = {.base = header, .size = header->map_size};
     wr_free(allocator, header->record, sizeof(*header));
     if (mprotect(mapping.base, mapping.size, PROT_NONE) != 0) {
         guard_unmap(mapping);

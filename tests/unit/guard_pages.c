@@ -55,27 +55,34 @@ UNIT(guard_pages, running_over_the_end_meets_the_guard)
     }
 }
 
-UNIT(guard_pages, freed_memory_is_not_given_out_again_at_once)
+UNIT(guard_pages, freed_memory_is_given_out_again_some_time_later)
 {
     allocator_init(&allocator);
     uint8_t *freed = wr_guard_alloc(&allocator.hooks, 4096);
     wr_guard_free(&allocator.hooks, freed, 4096);
-    for (unsigned i = 0; i < QUARANTINE_COUNT - 1; i++) {
+    for (unsigned i = 0; i < QUARANTINE_LEAST; i++) {
         uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 4096);
         expect_neq(ptr, freed);
         wr_guard_free(&allocator.hooks, ptr, 4096);
     }
     expect_eq(kernel_write(freed), -EFAULT);
+    expect_eq(wr_guard_alloc(&allocator.hooks, 4096), freed);
+    expect_eq(kernel_write(freed + 4095), 0);
+    expect_eq(kernel_write(freed + 4096), -EFAULT);
+    wr_guard_free(&allocator.hooks, freed, 4096);
     allocator_check(&allocator);
 }
 
 UNIT(guard_pages, the_quarantine_is_bounded_in_number)
 {
+    uint8_t *ptrs[2 * QUARANTINE_COUNT];
     allocator_init(&allocator);
-    for (unsigned i = 0; i < 3 * QUARANTINE_COUNT; i++) {
-        uint8_t *ptr = wr_guard_alloc(&allocator.hooks, 100);
-        cr_assert_not_null(ptr);
-        wr_guard_free(&allocator.hooks, ptr, 100);
+    for (unsigned i = 0; i < 2 * QUARANTINE_COUNT; i++) {
+        ptrs[i] = wr_guard_alloc(&allocator.hooks, 100);
+        cr_assert_not_null(ptrs[i]);
+    }
+    for (unsigned i = 0; i < 2 * QUARANTINE_COUNT; i++) {
+        wr_guard_free(&allocator.hooks, ptrs[i], 100);
         expect_leq(quarantine.count, QUARANTINE_COUNT);
     }
     expect_eq(quarantine.count, QUARANTINE_COUNT);
