@@ -8,7 +8,7 @@
  *
  * The data ends where the guard begins (up to its alignment), so an overrun
  * faults too. Freed mappings become inaccessible and stay in a quarantine,
- * limited in number and bytes; the oldest of the right size is used again. A
+ * limited in number and bytes; an old one of the right size is used again. A
  * small record still comes from the allocator, so that its counts and failures
  * are the same in both builds. The quarantine is global, guarded by a mutex,
  * because loops of several threads share it.
@@ -73,8 +73,8 @@ static size_t guard_map_size(size_t size)
     return guard_round_up(used, page) + page;
 }
 
-/* Removes the mapping at place @i, 0 is the oldest. The oldest takes its
- * place. */
+/* Removes the mapping at place @i. The one at place 0, the oldest or nearly so,
+ * takes its place. */
 static struct mapping guard_quarantine_remove(unsigned i)
 {
     struct mapping *first = &quarantine.ring[quarantine.first];
@@ -160,11 +160,11 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
     if (!ptr) {
         return;
     }
-    const size_t map_size = guard_map_size(size);
-    struct header *header = (void *)((uint8_t *)ptr + guard_page_size() +
-                                     guard_round_up(size, ALIGN) - map_size);
-    struct mapping mapping = {.base = header, .size = map_size};
+    /* At most a page is before the data, for the header. */
+    const uintptr_t before = (uintptr_t)ptr - ALIGN;
+    struct header *header = (void *)(before - before % guard_page_size());
     wr_assert(header->size == size);
+    struct mapping mapping = {.base = header, .size = guard_map_size(size)};
     wr_free(allocator, header->record, sizeof(*header));
     if (mprotect(mapping.base, mapping.size, PROT_NONE) != 0) {
         guard_unmap(mapping);

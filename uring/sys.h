@@ -262,7 +262,8 @@ void wr_sys_end_splices(const struct wr_sys_splices *splices);
 int32_t wr_sys_splice_in(const struct wr_sys_splices *splices, int pipe,
                          size_t len);
 int32_t wr_sys_splice_out(struct wr_sys_splices *splices, int pipe, size_t len);
-/* Returns about how many bytes a send on a stream socket would accept now. */
+/* Returns the free space of a stream socket for bytes to be sent, or a negative
+ * errno. TCP's space pays for each segment, too. */
 int wr_sys_room(int fd);
 int wr_sys_open_null(void);
 /* A symbolic link is not followed. */

@@ -117,9 +117,9 @@ UNIT(guard_pages, without_address_space_nothing_is_left_behind)
 UNIT_ABORTS(guard_pages, freeing_with_another_size_is_a_bug,
             "header->size == size")
 {
-    uint8_t *ptr = wr_guard_alloc(wr_default_allocator(), 100);
+    uint8_t *ptr = wr_guard_alloc(wr_default_allocator(), 4000);
     cr_assert_not_null(ptr);
-    wr_guard_free(wr_default_allocator(), ptr, 200);
+    wr_guard_free(wr_default_allocator(), ptr, 100);
 }
 
 static volatile uint8_t *freed;
