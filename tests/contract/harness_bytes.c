@@ -10,7 +10,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-#define CLOG_BYTES (4u << 20)
+#define CLOG_BYTES (1u << 20)
 
 #define SMALL_BUFFER 16384
 

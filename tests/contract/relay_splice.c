@@ -49,8 +49,9 @@ static void offer(struct rig *from, uint64_t len)
     }
 }
 
-/* Moves @len bytes from one side's peer to the other's. As many as possible
- * wait in the kernel before each iteration. */
+/* Moves @len bytes from one side's peer to the other's. All that the kernel
+ * takes waits before each round, and leaves in it: small receives of a full
+ * queue would start no bulk. */
 static void pour(struct rig *from, struct rig *to, uint64_t len)
 {
     const uint64_t end = from->peer_sent + len;
@@ -60,7 +61,7 @@ static void pour(struct rig *from, struct rig *to, uint64_t len)
         int there = 0;
         expect_lt(rig_now_ns(), end_ns);
         offer(from, end - from->peer_sent);
-        rig_turns(from, 3);
+        rig_turns(from, 16);
         expect_eq(ioctl(to->peer, FIONREAD, &there), 0);
         rig_peer_read(to, (uint64_t)there);
     }

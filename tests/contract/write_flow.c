@@ -160,12 +160,12 @@ PAIRS(write_flow, no_depth_reaches_a_limit_or_a_mark_from_4_gib_less_1_on, rig,
 PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
       .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
-    expect_eq(set_marks(rig->t, 2 << 20, 1 << 20), 0);
+    expect_eq(set_marks(rig->t, 512 << 10, 256 << 10), 0);
     rig_clog(rig);
     rig_peer_read(rig, rig->written);
     rig_wait_sent(rig);
     expect_events(rig, "made pause resume");
-    expect(rig->bytes > 0 && rig->bytes <= 1 << 20);
+    expect(rig->bytes > 0 && rig->bytes <= 256 << 10);
 }
 
 static void write_more(struct rig *rig)
@@ -199,7 +199,7 @@ SCENE(write_flow, r19__close_inside_resume_writing_loses_once, "sends wide",
       "events made pause resume lost",
       "@resume close")
 SCENE(write_flow, r19__abort_inside_resume_writing_loses_once, "sends",
-      "marks 2M 1M; clog; read-end any; lost 0; once; "
+      "marks 512K 256K; clog; read-end any; lost 0; once; "
       "events made pause resume lost; came <written",
       "@resume abort")
 SCENE(write_flow, abort_inside_pause_writing_loses_once, "sends wide",
