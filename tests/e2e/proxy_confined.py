@@ -68,6 +68,15 @@ def test_it_serves_as_another_user():
         serves(proxy)
 
 
+def test_metrics_on_all_of_ipv6_leave_the_port_of_ipv4_free():
+    need_root()
+    port = free_port()
+    with Server(echo) as server, Proxy(
+            f"tcp://127.0.0.1:{port}", target(server), "--user", "nobody",
+            "--admin", f"[::]:{port}", admin=False) as proxy:
+        serves(proxy)
+
+
 def test_it_serves_in_another_root():
     need_root()
     need_sandbox()

@@ -648,12 +648,12 @@ static const struct {
     ROUTE("client-share", "a", "client-conns", "client-conns", "1", TO),
     ROUTE("client-free", "10.0.0.0/8", "client-conns", "client-conns", "1", TO),
     ROUTE("trust", "unix", "accept-proxy", "accept-proxy", "v1", TO),
-    ROUTE("hello-timeout", "1s", "bytes to read", "accept-proxy", "v1", TO),
-    {"hello-timeout", "1s", "bytes to read", BEFORE(SECURE), BEFORE(TO),
+    ROUTE("hello-timeout", "1s", "accept-proxy, a", "accept-proxy", "v1", TO),
+    {"hello-timeout", "1s", "accept-proxy, a", BEFORE(SECURE), BEFORE(TO),
      BEFORE("client-deny", "10.0.0.0/8", TO)},
-    {"hello-timeout", "1s", "bytes to read", BEFORE(SECURE), BEFORE(TO),
+    {"hello-timeout", "1s", "accept-proxy, a", BEFORE(SECURE), BEFORE(TO),
      BEFORE("listen", "any://127.0.0.1:3", TO)},
-    {"hello-timeout", "1s", "bytes to read",
+    {"hello-timeout", "1s", "accept-proxy, a",
      BEFORE("listen", "tls://127.0.0.1:1"), BEFORE("cert", "a", TO),
      BEFORE("passthrough", "on", TO)},
     ROUTE("silent-after", "1s", "a route with route-as", TO, "route", "*",
@@ -865,6 +865,8 @@ UNIT_IN(proxy_words, checks_and_clients_that_are_no_whole_are_refused,
     INCOMPLETE("check-port", "'unix:/a' has no other port to check", "listen",
                "tcp://127.0.0.1:1", "check", "tcp", "check-port", "2", "to",
                "unix:/a");
+    INCOMPLETE("check-expect", "check = text", LISTEN, "check-expect", "0:a",
+               TO);
     INCOMPLETE("check-port", "check-port needs check-tls", "listen",
                "tcp://127.0.0.1:1", "check", "http", "check-port", "2", "to",
                "tls://127.0.0.1:2");
@@ -955,6 +957,7 @@ UNIT_IN(proxy_words, a_configuration_that_is_no_whole_is_told_what_it_lacks,
                LISTEN, "to", "tcp://127.0.0.1:1");
     INCOMPLETE("to", "a loop", "listen", "tcp://:1", "to", "tcp://localhost:1");
     INCOMPLETE("to", "a loop", "listen", "tcp://[::]:1", "to", "tcp://[::1]:1");
+    INCOMPLETE("to", "a loop", LISTEN, "to", "tcp://[::ffff:127.0.0.1]:1");
     INCOMPLETE("to", "a loop", "listen", "unix:/a", "to", "unix:/a");
     INCOMPLETE("to", "a loop", LISTEN, TO, "listen", "tcp://127.0.0.1:2",
                "name", "b", "to", "tcp://127.0.0.1:3,tcp://127.0.0.1:1");

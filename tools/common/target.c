@@ -135,6 +135,7 @@ static int parse_host(struct target *target, bool listening, char *why)
     if (err < 0) {
         return refuse(why, "'%s': %s", target->host, weir_strerror(err));
     }
+    weir_address_unmap(&target->address);
     return 0;
 }
 

@@ -696,5 +696,9 @@ int config_read_admin(const char *text, struct weir_address *ret)
         snprintf(local, sizeof(local), "127.0.0.1:%.32s", text);
         text = local;
     }
-    return weir_address_parse_with_port(text, ret);
+    const int err = weir_address_parse_with_port(text, ret);
+    if (err == 0) {
+        weir_address_unmap(ret);
+    }
+    return err;
 }

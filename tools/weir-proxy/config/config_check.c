@@ -290,7 +290,7 @@ static bool includes(const struct target *any, const struct target *at)
  * the kernel chooses another one each time. */
 struct listens {
     struct listen {
-        struct target at; /* IPv4 if it is in IPv6, as for bind(2) */
+        struct target at;
         unsigned line;
     } * all;
     size_t count;
@@ -308,9 +308,7 @@ static bool add_listen(struct listens *listens, const struct target *at,
     if (at->port == 0 && !is_unix(at)) {
         return true;
     }
-    struct listen *listen = &listens->all[listens->count];
-    *listen = (struct listen){*at, line};
-    weir_address_unmap(&listen->at.address);
+    listens->all[listens->count] = (struct listen){*at, line};
     return hashes_add(&listens->ports, hash_listen(at), listens->count++);
 }
 

@@ -287,8 +287,9 @@ static const struct {
                           "client-ca = FILE and require-client-cert = on"},
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
     [NEED_HELLO] = {SCOPE_SERVICE,
-                    "bytes to read before a target is chosen: remove it, or "
-                    "use handshake-timeout"},
+                    "accept-proxy, a 'listen' with any://, passthrough, or "
+                    "more than one route; handshake-timeout limits a TLS "
+                    "handshake"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
     [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
@@ -436,8 +437,8 @@ static bool is_neutral(const struct option *word, const char *value)
     }
     return value &&
            (strcmp(value, "off") == 0 || strcmp(value, "0") == 0 ||
-            strncmp(value, "0:", 2) == 0 || strcmp(value, "keep") == 0 ||
-            strcmp(value, "as-target") == 0 ||
+            (word->need == NEED_LIMIT && strncmp(value, "0:", 2) == 0) ||
+            strcmp(value, "keep") == 0 || strcmp(value, "as-target") == 0 ||
             (is_choice && strcmp(value, word->choices[0]) == 0));
 }
 
