@@ -14,7 +14,7 @@
 #include "tests/unit.h"
 #include "tests/walk.h"
 
-enum { BACKEND_BYTES = 1 << 19, BACKEND_SECRETS = 8, BACKEND_RECORD = 16256 };
+enum { BACKEND_BYTES = 1 << 17, BACKEND_SECRETS = 8, BACKEND_RECORD = 16256 };
 
 struct backend_options {
     const struct wr_tls_backend *backend; /* NULL means OpenSSL */
