@@ -323,7 +323,7 @@ def test_an_own_address_of_the_defaults_is_for_targets_of_its_family():
     for to in ("unix:/run/x", "tcp://[::1]:1", "tcp://localhost:1",
                "tcp://[::1]:1,tcp://127.0.0.1:1"):
         is_good(f"{head}to = {to}\n{TO.replace(':1', ':2')}")
-    is_good(f"{head}to = tcp://[::1]:1\nfrom = ::1\n")
+    is_wrong(r"main\.ini:2: from needs a target of its address fam", f"{head}to = unix:/run/x\n")
     is_good(f"{head}{TO}from = any\n")
     is_wrong(r"main\.ini:6: 'tcp://\[::1\]:1': from is of another address "
              "family", f"{head}to = tcp://[::1]:1\nfrom = 127.0.0.2\n")

@@ -760,9 +760,11 @@ static const struct {
     {"to-ca", "a", "a target with tls://, and not",
      BEFORE(LISTEN, "to-insecure", "on"), BEFORE(TO_TLS),
      BEFORE("to-insecure", "off", TO_TLS)},
-    {"to-crl", "a", "a target with tls://, and not",
+    {"to-crl", "a", "a target with tls:// and",
      BEFORE(LISTEN, "to-insecure", "on"), BEFORE(TO_TLS),
      BEFORE("to-insecure", "off", TO_TLS)},
+    {"to-crl", "a", "a target with tls:// and without target-tls-ca",
+     BEFORE(LISTEN), BEFORE(TO_TLS, "target-tls-ca", "a"), BEFORE(TO_TLS)},
     ROUTE("to-tls-min", "1.3", "a target with tls://", TO_TLS),
     ROUTE("to-ciphers", "a", "a target with tls://", TO_TLS),
     ROUTE("to-groups", "P-256", "a target with tls://", TO_TLS),
@@ -825,7 +827,8 @@ UNIT_IN(proxy_words, a_word_without_what_it_needs_is_refused_by_its_line,
 UNIT_IN(proxy_words, each_word_that_needs_something_is_tried, with_empty, void)
 {
     for (size_t i = 0; i < words.count; i++) {
-        bool is_tried = words.rows[i].need <= NEED_LINE;
+        bool is_tried = words.rows[i].need <= NEED_LINE ||
+                        words.rows[i].need == NEED_FROM; /* in [defaults] */
         for (size_t j = 0; j < sizeof(needing) / sizeof(needing[0]); j++) {
             is_tried |= strcmp(words.rows[i].name ? words.rows[i].name : "",
                                needing[j].name) == 0;
@@ -840,7 +843,10 @@ UNIT_IN(proxy_words, services_may_follow_each_other, with_empty, void)
                    "name", "b", "to", "tcp://127.0.0.1:3", "admin", "[::]:2",
                    "listen", "tcp://10.0.0.1:3", "name", "c", "to",
                    "tcp://10.0.0.2:3", "listen", "tcp://[::ffff:10.0.0.1]:2",
-                   "name", "d", TO));
+                   "name", "d", "to", "tls://a.test:2,tcp://b.test:2",
+                   "target-tls-name", "a", "from", "10.0.0.9", "check", "http",
+                   "check-port", "9", "target-check", "off", "to", "unix:/b",
+                   "target-check", "off", "to", "tcp://127.0.0.1:2"));
     cr_assert(config_check(&config, why), "%s", why);
 }
 
@@ -904,7 +910,8 @@ UNIT_IN(proxy_words, a_refusal_names_the_line_of_its_directive, unit_alone,
     INCOMPLETE("check-tls", "check-tls off contradicts check tls", LISTEN,
                "check", "tls", "check-tls", "off", TO_TLS);
     INCOMPLETE("from", "from is of another address family", LISTEN, TO, "to",
-               "tcp://[::1]:2", "from", "127.0.0.2", "weight", "2");
+               "tcp://[::1]:2,tcp://a.test:2", "from", "127.0.0.2", "weight",
+               "2");
     INCOMPLETE("check-at", "check-at and from are of different", LISTEN,
                "check", "tcp", TO, "from", "127.0.0.2", "check-at",
                "tcp://[::1]:2");

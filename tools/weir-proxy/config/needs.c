@@ -43,8 +43,7 @@ enum {
     FACT_BEGIN,
     FACT_PASSES,
     FACT_SNI,
-    FACT_STAYS,
-    FACT_CUTS_BACK,
+    FACT_STAYS_AND_CUTS, /* stay, and when-back = cut */
     FACT_ANY_CHECK,
     FACT_CHECK_TLS,   /* check = tls */
     FACT_CHECK_CLEAR, /* check-tls = off */
@@ -53,8 +52,7 @@ enum {
     FACT_VERIFIED,   /* the certificate's name is known, or not needed */
     FACT_FROM_OTHER, /* local address of another family than the target */
     FACT_FROM_OTHER_CHECK,
-    FACT_NO_PORT,      /* check-port is set for a Unix socket */
-    FACT_NO_PORT_AT,   /* check-at with a port alone of a Unix socket */
+    FACT_NO_PORT,      /* a check of a Unix socket at another port */
     FACT_UNCLEAR_PORT, /* TLS on this port is not specified */
     FACT_CLEAR_CHECK_AT,
     FACT_CHECK_VERIFIED,
@@ -151,8 +149,7 @@ static uint64_t facts_of_route(const struct config_route *route)
            IF(route->begin_count > 0, FACT_BEGIN) |
            IF(route->passes_tls, FACT_PASSES) |
            IF(route->balance == BALANCE_SNI, FACT_SNI) |
-           IF(route->stays, FACT_STAYS) |
-           IF(route->when_back.is_cut, FACT_CUTS_BACK) |
+           IF(route->stays && route->when_back.is_cut, FACT_STAYS_AND_CUTS) |
            IF(route->is_checked, FACT_ANY_CHECK) |
            IF(route->check == WEIR_UPSTREAM_CHECK_TLS, FACT_CHECK_TLS) |
            IF(route->check_tls == CHECK_TLS_OFF, FACT_CHECK_CLEAR) |
@@ -202,6 +199,10 @@ static uint64_t facts_of_target(const struct needs_at *at)
     const bool is_unix_target = is_unix(&target->at.address);
     const bool is_first = route->balance == BALANCE_FIRST;
     const bool has_tls = target->at.is_tls || is_over_tls;
+    const bool uses_crl =
+        !target->tls_ca && !route->to_insecure &&
+        (target->at.is_tls ||
+         (is_over_tls && !check_plan_has_own_authorities(route)));
     /* Index of the first target that checks may find up again. */
     size_t first = target->is_backup ? 0 : route->target_count;
 
@@ -212,7 +213,8 @@ static uint64_t facts_of_target(const struct needs_at *at)
     }
     return facts_of_name(target) |
            IF(!is_unix_target || has_ip_listen(at->service), NEED_KEEPALIVE) |
-           IF(!is_first, NEED_WEIGHTS) | IF(target->is_backup, NEED_BACKUP) |
+           IF(target->from.len > 0, NEED_FROM) | IF(!is_first, NEED_WEIGHTS) |
+           IF(target->is_backup, NEED_BACKUP) |
            IF(first < route->target_count, NEED_BACK) |
            IF(target->limit > 0, NEED_LIMIT) |
            IF((at->service->rate_in_bytes == 0 ||
@@ -232,7 +234,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
               NEED_CHECK_DIALOGUE) |
            IF(is_over_tls, NEED_CHECK_TLS) |
            IF(is_over_tls && !route->check_insecure, NEED_CHECK_CA) |
-           IF(has_tls, NEED_TLS_TARGET) |
+           IF(has_tls, NEED_TLS_TARGET) | IF(uses_crl, NEED_TO_CRL) |
            IF(has_tls && !route->to_insecure, NEED_TO_CA) |
            IF(target->at.is_tls || config_opens_tls(at->service), NEED_TLS) |
            IF(target->at.is_tls, FACT_TO_TLS) |
@@ -245,13 +247,12 @@ static uint64_t facts_of_target(const struct needs_at *at)
                   !is_unix(&check->at.address) &&
                   is_other_family(&target->from, &check->at.address),
               FACT_FROM_OTHER_CHECK) |
-           IF(is_unix_target && !check->has_at && route->check_port > 0,
+           IF(is_unix_target && is_checked &&
+                  (check->has_at ? check_plan_is_port_alone(&check->at)
+                                 : route->check_port > 0),
               FACT_NO_PORT) |
-           IF(is_unix_target && check->has_at &&
-                  check_plan_is_port_alone(&check->at),
-              FACT_NO_PORT_AT) |
-           IF(route->check_port > 0 && !check->has_at && is_dialogue &&
-                  route->check_tls == CHECK_TLS_UNSAID,
+           IF(route->check_port > 0 && is_checked && !check->has_at &&
+                  is_dialogue && route->check_tls == CHECK_TLS_UNSAID,
               FACT_UNCLEAR_PORT) |
            IF(check->has_at && !check->at.is_tls, FACT_CLEAR_CHECK_AT) |
            IF(check_plan_is_verifiable(route, target), FACT_CHECK_VERIFIED);
@@ -305,6 +306,7 @@ static const struct {
                   "a 'listen' or 'to' with tls://, and not passthrough"},
     [NEED_KEEPALIVE] = {SCOPE_TARGET,
                         "a 'listen' or 'to' that is not a Unix socket"},
+    [NEED_FROM] = {SCOPE_TARGET, "a target of its address family"},
     [NEED_WEIGHTS] = {SCOPE_TARGET, "a balance other than first"},
     [NEED_BACKUP] = {SCOPE_TARGET, "a target with backup = on"},
     [NEED_BACK] = {SCOPE_TARGET,
@@ -332,6 +334,8 @@ static const struct {
     [NEED_TLS_TARGET] = {SCOPE_TARGET, "a target with tls://"},
     [NEED_TO_CA] = {SCOPE_TARGET,
                     "a target with tls://, and not to-insecure = on"},
+    [NEED_TO_CRL] = {SCOPE_TARGET, "a target with tls:// and without "
+                                   "target-tls-ca, and not to-insecure = on"},
 };
 
 static bool is_there(enum need need, const struct needs_at *at)
@@ -387,7 +391,7 @@ static const struct rule {
      "balance sni" LISTEN_TLS},
     {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
      "check-tls off contradicts check tls"},
-    {"stay", SCOPE_ROUTE, BIT(FACT_STAYS) | BIT(FACT_CUTS_BACK), 0,
+    {"stay", SCOPE_ROUTE, BIT(FACT_STAYS_AND_CUTS), 0,
      "when-back cut contradicts stay: remove one of them"},
     {"check", SCOPE_ROUTE, BIT(NEED_CHECK_TEXT) | BIT(FACT_ANY_CHECK),
      BIT(FACT_STEPS), "check text needs check-send or check-expect"},
@@ -407,9 +411,9 @@ static const struct rule {
      " is a name that clients choose, and cannot be checked"},
     {"eject", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_EJECT), 0,
      " is a name that clients choose, and cannot be ejected"},
-    {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
+    {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT) | BIT(NEED_CHECK_PLACE), 0,
      " has no other port to check"},
-    {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT_AT), 0,
+    {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
      " has no other port to check"},
     {"check-port", SCOPE_TARGET, BIT(FACT_UNCLEAR_PORT) | BIT(FACT_TO_TLS), 0,
      ": check-port needs check-tls, because that port may have TLS or not: "
@@ -437,6 +441,7 @@ static bool is_neutral(const struct option *word, const char *value)
     }
     return value &&
            (strcmp(value, "off") == 0 || strcmp(value, "0") == 0 ||
+            strcmp(value, "any") == 0 ||
             (word->need == NEED_LIMIT && strncmp(value, "0:", 2) == 0) ||
             strcmp(value, "keep") == 0 || strcmp(value, "as-target") == 0 ||
             (is_choice && strcmp(value, word->choices[0]) == 0));
@@ -497,6 +502,15 @@ bool needs_note(struct config *config, const struct option *word,
     return true;
 }
 
+/* Returns the first target that a directive about @last applies to, which is
+ * another one if @last is the end of a list. */
+static size_t first_of(const struct config_route *route, size_t last)
+{
+    const size_t count = route->targets[last].list_count;
+
+    return last - (count > 0 ? count - 1 : 0);
+}
+
 static bool is_in_route(enum need need, struct needs_at at, size_t first,
                         size_t end)
 {
@@ -530,7 +544,8 @@ static bool is_in_service(enum need need, struct needs_at at,
         const size_t end = is_whole ? at.route->target_count : said->target + 1;
         if ((!is_own || at.route == own) &&
             (at.route->target_count > 0 || at.service->route_count == 1) &&
-            is_in_route(need, at, is_whole ? 0 : said->target, end)) {
+            is_in_route(need, at,
+                        is_whole ? 0 : first_of(at.route, said->target), end)) {
             return true;
         }
     }
@@ -589,6 +604,8 @@ bool needs_check(struct config *config, char *why)
 unsigned needs_line(const struct config *config, const char *name,
                     const struct config_word *at, unsigned otherwise)
 {
+    const struct config_service *service = &config->services[at->service];
+
     for (size_t i = config->word_count; i-- > 0;) {
         const struct config_word *said = &config->words[i];
         const int scope = said->word->scope;
@@ -596,9 +613,11 @@ unsigned needs_line(const struct config *config, const char *name,
             strcmp(said->word->name, name) == 0 &&
             (scope == SCOPE_PROGRAM || said->service == at->service) &&
             (scope < SCOPE_ROUTE || said->route == at->route ||
-             (said->route == 0 &&
-              config->services[at->service].has_dropped_route)) &&
-            (scope < SCOPE_TARGET || said->target == at->target);
+             (said->route == 0 && service->has_dropped_route)) &&
+            (scope < SCOPE_TARGET ||
+             (said->target >= at->target &&
+              first_of(&service->routes[at->route - service->has_dropped_route],
+                       said->target) <= at->target));
         if (is_here) {
             return said->line;
         }

@@ -35,6 +35,7 @@ enum need {
     NEED_LOOKUP,    /* a target or a check with a host name, or sni:PORT */
     NEED_TLS,       /* TLS that the proxy terminates on either side */
     NEED_KEEPALIVE, /* a side that is not a Unix socket */
+    NEED_FROM,      /* a target that the local address can reach */
     NEED_WEIGHTS,   /* a balance that uses weights */
     NEED_BACKUP,
     NEED_BACK,     /* a backup, and a check that finds another target up */
@@ -49,7 +50,8 @@ enum need {
     NEED_CHECK_TLS,      /* a check over TLS */
     NEED_CHECK_CA,       /* a check over TLS that verifies the certificate */
     NEED_TLS_TARGET,
-    NEED_TO_CA, /* a target with TLS whose certificate is verified */
+    NEED_TO_CA,  /* a target with TLS whose certificate is verified */
+    NEED_TO_CRL, /* such a target, with the route's authorities */
     NEED_COUNT,
 };
 
