@@ -188,10 +188,10 @@ def test_a_silent_client_gets_the_server_that_speaks_first():
 
 def test_nothing_is_waited_for_where_one_route_is_possible():
     """The time limit is so long that a wait would end the test."""
-    never = ("--hello-timeout", "1h")
-    for listen, route in (("tcp://127.0.0.1:0", REST),
-                          (ANY, ("*", "--passthrough"))):
-        with routed(listen, route, flags=never) as proxy:
+    other = ("--listen", ANY, "--cert", certificates()["proxy"])
+    for listen, route, flags in (("tcp://127.0.0.1:0", REST, other),
+                                 (ANY, ("*", "--passthrough"), ())):
+        with routed(listen, route, flags=("--hello-timeout", "1h", *flags)) as proxy:
             begins_with(proxy, 0)
 
 

@@ -125,7 +125,7 @@ def test_a_wrong_file_is_told_with_its_line():
             (SNI + "sni-allow = test\ncheck = tcp\n",
              r":6: 'sni:443' is a name that clients choose"),
             (SNI + "sni-allow = test\neject = 2\n",
-             r":4: 'sni:443' is a name that clients choose"),
+             r":6: 'sni:443' is a name that clients choose.*: set eject = 0"),
             (SNI + "sni-allow = test\nto-addresses = all\n",
              r":6: to-addresses needs a target with a name"),
             (SNI.replace("sni", "tcp://a") + "to = sni:1\n",

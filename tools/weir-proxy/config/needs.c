@@ -89,20 +89,24 @@ static bool has_ip_listen(const struct config_service *service)
     return i < service->listen_count;
 }
 
-/* Returns true if a service with one route and without PROXY headers reads a
- * ClientHello, or the first bytes of any://, before it terminates TLS. */
+/* Returns true if a service without PROXY headers reads a ClientHello, or the
+ * first bytes of a client, before it terminates TLS or chooses a route. */
 static bool reads_hello(const struct config_service *service)
 {
-    size_t i = 0;
+    bool reads =
+        config_has_tls(service) &&
+        (service->client_conns > 0 || service->client_rate > 0 ||
+         service->client_allow.count > 0 || service->client_deny.count > 0);
 
-    while (i < service->listen_count && !service->listens[i].is_any) {
-        i++;
+    for (size_t i = 0; i < service->listen_count; i++) {
+        reads |= service->listens[i].is_any;
     }
-    return i < service->listen_count || service->routes[0].passes_tls ||
-           (config_has_tls(service) &&
-            (service->client_conns > 0 || service->client_rate > 0 ||
-             service->client_allow.count > 0 ||
-             service->client_deny.count > 0));
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        reads |= route->passes_tls || route->begin_count > 0 ||
+                 route->as == AS_SILENT;
+    }
+    return reads;
 }
 
 static uint64_t facts_of_service(const struct config_service *service)
@@ -120,8 +124,7 @@ static uint64_t facts_of_service(const struct config_service *service)
               NEED_CLIENT_CERT) |
            IF(service->client_ca, FACT_CLIENT_CA) |
            IF(service->accept_header != HEADER_NONE, NEED_HEADER) |
-           IF(service->accept_header != HEADER_NONE ||
-                  service->route_count > 1 || reads_hello(service),
+           IF(service->accept_header != HEADER_NONE || reads_hello(service),
               NEED_HELLO) |
            IF(config_has_tls(service), FACT_TLS_LISTEN) |
            IF(!config_is_tls_alone(service), FACT_PLAIN_LISTEN) |
@@ -288,9 +291,9 @@ static const struct {
                           "client-ca = FILE and require-client-cert = on"},
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
     [NEED_HELLO] = {SCOPE_SERVICE,
-                    "accept-proxy, a 'listen' with any://, passthrough, or "
-                    "more than one route; handshake-timeout limits a TLS "
-                    "handshake"},
+                    "accept-proxy, a 'listen' with any://, passthrough, "
+                    "route-begin, or route-as = silent; handshake-timeout "
+                    "limits a TLS handshake"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
     [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
@@ -408,9 +411,10 @@ static const struct rule {
      " needs passthrough = on: the name is read from the forwarded "
      "ClientHello"},
     {"check", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_CHECK), 0,
-     " is a name that clients choose, and cannot be checked"},
+     " is a name that clients choose, and cannot be checked: set check = "
+     "off and target-check = off"},
     {"eject", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_EJECT), 0,
-     " is a name that clients choose, and cannot be ejected"},
+     " is a name that clients choose, and cannot be ejected: set eject = 0"},
     {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT) | BIT(NEED_CHECK_PLACE), 0,
      " has no other port to check"},
     {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,

@@ -217,7 +217,7 @@ static const struct option rows[] = {
     {"client-allow", 0, "NETWORK|@FILE",
      "accept only clients in these networks; a file has one on each line",
      .repeats = true, .read = words_say_client_networks,
-     AT_SERVICE(client_allow)},
+     AT_SERVICE(client_allow), .need = NEED_CLIENT_ADDRESS},
     {"client-deny", 0, "NETWORK|@FILE",
      "refuse clients in these networks, even if client-allow has them",
      .repeats = true, .read = words_say_client_networks,
@@ -345,7 +345,8 @@ static const struct option rows[] = {
     {"eject", 0, "N",
      "failed connects in a row after which a target is ejected (3; 0 disables "
      "it)",
-     .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures)},
+     .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures),
+     .need = NEED_LINE},
     {"eject-time", 0, "TIME",
      "duration of the first ejection of a target; later ones are longer (10s)",
      .least = 1, .kind = OPTION_TIME, AT_ROUTE(eject_ns), .need = NEED_EJECT},
