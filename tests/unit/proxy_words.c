@@ -913,7 +913,7 @@ UNIT_IN(proxy_words, a_refusal_names_the_line_of_its_directive, unit_alone,
     INCOMPLETE("balance", "balance sni needs", LISTEN, "balance", "sni",
                "route", "*", TO, "route", "*", "route-begin", "a", TO);
     INCOMPLETE("check-tls", "check-tls off contradicts check tls", LISTEN,
-               "check", "tls", "check-tls", "off", TO_TLS);
+               "check", "tls", "check-tls", "off", "check-name", "a", TO_TLS);
     INCOMPLETE("from", "from is of another address family", LISTEN, TO, "to",
                "tcp://[::1]:2,tcp://a.test:2", "from", "127.0.0.2", "weight",
                "2");

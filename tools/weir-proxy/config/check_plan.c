@@ -69,7 +69,9 @@ bool check_plan_has_tls(const struct config_route *route,
         return target->check.at.is_tls;
     }
     return route->check_tls == CHECK_TLS_ON ||
-           (route->check_tls != CHECK_TLS_OFF && target->at.is_tls);
+           ((route->check_tls != CHECK_TLS_OFF ||
+             route->check == WEIR_UPSTREAM_CHECK_TLS) &&
+            target->at.is_tls);
 }
 
 bool check_plan_needs_tls(const struct config_route *route)

@@ -393,7 +393,7 @@ static const struct rule {
     {"balance", SCOPE_ROUTE, BIT(FACT_SNI), TLS_OR_TLVS,
      "balance sni" LISTEN_TLS},
     {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
-     "check-tls off contradicts check tls"},
+     "check-tls off contradicts check tls: remove one of them"},
     {"stay", SCOPE_ROUTE, BIT(FACT_STAYS_AND_CUTS), 0,
      "when-back cut contradicts stay: remove one of them"},
     {"check", SCOPE_ROUTE, BIT(NEED_CHECK_TEXT) | BIT(FACT_ANY_CHECK),
