@@ -37,93 +37,39 @@ struct making {
     const struct config *config;
     const struct config_service *service;
     char *why;
-    const char *authorities; /* directive of the authorities of targets */
-    size_t target;
 };
 
-static bool names_file(const char *text, const char *path)
-{
-    const char *at = strstr(text, path);
-
-    return at && (at == text || strchr(" '", at[-1])) &&
-           strchr(":'/", at[strlen(path)]);
-}
-
-/* Returns the number of the file that a message names, or SIZE_MAX. */
-static size_t find_file(const struct config_texts *files, const char *text)
-{
-    size_t i = 0;
-
-    while (i < files->count && !names_file(text, files->texts[i])) {
-        i++;
-    }
-    return i < files->count ? i : files->count == 1 ? 0 : SIZE_MAX;
-}
-
-/* Returns the line of the certificate, key or revocation list that a message
- * names. */
-static unsigned line_of_file(const struct making *making, const char *text)
-{
-    const struct config *config = making->config;
-    const struct config_service *service = making->service;
-    const bool is_key = strncmp(text, "key", strlen("key")) == 0;
-    const bool is_list = strncmp(text, "revocations", 11) == 0;
-    size_t number =
-        find_file(is_list ? &service->client_crls : &service->certs, text);
-    size_t seen = 0;
-    unsigned line = service->line;
-
-    if (number == SIZE_MAX && is_key) {
-        number = find_file(&service->keys, text);
-    }
-    for (size_t i = 0; i < config->word_count && number < SIZE_MAX; i++) {
-        const struct config_word *said = &config->words[i];
-        const bool is_its =
-            said->service == (size_t)(service - config->services);
-        const bool begins =
-            strcmp(said->word->name, is_list ? "client-crl" : "cert") == 0;
-        seen += is_its && begins;
-        if (is_its && seen == number + 1 &&
-            (begins || (is_key && strcmp(said->word->name, "key") == 0))) {
-            line = said->line;
-        }
-    }
-    return line;
-}
-
 /* Returns the line of the directive whose setting begins the library's message.
- * @route is NULL for settings of clients. */
+ * @route is NULL for settings of clients. Returns the line of the route or
+ * service if several directives may be meant. */
 static unsigned line_of(const struct making *making,
                         const struct config_route *route, const char *text)
 {
-    const char *const names[][3] = {
-        {"key", NULL, "to-key"},
-        {"certificate", NULL, "to-cert"},
-        {"authorities", "client-ca", making->authorities},
-        {"revocations", NULL, "to-crl"},
+    static const char *const names[][3] = {
+        {"key", "key", "to-key"},
+        {"certificate", "cert", "to-cert"},
+        {"authorities", "client-ca", ""}, /* to-ca, check-ca, target-tls-ca */
+        {"revocations", "", "to-crl"},    /* the files are joined */
         {"passphrase", "key-passphrase-file", "to-key-passphrase-file"},
         {"ciphers", "ciphers", "to-ciphers"},
         {"groups", "groups", "to-groups"},
     };
     const struct config_service *service = making->service;
+    const unsigned line = route ? route->line : service->line;
     struct config_word at = {.service =
-                                 (size_t)(service - making->config->services),
-                             .target = making->target};
-    size_t i = 0;
+                                 (size_t)(service - making->config->services)};
+    size_t i = !route && service->certs.count > 1 ? 2 : 0;
 
+    if (route) {
+        at.route =
+            (size_t)(route - service->routes) + service->has_dropped_route;
+    }
     while (i < 7 && strncmp(text, names[i][0], strlen(names[i][0])) != 0) {
         i++;
     }
-    if (!route) {
-        return i < 7 && names[i][1]
-                   ? needs_line(making->config, names[i][1], &at, service->line)
-                   : line_of_file(making, text);
-    }
-    at.route = (size_t)(route - service->routes) + service->has_dropped_route;
-    const unsigned line =
-        i == 0 ? needs_line(making->config, "to-cert", &at, route->line)
-               : route->line;
-    return i < 7 ? needs_line(making->config, names[i][2], &at, line) : line;
+    return i == 7
+               ? line
+               : needs_line(making->config, names[i][route ? 2 : 1], &at, line);
 }
 
 /* Sets @why to the line, the service and an error. */
@@ -218,15 +164,9 @@ static int read_crls(const struct config_texts *files, struct pairs *ret,
         return -ENOMEM;
     }
     for (size_t i = 0; i < files->count && err == 0; i++) {
-        fflush(out);
-        const size_t before = size;
         err = append_file(out, files->texts[i]);
-        fflush(out);
-        if (err == 0 && !strstr(text + before, "-----BEGIN X509 CRL-----")) {
-            err = WEIR_ETLSFILE;
-        }
-        snprintf(why, OPTION_WHY_SIZE, err < 0 ? "revocations: %.200s: %s" : "",
-                 files->texts[i], weir_strerror(err));
+        snprintf(why, OPTION_WHY_SIZE, "%.200s",
+                 err < 0 ? files->texts[i] : "");
     }
     if (fclose(out) != 0 && err == 0) {
         err = -ENOMEM;
@@ -312,14 +252,10 @@ static bool has_tls_target(const struct config_route *route)
     return check_plan_needs_tls(route);
 }
 
-/* Makes a context with the authorities of @ca, which may be the own ones of the
- * target @number. */
 static bool make_client(const struct making *making,
-                        const struct config_route *route, size_t number,
-                        const char *ca, bool is_insecure,
-                        weir_tls_context **ret)
+                        const struct config_route *route, const char *ca,
+                        bool is_insecure, weir_tls_context **ret)
 {
-    struct making its = *making;
     char text[256] = "";
     struct weir_tls_options options = {
         .size = sizeof(options),
@@ -342,11 +278,7 @@ static bool make_client(const struct making *making,
         set_key_log(&options, route->to_key_log)
             ? weir_tls_context_new(&options, ret, text, sizeof(text))
             : -ENOMEM;
-    its.target = number;
-    its.authorities = ca == route->to_ca      ? "to-ca"
-                      : ca == route->check_ca ? "check-ca"
-                                              : "target-tls-ca";
-    return err >= 0 || fail(&its, route, text, err);
+    return err >= 0 || fail(making, route, text, err);
 }
 
 /* Makes the context for a route's targets, and a separate one for its checks if
@@ -356,12 +288,12 @@ static bool make_route(const struct making *making,
                        weir_tls_context **ret_checks)
 {
     if (has_tls_target(route) &&
-        !make_client(making, route, 0, route->to_ca, route->to_insecure, ret)) {
+        !make_client(making, route, route->to_ca, route->to_insecure, ret)) {
         return false;
     }
     return !check_plan_needs_tls(route) ||
            !check_plan_has_own_authorities(route) ||
-           make_client(making, route, 0,
+           make_client(making, route,
                        route->check_ca ? route->check_ca : route->to_ca,
                        route->check_insecure, ret_checks);
 }
@@ -404,8 +336,8 @@ static bool make_own(const struct making *making,
         const char *path = route->targets[i].tls_ca;
         weir_tls_context *made = path ? find_own(route, i, &paths, ret) : NULL;
         ret[i] = made ? weir_tls_context_ref(made) : NULL;
-        is_good = made || !path ||
-                  make_client(making, route, i, path, false, &ret[i]);
+        is_good =
+            made || !path || make_client(making, route, path, false, &ret[i]);
     }
     hashes_free(&paths);
     return is_good;
@@ -461,7 +393,7 @@ struct contexts *contexts_make(const struct config *config, char *why)
     }
     made->service_count = config->service_count;
     for (size_t i = 0; i < config->service_count; i++) {
-        const struct making making = {config, &config->services[i], why, "", 0};
+        const struct making making = {config, &config->services[i], why};
         if (!make_service(&making, &made->services[i])) {
             contexts_free(made);
             return NULL;
