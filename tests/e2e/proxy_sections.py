@@ -125,7 +125,7 @@ def test_a_wrong_file_is_told_with_its_line():
             (SNI + "sni-allow = test\ncheck = tcp\n",
              r":6: 'sni:443' is a name that clients choose"),
             (SNI + "sni-allow = test\neject = 2\n",
-             r":6: 'sni:443' is a name that clients choose.*: set eject = 0"),
+             r":4: 'sni:443' is a name that clients choose.*: set eject = 0"),
             (SNI + "sni-allow = test\nto-addresses = all\n",
              r":6: to-addresses needs a target with a name"),
             (SNI.replace("sni", "tcp://a") + "to = sni:1\n",
@@ -323,6 +323,7 @@ def test_an_own_address_of_the_defaults_is_for_targets_of_its_family():
     for to in ("unix:/run/x", "tcp://[::1]:1", "tcp://localhost:1",
                "tcp://[::1]:1,tcp://127.0.0.1:1"):
         is_good(f"{head}to = {to}\n{TO.replace(':1', ':2')}")
+    is_good(f"{head}to = tcp://[::1]:1\nfrom = ::1\n")
     is_wrong(r"main\.ini:2: from needs a target of its address fam", f"{head}to = unix:/run/x\n")
     is_good(f"{head}{TO}from = any\n")
     is_wrong(r"main\.ini:6: 'tcp://\[::1\]:1': from is of another address "

@@ -75,10 +75,10 @@ def test_a_target_of_other_authorities_or_another_name_is_refused():
     far_ca = other()
     good = certificates()["ca"]
     with Named("far") as far:
-        for words in (("--target-tls-name", "far.test"),
+        for words in (("--target-tls-name", "far.test", "--to-ca", good),
                       ("--target-tls-name", "a.test", "--target-tls-ca",
                        far_ca)):
-            with between("--to-ca", good, *to(far, *words)) as proxy:
+            with between(*to(far, *words)) as proxy:
                 expect_reset(proxy)
                 proxy.stop_by(["connect-tls"])
         with between("--to-insecure",
@@ -136,8 +136,7 @@ def test_authorities_of_a_list_are_read_once():
 def test_checks_see_the_certificate_of_their_target():
     far_ca = other()
     with Named("far") as far:
-        with between("--to-ca", certificates()["ca"], "--check", "tls",
-                     "--check", "50ms", "--check-timeout", "60s",
+        with between("--check", "tls", "--check", "50ms", "--check-timeout", "60s",
                      *to(far, "--target-tls-name", "far.test",
                          "--target-tls-ca", far_ca)) as proxy:
             use(proxy, 1)

@@ -762,7 +762,7 @@ static const struct {
     ROUTE("to-key-passphrase-file", "a", "to-cert", "to-cert", "a", TO_TLS),
     ROUTE("to-key-log", "a", "a target with tls://", TO_TLS),
     ROUTE("to-crl", "a", "a target with tls://", TO_TLS),
-    {"to-ca", "a", "a target with tls://, and not",
+    {"to-ca", "a", "a target with tls:// and",
      BEFORE(LISTEN, "to-insecure", "on"), BEFORE(TO_TLS),
      BEFORE("to-insecure", "off", TO_TLS)},
     {"to-crl", "a", "a target with tls:// and",

@@ -103,8 +103,10 @@ static bool reads_hello(const struct config_service *service)
     }
     for (size_t i = 0; i < service->route_count; i++) {
         const struct config_route *route = &service->routes[i];
-        reads |= route->passes_tls || route->begin_count > 0 ||
-                 route->as == AS_SILENT;
+        const bool is_used =
+            route->target_count > 0 || service->route_count == 1;
+        reads |= is_used && (route->passes_tls || route->begin_count > 0 ||
+                             route->as == AS_SILENT);
     }
     return reads;
 }
@@ -202,7 +204,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
     const bool is_unix_target = is_unix(&target->at.address);
     const bool is_first = route->balance == BALANCE_FIRST;
     const bool has_tls = target->at.is_tls || is_over_tls;
-    const bool uses_crl =
+    const bool uses_authorities = /* of the route */
         !target->tls_ca && !route->to_insecure &&
         (target->at.is_tls ||
          (is_over_tls && !check_plan_has_own_authorities(route)));
@@ -237,8 +239,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
               NEED_CHECK_DIALOGUE) |
            IF(is_over_tls, NEED_CHECK_TLS) |
            IF(is_over_tls && !route->check_insecure, NEED_CHECK_CA) |
-           IF(has_tls, NEED_TLS_TARGET) | IF(uses_crl, NEED_TO_CRL) |
-           IF(has_tls && !route->to_insecure, NEED_TO_CA) |
+           IF(has_tls, NEED_TLS_TARGET) | IF(uses_authorities, NEED_TO_CA) |
            IF(target->at.is_tls || config_opens_tls(at->service), NEED_TLS) |
            IF(target->at.is_tls, FACT_TO_TLS) |
            IF(config_tls_name_of(route, target) ||
@@ -292,8 +293,8 @@ static const struct {
     [NEED_HEADER] = {SCOPE_SERVICE, "accept-proxy = v1, v2 or any"},
     [NEED_HELLO] = {SCOPE_SERVICE,
                     "accept-proxy, a 'listen' with any://, passthrough, "
-                    "route-begin, or route-as = silent; handshake-timeout "
-                    "limits a TLS handshake"},
+                    "route-begin, route-as = silent, or a limit of clients "
+                    "with TLS; handshake-timeout limits a TLS handshake"},
     [NEED_SILENT] = {SCOPE_ROUTE, "a route with route-as = silent"},
     [NEED_FIRST] = {SCOPE_ROUTE, "balance = first"},
     [NEED_EJECT] = {SCOPE_ROUTE, "eject = N"},
@@ -335,10 +336,8 @@ static const struct {
     [NEED_CHECK_CA] = {SCOPE_TARGET,
                        "checks with TLS, and not check-insecure = on"},
     [NEED_TLS_TARGET] = {SCOPE_TARGET, "a target with tls://"},
-    [NEED_TO_CA] = {SCOPE_TARGET,
-                    "a target with tls://, and not to-insecure = on"},
-    [NEED_TO_CRL] = {SCOPE_TARGET, "a target with tls:// and without "
-                                   "target-tls-ca, and not to-insecure = on"},
+    [NEED_TO_CA] = {SCOPE_TARGET, "a target with tls:// and without "
+                                  "target-tls-ca, and not to-insecure = on"},
 };
 
 static bool is_there(enum need need, const struct needs_at *at)
@@ -393,7 +392,7 @@ static const struct rule {
     {"balance", SCOPE_ROUTE, BIT(FACT_SNI), TLS_OR_TLVS,
      "balance sni" LISTEN_TLS},
     {"check-tls", SCOPE_ROUTE, BIT(FACT_CHECK_CLEAR) | BIT(FACT_CHECK_TLS), 0,
-     "check-tls off contradicts check tls: remove one of them"},
+     "check-tls off contradicts check tls: set check-tls = as-target"},
     {"stay", SCOPE_ROUTE, BIT(FACT_STAYS_AND_CUTS), 0,
      "when-back cut contradicts stay: remove one of them"},
     {"check", SCOPE_ROUTE, BIT(NEED_CHECK_TEXT) | BIT(FACT_ANY_CHECK),
@@ -411,10 +410,11 @@ static const struct rule {
      " needs passthrough = on: the name is read from the forwarded "
      "ClientHello"},
     {"check", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_CHECK), 0,
-     " is a name that clients choose, and cannot be checked: set check = "
-     "off and target-check = off"},
+     " is a name that clients choose, and cannot be checked: set "
+     "target-check = off"},
     {"eject", SCOPE_TARGET, BIT(FACT_NAMED_BY_SNI) | BIT(NEED_EJECT), 0,
-     " is a name that clients choose, and cannot be ejected: set eject = 0"},
+     " is a name that clients choose, and cannot be ejected: set eject = 0 in "
+     "its service"},
     {"check-port", SCOPE_TARGET, BIT(FACT_NO_PORT) | BIT(NEED_CHECK_PLACE), 0,
      " has no other port to check"},
     {"check-at", SCOPE_TARGET, BIT(FACT_NO_PORT), 0,
@@ -445,7 +445,7 @@ static bool is_neutral(const struct option *word, const char *value)
     }
     return value &&
            (strcmp(value, "off") == 0 || strcmp(value, "0") == 0 ||
-            strcmp(value, "any") == 0 ||
+            (word->need == NEED_FROM && strcmp(value, "any") == 0) ||
             (word->need == NEED_LIMIT && strncmp(value, "0:", 2) == 0) ||
             strcmp(value, "keep") == 0 || strcmp(value, "as-target") == 0 ||
             (is_choice && strcmp(value, word->choices[0]) == 0));

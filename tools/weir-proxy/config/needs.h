@@ -50,8 +50,7 @@ enum need {
     NEED_CHECK_TLS,      /* a check over TLS */
     NEED_CHECK_CA,       /* a check over TLS that verifies the certificate */
     NEED_TLS_TARGET,
-    NEED_TO_CA,  /* a target with TLS whose certificate is verified */
-    NEED_TO_CRL, /* such a target, with the route's authorities */
+    NEED_TO_CA, /* a target verified by the route's authorities */
     NEED_COUNT,
 };
 

@@ -345,8 +345,7 @@ static const struct option rows[] = {
     {"eject", 0, "N",
      "failed connects in a row after which a target is ejected (3; 0 disables "
      "it)",
-     .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures),
-     .need = NEED_LINE},
+     .most = UINT32_MAX - 1, .kind = OPTION_COUNT, AT_ROUTE(eject_failures)},
     {"eject-time", 0, "TIME",
      "duration of the first ejection of a target; later ones are longer (10s)",
      .least = 1, .kind = OPTION_TIME, AT_ROUTE(eject_ns), .need = NEED_EJECT},
@@ -449,7 +448,7 @@ static const struct option rows[] = {
      .read = words_set_text, AT_ROUTE(to_key_log), .need = NEED_TLS_TARGET},
     {"to-crl", 0, "FILE",
      "revocation lists for targets' certificates, one of each issuer",
-     .read = words_set_text, AT_ROUTE(to_crl), .need = NEED_TO_CRL},
+     .read = words_set_text, AT_ROUTE(to_crl), .need = NEED_TO_CA},
     {"to-tls-min", 0, "VERSION", "lowest TLS version for targets: {} (1.2)",
      .kind = OPTION_CHOICE, .choices = tls_versions, AT_ROUTE(to_min_tls),
      .need = NEED_TLS_TARGET},
