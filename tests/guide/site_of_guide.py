@@ -23,8 +23,10 @@ PAGE = re.compile(r"\[([^]]+)\]\(([\w-]+\.md)\)")
 GROUP = re.compile(r"^\| \*\*([^*]+)\*\* \|")
 FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 SPAN = re.compile(r"`(weir_\w+)(\(\))?`")
-# Doxygen reads commands in code, too, where quotes stand beside it.
+# Doxygen reads commands in code, too, where quotes stand beside it; a quotation mark
+# ends code, and code or a quotation cannot begin what is bold.
 CODE = re.compile(r"`([^`]+)`")
+BOLD = re.compile(r"\*\*([`\"].*?)\*\*", re.S)
 FILE = re.compile(r"(?<!\[)`([\w./-]+)`")
 ALSO = re.compile(r"\A(# .*\n)<!-- also: (.*?) -->\n")
 LISTS = {"headers": "Headers", "functions": "Functions", "types": "Types",
@@ -212,9 +214,10 @@ def convert_text(page, text, urls, functions):
     text = LINK.sub(link, text)
     text = FILE.sub(lambda match: f"[`{match[1]}`]({urls[match[1]]})"
                     if match[1] in urls else match[0], text)
+    text = BOLD.sub(r"<b>\1</b>", text)
     text = CODE.sub(lambda match: "<code>" + re.sub(
-        r"([\\@])", r"\\\1", html.escape(match[1], False)) + "</code>"
-        if re.search(r"[\\@]", match[1]) else match[0], text)
+        r"([\\@]|--)", r"\\\1", html.escape(match[1], False)) + "</code>"
+        if re.search(r"[\\@']", match[1]) else match[0], text)
     return SPAN.sub(lambda match: f"<code>@ref {match[1]} \"{match[1]}()\"</code>"
                     if match[1] in functions else match[0], text)
 

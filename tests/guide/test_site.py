@@ -173,6 +173,10 @@ def check_links(html):
            for name, text in texts.items()}
     count = 0
     for name, text in texts.items():
+        prose = re.sub(r'(?s)<div class="fragment">.*?</div><!-- f|<code>.*?</code>', "", text)
+        wrong = re.search(r"ilinebr|<code>[^<]*(?:–|&ndash;)", text)
+        assert not wrong and not (name.startswith("guide_") and "**" in prose), (
+            f"{name}: Markdown is left: {wrong}")
         for tag in re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", text):
             assert "//" not in tag, f"{name}: {tag}"
         for file, anchor in re.findall(r'<a\b[^>]*href="([\w./-]*)(?:#([^"]+))?"',
