@@ -3,19 +3,19 @@
 The programs are README.md's echo server, so that the example is compiled too,
 one that sleeps for a moment, and the example of a server with TLS. They are
 built against an installed copy through pkg-config, with shared and with static
-libraries, and as a meson project with weir as its subproject: its folder, or a
-tarball that `meson dist` makes of the last commit, through a wrap file. Of an
-installed copy the first one has to load, the second one to run with libweir alone,
-and the third one to serve a client that knows nothing of weir. With libweir-proxy a
-fourth one relays. Its headers lack none that they include. What proxies alone use is
-all in libweir-proxy, and nothing of it in libweir; or there is no library, no header,
-no program and no page.
+libraries, and as a meson project with weir as its subproject: a tarball that
+`meson dist` makes of the last commit, through a wrap file. Of an installed copy the
+first one has to load, the second one to run with libweir alone, and the third one to
+serve a client that knows nothing of weir. With libweir-proxy a fourth one relays. Its
+headers lack none that they include. What proxies alone use is all in libweir-proxy,
+and nothing of it in libweir; or there is no library, no header, no program and no
+page.
 
 And the second one against a build that was not installed, through its
 meson-uninstalled/. There the third one and a client are linked once and run with
 libweir-tls by wolfSSL and by OpenSSL, which must come to the same verdicts.
 
-Usage: consumer.py installed|uninstalled|exchanged|subproject|wrap SOURCE WORK BUILD
+Usage: consumer.py installed|uninstalled|exchanged|wrap SOURCE WORK BUILD
 The certificates of the server are in the folder WEIR_TLS_CERTIFICATES; without
 it the server is built and not run.
 """
@@ -37,15 +37,6 @@ import promises
 # Other tests run beside this one.
 NINJA = ("ninja", "-j2", "-C")
 
-PROJECT = """project('consumer', 'c', default_options: ['c_std=gnu11'])
-weir = dependency('weir', fallback: 'weir')
-executable('consumer', 'consumer.c', dependencies: weir)
-tls = dependency('weir-tls', fallback: 'weir', required: false)
-if tls.found()
-  executable('secure', 'tls_echo_server_streams.c', dependencies: tls)
-endif
-"""
-
 # A tar that writes a part of the source package and then kills tools/package.
 CUT_OFF = """#!/bin/sh
 for word; do
@@ -54,11 +45,16 @@ done
 exec %s "$@"
 """
 
-# The same through a wrap file alone: nothing here names the folder.
-WRAPPED = """project('wrapped', 'c')
+# The names alone find weir's wrap file; a fallback names its folder.
+PROJECT = """project('wrapped', 'c', default_options: ['c_std=gnu11'])
+executable('consumer', 'consumer.c', dependencies: dependency('weir', fallback: 'weir'))
 foreach name : %s
   executable('alone-' + name, 'alone.c', dependencies: dependency(name))
 endforeach
+tls = dependency('weir-tls', required: false)
+if tls.found()
+  executable('secure', 'tls_echo_server_streams.c', dependencies: tls)
+endif
 """
 
 # What needs no more than libweir.
@@ -451,33 +447,6 @@ def serve(program, env):
                          f"{server.returncode}")
 
 
-def subproject(source, work, _build):
-    """Built where it was built before: the library is compiled again only as
-    far as it has changed."""
-    link = work / "subprojects" / "weir"
-    if not link.is_symlink() or link.readlink() != source:
-        shutil.rmtree(work)
-        link.parent.mkdir(parents=True)
-        link.symlink_to(source)
-    write(work / "meson.build", PROJECT)
-    write(work / "consumer.c", example(source))
-    for name in SERVER:
-        write(work / name, (source / "tools" / "examples" / name).read_text(
-            encoding="utf-8"))
-    env = dict(os.environ, PKG_CONFIG_PATH="")
-    if not (work / "build" / "build.ninja").exists():
-        call("meson", "setup", "--default-library=static", work / "build",
-             work, env=env)
-    call(*NINJA, work / "build")
-    commands = call("ninja", "-C", work / "build", "-t", "commands",
-                    "consumer")
-    if not re.search(rf"{STACK_FLAG}.*-c \S*/consumer\.c", commands):
-        raise SystemExit(f"the program is compiled without {STACK_FLAG}")
-    tests = call("meson", "introspect", "--tests", work / "build")
-    if tests.strip() != "[]":
-        raise SystemExit("as a subproject weir adds tests:\n" + tests)
-
-
 def wrap(source, work, build):
     """What is not of weir in the tarball's folder is what tools/deps leaves there;
     the tarball is also a project of its own."""
@@ -494,17 +463,26 @@ def wrap(source, work, build):
     write(work / "subprojects" / "weir.wrap",
           call(source / "tools" / "package", "--wrap", tarball))
     names = [path.stem for path in (build / "meson-private").glob("weir*.pc")]
-    write(work / "meson.build", WRAPPED % names)
+    write(work / "meson.build", PROJECT % names)
     write(work / "alone.c", ALONE)
+    write(work / "consumer.c", example(source))
+    for name in SERVER:
+        shutil.copy(source / "tools" / "examples" / name, work)
     call("meson", "subprojects", "download", cwd=work)
     tree, = (work / "subprojects").glob("weir-*/")
     (tree / ".deps").symlink_to(source / ".deps")
     env = dict(os.environ, PKG_CONFIG_PATH="")
     setup = ("meson", "setup", "--default-library=static", "--buildtype=plain")
     call(*setup, work / "build", work, env=env)
+    call(*NINJA, work / "build")
     for name in names:
-        call(*NINJA, work / "build", f"alone-{name}")
         call(work / "build" / f"alone-{name}")
+    commands = call("ninja", "-C", work / "build", "-t", "commands", "consumer")
+    if not re.search(rf"{STACK_FLAG}.*-c \S*/consumer\.c", commands):
+        raise SystemExit(f"the program is compiled without {STACK_FLAG}")
+    tests = call("meson", "introspect", "--tests", work / "build")
+    if tests.strip() != "[]":
+        raise SystemExit("as a subproject weir adds tests:\n" + tests)
     call(*setup, work / "tree", tree, env=env)
     call(*NINJA, work / "tree", "tools/weir-load")
     interrupt_package(source, work)
@@ -527,7 +505,7 @@ def main():
     source, work, build = (pathlib.Path(path).resolve() for path in paths)
     work.mkdir(parents=True, exist_ok=True)
     {"installed": installed, "uninstalled": uninstalled, "exchanged": exchanged,
-     "subproject": subproject, "wrap": wrap}[how](source, work, build)
+     "wrap": wrap}[how](source, work, build)
 
 
 main()
