@@ -123,10 +123,12 @@ def _where(document, parts=None):
 def section(document, other):
     """README's section, from its bold words to the end of its last table."""
     rows = [_line((document, other), *line) for line in LINES]
-    text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; the "
-            "ratio is weir's tasks to that library (0.5 is half). Below, the best and worst ratio "
-            "of weir; bare means a hand-written loop. [Measured](bench/README.md) on "
-            f"{_where(document, 1)}, {_peers(document, rows)}: {_medians(document)}.")
+    text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; in "
+            "brackets, weir's tasks divided by the column (0.5 is half). The second table has "
+            "weir's best and worst ratios to others; bare means a hand-written loop. "
+            "[Measured](bench/README.md) on "
+            f"{_where(document, 1)}, {_peers(document, rows)}: {_medians(document)}, "
+            "but memory is of one run.")
     return "\n".join([
         *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "", *_first(document),
         "| | best case | worst case |", "|---|---|---|", *rows, ""]) + "\n"
