@@ -125,8 +125,8 @@ def section(document, other):
     rows = [_line((document, other), *line) for line in LINES]
     text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; in "
             "brackets, weir's tasks divided by the column (0.5 is half). The second table has "
-            "weir's best and worst ratios of CPU to selected peers; bare means a hand-written "
-            "loop, tuned libuv one read buffer and uv_try_write(). "
+            "weir's best and worst ratios of CPU to selected peers; there, bare is a hand-written "
+            "loop, and tuned libuv is libuv with one read buffer and uv_try_write(). "
             "[Measured](bench/README.md) on "
             f"{_where(document, 1)}, {_peers(document, rows)}: {_medians(document)}, "
             "but memory is of one run.")

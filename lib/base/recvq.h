@@ -221,8 +221,8 @@ static inline uint64_t wr_find_newlines(const uint8_t *window)
 }
 
 /* Consumes the first @len bytes of the first segment, fewer than all, and sets
- * *ret to them without a reference. The assertion costs one instruction, and
- * replaces a comparison for each line. */
+ * *ret to them without a reference. The assertion tests the subtraction for
+ * overflow: one instruction, in place of a comparison for each line. */
 static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {

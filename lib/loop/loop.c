@@ -236,8 +236,8 @@ void wr_loop_run_turn_ends(weir_loop *loop)
  * not seen all completions, as the kernel posts only a portion in each enter.
  * Its timers wait until it has seen all, so that none times out a peer whose
  * bytes have arrived; but not for long, as an overloaded loop never sees all.
- * Timers for loop->now_ns, of the last iteration, or before are not late: they
- * were armed for the past. */
+ * Timers due at loop->now_ns, the time of the last iteration, or earlier are
+ * not late: they were armed for the past. */
 static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
                                                      uint64_t now_ns)
 {

@@ -144,8 +144,8 @@ static inline bool wr_lookup_is_open(const weir_lookup *lookup,
     return lookup->open & (1u << part);
 }
 
-/* Maps the IPv4 addresses of an ended lookup with addresses to IPv6, if the
- * question requests it (AI_V4MAPPED, AI_ALL). */
+/* If the question requests it (AI_V4MAPPED, AI_ALL), maps the IPv4 addresses to
+ * IPv6. The lookup must have ended with addresses. */
 void wr_lookup_map(weir_lookup *lookup);
 
 /* Writes an address as a host, without a port. */

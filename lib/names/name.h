@@ -1,7 +1,7 @@
 /*
- * Host names as text: valid names, names of this machine, and the names under
- * which a short name is looked up. The functions are pure, except for memory
- * that they allocate.
+ * Host names as text: valid names, localhost, and the names under which a short
+ * name is looked up. The functions are pure, except for memory that they
+ * allocate.
  */
 #ifndef WEIR_LIB_NAMES_NAME_H
 #define WEIR_LIB_NAMES_NAME_H

@@ -118,8 +118,8 @@ WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
 void wr_threads_note_end(weir_threads *threads, int result);
 /* Called by a thread at a second signal: ends all threads. */
 void wr_threads_interrupt(weir_threads *threads);
-/* Called on a thread when its item, which announces a stop, runs. Returns the
- * deadline of the stop. */
+/* Called on a thread when its stop_item runs. Returns the deadline of the
+ * stop. */
 uint64_t wr_threads_take_stop(weir_thread *thread);
 
 /* config.c */

@@ -20,9 +20,9 @@
  * cachestat() counts the pages of a range in 9 ns each, but also counts pages
  * whose read has only begun. So a part is looked up with mincore() first;
  * during the next second it is enough that cachestat() finds no page missing.
- * This misses a page that left the cache within this second and whose next
- * read, by any reader but this loop, began before the loop counted. A loop has
- * one table; a file takes an entry for each 4 MiB.
+ * This overlooks a page that left the cache within this second, if another
+ * reader than this loop has already begun to read it again. A loop has one
+ * table; a file takes an entry for each 4 MiB.
  */
 
 struct wr_file_id {

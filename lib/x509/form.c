@@ -1,7 +1,8 @@
 /*
  * Checks the syntax of extensions: one function for each type of RFC 5280,
- * appendix A, which takes one element of that type off a list. The functions do
- * not recurse, so a certificate cannot cause deep nesting.
+ * appendix A. form_take_...() takes one element off a list, form_is_...()
+ * checks a whole value. The functions do not recurse, so a deeply nested
+ * certificate cannot exhaust the stack.
  */
 #include "directory.h"
 #include "extension.h"

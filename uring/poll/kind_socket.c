@@ -26,10 +26,11 @@
  * sixteen polls (3.2 us, 0.2 us; Linux 6.18). After this number of accepts the
  * storm is not polled any more. */
 #define ACCEPT_LOOKS_MAX 8u
-/* The first receive of a connection is tried before the set reports bytes. If
- * VAIN_FIRSTS_MAX such tries in a row have found nothing, only every
+/* The first receive of a connection is tried before the epoll set reports
+ * bytes. If VAIN_FIRSTS_MAX such tries in a row have found nothing, only every
  * VAIN_FIRSTS_APART-th first receive is tried, and the others wait for the set.
- * The same applies to polls for a second connection of an event. */
+ * The same applies to the poll for another connection after an event's first
+ * accept. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 

@@ -149,7 +149,7 @@ wr_listener_count_accepts(const struct wr_listener *listener)
  * @mode is not 0, the file gets the permissions @mode. Returns -EADDRINUSE if
  * the path has a file that is not a socket, or to which a socket is bound;
  * -EMFILE, -ENFILE, -ENOMEM or -ENOBUFS if the state of the file could not be
- * determined. An error leaves no file. */
+ * determined. An error leaves no new file. */
 WEIR_MUST_USE int wr_listener_file_bind(int fd,
                                         const struct weir_address *address,
                                         uint32_t mode);

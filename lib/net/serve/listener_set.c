@@ -94,7 +94,7 @@ static int listener_set_add_wildcards(struct wr_listener_set *set,
     return err;
 }
 
-/* Adds the addresses of an endpoint; the host NULL, or "", is all of them. */
+/* Adds an endpoint's addresses: the wildcard addresses for host NULL or "". */
 static int listener_set_add_endpoint(struct wr_listener_set *set, int family,
                                      struct weir_endpoint endpoint)
 {

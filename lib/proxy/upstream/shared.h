@@ -283,8 +283,8 @@ WEIR_MUST_USE int wr_shared_call_make(weir_upstreams_shared *shared,
 /* Called when the set is freed, after all its parts were closed. */
 void wr_shared_call_end(struct wr_shared_call *call);
 
-/* Returns the next part that the set must follow after changes of others, or
- * NULL. */
+/* Removes and returns the next part in call->news, which has a new state or
+ * checker. Returns NULL if there is none. */
 struct wr_shared_part *wr_shared_call_next_news(struct wr_shared_call *call);
 
 /* Posts a call of ->look to the set's loop, unless one is posted already. The

@@ -110,7 +110,7 @@ struct weir_upstreams {
     bool is_retired;
     bool is_behind; /* other sets have changed shared state (wr_shared_call) */
     bool has_ranks; /* some addresses are used only if others cannot be */
-    /* With this call, other sets wake this set. Holds a reference to the shared
+    /* Through it other sets wake this set. It holds a reference to the shared
      * state. */
     struct wr_shared_call *call;
     uint64_t round; /* from 1: number of times the queue was served */

@@ -78,9 +78,9 @@ enum {
     WR_TLS_DOES_FAST_AES = 1 << 5,
 };
 
-/* The memory of a loop's connections: the start of each backend's own struct,
- * which may count what its library allocates. It belongs to a loop and outlives
- * its connections. account_init() sets both fields. */
+/* Where a loop's connections get their memory. A backend's own struct may start
+ * with this one and also count what its library allocates. It belongs to a loop
+ * and outlives its connections. account_init() sets both fields. */
 struct wr_tls_account {
     const struct weir_allocator *allocator; /* the loop's */
     struct wr_blocks *blocks;

@@ -102,8 +102,8 @@ struct wr_tls_offer {
 uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key);
 
 /* Returns the kinds that the client cannot use. If @has_newest the server
- * supports TLS 1.3; @suites are its TLS 1.2 suites (suites.h). Malformed parts
- * exclude nothing, because wolfSSL refuses them. */
+ * supports TLS 1.3; @suites is the wr_tls_suites_mask() of its list. Malformed
+ * schemes or groups exclude nothing, because wolfSSL refuses them. */
 uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
                            uint32_t suites);
 

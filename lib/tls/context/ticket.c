@@ -329,8 +329,8 @@ static uint64_t ticket_now(void)
     return (uint64_t)time(NULL);
 }
 
-/* Returns true if the server has ticket keys. Reads the lifetime, which never
- * changes, because the number of keys may be read only with the mutex held. */
+/* Returns true if the server has ticket keys. Tests the lifetime, which never
+ * changes: the number of keys may be read only with the mutex held. */
 static bool ticket_has_keys(const weir_tls_context *context)
 {
     wr_assert(context->is_server);

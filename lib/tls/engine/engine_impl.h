@@ -206,8 +206,8 @@ void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
                              uint8_t *record, uint8_t *ret);
 
-/* Replaces the alert in a record that the backend sends after the peer's
- * certificates were refused by the verdict's alert. */
+/* When the peer's certificates were refused, replaces the backend's alert in a
+ * record with the verdict's alert. */
 void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
                                  size_t size);
 

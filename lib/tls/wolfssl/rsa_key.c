@@ -7,8 +7,8 @@
  * ours do not affect each other. OpenSSL 3 still reads the system's
  * configuration when it creates a key, because the configuration may name an
  * engine. Forbidding this would forbid it to the program too, which may rely on
- * it. The library context is created with the first key and kept, because each
- * has about 330 KiB of tables.
+ * it. All keys share one library context, because a context has about 330 KiB
+ * of tables. It is created with the first key and kept.
  */
 #include "rsa_key.h"
 

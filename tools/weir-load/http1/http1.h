@@ -246,10 +246,10 @@ struct http_load {
     size_t scratch_size;
     /* Requests are of several kinds. */
     bool is_varied;
-    /* A request's variant for the last request of a connection is last_offset
-     * elements after the request; 0 if there are no variants. The requests,
-     * owned by the first thread, are all kinds of the first target, then all
-     * kinds of the next target. */
+    /* The requests are all kinds of the first target, then all kinds of the
+     * next target. The variants that a connection sends as its last request
+     * follow in the same order, from index last_offset; 0 if there are none.
+     * The first thread owns them all. */
     size_t last_offset;
     size_t request_count;
     struct http_request *requests;

@@ -17,8 +17,8 @@
 
 static const char other_name[] = "other";
 
-/* Returns the length of a request's first word, or of the escape that it begins
- * with. Later bytes are left out because they may be a password. */
+/* Returns the length of a request up to the first blank or escape after its
+ * first byte. Later bytes are left out because they may be a password. */
 static size_t measure_word(const char *request)
 {
     return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");

@@ -228,7 +228,7 @@ static void print_rate(const struct result *result, FILE *out)
 }
 
 /* Returns true if a percentile is left out because the terminal is too narrow.
- * The first and the last ones stay. */
+ * The first one stays, then as many of the last ones as fit. */
 static bool is_left_out(const struct run_options *options, size_t place,
                         unsigned width)
 {

@@ -1,8 +1,7 @@
 /*
- * The writers of a result: text, JSON, and lines while the run lasts.
- *
- * Only outputs.c calls the writers. A pipe that no
- * program reads would block them, so it is opened without waiting.
+ * The writers of a result: text for people, JSON for programs, and lines while
+ * the run lasts. Each writes to a file, which may be a FIFO. Readers of a FIFO
+ * may start later than the program.
  */
 #ifndef WEIR_LOAD_WRITERS_H
 #define WEIR_LOAD_WRITERS_H

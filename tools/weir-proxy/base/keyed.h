@@ -1,6 +1,7 @@
 /*
  * Hash tables that live as long as the program: counts of services and targets,
- * orders of operators, and state shared by the sets of a route.
+ * operators' orders (orders.h), limits of addresses, and state shared by the
+ * sets of a route.
  *
  * They outlive configurations: a name that is removed and added again continues
  * with its entry.

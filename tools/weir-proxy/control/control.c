@@ -1,6 +1,6 @@
 /*
- * The first worker executes a command while it holds the lock on the setup,
- * with a callback on each thread. When the response is sent, the command
+ * The first worker executes the commands. A command about targets locks the
+ * setup and runs a callback on each thread. When its response is sent, it
  * applies to every later choice of a target.
  */
 #include "control.h"

@@ -1,10 +1,10 @@
 /*
  * The watchdog is fed after a callback has run on every thread, so that it
- * fires if one hangs. The next round starts after half of the watchdog's time.
- * It is fed during a drain, too, as connections may last longer. A proxy whose
- * successor serves stops feeding it, as that would hide a successor that hangs.
+ * fires if one hangs. The next round starts after half of the watchdog's time,
+ * also during a drain, which may last longer. A proxy whose successor serves no
+ * longer feeds the watchdog: its feeding would hide a successor that hangs.
  *
- * If the manager's socket is a path, it is opened before chroot().
+ * If the service manager's socket is a path, it is opened before chroot().
  */
 #include "manager.h"
 
