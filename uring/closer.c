@@ -1,7 +1,7 @@
 /*
  * Closes of peers' descriptors; see closer.h.
  *
- *     idle --something to close--> busy, a job of its lane --all--> idle
+ *     idle --something to close--> busy, a job of its lane --all closed--> idle
  *
  * One mutex guards all shared state; no thread holds it while it closes,
  * allocates or makes a thread. A closer is referenced by its owner, by its lane

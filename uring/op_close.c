@@ -16,10 +16,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* user_data of counted closes: this bit and the descriptor, which is not the
- * address of an operation. A NOP that looks for a worker after a close's
- * -ECANCELED has CLOSE_AFTER and the descriptor too; a NOP before closes has
- * CLOSE_BEFORE and no descriptor. */
+/* user_data of counted closes: CLOSE_TAG and the descriptor. CLOSE_TAG tells it
+ * from the address of an operation. A NOP that looks for a worker also has
+ * CLOSE_TAG: before closes with CLOSE_BEFORE and no descriptor, after a close's
+ * -ECANCELED with CLOSE_AFTER and the descriptor. */
 #define CLOSE_TAG    (1ull << 63)
 #define CLOSE_BEFORE (1ull << 62)
 #define CLOSE_AFTER  (1ull << 61)

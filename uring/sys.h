@@ -208,8 +208,8 @@ WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
  * file's @size) can be read without waiting for a device. Returns an error if
  * the kernel does not report it: -EPERM for a file that the process may not
  * write and does not own, -EOPNOTSUPP for some file systems. Sets *is_told if
- * the kernel reports it. Later calls for the file pass it and skip that
- * check. */
+ * the kernel reports it. If *is_told is true already, from an earlier call for
+ * the file, does not check again whether the kernel reports it. */
 int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
                             uint64_t size, bool *is_told);
 

@@ -194,7 +194,8 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
 }
 
 /* Moves timers armed for the past to the due list. A bottom-up merge sort: each
- * run has twice as many timers as the run before, and older ones. */
+ * run has twice as many timers as the run before, and those were armed
+ * earlier. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
     struct wr_list runs[SORT_RUNS];

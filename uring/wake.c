@@ -158,9 +158,9 @@ static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
     return number < end;
 }
 
-/* Counts one more post if it is within the limit. The count is never too high,
- * even for a moment: otherwise other posters would be refused for a post that
- * does not exist, or wait for it without a wake-up. */
+/* Counts one more post if it is within the limit. A post above the limit is not
+ * counted, even for a moment: otherwise a post that does not exist could make
+ * other posters fail, or wait without a wake-up. */
 static int wake_claim(struct wr_wake *wake)
 {
     uint64_t number =

@@ -19,7 +19,7 @@
 typedef int wr_rest_fn(void *arg);
 
 /* Makes the call of an SQE. Returns its result or a negative error. A read or
- * write at the file's own position of a FIFO or a terminal avoids waiting for
+ * write of a FIFO or a terminal at the file's own position avoids waiting for
  * other programs: it returns -EAGAIN if they took the bytes or the space. An
  * open of a FIFO without another end calls @rest with @arg between attempts,
  * and returns its error. If @rest is NULL, no open waits for other programs. */

@@ -107,9 +107,9 @@ WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
 
-/* Moves leases for which wr_lease_wastes() returns true out of their receive
- * buffers, among the first WR_SENDQ_MOVED chunks. No byte may be in flight. A
- * lease stays if there are other references, or memory runs out. */
+/* Looks at the first WR_SENDQ_MOVED chunks, and moves leases for which
+ * wr_lease_wastes() returns true out of their receive buffers. No byte may be
+ * in flight. A lease stays if it has other references, or memory runs out. */
 void wr_sendq_move_out(struct wr_sendq *q);
 
 /* Returns the number of bytes in leases that are charged to receivers. */

@@ -126,8 +126,8 @@ static struct wr_srv_host *srv_find_host(const struct wr_srv *srv,
     return NULL;
 }
 
-/* Starts the lookup of a host's addresses, without search domains. Its answer
- * has its own TTL, however often the records change. */
+/* Starts the lookup of a host's addresses, without search domains. A cached
+ * answer may serve until its own TTL ends, even if the records change. */
 static void srv_ask_host(struct wr_srv *srv, const char *name)
 {
     struct wr_srv_host *host = &srv->hosts[srv->host_count++];

@@ -70,9 +70,9 @@ static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
 }
 
 /* Reads a name, "" for the root. Returns the offset of its end, or 0 if
- * malformed. A pointer must lead to before all bytes read of the name, and at
- * most POINTERS_MAX are followed: a chain of pointers would cost much for its
- * few bytes. */
+ * malformed. A pointer's target must precede all bytes of the name read so far,
+ * and at most POINTERS_MAX are followed: a chain of pointers would cost much
+ * for its few bytes. */
 static size_t srv_answer_read_name(const struct reading *reading, size_t at,
                                    char ret[WR_NAME_SIZE])
 {

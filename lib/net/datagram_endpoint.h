@@ -1,8 +1,8 @@
 /*
  * Opens a datagram endpoint in a task, which waits until it is ready.
  *
- * The calls of the program are in datagram_endpoint.c; a datagram stream makes
- * its endpoint with wr_datagram_endpoint_open().
+ * The functions that a program calls are in datagram_endpoint.c; a datagram
+ * stream makes its endpoint with wr_datagram_endpoint_open().
  */
 #ifndef WEIR_LIB_NET_DATAGRAM_ENDPOINT_H
 #define WEIR_LIB_NET_DATAGRAM_ENDPOINT_H

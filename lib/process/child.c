@@ -61,8 +61,8 @@ static bool child_reap(struct wr_child *child)
     return true;
 }
 
-/* The ring is closed. Reaps the child if it can be killed; the loop no longer
- * runs, so waiting delays nothing. */
+/* Called after the ring was closed. Kills the child and, if it ends in time,
+ * reaps it; the loop no longer runs, so waiting delays nothing. */
 static void child_end_now(struct wr_child *child)
 {
     wr_assert(!child->loop->uring.ring);

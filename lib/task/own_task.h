@@ -23,8 +23,9 @@ struct wr_own_task;
 /* Runs in the task, and must not call the program. Returns 0 or an error. */
 typedef int wr_own_task_fn(struct wr_own_task *own);
 
-/* Called when the task has ended, with the result of the steps. Runs on the
- * loop's stack, never inside a call. */
+/* Called by the loop, on its own stack, when the task has ended, with the
+ * result of the steps. Never called inside wr_own_task_start() or
+ * wr_own_task_cancel(). */
 typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 
 /* Prints a space and the object of the steps at the end of the task's line of

@@ -722,7 +722,7 @@ void wr_transport_count(const struct wr_member *member,
  * TLS is a transport on a transport. For the program the upper transport is
  * the connection: the loop ends it, the server counts it, and it resumes a
  * protocol that the lower transport had paused. The lower transport keeps
- * its descriptor and its bytes, and gets the marks of a new transport. */
+ * its descriptor and its bytes, and gets the default water marks. */
 
 /* Owner of a replaced transport: no thread may call its public functions. */
 static const void *const volatile transport_nobody;

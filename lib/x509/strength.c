@@ -20,8 +20,9 @@
 #define STRENGTH_EDWARDS_SIZE 32u
 
 /* Verification with P-384 takes about twice as long as with P-256, and with
- * P-521 about five times. P-521 counts three, so that a path of five such keys
- * can be verified; so does RSA with an exponent longer than 65537. */
+ * P-521 about five times. A link by P-521 costs only 1 + 2, so that a path of
+ * five such keys can be verified (PATH_COST_MAX). RSA with an exponent longer
+ * than 65537 costs the same. */
 #define STRENGTH_EXTRA_P384 1u
 #define STRENGTH_EXTRA_P521 2u
 #define STRENGTH_EXTRA_RSA  2u

@@ -379,8 +379,9 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* Waits with the newest system call that is available: epoll_pwait2() exists
- * since Linux 5.11, and a seccomp filter may refuse any of the calls. */
+/* Waits with epoll_pwait2() if the timeout is neither 0 nor infinite, else with
+ * epoll_wait(). The former exists since Linux 5.11, and a seccomp filter may
+ * refuse any of the calls; then another is tried. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;

@@ -274,9 +274,9 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
  */
 
 #define WR_EP_CHUNK_WATCHES 64u
-/* Maximum number of events that one wait returns. Further events wait in the
- * set, so that a descriptor that is always ready is not seen in every
- * iteration. */
+/* Maximum number of events that one wait returns. If more descriptors are
+ * ready, the kernel reports them in turn, so one that is always ready is not
+ * seen in every iteration. */
 #define WR_EP_EVENTS_MAX 1024u
 /* Flag next to the descriptor in an event: its watch was a stream socket of
  * weir when it entered the set. */

@@ -265,10 +265,10 @@ int wr_race_get_attempt(const struct wr_race *race, size_t index,
                         struct weir_attempt *ret);
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
- * refused (from 198.51.100.7:40312); ...", and the name with its error. The
- * error that done gets comes first: of @broken, the transport that was made of
- * the winner (may be NULL), with @err if it was aborted; else the one that
- * equals @err. A text that is too long is cut. */
+ * refused (from 198.51.100.7:40312); ...", and the name with its error. First
+ * comes the error of @broken, the winner's transport, or @err if that was
+ * aborted. If @broken is NULL, the candidate or the name whose error is @err
+ * comes first. A text that is too long is cut. */
 void wr_race_write_errors(const struct wr_race *race,
                           const weir_transport *broken, int err, char *buf,
                           size_t size);

@@ -136,8 +136,8 @@ WEIR_MUST_USE int wr_server_new(weir_loop *loop,
                                 const struct wr_server_call *call,
                                 weir_server **ret);
 
-/* Listens, in a task that has entered, instead of from the loop. Returns 0, or
- * an error after which the server is closed. */
+/* Listens, in a task that has called wr_task_enter(), instead of from the loop.
+ * Returns 0, or an error after which the server is closed. */
 WEIR_MUST_USE int wr_server_start(weir_server *server);
 
 /* weir_server_stop() without a callback. */

@@ -161,8 +161,8 @@ static bool choose_is_by_connections(const struct wr_choosing *choosing)
     return choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS;
 }
 
-/* Called when the turns have changed since these candidates last took part:
- * checks only the changed ones. Returns false if all must be checked. */
+/* Called when participants have changed since choosing->version: checks only
+ * their candidates. Returns false if all candidates must be checked. */
 static bool choose_follow_turns(struct wr_choosing *choosing,
                                 const struct wr_candidates *candidates)
 {

@@ -47,8 +47,8 @@ enum {
 };
 
 /* Each output block begins with this many free bytes, in which the filter
- * stores its header. A record that wolfSSL seals in a block begins at this
- * offset. */
+ * stores a struct filter_record. A record that wolfSSL seals in a block begins
+ * at this offset. */
 #define WR_TLS_OUTPUT_OFFSET 27u
 
 /* Maximum plaintext bytes of a sent record. The record, its buffer's header and

@@ -1,5 +1,5 @@
 /*
- * Checks the handshake's unsealed messages: the shares of the key exchange
+ * Checks the handshake's unencrypted messages: the shares of the key exchange
  * (point.h), the algorithm of a client's signature in TLS 1.2, and malformed
  * messages that wolfSSL accepts, or refuses without an alert. Pure functions.
  *

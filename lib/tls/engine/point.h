@@ -27,7 +27,7 @@ bool wr_tls_point_knows(uint16_t group);
 
 /* Returns true if this is a share of X25519MLKEM768: an ML-KEM-768 key of a
  * client, or a ciphertext of a server, followed by a valid share of X25519.
- * Only the library checks whether the key is valid (FIPS 203, 7.2). */
+ * Does not check the ML-KEM key, which the TLS library does (FIPS 203, 7.2). */
 WEIR_MUST_USE bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size,
                                           bool is_of_client);
 

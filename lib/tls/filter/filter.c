@@ -510,8 +510,8 @@ static int filter_below_ended(void *user, weir_transport *below)
 }
 
 /* error_received of the transport below. Bytes received before the error are
- * still delivered. If opening the last of them failed with a TLS error, that
- * error is reported. */
+ * still delivered. Reports WEIR_ETLSTRUNCATED instead if the stream ended
+ * without a close_notify, or the engine's error if there is one. */
 static void filter_below_broke(void *user, weir_transport *below, int err,
                                const struct weir_address *peer)
 {

@@ -95,7 +95,7 @@ static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 }
 
 /* Called when the transport below has sent or dropped a block. It drops its
- * queue before its loss, so the filter still exists. */
+ * queue before it calls connection_lost, so the filter still exists. */
 static void filter_write_release(void *arg)
 {
     struct wr_block *block = arg;

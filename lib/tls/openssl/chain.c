@@ -175,10 +175,10 @@ static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
     return true;
 }
 
-/* Verifies a received Certificate message, in the received bytes. libssl calls
- * this for each record and message of a handshake; a received message is
- * complete and not yet parsed. A malformed message is left to libssl, which
- * refuses it. */
+/* Verifies a received Certificate message, and replaces its certificates in
+ * place. libssl calls this for each record and message of a handshake; a
+ * received message is complete and not yet parsed. A malformed message is left
+ * to libssl, which refuses it. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static void chain_note(int is_sent, int version, int type, const void *data,
                        size_t size, SSL *ssl, void *arg)

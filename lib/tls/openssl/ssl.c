@@ -142,8 +142,8 @@ static void ssl_note(const SSL *ssl, int where, int number)
     }
 }
 
-/* Selects the protocol that weir chose from the hello. If there is none in
- * common, weir's choice is not among the client's. */
+/* Selects the protocol that weir chose from the ClientHello. If weir found none
+ * in common, it has set its whole list, and the handshake is refused. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
                              unsigned char *ret_len, const unsigned char *list,

@@ -46,9 +46,9 @@ static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
     [WR_TLS_AEAD_CHACHA20] = "ChaCha20-Poly1305",
 };
 
-/* Since 3.5 libssl has the group if a provider can create its keys. An earlier
- * libssl may know it, too, but not the syntax of shares that contexts use with
- * it. */
+/* Since 3.5 libssl has the hybrid group if a provider can create its keys. An
+ * earlier libssl may know the group, too, but not the list syntax that contexts
+ * use to select key shares. */
 static void start_find_hybrid(void)
 {
     EVP_KEYMGMT *keys = EVP_KEYMGMT_fetch(NULL, WR_OPENSSL_HYBRID, NULL);

@@ -303,10 +303,10 @@ int wr_wolfssl_show(struct wr_tls_conn *conn,
                : -ENOMEM;
 }
 
-/* wolfSSL itself uses the client's order. So a server's connection has no list
- * at first, and gets a list of a single name before wolfSSL reads the hello:
- * wolfSSL refuses to resume a session if an extension is added after it has
- * read the hello. */
+/* wolfSSL itself would choose by the client's order. So a server's connection
+ * has no list of ALPN protocols at first, and gets a list of a single name
+ * before wolfSSL reads the hello: wolfSSL refuses to resume a session if an
+ * extension is added after it has read the hello. */
 int wr_wolfssl_choose_protocol(struct wr_tls_conn *conn, const char *name,
                                size_t len)
 {

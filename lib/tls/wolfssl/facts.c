@@ -1,8 +1,9 @@
 /*
  * Facts about a connection, its sessions and its exported keys.
  *
- * The functions change nothing except wolfSSL's own buffers (the exporter), and
- * return the same values after the connection has ended.
+ * The functions do not change the connection, except that the exporter changes
+ * wolfSSL's own buffers. They return the same values after the connection has
+ * ended.
  */
 #include "wolfssl.h"
 

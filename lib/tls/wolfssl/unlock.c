@@ -3,9 +3,9 @@
  *
  * PBKDF2 is wolfCrypt's. MD5 and AES-CBC decryption are not in the wolfSSL that
  * tools/deps builds, so that no connection can use them; they are implemented
- * here, plain and slow. Their table lookups depend on the key, so an observer
- * on the same processor could learn about it through the caches: they run only
- * when a context is created.
+ * here, plain and slow. The table lookups of AES depend on the key, so an
+ * observer on the same processor could learn about it through the caches. But
+ * this code runs only when a context is created.
  */
 #include "wolfssl.h"
 

@@ -1,7 +1,7 @@
 /*
- * Reads the file of --data. Compiles texts with "{csv:" and binds them to the
- * columns of the file in the same way as for requests, so that errors are found
- * before the run, and also in a dry run.
+ * Reads the file of --data. Compiles the texts of requests that have "{csv:"
+ * and binds them to the file's columns, as the run does later, so that errors
+ * are found before the run, and also in a dry run.
  */
 #include "command.h"
 

@@ -452,8 +452,8 @@ static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
 }
 
 /* Handles a complete DATA frame. Frames of cancelled requests are not seen
- * here; after them, the end of the connection's window is no longer
- * recognised. */
+ * here, so self->window does not count their bytes, and stops at the end of
+ * the connection's window are no longer detected. */
 static void take_data(struct h2_conn *self, const nghttp2_frame_hd *head)
 {
     struct h2_stream *stream = find(self, head->stream_id);

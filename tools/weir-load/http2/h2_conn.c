@@ -1,6 +1,6 @@
 /*
  * A connection's session exists from connection_made to connection_lost. Only
- * this file calls the library to read and write; afterwards it checks the
+ * this file calls libnghttp2 to read and write; afterwards it checks the
  * connection's state.
  *
  * A request that the server has not processed waits until it can be sent again:

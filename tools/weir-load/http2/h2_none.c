@@ -1,8 +1,8 @@
 /*
  * HTTP/2 of a program built without libnghttp2.
  *
- * options_settle.c refuses command lines that need it,
- * so these definitions are never used.
+ * options_needs.c refuses command lines that need it,
+ * so nothing calls codec_h2 or conn_h2.
  */
 #include "http2.h"
 

@@ -15,9 +15,10 @@
 #include <string.h>
 #include <time.h>
 
-/* Results are archived and must stay small enough to be read again. Most of a
- * large one are its rows, each with numbers, errors and a histogram. The rest
- * has seven histograms of all buckets, and one for each kind of requests. */
+/* Results are archived and must stay small enough to be read again. A large
+ * result consists mostly of rows, each with numbers, errors and a coarse
+ * histogram. The rest has seven full histograms, and one for each kind of
+ * request. */
 #define ROW_SIZE_MAX (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
 #define RESULT_SIZE_MAX                                                        \
     (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x100000U * (7U + KINDS_MAX))

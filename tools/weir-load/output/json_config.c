@@ -1,7 +1,7 @@
 /*
- * Each option's member comes from its row if the row describes it, else from
- * here. Options that only affect the output are left out, so runs that differ
- * in them are comparable.
+ * write_rows() writes the members of options whose struct option has ->json;
+ * the other functions write the rest. Options that only affect the output are
+ * left out, so runs that differ in them are comparable.
  */
 #include "writers.h"
 

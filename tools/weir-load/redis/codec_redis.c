@@ -1,7 +1,8 @@
 /*
  * Redis as a codec: requests are commands (redis_command.c), and every reply of
- * RESP is a response (resp.h), even nil. An error fails by its first word;
- * errors inside an array, such as those of EXEC, are not counted.
+ * RESP is a response (resp.h), even nil. An error reply is a failure of a kind
+ * that its first word names; errors inside an array, such as those of EXEC, are
+ * not counted.
  *
  * A connection begins with HELLO 3, AUTH and SELECT, if the target requires
  * them (redis_url.c). A command that never changes is in memory several times

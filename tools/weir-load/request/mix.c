@@ -1,7 +1,7 @@
 /*
- * A line has a weight and a request. mix_choose()
- * finds a kind with a binary search in the sums of
- * the weights.
+ * A line of the --mix file has a weight and a kind
+ * of request. mix_choose() finds the kind with a
+ * binary search in the sums of the weights.
  */
 #include "request.h"
 

@@ -58,8 +58,9 @@ struct datagram_server {
 
 bool datagram_server_has(const struct mode *mode);
 
-/* Binds; the fields up to arg, why, counts and reuse_port must be set. Returns
- * 0 if on_bound follows, or a negative error. */
+/* Binds. The caller must set on_bound, on_ended, arg, why, why_size, counts and
+ * reuse_port, and zero the rest. Returns 0 if on_bound follows, or a negative
+ * error. */
 int datagram_server_start(struct datagram_server *server, weir_loop *loop,
                           const struct mode *mode, const struct target *target);
 

@@ -14,9 +14,9 @@
 
 struct option;
 
-/* Precedes a hash at the end of a line. The hash replaces a secret, so that
- * lines with different secrets differ. It is not printed, because a short
- * secret can be found from its hash. */
+/* Precedes a hash at the end of a line. The hash replaces a secret or a file's
+ * bytes, so that a change of these changes the line. It is not printed, because
+ * a short secret can be found from its hash. */
 #define CHANGES_HASH " = bytes "
 
 /* Records a directive with its service, route and target. Returns false if out

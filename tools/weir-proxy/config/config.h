@@ -410,8 +410,9 @@ bool config_is_insecure(const struct config_route *route,
                         const struct config_target *target);
 
 /* Return how many targets are tried for a connection, and how many consecutive
- * failures eject a target. With balance first, by default a failure does not
- * make a connection try the next target. Names of clients eject nothing. */
+ * failures eject a target. By default, with balance first, a connection tries
+ * one target. By default failures eject neither targets with balance first nor
+ * sni:PORT. */
 uint32_t config_count_tries(const struct config_route *route);
 uint32_t config_count_failures(const struct config_route *route);
 

@@ -276,9 +276,9 @@ static void allow(const struct rules *rules, const char *path, uint64_t access)
     close(rule.parent_fd);
 }
 
-/* If a link's destination is below the link's folder, allows reading the
- * sibling folders of the destination, because the link may later point to one
- * of them. */
+/* If a link's destination is below the link's folder, allows reading the folder
+ * that contains the destination, because the link may later point to another
+ * entry of that folder. */
 static void allow_beside(const struct rules *rules, const char *link)
 {
     char found[PATH_MAX];

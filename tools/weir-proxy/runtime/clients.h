@@ -40,9 +40,9 @@ struct clients_refusal {
     uint32_t left_out;
 };
 
-/* Admits a connection of a client, or returns false. Sets *ret, for
- * clients_leave(), to NULL if the connection is not counted. Can be called on
- * any thread. */
+/* Admits a connection of a client, or returns false. Sets *ret to the client
+ * for clients_leave(), or to NULL if the connection is not counted. Can be
+ * called on any thread. */
 bool clients_enter(struct clients *clients, const struct weir_address *address,
                    uint64_t now_ns, struct client **ret,
                    struct clients_refusal *ret_refusal);

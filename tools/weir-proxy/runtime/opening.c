@@ -233,8 +233,8 @@ static void count_handshake(const struct session *session)
     }
 }
 
-/* Stores the common name of the certificate that was verified here, which
- * replaces the name in the PROXY header. */
+/* Stores the common name of the client's certificate if this proxy verified it,
+ * instead of the name in the PROXY header. */
 static void note_name(struct session *session)
 {
     char cn[CERTIFICATE_CN_SIZE];
