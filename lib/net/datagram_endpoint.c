@@ -387,7 +387,8 @@ static int datagram_endpoint_make_room(struct endpoint *endpoint)
     return 0;
 }
 
-/* Makes the socket, in a task that has entered. Returns 0 or an error. */
+/* Makes the socket, in a task that has called wr_task_enter(). Returns 0 or an
+ * error. */
 static int datagram_endpoint_make_socket(struct endpoint *endpoint)
 {
     const weir_lookup *failed;

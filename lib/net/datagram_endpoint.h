@@ -19,9 +19,9 @@ struct wr_datagram_endpoint_call {
     const struct weir_datagram_options *options;
 };
 
-/* Makes an endpoint in a task that has entered, and waits until connection_made
- * has returned. Returns 0 and a reference to the transport, or an error; a
- * socket of @call is then closed. */
+/* Makes an endpoint in a task that has called wr_task_enter(), and waits until
+ * connection_made has returned. Returns 0 and a reference to the transport, or
+ * an error; a socket of @call is then closed. */
 WEIR_MUST_USE int
 wr_datagram_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
                           struct wr_datagram_endpoint_call *call,

@@ -208,8 +208,8 @@ static inline bool wr_listener_set_has_names(const struct wr_listener_set *set)
     return !wr_list_is_empty(&set->names.all);
 }
 
-/* Waits for the addresses of the names, in a task that has entered. Returns 0
- * when all addresses are known, or an error. */
+/* Waits for the addresses of the names, in a task that has called
+ * wr_task_enter(). Returns 0 when all addresses are known, or an error. */
 WEIR_MUST_USE int wr_listener_set_resolve(struct wr_listener_set *set);
 
 /* Returns true if the listeners are open, or if the server has none

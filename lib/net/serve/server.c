@@ -87,7 +87,7 @@ static void server_start_serving(weir_server *server)
     }
 }
 
-/* Opens the listeners, in a task that has entered. */
+/* Opens the listeners, in a task that has called wr_task_enter(). */
 static int server_listen(weir_server *server)
 {
     struct wr_listener_set *set = &server->listeners;

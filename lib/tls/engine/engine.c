@@ -92,7 +92,7 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
     }
 }
 
-/* Records an unsealed alert that the backend has refused. A TLS 1.3 client
+/* Records an unencrypted alert that the backend has refused. A TLS 1.3 client
  * (OpenSSL's, for example) that rejects the server's messages may have no keys
  * yet to seal its alert. The backend refuses the header of such a record and
  * leaves the alert in the input. Such an alert ends the handshake like any

@@ -74,7 +74,7 @@ struct wr_tls_engine {
     /* Server: set while early data may arrive; see engine_early.c. */
     struct wr_block *early;
     struct wr_block *secret; /* keys for an alert; see engine_secret.c */
-    /* The peer's unsealed messages; see engine_message.c. */
+    /* The peer's unencrypted messages; see engine_message.c. */
     struct wr_block *message; /* a message that arrives in parts */
     struct wr_block
         *first; /* server: the first hello, after a HelloRetryRequest */

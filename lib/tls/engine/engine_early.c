@@ -99,7 +99,7 @@ static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 
 /* Skips the collected record, or ends early data. After too much early data the
  * backend gets a record to which it responds with unexpected_message: an
- * unsealed record if there are keys, else this record. */
+ * unencrypted record if there are keys, else this record. */
 static enum wr_tls_engine_first
 engine_early_decide(struct wr_tls_engine *engine)
 {

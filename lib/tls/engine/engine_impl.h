@@ -4,7 +4,7 @@
  * engine.c has the states and steps, engine_event.c the backend's events,
  * engine_record.c the events take() and put(), engine_hello.c reads the
  * peer's first message, engine_early.c skips early data after it,
- * engine_message.c checks the unsealed messages, engine_secret.c opens and
+ * engine_message.c checks the unencrypted messages, engine_secret.c opens and
  * seals records with TLS 1.3 secrets, engine_facts.c has the getters and the
  * names of alerts.
  *

@@ -1,5 +1,6 @@
 /*
- * Checks the peer's unsealed handshake messages before the backend gets them.
+ * Checks the peer's unencrypted handshake messages before the backend gets
+ * them.
  *
  * A checked message (message.h) that a record contains as a whole, as nearly
  * always, is checked in place; otherwise its parts are collected in a block.

@@ -233,8 +233,8 @@ engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 }
 
 /* Handles a record that exceeds the limit. If the whole header is at @data, it
- * is changed to that of an unsealed record, to which a TLS 1.3 library responds
- * with unexpected_message. */
+ * is changed to that of an unencrypted record, to which a TLS 1.3 library
+ * responds with unexpected_message. */
 __attribute__((noinline, cold)) static void
 engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
