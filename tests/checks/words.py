@@ -59,7 +59,8 @@ def read_all(source, folders):
     """Each text below the folders: its folder, its file and line, and its words."""
     for name in folders:
         for path in sorted(source.glob(name) if "*" in name else (source / name).rglob("*.*")):
-            if not path.is_file() or name == "tools" and "man" in path.parts:
+            if not path.is_file() or "__pycache__" in path.parts or (
+                    name == "tools" and "man" in path.parts):
                 continue
             text, parts = texts(path)
             for place, part in parts:
