@@ -1,10 +1,9 @@
 /*
  * The macros that define tests.
  *
- * UNIT runs the body and then checks for leaks: descriptors that were not open
- * before, and under AddressSanitizer memory that nothing points to. Both checks
- * are part of the test, so that a failure names it. Tests that must end in
- * abort() use death.h.
+ * UNIT runs the body and then checks that no descriptor is open that was not
+ * open before. Under AddressSanitizer the runner checks for leaked memory.
+ * Tests that must end in abort() use death.h.
  */
 #ifndef WEIR_TESTS_UNIT_H
 #define WEIR_TESTS_UNIT_H
@@ -25,10 +24,6 @@
 #if __has_feature(address_sanitizer)
 #define UNIT_HAS_LSAN 1
 #endif
-#endif
-
-#ifdef UNIT_HAS_LSAN
-int __lsan_do_recoverable_leak_check(void);
 #endif
 
 /* A test that hangs is killed and reported by name; the program continues.
@@ -119,7 +114,7 @@ static inline int unit_fds_wait_left(const struct unit_fds *before)
     return fd;
 }
 
-/* Fails the running test if it has left descriptors or memory. */
+/* Fails the running test if it has left descriptors. */
 static inline void unit_check_left(const struct unit_fds *before)
 {
     const int fd = unit_fds_wait_left(before);
@@ -131,9 +126,6 @@ static inline void unit_check_left(const struct unit_fds *before)
         target[len > 0 ? len : 0] = '\0';
         cr_assert_fail("descriptor %d was left open: %s", fd, target);
     }
-#ifdef UNIT_HAS_LSAN
-    expect_eq(__lsan_do_recoverable_leak_check(), 0, "memory was leaked");
-#endif
 }
 
 /* Function that runs the bodies of UNIT() in a file, and the parameters of the

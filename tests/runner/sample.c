@@ -89,6 +89,15 @@ UNIT(sample, leaves_a_descriptor)
     expect_geq(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
 }
 
+UNIT(sample, leaks_memory)
+{
+#ifdef UNIT_HAS_LSAN
+    memset(malloc(1), 0, 1);
+#else
+    cr_assert_fail("without a sanitizer this would pass");
+#endif
+}
+
 UNIT(sample, crashes)
 {
     raise(SIGSEGV);
