@@ -4,7 +4,7 @@
  * A plain build allocates 64 bytes more, to align the memory, and stores the
  * distance in the byte before it. A guard build maps pages for each allocation:
  *
- *     | header, data: read-write | guard: no access |
+ *     | filler, header, data: read-write | guard: no access |
  *
  * The data ends where the guard begins (up to its alignment), so an overrun
  * faults too. Freed mappings become inaccessible and stay in a quarantine,
@@ -35,6 +35,13 @@ static size_t guard_page_size(void)
 #define QUARANTINE_BYTES (UINT64_C(256) << 20)
 /* A mapping is used again after this many others were freed. */
 #define QUARANTINE_LEAST 64u
+
+/* To protect up to 33 pages, Linux on x86 removes each from the TLB, which
+ * takes longer than to empty the TLB if they are more than a few (4 us each in
+ * a virtual machine). So a mapping has few pages, or so many that the TLB is
+ * emptied: the filler before the header, of which the first page is touched. */
+#define FEW_PAGES   6u
+#define FLUSH_PAGES 34u
 
 struct header {
     void *record;
@@ -70,7 +77,20 @@ static size_t guard_map_size(size_t size)
 {
     const size_t page = guard_page_size();
     const size_t used = guard_round_up(size, ALIGN) + sizeof(struct header);
-    return guard_round_up(used, page) + page;
+    size_t pages = guard_round_up(used, page) / page;
+
+    if (pages > FEW_PAGES && pages < FLUSH_PAGES) {
+        pages = FLUSH_PAGES;
+    }
+    return (pages + 1) * page;
+}
+
+/* The header is at the start of the page that holds the ALIGN bytes before the
+ * data. */
+static struct header *guard_header(void *data)
+{
+    const uintptr_t before = (uintptr_t)data - ALIGN;
+    return (void *)(before - before % guard_page_size());
 }
 
 /* Removes the mapping at place @i. The one at place 0, the oldest or nearly so,
@@ -149,9 +169,11 @@ void *wr_guard_alloc(const struct weir_allocator *allocator, size_t size)
         wr_free(allocator, record, sizeof(struct header));
         return NULL;
     }
-    *(struct header *)mapping.base =
-        (struct header){.record = record, .size = size};
-    return (uint8_t *)mapping.base + used - guard_round_up(size, ALIGN);
+    *(uint8_t *)mapping.base = 0;
+    uint8_t *data =
+        (uint8_t *)mapping.base + used - guard_round_up(size, ALIGN);
+    *guard_header(data) = (struct header){.record = record, .size = size};
+    return data;
 }
 
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
@@ -160,11 +182,11 @@ void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
     if (!ptr) {
         return;
     }
-    /* At most a page is before the data, for the header. */
-    const uintptr_t before = (uintptr_t)ptr - ALIGN;
-    struct header *header = (void *)(before - before % guard_page_size());
+    const uintptr_t guard = (uintptr_t)ptr + guard_round_up(size, ALIGN);
+    struct header *header = guard_header(ptr);
     wr_assert(header->size == size);
-    struct mapping mapping = {.base = header, .size = guard_map_size(size)};
+    struct mapping mapping = {.size = guard_map_size(size)};
+    mapping.base = (void *)(guard + guard_page_size() - mapping.size);
     wr_free(allocator, header->record, sizeof(*header));
     if (mprotect(mapping.base, mapping.size, PROT_NONE) != 0) {
         guard_unmap(mapping);

@@ -9,14 +9,24 @@
 
 /* ---- all short sequences ---- */
 
-UNIT(sendq, every_sequence_of_four_calls_keeps_the_stream)
-{
-    const uint32_t sequences = STEPS * STEPS * STEPS * STEPS;
+/* In a guard build each buffer takes two system calls. */
+#ifdef WR_GUARD
+enum { CALLS = 3 };
+#else
+enum { CALLS = 4 };
+#endif
 
+UNIT(sendq, every_sequence_of_few_calls_keeps_the_stream)
+{
+    uint32_t sequences = 1;
+
+    for (int j = 0; j < CALLS; j++) {
+        sequences *= STEPS;
+    }
     for (uint32_t i = 0; i < sequences; i++) {
         uint32_t rest = i;
         setup();
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < CALLS; j++) {
             expect_eq(do_step((enum step)(rest % STEPS)), 0);
             rest /= STEPS;
         }
