@@ -196,8 +196,8 @@ static int storm_serve(weir_thread *thread, void *arg)
 /* Sends a message and reads its echo. */
 static void client_talk(int fd, uint64_t *at, size_t len)
 {
-    static _Thread_local uint8_t out[MESSAGE_MAX];
-    static _Thread_local uint8_t in[MESSAGE_MAX];
+    uint8_t out[MESSAGE_MAX];
+    uint8_t in[MESSAGE_MAX];
     size_t got = 0;
     rig_pattern(out, *at, len);
     expect_eq(send(fd, out, len, MSG_NOSIGNAL), (ssize_t)len);
