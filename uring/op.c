@@ -37,8 +37,9 @@ _Static_assert(offsetof(struct wr_time, nanoseconds) ==
                    offsetof(struct __kernel_timespec, tv_nsec),
                "the kernel reads it");
 
-/* MSG_DONTWAIT: each urgent byte of the peer would wake a waiting send, and the
- * kernel would move it to one of a few worker threads, where it blocks. */
+/* Without MSG_DONTWAIT, each urgent byte of the peer would wake a waiting send,
+ * and the kernel would move the send to one of a few worker threads, where it
+ * would block. */
 #define SEND_FLAGS ((uint32_t)MSG_NOSIGNAL | (uint32_t)MSG_DONTWAIT)
 
 int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)

@@ -41,8 +41,8 @@ static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
     uring->worker_ns = was_there ? asked_ns : 0;
 }
 
-/* Returns true if there is a worker, so that -ECANCELED of an entry prepared
- * now cannot mean that there is none. */
+/* Returns true if a worker thread is sure to exist. An entry prepared now then
+ * cannot get -ECANCELED for lack of one. */
 static inline bool wr_op_has_worker(const struct wr_uring *uring)
 {
     return uring->worker_ns != 0 &&

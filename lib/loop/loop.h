@@ -114,7 +114,8 @@ struct wr_module_ops {
     void (*check)(const struct wr_module *module);
 };
 
-/* State of a source file in one loop, from its first use to the loop's end. */
+/* State that one source file keeps in a loop, from the file's first use of the
+ * loop to the loop's end. */
 struct wr_module {
     struct wr_list link;
     const struct wr_module_ops *ops;

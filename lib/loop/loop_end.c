@@ -2,9 +2,9 @@
  * The end of a loop, which frees everything.
  *
  * Members are shut down stage by stage, and iterations are made until they have
- * left; then the ready queue runs once more, and the ring is closed. Modules
- * take part in steps (enum wr_end_step). Handles that the program keeps pin the
- * loop's memory, and the last handle frees it.
+ * left; then the ready queue runs, up to a limit, and the ring is closed.
+ * Modules take part in steps (enum wr_end_step). If the program still has
+ * handles, they pin the loop's memory until the last one is freed.
  */
 #include "loop_impl.h"
 

@@ -56,7 +56,8 @@ struct cares {
     /* cares_socket.c: */
     struct wr_list sockets; /* struct cares_socket, including closing sockets */
     int socket_err;         /* error of the last socket made, or 0 */
-    uint8_t rcode;     /* error code of the answer that c-ares reads, or 0 */
+    uint8_t rcode;     /* SERVFAIL, NOTIMP or REFUSED of the answer that c-ares
+                        * reads, or 0 */
     bool is_truncated; /* the answer is a datagram, and truncated */
     bool has_records;  /* the answer has records */
 

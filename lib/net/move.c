@@ -266,7 +266,7 @@ static void move_send_home(struct parcel *parcel)
 
 /* Returns the parcel to the old loop, because the connection was not made here.
  * If the old loop was freed meanwhile, no loop owns the descriptor: closes it,
- * and the peer gets a reset. */
+ * and a TCP peer gets a reset. */
 static void move_fail(struct parcel *parcel, int err)
 {
     wr_assert(err < 0);

@@ -1,7 +1,7 @@
 /*
  * Making and freeing the objects that tasks wait on; sync.h explains the
- * design. The last reference frees an object's memory and unpins its loop. This
- * file does not know what tasks wait for.
+ * design. The last reference frees an object's memory and unpins its loop. The
+ * file of each kind of object decides when a wait ends.
  */
 #include "sync.h"
 

@@ -117,9 +117,9 @@ static uint64_t stack_depth_of(const struct wr_stacks *stacks,
     return (page_count - lowest) * stacks->page_size;
 }
 
-/* Returns the depth of a mapping's deepest stack, in bytes. A guard with a
- * stack has at most MINCORE_PAGES pages here, so each call covers whole
- * stacks. */
+/* Returns the depth of a mapping's deepest stack, in bytes. A guard and a stack
+ * together must have at most MINCORE_PAGES pages, so that each mincore() covers
+ * whole stacks. */
 static uint64_t stack_depth_of_mapping(const struct wr_stacks *stacks,
                                        const struct wr_stack_mapping *mapping)
 {

@@ -280,8 +280,8 @@ struct weir_transport {
     /* Thread of the loop; none if another transport has replaced this one. */
     const void *const volatile *owner;
     struct weir_protocol_binding binding;
-    /* The protocol's data_received, or a function that also checks; see
-     * wr_protocol_bound(). */
+    /* The protocol's data_received, a function that also measures its time, or
+     * one that ignores the bytes; see wr_protocol_bound(). */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     struct wr_member member; /* until the connection is lost */

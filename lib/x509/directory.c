@@ -243,7 +243,7 @@ enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
     while (worst != WR_X509_DIRECTORY_OTHER &&
            wr_x509_directory_next(&bases, &a)) {
         if (a.is_next_set) {
-            names.set.size = 0; /* skip the rest of the last set */
+            names.set.size = 0; /* skip the rest of the previous set */
             if (!wr_x509_directory_next(&names, &b)) {
                 return WR_X509_DIRECTORY_OTHER;
             }

@@ -902,7 +902,7 @@ struct request_stream {
 };
 
 /* Creates the stream when there is a connection, so that a waiting request has
- * none. */
+ * no stream. */
 static int request_create_stream(void *arg, weir_transport *t,
                                  struct weir_protocol_binding *ret)
 {

@@ -6,7 +6,7 @@
  * participant with the most credit is chosen, and pays what all have earned.
  * Participants with the same weight earn together, so they are a group with a
  * clock: the clock counts the choices, and each participant stores its credit
- * minus the clock's part. So within a group only the chosen participant changes
+ * minus clock * weight. So within a group only the chosen participant changes
  * its position. A group is a heap by credit, and a choice compares the heads of
  * the groups.
  *
@@ -14,8 +14,8 @@
  * of connections. Only groups that are the least busy for their weight take
  * part in a choice; the clocks of the others stop.
  *
- * A credit is at most the sum of the weights. When the sum falls to a half,
- * because weights change or a heavy participant leaves, all credits are scaled
+ * A credit is at most the sum of the weights. When the sum falls to half of its
+ * maximum, because weights change or participants leave, all credits are scaled
  * down, so that they represent as many turns as before; otherwise a burst would
  * follow.
  *
@@ -24,7 +24,8 @@
  *      heap    by credit, the highest first; equal ones by index
  *
  * Connections start under the owner's mutex and end without it: the thread that
- * ends one pushes it to a stack, and the next choice updates the groups.
+ * ends one pushes its participant to a stack, and the next choice updates the
+ * groups.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TURNS_H
 #define WEIR_LIB_PROXY_UPSTREAM_TURNS_H

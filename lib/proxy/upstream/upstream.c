@@ -156,7 +156,7 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
     candidate->weight =
         candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
-    /* Replaces a checker whose loop does not run. */
+    /* Makes this part the checker if the present checker's loop is stuck. */
     if (upstream->part.health &&
         wr_shared_part_take_over(&upstream->part,
                                  weir_loop_get_time(upstream->set->loop))) {

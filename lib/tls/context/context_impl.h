@@ -110,7 +110,7 @@ struct weir_tls_context {
     uint32_t key_records;
 };
 
-/* The error line for the caller of weir_tls_context_new(). */
+/* The error or the warning for the caller of weir_tls_context_new(). */
 struct wr_tls_context_text {
     char line[WR_TLS_CONTEXT_TEXT_MAX];
     const char *why;                      /* why a text is refused, or NULL */

@@ -20,8 +20,7 @@
 
 #include <string.h>
 
-/* Levels and numbers of alerts (RFC 8446, 6) that weir itself sends or
- * handles. */
+/* A level, and numbers of alerts (RFC 8446, 6); message.c has more numbers. */
 enum {
     WR_TLS_ALERT_FATAL = 2,
     WR_TLS_ALERT_RECORD_OVERFLOW = 22,

@@ -22,7 +22,7 @@
 
 #define SHARED_LIST_SIZE  512
 #define SHARED_GROUPS_MAX 8
-/* RSA of 2048 bits, curves of 224, no SHA-1. */
+/* At least RSA of 2048 bits and curves of 224; no SHA-1. */
 #define SHARED_SECURITY_LEVEL 2
 /* Maximum size of a Certificate message, as with wolfSSL. */
 #define SHARED_CHAIN_BYTES (64 << 10)

@@ -47,7 +47,7 @@ EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params)
 }
 
 /* Converts a number to the processor's byte order, as libcrypto requires.
- * Returns false if it is longer than any supported number. */
+ * Returns false if it is empty or longer than any supported number. */
 static bool signature_to_native(struct wr_bytes number,
                                 uint8_t ret[SIGNATURE_MAX + 1])
 {

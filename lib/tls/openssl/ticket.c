@@ -2,8 +2,8 @@
  * Session tickets: weir's ring of keys for OpenSSL's own ticket format.
  *
  * OpenSSL encrypts a session with AES-256-CBC and authenticates it with
- * HMAC-SHA-256. Both keys are derived from the secret of one of weir's keys,
- * once for each. A ticket is valid only for the name that the client requested.
+ * HMAC-SHA-256. The keys for both are derived once from the secret of each of
+ * weir's keys. A ticket is valid only for the name that the client requested.
  * OpenSSL does not check the name with TLS 1.3, so a digest of the name is
  * stored in the session; if it differs, a full handshake follows.
  */

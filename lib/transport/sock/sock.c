@@ -98,8 +98,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* ->fed of the transport's table. Called when there is a window and a buffer,
- * or when the socket is the next one in queue DUE. */
+/* ->fed of the transport's table. Called when it is the socket's turn to
+ * receive (WR_DEMAND_DUE), or there may now be a buffer and a window. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);

@@ -1,13 +1,13 @@
 /*
  * Waits until the targets accept connections.
  *
- * One task tries the targets one after the other, several times a second. It
- * runs in its own loop, so unknown names are looked up again each time, and the
+ * One task tries the targets one after the other, several times a second, and
+ * looks up unknown names again each time. It runs in its own loop, so the
  * figures of the run do not include these connections.
  *
  * A proxy (a container's) may accept connections before there is a server, so
- * HTTP is checked with a request. With --proxy-protocol no request is sent,
- * because it would need a PROXY header.
+ * unencrypted HTTP is checked with a request. With --proxy-protocol no request
+ * is sent, because it would need a PROXY header.
  */
 #include "worker.h"
 

@@ -2,9 +2,9 @@
  * Hash table with at most as many entries as buckets. It never shrinks, as
  * entries are removed only when it is freed.
  *
- * A key is a 64-bit hash of names. In tables of counts, names with equal hashes
- * share an entry, and someone could choose such names. Users of other tables
- * compare the names and try the next key.
+ * A key is a 64-bit hash of names. In tables of counts and orders, names with
+ * equal hashes share an entry, and someone could choose such names. Users of
+ * other tables compare the names or addresses and try the next key.
  */
 #include "keyed.h"
 

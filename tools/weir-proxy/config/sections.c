@@ -300,8 +300,9 @@ static bool say_section(const struct saying *saying, size_t section,
     return is_good;
 }
 
-/* Selects directives for a service. An inherited directive that adds a value
- * would not be replaced by the service's own, so it is skipped. */
+/* Selects directives for a service. Skips an inherited directive if it would
+ * add a value to the service's own, or if the service has the directive that it
+ * is paired with. */
 static bool is_of_service(const struct saying *saying,
                           const struct option *word, struct range own)
 {

@@ -585,8 +585,9 @@ static void say_addresses(const struct proxy *proxy)
 
 /* Finishes the start in a task of the first worker, after all workers listen.
  * If a socket for operators or successors fails, this proxy ends and the
- * predecessor continues, unless the path is an abstract name. Holds the lock on
- * the setup, so that commands wait. */
+ * predecessor continues. But before it binds an abstract name for successors,
+ * it has told the predecessor to end. Holds the lock on the setup, so that
+ * commands wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;

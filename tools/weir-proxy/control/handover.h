@@ -11,9 +11,9 @@
 
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Requests from a running proxy its sockets, its knowledge of targets and its
- * session ticket keys. Must be called before the threads start. Sets
- * proxy->predecessor if a proxy is running. */
+/* Receives the sockets, knowledge of targets and session ticket keys of a
+ * running proxy. Must be called before the threads start. Sets
+ * proxy->predecessor; it is negative without a complete handover. */
 void handover_take(struct proxy *proxy);
 
 /* Must be called when a worker listens. When all workers listen, reports this

@@ -1,7 +1,7 @@
 /*
  * Each thread accepts on duplicates of the listening sockets. The sockets stay
- * open here until the program ends, because a successor receives them, and so
- * that connections that arrive meanwhile wait in the queues of the sockets.
+ * open here until the first thread stops, so that a successor can receive them,
+ * together with the connections that wait in their queues.
  */
 #include "listeners.h"
 

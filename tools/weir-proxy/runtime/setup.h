@@ -44,8 +44,8 @@ void setup_close_log(struct setup *setup);
 void setup_unref(struct setup *setup);
 
 /* Opens the key logs of all services. Must be called before privileges are
- * dropped. With @only_looks only checks existing key logs. Returns false with a
- * reason in @why. */
+ * dropped. With @only_looks only checks that this would succeed. Returns false
+ * with a reason in @why. */
 bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
 
 /* Opens the logs, and the listening sockets that were not taken over from
