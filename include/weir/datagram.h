@@ -24,9 +24,9 @@
  * error_received reports it, for example that the destination has refused the
  * datagram (ICMP), that the datagram is too long, or that there is no route;
  * then the next datagram is sent. Only a callback that fails, an abort or an
- * unusable descriptor ends the endpoint. The kernel does not report a refusal
- * to an endpoint without a remote address, unless the program sets IP_RECVERR
- * or IPV6_RECVERR on its socket (weir_transport_get_socket()); then
+ * unusable descriptor ends the endpoint. With UDP, the kernel does not report a
+ * refusal to an endpoint without a remote address, unless the program sets
+ * IP_RECVERR or IPV6_RECVERR on its socket (weir_transport_get_socket()); then
  * error_received gets each refusal, with its peer.
  *
  * **Descriptors** that a Unix peer sends are refused. Since Linux 6.16 the
