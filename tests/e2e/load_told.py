@@ -5,9 +5,12 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
+import threading
+import time
 
-from harness import (PATIENT, WEIR_LOAD, Skip, command, equal, fails, load,
+from harness import (PATIENT, WEIR_LOAD, Program, Skip, command, equal, fails, load,
                      load_json, matches, one_line, run)
 from http_client import Answering
 from servers import Server, free_port
@@ -48,6 +51,31 @@ def test_a_server_of_http_is_no_server_of_echoes():
         outcome = load("-n", "1", "-c", "1", server.url)
     equal(outcome.status, NOTHING, "exit")
     one_line(outcome.err, r"the answer is one of HTTP; write http://")
+
+
+# ---- figures ----
+
+def test_a_closed_loop_counts_from_when_it_begins():
+    """A client that is stopped when its warm-up should end."""
+    warm = threading.Event()
+
+    def answer(connection, _number):
+        while data := connection.recv(1 << 16):
+            warm.set()
+            connection.sendall(data)
+
+    with Server(answer) as server, Program(
+            WEIR_LOAD, "run", "--json", "-c", "1", "-w", "3s", "-n", "5",
+            server.url) as client:
+        warm.wait()
+        client.pause()
+        time.sleep(5)
+        begin = time.monotonic_ns()
+        client.signal(signal.SIGCONT)
+        _, out, err = client.finish()
+        took = time.monotonic_ns() - begin
+    equal(err, "", "standard error")
+    assert json.loads(out)["duration_ns"] < took
 
 
 # ---- statuses ----

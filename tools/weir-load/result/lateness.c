@@ -232,30 +232,10 @@ static bool had_idle_cpus(const struct result *result, double waited)
     return result->thread_count > 0;
 }
 
-/* Returns how long a connection had no request between two of its requests, on
- * average, beside the pause that was asked for. Returns 0 if the number of
- * connections varied. */
-static double find_gap(const struct result *result, double taken_ns)
-{
-    const struct run_options *options = result->options;
-    const double places = (double)(options->conn_count * options->depth);
-
-    if (result->completed == 0 || options_is_churn(options) ||
-        options_has_conn_stages(options)) {
-        return 0;
-    }
-    const double gap_ns =
-        places * (double)result->window_ns / (double)result->completed -
-        taken_ns - (double)options->think_ns;
-    return gap_ns > 0 ? gap_ns : 0;
-}
-
 double lateness_lost_share(const struct result *result, double waited)
 {
-    const double taken_ns = histogram_mean(&result->times.service);
-    const double gap_ns = find_gap(result, taken_ns);
-    const double late_ns = gap_ns + histogram_mean(&result->times.reading);
-    const double whole_ns = gap_ns + taken_ns;
+    const double late_ns = histogram_mean(&result->times.reading);
+    const double whole_ns = histogram_mean(&result->times.service);
 
     if (had_idle_cpus(result, waited)) {
         return 0;

@@ -323,9 +323,9 @@ bool lateness_write_shares(const struct result *result, char *text,
 
 /* Returns the largest part of its rate that a closed loop may have lost because
  * the client waited for a CPU. @waited is the share of time that the client
- * waited. The result is at most @waited, and at most the part of the time in
- * which an answer was in the socket or a connection had no request. Short waits
- * cost nothing while the server has other requests to answer. */
+ * waited. The result is at most @waited, and at most the part of a request's
+ * time in which its answer was in the socket. Short waits cost nothing while
+ * the server has other requests to answer. */
 double lateness_lost_share(const struct result *result, double waited);
 
 /* ---- slowing ---- */

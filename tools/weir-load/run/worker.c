@@ -188,7 +188,7 @@ static void close_window(struct worker *worker)
         traffic_note_quiet(traffic, now_ns);
     }
     close_interval(worker, now_ns);
-    worker->window_ns = now_ns - worker->plan.window_ns;
+    worker->window_ns = now_ns - worker->begin_ns;
     worker->completed = total_ok(worker) - worker->begin_ok;
     worker->handshakes = count_handshakes(worker) - worker->begin_handshakes;
     host_measure(&worker->usage);
@@ -250,6 +250,7 @@ static void measure_cb(void *arg)
     host_measure(&worker->begin_usage);
     worker->begin_statistics = read_statistics(worker);
     worker->row_statistics = worker->begin_statistics;
+    worker->begin_ns = traffic->pacing ? plan->window_ns : clock_now_ns();
     worker->begin_ok = total_ok(worker);
     worker->row_ok = worker->begin_ok;
     worker->row_sent = total_sent(worker);

@@ -97,6 +97,9 @@ struct worker {
     uint64_t begin_handshakes;
     struct host_usage begin_usage;
     struct weir_loop_statistics begin_statistics;
+    /* When the window began: in a closed loop, when the counts below were
+     * taken, which may be after the planned time. */
+    uint64_t begin_ns;
     /* Results of the window, set at its end. */
     uint64_t window_ns;
     uint64_t completed;
