@@ -7,11 +7,12 @@
  *     | filler, header, data: read-write | guard: no access |
  *
  * The data ends where the guard begins (up to its alignment), so an overrun
- * faults too. Freed mappings become inaccessible and stay in a quarantine,
- * limited in number and bytes; an old one of the right size is used again. A
- * small record still comes from the allocator, so that its counts and failures
- * are the same in both builds. The quarantine is global, guarded by a mutex,
- * because loops of several threads share it.
+ * faults too; an underrun into the filler does not. Freed mappings become
+ * inaccessible and stay in a quarantine, limited in number and bytes; an old
+ * one of the right size is used again. A small record still comes from the
+ * allocator, so that its counts and failures are the same in both builds. The
+ * quarantine is global, guarded by a mutex, because loops of several threads
+ * share it.
  */
 #include "guard.h"
 
@@ -38,10 +39,11 @@ static size_t guard_page_size(void)
 
 /* To protect up to 33 pages, Linux on x86 removes each from the TLB, which
  * takes longer than to empty the TLB if they are more than a few (4 us each in
- * a virtual machine). So a mapping has few pages, or so many that the TLB is
- * emptied: the filler before the header, of which the first page is touched. */
-#define FEW_PAGES   6u
-#define FLUSH_PAGES 34u
+ * a virtual machine). So a mapping of more than a few pages has a filler. Its
+ * first page and that of the header are always touched, and so far apart that
+ * the TLB is emptied. */
+#define FEW_PAGES    6u
+#define FILLER_PAGES 33u
 
 struct header {
     void *record;
@@ -79,8 +81,8 @@ static size_t guard_map_size(size_t size)
     const size_t used = guard_round_up(size, ALIGN) + sizeof(struct header);
     size_t pages = guard_round_up(used, page) / page;
 
-    if (pages > FEW_PAGES && pages < FLUSH_PAGES) {
-        pages = FLUSH_PAGES;
+    if (pages > FEW_PAGES) {
+        pages += FILLER_PAGES;
     }
     return (pages + 1) * page;
 }

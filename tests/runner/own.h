@@ -120,9 +120,10 @@ own_fail(const char *file, int line, const char *what, const char *format, ...)
 #ifdef __SANITIZE_ADDRESS__
 size_t __sanitizer_get_current_allocated_bytes(void);
 
-/* Runs after all other handlers but the sanitizer's. A process that has no more
- * memory than it began with has leaked none; the leak check would read all
- * static memory, which takes longer than most tests. */
+/* Runs after the handlers that the test registered; those from before the fork
+ * do not run then. A process that has no more memory than it began with has
+ * leaked none, unless the test freed what it had not allocated. The leak check
+ * would read all static memory, which takes longer than most tests. */
 static inline void own_leave(int status, void *bytes_before)
 {
     if (__sanitizer_get_current_allocated_bytes() <= (size_t)bytes_before) {
@@ -180,8 +181,8 @@ static inline bool own_is_named(int argc, char **argv, const char *option,
     return false;
 }
 
-/* The leak check of each test reads all static memory: in huge pages this costs
- * few page faults. */
+/* The leak check of a test that keeps memory reads all static memory: in huge
+ * pages this costs few page faults. */
 static inline void own_join_pages(void)
 {
 #ifdef __SANITIZE_ADDRESS__
