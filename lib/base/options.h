@@ -29,8 +29,8 @@ WEIR_MUST_USE static inline int wr_options_read(void *known, size_t known_size,
                                                 const void *options);
 
 /* Reads @inner, the last field of @outer, in place, after wr_options_read(). If
- * its size field is 0, @inner has the rest of the caller's struct; a larger
- * size is -EINVAL. Fields beyond the size are set to 0. */
+ * the size field of @inner is 0, its size is the rest of the caller's struct. A
+ * size above this rest is -EINVAL. Fields beyond the size are set to 0. */
 WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
                                         size_t inner_size);
 

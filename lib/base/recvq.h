@@ -175,14 +175,15 @@ static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
     q->spent = buf->lease;
 }
 
-/* Copies the first @len bytes, at most all, and consumes them. */
+/* Copies and consumes the first @len bytes. The queue must have them. */
 void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
 
 void wr_recvq_consume(struct wr_recvq *q, size_t len);
 
 WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
 
-/* Makes the first @len bytes, at most all, contiguous. Returns 0 or -ENOMEM. */
+/* Makes the first @len bytes contiguous. The queue must have them. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 {
     wr_debug_assert(len > 0);

@@ -284,7 +284,7 @@ struct weir_loop {
     struct weir_allocator counting;
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
-    weir_loop *outer; /* during a run: the thread's previous loop; call.c */
+    weir_loop *outer; /* the loop whose callback or task runs this, or NULL */
     struct wr_list stop_waiters; /* see stopping.c */
     /* An item that is pushed onto the ready queue after the tasks that an
      * announced stop has woken. While it is pending, some of them have not

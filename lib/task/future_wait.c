@@ -28,7 +28,8 @@ static void future_wait_keep_result(struct future_wait *wait,
     wait->is_done = true;
 }
 
-/* If an interruption has cancelled the future, the call returns -ECANCELED. */
+/* Wakes the task. future_wait_suspend() returns -ECANCELED only if the task was
+ * interrupted, too. */
 static void future_wait_wake(struct wr_observer *observer, weir_future *future)
 {
     struct future_wait *wait =

@@ -1,14 +1,14 @@
 /*
  * Waiting and interrupting tasks.
  *
- * Only this file writes a task's calls and interruptions; only it and task.c
- * change a task's state. An interruption (a cancellation, a time-out, a failure
+ * Only this file changes a task's interruptions; only it and task.c change a
+ * task's state. An interruption (a cancellation, a time-out, a failure
  * in a group, the loop's end) puts its cause into the task's list; one
  * -ECANCELED reports all causes in the list.
  *
  * While the loop is being freed, the list has a cause that is never removed:
  * every suspending call fails. A task that makes more than WR_TASK_REFUSALS_MAX
- * calls is parked: it is never entered again, and counts as ended.
+ * such calls is parked: it is never entered again, and counts as ended.
  */
 #include "task.h"
 

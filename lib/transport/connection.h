@@ -446,7 +446,7 @@ static inline void wr_connection_debug_check(const struct wr_connection *c)
 #endif
 }
 
-/* ---- entries of the table ---- */
+/* ---- functions for struct wr_transport_ops ---- */
 
 bool wr_connection_is_reading(const weir_transport *t);
 void wr_connection_get_handover(const weir_transport *t,

@@ -74,7 +74,7 @@ WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
 /* Queues a short file at once if it is cached, so that it is sent together with
  * written bytes. wr_sender_go_on() continues. */
 void wr_sender_join(struct wr_sender *f);
-/* Continues when it is the file's turn or the depth may have fallen. */
+/* Called when it is the file's turn or the depth may have fallen. */
 void wr_sender_go_on(struct wr_sender *f);
 
 /* Called by the device when a send of a part, or a wait for space, has ended
@@ -259,7 +259,7 @@ void wr_outbox_notify(weir_transport *t);
 /* Drops the queue of a connection that has ended or is broken. */
 void wr_outbox_drop(weir_transport *t);
 
-/* ---- entries of the table ---- */
+/* ---- functions for struct wr_transport_ops ---- */
 
 int wr_outbox_write(weir_transport *t, const void *data, size_t len);
 int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,

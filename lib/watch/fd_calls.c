@@ -1,9 +1,9 @@
 /*
  * Suspending calls on sockets of the program: receive, send, connect, accept.
  * The task itself moves bytes with non-blocking system calls and waits for a
- * ready socket if needed, so no bytes are read for an interrupted task. Only an
- * operation can accept and connect on a blocking socket without changing its
- * flags; its result is never dropped.
+ * ready socket if needed, so no bytes are read for an interrupted task. Accept
+ * and connect are operations of the ring, because these work on a blocking
+ * socket without changing its flags. An operation's result is never dropped.
  */
 #include "fd_call.h"
 #include "lib/base/address.h"

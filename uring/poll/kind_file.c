@@ -31,8 +31,9 @@ static int32_t kind_file_begin_place(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* Returns true for a file that is always ready. A worker makes its call without
- * a poll, because a poll may query the file system, which may not respond. */
+/* Returns true if a worker makes the call without a poll: the SQE has
+ * IOSQE_ASYNC and the file is always ready. A poll may query the file system,
+ * which may not respond. */
 static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
 {
     mode_t mode;

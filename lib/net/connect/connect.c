@@ -296,8 +296,8 @@ static void connect_begin(struct wr_ready *ready)
     }
 }
 
-/* Called when an attempt has ended for which no task waits: the only attempt,
- * or one that has lost. */
+/* Called when an attempt has ended and no task waits: the one attempt of
+ * wr_race_try_only(), or one that ends after its race. */
 static void connect_race_rested(struct wr_race *race)
 {
     struct wr_connect *connect = wr_container_of(race, struct wr_connect, race);

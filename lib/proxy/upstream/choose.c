@@ -355,7 +355,7 @@ struct choice_by_key {
 static bool choose_costs_less(uint64_t number, uint32_t weight,
                               uint64_t best_number, uint32_t best_weight)
 {
-    /* The logarithm is exact to at least 2^40. */
+    /* Numbers 2^40 apart have different logarithms, despite rounding. */
     if (number > best_number && number - best_number > UINT64_C(1) << 42 &&
         weight >= best_weight) {
         return true;

@@ -95,9 +95,9 @@ void wr_request_queue_remove(struct wr_queued *queued);
 bool wr_request_queue_has_older(const struct wr_request_queue *queue,
                                 const struct wr_queued *queued);
 
-/* Returns the oldest request of the kind after that of @before, which must be
- * the oldest of its kind, or the oldest of all if @before is NULL. Returns NULL
- * at the end. */
+/* Visits the oldest request of each kind, by ticket. Returns the first if
+ * @before is NULL, else the next after @before, or NULL at the end. @before
+ * must be the oldest of its kind. */
 static inline struct wr_queued *
 wr_request_queue_next(const struct wr_request_queue *queue,
                       const struct wr_queued *before)

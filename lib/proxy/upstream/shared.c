@@ -427,7 +427,7 @@ static void shared_join(struct wr_shared_part *part, struct shared_made *made)
     }
     if (part->health && !part->health->checker &&
         !shared_is_kept(part->target, part->health)) {
-        /* Starts again after a time without checks. */
+        /* The health was not checked for a time: reset it. */
         part->health->health = made->health->health;
         part->health->back_ns = 0;
         atomic_store_explicit(&part->health->state, part->health->health.state,

@@ -542,8 +542,8 @@ struct wr_tls_backend {
     int (*choose_protocol)(struct wr_tls_conn *conn, const char *name,
                            size_t len);
     /* Enables reporting of TLS 1.3 secrets. Called before the handshake or
-     * within take(), only with WR_TLS_DOES_SECRETS and without
-     * WR_TLS_DOES_SKIP_EARLY or WR_TLS_DOES_ALERT. */
+     * within take(), only with WR_TLS_DOES_SECRETS, and if the backend lacks
+     * WR_TLS_DOES_SKIP_EARLY, WR_TLS_DOES_ALERT or both. */
     void (*hear_secrets)(struct wr_tls_conn *conn);
 
     /* ---- facts; valid after the handshake, and after the end, unless stated

@@ -84,8 +84,8 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
     return filter_facts_get_cause(f, name, ret);
 }
 
-/* Returns true for facts about TLS, which are never passed to a TLS transport
- * below. */
+/* Returns true for facts about TLS. A transport below is never asked for
+ * them. */
 static bool filter_facts_is_own(const char *name)
 {
     return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||

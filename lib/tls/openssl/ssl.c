@@ -375,7 +375,8 @@ void wr_openssl_close(struct wr_tls_conn *conn)
 
 /* ---- steps ---- */
 
-/* Returns true if the server has selected an offered protocol. */
+/* Returns false if the server has selected a protocol that this client did not
+ * offer. */
 static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
 {
     const struct wr_openssl_own *own = wr_openssl_own_of(conn);

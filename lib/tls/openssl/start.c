@@ -139,8 +139,8 @@ const EVP_CIPHER *wr_openssl_cbc(void)
     return start_cbc;
 }
 
-/* If this mode is set but no module is loaded, the library does not even start,
- * because it finds no hash. */
+/* Does not check that a FIPS module is loaded: without it wr_openssl_start()
+ * finds no hash, and fails. */
 bool wr_openssl_is_fips(void)
 {
     wr_assert(start_cbc || start_error < 0);

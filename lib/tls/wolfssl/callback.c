@@ -156,7 +156,8 @@ int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store)
     if (store->totalCerts > 0) {
         return callback_judge(conn, store, is_good ? 0 : store->error);
     }
-    /* With TLS 1.2 wolfSSL refuses a missing certificate later. */
+    /* chain() accepts a client without a certificate. If one is required,
+     * wolfSSL refuses the client, with TLS 1.2 later. */
     return is_good && conn->events->chain(conn, NULL, 0, &alert);
 }
 

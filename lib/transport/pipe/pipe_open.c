@@ -39,7 +39,7 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
 static void pipe_open_find_way(struct wr_pipe *p)
 {
     const struct wr_features *features = &p->c.t.loop->uring.features;
-    mode_t mode = S_IFIFO; /* a child's pipe, if a filter hides it */
+    mode_t mode = S_IFIFO; /* a child's pipe, if seccomp refuses fstat() */
 
     wr_ignore(wr_sys_mode(p->c.t.fd, &mode) < 0);
     p->is_file = S_ISREG(mode);

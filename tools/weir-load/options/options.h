@@ -75,7 +75,8 @@ enum run_mode {
     RUN_MODE_ECHO,
     /* Connects, sends one request, closes after the answer, and repeats. */
     RUN_MODE_CRR,
-    /* Requests and answers of fixed sizes, not compared. */
+    /* Requests and answers of chosen sizes. The bytes of answers are not
+     * checked. */
     RUN_MODE_RR,
     RUN_MODE_HTTP,
     RUN_MODE_SCRIPT,

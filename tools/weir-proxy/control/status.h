@@ -20,7 +20,7 @@ struct status {
     struct metrics *metrics;
     struct status_listed {
         struct record record;
-        struct setup *setup; /* a reference; has texts of the record */
+        struct setup *setup; /* a reference; ->record points to its texts */
     } listed[STATUS_LISTED]; /* most bytes first */
     size_t count;
 };

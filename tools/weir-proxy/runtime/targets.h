@@ -22,8 +22,8 @@ int targets_make(const struct services *services, struct route *route,
                  struct route_contexts contexts);
 /* Applies the orders and the configuration to a target. */
 void targets_obey(const struct route *route, size_t index);
-/* Lists the addresses of a host name, if each address is a target of its own.
- * Returns their number. @ret may be NULL. */
+/* Lists the addresses of a srv:// target, or of a host name if each address is
+ * a target of its own. Returns their number. @ret may be NULL. */
 size_t targets_list_addresses(const struct route *route, size_t index,
                               const struct target_facts *target,
                               struct address_facts *ret);
