@@ -39,7 +39,7 @@ static inline uint32_t wr_sqe_optlen(const struct io_uring_sqe *sqe)
 /* The part of an entry that weir fills in. */
 #define WR_SQE_USED offsetof(struct io_uring_sqe, addr3)
 
-/* Copies this part; both may have been allocated without the rest. */
+/* Copies this part; either entry may have been allocated without the rest. */
 static inline void wr_sqe_copy(struct io_uring_sqe *to,
                                const struct io_uring_sqe *from)
 {

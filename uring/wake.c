@@ -518,8 +518,8 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
                       const void *arg)
 {
     wr_debug_check(wake_check_invariants(wake));
-    /* Acquires the items that posters released: items on the stack do not
-     * change, and only the owner takes them. */
+    /* An acquiring load is enough: posters do not change posted items, and only
+     * the owner takes them. */
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_acquire);
     wr_assert(run);

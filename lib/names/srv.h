@@ -1,5 +1,5 @@
 /*
- * The addresses of the hosts that the records of a service name.
+ * The addresses of the hosts in the SRV records of a service.
  *
  * All hosts are looked up concurrently when the records have arrived. A host
  * whose lookup fails temporarily keeps the addresses that it had; a host that

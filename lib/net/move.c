@@ -136,8 +136,8 @@ static void move_leave(struct move *move, int err)
     move_end(move, err);
 }
 
-/* Tries to recall an offered or failed connection. Returns the parcel's state;
- * with OFFERED and FAILED the parcel does not belong to the move any more. */
+/* Tries to recall an offered parcel. Returns the parcel's previous state; with
+ * OFFERED and FAILED the parcel does not belong to the move any more. */
 static enum parcel_state move_recall_parcel(struct move *move)
 {
     struct parcel *parcel = move->parcel;

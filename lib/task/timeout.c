@@ -1,10 +1,11 @@
 /*
  * Time-outs: scopes on the stack of a task.
  *
- * A scope that times out interrupts the task like a cancellation. Its end turns
- * -ECANCELED into -ETIMEDOUT, unless the task has more cancellations than at
- * its start. The time-outs of outer scopes count as cancellations, so if nested
- * scopes expire together, the outermost scope returns -ETIMEDOUT.
+ * A scope that times out interrupts the task like a cancellation. The scope's
+ * end turns -ECANCELED into -ETIMEDOUT, unless the task has more cancellations
+ * than when the scope began. The time-outs of outer scopes count as
+ * cancellations, so if nested scopes expire together, the outermost scope
+ * returns -ETIMEDOUT.
  */
 #include "task.h"
 

@@ -10,8 +10,8 @@
  *          \----none----> waits           due --fed--> request, and receives
  *
  * Every kind of transport that receives has an intake, in the transport's
- * fields `demand` and `held_back`. The end of a wait calls `fed` of the table
- * if a queue of the budget ended it, else pushes the transport's step.
+ * fields `demand` and `held_back`. If a queue of the budget ends a wait, the
+ * transport's ops->fed is called; otherwise the transport's step is pushed.
  */
 #ifndef WEIR_LIB_TRANSPORT_INTAKE_H
 #define WEIR_LIB_TRANSPORT_INTAKE_H
@@ -145,13 +145,13 @@ WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
             t->flush);
 }
 
-/* Notifies the protocol of a dropped outbox if it may wait for this. */
+/* Notifies the protocol of dropped bytes if wr_intake_awaits_drop(). */
 void wr_intake_tell_drop(weir_transport *t);
 
-/* A kind that receives by system calls takes a buffer from the pool. If the
- * pool has no free buffer, it waits in queue STARVED. But if buffers are posted
- * to the kernel, that queue is served in every loop iteration, and the kind
- * would fail each time. Then it pauses until a timer ends. */
+/* A kind that receives by system calls takes a buffer from the pool. Without a
+ * free buffer the connection waits in queue STARVED. But if buffers are posted
+ * to the kernel, that queue is served in every loop iteration, and each attempt
+ * would fail. Then the connection pauses until a timer ends. */
 
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
 /* Called if no buffer was free. Waits in queue STARVED, or until @rest expires

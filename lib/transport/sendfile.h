@@ -3,9 +3,10 @@
  * by one system call without a copy; see cached.c. Any other piece is read by
  * the ring into a block and sent from there, so nothing blocks on the file's
  * device. The block is freed when its send has ended, and unsent bytes are
- * looked up in the cache again, so a slow peer pins no memory. Transports that
- * process the bytes read all of them. The state is in a sender (outbox.h), or
- * on the stack of a task that sends on the program's own socket.
+ * looked up in the cache again, so a slow peer pins no memory. A transport that
+ * cannot send from the page cache (pipe, memory, TLS) reads all bytes. The
+ * state is in a sender (outbox.h), or on the stack of a task that sends on the
+ * program's own socket.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H

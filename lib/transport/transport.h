@@ -292,7 +292,7 @@ struct weir_transport {
     struct wr_list set_link;
     /* The task that serves the transport, or NULL. */
     struct wr_handler *handler;
-    /* Set while the transport's reader offers bytes for eviction. */
+    /* Received bytes that the reader could move out of the pool, or NULL. */
     struct wr_evictable *evictable;
     struct wr_flush *flush; /* called at a depth of 0; may be NULL */
     const char *error_what; /* operation that failed, static text; or NULL */

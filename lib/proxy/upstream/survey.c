@@ -331,7 +331,7 @@ static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 
     wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < set->count; i++) {
-        /* WEIR_BALANCE_FIRST waits for one of several; only that one is
+        /* WEIR_BALANCE_FIRST can use one of several. Usually only that one is
          * full. */
         if (candidates[i].tier == set->choosing.tier &&
             !candidates[i].is_excluded && candidates[i].is_full) {

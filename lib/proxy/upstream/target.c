@@ -436,9 +436,8 @@ int wr_target_connect(struct wr_target *target,
                                      &known, done, done_arg, ret);
 }
 
-/* Returns an endpoint with another port: the host if it was not looked up yet,
- * else up to WR_TARGET_PORTS_MAX of its addresses, which are copied to
- * @copies. */
+/* Returns an endpoint with another port: the host if no address is known, else
+ * up to WR_TARGET_PORTS_MAX of its addresses, which are copied to @copies. */
 static struct weir_endpoint
 target_get_endpoint_at(const struct wr_target *target, uint16_t port,
                        struct weir_address copies[WR_TARGET_PORTS_MAX])

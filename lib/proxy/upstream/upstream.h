@@ -46,7 +46,7 @@ struct wr_probe {
     /* Called when the probe is over, with 0 or a negative error, but never
      * inside a call of the owner. */
     void (*ended)(struct wr_probe *probe, int err);
-    /* Result of the last probe, as are the fields below. */
+    /* Results of the last probe: talk, alert, answer and len. */
     struct wr_check_talk talk;
     const char *alert; /* alert of the peer's TLS, or NULL */
     const struct wr_target *target;

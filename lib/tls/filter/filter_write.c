@@ -50,7 +50,8 @@ static void filter_write_fail(struct wr_filter *f, int err)
 /* Stored in a block of the engine, before the TLS record. */
 struct filter_record {
     struct wr_filter *filter;
-    uint64_t plain_bytes; /* sealed in this and the preceding blocks */
+    /* Bytes sealed in all blocks of an output; 0 except in the last of them. */
+    uint64_t plain_bytes;
 };
 
 /* Notes that the peer of a closing filter reads: the limit on bytes that the

@@ -187,7 +187,7 @@ void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue)
     wr_connection_push(&p->c);
 }
 
-/* Delivers a copy, because the next read uses the worker's memory. */
+/* Delivers a copy, because the next read overwrites ->scratch. */
 static void pipe_read_worked(struct wr_pipe *p, int32_t res)
 {
     res = wr_splice_read_completed(&p->splice, p->scratch, res);

@@ -52,7 +52,7 @@ static inline void sock_settle(struct wr_sock *s)
     }
 }
 
-/* The smallest receive that starts bulk on any connection. */
+/* A receive of this size starts bulk, whatever the connection's limit. */
 #define BULK_LEAST (64 << 10)
 
 static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)

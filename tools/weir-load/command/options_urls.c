@@ -72,8 +72,8 @@ bool options_settle_urls(struct run_options *options,
     return true;
 }
 
-/* Sets the command of a run without a file, and the login that redis-cli would
- * use. */
+/* Sets the command to PING if there is no --body, --mix or --urls. If the
+ * targets have no login, takes the password of REDISCLI_AUTH. */
 bool options_settle_redis(struct run_options *options)
 {
     const char *password = getenv("REDISCLI_AUTH");

@@ -2,8 +2,8 @@
  * Builds the parts of JSON that several outputs have.
  *
  * A percentile with too few values is null, so that it is not read as zero.
- * Sum, minimum and maximum are exact, while the counts have three digits, so
- * merged results are as exact as a single one.
+ * Sum, minimum and maximum are exact, while the values of the buckets have
+ * three digits. So merged results are as exact as a single one.
  */
 #include "measure.h"
 

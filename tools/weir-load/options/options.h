@@ -198,8 +198,8 @@ struct run_options {
     const struct kinds *groups;
     struct mix *mix;
     struct urls *urls;
-    /* Expected statuses, or the rule of a script, as given; may be NULL.
-     * Expected HTTP bodies are in http.wanted. */
+    /* Value of --expect: statuses, or in mode script the end of an answer; may
+     * be NULL. Expected HTTP bodies are in http.wanted. */
     const char *expected;
     /* Duration of the run; 0 if the run ends after request_count. */
     uint64_t duration_ns;

@@ -831,7 +831,7 @@ const char *preamble_find_text(char **argv, int at);
  * texts may contain a password. */
 const char *preamble_find_secret(char **argv, int at);
 
-/* Parses the options. Returns 0, or a negative error with one line in @why. */
+/* Parses @words. Returns 0, or a negative error with one line in @why. */
 int preamble_read(const struct preamble_words *words, bool is_http,
                   struct preamble *ret, char *why);
 

@@ -374,7 +374,8 @@ size_t slowing_part_of(const struct interval *row, uint64_t window_ns,
  * results.
  */
 
-/* Evaluates the result, and sets its invalid, warnings and exit. */
+/* Evaluates the result. Sets ->slo, ->invalid, ->warnings, ->unserved and
+ * ->exit. */
 void verdict_reach(struct result *result);
 
 /* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */

@@ -50,7 +50,8 @@ static const struct scheduler *find_scheduler(void)
     return NULL;
 }
 
-/* Reads the part from the environment. @count is 0 if the text has no count. */
+/* Reads the part from the environment. @count is 8 for "auto/8", or 0 for
+ * "auto". */
 static int read_environment(uint32_t count, struct part *ret, char *why)
 {
     const struct scheduler *scheduler = find_scheduler();

@@ -322,8 +322,8 @@ static size_t character(const char *text)
     return is_too_long || is_none ? 0 : len;
 }
 
-/* Writes a label. The format requires UTF-8: invalid and control bytes become
- * '?'. */
+/* Writes a label. The format requires UTF-8: invalid bytes, and control bytes
+ * except newlines, become '?'. */
 static void label(FILE *out, const char *name, const char *value)
 {
     fprintf(out, "%s=\"", name);

@@ -49,7 +49,7 @@ struct target_sum {
     uint64_t checks;
     uint64_t check_errors;
     uint64_t checks_skipped;
-    uint64_t in_use;    /* 0 or 1, with balance first */
+    uint64_t in_use;    /* with `balance first`: 1 if in use; else 0 */
     uint64_t in_use_ns; /* how long it has been in use */
     uint64_t last_err;  /* last error, as a positive number, or 0 */
     uint64_t status;    /* status of the last HTTP or MySQL check, or 0 */

@@ -276,8 +276,8 @@ void log_flush(struct log *log)
     pthread_mutex_unlock(&one_at_a_time);
 }
 
-/* If the file cannot be opened, for example without free descriptors, the old
- * one stays and the next flush retries. */
+/* If the file or socket cannot be opened, for example without free descriptors,
+ * the old one stays and flush_late() retries. */
 static void open_anew(struct log *log)
 {
     const int fd = open_place(log->options);

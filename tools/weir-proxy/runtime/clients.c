@@ -36,7 +36,7 @@ struct telling {
 };
 
 struct client {
-    struct client *next; /* next client with the same hash */
+    struct client *next; /* next client in the same bucket */
     /* Neighbours in the part's list of clients without connections. */
     struct client *older;
     struct client *younger;

@@ -32,8 +32,8 @@ int preface_feed(struct preface *preface, const void *data, size_t len);
 bool preface_is_too_long(const struct preface *preface);
 
 /* Parses and removes a PROXY header of one of the versions (enum
- * weir_proxy_version). Returns 0, -EAGAIN if it is incomplete, or an error of
- * weir_proxy_header_parse(). Does nothing after a header was read. */
+ * weir_proxy_version). Returns 0, -EAGAIN if it is incomplete, -EPROTO if it is
+ * for datagrams, or another error. Does nothing after a header was read. */
 int preface_read_header(struct preface *preface, unsigned versions);
 bool preface_has_header(const struct preface *preface);
 
