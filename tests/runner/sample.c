@@ -92,10 +92,7 @@ UNIT(sample, leaves_a_descriptor)
 UNIT(sample, leaks_memory)
 {
 #ifdef UNIT_HAS_LSAN
-    static void *volatile lost;
-
-    lost = malloc(1);
-    lost = NULL;
+    fputs(strdup("lost"), stderr);
 #else
     cr_assert_fail("without a sanitizer this would pass");
 #endif
