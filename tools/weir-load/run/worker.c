@@ -188,7 +188,7 @@ static void close_window(struct worker *worker)
         traffic_note_quiet(traffic, now_ns);
     }
     close_interval(worker, now_ns);
-    worker->window_ns = now_ns - worker->begin_ns;
+    worker->window_ns = now_ns - worker->plan.window_ns;
     worker->completed = total_ok(worker) - worker->begin_ok;
     worker->handshakes = count_handshakes(worker) - worker->begin_handshakes;
     host_measure(&worker->usage);
@@ -245,12 +245,16 @@ static void measure_cb(void *arg)
         return;
     }
     worker->phase = WORKER_MEASURE;
+    if (!traffic->pacing) {
+        const uint64_t late_ns = clock_now_ns() - plan->window_ns;
+        worker->plan.window_ns += late_ns;
+        worker->plan.end_ns += plan->end_ns < UINT64_MAX ? late_ns : 0;
+    }
     worker->client.traffic.connections.open_at_begin =
         client_count_present(client);
     host_measure(&worker->begin_usage);
     worker->begin_statistics = read_statistics(worker);
     worker->row_statistics = worker->begin_statistics;
-    worker->begin_ns = traffic->pacing ? plan->window_ns : clock_now_ns();
     worker->begin_ok = total_ok(worker);
     worker->row_ok = worker->begin_ok;
     worker->row_sent = total_sent(worker);

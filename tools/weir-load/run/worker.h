@@ -32,7 +32,8 @@ enum worker_phase {
     WORKER_OVER,
 };
 
-/* Times of CLOCK_MONOTONIC, the same for all threads. */
+/* Times of CLOCK_MONOTONIC, the same for all threads; but a thread of a closed
+ * loop that begins to count later shifts its window. */
 struct worker_plan {
     uint64_t begin_ns;
     uint64_t window_ns;
@@ -97,9 +98,6 @@ struct worker {
     uint64_t begin_handshakes;
     struct host_usage begin_usage;
     struct weir_loop_statistics begin_statistics;
-    /* When the window began: in a closed loop, when the counts below were
-     * taken, which may be after the planned time. */
-    uint64_t begin_ns;
     /* Results of the window, set at its end. */
     uint64_t window_ns;
     uint64_t completed;
