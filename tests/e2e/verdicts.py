@@ -40,7 +40,7 @@ import time
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SO_TIMESTAMPNS = 35
 MS = 10 ** 6
-SHARES = (50, 95, 99)
+SHARES = (50, 90, 95, 99)
 WARM_UP_S = 1
 WOKEN = 0.15 * MS
 
