@@ -9,15 +9,15 @@
  *          v            |
  *     lib/tls/wolfssl, lib/tls/openssl
  *
- * No other file names a library. Only weir decides about certificates: a
- * backend has no authorities, passes the peer's chain to weir, and obeys. weir
- * also reads the client's first message before the backend gets a byte of it,
- * and chooses certificate and protocol from it; a backend chooses neither.
+ * No other file names a library. Only weir accepts or refuses certificates: a
+ * backend has no authorities, and passes the peer's chain to weir. weir also
+ * reads the client's first message before the backend gets a byte of it, and
+ * chooses certificate and protocol from it; a backend chooses neither.
  *
  * Errors: a function returns 0, -ENOMEM, -EINVAL, -EOPNOTSUPP or a WEIR_ETLS
- * code. Nothing needs to be freed after an error. The steps of a connection
- * return WR_TLS_STEP_* and store a code and the library's number in the
- * connection.
+ * code. After a failed constructor there is nothing to free. The steps of a
+ * connection return WR_TLS_STEP_* and store a code and the library's number in
+ * the connection.
  *
  * Threads: contexts and credentials are constant once they are created, and
  * shared by connections on several threads, which may also open and close at
@@ -78,9 +78,10 @@ enum {
     WR_TLS_DOES_FAST_AES = 1 << 5,
 };
 
-/* Where a loop's connections get their memory. A backend's own struct may start
- * with this one and also count what its library allocates. It belongs to a loop
- * and outlives its connections. account_init() sets both fields. */
+/* The memory source of a loop's connections. It belongs to a loop and outlives
+ * the loop's connections. A backend's account struct starts with this one, and
+ * may also count what the library allocates. account_init() sets both
+ * fields. */
 struct wr_tls_account {
     const struct weir_allocator *allocator; /* the loop's */
     struct wr_blocks *blocks;
@@ -110,7 +111,6 @@ struct wr_tls_aead {
     uint8_t *tag; /* written by seal(), read by open_sealed() */
 };
 
-/* Functions that derive a key from a password. */
 enum wr_tls_derive_kind {
     WR_TLS_DERIVE_MD5,         /* OpenSSL's EVP_BytesToKey() with one round */
     WR_TLS_DERIVE_PBKDF2_SHA1, /* RFC 8018, 5.2 */
@@ -154,8 +154,8 @@ struct wr_tls_signer {
 
 /* ---- settings of contexts and connections ---- */
 
-/* The common settings of connections. The context keeps none of the pointers
- * except @credential, which outlives it. */
+/* The common settings of connections. shared_new() keeps none of the pointers
+ * except @credential, which outlives its result. */
 struct wr_tls_settings {
     bool is_server;
     bool has_1_2; /* enabled versions: one or both */
@@ -183,10 +183,10 @@ struct wr_tls_settings {
     uint32_t ticket_lifetime; /* in seconds */
     /* The event secret() is called for each secret of a key log. */
     bool logs_keys;
-    /* A connection may show certificates whose key is a wr_tls_signer. */
+    /* A connection may present certificates whose key is a wr_tls_signer. */
     bool has_signers;
-    /* The certificates that a server shows unless show() is called, and that a
-     * client shows on request. Only a client may have NULL. */
+    /* The certificates that a server presents unless show() is called, and that
+     * a client presents on request. Only a client may have NULL. */
     struct wr_tls_credential *credential;
 };
 
@@ -212,8 +212,8 @@ struct wr_tls_peer {
 
 /* ---- connections ---- */
 
-/* The start of a connection's engine (engine.h). The engine sets the first
- * fields before open(); the backend owns the others. */
+/* The first member of a connection's engine (engine.h). The engine sets the
+ * first fields before open(); the backend owns the others. */
 struct wr_tls_conn {
     const struct wr_tls_backend *backend;
     const struct wr_tls_events *events;
@@ -260,7 +260,7 @@ enum wr_tls_secret_kind {
 
 /* Sizes of the parts of a ticket, and of the keys that seal them. */
 enum {
-    WR_TLS_TICKET_NAME = 16, /* of a key */
+    WR_TLS_TICKET_NAME = 16, /* bytes of a key's name */
     WR_TLS_TICKET_SECRET = 32,
     WR_TLS_TICKET_KEY = 32, /* derived from a secret */
     WR_TLS_TICKET_NONCE = 12,
@@ -277,15 +277,16 @@ struct wr_tls_ticket_pair {
     uint8_t mac[WR_TLS_TICKET_KEY];
 };
 
-/* A ticket that weir seals or opens. */
+/* A ticket that weir seals or opens. ->host and ->has_client are authenticated,
+ * but are not part of the ticket. */
 struct wr_tls_ticket {
     uint8_t *name; /* WR_TLS_TICKET_NAME bytes */
     uint8_t *iv;   /* WR_TLS_TICKET_IV bytes */
     uint8_t *tag;  /* WR_TLS_TICKET_TAG bytes */
     uint8_t *data; /* sealed and opened in place */
     size_t size;
-    const uint8_t *host; /* not in the ticket; set by weir */
-    bool has_client;     /* not in the ticket; set by weir */
+    const uint8_t *host; /* digest of the requested name; set by weir */
+    bool has_client;     /* set by weir */
 };
 
 /* The backend's calls to weir, made only within a function of the connection,
@@ -295,8 +296,8 @@ struct wr_tls_events {
     /* Copies up to @size received bytes to @buf. Returns their number, or
      * WR_TLS_TAKE_*. A backend asks for a record's header of exactly 5 bytes,
      * then for exactly its body, in one or several calls, and never reads
-     * ahead: weir counts and refuses records in these calls. (A header may be
-     * changed so that the backend refuses the record.) The end of the stream is
+     * ahead: weir counts and refuses records in these calls. weir may change a
+     * header so that the backend refuses the record. The end of the stream is
      * not reported to the backend; the engine handles it. */
     int (*take)(struct wr_tls_conn *conn, uint8_t *buf, size_t size);
 
@@ -348,9 +349,9 @@ struct wr_tls_events {
                         const uint8_t name[WR_TLS_TICKET_NAME],
                         struct wr_tls_ticket_pair *ret);
     /* Computes the digest of the name that this client requests; the digest is
-     * all zeros if the client requests no name. Returns 0 or an error. After an
-     * error the backend must accept no ticket. If it issues a ticket
-     * nevertheless, it must never accept this ticket. */
+     * all zeros if the client requests no name. @seals is true if a ticket is
+     * being issued. Returns 0 or an error. After an error the backend must
+     * accept no ticket, and never accept the ticket that it issues. */
     int (*ticket_host)(struct wr_tls_conn *conn, bool seals,
                        uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
@@ -365,8 +366,8 @@ struct wr_tls_events {
     bool (*ticket_known)(struct wr_tls_conn *conn,
                          const uint8_t client[WR_TLS_TICKET_CLIENT]);
 
-    /* Client: a ticket has arrived (@size > 0), which session_take()
-     * returns. */
+    /* Client: a ticket has arrived (@size > 0). session_take() returns its
+     * session. */
     void (*ticket_came)(struct wr_tls_conn *conn, size_t size);
 
     /* Reports a secret, if the settings log keys, or after hear_secrets().
@@ -392,9 +393,9 @@ struct wr_tls_backend {
 
     /* Initializes the library for the process, once; may be called on any
      * thread, any number of times. Must precede all other calls except
-     * version() and account_init(). Returns 0 or WEIR_ETLSENGINE. Afterwards no
-     * first use writes to variables of the library that threads share. Nothing
-     * runs at exit(), because threads may still run then. */
+     * version() and account_init(). Returns 0 or WEIR_ETLSENGINE. Afterwards
+     * the library changes no shared variable on first use. It registers nothing
+     * with atexit(), because threads may still run in exit(). */
     int (*start)(void);
     /* Returns why start() has failed, a static text or NULL. The entry may be
      * NULL. */
@@ -435,7 +436,8 @@ struct wr_tls_backend {
      * library cannot distinguish these. */
     int (*verify)(const struct wr_tls_signed *job);
     /* Return 0 or an error. open_sealed() returns -EBADMSG if the message was
-     * not sealed with these parameters; any other error does not show that. */
+     * not sealed with these parameters; any other error leaves open whether it
+     * was. */
     int (*seal)(const struct wr_tls_aead *job);
     int (*open_sealed)(const struct wr_tls_aead *job);
     /* HKDF-Expand-Label of TLS 1.3, with "tls13 " before the label and no
@@ -528,8 +530,8 @@ struct wr_tls_backend {
     /* ---- server: by the client's first message. Both are called within
      * take(), before the backend gets a byte of that message ---- */
 
-    /* Makes the connection show these certificates, which outlive it and may be
-     * another context's. @suites, names as in the settings, replaces the
+    /* Makes the connection present these certificates, which outlive it and may
+     * be another context's. @suites, names as in the settings, replaces the
      * connection's list if the key is of another kind; NULL keeps the list.
      * Returns 0, -ENOMEM or WEIR_ETLSCIPHER. */
     int (*show)(struct wr_tls_conn *conn, struct wr_tls_credential *credential,
@@ -585,10 +587,10 @@ struct wr_tls_backend {
     const char *(*text_of)(int number);
 };
 
-/* The entries that each backend implements with a function of its own:
- * wr_wolfssl_open() and wr_openssl_open() implement open(). The backend's
- * header declares them with the types above, and its table names them.
- * clang-format would indent each entry more than the previous. */
+/* The entries that each backend implements with a function of its own, such as
+ * wr_wolfssl_open() and wr_openssl_open(). The backend's header declares them
+ * with the types above, and its table names them. clang-format would indent
+ * each entry more than the previous. */
 /* clang-format off */
 #define WR_TLS_BACKEND_ENTRIES(X, backend)                                    \
     X(backend, hash) X(backend, verify) X(backend, seal)                      \
