@@ -1,10 +1,8 @@
 /*
- * TLS contexts: their options, their references, the program's choice for a
- * client, and the log of secrets.
+ * TLS contexts: their options, their references, the program's choice of a
+ * context for a client, and the log of secrets.
  *
- * A context has the settings that connections share, and the backend's own
- * struct made from them. All its memory is malloc()'s, because several threads
- * share it.
+ * All memory of a context is malloc()'s, because several threads share it.
  */
 #include "context.h"
 
@@ -55,7 +53,6 @@ static bool context_verifies(const struct weir_tls_options *options)
                            : !options->no_verify;
 }
 
-/* Returns why the first option that is out of range is refused, or NULL. */
 static const char *context_find_fault(const struct weir_tls_options *options)
 {
     const enum weir_tls_version min = options->min_version;
@@ -157,7 +154,7 @@ static int context_check_suites(struct weir_tls_options *options,
     return WEIR_ETLSCIPHERS;
 }
 
-/* Returns true if a checked list has no group of TLS 1.2. */
+/* Returns true if TLS 1.2 can use no group of a checked list. */
 static bool context_is_hybrid(const char *list)
 {
     uint16_t groups[WR_TLS_GROUPS_MAX];
@@ -167,9 +164,9 @@ static bool context_is_hybrid(const char *list)
     return count == 1 && groups[0] == WR_TLS_GROUP_HYBRID;
 }
 
-/* Checks the program's list of groups. A server's list requires TLS 1.3, with
- * any library, because with TLS 1.2 wolfSSL uses a client's group even if the
- * server's list does not have it. */
+/* A server may restrict its groups only if its lowest version is TLS 1.3,
+ * whichever library is used: with TLS 1.2 wolfSSL uses a client's group even if
+ * the server's list does not have it. */
 static int context_check_groups(const struct weir_tls_options *options,
                                 struct wr_tls_context_text *text)
 {
@@ -350,7 +347,6 @@ static int context_start(struct wr_tls_context_text *text)
     return err;
 }
 
-/* Compares the whole name of the library that the program requires. */
 static int context_check_library(const struct weir_tls_options *options,
                                  struct wr_tls_context_text *text)
 {
@@ -464,7 +460,7 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     if (!context->alpn) {
         return 0;
     }
-    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* else stays empty */
+    wr_ignore(!wr_bytes_take_vector(&body, 2, &list)); /* else empty */
     const char *name = context_alpn_find(context->alpn, list, &len);
     wr_assert(name && len > 0);
     return conn->backend->choose_protocol(conn, name, len);
@@ -598,11 +594,7 @@ int wr_tls_context_choose(weir_tls_context *context,
 /* ---- secrets ----
  *
  * Logs the secrets of connections in NSS key log format, with which Wireshark
- * and other tools decrypt captured traffic.
- *
- * The backend reports each secret when it is derived. A line contains the
- * secret's label, the client random, which identifies the connection, and the
- * secret. */
+ * and other tools decrypt captured traffic. */
 
 enum {
     CONTEXT_KEYLOG_RANDOM = 32,
@@ -719,7 +711,7 @@ void weir_tls_context_unref(weir_tls_context *context)
 }
 
 /* The version is that of the running library. The source package, with the
- * distribution's revision, is known if tools/deps built the library. */
+ * distribution's revision, is known only if tools/deps built the library. */
 int weir_tls_get_library(struct weir_tls_library *ret)
 {
     const struct wr_tls_backend *backend = wr_tls_backend_get();

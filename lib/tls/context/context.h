@@ -45,13 +45,12 @@ bool wr_tls_context_is_server(const weir_tls_context *context);
  * same keys. */
 uint32_t wr_tls_context_get_key_records(const weir_tls_context *context);
 
-/* Returns IANA's numbers of the context's groups. */
 const uint16_t *wr_tls_context_get_groups(const weir_tls_context *context,
                                           size_t *ret_count);
-/* Returns true if the certificates of peers are verified. */
 bool wr_tls_context_verifies(const weir_tls_context *context);
 
-/* Returns true if the key of a certificate may be outside this process. */
+/* Returns true if the key of a certificate may be outside the library (struct
+ * wr_tls_signer). */
 bool wr_tls_context_has_signers(const weir_tls_context *context);
 
 /* Opens @conn with the settings of the context and @options: verification,

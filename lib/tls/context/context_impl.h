@@ -22,12 +22,13 @@
 /* Bytes of an error line, which may list all suites. */
 #define WR_TLS_CONTEXT_TEXT_MAX 512
 
-/* An index of certificates by name, with pure functions.
+/* An index of certificates by name.
  *
  * Each DNS name and address of a certificate is an entry with its hash; a
  * wildcard is hashed as it is written. A host has at most three hashes: its
- * name, the wildcard above it, and its address. A result may have another name
- * with the same hash, so the caller must compare the names. */
+ * name, the wildcard that covers it, and the address if the host is a literal
+ * one. A result may have another name with the same hash, so the caller must
+ * compare the names. */
 struct wr_tls_name_entry {
     uint64_t hash;
     size_t number; /* of the certificate */
@@ -46,11 +47,11 @@ struct wr_tls_name_keys {
     size_t count;
 };
 
-/* A certificate that is chosen by the name in the ClientHello. */
+/* A certificate of the context. A server chooses among its certificates by the
+ * name in the ClientHello. */
 struct wr_tls_identity {
     struct wr_tls_credential *credential;
     struct wr_x509 leaf; /* ->der is owned by the identity */
-    /* True for an RSA key, false for an elliptic curve key. */
     bool is_rsa;
     bool is_default; /* the first identity, or one that shares a name with it */
     uint8_t kind;    /* kind of the key (WR_TLS_OFFER_...) */
@@ -94,8 +95,9 @@ struct weir_tls_context {
     struct wr_tls_identity *identities;
     size_t identity_count;
     struct wr_tls_name_index index; /* index of the names of ->identities */
-    /* Suites for certificates with the other kind of key than the first one:
-     * RSA or elliptic curve. NULL if there are no such certificates. */
+    /* Suites for certificates whose key is of the other kind than the first
+     * certificate's: RSA or elliptic curve. NULL if there are no such
+     * certificates. */
     char *suites_of_others;
     uint32_t old_suites; /* TLS 1.2 suites (suites.h) */
     bool has_newest;     /* TLS 1.3 is enabled */
@@ -103,8 +105,9 @@ struct weir_tls_context {
     size_t group_count;
     weir_tls_choose_fn *choose; /* may be NULL */
     void *choose_user;
-    struct wr_tls_ticket_keys ticket_keys; /* under the mutex, but lifetime */
-    struct wr_tls_clients clients;         /* under the mutex */
+    /* Guarded by the mutex, except ->lifetime. */
+    struct wr_tls_ticket_keys ticket_keys;
+    struct wr_tls_clients clients; /* guarded by the mutex */
     /* WR_TLS_KEY_RECORDS; a test may set a smaller number before the first
      * connection. */
     uint32_t key_records;
@@ -166,7 +169,6 @@ void wr_tls_context_end_keys(weir_tls_context *context);
 /* Sets the file name of the next key; NULL means memory. */
 void wr_tls_context_set_key_file(weir_tls_context *context, const char *file);
 
-/* Sets the key of a certificate from a text. */
 WEIR_MUST_USE int wr_tls_context_use_key(weir_tls_context *context,
                                          struct wr_tls_credential *credential,
                                          struct wr_bytes text);
@@ -198,9 +200,9 @@ wr_tls_context_load_names(weir_tls_context *context,
                           const struct weir_tls_options *options,
                           struct wr_tls_context_text *text);
 
-/* Installs the certificate of @from for @host. The first certificate of
- * @context is already installed. Returns 0, -ENOMEM, WEIR_ETLSNONAME or
- * WEIR_ETLSCIPHER. */
+/* Makes the connection of @verdict present the certificate that @from has for
+ * @host. The connection already presents the first certificate of @context.
+ * Returns 0, -ENOMEM, WEIR_ETLSNONAME or WEIR_ETLSCIPHER. */
 WEIR_MUST_USE int wr_tls_context_show(const weir_tls_context *context,
                                       const weir_tls_context *from,
                                       const char *host,
@@ -239,7 +241,8 @@ bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since);
 
 /* ---- verify.c ---- */
 
-/* Verifies again the chain of a verdict that a client has shown before. */
+/* Verifies again a chain, in @verdict, that a client presented in an earlier
+ * handshake. */
 bool wr_tls_context_judge_again(struct wr_tls_verdict *verdict);
 
 #endif

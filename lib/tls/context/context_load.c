@@ -22,7 +22,8 @@
 
 #define CONTEXT_LOAD_MAX (16u << 20)
 
-/* A text in memory. The user of the struct frees @memory. */
+/* A text in memory. The user of the struct frees @memory, which is NULL if the
+ * program owns the text. */
 struct context_load_text {
     const uint8_t *data;
     long size;
@@ -40,8 +41,8 @@ static void context_load_drop(struct context_load_text *text)
     text->memory = NULL;
 }
 
-/* Doubles the memory of a text. The old memory is wiped, which realloc() would
- * not do. Returns NULL if memory runs out; the old memory is freed even
+/* Doubles the memory of a text and wipes the old memory, which realloc() would
+ * not do. Returns NULL if memory runs out, and frees the old memory even
  * then. */
 static uint8_t *context_load_grow(uint8_t *memory, size_t size)
 {
@@ -80,7 +81,7 @@ static int context_load_stream(FILE *file, struct context_load_text *ret)
         .memory = memory,
     };
     if (ferror(file)) {
-        return errno > 0 ? -errno : -EIO; /* -EISDIR */
+        return errno > 0 ? -errno : -EIO; /* such as -EISDIR */
     }
     return size == 0 ? WEIR_ETLSFILE : size < CONTEXT_LOAD_MAX ? 0 : -EFBIG;
 }
@@ -145,8 +146,8 @@ static int context_load_rename(struct context_load_text *text)
     return 0;
 }
 
-/* Accepts certificates in blocks with two labels. Refuses OpenSSL's TRUSTED
- * CERTIFICATE, which contains more than a certificate. */
+/* Accepts the labels CERTIFICATE and X509 CERTIFICATE. Refuses OpenSSL's
+ * TRUSTED CERTIFICATE, which contains more than a certificate. */
 static int context_load_look_at(weir_tls_context *context,
                                 struct context_load_text *text)
 {
@@ -255,7 +256,6 @@ int wr_tls_context_load_one(weir_tls_context *context,
     return err;
 }
 
-/* Returns 0 if a certificate is valid now, else a WEIR_ETLS code. */
 static int context_load_check_dates(struct wr_bytes der, int64_t now)
 {
     struct wr_x509 x509;
@@ -295,13 +295,13 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
 /* ---- authorities in a folder ----
  *
  * The folder contains PEM files, possibly with the links of OpenSSL's rehash,
- * like the system's folder.
+ * like the system's folder. An authority may therefore occur twice.
  *
  * The files are read in the order of their names, so that every start has the
- * same result. An authority may occur twice. Files without a certificate are
- * skipped. Certificates that are not valid now are skipped, too, because a
- * server must still start after one of many authorities has expired. Running
- * out of descriptors or memory is an error, because any file could be left out
+ * same result. Files without a certificate are skipped. A file whose
+ * certificates are all expired or not valid yet is no error, because a server
+ * must still start after one of many authorities has expired. Running out of
+ * descriptors or memory is an error, because any file could be left out
  * then. */
 
 static int context_load_folder_select(const struct dirent *entry)
@@ -316,8 +316,8 @@ static int context_load_folder_compare(const struct dirent **a,
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Returns 1 if authorities were loaded, 0 if none in the text is valid now,
- * else an error. */
+/* Returns 1 if an authority in the text is valid now, 0 if none is or the text
+ * has no certificate, else an error. */
 static int context_load_folder_use(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
@@ -354,7 +354,7 @@ static int context_load_folder_load_file(weir_tls_context *context,
     return err;
 }
 
-/* Returns the number of files with authorities, or the first error. If
+/* Returns the number of files with a valid authority, or the first error. If
  * @is_lenient, unusable files are skipped. */
 static int context_load_folder_all(weir_tls_context *context,
                                    const char *folder, bool is_lenient,
@@ -459,8 +459,8 @@ static int context_load_trust_load(weir_tls_context *context,
     return wr_tls_context_load_system(context, text);
 }
 
-/* Refuses authorities if none of them can have issued a certificate. No path
- * could end at any of these certificates. */
+/* Refuses authorities if none of them can have issued a certificate, because no
+ * path could end at them. */
 static int context_load_trust_check(const weir_tls_context *context,
                                     const struct weir_tls_options *options,
                                     struct wr_tls_context_text *text)
@@ -516,12 +516,12 @@ int wr_tls_context_load_trust(weir_tls_context *context,
 
 /* ---- private keys ----
  *
- * The private key of the context's own certificate, possibly encrypted with a
+ * The private keys of the context's own certificates, possibly encrypted with a
  * passphrase.
  *
- * The passphrase is the first line of a text, or is returned by the program's
- * callback. It is requested only for an encrypted key. Neither the passphrase
- * nor the decrypted key stays in weir's memory after the call. */
+ * The passphrase is the first line of a text, or the program's callback returns
+ * it. It is requested only for an encrypted key. Neither the passphrase nor the
+ * decrypted key stays in weir's memory after the call. */
 
 /* The passphrase of all keys of a context. Exists while the context is
  * created. */

@@ -5,7 +5,7 @@
  * (suites.h) is selected.
  *
  * Each certificate is read and checked when its context is created, so a
- * handshake only shows usable ones. Names are compared by a client's strict
+ * handshake presents only usable ones. Names are compared by a client's strict
  * rules (lib/x509/hostname.h).
  */
 #include "context_impl.h"
@@ -39,7 +39,7 @@ enum {
     CONTEXT_NAMES_ADDRESS,
 };
 
-/* Returns the FNV-1a hash; upper case equals lower case. */
+/* Returns the FNV-1a hash. The letters of a name are hashed in lower case. */
 static uint64_t context_names_hash(unsigned kind, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
@@ -263,7 +263,6 @@ static int context_names_read_leaf(weir_tls_context *context,
                : err;
 }
 
-/* Returns a warning about a chain that can be used, or NULL. */
 static const char *context_names_notice(const struct wr_x509 *leaf,
                                         bool has_more)
 {
@@ -399,7 +398,7 @@ static int context_names_load_one(weir_tls_context *context,
 
 /* ---- selection ---- */
 
-/* Shows a certificate in a connection of @context. If its key is RSA and the
+/* Presents a certificate in a connection of @context. If its key is RSA and the
  * first certificate's is not, or vice versa, the list of suites is replaced,
  * too. */
 static int context_names_install(const weir_tls_context *context,
@@ -474,7 +473,7 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
 {
     wr_assert(context->is_server);
     if (context->identity_count == 1 && !context->choose) {
-        return 0; /* the only certificate is shown to every client */
+        return 0; /* the only certificate is presented to every client */
     }
     return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
 }
@@ -530,7 +529,7 @@ int wr_tls_context_load_names(weir_tls_context *context,
     context->has_newest = options->max_version != WEIR_TLS_1_2;
     context->choose = options->choose;
     context->choose_user = options->choose_user;
-    context->has_signers = options->choose != NULL; /* of another context */
+    context->has_signers = options->choose != NULL; /* perhaps chosen */
     if (!wr_tls_context_has(&options->certificate)) {
         return context_names_lack(context, options, text);
     }

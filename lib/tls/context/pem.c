@@ -1,8 +1,8 @@
 /*
- * PEM: a line that begins a block, base64, a line that ends it.
+ * PEM: a line that begins a block, base64, a line that ends the block.
  *
  * A block ends at the next dashes, whatever their label, so that a block
- * without an end includes nothing of the next block.
+ * without an end line includes nothing of the next block.
  */
 #include "pem.h"
 
@@ -154,7 +154,7 @@ static bool pem_locked_is(const struct wr_bytes *oid, const uint8_t *wanted,
     return oid->size == size && memcmp(oid->data, wanted, size) == 0;
 }
 
-/* Takes a number of at most four bytes. */
+/* Takes a number of at most 32 bits. */
 static bool pem_locked_take_number(struct wr_bytes *from, uint32_t *ret)
 {
     struct wr_bytes number;
@@ -172,7 +172,8 @@ static bool pem_locked_take_number(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* Takes the hash of PBKDF2, SHA-1 by default. */
+/* Takes the hash of PBKDF2, SHA-1 by default. Returns NULL, or why the hash is
+ * refused. */
 static const char *pem_locked_take_hash(struct wr_bytes *from,
                                         struct wr_tls_locked *ret)
 {
@@ -208,7 +209,6 @@ static const char *pem_locked_take_hash(struct wr_bytes *from,
     }
 }
 
-/* Returns NULL, or why the key cannot be read. */
 static const char *pem_locked_take_kdf(struct wr_bytes *from,
                                        struct wr_tls_locked *ret,
                                        uint32_t *ret_key_size)
@@ -306,7 +306,6 @@ static const char *pem_locked_read_new(struct wr_tls_locked *ret)
 
 /* ---- traditional format ---- */
 
-/* Returns the value of two hexadecimal digits, or -1. */
 static int pem_locked_hex(const uint8_t *text)
 {
     int value = 0;
@@ -368,7 +367,8 @@ static const char *pem_locked_read_info(const uint8_t *at, const uint8_t *end,
     return NULL;
 }
 
-/* Finds the base64 after the header lines. Returns false if there is none. */
+/* Finds the base64 after the header lines and the empty line. Returns false if
+ * there is no empty line. */
 static bool pem_locked_find_body(const struct wr_bytes *block,
                                  struct wr_bytes *ret)
 {

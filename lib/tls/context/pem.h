@@ -34,7 +34,8 @@ size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
  *
  * A backend never sees a passphrase: it gets a decrypted PEM text. */
 
-/* Maximum size of a passphrase, and number of PBKDF2 rounds (some seconds). */
+/* Maximum size of a passphrase, and maximum number of PBKDF2 rounds (some
+ * seconds of work). */
 #define WR_TLS_PASSPHRASE_MAX 1024u
 #define WR_TLS_ROUNDS_MAX     10000000u
 
@@ -65,10 +66,8 @@ WEIR_MUST_USE int wr_tls_locked_open(struct wr_tls_locked *locked,
                                      struct wr_bytes passphrase,
                                      struct wr_bytes *ret);
 
-/* Wipes the key and frees its memory. */
 void wr_tls_locked_fini(struct wr_tls_locked *locked);
 
-/* Wipes and frees a text. */
 void wr_tls_locked_wipe(struct wr_bytes *text);
 
 #endif

@@ -21,7 +21,7 @@ _Static_assert((int)WR_TLS_KEY_HASH_SIZE <= (int)WR_TLS_HASH_MAX,
 
 #define REVOCATION_FIRST_CAPACITY 4u
 
-/* Returns false if the issuer's keyUsage lacks cRLSign. */
+/* Returns false if the issuer has a keyUsage without cRLSign. */
 static bool revocation_may_sign(const struct wr_x509 *issuer)
 {
     return !issuer->has_usage || (issuer->usage & WR_X509_USE_LIST_SIGN);
@@ -66,8 +66,6 @@ static int revocation_verify(struct wr_tls_revocation *revocation,
     return err;
 }
 
-/* Checks a list with the issuer's name. Returns the error and its text, or 0
- * and NULL if the list is valid. */
 static struct wr_x509_reason
 revocation_check(struct wr_tls_revocation *revocation,
                  struct wr_tls_revocation_list *list,
@@ -210,7 +208,6 @@ static int revocation_add_one(struct wr_tls_revocation *revocation,
     return 0;
 }
 
-/* Returns true if another list of the same issuer is current. */
 static bool revocation_is_replaced(const struct wr_tls_revocation *revocation,
                                    const struct wr_tls_revocation_list *old,
                                    int64_t now)

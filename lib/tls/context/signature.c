@@ -90,14 +90,14 @@ int wr_tls_signature_verify(const struct wr_x509_signed *sign,
     return err < 0 ? err : wr_tls_backend_get()->verify(&job);
 }
 
-/* ---- keys that are outside ----
+/* ---- keys outside weir ----
  *
- * Private keys outside weir, with which a function of the program signs.
+ * A function of the program signs with these private keys.
  *
  * The certificate's public key determines which kinds of signatures are
  * possible and verifies each signature before a backend gets it, so that a
- * wrong signature is never sent. Calls and the time that they have blocked
- * loops are counted. */
+ * wrong signature is never sent. The calls are counted, and the time for which
+ * they have blocked loops. */
 
 struct wr_tls_outside {
     struct wr_tls_signer signer; /* first member */

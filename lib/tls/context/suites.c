@@ -116,8 +116,6 @@ static const char *suites_name_of(const struct suites_row *rows, size_t count,
     return NULL;
 }
 
-/* Finds the first unknown name of a list. Returns @err if there is one, else
- * 0. */
 static int suites_check(const char *list,
                         bool (*knows)(const char *name, size_t len), int err,
                         const char **ret_unknown, int *ret_len)
@@ -311,7 +309,6 @@ int wr_tls_suites_check_groups(const char *list, const char **ret_unknown,
                         ret_len);
 }
 
-/* Skips groups that the list repeats. */
 size_t wr_tls_suites_number_groups(const char *list,
                                    uint16_t ret[WR_TLS_GROUPS_MAX])
 {

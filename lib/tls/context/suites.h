@@ -35,10 +35,9 @@ WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
  * default), or in @size bytes of IANA's numbers. */
 uint32_t wr_tls_suites_mask(const char *list);
 uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size);
-/* Returns true if the mask has a suite for this kind of key. */
 bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa);
 
-/* Size of the default list, with a NUL. */
+/* Space for the default list and its NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 
 /* Returns IANA's name of a suite, or NULL if the number is unknown. */
@@ -50,7 +49,7 @@ const char *wr_tls_suites_name_of(uint16_t number);
  * it, and not every library. */
 enum { WR_TLS_GROUP_HYBRID = 4588 };
 
-/* Size of the names of all groups, with a NUL. */
+/* Space for the names of all groups, separated by colons, and a NUL. */
 #define WR_TLS_GROUPS_SIZE 48u
 
 /* Writes the names of all groups to @ret, separated by colons. */
@@ -92,8 +91,9 @@ enum {
 
 /* Well-formed parts of a hello; data is NULL if the hello has no such part. */
 struct wr_tls_offer {
-    struct wr_bytes suites;  /* two-byte numbers */
-    struct wr_bytes schemes; /* these are bodies of extensions */
+    struct wr_bytes suites; /* two-byte numbers */
+    /* Bodies of extensions. */
+    struct wr_bytes schemes;
     struct wr_bytes groups;
     struct wr_bytes versions;
 };

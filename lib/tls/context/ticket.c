@@ -1,17 +1,14 @@
 /*
- * Session tickets: the ring of keys, AES-256-GCM for one ticket, and the
+ * Session tickets: the keys of a context, AES-256-GCM for one ticket, and the
  * backend's ticket events.
  *
  * Keys that are generated here rotate: a key seals for one lifetime, opens for
  * another, and is then overwritten, so that a thief of a server's memory cannot
  * decrypt much older sessions. The user's keys do not rotate.
  *
- * A session cannot store a client's certificate, and a resumed handshake shows
- * none, so a ticket of a server that requests certificates contains their
- * digest.
- *
- * Connections on all threads share the context's keys, which are copied under
- * its mutex.
+ * A session cannot store a client's certificate, and a resumed handshake
+ * presents none. So a ticket of a server that requests certificates contains
+ * their digest.
  */
 #include "ticket.h"
 
@@ -46,7 +43,6 @@ static void ticket_check_invariants(const struct wr_tls_ticket_keys *keys)
     wr_assert(keys->lifetime > 0);
 }
 
-/* Wipes the derived keys after the keys have changed. */
 static void ticket_drop_pairs(struct wr_tls_ticket_keys *keys)
 {
     ticket_check_invariants(keys);
@@ -54,7 +50,6 @@ static void ticket_drop_pairs(struct wr_tls_ticket_keys *keys)
     explicit_bzero(keys->pairs, sizeof(keys->pairs));
 }
 
-/* Adds a new key and drops all except the previous one. */
 static int ticket_rotate(struct wr_tls_ticket_keys *keys, uint64_t now)
 {
     struct wr_tls_ticket_key fresh;
@@ -111,7 +106,6 @@ int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
     return 0;
 }
 
-/* Returns the index of the key with this name, or ->count. */
 static uint32_t ticket_look_up(const struct wr_tls_ticket_keys *keys,
                                const uint8_t *name)
 {
@@ -250,8 +244,8 @@ _Static_assert((int)WR_TLS_TICKET_NONCE == (int)WR_TLS_AEAD_NONCE &&
                    (int)WR_TLS_TICKET_TAG == (int)WR_TLS_AEAD_TAG,
                "a ticket has the parts that AES-GCM wants");
 
-/* Describes a ticket to the backend. Sets *@beside, to which the result
- * points. */
+/* Describes a ticket to the backend. The result points to *@beside, which is
+ * set. */
 static struct wr_tls_aead ticket_describe(const struct wr_tls_ticket *ticket,
                                           const struct wr_tls_ticket_key *key,
                                           struct ticket_beside *beside)
@@ -346,8 +340,8 @@ bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
 }
 
 /* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
- * before it has read the name. Then uses the digest of the name that the engine
- * has read. */
+ * before it has read the name. For opening, the digest of the name that the
+ * engine has read is then used. */
 int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
                                 uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
@@ -551,7 +545,7 @@ int weir_tls_context_set_ticket_keys(weir_tls_context *context,
  * A hash table of groups of four adjacent slots. Within a group the newest
  * client is first, and adding a client drops the last. */
 
-/* Slots that a digest can use. */
+/* Adjacent slots in which a digest may be. */
 #define TICKET_CLIENT_PLACES 4u
 
 _Static_assert(WR_TLS_CLIENTS_MAX % TICKET_CLIENT_PLACES == 0,

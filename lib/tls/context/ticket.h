@@ -56,12 +56,12 @@ wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                         const uint8_t *name, struct wr_tls_ticket_key *ret);
 
 /* Copies the keys derived from the key with this name, which are derived once.
- * Returns false if there is no such key, or memory runs out. */
+ * Returns false if there is no such key, or if the backend fails. */
 WEIR_MUST_USE bool wr_tls_ticket_keys_derive(struct wr_tls_ticket_keys *keys,
                                              const uint8_t *name,
                                              struct wr_tls_ticket_pair *ret);
 
-/* Keys in the format in which another context gets them. */
+/* Keys in the format of struct weir_tls_ticket_keys, for another context. */
 struct wr_tls_ticket_saved {
     uint64_t since;
     uint32_t count;
@@ -77,7 +77,6 @@ WEIR_MUST_USE int
 wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
                         const struct wr_tls_ticket_saved *saved);
 
-/* Wipes the keys. */
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys);
 
 /* Seals the data of the ticket in place, and sets its name, IV and tag. */

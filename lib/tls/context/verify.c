@@ -1,13 +1,9 @@
 /*
  * Verifies a peer's certificates, and stores the verdict.
  *
- * Only weir decides. A backend has no authorities; it passes the certificates
- * on as they were received. weir searches for a path and verifies each link
- * itself, and that result is final.
- *
- * Texts and certificates are copied into the loop's memory, because the
- * backend's copies live for one call. An error text names the certificate at
- * fault.
+ * A backend passes the certificates on as they were received. weir searches for
+ * a path and verifies each link itself. Texts and certificates are copied into
+ * the loop's memory, because the backend's copies live for one call.
  */
 #include "verify.h"
 
@@ -344,8 +340,7 @@ static struct wr_x509_reason verify_revoked(void *user,
                                  (int64_t)time(NULL));
 }
 
-/* Returns the alert (RFC 8446, 6) that reports why the certificates are
- * refused. */
+/* Returns the alert (RFC 8446, 6) for a refusal. */
 static uint8_t verify_alert(int err)
 {
     enum {
@@ -387,7 +382,6 @@ static struct wr_tls_policy verify_policy(const struct wr_tls_verdict *verdict)
     };
 }
 
-/* Verifies the peer, once. The verdict gets the cause of a refusal. */
 static bool verify_judge(struct wr_tls_verdict *verdict,
                          const struct wr_bytes *certs, size_t count)
 {
@@ -436,7 +430,8 @@ bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
                           const struct wr_bytes *certs, size_t count)
 {
     wr_assert(verdict->context->verifies);
-    /* A full handshake: the clients of tickets do not count. */
+    /* This is a full handshake, so the clients of the offered tickets are not
+     * needed. */
     wr_tls_verdict_forget(verdict);
     if (count == 0) {
         return verify_none(verdict);
@@ -462,21 +457,21 @@ void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
     verdict->alert = verify_alert(verdict->err);
 }
 
-/* ---- a client that returns ----
+/* ---- a client that resumes ----
  *
  * A server that requests certificates records the client of a ticket when it
- * seals the ticket, and verifies the client again when the client returns with
- * the ticket.
+ * seals the ticket, and verifies the client again when the client presents the
+ * ticket.
  *
  * A ticket contains the time of the full handshake and the digest of the
  * accepted path; a digest of zeros means a client without a certificate. A new
  * ticket on a resumed connection copies both from the old ticket, so a client
  * proves at least once in each lifetime that it has its key.
  *
- * A hello may contain many tickets, even stolen ones, because they are sent in
- * clear. The client proves the secret of only one ticket, and it is not known
- * here which one the library resumes. So all tickets accepted in a handshake
- * must be of the same client and time as the first. */
+ * A hello may contain many tickets, even stolen ones, because tickets are sent
+ * in clear. The client proves the secret of only one ticket, and it is not
+ * known here which one the library resumes. So all tickets accepted in a
+ * handshake must be of the same client and time as the first. */
 
 /* The maximum number of tickets of a handshake whose clients are verified. */
 #define VERIFY_TICKETS_MAX 4u
@@ -485,8 +480,8 @@ _Static_assert((int)WR_TLS_CLIENT_DIGEST + (int)sizeof(uint32_t) ==
                    (int)WR_TLS_TICKET_CLIENT,
                "the time is before the digest");
 
-/* Computes the digest of a chain from the digests of its certificates, so that
- * their sizes count. */
+/* Hashes the hashes of the certificates instead of their bytes, so that
+ * certificates of different sizes cannot have the same concatenated bytes. */
 static int verify_digest(const struct wr_tls_verdict *verdict,
                          uint8_t ret[WR_TLS_CLIENT_DIGEST])
 {
@@ -511,8 +506,8 @@ static int verify_digest(const struct wr_tls_verdict *verdict,
     return 0;
 }
 
-/* A client that could not be stored gets a ticket, too, but cannot resume with
- * it. */
+/* If the certificates cannot be stored, the client gets a ticket anyway, but
+ * cannot resume with it. */
 int wr_tls_context_note_client(struct wr_tls_conn *conn,
                                uint8_t ret[WR_TLS_TICKET_CLIENT])
 {
@@ -545,7 +540,7 @@ int wr_tls_context_note_client(struct wr_tls_conn *conn,
     return err;
 }
 
-/* Copies the certificates that a client has shown before into @again. */
+/* Copies the stored certificates of a client into @again. */
 static bool verify_recall(weir_tls_context *context, const uint8_t *digest,
                           struct wr_tls_verdict *again)
 {

@@ -6,7 +6,7 @@
  * A library reports a failed verification with a single number. The context
  * writes the precise cause into the verdict, and the engine makes it the sticky
  * error. The first cause is kept, as are the peer's certificates. For a server
- * the struct also passes facts about the client between context and engine
+ * the verdict also passes facts about the client between context and engine
  * during the handshake.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_VERIFY_H
@@ -31,7 +31,7 @@ struct wr_tls_certificate {
 
 /* The client of all tickets that were accepted in a handshake. */
 struct wr_tls_returning {
-    uint8_t id[WR_TLS_TICKET_CLIENT]; /* bytes of the client in the ticket */
+    uint8_t id[WR_TLS_TICKET_CLIENT]; /* identifies the client */
     struct wr_tls_certificate *chain; /* chain as in the verdict, or NULL */
     uint32_t chain_count;
     enum wr_x509_key_kind key_kind;
@@ -51,14 +51,14 @@ struct wr_tls_verdict {
     enum wr_x509_key_kind key_kind;
     bool has_none;         /* an optional client certificate was not sent */
     bool has_chosen;       /* a certificate was chosen for this client */
-    uint8_t lacking_kinds; /* not usable by the client (suites.h) */
+    uint8_t lacking_kinds; /* keys the client cannot use (suites.h) */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket requests. The
      * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
     /* Alert for the peer; if 0, the backend chooses. */
     uint8_t alert;
-    uint8_t tickets_judged;    /* in this handshake */
+    uint8_t tickets_judged;    /* tickets with a verified client */
     weir_tls_context *context; /* context of the verification; borrowed */
     struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
     weir_tls_context *chosen;  /* the program's choice, a reference, or NULL */
@@ -102,7 +102,7 @@ void wr_tls_verdict_forget(struct wr_tls_verdict *verdict);
  * peer. Returns false if no client is stored. */
 bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict);
 
-/* The policy of one connection for its peer. */
+/* The requirements of a connection for its peer's certificates. */
 struct wr_tls_policy {
     struct wr_x509_rules rules;
     const char *hostname; /* name or literal address of a server, or NULL */
