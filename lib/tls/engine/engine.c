@@ -64,7 +64,6 @@ void wr_tls_engine_check_invariants(const struct wr_tls_engine *engine)
 
 /* ---- errors ---- */
 
-/* Keeps the first error and drops the remaining input. */
 static int engine_fail(struct wr_tls_engine *engine, int err)
 {
     wr_assert(err < 0);
@@ -93,10 +92,9 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
 }
 
 /* Records an unencrypted alert that the backend has refused. A TLS 1.3 client
- * (OpenSSL's, for example) that rejects the server's messages may have no keys
- * yet to seal its alert. The backend refuses the header of such a record and
- * leaves the alert in the input. Such an alert ends the handshake like any
- * other error. */
+ * that rejects the server's messages, such as OpenSSL's, may have no keys yet
+ * to seal its alert. The backend refuses the header of such a record and leaves
+ * the alert in the input. The alert ends the handshake like any other error. */
 static void engine_note_plain_alert(struct wr_tls_engine *engine)
 {
     const uint8_t alert = 21;
@@ -304,15 +302,15 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
     engine->input_ended = true;
 }
 
-/* Returns false if the backend completed a handshake without a verdict of weir
- * about the peer. If a client resumes a session, its ticket replaces the
+/* Returns false if the backend completed a handshake although weir has not
+ * accepted the peer. If a client resumes a session, its ticket replaces the
  * verification of its certificate.
  *
  * wolfSSL looks up a 32-byte ticket among the sessions of the process, even for
  * a context that keeps no sessions, and may find a session of another server in
  * the program. The client has proved that it knows that session, and may have
  * presented a stolen ticket next to it or in an earlier hello. So if a hello
- * contains a 32-byte ticket, no ticket counts. */
+ * contains a 32-byte ticket, no ticket is accepted. */
 static bool engine_has_judged(struct wr_tls_engine *engine)
 {
     struct wr_tls_verdict *verdict = &engine->verdict;
@@ -360,7 +358,6 @@ static bool engine_is_drained(const struct wr_tls_engine *engine)
            wr_tls_engine_get_plaintext_left(engine) == 0;
 }
 
-/* Returns 0 if data may be sent now, else an error. */
 static int engine_check_sending(const struct wr_tls_engine *engine)
 {
     if (engine->state == WR_TLS_ENGINE_FAILED) {
@@ -372,9 +369,8 @@ static int engine_check_sending(const struct wr_tls_engine *engine)
     return engine_is_closed(engine) ? -ESHUTDOWN : 0;
 }
 
-/* Changes the keys for sending and asks the peer to change its keys. Returns 0,
- * -EOPNOTSUPP with TLS 1.2 (keys last as long as the connection), or the sticky
- * error. */
+/* Returns 0, -EOPNOTSUPP with TLS 1.2, whose keys last as long as the
+ * connection, or the sticky error. */
 __attribute__((noinline, cold)) static int
 engine_change_keys(struct wr_tls_engine *engine)
 {

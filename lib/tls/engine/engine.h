@@ -56,10 +56,10 @@ struct wr_tls_engine {
     struct wr_block *output_first;
     struct wr_block *output_last;
     size_t output_bytes;
-    uint32_t claimed_size; /* size of the record sent in its own buffer */
+    uint32_t claimed_size; /* size of the record sent in its own buffer, or 0 */
     uint32_t record_left;  /* missing bytes of the current record */
     uint32_t idle_records; /* records without data; see engine_record.c */
-    uint32_t plain_bytes;  /* data bytes counted for the next idle record */
+    uint32_t plain_bytes;  /* data bytes since idle_records was last reduced */
     /* Data records that may still be sent or received before the keys are
      * changed in both directions. */
     uint32_t sealed_left;
@@ -70,7 +70,7 @@ struct wr_tls_engine {
     /* The peer's first message if it arrives in parts; see engine_hello.c. */
     struct wr_block *hello;
     uint32_t hello_size;  /* bytes of the message in complete records */
-    uint32_t hello_given; /* bytes of the block passed to the backend */
+    uint32_t hello_given; /* bytes of ->hello passed to the backend */
     /* Server: set while early data may arrive; see engine_early.c. */
     struct wr_block *early;
     struct wr_block *secret; /* keys for an alert; see engine_secret.c */
@@ -127,7 +127,6 @@ void wr_tls_engine_feed(struct wr_tls_engine *engine, const uint8_t *data,
  * address to wr_tls_engine_refeed(). */
 size_t wr_tls_engine_get_input_left(const struct wr_tls_engine *engine);
 
-/* Sets the new address of the remaining input. */
 void wr_tls_engine_refeed(struct wr_tls_engine *engine, const uint8_t *data,
                           size_t len);
 
@@ -149,7 +148,6 @@ WEIR_MUST_USE int wr_tls_engine_handshake(struct wr_tls_engine *engine);
 WEIR_MUST_USE ssize_t wr_tls_engine_read(struct wr_tls_engine *engine,
                                          void *buf, size_t size);
 
-/* Returns how many bytes of plaintext can be read without more input. */
 size_t wr_tls_engine_get_plaintext_left(const struct wr_tls_engine *engine);
 
 /* Seals @len bytes, 1 to WR_TLS_RECORD_MAX, as one record into the output.
@@ -191,30 +189,33 @@ wr_tls_engine_output_of(const struct wr_block *block)
 
 size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine);
 
-/* Returns a text with details of the first error, valid as long as the engine.
+/* Returns a text about the first error, valid as long as the engine lives.
  * Never returns NULL. */
 const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine);
 
 /* Returns the number of the fatal alert that was received, or -1. */
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine);
 
-/* Returns the name of the alert that the peer sent to refuse the connection, a
- * static string, or NULL if there is no error or the error is another one. */
+/* Returns the name of the alert with which the peer refused the connection, a
+ * static string. Returns NULL if there is no error or if another error was
+ * first. */
 const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine);
 
 /* Returns the context whose certificate a server shows: the context that its
  * program chose in the handshake, else the engine's. */
 weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine);
 
-/* Facts after the handshake, or NULL. Strings live as long as the engine.
- * Version: "TLSv1.2", "TLSv1.3". Cipher: the IANA name. */
+/* Facts about the connection: NULL, 0 or false before the handshake is done.
+ * Strings live as long as the engine. Version: "TLSv1.2", "TLSv1.3". Cipher:
+ * the IANA name. */
 const char *wr_tls_engine_get_version(const struct wr_tls_engine *engine);
 const char *wr_tls_engine_get_cipher(const struct wr_tls_engine *engine);
 int wr_tls_engine_get_cipher_bits(const struct wr_tls_engine *engine);
 const char *wr_tls_engine_get_group(const struct wr_tls_engine *engine);
 const char *wr_tls_engine_get_alpn(const struct wr_tls_engine *engine,
                                    size_t *ret_len);
-/* Server: returns the name that the client requested. */
+/* Server: returns the name that the client requested, even during the
+ * handshake, or NULL. */
 const char *wr_tls_engine_get_sni(const struct wr_tls_engine *engine);
 bool wr_tls_engine_was_resumed(const struct wr_tls_engine *engine);
 /* Returns the peer's certificate number @index as DER; 0 is the leaf. Returns

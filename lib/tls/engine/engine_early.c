@@ -128,7 +128,7 @@ engine_early_decide(struct wr_tls_engine *engine)
 }
 
 /* Returns true if the next record has the data type. All other records go to
- * the backend, and all except a change_cipher_spec end early data. */
+ * the backend. All others except a change_cipher_spec end early data. */
 static bool engine_early_comes(struct wr_tls_engine *engine)
 {
     wr_assert(!engine->hello);
@@ -145,8 +145,8 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
     return type == ENGINE_EARLY_DATA;
 }
 
-/* Collects a record, or only its header if the record is too long, after the
- * space that a first message has for a header. */
+/* Collects a record in ->hello, or only its header if the record is too long.
+ * The block starts with space for a record header, which is not used here. */
 static enum wr_tls_engine_first
 engine_early_collect(struct wr_tls_engine *engine)
 {

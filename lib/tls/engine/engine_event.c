@@ -28,7 +28,8 @@ static uint8_t engine_event_refused(struct wr_tls_conn *conn, int code,
     return engine->verdict.alert;
 }
 
-/* If a hello contains a session identifier, no ticket counts (engine.c). */
+/* If a hello contains a 32-byte ticket, no ticket is accepted
+ * (engine_has_judged() in engine.c). */
 static bool
 engine_event_ticket_known(struct wr_tls_conn *conn,
                           const uint8_t client[WR_TLS_TICKET_CLIENT])

@@ -2,16 +2,10 @@
  * Declarations shared by the engine's files.
  *
  * engine.c has the states and steps, engine_event.c the backend's events,
- * engine_record.c the events take() and put(), engine_hello.c reads the
- * peer's first message, engine_early.c skips early data after it,
- * engine_message.c checks the unencrypted messages, engine_secret.c opens and
- * seals records with TLS 1.3 secrets, engine_facts.c has the getters and the
- * names of alerts.
- *
- * engine.c calls the others; engine_record.c calls engine_hello.c,
- * engine_early.c, engine_message.c and engine_secret.c; engine_early.c uses
- * engine_hello.c's block and engine_secret.c. engine_message.c has the function
- * that collects a message that arrives in parts.
+ * engine_record.c the events take() and put(). engine_hello.c reads the peer's
+ * first message, engine_early.c skips early data after it, engine_message.c
+ * checks the unencrypted messages. engine_secret.c opens and seals records with
+ * TLS 1.3 secrets, engine_facts.c has the getters and the names of alerts.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_IMPL_H
@@ -40,7 +34,6 @@ enum {
 /* Maximum size of an alert's record, sealed or not, in bytes. */
 #define WR_TLS_ENGINE_ALERT_MAX 32u
 
-/* Returns the body size that a record header contains. */
 static inline size_t wr_tls_engine_body_size(const uint8_t *header)
 {
     return (size_t)header[3] << 8 | header[4];
@@ -89,8 +82,8 @@ static inline void wr_tls_engine_drop_blocks(struct wr_tls_engine *engine)
 
 /* ---- engine_facts.c ---- */
 
-/* Return a sentence that names the peer's alert, and only its name, such as
- * "unknown_ca". Both are static. */
+/* The first returns a sentence about the peer's alert, the second only the
+ * alert's name, such as "unknown_ca". Both are static strings. */
 const char *wr_tls_engine_alert_text(int alert);
 const char *wr_tls_engine_alert_name(int alert);
 
@@ -107,21 +100,22 @@ int wr_tls_engine_put(struct wr_tls_conn *conn, uint8_t *data, size_t size);
  * output. */
 void wr_tls_engine_collect(struct wr_tls_engine *engine);
 
-/* Called when the handshake is done; from now on another limit of records
- * applies. */
+/* Called when the handshake is done: frees the handshake's blocks and starts to
+ * count idle records again (engine_record.c). */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine);
 
-/* Counts @size bytes of application data that the backend has returned. */
+/* Counts @size bytes of application data that the backend has returned. Data
+ * allows the peer more idle records (engine_record.c). */
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size);
 
 /* Called when the peer was asked for new keys: its answer is one record without
  * data, which must not count as idle. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine);
 
-/* Returns true if the newest record has a valid TLS header. */
+/* Returns true if the newest record header has a valid type and major
+ * version. */
 bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine);
 
-/* Frees all output. */
 void wr_tls_engine_drop_output(struct wr_tls_engine *engine);
 
 /* ---- engine_hello.c ---- */
@@ -139,8 +133,9 @@ enum wr_tls_engine_first {
  * in ->hello before any input. */
 enum wr_tls_engine_first wr_tls_engine_take_hello(struct wr_tls_engine *engine);
 
-/* Moves input into the block of the first message until the current record has
- * @want bytes there; it has @fill now. Returns false if memory runs out. */
+/* Moves input into ->hello until the current record, which has @fill bytes
+ * there, has @want bytes or the input is consumed. Returns false if memory runs
+ * out. */
 bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
                               size_t want);
 
@@ -151,7 +146,7 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine);
 
 /* Skips early data at the start of a record. Skipping ends with the first other
- * record, or at the limit of early data. */
+ * record, or at the limit of early data (engine_early.c). */
 enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
 /* ---- engine_message.c ---- */
@@ -175,7 +170,7 @@ bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
 
 /* ---- engine_secret.c ---- */
 
-/* The event that reports secrets. */
+/* The event secret(). */
 int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
                               enum wr_tls_secret_kind kind,
                               const uint8_t *secret, size_t size);
@@ -184,7 +179,8 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
  * certificates. */
 bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine);
 
-/* Counts a handshake record that is sent. */
+/* Counts a sent handshake record, because an alert's nonce depends on the
+ * number of records sealed before it. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
                                 const uint8_t *record);
 
@@ -194,14 +190,14 @@ size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
                                 uint8_t record[WR_TLS_ENGINE_ALERT_MAX]);
 
 /* Sends the alert internal_error in a handshake that failed through no fault of
- * the peer, if the backend has sent no alert. A server sends it only as long as
- * its alerts need not be sealed. If the own key could not sign, both sides send
- * it in any case. */
+ * the peer, if no alert was sent. A server sends it only as long as its alerts
+ * need not be sealed. If a wr_tls_signer could not sign, both sides send it in
+ * any case. */
 void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 
-/* Opens the first record of its side with @keys and writes the plaintext to
- * @ret. Returns 0, or -EBADMSG if the keys do not fit. Any other error does not
- * show whether they fit. */
+/* Opens a record that is the first one sealed with @keys, and writes the
+ * plaintext to @ret. Returns 0, or -EBADMSG if the keys do not fit. Any other
+ * error leaves open whether they fit. */
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
                              uint8_t *record, uint8_t *ret);
 

@@ -6,11 +6,11 @@
  * always, is checked in place; otherwise its parts are collected in a block.
  * When a message is refused, the backend gets none of its remaining bytes.
  *
- * With TLS 1.2 a change_cipher_spec ends this: later messages are sealed. Then
- * the client's signature, which the backend has verified, must have used an
- * algorithm for the type of key in its certificate. With TLS 1.3 sealed records
- * have another type, and the backend refuses any other record after the keys by
- * its header.
+ * With TLS 1.2 the checks end with a change_cipher_spec, because later messages
+ * are sealed. Then the client's signature, which the backend has verified, must
+ * have used an algorithm for the type of key in its certificate. With TLS 1.3
+ * sealed records have the type of application data, and once there are keys the
+ * backend refuses other handshake records by their header.
  */
 #include "engine_impl.h"
 #include "message.h"
@@ -98,7 +98,8 @@ bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
     return true;
 }
 
-/* Returns the size of the message in the block, as far as it is known. */
+/* Returns the size of the message in the block, or of its header if the size is
+ * not known yet. */
 static size_t engine_message_wants(const struct wr_tls_engine *engine)
 {
     const struct wr_block *block = engine->message;
@@ -107,8 +108,9 @@ static size_t engine_message_wants(const struct wr_tls_engine *engine)
                : WR_TLS_MESSAGE_HEADER;
 }
 
-/* Adds bytes of at most one message to the block. Returns how many were taken,
- * or 0 if the message is refused or memory runs out. */
+/* Adds bytes of at most one message to the block, and checks the message when
+ * it is complete. Returns how many bytes were taken, or 0 if the message is
+ * refused or memory runs out. */
 static size_t engine_message_collect(struct wr_tls_engine *engine,
                                      const uint8_t *data, size_t size)
 {

@@ -5,7 +5,8 @@
  * sees where records begin and can limit "idle" records, which have no data:
  * key updates, warnings, tickets, empty records. Each costs work, and a backend
  * continues to read as long as they arrive. A connection may receive
- * ENGINE_RECORD_IDLE_MAX of them in advance; data earns more.
+ * ENGINE_RECORD_IDLE_MAX of them in advance, and more after it has received
+ * data.
  *
  * A large record is sent in the block in which it was sealed, if the backend
  * can claim it; small records are packed into one block.
@@ -18,10 +19,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* The maximum number of records without data on an open connection before data
- * earns more. */
+/* The maximum number of records without data that an open connection may
+ * receive before it has received data. */
 #define ENGINE_RECORD_IDLE_MAX 64u
-/* Data bytes that earn one more idle record. */
+/* Data bytes that allow one more idle record. */
 #define ENGINE_RECORD_EARN_BYTES 1024u
 /* The maximum number of records of one handshake. Each byte of a message may
  * have its own record. */
@@ -195,8 +196,8 @@ size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
     return engine->output_bytes;
 }
 
-/* Maximum bytes that a TLS 1.2 or 1.3 record adds: header 5, explicit nonce 8,
- * type 1, tag 16. */
+/* Maximum bytes that sealing adds to a record: header 5, explicit nonce 8 (TLS
+ * 1.2), type 1 (TLS 1.3), tag 16. */
 #define ENGINE_RECORD_EXTRA 30u
 _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
                        sizeof(struct wr_block) <=
@@ -205,7 +206,6 @@ _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
 
 /* ---- in ---- */
 
-/* Returns true if the newest record exceeds the limit. */
 static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 {
     const uint32_t most = engine->state == WR_TLS_ENGINE_HANDSHAKE
@@ -262,7 +262,7 @@ engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
     return (int)count;
 }
 
-/* Follows the records in the input: the backend takes @size bytes at @data,
+/* Counts the records in the input: the backend takes @size bytes at @data,
  * which are all in one header or all in one body. */
 static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
                                 size_t size)
@@ -412,10 +412,10 @@ engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                : WR_TLS_TAKE_REFUSED;
 }
 
-/* Called when a record without data ends; returns true if it was an alert that
- * ends the connection. With TLS 1.3 an alert ends the connection whatever its
- * level (RFC 8446, 6.2), except alerts that only announce an end; a library may
- * ignore it. */
+/* Returns true if the record without data that has just ended was an alert that
+ * ends the connection. With TLS 1.3 every alert ends it whatever its level (RFC
+ * 8446, 6.2), except alerts that only announce an end, but a library may ignore
+ * alerts that are not fatal. */
 __attribute__((noinline, cold)) static bool
 engine_record_was_error(struct wr_tls_engine *engine)
 {
@@ -485,9 +485,9 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->plain_bytes = 0;
 }
 
-/* Uncounts one idle record, because the answer that is now expected will be
- * one. Not the newest record, which may prove to be data and is then uncounted
- * anyway. If no record was counted, notes that an answer is due; several may be
+/* Allows for the peer's answer, which will be an idle record. Uncounts one idle
+ * record, but not the newest: if that proves to be data, it is uncounted
+ * anyway. If no record is counted, notes that an answer is due. Several may be
  * due if keys were changed several times before the peer responded. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {

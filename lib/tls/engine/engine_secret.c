@@ -4,17 +4,17 @@
  * reports why the peer's certificates are refused.
  *
  * A backend without WR_TLS_DOES_ALERT, such as wolfSSL, chooses that alert from
- * its own error, which is always an unknown signer because only weir verifies.
- * So the record that it seals is replaced. With TLS 1.2 this alert is not
- * sealed. With TLS 1.3 it is the first record under its key, since neither side
- * has sent anything else under that key when it verifies the other: a client
- * uses the handshake key, a server the data key. If the secret is not known
- * (the backend does not report it, or memory ran out), the backend's alert is
- * sent.
+ * its own error. This error is always an unknown signer, because only weir
+ * verifies. So the record with the backend's alert is replaced. With TLS 1.2
+ * this alert is not sealed. With TLS 1.3 it is the first record under its key,
+ * because a side has sent nothing else under that key when it verifies the
+ * other: a client uses the handshake key, a server the data key. If the secret
+ * is not known (the backend does not report it, or memory ran out), the
+ * backend's alert is sent.
  *
- * If a function of the program could not sign, such a backend sends no alert at
- * all. Then the engine makes an alert: with TLS 1.3 under the handshake key,
- * after the records already sealed with it, which is why records are
+ * If a wr_tls_signer could not sign, such a backend sends no alert at all. Then
+ * the engine makes an alert. With TLS 1.3 it is sealed with the handshake key,
+ * after the records already sealed with this key, which is why records are
  * counted.
  */
 #include "engine_impl.h"
@@ -144,8 +144,6 @@ bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine)
             wr_tls_context_has_signers(engine->context));
 }
 
-/* Returns true if the engine may have to seal an alert with a secret of this
- * kind. */
 static bool engine_secret_is_own(const struct wr_tls_engine *engine,
                                  enum wr_tls_secret_kind kind)
 {
@@ -233,10 +231,10 @@ void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
     engine->alert_sent = code;
 }
 
-/* Counts a record sealed with the handshake secret. A backend may report the
- * secret of a server's data before it sends the Finished, which is sealed with
- * the handshake secret. It seals nothing with the data secret until the
- * handshake is done. */
+/* Counts a record sealed with the handshake secret. ->secret may already be the
+ * secret of the server's data, because a backend may report that before it
+ * sends the Finished, which is sealed with the handshake secret. A backend
+ * seals nothing with the data secret until the handshake is done. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
                                 const uint8_t *record)
 {

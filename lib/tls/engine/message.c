@@ -155,7 +155,6 @@ static bool message_is_numbers(struct wr_bytes body)
            list.size > 0 && list.size % 2 == 0;
 }
 
-/* Parses a list of bytes whose length field has @size bytes. */
 static bool message_take_list(struct wr_bytes body, size_t size,
                               struct wr_bytes *ret)
 {
@@ -361,7 +360,6 @@ static uint64_t message_bits_of(struct wr_bytes body)
     return bits;
 }
 
-/* Returns the bits of the groups in a list of shares. */
 static uint64_t message_bits_of_shares(struct wr_bytes body)
 {
     struct wr_bytes list = {.size = 0};
@@ -392,7 +390,7 @@ static bool message_is_share(uint16_t group, struct wr_bytes share,
 }
 
 /* Checks a client's shares, one for each group. A second share of a known group
- * is refused here, which limits the computation. */
+ * is refused, which limits the computation. */
 static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
 {
     struct wr_bytes list;
@@ -560,7 +558,6 @@ message_check_groups(const struct wr_tls_message_facts *facts,
         WEIR_ETLSGROUP};
 }
 
-/* Returns true if the client offers a version that the server supports. */
 static bool message_has_common(const struct wr_tls_message_facts *facts,
                                struct wr_bytes versions)
 {
@@ -596,8 +593,8 @@ message_check_versions(const struct wr_tls_message_facts *facts,
                : message_good;
 }
 
-/* Checks a ClientHello. It resets ->group, because the server chooses its group
- * again. */
+/* Checks a ClientHello. Resets ->group, because the server chooses its group
+ * again after a second hello. */
 static struct wr_tls_message_fault
 message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {

@@ -25,7 +25,8 @@ enum {
     WR_TLS_MESSAGE_HEADER = 4, /* bytes: the type, then a 3-byte length */
 };
 
-/* Facts from earlier messages. */
+/* Facts from earlier messages. The engine sets those that are marked "set by
+ * the user". */
 struct wr_tls_message_facts {
     bool is_server : 1;        /* the reader is a server; set by the user */
     bool is_newest : 1;        /* a server hello has chosen TLS 1.3 */
@@ -71,9 +72,9 @@ WEIR_MUST_USE struct wr_tls_message_fault
 wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
                      size_t size);
 
-/* Notes the contents of the own hello, from @size bytes that are sent. A
- * client's hello sent in several parts is ignored; then the peer's hello is not
- * compared with it. */
+/* Records the contents of the own hello, from @size bytes that are sent. A
+ * client's hello that is sent in several parts is ignored; the peer's hello is
+ * then not compared with it. */
 void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
                              const uint8_t *data, size_t size);
 

@@ -1,7 +1,8 @@
 /*
- * Checks the curve equation y^2 = x^3 - 3x + b with Montgomery multiplication:
- * both sides are compared after each term was divided by the same power of the
- * radix. Shares are public, so the run time may depend on them.
+ * Checks the curve equation y^2 = x^3 - 3x + b with Montgomery multiplication.
+ * Each multiplication divides by the radix, so each term is divided by the same
+ * power of the radix before the sides are compared. Shares are public, so the
+ * run time may depend on them.
  *
  * The order of a point is not checked: on these curves only infinity has
  * another order, and it cannot be encoded in the required form.
@@ -66,7 +67,6 @@ static const struct point_curve point_curves[] = {
 
 /* ---- arithmetic ---- */
 
-/* Returns true if a >= b. */
 static bool point_is_at_least(const uint64_t *a, const uint64_t *b,
                               uint32_t limbs)
 {

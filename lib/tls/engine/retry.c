@@ -4,8 +4,9 @@
  * and protocol. Pure functions.
  *
  * Each extension that may not change must be in both hellos, in any order,
- * because wolfSSL's clients change the order. Tickets may be left out, and the
- * share must be the requested one; padding may differ.
+ * because wolfSSL's clients change the order. Tickets may be left out, and
+ * padding may differ. If the server has requested a share of a group, the
+ * second hello must have this share alone.
  */
 #include "message.h"
 
@@ -54,8 +55,8 @@ static bool retry_may_change(const struct wr_tls_message_facts *facts,
 {
     switch (type) {
     case RETRY_PADDING:
-    case RETRY_TICKETS: /* retry_keeps_tickets() */
-    case RETRY_EARLY:   /* retry_is_good() */
+    case RETRY_TICKETS: /* see retry_keeps_tickets() */
+    case RETRY_EARLY:   /* see retry_is_good() */
     case RETRY_ECH:
         return true;
     case RETRY_COOKIE:
@@ -73,7 +74,6 @@ static bool retry_take(struct wr_bytes *from, struct retry_extension *ret)
            wr_bytes_take_vector(from, 2, &ret->body);
 }
 
-/* Returns how many extensions of the list may not change. */
 static size_t retry_count(const struct wr_tls_message_facts *facts,
                           struct wr_bytes list)
 {

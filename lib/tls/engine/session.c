@@ -1,9 +1,9 @@
 /*
  * Sessions that a client can resume, as the program holds them.
  *
- * The server was verified when the session began. So a session may be used only
- * by connections of the same context (whose rules do not change) that verify
- * the same name.
+ * A session proves nothing about the server except that it was verified when
+ * the session was made. So only connections of the same context (whose rules do
+ * not change) that verify the same name may use it.
  *
  * Connections of several threads hold references, so a mutex guards their
  * count. Nothing else in a session changes.
