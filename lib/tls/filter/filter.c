@@ -268,7 +268,6 @@ static void filter_free(weir_transport *t)
     wr_connection_free(t);
 }
 
-/* Reports the result to the opener, once. */
 static void filter_tell(struct wr_filter *f, int err)
 {
     const struct wr_secure_opener opener = f->opener;
@@ -318,8 +317,8 @@ static void filter_stop(struct wr_connection *c)
 static const struct weir_protocol filter_nobody = {
     .size = sizeof(filter_nobody), .kind = WEIR_PROTOCOL_STREAM};
 
-/* The transport below drops sealed bytes that a broken connection has not
- * sent. */
+/* In state ENDING the transport below is lost, and has dropped the sealed bytes
+ * that it had not sent. */
 static void filter_drop(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -343,8 +342,9 @@ static void filter_drop(struct wr_connection *c)
     filter_tell_failure(f);
 }
 
-/* Starts the wait for the peer's close_notify after everything was sent. The
- * pump may have held back the end of the stream until now. */
+/* Starts the wait for the peer's close_notify after everything was sent.
+ * Returns false if there is no wait. The pump may have held back the end of the
+ * stream until now. */
 static bool filter_linger(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -398,8 +398,6 @@ static bool filter_arm(struct wr_filter *f)
     return true;
 }
 
-/* Calls the factory and connection_made. Returns false if the connection
- * ends. */
 static bool filter_make_known(struct wr_filter *f)
 {
     weir_transport *t = &f->c.t;
@@ -418,7 +416,6 @@ static bool filter_make_known(struct wr_filter *f)
     return false;
 }
 
-/* Called when the handshake is done. Returns false if the connection ends. */
 static bool filter_begin(struct wr_filter *f)
 {
     const bool is_known = f->c.t.is_made; /* by start_tls */
@@ -439,7 +436,6 @@ static bool filter_begin(struct wr_filter *f)
 
 /* ---- events ---- */
 
-/* Opens the received bytes. The first call creates the engine. */
 static void filter_pump(struct wr_filter *f)
 {
     if (wr_life_is_over(&f->c.t) || (!f->has_engine && !filter_arm(f))) {
@@ -530,8 +526,8 @@ static void filter_below_broke(void *user, weir_transport *below, int err,
     }
 }
 
-/* connection_lost of the transport below, which has dropped its unsent bytes.
- * That transport does not end by itself without an error. */
+/* connection_lost of the transport below, which has dropped its unsent bytes. A
+ * transport ends by itself only with an error. */
 static void filter_below_was_lost(void *user, weir_transport *below, int err)
 {
     struct wr_filter *f = user;
@@ -588,8 +584,9 @@ static void filter_begin_close(struct wr_connection *c)
 
 /* ---- facts for the connection's decision ---- */
 
-/* The close_notify follows the written bytes. The transport below sends all of
- * this before the wait for the peer's close_notify. */
+/* Returns true until the close_notify has followed the written bytes. If the
+ * filter waits for the peer's close_notify, also until the transport below has
+ * sent all of this. */
 static bool filter_is_sending(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);
@@ -602,9 +599,9 @@ static bool filter_is_sending(const struct wr_connection *c)
            f->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
 }
 
-/* Returns true if a broken handshake ends. Bytes received before the error of
- * the transport below are still opened, because an alert is more precise than
- * the reset that followed it. */
+/* Returns true if a broken handshake may end. Bytes received before the error
+ * of the transport below are opened first, because an alert is more precise
+ * than the reset that followed it. */
 static bool filter_has_shaken(const struct wr_filter *f)
 {
     wr_assert(f->c.t.error);
@@ -783,8 +780,8 @@ static int filter_set_protocol(weir_transport *t,
     return wr_intake_set_protocol(t, binding, initial, count);
 }
 
-/* Lets an end of stream count as a close_notify. Not if a filter below was cut
- * off, because bytes of this filter may be missing then. */
+/* Lets an end of stream count as a close_notify, except if a filter below was
+ * cut off: then bytes of this filter may be missing. */
 static void filter_ignore_unexpected_eof(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);

@@ -12,13 +12,13 @@
  *     filter_shared.c   the common part of a loop's filters
  *     filter_settings.c the settings of a connection
  *
- * In state HANDSHAKING the program does not know the filter; a factory gets it
- * at the end. A filter made by start_tls is OPEN from the start. In CLOSING the
- * filter seals the written bytes and its close_notify. If it must wait for the
- * peer's close_notify, the transport below first sends all of this, and the
- * state during the wait is LINGERING. ENDING waits for the loss of the
- * transport below, which was aborted, or closed so that sealed bytes and alerts
- * are sent.
+ * In state HANDSHAKING the program does not know the filter; the factory gets
+ * the filter when the handshake is done. A filter made by start_tls is OPEN
+ * from the start. In CLOSING the filter seals the written bytes and its
+ * close_notify. If the filter must wait for the peer's close_notify, the
+ * transport below first sends all of this, and the state during the wait is
+ * LINGERING. ENDING waits for the loss of the transport below, which was
+ * aborted, or closed so that sealed bytes and alerts are sent.
  *
  * A peer that ends its stream without a close_notify is "cut off". The
  * connection fails, but first sends the written bytes, like a close.
@@ -26,8 +26,8 @@
  * A filter whose transport below is lost stays OPEN while it has bytes,
  * received before the loss, for a protocol that has paused.
  *
- * The engine runs only on the loop's stack: calls of the program record what
- * they want and schedule the step or `seal`. `seal` runs before the end of the
+ * The engine runs only on the loop's stack: calls of the program only record a
+ * request and schedule the step or `seal`. `seal` runs before the end of the
  * loop iteration, so that its records are sent in the same iteration.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
@@ -40,7 +40,7 @@
 #include "weir/connect_options.h"
 #include "weir/error.h"
 
-/* The common part of a loop's filters: a module of the loop. */
+/* The common part of a loop's filters, a module of the loop. */
 struct wr_filter_shared {
     struct wr_module module;
     weir_loop *loop;
@@ -65,7 +65,6 @@ struct wr_filter {
     bool is_upper : 1;      /* below is a filter; set before the start */
     bool may_handshake : 1; /* the handshake may make a step */
     bool aborts : 1;        /* the end aborts ->below instead of closing it */
-    /* Every record reads these flags, so they share one byte. */
     /* The stream of ->below ended without a close_notify. */
     bool is_cut : 1;
     bool below_paused : 1; /* this filter has paused reading of ->below */
@@ -81,7 +80,7 @@ struct wr_filter {
     weir_lease *input_head; /* unopened ciphertext, oldest first */
     weir_lease *input_tail;
 
-    uint64_t unsent_bytes; /* sealed, but not passed to ->below yet */
+    uint64_t unsent_bytes; /* plaintext sealed, but not passed to ->below yet */
     uint64_t sealed_ns;    /* time at which bytes were last sealed */
     /* Bytes sealed since the last idle time, up to a bound. */
     uint32_t burst_bytes;
@@ -183,8 +182,8 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
                : 0;
 }
 
-/* Returns the plaintext bytes in records that the transport below has not sent
- * yet. */
+/* Returns the plaintext bytes that are sealed and passed to the transport
+ * below, which has not sent them yet. */
 static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
     return f->c.outbox.passed_bytes - f->unsent_bytes;

@@ -68,9 +68,9 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
-/* Feeds the end of the stream. This makes the engine fail, so it is postponed
- * until the close_notify is sealed, after everything that was written, here or
- * in a filter above. */
+/* Feeds the end of the stream, which makes the engine fail. So the end is
+ * postponed until the close_notify is sealed, after everything that was
+ * written, here or in a filter above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     const bool is_open =
@@ -104,7 +104,6 @@ static bool filter_read_feed_next(struct wr_filter *f)
     return WR_UNLIKELY(f->below_eof) && filter_read_feed_end(f);
 }
 
-/* Returns true if the engine has input left: bytes, or the stream's end. */
 static bool filter_read_has_input(const struct wr_filter *f)
 {
     wr_assert(f->has_engine);
@@ -189,8 +188,7 @@ static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
                : wr_lease_block(pool, account, wr_filter_take_scratch(f), len);
 }
 
-/* Called when the peer's close_notify was read and all plaintext was
- * delivered. */
+/* Called at the end of the peer's stream, when all plaintext was delivered. */
 static void filter_read_deliver_end(struct wr_filter *f)
 {
     wr_assert(f->c.t.state == WR_LIFE_OPEN);
@@ -268,7 +266,6 @@ static bool filter_read_open(struct wr_filter *f)
     return false;
 }
 
-/* Returns true while received bytes are still wanted. */
 static bool filter_read_wants(const struct wr_filter *f)
 {
     switch (f->c.t.state) {
@@ -291,8 +288,8 @@ static bool filter_read_wants(const struct wr_filter *f)
     return false;
 }
 
-/* Reports the end of a cut-off peer to a filter above, so that it can still
- * send what was written to it. */
+/* Reports the end of the stream of a cut-off peer to a filter above, so that
+ * the filter above can still send what was written to it. */
 static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {

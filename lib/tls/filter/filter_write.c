@@ -54,8 +54,8 @@ struct filter_record {
     uint64_t plain_bytes;
 };
 
-/* Notes that the peer of a closing filter reads: the limit on bytes that the
- * close drops starts again. */
+/* Called when the peer of a closing filter has read something: the limit on
+ * bytes that the close drops starts again. */
 static __attribute__((noinline)) void
 filter_write_note_progress(struct wr_filter *f)
 {
@@ -66,8 +66,6 @@ filter_write_note_progress(struct wr_filter *f)
     }
 }
 
-/* Schedules sealing at the end of the iteration, because the transport below
- * has sent bytes. */
 static void filter_write_go_on(struct wr_filter *f)
 {
     if (!wr_life_is_over(&f->c.t) &&
@@ -252,9 +250,9 @@ static void filter_write_seal_record(struct wr_filter *f)
     wr_outbox_consume(&f->c.t, len);
 }
 
-/* Tells the transport below how many of its unsent bytes are only the
- * close_notify. A peer that has ended may respond to it with a reset; then no
- * data is lost. */
+/* Sets how many of the unsent bytes of the transport below are only the
+ * close_notify. A peer that has ended may respond to the close_notify with a
+ * reset; then no data is lost. */
 static void filter_write_note_farewell(struct wr_filter *f)
 {
     const size_t own = wr_tls_engine_get_output_bytes(&f->engine);
