@@ -1,7 +1,7 @@
 /*
- * weir-load: the load generator of weir, and the server for it.
- * Only selects the subcommand; `run` may be left out. See
- * weir-load(1).
+ * weir-load: the load generator of weir, and the server for it. This file only
+ * selects the subcommand; `run` may be left out. weir-load(1) is the manual
+ * page.
  */
 #include "tools/common/completion.h"
 #include "tools/common/console.h"
@@ -68,10 +68,10 @@ static int as_main(int argc, char **argv, int first)
     return grammar_run(argc, argv, first, run_main);
 }
 
-/* Commands of the program; the first one is the default. */
+/* completion_print() takes the first row as the default command. */
 static const struct completion_command commands[] = {
     {"run", &options_set, run_main},
-    {"as", &options_set, as_main}, /* its own options, before the tool's */
+    {"as", &options_set, as_main}, /* weir-load's own flags come first */
     {"serve", &serve_set, serve_main},
     {"search", &search_set, search_main},
     {"sweep", &sweep_set, sweep_main},
@@ -82,7 +82,6 @@ static const struct completion_command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-/* Prints details about the library and the kernel. */
 static int print_details(void)
 {
     struct utsname names;
