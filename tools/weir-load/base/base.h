@@ -1,9 +1,7 @@
 /*
- * The parts that every folder of weir-load may use: exit codes, names of kinds,
- * hexadecimal digits, base64, hashes, and the first bytes of answers.
- *
- * Values are refused with a reason of one line, or with the replacement of an
- * option that no longer exists.
+ * Small helpers that every
+ * folder of weir-load may
+ * use.
  */
 #ifndef WEIR_LOAD_BASE_H
 #define WEIR_LOAD_BASE_H
@@ -15,14 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- exits ---- */
-
-/*
- * Exit codes of weir-load.
- *
- * weir-load(1) documents the codes, by which scripts learn the result of a run
- * without reading its report.
- */
+/* Exit codes of weir-load, documented in weir-load(1). Scripts learn the result
+ * of a run from them. */
 
 enum load_exit {
     LOAD_OK = 0,            /* the run was valid */
@@ -30,17 +22,15 @@ enum load_exit {
     LOAD_USAGE = 2,         /* bad flags, or a limit of this machine */
     LOAD_NOTHING = 3,       /* not one request succeeded */
     LOAD_ERRORS = 4,        /* more errors than --max-errors allows */
-    LOAD_INVALID = 5,       /* the run does not show what it should */
+    LOAD_INVALID = 5,       /* the result is not a valid measurement */
     LOAD_SLO = 99,          /* --slo does not hold, or B is worse than A */
     LOAD_INTERRUPTED = 130, /* by a signal; partial results are printed */
 };
 
-/* ---- gone ---- */
-
 /*
  * Options and template placeholders that weir-load no longer has. Each is
- * refused with its replacement. The table has only names that a version of
- * weir-load had.
+ * refused with its replacement. Only names that a version of weir-load had are
+ * in the table.
  */
 
 /* Returns the replacement of an option, given without dashes, or of a
@@ -48,13 +38,9 @@ enum load_exit {
  * name. */
 const char *gone_find(const char *word, size_t len);
 
-/* ---- hash ---- */
-
-/*
- * 64-bit FNV-1a, for tables in memory and to identify input files in
- * results. It is not cryptographic: two files with the same hash can be made
- * on purpose.
- */
+/* 64-bit FNV-1a, for tables in memory and to identify input files in results.
+ * It is not cryptographic: two files with the same hash can be made on
+ * purpose. */
 
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 
@@ -69,15 +55,7 @@ static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
     return hash;
 }
 
-/* ---- hex ---- */
-
-/*
- * Hexadecimal digits of escaped bytes: \xHH in commands and requests of the
- * command line, and %HH in URLs. The caller decides what an incomplete escape
- * means.
- */
-
-/* Returns the value of a digit, or -1. */
+/* Returns the value of a hexadecimal digit, or -1. */
 static inline int hex_value(char digit)
 {
     if (digit >= '0' && digit <= '9') {
@@ -86,8 +64,6 @@ static inline int hex_value(char digit)
     digit = (char)(digit | 0x20);
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
-
-/* ---- base64 ---- */
 
 /* Writes (size + 2) / 3 * 4 characters (RFC 4648, section 4) and a zero. */
 static inline void base64_write(const uint8_t *data, size_t size, char *out)
@@ -107,13 +83,8 @@ static inline void base64_write(const uint8_t *data, size_t size, char *out)
     *out = '\0';
 }
 
-/* ---- kind_name ---- */
-
-/*
- * Names of kinds of requests: UTF-8 without control characters, so
- * that a name is the same in results, on terminals and in
- * objectives.
- */
+/* Names of kinds of requests are UTF-8 without control characters, so that a
+ * name looks the same in results, on terminals and in objectives. */
 
 #define KIND_NAME_RULE "the name of a kind is UTF-8 without control characters"
 
@@ -170,13 +141,8 @@ static inline size_t kind_name_span(const char *text, size_t len)
     return at;
 }
 
-/* ---- shown ---- */
-
-/*
- * The first bytes of an answer, which readers of all protocols keep for the
- * message about a wrong answer. A caller must quote the bytes before it prints
- * them.
- */
+/* Readers of all protocols keep the first bytes of an answer for the message
+ * about a wrong answer. A caller must quote the bytes before it prints them. */
 
 /* Appends as many bytes as fit to @shown, which has @size bytes, of which @len
  * are used. Returns the new number of used bytes. */
@@ -189,15 +155,14 @@ static inline size_t shown_add(void *shown, size_t size, size_t len,
     return len + part;
 }
 
-/* ---- why ---- */
-
 /*
  * Reasons for which a value or a line of a file is refused. A reason is one
- * line of text, which the caller prints after the name of the option or of the
- * file. All buffers have the same size, so a reason can be passed on.
+ * line of text. The caller prints it after the name of the option or of the
+ * file.
  */
 
-/* Size of every buffer for a reason; equal to OPTION_WHY_SIZE. */
+/* Size of every buffer for a reason. Equal to OPTION_WHY_SIZE, so a reason can
+ * be passed on. */
 #define WHY_SIZE 512
 
 /* Writes a reason to @why. Returns @err. */
@@ -212,8 +177,8 @@ why_refuse(char *why, int err, const char *format, ...)
     return err;
 }
 
-/* Writes a reason with the position and the start of the wrong part, which
- * begins at @at in @text. Returns -EINVAL. */
+/* Writes a reason that names the position of @at in @text, and shows the text
+ * at @at. Returns -EINVAL. */
 static inline int why_refuse_at(char *why, const char *text, const char *at,
                                 const char *want)
 {

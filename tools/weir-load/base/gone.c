@@ -1,7 +1,7 @@
 /*
- * Table of removed options and placeholders. The search is linear: the table
- * has few rows, and is used at most once per command line. A row stays as long
- * as people may still use the old name.
+ * Table of removed options and placeholders. The search is linear because the
+ * table has few rows and is used at most once per command line. A row stays as
+ * long as people may still use the old name.
  */
 #include "base.h"
 
