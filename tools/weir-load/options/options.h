@@ -1,6 +1,6 @@
 /*
- * The parsed and checked command line of `weir-load run`. These values hold
- * for the whole run and are printed in its result, so that the run can be
+ * The parsed and checked command line of `weir-load run`. The values do not
+ * change during a run, and the result lists them so that the run can be
  * repeated.
  */
 #ifndef WEIR_LOAD_OPTIONS_H
@@ -17,17 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- publish_paths ---- */
-
 /*
- * The options of run, ab and compare for files of a CI pipeline (publish.c).
- * They are not in publish.c because it needs results, which need the
- * options.
+ * Output files of run, ab and compare for CI pipelines. publish.c writes them.
+ * These declarations are separate because publish.h includes the results, which
+ * include the options.
  */
 
 #define PUBLISH_FORMATS 3U
 
-/* Paths as given; "-" is standard output, NULL means no file. */
+/* Each path is as on the command line. "-" is standard output, and NULL means
+ * no file. */
 struct publish_paths {
     const char *markdown;
     const char *junit;
@@ -54,15 +53,14 @@ struct publish_paths {
             .offset = offsetof(struct type, member.prometheus)                 \
     }
 
-/* Checks that at most one file is standard output, and none if option @taken
- * uses it. @taken may be NULL. Returns false after printing an error. */
+/* Checks that at most one file is standard output, and none if the option
+ * @taken already uses it. @taken may be NULL. Returns false after printing an
+ * error. */
 bool publish_check(const struct publish_paths *paths, const char *taken);
 
-/* Gets the option and the path of a format. Returns false after the last. */
+/* Returns false if @index is past the last format. */
 bool publish_list(const struct publish_paths *paths, size_t index,
                   const char **ret_flag, const char **ret_path);
-
-/* ---- options ---- */
 
 #define OPTIONS_TARGETS_MAX 64
 #define OPTIONS_THREADS_MAX 256
@@ -73,7 +71,7 @@ bool publish_list(const struct publish_paths *paths, size_t index,
 enum run_mode {
     /* Sends requests on each connection until the run ends. */
     RUN_MODE_ECHO,
-    /* Connects, sends one request, closes after the answer, and repeats. */
+    /* Makes a connection for each request, and closes it after the answer. */
     RUN_MODE_CRR,
     /* Requests and answers of chosen sizes. The bytes of answers are not
      * checked. */
@@ -82,9 +80,9 @@ enum run_mode {
     RUN_MODE_SCRIPT,
     /* An endless stream of bytes. */
     RUN_MODE_STREAM,
-    /* Connect and close; repeat. */
+    /* Connects, closes the connection, and repeats. */
     RUN_MODE_CONNECT,
-    /* Connect, and stay connected. */
+    /* Connects, and keeps the connection open. */
     RUN_MODE_IDLE,
     RUN_MODE_REDIS,
     RUN_MODE_WS,
@@ -97,7 +95,7 @@ enum run_direction {
 };
 
 enum run_model {
-    /* A request is sent after the previous answer. */
+    /* A connection sends its next request after the previous answer. */
     RUN_MODEL_CLOSED,
     /* Requests are sent by a schedule with equal gaps. */
     RUN_MODEL_CONSTANT,
@@ -105,7 +103,8 @@ enum run_model {
     RUN_MODEL_POISSON,
 };
 
-/* Output files besides the report and the JSON; NULL if not written. */
+/* Output files in addition to the report and the JSON. A path is NULL if the
+ * file is not written. */
 struct options_files {
     const char *hgrm;
     const char *csv;
@@ -119,87 +118,90 @@ struct run_options {
     enum run_mode mode;
     enum run_direction direction;
     enum run_model model;
-    /* Open models: the stages, beginning with the warm-up. */
+    /* Open models only: the stages of the load. The first stage is the warm-up,
+     * if there is one. */
     struct schedule_plan schedule;
-    /* Text of --stages, or NULL. */
+    /* Value of --stages, or NULL. */
     const char *stages;
-    /* Open models: requests per second, or 0 with stages. */
+    /* Open models only: requests per second; 0 with --stages. */
     double rate;
-    /* Open models: limit of requests in flight, or 0 if only the connections
-     * limit them. */
+    /* Open models only: limit of requests in flight. 0 means that only the
+     * number of connections limits them. */
     uint64_t max_in_flight;
-    /* Open models: a request that finds no connection is dropped instead of
-     * waiting. */
+    /* Open models only: drop a request that finds no free connection, instead
+     * of queueing it. */
     bool late_is_skipped;
-    /* How late the client may send. The larger of the two limits applies. */
+    /* How late the client may send before the run is invalid, in nanoseconds.
+     * The larger of this limit and the next one applies. */
     uint64_t lateness_limit_ns;
-    /* The same limit as a share of the reported figure, in millionths. */
+    /* The same limit as a share of the reported latency, in millionths. */
     uint64_t lateness_limit_share;
-    /* Closed loop: pause of a connection before its next request. */
+    /* Closed loop only: pause of a connection before its next request. */
     uint64_t think_ns;
-    /* Connections made per second by all threads; 0 means no limit. */
+    /* Limit of new connections per second, over all threads. 0 means no
+     * limit. */
     double conn_rate;
     /* When sending starts, in ns since 1970; 0 means when all connections are
      * established. */
     uint64_t start_at_ns;
-    /* The part of the load that this program makes. All numbers in this struct
-     * except conn_count are of the whole load. */
+    /* The share of the load that this process makes, with --part. Other numbers
+     * of the load in this struct, except conn_count, are totals of all
+     * processes. */
     struct part part;
     uint64_t whole_conn_count;
-    uint64_t first_conn; /* this part's first connection */
+    uint64_t first_conn; /* index of this process's first connection */
     uint64_t thread_count;
-    /* CPUs to which threads are bound in turn. If empty, threads are not
-     * bound. */
+    /* CPUs that the threads are pinned to, in turn. If the list is empty,
+     * threads are not pinned. */
     struct cpus cpus;
-    /* The server's CPUs on this machine; empty if not given. */
+    /* The server's CPUs, if it is on this machine; empty if unknown. */
     struct cpus server_cpus;
-    /* CPUs that the threads may run on. */
+    /* CPUs that the client's threads may run on. */
     struct cpus client_cpus;
-    /* The server uses some of the client's CPUs, too. --force allows this. */
+    /* The server's CPUs overlap the client's, which only --force allows. */
     bool shares_cpus;
     bool is_forced;
     uint64_t conn_count;
-    /* Number of connections of the whole load during the window. */
+    /* Number of connections over time, of all processes. */
     struct conn_stages conn_stages;
-    /* Text of --conn-stages, or NULL. */
+    /* Value of --conn-stages, or NULL. */
     const char *conn_stages_text;
     uint64_t depth;
-    /* Sizes of requests. */
     struct sizes send;
-    /* Sizes of answers in mode rr; all zero in other modes. */
+    /* Sizes of answers in mode rr. All fields are zero in other modes. */
     struct sizes recv;
-    /* Texts of the sizes, or NULL. */
+    /* Texts of send and recv on the command line, or NULL. */
     const char *send_text;
     const char *recv_text;
-    /* Lower and upper bound of the number of answers after which a connection
-     * ends; 0 means no limit. */
+    /* A connection ends after a number of answers between these bounds. 0 means
+     * no limit. */
     uint32_t requests_per_conn;
     uint32_t requests_per_conn_max;
     struct http_options http;
     struct script_options script;
-    /* Path of the file of --data. */
     const char *data_path;
-    /* Order in which the rows of the file are used. */
+    /* Order in which connections use the rows of the data file. */
     enum data_order data_order;
-    /* Contents of the file, or NULL without --data. */
+    /* Contents of the data file, or NULL without --data. */
     const struct data *data;
     struct redis_options redis;
-    /* Values of --preamble: the requests that each connection sends first. */
+    /* Values of --preamble: requests that each connection sends before the
+     * measured ones. */
     struct preamble_words preamble_words;
-    /* The parsed values of --preamble, or NULL. */
+    /* The parsed preamble_words, or NULL. */
     const struct preamble *preamble;
     bool ws_is_text;
-    /* Kinds of requests of --mix or --urls. They are owned by mix or by urls;
-     * the other of these two is NULL. Without --mix and --urls, kinds, mix and
-     * urls are NULL. */
+    /* Kinds of requests of --mix or --urls, owned by `mix` or `urls`. At most
+     * one of these two is set. All three pointers are NULL without --mix and
+     * --urls. */
     const struct request_kind *kinds;
     size_t kind_count;
-    /* Groups of kinds that are counted together; NULL if not counted. */
+    /* Groups of kinds that are counted separately, or NULL. */
     const struct kinds *groups;
     struct mix *mix;
     struct urls *urls;
-    /* Value of --expect: statuses, or in mode script the end of an answer; may
-     * be NULL. Expected HTTP bodies are in http.wanted. */
+    /* Value of --expect: statuses, or in mode script the end of an answer. May
+     * be NULL. http.wanted has the expected HTTP bodies. */
     const char *expected;
     /* Duration of the run; 0 if the run ends after request_count. */
     uint64_t duration_ns;
@@ -209,10 +211,11 @@ struct run_options {
     uint64_t interval_ns;
     uint64_t timeout_ns;
     uint64_t connect_timeout_ns;
-    /* Longest time to wait before the run until the targets answer; 0 means no
-     * waiting. */
+    /* How long to wait for the targets to answer before the run. 0 means not to
+     * wait. */
     uint64_t wait_ns;
-    /* Allowed errors: a number, or a share in millionths. */
+    /* Allowed errors: a number, or millionths of the requests if
+     * max_errors_is_share. */
     uint64_t max_errors;
     bool max_errors_is_share;
     bool has_max_errors;
@@ -230,24 +233,24 @@ struct run_options {
     /* Either all targets use UDP or none does. */
     struct target targets[OPTIONS_TARGETS_MAX];
     size_t target_count;
-    /* Address to which all connections are made instead, unless its text is
-     * empty. */
+    /* Connect to this address instead of the targets' addresses, unless its
+     * text is NULL. */
     struct target connect_to;
-    /* Local addresses, used in turn; if empty, the kernel chooses. */
+    /* Local addresses, used in turn. If there is none, the kernel chooses. */
     struct weir_address locals[OPTIONS_LOCALS_MAX];
     size_t local_count;
-    /* AF_INET or AF_INET6 for all addresses; 0 means both. */
+    /* Address family of all addresses, AF_INET or AF_INET6. 0 means both. */
     int family;
     struct socket_flags sockets;
     /* Version of the PROXY header, 1 or 2; 0 means no header. */
     int proxy_version;
-    /* Percentiles of the report, in the unit of histogram.h. */
+    /* Percentiles in the report, in the unit of histogram.h. */
     uint32_t columns[OPTIONS_COLUMNS_MAX];
     size_t column_count;
-    /* "NAME=VALUE", only for the result. */
+    /* Texts "NAME=VALUE", copied to the result. */
     const char *labels[OPTIONS_LABELS_MAX];
     size_t label_count;
-    /* The whole command line, for the result. */
+    /* The whole command line, copied to the result. */
     char **argv;
     int argc;
 };
@@ -259,7 +262,7 @@ enum options_result
 options_parse(int argc, char **argv, int first, struct run_options *ret,
               void (*suggest)(int argc, char **argv, int first));
 
-/* Returns the address to connect to for a target, as a target. */
+/* Returns the target whose address a connection to @target uses. */
 static inline const struct target *
 options_place(const struct run_options *options, const struct target *target)
 {
@@ -271,7 +274,7 @@ static inline bool options_has_conn_stages(const struct run_options *options)
     return options->conn_stages.count > 0;
 }
 
-/* Returns with how many connections this part starts. */
+/* Returns the number of connections with which this process starts. */
 static inline uint64_t options_first_conns(const struct run_options *options)
 {
     return options_has_conn_stages(options)
@@ -281,7 +284,7 @@ static inline uint64_t options_first_conns(const struct run_options *options)
                : options->conn_count;
 }
 
-/* Returns how many connections of this part a target has. */
+/* Returns how many connections of this process belong to a target. */
 static inline uint64_t options_conns_of(const struct run_options *options,
                                         size_t target)
 {
@@ -311,8 +314,9 @@ const char *options_arrival_name(enum run_model model);
 
 const char *options_direction_name(enum run_direction direction);
 
-/* In mode rr with random sizes, a request begins with two big-endian numbers of
- * 4 bytes: its own size and the size of the answer. */
+/* Size of the head of a request in mode rr with random sizes. The head has two
+ * big-endian numbers of 4 bytes: the size of the request, head included, and
+ * the size of the answer. */
 #define OPTIONS_HEAD_SIZE 8U
 
 static inline bool options_has_heads(const struct run_options *options)
@@ -327,13 +331,12 @@ static inline bool options_has_requests(const struct run_options *options)
            options->mode != RUN_MODE_CONNECT && options->mode != RUN_MODE_IDLE;
 }
 
-/* Returns true if a new connection is made for each request. */
 static inline bool options_is_churn(const struct run_options *options)
 {
     return options->mode == RUN_MODE_CRR || options->mode == RUN_MODE_CONNECT;
 }
 
-/* Returns the option that defines the requests of a script. */
+/* Returns the option that defines the requests in mode script. */
 static inline const char *
 options_requests_flag(const struct run_options *options)
 {

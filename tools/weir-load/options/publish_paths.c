@@ -1,7 +1,7 @@
 /*
- * A row for each format: its option and its path. Files are opened in
- * publish.c, but conflicts about standard output are found when the options are
- * parsed.
+ * One row for each output format: its option and the field with its path.
+ * publish.c opens the files. Two files on standard output are refused here,
+ * when the options are parsed.
  */
 #include "options.h"
 
