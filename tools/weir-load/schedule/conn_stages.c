@@ -1,9 +1,7 @@
 /*
- * Parses --conn-stages, and computes the number of connections at a time.
- *
- * Interpolated numbers are rounded, so that a stage up and a stage down between
- * the same numbers mirror each other. Errors show the text that begins at the
- * error.
+ * Parses --conn-stages, and computes the wanted number of connections at a
+ * time. Interpolated numbers are rounded to the nearest, so a rise and a fall
+ * between the same two numbers mirror each other.
  */
 #include "schedule.h"
 
@@ -16,12 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Longest text of a stage. */
+/* Longest text of a stage, with the terminating zero. */
 #define PART_SIZE 64
 
 #define WEEK_NS (UINT64_C(7) * 24 * 3600 * 1000000000)
 
-/* First number in k6. */
+/* Number with which k6 starts its first stage. */
 #define FIRST_USERS 1U
 
 static bool read_number(const char *text, uint64_t *ret)
@@ -29,8 +27,8 @@ static bool read_number(const char *text, uint64_t *ret)
     return units_parse_count(text, ret) == 0 && *ret <= CONN_STAGES_CONNS_MAX;
 }
 
-/* Parses "30s@100", "30s@0..100" or "30s:100", and modifies the text; the
- * previous number is in ->from. */
+/* Parses "30s@100", "30s@0..100" or "30s:100", and modifies the text. The
+ * caller has set ret->from to the previous stage's last number. */
 static int parse_stage(char *part, struct conn_stage *ret, size_t *ret_error,
                        const char **ret_want)
 {

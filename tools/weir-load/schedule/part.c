@@ -1,9 +1,8 @@
 /*
- * Parses --part: which part of the load this process makes.
+ * Parses --part, the share of the load that this process makes.
  *
  * Numbers in schedulers' variables start at 0, but in "2/8" they start at 1,
- * like GNU parallel's {#}. A scheduler is recognised by the variable that has
- * the index; the first variable that is set counts.
+ * like GNU parallel's {#}.
  */
 #include "schedule.h"
 
@@ -14,11 +13,12 @@
 
 struct scheduler {
     const char *index;
-    const char *count; /* NULL if there is no such variable */
+    const char *count; /* NULL if the scheduler does not set the count */
 };
 
-/* Open MPI and MPICH come before Slurm; under Slurm both variables have the
- * same index. */
+/* The first scheduler whose index variable is set counts. Open MPI and MPICH
+ * come before Slurm: if Slurm starts them, both variables have the same
+ * index. */
 static const struct scheduler schedulers[] = {
     {"JOB_COMPLETION_INDEX", NULL},
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
@@ -26,7 +26,7 @@ static const struct scheduler schedulers[] = {
     {"SLURM_PROCID", "SLURM_NTASKS"},
 };
 
-/* Parses a text that is a number up to PARTS_MAX. */
+/* Returns false unless the text is a number up to PARTS_MAX. */
 static bool read_number(const char *text, uint32_t *ret)
 {
     char *end = NULL;
@@ -50,8 +50,8 @@ static const struct scheduler *find_scheduler(void)
     return NULL;
 }
 
-/* Reads the part from the environment. @count is 8 for "auto/8", or 0 for
- * "auto". */
+/* Reads the part from the environment. @count is 0 if the environment must have
+ * it. */
 static int read_environment(uint32_t count, struct part *ret, char *why)
 {
     const struct scheduler *scheduler = find_scheduler();

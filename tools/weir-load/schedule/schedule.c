@@ -2,12 +2,14 @@
  * Computes when each request is due.
  *
  * Each time is computed from the request's index in the whole schedule, not
- * from the previous time, so errors do not add up. Doubles represent a
- * nanosecond exactly for a hundred days.
+ * from the previous time, so errors do not add up. A double represents
+ * nanoseconds exactly up to a hundred days.
  *
  * In a stage that begins with rate a and changes by k per second, n requests
- * are due after t with a t + k t^2 / 2 = n, so t = 2 n / (a + sqrt(a^2 + 2 k
- * n)), which is also right for k = 0.
+ * are due after t seconds with a t + k t^2 / 2 = n. So this holds, even for k =
+ * 0:
+ *
+ *     t = 2 n / (a + sqrt(a^2 + 2 k n))
  */
 #include "schedule.h"
 

@@ -1,8 +1,7 @@
 /*
- * Parses stages and rates of the command line.
- *
- * Errors show the text that begins at the error, so that the error is found in
- * a long list of stages.
+ * Parses stages and rates of the command line. An error shows the
+ * text from the error on, so that it can be found in a long list of
+ * stages.
  */
 #include "schedule.h"
 
@@ -18,7 +17,8 @@
 
 #define RATE_MAX 1e9
 
-/* Parses the text after the '/' of a rate: s, m, or a time like 10m. */
+/* Parses the text after the '/' of a rate: a unit like m, or a time like
+ * 10m. */
 static bool read_period(const char *text, double *rate)
 {
     const char *one = isalpha((unsigned char)*text) ? "1" : "";
