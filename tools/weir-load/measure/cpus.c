@@ -1,15 +1,13 @@
 /*
- * Parses lists of CPUs, such as 0,2-3.
- *
- * A list is parsed into a local copy, so an invalid list changes nothing. A
- * list with more CPUs than a machine can have is refused. It is not cut,
- * because a CPU that client and server share could be in the part cut off.
+ * Parses lists of CPUs, such as 0,2-3. A list with more CPUs than a machine can
+ * have is refused instead of cut, because the part cut off could have a CPU
+ * that client and server share.
  */
 #include "measure.h"
 
 #include <stdlib.h>
 
-/* Parses "2" or "2-3". Returns the rest of the text, or NULL. */
+/* Parses "2" or "2-3" and appends it. Returns the rest of the text, or NULL. */
 static const char *parse_range(const char *text, struct cpus *cpus)
 {
     char *end = NULL;

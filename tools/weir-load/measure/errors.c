@@ -1,8 +1,7 @@
 /*
- * Counts errors by their kind, and names the kinds.
- *
- * A linear table: there are few kinds of errors, and counting is not on the hot
- * path. Events of kinds beyond the table's size are counted without their kind.
+ * Counts errors by phase and code, and names the codes. The table is
+ * searched linearly: it has few rows, and errors are not on the hot
+ * path.
  */
 #include "measure.h"
 
@@ -24,7 +23,7 @@ static const struct own_code {
 
 #define COUNT(names) (sizeof(names) / sizeof((names)[0]))
 
-/* Names of RFC 9113, section 7. */
+/* Names in RFC 9113, section 7. */
 #define NAMES(stem)                                                            \
     stem "NO_ERROR", stem "PROTOCOL_ERROR", stem "INTERNAL_ERROR",             \
         stem "FLOW_CONTROL_ERROR", stem "SETTINGS_TIMEOUT",                    \
@@ -36,7 +35,7 @@ static const struct own_code {
 static const char *const resets[] = {NAMES("RST_")};
 static const char *const goaways[] = {NAMES("GOAWAY_")};
 
-/* Codes of google.rpc.Code. 0 is OK there; here it means that an answer has no
+/* Codes of google.rpc.Code. Its 0 is OK; here 0 means that an answer had no
  * grpc-status. */
 static const char *const grpc[] = {
     "GRPC_NO_STATUS",
@@ -59,8 +58,8 @@ static const char *const grpc[] = {
     "GRPC_STATUS_UNKNOWN",
 };
 
-/* First words of the errors of Redis 7 and its cluster. The detail of an
- * unknown word has the whole text. */
+/* First words of the errors of Redis 7 and Redis Cluster. For another word, the
+ * event's detail has the whole text. */
 #define REDIS(word) "REDIS_" word
 
 static const char *const redis[] = {
@@ -76,8 +75,8 @@ static const char *const redis[] = {
     REDIS("INPROG"),      REDIS("NOTREADY"),  REDIS("OTHER"),
 };
 
-/* Names of a range of codes, which decrease from the first. Codes of a server
- * that are not defined map to the last name, so that everything is counted. */
+/* Names of a range of codes, which decrease from `first`. A code that a server
+ * sends but that is not defined gets the last name. */
 struct table {
     int first;
     const char *const *names;
@@ -160,8 +159,7 @@ void errors_merge(struct error_table *table, const struct error_table *from)
     }
 }
 
-/* Sets @ret to the counts since @seen, and updates @seen. The kinds of @seen
- * have the same index as in the table. */
+/* seen->kinds[i] counts the same error as table->kinds[i]. */
 void errors_since(const struct error_table *table, struct error_counts *seen,
                   struct error_counts *ret)
 {
@@ -232,8 +230,6 @@ const char *error_code_text(int code)
            : http_error_name(code) ? http_error_text(code)
                                    : weir_strerror(code);
 }
-
-/* ---- codes that a server sends ---- */
 
 static int code_of(const struct table *table, uint32_t code)
 {

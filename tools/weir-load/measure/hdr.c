@@ -2,9 +2,10 @@
  * Writes a histogram in the compressed format of HdrHistogram.
  *
  * histogram.h has the buckets of an HdrHistogram with lowest value 1 and three
- * significant digits, so counts are written unchanged: each as a zig-zag LEB128
- * number, a run of zeros as its negative length. Around them are a header,
- * zlib, another header and base64; integers are big-endian.
+ * significant digits, so the counts are written unchanged. A count is a zig-zag
+ * LEB128 number; a run of zeros is the negative of its length. This list gets a
+ * header, is compressed by zlib, and gets another header. Integers in headers
+ * are big-endian.
  */
 #include "measure.h"
 
@@ -14,8 +15,8 @@
 #include <string.h>
 #include <zlib.h>
 
-/* Format version 2; the low byte has the word size 1, like the reference
- * encoder's. */
+/* Format version 2. The low byte has word size 1, as in the reference
+ * encoder. */
 #define COOKIE_PLAIN      (0x1c849303U | 0x10U)
 #define COOKIE_COMPRESSED (0x1c849304U | 0x10U)
 
@@ -28,14 +29,14 @@
 #define PLAIN_HEADER_SIZE      40U
 #define COMPRESSED_HEADER_SIZE 8U
 
-/* Buckets in each coarse bucket. */
+/* Number of fine buckets in each coarse bucket. */
 #define COARSE_WIDTH (1U << (HISTOGRAM_STEP_BITS - HDR_COARSE_BITS))
 
 _Static_assert(HISTOGRAM_SIZE % COARSE_WIDTH == 0,
                "all buckets must be in one of the wide ones");
 _Static_assert(COARSE_WIDTH - 1 <= 64, "a zero before a count has one byte");
 
-/* 64 bits in groups of seven. */
+/* A 64-bit number has seven bits in each byte. */
 #define NUMBER_SIZE_MAX 10U
 
 #define PLAIN_SIZE_MAX                                                         \
@@ -67,7 +68,7 @@ static uint8_t *put_number(uint8_t *at, int64_t value)
     return at;
 }
 
-/* Sums @width buckets at a time into the last of them. */
+/* Writes the counts, with each @width buckets summed into the last of them. */
 static uint8_t *put_counts(uint8_t *at, const struct histogram *h,
                            uint32_t width)
 {
@@ -101,7 +102,8 @@ static size_t encode_plain(const struct histogram *h, uint32_t width,
 
     uint8_t *at = put_u32(buf, COOKIE_PLAIN);
     at = put_u32(at, (uint32_t)(size - PLAIN_HEADER_SIZE));
-    at = put_u32(at, 0); /* no offset: the counts are not rotated */
+    at = put_u32(at, 0); /* normalizing index offset: the counts are not
+                          * rotated */
     at = put_u32(at, DIGITS);
     at = put_u64(at, LOWEST);
     at = put_u64(at, HIGHEST);

@@ -1,16 +1,15 @@
 /*
- * Writes a histogram as HdrHistogram's table of percentiles.
- *
- * Rows get closer towards 100 %: there are five for each halving of the
- * remaining distance. A row has the highest value of its bucket, so that the
- * table is identical to the one that the libraries print.
+ * Writes HdrHistogram's table of percentiles. Rows get closer towards 100 %:
+ * there are five for each halving of the remaining distance. A row has the
+ * highest value of its bucket, as in the libraries' own table.
  */
 #include "measure.h"
 
 #define TICKS_PER_HALF 5
 #define NS_PER_MS      1e6
 
-/* Buckets of HdrHistogram: powers of two, with linear steps in each. */
+/* HdrHistogram's buckets are powers of two; its sub-buckets are the linear
+ * steps in each. */
 #define BUCKETS     (HISTOGRAM_POWERS)
 #define SUB_BUCKETS (2U << HISTOGRAM_STEP_BITS)
 

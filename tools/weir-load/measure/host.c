@@ -1,8 +1,7 @@
 /*
- * Describes the machine of a run.
- *
- * Reads uname, sysfs and procfs. A missing file, in a container or on another
- * architecture, leaves its field empty and is not an error.
+ * Describes the machine of a run from uname, sysfs and procfs. A file may be
+ * missing, in a container or on another architecture. This leaves its field
+ * empty and is not an error.
  */
 #include "measure.h"
 
@@ -14,8 +13,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* Reads the first line, or the value of the first line that begins with a
- * label. */
+/* Reads the first line, or the value of the first line that begins with @label.
+ * Sets @buf to "" if there is none. */
 static void read_line(const char *path, const char *label, char *buf,
                       size_t size)
 {

@@ -1,9 +1,7 @@
 /*
- * Builds the parts of JSON that several outputs have.
- *
- * A percentile with too few values is null, so that it is not read as zero.
- * Sum, minimum and maximum are exact, while the values of the buckets have
- * three digits. So merged results are as exact as a single one.
+ * Builds the parts of JSON that several outputs have. A percentile of too few
+ * values is null, so that it is not read as zero. Sum, minimum and maximum are
+ * exact; percentiles have the three digits of the histogram's buckets.
  */
 #include "measure.h"
 

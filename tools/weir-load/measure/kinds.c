@@ -1,9 +1,8 @@
 /*
- * The kinds of requests that are counted separately, and their names.
- *
- * Names are searched linearly: there are at most 64, and each line is looked up
- * once, before the run. Records are large, but their pages are touched only
- * when a latency is counted there.
+ * The kinds of requests that are counted separately. Names are searched
+ * linearly: there are at most 64, and each line is looked up once, before the
+ * run. The kernel allocates the pages of a large record only when a latency is
+ * counted there.
  */
 #include "measure.h"
 
@@ -18,23 +17,23 @@
 static const char other_name[] = "other";
 
 /* Returns the length of a request up to the first blank or escape after its
- * first byte. Later bytes are left out because they may be a password. */
+ * first byte. The rest is left out because it may have a password. */
 static size_t measure_word(const char *request)
 {
     return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");
 }
 
-/* Bytes of a long name that are kept before the hash. */
+/* How many bytes of a long name are kept before its hash. */
 #define CUT_SIZE (KINDS_NAME_SIZE - sizeof("...#01234567"))
 
 struct name {
     char *text;
     size_t len;
-    uint32_t hash; /* FNV-1a of all bytes */
+    uint32_t hash; /* FNV-1a of the whole name */
     bool is_cut;
 };
 
-/* Appends bytes; invalid ones become blanks or question marks. */
+/* Appends bytes. An invalid byte becomes a blank or a question mark. */
 static void add_bytes(struct name *name, const char *text, size_t len)
 {
     for (size_t at = 0, size = 0; at < len; at += size) {
@@ -72,7 +71,7 @@ static void print_name(const struct request_kind *line, char *ret)
     if (name.is_cut) {
         size_t len = CUT_SIZE < name.len ? CUT_SIZE : name.len;
         while (((uint8_t)ret[len] & 0xc0U) == 0x80) {
-            len--; /* not in the middle of a character */
+            len--; /* do not cut inside a UTF-8 character */
         }
         snprintf(ret + len, KINDS_NAME_SIZE - len, "...#%08x", name.hash);
     }
@@ -88,8 +87,8 @@ size_t kinds_find(const struct kinds *kinds, const char *name)
     return place;
 }
 
-/* Finds or adds the kind of a line. Returns false if the line is counted as
- * "other". */
+/* Finds or adds the kind of a line. Returns false if there are too many kinds,
+ * and the line is counted as "other". */
 static bool place_line(struct kinds *kinds, const struct request_kind *line,
                        uint8_t *ret)
 {
@@ -112,7 +111,6 @@ static bool place_line(struct kinds *kinds, const struct request_kind *line,
     return true;
 }
 
-/* Adds the kinds of lines, either with or without a name in brackets. */
 static void place_lines(struct kinds *kinds, const struct request_kind *lines,
                         size_t count, bool has_name)
 {

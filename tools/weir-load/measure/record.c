@@ -1,13 +1,12 @@
 /*
- * Sums of histograms. Empty histograms are neither cleared nor added:
- * most runs leave some of them empty, and each has a quarter of a
- * megabyte.
+ * Sums of histograms. Empty histograms are neither cleared nor added: most runs
+ * leave several of them empty, and each has a quarter of a megabyte. Struct
+ * record has only histograms, so it is treated as an array of them.
  */
 #include "measure.h"
 
 #include <assert.h>
 
-/* A record has nothing but histograms. */
 #define RECORD_COUNT (sizeof(struct record) / sizeof(struct histogram))
 
 static void clear(struct histogram *h)

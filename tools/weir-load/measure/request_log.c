@@ -1,11 +1,10 @@
 /*
- * Passes each request's times from the measuring thread to the thread that
- * writes them (--log).
+ * A ring between a measuring thread and the thread that writes the log.
  *
- * A ring between two threads: the measuring thread releases `noted` after it
- * has written a note, and the writer acquires it; the writer releases `taken`
- * after it has read notes. The count of dropped requests is read after the
- * measuring thread has ended.
+ * The measuring thread stores `noted` with release after it has written a note,
+ * and the writer loads it with acquire. The writer stores `taken` with release
+ * after it has read a note. `dropped` is read only after the measuring thread
+ * has ended.
  */
 #include "measure.h"
 
@@ -40,7 +39,7 @@ void request_log_note(struct request_log *log, const struct request_note *note)
     __atomic_store_n(&log->noted, log->noted + 1, __ATOMIC_RELEASE);
 }
 
-/* Nanoseconds since the start of the window; negative before it. */
+/* Returns nanoseconds since the start of the window; negative before it. */
 static long long since(uint64_t time_ns, uint64_t begin_ns)
 {
     return (long long)(time_ns - begin_ns);
@@ -74,7 +73,7 @@ static void write_note(const struct request_note *note,
 
 uint64_t request_log_piece(const struct kinds *kinds)
 {
-    /* if all characters are quotes */
+    /* a cell's size if every character is a quote, which is doubled */
     const uint64_t cell = 2 * KINDS_NAME_SIZE + 2;
     const uint64_t line = REQUEST_LOG_LINE + (kinds ? cell : 0);
 

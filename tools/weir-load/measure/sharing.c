@@ -1,10 +1,9 @@
 /*
  * Computes how much of the client's CPUs other programs use.
  *
- * The kernel measures idle time, but counts the rest by ticks, which a program
- * that runs between ticks can escape. So the time of others is computed as all
- * ticks minus the idle ones. If little is idle, as required for an objection,
- * all ticks cover the whole window.
+ * The kernel measures idle time, but counts other time by ticks, which a
+ * program that runs between ticks escapes. So the use by others is computed as
+ * all ticks minus the idle ticks, the interrupts and the client's own use.
  */
 #include "measure.h"
 
@@ -12,16 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* If the ticks differ from the window by more than this share, the counters are
- * not real: gVisor's counters stand still, and lxcfs computes its counters from
- * other values. */
+/* If all ticks differ from the window by more than this share, the counters are
+ * not real: gVisor's do not change, and lxcfs computes its own. */
 #define STRAY_SHARE 0.25
 
-/* How much a sum of two counters may seem to decrease: both are rounded, and
- * the kernel moves time between them. */
+/* How far a counter may seem to decrease: values are rounded, and the kernel
+ * moves time between counters. */
 #define ROUNDED_TICKS 2U
 
-/* Parses a line "cpu3 12 0 7 1024 ...". Returns false for other lines. */
+/* Parses a line such as "cpu3 12 0 7 1024 ...". Returns false for other lines,
+ * such as the sum of all CPUs. */
 static bool read_cpu(const char *line, struct sharing_sample *ret)
 {
     unsigned long long user = 0;
@@ -51,7 +50,7 @@ static bool read_cpu(const char *line, struct sharing_sample *ret)
     return true;
 }
 
-/* Parses /proc/stat. Returns false if it has no CPUs. */
+/* Returns false if the file lists no CPU. */
 static bool sharing_read(FILE *file, uint64_t now_ns,
                          struct sharing_sample *ret)
 {
@@ -60,7 +59,8 @@ static bool sharing_read(FILE *file, uint64_t now_ns,
 
     memset(ret, 0, sizeof(*ret));
     ret->at_ns = now_ns;
-    /* Lines of CPUs come first; later lines may be longer than the buffer. */
+    /* The lines of CPUs come first. A later line may be longer than the
+     * buffer. */
     while (fgets(line, sizeof(line), file) && strncmp(line, "cpu", 3) == 0) {
         has_any |= read_cpu(line, ret);
     }
@@ -85,7 +85,7 @@ static bool add_gain(uint64_t begin, uint64_t end, uint64_t *sum)
     return end + ROUNDED_TICKS >= begin;
 }
 
-/* Adds the CPU time used between two samples. Returns false if unknown. */
+/* Adds the CPU time between two samples. Returns false if it is unknown. */
 static bool add_cpu(const struct sharing_cpu *begin,
                     const struct sharing_cpu *end, struct sharing_cpu *sum)
 {

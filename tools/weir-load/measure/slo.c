@@ -1,10 +1,7 @@
 /*
- * Parses objectives, such as p99 < 10ms, and evaluates them.
- *
- * The text is parsed in a single pass from left to right. An error is reported
- * with the position of the cursor. A value and its limit are compared as exact
- * integers if both are integers, so a time that equals the limit to the
- * nanosecond compares as equal.
+ * Parses objectives, such as p99 < 10ms, and evaluates them. The text is parsed
+ * in one pass from left to right, and an error has the cursor's position.
+ * Values and limits are compared as doubles, which are exact up to 2^53.
  */
 #include "measure.h"
 
@@ -64,7 +61,7 @@ static void skip_blanks(struct cursor *cursor)
     cursor->at += strspn(cursor->text + cursor->at, " \t");
 }
 
-/* Parses the number of p99.9 into 1/100000. */
+/* Parses the digits of p99.9. The unit of @ret is 1/100000. */
 static int read_share(struct cursor *cursor, const char *digits, size_t len,
                       uint32_t *ret)
 {
@@ -107,7 +104,8 @@ static int read_times(struct cursor *cursor, struct slo_term *term,
         (int)(len < 20 ? len : 20), text);
 }
 
-/* Reads 503 or 5xx; 5xx includes 600 and above (RFC 9110, 15). */
+/* Reads a status like 503 or 5xx. 5xx includes 600 and above (RFC 9110, section
+ * 15). */
 static int read_status(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;

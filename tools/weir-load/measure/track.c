@@ -1,12 +1,11 @@
 /*
- * Finds the request of an answered datagram, and recognises late and duplicate
- * answers.
+ * Classifies answers to datagrams.
  *
- * A slot is used again after its datagram was lost. It keeps the number of the
- * last lost datagram, which distinguishes a late answer from a duplicate: all
- * other old numbers of the slot were answered. In one case a late answer is
- * counted as a duplicate: if it arrives after its slot has lost another
- * datagram, at least two timeouts later.
+ * After a datagram is lost, its slot is used again but keeps the number of the
+ * last lost datagram. An answer with that number is late. An answer with
+ * another old number is a duplicate, because those datagrams were answered. One
+ * late answer is counted as a duplicate: one that arrives after the slot has
+ * lost another datagram, at least two time-outs later.
  */
 #include "measure.h"
 
@@ -52,7 +51,7 @@ uint32_t track_send(struct track *track, uint64_t now_ns)
     return at;
 }
 
-/* Moves a slot from the list in flight to the free list. */
+/* Moves a slot from the list of slots in flight to the free list. */
 static void release(struct track *track, uint32_t at)
 {
     struct track_slot *slot = &track->slots[at];
