@@ -2,15 +2,14 @@
  * A protocol of requests and answers over streams: how a request is written,
  * and where an answer ends.
  *
- * A codec is a table of functions without clock or socket. The core (conn.c)
- * sends requests, makes connections, handles timeouts, and keeps histograms and
- * the ledger. A codec has two kinds of memory: state shared by the connections
- * of a thread, which it allocates itself, and a state of fixed size for each
- * connection, which the core allocates, all zero before the first connection.
+ * A codec is a table of functions without clock or socket. conn.c makes
+ * connections, sends the requests, and handles timeouts, histograms and counts.
+ * A codec has two kinds of state: one for each thread, which it allocates
+ * itself, and one of fixed size for each connection. conn.c allocates the
+ * latter and zeroes it before the first connection.
  *
- * Answers arrive in the order of their requests. A codec that needs to know the
- * request (HEAD in HTTP) keeps it in its state; at most --pipeline requests are
- * in flight on a connection.
+ * Answers arrive in the order of their requests. At most --pipeline requests
+ * are in flight on a connection.
  */
 #ifndef WEIR_LOAD_CODEC_H
 #define WEIR_LOAD_CODEC_H
@@ -24,57 +23,55 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* ---- codec ---- */
-
-/* Longer locations are dropped. */
+/* Size of a buffer for a redirect's target. A longer target is dropped. */
 #define CODEC_LOCATION_SIZE 512
 
-/* A thread's share of a run, for codec.open. */
+/* Argument of codec.open. */
 struct codec_thread {
     const struct run_options *options;
-    /* Shared state of the first thread; NULL for that thread itself. */
+    /* Shared state of the first thread, or NULL if this thread is the first. */
     const void *first;
 };
 
-/* A new connection, for codec.begin. */
+/* A new connection; argument of codec.begin. */
 struct codec_start {
     const struct target *target;
-    /* Among all connections of the run, from 0. */
+    /* Index among all connections of the run, from 0. */
     uint32_t conn_index;
     /* How often this connection was made before. */
     uint32_t generation;
-    /* Captured values (template.c), which may change until requests are sent.
-     * NULL if the run has no captures. */
+    /* Captured values (template.c), or NULL if the run captures nothing. They
+     * may change until a request is sent. */
     const struct template_value *named;
-    /* Number of requests that were in flight on the old connection. They are
-     * sent again before new ones: codec.append is called for each, with its
-     * number. */
+    /* Number of requests in flight when the previous connection ended.
+     * codec.append is called again for each of them, with the same number,
+     * before new requests. */
     uint32_t repeat_count;
 };
 
-/* One or more requests to write now. */
+/* Requests to write now; argument of codec.append. */
 struct codec_batch {
     uint32_t count;
-    /* Number of the first request, unique in the run. Numbers of the next
-     * requests increase by @stride. */
+    /* Number of the first request, unique in the run. The next numbers increase
+     * by @stride. */
     uint64_t number;
     uint64_t stride;
-    /* The batch ends with the last request of its connection. */
+    /* The batch's last request is the last one of its connection. */
     bool has_last;
 };
 
-/* Output for requests; opaque to codecs. */
+/* Destination of written bytes. */
 struct codec_out;
 
-/* Writes a copy of the bytes. Returns 0 or a negative error, which codec.append
- * passes on. */
+/* Writes a copy of the bytes. Returns 0 or a negative error. */
 int codec_write(struct codec_out *out, const void *bytes, size_t len);
 
-/* Writes bytes without a copy; they must not change until codec.close. */
+/* Like codec_write(), but without a copy: the bytes must not change until
+ * codec.close. */
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
 
-/* Reports which line of --mix or --urls a request is made from. @place is the
- * request's index in the batch. Without a call it is the first line. */
+/* Sets which line of --mix or --urls a request is made from. @place is the
+ * request's index in the batch. Without a call, it is the first line. */
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line);
 
 /* Counts a ping of the server that was answered. */
@@ -82,146 +79,138 @@ void codec_count_ping(struct codec_out *out);
 
 /* Result of codec.consume. */
 struct codec_answer {
-    /* The consumed bytes end an answer. The fields below are only valid for a
-     * complete answer. */
+    /* The consumed bytes end an answer. Only then are the fields after is_blank
+     * valid. */
     bool is_complete;
     /* The consumed bytes belong to no answer. */
     bool is_blank;
-    /* The server takes no further request on this connection. */
+    /* The server accepts no further request on this connection. */
     bool ends_connection;
-    /* The server timed out waiting for a request: it may not have seen this
+    /* The server timed out waiting for a request. It may not have received this
      * one. */
     bool is_waited_out;
-    /* 0 to 999; 0 if the protocol has no status. */
+    /* At most 999; 0 if the protocol has no status. */
     uint16_t status;
-    /* 0 if the answer is as expected, else a code of measure.h: the answer is
-     * valid but counts as failed. The connection stays open. */
+    /* 0, or a code of measure.h if the answer is valid but not the expected
+     * one. The request then counts as failed, and the connection stays open. */
     int code;
-    /* Target of a redirect, or NULL. Valid until the call that reported the
-     * answer returns. */
+    /* Target of a redirect, or NULL. The text is valid until the next call of
+     * the codec. */
     const char *location;
-    /* Buffer of ERRORS_DETAIL_SIZE bytes for one line about code or the
-     * returned error. Only written in these cases. */
+    /* Buffer of ERRORS_DETAIL_SIZE bytes for one line about the code or about
+     * the returned error. */
     char *detail;
 };
 
 struct codec {
-    /* Value of --mode. */
     const char *name;
-    /* Size of a connection's state. */
     size_t state_size;
-    /* Returns the size to add to state_size for a run, a multiple of 8. May be
+    /* Returns a size to add to state_size in this run, a multiple of 8. May be
      * NULL. */
     size_t (*more_size)(const struct run_options *options);
-    /* Creates the shared state of a thread. Constant data may be borrowed from
-     * the first thread, which is closed last. Returns 0, or a negative error
-     * that was printed. */
+    /* Makes the shared state of a thread. It may use constant data of the first
+     * thread, which is closed last. Returns 0, or a negative error that was
+     * printed. */
     int (*open)(const struct codec_thread *thread, void **ret_shared);
-    /* Frees the shared state, after the loop and all written bytes are gone;
-     * connection states still exist. */
+    /* Frees the shared state, after the loop and all written bytes are gone.
+     * The states of connections still exist. */
     void (*close)(void *shared);
-    /* Starts a new connection; @state still has the state of the previous
+    /* Starts a new connection. @state still has the values of the previous
      * one. */
     void (*begin)(void *shared, void *state, const struct codec_start *start);
-    /* Writes the bytes that start a connection, before its requests. Returns 1
-     * if the server must answer them first, 0 if requests may follow, or the
-     * negative error of a write. @out is valid until begin is called again.
-     * NULL if requests come first. */
+    /* Writes bytes that precede the requests of a connection. Returns 1 if the
+     * server must answer them first, 0 if requests may follow, or a negative
+     * error. @out is valid until the next begin. NULL means that there are no
+     * such bytes. */
     int (*greet)(void *shared, void *state, struct codec_out *out);
-    /* Reads the answer to the greeting, like consume. A negative code means
-     * that the server refuses the connection. */
+    /* Reads the answer to greet, like consume. A negative code means that the
+     * server refuses the connection. */
     ssize_t (*welcome)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
     /* Writes the end of a connection after its last answer, so that the server
-     * closes it. Returns 0 or the negative error of a write. May be NULL;
-     * requires greet. */
+     * closes it. Returns 0 or a negative error. May be NULL; needs greet. */
     int (*farewell)(void *shared, void *state, struct codec_out *out);
-    /* Writes a batch of requests. Returns 0 or the negative error of a
-     * write. */
+    /* Writes a batch of requests. Returns 0 or a negative error. */
     int (*append)(void *shared, void *state, const struct codec_batch *batch,
                   struct codec_out *out);
     /* Reads one answer or a part of it. A request is in flight, and @len is not
-     * 0. All bytes are used unless the answer is complete; the rest belongs to
-     * the next one.
+     * 0. All bytes are used unless they complete the answer; later bytes belong
+     * to the next one.
      *
      * Returns the number of bytes used. If the bytes are invalid, writes a
-     * detail and returns a negative code of measure.h; the caller then gives up
+     * detail and returns a negative code of measure.h; the caller then closes
      * the connection. */
     ssize_t (*consume)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
-    /* Reads bytes that arrive while no request is in flight. A server may send
-     * blank lines, or announce the end of the connection: then sets is_complete
-     * and ends_connection of @answer. Uses all bytes or returns a negative
-     * code. NULL if such bytes are always an error. */
+    /* Reads bytes that arrive while no request is in flight, such as blank
+     * lines. If they announce the end of the connection, sets is_complete and
+     * ends_connection. Uses all bytes or returns a negative code. NULL means
+     * that such bytes are always an error. */
     ssize_t (*stray)(void *shared, void *state, const uint8_t *bytes,
                      size_t len, struct codec_answer *answer);
-    /* Returns true if the @count oldest requests may be sent twice. NULL if no
-     * request ever may. */
+    /* Returns true if the @count newest requests may be sent again. NULL means
+     * that none may. */
     bool (*may_repeat)(const void *shared, const void *state, uint32_t count);
-    /* Returns true if the last request of a connection announces its end. NULL
-     * means never. */
+    /* Returns true if the last request of a connection asks the server to close
+     * it. NULL means never. */
     bool (*announces_end)(const struct run_options *options);
-    /* Returns true if the end of the stream completes an answer. NULL means
-     * never. */
+    /* Called at the end of the stream. Returns true if this completes an
+     * answer. NULL means never. */
     bool (*end)(void *shared, void *state, struct codec_answer *answer);
 };
 
-/* Requests are --send bytes of the payload stream; answers echo them. */
+/* A request is --send bytes of the payload stream, and its answer is the same
+ * bytes. */
 extern const struct codec codec_echo;
 
-/* Requests as in codec_echo; answers are any --recv bytes. */
+/* Like codec_echo, but an answer is any --recv bytes. */
 extern const struct codec codec_rr;
 
 extern const struct codec codec_http;
 
-/* Requests are the texts of --request; an answer ends as --expect defines. */
+/* A request is the text of --request. Its answer ends as --expect defines. */
 extern const struct codec codec_script;
 
 extern const struct codec codec_redis;
 
-/* WebSocket messages, which the server echoes. */
+/* A request is a WebSocket message, which the server echoes. */
 extern const struct codec codec_ws;
 
-/* Number of protocols that a connection may use; two with --http auto. */
+/* Most protocols that a connection may choose from: two with --http auto, else
+ * one. */
 #define CODEC_WAYS 2U
 
-/* Returns a codec of a run. @way 0 is the only protocol, or the default if a
- * connection agrees on no protocol; 1 is the other one. Returns NULL if there
- * is none. */
+/* Returns a codec of the run. @way 0 is the only protocol, or the one without
+ * ALPN; 1 is the other one with --http auto. Returns NULL if there is no such
+ * protocol. */
 const struct codec *codec_find(const struct run_options *options, size_t way);
 
 /* Returns the sum of the state sizes of the codecs before @way. */
 size_t codec_state_size(const struct run_options *options, size_t way);
 
-/* ---- codec_payload ---- */
-
 /*
  * Requests of --send bytes of the payload stream, in which each connection
- * begins at its own offset.
+ * starts at its own offset. The codecs echo and rr share this code.
  *
- * The codecs echo and rr share this code; their answers differ. Random sizes
- * are computed from the index of a request on its connection, so the reader of
- * answers can compute them again.
+ * Random sizes are computed from the index of a request on its connection, so
+ * that the reader of answers can compute them again.
  */
 
 struct codec_payload {
     struct sizes send;
     struct sizes recv;
-    /* Requests begin with the sizes of request and answer; mode rr only. */
+    /* Requests begin with their own size and the answer's. Mode rr only. */
     bool has_heads;
     uint64_t seed;
     struct payload stream;
 };
 
-/* State of a connection. */
 struct codec_place {
     /* Offset of the next request in the payload stream. */
     uint32_t send_at;
     /* Random number from which the sizes are computed. */
     uint64_t random;
-    /* Number of requests so far. */
     uint64_t sent_count;
-    /* Number of answers so far. */
     uint64_t answered_count;
 };
 
@@ -231,7 +220,7 @@ void codec_payload_close(void *shared);
 struct codec_place codec_payload_begin(const struct codec_payload *shared,
                                        const struct codec_start *start);
 
-/* Writes a batch, and updates @place for the next one. */
+/* Writes a batch and advances @place. */
 int codec_payload_append(const struct codec_payload *shared,
                          struct codec_place *place,
                          const struct codec_batch *batch,

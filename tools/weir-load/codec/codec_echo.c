@@ -1,6 +1,6 @@
 /*
- * The answer is the request, byte for byte. Bytes are compared in
- * the receive buffer; the first wrong one is reported with its
+ * The answer is the request, byte for byte. Bytes are compared in the
+ * receive buffer, and the first wrong one is reported with its
  * position.
  */
 #include "codec.h"
@@ -10,9 +10,9 @@
 struct echo {
     uint32_t conn_index;
     struct codec_place place;
-    /* Offset in the payload stream of the next byte of an answer. */
+    /* Offset in the payload stream of the next byte to receive. */
     uint32_t receive_at;
-    /* Bytes of the incomplete answer. */
+    /* Bytes received of the current answer. */
     size_t partial_bytes;
     uint64_t received_bytes;
 };

@@ -1,10 +1,7 @@
 /*
- * The payload that requests are made of.
- *
- * Each thread has the stream once in memory and sends it by reference. Even for
- * 128 bytes this takes fewer instructions than a copy (1180 instead of 1340 per
- * request and answer, including the library's), and unsent bytes need no
- * memory.
+ * Each thread has the payload stream once in memory and sends it by reference.
+ * Even for 128 bytes this takes 12 % fewer instructions per request than a
+ * copy, and unsent bytes need no memory.
  */
 #include "codec.h"
 

@@ -1,13 +1,13 @@
 /*
  * Requests and answers of different sizes. The bytes of an answer are counted,
- * not checked. If sizes are random, a request begins with a header that has
- * both sizes, for the server.
+ * not checked. If sizes are random, a request begins with both sizes, from
+ * which the server learns how much to send.
  */
 #include "codec.h"
 
 struct rr {
     struct codec_place place;
-    /* Bytes of the incomplete answer. */
+    /* Bytes received of the current answer. */
     size_t partial_bytes;
 };
 

@@ -1,8 +1,6 @@
 /*
- * A codec for any protocol in which one request has one answer: the request is
- * a template (template.c), and a rule defines where its answer ends (script.c).
- * With --mix and --urls there are several templates and rules. All threads use
- * the first thread's.
+ * A codec for protocols in which one request has one answer. The request is a
+ * template (template.c), and a rule defines where its answer ends (script.c).
  *
  * A request without placeholders is stored several times in a row, so that a
  * batch is one write without a copy.
@@ -19,14 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit in bytes of the copies of a fixed request. */
+/* Limit in bytes of the copies of one request. */
 #define COPIES_BYTES (64U << 10)
 
 struct request {
-    /* Request with placeholders. */
     struct template template;
     const struct script_rule *rule;
-    /* Copies of a request without placeholders, or NULL. */
+    /* Copies of a request without placeholders, or NULL if it has some. */
     char *bytes;
     size_t len;
     uint32_t copies;
@@ -34,11 +31,12 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* One request, or one for each kind. Owned by the first thread. */
+    /* One request, or one for each kind. Owned by the first thread; the others
+     * read them. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;
-    /* Buffer to render a request in. */
+    /* Buffer for one request with its placeholders replaced. */
     char *scratch;
 };
 
@@ -46,14 +44,15 @@ struct script_conn {
     struct script_reader reader;
     uint32_t conn_index;
     const struct template_value *named;
-    /* The previous answer is complete; the reader still has its start. */
+    /* The previous answer is complete. The reader keeps its start for
+     * messages. */
     bool is_over;
-    /* With --mix: seed for drawing kinds. */
+    /* Only with --mix: seed from which the kind of each request is drawn. */
     uint64_t random;
     uint64_t sent_count;
     uint64_t answered_count;
-    /* --urls: numbers of the requests in flight, in a ring of --pipeline
-     * entries indexed by sent_count. */
+    /* Only with --urls: numbers of the requests in flight, a ring of --pipeline
+     * elements indexed by sent_count. */
     uint64_t numbers[];
 };
 
@@ -73,7 +72,8 @@ static void codec_script_close(void *arg)
     free(shared);
 }
 
-/* Makes copies of a fixed request, up to a batch. */
+/* Stores a fixed request as often as a batch has requests, up to
+ * COPIES_BYTES. */
 static int make_copies(struct request *request, uint64_t depth)
 {
     const struct template_values values = {0};
@@ -191,7 +191,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* Returns the connection's request with index @place; with --urls it must be in
+/* Returns the connection's request with index @place. With --urls it must be in
  * flight. */
 static const struct request *find_request(const struct shared *shared,
                                           const struct script_conn *conn,
