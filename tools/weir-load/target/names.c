@@ -1,9 +1,7 @@
 /*
- * Looks up the names of the targets before a run.
- *
- * All names are looked up at the same time, and the loop runs until the last
- * one ends. Each failed name is printed with its error; a failure ends the
- * program before it connects anywhere.
+ * Looks up the names of the targets, all at the same time. Each failed name is
+ * printed with its error. A failure ends the program before it connects to any
+ * target.
  */
 #include "target.h"
 

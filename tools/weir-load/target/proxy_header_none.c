@@ -1,7 +1,7 @@
 /*
- * weir-load without PROXY headers. The option is parsed and checked against
- * others, and then refused (options_settle.c), so that no header is ever
- * written.
+ * weir-load without PROXY headers. options_settle.c refuses the option after
+ * it has checked it against the others, so proxy_header_write() is never
+ * called.
  */
 #include "target.h"
 

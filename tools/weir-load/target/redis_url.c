@@ -1,9 +1,8 @@
 /*
- * Parses redis:// URLs, and hides their passwords.
- *
- * The login ends at the first '@' of the authority, as in redis-cli; in a
- * password '@' is written as %40. Texts for messages are cut up to the last
- * '@', because a password may wrongly contain '/' or '@'.
+ * Parses redis:// URLs and hides their passwords. A login ends at the first '@'
+ * of the authority, as in redis-cli; a password has %40 instead. In messages
+ * all text up to the last '@' is hidden, because a password may wrongly contain
+ * '/' or '@'.
  */
 #include "target.h"
 
@@ -37,7 +36,7 @@ size_t redis_url_login_size(const char *text, size_t *ret_at)
 }
 
 /* Returns the text after "redis://", "rediss://", "redis+tls://" and similar
- * schemes, or NULL if the scheme is not one of Redis. */
+ * schemes, or NULL for another scheme. */
 static const char *find_place(const char *text)
 {
     static const char *const stems[] = {"redis", "valkey"};
@@ -74,7 +73,7 @@ const char *redis_url_show(const char *text, char *out, size_t size)
     return out;
 }
 
-/* Decodes %XX. Returns false if the text is too long or a %XX is invalid. */
+/* Decodes %XX. Returns false if the text is too long or has an invalid %XX. */
 static bool decode(const char *text, size_t len, char out[REDIS_LOGIN_MAX])
 {
     size_t at = 0;

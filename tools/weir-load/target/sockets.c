@@ -1,9 +1,7 @@
 /*
- * Sets the options of sockets.
- *
- * If the kernel's limit makes a socket buffer smaller than requested, the run
- * fails, because it would measure something else. The kernel reports twice the
- * size that was set: half of it is for its own bookkeeping.
+ * Sets the options of sockets. If the kernel makes a buffer smaller than
+ * requested, the run fails, because it would measure something else. The kernel
+ * reports twice the size that was set; half of it is for its bookkeeping.
  */
 #include "target.h"
 
@@ -89,7 +87,7 @@ bool sockets_try(const struct socket_flags *flags, const struct target *target)
         family, (target->is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC,
         0);
     if (fd < 0) {
-        return true; /* connecting will report the error */
+        return true; /* the connect will report the error */
     }
     int err = sockets_set(flags, fd, why);
     if (err == 0 && flags->fast_open &&

@@ -1,11 +1,7 @@
 /*
- * Parses the options of TLS.
- *
- * An option that is invalid by itself is refused when it is parsed; conflicts
- * are found after all options were parsed. The library checks the contents of
- * files; its messages are passed on.
- *
- * No certificate is generated: a server without --cert is refused.
+ * Parses the TLS options. An option that is invalid by itself is refused when
+ * it is parsed; conflicts are found after all options are parsed. The library
+ * checks the contents of files.
  */
 #include "target.h"
 
@@ -18,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Range of the TLS codes in error.h. */
+/* Range of the TLS error codes in error.h. */
 #define TLS_CODE_FIRST WEIR_ETLSFILE
 #define TLS_CODE_COUNT 100
 
@@ -57,7 +53,7 @@ bool tls_read_cert(void *options, const struct option *option,
     return true;
 }
 
-/* Reads a key, which belongs to the --cert before it. */
+/* Parses a key, which belongs to the preceding --cert. */
 bool tls_read_key(void *options, const struct option *option, const char *value,
                   char *why)
 {
@@ -134,7 +130,7 @@ static bool check_both(const struct tls_flags *flags,
         if (flags->given) {
             return option_say(flags->given, "no target has TLS; write %s", way);
         }
-        /* -k is often given for plain HTTP, too */
+        /* -k is often used for plain HTTP, too */
         if (options->no_verify && !is_http) {
             return say("--insecure: no target has TLS; write %s", way);
         }
@@ -193,8 +189,8 @@ bool tls_check_serve(struct tls_flags *flags, const struct target *targets,
     if (flags->options.revocations.file && !flags->options.authorities.file) {
         return say("--crl: --ca is required");
     }
-    /* Sets --client-auth, too: otherwise --ca would look like protection but
-     * have no effect. */
+    /* Without client_auth, --ca would look like protection but have no
+     * effect. */
     if (flags->options.authorities.file && !flags->has_client_auth) {
         flags->options.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     }
@@ -243,8 +239,8 @@ uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
                : 0;
 }
 
-/* Returns true for TLS errors, and for a reset: a TCP connect fails with a
- * refusal instead. */
+/* Returns true for TLS errors and for a reset. A failed TCP connect is refused
+ * or times out instead. */
 bool tls_is_handshake_error(int err)
 {
     return (err <= TLS_CODE_FIRST && err > TLS_CODE_FIRST - TLS_CODE_COUNT) ||

@@ -1,7 +1,7 @@
 /*
- * Contexts and sessions with libweir-tls. This is the only file of
- * weir-load that calls it; without libweir-tls, tls_none.c replaces
- * it.
+ * Contexts and sessions of libweir-tls. This is the only file of
+ * weir-load that calls libweir-tls; without that library, tls_none.c
+ * replaces it.
  */
 #include "target.h"
 
@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Logs the secrets; the file stays open until the process ends. */
+/* Logs the TLS secrets. The file stays open until the process ends. */
 static int use_key_log(const char *path, struct weir_tls_options *options)
 {
     struct key_log *log = key_log_find(path);

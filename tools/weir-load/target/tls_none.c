@@ -1,7 +1,7 @@
 /*
- * weir-load without libweir-tls: targets with TLS are refused, so
- * there are no contexts or sessions. The options are still parsed and
- * checked.
+ * weir-load without libweir-tls. The TLS options are parsed and checked,
+ * but targets that use TLS are refused, so there are no contexts or
+ * sessions.
  */
 #include "target.h"
 

@@ -1,14 +1,12 @@
 /*
  * Parses http://, ws:// and redis:// URLs.
  *
- * The authority of a URL is rewritten as a tcp:// target, with the scheme's
- * port if it has none, and parsed as such a target; the path is the text after
- * it. A Redis path is parsed later (redis_url.c), after the URL's user was
- * removed.
+ * The authority is rewritten as a tcp:// target with a port and parsed as such.
+ * The path is the text after it. redis_url.c parses Redis paths later, and has
+ * removed the user before.
  *
- * Users are refused because there is a header for them, fragments because they
- * are never sent. The zone of an IPv6 address after '%' may be written as "%25"
- * (RFC 6874).
+ * Users are refused because a header exists for them, and fragments because
+ * they are never sent. An IPv6 zone may follow "%25" instead of '%' (RFC 6874).
  */
 #include "target.h"
 
@@ -17,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* "tcp://", a host in brackets and a port. */
+/* Size of "tcp://", a host in brackets and a port. */
 #define INNER_SIZE (TARGET_HOST_SIZE + 32)
 
 struct url_scheme {
@@ -54,8 +52,7 @@ static int refuse_url(const char *text, const char *reason, char *why)
     return -EINVAL;
 }
 
-/* Returns true if the authority has a port. A colon in brackets belongs to the
- * host. */
+/* A colon inside brackets belongs to the host. */
 static bool has_port(const char *authority, size_t len)
 {
     while (len > 0 && authority[len - 1] != ':' && authority[len - 1] != ']') {
@@ -64,8 +61,8 @@ static bool has_port(const char *authority, size_t len)
     return len > 0 && authority[len - 1] == ':';
 }
 
-/* Copies the authority and decodes "%25" before a zone. A zone may also be the
- * number 25. */
+/* Copies the authority and decodes "%25" before a zone. In "%25]" the zone is
+ * the number 25. */
 static void copy_authority(const char *authority, size_t len,
                            char ret[TARGET_HOST_SIZE])
 {
@@ -95,8 +92,8 @@ static const char *find_fault(const char *path, bool is_redis)
     return NULL;
 }
 
-/* Returns the length of the host at the start of a text without a scheme, or 0
- * if it is not a host, but a number, for example. */
+/* Returns the length of the host at the start of a text without a scheme.
+ * Returns 0 if it is no host, for example a number. */
 static size_t host_size(const char *text)
 {
     const size_t len = strcspn(text, "/?:");
