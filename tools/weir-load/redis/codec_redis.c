@@ -1,8 +1,7 @@
 /*
- * Redis as a codec: requests are commands (redis_command.c), and every reply of
- * RESP is a response (resp.h), even nil. An error reply is a failure of a kind
- * that its first word names; errors inside an array, such as those of EXEC, are
- * not counted.
+ * Redis as a codec. Requests are commands (redis_command.c). An error reply
+ * counts as a failure that is named by its first word; errors inside an array,
+ * such as the reply to EXEC, are not counted.
  *
  * A connection begins with HELLO 3, AUTH and SELECT, if the target requires
  * them (redis_url.c). A command that never changes is in memory several times
@@ -24,18 +23,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit in bytes of the copies of a command. */
+/* Limit in bytes of the copies of one command. */
 #define COPIES_BYTES (64U << 10)
 
-/* Size of the greeting: HELLO or AUTH with user and password, and SELECT. */
+/* Size of HELLO or AUTH with user and password, and of SELECT. */
 #define GREETING_SIZE REDIS_PLAIN_SIZE(10, 2 * REDIS_LOGIN_MAX + 64)
 
-/* Buffer size for quoting a reply. */
 #define SHOWN_SIZE 512
 
 struct request {
     struct redis_command command;
-    /* Copies of a command that never changes, or NULL. */
+    /* Copies of a command that never changes, or NULL if it changes. */
     char *bytes;
     size_t len;
     uint32_t copies;
@@ -43,8 +41,8 @@ struct request {
 
 struct shared {
     const struct run_options *options;
-    /* One request, or with --mix one for each kind. Owned by the first thread;
-     * other threads read them. */
+    /* One request, or with --mix and --urls one for each kind. Owned by the
+     * first thread; the others read them. */
     struct request *requests;
     size_t request_count;
     bool owns_requests;
@@ -55,14 +53,12 @@ struct redis_conn {
     struct resp_reader reader;
     const struct target *target;
     uint32_t conn_index;
-    /* Number of replies to the greeting that have not arrived. */
+    /* Number of commands of the greeting whose replies have not arrived. */
     uint32_t greetings;
-    /* With --mix: seed for drawing kinds. */
+    /* Only with --mix: seed from which the kind of each request is drawn. */
     uint64_t random;
     uint64_t sent_count;
 };
-
-/* ---- the thread ---- */
 
 static void codec_redis_close(void *arg)
 {
@@ -80,7 +76,8 @@ static void codec_redis_close(void *arg)
     free(shared);
 }
 
-/* Makes copies of a command that never changes, for a batch. */
+/* Stores a command that never changes as often as a batch has requests, up to
+ * COPIES_BYTES. */
 static int make_copies(struct request *request, uint64_t depth)
 {
     const struct template_values values = {0};
@@ -173,8 +170,6 @@ static int codec_redis_open(const struct codec_thread *thread,
     return 0;
 }
 
-/* ---- a connection ---- */
-
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
     const struct shared *shared = arg;
@@ -188,7 +183,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-/* Writes a command, leaving out words that are NULL. */
+/* Writes a command. Words that are NULL are left out. */
 static size_t add_command(const char *const *words, size_t count, char *out,
                           uint32_t *greetings)
 {
@@ -247,7 +242,7 @@ static int greet(void *arg, void *state, struct codec_out *out)
     char bytes[GREETING_SIZE];
 
     if (redis_url_read_place(conn->target->path, &place)) {
-        return 0; /* impossible: such a URL was refused before the run */
+        return 0; /* unreachable: such a URL is refused before the run */
     }
     const size_t len = write_greeting(&shared->options->redis, &place, bytes,
                                       &conn->greetings);
@@ -259,7 +254,8 @@ static int greet(void *arg, void *state, struct codec_out *out)
     return err < 0 ? err : 1;
 }
 
-/* Returns the connection's next request; @number is its number in the run. */
+/* Returns the next request of a connection. @number is its number in the
+ * run. */
 static const struct request *choose(const struct shared *shared,
                                     const struct redis_conn *conn,
                                     uint64_t number)
@@ -319,8 +315,6 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
     return err;
 }
 
-/* ---- responses ---- */
-
 static size_t word_size(const char *text, size_t len)
 {
     size_t at = 0;
@@ -331,8 +325,8 @@ static size_t word_size(const char *text, size_t len)
     return at;
 }
 
-/* Quotes a reply. Of a reply to the greeting only the first word is quoted,
- * because servers repeat text that they do not understand, including the
+/* Quotes a reply. Of a reply to the greeting only the first word is quoted:
+ * servers repeat text that they do not understand, which may be the
  * password. */
 static const char *quote(const struct redis_conn *conn, char *text)
 {
@@ -344,8 +338,8 @@ static const char *quote(const struct redis_conn *conn, char *text)
     return http_quote((const uint8_t *)reader->shown, len, text, SHOWN_SIZE);
 }
 
-/* Returns the text after the type and length of an error like "-WRONGTYPE text"
- * or "!21\r\nSYNTAX text". */
+/* Returns the text of an error like "-WRONGTYPE text" or "!21\r\nSYNTAX text",
+ * without the type and the length. */
 static const char *find_error(const struct resp_reader *reader, size_t *ret_len)
 {
     const char *text = reader->shown + 1;
@@ -360,7 +354,7 @@ static const char *find_error(const struct resp_reader *reader, size_t *ret_len)
     return text;
 }
 
-/* Parses a reply or a part of it, skipping push messages. */
+/* Parses a reply or a part of it, and skips push messages. */
 static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
                           size_t len, struct codec_answer *answer)
 {
@@ -393,8 +387,8 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
     return (ssize_t)at;
 }
 
-/* Describes which part of the greeting was refused, with a hint. The reply to
- * SELECT may be shown, as it has no secret. */
+/* Describes which command of the greeting was refused. The text of a refused
+ * SELECT is shown, because it has no secret. */
 static void describe_refusal(const struct redis_conn *conn,
                              struct codec_answer *answer)
 {
@@ -449,8 +443,8 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return read_reply(state, bytes, len, answer);
 }
 
-/* Handles replies without a request: RESP3 push messages may arrive at any
- * time, others may not. */
+/* Reads bytes while no request is in flight: push messages of RESP3 are
+ * allowed, replies are not. */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

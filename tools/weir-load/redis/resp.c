@@ -1,11 +1,7 @@
 /*
- * Parses replies of Redis (RESP2 and RESP3).
- *
- * A state machine: the type of a value, the line after it, and the bytes or
- * elements that the line announces; each element is a value again. Open
- * aggregates are counters on a stack.
- *
- * The bytes of strings are skipped.
+ * A state machine for RESP: the type of a value, its first line, and the bytes
+ * or elements that the line announces. Each element is a value again. Open
+ * aggregates are counters on a stack, and the bytes of strings are skipped.
  */
 #include "resp.h"
 
@@ -34,8 +30,8 @@ static bool is_string(char type)
     return type == '$' || type == '=' || type == '!';
 }
 
-/* Ends a value, and all aggregates whose last element it is. An attribute is
- * not a value: another value follows it. */
+/* Ends a value, and all aggregates whose last element it is. Stops after an
+ * attribute, because the value that it describes follows. */
 static void end_value(struct resp_reader *reader)
 {
     reader->state = RESP_AT_TYPE;
@@ -55,8 +51,7 @@ static void end_value(struct resp_reader *reader)
     reader->state = RESP_COMPLETE;
 }
 
-/* Sets the kind of the reply, which is the type of the outermost value;
- * attributes are ignored. */
+/* Sets the kind of the reply from the type of its outermost value. */
 static void note_kind(struct resp_reader *reader)
 {
     if (reader->depth > 0) {
@@ -180,7 +175,7 @@ static ssize_t begin_aggregate(struct resp_reader *reader)
     return 0;
 }
 
-/* Parses RESP2's nil: "$-1" and "*-1". */
+/* Parses RESP2's nil: "$-1" or "*-1". */
 static ssize_t take_negative(struct resp_reader *reader)
 {
     if (reader->number != 1 || (reader->type != '$' && reader->type != '*')) {
@@ -273,7 +268,7 @@ ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
     assert(reader->state != RESP_COMPLETE);
     while (at < len && err == 0 && reader->state != RESP_COMPLETE) {
         if (reader->state == RESP_AT_TYPE && reader->depth == 0) {
-            reader->shown_len = 0; /* earlier bytes are an attribute */
+            reader->shown_len = 0; /* the bytes so far were an attribute */
             shown_from = at;
         }
         if (reader->state == RESP_IN_STRING) {

@@ -1,11 +1,11 @@
 /*
- * Redis replies (RESP2 and RESP3), parsed as they arrive: where a reply ends,
+ * Parses Redis replies (RESP2 and RESP3) as they arrive: where a reply ends,
  * and whether it is an error, nil, or a push message.
  *
- * Only the first bytes of a reply are kept. A reader has a fixed size, wherever
- * bytes are split and whatever a server sends: nesting and the size of a reply
- * are limited. Streamed strings and aggregates ("$?", "*?") are refused, as no
- * server sends them.
+ * Bytes may be split anywhere. Only the first bytes of a reply are kept, so a
+ * reader has a fixed size. Nesting and the size of a reply are limited.
+ * Streamed strings and aggregates ("$?", "*?") are refused, because no server
+ * sends them.
  */
 #ifndef WEIR_LOAD_RESP_H
 #define WEIR_LOAD_RESP_H
@@ -15,23 +15,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Limit of nested aggregates. */
+/* Most nested aggregates. */
 #define RESP_DEPTH_MAX 32U
 
-/* Limit of a line: a simple string, an error or a number. */
+/* Most bytes of a simple string, an error or a number. */
 #define RESP_LINE_MAX 65536U
 
-/* Limits of a string with a length (Redis has the same one) and of a reply. */
+/* Most bytes of a string with a length, as in Redis, and of a reply. */
 #define RESP_STRING_MAX (UINT64_C(512) << 20)
 #define RESP_REPLY_MAX  (UINT64_C(1) << 30)
 
-/* Limit of an aggregate's elements. */
+/* Most elements of an aggregate. */
 #define RESP_COUNT_MAX (UINT64_C(1) << 28)
 
-/* First bytes of a reply, for messages. */
+/* How many first bytes of a reply are kept for messages. */
 #define RESP_SHOWN_MAX 128U
 
-/* Names and texts of invalid replies. */
 #define RESP_FAULTS(X)                                                         \
     X(TYPE, "no type of RESP")                                                 \
     X(LINE, "a line that CR and LF do not end")                                \
@@ -53,7 +52,8 @@ enum resp_kind {
     RESP_VALUE,
     RESP_NIL,
     RESP_ERROR,
-    RESP_PUSH, /* unrequested: a subscribed message, or an invalidation */
+    RESP_PUSH, /* a published message or an invalidation; no request caused
+                * it */
 };
 
 enum resp_state {
@@ -61,41 +61,41 @@ enum resp_state {
     RESP_IN_LINE,
     RESP_AT_FEED, /* after a CR */
     RESP_IN_STRING,
-    RESP_AT_STRING_END, /* at CR and LF after a string */
+    RESP_AT_STRING_END, /* at the CR or LF after a string */
     RESP_COMPLETE,
 };
 
-/* Must be zero-initialised before the first byte of a reply. */
+/* Must be zero-initialised before the first reply. */
 struct resp_reader {
     enum resp_state state;
     enum resp_kind kind;
     enum resp_fault fault;
-    /* The value being read: its type, the length of its line, and its number.
-     */
+    /* The value being parsed: its type, and the length and number of its first
+     * line. */
     char type;
     bool is_negative;
     bool has_digits;
     uint32_t line_len;
     uint64_t number;
-    /* Bytes still missing of a string, or of its end. */
+    /* Bytes still missing of the string, or of the CR and LF after it. */
     uint64_t left_bytes;
     uint64_t total_bytes;
-    /* Number of open aggregates, with the number of missing elements of each;
-     * and a bit for each that is an attribute, which is not an element of its
-     * parent. */
+    /* Number of open aggregates; left[i] is the number of missing elements of
+     * aggregate i. Bit i of attributes is set if aggregate i is an attribute,
+     * which is not an element of its parent. */
     uint32_t depth;
     uint32_t attributes;
     uint32_t left[RESP_DEPTH_MAX];
-    /* First bytes of the value, without preceding attributes. */
+    /* First bytes of the reply, without the attributes before it. */
     uint32_t shown_len;
     char shown[RESP_SHOWN_MAX];
 };
 
 /*
- * Parses a reply or a part of it; len must not be 0. Returns how many bytes
- * were used, all of them unless the reply is complete (state); the reader's
- * fields then stay until it is reset. Returns -EBADMSG if the reply is invalid
- * (fault).
+ * Parses a reply or a part of it; @len must not be 0. Returns how many bytes
+ * were used: all, unless state is RESP_COMPLETE. The fields then keep their
+ * values until resp_reset(). Returns -EBADMSG and sets fault if the reply is
+ * invalid.
  */
 ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len);
 
