@@ -1,14 +1,12 @@
 /*
  * WebSocket as a codec: a request is a message, which the server echoes. The
- * payload comes from codec_payload.c or the command line; every byte of a
- * response is compared in place.
+ * payload is from codec_payload.c or the command line. Every byte of a response
+ * is compared in the receive buffer.
  *
- * A connection starts after the handshake (ws_handshake.c). Messages are
- * masked, as RFC 6455 requires from clients, so they are copied. Pings between
- * frames are answered and counted; a close by the server is an error while
- * requests are pending.
- *
- * Text messages consist of letters, because text must be UTF-8.
+ * Messages are masked, as RFC 6455 requires from clients, so they are copied.
+ * Pings are answered and counted. A close by the server is an error while
+ * requests are pending. Text messages consist of letters, because text must be
+ * UTF-8.
  */
 #include "tools/weir-load/codec/codec.h"
 
@@ -23,17 +21,16 @@
 #include <string.h>
 #include <strings.h>
 
-/* Buffer size for frames. */
 #define SCRATCH_SIZE (32U << 10)
 
 struct shared {
     const struct run_options *options;
     struct codec_payload *payload;
-    /* Value of -b; NULL if messages come from the payload stream. */
+    /* Value of -b, or NULL if messages are from the payload stream. */
     const char *body;
     size_t body_len;
     enum ws_opcode opcode;
-    /* Requested protocols (Sec-WebSocket-Protocol), or NULL. */
+    /* Value of Sec-WebSocket-Protocol, or NULL. */
     char *protocols;
     uint8_t scratch[SCRATCH_SIZE];
 };
@@ -43,21 +40,19 @@ struct ws_conn {
     struct codec_out *out;
     uint32_t conn_index;
     struct codec_place place;
-    /* Number of frames written, from which the mask of the next is made. */
+    /* Number of masks made; the next mask is computed from it. */
     uint64_t frames;
-    /* Bytes of the current response, and the position in the payload stream
-     * where it continues. */
+    /* Bytes of the current response so far, and the offset in the payload
+     * stream of its next byte. */
     uint64_t partial_bytes;
     uint32_t receive_at;
     char key[WS_KEY_SIZE];
-    /* The handshake is not needed any more when frames arrive. */
+    /* The reader is used after the handshake. */
     union {
         struct ws_handshake handshake;
         struct ws_reader reader;
     };
 };
-
-/* ---- the thread ---- */
 
 static void codec_ws_close(void *arg)
 {
@@ -68,7 +63,8 @@ static void codec_ws_close(void *arg)
     free(shared);
 }
 
-/* Joins the protocols of all fields with commas. Returns 0 or -ENOMEM. */
+/* Joins the values of all Sec-WebSocket-Protocol fields with commas. Returns 0
+ * or -ENOMEM. */
 static int list_protocols(const struct http_options *http, char **ret)
 {
     static const char name[] = "Sec-WebSocket-Protocol:";
@@ -124,8 +120,6 @@ static int codec_ws_open(const struct codec_thread *thread, void **ret_shared)
     *ret_shared = shared;
     return 0;
 }
-
-/* ---- the handshake ---- */
 
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
@@ -226,9 +220,7 @@ static ssize_t welcome(void *arg, void *state, const uint8_t *bytes, size_t len,
     return used;
 }
 
-/* ---- sending ---- */
-
-/* Makes a mask from the seed, so that a run can be repeated. */
+/* Masks are computed from the seed, so that a run can be repeated. */
 static void make_mask(struct ws_conn *conn, uint8_t ret[4])
 {
     const uint64_t random =
@@ -245,7 +237,7 @@ static size_t message_size(const struct shared *shared,
                : codec_payload_send_size(shared->payload, &conn->place, number);
 }
 
-/* Bytes of messages in the scratch buffer. */
+/* Bytes in the scratch buffer that are not written yet. */
 struct filling {
     struct codec_out *out;
     size_t len;
@@ -319,8 +311,6 @@ static int farewell(void *arg, void *state, struct codec_out *out)
     return write_control(state, WS_CLOSE, code, sizeof(code));
 }
 
-/* ---- responses ---- */
-
 static ssize_t refuse_echo(const struct ws_conn *conn, const char *what,
                            struct codec_answer *answer)
 {
@@ -392,8 +382,8 @@ static void describe_close(const struct ws_conn *conn,
              reason[0] ? ", " : "", reason);
 }
 
-/* Handles a control frame. A close ends the connection and is answered; it is
- * an error while responses are pending. */
+/* Handles a control frame. A close is answered and ends the connection. It is
+ * an error if a response is pending (@is_idle is false). */
 static ssize_t take_control(struct ws_conn *conn, const struct ws_piece *piece,
                             bool is_idle, struct codec_answer *answer)
 {
@@ -408,13 +398,13 @@ static ssize_t take_control(struct ws_conn *conn, const struct ws_piece *piece,
         describe_close(conn, piece, answer);
         if (!is_idle &&
             conn->place.sent_count > conn->place.answered_count + 1) {
-            return ERROR_WEBSOCKET_CLOSE; /* fails all requests */
+            return ERROR_WEBSOCKET_CLOSE; /* all pending requests fail */
         }
         answer->is_complete = true;
         answer->ends_connection = true;
         answer->code = is_idle ? 0 : ERROR_WEBSOCKET_CLOSE;
     }
-    (void)err; /* if writing fails, the connection is lost anyway */
+    (void)err; /* if the write fails, the connection is lost anyway */
     return 0;
 }
 
@@ -485,8 +475,8 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return (ssize_t)at;
 }
 
-/* Handles frames while no request is pending: control frames are allowed,
- * messages are not. */
+/* Reads bytes while no request is pending: control frames are allowed, messages
+ * are not. */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

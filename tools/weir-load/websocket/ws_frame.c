@@ -1,10 +1,7 @@
 /*
- * Reads and writes frames of WebSocket.
- *
- * A header is collected byte by byte, up to 14 of them, and checked as soon as
- * it is complete; payload is counted.
- *
- * Invalid frames are refused at their headers.
+ * Reads and writes WebSocket frames. The bytes of a header are collected, and
+ * an invalid frame is refused at its header. The bytes of a payload are only
+ * counted.
  */
 #include "ws_frame.h"
 
@@ -21,11 +18,9 @@
 #define MASKED   0x80U
 #define LENGTH   0x7fU
 
-/* Values of the length that announce a length of 2 or 8 bytes. */
+/* Values of the 7-bit length after which a length of 2 or 8 bytes follows. */
 #define LENGTH_2 126U
 #define LENGTH_8 127U
-
-/* ---- reading ---- */
 
 static int refuse(struct ws_reader *reader, enum ws_fault fault)
 {
@@ -33,7 +28,7 @@ static int refuse(struct ws_reader *reader, enum ws_fault fault)
     return -EBADMSG;
 }
 
-/* Returns a header's length, as far as its first two bytes show it. */
+/* Returns the length of the header, as far as the bytes so far show it. */
 static uint32_t head_size(const struct ws_reader *reader)
 {
     if (reader->head_len < 2) {
@@ -162,7 +157,7 @@ static int end_control(struct ws_reader *reader, struct ws_piece *ret)
     return 0;
 }
 
-/* Reads bytes of a header; @ret is set when it is complete. */
+/* Collects bytes of a header. Sets @ret once the header is complete. */
 static ssize_t read_head(struct ws_reader *reader, const uint8_t *bytes,
                          size_t len, struct ws_piece *ret)
 {
@@ -245,8 +240,6 @@ ssize_t ws_read(struct ws_reader *reader, const uint8_t *bytes, size_t len,
     }
     return (ssize_t)at;
 }
-
-/* ---- writing ---- */
 
 size_t ws_write_head(enum ws_opcode opcode, bool is_final, uint64_t size,
                      const uint8_t *mask, uint8_t *out)

@@ -1,8 +1,7 @@
 /*
- * WebSocket (RFC 6455) without connections.
- *
- * A client's handshake is checked, and frames of both directions are written
- * and read.
+ * WebSocket (RFC 6455) without connections:
+ * the client's side of the handshake, and
+ * frames.
  */
 #ifndef WEIR_LOAD_WS_FRAME_H
 #define WEIR_LOAD_WS_FRAME_H
@@ -15,19 +14,17 @@
 /* ---- ws_frame ---- */
 
 /*
- * WebSocket frames (RFC 6455, section 5): parsed without buffering, and headers
- * written.
+ * Parses frames (RFC 6455, section 5) and writes their headers.
  *
- * A reader has a fixed size, whatever its peer sends: data is reported in
- * place, control frames have at most 125 bytes, and messages have a maximum
- * size and number of frames.
+ * A reader has a fixed size: payload is returned in place, control frames have
+ * at most 125 bytes, and messages have a maximum size and number of frames.
  */
 
-/* Longest header of a frame with its mask, and payload of a control frame. */
+/* Largest size of a header with a mask, and of a control frame's payload. */
 #define WS_HEAD_MAX    14U
 #define WS_CONTROL_MAX 125U
 
-/* Limits of a message. */
+/* Most bytes and most frames of a message. */
 #define WS_MESSAGE_MAX   (UINT64_C(1) << 30)
 #define WS_FRAGMENTS_MAX 65536U
 
@@ -40,13 +37,12 @@ enum ws_opcode {
     WS_PONG = 10,
 };
 
-/* Codes of a close (RFC 6455, 7.4.1). */
+/* Close codes (RFC 6455, section 7.4.1). */
 enum {
     WS_CODE_NORMAL = 1000,
     WS_CODE_PROTOCOL = 1002,
 };
 
-/* Names and texts of invalid frames. */
 #define WS_FAULTS(X)                                                           \
     X(RESERVED, "a reserved bit is set")                                       \
     X(OPCODE, "an unknown opcode")                                             \
@@ -64,12 +60,14 @@ enum {
 
 enum ws_fault { WS_FAULT_NONE, WS_FAULTS(WS_FAULT) };
 
-/* The last result of ws_read(). */
+/* Result of a call of ws_read(). */
 enum ws_found {
-    WS_FOUND_NOTHING, /* all bytes were used; more bytes are needed */
-    WS_FOUND_FRAME,   /* start of a data frame: opcode, is_final, size_bytes */
-    WS_FOUND_DATA,    /* bytes of a frame's payload: data, len */
-    WS_FOUND_CONTROL, /* a complete control frame: opcode, data, len */
+    WS_FOUND_NOTHING, /* all bytes were used; more are needed */
+    WS_FOUND_FRAME,   /* start of a data frame: the reader's opcode, is_final
+                       * and size_bytes are set */
+    WS_FOUND_DATA,    /* bytes of a frame's payload: data and len are set */
+    WS_FOUND_CONTROL, /* a complete control frame: the reader's opcode, data and
+                       * len are set */
 };
 
 /* Must be zero-initialised before the first byte. */
@@ -100,29 +98,30 @@ struct ws_piece {
 };
 
 /*
- * Reads until it has found something (enum ws_found); len must not be 0.
- * Returns how many bytes were used, or -EBADMSG if they are invalid (fault).
+ * Parses bytes until something is found (enum ws_found); @len must not be 0.
+ * Returns how many bytes were used. Returns -EBADMSG and sets fault if they are
+ * invalid.
  */
 ssize_t ws_read(struct ws_reader *reader, const uint8_t *bytes, size_t len,
                 struct ws_piece *ret);
 
-/* Writes the header of a frame; mask may be NULL. Returns its length, at most
+/* Writes the header of a frame; @mask may be NULL. Returns its length, at most
  * WS_HEAD_MAX. */
 size_t ws_write_head(enum ws_opcode opcode, bool is_final, uint64_t size,
                      const uint8_t *mask, uint8_t *out);
 
-/* Writes a complete control frame; len is at most WS_CONTROL_MAX. Returns its
- * length. */
+/* Writes a complete control frame; @len is at most WS_CONTROL_MAX, and @mask
+ * may be NULL. Returns its length. */
 size_t ws_write_control(enum ws_opcode opcode, const uint8_t *data, size_t len,
                         const uint8_t *mask, uint8_t *out);
 #define WS_CONTROL_SIZE (WS_HEAD_MAX + WS_CONTROL_MAX)
 
-/* Masks or unmasks @len bytes into @out. @at is the offset of the first byte in
+/* Masks or unmasks @len bytes to @out. @at is the offset of the first byte in
  * the frame's payload. */
 void ws_mask(uint8_t *out, const uint8_t *bytes, size_t len,
              const uint8_t mask[4], uint64_t at);
 
-/* Returns the code of a close with this payload, or 0 if it has none. */
+/* Returns the code in the payload of a close frame, or 0 if it has none. */
 uint16_t ws_close_code(const uint8_t *data, size_t len);
 
 const char *ws_fault_text(enum ws_fault fault);
@@ -130,25 +129,25 @@ const char *ws_fault_text(enum ws_fault fault);
 /* ---- ws_handshake ---- */
 
 /*
- * WebSocket opening handshake (RFC 6455, section 4): parses the head of the
- * server's response line by line, and makes the key by which the server shows
- * that it understood.
+ * The client's side of the opening handshake (RFC 6455, section 4): parses the
+ * head of the server's response line by line, and makes the key that the server
+ * must answer.
  *
  * A head has at most 64 KiB. Only the fields that the handshake needs are kept.
- * Lines with fields that are longer than the line buffer are skipped.
  */
 
 #define WS_HANDSHAKE_MAX 65536U
 #define WS_LINE_SIZE     256U
 
-/* Buffer sizes: base64 of 16 bytes, and of a hash of 20 bytes, with a NUL. */
+/* Sizes of base64 texts with a NUL: of a key of 16 bytes, and of a hash of 20
+ * bytes. */
 #define WS_KEY_SIZE    25U
 #define WS_ACCEPT_SIZE 29U
 
 /* Must be zero-initialised before the first byte, except protocols. */
 struct ws_handshake {
-    /* Requested protocols separated by commas, or NULL. Borrowed; set before
-     * the first byte. */
+    /* Requested protocols separated by commas, or NULL. The caller sets it
+     * before the first byte; the text must outlive the handshake. */
     const char *protocols;
     bool is_over;
     uint16_t status;
@@ -157,7 +156,7 @@ struct ws_handshake {
     bool has_extensions;
     bool has_protocol;
     bool has_strange_protocol;
-    /* Value of Sec-WebSocket-Accept; "" if it is missing or has a wrong
+    /* Value of Sec-WebSocket-Accept. Empty if it is missing or of a wrong
      * length. */
     char accept[WS_ACCEPT_SIZE];
     bool has_first_line;
@@ -166,8 +165,9 @@ struct ws_handshake {
     char line[WS_LINE_SIZE];
 };
 
-/* Parses a head or a part of it. Returns how many bytes were used, all of them
- * unless it is over, or -EBADMSG if it is not HTTP or too long. */
+/* Parses a head or a part of it. Returns how many bytes were used: all, unless
+ * is_over is set. Returns -EBADMSG if the bytes are not HTTP or the head is too
+ * long. */
 ssize_t ws_handshake_read(struct ws_handshake *self, const uint8_t *bytes,
                           size_t len);
 
@@ -176,10 +176,10 @@ ssize_t ws_handshake_read(struct ws_handshake *self, const uint8_t *bytes,
 const char *ws_handshake_judge(const struct ws_handshake *self,
                                const char *key);
 
-/* Makes a key from random numbers. */
+/* Makes a key from two random numbers. */
 void ws_make_key(uint64_t high, uint64_t low, char ret[WS_KEY_SIZE]);
 
-/* Makes the value with which a server must respond to a key. */
+/* Makes the value of Sec-WebSocket-Accept for a key. */
 void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE]);
 
 #endif

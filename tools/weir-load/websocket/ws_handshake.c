@@ -1,11 +1,10 @@
 /*
- * The handshake of WebSocket, with which a connection begins.
+ * The opening handshake of WebSocket. SHA-1 is implemented here, so that
+ * weir-load does not need a library for it. The hash is not for security: it
+ * only shows that the server speaks WebSocket.
  *
- * SHA-1 is implemented here, so that weir-load can be built without a library
- * that has it. The hash only shows that the other side speaks WebSocket.
- *
- * Names and words are compared without regard to case, as in HTTP; protocols
- * are compared exactly. The server may choose one of the requested protocols,
+ * Names and tokens are compared without regard to case, as in HTTP, but
+ * protocols exactly. The server may choose one of the requested protocols,
  * once.
  */
 #include "ws_frame.h"
@@ -18,7 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* RFC 6455, 1.3. */
+/* RFC 6455, section 1.3. */
 static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 #define SHA1_SIZE  20U
@@ -60,7 +59,7 @@ static void add_block(uint32_t state[5], const uint8_t *block)
     }
 }
 
-/* Hashes a text of at most two blocks. */
+/* Hashes a text that fits into two blocks with its padding. */
 static void hash(const char *text, size_t len, uint8_t ret[SHA1_SIZE])
 {
     uint32_t state[5] = {0x67452301U, 0xefcdab89U, 0x98badcfeU, 0x10325476U,
@@ -100,9 +99,8 @@ void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE])
     base64_write(hashed, sizeof(hashed), ret);
 }
 
-/* ---- reading ---- */
-
-/* Returns the value of a line with this name, or NULL. */
+/* Returns the value of a header line with this name, or NULL for another
+ * line. */
 static const char *find_value(const char *line, const char *name)
 {
     const size_t len = strlen(name);
@@ -173,7 +171,8 @@ static int take_line(struct ws_handshake *self)
 
     if (len >= WS_LINE_SIZE) {
         self->line[WS_LINE_SIZE - 1] = '\0';
-        len = self->has_first_line ? 0 : len; /* too long for a needed field */
+        len = self->has_first_line ? 0 : len; /* skip it: no needed field is
+                                               * that long */
     } else {
         while (len > 0 && strchr("\r \t", self->line[len - 1])) {
             len--;
