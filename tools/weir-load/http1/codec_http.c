@@ -1,7 +1,7 @@
 /*
  * HTTP/1.1 as a codec. http_load.c has the requests and the expected responses,
- * and http_response.c parses responses. The cached head is shared by the
- * connections of the thread, because targets mostly send the same head.
+ * and http_response.c parses responses. All connections of a thread share the
+ * cached head, because targets mostly send the same head.
  */
 #include "tools/weir-load/codec/codec.h"
 
@@ -15,14 +15,15 @@
 #include <string.h>
 #include <strings.h>
 
-/* Status of a server that timed out waiting for a request, and closes the
+/* Status with which a server that waited too long for a request closes the
  * connection. */
 #define WAITED_OUT_STATUS 408U
 
-/* Responses with this status or above may be redirects. */
+/* A response with this status or a higher one may be a redirect. */
 #define REDIRECT_STATUS 300U
 
-/* Status of TLS servers for plain requests (RFC 9110, 15.5.1). */
+/* Status of TLS servers for requests in plain text (RFC 9110, section
+ * 15.5.1). */
 #define WRONG_SCHEME_STATUS 400
 
 struct http_conn;
@@ -30,44 +31,41 @@ struct http_conn;
 struct shared {
     struct http_load load;
     struct http_kept kept;
-    /* List of all connections, whose readers own memory that must be freed. */
+    /* List of all connections, whose readers own memory. */
     struct http_conn *first_conn;
-    /* Body of request number echo_number, rendered again to compare its
+    /* The body of request number echo_number, rendered again to compare the
      * response with it. */
     char *echo;
     size_t echo_len;
     uint64_t echo_number;
-    /* Connections store the numbers of pending requests: for --urls and
+    /* Connections store the numbers of pending requests, for --urls and
      * WANTED_ECHO. */
     bool keeps_numbers;
-    /* Location of the last redirect. */
+    /* Target of the last redirect. */
     char location[CODEC_LOCATION_SIZE];
 };
 
 struct http_conn {
     struct http_response response;
-    /* First kind of the connection's target. */
+    /* The first kind of the connection's target. */
     const struct http_request *request;
     uint32_t conn_index;
     const struct template_value *named;
-    /* With --mix: seed for drawing kinds. */
+    /* Only with --mix: seed from which the kind of each request is drawn. */
     uint64_t random;
-    /* Numbers of requests and responses so far. Only counted if requests vary
-     * or have numbers. */
+    /* Counted only if requests differ. */
     uint64_t sent_count;
     uint64_t answered_count;
-    /* NULL before the connection's first start. */
+    /* NULL before the connection is first made. */
     struct shared *shared;
     struct http_conn *next;
     struct wanted_reader reader;
-    /* A CR before a response was skipped; its LF must follow. */
+    /* A CR before a response was skipped. An LF must follow. */
     bool awaits_feed;
-    /* Numbers of pending requests, if they are stored: a ring of --pipeline
-     * elements, indexed by sent_count. */
+    /* Only if keeps_numbers is set: numbers of pending requests, a ring of
+     * --pipeline elements indexed by sent_count. */
     uint64_t numbers[];
 };
-
-/* ---- the thread ---- */
 
 static void codec_http_close(void *arg)
 {
@@ -120,9 +118,7 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
     return 0;
 }
 
-/* ---- a connection ---- */
-
-/* Returns the number in the run of a pending request; @place is its index on
+/* Returns the number in the run of a pending request. @place is its index on
  * the connection. */
 static uint64_t get_number(const struct shared *shared,
                            const struct http_conn *conn, uint64_t place)
@@ -141,8 +137,8 @@ static const struct http_request *find_request(const struct shared *shared,
         shared->load.options->urls ? get_number(shared, conn, place) : 0);
 }
 
-/* Prepares for the response to the next request without a response. With --urls
- * the request must have been sent, because it is not known before. */
+/* Sets whether the next response answers a HEAD request. With --urls this is
+ * unknown until the request is sent. */
 static void await_answer(const struct shared *shared, struct http_conn *conn)
 {
     if (!shared->load.options->urls ||
@@ -152,7 +148,8 @@ static void await_answer(const struct shared *shared, struct http_conn *conn)
     }
 }
 
-/* Returns the body of the oldest pending request, for WANTED_ECHO. */
+/* Returns the body of the oldest pending request. Empty except for
+ * WANTED_ECHO. */
 static struct wanted_bytes get_echo(struct shared *shared,
                                     const struct http_conn *conn)
 {
@@ -197,8 +194,7 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     conn->request = http_load_find(&shared->load, start->target);
     conn->conn_index = start->conn_index;
     conn->named = start->named;
-    if (start->repeat_count > 0) { /* the oldest unanswered requests are sent
-                                    * again */
+    if (start->repeat_count > 0) { /* unanswered requests are sent again */
         conn->sent_count -= conn->sent_count > 0 ? start->repeat_count : 0;
     } else {
         conn->random =
@@ -317,8 +313,8 @@ static const char *find_value(const char *head, const char *end,
     return NULL;
 }
 
-/* Returns the Location field of the cached head, or NULL. Lines may end with LF
- * alone. Bytes that are not allowed in a URL become '?'. */
+/* Returns the value of the Location field in the cached head, or NULL. Lines
+ * may end with LF alone. Bytes that a URL must not have become '?'. */
 static const char *find_location(struct shared *shared)
 {
     const struct http_kept *kept = &shared->kept;
@@ -341,10 +337,10 @@ static const char *find_location(struct shared *shared)
     return at ? shared->location : NULL;
 }
 
-/* Returns true if the end of a response contains a server's hint to use TLS. */
+/* Returns true if the bytes contain a server's hint to use TLS. */
 static bool says_tls(const uint8_t *bytes, size_t len)
 {
-    /* Error texts of nginx, Go, Apache and Tomcat. */
+    /* Texts of nginx, Go, Apache and Tomcat. */
     static const char *const words[] = {"sent to HTTPS port", "an HTTPS server",
                                         "SSL-enabled server", "requires TLS"};
 
@@ -356,7 +352,7 @@ static bool says_tls(const uint8_t *bytes, size_t len)
     return false;
 }
 
-/* Evaluates an unsuccessful response for a redirect or a hint to use TLS. */
+/* Checks a response for a redirect or for a hint to use TLS. */
 static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
                            size_t len, struct codec_answer *answer)
 {
@@ -374,7 +370,7 @@ static void look_elsewhere(struct shared *shared, const uint8_t *bytes,
     }
 }
 
-/* Skips line ends that servers add after a body without counting them. */
+/* Skips line ends after a body, which some servers add but do not count. */
 static size_t skip_blank_lines(struct http_conn *conn, const uint8_t *bytes,
                                size_t len)
 {
@@ -421,8 +417,8 @@ static ssize_t consume(void *arg, void *state, const uint8_t *bytes, size_t len,
     return used < 0 ? used : used + (ssize_t)blank;
 }
 
-/* Handles responses without a request: skips interim responses; 408 announces
- * the end of the connection (RFC 9110, 15.5.9). */
+/* Reads bytes while no request is pending: interim responses are skipped, and
+ * 408 announces the end of the connection (RFC 9110, section 15.5.9). */
 static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
                      struct codec_answer *answer)
 {

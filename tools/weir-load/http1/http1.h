@@ -1,8 +1,7 @@
 /*
- * HTTP/1.1 as weir-load speaks it: the reader of responses, expected bodies,
- * and requests as the codec sends them.
- *
- * HTTP/2 and WebSocket use the same requests and the same expectations.
+ * HTTP/1.1 of weir-load: reading responses, expected bodies,
+ * and requests. HTTP/2 shares the requests and the expected
+ * bodies.
  */
 #ifndef WEIR_LOAD_HTTP1_H
 #define WEIR_LOAD_HTTP1_H
@@ -21,23 +20,23 @@
 /* ---- http_response ---- */
 
 /*
- * HTTP/1.x responses on a connection: where each ends, and whether the
- * connection may be reused.
+ * Reads the HTTP/1.x responses of a connection: where each ends, and whether
+ * the connection may be reused.
  *
- * Bytes may be split anywhere. Bodies are counted without copying: by length,
- * in chunks with trailers, or until the stream ends. Interim responses (1xx)
- * are skipped. Servers often send the same head again, so the last head is
- * cached. A head that equals the cached one is not parsed byte by byte. The
- * connections of a thread share the cache.
+ * Bytes may be split anywhere. Bodies are counted without a copy: by length, in
+ * chunks with trailers, or until the stream ends. Interim responses (1xx) are
+ * skipped.
+ *
+ * Servers often send the same head again. The connections of a thread therefore
+ * share a cache of the last head, and a head that equals it is not parsed.
  */
 
-/* Longer heads are not cached. */
+/* Size of the cache. A longer head is not cached. */
 #define HTTP_KEPT_MAX 2048U
 
-/* Buffer size for http_response_describe(). */
 #define HTTP_DESCRIPTION_SIZE 256U
 
-/* The cached head. */
+/* The cached head of a thread. */
 struct http_kept {
     size_t len;
     struct http_head head;
@@ -56,50 +55,48 @@ enum http_state {
     HTTP_CHUNK_LF,   /* after the CR that follows a chunk */
     HTTP_TRAILERS,   /* after the last chunk */
     HTTP_COMPLETE,   /* a response has ended */
-    HTTP_BROKEN,     /* invalid */
+    HTTP_BROKEN,     /* the response is invalid */
 };
 
 struct http_response {
     enum http_state state;
-    /* Responses answer HEAD requests and have no bodies. */
+    /* The request was HEAD, so the response has no body. */
     bool is_head_request;
-    /* The message is a request, which is parsed after its first line. A request
+    /* The message is a request, whose first line was already parsed. A request
      * without a length has no body. */
     bool is_request;
     /* Blanks followed the chunk's size, so an extension must follow. */
     bool awaits_extension;
-    /* Number of digits of the chunk's size so far. */
+    /* Digits of the chunk's size so far. */
     uint8_t digits;
     uint8_t shown_len;
     uint32_t line_bytes;
     /* Bytes still missing of the body or of the chunk. */
     uint64_t left_bytes;
-    /* Bytes of the response so far. */
     uint64_t size_bytes;
-    /* Bytes of the body so far, without the framing. */
+    /* Bytes of the body so far, without the chunks' framing. */
     uint64_t body_bytes;
     struct http_head_reader reader;
-    /* Called with each piece of a body, without the framing. May be NULL. Set
-     * after http_response_init(). */
+    /* Called with each piece of a body, without the chunks' framing. May be
+     * NULL. http_response_init() clears it. */
     void (*take_body)(void *arg, const uint8_t *data, size_t len);
     void *take_arg;
-    /* Start of the response, or of an error in its body. */
+    /* First bytes of the response, or bytes at an error in its body. */
     uint8_t shown[HTTP_SHOWN_MAX];
 };
 
-/* Initialises a reader for a new connection. Either all requests of a
- * connection are HEAD requests or none is. */
+/* Initialises a reader for a new connection. */
 void http_response_init(struct http_response *response, bool is_head_request);
 
-/* Starts to parse a request of version 1.minor after its first line: fields and
- * a body, up to HTTP_COMPLETE. */
+/* Starts to parse a request of version HTTP/1.@minor after its first line. The
+ * state becomes HTTP_COMPLETE at its end. */
 void http_response_begin_request(struct http_response *response, uint8_t minor);
 
 void http_kept_init(struct http_kept *kept);
 
 /*
  * Parses a response or a part of it. After a complete response the next call
- * starts the next response.
+ * starts the next one.
  *
  * Returns the number of bytes used, or an enum http_error. All bytes are used
  * unless the state is HTTP_COMPLETE.
@@ -108,21 +105,22 @@ ssize_t http_response_read(struct http_response *response,
                            struct http_kept *kept, const uint8_t *data,
                            size_t len);
 
-/* Must be called when the stream has ended. Returns 0 if the end completes the
+/* Must be called when the stream has ended. Returns 0 if this completes the
  * response, else HTTP_E_CUT. */
 int http_response_end(struct http_response *response);
 
-/* Returns true if the connection may be reused after a complete response. */
+/* Returns true if the connection may be used for another request. The response
+ * must be complete. */
 bool http_response_may_go_on(const struct http_response *response);
 
-/* Returns the status; the head must be complete. */
+/* Must be called after the head is complete. */
 static inline uint16_t http_response_status(const struct http_response *self)
 {
     return self->reader.head.status;
 }
 
-/* Writes one line about an error, with the bytes at the error, to text of size
- * bytes. Returns text. */
+/* Writes one line about an error, with the bytes at the error, to @text of
+ * @size bytes. Returns @text. */
 const char *http_response_describe(const struct http_response *response,
                                    int err, char *text, size_t size);
 
@@ -137,19 +135,19 @@ const char *http_response_describe(const struct http_response *response,
  *     echo        the body of its request
  *     re:REGEX    a match of an extended regular expression (regex(7))
  *
- * A body arrives in pieces, split anywhere. The pieces are compared in place.
- * Only a regular expression needs the whole body. For a regular expression the
- * size of a body is therefore limited, and a body in several pieces is copied.
+ * Bodies arrive in pieces, split anywhere, and are compared in place. Only a
+ * regular expression needs the whole body. A body in several pieces is copied
+ * for it, and the size of the body is limited.
  */
 
-/* Largest body that a regular expression is matched with. */
+/* Largest body that is matched with a regular expression. */
 #define WANTED_KEPT_MAX (1U << 20)
 
-/* Bytes of a wrong body that are shown. */
+/* How many bytes of a wrong body are shown. */
 #define WANTED_SHOWN_MAX 40U
 
 enum wanted_kind {
-    WANTED_ANY, /* any body is right */
+    WANTED_ANY, /* any body is accepted */
     WANTED_BYTES,
     WANTED_SIZE,
     WANTED_ECHO,
@@ -161,59 +159,59 @@ struct wanted_bytes {
     size_t len;
 };
 
-/* All zero means WANTED_ANY. */
 struct wanted {
     enum wanted_kind kind;
-    /* WANTED_BYTES: the bytes of the body; owned. */
+    /* Only WANTED_BYTES: the bytes of the body, owned by this struct. */
     char *bytes;
     size_t len;
-    /* WANTED_SIZE: the size of the body. */
+    /* Only WANTED_SIZE: the size of the body. */
     uint64_t size_bytes;
-    /* WANTED_MATCH: the regular expression. */
     regex_t regex;
 };
 
-/* Reader of a body; must be zero-initialised before the first body. */
+/* Must be zero-initialised before the first body. */
 struct wanted_reader {
-    /* Number of bytes of the body so far. */
+    /* Bytes of the body so far. */
     uint64_t size_bytes;
-    /* Number of bytes before the first wrong byte. */
+    /* Bytes before the first wrong one. */
     uint64_t right_bytes;
     size_t shown_len;
     uint8_t shown[WANTED_SHOWN_MAX];
-    /* WANTED_MATCH: the only piece so far, borrowed. */
+    /* Only WANTED_MATCH: the first piece, if no other piece has arrived. It
+     * points into the received bytes. */
     const uint8_t *piece;
-    /* WANTED_MATCH: buffer with copies of all pieces, which is kept for the
-     * next body. */
+    /* Only WANTED_MATCH: copies of all pieces. The buffer is kept for the next
+     * body. */
     char *kept;
-    /* Number of bytes in kept. */
+    /* Bytes in `kept`. */
     size_t kept_len;
-    /* Size of the buffer kept. */
+    /* Allocated size of `kept`. */
     size_t kept_size;
     bool has_no_memory;
 };
 
-/* Returns true if a value of --expect describes a body. len:SIZE can also be a
- * rule of a script (script.c). */
+/* Returns true if a value of --expect describes a body. In mode script,
+ * len:SIZE is a rule of script.c instead. */
 bool wanted_is_meant(const char *text);
 
-/* Parses a value. Returns 0, or -ENOMEM or -EINVAL with a reason in why. The
- * result must be freed with wanted_fini(). */
+/* Parses a value. Returns 0, or -ENOMEM or -EINVAL with a reason in @why. The
+ * caller must call wanted_fini() after success. */
 int wanted_parse(const char *text, struct wanted *ret, char *why);
 
 void wanted_fini(struct wanted *self);
 
-/* Reads the next piece of a body, which must stay valid until wanted_keep() or
- * wanted_begin(). echo is the body of the request, for WANTED_ECHO. */
+/* Handles the next piece of a body. The piece must stay valid until
+ * wanted_keep() or wanted_begin(). @echo is the body of the request, for
+ * WANTED_ECHO. */
 void wanted_read(const struct wanted *self, struct wanted_reader *reader,
                  struct wanted_bytes echo, const uint8_t *data, size_t len);
 
-/* Copies the bytes to which the reader still points. Must be called before the
- * received bytes are overwritten, if the body is not complete yet. */
+/* Copies the piece to which the reader points, if any. Must be called before
+ * the received bytes are overwritten, if the body is not complete. */
 void wanted_keep(struct wanted_reader *reader);
 
 /* Checks a complete body. Returns 0, or a code of measure.h with a message in
- * detail, which has size bytes. */
+ * @detail, which has @size bytes. */
 int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
                  struct wanted_bytes echo, char *detail, size_t size);
 
@@ -224,14 +222,13 @@ void wanted_drop(struct wanted_reader *reader);
 /* ---- http_load ---- */
 
 /*
- * Requests and expected responses of a thread, for every version of HTTP: one
- * request for each target, or with --mix and --urls one request for each target
- * and kind.
- *
- * All threads use the requests of the first.
+ * Requests and expected responses of a thread, for all versions of HTTP. There
+ * is one request for each target or, with --mix and --urls, for each target and
+ * kind.
  */
 
-/* Without --expect, responses with this status or above are failures. */
+/* Without --expect, a response with this status or a higher one is a
+ * failure. */
 #define HTTP_FAILURE_STATUS 400U
 
 /* Size of a host in brackets with a port. */
@@ -241,56 +238,56 @@ struct http_load {
     const struct run_options *options;
     bool is_v2;
     struct wanted wanted;
-    /* Buffer in which a varying request is rendered. */
+    /* Buffer for one request with its placeholders replaced. */
     char *scratch;
     size_t scratch_size;
-    /* Requests are of several kinds. */
+    /* There are several kinds of requests (--mix, --urls). */
     bool is_varied;
-    /* The requests are all kinds of the first target, then all kinds of the
-     * next target. The variants that a connection sends as its last request
-     * follow in the same order, from index last_offset; 0 if there are none.
-     * The first thread owns them all. */
+    /* All kinds of the first target, then all kinds of the next target, and so
+     * on. If the last request of a connection differs, the variants for it
+     * follow in the same order from index last_offset; otherwise last_offset is
+     * 0. The first thread owns the requests; the others read them. */
     size_t last_offset;
     size_t request_count;
     struct http_request *requests;
     bool owns_requests;
 };
 
-/* Writes a host for the field Host: without the scheme's default port, and
- * without an address's zone, which has no meaning there (RFC 6874). @size
- * should be HTTP_HOST_SIZE. */
+/* Writes the value of the Host field: without the scheme's default port, and
+ * without an address's zone, which it must not have (RFC 6874). @size should be
+ * HTTP_HOST_SIZE. */
 void http_load_print_host(const struct target *target, char *text, size_t size);
 
-/* Initialises the load with new requests, or if @first is not NULL with the
- * requests of the first thread. Returns 0, or a negative error that was
- * printed. http_load_fini() must be called in any case. */
+/* Makes the requests, or uses those of the first thread if @first is not NULL.
+ * Returns 0, or a negative error that was printed. http_load_fini() must be
+ * called in both cases. */
 int http_load_init(struct http_load *self, const struct run_options *options,
                    bool is_v2, const struct http_load *first);
 
 void http_load_fini(struct http_load *self);
 
-/* Makes the request for a target and a kind. If kind is NULL, http defines the
- * request; otherwise http is overwritten from the kind. Returns 0, or a
- * negative error with a reason in why (WHY_SIZE). */
+/* Makes the request for a target and a kind. If @kind is NULL, @http defines
+ * the request; otherwise @http is overwritten from the kind. Returns 0, or a
+ * negative error with a reason in @why (WHY_SIZE). */
 int http_load_make(struct http_options *http, const struct target *target,
                    const struct request_kind *kind, size_t copies,
                    struct http_request *ret, char *why);
 
-/* Implements codec.announces_end of HTTP/1.1. Returns true with
- * --requests-per-conn, unless -H sets another Connection field. */
+/* Implements codec.announces_end. Returns true with --requests-per-conn, unless
+ * -H sets a Connection field that does not close. */
 bool http_load_announces_end(const struct run_options *options);
 
 const struct http_request *http_load_find(const struct http_load *self,
                                           const struct target *target);
 
-/* Returns the kind of the next request: with --urls the kind that belongs to
- * the request's @number in the run, with --mix one selected by @random. @first
- * is the target's first kind. */
+/* Returns the next request. With --urls it is chosen by @number, its number in
+ * the run; with --mix by @random. @first is the target's first kind. */
 const struct http_request *http_load_choose(const struct http_load *self,
                                             const struct http_request *first,
                                             uint64_t random, uint64_t number);
 
-/* Returns true if any body is right in a complete response with this status. */
+/* Returns true if a complete response with this status needs no further
+ * check. */
 static inline bool http_load_takes_any(const struct http_load *self,
                                        uint16_t status)
 {
@@ -300,8 +297,8 @@ static inline bool http_load_takes_any(const struct http_load *self,
            status < HTTP_FAILURE_STATUS;
 }
 
-/* Checks a complete response: its status, and its body unless it responds to
- * HEAD. echo is the body of its request. */
+/* Checks a complete response: its status, and its body unless it is a response
+ * to HEAD. @echo is the body of its request. */
 void http_load_judge(const struct http_load *self, bool is_head_request,
                      uint64_t body_bytes, const struct wanted_reader *reader,
                      struct wanted_bytes echo, struct codec_answer *answer);

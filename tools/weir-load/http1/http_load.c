@@ -1,9 +1,8 @@
 /*
- * The requests of a run over HTTP, and the statuses and bodies that it expects.
- *
- * A response fails if its status is not expected. By default all statuses below
- * 400 are expected. A response with an expected status fails if its body is not
- * as required (wanted.c).
+ * The requests of a run over HTTP, and the responses that it expects. A
+ * response fails if its status is not expected, by default if it is 400 or
+ * above. A response with an expected status fails if its body is not the
+ * required one.
  */
 #include "http1.h"
 
@@ -32,7 +31,8 @@ void http_load_print_host(const struct target *target, char *text, size_t size)
              is_inet6 ? "]" : "", port);
 }
 
-/* Applies the settings of a kind, which override the options. */
+/* Applies the settings of a kind, which override the options. Fields of -H are
+ * kept unless the kind has a field of that name. */
 static int take_kind(struct http_options *http, const struct request_kind *kind,
                      char *why)
 {
@@ -82,7 +82,7 @@ int http_load_make(struct http_options *http, const struct target *target,
     return http_request_init(ret, http, host, path ? path : "/", copies, why);
 }
 
-/* Adds a request. Without a kind, the options define it. */
+/* Adds a request. If @kind is NULL, the options define it. */
 static int add_request(struct http_load *self, const struct target *target,
                        const struct request_kind *kind, bool is_last)
 {
@@ -99,7 +99,7 @@ static int add_request(struct http_load *self, const struct target *target,
         return err;
     }
     if (request->bytes && !self->is_v2) {
-        template_fini(&request->head); /* the copies contain it */
+        template_fini(&request->head); /* the copies include the head */
     }
     self->request_count++;
     return 0;

@@ -1,13 +1,10 @@
 /*
- * Parses responses of HTTP/1.1.
+ * Parses responses of HTTP/1.1. In the usual case a head equals the cached one,
+ * and the body is complete: one comparison of memory and one addition.
  *
- * In the usual case a response's head equals the cached one and its body is
- * complete, which takes one comparison of memory and one addition. All other
- * cases are states.
- *
- * Chunk sizes have at most 15 digits; the length of a chunk's line is limited
- * like a head's. Blanks after a size are allowed only before an extension (RFC
- * 9112, 7.1.1).
+ * Chunk sizes have at most 15 digits, and a line with a chunk's size is limited
+ * like a head. Blanks after a size are allowed only before an extension (RFC
+ * 9112, section 7.1.1).
  */
 #include "http1.h"
 #include "tools/weir-load/base/base.h"
@@ -17,7 +14,7 @@
 
 #define DIGITS_MAX 15U
 
-/* Determines the body from the head (RFC 9112, 6.3). */
+/* Derives the body's framing from the head (RFC 9112, section 6.3). */
 static void begin_body(struct http_response *response)
 {
     const struct http_head *head = &response->reader.head;
@@ -54,7 +51,7 @@ static int fail(struct http_response *response, int err)
 }
 
 /* Returns true for the header of an HTTP/2 frame that a server may send first
- * (RFC 9113, 4.1): SETTINGS or GOAWAY on stream 0. */
+ * (RFC 9113, section 4.1): SETTINGS or GOAWAY on stream 0. */
 static bool is_frame(const uint8_t *bytes, size_t len)
 {
     enum { SETTINGS = 4, GOAWAY = 7, SETTING_SIZE = 6, HEAD_SIZE = 9 };
@@ -67,13 +64,12 @@ static bool is_frame(const uint8_t *bytes, size_t len)
 }
 
 /* Returns true for an alert, with which TLS servers respond to plain text (RFC
- * 8446, 5.1). */
+ * 8446, section 5.1). */
 static bool is_alert(const uint8_t *bytes, size_t len)
 {
     return len >= 3 && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4;
 }
 
-/* Returns a more specific error if the first bytes belong to HTTP/2 or TLS. */
 static int name_error(const struct http_response *response, int err)
 {
     return err != HTTP_E_STATUS_LINE || response->is_request ? err
@@ -138,8 +134,6 @@ static size_t match_kept(struct http_response *response,
     return kept->len;
 }
 
-/* ---- the body ---- */
-
 static ssize_t fail_body(struct http_response *response, const uint8_t *data,
                          size_t len)
 {
@@ -190,7 +184,7 @@ static bool read_size(struct http_response *response, uint8_t byte)
     return byte == '\r' || byte == ';' || byte == ' ' || byte == '\t';
 }
 
-/* Parses blanks, which must be followed by a ';' before the line ends. */
+/* Parses a byte after a chunk's size. Blanks there must be followed by ';'. */
 static bool read_extension(struct http_response *response, uint8_t byte)
 {
     if (response->awaits_extension) {
@@ -214,7 +208,7 @@ static void end_size_line(struct http_response *response)
     response->state = HTTP_TRAILERS;
 }
 
-/* Reads a byte of the framing. Returns false if it is invalid. */
+/* Parses a byte of a chunk's framing. Returns false if it is invalid. */
 static bool read_framing(struct http_response *response, uint8_t byte)
 {
     response->line_bytes++;
@@ -276,8 +270,6 @@ static ssize_t read_body(struct http_response *response, const uint8_t *data,
                                                : fail_body(response, data, len);
     }
 }
-
-/* ---- the response ---- */
 
 void http_response_init(struct http_response *response, bool is_head_request)
 {

@@ -1,9 +1,7 @@
 /*
- * Compares the bodies of responses with the expected ones.
- *
- * A regular expression needs the whole text. A body in one piece is matched in
- * place; others are copied to memory that the connection keeps for its next
- * body.
+ * Compares the bodies of responses with the expected ones. For a regular
+ * expression, a body in one piece is matched in place; other bodies are copied
+ * to memory that the connection keeps for its next body.
  */
 #include "http1.h"
 #include "tools/common/units.h"
@@ -15,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- parsing ---- */
 
 static int read_text(const char *text, struct wanted *self, char *why)
 {
@@ -94,7 +90,7 @@ static const struct {
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
-/* Returns the kind of a value, or KIND_COUNT if it has none. */
+/* Returns the index of a value's kind, or KIND_COUNT if it has none. */
 static size_t find_kind(const char *text)
 {
     size_t at = 0;
@@ -136,8 +132,6 @@ void wanted_fini(struct wanted *self)
     }
     *self = (struct wanted){.kind = WANTED_ANY};
 }
-
-/* ---- reading ---- */
 
 static void compare(struct wanted_reader *reader, struct wanted_bytes want,
                     const uint8_t *data, size_t len)
@@ -215,10 +209,8 @@ void wanted_read(const struct wanted *self, struct wanted_reader *reader,
     reader->size_bytes += len;
 }
 
-/* ---- checking ---- */
-
-/* A result of re_search(), glibc's regexec() for bytes without a NUL at the
- * end. */
+/* Result of re_search() if memory runs out. re_search() is glibc's regexec()
+ * for bytes without a NUL at the end. */
 #define FOUND_NO_MEMORY (-2)
 
 /* Appends the first bytes of the body to a message. */
