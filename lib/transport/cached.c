@@ -1,9 +1,9 @@
 /*
- * The table of cached parts of files; see sendfile.h. A file's entries are
- * adjacent. They start at an index that is computed from its inode and device,
- * so entries of a file smaller than a GiB never overwrite each other. An entry
- * grows when adjacent bytes are found in the cache, but expires a second after
- * its first bytes were found, as pages may leave the cache.
+ * The table of cached parts of files; see sendfile.h. The entries of a file are
+ * adjacent, from an index that is computed from its inode and device. So the
+ * entries of a file of at most one GiB never overwrite each other. Adjacent
+ * cached bytes extend an entry. It expires one second after its first bytes
+ * were found, because pages may leave the cache.
  */
 #include "sendfile.h"
 
@@ -61,8 +61,7 @@ static const struct wr_module_ops cached_ops = {
     .check = cached_check,
 };
 
-/* Returns the table, which is made if @makes_one is true. Returns NULL if there
- * is no table, or no memory for one. */
+/* Returns NULL if there is no table, or no memory for one. */
 static struct cached_table *cached_find(weir_loop *loop, bool makes_one)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cached_ops);
@@ -101,8 +100,8 @@ static bool cached_is_valid(const struct cached_entry *entry,
            now_ns < entry->until_ns;
 }
 
-/* Splits a range of bytes at the end of its first chunk: returns the part in
- * that chunk, and sets *offset and *len to the rest. */
+/* Returns the part of a range that is in its first chunk, and advances *offset
+ * and *len past that part. */
 static struct cached_range cached_take_first(uint64_t *offset, size_t *len)
 {
     const uint64_t first = *offset % CHUNK_BYTES;

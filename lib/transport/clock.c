@@ -1,7 +1,7 @@
 /*
  * Time limits of a connection; clock.h explains them. This file finds the
- * limit that expires next, decides whether the peer is at fault, and arms
- * the timer.
+ * limit that expires next, and decides whether the peer or a late loop is the
+ * cause.
  */
 #include "clock.h"
 
@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-/* Number of limits, most recently set first, that are compared with new limits.
- * A program with more kinds of limits stores some of them twice. */
+/* Number of shared limits, most recently used first, that are compared with new
+ * limits. A program with more kinds of limits stores some of them twice. */
 #define LIMITS_LOOKED_AT 4
 
 struct wr_deadline wr_clock_next(const struct wr_clock *clock)
@@ -24,8 +24,8 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
         wr_assert(first.when_ns == UINT64_MAX);
         return first;
     }
-    /* While bytes of a file are awaited, the file's device is slow, not the
-     * peer. */
+    /* While a part of a file is read, the file's device is slow, not the peer.
+     */
     const uint64_t sent_ns =
         view.awaits_file ? clock->t->loop->now_ns : clock->sent_ns;
     if (clock->closing_ns != 0) {
@@ -52,7 +52,6 @@ static bool clock_has_unread(const weir_transport *t)
     return t->ops->is_reading && t->ops->is_reading(t) && t->ops->has_unread(t);
 }
 
-/* True if bytes or a file wait to be sent; a file may have no byte queued. */
 static bool clock_has_unsent(const weir_transport *t)
 {
     wr_assert(t->state < WR_LIFE_LOST);
@@ -60,7 +59,6 @@ static bool clock_has_unsent(const weir_transport *t)
            wr_outbox_has_unsent(wr_outbox_of(t));
 }
 
-/* True if the loop was late and the peer has taken everything meanwhile. */
 static bool clock_has_taken_late(const struct wr_deadline *over,
                                  const weir_transport *t)
 {
@@ -71,10 +69,9 @@ static bool clock_has_taken_late(const struct wr_deadline *over,
            t->ops->has_taken_all(t);
 }
 
-/* True if the peer is not at fault for an expired limit: its bytes have arrived
- * but the loop has not received them, or it has taken everything while the loop
- * was late. WEIR_EIDLE is fair while bytes wait to be sent: the peer may wait
- * with its next bytes until it has read ours. */
+/* True if the loop was late, not the peer: received bytes wait in the kernel,
+ * or the peer has taken everything. WEIR_EIDLE is fair while bytes wait to be
+ * sent, even if received bytes wait, too: the peer does not read. */
 static bool clock_is_unfair(const struct wr_deadline *over,
                             const weir_transport *t)
 {
@@ -143,8 +140,8 @@ static void clock_fired(struct wr_timer *timer)
         t->ops->doom(t);
         return;
     }
-    /* Limits that have expired unfairly are restarted, each at most once,
-     * because a limit does not expire at the moment when it restarts. */
+    /* Each unfair limit restarts at most once here, because a limit does not
+     * expire at the moment when it restarts. */
     struct wr_deadline next = wr_clock_next(clock);
 
     while (next.when_ns <= clock->t->loop->now_ns &&
@@ -175,8 +172,6 @@ static bool clock_has_same(const struct weir_timeouts *a,
            a->close_ns == b->close_ns && a->linger_ns == b->linger_ns;
 }
 
-/* Returns limits equal to @limits among the limits that were set last, or
- * NULL. */
 static struct wr_clock_limits *
 clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
 {
@@ -193,8 +188,8 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     return NULL;
 }
 
-/* Returns a reference to equal limits of the loop or to a new copy, now last in
- * the loop's list. Returns NULL if out of memory. */
+/* Returns a reference to shared limits equal to @limits, and moves them to the
+ * end of the loop's list. Returns NULL if out of memory. */
 static struct wr_clock_limits *
 clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
 {

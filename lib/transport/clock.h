@@ -1,10 +1,9 @@
 /*
- * Time limits of a connection. A connection has one timer. Traffic only notes
- * the time, and a limit that moves to a later time leaves the timer unchanged.
- * When the timer fires, it finds the limit that expires next, and ends the
- * connection or arms the timer again. So a busy connection needs no timer
- * operation per message. An expired limit restarts if the loop is late and not
- * the peer: bytes have arrived that the loop has not received yet.
+ * Time limits of a connection. A connection has one timer. Traffic only records
+ * the time, and does not rearm the timer when a limit moves to a later time.
+ * When the timer fires, it computes the limit that expires next, and ends the
+ * connection or is armed again. An expired limit restarts if the loop was late,
+ * not the peer.
  */
 #ifndef WEIR_LIB_TRANSPORT_CLOCK_H
 #define WEIR_LIB_TRANSPORT_CLOCK_H
@@ -12,26 +11,23 @@
 #include "transport.h"
 #include "weir/error.h"
 
-/* If a limit has expired for longer than this when the timer fires, the loop
- * was late. */
+/* The loop was late if the timer fires this long after a limit expired. */
 #define WR_DEADLINE_LATE_NS 1000000u
-/* How often the kernel's queue is checked within each write-stall limit. */
+/* Number of checks of the kernel's send queue in each write-stall limit. */
 #define WR_STALL_LOOKS 8u
 
-/* A close that waits for the peer ends if nothing was acknowledged for this
- * time. */
+/* A close that waits for the peer ends if the peer acknowledged nothing for
+ * this time. */
 #define WR_END_STALL_NS WEIR_SECONDS(30)
-/* A close that waits for the peer also ends after this time in total, if the
- * program has set no limit: a peer that acknowledges byte by byte must not keep
- * a descriptor and a slot of the server for ever. */
+/* Without a limit of the program, such a close ends after this time in total: a
+ * peer that acknowledges byte by byte must not keep a descriptor for ever. */
 #define WR_END_WHOLE_NS WEIR_SECONDS(300)
-/* A peer that has all bytes and continues to send is read for this much longer,
- * and for this many bytes: it must not decide how long a close lasts. */
+/* If the peer has acknowledged all bytes and continues to send, the close drops
+ * its bytes for this time, and up to this size. */
 #define WR_END_REST_NS    WEIR_SECONDS(2)
 #define WR_END_REST_BYTES (1u << 20)
-/* Maximum bytes that a close drops while the peer takes nothing. This is more
- * than the kernel's queues between two ends hold, because a queue has space
- * again when a third of it is empty. */
+/* Maximum bytes that a close drops while the peer takes nothing: more than the
+ * kernel's queues between the two ends hold. */
 #define WR_END_DROP_BYTES (64u << 20)
 
 struct wr_deadline {
@@ -40,8 +36,8 @@ struct wr_deadline {
     const char *where; /* static text for the error text */
 };
 
-/* Sets @first to the limit of @limit_ns after @since_ns if that expires
- * earlier. 0 means no limit. */
+/* Sets @first to the limit of @limit_ns after @since_ns if that limit expires
+ * earlier. A @limit_ns of 0 means no limit. */
 static inline void wr_deadline_consider(struct wr_deadline *first,
                                         uint64_t since_ns, uint64_t limit_ns,
                                         int err, const char *where)
@@ -56,20 +52,20 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
     }
 }
 
-/* Facts that decide a connection's limits. The clock sets all to false, and
- * `own` to no limit, before it calls ->view_time. Without a fact, only the
- * close time-out is in force. */
+/* Facts that decide which limits are in force. The clock clears them before it
+ * calls ->view_time. The close time-out is in force unless `is_over` is set. */
 struct wr_clock_view {
-    bool is_over; /* the end is decided: no limit */
+    bool is_over; /* the end is decided: no limit is in force */
     bool is_open; /* the idle limit is in force */
     /* The connection reads, and has a receive window and a buffer. */
     bool is_reading;
     bool is_sending;
     bool awaits_file;       /* the next bytes to send are read from a file */
-    struct wr_deadline own; /* a limit of the kind */
+    struct wr_deadline own; /* a limit that only this device has */
 };
 
-/* Size of every clock; a kind may add its own fields. */
+/* Size of the clock of any device; a device may add fields to struct wr_clock.
+ */
 #define WR_CLOCK_SIZE 112u
 
 /* Limits, shared by the clocks of a loop that have the same limits, as nearly
@@ -80,7 +76,7 @@ struct wr_clock_limits {
     uint64_t ref_count;
 };
 
-/* First field of a kind's clock. Times are as of weir_loop_get_time(). */
+/* First field of a device's clock. Times are those of weir_loop_get_time(). */
 struct wr_clock {
     struct wr_timer timer;
     weir_transport *t;
@@ -102,7 +98,6 @@ wr_timeouts_are_set(const struct weir_timeouts *timeouts)
             timeouts->close_ns | timeouts->linger_ns) != 0;
 }
 
-/* All are 0 if none are set. */
 static inline const struct weir_timeouts *
 wr_clock_get_limits(const struct wr_clock *clock)
 {
@@ -112,8 +107,7 @@ wr_clock_get_limits(const struct wr_clock *clock)
 }
 
 /* Stores the limits and changes nothing else. Returns 0, or -ENOMEM, which
- * leaves the limits unchanged. Limits that are all 0, or equal to those last
- * set on a clock of the loop, need no memory. */
+ * leaves the limits unchanged. */
 WEIR_MUST_USE int wr_clock_keep_limits(struct wr_clock *clock,
                                        const struct weir_timeouts *limits);
 
@@ -122,7 +116,7 @@ WEIR_MUST_USE int wr_clock_keep_limits(struct wr_clock *clock,
 WEIR_MUST_USE int wr_clock_set_limits(struct wr_clock *clock,
                                       const struct weir_timeouts *limits);
 
-/* Arms the timer earlier or cancels it if a fact of the view requires it. */
+/* Called when a fact of the view has changed. */
 void wr_clock_changed(struct wr_clock *clock);
 
 void wr_clock_close(struct wr_clock *clock);
@@ -131,7 +125,6 @@ void wr_clock_stop(struct wr_clock *clock);
 
 void wr_clock_fini(struct wr_clock *clock);
 
-/* Returns the limit that would end the connection first. */
 struct wr_deadline wr_clock_next(const struct wr_clock *clock);
 
 static inline void wr_clock_note_received(struct wr_clock *clock)
@@ -144,8 +137,8 @@ static inline void wr_clock_note_sent(struct wr_clock *clock)
     clock->sent_ns = weir_loop_get_time(clock->t->loop);
 }
 
-/* Called when the first bytes of a queue wait to be sent: starts the
- * write-stall limit. This brings no other limit nearer. */
+/* Starts the write-stall limit. Called when bytes join an empty queue. No other
+ * limit expires earlier because of them. */
 static inline void wr_clock_begin_sending(struct wr_clock *clock)
 {
     wr_clock_note_sent(clock);

@@ -7,9 +7,8 @@
  *     OPEN --begin_leaving--> MOVING --leave--> gone
  *       ^--- come back, recall ---/
  *
- * While it moves to another loop, a connection keeps its bytes and its
- * protocol. No byte is shown or sent and no time limit runs, so it can come
- * back until the other loop has it (lib/net/move.c).
+ * In state MOVING no byte is delivered or sent and no time limit runs, so the
+ * connection can come back until the other loop has it (lib/net/move.c).
  */
 #include "connection.h"
 
@@ -22,8 +21,8 @@
 
 #include <string.h>
 
-/* True if the step continues a file. A device that sends from the page cache
- * continues the file itself, when the socket has space. */
+/* True if the step continues a file. A device with ->splice continues the file
+ * itself, when the socket has space. */
 static bool connection_sends_file(const struct wr_connection *c)
 {
     return c->outbox.sender && c->t.error == 0 &&
@@ -80,9 +79,8 @@ int wr_connection_options_read_all(void *known, size_t size,
 
 /* ---- the clock ----
  *
- * Made when the first limit is set, or when a device needs it, because most
- * connections have none. A device may have its own kind of clock, whose
- * struct begins with the clock and whose view adds facts of the device. */
+ * Most connections have no limits, so the clock is made with the first limit,
+ * or when a device needs it. The clock of a device may have more fields. */
 
 void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
@@ -96,8 +94,7 @@ void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
     ret->is_reading =
         t->ops->is_reading && wr_connection_is_reading(t) && !t->held_back;
     ret->is_sending = wr_outbox_has_unsent(&c->outbox);
-    /* Adds the file's facts even in state DONE, because a read may have ended
-     * the file. */
+    /* A read may have ended the file and set state DONE just now. */
     ret->awaits_file =
         is_empty && file &&
         (file->state == WR_SENDER_READING || file->state == WR_SENDER_DONE);
@@ -271,8 +268,8 @@ static bool connection_may_drop(const struct wr_connection *c)
            !c->t.ops->holds_queue(c);
 }
 
-/* True if a broken connection has delivered all bytes that arrived before. The
- * end of the stream alone does not end a connection. */
+/* True if a broken connection has delivered all bytes that arrived before the
+ * error. */
 static bool connection_has_delivered(const struct wr_connection *c)
 {
     const struct wr_transport_ops *ops = c->t.ops;
@@ -295,7 +292,6 @@ connection_next_of_broken(const struct wr_connection *c)
     return WR_CONNECTION_END;
 }
 
-/* The queue of a closing connection is empty; its device may still send. */
 static __attribute__((noinline)) enum wr_connection_next
 connection_next_of_sent(const struct wr_connection *c)
 {
@@ -304,7 +300,6 @@ connection_next_of_sent(const struct wr_connection *c)
                                    : WR_CONNECTION_LINGER;
 }
 
-/* A file is in flight until its done callback was called. */
 static bool connection_is_in_flight(const struct wr_connection *c)
 {
     wr_debug_assert(c->t.state == WR_LIFE_ENDING);
@@ -444,8 +439,8 @@ void wr_connection_advance(struct wr_connection *c)
     }
 }
 
-/* Notifies the protocol of the end of the stream. The protocol may keep the
- * connection, unless the device is one-way: then it is closed. */
+/* Notifies the protocol of the end of the stream. Closes the connection unless
+ * eof_received returned a positive value; always closes a one-way device. */
 static void connection_end_stream(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
@@ -469,7 +464,6 @@ static void connection_step(struct wr_ready *ready)
 
     wr_connection_debug_check(c);
     if (WR_UNLIKELY(!c->t.is_made) && c->t.binding.protocol) {
-        /* A protocol is bound, except before the end of a handshake. */
         wr_assert(!c->t.is_made);
         wr_connection_tell_made(c);
         if (!wr_life_is_over(&c->t) && !wr_sendq_is_empty(&c->outbox.queue)) {
@@ -571,7 +565,7 @@ void wr_connection_free(weir_transport *t)
     wr_guard_free(&t->loop->counting, wr_connection_of(t), t->ops->size);
 }
 
-/* True if a moving connection is back in state OPEN; see wr_leaving_ops. */
+/* Cancels a move. Returns true if the connection is OPEN again. */
 WEIR_MUST_USE static bool connection_recall(struct wr_connection *c,
                                             int (*wish)(weir_transport *t))
 {
@@ -625,7 +619,7 @@ void wr_connection_abort(weir_transport *t)
     if (c->t.ops->reset) {
         c->t.ops->reset(c);
     }
-    wr_life_doom(t);   /* if nothing is in flight, no completion follows */
+    wr_life_doom(t);   /* schedules the step, in case nothing is in flight */
     connection_end(c); /* the cancels are submitted together with this loop
                         * iteration's sends */
     wr_connection_check_invariants(c);
@@ -691,8 +685,7 @@ void wr_connection_begin_leaving(struct wr_connection *c,
     wr_connection_push(c);
 }
 
-/* Returns the connection to state OPEN. Time limits start again, because the
- * move is not the peer's fault. */
+/* Time limits start again, because the move is not the peer's fault. */
 void wr_connection_come_back(struct wr_connection *c)
 {
     wr_assert(!c->leaving->is_away);
@@ -721,7 +714,7 @@ void wr_connection_leave(struct wr_connection *c)
     connection_free_clock(c);
     wr_budget_unqueue(&t->loop->budget, c->outbox.queue.bytes);
     wr_sendq_clear(&c->outbox.queue, &t->loop->send_memory);
-    wr_loop_end_if_forked(t->loop); /* by a release callback */
+    wr_loop_end_if_forked(t->loop); /* a release callback may have forked */
     wr_life_lose(t);
     wr_protocol_moved(t);
     wr_life_leave(t);

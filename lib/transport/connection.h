@@ -1,17 +1,13 @@
 /*
- * Connections: the common part of transports of byte streams. A connection has
- * a life, an intake, an outbox, a delivery and a clock, and their entries of
- * the transport's table. A device moves the bytes. It is a constant table of
- * functions, in the transport's table, and a struct that begins with the
+ * Connections: the common part of byte-stream transports. A device, which moves
+ * the bytes, is a table of functions and a struct that begins with the
  * connection.
  *
  *     step: held bytes -> end of the stream -> file -> look -> advance
- *     advance: decision -> it is carried out -> decision -> ...
  *
  * Every event schedules the step, which the loop runs, or advances the
- * connection as the last act of a completion. Only wr_connection_advance()
- * changes the state, except for a close or abort by the program, and the end of
- * a handshake. A connection is lost only when it has no operation in flight.
+ * connection as the last act of a completion. A connection is lost only when it
+ * has no operation in flight.
  */
 #ifndef WEIR_LIB_TRANSPORT_CONNECTION_H
 #define WEIR_LIB_TRANSPORT_CONNECTION_H
@@ -23,27 +19,25 @@
 #include "weir/connect_options.h"
 
 /*
- * Deliveries: received bytes on their way to the protocol. Bytes are shown at
- * once, unless the protocol has paused or older bytes are held; then they are
- * held, too. Small held pieces are copied together, so that they neither pin a
- * large buffer nor cost a block each. A buffered protocol gets copies. If a
- * callback pauses, closes, fails or switches the protocol before the end of the
- * bytes, the remaining bytes are held, dropped, or shown to the new protocol.
+ * Deliveries: received bytes on their way to the protocol. Bytes are shown to
+ * the protocol at once, unless it has paused or older bytes are held; then they
+ * are held, too. Small held pieces are copied together, so that they neither
+ * pin a large buffer nor cost a block each. A buffered protocol gets copies. If
+ * a callback pauses, closes, fails or switches the protocol before all bytes
+ * are shown, the remaining bytes are held, dropped, or shown to the new
+ * protocol.
  *
- * A struct wr_delivery starts zeroed, and does not know where the bytes come
- * from. A change of the connection's state shuts it when no byte may be
- * delivered any more (life.h). If a callback fails, or bytes are lost because
- * memory ran out, ->doom() ends the transport.
+ * A struct wr_delivery starts zeroed. The connection shuts it when no byte may
+ * be delivered any more (life.h). If a callback fails, or bytes are lost
+ * because memory ran out, ->doom() ends the transport.
  */
 
 enum wr_delivery_fact {
-    /* SHUT, PAUSED, HELD and AWAY keep bytes from the protocol. */
     WR_DELIVERY_SHUT = 1u << 0,   /* for ever; no other bit is set */
     WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived; the protocol was not notified yet. */
     WR_DELIVERY_END = 1u << 3,
-    /* The connection moves to another loop. */
     WR_DELIVERY_AWAY = 1u << 4,
 };
 
@@ -51,9 +45,9 @@ struct wr_delivery {
     weir_lease *held_head; /* received and not delivered, oldest first */
     weir_lease *held_tail;
     uint8_t facts; /* sum of wr_delivery_fact */
-    /* Number of held leases with the initial bytes of new protocols. They
-     * precede the remainder of the lease that a buffered protocol is being
-     * shown. */
+    /* Number of leases at the head of the list with the initial bytes of new
+     * protocols. The rest of a lease that a buffered protocol is being shown is
+     * held after them. */
     uint32_t given_count;
 };
 
@@ -95,13 +89,12 @@ static inline bool wr_delivery_has_held(const struct wr_delivery *d)
     return d->facts & WR_DELIVERY_HELD;
 }
 
-/* True while the end has arrived and the protocol was not notified. */
 static inline bool wr_delivery_has_end(const struct wr_delivery *d)
 {
     return d->facts & WR_DELIVERY_END;
 }
 
-/* Drops the held bytes; at least one lease is held. */
+/* At least one lease must be held. */
 void wr_delivery_drop_held(struct wr_delivery *d);
 
 /* Shows nothing from now on: drops held bytes and a pending end. */
@@ -118,7 +111,6 @@ static inline void wr_delivery_pause(struct wr_delivery *d)
     d->facts |= WR_DELIVERY_PAUSED;
 }
 
-/* Notes the resume; wr_delivery_show_held() shows held bytes later. */
 static inline void wr_delivery_resume(struct wr_delivery *d)
 {
     d->facts &= (uint8_t)~WR_DELIVERY_PAUSED;
@@ -141,13 +133,12 @@ void wr_delivery_fail(weir_transport *t, int err, const char *callback);
  * lease, which must be the only one. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
-/* wr_delivery_show() for a buffered protocol. */
 void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
                                weir_lease *lease);
 
-/* Shows bytes that precede all held bytes, as long as the protocol may be
- * called. The caller keeps the lease: the protocol takes its own references,
- * and the delivery takes one if bytes remain. */
+/* Shows bytes that precede all held bytes. The caller keeps its reference to
+ * the lease. The protocol takes its own references, and the delivery takes one
+ * if bytes remain. */
 static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
                                     weir_lease *lease)
 {
@@ -165,8 +156,8 @@ static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
     }
 }
 
-/* Handles bytes that the pool has lent: shows, holds or drops them, and ends
- * the borrow. Returns true if they are held: the owner schedules its step. */
+/* Shows, holds or drops bytes that the pool has lent, and ends the loan.
+ * Returns true if they are held: the owner must schedule its step. */
 WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
                                                       struct wr_delivery *d,
                                                       weir_lease *lease)
@@ -183,16 +174,15 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
     wr_lease_ref(lease);
     wr_lease_end_borrow(lease);
     if (t->is_relayed && wr_lease_wastes(lease, lease->len)) {
-        /* The other side's peer decides how long they are held. */
+        /* The other peer of the relay decides how long they are held. */
         wr_lease_move_out(lease, lease->data, lease->len);
     }
     wr_delivery_hold(d, lease);
     return true;
 }
 
-/* Handles bytes from elsewhere: shows, holds or drops them, and takes the
- * lease; there must be no other reference to it. Returns true if they are held:
- * the owner schedules its step. */
+/* Takes the only reference to @lease, and shows, holds or drops its bytes.
+ * Returns true if they are held: the owner must schedule its step. */
 WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                                      weir_lease *lease);
 
@@ -212,8 +202,8 @@ static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
     return d->facts == WR_DELIVERY_END;
 }
 
-/* Calls eof_received. Returns its result, on which the owner acts. If negative,
- * the callback has failed, and ->doom() was called. */
+/* Calls eof_received and returns its result. If that is negative, ->doom() was
+ * called. */
 WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
                                                      struct wr_delivery *d)
 {
@@ -242,8 +232,8 @@ struct wr_leaving_ops {
     void (*settled)(struct wr_leaving *leaving);
     /* Called when the program closes or aborts the connection, or the
      * connection fails: cancels the move. Returns false if the other loop has
-     * taken the connection, or is taking it; if the connection comes back
-     * nevertheless, calls @wish then. */
+     * taken the connection, or is taking it. If the connection returns after
+     * all, @wish is called then. */
     bool (*recall)(struct wr_leaving *leaving, int (*wish)(weir_transport *t));
 };
 
@@ -251,7 +241,7 @@ struct wr_leaving_ops {
 struct wr_leaving {
     const struct wr_leaving_ops *ops;
     bool is_away;   /* another thread has the descriptor */
-    bool has_ended; /* write_eof was called before */
+    bool has_ended; /* write_eof was called before the move */
 };
 
 struct wr_connection {
@@ -278,11 +268,9 @@ static inline struct wr_delivery *wr_delivery_of(const weir_transport *t)
     return &wr_connection_of(t)->delivery;
 }
 
-/* Makes a NEW connection with @options. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_connection *
 wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
-/* Initialises a NEW connection in zeroed memory of the device's size. */
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops);
 /* Sets the time limits. The end of the connection must not be decided. Returns
@@ -305,17 +293,16 @@ wr_connection_apply(struct wr_connection *c,
 
 /* Frees a connection whose protocol was never called. */
 void wr_connection_discard(struct wr_connection *c);
-/* Adds a connection with a bound protocol to the loop and its set. The first
- * step calls connection_made unless wr_connection_tell_made() was called. */
+/* Adds a connection with a bound protocol to the loop and to the server's set.
+ * The first step calls connection_made unless it was called before. */
 void wr_connection_begin(struct wr_connection *c);
-/* Starts a connection that was made on the transport @below, and replaces it.
- * Begins with a handshake unless connection_made was called before. */
+/* Starts a connection on top of the transport @below, which it replaces. Starts
+ * with a handshake unless connection_made was called before. */
 void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
 /* Called when the handshake has ended: calls connection_made of the bound
  * protocol. */
 void wr_connection_open(struct wr_connection *c);
 
-/* Calls connection_made now instead of in the first step. */
 static inline void wr_connection_tell_made(struct wr_connection *c)
 {
     wr_debug_assert(!c->t.is_made);
@@ -328,26 +315,24 @@ static inline void wr_connection_push(struct wr_connection *c)
     wr_ready_push(&c->t.loop->ready, &c->t.step);
 }
 
-/* True if more bytes may be delivered. */
 static inline bool wr_connection_wants(const struct wr_connection *c)
 {
     return c->t.state == WR_LIFE_OPEN && wr_delivery_is_free(&c->delivery) &&
            !c->t.eof_seen && c->t.error == 0;
 }
 
-/* Returns the window of the next receive; if 0, the connection waits. */
+/* Returns the receive window; if 0, the connection waits for one. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
 /* Notes that receiving continues. Restarts the peer's read time-out if it was
  * stopped because there was no receive window. */
 void wr_connection_goes_on(struct wr_connection *c);
-/* Delivers a copy of received bytes. */
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
 /* Called once, when the peer's stream has ended; the step notifies the
  * protocol. */
 void wr_connection_received_end(struct wr_connection *c);
-/* Second half of wr_connection_received_end(), after verifying the end. */
+/* Called by a device that had doubts about the end, and has confirmed it. */
 void wr_connection_deliver_end(struct wr_connection *c);
 /* Closes a connection because its device has ended, not because the program has
  * called close. Sends the written bytes first. */
@@ -366,14 +351,12 @@ static inline void wr_connection_shut_when_sent(struct wr_connection *c)
     }
 }
 
-/* Drops the queue of a broken connection, and notifies a protocol that may wait
- * for its queue to be sent (wr_intake_tell_drop()). */
+/* Drops the queue of a broken connection. Notifies a protocol that waits for
+ * its queue to be sent; see wr_intake_awaits_drop(). */
 void wr_connection_drop_queue(struct wr_connection *c);
 
-/* Makes a clock without limits unless there is one. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_make_clock(struct wr_connection *c);
 
-/* Arms the clock again after a fact of its view has changed. */
 static inline void wr_connection_time_changed(struct wr_connection *c)
 {
     if (WR_UNLIKELY(c->clock != NULL)) {
@@ -381,7 +364,7 @@ static inline void wr_connection_time_changed(struct wr_connection *c)
     }
 }
 
-/* Counts received bytes that the device delivers itself. */
+/* For a device that delivers received bytes itself. */
 static inline void wr_connection_note_received(struct wr_connection *c,
                                                uint64_t bytes)
 {
@@ -391,11 +374,10 @@ static inline void wr_connection_note_received(struct wr_connection *c,
     }
 }
 
-/* `view_time` of a connection; a device may add its own facts. */
 void wr_connection_view_time(const weir_transport *t,
                              struct wr_clock_view *ret);
 
-/* Notes that @len bytes were queued, which may start the write-stall limit. */
+/* Called after @len bytes were queued; may start the write-stall limit. */
 static inline void wr_connection_note_queued(struct wr_connection *c,
                                              size_t len)
 {
@@ -405,12 +387,11 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
     }
 }
 
-/* Changes state OPEN to MOVING, in which the protocol is not called. The device
- * must then cancel its operations, and start no others. */
+/* Changes state OPEN to MOVING. The device must then cancel its operations, and
+ * start no others. */
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
-/* Changes state MOVING back to OPEN, because the connection did not leave. The
- * device continues. */
+/* Changes state MOVING back to OPEN, because the connection did not leave. */
 void wr_connection_come_back(struct wr_connection *c);
 /* Removes the connection from this loop, because another loop has the
  * descriptor. The device must have released the descriptor and have nothing in
@@ -429,7 +410,6 @@ enum wr_connection_next {
     WR_CONNECTION_HAND_OVER,  /* nothing is in flight: continue the move */
 };
 
-/* Decides the next step from facts; changes nothing. */
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c);
 /* Makes all changes of state that are possible now. Called by a step. A device
  * may call it as the last act of a completion, because it may free the
@@ -446,7 +426,7 @@ static inline void wr_connection_debug_check(const struct wr_connection *c)
 #endif
 }
 
-/* ---- functions for struct wr_transport_ops ---- */
+/* ---- entries of struct wr_transport_ops ---- */
 
 bool wr_connection_is_reading(const weir_transport *t);
 void wr_connection_get_handover(const weir_transport *t,
@@ -463,7 +443,6 @@ void wr_connection_abort(weir_transport *t);
 void wr_connection_dump(const weir_transport *t, FILE *out);
 void wr_connection_check(const weir_transport *t);
 void wr_connection_free(weir_transport *t);
-/* `file_begins` and `file_ended`: schedule the step. */
 void wr_connection_file_changed(weir_transport *t);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Deliveries: the uncommon cases, which are held bytes, buffered protocols, the
- * end of the stream and a change of the protocol. The header has the fast path
- * and explains deliveries.
+ * Deliveries: held bytes, buffered protocols, and a change of the protocol.
+ * connection.h explains deliveries and has the fast path, in which the bytes
+ * are shown at once.
  */
 #include "connection.h"
 #include "weir/error.h"
@@ -84,8 +84,8 @@ void wr_delivery_drop_held(struct wr_delivery *d)
 }
 
 /* Copies bytes to the memory of a buffered protocol. Returns the number of
- * copied bytes, fewer than @len if the protocol paused, closed, failed or was
- * switched before the end. */
+ * copied bytes. It is less than @len if the protocol paused, closed, failed or
+ * was switched. */
 static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
                             const uint8_t *data, size_t len)
 {
@@ -119,8 +119,8 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
     return fed;
 }
 
-/* Holds the remainder of a lease of which a buffered protocol took a part:
- * after the initial bytes of a new protocol, before all other held bytes. */
+/* Holds the rest of a lease after the initial bytes of a new protocol, and
+ * before all other held bytes. */
 static void delivery_hold_remainder(weir_transport *t, struct wr_delivery *d,
                                     const struct weir_buf *rest)
 {
@@ -164,7 +164,7 @@ void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
         return;
     }
     wr_assert(t->binding.protocol->kind == WEIR_PROTOCOL_STREAM);
-    const int ret = wr_protocol_data(t, &buf); /* the protocol was switched */
+    const int ret = wr_protocol_data(t, &buf);
     if (ret < 0) {
         wr_delivery_fail(t, ret, "data_received");
     }
@@ -207,7 +207,6 @@ struct delivery_list {
     uint32_t count;
 };
 
-/* Keeps the initial bytes in a list, in order. Returns 0 or -ENOMEM. */
 static int delivery_keep_initial(const struct weir_buf *initial, size_t count,
                                  struct delivery_list *ret)
 {

@@ -1,8 +1,7 @@
 /*
- * Intakes: waiting for receive windows and buffers, and the end of each wait. A
- * connection at its own limit is called when its own leases are released. A
- * connection at its share also joins queue STARVED, because leases of others
- * help it, too.
+ * Intakes: waiting for receive windows and buffers. A connection at its own
+ * limit is called when its own leases are released. A connection at its share
+ * also joins queue STARVED, because leases that others release help it, too.
  */
 #include "intake.h"
 
@@ -14,20 +13,16 @@ static weir_transport *intake_of(struct wr_demand *demand)
     return wr_container_of(demand, weir_transport, demand);
 }
 
-/* ->feed of struct wr_demand_ops. Called when the budget lets a connection in
- * one of its queues receive. */
 void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
 {
     weir_transport *t = intake_of(demand);
 
     wr_assert(demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE);
     wr_assert(t->state > WR_LIFE_NEW && t->state < WR_LIFE_LOST);
-    demand->account.notify_released = false; /* the device asks again */
+    demand->account.notify_released = false; /* the device makes a request */
     t->ops->fed(t, queue);
 }
 
-/* ->released of struct wr_account_ops. Called when leases of the connection
- * were released. */
 void wr_intake_released(struct wr_account *account)
 {
     weir_transport *t =

@@ -4,14 +4,10 @@
  * receives. Without a window it waits: for the release of its own leases, in
  * queue STARVED for memory that others release, or in queue STUCK until bytes
  * are sent. A connection that receives by system calls joins queue DUE when
- * bytes have arrived, and receives when the budget calls `fed` (budget.h).
+ * bytes have arrived. If a queue of the budget ends a wait, the transport's
+ * ops->fed is called; otherwise the transport's step is pushed.
  *
- *     request --window--> receives        waits --fed, or step--> request
- *          \----none----> waits           due --fed--> request, and receives
- *
- * Every kind of transport that receives has an intake, in the transport's
- * fields `demand` and `held_back`. If a queue of the budget ends a wait, the
- * transport's ops->fed is called; otherwise the transport's step is pushed.
+ * The state is in the transport's fields `demand` and `held_back`.
  */
 #ifndef WEIR_LIB_TRANSPORT_INTAKE_H
 #define WEIR_LIB_TRANSPORT_INTAKE_H
@@ -22,8 +18,8 @@
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
 
-/* Functions of an intake. @its_over is called when the intake holds more bytes
- * than its limit, and may be NULL. */
+/* @its_over is called when the intake holds more bytes than its limit; may be
+ * NULL. */
 #define WR_INTAKE_OPS(its_over)                                                \
     {                                                                          \
         .account = {.released = wr_intake_released, .over = (its_over)},       \
@@ -55,13 +51,13 @@ static inline bool wr_intake_is_queued(const weir_transport *t)
     return t->demand.state != WR_DEMAND_IDLE;
 }
 
-/* Waits until @shortage, the reason for no receive window, may be over. */
+/* Starts to wait until @shortage may be over. */
 void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
-/* Waits for a buffer in queue STARVED. */
+/* Starts to wait for a buffer in queue STARVED. */
 void wr_intake_starve(weir_transport *t);
 
-/* Returns the window of the next receive; or starts to wait for one and returns
- * 0. Adapts the window to what became of the bytes of the last receive; see
+/* Returns the window of the next receive. If there is none, starts to wait and
+ * returns 0. Adapts the window to what became of the last received bytes; see
  * wr_budget_ask(). */
 WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 {
@@ -81,8 +77,8 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True if there is a window for the receive after a poll. If false, the
- * connection waits for a window and must not poll: the poll would complete at
- * once, and busy-loop. */
+ * connection waits and must not poll: the poll would complete at once, and
+ * busy-loop. */
 WEIR_MUST_USE bool wr_intake_may_poll(weir_transport *t);
 
 /* Notes that receiving continues. Returns true if it was stopped because there
@@ -97,13 +93,11 @@ WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
     return true;
 }
 
-/* True if the connection waits for an event that makes it ask again. */
 static inline bool wr_intake_waits(const weir_transport *t)
 {
     return wr_intake_is_queued(t) || t->demand.account.notify_released;
 }
 
-/* Joins queue DUE, because bytes wait in the kernel. */
 static inline void wr_intake_make_due(weir_transport *t)
 {
     wr_debug_assert(t->state > WR_LIFE_NEW && !wr_life_is_over(t));
@@ -126,12 +120,10 @@ void wr_intake_look_anew(weir_transport *t);
 /* Makes a new request if the connection waits for its own leases, because
  * leases were released or a limit was changed. The connection is not lost. */
 void wr_intake_seek_credit(weir_transport *t);
-/* `set_protocol` of a table with a delivery. Makes a new request, because the
- * new protocol may need no window. */
+/* Makes a new request, because the new protocol may need no window. */
 int wr_intake_set_protocol(weir_transport *t,
                            const struct weir_protocol_binding *binding,
                            const struct weir_buf *initial, size_t count);
-/* `set_read_limit` of a table. */
 void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
 
 /* True if the protocol must be notified that its unsent bytes were dropped. A
@@ -145,17 +137,14 @@ WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
             t->flush);
 }
 
-/* Notifies the protocol of dropped bytes if wr_intake_awaits_drop(). */
 void wr_intake_tell_drop(weir_transport *t);
 
-/* A kind that receives by system calls takes a buffer from the pool. Without a
- * free buffer the connection waits in queue STARVED. But if buffers are posted
- * to the kernel, that queue is served in every loop iteration, and each attempt
- * would fail. Then the connection pauses until a timer ends. */
+/* Without a free buffer a connection waits in queue STARVED. But if buffers are
+ * posted to the kernel, that queue is served in every loop iteration, and each
+ * attempt would fail. Then the connection pauses until a timer expires. */
 
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
-/* Called if no buffer was free. Waits in queue STARVED, or until @rest expires
- * if buffers are posted. */
+/* Called if a connection that receives by system calls found no free buffer. */
 void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest);
 
 #endif

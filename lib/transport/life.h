@@ -8,11 +8,9 @@
  *
  *     OPEN <-> MOVING -> DOOMED
  *
- * Every transport that moves bytes or datagrams has a life. A kind decides from
- * its own facts when to change the state, and does its own part of the change.
- * This file has the common part: the allowed changes, their effect on the
- * outbox and the delivery, and how a connection is added to and removed from
- * the loop, the budget and a server's set.
+ * A kind of transport decides when to change the state. This file has the
+ * allowed changes, and their effect on the outbox, the delivery, the loop, the
+ * budget and a server's set.
  *
  * A call by the program never runs a callback of the life cycle. It changes the
  * state and schedules the transport's step, which the loop runs.
@@ -22,7 +20,7 @@
 
 #include "connection.h"
 
-/* Changes the state. Inlined with a constant @state, little code is left. */
+/* Inlined, because little code is left with a constant @state. */
 static inline void wr_life_set_state(weir_transport *t,
                                      enum wr_life_state state)
 {
@@ -59,21 +57,19 @@ static inline void wr_life_set_state(weir_transport *t,
     }
 }
 
-/* ->is_closing of a connection's table. Returns true if the connection is not
- * open or has failed. */
+/* True if the connection is not open or has failed. */
 bool wr_life_is_closing(const weir_transport *t);
 
 const char *wr_life_state_name(const weir_transport *t);
 
-/* Enters DOOMED and schedules the step, unless DOOMED was entered before. */
 void wr_life_doom(weir_transport *t);
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
 /* Removes a LOST connection from the loop and the set, after connection_lost,
  * and drops the library's reference. May free it. */
 void wr_life_leave(weir_transport *t);
 
-/* Enters the first state after NEW: the loop counts the connection, and the
- * budget counts its bytes. */
+/* Enters the first state after NEW. The loop and the budget count the
+ * connection. */
 static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
 {
     wr_assert(t->state == WR_LIFE_NEW && t->step.run);
@@ -95,7 +91,7 @@ static inline void wr_life_push_step(weir_transport *t)
     wr_ready_push(&t->loop->ready, &t->step);
 }
 
-/* Starts a close. Returns false if the connection is not open. */
+/* Returns false if the connection is not open. */
 WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
 {
     if (t->state != WR_LIFE_OPEN) {
@@ -107,7 +103,6 @@ WEIR_MUST_USE static inline bool wr_life_close(weir_transport *t)
     return true;
 }
 
-/* True if the end of the connection is decided. */
 static inline bool wr_life_is_over(const weir_transport *t)
 {
     return t->state >= WR_LIFE_DOOMED;

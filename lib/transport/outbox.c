@@ -1,7 +1,7 @@
 /*
- * Outboxes: checking and refusing writes, the queue and its
- * marks, and the files between the bytes. outbox.h explains
- * them.
+ * Outboxes: checking and refusing writes, the queue and its marks, and the
+ * files between written bytes. outbox.h explains outboxes. A refused write
+ * during a close breaks the connection.
  */
 #include "connection.h"
 
@@ -74,8 +74,8 @@ void wr_outbox_shut(struct wr_outbox *o)
     }
 }
 
-/* Dooms a closing connection, because its end must not look clean to the peer
- * when refused bytes are missing. */
+/* Ends a closing connection with an error, because the peer must not see a
+ * clean end when refused bytes are missing. */
 static void outbox_break(weir_transport *t, int err, const char *what)
 {
     const struct wr_outbox *o = wr_outbox_of(t);
@@ -119,7 +119,6 @@ int wr_outbox_check(weir_transport *t, size_t len)
     return 0;
 }
 
-/* wr_outbox_check(), with a fast path for most writes. */
 static inline int outbox_check(weir_transport *t, const struct wr_outbox *o,
                                size_t len)
 {
@@ -190,7 +189,7 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* Queues a copy of a lease's bytes, charged to the same account. */
+/* The copy is charged to the same account. */
 static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
                               const struct weir_buf *buf)
 {
@@ -350,7 +349,7 @@ void wr_outbox_consume(weir_transport *t, uint64_t bytes)
     wr_assert(!o->in_resume);
     wr_budget_unqueue(&loop->budget, bytes);
     wr_sendq_consume(&o->queue, &loop->send_memory, bytes);
-    wr_loop_end_if_forked(loop); /* by a release callback */
+    wr_loop_end_if_forked(loop); /* a release callback may have forked */
 }
 
 void wr_outbox_notify(weir_transport *t)
@@ -378,5 +377,5 @@ void wr_outbox_drop(weir_transport *t)
     t->has_dropped |= o->queue.bytes > 0;
     wr_budget_unqueue(&t->loop->budget, o->queue.bytes);
     wr_sendq_clear(&o->queue, &t->loop->send_memory);
-    wr_loop_end_if_forked(t->loop); /* by a release callback */
+    wr_loop_end_if_forked(t->loop); /* a release callback may have forked */
 }

@@ -1,7 +1,7 @@
 /*
  * Outboxes: the bytes and files to be sent on a connection. A write is accepted
- * or refused as a whole. Until they are sent, written bytes are a copy, memory
- * of the caller, or a lease of the receive pool. A file is queued between them,
+ * or refused as a whole. A queued byte is in a copy, in memory of the caller,
+ * or under a lease of the receive pool. A file is queued between written bytes,
  * part by part.
  *
  *     new -> open -> ended -> closed -> shut
@@ -10,9 +10,9 @@
  *
  *     open, ended <-> moving
  *
- * An outbox starts zeroed, and does not know how bytes are sent. life.h changes
- * its state. If a write exceeds the hard limit during a close, the outbox calls
- * ->doom(): otherwise the peer would see a clean end without these bytes.
+ * An outbox starts zeroed. If a write exceeds the hard limit during a close,
+ * the outbox calls ->doom(): otherwise the peer would see a clean end without
+ * these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -21,33 +21,33 @@
 #include "transport.h"
 
 /*
- * A sender sends a file. The ring reads a part of the file into a chunk,
- * so nothing blocks on the file's device. The chunk joins the send queue after
+ * A sender sends a file. The ring reads a part of the file into a chunk, so
+ * nothing blocks on the file's device. The chunk joins the send queue after
  * written bytes. The next part is read while the depth is not above the high
  * mark, and at most two parts wait, so memory does not depend on the file's
- * size. For a pipe of 64 KiB this costs 385 us of CPU per MiB; a splice by a
- * worker thread of the ring costs 391 (Linux 6.18).
+ * size. For a pipe this costs as much CPU as a splice by a worker thread of the
+ * ring (Linux 6.18).
  *
  * A device that can send from the page cache is offered cached bytes first,
  * when the queue is empty. A part that is read for such a device is sent from
- * its chunk without the queue. Bytes that it does not take are dropped and
- * looked up again.
+ * its chunk without the queue. Bytes that the socket does not take are dropped
+ * and looked up again.
  *
  *     next --> reading --> sending --> next    without the queue
  *     next --> reading --------------> next    into the queue
  *     next, reading, sending --> stopping --> done
  *     next, reading, sending ---------------> done
  *
- * In state NEXT the file waits for its turn or, if no bytes are left, until the
- * queue is sent. The transport is lost only after done was called.
+ * If no bytes are left, the sender stays in state NEXT until the queue is sent.
+ * The transport is lost only after done was called.
  */
 
 enum wr_sender_state {
     WR_SENDER_NEXT, /* the next part, or the end, waits for its turn */
     WR_SENDER_READING,
-    WR_SENDER_SENDING,  /* a part is being sent from its chunk */
-    WR_SENDER_STOPPING, /* waits for the operation in flight */
-    WR_SENDER_DONE,     /* done is about to be called */
+    WR_SENDER_SENDING,
+    WR_SENDER_STOPPING,
+    WR_SENDER_DONE, /* done is about to be called */
     WR_SENDER_STATES,
 };
 
@@ -66,15 +66,13 @@ struct wr_sender {
     struct wr_ready ready;
 };
 
-/* Makes a sender, which wr_sender_go_on() starts. Returns NULL if out of
- * memory. */
 WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
                                               const struct wr_sendfile *file);
 
 /* Queues a short file at once if it is cached, so that it is sent together with
  * written bytes. wr_sender_go_on() continues. */
 void wr_sender_join(struct wr_sender *f);
-/* Called when it is the file's turn or the depth may have fallen. */
+/* Called when the next part may be read, or the depth may have fallen. */
 void wr_sender_go_on(struct wr_sender *f);
 
 /* Called by the device when a send of a part, or a wait for space, has ended
@@ -84,8 +82,9 @@ void wr_sender_sent(struct wr_sender *f, int32_t res);
  * more. */
 void wr_sender_stopped(struct wr_sender *f);
 
-/* Uncounts the file's bytes among the last @waiting bytes of the queue, which
- * will not be sent. Returns their number, once. */
+/* Subtracts from sent_bytes the file's bytes among the last @waiting bytes of
+ * the queue, because they will not be sent. Returns their number, and 0 if
+ * called again. */
 WEIR_MUST_USE uint64_t wr_sender_take_back(struct wr_sender *f,
                                            uint64_t waiting);
 
@@ -103,15 +102,14 @@ void wr_sender_check_progress(const struct wr_sender *f);
 
 const char *wr_sender_state_name(const struct wr_sender *f);
 
-/* True if there is a sender whose end is not decided. */
 static inline bool wr_sender_is_active(const struct wr_sender *f)
 {
     return f && f->state < WR_SENDER_STOPPING;
 }
 
 enum wr_outbox_state {
-    WR_OUTBOX_NEW,     /* not connected yet */
-    WR_OUTBOX_OPEN,    /* the program may write */
+    WR_OUTBOX_NEW,
+    WR_OUTBOX_OPEN,
     WR_OUTBOX_ENDED,   /* write_eof was called: the queue is still sent */
     WR_OUTBOX_CLOSING, /* close was called; resume_writing may still write */
     WR_OUTBOX_CLOSED,  /* close was called after write_eof */
@@ -145,20 +143,15 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
     wr_debug_check(wr_sendq_check_invariants(&o->queue));
 }
 
-/* Opens the outbox; connection_made is called next or was called. */
 void wr_outbox_open(struct wr_outbox *o);
-/* Ends the stream after the queued bytes; only from OPEN. */
+/* Ends the stream after the queued bytes. The state must be OPEN. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
-/* Called when the connection leaves the loop. The state must be OPEN or
- * ENDED. */
+/* The state must be OPEN or ENDED. */
 void wr_outbox_begin_leaving(struct wr_outbox *o);
-/* Called when the connection has returned. @has_ended is true if the stream had
- * ended. */
+/* @has_ended is true if write_eof was called before the move. */
 void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
-/* Called when the peer accepts no more bytes, but the connection continues. */
 void wr_outbox_lose_peer(struct wr_outbox *o);
-/* Refuses everything, because the connection ends. */
 void wr_outbox_shut(struct wr_outbox *o);
 
 /* True if the stream ends after the queued bytes. */
@@ -167,7 +160,6 @@ static inline bool wr_outbox_is_ending(const struct wr_outbox *o)
     return o->state >= WR_OUTBOX_ENDED && o->state <= WR_OUTBOX_CLOSED;
 }
 
-/* True if write_eof was called and the end is not decided. */
 static inline bool wr_outbox_has_ended(const struct wr_outbox *o)
 {
     return o->state == WR_OUTBOX_ENDED || o->state == WR_OUTBOX_CLOSED;
@@ -180,13 +172,13 @@ static inline bool wr_outbox_is_over(const struct wr_outbox *o)
     return o->state >= WR_OUTBOX_MOVING;
 }
 
-/* Returns the number of bytes that were written and not sent. */
+/* Returns the number of bytes that were written and not yet sent. */
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
     return o->queue.bytes + o->passed_bytes;
 }
 
-/* True if bytes, a file or the SYN that connects wait to be sent. */
+/* True if bytes or a file wait to be sent, or the SYN is unanswered. */
 static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
 {
     return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
@@ -209,15 +201,14 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
  * already closing, also calls ->doom() after -ENOBUFS. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
-/* Counts the first @bytes as passed to the transport below; wr_outbox_consume()
- * follows. */
+/* Called before wr_outbox_consume(), if a transport below takes the bytes. */
 static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->queue.bytes);
     o->passed_bytes += bytes;
 }
 
-/* Counts @bytes that the transport below has sent or dropped. */
+/* Called when the transport below has sent or dropped @bytes. */
 static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->passed_bytes);
@@ -241,10 +232,10 @@ static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
 }
 
 /* Called when the peer takes nothing for now, and no byte is in flight. Copies
- * waiting bytes, and bytes queued from now on, out of the receive buffers: the
- * peer decides how long they wait, and a few bytes would pin a large buffer. */
+ * waiting bytes, and bytes queued later, out of the receive buffers: the peer
+ * decides how long they wait, and a few bytes would pin a large buffer. */
 void wr_outbox_stall(weir_transport *t);
-/* Ends the effect of wr_outbox_stall(), when the peer may take bytes again. */
+/* Called when the peer may take bytes again. */
 static inline void wr_outbox_go_on(struct wr_outbox *o)
 {
     wr_assert(o->is_stalled);
@@ -253,13 +244,10 @@ static inline void wr_outbox_go_on(struct wr_outbox *o)
 
 /* Removes the first @bytes. Release callbacks may write, close and abort. */
 void wr_outbox_consume(weir_transport *t, uint64_t bytes);
-/* Calls resume_writing if the depth has fallen enough. The protocol may write,
- * close, abort and move. */
 void wr_outbox_notify(weir_transport *t);
-/* Drops the queue of a connection that has ended or is broken. */
 void wr_outbox_drop(weir_transport *t);
 
-/* ---- functions for struct wr_transport_ops ---- */
+/* ---- entries of struct wr_transport_ops ---- */
 
 int wr_outbox_write(weir_transport *t, const void *data, size_t len);
 int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
@@ -270,11 +258,9 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf);
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file);
 void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
-/* Part of `abandon`: the ring failed, so a read of a file ends now. */
+/* Called when the ring has failed: a read of a file ends now. */
 void wr_outbox_abandon(weir_transport *t);
 
-/* Functions for the sender (sender.c): queue a part of a file, and end the
- * file. */
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,
                           size_t len);
 void wr_outbox_end_file(weir_transport *t, int err);

@@ -18,7 +18,6 @@ static const size_t protocol_least_sizes[] = {
     [WEIR_PROTOCOL_SUBPROCESS] = offsetof(struct weir_protocol, fds_received),
 };
 
-/* True if the table is large enough for the entry and the entry is not NULL. */
 #define PROTOCOL_HAS(table, entry)                                             \
     ((table)->size >=                                                          \
          offsetof(struct weir_protocol, entry) + sizeof((table)->entry) &&     \
@@ -43,7 +42,6 @@ bool wr_protocol_fits(const weir_transport *t,
            (protocol->get_buffer && protocol->buffer_updated);
 }
 
-/* Returns 0 if slow callbacks are not reported. */
 static inline uint64_t protocol_start_timing(const weir_transport *t)
 {
     return WR_UNLIKELY(t->loop->slow_callback_ns) ? wr_sys_now() : 0;

@@ -17,7 +17,6 @@ secure_ops_of(const weir_tls_context *context)
     return known->ops;
 }
 
-/* Returns -EINVAL if the settings have no context. */
 static int secure_read(struct weir_tls_settings *ret,
                        const struct weir_tls_settings *settings)
 {

@@ -82,10 +82,9 @@ wr_secure_settings_are_set(const struct wr_secure_settings *settings)
     return settings->context != NULL;
 }
 
-/* Makes a socket transport from a connected descriptor, and on it a TLS
- * transport that starts the handshake; see wr_sock_open(). Takes @fd, even on
- * failure; the opener is not called then. *ret is borrowed, for
- * weir_transport_abort(). */
+/* Makes a socket transport from a connected descriptor, and a TLS transport on
+ * top, which starts the handshake. Takes @fd, even on failure. The opener is
+ * not called after a failure. *ret is borrowed, for weir_transport_abort(). */
 WEIR_MUST_USE int wr_secure_open(weir_loop *loop, int fd,
                                  const struct wr_sock_options *options,
                                  const struct wr_secure_settings *settings,

@@ -212,7 +212,7 @@ void wr_sender_join(struct wr_sender *f)
     }
 }
 
-/* Continues after the device took @res bytes or failed with @res. */
+/* Called after the device took @res bytes or failed with @res. */
 static void sender_went(struct wr_sender *f, int64_t res)
 {
     weir_transport *t = f->t;
@@ -303,8 +303,8 @@ void wr_sender_go_on(struct wr_sender *f)
     }
 }
 
-/* Stops sending the file with the error @err, now or, if a read or a send is in
- * flight, when that ends. */
+/* Stops sending the file with the error @err. If a read or a send is in flight,
+ * the file stops when that operation ends. */
 static void sender_stop(struct wr_sender *f, int err)
 {
     wr_assert(err < 0);

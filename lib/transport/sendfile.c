@@ -78,9 +78,8 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
 }
 
 /* Returns 1 if all pages of the next @len bytes, which were ready a moment ago,
- * are still in the cache. Returns 0 if a page is missing or the bytes were not
- * looked up. A missing page is counted again as soon as a read of it has begun,
- * so the bytes are then no longer known as ready. */
+ * are still in the cache. If a page is missing, also forgets that the bytes
+ * were ready, because cachestat() counts a page as soon as its read starts. */
 static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 {
     if (part->never_counts ||
@@ -99,8 +98,7 @@ static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 }
 
 /* True if the next @len bytes were ready a moment ago, and all their pages are
- * still in the cache. For a peer that takes much, the pieces after them are
- * counted, too. */
+ * still in the cache. For a fast peer, counts the following pieces, too. */
 static bool sendfile_is_still_cached(struct wr_sendfile *part, weir_loop *loop,
                                      size_t len)
 {
@@ -139,7 +137,8 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
     return (size_t)ret;
 }
 
-/* Adapts ->look to the space; looking up a page takes 9 to 60 ns. */
+/* Adapts ->look to the socket's free space, because looking up a page takes 9
+ * to 60 ns. */
 static void sendfile_found_room(struct wr_sendfile *part, size_t len,
                                 uint64_t bytes)
 {
@@ -156,8 +155,8 @@ static void sendfile_found_room(struct wr_sendfile *part, size_t len,
     }
 }
 
-/* True for errors that concern the file, or the support of sendfile() for it: a
- * read will report them. Other errors concern the socket. */
+/* True for errors of the file, or of sendfile() for this file, which a read
+ * reports, too. Other errors concern the socket. */
 static bool sendfile_is_blamed(int err)
 {
     switch (err) {

@@ -1,12 +1,10 @@
 /*
- * Sending a part of a file to a descriptor. A piece in the page cache is sent
- * by one system call without a copy; see cached.c. Any other piece is read by
- * the ring into a block and sent from there, so nothing blocks on the file's
- * device. The block is freed when its send has ended, and unsent bytes are
- * looked up in the cache again, so a slow peer pins no memory. A transport that
- * cannot send from the page cache (pipe, memory, TLS) reads all bytes. The
- * state is in a sender (outbox.h), or on the stack of a task that sends on the
- * program's own socket.
+ * Sending a part of a file to a descriptor. Bytes in the page cache are sent by
+ * one system call without a copy. Other bytes are read by the ring into a block
+ * and sent from there, so nothing blocks on the file's device. The block is
+ * freed when its send has ended, and unsent bytes are looked up in the cache
+ * again, so a slow peer pins no memory. The state is in a sender (outbox.h), or
+ * on the stack of a task that sends on the program's own socket.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
@@ -16,14 +14,13 @@
 #include "weir/sendfile.h"
 
 /*
- * Remembers which parts of files were found in the page cache. Only mincore()
- * reports for each page whether it is ready, and it costs 60 ns a page.
- * cachestat() counts the pages of a range in 9 ns each, but also counts pages
- * whose read has only begun. So a part is looked up with mincore() first;
- * during the next second it is enough that cachestat() finds no page missing.
- * This overlooks a page that left the cache within this second, if another
- * reader than this loop has already begun to read it again. A loop has one
- * table; a file takes an entry for each 4 MiB.
+ * The table of cached parts of files. Only mincore() reports for each page
+ * whether it is ready, and it costs 60 ns a page. cachestat() counts the pages
+ * of a range in 9 ns each, but also counts pages whose read has only begun. So
+ * a part is looked up with mincore() first; during the next second it is enough
+ * that cachestat() finds no page missing. This overlooks a page that left the
+ * cache within this second and that another process has begun to read again. A
+ * loop has one table; a file takes an entry for each 4 MiB.
  */
 
 struct wr_file_id {
@@ -36,12 +33,11 @@ WEIR_MUST_USE bool wr_cached_is_known(weir_loop *loop,
                                       const struct wr_file_id *file,
                                       uint64_t offset, size_t len);
 
-/* Records that these bytes are in the page cache now. Does nothing if memory
- * runs out. */
+/* Records that these bytes are cached now. Does nothing if out of memory. */
 void wr_cached_note(weir_loop *loop, const struct wr_file_id *file,
                     uint64_t offset, size_t len);
 
-/* A page is missing: clears the entries that contain any of these bytes. */
+/* Clears the entries with any of these bytes, because a page is missing. */
 void wr_cached_forget(weir_loop *loop, const struct wr_file_id *file,
                       uint64_t offset, size_t len);
 
@@ -61,7 +57,7 @@ struct wr_sendfile {
     uint64_t size;  /* size of the file when it was checked */
     uint64_t burst; /* bytes taken since the socket was last full */
     size_t look;    /* bytes to look up in the cache at once */
-    bool is_full;   /* set when the descriptor took less than offered */
+    bool is_full;   /* set when the descriptor took fewer bytes than offered */
     bool is_told;   /* set when the kernel can report the cache */
     int flags;      /* original flags of the socket if a transport has made it
                      * non-blocking, else -1 */
@@ -83,7 +79,7 @@ WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
  * next bytes must be read, which also finds the end of the file. */
 size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop);
 
-/* Records that the socket was offered @len bytes: @res is the number of bytes
+/* Called after the socket was offered @len bytes. @res is the number of bytes
  * that it accepted, or its error. Returns the number of accepted bytes, 0 if
  * the bytes must be read, or an error of the socket. */
 WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
@@ -93,8 +89,7 @@ WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
 /* Restores the original flags of the socket @fd. */
 void wr_sendfile_end_burst(struct wr_sendfile *part, int fd);
 
-/* Offers the cached part of the next piece to the program's socket @fd. Returns
- * the result of wr_sendfile_offered(). */
+/* Offers the cached part of the next piece to the program's socket @fd. */
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
                                          weir_loop *loop, int fd);
 

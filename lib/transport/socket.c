@@ -57,7 +57,7 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer)
         return false;
     }
     /* For 0.0.0.0 the kernel reports the loopback address. With TCP Fast Open
-     * it reports a peer only after the first bytes were sent. */
+     * the kernel reports a peer only after the first bytes were sent. */
     if (wr_sys_getpeername(fd, &named.storage.any, &named.len) < 0) {
         named = *peer;
     }

@@ -1,7 +1,7 @@
 /*
- * Sockets of the kernel, with and without a transport: reading names and
- * options, adopting sockets of the program, and closing sockets for which no
- * transport is made.
+ * Sockets of the kernel, with and without a transport. A Unix socket is closed
+ * in a thread, because its peer may have sent descriptors, whose close may
+ * block.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCKET_H
 #define WEIR_LIB_TRANSPORT_SOCKET_H
@@ -24,10 +24,8 @@ int wr_socket_ask_peername(int fd, struct weir_address *ret);
 void wr_socket_find_own(const struct weir_address *peer,
                         struct weir_address *own);
 
-/* Returns an int option of SOL_SOCKET that is not negative, or -errno. */
 int wr_socket_get_option(int fd, int name);
 
-/* True for protocols that a program may request; 0 is the default. */
 static inline bool wr_socket_is_proto(int proto)
 {
     return proto == 0 || proto == IPPROTO_TCP || proto == IPPROTO_MPTCP;
@@ -47,22 +45,18 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer);
  * stream, which would look like a complete stream. Has no effect on Unix
  * sockets. */
 void wr_socket_reset_on_close(int fd);
-/* Closes a connected socket for which no transport is made; @fd may be -1. A
- * Unix socket is closed in a thread, because its peer may have sent
- * descriptors, whose close may block. */
+/* Closes a connected socket for which no transport is made. @fd may be -1. */
 void wr_socket_close(weir_loop *loop, int fd, int family);
 /* Closes an accepted client that is not served, with a reset. */
 void wr_socket_turn_away(weir_loop *loop, int fd, int family);
-/* Closes a Unix socket in a thread. */
 void wr_socket_close_unix(int fd);
 /* Called when an accept on @fd has ended without a connection. If a client
  * waits, wakes all accepts that wait on the socket, in any loop and process.
  * The kernel may have woken the ended accept for this client, and would then
  * wake no other before the next client arrives. */
 void wr_socket_wake_accepts(int fd);
-/* Closes the descriptor that was passed to a refused call, because such a call
- * takes the descriptor in any case. A Unix socket is closed in a thread. @fd
- * may be of any kind, not open, or -1. */
+/* Closes the descriptor of a refused call, because such a call takes its
+ * descriptor in any case. @fd may be of any type, not open, or -1. */
 void wr_socket_refuse(int fd);
 
 #endif

@@ -1,11 +1,10 @@
 /*
  * Moves bulk data from one stream socket to another without the protocol. A
- * relay requests it for one direction, with `splice_to` of the source
- * transport's table, and embeds the struct. From then on the source transport
- * may move bytes from one socket to the other in the kernel instead of
- * delivering them. lib/transport/sock/sock_bulk.c decides when. No byte is in
- * transit between two calls. An end of stream or an error is reported as
- * without splicing.
+ * relay requests it for one direction with `splice_to` of the source
+ * transport's table. From then on the kernel may move bytes from one socket to
+ * the other instead of delivering them; sock_bulk.c decides when. No byte is in
+ * transit between two calls. The end of the stream and errors are reported as
+ * usual.
  *
  *     copying <--deep, dry--> moving
  *        \----- refused ---> refused
@@ -24,7 +23,7 @@ enum wr_splicing_state {
 
 struct wr_splicing {
     weir_transport *to; /* the relay holds a reference */
-    /* Bytes were received, and the kernel has taken them for ->to. */
+    /* Called when the kernel has taken @bytes from the source for ->to. */
     void (*moved)(struct wr_splicing *splicing, uint64_t bytes);
     enum wr_splicing_state state; /* set by sock_bulk_set_splicing_state()
                                    * alone */

@@ -1,7 +1,7 @@
 /*
- * Transports: the public functions. Each function checks that the
- * caller is on the loop's thread, does the common part, and calls the
- * kind's table.
+ * Transports: the public functions. Each checks that the caller is on the
+ * loop's thread, does the common part, and calls the kind's table. If another
+ * transport has replaced this one, each returns WEIR_EREPLACED.
  */
 #include "transport.h"
 
@@ -570,9 +570,7 @@ void weir_buf_unref(weir_lease *lease)
 
 /* ---- facts ----
  *
- * The common names are read from the table of the lowest transport; other
- * names from the kind, or from a kind below. All queries also work after the
- * loss. */
+ * All queries also work after the loss. */
 
 /* The lowest transport has the descriptor and the addresses. */
 static const weir_transport *transport_lowest(const weir_transport *t)
@@ -619,7 +617,6 @@ int weir_transport_get_socket(const weir_transport *t)
     return t->ops->get_socket ? t->ops->get_socket(t) : -EOPNOTSUPP;
 }
 
-/* Queries @t, then the transports below it. */
 static int transport_ask(const weir_transport *t, const char *name,
                          struct weir_extra_info *ret)
 {
@@ -755,8 +752,6 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     }
     wr_transport_set_marks(t, below->high_bytes, below->low_bytes);
     wr_transport_set_marks(below, WR_HIGH_DEFAULT, WR_LOW_DEFAULT);
-    /* Moves a pause of writing, or a wait for an empty queue, from @below to
-     * @t. */
     wr_assert(!t->writing_paused && !t->flush);
     t->writing_paused = below->writing_paused;
     t->flush = below->flush;

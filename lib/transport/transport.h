@@ -1,11 +1,8 @@
 /*
  * Internals that all kinds of transport share. A kind (a stream socket, a pipe,
  * TLS) embeds struct weir_transport as its first field and has a table of
- * operations. The public functions in transport.c check the caller, do the
- * common part, and call the table.
- *
- * A kind calls its protocol only through the wr_protocol_...() functions, which
- * time slow callbacks and use the current protocol.
+ * operations. A kind calls its protocol only through the wr_protocol_...()
+ * functions, which time slow callbacks and use the current protocol.
  */
 #ifndef WEIR_LIB_TRANSPORT_TRANSPORT_H
 #define WEIR_LIB_TRANSPORT_TRANSPORT_H
@@ -39,7 +36,6 @@ struct wr_sendfile;
 struct wr_splicing;
 
 struct wr_connection_set_ops {
-    /* Adds the connection to the set, before connection_made. */
     void (*adopt)(struct wr_connection_set *set, weir_transport *t);
     void (*forget)(struct wr_connection_set *set, weir_transport *t);
     /* Adds a task that serves a connection, perhaps beyond its loss. */
@@ -47,7 +43,6 @@ struct wr_connection_set_ops {
                         struct wr_handler *handler);
     void (*remove_handler)(struct wr_connection_set *set,
                            struct wr_handler *handler);
-    /* Called when the connection may be idle; see wr_transport_is_idle(). */
     void (*note_idle)(struct wr_connection_set *set, weir_transport *t);
 };
 
@@ -69,7 +64,6 @@ struct wr_flush {
     void (*flushed)(struct wr_flush *flush);
 };
 
-/* A set of connections; embedded in the server that counts them. */
 struct wr_connection_set {
     const struct wr_connection_set_ops *ops;
 };
@@ -83,17 +77,16 @@ struct wr_handover {
                   * ended */
 };
 
-/* The operations of a kind. The first part is for all kinds. If an entry is
- * NULL, its public function returns -EOPNOTSUPP, false or nothing.
- * wr_transport_check_ops() lists the entries that are never NULL. The four
- * writes are never NULL, which saves a test per message: a kind without writes
- * uses wr_refuse_write() and the other wr_refuse_ functions.
+/* The operations of a kind. If an entry for all kinds is NULL, its public
+ * function returns -EOPNOTSUPP, false or nothing. wr_transport_check_ops()
+ * lists the entries that are never NULL. The four writes are never NULL, which
+ * saves a test per message: a kind without writes uses wr_refuse_write() and
+ * similar functions.
  *
- * The other parts are for kinds whose struct begins with a wr_connection: the
- * device, which moves the bytes, its files, and its time limits. */
+ * The other parts are for kinds whose struct begins with a wr_connection. */
 struct wr_transport_ops {
-    const char *name; /* "tcp" */
-    /* Sum of WR_PROTOCOL_BIT() of the accepted kinds of protocol. */
+    const char *name;
+    /* Bits of the accepted kinds of protocol; see WR_PROTOCOL_BIT(). */
     unsigned int protocol_kinds;
     bool can_write_eof;
     /* Bytes move in one direction only: the end of the stream ends the
@@ -125,7 +118,7 @@ struct wr_transport_ops {
     /* Returns the queue if no byte of it was offered to the kernel. Returns
      * NULL if bytes were offered, because the kernel may then be full. */
     const struct wr_sendq *(*get_unoffered)(const weir_transport *t);
-    /* Returns the transport below; works after the loss, too. */
+    /* Works after the loss, too. */
     const weir_transport *(*get_below)(const weir_transport *t);
     /* NULL if no transport can be made on top of this kind. */
     void (*get_handover)(const weir_transport *t, struct wr_handover *ret);
@@ -133,23 +126,23 @@ struct wr_transport_ops {
     bool (*has_unread)(const weir_transport *t);
     /* True if bytes wait although the peer has emptied the kernel's buffer. */
     bool (*has_taken_all)(const weir_transport *t);
-    /* Returns the bytes that the kernel has taken and the peer's kernel has not
-     * acknowledged; a FIN counts as one. For a stream that may continue. NULL
-     * if a byte that the kernel took has arrived. */
+    /* Returns the number of bytes that the peer's kernel has not acknowledged;
+     * a FIN counts as one. Returns 0 if the end is decided. NULL if bytes have
+     * arrived as soon as the kernel has taken them. */
     uint64_t (*get_unacknowledged)(const weir_transport *t);
     /* Called when the watermarks were changed: pauses writing if the depth is
      * too high. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
-    /* Called when the connection has left @queue of the loop's budget, which
-     * lets it receive. For kinds with an intake; see intake.h. */
+    /* Called when the connection has left @queue of the loop's budget, and may
+     * receive; see intake.h. */
     void (*fed)(weir_transport *t, enum wr_demand_state queue);
     /* Lets the kind move bytes to ->to without delivering them while the
-     * present protocol stays bound; see splicing.h. Returns 0, or an error if
-     * all bytes will be delivered. NULL if the kind always delivers. */
+     * present protocol stays bound. Returns 0, or an error if all bytes will be
+     * delivered. NULL if the kind always delivers. */
     int (*splice_to)(weir_transport *t, struct wr_splicing *splicing);
-    /* From now on, accepts an end of the stream below without TLS's
-     * close_notify as an end. NULL if the kind is not TLS. */
+    /* From now on accepts an end of the stream without TLS's close_notify. NULL
+     * if the kind is not TLS. */
     void (*ignore_unexpected_eof)(weir_transport *t);
     int (*set_timeouts)(weir_transport *t,
                         const struct weir_timeouts *timeouts);
@@ -158,26 +151,26 @@ struct wr_transport_ops {
                         const struct weir_buf *initial, size_t count);
     void (*close)(weir_transport *t);
     void (*abort)(weir_transport *t);
-    /* Ends the connection soon and delivers no more. Needs a delivery. */
+    /* Ends the connection soon and delivers no more. For kinds with a delivery.
+     */
     void (*doom)(weir_transport *t);
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
     /* Sets information that only this kind has. Returns 0, -ENOENT if the
-     * transport below is to be queried, or -ENODATA if it is not. */
+     * transport below is to be queried, or -ENODATA if no other is to be
+     * queried. */
     int (*get_extra_info)(const weir_transport *t, const char *name,
                           struct weir_extra_info *ret);
     /* Called when the ring has failed: ends operations in flight at once. */
     void (*abandon)(weir_transport *t);
     void (*dump)(const weir_transport *t, FILE *out);
-    /* Asserts the invariants that hold between loop iterations. */
     void (*check)(const weir_transport *t);
-    /* Frees the transport when no reference and no lease is left. */
     void (*free)(weir_transport *t);
 
     /* ---- the device ---- */
 
-    /* Called when @len bytes were queued. Sends them, but not in this call. */
+    /* Called when @len bytes were queued. Must not send them in this call. */
     void (*queued)(weir_transport *t, size_t len);
     /* Delivers held bytes; called in each step, even after the end is decided.
      * NULL means wr_delivery_show_held(). */
@@ -208,7 +201,7 @@ struct wr_transport_ops {
      * the last. */
     void (*stop)(struct wr_connection *c);
     /* Called before the queue is dropped, and before connection_lost: releases
-     * what the device holds of the program. May be NULL. */
+     * the device's references to memory of the program. May be NULL. */
     void (*drop)(struct wr_connection *c);
     /* Called after connection_lost. NULL if there is nothing to close. */
     void (*close_device)(struct wr_connection *c);
@@ -230,19 +223,20 @@ struct wr_transport_ops {
     /* Asserts, between loop iterations without a pending step, that something
      * will continue each direction that is stopped. */
     void (*check_progress)(const struct wr_connection *c);
-    /* Writes the device's facts for weir_loop_dump(). May be NULL. */
+    /* For weir_loop_dump(). May be NULL. */
     void (*dump_device)(const struct wr_connection *c, FILE *out);
 
-    /* ---- sending files; see outbox.h; complete if ->splice is set ---- */
+    /* ---- sending files; see outbox.h; all are set if ->splice is ---- */
 
     size_t part_bytes; /* maximum bytes of one read */
     /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
     void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     void (*end_file)(weir_transport *t, int err);
-    /* Called when a file was started; the device continues it at the end of the
-     * loop iteration. A few of its bytes may be queued next. */
+    /* Called when a file was started. The device continues the file at the end
+     * of the loop iteration. A few of its bytes may be queued next. */
     void (*file_begins)(weir_transport *t);
-    /* Called before the sender is freed: continues what waited for the file. */
+    /* Called before the sender is freed: resumes operations that waited for the
+     * end of the file. */
     void (*file_ended)(weir_transport *t);
     /* For a device that takes bytes from the page cache: sends the next bytes,
      * at the end of a loop iteration. Returns the result of
@@ -265,11 +259,11 @@ struct wr_transport_ops {
 
     void (*view_time)(const weir_transport *t, struct wr_clock_view *ret);
     void (*time_expired)(weir_transport *t, const struct wr_deadline *over);
-    /* ->next_look_ns returns the time at which ->look_at_queue is called next,
-     * or UINT64_MAX for never. After sending starts, that is at the earliest
-     * when 1/WR_STALL_LOOKS of the write-stall limit has passed.
-     * ->look_at_queue reads the kernel's queue, and returns true if a wait for
-     * the peer is over and the connection can end. Both may be NULL. */
+    /* ->next_look_ns returns the time of the next call of ->look_at_queue, or
+     * UINT64_MAX. After sending starts, that is at the earliest when
+     * 1/WR_STALL_LOOKS of the write-stall limit has passed. ->look_at_queue
+     * reads the kernel's queue, and returns true if the connection can end,
+     * because a wait for the peer is over. Both may be NULL. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look_at_queue)(weir_transport *t);
 };
@@ -277,16 +271,17 @@ struct wr_transport_ops {
 struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
-    /* Thread of the loop; none if another transport has replaced this one. */
+    /* Thread of the loop, or none if another transport has replaced this one.
+     */
     const void *const volatile *owner;
     struct weir_protocol_binding binding;
-    /* The protocol's data_received, a function that also measures its time, or
-     * one that ignores the bytes; see wr_protocol_bound(). */
+    /* The protocol's data_received, or a replacement; see wr_protocol_bound().
+     */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
     struct wr_member member; /* until the connection is lost */
     struct wr_ready step;    /* advances the transport's life */
-    /* Request for receive memory; contains the account. */
+    /* Request for receive memory, with the account. */
     struct wr_demand demand;
     struct wr_connection_set *set; /* the server's, or NULL */
     struct wr_list set_link;
@@ -307,7 +302,7 @@ struct weir_transport {
     uint32_t farewell_bytes;
     /* Descriptor of the device, if any; -1 when closed, after the loss. */
     int fd;
-    /* a queue of at most this depth exceeds no mark and no share */
+    /* A send queue of at most this depth exceeds no mark and no share. */
     uint16_t check_bytes;
     /* For connections: is_made is set before connection_made, end_sent when all
      * bytes are sent and none follows, eof_seen when the end was received. */
@@ -352,19 +347,17 @@ static inline bool wr_transport_is_connection(const weir_transport *t)
  * transport is made, with -Dinvariants=true. */
 void wr_transport_check_ops(const struct wr_transport_ops *ops);
 
-/* Initialises a zeroed object. The library holds the first reference. */
 void wr_transport_init(weir_transport *t, weir_loop *loop,
                        const struct wr_transport_ops *ops);
 
-/* Returns the static name of the peer's TLS alert, or NULL. */
 const char *wr_transport_get_alert(const weir_transport *t);
 
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);
 
-/* Replaces the open transport @below by @t, which was made on it. @t becomes
- * the loop object, the member of the server's set and the transport of the task
- * that serves the connection, and takes over the water marks. */
+/* Replaces the open transport @below by @t, which was made on top of it. @t
+ * becomes the loop object, the entry of the server's set and the transport of
+ * the task that serves the connection, and takes over the water marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
 /* Limits of the kernel for keep_alive_idle_ns and keep_alive_interval_ns, and
@@ -379,8 +372,8 @@ wr_connection_options_read(const void *outer,
                            struct weir_connection_options *connection);
 
 /* Reads the options of a call that makes connections into @known, of @size
- * bytes, which ends with @connection. On error closes @fd, which the call takes
- * in any case; @fd may be -1. */
+ * bytes, which ends with @connection. On error closes @fd, because the call
+ * takes it in any case. @fd may be -1. */
 WEIR_MUST_USE int
 wr_connection_options_read_all(void *known, size_t size, const void *options,
                                struct weir_connection_options *connection,
@@ -427,7 +420,6 @@ static inline bool wr_transport_lacks_room(const weir_transport *t,
            (len > t->hard_limit_bytes || depth > t->hard_limit_bytes - len);
 }
 
-/* weir_transport_unref() for the library. */
 void wr_transport_unref(weir_transport *t);
 
 static inline void wr_transport_free_if_unused(weir_transport *t)
@@ -449,7 +441,6 @@ void wr_transport_check_invariants(const weir_transport *t);
     (WR_PROTOCOL_BIT(WEIR_PROTOCOL_STREAM) |                                   \
      WR_PROTOCOL_BIT(WEIR_PROTOCOL_BUFFERED))
 
-/* True if the table is complete and @t accepts its kind. */
 bool wr_protocol_fits(const weir_transport *t,
                       const struct weir_protocol_binding *binding);
 
@@ -475,13 +466,10 @@ static inline void wr_transport_set_limits(weir_transport *t,
     }
 }
 
-/* Set the end and the error; only the first of each is kept. */
 void wr_transport_set_end(weir_transport *t, enum weir_end end);
 void wr_transport_set_error(weir_transport *t, int err, const char *what);
-/* Replaces the error by its cause, which arrived earlier but was read later. */
 void wr_transport_correct_error(weir_transport *t, int err, const char *what);
 
-/* True if neither the connection nor a write has failed. */
 static inline bool wr_transport_can_write(const weir_transport *t)
 {
     return (t->error | t->write_error) == 0;
@@ -492,7 +480,6 @@ static inline bool wr_transport_can_write(const weir_transport *t)
  * first such error. */
 WEIR_MUST_USE int wr_transport_refuse(weir_transport *t, int err);
 
-/* Returns the error of the refused write and clears it, or returns 0. */
 WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
 
 /* True if no request is being served, as far as the library knows. */
@@ -561,9 +548,9 @@ static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
     }
 }
 
-/* True if a task may write above the high mark: the last written bytes are
- * under a lease, so they take no more memory, one send covers all bytes, and
- * the kernel may still have space for them. */
+/* True if a task may write above the high mark. The queued bytes are few and
+ * the kernel was not offered them, so one send covers old and new bytes; the
+ * last ones are under a lease and take no more memory. */
 bool wr_transport_may_join(const weir_transport *t);
 
 /* Chooses how data_received is called, after t->binding was set. */
@@ -583,7 +570,7 @@ wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
     return 0;
 }
 
-/* Call the protocol. An entry that is NULL returns 0. */
+/* An entry of the protocol that is NULL returns 0. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
 bool wr_protocol_may_move(const weir_transport *t);
@@ -606,7 +593,7 @@ WEIR_MUST_USE int wr_protocol_datagram(weir_transport *t,
 void wr_protocol_error(weir_transport *t, int err,
                        const struct weir_address *peer);
 
-/* Call the protocol of a subprocess; @fd is the child's descriptor. */
+/* For the protocol of a subprocess; @fd is the child's descriptor. */
 WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,
                                         const struct weir_buf *buf);
 void wr_protocol_pipe_lost(weir_transport *t, int fd, int err);

@@ -1,8 +1,7 @@
 /*
- * Datagram transports: creation and life. Every completion ends in this file,
- * and so does the step, which calls of the program schedule. A transport is
- * lost only after its last operation has ended: until then the number of its
- * descriptor must not be reused.
+ * Datagram transports: creation and life. Calls of the program change the state
+ * and schedule the step. A transport is lost only after its last operation has
+ * ended: until then the number of its descriptor must not be reused.
  */
 #include "datagram_impl.h"
 #include "lib/transport/socket.h"
@@ -12,11 +11,7 @@
 
 #define OVERFLOW_BYTES (WR_SLOTS_MAX * WR_OVERFLOW_AREA)
 
-/* ---- shared by a loop's datagram transports ----
- *
- * The vectors for system calls are written once; each call changes only what it
- * needs. The overflow memory for long datagrams exists while there are
- * transports. */
+/* ---- shared by a loop's datagram transports ---- */
 
 static void datagram_shared_close(struct wr_module *module)
 {
@@ -52,7 +47,7 @@ static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
     return shared;
 }
 
-/* Adds a reference. Returns NULL if out of memory. */
+/* Returns NULL if out of memory. */
 static struct wr_datagram_shared *datagram_share(weir_loop *loop)
 {
     struct wr_datagram_shared *shared = datagram_shared_find(loop);
@@ -314,7 +309,6 @@ const struct wr_transport_ops wr_datagram_ops = {
     .free = datagram_free,
 };
 
-/* Makes a transport in state NEW. Returns NULL if out of memory. */
 static struct wr_datagram *datagram_make(weir_loop *loop, int fd)
 {
     struct wr_datagram *d =
@@ -363,7 +357,6 @@ static int datagram_open_set(int fd, int name, int value)
     return wr_sys_setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
 }
 
-/* Sets a buffer size; 0 leaves the default. */
 static int datagram_open_set_size(int fd, int name, uint32_t bytes)
 {
     return bytes == 0

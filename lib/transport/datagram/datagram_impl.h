@@ -9,18 +9,8 @@
  *     new -> open -> closing -> ending -> lost
  *               \-------------/
  *
- * In state CLOSING it sends the queue and receives nothing, in ENDING it waits
- * for its operations, and in LOST references and leases may be left.
- *
- *     datagram.c          creation, life, completions, table
- *     datagram_state.c    the state of sending, and invariants
- *     datagram_recv.c     receiving, from messages to the protocol
- *     datagram_send.c     the queue, and when it is sent
- *     datagram_message.c  sendto and its variants: the checks
- *     datagram_control.c  ancillary data, to and from the kernel's form
- *     datagram_error.c    errors that end nothing
- *     datagram_fds.c      descriptors that Unix peers send
- *     datagram_group.c    multicast groups
+ * In state CLOSING the transport sends the queue and receives nothing. In state
+ * ENDING it waits for its operations.
  */
 #ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
 #define WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
@@ -40,7 +30,6 @@ enum wr_outlet {
     WR_OUTLET_STATES,
 };
 
-/* Space for the control messages of a datagram. */
 #define WR_CONTROL_MAX 256u
 /* Space for control messages with all descriptors that a message can carry.
  * They follow data that the program has requested from the socket: the label of
@@ -73,7 +62,7 @@ struct wr_datagram_shared {
     struct iovec out_iov[WR_SLOTS_MAX];
     struct mmsghdr in[WR_SLOTS_MAX];
     struct mmsghdr out[WR_SLOTS_MAX];
-    /* Control of a datagram, if the transport may receive descriptors. */
+    /* Control messages of a datagram, if it may carry descriptors. */
     _Alignas(8) uint8_t control_fds[WR_CONTROL_FDS_MAX];
 };
 
@@ -131,7 +120,6 @@ static inline bool wr_datagram_is_reading(const struct wr_datagram *d)
     return d->t.state == WR_LIFE_OPEN && !d->paused;
 }
 
-/* True if an open transport waits for a poll or the budget. */
 static inline bool wr_datagram_awaits_any(const struct wr_datagram *d)
 {
     return d->recv_op.in_flight || wr_intake_is_queued(&d->t);
@@ -154,7 +142,6 @@ void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
 /* Arms the poll, or leaves a queue of the budget, as needed. */
 void wr_datagram_update_recv(struct wr_datagram *d);
 void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
-/* Receives: a queue of the budget has called `fed`. */
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
 void wr_datagram_end_recv(struct wr_datagram *d);
 void wr_datagram_pause_reading(weir_transport *t);
@@ -184,7 +171,8 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
 WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 
-/* Datagrams that the kernel has dropped; 0 if it does not report them. */
+/* Returns the number of datagrams that the kernel has dropped, or 0 if the
+ * kernel does not report it. */
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
 /* Calls error_received; the transport stays open. @peer may be NULL. */
@@ -199,10 +187,8 @@ void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
 /* True while descriptors are being closed: the transport receives nothing, and
  * the step is scheduled afterwards. */
 WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
-/* Closes the lost transport's own descriptor. */
 void wr_datagram_close_own(struct wr_datagram *d);
 
-/* Returns the overflow area of datagram @i, with its head. */
 static inline uint8_t *
 wr_datagram_overflow(const struct wr_datagram_shared *shared, uint32_t i)
 {

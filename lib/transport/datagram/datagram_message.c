@@ -48,7 +48,7 @@ static int datagram_message_check_bytes(const struct wr_datagram *d,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
-/* Time until which a new datagram may wait for space at its peer. */
+/* Returns the time until which a new datagram may wait for its peer. */
 static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
     wr_assert(d->peer_wait_ns > 0);
@@ -88,8 +88,8 @@ static int datagram_message_check(const struct wr_datagram *d,
     return datagram_message_check_bytes(d, message->data, message->len);
 }
 
-/* Chooses like a stream socket: few bytes are copied, and so are bytes that
- * would pin a buffer while buffers are short. */
+/* Copies few bytes, and bytes that would pin a buffer while buffers are short.
+ */
 static enum wr_outgoing_kind
 datagram_message_kind(const struct wr_pool *pool,
                       const struct weir_message *message)

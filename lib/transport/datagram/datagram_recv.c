@@ -28,8 +28,8 @@
 #define SLOT_MAX      (64u << 10)
 /* Slots shrink after this many batches of short datagrams in a row. */
 #define SMALL_BATCHES_MAX 64u
-/* Bytes that each datagram counts against the iteration's budget in addition to
- * its own, and that an error counts. */
+/* Bytes that each datagram, in addition to its length, and each error count
+ * against the iteration's budget. */
 #define TURN_COST 256u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
@@ -37,12 +37,12 @@ _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 /* ---- from received messages to the protocol ----
  *
  * The kernel has put each datagram into a slot, after its address and ancillary
- * data; here the slot becomes a struct weir_datagram. While a datagram is
- * shown, the lease over its slot is borrowed. If the protocol pauses reading
- * inside a batch, the remaining datagrams are kept, head and bytes together,
- * and delivered when it resumes. After a close they are dropped. A train of
- * datagrams (UDP_GRO) is shown as received. If its datagrams are longer than
- * the transport's limit, they are shown one by one, each truncated. */
+ * data. While a datagram is shown to the protocol, the lease over its slot is
+ * borrowed. If the protocol pauses reading inside a batch, the remaining
+ * datagrams are kept and delivered when it resumes. After a close they are
+ * dropped. A train of datagrams (UDP_GRO) is shown as received. If its
+ * datagrams are longer than the transport's limit, they are shown one by one,
+ * each truncated. */
 
 static struct wr_datagram_head *datagram_recv_head(const weir_lease *lease)
 {
@@ -69,9 +69,8 @@ static void datagram_recv_show(struct wr_datagram *d, weir_lease *lease)
     }
 }
 
-/* Keeps a datagram until the protocol can get it. @lease, of which the caller
- * keeps its reference, is over the slot in a receive buffer, or over a block
- * with a copy. If memory runs out the datagram is dropped and counted. */
+/* Keeps a datagram until the protocol resumes reading. The caller keeps its
+ * reference to @lease. If out of memory, drops and counts the datagram. */
 static void datagram_recv_keep(struct wr_datagram *d, weir_lease *lease)
 {
     const struct weir_buf all = {
@@ -187,8 +186,7 @@ static void datagram_recv_one(struct wr_datagram *d, uint32_t i,
 
     if (datagram_recv_head(lease)->datagram.buf.len + d->head_bytes >
         lease->len) {
-        /* Copies the datagram, which is longer than its slot, into a new lease.
-         */
+        /* The datagram is longer than its slot. */
         uint8_t *area = wr_datagram_overflow(d->shared, i);
         const struct wr_datagram_head *head = datagram_recv_head(lease);
         const size_t len = d->head_bytes + head->datagram.buf.len;
@@ -400,8 +398,8 @@ static bool datagram_recv_is_fatal(int err)
            err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
 }
 
-/* Handles an empty queue. A poll that ended without a datagram has seen a
- * shutdown of the socket, or its error queue, which is emptied. */
+/* Called when the kernel's queue is empty. A poll that ended without a datagram
+ * has seen a shutdown of the socket, or queued errors, which are removed. */
 static void datagram_recv_found_nothing(struct wr_datagram *d)
 {
     if (WR_UNLIKELY(d->hup_seen)) {
@@ -520,7 +518,7 @@ static void datagram_recv_batch(struct wr_datagram *d)
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_datagram *d = wr_datagram_of(t);
-    (void)queue; /* datagrams may have arrived, or not */
+    (void)queue;
 
     if (wr_datagram_is_reading(d)) { /* else its step has not run yet */
         datagram_recv_batch(d);
@@ -534,7 +532,7 @@ void wr_datagram_end_recv(struct wr_datagram *d)
     d->rests = false;
     wr_timer_cancel(&d->t.loop->wheel, &d->rest_timer);
     wr_intake_leave(&d->t);
-    if (d->t.state == WR_LIFE_ENDING) { /* once, when its end is needed */
+    if (d->t.state == WR_LIFE_ENDING) {
         wr_op_cancel(&d->t.loop->uring, &d->recv_op);
     }
 }

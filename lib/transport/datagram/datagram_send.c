@@ -35,7 +35,8 @@ static void datagram_send_make_dirty(struct wr_datagram *d)
     wr_loop_at_turn_end(d->t.loop, &d->turn_end);
 }
 
-/* Removes the first datagram. Returns its bytes. A release callback may run. */
+/* Removes the first datagram. Returns its size in the queue. A release callback
+ * may run. */
 static uint64_t datagram_send_pop(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -48,7 +49,8 @@ static uint64_t datagram_send_pop(struct wr_datagram *d)
     return bytes;
 }
 
-/* Removes the first @count datagrams, which were sent. Returns their bytes. */
+/* Called when the first @count datagrams were sent. Returns their size in the
+ * queue. */
 static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
 {
     const int earlier = wr_datagramq_first(&d->queue)->error;
@@ -67,7 +69,8 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
     return bytes;
 }
 
-/* Drops the first datagram and notifies the protocol. Returns its bytes. */
+/* Drops the first datagram and notifies the protocol. Returns its size in the
+ * queue. */
 static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
 {
     struct weir_address peer;
@@ -156,7 +159,6 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
 
     wr_assert(d->outlet_state == WR_OUTLET_DIRTY);
     const int why = datagram_send_all(d);
-    /* The protocol may queue more. */
     wr_assert(!d->in_resume);
     if (wr_datagram_is_alive(d) && d->t.must_notify) {
         d->in_resume = true;

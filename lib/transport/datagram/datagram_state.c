@@ -67,8 +67,7 @@ void wr_datagram_check_invariants(const struct wr_datagram *d)
     datagram_state_check_send(d);
 }
 
-/* Returns true if the transport should receive but no event will start a
- * receive. Used in assertions. */
+/* True if the transport should receive but no event will start a receive. */
 static bool datagram_state_is_forgotten(const struct wr_datagram *d)
 {
     return wr_datagram_is_reading(d) && !d->recv_op.in_flight &&

@@ -2,9 +2,8 @@
  * A pair of transports in memory: each end receives the other's bytes. Written
  * bytes wait in the writer's outbox until the other end takes them, in its step
  * and within its receive window. So marks, limits and time-outs work as with a
- * socket without buffers in the kernel. A write pushes the other end's step,
- * which runs in the next loop iteration, and every take lets the writer
- * continue. Nothing is ever in flight.
+ * socket. A write pushes the other end's step, which runs in the next loop
+ * iteration. Nothing is ever in flight.
  *
  *     write --> outbox --step of the other end--> lease --> delivery
  *
@@ -45,7 +44,7 @@ static bool memory_has_arrived(const struct wr_connection *c)
            !wr_sendq_is_empty(&other->c.outbox.queue);
 }
 
-/* Returns the number of bytes, or 0 if the end waits for a window. */
+/* Returns the number of bytes taken, or 0 if the end waits for a window. */
 static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
 {
     struct iovec piece;
@@ -84,7 +83,7 @@ static void memory_receive(struct wr_connection *c)
             break;
         }
     }
-    /* If both ends would wait for each other to send, one does not. */
+    /* At most one end is stuck, so that the two do not wait for each other. */
     if (m->other) {
         m->other->is_stuck =
             memory_has_arrived(c) && c->t.demand.state != WR_DEMAND_STUCK;
@@ -113,7 +112,6 @@ static void memory_shut(struct wr_connection *c)
     }
 }
 
-/* A closing end drops arriving bytes. */
 static int memory_look(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);

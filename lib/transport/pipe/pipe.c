@@ -96,8 +96,8 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
     return p->op.base.in_flight || p->watch_op.in_flight;
 }
 
-/* Returns true if bytes may have arrived: a worker thread may have taken them
- * and complete later. */
+/* True if bytes may have arrived: a worker thread may have taken them and
+ * complete later. */
 static bool pipe_has_arrived(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
@@ -120,7 +120,7 @@ static void pipe_close(struct wr_connection *c)
     p->c.t.fd = -1;
 }
 
-/* Ends the outbox; the end of writing ends the connection. */
+/* The end of writing ends the connection. */
 static void pipe_write_eof(weir_transport *t)
 {
     wr_assert(t->ops == &wr_pipe_write_ops);
@@ -164,9 +164,8 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* Returns true if bytes wait here although the reader has taken all bytes from
- * the kernel. A pipe reports its bytes at both ends, a socket its unsent
- * bytes. */
+/* True if bytes wait here although the reader has taken all bytes from the
+ * kernel. A pipe reports its bytes at both ends, a socket its unsent bytes. */
 static bool pipe_has_taken_all(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));

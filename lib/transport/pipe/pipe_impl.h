@@ -1,18 +1,12 @@
 /*
  * Internals of pipe transports. A pipe is a connection whose device moves bytes
- * one way (connection.h). A file calls only files below it:
- *
- *     pipe_open.c     making a transport from a descriptor
- *     pipe.c          the device: completions, its end, queries
- *     pipe_read.c     waiting for bytes, reading and delivering them
- *     pipe_write.c    sending the queue
- *     splice.c        reads and writes that may have to wait
- *     pipe_state.c    the operation in flight, and invariants
+ * one way (connection.h). A file calls only files after it in this list:
+ * pipe_open.c, pipe.c, pipe_read.c and pipe_write.c, splice.c, pipe_state.c.
  *
  * The open file description may be shared; a terminal's is shared with the
- * shell and all its children. So its flags are not changed: O_NONBLOCK is not
- * set. A pipe waits with a poll and then moves bytes in a way that the file
- * allows and that never blocks the loop:
+ * shell and all its children. So O_NONBLOCK is not set. A pipe waits with a
+ * poll and then moves bytes in a way that the file allows and that never blocks
+ * the loop:
  *
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)
@@ -62,7 +56,7 @@ WEIR_MUST_USE int wr_splice_prep_read(struct wr_splice *splice,
 int32_t wr_splice_read_completed(struct wr_splice *splice, void *buf,
                                  int32_t res);
 
-/* Prepares a write, by the rules of wr_splice_prep_read(). */
+/* Like wr_splice_prep_read(), for a write. */
 #define WR_SPLICE_BYTES (4u << 10)
 WEIR_MUST_USE int wr_splice_prep_write(struct wr_splice *splice,
                                        struct wr_uring *uring,
@@ -122,15 +116,12 @@ void wr_pipe_init(struct wr_pipe *p, int fd, enum wr_pipe_direction direction);
 
 /* Starts to wait for bytes, or leaves a queue, as needed. */
 void wr_pipe_update_read(struct wr_pipe *p);
-/* Handles the completion of the poll for bytes or of a worker's read. */
 void wr_pipe_read_completed(struct wr_pipe *p, int32_t res);
-/* `fed` of the table: a queue of the budget lets the pipe read. */
 void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue);
 
 void wr_pipe_write_init(struct wr_pipe *p);
 /* Starts to poll for the end of the reader. */
 void wr_pipe_watch(struct wr_pipe *p);
-/* Handles the completion of the poll for space or of a worker's write. */
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res);
 void wr_pipe_watched(struct wr_pipe *p, int32_t res);
 /* Writes at the end of the loop iteration, unless an operation is in flight. */

@@ -1,7 +1,7 @@
 /*
  * Pipes: making a transport from a descriptor. The type of the file decides how
- * bytes are moved; the factory chooses the protocol. No flag of the file is
- * changed.
+ * bytes are moved. The flags of the file stay unchanged, because other
+ * processes may use it.
  */
 #include "pipe_impl.h"
 
@@ -24,7 +24,6 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
                    access == (direction == WR_PIPE_READ ? O_RDONLY : O_WRONLY),
                -EBADF);
     if (S_ISSOCK(mode)) {
-        /* Only stream sockets are byte streams. */
         int type = 0;
         socklen_t len = sizeof(type);
         err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
@@ -52,7 +51,6 @@ static void pipe_open_find_way(struct wr_pipe *p)
     }
 }
 
-/* Makes a pipe in state NEW. Returns NULL if out of memory. */
 static struct wr_pipe *pipe_open_make(weir_loop *loop, int fd,
                                       enum wr_pipe_direction direction,
                                       const struct weir_connection_options *o)

@@ -53,7 +53,7 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-/* Handles the end of a write. @is_short is true if not all bytes fitted. */
+/* @is_short is true if the file did not take all bytes. */
 static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
 {
     wr_assert(p->io == WR_PIPE_IDLE);

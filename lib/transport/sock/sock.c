@@ -52,7 +52,7 @@ static inline void sock_settle(struct wr_sock *s)
     }
 }
 
-/* A receive of this size starts bulk, whatever the connection's limit. */
+/* A receive of this size starts bulk, whatever the limit of the connection. */
 #define BULK_LEAST (64 << 10)
 
 static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -69,9 +69,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sock_settle(s);
             return;
         }
-        /* A receive of many bytes starts bulk: of BULK_LEAST, or of half the
-         * bytes that this connection may hold. A receive into a plain buffer
-         * never starts bulk. */
+        /* Also starts bulk at half of the bytes that this connection may hold.
+         * A receive into a plain buffer never starts bulk. */
         wr_debug_assert(s->recv_state == WR_RECV_IDLE);
         if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
             (res >= BULK_LEAST ||
@@ -98,8 +97,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* ->fed of the transport's table. Called when it is the socket's turn to
- * receive (WR_DEMAND_DUE), or there may now be a buffer and a window. */
+/* Called when it is the socket's turn to receive (WR_DEMAND_DUE), or when there
+ * may be a buffer and a window again. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -242,12 +241,10 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
 
 /* ---- addresses and the peer's credentials ----
  *
- * Most programs never query an address, so the kernel is queried only when the
- * program does. The result is kept only when the kernel is about to forget it:
- * before a reset from this side, and at the loss of a connection that has other
- * references. For a Unix socket the kernel also keeps the peer's credentials
- * from the time of the connect, and returns them as long as the socket is open.
- */
+ * The kernel is queried only when the program queries an address, because most
+ * programs never do. The result is kept only when the kernel is about to forget
+ * it: before a reset from this side, and at the loss of a connection that has
+ * other references. */
 
 static const struct wr_sock_names *sock_names_of(const struct wr_sock *s)
 {
@@ -314,7 +311,7 @@ void wr_sock_remember_names(struct wr_sock *s)
 static int sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
-    /* Set after connection_lost by sock_close(). */
+    /* After connection_lost, sock_close() has linked it. */
     const bool is_closing =
         t->state == WR_LIFE_LOST && wr_list_is_linked(&s->turn_end.link);
 
@@ -744,7 +741,6 @@ bool wr_sock_is_kind(const weir_transport *t)
     return t->ops->receive == wr_sock_update_recv;
 }
 
-/* Fails to compile if an idle connection needs more memory. */
 _Static_assert(sizeof(struct wr_sock) <= 432, "an idle connection is small");
 
 static const struct wr_demand_ops sock_intake_ops =
@@ -806,7 +802,7 @@ static int sock_round_up(uint64_t time_ns)
     return time_ns == 0 ? 0 : (int)((time_ns - 1) / WEIR_SECONDS(1) + 1);
 }
 
-/* Lists the requested TCP options; NULL requests the defaults. */
+/* NULL for @connection requests the defaults. */
 static void sock_list(const struct weir_connection_options *connection,
                       struct sock_option ret[SOCK_OPTIONS])
 {

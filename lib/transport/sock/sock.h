@@ -1,7 +1,7 @@
 /*
- * Stream sockets as transports: how clients, servers and moves make one from a
- * connected descriptor and a factory. sock_impl.h describes the transport's
- * life.
+ * Stream sockets as transports: how clients, servers and moves between loops
+ * make one from a connected descriptor and a factory. sock_impl.h describes the
+ * internals.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_H
@@ -18,8 +18,8 @@ struct wr_sock_options {
     bool may_open; /* the first send may have to connect it (TCP Fast Open) */
 };
 
-/* Everything that a connection takes to another loop: the descriptor, the
- * bytes, and all facts that the kernel does not know. Plain memory. */
+/* All that a connection takes to another loop: the descriptor, the bytes, and
+ * the facts that the kernel does not know. Plain memory. */
 struct wr_sock_content {
     struct weir_allocator allocator;
     int fd;
@@ -65,11 +65,13 @@ WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
 /* Copies everything to @content. Returns 0 or -ENOMEM. May run callbacks. */
 WEIR_MUST_USE int wr_sock_pack(weir_transport *t,
                                struct wr_sock_content *content);
-/* Gives up the descriptor, which is now in transit to the other loop. */
+/* Gives up the descriptor, which another loop may now take. */
 void wr_sock_send_off(weir_transport *t);
-/* Returns the connection to this loop unchanged, even if sent off. */
+/* Returns the connection to this loop unchanged, even after
+ * wr_sock_send_off(). */
 void wr_sock_come_back(weir_transport *t);
-/* The connection belongs to another loop now: calls connection_moved. */
+/* Called when the connection belongs to another loop: calls connection_moved.
+ */
 void wr_sock_leave(weir_transport *t);
 void wr_sock_content_free(struct wr_sock_content *content);
 

@@ -10,22 +10,18 @@
  *        \--the last receive was full--> queue DUE --sock_fed()--> idle
  *
  * In an iteration the budget feeds connections of queue DUE up to a byte limit,
- * usually one connection (budget.h). It receives with a system call, which
- * fills buffers that are still in the cache, takes all bytes that its window
- * allows, and leaves nothing in flight. Its response is submitted at the end of
- * the iteration, before the next connection receives.
+ * usually one connection (budget.h). The connection receives with a system
+ * call, which fills buffers that are still in the cache. Its response is
+ * submitted at the end of the iteration, before the next connection receives.
  *
  * A receive that filled its window has probably left bytes in the kernel. If
  * so, the next receive needs no poll. SIOCINQ is called first, which costs a
- * tenth of a receive that finds nothing. After a "no" it is not called for some
- * receives, because messages may be just as long as the window. It is not
- * called after several "yes" in a row either; a receive that finds nothing ends
- * that.
+ * tenth of a receive that finds nothing. Its answer is assumed for some of the
+ * following receives (UNASKED_COUNT).
  *
- * A connection starts to move bulk when a receive ends with more bytes than a
- * plain buffer holds, so there is no bulk without large buffers. It stops after
- * several small receives in a row, when no buffer is free, and when a poll
- * ended although no byte was there, because polls would then busy-loop.
+ * A connection starts to move bulk after one large receive (sock.c). It stops
+ * after several small receives in a row, when no buffer is free, and when a
+ * poll ended although no byte was there, because polls would then busy-loop.
  *
  * Two kinds of connections always receive in this way: those whose protocol
  * takes descriptors, which an armed receive cannot receive, and those whose end
@@ -39,8 +35,8 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* For this many full receives after a call of SIOCINQ its answer is assumed
- * instead of calling it again. */
+/* After a call of SIOCINQ, its answer is assumed for this many full receives.
+ */
 #define UNASKED_COUNT 15u
 /* The answer "no bytes" is assumed after one such answer, the answer "bytes"
  * only after this many in a row. */
@@ -190,10 +186,9 @@ static bool sock_bulk_may_arrive(const struct wr_sock *to)
            !wr_list_is_linked(&to->turn_end.link) && !to->c.t.is_below;
 }
 
-/* Returns how many bytes to splice now, or 0 to deliver bytes. What the other
- * socket refuses is held in buffers. TCP's free space also pays for each
- * segment, about 830 bytes, and the segments of a peer with a small window are
- * small: half of the space is sure for segments of 1 KiB. */
+/* Returns how many bytes to splice now, or 0 to deliver them. TCP also charges
+ * about 830 bytes for each segment to the socket's free space, and segments may
+ * be small. So only half of the space is sure, if segments have 1 KiB. */
 static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                           uint32_t waiting)
 {
@@ -251,8 +246,7 @@ static void sock_bulk_note_moved(struct wr_sock *s,
     splicing->moved(splicing, bytes);
 }
 
-/* Pipe and state of the splices that one call of wr_sock_bulk_receive()
- * makes. */
+/* Shared by the splices of one call of wr_sock_bulk_receive(). */
 struct sock_bulk_way {
     const struct sock_bulk_pipe *pipe;
     struct wr_sys_splices splices;
@@ -405,8 +399,8 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Counts a receive of @bytes. Several small receives in a row end bulk; a
- * receive that left bytes in the kernel (@has_more) does not count as small. */
+/* Several small receives in a row end bulk. A receive that left bytes in the
+ * kernel (@has_more) does not count as small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 {
     wr_assert(s->moves_bulk);
@@ -438,8 +432,7 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
     return has_more;
 }
 
-/* Delivers the leases one after the other. The protocol may pause, close or be
- * replaced after each lease. */
+/* The protocol may pause, close or be replaced after each lease. */
 static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
 {
     wr_assert(lease);
@@ -469,9 +462,8 @@ static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Receives a few bytes into copied memory when no buffer is free. Only for a
- * connection that always polls: another connection would arm a receive
- * instead. */
+/* Called when no buffer is free, on a connection that always polls. Another
+ * connection would arm a receive. */
 static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
 {
     weir_lease *lease = NULL;

@@ -1,19 +1,9 @@
 /*
- * Internals of stream sockets. A socket is a connection (connection.h), whose
- * device has these files. A file calls only files below it:
- *
- *     sock_move.c     leaving a loop, and arriving on another
- *     sock.c          the device: creation, completions, its end
- *     sock_send.c     sending writes and files
- *     sock_bulk.c     receiving bulk, one connection after the other, and
- *                     splicing it to another socket
- *     sock_fds.c      descriptors that are sent with bytes of a Unix socket
- *     sock_recv.c     the receive state machine, and delivery
- *     sock_linger.c   a close that waits until the peer has all bytes
- *     sock_state.c    invariants, and a dump
- *
- * The files below sock.c note what happened. At the end of the completion
- * sock.c continues to receive, or leaves the decision to the step.
+ * Internals of stream sockets. A socket is a connection (connection.h). The
+ * files of its device note what happened; at the end of a completion sock.c
+ * continues to receive, or leaves the decision to the step. A file calls only
+ * files after it in this list: sock_move.c, sock.c, sock_send.c, sock_bulk.c,
+ * sock_fds.c, sock_recv.c, sock_linger.c, sock_state.c.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
@@ -27,9 +17,7 @@
 
 #include <string.h>
 
-/*
- * Descriptors that are sent with bytes; sock_fds.c describes how they wait.
- */
+/* Descriptors that are sent with bytes; see sock_fds.c. */
 
 struct wr_sock;
 struct wr_fd_batch;
@@ -160,7 +148,6 @@ static inline struct wr_sock_clock *wr_sock_clock_of(const struct wr_sock *s)
     return (struct wr_sock_clock *)(uintptr_t)s->c.clock;
 }
 
-/* Makes a socket in state NEW. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_sock *
 wr_sock_make(weir_loop *loop, int fd, const struct wr_sock_options *options);
 
@@ -168,7 +155,6 @@ bool wr_sock_holds_queue(const struct wr_connection *c);
 bool wr_sock_is_in_flight(const struct wr_connection *c);
 bool wr_sock_has_delivered_all(const struct wr_connection *c);
 
-/* Reads the addresses from the kernel and keeps them. */
 void wr_sock_remember_names(struct wr_sock *s);
 
 bool wr_sock_is_kind(const weir_transport *t);
@@ -207,11 +193,10 @@ void wr_sock_opening_begin(struct wr_sock *s);
 
 /* ---- sock_recv.c ---- */
 wr_account_over_fn wr_sock_account_over;
-/* Arms or cancels the receive, or watches, by the table of actions. */
+/* Arms or cancels the receive, or watches the peer; see sock_recv.c. */
 void wr_sock_update_recv(struct wr_connection *c);
 /* Ends the receive of a socket that is not OPEN, unless it lingers. */
 void wr_sock_recv_stop(struct wr_connection *c);
-/* Handles the last completion of the receive or of the poll for bytes. */
 void wr_sock_recv_ended(struct wr_sock *s);
 void wr_sock_recv_failed(struct wr_sock *s, int err);
 /* True if the protocol wants bytes and lends no memory for them. */
@@ -238,7 +223,7 @@ void wr_sock_bulk_receive(struct wr_sock *s);
 
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
-/* Makes `extra` unless there is one. Returns 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
 {
     if (!s->extra) {
@@ -327,7 +312,7 @@ static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
                : 0;
 }
 
-/* True if the socket receives during a close to linger. */
+/* True if the socket receives after the program has closed it. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_LINGERING ||

@@ -32,7 +32,8 @@ static bool sock_linger_withholds(const struct wr_sock *s)
            s->c.t.held_back || s->has_waited;
 }
 
-/* Bytes that the peer's kernel has not acknowledged; a FIN is one. */
+/* Returns the number of bytes that the peer's kernel has not acknowledged; a
+ * FIN counts as one. */
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
     wr_assert(s->c.t.fd >= 0);
@@ -105,9 +106,8 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
     return sock_linger_unacked(s) > s->c.t.farewell_bytes + 1; /* the FIN */
 }
 
-/* A lingering socket whose peer has acknowledged everything ends when it has
- * dropped WR_END_REST_BYTES, so that the peer does not decide how long the
- * close lasts. */
+/* After the peer has acknowledged everything, lingering ends when
+ * WR_END_REST_BYTES were dropped. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
 {
     const uint32_t dropped = wr_outbox_note_dropped(&s->c.outbox, bytes);
@@ -119,7 +119,7 @@ void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
     }
 }
 
-/* Notes the bytes in the kernel's queue; a change is progress of the peer. */
+/* A change of the kernel's queue is progress of the peer. */
 static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
 {
     const uint64_t now_ns = clock->clock.t->loop->now_ns;
@@ -163,8 +163,8 @@ static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
                       limits->write_stall_ns / WR_STALL_LOOKS + 1);
 }
 
-/* True if a close can destroy no more bytes: all are acknowledged, and none is
- * unread, or the peer has had enough time since. */
+/* True if all bytes are acknowledged, and none is unread, or the peer has had
+ * enough time since. */
 static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 {
     struct wr_sock_clock *clock = wr_sock_clock_of(s);
@@ -184,8 +184,7 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 }
 
 /* Starts to watch the peer and checks the kernel's queue, each if its time has
- * come. Returns true if lingering is over, because a close can destroy no more
- * bytes. */
+ * come. Returns true if lingering is over. */
 bool wr_sock_look_at_queue(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);

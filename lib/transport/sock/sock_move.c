@@ -55,7 +55,6 @@ bool wr_sock_is_settled_to_move(const weir_transport *t)
     return !wr_sock_is_in_flight(&s->c) && !s->rests;
 }
 
-/* Copies all bytes of the connection. Returns 0 or -ENOMEM. */
 static int sock_move_pack_bytes(const struct wr_sock *s,
                                 struct wr_sock_content *content)
 {
@@ -143,8 +142,8 @@ void wr_sock_content_free(struct wr_sock_content *content)
     }
 }
 
-/* After this call any loop may close the descriptor and reuse its number. So
- * keeps the addresses for the getters. */
+/* After this call any loop may close the descriptor and reuse its number, so
+ * the addresses are kept for the getters. */
 void wr_sock_send_off(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -183,7 +182,6 @@ void wr_sock_leave(weir_transport *t)
     wr_connection_leave(&s->c);
 }
 
-/* Copies the bytes into memory of the loop. Returns 0 or -ENOMEM. */
 static int sock_move_unpack_bytes(struct wr_remade *remade,
                                   const struct wr_sock_content *content)
 {
@@ -271,7 +269,6 @@ int wr_sock_remake(weir_loop *loop, const struct wr_sock_content *content,
     return 0;
 }
 
-/* Gives the new connection everything that the old one had. Cannot fail. */
 static void sock_move_take_over(struct wr_remade *remade,
                                 const struct wr_sock_content *content)
 {

@@ -1,8 +1,7 @@
 /*
- * Checks the invariants of a stream socket, and prints its state.
- *
- * The invariants hold whenever user code may run. Between loop iterations a
- * direction that has stopped also waits for something that will resume it.
+ * Checks the invariants of a stream socket, and prints its state. The
+ * invariants hold whenever user code may run. Between loop iterations a
+ * direction that has stopped also waits for an event that will resume it.
  */
 #include "sock_impl.h"
 
@@ -162,8 +161,6 @@ static const char *sock_state_send_name(const struct wr_sock *s)
     return s->c.outbox.is_stalled ? "waiting" : "sending";
 }
 
-/* Writes the facts that show why a connection hangs: the states of receiving
- * and sending, and the operations in flight. */
 void wr_sock_dump(const struct wr_connection *c, FILE *out)
 {
     const struct wr_sock *s = wr_sock_of(&c->t);
