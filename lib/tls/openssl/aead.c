@@ -2,7 +2,7 @@
  * Authenticated encryption of one message with libcrypto: AES-GCM and
  * ChaCha20-Poly1305.
  *
- * weir seals its tickets with it if a backend has no format of its own.
+ * These are the primitives seal() and open_sealed() of the backend's table.
  */
 #include "openssl.h"
 
@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <limits.h>
 
-/* Sets key, nonce and additional authenticated data. */
 static bool aead_begin(EVP_CIPHER_CTX *cipher, const struct wr_tls_aead *job,
                        bool seals)
 {

@@ -1,9 +1,10 @@
 /*
  * Certificates and their private key, from PEM texts.
  *
- * A key is created by the providers of the system's configuration. It signs
- * once here, unless it is outside, and is shown once, so that a key that cannot
- * be used is an error of the context instead of each handshake.
+ * A key is created by the providers of the system's configuration. The key
+ * signs once here, unless it is a wr_tls_signer, and is set in an SSL_CTX once.
+ * So a key that cannot be used is an error of the context instead of each
+ * handshake.
  *
  * The key itself is wiped when it is freed. OpenSSL's PEM decoder does not wipe
  * the memory in which it decodes.
@@ -68,7 +69,6 @@ static bool credential_has_curve(EVP_PKEY *key)
     return false;
 }
 
-/* Returns true if a handshake can use the kind and size of the key. */
 static bool credential_is_strong(X509 *leaf)
 {
     EVP_PKEY *key = X509_get0_pubkey(leaf);

@@ -34,7 +34,7 @@ struct wr_tls_credential {
     X509 *leaf; /* may be NULL */
     STACK_OF(X509) * issuers;
     EVP_PKEY *key;   /* may be NULL */
-    bool has_signer; /* the key is outside */
+    bool has_signer; /* the key is a wr_tls_signer */
 };
 
 struct wr_tls_shared {
@@ -74,7 +74,6 @@ wr_openssl_own_of(const struct wr_tls_conn *conn)
     return conn->own;
 }
 
-/* Returns the connection in libssl's callbacks. */
 static inline struct wr_tls_conn *wr_openssl_conn_of(const SSL *ssl)
 {
     return SSL_get_app_data(ssl);
@@ -106,7 +105,8 @@ BIO *wr_openssl_new_bio(struct wr_tls_conn *conn);
 
 /* ---- error.c ---- */
 
-/* The errors of calls to OpenSSL. */
+/* The result of the calls to OpenSSL between wr_openssl_enter() and
+ * wr_openssl_leave(). */
 struct wr_openssl_errors {
     /* The program had errors in the queue, which are kept. */
     bool has_mark;
@@ -114,19 +114,19 @@ struct wr_openssl_errors {
     unsigned long newest; /* code of the newest error, or 0 */
 };
 
-/* Calls to OpenSSL must be made between these; calls may be nested. */
+/* Calls to OpenSSL must be made between these two; pairs may be nested. */
 void wr_openssl_enter(struct wr_openssl_errors *errors);
 void wr_openssl_leave(struct wr_openssl_errors *errors);
-/* Returns true if this newest error is vague and the error before it is
- * lost. */
+/* Returns true if this error only reports that a record was refused: the error
+ * before it has the reason. */
 bool wr_openssl_is_vague(unsigned long number);
-/* Returns weir's code. */
 int wr_openssl_code_of(unsigned long number);
 
 /* ---- signer.c ---- */
 
 /* Returns a key with which @signer signs for the public key @shown, RSA or
- * elliptic curve, or NULL if memory runs out. The signer must outlive it. */
+ * elliptic curve, or NULL if memory runs out. The signer must outlive the
+ * key. */
 EVP_PKEY *wr_openssl_signer_key(EVP_PKEY *shown, struct wr_tls_signer *signer);
 /* Returns true if a signer has failed on this thread since the last call. */
 bool wr_openssl_take_sign_failure(void);

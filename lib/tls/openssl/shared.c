@@ -60,7 +60,6 @@ static const struct shared_suite shared_old[] = {
      "ECDHE-RSA-CHACHA20-POLY1305"},
 };
 
-/* Returns OpenSSL's name of a TLS 1.2 suite, or NULL if it is unknown. */
 static const char *shared_find_old(const char *name, size_t len)
 {
     wr_assert(name != NULL);
@@ -159,7 +158,6 @@ static int shared_group_of(uint16_t number)
     }
 }
 
-/* Returns libssl's name of a group, or NULL if there is none. */
 static const char *shared_group_name(uint16_t number)
 {
     switch (number) {

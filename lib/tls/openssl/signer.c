@@ -3,9 +3,10 @@
  *
  * OpenSSL 3 gets such a key from a provider, which this file implements: keys
  * with the certificate's public key and a signer, and their signatures as TLS
- * uses them. It has a library context of its own, which is created for the
- * first such key and kept. So nothing of the program or of weir ever uses this
- * provider by name; it is used only through a key that was created here.
+ * uses them. The provider has a library context of its own, which is created
+ * for the first such key and kept. So neither the program nor weir ever fetches
+ * an algorithm from this provider by name; it is used only through a key that
+ * was created here.
  *
  * A key is constant, and many threads may sign with it.
  */
@@ -25,7 +26,8 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The provider's name, and the name of the parameter that creates a key. */
+/* The provider's name, which is also the name of the parameter that creates a
+ * key. */
 #define SIGNER_NAME "weir-signer"
 
 struct signer_key {
@@ -87,8 +89,9 @@ static int signer_key_match(const void *left, const void *right, int selection)
     return EVP_PKEY_eq(one->shown, other->shown) == 1;
 }
 
-/* Imports one of our keys, or the public key of a certificate that OpenSSL
- * compares with it. Private keys are neither imported nor exported. */
+/* Imports a key of wr_openssl_signer_key(), or the public key of a certificate
+ * that OpenSSL compares with such a key. Private keys are neither imported nor
+ * exported. */
 static int signer_key_import(struct signer_key *key, const char *kind,
                              const OSSL_PARAM *params)
 {

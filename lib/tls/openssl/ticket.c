@@ -1,5 +1,5 @@
 /*
- * Session tickets: weir's ring of keys for OpenSSL's own ticket format.
+ * Session tickets in OpenSSL's own format, with weir's keys.
  *
  * OpenSSL encrypts a session with AES-256-CBC and authenticates it with
  * HMAC-SHA-256. The keys for both are derived once from the secret of each of
@@ -79,8 +79,8 @@ static size_t ticket_note_size(const struct wr_tls_conn *conn)
                                              : WR_TLS_TICKET_DIGEST;
 }
 
-/* Stores them in a session that will be sealed. A ticket without them cannot be
- * resumed. */
+/* Stores the digest and the identifier in a session that will be sealed. A
+ * ticket without them cannot be resumed. */
 static int ticket_note_name(SSL *ssl, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
