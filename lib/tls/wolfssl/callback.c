@@ -187,9 +187,9 @@ static void callback_replace(DecodedCert *cert)
     wr_ignore(wc_ParseCert(cert, CERT_TYPE, NO_VERIFY, NULL) != 0);
 }
 
-/* Called when wolfSSL has parsed a certificate, or failed. It needs nothing of
- * an issuer, and only the key of the leaf. Whatever its result, weir is called
- * next if the peer is verified at all. */
+/* Called when wolfSSL has parsed a certificate, or failed. wolfSSL needs
+ * nothing of an issuer, and only the key of the leaf. Whatever this function
+ * returns, weir is called next if the peer is verified at all. */
 static int callback_read(WOLFSSL *ssl, DecodedCert *cert)
 {
     wr_assert(ssl && cert);

@@ -183,7 +183,7 @@ conn_drop_arrays(struct wr_tls_conn *conn)
 }
 
 /* Keeps the memory in which wolfSSL joins a ticket that arrives in several
- * records; otherwise wolfSSL would free this memory after the handshake. With
+ * records; otherwise wolfSSL would free the memory after the handshake. With
  * TLS 1.3 tickets arrive before the data, with TLS 1.2 during the handshake. */
 static void conn_begin_data(struct wr_tls_conn *conn)
 {

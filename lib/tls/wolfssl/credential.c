@@ -1,10 +1,10 @@
 /*
  * Certificates and their private keys.
  *
- * Each is read and checked in a WOLFSSL_CTX of its own, so that a handshake
- * only copies valid ones into its connection. That context has no signing
- * callbacks unless the key is a wr_tls_signer: with them wolfSSL accepts a
- * public key as a private key.
+ * Each credential is read and checked in a WOLFSSL_CTX of its own, so that a
+ * handshake only copies valid ones into its connection. That context has no
+ * signing callbacks unless the key is a wr_tls_signer: with them wolfSSL
+ * accepts a public key as a private key.
  */
 #include "wolfssl.h"
 
@@ -22,8 +22,8 @@ static struct wr_tls_memory_scope credential_enter(void)
     return wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
 }
 
-/* Ends what credential_enter() has begun. Returns @err, or -ENOMEM if an
- * allocation has failed, because wolfSSL often reports another error then. */
+/* Returns @err, or -ENOMEM if an allocation has failed, because wolfSSL often
+ * reports another error then. */
 static int credential_leave(struct wr_tls_memory_scope before, int err)
 {
     wr_tls_memory_leave(before);
@@ -125,7 +125,6 @@ int wr_wolfssl_credential_use_signer(struct wr_tls_credential *credential,
                                      &credential->key, &credential->key_size);
 }
 
-/* Compares the key with the certificate, and loads an RSA key for signing. */
 int wr_wolfssl_credential_check(struct wr_tls_credential *credential)
 {
     struct wr_tls_memory_scope before = credential_enter();

@@ -1,7 +1,8 @@
 /*
- * The thread's account is a thread-local variable, because wolfSSL passes only
- * a size or a pointer to its allocator. It is set only around calls to wolfSSL,
- * so that no allocation is charged to the wrong loop.
+ * Counts wolfSSL's memory (wolfssl.h). The thread's account is a thread-local
+ * variable, because wolfSSL passes only a size or a pointer to its allocator.
+ * The variable is set only around calls to wolfSSL, so that no allocation is
+ * charged to the wrong loop.
  */
 #include "wolfssl.h"
 

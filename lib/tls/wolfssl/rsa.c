@@ -3,10 +3,10 @@
  *
  * wolfSSL still reads and checks each key, decodes it and verifies the
  * signatures; only signing is done by these callbacks, or by a wr_tls_signer
- * (signer.c). They are set on a context whose keys were checked without them,
- * because with them wolfSSL accepts a public key as a private one. A connection
- * holds a reference to its signing key, which may belong to another context
- * (SNI).
+ * (signer.c). The callbacks are set on a context whose keys were checked
+ * without callbacks, because with callbacks wolfSSL accepts a public key as a
+ * private one. A connection holds a reference to its signing key, which may
+ * belong to another context (SNI).
  */
 #include "rsa_key.h"
 #include "wolfssl.h"

@@ -64,7 +64,7 @@ static int shared_set_lists(WOLFSSL_CTX *ctx,
 }
 
 /* Disables tickets. wolfSSL reports an error for TLS 1.3 tickets if TLS 1.2 is
- * the highest version; it is ignored then. */
+ * the highest version; that error is ignored. */
 static int shared_refuse_tickets(WOLFSSL_CTX *ctx,
                                  const struct wr_tls_settings *settings)
 {
@@ -134,7 +134,6 @@ static int shared_set_rules(WOLFSSL_CTX *ctx,
     return shared_set_tickets(ctx, settings);
 }
 
-/* Sets the context's credential, which was checked before. */
 static int shared_set_credential(WOLFSSL_CTX *ctx,
                                  const struct wr_tls_credential *credential)
 {

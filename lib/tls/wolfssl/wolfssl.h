@@ -86,7 +86,7 @@ void wr_tls_memory_check_invariants(const struct wr_tls_account *account);
 
 /* Initializes wolfSSL for the process, once; may be called on any thread.
  * Returns 0 or WEIR_ETLSENGINE. Must precede all other calls to wolfSSL.
- * Afterwards no first use writes to wolfSSL's global variables. */
+ * Afterwards wolfSSL changes no global variable on first use. */
 WEIR_MUST_USE int wr_tls_memory_start_library(void);
 
 /* The previous account and mode, for wr_tls_memory_leave(). */
@@ -107,13 +107,13 @@ void wr_tls_memory_leave(struct wr_tls_memory_scope before);
 bool wr_tls_memory_take_failure(void);
 
 /* Returns true if @data was sealed in wolfSSL's newest block. If so, claims the
- * block: when wolfSSL frees it, it is kept for wr_tls_memory_take_claimed(). */
+ * block: wr_tls_memory_take_claimed() returns it after wolfSSL has freed it. */
 WEIR_MUST_USE bool wr_tls_memory_claim(struct wr_tls_account *account,
                                        const void *data);
 
 /* Returns the block that wr_tls_memory_claim() has claimed, or NULL if none was
- * claimed. Must be called after wolfSSL has freed the block, and does not wait
- * for this. The caller owns the block; ->used is 0. */
+ * claimed. Must be called after wolfSSL has freed the block. The caller owns
+ * the block; ->used is 0. */
 struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account);
 
 struct wr_tls_rsa_key;
@@ -160,7 +160,6 @@ wr_wolfssl_memory_of(const struct wr_tls_conn *conn)
     return wr_tls_memory_of(conn->account);
 }
 
-/* Returns wolfSSL's verification mode. */
 static inline int wr_wolfssl_mode(bool verifies, bool demands_certificate)
 {
     wr_assert(verifies || !demands_certificate);
@@ -210,8 +209,6 @@ enum wr_x509_hash wr_wolfssl_hash_of(size_t size);
 
 /* ---- shared.c; struct wr_tls_shared is the WOLFSSL_CTX itself ---- */
 
-/* Sets the minimum sizes of our keys and of peers' keys. Returns 0 or
- * WEIR_ETLSENGINE. */
 WEIR_MUST_USE int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx);
 
 /* ---- callback.c ---- */
