@@ -7,11 +7,8 @@
  *
  * An entry is for a name together with the requested families, because in a
  * search the result for one family depends on the other. The last lookup that
- * leaves an entry, because it is cancelled or times out, cancels the query.
- *
- * Peers may choose names, so the memory for answers is limited: the least
- * recently used answer is dropped first. A trim drops answers that were not
- * used since the previous trim.
+ * leaves an entry cancels the query. Peers may choose names, so the memory for
+ * answers is limited.
  */
 
 #include "lookup.h"
@@ -39,8 +36,8 @@ struct cache {
 /* The entry is kept once its own lookup has ended. */
 struct cache_entry {
     struct cache *cache;
-    struct wr_list bucket;  /* if not linked, no lookup finds the entry */
-    struct wr_list link;    /* in cache.asked or cache.kept */
+    struct wr_list bucket; /* if not linked, no lookup finds the entry */
+    struct wr_list link;
     struct wr_list lookups; /* lookups that wait for open parts */
     weir_lookup own;
     uint64_t until_ns; /* end of the TTL; UINT64_MAX if unknown */
@@ -66,7 +63,7 @@ static struct wr_list *cache_get_bucket(struct cache *cache, const char *host)
     return &cache->buckets[(hash ^ hash >> 16) % CACHE_BUCKETS];
 }
 
-/* Returns an entry with an answer (@kept) or a pending query, or NULL. */
+/* Returns an entry with an answer (@kept) or with a pending query, or NULL. */
 static struct cache_entry *cache_find(struct cache *cache,
                                       const weir_lookup *lookup, bool kept)
 {
@@ -125,7 +122,7 @@ static void cache_drop_kept(struct cache *cache)
 }
 
 /* True if the answer has addresses and a TTL, and no error that may be
- * temporary, such as a server failure. */
+ * temporary. */
 static bool cache_is_worth_keeping(const struct cache_entry *entry)
 {
     const weir_lookup *own = &entry->own;
@@ -148,7 +145,6 @@ static void cache_keep(struct cache_entry *entry)
 {
     struct cache *cache = entry->cache;
 
-    /* Otherwise cache_find() would return this entry. */
     wr_list_remove(&entry->bucket);
     struct cache_entry *old = cache_find(cache, &entry->own, true);
     if (old) {
@@ -188,7 +184,6 @@ static void cache_tell(const struct cache_entry *entry, weir_lookup *lookup,
     wr_lookup_close(lookup, part, err);
 }
 
-/* Passes a closed part of the entry's own lookup to the waiting lookups. */
 static void cache_part_closed(weir_lookup *own, enum wr_lookup_part part)
 {
     struct cache_entry *entry = wr_container_of(own, struct cache_entry, own);
@@ -227,9 +222,8 @@ static struct cache *cache_of_module(struct wr_module *module)
     return wr_container_of(module, struct cache, module);
 }
 
-/* Frees the entries when the loop ends; no lookup waits any more. An entry may
- * still be in `asked` if its query was answered in this iteration, but its own
- * lookup has not been called yet. */
+/* No lookup waits any more. An entry may still be in `asked` if its query was
+ * answered in this iteration, but its own lookup was not called yet. */
 static void cache_end(struct wr_module *module)
 {
     struct cache *cache = cache_of_module(module);
@@ -307,7 +301,6 @@ static const struct wr_module_ops cache_module_ops = {
     .close = cache_close,
     .check = cache_check};
 
-/* Returns NULL if memory runs out. */
 static struct cache *cache_make(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &cache_module_ops);
@@ -356,8 +349,8 @@ WEIR_MUST_USE static int cache_ask(struct cache *cache, weir_lookup *lookup)
     return 0;
 }
 
-/* If the resolver's settings have changed, drops all answers and makes sure
- * that the answers of pending queries are not kept. */
+/* If the resolver's settings have changed, drops all answers. The answers of
+ * pending queries will not be kept. */
 static void cache_refresh(struct cache *cache)
 {
     const uint64_t version = wr_resolver_get_version(cache->loop);
@@ -374,7 +367,6 @@ static void cache_refresh(struct cache *cache)
     }
 }
 
-/* Returns NULL if the resolver must be called. */
 static struct cache_entry *cache_choose(struct cache *cache,
                                         const weir_lookup *lookup)
 {

@@ -5,9 +5,8 @@
  * c-ares cannot cancel a single query: the record of a cancelled lookup stays
  * until its queries are answered or timed out; when no lookup is left, all
  * queries are cancelled, and the sockets close. The number of queries is
- * limited, because they have 16-bit identifiers. Above BURST_MAX they are
- * started slowly: a burst would overflow the sockets of servers and be answered
- * only after a time-out.
+ * limited, because they have 16-bit identifiers. A burst of queries would
+ * overflow the sockets of servers and be answered only after a time-out.
  */
 #include "cares.h"
 
@@ -24,12 +23,9 @@
 
 /* ---- the hosts file ----
  *
- * Answers from the hosts file, which is searched before any server is queried.
- *
- * The file is kept in memory until it changes or the loop is trimmed. As in the
- * C library it answers both families of a lookup: if it has an address of one,
- * no server is queried for the other.
- */
+ * The hosts file is kept in memory until it changes or the loop is trimmed. As
+ * in the C library it answers both families of a lookup: if it has an address
+ * of one family, no server is queried for the other. */
 
 static const char *cares_hosts_get_path(const struct cares *cares)
 {
@@ -60,7 +56,7 @@ WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
     return 0;
 }
 
-/* Returns 1 if the file has addresses of the name, 0 if not, or an error. */
+/* Returns 1 if the hosts file has the name, 0 if not, or an error. */
 static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
                            const char *host, int family)
 {
@@ -79,7 +75,7 @@ static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
         wr_assert(wr_lookup_is_open(lookup, part));
         int err = wr_lookup_add(lookup, part, &address);
         wr_require(err >= 0, err);
-        /* The canonical name is the first one of a line. */
+        /* The first name of a line is the canonical name. */
         if (found == 0 && lookup->canonical) {
             wr_name_write(wr_hosts_get_name(&cares->hosts, line),
                           lookup->canonical);
@@ -119,7 +115,7 @@ static bool cares_has_room(const struct cares *cares)
     return cares->asked_count < ASKED_MAX && cares->live_count < LIVE_MAX;
 }
 
-/* Returns the next time-out of a channel's queries, or UINT64_MAX. */
+/* Returns UINT64_MAX if no query of the channel can time out. */
 static uint64_t cares_get_time(const struct cares *cares, ares_channel channel)
 {
     struct timeval room;
@@ -160,9 +156,8 @@ static void cares_work(struct wr_ready *work)
 
     cares_check_invariants(cares);
     if (cares->live_count == 0 && cares->dns) {
-        /* Cancels the queries when none of them has a lookup. Even if there are
-         * no queries, this closes sockets that newer versions of c-ares leave
-         * open after a time-out. */
+        /* No query has a lookup any more. Even without queries, this closes
+         * sockets that newer versions of c-ares leave open after a time-out. */
         ares_cancel(cares->dns);
         ares_cancel(cares->tcp);
         if (cares->udp6) {
@@ -203,8 +198,8 @@ static bool cares_is_idle(const struct cares *cares)
     return cares->live_count == 0 && wr_list_is_empty(&cares->waiting);
 }
 
-/* Ends the queries that c-ares still makes, when the loop ends; the lookups
- * have ended before. The sockets close with the last completions. */
+/* Ends the queries of cancelled lookups. The sockets close with the last
+ * completions. */
 static void cares_end(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -221,9 +216,8 @@ static void cares_abandon(struct wr_module *module)
     wr_cares_abandon_sockets(cares_of_module(module));
 }
 
-/* Frees the hosts file and, if they are idle, the channels; the next lookup
- * reads and opens them again. Returns the bytes freed, without those of the
- * channels, because c-ares uses malloc(). */
+/* Frees the hosts file and, if they are idle, the channels. Returns the bytes
+ * freed. Those of the channels are unknown, because c-ares uses malloc(). */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -277,9 +271,8 @@ static struct cares *cares_get(weir_loop *loop)
     return cares;
 }
 
-/* Closes the channels if resolv.conf has changed and no lookup uses the
- * channels; the next lookup opens new ones. Forgets the contents of the hosts
- * file if the file has changed. */
+/* If resolv.conf has changed and no lookup uses the channels, closes them; the
+ * next lookup opens new ones. Drops the hosts file if it has changed. */
 static void cares_refresh(struct cares *cares)
 {
     cares_check_invariants(cares);

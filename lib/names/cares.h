@@ -2,11 +2,9 @@
  * Declarations shared by the files of the resolver on c-ares.
  *
  * c-ares implements the DNS protocol, its retries and time-outs; it reads no
- * file of the system. The loop drives it: cares_socket.c makes its sockets and
- * polls them with the ring, cares_channel.c sets it up, and cares.c passes it
- * the lookups that the hosts file does not answer. No threads
- * are used; the global initialisation of c-ares, which Linux does not need, is
- * not called. c-ares uses malloc(), because another allocator would be global.
+ * file of the system. The loop polls the sockets of c-ares with the ring. The
+ * global initialisation of c-ares, which Linux does not need, is not called.
+ * c-ares uses malloc(), because another allocator would be global.
  */
 #ifndef WEIR_LIB_NAMES_CARES_H
 #define WEIR_LIB_NAMES_CARES_H
@@ -24,8 +22,8 @@ enum cares_rcode {
     CARES_REFUSED = 5,
 };
 
-/* Copies of the program's settings. For a setting that is 0, NULL or empty, the
- * system's setting is used. */
+/* Copies of the program's settings. A setting that is 0, NULL or empty means
+ * the system's setting. */
 struct cares_config {
     struct wr_name_servers servers;
     char *search;
@@ -41,19 +39,16 @@ struct cares {
     weir_loop *loop;
     struct cares_config config;
 
-    /* cares_channel.c: */
     ares_channel dns;  /* queries over UDP; NULL if not open */
     ares_channel tcp;  /* queries over TCP; open with ->dns */
     ares_channel udp6; /* IPv6 queries from another socket, or NULL */
     struct wr_resolv_conf system;
     struct wr_system_file system_file; /* resolv.conf */
 
-    /* the hosts file: */
     struct wr_hosts hosts;
     struct wr_system_file hosts_file;
     bool has_hosts;
 
-    /* cares_socket.c: */
     struct wr_list sockets; /* struct cares_socket, including closing sockets */
     int socket_err;         /* error of the last socket made, or 0 */
     uint8_t rcode;     /* SERVFAIL, NOTIMP or REFUSED of the answer that c-ares
@@ -61,7 +56,6 @@ struct cares {
     bool is_truncated; /* the answer is a datagram, and truncated */
     bool has_records;  /* the answer has records */
 
-    /* cares.c: */
     struct wr_list waiting; /* struct cares_record, not started */
     uint32_t asked_count;   /* records with queries at c-ares */
     uint32_t live_count;    /* started records with a lookup */
@@ -100,7 +94,6 @@ struct cares_record {
     char asked[WR_NAME_SIZE]; /* the name that the present step queries */
 };
 
-/* Schedules the ready item, which starts records and arms the timer. */
 static inline void wr_cares_push_work(struct cares *cares)
 {
     if (!cares->is_stopping) {
@@ -108,16 +101,13 @@ static inline void wr_cares_push_work(struct cares *cares)
     }
 }
 
-/* ---- cares_channel.c ---- */
-
-/* Opens the channels. Returns 0 or an error; after an error the channels are
- * closed. */
+/* Returns 0, or an error, which leaves the channels closed. */
 WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 
-/* Closes the channels. All queries of the channels end immediately. */
+/* Closes the channels. All their queries end in this call. */
 void wr_cares_close(struct cares *cares);
 
-/* True if resolv.conf has changed since wr_system_file_note(). */
+/* True if resolv.conf has changed since it was read. */
 bool wr_cares_is_outdated(struct cares *cares);
 
 /* Copies the program's options. Sets nothing after an error. */
@@ -126,25 +116,19 @@ WEIR_MUST_USE int wr_cares_read_config(weir_loop *loop,
                                        struct cares_config *ret);
 void wr_cares_free_config(weir_loop *loop, struct cares_config *config);
 
-/* ---- cares_socket.c ---- */
-
 void wr_cares_use_sockets(struct cares *cares, ares_channel channel);
 
-/* Called by c-ares with the events that it waits for. */
 void wr_cares_socket_changed(void *arg, ares_socket_t fd, int readable,
                              int writable);
 
-/* Ends the polls of closing sockets, after the ring broke. */
+/* Called when the ring has failed: ends the polls of closing sockets. */
 void wr_cares_abandon_sockets(struct cares *cares);
-
-/* ---- cares_record.c ---- */
 
 void wr_cares_begin(struct cares_record *record);
 
 /* Detaches the lookup, which was answered or cancelled. */
 void wr_cares_detach(struct cares_record *record);
 
-/* Frees a record, unless a lookup or a query refers to it. */
 void wr_cares_release(struct cares_record *record);
 
 #endif

@@ -6,13 +6,12 @@
  * The steps end with the first step that finds addresses. A step queries both
  * families concurrently and ends when both are answered; the addresses of one
  * family are passed on earlier. So addresses of two names are never mixed.
- * The search chooses the next step after a failure, and the final error.
  *
- * c-ares can take the steps too, but does not guarantee this. If each family is
- * queried separately, it searches separately: if the first domain has only an
- * IPv4 address, the IPv6 address may be of another name. If both are queried
- * together, it answers when it has both: IPv4 waits for a server that does not
- * answer for IPv6, and one family's error is lost.
+ * c-ares can search, too, but does not guarantee this. If it is asked for each
+ * family separately, the IPv4 address may be of a name in one domain and the
+ * IPv6 address of a name in another. If it is asked for both together, it
+ * answers when it has both: IPv4 waits for a server that does not answer for
+ * IPv6, and one family's error is lost.
  */
 #include "cares.h"
 
@@ -44,22 +43,21 @@ static int cares_record_get_refusal(const struct cares *cares)
 
 /* ---- the search ----
  *
- * The search of a record, as in the C library: which name is queried after a
- * step that found nothing, and which error is reported in the end.
+ * As in the C library, the name as it was written is followed by all domains.
+ * After a name below a domain, the next domain follows if the servers know no
+ * address, or cannot answer (SERVFAIL): a lame domain hides no other. Otherwise
+ * the name as it was written follows: servers that refuse, or do not answer,
+ * would do the same for the other domains. The search ends if no server can be
+ * reached, if this machine is out of resources, or after an alias without
+ * addresses.
  *
- * The name as it was written is followed by all domains. After a name below a
- * domain, the next domain follows if the servers know no address, or cannot
- * answer (SERVFAIL): a lame domain hides no other. Otherwise the name as it was
- * written follows: servers that refuse, or do not answer, would do the same for
- * the other domains. The search ends if no server can be reached, if this
- * machine is out of resources, or after an alias without addresses. If nothing
- * is found and the name as it was written was queried first, its error is
- * reported; else the first of "no address", SERVFAIL and the last error.
- */
+ * If nothing is found and the name as it was written was queried first, its
+ * error is reported. Otherwise the error is "no address" if any name had it,
+ * else SERVFAIL if any name had it, else the last error. */
 
-/* Returns true if looking up another name would fail with the same error: this
- * machine is out of resources, or no server can be reached, and no answer was
- * truncated. */
+/* True if looking up another name would fail with the same error: this machine
+ * is out of resources, or no server can be reached and no answer was truncated.
+ */
 static bool cares_record_tells_end(const struct cares_record *record, int err)
 {
     wr_assert(err < 0);
@@ -68,7 +66,7 @@ static bool cares_record_tells_end(const struct cares_record *record, int err)
 }
 
 enum cares_record_next {
-    CARES_RECORD_DOMAIN, /* continue with the next name */
+    CARES_RECORD_DOMAIN, /* continue with the next domain */
     CARES_RECORD_AS_IS,  /* continue with the name as it was written */
     CARES_RECORD_NONE
 };
@@ -97,7 +95,6 @@ cares_record_choose(const struct cares_record *record)
     return is_known && !is_odd ? CARES_RECORD_DOMAIN : CARES_RECORD_AS_IS;
 }
 
-/* Returns false if the search ends with the errors of the last name. */
 static bool cares_record_has_next(struct cares_record *record)
 {
     wr_assert(record->holds == 0);
@@ -135,8 +132,8 @@ static bool cares_record_has_bad_answer(const struct cares_record *record)
     return false;
 }
 
-/* Called at the end of a search that has found nothing. Returns the error of
- * all open parts, or 0 if each part's error is in ->errs. */
+/* Called when the search has found nothing. Returns the error of all open
+ * parts, or 0 if each part's error is in ->errs. */
 static int cares_record_sum_up(struct cares_record *record)
 {
     wr_assert(record->walk.has_ended);
@@ -187,7 +184,7 @@ void wr_cares_detach(struct cares_record *record)
 
     wr_assert(record->lookup != NULL);
     record->lookup = NULL;
-    if (!wr_list_is_linked(&record->link)) { /* the record was started */
+    if (!wr_list_is_linked(&record->link)) {
         wr_assert(cares->live_count > 0);
         cares->live_count--;
         wr_cares_push_work(cares);
@@ -205,7 +202,6 @@ void wr_cares_release(struct cares_record *record)
     wr_free(&loop->counting, record, sizeof(*record));
 }
 
-/* Closes the open parts with the errors of the last step, or with @err. */
 static void cares_record_finish(struct cares_record *record, int err)
 {
     weir_lookup *lookup = record->lookup;
@@ -218,7 +214,7 @@ static void cares_record_finish(struct cares_record *record, int err)
     wr_cares_detach(record);
 }
 
-/* Returns true if the record needs another step, else finishes it. */
+/* Finishes a record that needs no other step, and returns false. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;
@@ -266,7 +262,6 @@ cares_record_tell_canonical(struct cares_record *record,
         record->lookup, cares_record_follow(result->cnames, record->asked));
 }
 
-/* Returns the number of added addresses, or an error. */
 static int cares_record_add(struct cares_record *record,
                             enum wr_lookup_part part,
                             const struct ares_addrinfo *result)
@@ -292,14 +287,12 @@ static int cares_record_add(struct cares_record *record,
     return count;
 }
 
-/* Returns nanoseconds. A negative TTL is 0 (RFC 2181, 8). */
 static uint64_t cares_record_read_ttl(int ttl_s)
 {
     return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
 }
 
-/* Limits the TTL of the lookup's answer to the minimum of the addresses and of
- * their aliases. */
+/* The TTL of the answer is the minimum of the addresses and their aliases. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {
@@ -333,8 +326,7 @@ static void cares_record_go_on(struct cares_record *record);
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part);
 
-/* Handles the answer to a query. c-ares may call this inside the call that
- * makes the query. */
+/* c-ares may call this inside the call that makes the query. */
 static void cares_record_answered(void *arg, int status, int timeouts,
                                   struct ares_addrinfo *result)
 {
@@ -480,8 +472,8 @@ static ares_channel cares_record_get_channel(const struct cares *cares)
     return cares->system.use_vc ? cares->tcp : cares->dns;
 }
 
-/* Queries servers for the step's name, for each family that is still needed;
- * one family after the other if the settings require this. */
+/* Queries the families that are still needed; one after the other if the
+ * settings require this. */
 static void cares_record_ask_servers(struct cares_record *record)
 {
     static const int families[] = {
@@ -495,7 +487,7 @@ static void cares_record_ask_servers(struct cares_record *record)
         now = inet;
     }
     record->to_ask &= ~now;
-    /* Count all first: a query may be answered immediately. */
+    /* Counts all first: a query may be answered immediately. */
     record->holds +=
         ((now >> WR_LOOKUP_INET6) & 1u) + ((now >> WR_LOOKUP_INET) & 1u);
     wr_assert(record->holds > 1); /* the caller holds the record, too */
@@ -512,7 +504,7 @@ static void cares_record_ask_servers(struct cares_record *record)
 }
 
 /* Repeats a query over TCP if the answering datagram was truncated. Returns
- * true if it does; @record may be freed then. */
+ * true if the query was repeated; @record may then be freed. */
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part)
 {
@@ -539,8 +531,8 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
     return true;
 }
 
-/* Closes the IPv6 part if the settings forbid IPv6 queries. Returns false if no
- * other part is open: the record is finished. */
+/* Closes the IPv6 part if the settings forbid IPv6 queries. If no other part is
+ * open, finishes the record and returns false. */
 static bool cares_record_leave_out_inet6(struct cares_record *record)
 {
     weir_lookup *lookup = record->lookup;

@@ -1,11 +1,10 @@
 /*
  * The sockets of c-ares, polled with the ring.
  *
- * c-ares makes, reads and closes its sockets with the functions here. Each
- * socket has one one-shot poll for the events that c-ares wants: c-ares reads
- * the available bytes, and the next poll finds the rest. A socket that c-ares
- * closes during its poll is kept until the poll has ended, so that its number
- * is not reused before.
+ * Each socket has one one-shot poll for the events that c-ares wants: c-ares
+ * reads the available bytes, and the next poll finds the rest. A socket that
+ * c-ares closes during its poll is kept until the poll has ended, so that its
+ * number is not reused before.
  */
 #include "cares.h"
 
@@ -13,7 +12,7 @@
 #include <poll.h>
 #include <string.h>
 
-/* length before each message over TCP (RFC 1035, 4.2.2) */
+/* Length before each message over TCP (RFC 1035, 4.2.2). */
 #define DNS_LENGTH_SIZE 2
 #define DNS_HEADER_SIZE 12
 #define DNS_TRUNCATED   0x02 /* flag in the header's third byte */
@@ -63,7 +62,7 @@ static void cares_socket_release(struct cares_socket *socket)
     }
     cares_socket_check_invariants(socket);
     wr_uring_forget(&socket->cares->loop->uring, socket->fd);
-    wr_ignore(wr_sys_close(socket->fd)); /* nothing can be lost */
+    wr_ignore(wr_sys_close(socket->fd));
     wr_list_remove(&socket->link);
     wr_guard_free(&socket->cares->loop->counting, socket, sizeof(*socket));
 }
@@ -88,7 +87,6 @@ static void cares_socket_arm(struct cares_socket *socket)
     wr_prep_poll(uring, &socket->op, socket->fd, socket->armed, false);
 }
 
-/* Clears the facts about an answer, which hold only while c-ares reads it. */
 static void cares_socket_forget_answer(struct cares *cares)
 {
     cares->rcode = 0;
@@ -96,8 +94,8 @@ static void cares_socket_forget_answer(struct cares *cares)
     cares->has_records = false;
 }
 
-/* Lets c-ares read or write a ready socket. With an error of the socket it does
- * both, as far as it wants, because each finds the error. */
+/* Lets c-ares read or write a ready socket. After an error c-ares does both, as
+ * far as it wants, because each finds the error. */
 static void cares_socket_process(struct cares_socket *socket, uint32_t events)
 {
     struct cares *cares = socket->cares;
@@ -122,14 +120,13 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_cares_push_work(cares);
 }
 
-/* Handles the end of a poll. A failed poll is not repeated; the queries time
- * out. */
+/* A failed poll is not repeated; the queries time out. */
 static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);
 
     cares_socket_check_invariants(socket);
-    wr_check(!op->in_flight); /* a one-shot poll completes once */
+    wr_check(!op->in_flight);
     wr_check(!(flags & WR_CQE_MORE));
     if (socket->is_closing) {
         cares_socket_release(socket);
@@ -218,8 +215,8 @@ static int cares_socket_close(ares_socket_t fd, void *arg)
     return 0;
 }
 
-/* Adds the zone, without which a link-local address cannot be reached: c-ares
- * before 1.24 does not support zones. */
+/* Adds the zone, because c-ares before 1.24 does not support zones, and a
+ * link-local address cannot be reached without one. */
 static int cares_socket_connect(ares_socket_t fd, const struct sockaddr *addr,
                                 ares_socklen_t len, void *arg)
 {
@@ -260,8 +257,7 @@ static size_t cares_socket_get_size(const struct cares_socket *socket)
 }
 
 /* Finds the DNS messages in bytes received over TCP, and records the header of
- * each complete message. A later message replaces the header of an earlier
- * one. */
+ * the last complete message. */
 static void cares_socket_note_stream(struct cares_socket *socket,
                                      const uint8_t *data, size_t len)
 {
@@ -299,8 +295,8 @@ static ares_ssize_t cares_socket_recvfrom(ares_socket_t fd, void *buf,
     wr_assert(flags == 0);
     int32_t got = wr_sys_recvfrom(fd, buf, size, addr, len);
     for (uint32_t i = 0; got == 0 && addr && i < EMPTY_MAX; i++) {
-        /* Newer versions of c-ares, with custom socket functions, would take an
-         * empty datagram for an end of stream. */
+        /* Newer versions of c-ares would take an empty datagram for an end of
+         * stream. */
         got = wr_sys_recvfrom(fd, buf, size, addr, len);
     }
     if (got == 0 && addr) {
@@ -332,14 +328,13 @@ static ares_ssize_t cares_socket_sendv(ares_socket_t fd,
     wr_assert(count > 0);
     int32_t sent = wr_sys_send(fd, iov, (uint32_t)count);
     if (sent == -ECONNREFUSED && socket->is_datagram) {
-        /* The error was caused by an earlier datagram, and the call did not
-         * send this one: it is sent now. */
+        /* An earlier datagram caused the error, and this one was not sent. */
         sent = wr_sys_send(fd, iov, (uint32_t)count);
     }
     if ((sent == -EAGAIN || sent == -ENOBUFS) && socket->is_datagram) {
         /* If the send buffer is full, the query counts as lost and is sent
-         * again after its time-out. With an error c-ares would retry at once,
-         * and after the last try report that no server is there. */
+         * again after its time-out. If it failed here, c-ares would retry at
+         * once, and after the last try report that there is no server. */
         size_t total = 0;
 
         for (int i = 0; i < count; i++) {

@@ -1,8 +1,8 @@
 /*
  * Parses and checks struct weir_endpoint.
  *
- * Text and addresses are validated alike. A name stays text, which the caller
- * looks up; a descriptor is checked by the caller, who knows its required type.
+ * A name stays text, which the caller looks up. The caller checks a descriptor,
+ * because it knows the required type.
  */
 #ifndef WEIR_LIB_NAMES_ENDPOINT_H
 #define WEIR_LIB_NAMES_ENDPOINT_H
@@ -10,8 +10,8 @@
 #include "lib/loop/loop.h"
 #include "weir/endpoint.h"
 
-/* A parsed endpoint. Points to the program's memory and into itself, so it must
- * not be copied. */
+/* A parsed endpoint. It points to the program's memory and into itself, so it
+ * must not be copied. */
 struct wr_endpoint {
     const char *name; /* to be looked up, or NULL */
     uint16_t port;    /* port for the addresses of the name */
@@ -21,14 +21,14 @@ struct wr_endpoint {
     struct weir_address single;
 };
 
-/* Returns 0, -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG or -ENODEV. For more
- * addresses than @limit returns -EINVAL and reads none of them. Returns -EINVAL
- * for a pipe, which has no address. */
+/* Returns 0, -EINVAL, WEIR_EDNSBADNAME, -ENAMETOOLONG or -ENODEV. Returns
+ * -EINVAL for more than @limit addresses, and for a pipe, which has no address.
+ */
 WEIR_MUST_USE int wr_endpoint_read(weir_loop *loop,
                                    const struct weir_endpoint *endpoint,
                                    size_t limit, struct wr_endpoint *ret);
 
-/* Returns the text of a host, or NULL for another kind of endpoint. */
+/* Returns NULL for another kind of endpoint. */
 static inline const char *
 wr_endpoint_get_host(const struct weir_endpoint *endpoint)
 {

@@ -63,8 +63,6 @@ static int getaddrinfo_read(weir_loop *loop, const char *host, uint16_t port,
     return 0;
 }
 
-/* ---- in a task ---- */
-
 int weir_getaddrinfo(weir_loop *loop, const char *host, uint16_t port,
                      const struct weir_getaddrinfo_options *options,
                      struct weir_address *ret, size_t capacity)

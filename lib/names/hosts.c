@@ -1,10 +1,9 @@
 /*
  * Reading the hosts file by hosts(5), as the C library's nss_files does.
  *
- * The file's text is split into fields in place, and the names refer to it. A
- * search compares a hash of each name, so that a file of some hundred thousand
- * names blocks nothing. Names that the C library parses as numeric addresses
- * ("127.1", "0x7f.1") are left out, because it never looks them up.
+ * A search compares a hash of each name, so that a file of several hundred
+ * thousand names blocks nothing. Names that the C library parses as numeric
+ * addresses ("127.1", "0x7f.1") are left out, because it never looks them up.
  */
 #include "system_file.h"
 
@@ -64,7 +63,6 @@ size_t wr_hosts_clear(const struct weir_allocator *allocator,
     return size;
 }
 
-/* Returns the next field of a line, or NULL at its end. */
 static char *hosts_take_word(char **line)
 {
     char *word = *line + strspn(*line, hosts_blanks);
@@ -124,7 +122,6 @@ WEIR_MUST_USE static int hosts_add_line(const struct weir_allocator *allocator,
     return 0;
 }
 
-/* Parses a line, and splits it in place. */
 WEIR_MUST_USE static int hosts_read_line(const struct weir_allocator *allocator,
                                          struct wr_hosts *hosts, char *line)
 {

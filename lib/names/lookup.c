@@ -14,7 +14,7 @@
  * LEAVING: the resolver's cancel function is running. Answers are refused then,
  * and the lookup may be cancelled.
  *
- * No code of the program runs inside a start: the resolver, which may be the
+ * A start runs no code of the program: the resolver, which may be the
  * program's, and the owner are called from the ready queue, on the loop's
  * stack.
  */
@@ -27,7 +27,7 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* Returns the bit of one address, or 0 if it does not count. */
+/* Returns 0 for a loopback address, and for another family. */
 static unsigned lookup_get_configured_bit(const struct sockaddr *address)
 {
     struct sockaddr_in6 inet6;
@@ -46,11 +46,11 @@ static unsigned lookup_get_configured_bit(const struct sockaddr *address)
     return 0;
 }
 
-/* Returns the families of this machine's addresses, loopback not counted, as
- * bits of enum wr_lookup_part, or 0 if there are none or they cannot be read.
- * They are read with netlink each time, because addresses come and go; the
- * kernel answers immediately. Link-local addresses (fe80::1) count, as in the C
- * library. Must not be called on the stack of a task. */
+/* Returns the families of this machine's addresses, as bits of enum
+ * wr_lookup_part. Returns 0 if there are none or they cannot be read. They are
+ * read with netlink each time, because addresses change. Link-local addresses
+ * (fe80::1) count, as in the C library. Must not be called on the stack of a
+ * task. */
 static unsigned lookup_find_configured(void)
 {
     struct ifaddrs *entries = NULL;
@@ -68,8 +68,8 @@ static unsigned lookup_find_configured(void)
     return families;
 }
 
-/* Drops the families of which this machine has no address. If no family is
- * left, answers the lookup with WEIR_EDNSNODATA and returns false. */
+/* Drops the families of which this machine has no address. If no requested
+ * family is left, answers the lookup with WEIR_EDNSNODATA and returns false. */
 static bool lookup_limit_families(weir_lookup *lookup)
 {
     const unsigned configured = lookup_find_configured();
@@ -130,7 +130,7 @@ static void lookup_ask(weir_lookup *lookup)
         return;
     }
     wr_lookup_set_state(lookup, WR_LOOKUP_ASKING);
-    /* The cache asks for lookups that share their answers. */
+    /* The cache makes lookups that share their answers. */
     if (lookup->cache && wr_resolver_is_shared(loop)) {
         lookup->user = loop;
         lookup->resolver = lookup->cache;
@@ -168,7 +168,7 @@ static void lookup_ready(struct wr_ready *ready)
     lookup->changed(lookup);
 }
 
-/* Removes the lookup from its resolver, which may cancel the lookup. */
+/* The resolver may cancel the lookup meanwhile. */
 static void lookup_forget(weir_lookup *lookup)
 {
     wr_lookup_set_state(lookup, WR_LOOKUP_LEAVING);

@@ -3,11 +3,10 @@
  * service.
  *
  * A struct weir_lookup is embedded in its owner, for example a request of the
- * program or a call on a task's stack. It calls the loop's resolver
- * (resolver.h) through the cache (cache.c). Each family is answered separately,
- * so that a connection attempt may use the addresses of one family while it
- * waits for the other. The owner is called from the ready queue with each
- * answer. It may cancel the lookup at any time; no call follows.
+ * program or a call on a task's stack. Each family is answered separately, so
+ * that a connection attempt may use the addresses of one family while it waits
+ * for the other. The owner is called from the ready queue with each answer. It
+ * may cancel the lookup at any time; no call follows.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUP_H
 #define WEIR_LIB_NAMES_LOOKUP_H
@@ -56,20 +55,20 @@ struct weir_lookup {
     enum wr_lookup_state state;
     /* Called after a new part, and at the end; then the lookup may be freed. */
     void (*changed)(weir_lookup *lookup);
-    /* Only of the cache's own lookups, else NULL. */
+    /* Set only in the cache's own lookups. */
     wr_lookup_closed_fn *closed;
     struct wr_list sharing;               /* linked by the cache */
     const struct weir_resolver *cache;    /* NULL if the answer is not shared */
     const struct weir_resolver *resolver; /* set when ASKING begins */
     void *user;                           /* of the resolver */
-    void *data; /* the resolver's data for this lookup */
+    void *data;
     struct wr_ready ready;
     struct wr_timer timer;
     uint64_t timeout_ns;
     unsigned asked; /* parts, as bits */
     unsigned open;  /* requested parts without an answer */
     bool has_news;  /* set by an answer, cleared when the owner is called */
-    bool configured_only; /* the question's settings */
+    bool configured_only;
     bool is_fresh;
     bool map_ipv4;
     bool map_all;
@@ -93,11 +92,11 @@ struct weir_lookup {
 void wr_lookup_init(weir_lookup *lookup, weir_loop *loop,
                     void (*changed)(weir_lookup *lookup));
 
-/* Frees the answer of a lookup that is idle or has ended. */
+/* The lookup must be idle or have ended. */
 void wr_lookup_fini(weir_lookup *lookup);
 
 /* Starts the cache's own lookup with the question of @lookup, and calls the
- * resolver immediately. Must be called from the ready queue. */
+ * resolver. Must be called from the ready queue. */
 void wr_lookup_ask_for(weir_lookup *own, const weir_lookup *lookup,
                        wr_lookup_closed_fn *closed);
 
@@ -109,10 +108,9 @@ static inline bool wr_lookup_has_ended(const weir_lookup *lookup)
     return lookup->state == WR_LOOKUP_ENDED;
 }
 
-/* ---- lookup_start.c ---- */
-
 /* Returns 0 for a host name, 1 for another text of up to 253 bytes that the
- * hosts file has, else WEIR_EDNSBADNAME, or the error of a shortage. */
+ * hosts file has, else WEIR_EDNSBADNAME, or -ENOMEM, -EMFILE or a similar
+ * error. */
 WEIR_MUST_USE int wr_lookup_check_name(weir_loop *loop, const char *host);
 
 /* Returns 0, or an error of weir_resolve_start() that concerns the host; the
@@ -124,13 +122,11 @@ WEIR_MUST_USE int wr_lookup_start_reverse(weir_lookup *lookup,
                                           const struct weir_address *address,
                                           uint64_t timeout_ns);
 
-/* Starts a lookup of a service's records. @name must be valid. */
+/* @name must be valid. */
 void wr_lookup_start_srv(weir_lookup *lookup, const char *name,
                          uint64_t timeout_ns);
 
-/* ---- lookup_answer.c ---- */
-
-/* The only writer of the state. */
+/* Only this function writes the state. */
 void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state);
 
 void wr_lookup_check_invariants(const weir_lookup *lookup);
@@ -148,7 +144,7 @@ static inline bool wr_lookup_is_open(const weir_lookup *lookup,
  * IPv6. The lookup must have ended with addresses. */
 void wr_lookup_map(weir_lookup *lookup);
 
-/* Writes an address as a host, without a port. */
+/* Writes an address without its port. */
 void wr_lookup_write_address(const struct weir_address *address,
                              char ret[WEIR_HOST_SIZE]);
 
@@ -156,15 +152,14 @@ void wr_lookup_write_address(const struct weir_address *address,
 WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
                                           const char *name);
 
-/* Limits the TTL of the answer to @ttl_ns; the shortest TTL counts. */
+/* Limits the TTL of the answer to @ttl_ns. */
 void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns);
 
-/* Drops duplicates, and addresses beyond WEIR_ADDRESSES_MAX. */
+/* Ignores duplicates, and addresses beyond WEIR_ADDRESSES_MAX. */
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
                                 const struct weir_address *address);
 
-/* Ends a part of the lookup. If @err is 0, the part's answer is complete;
- * otherwise @err is the part's error. */
+/* If @err is 0, the part's answer is complete; else @err is its error. */
 void wr_lookup_close(weir_lookup *lookup, enum wr_lookup_part part, int err);
 
 /* Answers a reverse lookup with @name, of at most 254 bytes. */

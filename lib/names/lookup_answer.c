@@ -1,10 +1,8 @@
 /*
- * The answer of a lookup, which a resolver adds part by part.
- *
- * The parts are the two families of addresses, or the name, or the records of a
- * service. Addresses are in one array, IPv6 first, without duplicates and with
- * the lookup's port; each family has a limit. Closing a part schedules the
- * lookup's ready item, which calls the owner.
+ * The answer of a lookup, which a resolver adds part by part. Addresses are in
+ * one array, IPv6 first, without duplicates and with the lookup's port; each
+ * family has a limit. Closing a part schedules the ready item, which calls the
+ * owner.
  */
 #include "lookup.h"
 

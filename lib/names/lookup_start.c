@@ -1,10 +1,8 @@
 /*
- * The start of lookups.
- *
- * Literal addresses and this machine's own names are answered here. Other names
- * are looked up from the ready queue (lookup.c), in the cache (cache.c) unless
- * the canonical name is requested. A text that is not a host name is looked up
- * only in the hosts file.
+ * The start of lookups. Literal addresses and this machine's own names are
+ * answered here. Other names are looked up from the ready queue (lookup.c), in
+ * the cache (cache.c) unless the canonical name is requested. A text that is
+ * not a host name is looked up only in the hosts file.
  */
 #include "lookup.h"
 #include "resolver.h"
@@ -24,7 +22,7 @@ WEIR_MUST_USE static int lookup_start_literal(weir_lookup *lookup,
                                          ? WR_LOOKUP_INET6
                                          : WR_LOOKUP_INET;
     if (!wr_lookup_is_open(lookup, part)) {
-        return 0; /* the address has a family that was not requested */
+        return 0;
     }
     if (lookup->canonical) {
         wr_lookup_write_address(&address, lookup->canonical);
@@ -56,8 +54,8 @@ int wr_lookup_check_name(weir_loop *loop, const char *host)
     return 1;
 }
 
-/* Answers the lookup if this needs no resolver. Returns 1 if the lookup was
- * answered, 0 if a resolver is needed, or an error. */
+/* Returns 1 if the lookup was answered, 0 if a resolver is needed, or an error.
+ */
 WEIR_MUST_USE static int
 lookup_start_known(weir_lookup *lookup,
                    const struct wr_lookup_question *question)
@@ -118,7 +116,7 @@ int wr_lookup_start(weir_lookup *lookup,
     wr_assert(known >= 0 || lookup->capacity == 0);
     wr_require(known >= 0, known);
     if (known > 0) {
-        /* The state goes from IDLE to ANSWERED with the last part. */
+        /* The state changes from IDLE to ANSWERED with the last part. */
         wr_lookup_close_all(lookup, lookup->count > 0 ? 0 : WEIR_EDNSNODATA);
         return 0;
     }

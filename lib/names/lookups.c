@@ -1,8 +1,7 @@
 /*
- * Lookups that a task waits for together.
- *
- * The lookups are started at the same time, and the last end wakes the task. A
- * lookup may end before the task waits.
+ * Lookups that a task waits for together. They are started at the same time,
+ * and the end of the last one wakes the task. A lookup may end before the task
+ * waits.
  */
 #include "lookups.h"
 
@@ -44,7 +43,7 @@ static struct lookups_name *lookups_make(struct wr_lookups *lookups)
     struct lookups_name *name =
         wr_alloc(&lookups->loop->counting, sizeof(*name));
 
-    wr_assert(!lookups->waiter.task); /* no wait has begun */
+    wr_assert(!lookups->waiter.task);
     if (name) {
         name->lookups = lookups;
         wr_list_init(&name->link);
@@ -53,7 +52,6 @@ static struct lookups_name *lookups_make(struct wr_lookups *lookups)
     return name;
 }
 
-/* Adds a lookup to the list if @err is 0, else frees it. */
 static int lookups_keep(struct wr_lookups *lookups, struct lookups_name *name,
                         int err, const weir_lookup **ret)
 {
@@ -140,7 +138,7 @@ int wr_lookups_await(struct wr_lookups *lookups, const weir_lookup **ret_failed)
                                              .interrupt = lookups_interrupt};
     int err = 0;
 
-    wr_assert(!lookups->waiter.kind); /* this is the first wait */
+    wr_assert(!lookups->waiter.kind);
     wr_assert(lookups->loop->current != NULL);
     lookups->waiter.kind = &kind;
     if (lookups->open_count > 0) {
@@ -179,7 +177,7 @@ void wr_lookups_fini(struct wr_lookups *lookups)
 {
     struct wr_list *link;
 
-    wr_assert(!lookups->waiter.task); /* no task waits */
+    wr_assert(!lookups->waiter.task);
     wr_lookups_cancel(lookups);
     while ((link = wr_list_pop_front(&lookups->all))) {
         struct lookups_name *name = lookups_get_name(link);

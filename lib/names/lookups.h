@@ -1,8 +1,8 @@
 /*
  * Lookups that a task waits for together.
  *
- * For example, a server that starts has a lookup for each of its names. The
- * task waits until all have ended, and reads the answers.
+ * For example, a server that starts has a lookup for each of its names.
+ * wr_lookups_await() waits until all have ended.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUPS_H
 #define WEIR_LIB_NAMES_LOOKUPS_H
@@ -36,18 +36,18 @@ WEIR_MUST_USE int wr_lookups_add(struct wr_lookups *lookups, const char *host,
                                  uint16_t port, int family,
                                  const weir_lookup **ret);
 
-/* Waits until all lookups have ended, after wr_task_enter(). Returns 0, or the
- * first error in the order of adding, and sets *ret_failed to its lookup.
- * Returns -ECANCELED after it has cancelled all lookups. */
+/* Waits until all lookups have ended. Must be called after wr_task_enter().
+ * Returns 0, or the first error in the order of adding, and sets *ret_failed to
+ * its lookup. If the task is interrupted, cancels all and returns -ECANCELED.
+ */
 WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
                                    const weir_lookup **ret_failed);
 
-/* Returns the lookup after @lookup, or the first lookup if @lookup is NULL.
- * Returns NULL if there is none. */
+/* Returns the first lookup if @lookup is NULL. Returns NULL after the last. */
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 
-/* Ends all lookups. A task that waits for them must be interrupted as well. */
+/* A task that waits for the lookups must be interrupted as well. */
 void wr_lookups_cancel(struct wr_lookups *lookups);
 
 void wr_lookups_fini(struct wr_lookups *lookups);

@@ -5,8 +5,7 @@
  * to four labels of digits only are a mistaken address: a server's answer for
  * "127.1" could be anything. "web.1" is a name.
  *
- * A name with at least `ndots` dots is first looked up unchanged; other names
- * are looked up in the search domains first, as in the C library.
+ * The search is that of the C library:
  *
  *     ndots dots or more:  unchanged, domain, domain ...
  *     fewer:               domain, domain ... unchanged
@@ -26,7 +25,7 @@
 _Static_assert(WR_NAME_SIZE >= NAME_MAX_LEN + sizeof("."),
                "a name and its last dot have room");
 
-/* True for a valid label. Sets *ret_is_number if it has only digits. */
+/* Sets *ret_is_number to true if a valid label has only digits. */
 static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
 {
     bool is_number = true;
@@ -48,7 +47,6 @@ static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
     return true;
 }
 
-/* Returns the length without a dot at the end. */
 static size_t name_get_len(const char *name)
 {
     wr_assert(name != NULL);
@@ -151,7 +149,7 @@ int wr_search_read(const struct weir_allocator *allocator, const char *list,
         const bool is_root = len == 1 && list[0] == '.';
         memcpy(end, list, len);
         end[is_root ? 0 : len] = '\0';
-        /* A domain that is searched is valid or the root. */
+        /* The root is valid, too: it means the unchanged name. */
         if (end[0] == '\0' || wr_name_is_valid(end)) {
             count++;
             end += strlen(end) + 1;
@@ -167,7 +165,7 @@ int wr_search_read(const struct weir_allocator *allocator, const char *list,
 }
 
 /* Writes @name below @domain, which may be NULL, with a dot at the end. Returns
- * false if the result is too long. */
+ * false if the text is too long. */
 static bool name_join(const char *name, const char *domain,
                       char ret[WR_NAME_SIZE])
 {
@@ -201,8 +199,8 @@ void wr_search_end(struct wr_search_walk *walk)
     walk->has_ended = true;
 }
 
-/* Finds the domain of the next step; NULL means the name unchanged. Returns
- * false if no step is left. */
+/* Sets *ret_domain to the domain of the next step, or to NULL for the unchanged
+ * name. Returns false if no step is left. */
 static bool name_find_step(struct wr_search_walk *walk, const char *name,
                            const struct wr_search_list *search,
                            const char **ret_domain)

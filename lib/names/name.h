@@ -1,7 +1,8 @@
 /*
- * Host names as text: valid names, localhost, and the names under which a short
- * name is looked up. The functions are pure, except for memory that they
- * allocate.
+ * Host names as text.
+ *
+ * Valid names, localhost, and the names under which a short name is looked up.
+ * The functions are pure, except for the memory that they allocate.
  */
 #ifndef WEIR_LIB_NAMES_NAME_H
 #define WEIR_LIB_NAMES_NAME_H
@@ -31,19 +32,19 @@ struct wr_search_walk {
     bool has_ended;
 };
 
-/* True for a valid host name, with or without a dot at the end. */
+/* True for a valid host name; it may have a dot at the end. */
 bool wr_name_is_valid(const char *name);
 
 /* True for "localhost" and the names below it (RFC 6761, section 6.3). */
 bool wr_name_is_localhost(const char *name);
 
-/* True for a name with a dot at the end, for which no domain is searched. */
+/* True for a name with a dot at the end, which is not searched in domains. */
 bool wr_name_is_absolute(const char *name);
 
 /* True if two texts are the same name, ignoring case and last dots. */
 bool wr_name_is_equal(const char *a, const char *b);
 
-/* Returns a hash of a text that ignores case. */
+/* Ignores case. */
 uint32_t wr_name_hash(const char *name);
 
 /* Copies a name of up to 253 bytes without the dot at its end. */
@@ -65,7 +66,7 @@ bool wr_search_next(struct wr_search_walk *walk, const char *name,
                     const struct wr_search_list *search,
                     char ret[WR_NAME_SIZE]);
 
-/* Skips the remaining domains; the unchanged name is still tried. */
+/* Skips the remaining domains. The unchanged name is still tried. */
 void wr_search_cut(struct wr_search_walk *walk);
 
 void wr_search_end(struct wr_search_walk *walk);

@@ -33,7 +33,7 @@ static void no_cares_cancel(void *user, weir_lookup *lookup, void *data)
     (void)user;
     (void)lookup;
     (void)data;
-    wr_assert(false); /* every start has failed */
+    wr_assert(false); /* no start has succeeded */
 }
 
 const struct weir_resolver wr_resolver_builtin = {

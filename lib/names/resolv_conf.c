@@ -1,6 +1,6 @@
 /*
  * Reading resolv.conf by resolv.conf(5): the last "search" or "domain" counts,
- * and options have limits. Unknown lines are ignored; without a file the domain
+ * and options have limits. Unknown lines are ignored. Without a file the domain
  * of this machine's host name is searched.
  */
 
@@ -52,7 +52,6 @@ static bool resolv_conf_add_server(struct wr_name_servers *servers,
     return true;
 }
 
-/* Copies the bytes of a field. Returns false if @ret is too small. */
 static bool resolv_conf_copy_word(const char *word, size_t len, char *ret,
                                   size_t size)
 {
@@ -126,7 +125,6 @@ uint32_t wr_name_servers_get_zone(const struct wr_name_servers *servers,
     return 0;
 }
 
-/* True if @text begins with @word; *ret_rest is the rest. */
 static bool resolv_conf_begins(const char *text, const char *word,
                                const char **ret_rest)
 {
@@ -140,7 +138,6 @@ static bool resolv_conf_begins(const char *text, const char *word,
     return true;
 }
 
-/* Sets *ret_value to the keyword's value. Returns false if it has none. */
 static bool resolv_conf_has_key(const char *line, const char *key,
                                 const char **ret_value)
 {
@@ -154,7 +151,6 @@ static bool resolv_conf_has_key(const char *line, const char *key,
     return **ret_value != '\0';
 }
 
-/* Parses a number; numbers above @max become @max. */
 static uint32_t resolv_conf_read_number(const char *text, uint32_t max)
 {
     uint32_t number = 0;
@@ -181,7 +177,7 @@ static void resolv_conf_read_option(struct wr_resolv_conf *conf,
         {"no-aaaa", &conf->no_aaaa},
         {"no-reload", &conf->no_reload},
         {"no-tld-query", &conf->search.no_tld_query},
-        /* Also begins "single-request-reopen", which sets both flags. */
+        /* "single-request-reopen" begins like this, and sets both flags. */
         {"single-request", &conf->single_request},
         {"single-request-reopen", &conf->reopens},
     };
@@ -228,8 +224,7 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    /* More servers than fit are dropped, as in the C library, whose limit is
-     * 3. */
+    /* The C library drops further servers, too; its limit is three. */
     wr_ignore(!resolv_conf_add_server(&conf->servers, &address));
 }
 

@@ -1,8 +1,7 @@
 /*
- * The resolver of a loop.
- *
- * A loop has the built-in resolver until the program sets another. A lookup
- * keeps the resolver with which it was started, which also cancels it.
+ * The resolver of a loop, which is the built-in resolver until the program sets
+ * another. A lookup keeps the resolver with which it was started, and is
+ * cancelled there.
  */
 #include "resolver.h"
 
@@ -73,7 +72,6 @@ const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user)
     return resolver->table;
 }
 
-/* Returns NULL if memory runs out. */
 static struct resolver *resolver_make(weir_loop *loop)
 {
     struct resolver *resolver = resolver_find(loop);

@@ -1,8 +1,7 @@
 /*
- * The resolver of a loop: the built-in one or the program's.
- *
- * The built-in resolver is cares.c, or no_cares.c in a build without c-ares;
- * both define the last four symbols below.
+ * The resolver of a loop: the built-in one or the program's. The built-in
+ * resolver is cares.c, or no_cares.c in a build without c-ares; both define the
+ * last four symbols.
  */
 #ifndef WEIR_LIB_NAMES_RESOLVER_H
 #define WEIR_LIB_NAMES_RESOLVER_H
@@ -11,23 +10,21 @@
 #include "weir/resolver.h"
 
 /*
- * The answers that a loop keeps, and the queries that its lookups share.
- *
  * The cache is a resolver for lookups and calls the loop's resolver. It answers
- * a name from memory until the TTL of its answer ends. A name that is not kept
- * is queried once for all lookups that wait for it. Lookups of a canonical name
- * and of an address's name bypass the cache.
+ * a name from memory until the TTL of its answer ends. Lookups that wait for
+ * the same name share one query. Lookups of a canonical name and of an
+ * address's name bypass the cache.
  */
 
-/* The resolver of lookups that share; its first argument is the loop. */
+/* The first argument of its functions is the loop. */
 extern const struct weir_resolver wr_cache_resolver;
 
 const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
 bool wr_resolver_is_builtin(const weir_loop *loop);
 
-/* True if the resolver can look up the records of a service. The table of an
- * older program does not have the function. */
+/* The table of an older program has no function for the records of a service.
+ */
 static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
 {
     return resolver->size >= offsetof(struct weir_resolver, start_srv) +
@@ -35,24 +32,23 @@ static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
            resolver->start_srv;
 }
 
-/* True if answers of the resolver for new lookups may be kept and shared. */
+/* True if answers for new lookups may be kept and shared. */
 bool wr_resolver_is_shared(const weir_loop *loop);
 
 uint64_t wr_resolver_get_keep_ns(const weir_loop *loop);
 
-/* Returns a number that grows when the program has set another resolver or
- * other settings, or the system's settings have changed: answers of an earlier
- * number may be outdated. */
+/* Returns a number that grows with each change of the resolver or its settings.
+ * Answers of an earlier number may be outdated. */
 uint64_t wr_resolver_get_version(weir_loop *loop);
 
 extern const struct weir_resolver wr_resolver_builtin;
 
-/* Returns the number of changes of resolv.conf and the hosts file, each of
- * which is checked once a second. */
+/* Counts changes of resolv.conf and the hosts file, which are checked once a
+ * second. */
 uint64_t wr_resolver_count_changes(weir_loop *loop);
 
-/* Returns 1 if the hosts file of the built-in resolver has this name, which may
- * be any text, 0 if not, or the error of a shortage. */
+/* Returns 1 if the hosts file of the built-in resolver has @name, 0 if not, or
+ * -ENOMEM, -EMFILE or a similar error. @name may be any text. */
 WEIR_MUST_USE int wr_resolver_has_name(weir_loop *loop, const char *name);
 
 /* weir_loop_set_dns_options() with checked options. */

@@ -1,8 +1,7 @@
 /*
- * Services by services(5): "http 80/tcp www # a comment".
- *
- * The C library's functions load modules for other sources and need more stack
- * than a small task has. Here one file is read, and nothing is kept.
+ * Services by services(5): "http 80/tcp www # a comment". The C library's
+ * functions load modules for other sources and need more stack than a small
+ * task has.
  */
 
 #include "system_file.h"
@@ -98,8 +97,7 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
     return true;
 }
 
-/* Returns 1 if the file has the name, 0 if not, or an error if the file could
- * not be read. */
+/* Returns 1 if the file has the name, 0 if not, or an error of reading it. */
 static int service_search(const struct weir_allocator *allocator,
                           const char *path, const char *name,
                           const char *protocol, uint16_t *ret_port)

@@ -1,9 +1,7 @@
 /*
- * Looks up the SRV records of a service for a task, and the addresses of the
- * hosts in these records.
- *
- * The records are looked up first, and then all hosts concurrently. A host that
- * several records name is looked up once.
+ * Looks up the SRV records of a service, and then the addresses of all hosts in
+ * these records concurrently. A host that several records name is looked up
+ * once.
  */
 #include "srv.h"
 
@@ -50,8 +48,8 @@ int weir_resolve_srv(weir_loop *loop, const char *name,
     return err;
 }
 
-/* Answers the lookup with the best of the records. Returns 0 or an error. The
- * records are sorted in allocated memory, because the stack may be small. */
+/* Returns 0 or an error. The records are sorted in allocated memory, because
+ * the stack may be small. */
 static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
                            size_t count)
 {
@@ -126,8 +124,8 @@ static struct wr_srv_host *srv_find_host(const struct wr_srv *srv,
     return NULL;
 }
 
-/* Starts the lookup of a host's addresses, without search domains. A cached
- * answer may serve until its own TTL ends, even if the records change. */
+/* Looks up a host without search domains. A cached answer may serve until its
+ * own TTL ends, even if the records change. */
 static void srv_ask_host(struct wr_srv *srv, const char *name)
 {
     struct wr_srv_host *host = &srv->hosts[srv->host_count++];
@@ -182,7 +180,6 @@ struct srv_collecting {
     size_t count;
 };
 
-/* Adds an address with the record's port, unless the list already has it. */
 static void srv_add(struct srv_collecting *all, const struct weir_srv *record,
                     const struct weir_address *given)
 {

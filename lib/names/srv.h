@@ -1,9 +1,7 @@
 /*
- * The addresses of the hosts in the SRV records of a service.
- *
- * All hosts are looked up concurrently when the records have arrived. A host
- * whose lookup fails temporarily keeps the addresses that it had; a host that
- * does not exist has none.
+ * The addresses of the hosts in the SRV records of a service. A host whose
+ * lookup fails temporarily keeps the addresses that it had; a host that does
+ * not exist has none.
  */
 #ifndef WEIR_LIB_NAMES_SRV_H
 #define WEIR_LIB_NAMES_SRV_H
@@ -19,7 +17,7 @@ struct wr_srv_rank {
 
 #define WR_SRV_ADDRESSES_MAX (2u * WEIR_ADDRESSES_MAX)
 
-/* Bytes of memory for addresses, followed by their ranks. */
+/* Returns the size of memory for addresses, followed by their ranks. */
 static inline size_t wr_srv_get_size(size_t count)
 {
     return count * (sizeof(struct weir_address) + sizeof(struct wr_srv_rank));
@@ -40,10 +38,10 @@ struct wr_srv {
     struct wr_srv_host *hosts;
     size_t host_count;
     size_t open_count; /* of hosts */
-    uint64_t ttl_ns;   /* TTL of the answer */
+    uint64_t ttl_ns;
 };
 
-/* Starts the lookups. @srv must have none in progress. */
+/* @srv must have no lookup in progress. */
 void wr_srv_start(struct wr_srv *srv, weir_loop *loop, const char *name,
                   void (*ended)(struct wr_srv *srv));
 

@@ -1,10 +1,8 @@
 /*
- * Parsing the records of a service.
- *
- * An alias (CNAME) of the name precedes its target, as all servers send them.
- * Records of other names are left out, and so are records without a usable
- * host. Addresses in the additional records are not used: hosts are looked up
- * like any name.
+ * Parsing the records of a service. An alias (CNAME) of the name must precede
+ * its target, as all servers send them. Records of other names are ignored, and
+ * so are records without a usable host, and addresses in the additional
+ * records.
  */
 #include "srv_answer.h"
 
@@ -23,7 +21,7 @@
 #define NAME_MAX_LEN 253u
 #define POINTERS_MAX 127u /* no name has more labels */
 #define ALIASES_MAX  16u
-/* a larger TTL counts as 0 (RFC 2181, 8) */
+/* A larger TTL counts as 0 (RFC 2181, 8). */
 #define TTL_MAX_S UINT32_C(0x7fffffff)
 
 struct reading {
@@ -31,7 +29,7 @@ struct reading {
     size_t len;
     size_t at;
     uint32_t aliases;
-    char name[WR_NAME_SIZE]; /* owner of the records */
+    char name[WR_NAME_SIZE];
     struct wr_srv_answer *ret;
     bool is_none; /* a record declares that the service does not exist */
 };
@@ -51,8 +49,7 @@ static uint32_t srv_answer_read16(const struct reading *reading, size_t at)
     return (uint32_t)reading->bytes[at] << 8 | reading->bytes[at + 1];
 }
 
-/* Appends a label, with a dot before all but the first. Returns false if it is
- * too long or not text. */
+/* Appends a label. Returns false if it is too long or not text. */
 static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
                                  const uint8_t *label, size_t len)
 {
@@ -69,10 +66,10 @@ static bool srv_answer_add_label(char ret[WR_NAME_SIZE], size_t *used,
     return true;
 }
 
-/* Reads a name, "" for the root. Returns the offset of its end, or 0 if
- * malformed. A pointer's target must precede all bytes of the name read so far,
- * and at most POINTERS_MAX are followed: a chain of pointers would cost much
- * for its few bytes. */
+/* Reads a name; "" is the root. Returns the offset of its end, or 0 if
+ * malformed. A pointer must lead to bytes before the name read so far, and at
+ * most POINTERS_MAX are followed: a chain of pointers would cost much time for
+ * few bytes. */
 static size_t srv_answer_read_name(const struct reading *reading, size_t at,
                                    char ret[WR_NAME_SIZE])
 {
@@ -119,7 +116,7 @@ static bool srv_answer_skip_question(struct reading *reading)
     return true;
 }
 
-/* Reads the head of a record, and skips the record. */
+/* Reads the start of a record, and advances past the record. */
 static bool srv_answer_read_record(struct reading *reading,
                                    struct srv_record *ret)
 {
@@ -183,7 +180,7 @@ void wr_srv_insert(struct wr_srv_answer *answer, const struct weir_srv *record)
     answer->count++;
 }
 
-/* Adds a record of the service. Returns false if it is malformed. */
+/* Returns false if the record is malformed. */
 static bool srv_answer_take(struct reading *reading,
                             const struct srv_record *record)
 {

@@ -1,10 +1,7 @@
 /*
- * The records of a service in a name server's answer (SRV, RFC 2782).
- *
- * The bytes are untrusted. Names are read within the answer; their pointers
- * must lead backwards, and the number of pointers and the length of a name are
- * limited. Records beyond WR_SRV_LOOKED_AT are ignored, and the best
- * WEIR_SRV_MAX are kept.
+ * The records of a service in a name server's answer (SRV, RFC 2782). The bytes
+ * are untrusted: the number of records, the number of pointers and the length
+ * of a name are limited. The best WEIR_SRV_MAX records are kept.
  */
 #ifndef WEIR_LIB_NAMES_SRV_ANSWER_H
 #define WEIR_LIB_NAMES_SRV_ANSWER_H
@@ -14,18 +11,17 @@
 
 #define WR_SRV_TYPE 33
 
-/* Maximum number of records that are read from an answer; records of all types
- * count. */
+/* Maximum number of records of all types that are read from an answer. */
 #define WR_SRV_LOOKED_AT 1024u
 
 struct wr_srv_answer {
     size_t count;
-    uint32_t ttl_s; /* TTL */
+    uint32_t ttl_s;
     struct weir_srv records[WEIR_SRV_MAX];
 };
 
-/* Inserts a record in the order of weir_resolve_srv(). Drops the last record if
- * there are too many. */
+/* Inserts a record in the order of weir_resolve_srv(). Drops the last record of
+ * a full answer. */
 void wr_srv_insert(struct wr_srv_answer *answer, const struct weir_srv *record);
 
 /* True for a record with a valid host and a port. */

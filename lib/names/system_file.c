@@ -1,9 +1,7 @@
 /*
- * Reading the system's files whole.
- *
- * The buffer doubles while bytes are read, because the size of a file may not
- * be the number of its bytes ("/proc", a pipe). A FIFO instead of a file does
- * not block: the bytes that it has are read.
+ * Reading the system's files whole. The buffer doubles while bytes are read,
+ * because a file's size may not be the number of its bytes ("/proc", a pipe). A
+ * FIFO instead of a file does not block: the bytes that it has are read.
  */
 #include "system_file.h"
 
@@ -19,7 +17,7 @@
 #define TEXT_SIZE_MAX (1u << 24) /* bounds an endless file */
 #define CHECK_NS      UINT64_C(1000000000)
 
-/* Enlarges the buffer. Returns -EFBIG at the maximum size. */
+/* Returns -EFBIG at the maximum size. */
 WEIR_MUST_USE static int
 system_text_make_room(const struct weir_allocator *allocator,
                       struct wr_system_text *text)

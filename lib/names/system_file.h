@@ -1,9 +1,7 @@
 /*
  * Reads the system's files with settings for names (hosts, services,
- * resolv.conf), and detects changes of these files.
- *
- * The loop's thread reads a file whole, and only when it has changed: its time,
- * size and inode are compared once a second.
+ * resolv.conf), and detects changes of these files once a second. The loop's
+ * thread reads a file whole.
  */
 #ifndef WEIR_LIB_NAMES_SYSTEM_FILE_H
 #define WEIR_LIB_NAMES_SYSTEM_FILE_H
@@ -37,7 +35,7 @@ char *wr_system_text_next(struct wr_system_text *text, size_t *at);
 void wr_system_text_free(const struct weir_allocator *allocator,
                          struct wr_system_text *text);
 
-/* State of a file when it was last read; all 0 before. */
+/* State of a file when it was last read. All 0 means not read yet. */
 struct wr_system_file {
     bool was_noted;
     uint64_t stamp; /* wr_sys_file_stamp() of the file when it was last noted */
@@ -55,10 +53,7 @@ WEIR_MUST_USE bool wr_system_file_has_changed(struct wr_system_file *file,
                                               uint64_t now_ns);
 
 /*
- * Services: names of ports, each for one protocol.
- *
- * wr_service_line_names() and wr_service_line_is_port() only parse a line. Each
- * other function opens, reads and closes the file services(5) in one call.
+ * Services: names of ports, each for one protocol (services(5)).
  */
 
 #define WR_SERVICES_PATH "/etc/services"
@@ -89,11 +84,9 @@ void wr_service_write(const struct weir_allocator *allocator, const char *path,
                       char ret[WEIR_SERVICE_SIZE]);
 
 /*
- * The hosts file: names and their addresses.
- *
- * This is the only reader of the file. As in the C library, a name is any text
- * without blanks and "#", it may be in several lines, and lines that do not
- * have the form "ADDRESS NAME..." are ignored.
+ * The hosts file: names and their addresses. As in the C library, a name is any
+ * text without blanks and "#", it may be in several lines, and lines that do
+ * not have the form "ADDRESS NAME..." are ignored.
  */
 
 #define WR_HOSTS_PATH "/etc/hosts"
@@ -115,7 +108,7 @@ struct wr_hosts_line {
     uint32_t name; /* index of the line's first name */
 };
 
-/* The names of a file in their order. All 0 before a file is read. */
+/* The names are in the order of the file. All 0 before a file is read. */
 struct wr_hosts {
     struct wr_system_text text;
     struct wr_hosts_name *names;
@@ -126,17 +119,18 @@ struct wr_hosts {
     size_t line_capacity;
 };
 
-/* Frees an earlier file first. An unreadable file counts as empty. Returns 0,
- * -ENOMEM, or -EMFILE or a similar error if the process is out of resources. */
+/* Frees the file that was read before. An unreadable file counts as empty.
+ * Returns 0, -ENOMEM, or -EMFILE or a similar error if the process is out of
+ * resources. */
 WEIR_MUST_USE int wr_hosts_read(const struct weir_allocator *allocator,
                                 struct wr_hosts *hosts, const char *path);
 
-/* Returns the number of freed bytes. */
 size_t wr_hosts_clear(const struct weir_allocator *allocator,
                       struct wr_hosts *hosts);
 
-/* Returns the line of the next name, starting at *@index, that equals @name
- * ignoring case, or NULL. Sets *@index to the position after the name. */
+/* Finds the next name, from *@index on, that equals @name ignoring case.
+ * Returns its line and sets *@index to the position after the name, or returns
+ * NULL. */
 const struct wr_hosts_line *wr_hosts_find(const struct wr_hosts *hosts,
                                           const char *name, size_t *index);
 
@@ -149,27 +143,24 @@ bool wr_hosts_get_address(const struct wr_hosts_line *line, int family,
 const char *wr_hosts_get_name(const struct wr_hosts *hosts,
                               const struct wr_hosts_line *line);
 
-/* Returns the first line with @address, or NULL. Compares the address that
- * wr_hosts_get_address() returns for the family of @address. */
+/* Returns the first line with @address, or NULL. Compares the address of a line
+ * that wr_hosts_get_address() returns for the family of @address. */
 const struct wr_hosts_line *
 wr_hosts_find_address(const struct wr_hosts *hosts,
                       const struct weir_address *address);
 
 /*
- * The settings in resolv.conf: name servers, search domains and options.
- *
- * Only weir parses the file, and passes the result to c-ares, whose versions
- * support different parts of it. The environment's LOCALDOMAIN and RES_OPTIONS
- * override the file, as in resolv.conf(5).
+ * The settings in resolv.conf: name servers, search domains and options. Only
+ * weir parses the file, because versions of c-ares support different parts of
+ * it. The environment's LOCALDOMAIN and RES_OPTIONS override the file, as in
+ * resolv.conf(5).
  */
 
 #define WR_RESOLV_CONF_PATH "/etc/resolv.conf"
 
-/* Maximum number of name servers; further servers are ignored. The limit of the
- * C library is three. */
+/* Further servers are ignored. The limit of the C library is three. */
 #define WR_NAME_SERVERS_MAX 32u
 
-/* Name servers in the order in which they are queried, each with its port. */
 struct wr_name_servers {
     struct weir_address addresses[WR_NAME_SERVERS_MAX];
     size_t count;
@@ -195,7 +186,7 @@ WEIR_MUST_USE int wr_resolv_conf_init(const struct weir_allocator *allocator,
                                       struct wr_resolv_conf *conf,
                                       const char *hostname);
 
-/* Reads one line, terminated with a NUL. Unknown lines change nothing. */
+/* @line ends with a NUL. Unknown lines change nothing. */
 WEIR_MUST_USE int
 wr_resolv_conf_read_line(const struct weir_allocator *allocator,
                          struct wr_resolv_conf *conf, const char *line);
@@ -207,7 +198,6 @@ WEIR_MUST_USE int wr_resolv_conf_read(const struct weir_allocator *allocator,
                                       struct wr_resolv_conf *conf,
                                       const char *path);
 
-/* Frees the settings; @conf may be read again. */
 void wr_resolv_conf_clear(const struct weir_allocator *allocator,
                           struct wr_resolv_conf *conf);
 
