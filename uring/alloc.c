@@ -1,8 +1,8 @@
 /*
  * The default allocator: malloc() and free().
  *
- * free() knows the size of the memory. Callers pass the size for allocators
- * that do not store it.
+ * It ignores the size that callers pass to free memory. An allocator of the
+ * program may need it.
  */
 #include "alloc.h"
 
@@ -11,7 +11,7 @@
 static void *alloc_default_alloc(void *arg, size_t size)
 {
     (void)arg;
-    wr_assert(size > 0); /* required of callers by base.h */
+    wr_assert(size > 0);
     return malloc(size);
 }
 

@@ -1,8 +1,8 @@
 /*
- * Memory from a loop's allocator.
+ * Memory from an allocator.
  *
- * Every allocation of the library uses these two functions, so that a program's
- * own allocator sees all of them, and gets the size at each free.
+ * All allocations of weir go through these two functions, with one exception:
+ * memory of no loop may come from malloc().
  */
 #ifndef WEIR_URING_ALLOC_H
 #define WEIR_URING_ALLOC_H
@@ -12,7 +12,6 @@
 
 const struct weir_allocator *wr_default_allocator(void);
 
-/* Returns NULL if out of memory. */
 WEIR_MUST_USE static inline void *
 wr_alloc(const struct weir_allocator *allocator, size_t size)
 {

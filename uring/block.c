@@ -1,8 +1,9 @@
 /*
  * Blocks: size classes and free lists.
  *
- * A block's size in bytes, with its header, determines its class, so a block
- * stores no class. A block above 64 KiB has its exact size and is never kept.
+ * The size of a block, including its header, determines its class, so a block
+ * does not store its class. A block above 64 KiB has its exact size and is
+ * freed at once.
  */
 #include "block.h"
 
@@ -21,8 +22,8 @@ static size_t block_size(const struct wr_block *block)
     return sizeof(*block) + block->capacity;
 }
 
-/* Returns the smallest class for @size bytes, header included, or at least
- * WR_BLOCK_CLASSES if @size is too large for any class. */
+/* Returns the smallest class for @size bytes, including the header. Returns at
+ * least WR_BLOCK_CLASSES if @size is too large for any class. */
 static unsigned block_class_of(size_t size)
 {
     const unsigned bits = 64u - (unsigned)__builtin_clzll(size - 1);

@@ -1,12 +1,9 @@
 /*
- * Blocks: bytes of a few sizes, kept for reuse.
+ * Blocks: memory for copied bytes, in a few sizes, kept for reuse.
  *
- * A block holds copied bytes that are sent or read later. Sizes are powers of
- * two up to 16 KiB. Above there are eight sizes for each doubling, so that a
- * TLS record or the queue of a peer that does not read takes at most an eighth
- * more than it needs. A limited number of each size is kept. The kernel reads
- * blocks while a send is in flight, so they come from wr_guard_alloc(), which
- * puts each on its own pages in a guard build (guard.h).
+ * Sizes are powers of two up to 16 KiB, then eight sizes for each doubling up
+ * to 64 KiB, so that a TLS record wastes at most an eighth. The kernel reads
+ * blocks while a send is in flight, so they come from wr_guard_alloc().
  */
 #ifndef WEIR_URING_BLOCK_H
 #define WEIR_URING_BLOCK_H
@@ -18,17 +15,17 @@
 
 #define WR_BLOCK_MIN_BITS  8u  /* 256 bytes */
 #define WR_BLOCK_MAX_BITS  16u /* 64 KiB; larger blocks have exact sizes */
-#define WR_BLOCK_FINE_BITS 14u /* above, eight sizes for each doubling */
+#define WR_BLOCK_FINE_BITS 14u
 #define WR_BLOCK_CLASSES                                                       \
     (WR_BLOCK_FINE_BITS - WR_BLOCK_MIN_BITS + 1u +                             \
      8u * (WR_BLOCK_MAX_BITS - WR_BLOCK_FINE_BITS))
-/* Maximum bytes that are kept of each class. */
+/* Maximum number of bytes kept for reuse in each class. */
 #define WR_BLOCK_KEPT_BYTES (1u << 20)
 
 struct wr_block {
-    struct wr_block *next; /* owner's link, or the free list */
+    struct wr_block *next; /* link of the owner's list or of the free list */
     uint32_t capacity;
-    uint32_t used; /* for the owner */
+    uint32_t used;
     uint8_t data[];
 };
 
@@ -36,8 +33,8 @@ struct wr_blocks {
     const struct weir_allocator *allocator;
     struct wr_block *kept[WR_BLOCK_CLASSES];
     uint32_t kept_count[WR_BLOCK_CLASSES];
-    uint64_t used_bytes; /* capacity of all taken blocks */
-    bool keeps_none;     /* guard build: to detect late accesses */
+    uint64_t used_bytes; /* capacity of all blocks that are in use */
+    bool keeps_none;     /* true in a guard build, to detect late accesses */
 };
 
 void wr_blocks_init(struct wr_blocks *blocks,
@@ -45,9 +42,7 @@ void wr_blocks_init(struct wr_blocks *blocks,
 
 void wr_blocks_check_invariants(const struct wr_blocks *blocks);
 
-/* Returns a block for at least @min_capacity bytes, with used = 0 and next =
- * NULL, or NULL if out of memory. Up to 64 KiB the allocation has one of the
- * sizes; above, it is exact. */
+/* Returns a block with used = 0 and next = NULL, or NULL if out of memory. */
 WEIR_MUST_USE struct wr_block *wr_block_take(struct wr_blocks *blocks,
                                              size_t min_capacity);
 
@@ -58,7 +53,6 @@ void wr_block_give_slowly(struct wr_blocks *blocks, struct wr_block *block);
 #define WR_BLOCK_SMALL_CLASS (WR_BLOCK_SMALL_BITS - WR_BLOCK_MIN_BITS)
 #define WR_BLOCK_SMALL       (4096u - sizeof(struct wr_block))
 
-/* Like wr_block_take() for the small class, without computing the class. */
 WEIR_MUST_USE static inline struct wr_block *
 wr_block_take_small(struct wr_blocks *blocks)
 {
@@ -98,7 +92,6 @@ static inline void wr_block_give(struct wr_blocks *blocks,
 /* Frees all kept blocks and returns their size in bytes. */
 uint64_t wr_blocks_trim(struct wr_blocks *blocks);
 
-/* All blocks must have been returned. */
 void wr_blocks_fini(struct wr_blocks *blocks);
 
 #endif

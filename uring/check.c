@@ -2,8 +2,8 @@
  * Aborting a process whose invariants are broken.
  *
  * One line is written to standard error with write(2), because the buffers and
- * locks of stdio cannot be trusted any more. weir prints nothing else on its
- * own.
+ * locks of stdio may be damaged. weir prints nothing else unless it is asked
+ * to.
  */
 #include "check.h"
 

@@ -1,11 +1,10 @@
 /*
  * Assertions, and the few macros that cannot be functions.
  *
- * wr_assert states what must be true by weir's own logic, wr_check what the
- * kernel guarantees. Both stay in release builds: they compare values that are
- * in a register anyway, and a server with a broken invariant does more harm
- * than one that stops. Errors of peers, users and a full machine are returned,
- * not asserted.
+ * wr_assert checks weir's own logic, wr_check what the kernel guarantees. Both
+ * stay in release builds, because a server with a broken invariant does more
+ * harm than a server that stops. Errors of peers, of the caller and of a
+ * machine without resources are returned, not asserted.
  */
 #ifndef WEIR_URING_CHECK_H
 #define WEIR_URING_CHECK_H
@@ -19,7 +18,7 @@
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
 
 /* Prints a message about a misuse that no call can return as an error, and
- * aborts. @task is the name of the task, or NULL for the program. */
+ * aborts. @task is the name of the task, or NULL if no task is involved. */
 _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_assert(cond)                                                        \
@@ -27,8 +26,9 @@ _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_check(cond) wr_assert(cond)
 
-/* Like wr_assert, but only with -Dinvariants=true. For conditions that read a
- * list or another object, or that would be evaluated for every message. */
+/* Like wr_assert, but only if -Dinvariants=true is set. For conditions that
+ * read a list or another object, or that would be evaluated for every
+ * message. */
 #ifdef WR_INVARIANTS
 #define wr_debug_assert(cond) wr_assert(cond)
 #else
@@ -37,14 +37,13 @@ _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_debug_check(call) wr_debug_assert(((call), 1))
 
-/* Ignores a result. The caller states the reason next to the call. */
+/* Ignores a result. The caller gives the reason in a comment. */
 #define wr_ignore(expr)                                                        \
     do {                                                                       \
         if (expr) {                                                            \
         }                                                                      \
     } while (0)
 
-/* Returns an error from the calling function: a public function is misused. */
 #define wr_require(cond, code)                                                 \
     do {                                                                       \
         if (WR_UNLIKELY(!(cond))) {                                            \
@@ -65,7 +64,7 @@ static inline uint64_t wr_max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Adds times in nanoseconds. Returns UINT64_MAX, "never", on overflow. */
+/* Adds nanoseconds. Returns UINT64_MAX, which means "never", on overflow. */
 static inline uint64_t wr_add_sat(uint64_t a, uint64_t b)
 {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;

@@ -1,18 +1,15 @@
 /*
  * Closes of peers' descriptors; see closer.h.
  *
- *     idle --something to close--> busy, a job of its lane --all closed--> idle
- *
- * One mutex guards all shared state; no thread holds it while it closes,
+ * One mutex guards all shared state. No thread holds it while it closes,
  * allocates or makes a thread. A closer is referenced by its owner, by its lane
  * while it is busy, and by the mailbox while its item is posted. So it may
  * outlive its owner and the loop, and a close that blocks for ever delays
- * neither. The item is posted under the mutex, and only while the owner has not
- * detached its closer, so the mailbox is still open.
+ * neither.
  *
- * There are two lanes of threads: slow closes may fill one lane, but do not
- * delay the close of empty sockets, for which peers wait. A forked child starts
- * with empty lanes: queued closes stay with the parent.
+ * A lane is a set of threads. Slow closes may fill one lane, but do not delay
+ * the close of empty sockets in the other, for which peers wait. A forked child
+ * starts with empty lanes; queued closes stay with the parent.
  */
 #include "closer.h"
 
@@ -42,7 +39,7 @@ struct wr_closer {
     /* Set when the job is pushed, cleared when all descriptors are closed. */
     bool is_busy;
     bool is_awaited;
-    bool is_posted; /* the item is in the mailbox or about to run */
+    bool is_posted;
     struct wr_wake *wake;
     struct wr_wake_item item;
     void (*on_idle)(void *arg); /* NULL if detached or never awaited */
@@ -60,7 +57,7 @@ static int closer_once_error;
 static void closer_lock(void)
 {
     const int err = pthread_mutex_lock(&closer_mutex);
-    wr_check(err == 0); /* cannot fail for a valid mutex */
+    wr_check(err == 0);
 }
 
 static void closer_unlock(void)
@@ -82,7 +79,7 @@ static void closer_unref(struct wr_closer *closer)
     }
 }
 
-/* Called by the owner of the mailbox. */
+/* Called on the thread of the mailbox's owner. */
 static void closer_run_item(void *arg)
 {
     struct wr_closer *closer = arg;
@@ -99,7 +96,6 @@ static void closer_run_item(void *arg)
     }
 }
 
-/* Called if the loop has ended before the item ran. */
 static void closer_drop_item(void *arg)
 {
     closer_unref(arg);
@@ -118,13 +114,14 @@ static void closer_tell_owner(struct wr_closer *closer)
     closer->item = (struct wr_wake_item){
         .run = closer_run_item, .arg = closer, .drop = closer_drop_item};
     const int err = wr_wake_post_item(closer->wake, &closer->item);
-    wr_check(err == 0); /* the owner is attached: its mailbox is open */
+    wr_check(err == 0); /* the owner is attached, so its mailbox is open */
 }
 
 static void closer_close_here(const int *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        wr_ignore(wr_sys_close(fds[i]) < 0); /* nothing was written */
+        /* nothing was written, so no error is lost */
+        wr_ignore(wr_sys_close(fds[i]) < 0);
     }
 }
 
@@ -167,7 +164,8 @@ static void closer_init_lanes(void)
     wr_jobs_init(&closer_quick, &kind, THREADS_MAX, UINT32_MAX);
 }
 
-/* Resets state that another thread of the parent may have been changing. */
+/* Resets the mutex and the lanes: a thread that is not in the child may hold
+ * them. */
 static void closer_after_fork_in_child(void)
 {
     const int err = pthread_mutex_init(&closer_mutex, NULL);
@@ -196,7 +194,7 @@ static struct wr_closer *closer_make(struct wr_jobs *lane)
     return closer;
 }
 
-/* Queues a batch. If there is no thread, closes it here. */
+/* Queues a batch. Closes it in this call if there is no thread. */
 static void closer_give(struct wr_closer *closer, struct closer_batch *batch)
 {
     closer_lock();
@@ -237,7 +235,7 @@ static void closer_close_in(struct wr_jobs *lane, struct wr_closer **closer,
         closer_give(*closer, batch);
         return;
     }
-    closer_close_here(fds, count); /* the last resort */
+    closer_close_here(fds, count);
     closer_free_batch(batch, count);
 }
 

@@ -1,8 +1,8 @@
 /*
- * Function tables of the two engines that implement the seam (ring.h).
+ * Function tables of the two engines, which ring.c calls.
  *
- * ring.c chooses an engine when a ring is opened and calls it. A ring of an
- * engine begins with struct wr_ring. ring.h documents the functions.
+ * The structure of each engine's ring begins with struct wr_ring. ring.h
+ * documents the functions.
  */
 #ifndef WEIR_URING_ENGINE_H
 #define WEIR_URING_ENGINE_H
@@ -45,31 +45,34 @@ struct wr_ring {
     struct wr_ring_stats stats;
 };
 
-extern const struct wr_engine wr_engine_kernel; /* ring_kernel.c */
-extern const struct wr_engine wr_engine_poll;   /* poll/ring.c */
+extern const struct wr_engine wr_engine_kernel;
+extern const struct wr_engine wr_engine_poll;
 
 /*
  * Waiting for the locked memory of closed rings.
  *
- * Some kernels charge rings to RLIMIT_MEMLOCK until 5 to 15 ms after they were
- * closed or their process was killed, so a restarted program finds too little
- * memory at first. Opening a ring sleeps a millisecond and tries again. Sleeps
- * are counted, not timed, because on a busy machine the kernel is late too.
+ * Some kernels charge a ring to RLIMIT_MEMLOCK until 5 to 15 ms after it was
+ * closed or its process was killed, so a restarted program finds too little
+ * memory at first. Opening a ring then sleeps for a millisecond and tries
+ * again. Sleeps are counted, not timed, because on a busy machine the kernel is
+ * late too.
  */
 
-/* Sleeps of one ring: until smaller sizes are tried, and in total. The total is
- * lower before this process has closed a ring: then only a killed process can
- * have left memory charged, and usually the limit is too low. */
+/* Maximum number of sleeps for one ring: before smaller sizes are tried; in
+ * total while this process has not closed a ring; in total afterwards. Before
+ * the first close only a killed process can have left memory charged, and
+ * usually the limit is too low. */
 #define WR_LOCKED_WAITS_FOR_SIZE 100u
 #define WR_LOCKED_WAITS_AT_FIRST 100u
 #define WR_LOCKED_WAITS          1000u
 
-/* Sleeps and increments @waits. Returns false if @err is another error, @limit
- * is reached, or another ring has used up its sleeps without success. */
+/* Sleeps, increments *waits and returns true. Returns false without a sleep if
+ * @err does not mean a lack of locked memory, if @limit is reached, or if a
+ * ring has used up its sleeps without success. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
 /* Called when a ring of this process was closed, which frees locked memory.
- * Afterwards wr_locked_wait() sleeps again. */
+ * wr_locked_wait() then sleeps again. */
 void wr_locked_given_back(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Names of the kernel features, for the mask and for users.
  *
- * probe.c probes them when a ring is opened, because a flag counts as supported
- * only if the kernel accepts it.
+ * probe.c probes the features: a flag counts as supported only if the kernel
+ * accepts it.
  */
 #include "feature.h"
 
@@ -31,7 +31,6 @@ _Static_assert(WR_FEATURE_COUNT < 32, "features are bits of a uint32_t");
 
 #define SEPARATORS ", \t\n"
 
-/* Returns the bits of one name, or 0 if it is unknown. */
 static uint32_t feature_bits_of_name(const char *name, size_t len)
 {
     if (len == strlen("all") && memcmp(name, "all", len) == 0) {
@@ -87,7 +86,7 @@ static const char *feature_state(const struct wr_features *features,
     const uint32_t bit = UINT32_C(1) << index;
 
     if (features->unused & bit) {
-        /* The only feature that needs another feature. */
+        /* BUF_INC is the only feature that needs another feature. */
         wr_assert(index == WR_FEATURE_BUF_INC);
         return "needs recv_credit";
     }

@@ -1,10 +1,9 @@
 /*
  * Features of the running kernel beyond Linux 6.1, the minimum.
  *
- * When a ring is opened, each feature is probed by using it. The version of the
- * kernel is not compared. The environment variable WEIR_FEATURES_MASK (names
- * separated by commas, or "all") disables features, so that one machine can run
- * the fallbacks for other kernels.
+ * Each feature is probed by using it when a ring is opened; the kernel's
+ * version is not compared. The environment variable WEIR_FEATURES_MASK (names
+ * separated by commas, or "all") disables features, to test the fallbacks.
  */
 #ifndef WEIR_URING_FEATURE_H
 #define WEIR_URING_FEATURE_H
@@ -43,13 +42,14 @@ enum wr_feature {
 enum wr_engine_kind {
     WR_ENGINE_AUTO,
     WR_ENGINE_URING,
-    WR_ENGINE_POLL, /* epoll, system calls and threads */
+    WR_ENGINE_POLL,
 };
 
 struct wr_features {
-    uint32_t found;  /* bits of enum wr_feature that may be used */
-    uint32_t masked; /* bits that the kernel has but the mask disables */
-    uint32_t unused; /* disabled by wr_features_reduce() */
+    /* features that may be used, as bits 1 << enum wr_feature */
+    uint32_t found;
+    uint32_t masked; /* features that the kernel has, but the mask disables */
+    uint32_t unused; /* features that wr_features_reduce() disabled */
     uint32_t sq_entries;
     uint32_t cq_entries;
     enum wr_engine_kind engine;
@@ -63,18 +63,17 @@ static inline bool wr_has(const struct wr_features *features,
 }
 
 /* Disables features whose dependencies are missing. Incremental buffers need
- * RECV_CREDIT: without it receives are one-shot, and a one-shot receive in a
- * worker thread consumes as much of an incremental buffer as it requested, not
- * as much as arrived (Linux 6.18). */
+ * RECV_CREDIT. Without RECV_CREDIT receives are one-shot, and a one-shot
+ * receive in a worker thread consumes as much of an incremental buffer as it
+ * requested, not as much as arrived (Linux 6.18). */
 void wr_features_reduce(struct wr_features *features);
 
-/* Returns the features named in WEIR_FEATURES_MASK. Sets *ret_unknown to the
- * first unknown name, or NULL. @text may be NULL. */
+/* Returns the features named in @text, the value of WEIR_FEATURES_MASK or NULL.
+ * Sets *ret_unknown to the first unknown name, or NULL. */
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
 
-/* Writes a line for each feature: name, first kernel, yes/no/masked or the
- * missing dependency, and the fallback. Returns the length of the whole text,
- * like snprintf(). */
+/* Writes a line for each feature. Returns the length of the whole text, like
+ * snprintf(). */
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size);
 

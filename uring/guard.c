@@ -1,18 +1,16 @@
 /*
  * Memory that the kernel accesses: plain, or on guarded pages.
  *
- * A plain build allocates 64 bytes more, to align the memory, and stores the
+ * A plain build allocates 64 bytes more to align the memory, and stores the
  * distance in the byte before it. A guard build maps pages for each allocation:
  *
  *     | filler, header, data: read-write | guard: no access |
  *
- * The data ends where the guard begins (up to its alignment), so an overrun
- * faults too; an underrun into the filler does not. Freed mappings become
- * inaccessible and stay in a quarantine, limited in number and bytes; an old
- * one of the right size is used again. A small record still comes from the
- * allocator, so that its counts and failures are the same in both builds. The
- * quarantine is global, guarded by a mutex, because loops of several threads
- * share it.
+ * The data ends at the guard, so an overrun faults too; an underrun into the
+ * filler does not. Freed mappings become inaccessible and stay in a quarantine
+ * until they are reused or the quarantine is full. A small record still comes
+ * from the allocator, so that its counts and failures are the same in both
+ * builds.
  */
 #include "guard.h"
 
@@ -34,14 +32,14 @@ static size_t guard_page_size(void)
 
 #define QUARANTINE_COUNT 256u
 #define QUARANTINE_BYTES (UINT64_C(256) << 20)
-/* A mapping is used again after this many others were freed. */
+/* A mapping is reused only after this many others were freed. */
 #define QUARANTINE_LEAST 64u
 
-/* To protect up to 33 pages, Linux on x86 removes each from the TLB, which
- * takes longer than to empty the TLB if they are more than a few (4 us each in
- * a virtual machine). So a mapping of more than a few pages has a filler. Its
- * first page and that of the header are always touched, and so far apart that
- * the TLB is emptied. */
+/* To protect up to 33 pages, Linux on x86 removes each page from the TLB, which
+ * for more than a few pages takes longer than emptying the TLB (4 us for each
+ * page in a virtual machine). So a larger mapping gets a filler. Its first page
+ * and the page of the header are always touched, and are so far apart that the
+ * kernel empties the TLB instead. */
 #define FEW_PAGES    6u
 #define FILLER_PAGES 33u
 
@@ -70,7 +68,7 @@ static size_t guard_round_up(size_t size, size_t step)
 
 static void guard_unmap(struct mapping mapping)
 {
-    /* Fails only if it would split mappings beyond the system's limit; a debug
+    /* Fails only if it would split mappings beyond the system's limit. A guard
      * build then loses the address range. */
     wr_ignore(munmap(mapping.base, mapping.size) != 0);
 }
@@ -87,16 +85,16 @@ static size_t guard_map_size(size_t size)
     return (pages + 1) * page;
 }
 
-/* The header is at the start of the page that holds the ALIGN bytes before the
- * data. */
+/* The header is at the start of the page that contains the ALIGN bytes before
+ * the data. */
 static struct header *guard_header(void *data)
 {
     const uintptr_t before = (uintptr_t)data - ALIGN;
     return (void *)(before - before % guard_page_size());
 }
 
-/* Removes the mapping at place @i. The one at place 0, the oldest or nearly so,
- * takes its place. */
+/* Removes mapping @i and moves the first mapping, about the oldest, to its
+ * slot. */
 static struct mapping guard_quarantine_remove(unsigned i)
 {
     struct mapping *first = &quarantine.ring[quarantine.first];
@@ -129,8 +127,8 @@ static void guard_quarantine_push(struct mapping mapping)
     pthread_mutex_unlock(&quarantine.mutex);
 }
 
-/* Returns a mapping without access: one that was freed some time ago, which
- * costs no page faults, or a new one. Returns MAP_FAILED if out of memory. */
+/* Returns a mapping without access: one freed some time ago, which costs no
+ * page faults, or a new one. Returns MAP_FAILED if out of memory. */
 static void *guard_map(size_t size)
 {
     void *base = MAP_FAILED;
@@ -241,7 +239,7 @@ size_t wr_guard_discard(void *ptr, size_t size)
 
     if (end <= start ||
         madvise((void *)start, end - start, MADV_DONTNEED) < 0) {
-        return 0; /* locked memory, or from a special allocator */
+        return 0; /* the memory is locked, or madvise() does not support it */
     }
     wr_assert(end - start <= size);
     return end - start;

@@ -1,12 +1,11 @@
 /*
  * Memory that the kernel reads or writes asynchronously.
  *
- * Sanitizers do not see the kernel write into a buffer that was freed too
- * early: the memory's next owner silently gets a peer's bytes. In a guard build
- * (meson option `guard`) each buffer has its own pages, which become
- * inaccessible for a while when it is freed. A late operation then ends with
- * -EFAULT, which its owner reports, and a late access of the program faults.
- * Other builds use the allocator.
+ * Sanitizers do not see it when the kernel writes to a buffer that was freed
+ * too early. In a guard build (meson option `guard`) each buffer has its own
+ * pages, which become inaccessible for a while when it is freed. A late
+ * operation then completes with -EFAULT, and a late access of the program
+ * faults. Other builds use the allocator.
  */
 #ifndef WEIR_URING_GUARD_H
 #define WEIR_URING_GUARD_H
@@ -17,12 +16,11 @@
 WEIR_MUST_USE void *wr_guard_alloc(const struct weir_allocator *allocator,
                                    size_t size);
 
-/* @size must be the allocated size. @ptr may be NULL. */
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
                    size_t size);
 
-/* Discards the contents: returns the whole pages within the memory to the
- * system until they are touched. Returns their size in bytes. */
+/* Returns the whole pages within the memory to the system, which discards their
+ * contents. Returns their size in bytes. */
 size_t wr_guard_discard(void *ptr, size_t size);
 
 #endif

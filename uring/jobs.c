@@ -1,8 +1,8 @@
 /*
- * Threads are counted, not listed. A thread that ends while its owner lives is
- * joined by the owner or by the thread that ends next. A thread detaches itself
- * if it ends because it was idle for long or its owner has gone. No thread
- * holds the mutex while it runs a job or calls `tell`.
+ * Threads are counted, not listed. After wr_jobs_shut() a thread that ends is
+ * joined by the owner or by the thread that ends next. A thread that ends
+ * because it was idle, or because its owner has gone, detaches itself. No
+ * thread holds the mutex while it runs a job or calls `tell`.
  */
 #include "jobs.h"
 
@@ -27,7 +27,7 @@ static void jobs_unlock(struct wr_jobs *jobs)
     wr_check(err == 0);
 }
 
-/* The mutex must be locked, as for all functions that do not lock it. */
+/* Functions that do not lock the mutex must be called with it locked. */
 static void jobs_set_state(struct wr_jobs *jobs, enum wr_jobs_state state)
 {
     static const uint8_t allowed[WR_JOBS_STATES] = {
@@ -40,7 +40,7 @@ static void jobs_set_state(struct wr_jobs *jobs, enum wr_jobs_state state)
     pthread_cond_broadcast(&jobs->change);
 }
 
-/* Unlocks the mutex during the wait. Returns false after @limit_ns. */
+/* Unlocks the mutex during the wait. Returns false on a timeout. */
 static bool jobs_wait(struct wr_jobs *jobs, pthread_cond_t *cond,
                       uint64_t limit_ns)
 {
@@ -64,7 +64,7 @@ static void jobs_init_cond(pthread_cond_t *cond)
     err = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     wr_check(err == 0);
     err = pthread_cond_init(cond, &monotonic);
-    wr_check(err == 0); /* needs no memory, so it cannot fail */
+    wr_check(err == 0);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -131,7 +131,6 @@ static void jobs_tell(struct wr_jobs *jobs)
     jobs_lock(jobs);
 }
 
-/* Joins the thread that has ended. Unlocks the mutex meanwhile. */
 static void jobs_join_ended(struct wr_jobs *jobs)
 {
     while (jobs->has_ended) {
@@ -144,8 +143,8 @@ static void jobs_join_ended(struct wr_jobs *jobs)
     }
 }
 
-/* The last step of a thread. Unlocks the mutex. While the thread joins another
- * thread, it counts as idle, so that the owner of the jobs waits for it. */
+/* The last step of a thread. Unlocks the mutex. The thread counts as idle while
+ * it joins another thread, so that the owner waits for it. */
 static void jobs_end_thread(struct wr_jobs *jobs)
 {
     jobs_join_ended(jobs);
@@ -210,7 +209,7 @@ static int jobs_make_thread(struct wr_jobs *jobs)
     return err ? pthread_create(&thread, NULL, jobs_run_thread, jobs) : 0;
 }
 
-/* Makes a thread, which waits for the mutex. Returns false on failure. */
+/* Makes a thread, which first waits for the mutex. Returns false on failure. */
 static bool jobs_add_thread(struct wr_jobs *jobs)
 {
     sigset_t all;
@@ -344,7 +343,7 @@ void wr_jobs_shut(struct wr_jobs *jobs)
 uint32_t wr_jobs_end(struct wr_jobs *jobs, bool waits, struct wr_list *ret)
 {
     jobs_lock(jobs);
-    jobs->is_told = true; /* the owner is not called any more */
+    jobs->is_told = true; /* `tell` is not called any more */
     if (jobs->state == WR_JOBS_OPEN) {
         jobs_set_state(jobs, WR_JOBS_SHUT);
     }

@@ -6,12 +6,10 @@
  *                '--> withdrawn
  *
  * A thread is made when a job is pushed and no thread is idle, up to a limit.
- * It blocks all signals, which are for the program's threads. It ends when it
- * was idle for a time, or with its owner, which joins it. The owner is the
- * thread that pushes jobs and takes them back; closers have several owners.
- *
- * Nothing here allocates. A forked child has none of the threads: there the
- * owner calls wr_jobs_init() again, or does not use its jobs any more.
+ * It blocks all signals. The owner is the thread that pushes jobs and takes
+ * finished jobs; a closer's jobs have several owners. Nothing here allocates. A
+ * forked child has none of the threads: its owner must call wr_jobs_init()
+ * again, or stop using the jobs.
  */
 #ifndef WEIR_URING_JOBS_H
 #define WEIR_URING_JOBS_H
@@ -22,13 +20,13 @@
 
 #include <pthread.h>
 
-/* Embedded in an object that a thread works on. Only jobs.c uses the flags. */
+/* Embedded in the owner's object. Only jobs.c uses the flags. */
 struct wr_job {
     /* Links the job in the queue and in `done`. At other times the owner may
      * use this field. */
     struct wr_list link;
-    bool is_queued;   /* no thread has it yet */
-    bool is_unwanted; /* withdrawn while a thread had it */
+    bool is_queued;   /* no thread has started it */
+    bool is_unwanted; /* withdrawn after a thread started it */
 };
 
 struct wr_jobs;
@@ -36,87 +34,87 @@ struct wr_jobs;
 struct wr_jobs_kind {
     const char *name;   /* name of the threads, at most 15 bytes */
     size_t stack_bytes; /* the system's default if 0 or too small */
-    /* Time after which an idle thread ends, or UINT64_MAX. */
+    /* Time after which an idle thread ends, or UINT64_MAX for never. */
     uint64_t idle_ns;
-    /* Runs a job, on a thread. Without `tell` the owner may push it
-     * meanwhile. */
+    /* Runs a job on a thread. If `tell` is NULL, the owner may push the job
+     * again meanwhile. */
     void (*run)(struct wr_jobs *jobs, struct wr_job *job);
-    /* Called on a thread when jobs are done or a thread has ended, and not
-     * again before wr_jobs_hear(). NULL if jobs do not return to the owner. */
+    /* Called on a thread when a job is done or a thread has ended, but only
+     * once until the next wr_jobs_hear(). NULL if finished jobs do not return
+     * to the owner. */
     void (*tell)(struct wr_jobs *jobs);
-    /* Frees the jobs; called on the last thread left by wr_jobs_end(). */
+    /* Frees the jobs. Called on the last of the threads that still ran when
+     * wr_jobs_end() returned. */
     void (*free)(struct wr_jobs *jobs);
 };
 
 enum wr_jobs_state {
     WR_JOBS_OPEN,
     WR_JOBS_SHUT, /* accepts no jobs; threads end after the last job */
-    WR_JOBS_LEFT, /* the owner has gone; threads end after their job */
+    WR_JOBS_LEFT, /* the owner has gone; each thread ends after its job */
     WR_JOBS_STATES,
 };
 
 struct wr_jobs {
     const struct wr_jobs_kind *kind;
-    /* Set by the owner, and only while there is no thread. */
+    /* The owner may change it only while there is no thread. */
     uint32_t thread_limit;
-    uint32_t queue_limit; /* jobs that may wait for a thread */
+    uint32_t queue_limit; /* maximum number of jobs that wait for a thread */
 
     pthread_mutex_t mutex; /* guards all fields below */
-    pthread_cond_t work;   /* a job is queued, or the state has changed */
-    pthread_cond_t change; /* a job was withdrawn, a thread ended, or the state
-                            * changed */
+    /* signalled when a job is queued or the state has changed */
+    pthread_cond_t work;
+    /* Signalled when a job was withdrawn, a thread has ended, or the state has
+     * changed. */
+    pthread_cond_t change;
     struct wr_list queue;
     struct wr_list done;
     uint32_t queued_count;
     uint32_t thread_count;
-    uint32_t idle_count; /* threads without a job, including starting threads */
+    /* threads without a job, including threads that start */
+    uint32_t idle_count;
     enum wr_jobs_state state;
-    bool is_told;   /* set before ->tell, cleared by wr_jobs_hear() */
+    bool is_told;   /* set before `tell` is called, cleared by wr_jobs_hear() */
     bool has_ended; /* `ended` must be joined */
-    /* Thread that ended last; a thread that ends joins the thread that ended
-     * before. */
+    /* Thread that ended last. A thread that ends joins the previous one. */
     pthread_t ended;
 };
 
 void wr_jobs_init(struct wr_jobs *jobs, const struct wr_jobs_kind *kind,
                   uint32_t thread_limit, uint32_t queue_limit);
-/* Frees the resources of @jobs, which must have no threads. */
 void wr_jobs_fini(struct wr_jobs *jobs);
 
 /* Queues a job, and makes a thread if none is idle. Returns 0, -EAGAIN if there
- * is no thread, -ENOBUFS if too many jobs wait, or -ESHUTDOWN after
- * wr_jobs_shut(). */
+ * is no thread and none can be made, -ENOBUFS if too many jobs wait, or
+ * -ESHUTDOWN after wr_jobs_shut(). */
 WEIR_MUST_USE int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job);
 
 /* Removes a job that has not started. Returns false if a thread has started it.
- * If the job still runs, its next wr_jobs_rest() then returns true. */
+ * If the job still runs, its wr_jobs_rest() then returns true. */
 WEIR_MUST_USE bool wr_jobs_withdraw(struct wr_jobs *jobs, struct wr_job *job);
 
-/* Called by a running job to pause for at most @limit_ns. Returns true if the
- * job should end, because it was withdrawn or the jobs are not open any
- * more. */
+/* Called by a running job to sleep for at most @limit_ns. Returns true if the
+ * job should end, because it was withdrawn or wr_jobs_shut() was called. */
 WEIR_MUST_USE bool wr_jobs_rest(struct wr_jobs *jobs, const struct wr_job *job,
                                 uint64_t limit_ns);
 
 WEIR_MUST_USE bool wr_jobs_are_open(struct wr_jobs *jobs);
 
-/* Called by the owner after `tell`, before it takes the finished jobs. */
 void wr_jobs_hear(struct wr_jobs *jobs);
 
 void wr_jobs_take_done(struct wr_jobs *jobs, struct wr_list *ret);
 
-/* Returns true if there are no threads, and no jobs, not even finished ones.
- * Then all threads were joined. */
+/* Returns true if there are no threads and no jobs, not even finished jobs. All
+ * threads have then been joined. */
 WEIR_MUST_USE bool wr_jobs_are_over(struct wr_jobs *jobs);
 
-/* Refuses new jobs; threads end when no job is left. */
 void wr_jobs_shut(struct wr_jobs *jobs);
 
 /* Ends the owner's use of the jobs; `tell` is not called any more. Waits until
- * the idle threads have ended or, if @waits is set, until all threads have.
- * Appends the finished jobs to @ret. Returns the number of threads that still
- * run a job. If it is 0 the owner frees the jobs, else the last of these
- * threads does. */
+ * the idle threads have ended, or all threads if @waits is true. Appends the
+ * finished jobs to @ret. Returns the number of threads that still run a job. If
+ * it is 0, the owner frees the jobs, otherwise the last of these threads
+ * does. */
 uint32_t wr_jobs_end(struct wr_jobs *jobs, bool waits, struct wr_list *ret);
 
 #endif

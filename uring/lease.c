@@ -1,8 +1,8 @@
 /*
  * Leases: where kept bytes are stored, and which account they are charged to.
  *
- * lease_may_stay() decides whether kept bytes stay in place. It applies to
- * protocols, to readers that pass their bytes on, and to paused sockets.
+ * lease_may_stay() decides whether kept bytes stay where they are or are copied
+ * to a block.
  */
 #include "lease.h"
 
@@ -37,7 +37,8 @@ void wr_lease_check_invariants(const weir_lease *lease)
     }
 }
 
-/* Takes @block, even on failure. The caller sets len and charges the lease. */
+/* Takes @block, which may be NULL, even on failure. The caller sets len and
+ * charges the lease. */
 static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
 {
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
@@ -169,9 +170,9 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* Returns true if @len kept bytes of the lease may stay in place. A block is
- * pinned and charged as a whole, so its bytes stay if they are all or at least
- * half of it. */
+/* Returns true if @len kept bytes of the lease may stay where they are. A lease
+ * on any part of a block pins and charges the whole block, so the bytes stay
+ * only if they are all bytes of the lease or at least half of the block. */
 static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {
@@ -181,8 +182,9 @@ static bool lease_may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* Copies bytes that should not stay in place to *ret, else sets it to NULL. If
- * memory runs out, they stay unless the pool is short. Returns 0 or -ENOMEM. */
+/* Copies bytes that should not stay where they are, and sets *ret to the copy,
+ * else to NULL. If memory runs out, bytes in a receive buffer stay unless the
+ * pool is short. Returns 0 or -ENOMEM. */
 static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;
@@ -200,7 +202,7 @@ static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 
 static weir_lease *lease_slice_of(const struct weir_buf *buf)
 {
-    wr_lease_ref(buf->lease); /* taken by the slice */
+    wr_lease_ref(buf->lease); /* the slice takes this reference */
     weir_lease *slice =
         wr_lease_slice(buf->lease, buf->data, (uint32_t)buf->len);
     if (!slice) {
@@ -310,7 +312,7 @@ void wr_lease_compact(weir_lease *lease)
 static void lease_give(weir_lease *lease)
 {
     wr_assert(lease->refs == 0);
-    lease->parent = NULL; /* for wr_pool_take_lease() */
+    lease->parent = NULL; /* wr_pool_take_lease() expects NULL */
     lease->block = NULL;
     wr_slab_give(&lease->pool->leases, lease);
 }
@@ -321,7 +323,7 @@ bool wr_lease_pack(weir_lease *last, weir_lease *lease)
     wr_debug_check(wr_lease_check_invariants(lease));
     const struct wr_block *block = last->block;
     if (!lease_must_move(lease) || last->account != lease->account || !block ||
-        last->refs != 1) { /* other references rely on its length */
+        last->refs != 1) { /* other references rely on the length of @last */
         return false;
     }
     const uint32_t cost = wr_lease_cost(last);

@@ -1,83 +1,84 @@
 /*
  * Leases: counted references to received bytes.
  *
- * A lease refers to a receive buffer, which counts its leases, to a block of
- * its own, or to a part of the bytes of another lease with a block. Its length
- * is charged to the account of the receiving connection until its last
- * reference is dropped. During a callback bytes are borrowed: their lease is
- * charged only if it is kept.
+ * A lease refers to bytes in a receive buffer, in its own block, or in the
+ * block of another lease. Its length is charged to the account of the receiving
+ * connection until the last reference is dropped. During a callback bytes are
+ * borrowed: their lease is charged only if the program keeps it.
  */
 #ifndef WEIR_URING_LEASE_H
 #define WEIR_URING_LEASE_H
 
 #include "pool.h"
 
-/* Shorter remainders are copied, so that they do not pin a buffer. */
+/* A shorter rest is copied, so that it does not pin a buffer. */
 #define WR_COMPACT_BELOW (4u << 10)
-/* Shorter kept pieces are copied, which is cheaper than tracking their
+/* A shorter kept piece is copied, which costs less than tracking its
  * position. */
 #define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 struct weir_lease {
-    weir_lease *next; /* link of a list of the owner */
+    weir_lease *next;
     const uint8_t *data;
     uint32_t len;
     uint32_t refs;
     /* Exactly one of these three is set. */
-    struct wr_pool_buf *buf; /* a receive buffer, which it pins */
-    weir_lease *parent;      /* a lease over a block that contains this lease */
-    struct wr_block *block;  /* a block that belongs to this lease */
+    struct wr_pool_buf *buf; /* a receive buffer, which the lease pins */
+    /* a lease with a block that contains these bytes */
+    weir_lease *parent;
+    struct wr_block *block; /* a block that belongs to this lease */
     struct wr_account *account;
     struct wr_pool *pool;
 };
 
 void wr_lease_check_invariants(const weir_lease *lease);
 
-/* Returns a lease over a copy, charged to @account, or NULL if out of
- * memory. */
+/* Returns a lease on a copy, charged to @account, or NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         struct wr_account *account,
                                         const void *data, size_t len);
 
-/* Returns a lease over the first @len bytes of @block, charged to @account, or
- * NULL. Takes @block, from the pool's blocks, even on failure. */
+/* Returns a lease on the first @len bytes of @block, charged to @account, or
+ * NULL if out of memory. Takes @block, which must come from the pool's blocks,
+ * even on failure. */
 WEIR_MUST_USE weir_lease *wr_lease_block(struct wr_pool *pool,
                                          struct wr_account *account,
                                          struct wr_block *block, size_t len);
 
-/* Returns a lease over a new block whose capacity is its len and at least
- * @capacity, or NULL if out of memory. It is charged to the pool's `own`
- * account, which has no limit, so the caller must limit these bytes. */
+/* Returns a lease on a new block of at least @capacity bytes, or NULL if out of
+ * memory. The lease's len is the capacity of the block. It is charged to the
+ * pool's `own` account, which has no limit, so the caller must limit these
+ * bytes. */
 WEIR_MUST_USE weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity);
 
-/* Returns a lease over a part of the bytes of @parent, in place, or NULL if out
- * of memory. On success takes the caller's reference to @parent. In a receive
- * buffer only the part is charged. In a block the slice references @parent,
- * which stays charged. */
+/* Returns a lease on some bytes of @parent, without a copy, or NULL if out of
+ * memory. On success takes the caller's reference to @parent. In a receive
+ * buffer only these bytes are charged. In a block the new lease references the
+ * lease of the whole block, which stays charged. */
 WEIR_MUST_USE weir_lease *wr_lease_slice(weir_lease *parent,
                                          const uint8_t *data, uint32_t len);
 
-/* Keeps the bytes of @buf, which are all or a part of a lease. Gives @buf its
- * own reference, and may move the bytes: fewer than WR_LEASE_LEAST bytes, a
- * small part of a block, and any bytes while the pool is short are copied.
+/* Keeps the bytes of @buf, which are all or some bytes of a lease, and gives
+ * @buf a reference to them. The bytes are copied if they are fewer than
+ * WR_LEASE_LEAST, a small part of a block, or if the pool is short of buffers.
  * Returns 0, or -ENOMEM without any change. */
 WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
 
-/* Keeps bytes with a lease of exactly these bytes. The caller has the only
- * reference, so that `next` may be used. Returns NULL if out of memory. */
+/* Keeps the bytes of @buf in a lease on exactly these bytes, with only the
+ * caller's reference, so that the caller may use `next`. Returns NULL if out of
+ * memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
-/* Keeps bytes like wr_lease_keep_apart(). Bytes without a lease are copied, and
- * charged to @account. */
+/* Like wr_lease_keep_apart(). Bytes without a lease are copied and charged to
+ * @account. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_any(struct wr_pool *pool,
                                             struct wr_account *account,
                                             const struct weir_buf *buf);
 
-/* Removes the first @len bytes of an unshared lease in a receive buffer. */
+/* Removes the first @len bytes of a lease. Has no effect if the lease has other
+ * references or pins no receive buffer. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
-/* Returns true if the lease pins a receive buffer and @len is less than half
- * the buffer, or buffers are short. */
 static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
 {
     const struct wr_pool *pool = lease->pool;
@@ -85,8 +86,8 @@ static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
     return lease->buf && (len < pool->buf_size / 2 || wr_pool_is_short(pool));
 }
 
-/* Moves the @len bytes at @data out of their receive buffer into a block and
- * releases the lease's other bytes. Does nothing if there are other references,
+/* Copies the @len bytes at @data from their receive buffer to a block, and
+ * drops the lease's other bytes. Has no effect if there are other references,
  * if the lease pins no buffer, or if out of memory. */
 void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
 
@@ -94,13 +95,12 @@ void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
  * WR_COMPACT_BELOW or the pool is short. */
 void wr_lease_compact(weir_lease *lease);
 
-/* Appends the bytes of @lease to the block of @last, as far as they fit, so
- * that many small pieces cost little more than their bytes. @last must precede
- * @lease in the stream. Moves only bytes that wr_lease_compact() would move.
- * Returns true if all were moved; @lease is then freed. */
+/* Appends bytes of @lease to the block of @last, as far as they fit, so that
+ * many small pieces need little memory. @last must directly precede @lease in
+ * the stream. Moves only bytes that wr_lease_compact() would move. Returns true
+ * if all bytes were moved; @lease is then freed. */
 WEIR_MUST_USE bool wr_lease_pack(weir_lease *last, weir_lease *lease);
 
-/* Returns the charged bytes: for a block at least WR_LEASE_LEAST. */
 static inline uint32_t wr_lease_cost(const weir_lease *lease)
 {
     return lease->block && lease->len < WR_LEASE_LEAST ? WR_LEASE_LEAST
@@ -123,7 +123,6 @@ static inline void wr_lease_unref(weir_lease *lease)
     }
 }
 
-/* Drops a list of leases, which may be empty. */
 static inline void wr_lease_unref_list(weir_lease *first)
 {
     while (first) {
@@ -144,8 +143,8 @@ static inline void wr_lease_charge(weir_lease *lease)
     lease->pool->held_bytes += lease->len;
 }
 
-/* Ends the borrow after the callback. If the bytes were not kept, the lease was
- * not charged and need not be discharged. */
+/* Ends the borrow after the callback. A lease that was not kept was not charged
+ * either. */
 static inline void wr_lease_end_borrow(weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(lease));

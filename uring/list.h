@@ -1,10 +1,8 @@
 /*
  * Intrusive doubly linked list: the links are embedded in the objects.
  *
- *     head <-> first <-> ... <-> last <-> head
- *
- * An unlinked object points at itself, so that removing it twice is harmless
- * and the object itself shows whether it is in a list.
+ * An unlinked object points at itself. So removing it twice is harmless, and
+ * the object itself shows whether it is in a list.
  */
 #ifndef WEIR_URING_LIST_H
 #define WEIR_URING_LIST_H
@@ -55,7 +53,6 @@ static inline void wr_list_remove(struct wr_list *member)
     wr_list_init(member);
 }
 
-/* Returns NULL if the list is empty. */
 static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
 {
     struct wr_list *first = list->next;
@@ -66,7 +63,7 @@ static inline struct wr_list *wr_list_pop_front(struct wr_list *list)
     return first;
 }
 
-/* Counts the members in linear time, for wr_debug_assert(). */
+/* Takes linear time, so it is only for wr_debug_assert(). */
 static inline uint64_t wr_list_count(const struct wr_list *list)
 {
     uint64_t count = 0;

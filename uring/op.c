@@ -1,7 +1,6 @@
 /*
  * Fills in SQEs, and finds the owners of completions.
  *
- * Each prep function fills one SQE and counts its operation as in flight.
  * Vectors are copied to scratch memory, which the kernel has read when the
  * submission returns. So callers may have them on the stack.
  */
@@ -37,9 +36,9 @@ _Static_assert(offsetof(struct wr_time, nanoseconds) ==
                    offsetof(struct __kernel_timespec, tv_nsec),
                "the kernel reads it");
 
-/* Without MSG_DONTWAIT, each urgent byte of the peer would wake a waiting send,
- * and the kernel would move the send to one of a few worker threads, where it
- * would block. */
+/* MSG_DONTWAIT keeps sends out of the few worker threads, where they would
+ * block. Without it each urgent byte of the peer would wake a waiting send, and
+ * the kernel would soon move the send to a worker thread. */
 #define SEND_FLAGS ((uint32_t)MSG_NOSIGNAL | (uint32_t)MSG_DONTWAIT)
 
 int wr_uring_open(struct wr_uring *uring, const struct wr_ring_options *options)
@@ -118,7 +117,7 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
     struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
-    if ((int64_t)cqe->user_data <= 0) { /* 0, or with CLOSE_TAG */
+    if ((int64_t)cqe->user_data <= 0) { /* 0, or with CLOSE_TAG, the sign bit */
         if (cqe->user_data != 0) {
             wr_op_close_completed(uring, cqe);
         }
@@ -167,8 +166,7 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
     }
 }
 
-/* Submits a cancel request, which has no owner; the completion of @op has the
- * result. */
+/* The cancel request has no owner. The completion of @op has the result. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {
@@ -193,8 +191,8 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
     struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_RECV, fd);
 
     /* Never POLL_FIRST: a multishot receive that starts with a poll reads the
-     * data, finds no more, and waits for an edge. A reset that came before the
-     * poll was armed causes none (Linux 6.18). */
+     * data, finds no more, and waits for an edge. If the peer's reset arrived
+     * before the poll was armed, there is no edge (Linux 6.18). */
     sqe->flags = IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
     if (!wr_has(&uring->features, WR_FEATURE_RECV_CREDIT)) {
@@ -202,14 +200,15 @@ void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     sqe->ioprio = IORING_RECV_MULTISHOT;
-    if (limits->once) { /* a total of 1 byte ends it with the first bytes */
+    /* a total of 1 byte ends the receive with the first bytes */
+    if (limits->once) {
         sqe->len = credit < buf_size ? credit : buf_size;
         wr_sqe_set_optlen(sqe, 1);
         return;
     }
     /* The kernel ends the receive once the total has arrived, but limits each
      * step only by the cap (Linux 6.18). The last step may exceed the total by
-     * less than one cap, which is subtracted here. */
+     * less than one cap, so one cap is subtracted here. */
     const uint32_t cap = credit / 2 < buf_size ? credit / 2 : buf_size;
     sqe->len = cap;
     wr_sqe_set_optlen(sqe, credit - cap);
@@ -242,8 +241,8 @@ static bool op_has_scratch(const struct wr_uring *uring, uint32_t count)
            uring->msg_used < MSG_SCRATCH;
 }
 
-/* Takes scratch memory until the next submission, and submits early if it is
- * full. Returns NULL if the kernel accepts no SQEs now. */
+/* Takes scratch memory until the next submission. Submits now if the memory is
+ * used up. Returns NULL if the kernel accepts no SQEs now. */
 static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
 {
     if (WR_UNLIKELY(!op_has_scratch(uring, count))) {
@@ -279,7 +278,8 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     struct iovec *copy = op_take_iov(uring, iov_count);
-    if (WR_UNLIKELY(!copy)) { /* a short send; the rest follows later */
+    /* a short send; the caller sends the rest later */
+    if (WR_UNLIKELY(!copy)) {
         wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
         return;
     }
@@ -347,11 +347,11 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
     struct io_uring_sqe *sqe = wr_op_prepare(uring, op, IORING_OP_POLL_ADD, fd);
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    events = events << 16 | events >> 16; /* the kernel's ABI */
+    /* the kernel's ABI swaps the halves */
+    events = events << 16 | events >> 16;
 #endif
     /* The kernel adds POLLRDHUP to every poll (IO_POLL_UNMASK), so after the
-     * peer's FIN a one-shot poll completes at once, again and again. A
-     * multishot poll reports each change once. */
+     * peer's FIN a one-shot poll would complete at once, again and again. */
     sqe->len = multishot ? IORING_POLL_ADD_MULTI : 0;
     sqe->poll32_events = events;
 }
@@ -371,7 +371,7 @@ void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
         wr_op_prepare_alone(uring, op, IORING_OP_TIMEOUT);
 
     sqe->addr = (uintptr_t)wait;
-    /* len is the number of timespecs. off is 0, so only the time counts. */
+    /* Number of timespecs. off is 0, so only the time ends the wait. */
     sqe->len = 1;
 }
 

@@ -1,12 +1,12 @@
 /*
  * Closes of descriptors by the ring.
  *
- * Most closes have no completion. Others are counted, because they may wait or
- * fail: a worker thread closes a file that has to be flushed. Without a worker
- * the kernel ends the close with -ECANCELED, which a file system may return as
- * well: see op_file.c. So unless a worker is known, a counted close of a file
- * waits for a NOP that looks for one, and its descriptor is stored in `looking`
- * until then.
+ * Most closes have no completion. A counted close has one, because it may wait
+ * or fail: a worker thread closes a file that has to be flushed. Without a
+ * worker the kernel ends the close with -ECANCELED, which a file system may
+ * return as well: see op_file.c. So unless a worker is known to exist, a NOP
+ * checks for one before a counted close of a file. The descriptor is stored in
+ * `looking` until then.
  */
 #include "alloc.h"
 #include "op_impl.h"
@@ -16,14 +16,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* user_data of counted closes: CLOSE_TAG and the descriptor. CLOSE_TAG tells it
- * from the address of an operation. A NOP that looks for a worker also has
- * CLOSE_TAG: before closes with CLOSE_BEFORE and no descriptor, after a close's
- * -ECANCELED with CLOSE_AFTER and the descriptor. */
+/* The user_data of a counted close is CLOSE_TAG and the descriptor. CLOSE_TAG
+ * distinguishes it from the address of an operation. A NOP that checks for a
+ * worker has CLOSE_TAG and CLOSE_BEFORE if closes wait for it. It has
+ * CLOSE_TAG, CLOSE_AFTER and the descriptor if it follows a close's
+ * -ECANCELED. */
 #define CLOSE_TAG    (1ull << 63)
 #define CLOSE_BEFORE (1ull << 62)
 #define CLOSE_AFTER  (1ull << 61)
-/* The initial size of `looking`. */
 #define LOOKING_ROOM 16u
 
 static int op_close_get_fd(uint64_t user_data)
@@ -41,7 +41,7 @@ op_close_here(struct wr_uring *uring, int fd)
     wr_ignore(wr_sys_close(fd) < 0);
 }
 
-/* Prepares a NOP that completes with an error if there is no worker thread. */
+/* The NOP completes with an error if there is no worker thread. */
 static void op_close_prepare_look(struct wr_uring *uring, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = wr_ring_sqe(uring->ring);
@@ -68,7 +68,6 @@ static void op_close_end_counted(struct wr_uring *uring)
     uring->ops_in_flight--;
 }
 
-/* Enlarges `looking` if it is full. Returns false if out of memory. */
 static bool op_close_make_room(struct wr_uring *uring)
 {
     const uint32_t room =
@@ -109,10 +108,10 @@ op_close_looked_before(struct wr_uring *uring, int32_t res)
     }
 }
 
-/* Called when a NOP has looked for a worker, after a close ended with
- * -ECANCELED. If there is no worker, none has run the close, and the descriptor
- * is still open: closes it here. If there is one, it has closed the descriptor,
- * and -ECANCELED was the file system's error. */
+/* Called after a close ended with -ECANCELED, when a NOP has checked for a
+ * worker. If there is no worker, the descriptor is still open and is closed
+ * here. If there is a worker, it has closed the descriptor, and -ECANCELED was
+ * the file system's error. */
 static __attribute__((noinline, cold)) void
 op_close_looked_after(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
@@ -203,7 +202,7 @@ void wr_prep_close_any(struct wr_uring *uring, int fd)
     uring->closes_in_flight++;
     uring->ops_in_flight++;
     if (may_lack) {
-        /* The close waits for the NOP; there is one NOP at a time. */
+        /* The close waits for the NOP. One NOP serves all waiting closes. */
         uring->looking[uring->looking_count++] = fd;
         if (uring->looking_count == 1) {
             uring->look_ns = wr_sys_now();

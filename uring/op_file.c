@@ -3,26 +3,18 @@
  *
  * Each operation keeps a copy of its entry. If the kernel may make no thread
  * for the process (RLIMIT_NPROC, pids.max), an engine ends an operation that
- * needs one with -ECANCELED; io_uring does so after some attempts, which take
- * about 50 ms. The operation is then carried out on the loop's thread, which
- * may wait for a file system; a call that would wait for another program fails
- * with -EAGAIN. For a second other operations do not request a thread: a NOP
- * replaces each in the ring.
+ * needs one with -ECANCELED; io_uring does so after about 50 ms. The loop's
+ * thread then carries out the operation, and may wait for a file system; a call
+ * that would wait for another program fails with -EAGAIN. For one second after
+ * that, a NOP replaces each such operation in the ring.
  *
  * A file system may return -ECANCELED itself, and io_uring does not distinguish
- * this from a shortage of threads. So a NOP looks for a worker thread. If there
- * is one (the last worker never ends), the operation is tried once more, and a
- * second -ECANCELED is the file system's: -EIO. A close must not be repeated,
- * since its number may be another file's. So unless a worker is known to stay
- * until then, a close that may need one looks for it beforehand. Its -ECANCELED
- * is then always the file system's.
- *
- *     prepared --a result-----------------------------> completed
- *        |  '----own cancel, -ECANCELED---------------> completed
- *        |  '----other -ECANCELED--> looking
- *        '---a close, no worker known--'  |
- *                 |          a worker: prepared again, or -EIO, completed
- *                 '-------no worker, or a NOP's completion--> carried out
+ * this from a shortage of threads. So a NOP then checks for a worker thread. If
+ * there is one, the operation is tried once more, and a second -ECANCELED is
+ * the file system's: -EIO. A close must not be repeated, since its number may
+ * be another file's by then. So a close that may need a worker checks for one
+ * beforehand, unless a worker is known to stay until then. Its -ECANCELED is
+ * then always the file system's.
  */
 #include "op_impl.h"
 
@@ -38,9 +30,8 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                    sizeof(((struct wr_file_op *)NULL)->entry),
                "a copy must fit");
 
-/* Maximum number of tries of an operation that ends with -ECANCELED although
- * there is a worker. After this many tries, -ECANCELED counts as an error of
- * the file system. */
+/* Maximum number of times that an operation is tried if it ends with -ECANCELED
+ * although there is a worker. Then -ECANCELED is the file system's error. */
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;
@@ -68,8 +59,8 @@ static void op_file_end(struct wr_file_op *file, int32_t res)
     op->complete(op, res, 0);
 }
 
-/* Carries out the operation unless its owner has cancelled it. A close is made
- * even if it was cancelled. */
+/* Carries out the operation on this thread, unless its owner has cancelled it.
+ * A close is carried out even then. */
 static void op_file_work(struct wr_file_op *file)
 {
     const struct io_uring_sqe *entry = op_file_entry(file);
@@ -83,7 +74,7 @@ static void op_file_work(struct wr_file_op *file)
     op_file_end(file, is_wanted ? wr_work_here(entry) : -ECANCELED);
 }
 
-/* Prepares a NOP, which the caller may overwrite. */
+/* Prepares a NOP. The caller may overwrite the SQE. */
 static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
                                             wr_op_complete_fn *complete)
 {
@@ -95,8 +86,8 @@ static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
     return sqe;
 }
 
-/* Called instead of the owner's function, when the search for a worker has
- * ended. */
+/* Replaces the owner's function while a NOP or an empty splice checks for a
+ * worker. */
 static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);
@@ -127,7 +118,7 @@ static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Called instead of the owner's function, which is called with the result. */
+/* Replaces the owner's function while the operation is in flight. */
 static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);
@@ -136,7 +127,7 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
     wr_assert(!(flags & WR_CQE_MORE));
     if (WR_LIKELY(res != -ECANCELED) || wr_op_was_cancelled(op, res)) {
         if (entry->opcode == IORING_OP_OPENAT && res >= 0) {
-            /* Only workers open files. */
+            /* Only workers open files, so there is one. */
             wr_op_note_worker(file->uring, true, file->asked_ns);
         }
         op_file_end(file, res);
@@ -145,8 +136,8 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
         op_file_work(file);
     } else {
         /* Checks with a NOP whether the kernel has a worker thread for the
-         * operation. A splice has other workers, so it is checked with a splice
-         * of 0 bytes. */
+         * operation. A splice has other workers, so a splice of 0 bytes checks
+         * for them. */
         struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
 
         file->doubts++;
@@ -160,7 +151,7 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Called instead of the owner's function, if a NOP replaced the entry. */
+/* Replaces the owner's function if a NOP replaced the entry. */
 static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     wr_assert(!(flags & WR_CQE_MORE));
@@ -168,16 +159,16 @@ static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
     op_file_work(op_file_of(op));
 }
 
-/* True for entries that a worker thread carries out in any case. */
+/* Returns true for entries that always go to a worker thread. */
 static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
 {
     return sqe->opcode == IORING_OP_FSYNC || sqe->opcode == IORING_OP_STATX ||
            sqe->opcode == IORING_OP_SPLICE || sqe->flags & IOSQE_ASYNC;
 }
 
-/* Chooses what is submitted first: the entry itself, or a NOP. A NOP finds out
- * whether there is a worker, or is followed by the entry, which the loop's
- * thread then carries out itself. */
+/* Chooses what is submitted: the entry, a NOP that checks for a worker and
+ * after which the entry follows, or a NOP after which this thread carries out
+ * the entry. The returned function handles the completion. */
 static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                          const struct io_uring_sqe *sqe)
 {
@@ -199,7 +190,7 @@ static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                                  : op_file_completed;
 }
 
-/* Must be called when the entry is complete. */
+/* Must be called after all fields of the entry were set. */
 static void op_file_keep_entry(struct wr_uring *uring, struct wr_file_op *op,
                                struct io_uring_sqe *sqe)
 {

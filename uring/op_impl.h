@@ -1,9 +1,8 @@
 /*
- * Functions for the files of struct wr_op that prepare entries.
+ * Functions for the files that prepare entries.
  *
  * An entry is zeroed when it is taken from the ring. These functions fill in
- * what all operations need, and count the operation as in flight. The caller
- * fills in the rest.
+ * the fields that all operations need, and count the operation as in flight.
  */
 #ifndef WEIR_URING_OP_IMPL_H
 #define WEIR_URING_OP_IMPL_H
@@ -12,7 +11,8 @@
 #include "sqe.h"
 #include "sys.h"
 
-/* How long no operation requests a worker after a shortage of threads. */
+/* Time after a shortage of threads during which no operation requests a
+ * worker. */
 #define WR_WORKER_LACK_NS UINT64_C(1000000000)
 
 static inline void wr_op_note_lack(struct wr_uring *uring)
@@ -29,11 +29,10 @@ static inline bool wr_op_lacks_worker(const struct wr_uring *uring)
            wr_sys_now() < uring->lacks_until_ns;
 }
 
-/* How long a worker thread that has worked is sure to exist: the kernel keeps
- * the last worker for at least five seconds. */
+/* Time during which a worker thread that has worked is sure to exist: the
+ * kernel keeps the last worker for at least five seconds. */
 #define WR_WORKER_STAYS_NS UINT64_C(4000000000)
 
-/* Records whether there was a worker thread at @asked_ns or later. */
 static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
                                      uint64_t asked_ns)
 {
@@ -41,17 +40,18 @@ static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
     uring->worker_ns = was_there ? asked_ns : 0;
 }
 
-/* Returns true if a worker thread is sure to exist. An entry prepared now then
- * cannot get -ECANCELED for lack of one. */
+/* Returns true if a worker thread is sure to exist. An entry that is prepared
+ * now then cannot end with -ECANCELED for lack of a worker. */
 static inline bool wr_op_has_worker(const struct wr_uring *uring)
 {
     return uring->worker_ns != 0 &&
            wr_sys_now() - uring->worker_ns < WR_WORKER_STAYS_NS;
 }
 
-/* Handles the completion of a counted close, or of its NOP. */
+/* Handles the completion of a counted close, or of the NOP for a close. */
 void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
-/* Makes the closes that were not submitted when the ring broke. */
+/* Closes the descriptors of closes that were not submitted when the ring
+ * broke. */
 void wr_op_close_unsubmitted(struct wr_uring *uring);
 void wr_op_free_closes(struct wr_uring *uring);
 

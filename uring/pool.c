@@ -1,8 +1,8 @@
 /*
  * The receive pool: states of buffers, and completions of receives.
  *
- * The kernel identifies a buffer by its id and uses posted buffers up in order;
- * `offset` mirrors its position in each. Leases are counted in `refs`.
+ * A completion identifies a buffer by its id. The kernel fills a posted buffer
+ * in order, so `offset` is the kernel's position in it.
  */
 #include "pool_impl.h"
 
@@ -88,8 +88,8 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     const uint32_t holdable =
         (uint32_t)wr_min_u64(limit_bytes / pool->buf_size, UINT16_MAX / 2);
     /* Kept bytes may pin all posted buffers before the pool counts as short. So
-     * in addition to the buffers for the limit there are twice as many as are
-     * posted: the second half can be posted then. */
+     * there are twice posted_goal buffers besides those for the limit: the
+     * second half can be posted then. */
     pool->buf_max = holdable + 2 * pool->posted_goal;
     pool->pinnable = (int32_t)(holdable / PINNED_SHARE);
     wr_slab_init(&pool->leases, uring->allocator, sizeof(weir_lease));
@@ -223,8 +223,8 @@ void wr_pool_free_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
     pool->pinnable++;
 }
 
-/* Marks a buffer as lost, because it is unknown where the kernel may write in
- * it. Leases keep their bytes. */
+/* Marks a buffer as lost, because the kernel may write anywhere in it. Leases
+ * keep their bytes. */
 static void pool_lose_buf(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     struct wr_pool_buf **at = &pool->free_list;
@@ -273,8 +273,8 @@ static __attribute__((noinline, cold)) void pool_refuse(struct wr_pool *pool,
 }
 
 /* Takes the bytes of a completed receive, which may use up the buffer. Returns
- * NULL if the completion cannot be true: the buffer was not posted, is too
- * small, or is incremental and used up before it is full. */
+ * NULL if the completion contradicts the pool's counts: the buffer was not
+ * posted, is too small, or is incremental and used up before it is full. */
 static inline struct wr_pool_buf *pool_take_bytes(struct wr_pool *pool,
                                                   uint32_t len, uint32_t flags,
                                                   const uint8_t **ret_data)

@@ -1,8 +1,8 @@
 /*
  * Declarations shared by the files of the receive pool.
  *
- * pool.c owns the buffers and posts them to the kernel. pool_open.c fills them
- * with system calls. Both make leases of their bytes.
+ * pool.c posts buffers to the kernel. pool_open.c fills them with system calls.
+ * Both make leases on the received bytes.
  */
 #ifndef WEIR_URING_POOL_IMPL_H
 #define WEIR_URING_POOL_IMPL_H
@@ -19,15 +19,17 @@ static inline void wr_pool_set_state(struct wr_pool_buf *buf,
     buf->state = state;
 }
 
-/* Returns a free, empty buffer, or NULL if out of memory. */
+/* Returns an empty buffer in state FREE and not listed, or NULL if out of
+ * memory. */
 struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool);
 
 void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf);
 
 void wr_pool_check_bufs(const struct wr_pool *pool);
 
-/* Returns a lease whose parent and block are NULL. This needs no store: leases
- * are returned to the slab like this, and new memory of the slab is zeroed. */
+/* Returns a lease whose parent and block are NULL, or NULL if out of memory.
+ * The fields need no store: leases are returned to the slab like this, and new
+ * memory of the slab is zeroed. */
 static inline weir_lease *wr_pool_take_lease(struct wr_pool *pool)
 {
     weir_lease *lease = wr_slab_take_raw(&pool->leases);

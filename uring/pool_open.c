@@ -1,10 +1,10 @@
 /*
  * Receives with a system call, into buffers that are still in the CPU's cache.
  *
- * A receive takes the rest of the open buffer, and free buffers as needed. A
- * stream fills them completely, in order. Datagrams get slots of one size,
- * because the length of the next datagram is unknown. The rest of a slot stays
- * unused until the buffer is free again.
+ * A stream fills the rest of the open buffer, then free buffers, completely and
+ * in order. Datagrams get slots of one size, because the length of the next
+ * datagram is unknown. The rest of a slot stays unused until the buffer is free
+ * again.
  */
 #include "pool_impl.h"
 
@@ -52,7 +52,7 @@ static void pool_open_end(struct wr_pool *pool, struct wr_pool_buf *buf)
     }
 }
 
-/* Returns a lease over all free bytes of a buffer, or NULL if out of memory. */
+/* Returns a lease on all free bytes of a buffer, or NULL if out of memory. */
 static weir_lease *pool_open_lend(struct wr_pool *pool)
 {
     struct wr_pool_buf *buf = pool_open_take(pool);
@@ -117,7 +117,8 @@ weir_lease *wr_pool_close_room(struct wr_pool *pool, struct wr_account *account,
         *next = lease;
         next = &lease->next;
     }
-    /* Backwards, so that the first buffer, which is in the cache, is on top. */
+    /* Backwards, so that the first buffer, which is in the CPU's cache, is on
+     * top of the free list. */
     for (uint32_t i = room->count; i > used; i--) {
         weir_lease *lease = room->leases[i - 1];
         struct wr_pool_buf *buf = lease->buf;
@@ -182,7 +183,8 @@ bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
     return slots->count > 0;
 }
 
-/* Makes leases over used slots. Returns the link for the next lease. */
+/* Makes leases on the used slots of a buffer. Returns the link for the next
+ * lease. */
 static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
                                          struct wr_account *account,
                                          const struct wr_slots *slots,
@@ -220,11 +222,11 @@ weir_lease *wr_pool_close_slots(struct wr_pool *pool,
     wr_assert(slots->used <= slots->count);
     for (uint32_t at = 0; at <= last; at++) {
         next = pool_open_lend_slots(pool, account, slots, at, next);
-        if (at < last) { /* the rest of the memory is shorter than a slot */
+        if (at < last) { /* the rest of the buffer is shorter than a slot */
             pool_open_retire(pool, slots->bufs[at]);
         }
     }
-    /* As in wr_pool_close_room(). */
+    /* Backwards for the same reason as in wr_pool_close_room(). */
     for (uint32_t at = slots->buf_count; at > last; at--) {
         pool_open_end(pool, slots->bufs[at - 1]);
     }

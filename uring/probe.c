@@ -3,10 +3,8 @@
  *
  * A seccomp profile may allow io_uring_setup() and refuse io_uring_enter() or
  * io_uring_register(), and a kernel may accept a flag and ignore it. So the
- * probe enables a small ring, submits a nop, registers buffers and an eventfd,
- * receives with a byte limit and sends a vector over a socket pair, and
- * compares the results. This takes about 200 microseconds and leaves nothing
- * behind.
+ * probe uses a small ring and compares the results. This takes about 200
+ * microseconds and leaves nothing behind.
  */
 #include "probe.h"
 
@@ -47,7 +45,8 @@ static int probe_read_sysctl(void)
     return len == 1 ? digit - '0' : -1;
 }
 
-/* Returns true in the initial user namespace, or if it is unknown. */
+/* Returns true in the initial user namespace, or if the namespace is
+ * unknown. */
 static bool probe_is_outermost(void)
 {
     static const char all[] = "0 0 4294967295";
@@ -73,9 +72,9 @@ static bool probe_is_outermost(void)
     return len <= 0 || at == sizeof(all);
 }
 
-/* Returns true if RLIMIT_MEMLOCK applies to rings of this process. It does not
- * apply with CAP_IPC_LOCK in the initial user namespace; it does apply to the
- * root of a container with a user namespace. */
+/* Returns true if RLIMIT_MEMLOCK applies to rings of this process. CAP_IPC_LOCK
+ * lifts it only in the initial user namespace, so it applies to the root of a
+ * container with a user namespace. */
 static bool probe_is_limited(void)
 {
     struct __user_cap_header_struct header = {.version =
@@ -105,7 +104,7 @@ int wr_probe_explain(int err)
     }
 }
 
-/* Returns the next SQE. All others were submitted, so there is one. */
+/* All earlier SQEs were submitted, so there is a free one. */
 static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
@@ -133,7 +132,7 @@ static int probe_run_once(struct io_uring *uring)
     return res;
 }
 
-/* Registers one buffer of PROBE_BYTES at @data, or none if it is NULL. */
+/* Registers one buffer of PROBE_BYTES at @data, or none if @data is NULL. */
 static struct io_uring_buf_ring *probe_add_buffers(struct io_uring *uring,
                                                    unsigned int flags,
                                                    void *data, int *ret_err)
@@ -182,8 +181,8 @@ static int probe_needs(struct io_uring *uring)
     if (err < 0) {
         return err;
     }
-    /* The eventfd of wr_ring_open_signal(). The call that needs a descriptor
-     * reports a lack of them. */
+    /* wr_ring_open_signal() needs an eventfd. A lack of descriptors is no
+     * refusal, so it is left to the call that needs one. */
     const int fd = wr_sys_eventfd_nonblock();
     if (fd < 0) {
         return 0;
@@ -233,8 +232,8 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
            memcmp(got, "abc", 3) == 0;
 }
 
-/* Tries MADV_GUARD_INSTALL. qemu-user accepts every advice and follows few, so
- * also checks that the page cannot be populated, which only a guard
+/* Tries MADV_GUARD_INSTALL. qemu-user accepts every advice but ignores most, so
+ * this also checks that the page cannot be populated, which only a guard
  * prevents. */
 static bool probe_guard_install(void)
 {
@@ -278,7 +277,7 @@ static bool probe_pidfd_info(void)
     if (pidfd < 0) {
         return false;
     }
-    /* -ENODATA is right, as this process has not ended. */
+    /* -ENODATA is expected, as this process has not ended. */
     const bool result = wr_spawn_query(pidfd, &status) == -ENODATA;
     close(pidfd);
     return result;
@@ -290,8 +289,8 @@ static bool probe_pidfd_group(void)
     if (pidfd < 0) {
         return false;
     }
-    /* Tries PIDFD_SIGNAL_PROCESS_GROUP with signal 0, which sends nothing. This
-     * process need not lead a group. */
+    /* Tries PIDFD_SIGNAL_PROCESS_GROUP with signal 0, which sends nothing.
+     * -ESRCH: this process leads no group. */
     const int err = wr_spawn_signal_group(pidfd, 0);
     close(pidfd);
     return err == 0 || err == -ESRCH;
@@ -310,7 +309,6 @@ static bool probe_passrights(void)
     return err == 0;
 }
 
-/* Probes the features that are not io_uring's. */
 static uint32_t probe_find_of_machine(void)
 {
     uint32_t found = probe_pipe();
@@ -358,8 +356,8 @@ static uint32_t probe_find_features(struct io_uring *uring)
         close(fds[0]);
         close(fds[1]);
     }
-    /* Must be last, as the ring is not mapped again. liburing 2.9's function
-     * would map it, but leave the old SQEs mapped, which keeps the ring in the
+    /* Must be last, because this ring is not mapped again. liburing 2.9 would
+     * map it again, but leave the old SQEs mapped, which keeps the ring in the
      * kernel, and its pages charged, for the life of the process. */
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE,

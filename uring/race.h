@@ -1,11 +1,10 @@
 /*
  * Annotations for ThreadSanitizer.
  *
- * The sanitizer learns the order of two threads from the calls that it
- * intercepts. It does not see atomics of a library built without it, or
- * mappings made by raw system calls, as in liburing. So one thread announces
- * what it releases and another what it acquires: a post, or the addresses of a
- * closed ring. Without the sanitizer the two functions are NULL.
+ * The sanitizer does not see atomics of a library built without it, or mappings
+ * made by raw system calls, as in liburing. So one thread announces what it
+ * releases and another what it acquires. Without the sanitizer the two
+ * functions are NULL.
  */
 #ifndef WEIR_URING_RACE_H
 #define WEIR_URING_RACE_H
@@ -17,7 +16,7 @@
 extern void __tsan_acquire(void *address) __attribute__((weak));
 extern void __tsan_release(void *address) __attribute__((weak));
 
-/* Called before the step that lets other threads take over @address. */
+/* Called before the step that lets other threads use @address. */
 static inline void wr_race_release(void *address)
 {
     if (__tsan_release) {
@@ -25,7 +24,7 @@ static inline void wr_race_release(void *address)
     }
 }
 
-/* Called after the step with which this thread has taken over @address. */
+/* Called after the step with which this thread has acquired @address. */
 static inline void wr_race_acquire(void *address)
 {
     if (__tsan_acquire) {
@@ -33,16 +32,16 @@ static inline void wr_race_acquire(void *address)
     }
 }
 
-/* Returns true in a program with ThreadSanitizer, which does not see that a
- * ring closes a descriptor. It would regard the descriptor as open, and report
- * a race if two threads get its number one after the other. */
+/* Returns true in a program with ThreadSanitizer. The sanitizer does not see
+ * that a ring closes a descriptor, and would report a race if another thread
+ * got the same number. */
 static inline bool wr_race_is_watched(void)
 {
     return __tsan_acquire != NULL;
 }
 
-/* Represents all addresses of ring mappings, which the kernel reuses between
- * threads. Defined in probe.c. */
+/* Represents the addresses of all ring mappings, which the kernel may give to
+ * another thread's ring later. Defined in probe.c. */
 extern char wr_race_mappings;
 
 #endif

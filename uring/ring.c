@@ -1,11 +1,8 @@
 /*
  * Chooses the engine of a ring, and passes calls on to it.
  *
- * With "auto" the engine is io_uring if the kernel allows the ring, its
- * provided buffers and all calls that a loop makes later. If one of them is
- * refused, what was made is undone and the engine is epoll; the reason is
- * stored in the features. Errors that are not refusals, like a lack of
- * descriptors, are returned.
+ * The automatic choice is io_uring if the kernel allows the ring, its provided
+ * buffers and all calls that a loop makes later; else epoll.
  */
 #include "ring.h"
 
@@ -17,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns the engine named in the environment, or a negative error. */
+/* Returns the engine that WEIR_ENGINE names, or -EINVAL. */
 static int ring_engine_of_environment(void)
 {
     static const char *const names[] = {
@@ -37,7 +34,7 @@ static int ring_engine_of_environment(void)
     return -EINVAL;
 }
 
-/* Opens a ring with its buffers. After an error nothing is left. */
+/* Opens a ring with its buffers. After an error nothing is left open. */
 static int ring_open_whole(const struct wr_engine *engine,
                            const struct wr_ring_options *options,
                            struct wr_ring **ret,
@@ -91,7 +88,8 @@ int wr_ring_open(const struct wr_ring_options *options, struct wr_ring **ret,
     const int err =
         ring_open_whole(&wr_engine_kernel, options, ret, ret_features);
     if (err < 0) {
-        /* A shortage hits epoll too. Filters can return any other error. */
+        /* After a shortage the poll engine would fail too. Any other error may
+         * come from a seccomp filter. */
         const bool falls_back = kind == WR_ENGINE_AUTO && err != -ENOMEM &&
                                 err != -EMFILE && err != -ENFILE;
         return falls_back ? ring_open_poll(options, err, ret, ret_features)

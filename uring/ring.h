@@ -1,13 +1,12 @@
 /*
  * The ring: set-up, submit-and-wait, completions, provided buffers.
  *
- * This header and sys.h are weir's seam: all use of the kernel passes through
- * them. A test may link another implementation, with simulated peers and a
- * virtual clock, instead of ring.c and sys.c. There are two engines (engine.h):
- * io_uring, and one that carries out the same entries with epoll if io_uring is
- * refused.
+ * All use of the kernel passes through this header and sys.h. A test may link
+ * another implementation, with simulated peers and a virtual clock, instead of
+ * ring.c and sys.c. There are two engines (engine.h): io_uring, and one that
+ * carries out the same entries with epoll.
  *
- * A ring belongs to the thread that called wr_ring_enable(); no other thread
+ * A ring belongs to the thread that called wr_ring_enable(). No other thread
  * may call these functions.
  */
 #ifndef WEIR_URING_RING_H
@@ -32,7 +31,7 @@ struct wr_ring_options {
     const struct weir_allocator *allocator;
     uint32_t sq_entries; /* power of two */
     uint32_t cq_entries; /* power of two, more than sq_entries */
-    /* Provided buffers of group 0: a power of two, or 0. With
+    /* Number of provided buffers in group 0: a power of two, or 0. With
      * WR_FEATURE_BUF_INC a receive consumes only the part of a buffer that it
      * fills. */
     uint32_t buf_entries;
@@ -40,78 +39,81 @@ struct wr_ring_options {
 };
 
 /* Opens a ring with its provided buffers, not yet bound to a thread, and probes
- * the kernel's features; features without their dependencies are disabled
- * (wr_features_reduce()). WR_ENGINE_AUTO means the engine in WEIR_ENGINE
- * (-EINVAL if that is not auto, uring or poll). If that is unset or auto, it
- * means io_uring, or epoll if any part of io_uring is refused, with the reason
- * in *ret_features.
+ * the kernel's features. WR_ENGINE_AUTO means the engine that WEIR_ENGINE names
+ * (-EINVAL if that is not auto, uring or poll). If WEIR_ENGINE is unset or
+ * auto, it means io_uring, or epoll if any part of io_uring is refused;
+ * ret_features->refusal is then the reason.
  *
- * If memory is short, waits until the kernel has freed closed rings: about 100
- * ms for the requested size, then up to about a second in total for smaller
- * sizes, halved down to 8 and 64 entries. Returns a WEIR_ERING... code if one
- * describes the cause. */
+ * If locked memory is short, waits until the kernel has freed closed rings:
+ * about 100 ms for the requested size, then up to about a second in total for
+ * smaller sizes, halved down to 8 and 64 entries. Returns 0 or a negative
+ * error, which is a WEIR_ERING... code if one describes the cause. */
 WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_ring **ret,
                                struct wr_features *ret_features);
 
-/* Binds the ring to the calling thread. Called once, before all other calls
- * except wr_ring_open_signal(). */
+/* Binds the ring to the calling thread. Must be called once, before all other
+ * calls except wr_ring_open_signal(). */
 WEIR_MUST_USE int wr_ring_enable(struct wr_ring *ring);
 
 /* Cancels all operations in the kernel, waits for them, and frees the ring. */
 void wr_ring_close(struct wr_ring *ring);
 
 /* Returns a zeroed SQE, never NULL. It is submitted by the next wr_ring_enter()
- * at the latest; a full queue is submitted first. After a permanent error of
- * the ring the SQE is discarded, and wr_ring_enter() returns the error. */
+ * at the latest; if the queue is full, all others are submitted first. After a
+ * permanent error of the ring the SQE is discarded. */
 struct io_uring_sqe *wr_ring_sqe(struct wr_ring *ring);
 
 uint32_t wr_ring_unsubmitted(const struct wr_ring *ring);
-/* Returns the unsubmitted SQE with this index, the oldest first. */
+/* Returns the unsubmitted SQE with this index. The oldest has index 0. */
 struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
                                             uint32_t index);
 
 /* Submits prepared SQEs and waits, in one system call, for @want completions or
- * until @timeout_ns has passed (0: does not wait, UINT64_MAX: for ever). An
- * interrupted wait returns 0. A negative result is permanent. */
+ * until @timeout_ns has passed. A timeout of 0 does not wait, UINT64_MAX waits
+ * for ever. Returns 0, even if a signal interrupted the wait, or a negative
+ * error, which is permanent. */
 WEIR_MUST_USE int wr_ring_enter(struct wr_ring *ring, uint32_t want,
                                 uint64_t timeout_ns);
 
-/* Announces that the owner has work left and enters again soon. Its next enter,
- * which does not wait, may leave events for a later enter. */
+/* Announces that the owner has work left. Its next enter does not wait, and may
+ * leave events for the enter after it. */
 void wr_ring_set_due(struct wr_ring *ring);
 
 WEIR_MUST_USE uint32_t wr_ring_reap(struct wr_ring *ring, struct wr_cqe *ret,
                                     uint32_t max);
 
-/* Returns true if the completion queue has overflowed since the last call, and
- * enlarges it if the kernel supports that. The queue must be drained. */
+/* Returns true if the completion queue has overflowed since the last call. Then
+ * enlarges the queue if the kernel supports that. All completions must have
+ * been reaped. */
 bool wr_ring_handle_overflow(struct wr_ring *ring);
 
-/* Announces that this descriptor will be closed without an operation, or moves
- * to another ring. No operation may be in flight for it. */
+/* Must be called before a descriptor is closed without an operation or moves to
+ * another ring. No operation may be in flight for it. */
 void wr_ring_forget(struct wr_ring *ring, int fd);
 
 /* Returns a new descriptor that is readable when the ring has work, for a
- * thread that waits elsewhere. The caller owns it. Should be called before
- * wr_ring_enable(), so that io_uring signals completions at once. Otherwise the
- * kernel may signal them 20 ms late. */
+ * thread that waits elsewhere, or a negative error. The caller owns it. Should
+ * be called before wr_ring_enable(); otherwise the kernel may signal
+ * completions 20 ms late. */
 WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
 
 /* Returns true if an armed receive may miss the end of its connection, which
- * happens after urgent bytes in a ring that signals a host at once. A poll does
- * not miss it. The result is constant once the ring is enabled. */
+ * happens after urgent bytes in a ring whose signal was opened before
+ * wr_ring_enable(). A poll does not miss it. The result is constant once the
+ * ring is enabled. */
 bool wr_ring_misses_ends(const struct wr_ring *ring);
 
 /* The signal is disabled at first. Enabling it clears earlier signals. */
 void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
 
-/* Returns true if there are completions, or task work that leads to
- * completions. One enter runs a portion of the task work. */
+/* Returns true if there are completions, or kernel work that leads to
+ * completions (task work). One enter runs only some of this work. */
 bool wr_ring_has_completions(const struct wr_ring *ring);
 
-/* Returns true if an enter would not wait. After enabling the signal and a
- * system call, work that this misses makes the descriptor readable. */
+/* Returns true if an enter would not wait. Should be called after enabling the
+ * signal and a system call: work that it then misses makes the signal's
+ * descriptor readable. */
 bool wr_ring_has_work(const struct wr_ring *ring);
 
 /* The kernel sees the buffer after wr_ring_commit_buffers(). */
@@ -119,7 +121,7 @@ void wr_ring_provide_buffer(struct wr_ring *ring, void *data, uint32_t len,
                             uint16_t buf_id);
 void wr_ring_commit_buffers(struct wr_ring *ring);
 
-/* Frees memory of idle operations. Returns the bytes freed to the allocator. */
+/* Frees memory of idle operations. Returns the number of bytes freed. */
 uint64_t wr_ring_trim(struct wr_ring *ring);
 
 struct wr_ring_stats {

@@ -1,10 +1,10 @@
 /*
- * The io_uring engine of the seam (ring.h).
+ * The io_uring engine of ring.h.
  *
- * Any thread may open a ring, disabled, so that errors are known early. The
- * thread that runs the loop enables it and owns it from then on
- * (SINGLE_ISSUER). Only that thread runs task work, when it enters
- * (DEFER_TASKRUN; else see "another event loop" below).
+ * Any thread may open a ring, which is disabled. The thread that enables it
+ * owns it from then on (SINGLE_ISSUER). Only that thread runs task work, and
+ * only when it enters (DEFER_TASKRUN; for the exception see "another event
+ * loop" below).
  *
  * Temporary errors of io_uring_enter() are ignored. Any other error is
  * permanent and returned by all later calls.
@@ -45,14 +45,14 @@ struct wr_ring_kernel {
     uint32_t buf_ring_entries;
     unsigned int buf_flags;
     unsigned int enter_flags;
-    int buf_unseen; /* buffers added, not committed yet */
-    uint32_t waits; /* sleeps for memory so far */
-    int error;      /* sticky */
+    int buf_unseen; /* buffers added, but not committed yet */
+    uint32_t waits;
+    int error;
     bool enabled;
     bool is_hosted; /* made without DEFER_TASKRUN; see "another event loop" */
-    bool is_untold; /* no eventfd is registered: the host must not wait */
+    bool is_untold; /* no eventfd is registered, so the host must not wait */
     bool overflowed;
-    struct io_uring_sqe discarded; /* returned by sqe() after an error */
+    struct io_uring_sqe discarded; /* the SQE that is returned after an error */
 };
 
 static struct wr_ring_kernel *ring_kernel_of(struct wr_ring *base)
@@ -61,7 +61,7 @@ static struct wr_ring_kernel *ring_kernel_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ring_kernel, base);
 }
 
-/* Makes the queues. @task_work: set-up flag for when task work runs. */
+/* Makes the queues. @task_work is the set-up flag for the time of task work. */
 WEIR_MUST_USE static int ring_kernel_init(struct io_uring *uring,
                                           uint32_t sq_entries,
                                           uint32_t cq_entries,
@@ -174,7 +174,7 @@ static int ring_kernel_enable(struct wr_ring *base)
     if (wr_has(&ring->features, WR_FEATURE_NO_IOWAIT)) {
         ring->enter_flags |= WR_ENTER_NO_IOWAIT;
     }
-    /* Optional calls, which make the ring cheaper or safer. */
+    /* These calls are optional. They make the ring cheaper or safer. */
     if (io_uring_register_ring_fd(&ring->uring) == 1) {
         ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
     }
@@ -184,7 +184,7 @@ static int ring_kernel_enable(struct wr_ring *base)
     return 0;
 }
 
-/* Discards an SQE after an error, but closes the descriptor of a close. */
+/* Discards an SQE after an error, but makes its close. */
 static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
 {
     wr_assert(ring->error);
@@ -194,7 +194,7 @@ static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
     ring->discarded.opcode = IORING_OP_NOP;
 }
 
-/* Cancels all operations first, because the kernel frees a closed ring some
+/* Cancels all operations first. The kernel frees a closed ring some
  * milliseconds later, and listeners would stay bound until then. */
 static void ring_kernel_close(struct wr_ring *base)
 {
@@ -227,9 +227,9 @@ static int ring_kernel_keep_error(struct wr_ring_kernel *ring, int ret)
     case 0:
     case -EINTR:
     case -ETIME:
-    case -EBUSY: /* reap completions first */
+    case -EBUSY:
         return 0;
-    case -EAGAIN: /* no memory for requests: give the kernel time */
+    case -EAGAIN: /* the kernel has no memory for requests */
         wr_sys_sleep_a_little();
         return 0;
     case -EBADR:
@@ -241,8 +241,8 @@ static int ring_kernel_keep_error(struct wr_ring_kernel *ring, int ret)
     }
 }
 
-/* Publishes the prepared SQEs to the kernel and returns their number. liburing
- * has filled the array of indices once, in order. */
+/* Passes the prepared SQEs to the kernel and returns their number. liburing has
+ * filled the array of indices once, in order. */
 static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
@@ -253,7 +253,7 @@ static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
 }
 
 /* Submits prepared SQEs, runs task work and waits, with one io_uring_enter().
- * liburing's helpers cannot pass NO_IOWAIT. Returns 0 or an error. */
+ * liburing's helpers cannot pass NO_IOWAIT. */
 static int ring_kernel_call(struct wr_ring_kernel *ring, uint32_t want,
                             uint64_t timeout_ns)
 {
@@ -383,8 +383,8 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* Enlarges the completion queue after an overflow, once the queue was drained:
- * the kernel refuses to resize it while overflowed CQEs are pending. */
+/* Enlarges the completion queue after an overflow. The kernel refuses to resize
+ * it while overflowed CQEs are pending. */
 static bool ring_kernel_handle_overflow(struct wr_ring *base)
 {
     struct wr_ring_kernel *ring = ring_kernel_of(base);
@@ -399,7 +399,7 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
         return true;
     }
 
-    ring_kernel_publish(ring); /* unpublished SQEs would be lost */
+    ring_kernel_publish(ring); /* SQEs that are not published would be lost */
     struct io_uring_params params = {
         .flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .sq_entries = ring->uring.sq.ring_entries,
@@ -411,13 +411,13 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
     const int err = io_uring_resize_rings(&ring->uring, &params);
     if (err == 0 && io_uring_major_version() == 2 &&
         io_uring_minor_version() == 9) {
-        /* liburing 2.9 leaves the old SQEs mapped; see probe_find_features() in
-         * probe.c. */
+        /* liburing 2.9 leaves the old SQEs mapped (see
+         * probe_find_features()). */
         wr_ignore(
             munmap(old, params.sq_entries * sizeof(struct io_uring_sqe)) != 0);
     }
     wr_race_acquire(&wr_race_mappings);
-    /* The kernel may have set the flag of pending work in the old ring. */
+    /* The kernel may have set the flag for pending work in the old ring. */
     if (err == 0) {
         wr_ignore(ring_kernel_keep_error(ring, ring_kernel_call(ring, 0, 0)) <
                   0);
@@ -496,35 +496,31 @@ static uint64_t ring_kernel_trim(struct wr_ring *base)
 
 /* ---- another event loop ----
  *
- * The descriptor by which another event loop, the host, waits for the ring.
+ * The descriptor with which another event loop, the host, waits for the ring.
  *
- * With DEFER_TASKRUN the kernel does not finish a completion until the ring's
- * thread enters the ring, and reports it through an eventfd that is registered
- * with the ring. This does not serve a thread that waits elsewhere. If the
- * completion is caused by a write to another eventfd, like the loop's mailbox,
- * the kernel reports it only after an RCU period of 10 to 20 ms; from
- * Linux 6.13 on it does so once and then never again. Linux 6.12.117 and 7.3
- * always wait for that period, and 6.12.117 too reports only once. The ring's
- * own descriptor is no substitute there.
+ * With DEFER_TASKRUN the kernel finishes a completion only when the ring's
+ * thread enters the ring. An eventfd that is registered with the ring reports
+ * pending work. But if the work is caused by a write to another eventfd, like
+ * the loop's mailbox, the kernel reports it only after an RCU period of 10 to
+ * 20 ms, and from Linux 6.13 on (also in 6.12.117) only once. The ring's own
+ * descriptor is no substitute there.
  *
  * So if the host is known before the ring is enabled, the ring is made again
- * without DEFER_TASKRUN. The kernel then finishes completions for a thread that
- * waits anywhere, and the ring's own descriptor is readable at once and as long
- * as there are completions, in every kernel since 6.1.
+ * without DEFER_TASKRUN. The ring's own descriptor is then readable at once and
+ * as long as there are completions, in every kernel since 6.1.
  *
  * Without DEFER_TASKRUN the kernel marks the thread as if a signal were pending
  * when it has something to finish, and a TCP receive that is before an urgent
  * byte gives up while the mark is set. An armed receive then waits for the next
- * event of its socket (Linux 6.18), which never comes after the peer's end. A
+ * event of its socket (Linux 6.18), which never arrives after the peer's end. A
  * receive that is submitted after the end may wait too: the kernel tries it
  * twice, and the mark may be set each time. A one-shot poll misses nothing, and
  * a system call that gives up returns an error.
  *
  * A ring that is already enabled has operations in the kernel, so it is kept.
- * It is also kept if RLIMIT_MEMLOCK does not allow a second ring. The host of
- * such a ring is signalled by an eventfd, which is registered again after each
- * run, as the kernel signals once for each registration.
- */
+ * It is also kept if RLIMIT_MEMLOCK does not allow a second ring. An eventfd
+ * signals the host of such a ring. It is registered again after each run, as
+ * the kernel signals once for each registration. */
 
 static void ring_kernel_exit(struct io_uring *uring,
                              struct io_uring_buf_ring *buf_ring,
@@ -538,7 +534,7 @@ static void ring_kernel_exit(struct io_uring *uring,
     io_uring_queue_exit(uring);
 }
 
-/* Replaces an unused ring by one of the same size. */
+/* Replaces an unused ring by a ring of the same size without DEFER_TASKRUN. */
 static int ring_kernel_make_anew(struct wr_ring_kernel *ring)
 {
     const uint32_t entries = ring->buf_ring_entries;
@@ -602,8 +598,8 @@ static void ring_kernel_enable_signal(struct wr_ring *base, int fd, bool enable)
     }
     wr_ignore(wr_sys_eventfd_drain(fd) < 0);
     const int err = io_uring_register_eventfd(&ring->uring, fd);
-    /* Fails without memory, or if a filter was added since; the next run tries
-     * again. */
+    /* Fails without memory, or if a seccomp filter was added. The next run
+     * tries again. */
     ring->is_untold = err < 0;
 }
 

@@ -2,7 +2,7 @@
  * Slabs: free lists and chunks.
  *
  * Free objects are linked through their first word. AddressSanitizer regards a
- * chunk as one live allocation, so free objects are poisoned.
+ * chunk as one live allocation, so free objects are poisoned explicitly.
  */
 #include "slab.h"
 
@@ -25,7 +25,7 @@ struct wr_slab_chunk {
 _Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
                "objects are aligned when the chunk is");
 
-/* Returns the space that a chunk needs at most to align its first object. */
+/* Returns the maximum space before the first object that aligns it. */
 static size_t slab_pad_size(size_t object_size)
 {
     return object_size % WR_SLAB_LINE == 0 ? WR_SLAB_LINE - OBJECT_ALIGN : 0;
@@ -159,7 +159,8 @@ static void slab_count_free(const struct wr_slab *slab, struct chunk_use *uses,
     wr_assert(free_count == slab->total_count - slab->used_count);
 }
 
-/* Removes the objects of unused chunks from the free list. Keeps its order. */
+/* Removes the objects of unused chunks from the free list, and keeps its
+ * order. */
 static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
                                size_t count)
 {

@@ -2,8 +2,7 @@
  * Slabs: objects of one size, kept for reuse.
  *
  * A slab divides chunks of memory into equal objects. It reuses the object that
- * was returned last, because that is still in the CPU's cache. Trimming frees
- * unused chunks, the slab's end all chunks.
+ * was returned last, because that is still in the CPU's cache.
  */
 #ifndef WEIR_URING_SLAB_H
 #define WEIR_URING_SLAB_H
@@ -30,7 +29,7 @@
 #define WR_UNPOISON(ptr, size) ((void)0)
 #endif
 
-/* A cache line. Objects whose size is a multiple of it are aligned to it. */
+/* A cache line. Objects are aligned to it if their size is a multiple of it. */
 #define WR_SLAB_LINE 64u
 
 struct wr_slab_chunk;
@@ -39,7 +38,7 @@ struct wr_slab {
     const struct weir_allocator *allocator;
     void *free_list;
     struct wr_slab_chunk *chunks;
-    uint32_t object_size; /* rounded up to 16 */
+    uint32_t object_size; /* a multiple of 16 */
     uint32_t per_chunk;
     uint64_t used_count;
     uint64_t total_count;
@@ -53,7 +52,8 @@ void wr_slab_check_invariants(const struct wr_slab *slab);
 WEIR_MUST_USE bool wr_slab_grow(struct wr_slab *slab);
 
 /* Returns an object, or NULL if out of memory. A new object is zeroed. A reused
- * object has the contents it was returned with, except for the first word. */
+ * object has the contents with which it was returned, except for the first
+ * word. */
 WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 {
     if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {
@@ -95,7 +95,6 @@ static inline void wr_slab_give(struct wr_slab *slab, void *object)
  * chunk during the call, and does nothing if out of memory. */
 uint64_t wr_slab_trim(struct wr_slab *slab);
 
-/* All objects must have been returned. */
 void wr_slab_fini(struct wr_slab *slab);
 
 #endif

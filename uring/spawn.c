@@ -1,20 +1,19 @@
 /*
- * Child processes: system calls of the seam (spawn.h).
+ * Child processes: system calls of spawn.h.
  *
- * The child shares its parent's memory, as with vfork(): nothing is copied, so
- * making it is as fast in a large process, and the child can store an error of
- * its execve() for the parent. The parent's thread sleeps until the child has
- * executed a program or has ended. Until then the child only makes system
- * calls, on its own stack. It uses syscall(), because sanitizers wrap the C
- * library's functions, and some take locks or act on all threads.
+ * The child shares its parent's memory, as with vfork(). So making it is as
+ * fast in a large process, and the child can store an error of its execve() for
+ * the parent. The parent's thread sleeps until the child has executed a program
+ * or has ended. Until then the child only makes system calls, on its own stack.
+ * It uses syscall(), because sanitizers wrap the C library's functions, and
+ * some take locks or act on all threads.
  *
  * No signal handler may run in the child, as it would use the parent's memory.
  * So all signals are blocked first, including those of the C library, and the
  * child resets the handlers before it unblocks the signals.
  *
- * Before its execve(), which sets SIGCHLD as the exit signal, a child's end
- * raises no signal: neither a handler nor a wait() of the host program sees a
- * child whose execve() failed.
+ * Only execve() sets SIGCHLD as the exit signal of the child. So neither a
+ * handler nor a wait() of the host program sees a child whose execve() failed.
  */
 #include "spawn.h"
 
@@ -36,7 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Missing in the C library's headers. */
+/* The C library's headers do not have these. */
 #define SPAWN_P_PIDFD        3
 #define SPAWN_INFO_EXIT      (UINT64_C(1) << 3)
 #define SPAWN_PIDFD_GET_INFO _IOWR(0xff, 11, struct spawn_info)
@@ -45,7 +44,8 @@
 #define SPAWN_STACK_SIZE   (32u << 10)
 #define SPAWN_ENTRIES_SIZE 1024
 #define SPAWN_SIGNALS      64
-#define SPAWN_SIGSET_SIZE  sizeof(uint64_t) /* the kernel's sets */
+/* size of the kernel's signal sets */
+#define SPAWN_SIGSET_SIZE sizeof(uint64_t)
 
 /* The first bytes of the kernel's struct pidfd_info. */
 struct spawn_info {
@@ -58,20 +58,19 @@ struct spawn_info {
 _Static_assert(sizeof(struct spawn_info) == 64, "PIDFD_INFO_SIZE_VER0");
 _Static_assert(offsetof(struct dirent, d_name) == 19, "linux_dirent64");
 
-/* Shared by parent and child while they share memory. */
 struct spawn_shared {
     const struct wr_spawn *spawn;
     int err; /* errno of the failed step, or 0 if the program runs */
     const char *step;
 };
 
-/* ---- the child: nothing here may change the parent's state ---- */
+/* ---- the child: nothing here may change the parent's memory or files ---- */
 
 #define IN_CHILD                                                               \
     __attribute__((no_sanitize("address"), no_sanitize("undefined"),           \
                    no_sanitize("thread")))
 
-/* Resets all handlers. Signals that the parent ignores stay ignored. */
+/* Signals that the parent ignores stay ignored, with two exceptions. */
 IN_CHILD static void spawn_reset_signals(void)
 {
     /* The kernel's struct begins with the handler, and SIG_DFL is 0. */
@@ -85,7 +84,7 @@ IN_CHILD static void spawn_reset_signals(void)
         }
         const uintptr_t handler = (uintptr_t)action[0];
         /* Python and others ignore SIGPIPE and SIGXFSZ for themselves, but a
-         * program expects their default action. */
+         * program expects the default action. */
         if (handler == (uintptr_t)SIG_DFL ||
             (handler == (uintptr_t)SIG_IGN && signum != SIGPIPE &&
              signum != SIGXFSZ)) {
@@ -110,7 +109,7 @@ IN_CHILD static void spawn_mark_listed(const char *name)
     }
 }
 
-/* Used on Linux before 5.11, and if a filter refuses close_range(). */
+/* Used before Linux 5.11, and if a seccomp filter refuses close_range(). */
 IN_CHILD static int spawn_mark_by_proc(void)
 {
     _Alignas(struct dirent) char entries[SPAWN_ENTRIES_SIZE];
@@ -133,14 +132,14 @@ IN_CHILD static int spawn_mark_by_proc(void)
     return err;
 }
 
-/* Makes all descriptors from 3 on except pass_fds close-on-exec. */
 IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
 {
     if (syscall(SYS_close_range, WR_STDIO_COUNT, ~0u, CLOSE_RANGE_CLOEXEC) <
         0) {
         const int err = errno;
         if (spawn_mark_by_proc() != 0) {
-            return err; /* not ENOENT, which would mean the program */
+            /* not ENOENT, which would mean that there is no program */
+            return err;
         }
     }
     for (size_t i = 0; i < spawn->pass_fd_count; i++) {
@@ -151,7 +150,8 @@ IN_CHILD static int spawn_keep_descriptors(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Descriptors below 3 are duplicated first: each may be another's target. */
+/* Descriptors below 3 are duplicated first, because each may be the target of
+ * another. */
 IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
 {
     int from[WR_STDIO_COUNT];
@@ -174,7 +174,7 @@ IN_CHILD static int spawn_place_stdio(const struct wr_spawn *spawn)
     return 0;
 }
 
-/* Like execvp(), but without its fallback to a shell on ENOEXEC. */
+/* Like execvp(), but does not try a shell on ENOEXEC. */
 IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
 {
     bool is_forbidden = false;
@@ -200,7 +200,7 @@ IN_CHILD static int spawn_execute(const struct wr_spawn *spawn)
     return is_forbidden ? EACCES : err;
 }
 
-/* Returns the errno of the failed step. */
+/* Returns the errno of the failed step, or does not return. */
 IN_CHILD static int spawn_become(struct spawn_shared *shared)
 {
     const struct wr_spawn *spawn = shared->spawn;
@@ -240,8 +240,6 @@ IN_CHILD static int spawn_run_child(void *arg)
     return 127; /* the child's exit status */
 }
 
-/* ---- the parent ---- */
-
 static int spawn_wait(int pidfd, int options, siginfo_t *ret)
 {
     long err;
@@ -254,13 +252,13 @@ static int spawn_wait(int pidfd, int options, siginfo_t *ret)
     return err < 0 ? -errno : 0;
 }
 
-/* The C library's other name of clone(), if it has one. ThreadSanitizer regards
- * clone() as a fork of all threads, and allows no new threads afterwards: it
- * does not know that the child shares the memory and soon leaves it. */
+/* Another name of clone() in the C library, if it has one. ThreadSanitizer
+ * regards clone() as a fork of all threads, and allows no new threads
+ * afterwards. */
 extern int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     __attribute__((weak));
 
-/* All signals must be blocked. @stack is for the child. */
+/* All signals must be blocked. @stack is the child's stack. */
 static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
                        int *ret_pidfd)
 {
@@ -278,15 +276,15 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     }
     wr_check(pidfd >= 0);
     if (shared->err) {
-        /* The child ends by itself. */
         siginfo_t info;
 
         /* -ECHILD means that other code has reaped the child, with a wait for
-         * children of all kinds. If a filter refuses this call, such code must
-         * reap it. */
+         * children of all kinds. If a seccomp filter refuses waitid(), other
+         * code must reap it. */
         wr_ignore(spawn_wait(pidfd, 0, &info) < 0);
         close(pidfd);
-        /* A file system's own ECANCELED is not a cancellation of weir's. */
+        /* A file system's ECANCELED must not look like a cancellation by
+         * weir. */
         return shared->err == ECANCELED ? -EIO : -shared->err;
     }
     *ret_pid = pid;
@@ -390,5 +388,6 @@ void wr_spawn_await(int pidfd, int timeout_ms)
     struct pollfd poll_fd = {.fd = pidfd, .events = POLLIN};
 
     wr_assert(timeout_ms >= 0);
-    wr_ignore(poll(&poll_fd, 1, timeout_ms) < 0); /* the caller checks anyway */
+    /* the caller checks in any case */
+    wr_ignore(poll(&poll_fd, 1, timeout_ms) < 0);
 }

@@ -1,8 +1,8 @@
 /*
- * System calls of the seam (sys.h): each function makes one call.
+ * System calls of sys.h: each function makes one call.
  *
- * Nothing is decided here, and an errno is returned as a negative number. So a
- * test on the fake seam is valid for the real one.
+ * Nothing is decided here, and an errno is returned as a negative number. So
+ * tests that replace sys.h test nearly all of weir's logic.
  */
 #include "sys.h"
 
@@ -92,7 +92,8 @@ int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len)
      * sandboxes do not have SO_PEERNAME. */
     int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_PEERNAME, addr, &size);
     if (err < 0 || addr->sa_family == AF_UNIX) {
-        return wr_sys_getpeername(fd, addr, len); /* known until the close */
+        /* a Unix socket knows its peer until the close */
+        return wr_sys_getpeername(fd, addr, len);
     }
     if (addr->sa_family == AF_INET6) {
         size = sizeof(struct sockaddr_in6);
@@ -208,7 +209,7 @@ uint64_t wr_sys_file_stamp(const char *path)
     if (stat(path, &file) < 0) {
         return 0;
     }
-    /* The inode counts because a file that replaces another may be older, and
+    /* The inode is included because a file that replaces another may be older,
      * ctime because a program may set the time back. The factor keeps equal
      * times from cancelling out. */
     return sys_time_ns(&file.st_mtim) ^ ((uint64_t)file.st_ino << 20) ^
@@ -274,7 +275,8 @@ int wr_sys_room(int fd)
     uint32_t counts[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof(counts);
     const int err = wr_sys_getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
-    /* WMEM_QUEUED is TCP's queue, WMEM_ALLOC what a Unix peer must receive. */
+    /* A TCP socket counts queued bytes in WMEM_QUEUED, a Unix socket in
+     * WMEM_ALLOC. */
     const uint32_t used =
         counts[SK_MEMINFO_WMEM_QUEUED] > counts[SK_MEMINFO_WMEM_ALLOC]
             ? counts[SK_MEMINFO_WMEM_QUEUED]

@@ -1,11 +1,11 @@
 /*
- * System calls of the seam (sys.h) that query the page cache.
+ * System calls of sys.h that query the page cache.
  *
  * A page is in the cache as soon as its read has started, and a reader then
- * waits for the device. cachestat() counts such pages too, and a non-blocking
- * read copies the bytes. Only mincore() reports for each page whether it is up
- * to date. cachestat() is far quicker, and is used if the pages are known to
- * have been up to date (wr_sys_is_cached()).
+ * waits for the device. cachestat() counts such pages too. Only mincore()
+ * reports for each page whether it is up to date. cachestat() is far quicker,
+ * and is used for pages that are known to have been up to date
+ * (wr_sys_is_cached()).
  */
 #include "check.h"
 #include "sys.h"
@@ -19,8 +19,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* cachestat(), since Linux 6.5 and missing in older headers. It has this number
- * on every processor except Alpha. */
+/* cachestat() exists since Linux 6.5; older headers do not have it. It has this
+ * number on every processor except Alpha. */
 #define CALL_CACHESTAT 451
 
 /* An offset beyond the end of every file. */
@@ -29,19 +29,19 @@
 #define STAT_KNOWN                                                             \
     (STATX_TYPE | STATX_MODE | STATX_SIZE | STATX_NLINK | STATX_INO)
 
-/* The smallest page size of any machine. */
+/* The smallest page size of all machines. */
 #define PAGE_LEAST 4096u
 
 struct cache_view {
     uint64_t page;
     uint64_t first; /* file offset of the view */
-    uint64_t end;   /* offset of the first page beyond the end of the file */
-    uint8_t *data;  /* mapping with PROT_NONE */
+    uint64_t end;   /* offset of the first page after the end of the file */
+    uint8_t *data;  /* a mapping with PROT_NONE */
 };
 
 /* Returns 0 if mincore() reports the true state, else a negative error. If the
- * process may not know the state, mincore() reports every page as ready, even
- * one beyond the end of the file. */
+ * process may not know the state, mincore() reports every page as ready, even a
+ * page after the end of the file. */
 static int sys_cache_tells(const struct cache_view *view)
 {
     unsigned char beyond = 0;
@@ -53,7 +53,7 @@ static int sys_cache_tells(const struct cache_view *view)
     return beyond & 1 ? -EPERM : 0;
 }
 
-/* Returns the size of the ready pages at the start, up to @count pages. */
+/* Returns the size of the ready pages at the start, of at most @count pages. */
 static int64_t sys_cache_count_ready(const struct cache_view *view,
                                      size_t count)
 {
@@ -93,7 +93,8 @@ static int64_t sys_cache_look(int file, uint64_t offset, size_t len,
         ret = sys_cache_count_ready(&view, count);
     }
     if (munmap(view.data, mapped) < 0) {
-        return -errno; /* refused by a filter: stop checking this file */
+        /* refused by a seccomp filter: the caller stops checking this file */
+        return -errno;
     }
     const int64_t before = (int64_t)(offset - view.first);
     return ret <= before ? (ret < 0 ? ret : 0) : ret - before;
@@ -133,7 +134,7 @@ int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
     return syscall(SYS_statx, fd, path, flags, what, ret) < 0 ? -errno : 0;
 }
 
-/* Replaces statx(), which a filter may refuse. */
+/* Replaces statx(), which a seccomp filter may refuse. */
 static int sys_cache_fstat(int fd, struct statx *ret)
 {
     struct stat info;
@@ -163,12 +164,12 @@ int wr_sys_stat_known(int fd, struct statx *ret)
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset)
 {
     const struct iovec iov = {.iov_base = buf, .iov_len = len};
-    /* preadv2() is in musl since 1.2.5. */
+    /* musl has preadv2() since 1.2.5. */
     const long got =
         syscall(SYS_preadv2, file, &iov, 1UL, (off_t)offset, 0L, RWF_NOWAIT);
 
     /* preadv2() exists since Linux 4.6, but some emulators of other processors
-     * do not have it, and old filters refuse it. */
+     * do not have it, and old seccomp filters refuse it. */
     return got >= 0                            ? got
            : errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP
                                                : -errno;

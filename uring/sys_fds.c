@@ -1,9 +1,8 @@
 /*
- * System calls of the seam (sys.h) that pass descriptors over Unix sockets.
+ * System calls of sys.h that pass descriptors over Unix sockets.
  *
  * Descriptors are duplicated before an operation of the ring sends them, and
- * received together with bytes. As in sys.c nothing is decided, except that
- * control data that no caller uses is dropped.
+ * received together with bytes.
  */
 #include "check.h"
 #include "sys.h"
@@ -16,12 +15,12 @@
 
 /* SCM_PIDFD, since Linux 6.5. */
 #define SYS_FDS_PIDFD 4
-/* Space for a security label (SO_PASSSEC). A longer label would displace the
- * descriptors, which then count as lost. */
+/* Space for a security label (SO_PASSSEC). A longer label would leave too
+ * little space for the descriptors, which then count as lost. */
 #define SYS_FDS_LABEL 256u
-/* SCM_MAX_FD: maximum number of descriptors of one message. */
+/* SCM_MAX_FD: the maximum number of descriptors in one message. */
 #define SYS_FDS_MAX 253u
-/* Other control data that the program has enabled comes first. */
+/* Control data that the program has enabled precedes the descriptors. */
 _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
                        CMSG_SPACE(SYS_FDS_LABEL) +
                        CMSG_LEN(SYS_FDS_MAX * sizeof(int)) <=
@@ -30,9 +29,9 @@ _Static_assert(CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int)) +
 
 int wr_sys_dup_to_pass(int fd)
 {
-    /* Detects rings, without changing them. EBADFD and EOWNERDEAD are errors of
-     * rings: not enabled yet, and owned by a thread that has ended. Where
-     * io_uring is refused, no ring is detected. */
+    /* This call fails for all but rings, and does not change a ring. EBADFD and
+     * EOWNERDEAD are errors of rings: not enabled yet, and owned by a thread
+     * that has ended. Where io_uring is refused, no ring is detected. */
     if (syscall(SYS_io_uring_enter, fd, 0, 0, 0, NULL, 0) >= 0 ||
         errno == EBADFD || errno == EOWNERDEAD) {
         return -EINVAL;
@@ -46,7 +45,7 @@ int wr_sys_dup_to_pass(int fd)
 }
 
 /* Appends received descriptors. Closes the sender's pidfd, which a program may
- * have enabled and which no caller uses. */
+ * have enabled (SO_PASSPIDFD) and which no caller uses. */
 static void sys_fds_take_control(const struct cmsghdr *control,
                                  struct wr_passed *ret)
 {

@@ -1,9 +1,9 @@
 /*
- * System calls of the seam (sys.h) that move bytes.
+ * System calls of sys.h that move bytes.
  *
  * Calls that have no flag against waiting or SIGPIPE are made with a
- * non-blocking socket and blocked signals. As in sys.c nothing is decided,
- * except that an equivalent call is made if a seccomp filter refuses the first.
+ * non-blocking socket and blocked signals. If a seccomp filter refuses a call,
+ * an equivalent call is made.
  */
 #include "check.h"
 #include "sys.h"
@@ -21,15 +21,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Returns true for the errors of seccomp filters. */
 static bool sys_move_is_refused(int err)
 {
     wr_assert(err < 0);
     return err == -EPERM || err == -ENOSYS;
 }
 
-/* Falls back to readv(), because a filter may allow readv() but not read(), or
- * writev() but not write(). */
+/* Falls back to readv(), because a seccomp filter may allow readv() but not
+ * read(). */
 int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
 {
     const struct iovec iov = {.iov_base = buf, .iov_len = len};
@@ -107,7 +106,7 @@ int wr_sys_eventfd_drain(int fd)
 _Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
 
 /* Maps the errors of kernels and filters that do not know the call. The caller
- * then uses other calls, which report an error of the file itself. */
+ * then uses other calls, which return an error of the file itself. */
 static int32_t sys_move_lacks(int32_t err)
 {
     return sys_move_is_refused(err) ? -EOPNOTSUPP : err;
@@ -116,7 +115,7 @@ static int32_t sys_move_lacks(int32_t err)
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
     wr_assert(count > 0);
-    /* preadv2() is in musl since 1.2.5. With offset -1 it uses the file's own
+    /* musl has preadv2() since 1.2.5. With offset -1 it uses the file's own
      * position. */
     const ssize_t got = syscall(SYS_preadv2, fd, iov, (unsigned long)count, -1L,
                                 0L, RWF_NOWAIT);
@@ -134,9 +133,8 @@ static int32_t sys_move_write(int fd, const struct iovec *iov, uint32_t count,
     return put < 0 ? sys_move_lacks(-errno) : (int32_t)put;
 }
 
-/* The kernel sends SIGPIPE and SIGXFSZ of a write to the calling thread. While
- * blocked they stay pending; wr_sys_restore_signals() removes them unless they
- * were pending before. */
+/* The kernel sends the SIGPIPE or SIGXFSZ of a write to the calling thread.
+ * While blocked, the signal stays pending. */
 int wr_sys_block_signals(struct wr_sys_signals *signals)
 {
     static const int raised[] = {SIGPIPE, SIGXFSZ};
@@ -166,8 +164,8 @@ void wr_sys_restore_signals(const struct wr_sys_signals *signals,
 {
     if (may_be_raised) {
         /* The kernel sets the sender of a signal that a call of this thread has
-         * raised to the process itself. A signal from another process, found if
-         * none was raised, is queued again. */
+         * raised to the process itself. A signal from another process is queued
+         * again. */
         static const struct timespec at_once = {.tv_sec = 0};
         siginfo_t info;
 
@@ -195,8 +193,7 @@ int32_t wr_sys_write(int fd, const struct iovec *iov, uint32_t count,
     return res;
 }
 
-/* Needed because sendfile() and splice() have no non-blocking flag for one
- * call. */
+/* sendfile() and splice() have no non-blocking flag for one call. */
 int wr_sys_begin_nonblock(int fd)
 {
     const int flags = fcntl(fd, F_GETFL);
@@ -240,7 +237,8 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
     }
     const int64_t ret = wr_sys_sendfile_bare(fd, file, offset, len);
     wr_sys_end_nonblock(fd, flags);
-    /* SIGPIPE is raised even if a part was sent before the socket broke. */
+    /* SIGPIPE is raised even if some bytes were sent before the socket
+     * broke. */
     wr_sys_restore_signals(&signals, ret < (int64_t)len);
     return ret;
 }
@@ -296,7 +294,7 @@ int32_t wr_sys_splice_out(struct wr_sys_splices *splices, int pipe, size_t len)
 {
     const int32_t ret = sys_move_splice(pipe, splices->to, len);
 
-    /* As in wr_sys_sendfile(). */
+    /* SIGPIPE may be raised even if some bytes were moved. */
     splices->may_be_raised |= ret < (int32_t)len;
     return ret;
 }

@@ -8,31 +8,30 @@
  * occupied level has the earliest deadlines.
  *
  * Time jumps from one occupied slot to the next. A slot of the lowest level
- * becomes due as a whole; a higher slot is dealt out to the levels below. A
- * timer moves at most once for each digit of its distance. Most timers are
- * cancelled or armed again before they move, which touches only the timer, its
- * neighbours and the slot.
+ * becomes due as a whole; the timers of a higher slot move to the levels below,
+ * each at most once for each digit. Most timers are cancelled or armed again
+ * before they move.
  *
  * Opening a slot of a million timers would stop the loop for 40 ms. So each
  * expiry takes a few timers out of the next slot of each level early, and sorts
  * them into stages, one list for each slot of the level below. When the slot
  * opens, these lists are moved as a whole. New timers are added to the slot
- * itself and are dealt out after the older timers, which keeps the order.
+ * itself and are moved after the older timers, which keeps the order.
  */
 #include "timer.h"
 
-/* Maximum number of timers in a slot whose first deadline is searched. */
+/* Maximum number of timers that are read to find a slot's first deadline. */
 #define SCAN_MAX 16u
 /* Maximum number of timers that a check of invariants reads. */
 #define CHECKED_MAX 64u
 
-/* For each 64 ticks that pass, STAGE_STEP timers of each level are dealt out
- * early (120 000 a second), at most STAGE_MAX in one expiry (30 us of cache
- * misses). STAGE_LEVEL_FIRST is the lowest staged level, with slots of 4 ms. */
+/* For each 64 ticks that pass, STAGE_STEP timers of each level are sorted early
+ * (120 000 a second), at most STAGE_MAX in one expiry (30 us of cache misses).
+ * STAGE_LEVEL_FIRST is the lowest staged level, with slots of 4 ms. */
 #define STAGE_STEP        8u
 #define STAGE_MAX         256u
 #define STAGE_LEVEL_FIRST 2u
-/* Run i of a sort has 2^i timers; the last run is never used. */
+/* Run i of the merge sort has 2^i timers. The last run is never used. */
 #define SORT_RUNS 48u
 
 #define DIGIT_MASK   (WR_WHEEL_SLOTS - 1u)
@@ -61,7 +60,6 @@ static inline uint64_t timer_tick_to_ns(uint64_t tick)
     return tick > UINT64_MAX / WR_TICK_NS ? UINT64_MAX : tick * WR_TICK_NS;
 }
 
-/* Checks that timers belong to their level and slot. Returns their number. */
 static uint64_t timer_check_list(const struct wr_wheel *wheel,
                                  const struct wr_list *list, unsigned level,
                                  unsigned index)
@@ -83,7 +81,8 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
 }
 
 /* Checks a level's occupied lists, or its stages. Returns the number of timers.
- * Stages belong to the staged slot, whose own list may be empty. */
+ * The staged slot may have timers only in its stages, so its own list may be
+ * empty. */
 static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
                                    bool stages)
 {
@@ -103,7 +102,6 @@ static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
     return count;
 }
 
-/* Checks a level's bits without reading the timers. */
 static void timer_check_heads(const struct wr_wheel *wheel, unsigned level)
 {
     const unsigned staged_index = wheel->staged_index[level];
@@ -134,7 +132,7 @@ static void timer_check_lists(const struct wr_wheel *wheel)
         }
     }
     if (wheel->armed_count <= CHECKED_MAX) {
-        /* A timer whose list has no bit is missing from the count. */
+        /* If a list has no bit, its timers are missing from the count. */
         uint64_t count = wr_list_count(&wheel->due) +
                          wr_list_count(&wheel->past) +
                          wr_list_count(&wheel->held);
@@ -193,8 +191,8 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
     wr_list_splice_back(younger, &merged);
 }
 
-/* Moves timers armed for the past to the due list. A bottom-up merge sort: each
- * run has twice as many timers as the run before, and those were armed
+/* Moves timers that were armed for the past to the due list, sorted bottom-up:
+ * each run has twice as many timers as the previous run, and they were armed
  * earlier. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
@@ -225,8 +223,9 @@ static void timer_take_past(struct wr_wheel *wheel)
     wr_list_splice_back(&wheel->due, &sorted);
 }
 
-/* Links a timer into the slot of its deadline, or into @passed if that is over;
- * then next_ns is unknown, so that wr_wheel_next() checks @passed. */
+/* Links a timer into the slot of its deadline. If the deadline is past, links
+ * it into @passed, and sets next_ns to unknown, so that wr_wheel_next() checks
+ * the lists. */
 static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
                                struct wr_list *passed)
 {
@@ -264,7 +263,8 @@ static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
     }
 }
 
-/* Called when a list has lost its last timer. The due list has no bit. */
+/* Called when a list has lost its last timer. The due, past and held lists have
+ * no bit. */
 static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
     uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
@@ -291,7 +291,7 @@ static inline void timer_displace(struct wr_wheel *wheel,
     wr_debug_assert(prev->next == &timer->link);
     next->prev = prev;
     prev->next = next;
-    /* Equal neighbours are the list's head. */
+    /* Equal neighbours are the head of the list. */
     if (WR_UNLIKELY(next == prev)) {
         timer_note_empty(wheel, next);
     }
@@ -313,8 +313,8 @@ static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
     }
 }
 
-/* Moves the stages of an opening slot into the level below. Timers with digit 0
- * there are dealt out to lower levels, before the timers that are still in the
+/* Moves the stages of an opening slot into the level below. Timers whose digit
+ * there is 0 move to lower levels, before the timers that are still in the
  * slot's own list. */
 static void timer_unstage(struct wr_wheel *wheel, unsigned level)
 {
@@ -341,8 +341,8 @@ static void timer_open_slot(struct wr_wheel *wheel, const struct slot_ref *slot)
         wr_list_splice_back(&wheel->due, list);
         return;
     }
-    /* All other timers are later, so dealing out the slot finds the first
-     * deadline, unless staged lists are moved unread. */
+    /* All other timers are later, so moving these finds the first deadline,
+     * unless staged lists are moved unread. */
     wheel->next_ns = UINT64_MAX;
     if (is_staged) {
         timer_unstage(wheel, slot->level);
@@ -372,13 +372,12 @@ static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
     }
 }
 
-/* Advances the time, and deals out timers early in proportion to the ticks. */
+/* Advances the time, and sorts timers early in proportion to the ticks. */
 static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
 {
     const uint64_t before = wheel->now_tick;
 
     wr_debug_assert(!wheel->is_expiring);
-    /* Due timers are moved to the due list, in order. */
     struct slot_ref first;
     while (timer_find_first(wheel, &first) && first.start_tick <= tick) {
         wr_assert(first.start_tick > wheel->now_tick);
@@ -392,7 +391,7 @@ static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
                            WR_WHEEL_BITS,
                        STAGE_MAX / STAGE_STEP) *
             STAGE_STEP;
-        /* The last level's slot never opens. */
+        /* A slot of the last level never opens. */
         for (unsigned level = STAGE_LEVEL_FIRST; level < WR_WHEEL_LEVELS - 1;
              level++) {
             if (wheel->occupied[level] != 0) {
@@ -402,8 +401,7 @@ static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
     }
 }
 
-/* Returns the first deadline in a list, or @start_ns if the list has more than
- * SCAN_MAX timers. */
+/* Returns @start_ns if the list has more than SCAN_MAX timers. */
 static uint64_t timer_first_in_list(const struct wr_list *list,
                                     uint64_t start_ns)
 {
@@ -420,7 +418,7 @@ static uint64_t timer_first_in_list(const struct wr_list *list,
     return first_ns;
 }
 
-/* Returns the first deadline of a slot or, if searching it would take long, an
+/* Returns the first deadline of a slot or, if a search would take long, an
  * earlier time within the slot. */
 static uint64_t timer_first_deadline(const struct wr_wheel *wheel,
                                      const struct slot_ref *slot)
@@ -428,7 +426,7 @@ static uint64_t timer_first_deadline(const struct wr_wheel *wheel,
     unsigned level = slot->level;
     uint64_t start_ns = timer_tick_to_ns(slot->start_tick);
     if (level == 0) {
-        return start_ns; /* all its timers have this tick */
+        return start_ns; /* all timers of the slot have this tick */
     }
     uint64_t first_ns =
         timer_first_in_list(&wheel->slots[level][slot->index], start_ns);

@@ -5,8 +5,8 @@
  * its deadline, found by shifting and masking. Slots of the lowest level are
  * WR_TICK_NS wide. A timer fires at its deadline or at most one tick later,
  * never before. Timers of different ticks fire in the order of their deadlines,
- * even past ones; timers of one tick fire in the order of arming. The wheel has
- * no clock: the loop passes the time.
+ * even if these are in the past; timers of one tick fire in the order of
+ * arming. The caller passes the time.
  */
 #ifndef WEIR_URING_TIMER_H
 #define WEIR_URING_TIMER_H
@@ -26,7 +26,7 @@ struct wr_timer;
 
 typedef void wr_timer_expire_fn(struct wr_timer *timer);
 
-/* Embedded in its owner; may be moved only while it is not armed. */
+/* Embedded in its owner. It may be moved only while it is not armed. */
 struct wr_timer {
     struct wr_list link;
     uint64_t when_ns;
@@ -36,21 +36,22 @@ struct wr_timer {
 struct wr_wheel {
     uint64_t now_tick;
     uint64_t armed_count;
-    uint64_t next_ns; /* no slot's deadline is earlier; 0 if unknown */
+    uint64_t next_ns; /* no deadline in a slot is earlier; 0 if unknown */
     bool is_expiring;
     struct wr_list due;  /* expired, not called yet */
     struct wr_list past; /* armed for the past since the last expiry */
     struct wr_list held; /* due, but not called before wr_wheel_release() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* a bit for each slot in use */
-    /* The slot of each level that is being dealt out early, or 0, and its lists
-     * of timers, one for each digit of the level below. */
+    /* Slot of each level whose timers are sorted early into `stages`, or 0 if
+     * there is none. stages[level] has a list for each slot of the level
+     * below. */
     uint8_t staged_index[WR_WHEEL_LEVELS];
     uint64_t staged[WR_WHEEL_LEVELS]; /* a bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
     struct wr_list stages[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
 };
 
-/* Wheels with at most this many timers need not deal them out early. */
+/* A wheel with at most this many timers need not sort them early. */
 #define WR_WHEEL_FEW 16u
 
 void wr_wheel_check_invariants(const struct wr_wheel *wheel);
@@ -69,12 +70,13 @@ static inline bool wr_timer_is_armed(const struct wr_timer *timer)
 void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
                   uint64_t when_ns);
 
-/* A timer that is not armed stays so. */
+/* Has no effect on a timer that is not armed. */
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
 /* Returns a time before which no timer fires: the first deadline rounded up to
  * its tick, or an earlier time if many timers share a slot of a higher level.
- * Returns 0 or a past time if a timer is due, UINT64_MAX if none ever fires. */
+ * Returns 0 or a past time if a timer is due, UINT64_MAX if no timer ever
+ * fires. */
 uint64_t wr_wheel_next(struct wr_wheel *wheel);
 
 /* Like wr_wheel_next(), without a search. Returns 0 if a timer may be due. */
@@ -84,7 +86,7 @@ static inline uint64_t wr_wheel_known_next(const struct wr_wheel *wheel)
 }
 
 /* Returns true if wr_wheel_next(), which has returned @when_ns before, would
- * return it again or a later time. */
+ * return the same or a later time. */
 static inline bool wr_wheel_waits_until(const struct wr_wheel *wheel,
                                         uint64_t when_ns)
 {
@@ -92,7 +94,7 @@ static inline bool wr_wheel_waits_until(const struct wr_wheel *wheel,
 }
 
 /* Returns true if an expiry at @now_ns would call no timer and can be left out.
- * A wheel with many timers needs each expiry to deal some out early. */
+ * A wheel with many timers needs each expiry, which sorts some timers early. */
 static inline bool wr_wheel_is_quiet(const struct wr_wheel *wheel,
                                      uint64_t now_ns)
 {
@@ -107,7 +109,7 @@ static inline bool wr_wheel_may_be_due(const struct wr_wheel *wheel,
     return WR_UNLIKELY(wheel->next_ns <= when_ns) && wheel->armed_count > 0;
 }
 
-/* Holds back the timers that became due after @past_ns, which is not after
+/* Holds back the timers that became due after @past_ns, which is not later than
  * @now_ns: no expiry calls them before wr_wheel_release(). Earlier timers, and
  * timers that are armed for the past later, are not held. Returns the first
  * deadline of the held timers, or UINT64_MAX if there are none. */

@@ -3,17 +3,11 @@
  * running program, and can count or stop at, without a special build.
  *
  * Each is one nop and an ELF note with its address and the registers of its
- * arguments (USDT, provider "weir"):
- *
- *     turn(loop, completions)               a loop iteration has handled them
- *     receive(transport, bytes)             bytes were received
- *     send(transport, bytes)                the kernel has accepted bytes
- *     task_switch(task, number)             a task is about to run
- *     handshake(transport, nanoseconds)     a TLS handshake is done
+ * arguments (USDT, provider "weir"). Names and arguments are a public
+ * interface, documented in include/guide.
  *
  * Tracepoints need -Dtracepoints=enabled and <sys/sdt.h>. They are off by
  * default because an echo then takes 430 user instructions instead of 426.
- * Names and arguments are a public interface, documented in include/guide.
  */
 #ifndef WEIR_URING_TRACEPOINT_H
 #define WEIR_URING_TRACEPOINT_H

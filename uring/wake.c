@@ -7,17 +7,17 @@
  *     &closed_mark: posts are refused
  *
  * A poster that pushes onto NULL writes the eventfd. Other posters rely on that
- * write, or on the owner, which checks again after each take. Only when the
- * stack is empty does the owner turn the awake mark into NULL, with an exchange
- * that fails if there was a post meanwhile. So no post is missed, and a stream
- * of posts to a busy loop writes nothing. The loop may be woken once without
- * need, if it takes a post before its poster writes.
+ * write, or on the owner, which checks again after each take. When the stack is
+ * empty, the owner turns the awake mark into NULL, with an exchange that fails
+ * if there was a post meanwhile. So no post is missed, and a stream of posts to
+ * a busy loop writes nothing. The loop may be woken once without need, if it
+ * takes a post before its poster writes.
  *
  * The number of waiting posts is posted_count - popped_total. Posters count
  * before a push, the owner after some pops, so the difference is never too low.
- * Posters read popped_total only when posted_count has reached room_end. A
- * poster that waits raises waiting_count before it reads the counts, and the
- * owner reads it after it has counted; both are sequentially consistent.
+ * A poster that waits raises waiting_count before it reads the counts, and the
+ * owner reads waiting_count after it has counted; both are sequentially
+ * consistent.
  *
  * The last unref closes the eventfd, not wr_wake_close(): a poster that pushed
  * just before may be about to write.
@@ -44,13 +44,15 @@
 struct wr_wake {
     _Atomic(struct wr_wake_item *) head;
     atomic_uint refs;
-    /* Counted by posters; lowered if a push fails. */
+    /* Counted by posters. Lowered again if a push fails. */
     _Atomic(uint64_t) posted_count;
-    _Atomic(uint64_t) room_end; /* known bound of posted_count */
-    atomic_uint waiting_count;  /* posters in wr_wake_wait_room() */
+    /* Posters need not read popped_total while posted_count is below this. */
+    _Atomic(uint64_t) room_end;
+    atomic_uint waiting_count; /* posters in wr_wake_wait_room() */
     uint32_t limit;
     int fd;
-    struct weir_allocator allocator; /* a copy, as it may outlive the loop's */
+    /* a copy, as the mailbox may outlive the loop's allocator */
+    struct weir_allocator allocator;
     const void *volatile *owner;
     _Atomic(const void *) thread; /* the owner's thread, which must not wait */
     /* Posts by the owner's thread, which may change at the first run. */
@@ -58,15 +60,18 @@ struct wr_wake {
     pthread_mutex_t mutex; /* only for waiting */
     pthread_cond_t room;
     uint8_t unused[LINE_BYTES];
-    /* The owner's fields. Taken, unpopped items, oldest first: */
+    /* Only the owner uses the fields below. Taken, unpopped items, oldest
+     * first: */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
-    uint64_t own_popped;            /* how many of own_posted */
-    uint32_t popped_count;          /* not in popped_total yet */
+    /* number of popped items that are counted in own_posted */
+    uint64_t own_popped;
+    /* counted items popped, but not in popped_total yet */
+    uint32_t popped_count;
     _Atomic(uint64_t) popped_total; /* counted items popped */
 };
 
-/* Marks, of which only the addresses are used. */
+/* Only the addresses of these marks are used. */
 static struct wr_wake_item wake_closed_mark;
 static struct wr_wake_item wake_awake_mark;
 
@@ -75,13 +80,12 @@ static bool wake_is_item(const struct wr_wake_item *head)
     return head && head != &wake_awake_mark && head != &wake_closed_mark;
 }
 
-/* Must be called on the owner's thread. */
 static void wake_check_invariants(const struct wr_wake *wake)
 {
     wr_assert(!wake->taken == (wake->taken_end == &wake->taken));
     wr_assert(!wake->taken || wake->taken->is_posted);
     wr_assert(wake->popped_count < POPPED_MAX);
-    /* Relaxed: popped items have been acquired. */
+    /* Relaxed: the owner has acquired all popped items. */
     wr_debug_assert(
         atomic_load_explicit(&wake->popped_total, memory_order_relaxed) +
             wake->popped_count <=
@@ -159,8 +163,8 @@ static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
 }
 
 /* Counts one more post if it is within the limit. A post above the limit is not
- * counted, even for a moment: otherwise a post that does not exist could make
- * other posters fail, or wait without a wake-up. */
+ * counted, even for a moment: it could make other posters fail, or wait without
+ * a wake-up. */
 static int wake_claim(struct wr_wake *wake)
 {
     uint64_t number =
@@ -200,7 +204,7 @@ static int wake_init_waiting(struct wr_wake *wake)
         return -ENOMEM;
     }
     int err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    wr_check(err == 0); /* always supported */
+    wr_check(err == 0);
     err = pthread_cond_init(&wake->room, &attr);
     pthread_condattr_destroy(&attr);
     if (err == 0 && pthread_mutex_init(&wake->mutex, NULL)) {
@@ -277,7 +281,7 @@ bool wr_wake_is_forked(const struct wr_wake *wake)
 
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: threads only compare it with themselves. */
+    /* Relaxed: a thread only compares it with itself. */
     atomic_store_explicit(&wake->thread, thread, memory_order_relaxed);
 }
 
@@ -291,7 +295,8 @@ void wr_wake_ref(struct wr_wake *wake)
 
 void wr_wake_unref(struct wr_wake *wake)
 {
-    /* Releases this thread's changes; the last unref acquires all threads'. */
+    /* Releases this thread's changes. The last unref acquires those of all
+     * threads. */
     wr_race_release(wake);
     unsigned before =
         atomic_fetch_sub_explicit(&wake->refs, 1, memory_order_acq_rel);
@@ -324,13 +329,13 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
     if (err < 0) {
         return err;
     }
-    /* Relaxed: only the thread that writes this field reads it. */
+    /* Relaxed: only the owner's thread reads and writes this field. */
     if (item->is_own) {
         atomic_fetch_add_explicit(&wake->own_posted, 1, memory_order_relaxed);
     }
     err = wake_push(wake, item);
     if (err < 0 && item->is_counted) {
-        /* Closed; posters that wait see this too. */
+        /* The mailbox is closed, which waiting posters see too. */
         atomic_fetch_sub_explicit(&wake->posted_count, 1, memory_order_relaxed);
     }
     return err;
@@ -338,7 +343,7 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
 
 bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: threads only compare it with themselves. */
+    /* Relaxed: a thread only compares it with itself. */
     return atomic_load_explicit(&wake->thread, memory_order_relaxed) == thread;
 }
 
@@ -370,7 +375,7 @@ static bool wake_has_room(struct wr_wake *wake)
            wake_is_closed(wake);
 }
 
-/* Called with the mutex locked; unlocks it during the wait. */
+/* Called with the mutex locked. Unlocks it during the wait. */
 static int wake_wait_room_until(struct wr_wake *wake, uint64_t deadline_ns)
 {
     const struct timespec deadline = {
@@ -395,7 +400,7 @@ int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
         return -EDEADLK;
     }
     pthread_mutex_lock(&wake->mutex);
-    /* Must precede the count; pairs with wr_wake_pop() and wr_wake_close(). */
+    /* Must precede the count. Pairs with wr_wake_pop() and wr_wake_close(). */
     atomic_fetch_add_explicit(&wake->waiting_count, 1, memory_order_seq_cst);
     const int err = wake_wait_room_until(wake, deadline_ns);
     atomic_fetch_sub_explicit(&wake->waiting_count, 1, memory_order_relaxed);
@@ -415,8 +420,8 @@ bool wr_wake_take(struct wr_wake *wake)
     struct wr_wake_item *head =
         atomic_load_explicit(&wake->head, memory_order_relaxed);
     if (wake_is_item(head)) {
-        /* Acquires the items that posters released. Only the owner closes, so
-         * the closed mark cannot have appeared in between. */
+        /* Acquires the items that posters released. Only the owner closes the
+         * mailbox, so the closed mark cannot have appeared in between. */
         wake_append(wake,
                     atomic_exchange_explicit(&wake->head, &wake_awake_mark,
                                              memory_order_acquire));
@@ -429,7 +434,7 @@ bool wr_wake_rest(struct wr_wake *wake)
     struct wr_wake_item *head = &wake_awake_mark;
 
     wr_assert(!wake->taken);
-    /* Relaxed: nothing is handed over; the next take acquires a post. */
+    /* Relaxed: no data is passed; the next take acquires a post. */
     return atomic_compare_exchange_strong_explicit(&wake->head, &head, NULL,
                                                    memory_order_relaxed,
                                                    memory_order_relaxed) ||
@@ -459,9 +464,8 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
         wr_assert(wake->popped_count > 0);
         const uint64_t before =
             atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
-        /* Must precede the check for waiting posters; pairs with
-         * wr_wake_wait_room().
-         */
+        /* Must precede the check for waiting posters. Pairs with
+         * wr_wake_wait_room(). */
         atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
                               memory_order_seq_cst);
         wake->popped_count = 0;
@@ -494,8 +498,8 @@ static void wake_run_nothing(void *arg)
     (void)arg;
 }
 
-/* Cancels posts in a list. They stay in the list, so that count and order do
- * not change. */
+/* Cancels posts in a list. They stay in the list, so that their count and order
+ * do not change. */
 static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
                              const void *arg)
 {

@@ -2,10 +2,13 @@
  * The mailbox for posts from other threads to a loop.
  *
  * A post pushes onto a lock-free stack. It writes the eventfd that the loop
- * reads through its ring only if the loop does not check the stack any more: a
- * thousand posts cost one wake-up. The loop takes the whole stack at once and
+ * reads through its ring only if the loop does not check the stack any more, so
+ * a thousand posts cost one wake-up. The loop takes the whole stack at once and
  * reverses it. The mailbox has a reference count and may outlive the loop, so
  * that a post after the loop's end is an error and not a use after free.
+ *
+ * The owner is the loop's thread. Functions that any thread may call are
+ * marked; all others are for the owner.
  */
 #ifndef WEIR_URING_WAKE_H
 #define WEIR_URING_WAKE_H
@@ -18,16 +21,16 @@ struct wr_wake_item {
     struct wr_wake_item *next;
     void (*run)(void *arg);
     void *arg;
-    /* Called with arg instead of run if the loop ends first; may be NULL. */
+    /* Called with arg instead of run if the loop ends first. May be NULL. */
     void (*drop)(void *arg);
     bool is_counted;   /* counts towards the limit; set before the post */
     bool is_own;       /* posted by the owner's thread; set before the post */
-    bool is_allocated; /* set by wr_wake_post(): freed by the mailbox */
+    bool is_allocated; /* set by wr_wake_post(): the mailbox frees it */
     bool is_cancelled; /* set by wr_wake_cancel() */
     bool is_posted;    /* set by a post, cleared by wr_wake_pop() */
 };
 
-/* Makes a mailbox for at most @limit waiting posts (1 or more). Returns 0 or a
+/* Makes a mailbox for at most @limit waiting posts, 1 or more. Returns 0 or a
  * negative error. The caller owns the first reference. */
 WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
                                uint32_t limit, struct wr_wake **ret);
@@ -40,7 +43,6 @@ const void *volatile *wr_wake_owner(const struct wr_wake *wake);
 /* Any thread. Returns true in a forked child of the mailbox's process. */
 bool wr_wake_is_forked(const struct wr_wake *wake);
 
-/* Owner only. Sets the owner's thread. */
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread);
 
 /* Any thread. */
@@ -50,59 +52,58 @@ void wr_wake_unref(struct wr_wake *wake);
 /* Any thread. @thread is the caller's. */
 bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread);
 
-/* Any thread. Posts a call. @thread is the caller's. Returns 0, -ENOMEM,
- * -ENOBUFS at the limit, or -ESHUTDOWN after wr_wake_close(). After 0 the
- * caller of wr_wake_pop() calls either @run or @drop (if not NULL) with
+/* Any thread; @thread is the caller's. Posts a call. Returns 0, -ENOMEM,
+ * -ENOBUFS at the limit, or -ESHUTDOWN after wr_wake_close(). After 0, the
+ * caller of wr_wake_pop() calls either @run or, if not NULL, @drop with
  * @arg. */
 WEIR_MUST_USE int wr_wake_post(struct wr_wake *wake, const void *thread,
                                void (*run)(void *arg), void *arg,
                                void (*drop)(void *arg));
 
 /* Any thread. Posts an item without allocating. Returns 0, -ESHUTDOWN, or
- * -ENOBUFS for a counted item. The caller has set the first fields of @item and
- * owns it. An item may be posted again only once it runs; callers on several
+ * -ENOBUFS for a counted item. The caller owns @item and has set its fields up
+ * to is_own. An item may be posted again only once it runs; callers on several
  * threads must coordinate this. */
 WEIR_MUST_USE int wr_wake_post_item(struct wr_wake *wake,
                                     struct wr_wake_item *item);
 
-/* Any thread except the owner's. Waits until there are fewer posts than the
- * limit or the mailbox is closed. @thread is the caller's; the deadline is in
- * the time of wr_sys_now(). Returns 0, -ETIMEDOUT, or -EDEADLK on the owner's
- * thread. */
+/* Any thread; @thread is the caller's. Waits until there are fewer posts than
+ * the limit or the mailbox is closed. @deadline_ns is a time of wr_sys_now().
+ * Returns 0, -ETIMEDOUT, or -EDEADLK on the owner's thread. */
 WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
                                     uint64_t deadline_ns);
 
-/* Owner only. Returns the eventfd, which is read with 8 bytes. */
+/* Returns the eventfd, which must be read with 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
-/* Owner only. Takes all items posted so far. Returns true if there are items to
- * pop. Afterwards no post wakes the owner until wr_wake_rest(). So the owner
- * pops all items, calls wr_wake_take() again, and calls wr_wake_rest() when
- * there is none. */
+/* Takes all items posted so far. Returns true if there are items to pop. After
+ * this no post wakes the owner until wr_wake_rest(). So the owner pops all
+ * items, calls wr_wake_take() again, and calls wr_wake_rest() when there is no
+ * item. */
 WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
 
-/* Owner only, when all items are popped. Lets the next post wake the owner.
+/* Lets the next post wake the owner. All taken items must have been popped.
  * Returns false if there was a post meanwhile, which must be taken. */
 WEIR_MUST_USE bool wr_wake_rest(struct wr_wake *wake);
 
-/* Owner only. Removes and returns the oldest taken item, or returns NULL. Every
- * item must be popped. The caller frees it with wr_wake_free_item(), which
- * ignores items of wr_wake_post_item(). */
+/* Removes and returns the oldest taken item, or returns NULL. Every item must
+ * be popped. The caller frees it with wr_wake_free_item(), which ignores items
+ * of wr_wake_post_item(). */
 WEIR_MUST_USE struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 
-/* Owner only. Return how many items the owner's thread has posted, and how many
- * of these were popped. If the loop moves to another thread at its first run,
- * the first number may include an item that is about to be posted. */
+/* Return how many items the owner's thread has posted, and how many of these
+ * were popped. If the loop moves to another thread at its first run, the first
+ * number may include an item that is about to be posted. */
 uint64_t wr_wake_own_posted(const struct wr_wake *wake);
 uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 
-/* Owner only. Makes all unpopped posts of @run with @arg call their @drop
- * instead, or nothing. Returns their number. Takes linear time. */
+/* Makes all unpopped posts of @run with @arg call their @drop instead, or
+ * nothing. Returns their number. Takes linear time. */
 size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
                       const void *arg);
 
-/* Owner only. Later posts fail; the remaining items can be popped. */
+/* Later posts fail. The remaining items can be popped. */
 void wr_wake_close(struct wr_wake *wake);
 
 #endif

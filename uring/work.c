@@ -5,15 +5,14 @@
  * process may take the bytes or the space first, and a blocking call would wait
  * for more, out of reach of a cancel. So the file is opened once more, for this
  * one call, in non-blocking mode. The mode of the original is not changed,
- * because it belongs to the open file, which other processes share. If the
- * second open is refused the call is made on the descriptor itself, and may
- * wait.
+ * because other processes share it. If the second open is refused, the call is
+ * made on the descriptor itself, and may wait.
  *
  * The loop's thread avoids that wait as far as it can. It moves the bytes of a
- * pipe through a pipe of its own, since a splice to or from a non-blocking pipe
- * does not wait. It polls a terminal first, and moves only as much as needs no
- * wait, but waits if another process was faster. It also blocks the signals
- * that a write may raise, which other threads always block.
+ * pipe through a non-blocking pipe of its own, since a splice to or from such a
+ * pipe does not wait. It polls a terminal first, and moves only as much as
+ * needs no wait, but waits if another process was faster. It also blocks the
+ * signals that a write may raise, which other threads always block.
  */
 #include "work.h"
 
@@ -55,8 +54,8 @@ bool wr_work_has_places(const struct io_uring_sqe *sqe)
            (lseek(sqe->fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE);
 }
 
-/* Returns true if bytes leave the file. One end of a splice is a non-blocking
- * pipe of weir, the other end is the file. */
+/* Returns true if bytes are read from the file. One end of a splice is a
+ * non-blocking pipe of weir, the other end is the file. */
 static bool work_reads(const struct io_uring_sqe *sqe)
 {
     wr_assert(work_moves(sqe) || sqe->opcode == IORING_OP_SPLICE);
@@ -89,7 +88,8 @@ static bool work_may_reopen(int fd)
 {
     struct stat info;
     char
-        name[sizeof("/dev/pts/") + 3 * sizeof(fd)]; /* of a terminal's master */
+        /* The name of a master's terminal. */
+        name[sizeof("/dev/pts/") + 3 * sizeof(fd)];
 
     wr_assert(fd >= 0);
     if (fstat(fd, &info) < 0) {
@@ -161,14 +161,14 @@ static int32_t work_fetch(int stage, char *buf, int32_t len)
         const int32_t got =
             wr_sys_pipe_read(stage, buf + done, (size_t)(len - done));
         wr_check(got != 0 && got != -EAGAIN);
-        wr_require(got > 0, got); /* a page of another program is gone */
+        wr_require(got > 0, got); /* a spliced page may be gone with its file */
         done += got;
     }
     return len;
 }
 
-/* Moves a pipe's bytes through the stage, a non-blocking pipe. Bytes that the
- * pipe did not accept are dropped with the stage. */
+/* Moves a pipe's bytes through @stage, a non-blocking pipe. Bytes that the pipe
+ * did not accept are dropped with the stage. */
 static int32_t work_move_staged(const struct io_uring_sqe *sqe,
                                 const int stage[2])
 {
@@ -185,8 +185,8 @@ static int32_t work_move_staged(const struct io_uring_sqe *sqe,
     return work_result(splice(stage[0], NULL, sqe->fd, NULL, (size_t)put, 0));
 }
 
-/* Makes a read or a write of a pipe through a stage. A splice is made directly,
- * because one of its ends is such a pipe already. */
+/* Moves a pipe's bytes. A read or a write needs a stage. A splice is made
+ * directly, because one of its ends is a non-blocking pipe already. */
 static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 {
     int stage[2];
@@ -203,7 +203,8 @@ static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 }
 
 /* Returns how many bytes one call may move without blocking once the file is
- * ready. A writable device accepts one byte. Other files are always ready. */
+ * ready. A writable character device accepts at least one byte. Other files are
+ * always ready. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -216,14 +217,16 @@ static uint32_t work_step(const struct io_uring_sqe *sqe)
     if (!work_reads(sqe)) {
         return 1;
     }
-    /* A read of more than has arrived may wait for the rest, or for VTIME
-     * (termios(3)). At the end of a terminal's file FIONREAD is 0. */
+    /* A read of more bytes than have arrived may wait for the rest, or for
+     * VTIME (termios(3)). FIONREAD returns 0 at the end of a terminal's
+     * input. */
     return ioctl(work_file(sqe), FIONREAD, &bytes) == 0 && bytes > 0
                ? (uint32_t)wr_min_u64(sqe->len, (uint64_t)bytes)
                : sqe->len;
 }
 
-/* Moves bytes in steps that do not block. A read returns available bytes. */
+/* Moves bytes in steps that do not block. A read returns the available
+ * bytes. */
 static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe step;
@@ -274,8 +277,8 @@ static int32_t work_call(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
     case IORING_OP_NOP:
         return 0;
     default:
-        wr_check(sqe->opcode == IORING_OP_CLOSE); /* no other opcode gets here
-                                                   */
+        /* No other opcode gets here. */
+        wr_check(sqe->opcode == IORING_OP_CLOSE);
         return -EINVAL;
     }
 }
@@ -294,7 +297,8 @@ static int32_t work_move_here(const struct io_uring_sqe *sqe)
 
     wr_sqe_copy(&call, sqe);
     if (work_moves(sqe) && !wr_work_has_places(sqe)) {
-        call.off = UINT64_MAX; /* as in a ring */
+        /* as with io_uring, which ignores a pipe's offset */
+        call.off = UINT64_MAX;
     }
     if (!wr_work_waits(&call)) {
         return work_move(&call);
@@ -318,7 +322,7 @@ int32_t wr_work_here(const struct io_uring_sqe *sqe)
     const int err = wr_sys_block_signals(&signals);
     wr_require(err >= 0, err);
     const int32_t res = work_move_here(sqe);
-    /* A short write may have raised a signal: the file accepted one part and
+    /* A short write may have raised a signal: the file accepted some bytes and
      * refused the rest. */
     wr_sys_restore_signals(&signals, res < (int64_t)sqe->len);
     return res == -ECANCELED ? -EIO : res;

@@ -2,8 +2,8 @@
  * The system calls of SQEs that can block. Threads of the poll engine make
  * them, or the loop's thread if no thread can be made.
  *
- * The functions use no ring. A file system's own -ECANCELED is returned as
- * -EIO, so that -ECANCELED means a cancellation.
+ * A file system's own -ECANCELED is returned as -EIO, so that -ECANCELED always
+ * means a cancellation.
  */
 #ifndef WEIR_URING_WORK_H
 #define WEIR_URING_WORK_H
@@ -18,11 +18,11 @@
  * negative error, which becomes the result of the SQE. */
 typedef int wr_rest_fn(void *arg);
 
-/* Makes the call of an SQE. Returns its result or a negative error. A read or
- * write of a FIFO or a terminal at the file's own position avoids waiting for
- * other programs: it returns -EAGAIN if they took the bytes or the space. An
- * open of a FIFO without another end calls @rest with @arg between attempts,
- * and returns its error. If @rest is NULL, no open waits for other programs. */
+/* Makes the call of an SQE. Returns its result or a negative error. A read or a
+ * write of a FIFO or a terminal at the file's own position returns -EAGAIN if
+ * another program took the bytes or the space first. An open of a FIFO waits
+ * for its other end, and calls @rest with @arg between attempts. If @rest is
+ * NULL, no open waits for other programs. */
 WEIR_MUST_USE int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
                               void *arg);
 
@@ -38,10 +38,11 @@ WEIR_MUST_USE int32_t wr_work_here(const struct io_uring_sqe *sqe);
  * them. */
 bool wr_work_asks_nothing(const struct io_uring_sqe *sqe);
 
-/* Returns true for a read, a write or a splice at the file's own position. */
+/* Returns true for a read or a write at the file's own position, and a
+ * splice. */
 bool wr_work_waits(const struct io_uring_sqe *sqe);
-/* Returns true for a read or a write with an offset, which a pipe ignores, as
- * in a ring. */
+/* Returns true for a read or a write at an offset. A pipe ignores the offset,
+ * as with io_uring. */
 bool wr_work_has_places(const struct io_uring_sqe *sqe);
 
 WEIR_MUST_USE int32_t wr_work_open(const struct io_uring_sqe *sqe,

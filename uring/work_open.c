@@ -3,13 +3,13 @@
  *
  * Opening a FIFO waits for its other end, perhaps for ever, and only a signal
  * could interrupt the thread. So a FIFO is opened in non-blocking mode, and
- * polled until its other end is open or rest(), which waits between the polls,
- * fails. Without a writer, tee() from a reader returns 0. Without a reader, a
- * writer's open() fails with ENXIO.
+ * polled until its other end is open or the caller's rest function fails.
+ * Without a writer, tee() from a reader returns 0. Without a reader, a writer's
+ * open() fails with ENXIO.
  *
  * The loop's thread opens all files in non-blocking mode, because open() may
- * wait for a terminal's carrier or for the holder of a lease. For a lease it
- * then fails with -EAGAIN, and the kernel notifies the holder.
+ * wait for a terminal's carrier or for the holder of a lease (fcntl(2)). For a
+ * lease open() then fails with -EAGAIN, and the kernel notifies the holder.
  */
 #include "work.h"
 

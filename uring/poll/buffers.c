@@ -1,8 +1,8 @@
 /*
  * A ring of provided buffers in plain memory.
  *
- * The indices only grow, and may wrap, as only their differences count. The
- * buffers' memory is not accessed here.
+ * The indices only grow, and may wrap, because only their differences count.
+ * The buffers' memory is not accessed here.
  */
 #include "poll_impl.h"
 

@@ -1,7 +1,8 @@
 /*
- * Ends operations early: one operation for a cancel request, all when the ring
- * is closed. An operation that a worker has begun is not stopped; it ends with
- * its system call.
+ * Ends operations early: one for a cancel request, all when the ring is closed.
+ *
+ * A worker that has begun a call is not stopped: the operation ends with its
+ * call.
  */
 #include "poll_impl.h"
 
@@ -43,7 +44,8 @@ bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op)
     case WR_EP_STATES:
         break;
     }
-    wr_check(op->state == WR_EP_PARKED); /* only waiting operations are found */
+    /* wr_ep_ops_find() returns only waiting operations */
+    wr_check(op->state == WR_EP_PARKED);
     return false;
 }
 

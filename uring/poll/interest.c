@@ -2,10 +2,10 @@
  * The epoll set: which descriptors it has, and which it should have.
  *
  * The kernel removes a descriptor from the set when the last reference to its
- * file is closed, so the set may have fewer descriptors than the watches;
- * changing a missing descriptor then adds it again. If a file is still open
- * elsewhere, the set may report a descriptor that was closed here: then its
- * watch is not registered, or the generation in the event is an older one.
+ * file is closed, so the set may miss descriptors that have a watch; changing a
+ * missing descriptor adds it again. If a file is still open elsewhere, the set
+ * may report a descriptor that was closed here. Then its watch is not
+ * registered, or the generation in the event is older than the watch's.
  */
 #include "poll_impl.h"
 
@@ -21,10 +21,10 @@
 #include <unistd.h>
 
 /* After this many events in a row without a completion, a watch becomes
- * edge-triggered. Otherwise a permanent error that no operation reports would
+ * edge-triggered. Otherwise a permanent error that no operation returns would
  * end every wait at once. */
 #define VAIN_MAX 8u
-/* Time that a wait sleeps first, in ns, if the set may report files that were
+/* Time in ns that a wait sleeps first if the set may report files that were
  * closed here. The events of such files cannot be removed and would end every
  * wait at once. */
 #define REST_NS 1000000u
@@ -41,7 +41,7 @@ void wr_ep_interest_close(struct wr_ep_interest *interest)
     close(interest->epfd);
 }
 
-/* Makes room for more descriptors: twice as many, or more for @index. */
+/* Doubles the number of chunks, or adds more if @index needs more. */
 static bool interest_grow(struct wr_ep_interest *interest, uint32_t index)
 {
     const uint32_t old = interest->chunk_count;
@@ -104,7 +104,7 @@ static void interest_mark(struct wr_ep_interest *interest,
 }
 
 /* Returns true if the set already reports all events that @op, the watch's only
- * operation, waits for: interest_update() would change nothing. */
+ * operation, waits for. interest_update() would change nothing. */
 static bool interest_has_all(const struct wr_ep_watch *watch,
                              const struct wr_ep_op *op)
 {
@@ -157,7 +157,8 @@ void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
         watch->is_overheard = true; /* interest_update() reduces the events */
         interest_mark(interest, watch);
     } else if (by_edges && was_useful) {
-        watch->is_fresh = true; /* may still hold: interest_update() rearms */
+        /* the event may still hold: interest_update() rearms */
+        watch->is_fresh = true;
         interest_mark(interest, watch);
     }
 }
@@ -212,8 +213,8 @@ void wr_ep_watch_close(struct wr_ep_interest *interest,
 }
 
 /* Returns the events that the operations of a watch wait for. Adds EPOLLET if
- * the set would report others all the time: an error or a hang-up cannot be
- * masked. */
+ * the set would otherwise report an event all the time: an error and a hang-up
+ * cannot be masked. */
 static uint32_t interest_wanted(const struct wr_ep_watch *watch)
 {
     const uint32_t unasked = (uint32_t)(EPOLLERR | EPOLLHUP);
@@ -247,7 +248,7 @@ static int interest_register(struct wr_ep_interest *interest,
         watch->generation++;
         err = interest_control(interest, watch, EPOLL_CTL_ADD, events);
     }
-    if (err == -EEXIST) { /* a file that was closed here and is used again */
+    if (err == -EEXIST) { /* the set still has a file that was closed here */
         err = interest_control(interest, watch, EPOLL_CTL_MOD, events);
     }
     watch->registered = err == 0 ? events : 0;
@@ -263,8 +264,8 @@ static int interest_update(struct wr_ep_interest *interest,
 
     wr_assert(wanted != (uint32_t)EPOLLET);
     if (wanted == 0) {
-        /* The watch may stay for its next operation, but a shared set must not
-         * report it to the host. */
+        /* The watch may stay in the set for its next operation, but the set
+         * must not report it to a host. */
         if (!wr_list_is_empty(&watch->ops) || !watch->is_own ||
             watch->is_overheard || interest->is_shared) {
             interest_remove(interest, watch);
@@ -295,8 +296,8 @@ static int interest_open_set(int own_fd)
 }
 
 /* Makes a new set, without files that were closed here. The watches are added
- * before the next wait. On error keeps the old set: the process has no
- * descriptor left, or the machine no file or memory. */
+ * before the next wait. On error keeps the old set: no descriptor, file or
+ * memory is left. */
 static int interest_renew(struct wr_ep_interest *interest)
 {
     const int epfd = interest_open_set(interest->own_fd);
@@ -380,8 +381,8 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
 }
 
 /* Waits with epoll_pwait2() if the timeout is neither 0 nor infinite, else with
- * epoll_wait(). The former exists since Linux 5.11, and a seccomp filter may
- * refuse any of the calls; then another is tried. */
+ * epoll_wait(). epoll_pwait2() exists since Linux 5.11, and a seccomp filter
+ * may refuse any of the calls. Then another call is tried. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;
@@ -424,7 +425,7 @@ int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 
         wr_assert(rest.tv_nsec < 1000000000);
         nanosleep(&rest, NULL);
-        /* The next event of such a file sets it again. */
+        /* The next event of such a file sets has_leftover again. */
         interest->has_leftover = false;
     }
     int got = interest_call(interest, timeout_ns);

@@ -2,8 +2,8 @@
  * Moves operations between their states: begins entries, attempts parked
  * operations, and collects from the workers. cancel.c ends them early.
  *
- * Operations complete in the order in which their calls succeed: in the order
- * of submission for those that need not wait, then in the order of readiness.
+ * Operations that need not wait complete in the order of submission, all others
+ * in the order of readiness.
  */
 #include "../work.h"
 #include "kind.h"
@@ -14,7 +14,7 @@
 
 static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
 {
-    struct wr_list *at = ring->timed.prev; /* @op is inserted after it */
+    struct wr_list *at = ring->timed.prev;
 
     while (at != &ring->timed &&
            wr_container_of(at, struct wr_ep_op, link)->due_ns > op->due_ns) {
@@ -25,8 +25,8 @@ static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
     wr_list_push_back(at->next, &op->link);
 }
 
-/* Continues an operation, which is in no list, with the result of a call and
- * the flags of its completion. */
+/* Continues an operation, which must be in no list. @res is the result of a
+ * call, @flags are the flags of the completion. */
 static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
                         int32_t res, uint32_t flags)
 {
@@ -57,8 +57,8 @@ issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
     int32_t res = kind->begin(call);
 
-    /* WR_EP_WORKS: a close, which must be made on this thread, even if it
-     * blocks. */
+    /* WR_EP_WORKS: a close. Without memory for an operation it cannot go to a
+     * worker, so this thread closes, even if the close blocks. */
     if (res == WR_EP_WORKS) {
         res = wr_work_here(call->sqe);
     }
@@ -97,7 +97,6 @@ bool wr_ep_issue(struct wr_ep_ring *ring, struct io_uring_sqe *sqe)
     return true;
 }
 
-/* Attempts a parked operation. Returns true if it is not parked any more. */
 static bool issue_attempt(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                           struct wr_ep_op *op, uint32_t events)
 {
@@ -146,7 +145,7 @@ bool wr_ep_wake(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
             has_ended = issue_attempt(ring, watch, op, events) || has_ended;
         }
     }
-    /* A multishot operation has not ended with its completions. */
+    /* A multishot operation continues after a completion. */
     const bool was_useful = has_ended || ring->ops.ended_count > ended_before;
     wr_ep_watch_note(&ring->interest, watch, was_useful, was_wanted);
     return true;
@@ -165,8 +164,8 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
         const bool is_poll = op->sqe.opcode == IORING_OP_POLL_ADD;
         const bool is_call = wr_work_waits(&op->sqe);
         wr_ep_watch_leave(&ring->interest, watch, op);
-        /* EPERM means that the file is always ready: a poll reports that, and a
-         * read, a write or a splice makes its call. */
+        /* EPERM means that the file is always ready: a poll completes, and a
+         * read, a write or a splice goes to a worker. */
         issue_go_on(ring, op,
                     err == -EPERM && is_poll   ? (int32_t)ready
                     : err == -EPERM && is_call ? WR_EP_WORKS

@@ -1,8 +1,8 @@
 /*
  * The table of kinds, and the short ones: polls, time-outs, cancels.
  *
- * weir does not make entries with opcodes that are not in the table
- * (uring/op.c); such an entry ends the program.
+ * weir prepares only entries with these opcodes (uring/op.c). Any other entry
+ * aborts the program.
  */
 #include "kind.h"
 
@@ -11,11 +11,11 @@
 #include <fcntl.h>
 #include <poll.h>
 
-/* The bits that a poll may request; others are flags of the set. */
+/* The bits that a poll may request. Higher bits are flags of epoll. */
 #define EVENTS_ASKED  0xffffu
 #define EVENTS_ALWAYS ((uint32_t)(POLLERR | POLLHUP))
 
-/* The set itself reports events that already hold. */
+/* Always waits: the epoll set also reports events that hold already. */
 static int32_t kind_begin_poll(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -75,8 +75,8 @@ static int32_t kind_cancel(struct wr_ep_call *call)
     return 0;
 }
 
-/* A NOP completes at once. With IOSQE_ASYNC it is passed to a worker, to find
- * out whether there is one. */
+/* A NOP completes at once. With IOSQE_ASYNC it is passed to a worker, to check
+ * whether there is one. */
 static int32_t kind_nop(struct wr_ep_call *call)
 {
     wr_assert(!call->op);

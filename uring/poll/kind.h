@@ -6,8 +6,8 @@
  *       '--WR_EP_WORKS--> with the workers -----------> ended, or parked
  *       '--WR_EP_TIMES--> timed -----------------------> ended
  *
- * begin is called when the entry is submitted, attempt each time its descriptor
- * is ready. Neither waits.
+ * The begin function is called when the entry is submitted, the attempt
+ * function each time its descriptor is ready. Neither blocks.
  */
 #ifndef WEIR_URING_POLL_KIND_H
 #define WEIR_URING_POLL_KIND_H
@@ -17,37 +17,38 @@
 #include <errno.h>
 #include <sys/types.h>
 
-/* Results of ->begin and ->attempt that do not end the operation. */
-#define WR_EP_PARKS INT32_MIN /* waits for one of its events */
+/* Results of these functions that do not end the operation. */
+#define WR_EP_PARKS INT32_MIN /* the operation waits for one of its events */
 #define WR_EP_WORKS (INT32_MIN + 1)
-#define WR_EP_TIMES (INT32_MIN + 2) /* waits until its time */
+#define WR_EP_TIMES (INT32_MIN + 2) /* the operation waits until due_ns */
 
 struct wr_ep_call {
     struct wr_ep_ring *ring;
     struct io_uring_sqe *sqe;
-    /* Watch of the descriptor that the entry may wait for. */
+    /* Watch of the descriptor that the entry may wait for, or NULL. */
     struct wr_ep_watch *watch;
-    /* Operation of an attempt; NULL if the entry begins. */
+    /* Operation that is attempted. NULL for a new entry. */
     struct wr_ep_op *op;
-    uint32_t came; /* events that caused an attempt */
-    /* Further results: */
+    uint32_t came; /* events that caused the attempt */
+    /* Set by the function: */
     uint32_t flags;
-    uint32_t events; /* events to wait for, if the entry begins */
-    uint64_t due_ns; /* WR_EP_TIMES */
+    uint32_t events; /* events to wait for, set by begin */
+    uint64_t due_ns; /* time for WR_EP_TIMES */
 };
 
 typedef int32_t wr_ep_call_fn(struct wr_ep_call *call);
 
 struct wr_ep_kind {
     wr_ep_call_fn *begin;
-    wr_ep_call_fn *attempt; /* NULL if operations of this kind never park */
-    bool needs_no_op;       /* completes without waiting, or without a worker */
+    /* NULL if operations of this kind never wait for a descriptor */
+    wr_ep_call_fn *attempt;
+    bool needs_no_op; /* can be carried out without a struct wr_ep_op */
 };
 
 #define WR_EP_KINDS (IORING_OP_SPLICE + 1)
 extern const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS];
 
-/* Aborts for an entry that weir does not make. */
+/* Aborts if no kind has the entry's opcode. */
 static inline const struct wr_ep_kind *
 wr_ep_kind_of(const struct io_uring_sqe *sqe)
 {
@@ -56,7 +57,7 @@ wr_ep_kind_of(const struct io_uring_sqe *sqe)
     return &wr_ep_kinds[sqe->opcode];
 }
 
-/* Returns the descriptor that a splice waits for. */
+/* Returns the end of a splice that the operation waits for. */
 int wr_ep_awaited_fd_of_splice(const struct io_uring_sqe *sqe);
 
 static inline int32_t wr_ep_result(ssize_t ret)
@@ -66,7 +67,7 @@ static inline int32_t wr_ep_result(ssize_t ret)
     return ret < 0 ? -errno : (int32_t)ret;
 }
 
-/* Returns WR_EP_PARKS for results that mean "not now", else @res. */
+/* Returns WR_EP_PARKS if @res means "not now", else @res. */
 static inline int32_t wr_ep_unless_again(int32_t res)
 {
     wr_debug_assert(res > WR_EP_TIMES);

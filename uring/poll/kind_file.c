@@ -31,9 +31,9 @@ static int32_t kind_file_begin_place(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* Returns true if a worker makes the call without a poll: the SQE has
- * IOSQE_ASYNC and the file is always ready. A poll may query the file system,
- * which may not respond. */
+/* Returns true if the entry goes to a worker without a poll: it has IOSQE_ASYNC
+ * and the file is always ready. A poll may query the file system, which may not
+ * respond. */
 static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -43,7 +43,6 @@ static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
            (S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode));
 }
 
-/* Returns true for a write that need not wait for the set. */
 static bool kind_file_has_room(const struct io_uring_sqe *sqe)
 {
     struct pollfd look = {.fd = sqe->fd, .events = POLLOUT};
@@ -61,7 +60,7 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
     }
     if (sqe->off != UINT64_MAX) {
         sqe->off = UINT64_MAX;
-        sqe->flags |= IOSQE_ASYNC; /* other programs may read it too */
+        sqe->flags |= IOSQE_ASYNC; /* other programs may read the file too */
     }
     call->events = sqe->opcode == IORING_OP_READ ? POLLIN : POLLOUT;
     return kind_file_is_never_awaited(sqe) || kind_file_has_room(sqe)
@@ -69,8 +68,8 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
                : WR_EP_PARKS;
 }
 
-/* Makes the call of a ready file. A file that only weir reads is read here; all
- * others are left to a worker. */
+/* Called when the file is ready. A file that only weir reads is read here; all
+ * other calls are left to a worker. */
 int32_t wr_ep_move(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -83,7 +82,8 @@ int32_t wr_ep_move(struct wr_ep_call *call)
         wr_sys_pipe_read(sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len));
 }
 
-/* One end is a pipe of weir, which is ready; waits for the other end. */
+/* One end is a pipe of weir, which is non-blocking and ready. Waits for the
+ * other end. */
 int32_t wr_ep_begin_splice(struct wr_ep_call *call)
 {
     const int flags = fcntl(call->sqe->splice_fd_in, F_GETFL);
@@ -121,12 +121,13 @@ int32_t wr_ep_close(struct wr_ep_call *call)
     if (watch && is_here) {
         wr_ep_watch_close(interest, watch);
     } else if (watch) {
-        wr_ep_watch_forget(interest, watch); /* its file stays open */
+        /* the file stays open for the worker */
+        wr_ep_watch_forget(interest, watch);
     }
     if (is_slow) {
-        /* A duplicate of the descriptor keeps the file open until the closer's
-         * thread (closer.h) closes it, because the last close may wait for a
-         * peer. */
+        /* The last close may wait for a peer. A duplicate of the descriptor
+         * keeps the file open until the closer's thread closes it
+         * (closer.h). */
         const int kept = wr_sys_dup_to_pass(sqe->fd);
 
         wr_require(kept >= 0, WR_EP_WORKS);

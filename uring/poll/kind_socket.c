@@ -1,10 +1,9 @@
 /*
  * Receives, sends, accepts and connects of the poll engine.
  *
- * weir's sockets block, so each call has a flag not to wait. accept4() and
- * connect() have no such flag: a listener stays non-blocking once weir has
- * accepted from it, and a socket is non-blocking while it is being connected.
- * Sockets that weir makes are non-blocking from the start.
+ * weir's sockets are blocking, so each call has a flag not to wait. accept4()
+ * and connect() have no such flag: a listener is made non-blocking for good,
+ * and a socket while it is being connected.
  *
  * Receives and sends bypass the C library, whose functions are cancellation
  * points: in a program with threads these cost two atomic exchanges per call.
@@ -19,18 +18,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Maximum number of accepts per event, so that a storm of clients does not
- * delay established connections. */
+/* Maximum number of accepts per event, so that many new clients do not delay
+ * established connections. */
 #define ACCEPTS_MAX 64u
-/* An accept that finds nothing makes and frees a socket, which takes as long as
- * sixteen polls (3.2 us, 0.2 us; Linux 6.18). After this number of accepts the
- * storm is not polled any more. */
+/* An accept that finds nothing takes as long as sixteen polls (3.2 us, 0.2 us;
+ * Linux 6.18), so a poll precedes each of the first accepts of an event. After
+ * this number of accepts more connections are likely, and the poll is
+ * omitted. */
 #define ACCEPT_LOOKS_MAX 8u
-/* The first receive of a connection is tried before the epoll set reports
- * bytes. If VAIN_FIRSTS_MAX such tries in a row have found nothing, only every
- * VAIN_FIRSTS_APART-th first receive is tried, and the others wait for the set.
- * The same applies to the poll for another connection after an event's first
- * accept. */
+/* The first receive of a connection is tried before epoll reports bytes. If
+ * VAIN_FIRSTS_MAX such tries in a row found nothing, only every
+ * VAIN_FIRSTS_APART-th is made, and the other receives wait for epoll. The same
+ * applies to the poll for another connection after an event's first accept. */
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 
@@ -43,9 +42,10 @@ static bool kind_socket_tries(uint32_t *vain_count)
     return vain < VAIN_FIRSTS_MAX || vain % VAIN_FIRSTS_APART == 0;
 }
 
-/* Called when a multishot receive has got bytes. If it continues, posts its
- * completion and returns true. Returns false if it ends with these bytes: its
- * limit is reached, or memory for one more completion is missing. */
+/* Called when a receive has got bytes. If it is multishot and continues, posts
+ * a completion and returns true. Returns false if it ends with these bytes: it
+ * is one-shot, its limit is reached, or there is no memory for another
+ * completion. */
 static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
 {
     const uint32_t credit = wr_sqe_optlen(call->sqe);
@@ -59,7 +59,7 @@ static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
                           call->flags);
 }
 
-/* Receives into a provided buffer or the caller's memory. If the socket has
+/* Receives into a provided buffer or the caller's memory. If the socket
  * returned fewer bytes than fit, it has no more bytes. */
 int32_t wr_ep_recv(struct wr_ep_call *call)
 {
@@ -80,7 +80,8 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
         syscall(SYS_recvfrom, sqe->fd, data, len, MSG_DONTWAIT, NULL, NULL)));
     call->watch->is_drained = res < (int32_t)len;
     call->watch->is_overheard |=
-        res == 0; /* the set would report the end of the stream for ever */
+        /* Otherwise epoll would report the end of the stream for ever. */
+        res == 0;
     if (res <= 0 || !selects) {
         call->flags = 0;
         return res;
@@ -89,10 +90,8 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
     return kind_socket_goes_on(call, (uint32_t)res) ? WR_EP_PARKS : res;
 }
 
-/* The first receive of a connection, or the first after a pause. It is tried at
- * once. If such receives have often found nothing, as in a client whose servers
- * respond later, it waits until the set reports the bytes. If the set has this
- * descriptor, the file in the set may be an earlier one with the same number,
+/* The first receive of a connection, or the first after a pause. If the epoll
+ * set has this descriptor, it may be an earlier file with the same number,
  * which was closed in this iteration. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
@@ -132,7 +131,8 @@ int32_t wr_ep_send(struct wr_ep_call *call)
 }
 
 /* musl's sendmsg() refuses control data of more than 1024 bytes, which passed
- * descriptors can exceed. As with a ring, musl's padding must be zero. */
+ * descriptors can exceed. With musl the padding in msghdr must be zero, as for
+ * io_uring. */
 int32_t wr_ep_sendmsg(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -160,7 +160,7 @@ static bool kind_socket_has_connection(int fd)
 
 /* Returns true if an accept after @count accepts of this event will probably
  * find a connection. If connections arrive one by one, it usually returns false
- * without a poll, and the set reports the next one. */
+ * without a poll, and epoll reports the next connection. */
 static bool kind_socket_goes_on_accepting(struct wr_ep_ring *ring, int fd,
                                           uint32_t count)
 {
@@ -193,10 +193,10 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
             return res;
         }
     }
-    return WR_EP_PARKS; /* the set reports the remaining connections */
+    return WR_EP_PARKS; /* epoll reports the remaining connections */
 }
 
-/* Returns false if an accept fails and returns the reason. */
+/* Returns false if an accept would fail at once. */
 static bool kind_socket_listens(int fd)
 {
     int listens = 0;
@@ -208,8 +208,8 @@ static bool kind_socket_listens(int fd)
     return listens != 0;
 }
 
-/* Makes the listener non-blocking, for good, because an accept has no flag not
- * to wait. */
+/* Makes the listener non-blocking for good: accept4() has no flag not to
+ * wait. */
 int32_t wr_ep_begin_accept(struct wr_ep_call *call)
 {
     const int fd = call->sqe->fd;
@@ -237,13 +237,14 @@ static int32_t kind_socket_connect(struct wr_ep_call *call)
     call->events = POLLOUT;
     call->watch->is_connector = true;
     int32_t res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
-    if (res == -EINPROGRESS) { /* a peer on this host may have responded */
+    /* a peer on this host may have responded already */
+    if (res == -EINPROGRESS) {
         res = wr_sys_connect(sqe->fd, peer, (socklen_t)sqe->off);
     }
     return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
 }
 
-/* Calls connect() on the socket, which is non-blocking only during the call. */
+/* Calls connect(). A blocking socket is non-blocking only during the call. */
 int32_t wr_ep_begin_connect(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;

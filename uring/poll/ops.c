@@ -1,9 +1,9 @@
 /*
  * Operations of the poll engine: memory, search by user_data, completions.
  *
- * The index is a table of chains that doubles when it is full; without memory
- * it stays as it is, and only gets slower. The queue of completions doubles
- * before an entry begins; the entry waits for memory if there is none.
+ * The hash table doubles when it is full; without memory it only gets slower.
+ * The queue of completions doubles before an entry begins; without memory the
+ * entry waits.
  */
 #include "poll_impl.h"
 
@@ -46,7 +46,7 @@ static size_t ops_ended_bytes(uint32_t size)
     return size * sizeof(struct wr_cqe);
 }
 
-/* Returns false if out of memory; the queue is unchanged then. */
+/* Returns false if out of memory. The queue is unchanged then. */
 static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
 {
     struct wr_cqe *ended = wr_alloc(ops->allocator, ops_ended_bytes(size));
@@ -174,7 +174,7 @@ void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
     const bool is_new = op->state == WR_EP_NEW;
     wr_ep_op_set_state(op, state);
     if (!is_new) {
-        return; /* already in the table */
+        return;
     }
     struct wr_ep_op **bucket = ops_bucket(ops, op->sqe.user_data);
     op->same_hash = *bucket;
@@ -207,7 +207,8 @@ uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops)
         size *= 2;
     }
     if (size < ops->ended_size) {
-        wr_ignore(!ops_resize_ended(ops, size)); /* on failure the size stays */
+        /* without memory the queue stays large */
+        wr_ignore(!ops_resize_ended(ops, size));
     }
     wr_assert(ops_table_bytes(ops) <= old_bytes);
     return wr_slab_trim(&ops->slab) + old_bytes - ops_table_bytes(ops);
@@ -252,7 +253,7 @@ uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret, uint32_t max)
         ret[i] = ops->ended[(ops->ended_head + i) & (ops->ended_size - 1)];
     }
     ops->ended_count -= count;
-    /* If the queue is empty, it starts again at 0, in memory that is in the
+    /* An empty queue starts again at index 0, in memory that is in the CPU's
      * cache. */
     ops->ended_head = ops->ended_count > 0 ? ops->ended_head + count : 0;
     wr_assert(wr_ep_ops_ended_max(ops) <= ops->ended_size);

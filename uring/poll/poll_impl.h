@@ -1,8 +1,9 @@
 /*
- * The ring of the poll engine, for its own files.
+ * The ring of the poll engine, for the files of this folder.
  *
- * Each part (ops.c, interest.c, buffers.c, workers.c) keeps its own state and
- * does not know the others; the functions here move operations between them.
+ * Each of ops.c, interest.c, buffers.c and workers.c has its own state and does
+ * not use the others. issue.c, cancel.c and ring.c move operations between
+ * them.
  */
 #ifndef WEIR_URING_POLL_POLL_IMPL_H
 #define WEIR_URING_POLL_POLL_IMPL_H
@@ -26,19 +27,17 @@
  *     entry --waits for a descriptor, a time or a worker--> operation
  *       '------------------> completion <---------------------'
  *
- * An entry that can be carried out at once becomes a completion. Any other
- * entry becomes an operation, which keeps a copy of it. The queue of
- * completions has space for the completions of all operations, so it cannot
- * overflow, and for one more per prepared entry, so that an entry can end when
- * memory has run out. Operations are found by their user_data, for cancel
- * requests.
+ * An entry that must wait becomes an operation, which keeps a copy of it. The
+ * queue of completions has space for the completions of all operations, so it
+ * cannot overflow, and for one more per prepared entry, so that an entry can
+ * end when memory has run out.
  */
 
 enum wr_ep_state {
     WR_EP_NEW,
-    WR_EP_PARKED, /* waits for a descriptor */
+    WR_EP_PARKED,
     WR_EP_TIMED,
-    WR_EP_WORKING, /* with the workers */
+    WR_EP_WORKING,
     WR_EP_STATES,
 };
 
@@ -48,22 +47,23 @@ struct wr_ep_op {
     union {
         struct {
             struct wr_list link; /* in the list of its state */
-            uint64_t due_ns;     /* TIMED */
+            uint64_t due_ns;
         };
-        struct wr_job job; /* in state WORKING; its first field is `link` */
+        struct wr_job job; /* for state WORKING; its first field is `link` */
     };
     struct wr_ep_op *same_hash;
     int awaited_fd; /* the descriptor that the operation may wait for, or -1 */
     int32_t res;    /* set by a worker */
-    /* In state PARKED: one of these events, an error or a hang-up wakes the
-     * operation. */
+    /* In state PARKED: events that wake the operation. Errors and hang-ups
+     * always do. */
     uint16_t events;
     uint16_t told; /* multishot poll: the events of its last completion */
     enum wr_ep_state state : 8;
-    struct io_uring_sqe sqe; /* only WR_SQE_USED bytes of it; must be last */
+    /* only the first WR_SQE_USED bytes exist; must be last */
+    struct io_uring_sqe sqe;
 };
 
-/* Each idle connection has one. */
+/* Small, because each idle connection has an operation. */
 #define WR_EP_OP_SIZE (offsetof(struct wr_ep_op, sqe) + WR_SQE_USED)
 
 _Static_assert(offsetof(struct wr_job, link) == 0, "it is wr_ep_op.link");
@@ -73,22 +73,21 @@ struct wr_ep_ops {
     struct wr_slab slab;
     const struct weir_allocator *allocator;
     struct wr_cqe *ended; /* completions, the oldest at ended_head */
-    uint32_t ended_size;  /* a power of two */
-    uint32_t ended_room;  /* slots, without those for prepared entries */
-    uint32_t entry_room;  /* number of slots for prepared entries */
+    uint32_t ended_size;
+    uint32_t ended_room; /* slots, except those for prepared entries */
+    uint32_t entry_room; /* number of slots for prepared entries */
     uint32_t ended_head;
     uint32_t ended_count;
     uint32_t waiting_count;
     uint32_t bucket_bits;
-    struct wr_ep_op **buckets; /* operations by user_data */
+    struct wr_ep_op **buckets; /* hash table of operations by user_data */
 };
 
-/* @entries, a power of two, is the maximum number of entries that are prepared
- * at once. Returns 0 or -ENOMEM. */
+/* @entries, a power of two, is the maximum number of prepared entries. Returns
+ * 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  const struct weir_allocator *allocator,
                                  uint32_t entries);
-/* Frees everything. All operations must have ended. */
 void wr_ep_ops_fini(struct wr_ep_ops *ops);
 
 /* Frees unused memory. Returns its size in bytes. */
@@ -100,14 +99,14 @@ void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
 WEIR_MUST_USE bool wr_ep_ops_grow(struct wr_ep_ops *ops);
 WEIR_MUST_USE bool wr_ep_ops_grow_ended(struct wr_ep_ops *ops);
 
-/* Returns how many completions there may be when all operations have ended. */
+/* Returns the number of completions if all operations ended now. */
 static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
 {
     wr_debug_assert(ops->ended_count <= ops->ended_size);
     return ops->ended_count + ops->slab.used_count;
 }
 
-/* Makes sure that there is space for one operation and its completion. Returns
+/* Ensures that there is space for one operation and its completion. Returns
  * false if out of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
@@ -117,8 +116,8 @@ WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
     return WR_LIKELY(has_room) || wr_ep_ops_grow(ops);
 }
 
-/* Returns true if there is space for the completion of a prepared entry, though
- * there is no memory for an operation. */
+/* Returns true if there is space for the completion of a prepared entry,
+ * although there is no memory for an operation. */
 static inline bool wr_ep_ops_may_end(const struct wr_ep_ops *ops)
 {
     wr_debug_assert(ops->ended_room < ops->ended_size);
@@ -129,15 +128,13 @@ static inline bool wr_ep_ops_may_end(const struct wr_ep_ops *ops)
 struct wr_ep_op *wr_ep_ops_new(struct wr_ep_ops *ops,
                                const struct io_uring_sqe *sqe);
 
-/* Makes the operation wait in this state. It can be found from now on. */
+/* Puts the operation in @state, and a new operation in the hash table. */
 void wr_ep_ops_wait(struct wr_ep_ops *ops, struct wr_ep_op *op,
                     enum wr_ep_state state);
 
-/* Returns a waiting operation, or NULL. */
 struct wr_ep_op *wr_ep_ops_find(const struct wr_ep_ops *ops,
                                 uint64_t user_data);
 
-/* Adds a completion, for which there must be space. */
 static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
                                   const struct io_uring_sqe *sqe, int32_t res,
                                   uint32_t flags)
@@ -150,7 +147,8 @@ static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
-/* Adds a completion, unless the entry wants none. There must be space. */
+/* Adds a completion, unless the entry wants none. There must be space for
+ * it. */
 static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
                                       const struct io_uring_sqe *sqe,
                                       int32_t res, uint32_t flags)
@@ -165,12 +163,11 @@ static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
 void wr_ep_ops_end(struct wr_ep_ops *ops, struct wr_ep_op *op, int32_t res,
                    uint32_t flags);
 
-/* Adds a completion of a multishot entry. Returns false if out of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_post(struct wr_ep_ops *ops,
                                                 const struct io_uring_sqe *sqe,
                                                 int32_t res, uint32_t flags)
 {
-    /* Space for two: the second is the last completion of @sqe. */
+    /* Needs space for two: the other is for the last completion of @sqe. */
     if (WR_UNLIKELY(wr_ep_ops_ended_max(ops) + 2 > ops->ended_room) &&
         !wr_ep_ops_grow_ended(ops)) {
         return false;
@@ -185,9 +182,8 @@ WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
 /*
  * The provided buffers of the poll engine: a queue, the oldest first.
  *
- * A receive fills the first buffer and removes it, or removes only the filled
- * part if buffers are incremental and bytes are left. Receives see added
- * buffers after a commit.
+ * A receive removes the first buffer, or only the part that it filled if
+ * buffers are incremental. Receives see added buffers after a commit.
  */
 
 struct wr_ep_buffer {
@@ -201,7 +197,7 @@ struct wr_ep_buffers {
     uint32_t entries;
     uint32_t head;
     uint32_t tail;   /* index after the last buffer that receives see */
-    uint32_t staged; /* including buffers that were not committed */
+    uint32_t staged; /* index after the last buffer, committed or not */
     bool incremental;
 };
 
@@ -215,7 +211,6 @@ void wr_ep_buffers_add(struct wr_ep_buffers *buffers,
                        const struct wr_ep_buffer *buffer);
 void wr_ep_buffers_commit(struct wr_ep_buffers *buffers);
 
-/* Returns the buffer that the next receive fills, or NULL. */
 static inline const struct wr_ep_buffer *
 wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
 {
@@ -225,8 +220,8 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
 }
 
-/* Marks the first @len bytes of the next buffer as filled by a receive. Returns
- * the flags of its completion. */
+/* Consumes the first @len bytes of the next buffer. Returns the flags of the
+ * completion. */
 static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
                                           uint32_t len)
 {
@@ -250,71 +245,65 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
  * Descriptors that operations wait for, and the epoll set.
  *
  * Each descriptor has a watch: the operations that wait for it, and its events
- * in the set. The set is level-triggered and is changed late, once before a
- * wait: a receive that is armed again in the loop iteration of its completion
- * costs no system call. A watch without waiting operations leaves the set
- * before the next wait, because its descriptor may be closed, and its number
- * used again, unnoticed. weir's stream sockets, whose closes are noticed
- * (wr_ep_watch_close()), stay until the set reports them without need: most of
- * them are received from again, or closed.
+ * in the set. The set is level-triggered and is changed once before a wait, so
+ * a receive that is armed again in the loop iteration of its completion costs
+ * no system call. A watch without operations leaves the set before the next
+ * wait, because its descriptor may be closed, and its number used again,
+ * unnoticed. Closes of weir's stream sockets are noticed (wr_ep_watch_close()),
+ * so these stay until the set reports an event that no operation waits for.
  *
  * The kernel removes a descriptor from the set at its close, unless another
  * process or descriptor has the same file: then the set continues to report the
- * file, which only a new set would not. So when an event of such a file is
- * seen, the set is replaced, and from then on descriptors leave the set before
- * they are closed.
- *
- * A set that a host waits for cannot be replaced, so descriptors always leave
- * it before they are closed. While no new set can be made, because descriptors
- * or memory have run out, the old set is called at most once in a millisecond.
- * If the new set refuses a watch, the watch's operations end with the error, as
- * when an operation begins.
- *
- * Files without readiness (EPERM) are always ready.
+ * file. When such an event is seen, a new set replaces the old one, and from
+ * then on descriptors leave the set before they are closed. While no new set
+ * can be made, because descriptors or memory have run out, the old set is
+ * called at most once in a millisecond. A set that a host waits for cannot be
+ * replaced, so descriptors always leave it before they are closed.
  */
 
 #define WR_EP_CHUNK_WATCHES 64u
 /* Maximum number of events that one wait returns. If more descriptors are
- * ready, the kernel reports them in turn, so one that is always ready is not
- * seen in every iteration. */
+ * ready, the kernel reports them in turn, so a descriptor that is always ready
+ * is not reported in every iteration. */
 #define WR_EP_EVENTS_MAX 1024u
-/* Flag next to the descriptor in an event: its watch was a stream socket of
- * weir when it entered the set. */
+/* Flag next to the descriptor in an event: its watch had is_own when it entered
+ * the set. */
 #define WR_EP_EVENT_OWN 0x80000000u
 
 struct wr_ep_watch {
-    struct wr_list ops;     /* parked operations, the oldest first */
-    struct wr_list changed; /* in wr_ep_interest.changed */
+    struct wr_list ops;
+    struct wr_list changed; /* link in wr_ep_interest.changed */
     int fd;
-    uint32_t registered; /* events in the set, and EPOLLET, or 0 */
-    uint32_t generation; /* counts entries into the set */
-    uint8_t vain_count;  /* events in a row that completed nothing */
-    /* Written by interest.c. Receives and connects also write is_own,
+    uint32_t registered; /* events in the set, with EPOLLET, or 0 */
+    uint32_t generation; /* number of times that the watch entered the set */
+    uint8_t vain_count;
+    /* interest.c writes these flags. Receives and connects also write is_own,
      * is_drained, is_connector and is_overheard. */
     bool is_own : 1;       /* a stream socket of weir */
-    bool is_connector : 1; /* connected here */
-    bool is_fresh : 1;     /* an operation was parked or continues after an
-                            * edge */
-    bool is_overheard : 1; /* the set reports more than is wanted */
-    bool is_drained : 1;   /* receives wait until the set reports bytes */
+    bool is_connector : 1; /* weir connected the socket */
+    /* An operation was parked, or an edge-triggered event has completed an
+     * operation. */
+    bool is_fresh : 1;
+    /* the set may report events that no operation waits for */
+    bool is_overheard : 1;
+    bool is_drained : 1; /* receives wait until the set reports bytes */
 };
 
 _Static_assert(sizeof(struct wr_ep_watch) <= 48, "each descriptor has one");
 
 struct wr_ep_interest {
     int epfd;
-    int own_fd; /* the ring's eventfd */
+    int own_fd; /* the eventfd of the ring's workers */
     const struct weir_allocator *allocator;
-    /* Watches, in the order of their descriptors. */
     struct wr_ep_watch **chunks;
     uint32_t chunk_count;
     struct wr_list changed;
     bool has_no_pwait2;
-    bool removes;        /* descriptors leave the set before they are closed */
-    bool is_shared;      /* a host waits for the set */
-    bool has_leftover;   /* the set may report files that were closed here */
-    bool is_new;         /* no watch has changed since the wait */
-    uint32_t event_next; /* index of the next event to handle */
+    bool removes; /* descriptors leave the set before they are closed */
+    bool is_shared;
+    bool has_leftover; /* the set may report files that were closed here */
+    bool is_new;       /* no watch has changed since the last wait */
+    uint32_t event_next;
     uint32_t event_count;
     struct epoll_event events[WR_EP_EVENTS_MAX];
 };
@@ -325,8 +314,8 @@ WEIR_MUST_USE int wr_ep_interest_open(struct wr_ep_interest *interest,
                                       int own_fd);
 void wr_ep_interest_close(struct wr_ep_interest *interest);
 
-/* Returns the watch of a descriptor, whose address never changes, or NULL if
- * the descriptor was never watched. */
+/* Returns the watch of a descriptor, or NULL if the descriptor was never
+ * watched. The address of a watch never changes. */
 static inline struct wr_ep_watch *
 wr_ep_watch_find(const struct wr_ep_interest *interest, int fd)
 {
@@ -339,7 +328,7 @@ wr_ep_watch_find(const struct wr_ep_interest *interest, int fd)
     return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
 }
 
-/* Makes a watch. wr_ep_watch_get() finds or makes one. NULL if out of
+/* Makes the watch of a descriptor that has none. Returns NULL if out of
  * memory. */
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_watch_add(struct wr_ep_interest *interest, int fd);
@@ -352,32 +341,32 @@ wr_ep_watch_get(struct wr_ep_interest *interest, int fd)
     return WR_LIKELY(watch) ? watch : wr_ep_watch_add(interest, fd);
 }
 
-/* Descriptors below this number may have a watch. */
+/* Returns a number above all descriptors that have a watch. */
 static inline uint32_t wr_ep_interest_fds(const struct wr_ep_interest *interest)
 {
     return interest->chunk_count * WR_EP_CHUNK_WATCHES;
 }
 
-/* Duplicates the set's descriptor, for a host. Returns it or an error. The
- * watches may have to be applied again. */
+/* Duplicates the set's descriptor for a host. Returns it, or a negative error.
+ * Call wr_ep_interest_apply() afterwards: the set may be a new one. */
 WEIR_MUST_USE int wr_ep_interest_share(struct wr_ep_interest *interest);
 
-/* Parks an operation, whose events are set. */
 void wr_ep_watch_park(struct wr_ep_interest *interest,
                       struct wr_ep_watch *watch, struct wr_ep_op *op);
 void wr_ep_watch_leave(struct wr_ep_interest *interest,
                        struct wr_ep_watch *watch, struct wr_ep_op *op);
-/* Called when the descriptor leaves the ring, or is closed elsewhere. */
+/* Called when the descriptor moves to another ring or is closed without
+ * wr_ep_watch_close(). No operation may wait for it. */
 void wr_ep_watch_forget(struct wr_ep_interest *interest,
                         struct wr_ep_watch *watch);
-/* Called before the descriptor is closed. */
+/* Called before the descriptor is closed. No operation may wait for it. */
 void wr_ep_watch_close(struct wr_ep_interest *interest,
                        struct wr_ep_watch *watch);
 void wr_ep_watch_note_slowly(struct wr_ep_interest *interest,
                              struct wr_ep_watch *watch, bool was_useful,
                              bool was_wanted);
 
-/* Counts an event. @was_useful is true if the event led to a completion,
+/* Counts an event. @was_useful is true if the event completed something,
  * @was_wanted if an operation waited for the event. */
 static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
                                     struct wr_ep_watch *watch, bool was_useful,
@@ -391,26 +380,25 @@ static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
     }
 }
 
-/* Applies changes to the set. Returns the next watch that the set refuses,
- * whose operations must all end or go elsewhere, with the error in *ret_err;
- * -EPERM means that the file is always ready. Returns NULL when all are
- * applied. */
+/* Applies changes to the set. Returns NULL when all are applied. If the set
+ * refuses a watch, returns it and sets *ret_err; -EPERM means that the file is
+ * always ready. The caller must then end or move the operations of the watch,
+ * and call again. */
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 
-/* Returns true if a filter refuses all changes of the set. */
+/* Returns true if a seccomp filter refuses all changes of the set. */
 WEIR_MUST_USE bool
 wr_ep_interest_is_refused(const struct wr_ep_interest *interest);
 
-/* Waits for events; all earlier events must be done. Returns their number, or
- * an error if the kernel refuses the call. */
+/* Waits for events. All earlier events must have been handled. Returns their
+ * number, or an error if the kernel refuses the call. */
 WEIR_MUST_USE int wr_ep_interest_wait(struct wr_ep_interest *interest,
                                       uint64_t timeout_ns);
-/* Called for an event of a descriptor that has left the set. */
 void wr_ep_interest_note_leftover(struct wr_ep_interest *interest);
 
-/* Returns the watch of event @index and sets *ret_events. Returns NULL if its
- * descriptor has left the set. */
+/* Returns the watch of event @index and sets *ret_events. Returns NULL if the
+ * event's descriptor has left the set. */
 static inline struct wr_ep_watch *
 wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
                      uint32_t *ret_events)
@@ -430,7 +418,7 @@ wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
     return NULL;
 }
 
-/* Returns true if the event was of a stream socket when it entered the set. */
+/* Returns true if the watch of the event had is_own when it entered the set. */
 static inline bool wr_ep_interest_is_own(const struct wr_ep_interest *interest,
                                          uint32_t index)
 {
@@ -447,33 +435,29 @@ wr_ep_interest_has_events(const struct wr_ep_interest *interest)
 /*
  * The threads of a ring that make system calls which can block.
  *
- * An operation is queued, run by a thread, and finished; then the loop's
- * thread, notified by an eventfd in the ring's epoll set, collects it. There
- * are at most WR_EP_WORKERS_MAX threads, as many as io_uring has for a ring,
- * and they end with it (../jobs.h). A call that a thread has begun is not
- * interrupted: a cancel reaches only operations that are still queued, and
- * opens of FIFOs.
+ * A thread runs an operation's call. An eventfd in the epoll set then notifies
+ * the loop's thread, which collects the operation. A call that has begun is not
+ * interrupted: a cancel reaches only queued operations and opens of FIFOs.
  */
 
 #define WR_EP_WORKERS_MAX 4u
 
 struct wr_ep_workers {
     struct wr_jobs jobs;
-    int eventfd; /* readable when an operation has finished */
+    int eventfd;
 };
 
 WEIR_MUST_USE int wr_ep_workers_open(struct wr_ep_workers *workers);
-/* Waits for calls that have begun, makes queued closes and cancels other queued
- * operations, so that all end. */
+/* Waits for calls that have begun. Queued closes are made, other queued
+ * operations are cancelled. */
 void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
 
-/* Passes an operation, which is WORKING and in no list, to the threads. Returns
- * false if there is no thread, and none can be made. Then it ends with
- * -ECANCELED, as in a ring of io_uring, and the owner makes its call (struct
- * wr_file_op). */
+/* Passes an operation, in state WORKING and in no list, to the threads. Returns
+ * false if there is no thread and none can be made. The caller then ends it
+ * with -ECANCELED, like io_uring (see struct wr_file_op). */
 WEIR_MUST_USE bool wr_ep_workers_push(struct wr_ep_workers *workers,
                                       struct wr_ep_op *op);
-/* Removes a queued operation. Returns false if a thread has it. */
+/* Removes a queued operation. Returns false if a thread has started it. */
 WEIR_MUST_USE bool wr_ep_workers_take_back(struct wr_ep_workers *workers,
                                            struct wr_ep_op *op);
 /* Resets the eventfd, and moves the finished operations to @ret. */
@@ -489,32 +473,34 @@ struct wr_ep_ring {
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
-    struct wr_list timed;   /* operations, the first due first */
-    uint32_t receives_left; /* in this enter */
-    /* First receives in a row that found nothing: of accepted sockets, and of
-     * sockets that were connected here. */
+    struct wr_list timed;
+    /* connections whose events this enter may still handle */
+    uint32_t receives_left;
+    /* First receives in a row that found nothing: [0] of accepted sockets, [1]
+     * of sockets that weir connected. */
     uint32_t vain_firsts[2];
-    uint32_t vain_looks; /* polls for a second connection that found none */
-    int error;           /* sticky */
+    /* polls for a second connection in a row that found none */
+    uint32_t vain_looks;
+    int error;
     bool enabled;
-    uint8_t skipped_waits;         /* enters in a row without epoll_wait() */
-    bool has_more;                 /* the last wait may have left events */
-    struct io_uring_sqe discarded; /* returned by sqe() after an error */
-    /* Must be last, because it ends with pages of events. */
+    uint8_t skipped_waits; /* enters in a row without epoll_wait() */
+    /* the kernel may have more events than the last wait returned */
+    bool has_more;
+    struct io_uring_sqe discarded; /* the SQE that is returned after an error */
     struct wr_ep_interest interest;
 };
 
 /* ---- issue.c ---- */
 
-/* Begins an entry. Returns false if it needs memory and there is none; sends,
+/* Begins an entry. Returns false if it needs memory and there is none. Sends,
  * closes and cancels need none. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                struct io_uring_sqe *sqe);
 
 /* Handles an event of a watch. Returns false if its receive must wait until the
- * loop has seen earlier receives, because the provided buffers are used up, or
- * because many connections have received: their bytes are sent on while they
- * are in the CPU's cache. */
+ * loop has handled earlier receives: the provided buffers are used up, or many
+ * connections have received in this enter, and their bytes should be sent on
+ * while they are in the CPU's cache. */
 WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
                               struct wr_ep_watch *watch, uint32_t events);
 
@@ -522,22 +508,20 @@ WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
 void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
                              int err);
 
-/* Called when the threads may have finished operations. */
 void wr_ep_collect(struct wr_ep_ring *ring);
 
-/* Ends the operations whose time has expired. */
 void wr_ep_expire(struct wr_ep_ring *ring);
-/* Returns how long until the next timed operation, at most @limit_ns. */
+/* Returns the time until the first timed operation is due, at most
+ * @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
 
 /* ---- cancel.c ---- */
 
-/* Ends an entry that waits for memory. Returns false if there is none. */
+/* Ends an entry that waits for memory. Returns false if none has @user_data. */
 WEIR_MUST_USE bool wr_ep_cancel_kept(struct wr_ep_ring *ring,
                                      uint64_t user_data);
-/* Stops an operation's wait. Returns false if a worker has begun it. */
+/* Stops an operation's wait. Returns false if a worker has begun its call. */
 WEIR_MUST_USE bool wr_ep_stop(struct wr_ep_ring *ring, struct wr_ep_op *op);
-/* Cancels all operations that wait for a descriptor or a time. */
 void wr_ep_cancel_all(struct wr_ep_ring *ring);
 
 #endif

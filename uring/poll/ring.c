@@ -1,22 +1,20 @@
 /*
  * The poll engine: a ring that epoll, system calls and a few threads carry out.
  *
- * This engine implements the seam (ring.h) if io_uring is refused. The same
- * entries go in and the same completions come out. A receive fills incremental
- * buffers and stays armed until its credit is used up, as on Linux 6.17. With
- * single receives of 16 KiB an echo would take nearly twice the instructions,
- * and bulk three times as long.
+ * This engine implements ring.h if io_uring is refused. The same entries go in
+ * and the same completions come out. Receives are multishot and buffers
+ * incremental, as on Linux 6.17: single receives of 16 KiB would take nearly
+ * twice the instructions for an echo.
  *
- * An enter begins the prepared entries; those that can be carried out now are
- * complete. It adds what waits for descriptors to the epoll set, waits, and
- * attempts what has become ready. If there are completions, or the loop has
- * work left, it does not wait, and only every fourth of such enters calls the
- * set at all: a batch of sends costs no further system call, nor do the
- * iterations in which a connection is made or ended.
+ * An enter begins the prepared entries, adds those that must wait for
+ * descriptors to the epoll set, waits, and attempts the operations whose
+ * descriptors have become ready. If there are completions, or the loop has work
+ * left, the enter does not wait, and only every fourth of such enters calls
+ * epoll_wait() at all.
  *
  * Without memory an entry that would have to wait stays in the queue, and is
  * tried again each millisecond; others continue. When the queue is full of such
- * entries the oldest ends with -ENOMEM.
+ * entries, the oldest ends with -ENOMEM.
  */
 #include "poll_impl.h"
 
@@ -29,11 +27,11 @@
 #include <unistd.h>
 
 #define SQ_FULL_RETRIES 1000
-/* Maximum length of a wait while entries wait for memory. */
+/* Maximum length in ns of a wait while entries wait for memory. */
 #define SHORTAGE_NS UINT64_C(1000000)
-/* Maximum number of enters in a row that do not call the set. */
+/* Maximum number of enters in a row that do not call epoll_wait(). */
 #define SKIPS_MAX 3u
-/* Maximum number of events of connections that an enter handles. */
+/* Maximum number of connections whose events an enter handles. */
 #define RECEIVES_MAX 64u
 
 static struct wr_ep_ring *ring_of(struct wr_ring *base)
@@ -42,8 +40,8 @@ static struct wr_ep_ring *ring_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ep_ring, base);
 }
 
-/* The workers' eventfd has a watch like any other descriptor, but needs no
- * operation: its events call wr_ep_collect(). */
+/* The workers' eventfd has a watch without operations: its events call
+ * wr_ep_collect(). */
 static int ring_open_parts(struct wr_ep_ring *ring, uint32_t sq_entries)
 {
     const struct weir_allocator *allocator = ring->base.allocator;
@@ -109,7 +107,7 @@ static int ring_enable(struct wr_ring *base)
     return 0;
 }
 
-/* Discards an SQE after an error, but closes the descriptor of a close. */
+/* Discards an SQE after an error, but makes its close. */
 static __attribute__((noinline, cold)) void
 ring_lose_entry(struct wr_ep_ring *ring)
 {
@@ -156,9 +154,9 @@ static struct io_uring_sqe *ring_unsubmitted_at(struct wr_ring *base,
     return &ring->sq[ring->sq_head + index];
 }
 
-/* Called when the first entry finds no memory. Begins the entries after it,
- * some of which may need none. Entries that cannot begin are kept in order, to
- * be tried again. */
+/* Called when there is no memory for the first entry. Begins the other entries,
+ * some of which need none. Entries that cannot begin stay in the queue, in
+ * order. */
 static __attribute__((noinline, cold)) void
 ring_submit_rest(struct wr_ep_ring *ring)
 {
@@ -199,9 +197,9 @@ ring_submit_full_queue(struct wr_ep_ring *ring)
     ring_submit(ring);
     for (int i = 0; i < SQ_FULL_RETRIES && ring->sq_tail == ring->sq_entries;
          i++) {
-        /* Frees the slot of the oldest entry, which waits for memory, because
-         * other entries need it. There is no space for its completion only if
-         * the loop has prepared several times @sq_entries in one iteration. */
+        /* The oldest entry waits for memory, and other entries need its slot.
+         * There is no space for its completion only if the loop prepared
+         * several times @sq_entries in one iteration. */
         wr_assert(ring->sq_head == 0);
         if (!wr_ep_ops_may_end(&ring->ops)) {
             wr_sys_sleep_a_little();
@@ -266,8 +264,7 @@ static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
 
 /* Keeps the remaining events of weir's stream sockets for the next enter. All
  * other events are handled now, because they may not hold any more in the next
- * iteration. If one stream socket's event was kept already, further events that
- * are marked as stream sockets' are kept without a check of their watch. */
+ * iteration. */
 static void ring_keep_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
@@ -309,7 +306,8 @@ static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
     }
 }
 
-/* Tries entries that wait for memory again in the next enter, which is soon. */
+/* The next enter, at most SHORTAGE_NS later, tries the waiting entries
+ * again. */
 static __attribute__((noinline, cold)) int
 ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
 {
@@ -328,8 +326,8 @@ ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
 
 /* Returns true if this enter need not call epoll_wait(): the loop has
  * completions or other work to handle, and no SQE or event is pending. Returns
- * false after some calls in a row, and always if a host waits for the epoll
- * set, because the host may do so after any enter. */
+ * false after SKIPS_MAX calls in a row, and if a host waits for the epoll set,
+ * because the host may do so after any enter. */
 static bool ring_skips_wait(struct wr_ep_ring *ring)
 {
     const bool is_due = ring->base.is_due;
@@ -391,7 +389,7 @@ static uint32_t ring_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* Returns false, because this engine's queue of completions cannot overflow. */
+/* The queue of completions of this engine cannot overflow. */
 static bool ring_handle_overflow(struct wr_ring *base)
 {
     wr_assert(base->stats.overflows == 0);
@@ -419,8 +417,8 @@ static void ring_forget(struct wr_ring *base, int fd)
     }
 }
 
-/* Returns a duplicate of the epoll set's descriptor, which is readable as long
- * as the set has an event. */
+/* Returns a duplicate of the epoll set's descriptor, which is readable while
+ * the set has an event. */
 static int ring_open_signal(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);

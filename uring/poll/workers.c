@@ -1,9 +1,8 @@
 /*
  * The calls of operations, as jobs of a ring's threads.
  *
- * A thread does not write the state of an operation, which the loop's thread
- * may read. When the ring is closed the threads end operations without their
- * call, except closes.
+ * A thread must not write the state of an operation, which the loop's thread
+ * may read.
  */
 #include "poll_impl.h"
 
@@ -12,7 +11,7 @@
 
 #include <errno.h>
 
-/* Time between two polls of a file that has no event. */
+/* Time in ns between two polls of a file that has no event. */
 #define REST_NS 5000000u
 
 struct workers_call {
