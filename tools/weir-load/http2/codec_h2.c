@@ -1,8 +1,7 @@
 /*
- * HTTP/2 as a codec: the requests of a thread.
- *
- * Heads that never change are rendered once.
- * h2_conn.c, the kind of connection, reads and writes the bytes.
+ * HTTP/2 as a codec: the requests of a thread. Heads without placeholders are
+ * converted once. conn_h2 of h2_conn.c sends and receives instead of the
+ * codec.
  */
 #include "h2_session.h"
 
@@ -42,7 +41,7 @@ static void close_shared(void *arg)
     free(shared);
 }
 
-/* Returns content-length, or SIZE_MAX if it varies or is not sent. */
+/* Returns the content-length, or SIZE_MAX if it varies or is not sent. */
 static size_t length_of(const struct http_request *request)
 {
     return request->has_body && !request->is_chunked ? request->body.len

@@ -1,11 +1,10 @@
 /*
- * Callbacks of libnghttp2 that read responses and write frames and bodies.
- * Connections are given up only after the library has returned (h2_conn.c).
+ * Callbacks of libnghttp2 that read responses and write frames. Connections are
+ * given up only after the library has returned (h2_conn.c).
  *
- * A response ends with END_STREAM. Interim responses and trailers are header
- * blocks, too; the last status counts. A response is gRPC if the content-type
- * in its header is, and then grpc-status in header or trailers decides; interim
- * responses do not matter.
+ * Interim responses and trailers are header blocks too; the last status counts.
+ * A response is gRPC if its content-type is, and then the grpc-status in its
+ * header or trailers decides.
  */
 #include "h2_session.h"
 
@@ -20,10 +19,9 @@
 #include <string.h>
 #include <strings.h>
 
-/* A request's header may exceed 64 KiB, the library's default limit. */
+/* Limit of a request's header. The library's default is 64 KiB. */
 #define HEADER_BLOCK_MAX (1U << 30)
 
-/* Size of a frame header. */
 #define FRAME_HEAD 9U
 
 static struct h2_counts *counts_of(const struct h2_conn *self)
@@ -33,7 +31,7 @@ static struct h2_counts *counts_of(const struct h2_conn *self)
 
 /* Returns the request of a stream, or NULL if its slot was freed or reused: the
  * library may still have the stream. The last result is cached, because frames
- * of a stream often follow each other. */
+ * of one stream often arrive together. */
 static struct h2_stream *find(struct h2_conn *self, int32_t id)
 {
     if (self->found_id != id) {
@@ -53,8 +51,6 @@ static void forget(struct h2_conn *self, const struct h2_stream *stream)
         self->found = NULL;
     }
 }
-
-/* ---- the ends of requests ---- */
 
 void h2_answers_release(struct h2_conn *self, struct h2_stream *stream)
 {
@@ -78,7 +74,7 @@ void h2_answers_fail(struct h2_conn *self, struct h2_stream *stream,
     h2_answers_release(self, stream);
 }
 
-/* Evaluates grpc-status of a response with an expected HTTP status. */
+/* Checks the grpc-status of a response whose HTTP status is expected. */
 static void judge_grpc(const struct h2_stream *stream,
                        struct codec_answer *answer)
 {
@@ -119,8 +115,9 @@ static void take_answer(struct h2_conn *self, struct h2_stream *stream)
     h2_answers_release(self, stream);
 }
 
-/* Sends a request again, a limited number of times, which the server has not
- * processed (RFC 9113, 8.7). */
+/* Queues a request again that the server has not processed (RFC 9113, section
+ * 8.7), or fails it after the third time. A refusal because of a GOAWAY does
+ * not count if the connection was useful. */
 static void refuse(struct h2_conn *self, struct h2_stream *stream)
 {
     static const uint8_t most = 3;
@@ -141,10 +138,8 @@ static void refuse(struct h2_conn *self, struct h2_stream *stream)
     h2_streams_move(&self->streams, stream, H2_WAITING, false);
 }
 
-/* ---- reading ---- */
-
-/* Handles a response that is not valid HTTP: resets its stream, but keeps the
- * connection. */
+/* Fails the request of a response that is not valid HTTP, and resets its
+ * stream. The connection stays open. */
 static void refuse_answer(struct h2_conn *self, struct h2_stream *stream,
                           const char *why, const struct h2_field *field)
 {
@@ -184,7 +179,7 @@ static uint32_t read_number(const uint8_t *text, size_t len)
 
     for (size_t i = 0; i < len || i == 0; i++) {
         if (len == 0 || len > 9 || text[i] < '0' || text[i] > '9') {
-            return UINT32_MAX - 1; /* not a number: an unknown status */
+            return UINT32_MAX - 1; /* no number: an unknown status */
         }
         number = number * 10 + (uint32_t)(text[i] - '0');
     }
@@ -199,7 +194,7 @@ static bool is_text(const uint8_t *bytes, size_t len, const char *text,
 
 #define IS(name, len, text) is_text(name, len, text, sizeof(text) - 1)
 
-/* Returns true for gRPC; application/grpc-web and others have the same
+/* Returns true for gRPC. application/grpc-web and others have the same
  * prefix. */
 static bool is_grpc_type(const uint8_t *value, size_t len)
 {
@@ -210,7 +205,8 @@ static bool is_grpc_type(const uint8_t *value, size_t len)
            (len == grpc_len || memchr("+; \t", value[grpc_len], 4));
 }
 
-/* Ignores a location that is too long or has invalid bytes. */
+/* Stores a redirect's target. Ignores one that is too long or has invalid
+ * bytes. */
 static void take_location(struct h2_conn *self, const struct h2_stream *stream,
                           const uint8_t *value, size_t len)
 {
@@ -259,8 +255,8 @@ static struct h2_known *known_place(struct h2_conn *self,
     return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 }
 
-/* Remembers a valid field by the addresses of its buffers. Its references keep
- * other fields from getting these addresses. */
+/* Remembers a valid field by the addresses of its buffers. It keeps references,
+ * so that no other field gets these addresses. */
 static void keep_known(struct h2_known *known, nghttp2_rcbuf *name,
                        nghttp2_rcbuf *value, size_t bytes)
 {
@@ -349,8 +345,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     return 0;
 }
 
-/* Ends a request whose response is complete. Cancels a request body that the
- * server did not wait for. */
+/* Ends a request whose response is complete, and cancels the rest of its
+ * body. */
 static void take_end(struct h2_conn *self, struct h2_stream *stream)
 {
     const char *why =
@@ -451,9 +447,9 @@ static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
     traffic->events->failed(traffic->events_arg, conn, first);
 }
 
-/* Handles a complete DATA frame. Frames of cancelled requests are not seen
- * here, so self->window does not count their bytes, and stops at the end of
- * the connection's window are no longer detected. */
+/* Handles a complete DATA frame. The library does not report frames of
+ * cancelled requests. self->window misses their bytes, and then no longer
+ * detects that the server is blocked. */
 static void take_data(struct h2_conn *self, const nghttp2_frame_hd *head)
 {
     struct h2_stream *stream = find(self, head->stream_id);
@@ -501,8 +497,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame,
     }
 }
 
-/* Ends the request of a closed stream. Does nothing after a complete response,
- * which has already ended the request. */
+/* Fails the request of a closed stream. After a complete response there is
+ * none. */
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code,
                            void *arg)
 {
@@ -537,7 +533,7 @@ static int on_invalid_frame(nghttp2_session *session,
     return 0;
 }
 
-/* Stores the library's error text, which may contain bytes from the server. */
+/* The text may have bytes from the server. */
 static int on_reason(nghttp2_session *session, int err, const char *text,
                      size_t len, void *arg)
 {
@@ -546,8 +542,6 @@ static int on_reason(nghttp2_session *session, int err, const char *text,
     http_quote((const uint8_t *)text, len, self->reason, sizeof(self->reason));
     return 0;
 }
-
-/* ---- writing ---- */
 
 int h2_answers_write_out(struct h2_conn *self)
 {
@@ -599,8 +593,8 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf,
     return (ssize_t)(left < len ? left : len);
 }
 
-/* Writes the next @len bytes of a body. A large part of a body that never
- * changes is sent by reference. */
+/* Writes the next @len bytes of a body. A large part of a body without
+ * placeholders is written without a copy. */
 static int write_body(struct h2_conn *self, struct h2_stream *stream,
                       size_t len)
 {
@@ -625,8 +619,8 @@ static int write_body(struct h2_conn *self, struct h2_stream *stream,
     return self->write_err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-/* Writes a DATA frame. If the frame was delayed, its request may have ended,
- * and the request's slot may be free or reused. */
+/* Writes a DATA frame. If it was delayed, its request may have ended, and its
+ * slot may be free or reused. */
 static int send_body(nghttp2_session *session, nghttp2_frame *frame,
                      const uint8_t *head, size_t len,
                      nghttp2_data_source *source, void *arg)
@@ -651,7 +645,7 @@ nghttp2_data_provider h2_answers_body(struct h2_stream *stream)
                                    .read_callback = read_body};
 }
 
-/* Records a WINDOW_UPDATE that we send. */
+/* Handles a WINDOW_UPDATE that this side sends. */
 static void note_raise(struct h2_conn *self, const nghttp2_frame *frame)
 {
     const int32_t id = frame->hd.stream_id;
@@ -682,7 +676,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
     return 0;
 }
 
-/* Handles a request that the library cannot send. */
+/* Fails a request that the library cannot send. */
 static int on_frame_not_send(nghttp2_session *session,
                              const nghttp2_frame *frame, int err, void *arg)
 {
@@ -735,6 +729,8 @@ int h2_answers_prepare(struct h2_shared *shared)
                                                     HEADER_BLOCK_MAX);
     nghttp2_option_set_max_deflate_dynamic_table_size(
         shared->option, shared->load.options->http.table_bytes);
-    nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.c */
+    nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.c
+                                                              * checks
+                                                              * instead */
     return 0;
 }

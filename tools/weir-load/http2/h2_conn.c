@@ -1,11 +1,11 @@
 /*
  * A connection's session exists from connection_made to connection_lost. Only
- * this file calls libnghttp2 to read and write; afterwards it checks the
- * connection's state.
+ * this file calls libnghttp2 to read and write, and checks the connection's
+ * state afterwards.
  *
- * A request that the server has not processed waits until it can be sent again:
- * on a new stream, or after a GOAWAY on the next connection, once all other
- * requests are answered. Its times are kept.
+ * A request that the server has not processed is sent again: on a new stream
+ * or, after a GOAWAY, on the next connection once all other requests are
+ * answered. Its times are kept.
  */
 #include "http2.h"
 
@@ -21,15 +21,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stream numbers are odd and have 31 bits. */
+/* Most streams of a connection: stream ids are odd and have 31 bits. */
 #define STREAMS_MAX (UINT32_C(1) << 30)
 
 static struct h2_conn *self_of(const struct conn *conn)
 {
     return conn->codec_state;
 }
-
-/* ---- the ends of connections ---- */
 
 static void give_up(struct h2_conn *self, enum error_phase phase, int code,
                     const char *what)
@@ -65,8 +63,8 @@ static bool flush(struct h2_conn *self)
     return true;
 }
 
-/* Ends a connection whose requests are answered, or wait for the next
- * connection. A server that has never allowed a request gets an error. */
+/* Ends a connection whose requests are answered or wait for the next
+ * connection. It is an error if the server never allowed a request. */
 static void finish(struct h2_conn *self)
 {
     struct conn *conn = self->conn;
@@ -85,8 +83,6 @@ static void finish(struct h2_conn *self)
     conn->ended_new += !conn->was_used;
     conn_finish(conn);
 }
-
-/* ---- requests ---- */
 
 static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
                      const struct template_values *values)
@@ -137,7 +133,7 @@ static const nghttp2_nv *fill_head(struct h2_conn *self,
     return head->first;
 }
 
-/* Opens a stream for a live request. */
+/* Opens a stream for a request. */
 static int submit(struct h2_conn *self, struct h2_stream *stream)
 {
     const uint64_t sent_ns = stream->flight.sent_ns;
@@ -175,7 +171,7 @@ static int submit(struct h2_conn *self, struct h2_stream *stream)
     return stream->id < 0 ? stream->id : 0;
 }
 
-/* Takes a slot for a request and chooses its kind. */
+/* Takes a free slot for a request and chooses its kind. */
 static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
                                     const struct flight *flight,
                                     enum h2_stream_state state)
@@ -215,7 +211,7 @@ static struct h2_stream *take_new(struct h2_conn *self, bool is_warmup,
     return take_place(self, is_warmup, &flight, H2_LIVE);
 }
 
-/* Handles a failed submit: only the library can run out of memory. */
+/* The library can only have run out of memory. */
 static void submit_failed(struct h2_conn *self, int err)
 {
     give_up(self, PHASE_WRITE, ERROR_HTTP2, nghttp2_strerror(err));
@@ -249,7 +245,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
     }
 }
 
-/* Sends requests that the server has not processed. Returns false if the
+/* Sends requests again that the server has not processed. Returns false if the
  * connection was given up. */
 static bool send_waiting(struct h2_conn *self)
 {
@@ -270,7 +266,7 @@ static bool send_waiting(struct h2_conn *self)
     return true;
 }
 
-/* Ends a connection with GOAWAY, even before the server's SETTINGS arrive. */
+/* Ends a connection with GOAWAY, even if no SETTINGS have arrived. */
 static void end(struct conn *conn)
 {
     struct h2_conn *self = self_of(conn);
@@ -284,17 +280,15 @@ static void end(struct conn *conn)
     conn_finish(conn);
 }
 
-/* Sends requests of the old connection again, once the server's SETTINGS
- * arrive. */
+/* Lets go_on() repeat the requests of the previous connection, once SETTINGS
+ * have arrived. */
 static void repeat_requests(struct conn *conn)
 {
     conn->repeats = false;
 }
 
-/* ---- receiving ---- */
-
-/* Replaces ended requests, after --think. Slots that were free before are
- * filled at once, but not during --think. */
+/* Sends requests instead of the ended ones, after --think. Other free slots are
+ * filled at once, unless the connection is in --think. */
 static void send_new(struct h2_conn *self, uint64_t now_ns)
 {
     struct conn *conn = self->conn;
@@ -308,7 +302,7 @@ static void send_new(struct h2_conn *self, uint64_t now_ns)
     }
 }
 
-/* Continues after all received bytes were processed. */
+/* Continues after all received bytes are processed. */
 static void go_on(struct h2_conn *self, uint64_t now_ns)
 {
     struct conn *conn = self->conn;
@@ -322,7 +316,7 @@ static void go_on(struct h2_conn *self, uint64_t now_ns)
     }
     if (!self->is_leaving &&
         !nghttp2_session_check_request_allowed(self->session)) {
-        flush(self); /* the library found an error and ends the session */
+        flush(self); /* the library has found an error and ends the session */
         return;
     }
     self->was_ready |= conn->depth > 0;
@@ -366,10 +360,8 @@ static int data_received(void *user, weir_transport *t,
     return 0;
 }
 
-/* ---- timeouts ---- */
-
-/* Ends timed-out requests of a list. All are checked, because repeated requests
- * are not in order. */
+/* Fails the requests in a list that have timed out. All are checked, because
+ * repeated requests are not in order. */
 static uint32_t expire_list(struct h2_conn *self, enum h2_stream_state state,
                             uint64_t before_ns, uint64_t now_ns)
 {
@@ -416,8 +408,8 @@ static void report_late(struct h2_conn *self, uint32_t late, bool is_silent)
     conn->traffic->events->failed(conn->traffic->events_arg, conn, first);
 }
 
-/* Cancels timed-out streams, or gives up the connection if it is completely
- * silent. */
+/* Cancels streams that have timed out. Gives up the connection if nothing was
+ * received within the time-out. */
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct h2_conn *self = self_of(conn);
@@ -440,8 +432,6 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     conn_tell_drained(conn->traffic);
 }
 
-/* ---- the server closes ---- */
-
 /* Returns true if a request may be repeated although the server may have
  * processed it. */
 static bool may_repeat(const struct conn *conn, const struct h2_stream *stream)
@@ -462,8 +452,8 @@ static uint32_t count_lost(struct h2_conn *self)
     return count;
 }
 
-/* Implements conn_kind.keep. The server's end of the connection is an error if
- * no SETTINGS have arrived. */
+/* Implements conn_kind.keep. If no SETTINGS have arrived, the end of the
+ * connection is an error. */
 static bool keep(struct conn *conn, int err)
 {
     struct h2_conn *self = self_of(conn);
@@ -489,8 +479,6 @@ static bool keep(struct conn *conn, int err)
     conn->repeats = h2_streams_count(streams, H2_WAITING) > 0;
     return true;
 }
-
-/* ---- change of protocol ---- */
 
 /* Appends the requests of the warm-up, or of the run, to the ring. */
 static uint32_t hand_over_part(struct h2_conn *self, bool is_warmup,
@@ -519,7 +507,7 @@ static void hand_over(struct conn *conn)
     conn->head = 0;
 }
 
-/* Takes over requests from another protocol. With --mix their kinds are drawn
+/* Takes over requests of another protocol. With --mix their kinds are drawn
  * again. */
 static void take_over(struct conn *conn)
 {
@@ -546,8 +534,6 @@ static void note_lost(const struct conn *conn, uint64_t now_ns)
         }
     }
 }
-
-/* ---- life ---- */
 
 static bool check_alpn(struct h2_conn *self)
 {

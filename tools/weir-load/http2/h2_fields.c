@@ -1,10 +1,7 @@
 /*
- * Finds the header fields that HTTP/2 does not have (RFC 9113, 8.2.2).
- *
- * A table of names that are dropped with any value.
- *
- * The exception is "te: trailers", which gRPC needs. Names are compared without
- * regard to case.
+ * Finds header fields that HTTP/2 does not allow (RFC 9113, section
+ * 8.2.2). The only field whose value matters is te: gRPC needs "te:
+ * trailers".
  */
 #include "http2.h"
 

@@ -1,10 +1,7 @@
 /*
- * Converts the head of an HTTP/1.1 request to the fields of HTTP/2.
- *
- * Lines come from http_request.c: each ends with CR LF, and their syntax was
+ * Converts the head of an HTTP/1.1 request to the fields of HTTP/2, in place.
+ * The lines are from http_request.c: each ends with CR LF, and its syntax was
  * checked there.
- *
- * Names are converted to lower case in place; nothing is copied.
  */
 #include "h2_session.h"
 
@@ -15,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Indices of pseudo-fields. Without a host the first field is at METHOD. */
+/* Indices of pseudo-fields. Without a Host field, the first one is METHOD. */
 enum { AUTHORITY, METHOD, SCHEME, PATH, FIRST_FIELD };
 
 struct piece {
@@ -39,7 +36,8 @@ static struct piece trim(char *at, char *end)
     return (struct piece){at, (size_t)(end - at)};
 }
 
-/* Splits a field into its name, in lower case, and its value. */
+/* Splits a field into its value and its name, which it converts to lower
+ * case. */
 static struct piece part_field(char *line, char *end, struct piece *ret_value)
 {
     char *colon = memchr(line, ':', (size_t)(end - line));
@@ -75,7 +73,7 @@ static struct piece piece_of(const char *text)
     return (struct piece){(char *)(uintptr_t)text, strlen(text)};
 }
 
-/* Parses "GET /path HTTP/1.1"; its parts have no blanks. */
+/* Parses "GET /path HTTP/1.1". None of the three parts has a blank. */
 static void read_first_line(struct h2_head *self, char *line, char *end,
                             bool is_tls, bool is_kept)
 {

@@ -1,10 +1,7 @@
 /*
- * An allocator for libnghttp2, which keeps freed blocks for reuse.
- *
- * Each block has a header with its size class. Blocks larger than all classes
- * are freed at once.
- *
- * With AddressSanitizer nothing is cached, so that it sees frees.
+ * An allocator for libnghttp2 that caches freed blocks by size class. Each
+ * block has a header with its class. With AddressSanitizer nothing is cached,
+ * so that it detects accesses to freed blocks.
  */
 #include "h2_session.h"
 
@@ -27,13 +24,13 @@
 #endif
 
 struct h2_block_head {
-    /* In a free block: next block of its class. In a used block: its usable
-     * bytes. */
+    /* The next block in the cache, or the usable bytes of a block in use. */
     union {
         struct h2_block_head *next;
         size_t size;
     } is;
-    /* Size class, or H2_MEMORY_SIZES if the block is too large to be cached. */
+    /* Size class, or H2_MEMORY_SIZES for a block that is too large for the
+     * cache. */
     size_t place;
 };
 

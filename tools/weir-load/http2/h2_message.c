@@ -1,11 +1,10 @@
 /*
- * Checks the header fields of a response (RFC 9113, 8.2 and 8.3).
+ * Checks the header fields of a response (RFC 9113, sections 8.2 and 8.3).
  *
+ * A header block belongs to an interim response (there may be several), to the
+ * final response, or to the trailers. Its status shows this only at its end.
  * Values are checked eight bytes at a time, because they are long and nearly
- * always valid. Names are short.
- *
- * A header block is an interim response's (there may be several), the final
- * response's, or the trailers. Its kind is known only at its end.
+ * always valid.
  */
 #include "h2_session.h"
 
@@ -22,9 +21,8 @@ static bool is_named(const struct h2_field *field, const char *name, size_t len)
 
 #define IS(field, name) is_named(field, name, sizeof(name) - 1)
 
-/* ---- characters ---- */
-
-/* Finds a byte below 0x20, or 0x7f, in eight bytes; ignores larger ones. */
+/* Finds a byte below 0x20 or equal to 0x7f among eight. Bytes above 0x7f are
+ * ignored. */
 static uint64_t find_control(uint64_t eight)
 {
     const uint64_t low = (eight - ONES * 0x20) & ~eight & HIGHS;
@@ -63,7 +61,7 @@ static bool is_blank(uint8_t byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* RFC 9113, 8.2.1. */
+/* RFC 9113, section 8.2.1. */
 static bool is_value(const uint8_t *bytes, size_t len)
 {
     if (len > 0 && (is_blank(bytes[0]) || is_blank(bytes[len - 1]))) {
@@ -72,8 +70,8 @@ static bool is_value(const uint8_t *bytes, size_t len)
     return !has_control(bytes, len);
 }
 
-/* Checks for a token (RFC 9110, 5.6.2) without capitals. The table has a bit
- * for each character; its first element has blanks, digits and most signs. */
+/* Checks for a token (RFC 9110, section 5.6.2) without capital letters. The
+ * table has a bit for each allowed character. */
 static bool is_name(const uint8_t *bytes, size_t len)
 {
     static const uint64_t allowed[4] = {UINT64_C(0x3ff6cfa00000000),
@@ -86,7 +84,7 @@ static bool is_name(const uint8_t *bytes, size_t len)
     return is_good;
 }
 
-/* Returns true for a connection-specific field (RFC 9113, 8.2.2). */
+/* Returns true for a connection-specific field (RFC 9113, section 8.2.2). */
 static bool is_of_connection(const struct h2_field *field)
 {
     switch (field->name_len) {
@@ -103,7 +101,6 @@ static bool is_of_connection(const struct h2_field *field)
     }
 }
 
-/* Returns true for a te field other than "te: trailers". */
 static bool is_other_te(const struct h2_field *field)
 {
     static const char trailers[] = "trailers";
@@ -112,8 +109,6 @@ static bool is_other_te(const struct h2_field *field)
                                strncasecmp((const char *)field->value, trailers,
                                            sizeof(trailers) - 1) != 0);
 }
-
-/* ---- fields ---- */
 
 void h2_message_begin(struct h2_message *self)
 {

@@ -1,8 +1,7 @@
 /*
- * HTTP/2 of a program built without libnghttp2.
- *
- * options_needs.c refuses command lines that need it,
- * so nothing calls codec_h2 or conn_h2.
+ * weir-load without libnghttp2. options_needs.c refuses
+ * command lines that need HTTP/2, so nothing uses codec_h2 or
+ * conn_h2.
  */
 #include "http2.h"
 

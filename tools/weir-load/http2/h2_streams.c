@@ -1,9 +1,7 @@
 /*
- * The pending requests of a connection over HTTP/2.
- *
- * Three lists through one array, with indices instead of pointers.
- *
- * All operations take constant time, except initialising and freeing.
+ * The pending requests of an HTTP/2 connection: three lists through one
+ * array, with indices instead of pointers. Operations on one slot take
+ * constant time.
  */
 #include "h2_session.h"
 

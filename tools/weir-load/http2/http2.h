@@ -1,13 +1,10 @@
 /*
- * HTTP/2 connections, with libnghttp2: many requests are pending on each, and
- * responses arrive in any order.
- *
- * The codec has the shared state of a thread and the state of each connection.
- * h2_answers.c has the library's callbacks; h2_conn.c decides when requests are
- * sent, repeated or given up, and when a connection ends.
+ * HTTP/2 connections, with libnghttp2. h2_answers.c has the library's
+ * callbacks. h2_conn.c decides when requests are sent, repeated or given up,
+ * and when a connection ends.
  *
  * The first request waits for the server's SETTINGS, which have the number of
- * allowed streams. After a GOAWAY no request is sent.
+ * allowed streams. No request is sent after a GOAWAY.
  */
 #ifndef WEIR_LOAD_HTTP2_H
 #define WEIR_LOAD_HTTP2_H
@@ -18,28 +15,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* ---- h2_fields ---- */
-
 /*
- * Connection-specific fields of HTTP/1.1, which HTTP/2 does not allow (RFC
- * 9113, 8.2.2).
- *
- * This file does not use the library, as command lines are parsed without it.
+ * Finds connection-specific fields of HTTP/1.1, which HTTP/2 does not allow
+ * (RFC 9113, section 8.2.2). It does not use libnghttp2, so that command lines
+ * can be parsed without that library.
  */
 
-/* Returns true if the field must be dropped. Upper and lower case are equal. */
+/* Returns true if HTTP/2 must not have the field. Names are compared without
+ * regard to case. */
 bool h2_field_is_dropped(const char *name, size_t name_len, const char *value,
                          size_t value_len);
 
 /* Like h2_field_is_dropped(), for a line "Name: value". */
 bool h2_field_line_is_dropped(const char *line);
 
-/* ---- h2_conn ---- */
-
-/* Returns true if this program has HTTP/2. */
+/* Returns true if weir-load was built with libnghttp2. */
 bool h2_is_built(void);
 
-/* Must not be used without HTTP/2. */
+/* Must not be used if h2_is_built() returns false. */
 extern const struct codec codec_h2;
 extern const struct conn_kind conn_h2;
 
