@@ -1,16 +1,11 @@
 /*
- * Takes values out of responses, for later requests.
+ * Takes values from answers, for later requests. Strings are taken unchanged,
+ * numbers in their shortest form, true and false as words. Objects, arrays and
+ * null are refused.
  *
- * Bodies are parsed by jansson, which limits nesting and refuses strings with a
- * zero byte. Paths are checked when they are parsed, so that following one
- * needs no error handling.
- *
- * Strings are taken unchanged, numbers in their shortest form, true and false
- * as words. Objects, arrays and null are refused.
- *
- * jansson refuses a whole body for one integer beyond 63 bits. The body is then
- * parsed again with all integers as floating-point numbers, and numbers that
- * may have lost digits are refused.
+ * jansson parses bodies. It refuses a whole body for one integer beyond 63
+ * bits. The body is then parsed again with all integers as doubles, and a
+ * double that may have lost digits is refused.
  */
 #include "request.h"
 
@@ -27,7 +22,7 @@
 
 #define NUMBER_SIZE 40U
 
-/* Below this, doubles represent all integers exactly. */
+/* Doubles below this represent all integers exactly. */
 #define EXACT_END 9007199254740992.0
 
 static const char *find_path(const char *text)
@@ -38,7 +33,8 @@ static const char *find_path(const char *text)
     return text[1] == '.' && text[2] != '\0' ? text + 2 : text + 1;
 }
 
-/* Returns the length of a step, NAME or [INDEX] with separator, or 0. */
+/* Returns the length of the next step of a path, NAME or [INDEX], with its dot.
+ * Returns 0 if it is invalid. */
 static size_t measure_step(const char *path, bool is_first)
 {
     if (path[0] == '[') {
@@ -177,7 +173,7 @@ static const json_t *follow(const json_t *from, const char *path)
     return from;
 }
 
-/* Prints the shortest text that reads back as the number. */
+/* Prints the shortest text that strtod() reads as this number. */
 static void print_real(double number, char text[NUMBER_SIZE])
 {
     int digits = 15;
@@ -236,7 +232,8 @@ static int take_json(const struct capture *self,
                      struct template_value *value, char *why)
 {
     const char *bytes = answer->body ? answer->body : "";
-    /* Without a path the whole body may be a string or a number. */
+    /* A path needs an object or array. Without one, the body may be any
+     * value. */
     const size_t flags =
         JSON_DISABLE_EOF_CHECK | (*self->where ? 0 : JSON_DECODE_ANY);
     json_error_t error;
@@ -260,8 +257,8 @@ static int take_json(const struct capture *self,
     return err;
 }
 
-/* Returns the value if this Set-Cookie line (RFC 6265, 5.2) sets the cookie
- * @name, else NULL. If several lines set it, the last one counts. */
+/* Returns the value if this Set-Cookie line (RFC 6265, section 5.2) sets the
+ * cookie @name, else NULL. */
 static const char *find_cookie(const char *text, size_t len, const char *name,
                                size_t *ret_len)
 {

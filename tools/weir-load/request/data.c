@@ -1,9 +1,7 @@
 /*
- * Rows and fields of a CSV file (--data).
- *
- * read_field() parses a field when the file is read, where errors are found,
- * and again when a request needs its row, which is valid then. Offsets of rows
- * have 32 bits: ten million rows need 40 megabytes in addition to the file.
+ * Rows and fields of a CSV file (--data). read_field() parses a field when the
+ * file is read, and reports errors, and again when a request needs its row. A
+ * row is stored as its offset of 32 bits.
  */
 #include "request.h"
 
@@ -26,13 +24,13 @@ enum field_end {
 struct field {
     const char *bytes;
     size_t len;
-    /* Enclosed in quotes; "" inside means one quote. */
+    /* The field is in quotes; inside, "" is one quote. */
     bool is_quoted;
     const char *why;
 };
 
-/* Returns true if a line ends at offset @at. Writes the size of the line end,
- * which is 0 at the end of the data. */
+/* Returns true if a line ends at offset @at. Sets *ret_size to the size of the
+ * line end, which is 0 at the end of the data. */
 static bool ends_line(const struct data *data, size_t at, size_t *ret_size)
 {
     const char *bytes = data->bytes + at;
@@ -121,7 +119,6 @@ static enum field_end read_field(const struct data *data, size_t *at,
     return end_field(data, at, ret);
 }
 
-/* Writes a field without its quotes. Returns its length. */
 static size_t write_field(const struct field *field, char *out)
 {
     size_t len = 0;

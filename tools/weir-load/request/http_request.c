@@ -1,7 +1,7 @@
 /*
- * The head is written as text and compiled as one template. No value can end a
- * line of it: fields are checked for control characters, and placeholders
- * become digits and letters.
+ * The head is printed as text and parsed as one template. No value can end a
+ * line of it: the text of fields is checked for control characters,
+ * template_bind() checks the data, and captured values have none.
  *
  * -H replaces the default fields (Host, User-Agent, Accept). Content-Length and
  * Transfer-Encoding are written only here, so that they match the body.
@@ -18,7 +18,7 @@
 
 #define CHUNK_BYTES (16U << 10)
 
-/* Space for a Content-Length field, or for the framing of a chunk. */
+/* Space for a Content-Length field, or for the framing of one chunk. */
 #define FRAMING_BYTES 64U
 
 static int refuse(char *why, const char *text)
@@ -131,8 +131,8 @@ int http_check_body(const char *body, char *why)
     return err;
 }
 
-/* Parses three digits, or one digit and "xx". 5xx includes statuses of 600 and
- * above, as for clients (RFC 9110, section 15). */
+/* Parses three digits, or one digit and "xx". 5xx includes 600 and above (RFC
+ * 9110, section 15). */
 static bool take_status(const char *text, struct http_options *options)
 {
     if (text[0] < '1' || text[0] > '9') {
@@ -243,7 +243,7 @@ static const char *choose_method(const struct http_options *options)
     return options->body ? "POST" : "GET";
 }
 
-/* Prints the first line and the fields, except Content-Length and the empty
+/* Prints the first line and all fields except Content-Length, without the empty
  * line. */
 static void print_head(FILE *file, const struct http_request *self,
                        const struct http_options *options, const char *host,
@@ -307,7 +307,8 @@ static int make_body(struct http_request *self, const char *body, char *why)
 
 static size_t write_chunks(char *out, size_t len, size_t step)
 {
-    /* The body is at the end of the buffer, after space for the framing. */
+    /* The body is at the end of the buffer. Space for the framing precedes
+     * it. */
     const char *body = out + FRAMING_BYTES * (1 + len / step);
     size_t at = 0;
 
@@ -331,8 +332,8 @@ size_t http_request_render(const struct http_request *self,
     if (self->is_chunked) {
         memcpy(out + len, "\r\n", 2);
         len += 2;
-        /* The body is rendered where writing chunks does not overwrite it
-         * before it is read. */
+        /* Renders the body so far from the start that the chunks never
+         * overwrite bytes that are still to be read. */
         const size_t size = self->body.size_max;
         char *room = out + len + FRAMING_BYTES * (1 + size / CHUNK_BYTES);
         const size_t body_len = template_render(&self->body, values, room);

@@ -1,7 +1,7 @@
 /*
- * A line of the --mix file has a weight and a kind
- * of request. mix_choose() finds the kind with a
- * binary search in the sums of the weights.
+ * A line of the --mix file has a weight and a kind of request.
+ * mix_choose() finds a kind with a binary search in the sums of the
+ * weights.
  */
 #include "request.h"
 
@@ -14,8 +14,8 @@
 
 #define WEIGHT_MAX UINT64_C(1000000000)
 
-/* Reads the weight of a line. Returns 1 if there is no weight, or 0 if the
- * weight is invalid. */
+/* Parses the weight of a line. Returns 1 if there is none, or 0 if it is
+ * invalid. */
 static uint64_t take_weight(char **text)
 {
     uint64_t weight = 1;

@@ -1,11 +1,8 @@
 /*
- * The preamble has the requests that each connection sends before all others.
- * It is built from options and from lines of files, in their order: each
- * request is a line of its own, and a capture belongs to the last request
- * before it.
- *
- * A file is read once, for the names of captures, and kept, because it may be a
- * pipe. Captures from files have copies of their texts.
+ * The requests that each connection sends before all others, from options and
+ * from files. A capture belongs to the last request before it. A file is read
+ * only once, because it may be a pipe. Captures from files own copies of their
+ * texts.
  */
 #include "request.h"
 
@@ -18,7 +15,7 @@
 
 static const char capture_word[] = "capture";
 
-/* Files of the command line; paths are borrowed. */
+/* Files of the command line. The paths are in argv. */
 static struct file {
     const char *path;
     char *text;
@@ -28,8 +25,8 @@ static struct file {
 
 static size_t file_count;
 
-/* Returns a file, which is read at first use. Returns NULL if there are too
- * many, which is reported later. */
+/* Returns a file, read at its first use. Returns NULL if there are too many
+ * files. */
 static const struct file *find_file(const char *path)
 {
     for (size_t i = 0; i < file_count; i++) {
@@ -47,8 +44,8 @@ static const struct file *find_file(const char *path)
     return file;
 }
 
-/* Returns the value of option @name, in argv[at] or argv[at + 1], or NULL if
- * argv[at] is something else. */
+/* Returns the value of option @name in argv[at] or argv[at + 1]. Returns NULL
+ * if argv[at] is another argument. */
 static const char *find_value(int argc, char **argv, int at, const char *name)
 {
     const char *word = argv[at];
@@ -203,7 +200,7 @@ static int add_file_line(struct preamble *self, char *line, bool is_http,
     }
     size_t capture_len = 0;
     const char *capture = find_capture(line, len, &capture_len);
-    char *copy = strndup(capture, capture_len); /* kept by the capture */
+    char *copy = strndup(capture, capture_len); /* the capture owns it */
     if (!copy) {
         return why_no_memory(why);
     }

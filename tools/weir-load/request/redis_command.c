@@ -1,9 +1,8 @@
 /*
- * Parses a command of Redis, and renders it for each request.
- *
- * An argument is rendered at a distance that leaves space for the longest head,
- * and then moved down to its actual head. Each argument has its own seed for
- * random values, because templates count their placeholders from 0.
+ * Parses a Redis command, and renders it for each request. An argument is
+ * rendered after space for the longest head, and then moved to the end of its
+ * head. Each argument has a different seed, because templates number their
+ * placeholders from 0.
  */
 #include "request.h"
 
@@ -16,7 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Commands that have no answer or several answers. */
+/* Commands with no answer or with several. */
 static const char *const strangers[] = {
     "SUBSCRIBE",    "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
     "SUNSUBSCRIBE", "MONITOR",    "SYNC",       "PSYNC",
@@ -31,7 +30,7 @@ static int refuse(const char *text, size_t at, const char *reason, char *why)
                       text + at, reason);
 }
 
-/* Reads an escape in "...", after the backslash. Returns its length. */
+/* Parses an escape in "...", after the backslash. Returns its length. */
 static size_t read_escape(const char *text, char *ret)
 {
     static const char names[] = "nrtba";
@@ -53,7 +52,7 @@ static bool is_blank(char byte)
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
 
-/* Reads quoted text, starting at text[*at] after the opening quote. */
+/* Parses quoted text. text[*at] is the first character after the quote. */
 static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
                        char *why)
 {
@@ -155,7 +154,6 @@ static bool is_one_of(const struct template *word, const char *const *names,
     return false;
 }
 
-/* Returns false for the commands in strangers[], and for CLIENT REPLY. */
 static bool has_one_answer(const struct redis_command *self)
 {
     const struct template *first = &self->words[0];

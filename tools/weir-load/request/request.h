@@ -1,9 +1,7 @@
 /*
- * Requests: their texts with placeholders, the values for these, and the kinds
- * of requests that a load mixes.
- *
- * Files and options are parsed before a run. A request is written into the
- * memory of its connection when it is sent.
+ * Requests: texts with placeholders, the values for them, and the kinds of
+ * requests that a load mixes. Files and options are parsed before a run; a
+ * request is rendered when it is sent.
  */
 #ifndef WEIR_LOAD_REQUEST_H
 #define WEIR_LOAD_REQUEST_H
@@ -19,7 +17,7 @@
 /* ---- template ---- */
 
 /*
- * Text with placeholders that each request fills in:
+ * Text with placeholders that are replaced in each request:
  *
  *     {seq}             number of the request
  *     {conn}            number of the request's connection
@@ -27,19 +25,19 @@
  *     {letters:COUNT}   random letters
  *     {file:PATH}       bytes of a file, which is read once
  *     {csv:COLUMN}      field of the request's row (data.c)
- *     {NAME}            value that the connection has captured, if the name was
- *                       added
+ *     {NAME}            value that the connection has captured
  *
- * A brace that is not followed by a lower-case word and ':' or '}' is a plain
- * character, so JSON needs no escapes. The values of a request depend only on
- * its number and the seed.
+ * A brace that does not start a placeholder is a plain character, so JSON needs
+ * no escapes. Random values and rows depend only on the request's number and
+ * the seed.
  */
 
-/* Limits of the count in {letters:COUNT}, and of the size of a text. */
+/* Most letters of {letters:COUNT}, and largest size of a text. */
 #define TEMPLATE_LETTERS_MAX 65536U
 #define TEMPLATE_SIZE_MAX    (64U << 20)
 
-/* Limits of captured values: number of names, sizes of name and value. */
+/* Captured values: most names, size of a name with a NUL, and largest size of a
+ * value. */
 #define TEMPLATE_NAMES_MAX 16U
 #define TEMPLATE_NAME_SIZE 33U
 #define TEMPLATE_VALUE_MAX 8192U
@@ -59,16 +57,16 @@ struct template_part {
     /* TEMPLATE_TEXT: range in the template's bytes. */
     size_t begin;
     size_t len;
-    /* TEMPLATE_RAND: the range, inclusive. TEMPLATE_LETTERS: low is the count.
-     * TEMPLATE_VALUE: low is the number of the name. */
+    /* TEMPLATE_RAND: the range, inclusive. TEMPLATE_LETTERS: `low` is the
+     * count. TEMPLATE_VALUE: `low` is the number of the name. */
     uint64_t low;
     uint64_t high;
     /* TEMPLATE_CSV: name of the column. */
     char *name;
-    /* TEMPLATE_CSV: index of the column. Set by template_bind(). */
+    /* TEMPLATE_CSV: index of the column, set by template_bind(). */
     size_t column;
-    /* Set by template_bind(): bytes that a path cannot have are written as
-     * %HH. */
+    /* Bytes that a path must not have are written as %HH. Set by
+     * template_bind(). */
     bool is_encoded;
 };
 
@@ -79,23 +77,23 @@ struct template
     size_t len;
     struct template_part *parts;
     size_t part_count;
-    /* Largest size when rendered. Valid after template_bind(). */
+    /* Largest size of the rendered text. Valid after template_bind(). */
     size_t size_max;
-    /* Set by template_bind(); NULL before. */
+    /* Set by template_bind(). */
     const struct data *data;
 };
 
-/* Part of a request that a template is for. The part limits the values that
- * {csv} and {NAME} may have. */
+/* The part of a request in which a template is used. It limits the values of
+ * {csv} and {NAME}. */
 enum template_place {
-    TEMPLATE_IN_BODY,   /* may have any byte */
+    TEMPLATE_IN_BODY,   /* any bytes */
     TEMPLATE_IN_HEADER, /* no control characters */
-    /* HTTP head: in the first line bytes that a path cannot have are written as
-     * %HH; the other lines are headers. */
+    /* The head of an HTTP request. In its first line, bytes that a path must
+     * not have are written as %HH; the other lines are headers. */
     TEMPLATE_IN_HEAD,
 };
 
-/* A captured value. If bytes is NULL, nothing is written. */
+/* A captured value. Nothing is written if `bytes` is NULL. */
 struct template_value {
     char *bytes;
     size_t len;
@@ -105,15 +103,15 @@ struct template_values {
     uint64_t seq;
     uint64_t conn;
     uint64_t seed;
-    /* Captured values, indexed by the number of the name; NULL if the run has
-     * none. */
+    /* Captured values, indexed by the number of the name. NULL if the run
+     * captures nothing. */
     const struct template_value *named;
 };
 
-/* Adds a name of captured values, for all templates that are parsed later.
- * Returns the number of the name, even if the name exists already. Returns
- * -EINVAL if the name is not a letter followed by letters, digits, _ and -, or
- * if it is another placeholder; or -E2BIG. */
+/* Adds a name of captured values, for templates that are parsed later. Returns
+ * the number of the new or existing name. Returns -EINVAL if the name is that
+ * of another placeholder, or is not a letter followed by letters, digits, _ and
+ * -. Returns -E2BIG if there are too many names. */
 int template_add_name(const char *name, size_t len);
 
 size_t template_count_names(void);
@@ -128,9 +126,8 @@ int template_parse(const char *text, size_t len, struct template *ret,
 /* Makes a template of literal bytes. Returns 0, -ENOMEM or -EINVAL. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
-/* Binds the template to a part of a request and to the data of its
- * {csv:COLUMN}.
- * @data is borrowed until template_fini(), and may be NULL. Returns 0, or
+/* Prepares a template for its part of a request and for the data of
+ * {csv:COLUMN}. @data may be NULL and must outlive the template. Returns 0, or
  * -EINVAL with one line in @why if a column does not exist or has a value that
  * is not allowed in this part. */
 int template_bind(struct template *self, const struct data *data,
@@ -138,19 +135,19 @@ int template_bind(struct template *self, const struct data *data,
 
 size_t template_count_fields(const struct template *self);
 
-/* Returns true if the text may be empty for some request. */
+/* Returns true if the text can be empty. */
 bool template_may_be_empty(const struct template *self);
 
-/* Returns true if the text is the same for all requests. */
+/* Returns true if the text is the same in all requests. */
 bool template_is_fixed(const struct template *self);
 
-/* Writes the text; @out has size_max bytes. Returns the number of bytes. */
+/* Writes the text to @out, which has size_max bytes. Returns its length. */
 size_t template_render(const struct template *self,
                        const struct template_values *values, char *out);
 
 void template_fini(struct template *self);
 
-/* Reads a file, whose bytes the caller frees. Returns 0 or an error, which is
+/* Reads a file; the caller frees the bytes. Returns 0 or an error. The error is
  * -EFBIG if the file is larger than @size_max. */
 int template_read_file(const char *path, size_t size_max, char **ret_bytes,
                        size_t *ret_len);
@@ -158,42 +155,42 @@ int template_read_file(const char *path, size_t size_max, char **ret_bytes,
 /* ---- data ---- */
 
 /*
- * A data file (--data) whose rows fill requests: comma-separated values as in
- * RFC 4180, with column names in the first line. {csv:NAME} in a request is
- * replaced by a field of the request's row.
+ * A data file (--data) whose rows fill requests: comma-separated values (RFC
+ * 4180), with column names in the first line.
  *
  *     name,password
  *     ada,secret
  *     "Smith, Jo","with ""quotes"""
  *
- * The file is read and divided into rows once; a row is divided into fields
- * when a request needs it. Every row has as many fields as the first line;
- * empty lines are skipped.
+ * {csv:NAME} in a request is replaced by a field of the request's row. The
+ * request's number in the run determines its row. Numbers are unique across
+ * threads and processes.
  *
- * The number of a request in the run determines its row. Numbers are unique
- * across threads and parts of the load.
+ * The file is divided into rows once. A row is divided into fields when a
+ * request needs it. Every row has as many fields as the first line; empty lines
+ * are skipped.
  */
 
 #define DATA_SIZE_MAX    (UINT64_C(2) << 30)
 #define DATA_COLUMNS_MAX 256U
 
 enum data_order {
-    DATA_TURN,   /* one after the other, again and again */
-    DATA_RANDOM, /* chosen at random with the seed */
+    DATA_TURN,   /* one after the other, then again from the first */
+    DATA_RANDOM, /* chosen at random, with the seed */
     DATA_ONCE,   /* one after the other; the run ends after the last */
 };
 
 struct data_column {
     char *name;
     size_t size_max;
-    /* Line of the first row with a control character in this column, or 0. */
+    /* Line of the first row with a control character other than tab in this
+     * column, or 0. */
     uint64_t control_line;
 };
 
 struct data {
     char *bytes;
     size_t len;
-    /* Offsets of the rows. */
     uint32_t *rows;
     size_t row_count;
     struct data_column columns[DATA_COLUMNS_MAX];
@@ -202,17 +199,19 @@ struct data {
     uint64_t seed;
 };
 
-/* Parses @bytes and takes ownership of them. */
+/* Parses @bytes, which must be from malloc(), and takes ownership of them.
+ * Returns 0, or a negative error with one line in @why. */
 int data_parse(char *bytes, size_t len, struct data *ret, char *why);
 
-/* Returns the column with this name, or -1. */
+/* Returns the index of the column with this name, or -1. */
 int data_find(const struct data *data, const char *name);
 
-/* Writes the column names that fit, separated by commas. Returns @ret. */
+/* Writes the column names that fit into @size bytes, separated by commas.
+ * Returns @ret. */
 char *data_list(const struct data *data, char *ret, size_t size);
 
-/* Writes the field of a column in the row of request @number; @out has size_max
- * bytes. Returns the number of bytes. */
+/* Writes a column's field in the row of request @number to @out, which has the
+ * column's size_max bytes. Returns its length. */
 size_t data_write(const struct data *data, size_t column, uint64_t number,
                   char *out);
 
@@ -226,21 +225,20 @@ void data_fini(struct data *data);
  * Requests and answers of protocols that weir-load does not know: bytes to
  * send, and a rule that defines where an answer ends.
  *
- * delim:BYTES        after the first BYTES
- * count:N:BYTES      after the N-th BYTES
- * len:SIZE           after SIZE bytes
- * prefix:4be@2+1     a length field of 4 bytes, big-endian (le: little-
- *                    endian), after 2 other bytes. The answer ends after
- *                    the number of bytes in the field, counted from the
- *                    end of the field, plus 1 (-1: minus 1). The field
- *                    has 1, 2, 4 or 8 bytes.
+ *     delim:BYTES        after the first BYTES
+ *     count:N:BYTES      after the N-th BYTES
+ *     len:SIZE           after SIZE bytes
+ *     prefix:4be@2+1     a length field of 4 bytes, big-endian (le: little-
+ *                        endian), after 2 other bytes. The answer ends after
+ *                        the number of bytes in the field, counted from the
+ *                        end of the field, plus 1 (-1: minus 1). The field
+ *                        has 1, 2, 4 or 8 bytes.
  *
  * In BYTES and requests \r \n \t \\ and \xHH mean the same as in C, and \0 is a
  * zero byte.
  */
 
-/* Largest size of a delimiter, and of the bytes with which an answer must
- * begin. */
+/* Largest size of a delimiter, and of the required start of an answer. */
 #define SCRIPT_BYTES_MAX 64U
 
 #define SCRIPT_ANSWER_MAX (UINT64_C(1) << 30)
@@ -254,7 +252,7 @@ enum script_kind {
 struct script_rule {
     enum script_kind kind;
     uint8_t delimiter[SCRIPT_BYTES_MAX];
-    /* KMP table: bytes still matched after a mismatch. */
+    /* KMP table: how many bytes still match after a mismatch. */
     uint8_t fallback[SCRIPT_BYTES_MAX];
     size_t delimiter_len;
     uint64_t count;
@@ -269,12 +267,12 @@ struct script_rule {
     size_t begin_len;
 };
 
-/* Reader of one answer; must be zero-initialised before the first byte. */
+/* Reader of one answer. Must be zero-initialised before each answer. */
 struct script_reader {
     uint64_t size_bytes;
-    /* Number of matched bytes of the delimiter. */
+    /* How many bytes of the delimiter match so far. */
     uint32_t matched;
-    /* Number of complete delimiters. */
+    /* Number of delimiters so far. */
     uint64_t found;
     uint64_t field;
     uint32_t shown_len;
@@ -282,14 +280,14 @@ struct script_reader {
 };
 
 struct script_options {
-    /* Request as given, or NULL without a script. */
+    /* Text of the request with escapes, or NULL in other modes. */
     const char *request;
     const char *begin;
     struct script_rule rule;
 };
 
-/* Decodes escapes. Returns the number of bytes, at most strlen(text); or
- * -EINVAL and the offset of the first wrong byte. */
+/* Decodes escapes. Returns the number of bytes, at most strlen(text), or
+ * -EINVAL with the offset of the first wrong byte. */
 ssize_t script_unescape(const char *text, char *out, size_t *ret_at);
 
 /* Parses a rule. Returns 0, or -EINVAL with one line in @why. */
@@ -301,8 +299,7 @@ int script_parse_begin(const char *text, struct script_rule *rule, char *why);
 
 /* Reads an answer or a part of it; @len must not be 0. Returns the number of
  * bytes used, or -EMSGSIZE if the length field is too large or negative. After
- * a complete answer the reader keeps the answer's first bytes until it is
- * cleared. */
+ * a complete answer the reader still has the answer's first bytes. */
 ssize_t script_read(const struct script_rule *rule,
                     struct script_reader *reader, const uint8_t *data,
                     size_t len, bool *ret_complete);
@@ -311,12 +308,10 @@ ssize_t script_read(const struct script_rule *rule,
 bool script_is_good(const struct script_rule *rule,
                     const struct script_reader *reader);
 
-/* ---- script_request ---- */
-
 /*
- * A request as given on the command line: text with escapes (script.c) and
- * placeholders (template.c). Escapes are decoded first, so a brace written as
- * an escape may start a placeholder like any other brace.
+ * A request on the command line has escapes (script.c) and placeholders
+ * (template.c). Escapes are decoded first, so a brace written as an escape may
+ * start a placeholder.
  */
 
 /* Parses a request. Returns 0, or a negative error with one line in @why
@@ -324,8 +319,6 @@ bool script_is_good(const struct script_rule *rule,
 int script_request_parse(const char *text, struct template *ret, char *why);
 
 int script_request_check(const char *text, char *why);
-
-/* ---- sizes ---- */
 
 /*
  * Sizes of requests and answers: one for all, or random ones.
@@ -336,9 +329,9 @@ int script_request_check(const char *text, char *why);
  *     pareto:100:1.2:1M      Pareto from 100 bytes, shape 1.2, at most 1 MiB
  *     mix:100:90,10k:10      100 bytes 90 times for every 10 times 10 KiB
  *
- * A size is a function of a random number, which is a function of seed,
- * connection and index. The reader of answers computes the same sizes as the
- * writer of requests and keeps no list of them.
+ * A size is computed from a random number, which is computed from seed,
+ * connection and index. So the reader of answers can compute the sizes again
+ * and needs no list of them.
  */
 
 #define SIZES_PARTS_MAX 16U
@@ -366,7 +359,6 @@ struct sizes {
     uint64_t most;
     /* Mean of exponential sizes, or scale of Pareto sizes. */
     double scale;
-    /* Shape of Pareto sizes. */
     double shape;
     struct sizes_part parts[SIZES_PARTS_MAX];
     size_t part_count;
@@ -378,8 +370,8 @@ int sizes_parse(const char *text, uint64_t least, struct sizes *ret, char *why);
 
 struct sizes sizes_of(uint64_t bytes);
 
-/* Restricts an exponential distribution, which has no bounds of its own.
- * Returns true if all sizes are now within the bounds. */
+/* Limits an exponential distribution to the bounds. Returns true if all sizes
+ * are now within the bounds; other distributions are only checked. */
 bool sizes_clip(struct sizes *sizes, uint64_t least, uint64_t most);
 
 uint64_t sizes_draw(const struct sizes *sizes, uint64_t random);
@@ -389,10 +381,8 @@ static inline bool sizes_is_fixed(const struct sizes *sizes)
     return sizes->kind == SIZES_FIXED;
 }
 
-/* ---- redis_command ---- */
-
 /*
- * A Redis command. People type arguments separated by blanks, each a template
+ * A Redis command. Arguments are separated by blanks, and each is a template
  * (template.c). The command is sent as an array of strings.
  *
  *     SET key{rand:1:1000} "two words\n"
@@ -410,8 +400,8 @@ struct redis_command {
 };
 
 /* Parses a command. Returns 0, or a negative error with one line in @why
- * (WHY_SIZE); then nothing is owned. Commands that do not have exactly
- * one answer are refused. */
+ * (WHY_SIZE); nothing then needs to be freed. Refuses commands that do not have
+ * exactly one answer. */
 int redis_command_parse(const char *text, struct redis_command *ret, char *why);
 
 int redis_command_check(const char *text, char *why);
@@ -421,39 +411,35 @@ int redis_command_bind(struct redis_command *self, const struct data *data,
 
 bool redis_command_is_fixed(const struct redis_command *self);
 
-/* Writes the command; @out has size_max bytes. Returns the number of bytes. */
+/* Writes the command to @out, which has size_max bytes. Returns its length. */
 size_t redis_command_render(const struct redis_command *self,
                             const struct template_values *values, char *out);
 
-/* Writes a command of fixed arguments; @out has REDIS_PLAIN_SIZE(count, bytes
- * of all arguments) bytes. */
+/* Writes a command without placeholders. @out has REDIS_PLAIN_SIZE(count, bytes
+ * of all arguments) bytes. Returns its length. */
 size_t redis_command_write(const char *const *words, size_t count, char *out);
 
-#define REDIS_HEAD_SIZE 24U /* "$", a number of 20 digits, CR and LF */
+#define REDIS_HEAD_SIZE 24U /* type, a number of 20 digits, CR and LF */
 #define REDIS_PLAIN_SIZE(count, bytes)                                         \
     (((count) + 1) * (REDIS_HEAD_SIZE + 2) + (bytes))
 
 void redis_command_fini(struct redis_command *self);
 
-/* ---- http_request ---- */
-
 /*
- * HTTP/1.1 requests built from the command line: method, path, fields and body,
- * each of which may be a template (template.c).
- *
- * A request without placeholders is stored several times in a row, so that a
- * batch is one write without a copy.
+ * HTTP/1.1 requests from the command line: method, path, fields and body, each
+ * of which may be a template (template.c). A request without placeholders is
+ * stored several times in a row, so that a batch is one write without a copy.
  */
 
 #define HTTP_FIELDS_MAX 64U
 
-/* Upper limit of status codes, exclusive. */
+/* All status codes are below this number. */
 #define HTTP_STATUS_END 1000U
 
 enum http_version {
     HTTP_VERSION_1_1,
     HTTP_VERSION_2,
-    HTTP_VERSION_AUTO, /* chosen in the handshake of each connection */
+    HTTP_VERSION_AUTO, /* chosen in the TLS handshake of each connection */
 };
 
 struct http_options {
@@ -467,39 +453,41 @@ struct http_options {
     uint64_t table_bytes;
     /* NULL means GET, or POST with a body. */
     const char *method;
-    /* Path for targets that have none; NULL means "/". */
+    /* Path for targets without a path. NULL means "/". */
     const char *path;
-    /* "Name: value"; "Name:" removes a field that is sent by default. */
+    /* "Name: value". "Name:" removes a default field. */
     const char *fields[HTTP_FIELDS_MAX];
     size_t field_count;
-    /* Body, or @FILE for a file; may be NULL. */
+    /* Body, or @FILE for the bytes of a file. May be NULL. */
     const char *body;
     bool is_chunked;
-    /* The last request of a connection has the field Connection: close. */
+    /* The request is the last one of its connection, and has the field
+     * Connection: close. */
     bool is_last;
     /* --expect names statuses. */
     bool has_expected;
-    /* Set if has_expected: true for statuses that are not failures. */
+    /* Only if has_expected is set: true for each expected status. */
     bool expected[HTTP_STATUS_END];
     const struct data *data;
-    /* The expected body as given (wanted.c), or NULL if any body is right. */
+    /* Value of --expect about bodies (wanted.c), or NULL if any body is
+     * accepted. */
     const char *wanted;
 };
 
 struct http_request {
     bool is_head;
-    /* The request may be sent twice (RFC 9110, 9.2.2). */
+    /* The request may be sent twice (RFC 9110, section 9.2.2). */
     bool is_idempotent;
     bool is_chunked;
     /* The head without Content-Length, which depends on the body. */
     struct template head;
     struct template body;
     bool has_body;
-    /* Copies of a fixed request, of len bytes each. */
+    /* Copies of a request without placeholders, of len bytes each. */
     char *bytes;
     size_t len;
     size_t copies;
-    /* Largest size of a request that is not fixed. */
+    /* Largest size of a rendered request. */
     size_t size_max;
 };
 
@@ -514,35 +502,36 @@ int http_check_body(const char *body, char *why);
 bool http_is_given(const struct http_options *options, size_t count,
                    const char *name, size_t len);
 
-/* Returns true if there is a Connection field. Sets *ret_closes to true if the
- * field has "close". */
+/* Returns true if there is a Connection field. Sets *ret_closes to true if a
+ * Connection field has "close". */
 bool http_has_connection(const struct http_options *options, bool *ret_closes);
 
-/* Parses "200", "2xx" or "200,3xx". Returns 0, or -EINVAL and the offset of the
- * first wrong byte. */
+/* Parses "200", "2xx" or "200,3xx". Returns 0, or -EINVAL with the offset of
+ * the first wrong part. */
 int http_parse_expected(const char *text, struct http_options *options,
                         size_t *ret_at);
 
-/* Builds requests for @path, with @host in the Host field. @copies is the
+/* Makes a request for @path, with @host in the Host field. @copies is the
  * number of requests in the largest batch. Returns 0, or a negative error with
  * one line in @why. */
 int http_request_init(struct http_request *self,
                       const struct http_options *options, const char *host,
                       const char *path, size_t copies, char *why);
 
-/* Renders a request into @out of size_max bytes. Returns its length. */
+/* Writes a request to @out, which has size_max bytes. Returns its length. */
 size_t http_request_render(const struct http_request *self,
                            const struct template_values *values, char *out);
 
 void http_request_fini(struct http_request *self);
 
-/* ---- request_kind ---- */
-
 /*
- * A kind of request, as written in a line of a file after the weight of a mix
- * (mix.c). HTTP: method, path and an optional body, or only a path, which means
- * GET. Other protocols: where the answer ends, optionally what it begins with,
- * and the request. Redis: a command. A name in brackets may come first.
+ * A kind of request, as in a line of a file, after the weight of a mix (mix.c).
+ * A name in brackets may come first.
+ *
+ * - HTTP: method, path and an optional body, or only a path, which means GET.
+ * - Redis: a command.
+ * - Other protocols: where the answer ends, optionally what it begins with, and
+ *   the request.
  *
  *     POST /items {"id": {seq}}
  *     [list] GET /items?page={seq}
@@ -556,30 +545,28 @@ void http_request_fini(struct http_request *self);
  *     @item.json
  */
 
-/* Form of a request. Some functions take a bool is_http instead, for the first
- * two forms. */
 enum request_form {
     REQUEST_SCRIPT,
     REQUEST_HTTP,
-    REQUEST_REDIS, /* a command as in redis_command.c */
+    REQUEST_REDIS,
 };
 
 struct request_kind {
-    /* The first line and the lines below that belong to it, as written. */
+    /* The first line and the lines below it that belong to the request. */
     char *line;
     /* Name from "[NAME]" at the start of the line, or NULL. */
     const char *name;
-    /* Set for HTTP. @body may be NULL. @headers has one text after the other,
-     * each with a terminating zero. They are sent before the headers of the
-     * command line. */
+    /* Only for HTTP. @body may be NULL. @headers has header_count texts, each
+     * with a terminating zero. They are sent before the headers of the command
+     * line. */
     const char *method;
     const char *path;
     const char *body;
     const char *headers;
     size_t header_count;
-    /* Set for other protocols: the request with escapes. */
+    /* Only for other protocols: the request with escapes. */
     const char *request;
-    /* Set for other protocols: where the answer ends; NULL for Redis. */
+    /* Only for other protocols: where the answer ends. NULL for Redis. */
     struct script_rule *rule;
 };
 
@@ -587,20 +574,20 @@ struct request_kind {
  * it. */
 bool request_kind_goes_on(const char *line, size_t len);
 
-/* Position in a text with a request in each line. Empty lines and comments are
+/* Position in a text with one request per line. Empty lines and comments are
  * skipped. */
 struct request_lines {
     const char *text;
     size_t len;
-    /* HTTP: the lines of headers and body below a request belong to it. */
+    /* HTTP: the lines with headers and body below a request belong to it. */
     bool is_http;
-    /* HTTP: if a line begins with this word and a blank, no lines below belong
-     * to it. May be NULL. */
+    /* HTTP: no lines below belong to a line that begins with this word and a
+     * blank. May be NULL. */
     const char *single;
     size_t at;
-    /* Line number, from 1, of the request that was returned last. */
+    /* Number of the line, from 1, with the last returned request. */
     unsigned number;
-    /* Number of lines below that request that belong to it. */
+    /* Number of lines below it that belong to it. */
     unsigned below;
 };
 
@@ -617,16 +604,15 @@ char *request_kind_keep(struct request_kind *kind, const char *line,
                         size_t len);
 
 /* Parses the copy that request_kind_keep() returned, from @words on. Returns 0,
- * or a negative error with one line in @why (WHY_SIZE). Call
- * request_kind_fini() in any case. */
+ * or a negative error with one line in @why (WHY_SIZE). request_kind_fini()
+ * must be called in both cases. */
 int request_kind_read(struct request_kind *kind, char *words,
                       enum request_form form, char *why);
 
 /* Returns the text after an optional [NAME]. */
 char *request_kind_skip_name(char *line);
 
-/* Splits off the first word and returns it. Sets *text to the text after the
- * blanks that follow the word. */
+/* Splits off the first word and returns it. Sets *text to the next word. */
 char *request_kind_take_word(char **text);
 
 void request_kind_fini(struct request_kind *kind);
@@ -634,8 +620,8 @@ void request_kind_fini(struct request_kind *kind);
 /* ---- mix ---- */
 
 /*
- * A mix of requests with weights, from a file (--mix): one line for each kind,
- * with its weight and a request as in request_kind.c.
+ * A mix of requests with weights, from a file (--mix). Each line has a weight,
+ * 1 by default, and a request as in request_kind.c.
  *
  *     # HTTP
  *     90 GET /items/{rand:1:1000}
@@ -646,8 +632,8 @@ void request_kind_fini(struct request_kind *kind);
  *     9 delim:END\r\n get key{rand:1:1000}\r\n
  *     1 delim:\r\n begin:STORED set key{rand:1:1000} 0 0 5\r\nhello\r\n
  *
- * The default weight is 1. The index of a request on its connection determines
- * its kind, so that the reader of the answers can compute it again.
+ * The index of a request on its connection determines its kind, so the reader
+ * of answers can compute the kind again.
  */
 
 #define MIX_KINDS_MAX 256U
@@ -655,17 +641,15 @@ void request_kind_fini(struct request_kind *kind);
 struct mix {
     size_t kind_count;
     struct request_kind kinds[MIX_KINDS_MAX];
-    /* For each kind, the sum of its weight and the weights of all earlier
-     * kinds. */
+    /* Sums of the weights up to and including each kind. */
     uint64_t ends[MIX_KINDS_MAX];
 };
 
 /* Parses the text of a file. Returns 0, or a negative error with one line in
- * @why; then nothing is owned. */
+ * @why; nothing then needs to be freed. */
 int mix_parse(const char *text, size_t len, enum request_form form,
               struct mix *ret, char *why);
 
-/* Reads a file and parses it like mix_parse(). */
 int mix_read(const char *path, enum request_form form, struct mix *ret,
              char *why);
 
@@ -673,17 +657,15 @@ size_t mix_choose(const struct mix *mix, uint64_t random);
 
 void mix_fini(struct mix *mix);
 
-/* ---- urls ---- */
-
 /*
  * A list of requests (--urls), one per line, in the form of request_kind.c:
  *
  *     /items/17
  *     POST /items {"id": {seq}}
  *
- * A URL of the target may replace a path, so that lists for vegeta can be read.
- * Lines with the same request share one kind, which keeps long lists of few
- * requests small. The number of a request in the run selects its line.
+ * A URL of the target is accepted as its path, so that lists for vegeta can be
+ * read. Lines with the same request share one kind, so a long list of few
+ * requests is small. The number of a request in the run selects its line.
  */
 
 #define URLS_LINES_MAX 10000000U
@@ -697,13 +679,14 @@ struct urls {
     size_t kind_count;
 };
 
-/* Parses an open file. A URL that begins with @target, "http://HOST:PORT",
- * becomes the path after it; @target may be NULL. Returns 0, or a negative
- * error with one line in @why; then nothing is owned. */
+/* Parses an open file. A URL that begins with @target, "http://HOST:PORT", is
+ * replaced by its path; @target may be NULL. Returns 0, or a negative error
+ * with one line in @why; nothing then needs to be freed. */
 int urls_parse(FILE *file, enum request_form form, const char *target,
                struct urls *ret, char *why);
 
-/* Returns the kind of request @number. The list starts again after its end. */
+/* Returns the index of request @number's kind. The list starts again after its
+ * end. */
 static inline uint32_t urls_kind(const struct urls *urls, uint64_t number)
 {
     return urls->kind_indices[number % urls->count];
@@ -716,10 +699,8 @@ uint64_t urls_hash(const struct urls *urls);
 
 void urls_fini(struct urls *urls);
 
-/* ---- capture ---- */
-
 /*
- * --capture takes a value from an answer; later requests of the same connection
+ * --capture takes a value from an answer. Later requests of the same connection
  * can use it as {NAME}.
  *
  *     token=json:data.tokens[0].value    from a JSON body; "$." may precede
@@ -727,12 +708,12 @@ void urls_fini(struct urls *urls);
  *     csrf=header:X-CSRF-Token           the first header of this name
  *     sid=cookie:SESSION                 a cookie, as last set
  *
- * Answers are untrusted: the bytes that are searched and the length of a value
- * are limited, and values have no control characters, so a value cannot end a
- * line of a request.
+ * Answers are untrusted: the size of searched bodies and of values is limited,
+ * and values have no control characters, so that no value ends a line of a
+ * request.
  */
 
-/* Larger bodies are not searched for values. */
+/* Largest body that is searched for values. */
 #define CAPTURE_BODY_MAX (64U << 10)
 
 enum capture_kind {
@@ -742,13 +723,13 @@ enum capture_kind {
 };
 
 struct capture {
-    /* The option's value; borrowed. */
+    /* Value of the option. It must outlive the capture. */
     const char *text;
-    /* Number of the captured value's name (template.c). */
+    /* Number of the value's name (template.c). */
     size_t number;
     enum capture_kind kind;
     /* JSON path (empty for the whole body), or name of the header or cookie.
-     * Points into text. */
+     * Points into `text`. */
     const char *where;
 };
 
@@ -764,27 +745,22 @@ struct capture_answer {
  * in @why. */
 int capture_parse(const char *text, struct capture *ret, char *why);
 
-/* Copies the value from an answer. Frees the old value and replaces it by the
- * copy. Returns 0, -ENOMEM, or -EINVAL with one line in @why if the answer has
- * no such value. */
+/* Replaces @value by a copy of the value in an answer. Returns 0, -ENOMEM, or
+ * -EINVAL with one line in @why if the answer has no such value. */
 int capture_take(const struct capture *self,
                  const struct capture_answer *answer,
                  struct template_value *value, char *why);
 
-/* ---- preamble ---- */
-
 /*
  * Requests that each connection sends once, before its first measured request:
- * --preamble and --capture.
+ * --preamble and --capture. conn_preamble.c sends them.
  *
  * A preamble is a list of requests, written like lines of --mix without
- * weights; each is sent when the previous answer is complete. A capture
- * (capture.c) applies to the answer of the request before it. In a file, a line
+ * weights. Each is sent when the previous answer is complete. A capture
+ * (capture.c) applies to the answer of the request before it. In a file, this
+ * line is a capture, and the other lines are as in a file of --urls:
  *
  *     capture NAME=json:PATH
- *
- * is a capture; the other lines are as in a file of --urls. conn_preamble.c
- * sends preambles.
  */
 
 #define PREAMBLE_LINES_MAX    16U
@@ -806,29 +782,28 @@ struct preamble {
     size_t capture_count;
 };
 
-/* The options as given on the command line, in order. */
+/* Values of the options in the order of the command line. */
 struct preamble_words {
     size_t count;
     struct {
         const char *text;
         bool is_capture;
     } list[PREAMBLE_WORDS_MAX];
-    /* Rows of --preamble and of --capture; NULL if the option was not given. */
+    /* Descriptions of the two options, or NULL if the option was not given. */
     const struct option *preamble;
     const struct option *capture;
 };
 
-/* Adds the names of all captures, so that requests may use them in options
- * before the capture. Must be called before the command line is parsed. Errors
- * are reported later, when the options are parsed. */
+/* Adds the names of all captures, so that options before a capture may use its
+ * name. Must be called before the command line is parsed. Errors are reported
+ * when the options are parsed. */
 void preamble_find_names(int argc, char **argv, int first);
 
-/* Returns the text of a --preamble if argv[at] is its value or contains it,
- * else NULL. */
+/* Returns the value of --preamble if argv[at] is or contains it, else NULL. */
 const char *preamble_find_text(char **argv, int at);
 
-/* Like preamble_find_text(), but returns NULL for @FILE, because only other
- * texts may contain a password. */
+/* Like preamble_find_text(), but returns NULL for @FILE: only other values may
+ * contain a password. */
 const char *preamble_find_secret(char **argv, int at);
 
 /* Parses @words. Returns 0, or a negative error with one line in @why. */

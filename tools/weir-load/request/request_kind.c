@@ -1,9 +1,7 @@
 /*
- * Parses the lines of a request in a file.
- *
- * A kind owns its line and a copy, which is divided into words in place. Every
- * word is checked like the option with the same meaning. The lines below the
- * first are split off before that.
+ * Parses the lines of a request in a file. A kind owns its text and a copy,
+ * which is divided into words in place. Every word is checked like the option
+ * with the same meaning.
  */
 #include "request.h"
 
@@ -16,7 +14,7 @@
 
 static const char begin_word[] = "begin:";
 
-/* Bytes that no header name has (RFC 9110, 5.6.2), and zero. */
+/* Bytes that no header name has (RFC 9110, section 5.6.2), and NUL. */
 static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 
 static bool is_blank(char byte)
@@ -103,7 +101,7 @@ char *request_kind_take_word(char **text)
     return word;
 }
 
-/* Returns the length of a name with ':' after it, or 0. */
+/* Returns the length of a header name that ':' follows, or 0. */
 static size_t find_colon(const char *line, size_t len)
 {
     size_t at = 0;
@@ -115,7 +113,7 @@ static size_t find_colon(const char *line, size_t len)
 }
 
 /* Returns true if a line begins with HOST:PORT, which is a request without its
- * scheme: names of headers have no dot. */
+ * scheme. A header name has no dot. */
 static bool is_place(const char *line, size_t len)
 {
     static const char local[] = "localhost";
@@ -134,12 +132,12 @@ bool request_kind_goes_on(const char *line, size_t len)
     if (len > 0 && (line[0] == '@' || line[0] == '#')) {
         return line[0] == '@';
     }
-    /* http:// starts a request. */
+    /* a URL such as http://... is a request */
     return at > 0 && !is_place(line, len) &&
            (len - at < 3 || memcmp(line + at, "://", 3) != 0);
 }
 
-/* Reads a line below a request. A header is moved to @to. */
+/* Handles a line below a request. Moves a header to *to. */
 static int take_below(struct request_kind *kind, char *line, char **to,
                       char *why)
 {

@@ -1,9 +1,8 @@
 /*
  * Rules about where an answer ends, for protocols that weir-load does not know.
- *
- * Rules are compiled once. A reader keeps a few numbers and the first bytes of
- * an answer, so answers may arrive in any parts and have any size. Delimiters
- * are searched with the algorithm of Knuth, Morris and Pratt.
+ * A reader stores a few numbers and the first bytes of an answer, so answers
+ * may be split anywhere. Delimiters are found with the algorithm of Knuth,
+ * Morris and Pratt.
  */
 #include "request.h"
 #include "tools/common/units.h"
@@ -15,7 +14,8 @@
 
 #define NUMBER_SIZE 32U
 
-/* Reads the escape after a backslash. Returns its length, or 0. */
+/* Parses the escape after a backslash. Returns its length, or 0 if it is
+ * invalid. */
 static size_t read_escape(const char *text, char *ret)
 {
     static const char names[] = "rnt0\\";
@@ -113,7 +113,8 @@ static int read_delimiter(const char *text, size_t at, struct script_rule *rule,
     return err;
 }
 
-/* Parses a number up to a character of @ends. Returns its length, or 0. */
+/* Parses a number that ends before a character of @ends. Returns its length, or
+ * 0. */
 static size_t read_number(const char *text, const char *ends,
                           int (*parse)(const char *text, uint64_t *ret),
                           uint64_t *ret)
@@ -155,7 +156,7 @@ static int read_length(const char *text, size_t at, struct script_rule *rule,
     return 0;
 }
 
-/* Parses "4be". Returns its length, or 0. */
+/* Parses a field such as "4be". Returns its length, or 0. */
 static size_t read_field(const char *text, struct script_rule *rule)
 {
     if (text[0] != '1' && text[0] != '2' && text[0] != '4' && text[0] != '8') {

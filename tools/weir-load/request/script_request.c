@@ -1,7 +1,7 @@
 /*
- * Escapes are decoded first, so a template has the bytes that are sent. Errors
- * in escapes name an offset in the text as written, errors in placeholders an
- * offset in the decoded bytes.
+ * Parses a request on the command line. An error in an escape names an
+ * offset in the text, and an error in a placeholder an offset in the decoded
+ * bytes.
  */
 #include "request.h"
 
@@ -30,7 +30,7 @@ int script_request_parse(const char *text, struct template *ret, char *why)
         snprintf(why, WHY_SIZE, "no memory");
         err = template_parse(bytes, (size_t)len, ret, why);
         if (err == 0 && template_may_be_empty(ret)) {
-            /* the template has only fields of data */
+            /* the template has only {csv:COLUMN} */
             snprintf(why, WHY_SIZE, "it %s empty",
                      ret->size_max == 0 ? "is" : "may be");
             template_fini(ret);

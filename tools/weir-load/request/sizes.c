@@ -1,10 +1,7 @@
 /*
- * Random sizes of requests and answers.
- *
- * Random sizes are computed with the inverse of each distribution function.
- * Exponential sizes are limited to 16 times the mean, which only one in nine
- * million would exceed. Text is parsed from left to right; errors show the rest
- * of it.
+ * Random sizes are computed with the inverse of the distribution function.
+ * Exponential sizes are limited to 16 times the mean, which one in nine million
+ * would exceed.
  */
 #include "request.h"
 
@@ -30,7 +27,8 @@ struct reading {
     char *why;
 };
 
-/* Copies the text up to one of @ends. Returns false if it is too long. */
+/* Copies the text up to a character of @ends. Returns false if it is too
+ * long. */
 static bool read_word(struct reading *reading, const char *ends,
                       char word[WORD_SIZE])
 {
@@ -276,7 +274,7 @@ static uint64_t draw_part(const struct sizes *sizes, uint64_t random)
 
 uint64_t sizes_draw(const struct sizes *sizes, uint64_t random)
 {
-    /* Greater than 0 and less than 1. */
+    /* Between 0 and 1, exclusive: log(0) is infinite. */
     const double share = ((double)(random >> 12) + 0.5) / (double)(1ULL << 52);
     double size = 0;
 

@@ -1,10 +1,8 @@
 /*
- * A template is compiled once into parts: literal bytes, and placeholders.
- * Rendering does not allocate.
- *
- * Random values are hashes of the seed, the number of the request and the index
- * of the part, so that runs with the same seed send the same bytes with any
- * number of threads.
+ * A template is parsed once into literal bytes and placeholders; rendering does
+ * not allocate. Random values are hashes of the seed, the number of the request
+ * and the index of the placeholder. So runs with the same seed send the same
+ * bytes with any number of threads.
  */
 #include "request.h"
 
@@ -21,7 +19,7 @@
 
 #define ARGUMENT_SIZE 4096U
 
-/* Names of captured values, for the whole program. */
+/* Names of captured values, for all templates. */
 static struct {
     size_t count;
     char texts[TEMPLATE_NAMES_MAX][TEMPLATE_NAME_SIZE];
@@ -304,7 +302,8 @@ static int add_place(struct template *self, const char *name, char *argument,
     return argument ? -EINVAL : add_value(self, name);
 }
 
-/* Returns the length of a captured value's name after a brace, or 0. */
+/* Returns the length of a captured value's name after a brace, or 0 if there is
+ * none. */
 static size_t measure_value(const char *text, size_t len)
 {
     const char *end =
@@ -330,8 +329,8 @@ static size_t measure_name(const char *text, size_t len)
     return at < len && (text[at] == ':' || text[at] == '}') ? at : 0;
 }
 
-/* Parses a placeholder, which begins with '{' at @text. Returns its size, or a
- * negative error with a reason in @why. */
+/* Parses a placeholder, whose '{' is at @text. Returns its size, or a negative
+ * error with a reason in @why. */
 static int read_place(struct template *self, const char *text, size_t len,
                       size_t name_len, char *why)
 {
@@ -403,8 +402,8 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
 
 #define ENCODED_SIZE 3U
 
-/* Returns true for bytes that are not allowed in a path and its query (RFC
- * 3986). '%' is allowed, so that encoded text is not encoded again. */
+/* Returns true for bytes that a path and its query must not have (RFC 3986).
+ * '%' is allowed, so that encoded text is not encoded again. */
 static bool is_strange(unsigned char byte)
 {
     return byte <= ' ' || byte >= 0x7f ||
@@ -451,7 +450,7 @@ static int bind_value(struct template *self, struct template_part *part,
     return 0;
 }
 
-/* Refuses a field of data that could end the line of its header. */
+/* Refuses data that could end the line of its header. */
 static int check_in_header(const struct template *self,
                            const struct template_part *part, char *why)
 {
@@ -504,7 +503,8 @@ size_t template_count_fields(const struct template *self)
     return count;
 }
 
-/* Encodes @len bytes in place; they may grow by a factor of ENCODED_SIZE. */
+/* Encodes @len bytes in place. @out has space for ENCODED_SIZE times as
+ * many. */
 static size_t encode(char *out, size_t len)
 {
     static const char digits[] = "0123456789ABCDEF";

@@ -1,8 +1,7 @@
 /*
- * Reads the list of requests of --urls.
- *
- * Lines are joined to requests with the headers and bodies below them. A
- * request is looked up by its text, and compiled only if it is new.
+ * Reads the list of requests of --urls. The lines with headers and bodies are
+ * joined to the request above them. A request is looked up by its text, and
+ * parsed only if it is new.
  */
 #include "request.h"
 
@@ -13,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Initial size of the hash table of kinds, a power of 2. */
+/* First size of the hash table. Sizes are powers of 2. */
 #define TABLE_SIZE 64U
 
 static const char length_field[] = "Content-Length:";
@@ -22,10 +21,11 @@ struct reader {
     struct urls *urls;
     enum request_form form;
     const char *target;
-    /* Hash table of texts: 1 + index of the kind, or 0. At most half full. */
+    /* Hash table of texts. An entry is 1 + index of the kind, or 0. At most
+     * half of the entries are in use. */
     uint32_t *table;
     size_t table_size;
-    /* The lines of the current request; and the number of the first, or 0. */
+    /* The lines of the current request. */
     char *block;
     size_t block_len;
     size_t block_room;
@@ -33,9 +33,8 @@ struct reader {
     char *why;
 };
 
-/* Ensures space for one more element in an array of @count. Its capacity is a
- * power of 2 and is doubled when it is full. Returns the array, or NULL, with
- * the old array unchanged, if out of memory. */
+/* Returns the array with space for one more element, or NULL if out of memory.
+ * The capacity is the smallest power of 2 that is at least @count. */
 static void *make_room(void *array, size_t count, size_t size)
 {
     const size_t room = count > 0 ? 2 * count : 1;
@@ -167,8 +166,8 @@ static bool is_same_place(const struct place *a, const struct place *b)
            strncasecmp(a->host, b->host, a->host_len) == 0;
 }
 
-/* Replaces a URL of the target in an HTTP request line by its path, alone or
- * after a method. Modifies the line. */
+/* Replaces the target's URL in an HTTP request by its path. Modifies the
+ * line. */
 static int take_request(const struct reader *reader, char *line,
                         const char **ret_request)
 {
@@ -198,7 +197,8 @@ static int take_request(const struct reader *reader, char *line,
                           "'%.60s' is not of the target; write its path alone",
                           url);
     }
-    /* This fits: the URL's host is longer than the '/' that may be added. */
+    /* The text gets no longer, even if a '/' is added: a URL has a scheme
+     * before its path. */
     char *rest = url + place.size;
     const bool has_path = rest[0] == '/';
     url[0] = '/';
@@ -266,7 +266,8 @@ static int add_to_block(struct reader *reader, const char *line, size_t len)
     return 0;
 }
 
-/* Handles a line without its end: it starts, continues or ends a request. */
+/* Handles a line without its line end. It starts, continues or ends a
+ * request. */
 static int take_line(struct reader *reader, char *line, size_t len,
                      uint64_t number)
 {
@@ -280,8 +281,8 @@ static int take_line(struct reader *reader, char *line, size_t len,
     const bool is_request = *begin != '\0' && *begin != '#';
     if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
         is_request && request_kind_goes_on(begin, left)) {
-        /* Content-Length, which lists of other tools have, is skipped: its
-         * value is computed from the body. */
+        /* Content-Length, which lists of other tools have, is computed from the
+         * body instead. */
         return strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0
                    ? 0
                    : add_to_block(reader, begin, left);
