@@ -200,7 +200,6 @@ static void client_hello_read_name(const struct wr_tls_hello *hello,
     }
 }
 
-/* Sets the list from the extension's body. Returns false if it is malformed. */
 static bool client_hello_read_protocols(struct wr_bytes body,
                                         struct weir_alpn_list *ret)
 {
@@ -252,7 +251,6 @@ static bool client_hello_read_version(const struct wr_tls_hello *hello,
     return true;
 }
 
-/* Parses the whole message. Returns 0 or -EPROTO. */
 static int client_hello_read(const uint8_t *message, size_t size,
                              struct weir_client_hello *ret)
 {

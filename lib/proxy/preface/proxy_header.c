@@ -58,7 +58,6 @@ size_t wr_proxy_addresses_size(int family)
     }
 }
 
-/* Reads the byte of family and transport. Returns false if it is invalid. */
 static bool proxy_header_read_family(uint8_t byte,
                                      struct proxy_header_fixed *ret)
 {
@@ -208,7 +207,6 @@ static int proxy_header_read_tlvs(const uint8_t *header, size_t len,
     return 0;
 }
 
-/* Parses a header of version 2. Returns its length, or an error. */
 static int proxy_header_parse_binary(const uint8_t *data, size_t len,
                                      size_t limit_bytes,
                                      struct weir_proxy_header *ret)
@@ -238,7 +236,6 @@ static int proxy_header_parse_binary(const uint8_t *data, size_t len,
     return err < 0 ? err : (int)fixed.total;
 }
 
-/* Reads the options. Returns 0 or an error of weir_proxy_header_parse(). */
 static int proxy_header_read_options(const struct weir_proxy_options *options,
                                      struct weir_proxy_options *ret)
 {

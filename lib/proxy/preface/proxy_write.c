@@ -1,9 +1,9 @@
 /*
  * Writes a PROXY header.
  *
- * A parsed header can be written unchanged. Its checksum, if it has one, may be
- * for other bytes: TLVs are copied without it, and a new checksum follows them.
- * Everything is checked before the first byte is written.
+ * A parsed header can be written unchanged. Its old checksum need not fit the
+ * written bytes, so TLVs are copied without it, and a new checksum follows
+ * them. Everything is checked before the first byte is written.
  */
 #include "proxy.h"
 
@@ -21,7 +21,6 @@ static bool proxy_write_has_addresses(const struct weir_proxy_header *header)
     return header->source.len > 0 && !header->is_local;
 }
 
-/* Returns true if the version is valid and allows these TLVs. */
 static bool proxy_write_fits(const struct weir_proxy_header *header)
 {
     const struct weir_proxy_tlvs *tlvs = &header->tlvs;
@@ -58,7 +57,6 @@ static uint8_t proxy_write_family(const struct weir_proxy_header *header)
     return high | (header->socket_type == SOCK_DGRAM ? 2 : 1);
 }
 
-/* Writes the name of a Unix address, padded with NULs. */
 static void proxy_write_unix(const struct weir_address *addr, uint8_t *to)
 {
     const struct sockaddr_un *local = &addr->storage.local;
@@ -90,7 +88,6 @@ static void proxy_write_address(const struct weir_address *addr, uint8_t *host,
     }
 }
 
-/* Writes both addresses. Returns their size. */
 static size_t proxy_write_addresses(const struct weir_proxy_header *header,
                                     uint8_t *to)
 {
