@@ -4,8 +4,8 @@
  *
  * The relay is over when both transports are lost, and only then: relay_state.c
  * closes or aborts them, and their losses are reported here, including at the
- * end of the loop. The loss of a broken side follows its last bytes, and the
- * other side is aborted when it has sent these.
+ * end of the loop. A broken side is lost after its last bytes were delivered,
+ * and the other side is aborted when it has sent these bytes.
  */
 #include "relay.h"
 
@@ -35,7 +35,6 @@ static void relay_free(struct wr_relay *relay)
     wr_relay_give(relay);
 }
 
-/* Returns the record of a relay that is active or has just ended. */
 static struct weir_relay_record relay_describe(const struct wr_relay *relay)
 {
     const struct wr_way *a = &relay->ways[WEIR_RELAY_A];
@@ -57,7 +56,6 @@ static struct weir_relay_record relay_describe(const struct wr_relay *relay)
     };
 }
 
-/* Both transports are lost: calls the program. */
 static void relay_finish(struct wr_relay *relay)
 {
     struct weir_relay_record record = relay_describe(relay);
@@ -79,8 +77,8 @@ static void relay_finish(struct wr_relay *relay)
 
 /* ---- the protocol of both transports ---- */
 
-/* Called for the first error of a side, before its last bytes are delivered.
- * They may wait until the other side has space. */
+/* Called for the first error of a side, before the last bytes of this side are
+ * delivered. These bytes may wait until the other side has space. */
 static void relay_broke(void *user, weir_transport *t, int err,
                         const struct weir_address *peer)
 {
@@ -221,7 +219,7 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
     return relay;
 }
 
-/* Allocates everything else. Returns 0 or -ENOMEM. */
+/* Allocates the rates and the initial bytes. Returns 0 or -ENOMEM. */
 static int relay_keep(struct wr_relay *relay,
                       const struct weir_relay_options *options)
 {
@@ -236,8 +234,8 @@ static int relay_keep(struct wr_relay *relay,
                        options->b_initial_count);
 }
 
-/* Becomes the protocol of both. Without initial bytes this cannot fail on a
- * transport that was checked. */
+/* Makes the relay the protocol of both transports. Setting a protocol without
+ * initial bytes cannot fail on a transport that was checked. */
 static void relay_bind(struct wr_relay *relay,
                        const struct weir_relay_options *options)
 {

@@ -10,14 +10,14 @@
  *               \________\__________\__ BROKEN
  *
  * A wr_way is the protocol's user pointer of its source transport, and gets
- * that transport's bytes and end. If that transport pauses writing, this
- * concerns the opposite direction, `back`.
+ * that transport's bytes and end. If the source transport pauses writing, it
+ * holds the opposite direction, `back`.
  *
  * A direction is read unless something holds it: the other transport has no
  * space, the rate is used up, or bytes of the previous protocol must be sent
  * first. Bytes of a broken direction are dropped, and only its rate holds it.
- * Only wr_way_hold() and wr_way_release() pause and resume a transport, and
- * relay_drain.c if bytes are read only to be dropped.
+ * Only wr_way_hold() and wr_way_release() pause and resume a transport;
+ * relay_drain.c resumes one whose bytes are only dropped.
  *
  * An error of one side does not overtake the bytes of that side: the relay
  * drains (relay_drain.c) before it is broken. A limit and the program break it
@@ -44,12 +44,13 @@ enum wr_way_hold {
     WR_WAY_INITIAL = 1u << 2, /* initial bytes wait to be passed on */
 };
 
-/* A rate limit. ->left bytes may pass now; negative after a large receive. */
+/* A rate limit. ->left is the number of bytes that may pass now. It is negative
+ * after a large receive. */
 struct wr_rate {
-    uint64_t bytes; /* per second; 0 is no limit */
+    uint64_t bytes; /* per second, not 0 */
     int64_t left;
     uint64_t filled_ns;
-    /* End of the hold while WR_WAY_RATE holds the direction. */
+    /* Time at which the hold ends, while WR_WAY_RATE holds the direction. */
     uint64_t wake_ns;
 };
 
@@ -89,7 +90,8 @@ enum wr_relay_state {
 struct wr_drain {
     struct wr_way *way; /* direction from the broken side */
     uint64_t began_ns;
-    uint64_t taken_bytes; /* received at the last progress; modulo 2^64 */
+    uint64_t taken_bytes; /* bytes that the peer had received at the last
+                             progress; modulo 2^64 */
     /* Time of the last progress, or of the last check at which only the rate
      * held bytes. */
     uint64_t taken_ns;
@@ -154,7 +156,8 @@ static inline bool wr_way_is_live(const struct wr_way *way)
     return way->state == WR_WAY_OPEN || way->state == WR_WAY_ENDING;
 }
 
-/* Returns true unless something holds the direction. */
+/* Returns true if the source is read: the direction is open and nothing holds
+ * it, or it is broken and not held by its rate. */
 bool wr_way_is_read(const struct wr_way *way);
 void wr_way_hold(struct wr_way *way, enum wr_way_hold reason);
 void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
@@ -165,7 +168,6 @@ void wr_way_drop_initial(struct wr_way *way);
 /* Returns how many bytes of this direction the other side's peer may not have
  * received. */
 uint64_t wr_way_left(const struct wr_way *way);
-/* Sets the direction to BROKEN: nothing is passed on any more. */
 void wr_way_break(struct wr_way *way);
 /* Aborts both sides, unless they are already aborted. */
 void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
@@ -174,7 +176,8 @@ void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
 void wr_relay_break_by(struct wr_way *way, int err);
 /* Returns true for the errors of a transport's own time limits. */
 bool wr_relay_is_limit(int err);
-/* Stores the error of a side as the cause of the end, unless there is one. */
+/* Stores the error of a side as the cause of the end, unless an error is
+ * stored. */
 void wr_relay_note_error(struct wr_relay *relay, enum weir_relay_party party,
                          int err);
 /* Replaces the stored error by its cause. */
@@ -233,7 +236,7 @@ void wr_way_splice_if_due(struct wr_way *way);
 /* Passes initial bytes on, until something else holds the direction or none are
  * left. */
 void wr_way_pass_initial(struct wr_way *way);
-/* Entries of the protocol. */
+/* Callbacks of the protocol of both transports. */
 int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf);
 int wr_way_received_end(void *user, weir_transport *t);
 void wr_way_pause_back(void *user, weir_transport *t);

@@ -88,9 +88,9 @@ static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
 /* ---- bytes ---- */
 
 /* Handles a write that `to` has refused with @err. If `to` has failed, its
- * error is the cause: it is taken here and not in connection_lost, because a
- * paused transport may delay that. If `to` is only closing, its connection_lost
- * follows and reports the end. */
+ * error is the cause. The error is handled here and not in connection_lost,
+ * because a paused transport may delay connection_lost. If `to` is only
+ * closing, its connection_lost follows and reports the end. */
 static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
                                                         int err)
 {
@@ -106,7 +106,8 @@ static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
     }
 }
 
-/* Shows the bytes to the program. Returns false if it has ended the relay. */
+/* Passes the bytes to the program's tap. Returns false if the tap has ended the
+ * relay. */
 static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
                                                     const struct weir_buf *buf)
 {
