@@ -24,7 +24,7 @@
  * built with its default limit).
  *
  * TLS is in a separate library, libweir-tls (`pkg-config weir-tls`), built with
- * wolfSSL or OpenSSL 3; include/guide/tls.md has the differences.
+ * wolfSSL or OpenSSL 3; include/guide/tls-reference.md has the differences.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread any
