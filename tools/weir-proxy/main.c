@@ -1,8 +1,8 @@
 /*
  * weir-proxy: a proxy for TCP, TLS and Unix sockets on weir. See weir-proxy(1).
  *
- * Everything that can fail is tried before the threads start: the
- * configuration, the certificates, the listening sockets.
+ * The configuration is read, and certificates and listening sockets are opened,
+ * before the threads start, so that an error ends the program.
  */
 #include "tools/common/clock.h"
 #include "tools/common/completion.h"
@@ -43,7 +43,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define PASSED_MAX 64
 
-/* Descriptors for other purposes: loops, files, the operator's page. */
+/* Descriptors for other purposes: loops, files, the operators' page. */
 #define OWN_FDS        16u
 #define FDS_PER_WORKER 6u
 
@@ -93,8 +93,6 @@ static void ignore(int signum)
     signal(signum, SIG_IGN);
 }
 
-/* ---- the first worker ---- */
-
 static int begin_first(struct worker *worker)
 {
     int err = reload_prepare(worker->proxy);
@@ -121,8 +119,9 @@ static const struct worker_hooks hooks = {
 
 static int run(struct proxy *proxy)
 {
-    /* Half of a thread's share is for received bytes, half for queued ones:
-     * their sum stays within the limit even if TLS changes sizes. */
+    /* Half of a thread's share is for received bytes, half for queued ones.
+     * Their sum stays within the limit even if TLS changes the number of
+     * bytes. */
     const uint64_t half = proxy->memory_limit_bytes / proxy->worker_count / 2;
     const struct weir_loop_options loop_options = {
         .size = sizeof(loop_options),
@@ -133,7 +132,7 @@ static int run(struct proxy *proxy)
         .size = sizeof(options),
         .thread_count = proxy->worker_count,
         .loop = &loop_options,
-        .no_signals = true, /* signals.h */
+        .no_signals = true,
         .grace_ns = proxy->setup->config->drain_ns,
     };
 
@@ -149,7 +148,7 @@ static int run(struct proxy *proxy)
     admin_free(proxy->workers[0].admin);
     control_free(proxy->workers[0].control);
     if (proxy->start_err < 0) {
-        return EXIT_FAILED; /* it was reported */
+        return EXIT_FAILED; /* the error was printed */
     }
     switch (err) {
     case 0:
@@ -187,7 +186,6 @@ static void free_all(struct proxy *proxy)
     setup_free_shared(proxy);
 }
 
-/* Opens all sockets and runs. Returns the exit code. */
 static int open_and_run(struct proxy *proxy)
 {
     struct setup *setup = proxy->setup;
@@ -247,7 +245,7 @@ static void ignore_signals(void)
     ignore(SIGPIPE);
 }
 
-/* Reports how this configuration differs from the running proxy's. */
+/* Prints how this configuration differs from the running proxy's. */
 static void compare_with_running(const struct config *config,
                                  enum reload_report how)
 {

@@ -1,8 +1,8 @@
 /*
- * A sorted array is enough: a lookup takes about twenty comparisons among a
- * million entries. Entries with equal hashes are compared one after another, at
- * the start and for each client (matching.c). Only the author of a
- * configuration can create many of them.
+ * The map is a sorted array: a lookup among a million entries takes about
+ * twenty comparisons. Callers compare entries with equal hashes one after
+ * another (config_check.c, matching.c). Only the author of a configuration can
+ * create many of them.
  */
 #include "hashes.h"
 
@@ -93,14 +93,14 @@ size_t hashes_find(const struct hashes *hashes, uint64_t hash,
 static void find_firsts(const struct hashes *hashes, const char *const *texts,
                         size_t *firsts)
 {
-    const struct hashed *first = hashes->all; /* first of the current hash */
+    const struct hashed *first = hashes->all;
 
     for (size_t i = 0; i < hashes->count; i++) {
         const struct hashed *one = &hashes->all[i];
         first = first->hash == one->hash ? first : one;
         const struct hashed *same = first;
         while (strcmp(texts[same->number], texts[one->number]) != 0) {
-            same++; /* ends at the entry itself */
+            same++; /* stops at @one at the latest */
         }
         firsts[one->number] = same->number;
     }

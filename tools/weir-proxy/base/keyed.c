@@ -1,10 +1,10 @@
 /*
- * Hash table with at most as many entries as buckets. It never shrinks, as
- * entries are removed only when it is freed.
+ * A full table doubles its buckets. It never shrinks, because entries are freed
+ * only with the table.
  *
- * A key is a 64-bit hash of names. In tables of counts and orders, names with
- * equal hashes share an entry, and someone could choose such names. Users of
- * other tables compare the names or addresses and try the next key.
+ * A key is a 64-bit hash of names. The tables of counts and orders do not
+ * compare the names, so names with equal hashes share an entry. Users of other
+ * tables compare the names or addresses, and try the next key if they differ.
  */
 #include "keyed.h"
 
@@ -28,7 +28,6 @@ static void put(struct keyed_table *table, struct keyed *one)
     *bucket = one;
 }
 
-/* Returns false if out of memory; the table is unchanged then. */
 static bool grow(struct keyed_table *table)
 {
     const struct keyed_table old = *table;

@@ -1,10 +1,10 @@
 /*
  * Hash tables that live as long as the program: counts of services and targets,
  * operators' orders (orders.h), limits of addresses, and state shared by the
- * sets of a route.
+ * upstream sets of a route.
  *
- * They outlive configurations: a name that is removed and added again continues
- * with its entry.
+ * If a reload removes a name from the configuration and a later one adds it
+ * again, the name gets its old entry.
  */
 #ifndef WEIR_PROXY_KEYED_H
 #define WEIR_PROXY_KEYED_H
@@ -13,9 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* First field of each entry. */
 struct keyed {
-    struct keyed *next; /* in its bucket */
+    struct keyed *next;
     uint64_t key;
 };
 
@@ -26,12 +25,11 @@ struct keyed_table {
     size_t count;
 };
 
-/* Returns a hash of the names, each of which may be NULL. */
 uint64_t keyed_key(const char *service, const char *route, const char *target);
 
-/* Returns the entry with a key. If there is none, adds an entry of @size bytes,
- * zero except for the key, and sets *ret_is_new. Returns NULL if out of
- * memory. */
+/* Returns the entry with this key. If there is none, adds an entry of @size
+ * bytes, zero except for the key. *ret_is_new is true if the entry was added.
+ * Returns NULL if out of memory. */
 void *keyed_find(struct keyed_table *table, uint64_t key, size_t size,
                  bool *ret_is_new);
 /* Calls @end, unless it is NULL, with each entry before it is freed. */

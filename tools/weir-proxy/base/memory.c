@@ -2,9 +2,9 @@
  * /proc/self/cgroup names the program's cgroups. Each folder from there up to
  * the root may have a limit.
  *
- * The usual mount points are tried. Inside a container the path may exist only
- * on the host; the mounted root is then the container's own cgroup. Missing
- * files are therefore skipped, and the walk always ends at the root.
+ * Inside a container the path may exist only on the host; the mounted root is
+ * then the container's own cgroup. Missing files are therefore skipped, and the
+ * walk always ends at the root.
  */
 #include "memory.h"
 
@@ -33,7 +33,7 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Returns the number in a file, or NO_LIMIT for "max" and other text. */
+/* Returns the number in a file, or NO_LIMIT for "max" or any other text. */
 static uint64_t read_number(const char *path)
 {
     char text[64] = "";
@@ -55,7 +55,7 @@ static uint64_t read_number(const char *path)
     return errno == 0 && (*end == '\n' || *end == '\0') ? number : NO_LIMIT;
 }
 
-/* Returns the least limit of the cgroup at @path and the cgroups above it.
+/* Returns the lowest limit of the cgroup at @path and the cgroups above it.
  * Shortens @path. */
 static uint64_t read_least(const char *root, const struct version *version,
                            char *path)
@@ -78,7 +78,6 @@ static uint64_t read_least(const char *root, const struct version *version,
     return least;
 }
 
-/* Returns true if a list such as "cpu,memory" has the controller. */
 static bool has_memory(const char *controllers)
 {
     static const char memory[] = "memory";
@@ -93,7 +92,8 @@ static bool has_memory(const char *controllers)
     return false;
 }
 
-/* Parses NUMBER:CONTROLLERS:PATH; without controllers it is of version 2. */
+/* Parses a line "NUMBER:CONTROLLERS:PATH" and returns the lowest limit. The
+ * line of cgroup version 2 has no controllers. */
 static uint64_t read_line(const char *root, char *line)
 {
     char *controllers = strchr(line, ':');

@@ -1,9 +1,7 @@
 /*
- * Matching of certificate names.
- *
- * Configured names include their kind, so that names of different kinds are
- * never confused: authorities verify alternative names, but anyone who requests
- * a certificate chooses its subject.
+ * A configured name has a prefix for its kind, and is compared only with names
+ * of that kind. Authorities verify alternative names, whereas anyone who
+ * requests a certificate chooses its subject.
  *
  * Host names are compared without regard to case, other names byte by byte. A
  * wildcard in the certificate is compared literally, because a wildcard does
@@ -18,7 +16,7 @@
 
 static const struct kind {
     const char *prefix;
-    enum weir_tls_name_kind kind; /* 0 is the subject's common name */
+    enum weir_tls_name_kind kind;
 } kinds[] = {
     {"dns:", WEIR_TLS_NAME_DNS},
     {"uri:", WEIR_TLS_NAME_URI},
@@ -63,8 +61,8 @@ static bool is_equal(const struct weir_tls_part *part, const char *name,
                          : memcmp(part->data, name, len)) == 0;
 }
 
-/* Returns the last common name of the subject, which is the most specific, or
- * size 0 if there is none. */
+/* Returns the last common name of the subject, which is the most specific one.
+ * Returns size 0 if there is none. */
 static struct weir_tls_part find_cn(const struct weir_tls_certificate *from)
 {
     struct weir_tls_part rest = from->subject;

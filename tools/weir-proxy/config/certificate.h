@@ -1,6 +1,6 @@
 /*
- * Names in the certificate that a client has presented: checks them against the
- * configured names, and reads the subject's common name.
+ * Names in a client's certificate: compares them with the configured names, and
+ * reads the subject's common name.
  *
  * The handshake has verified the certificate; this module only reads it.
  */
@@ -15,15 +15,14 @@
  * bytes. A longer name is ignored. */
 #define CERTIFICATE_CN_SIZE 257
 
-/* Returns true for a kind and a name, such as "dns:a.example". */
+/* Returns true for a text such as "dns:a.example". */
 bool certificate_is_name(const char *text);
 
-/* Returns true if the peer's certificate has one of the names. */
 bool certificate_has_name(const struct config_texts *names,
                           const weir_transport *t);
 
-/* Writes the common name of the certificate's subject to @ret and returns @ret,
- * or NULL if there is none. */
+/* Copies the subject's common name to @ret, of CERTIFICATE_CN_SIZE. Returns
+ * @ret, or NULL if there is none. */
 const char *certificate_get_cn(const weir_transport *t, char *ret);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * Directives are recorded as text when they are read, so that their values need
- * not be formatted again. Flags are not recorded: they stay the same as long as
- * the process runs, and -t and a successor do not compare theirs.
+ * Each directive is recorded as text when it is read, so that its value need
+ * not be formatted again. Command-line flags are not recorded: they stay the
+ * same as long as the process runs, and -t and a successor compare only
+ * directives of files.
  */
 #include "changes.h"
 
@@ -22,8 +23,9 @@ static bool add_line(struct config *config, char *line)
     return config_add_text(&config->said, line);
 }
 
-/* Returns the position of a directive whose order matters, such as 2 for the
- * second certificate and its key. For others returns 0. */
+/* Returns the position of a directive among directives of the same name, if
+ * their order matters. The second 'cert' and its 'key' have position 2. Returns
+ * 0 for other directives. */
 static size_t position_of(const struct config_service *service,
                           const struct config_route *route,
                           const struct option *word, const char *value)
@@ -38,7 +40,8 @@ static size_t position_of(const struct config_service *service,
         return route->check_step_count;
     }
     if (strcmp(word->name, "alpn") == 0) {
-        position = service->alpn.count; /* of the last name in the value */
+        position = service->alpn.count; /* of the value's last name; the loop
+                                         * steps back to its first */
         for (; *value; value++) {
             position -= *value == ',';
         }
@@ -60,13 +63,12 @@ bool changes_note(struct config *config, const struct option *word,
     if (!out) {
         return false;
     }
-    /* A service without a name is named after its first address later. */
     if (service && (service->name || service->listen_count > 0)) {
         fprintf(out, "[%s] ",
                 service->name ? service->name : service->listens[0].text);
     }
     if (route && route->is_begun) {
-        /* The first one has no number if no 'route' begins it. */
+        /* Routes are counted from the first that a 'route' directive begins. */
         fprintf(out, "route %zu, %s: ",
                 (size_t)(route - service->routes) + service->routes[0].is_begun,
                 route->server_name ? route->server_name : "*");
@@ -104,7 +106,7 @@ static void sort(struct config_texts *texts)
 
 struct files {
     struct config_texts paths;
-    bool is_short; /* out of memory */
+    bool is_short;
 };
 
 static void note_path(void *arg, const char *path, enum confine_use use)

@@ -1,11 +1,10 @@
 /*
  * A configuration as sorted lines, and the lines in which two of them differ.
  * -t and a successor compare their lines with those of the running proxy
- * (control.h), and a reload with those of the replaced setup.
+ * (control.h). A reload compares its lines with those of the replaced setup.
  *
  * A line is a directive with its service, route and target, or a file with a
- * hash of its bytes. No value is cut; reload_say() prints a long line in
- * pieces.
+ * hash of its bytes. No value is cut.
  */
 #ifndef WEIR_PROXY_CHANGES_H
 #define WEIR_PROXY_CHANGES_H
@@ -14,9 +13,9 @@
 
 struct option;
 
-/* Precedes a hash at the end of a line. The hash replaces a secret or a file's
- * bytes, so that a change of these changes the line. It is not printed, because
- * a short secret can be found from its hash. */
+/* Precedes the hash at the end of a line. The hash stands for a secret or for a
+ * file's bytes, and changes with them. Messages omit it, because a short secret
+ * can be found from its hash. */
 #define CHANGES_HASH " = bytes "
 
 /* Records a directive with its service, route and target. Returns false if out
@@ -31,8 +30,8 @@ bool changes_finish(struct config *config);
 
 typedef void changes_fn(void *arg, const char *line, bool is_added);
 
-/* Calls a function for each line that only one of two sorted lists has. Returns
- * the number of such lines. */
+/* Calls @call for each line that only one of two sorted lists has. Returns the
+ * number of such lines. */
 size_t changes_each(const struct config_texts *before,
                     const struct config_texts *after, changes_fn *call,
                     void *arg);

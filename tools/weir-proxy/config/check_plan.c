@@ -1,5 +1,5 @@
 /*
- * The plan of a target's checks.
+ * Computes the plan of a target's checks.
  *
  * A check on another port inherits nothing implicitly: check-tls or the scheme
  * of check-at selects TLS, and check-proxy selects the PROXY header.

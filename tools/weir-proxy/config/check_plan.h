@@ -1,8 +1,8 @@
 /*
  * The health check of a target: kind, interval, address, PROXY header and TLS.
- * They are derived from the directives of the target and of its route.
  *
- * A plan is computed each time it is needed; only the library keeps it.
+ * A plan is computed from the directives of the target and its route each time
+ * it is needed.
  */
 #ifndef WEIR_PROXY_CHECK_PLAN_H
 #define WEIR_PROXY_CHECK_PLAN_H
@@ -12,7 +12,7 @@
 #include "weir/tls_connection.h"
 
 struct check_plan {
-    struct weir_upstream_check check; /* points to the steps */
+    struct weir_upstream_check check; /* points to @steps */
     struct weir_upstream_check_step steps[WEIR_UPSTREAM_CHECK_STEPS_MAX];
 };
 
@@ -27,10 +27,8 @@ bool check_plan_is_checked(const struct config_route *route,
 uint16_t check_plan_port(const struct config_route *route,
                          const struct config_target *target);
 
-/* Returns true if the checks of this target use TLS. */
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target);
-/* Returns true if the checks of any target use TLS. */
 bool check_plan_needs_tls(const struct config_route *route);
 
 bool check_plan_is_port_alone(const struct target *at);
@@ -43,7 +41,6 @@ bool check_plan_is_verifiable(const struct config_route *route,
  * connections do. */
 bool check_plan_has_own_authorities(const struct config_route *route);
 
-/* Returns the TLS settings for a target whose checks use TLS. */
 struct weir_tls_settings check_plan_tls(const struct config_route *route,
                                         const struct config_target *target,
                                         weir_tls_context *context);

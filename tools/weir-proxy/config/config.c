@@ -1,8 +1,8 @@
 /*
  * Configurations in memory, built directive by directive.
  *
- * Defaults are set when a section begins, so that 0 can be configured. The line
- * is recorded then, too, for later messages.
+ * A section gets its defaults and its line number when it begins. A directive
+ * can therefore set a value of 0, and later messages can name the line.
  */
 #include "config.h"
 
@@ -13,8 +13,6 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* Returns an array with space for one more element of @size, or NULL if out of
- * memory. */
 static void *grow(void *array, size_t count, size_t size)
 {
     return realloc(array, (count + 1) * size);
@@ -43,8 +41,6 @@ void config_free_texts(struct config_texts *texts)
     }
     free(texts->texts);
 }
-
-/* ---- check dialogues ---- */
 
 static void free_steps(struct config_route *route)
 {
@@ -120,7 +116,6 @@ static void *copy_bytes(const void *bytes, size_t size)
     return copy ? memcpy(copy, bytes, size) : NULL;
 }
 
-/* Copies the steps of another route. Returns false if out of memory. */
 static bool inherit_steps(struct config_route *route,
                           const struct config_route *from)
 {
@@ -146,8 +141,6 @@ static bool inherit_steps(struct config_route *route,
     return true;
 }
 
-/* ---- the current section ---- */
-
 struct config_service *config_service(struct config *config)
 {
     return config->service_count > 0
@@ -170,8 +163,6 @@ struct config_target *config_target(struct config *config)
                ? &route->targets[route->target_count - 1]
                : NULL;
 }
-
-/* ---- adding ---- */
 
 static void free_route(struct config_route *route)
 {
@@ -209,8 +200,8 @@ void config_init(struct config *ret)
     *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
 }
 
-/* Replaces a text, which belongs to another route, by a copy. Returns false if
- * out of memory. */
+/* Replaces a pointer to another route's text by a copy of the text. Returns
+ * false if out of memory. */
 static bool copy_text(char **text)
 {
     const char *other = *text;
@@ -231,7 +222,8 @@ static bool inherit(struct config_route *route, const struct config_route *from)
         &route->to_key_words, &route->to_key_log};
     bool is_whole = true;
 
-    *route = *from; /* without client settings: no 'route' began it */
+    *route = *from; /* @from has no client settings, because no 'route' began
+                     * it */
     is_whole = inherit_steps(route, from);
     route->server_name = NULL;
     route->group = NULL;
@@ -269,7 +261,8 @@ static bool add_route(struct config_service *service, const char *server_name)
     service->routes = larger;
     struct config_route *route = &service->routes[service->route_count];
     *route = new_route();
-    service->route_count++; /* freed with the service */
+    service->route_count++; /* counted now, so that the service frees it
+                             * after an error */
     if (service->route_count > 1 && service->routes[0].target_count == 0 &&
         !inherit(route, &service->routes[0])) {
         return false;
@@ -434,7 +427,8 @@ static int read_sni(const char *text, struct target *ret, char *why)
     return target_parse_rewritten(tcp, text, false, ret, why);
 }
 
-/* Parses an address. The configuration owns its text. */
+/* Parses an address. On success ret->text is a copy of @text, which the
+ * configuration owns. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {
@@ -521,8 +515,6 @@ const char *config_key_log(const struct config_service *service, size_t number)
     return number == 0 ? service->key_log
                        : service->routes[number - 1].to_key_log;
 }
-
-/* ---- derived values ---- */
 
 enum config_header config_header_of(const struct config_route *route,
                                     const struct config_target *target)
@@ -647,8 +639,6 @@ void config_free(struct config *config)
     free(config->chroot);
     *config = (struct config){.services = NULL};
 }
-
-/* ---- lines and addresses ---- */
 
 bool config_begin_part(struct config *config, const char *path, unsigned line)
 {

@@ -1,9 +1,9 @@
 /*
  * Configuration of weir-proxy: services, their routes, and the routes' targets.
  *
- * Command-line flags and lines of a file fill it in with the same directives
- * (words.h), in order. config_check() then checks the whole; afterwards it does
- * not change. It owns its texts.
+ * Command-line flags and lines of files set it with the same directives
+ * (words.h), in order. config_check() then checks the whole, and the
+ * configuration does not change afterwards. It owns its texts.
  */
 #ifndef WEIR_PROXY_CONFIG_H
 #define WEIR_PROXY_CONFIG_H
@@ -34,32 +34,29 @@ enum config_balance {
     BALANCE_FIRST,
 };
 
-/* Meaning of the addresses of a target's name. */
 enum config_addresses {
-    ADDRESSES_ONE, /* one target, whose addresses are tried in turn */
+    ADDRESSES_ONE, /* one target; its addresses are tried one after another */
     ADDRESSES_ALL, /* each address is a target */
 };
 
-/* Which of the available backups are used. */
 enum config_backups {
     BACKUPS_ALL,
     BACKUPS_FIRST,
 };
 
-/* Whether connections are reset when their target is down, or when they use a
- * backup and a preferred target is available again. */
+/* Whether connections to a target are reset when it is down (when-down), or
+ * connections to a backup when a preferred target is up again (when-back). */
 struct config_fate {
     bool is_cut;
-    uint64_t within_ns; /* reset all within this time; 0 is at once */
+    uint64_t within_ns; /* the resets are spread over this time; 0 is at once */
 };
 
-/* Behavior for new clients until the first check of a target has ended. */
+/* New clients wait for, or use, a target whose first check has not ended. */
 enum config_unchecked {
     UNCHECKED_WAIT,
     UNCHECKED_USE,
 };
 
-/* Use of TLS by text and HTTP checks. */
 enum config_check_tls {
     CHECK_TLS_UNSAID, /* not configured: checks use TLS if the target does */
     CHECK_TLS_AS_TARGET,
@@ -72,7 +69,6 @@ enum config_tls_version {
     CONFIG_TLS_1_3,
 };
 
-/* PROXY header of checks. */
 enum config_check_proxy {
     CHECK_PROXY_AUTO, /* like connections, if the check uses the same port */
     CHECK_PROXY_OFF,
@@ -87,7 +83,7 @@ enum config_header {
     HEADER_ANY,
 };
 
-/* Kind of clients that a route is for. */
+/* Clients that a route accepts, by the start of their connection. */
 enum config_as {
     AS_ANY,
     AS_TLS,
@@ -95,15 +91,15 @@ enum config_as {
     AS_SILENT,
 };
 
-/* First bytes that clients of a route send. */
+/* Bytes that a client must send first to match a route. */
 #define CONFIG_BEGIN_MAX 64
 struct config_begin {
     uint8_t bytes[CONFIG_BEGIN_MAX];
     size_t len;
 };
 
-/* A step of a check's dialogue. Texts may have any bytes and belong to the
- * step; NULL means no text. */
+/* A step of a check's dialogue. The step owns its texts, which may have any
+ * bytes. A NULL text is not sent or expected. */
 struct config_step {
     char *send;
     size_t send_size;
@@ -112,14 +108,12 @@ struct config_step {
     bool begins; /* the answer must start with @expect */
 };
 
-/* TLVs of a PROXY header of version 2. */
 enum config_tlv {
     CONFIG_TLV_AUTHORITY = 1,
     CONFIG_TLV_ALPN = 2,
     CONFIG_TLV_SSL = 4,
 };
 
-/* PROXY header of one target. */
 enum config_target_header {
     TARGET_HEADER_OF_ROUTE,
     TARGET_HEADER_NONE,
@@ -127,7 +121,6 @@ enum config_target_header {
     TARGET_HEADER_V2,
 };
 
-/* Values of a repeatable directive. */
 struct config_texts {
     char **texts;
     size_t count;
@@ -136,44 +129,46 @@ struct config_texts {
 struct config_target_check {
     bool is_off;
     uint64_t interval_ns; /* 0 is the route's interval */
-    uint64_t rise;        /* 0 is the route's rise */
-    uint64_t fall;        /* 0 is the route's fall */
+    uint64_t rise;
+    uint64_t fall;
     bool has_at;
     struct target at; /* its text is NULL */
 };
 
-/* A target, defined by 'to'. */
 struct config_target {
-    unsigned line;    /* line in the file, 0 for a flag */
+    unsigned line;
     struct target at; /* owns at.text */
     uint64_t weight;
     uint64_t limit; /* simultaneous connections; 0 is no limit */
     bool is_backup;
     struct config_target_check check;
     struct weir_address from; /* local address; len 0 is any address */
-    bool is_sni;              /* sni:PORT: the name that a client requests */
-    bool inherits_from;       /* @from is of [defaults], so it applies only to
-                               * targets of its address family */
-    const char *said;         /* last directive after the 'to', or NULL */
+    bool is_sni;              /* sni:PORT: connects to the server name of the
+                               * client */
+    bool inherits_from;       /* @from comes from [defaults] and applies only
+                               * to targets of its address family */
+    const char *said;         /* name of the last directive after the 'to',
+                               * or NULL */
     enum config_target_header send_header;
     char *tls_name;              /* name in the target's certificate, or NULL */
     char *tls_ca;                /* file of certificate authorities, or NULL */
-    struct config_texts allowed; /* names that sni:PORT may connect to, with all
-                                  * names below them */
-    size_t list_count; /* in the last target of a 'to': number of targets of the
-                        * 'to'; else 0 */
+    struct config_texts allowed; /* names that clients of sni:PORT may
+                                  * request, with their subdomains */
+    size_t list_count; /* number of targets of a list in 'to', set in the
+                        * last of them; else 0 */
 };
 
-/* Server names and the targets among which one is chosen. */
+/* The clients that a route accepts, and the targets among which it chooses. */
 struct config_route {
-    unsigned line;     /* line in the file, 0 for a flag */
-    char *server_name; /* NULL is all names; "*.NAME" is all subdomains */
+    unsigned line;
+    char *server_name; /* NULL matches all names, "*.NAME" all names below
+                        * NAME */
     bool is_begun;     /* begun by a 'route' directive */
     char *label;       /* name in the log and metrics; set by config_check() */
     enum config_as as; /* completed by config_check() */
-    struct config_begin *begins; /* any of them matches */
+    struct config_begin *begins; /* one match is enough */
     size_t begin_count;
-    struct config_texts alpn; /* any of them matches */
+    struct config_texts alpn; /* one match is enough */
     char *group;              /* group of targets, shared with other routes, or
                                * NULL */
     bool is_member;           /* not the first route that uses the group; set by
@@ -223,8 +218,8 @@ struct config_route {
     char *to_name;
     char *to_cert;
     char *to_key;
-    char *to_key_words; /* file with the passphrase of to_key */
-    char *to_key_log;   /* file for TLS secrets, or NULL */
+    char *to_key_words;
+    char *to_key_log;
     bool to_insecure;
     char *to_crl;
     enum config_tls_version to_min_tls;
@@ -240,9 +235,9 @@ struct config_route {
 
 /* Addresses to listen on, and the routes of connections accepted there. */
 struct config_service {
-    unsigned line; /* line in the file, 0 for a flag */
+    unsigned line;
     char *name;
-    struct target *listens; /* addresses; their texts are owned */
+    struct target *listens; /* addresses; the service owns their texts */
     size_t listen_count;
     struct config_texts certs;
     struct config_texts keys; /* one for each element of certs */
@@ -252,7 +247,7 @@ struct config_service {
     char *client_ca;
     bool needs_client_cert;
     struct config_texts client_crls;
-    struct config_texts client_names; /* names allowed in client certificates */
+    struct config_texts client_names;
     enum config_tls_version min_tls;
     char *ciphers;
     char *groups;
@@ -266,9 +261,9 @@ struct config_service {
     uint64_t client_ban_ns;
     uint64_t client_prefix4; /* clients with the same prefix count as one */
     uint64_t client_prefix6;
-    char *client_share;               /* services with the same text count
-                                       * clients together */
-    struct config_texts client_allow; /* networks, or @FILE with them */
+    char *client_share; /* services with the same text count
+                         * their clients together */
+    struct config_texts client_allow;
     struct config_texts client_deny;
     struct config_texts client_free;
     uint64_t conn_limit;
@@ -294,20 +289,20 @@ struct config_service {
                              * config_check() */
 };
 
-/* A run of lines of one file. Lines of all files are numbered consecutively as
- * they are read; other modules use only these numbers. */
+/* Consecutive lines of one file. The lines of all files share one numbering, in
+ * the order in which they are read. Other modules use only these numbers. */
 struct config_part {
     char *path;
-    unsigned first; /* the number of the first line */
-    unsigned line;  /* line number in its file */
+    unsigned first;
+    unsigned line;
 };
 
-/* A directive that has conditions, with the numbers of its service, route and
- * target (needs.h). */
+/* A directive that has conditions (needs.h), with the indexes of its service,
+ * route and target. */
 struct config_word {
     const struct option *word;
     unsigned line;
-    bool is_inherited;  /* from [defaults] */
+    bool is_inherited;
     bool needs_nothing; /* a value without conditions, such as "off" */
     size_t service;
     size_t route;
@@ -315,15 +310,15 @@ struct config_word {
 };
 
 struct config {
-    const char *file;    /* file of the last line, borrowed; may be NULL */
+    const char *file;    /* file of the last line, or NULL; borrowed */
     unsigned line;       /* line being read or checked, or 0 */
     unsigned line_count; /* lines read so far */
     struct config_part *parts;
     size_t part_count;
-    struct config_texts folders; /* folders of include patterns */
-    uint64_t thread_count;       /* 0: the number of processors */
-    char *admin;                 /* address of /metrics, or NULL */
-    char *log_path;              /* "-" is standard output; NULL is no log */
+    struct config_texts folders;
+    uint64_t thread_count; /* 0: the number of processors */
+    char *admin;           /* address of /metrics, or NULL */
+    char *log_path;        /* "-" is standard output; NULL is no log */
     enum log_format log_format;
     char *log_names; /* of LOG_NAMES */
     int log_facility;
@@ -334,16 +329,16 @@ struct config {
     uint64_t drain_delay_ns; /* time before the drain in which /readyz fails and
                               * connections are still accepted */
     char *handover_path;
-    char *control_path; /* operators' socket, or NULL */
-    char *resolver;     /* name servers, or NULL for the system's */
-    char *user;         /* user to run as, or NULL */
+    char *control_path;
+    char *resolver; /* name servers, or NULL for the system's */
+    char *user;
     char *group;
     char *chroot;
     bool has_sandbox;
     bool is_verbose;
-    bool tests_only;          /* -t: only check the configuration */
-    bool is_top;              /* --top: show the proxy at admin */
-    struct config_texts said; /* lines (changes.h) */
+    bool tests_only;
+    bool is_top;
+    struct config_texts said; /* directives as lines (changes.h) */
     struct config_word *words;
     size_t word_count;
     bool inherits; /* the current directive is inherited from [defaults] */
@@ -360,19 +355,16 @@ void config_free(struct config *config);
  * NULL, the service is named after its first address. Returns false if out of
  * memory. */
 bool config_begin_service(struct config *config, const char *name);
-/* Begins a route of the last service. Returns false if out of memory. */
 bool config_begin_route(struct config *config, const char *server_name);
-/* Makes the last route, which has no target yet, use a group of targets. It
- * keeps its name and the settings about clients; all others are reset. Returns
- * false if out of memory. */
+/* Makes the last route, which has no target yet, use a group of targets. The
+ * route keeps its name and its settings for clients. All its other settings are
+ * reset. Returns false if out of memory. */
 bool config_begin_group(struct config *config, const char *group);
 void config_drop_first_route(struct config_service *service);
-/* Adds a target to the last route. Returns false with a reason in @why. */
 bool config_add_target(struct config *config, const char *text, char *why);
 /* Adds first bytes, at most CONFIG_BEGIN_MAX, to the last route. Returns false
  * if out of memory. */
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
-/* Adds an address to the last service. Returns false with a reason in @why. */
 bool config_add_listen(struct config *config, const char *text, char *why);
 /* Add a step to the check dialogue of the last route: bytes to send, or bytes
  * to expect in the answer. With @begins the answer must start with the expected
@@ -381,23 +373,19 @@ bool config_add_listen(struct config *config, const char *text, char *why);
 bool config_add_send(struct config *config, char *text, size_t size);
 bool config_add_expect(struct config *config, char *text, size_t size,
                        bool begins);
-/* Adds a copy of @text. Returns false if out of memory. */
 bool config_add_text(struct config_texts *texts, const char *text);
 void config_free_texts(struct config_texts *texts);
 
-/* Return the last service, route and target, or NULL. */
 struct config_service *config_service(struct config *config);
 struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
 
 bool config_logs_in(enum weir_upstream_check_kind kind);
 
-/* Returns the file of the key log with this number, or NULL. Number 0 is the
- * key log for the service's clients. Number i + 1 is the key log for the
- * targets of route i. */
+/* Returns the path of a key log, or NULL. Number 0 is for the service's
+ * clients. Number i + 1 is for the targets of route i. */
 const char *config_key_log(const struct config_service *service, size_t number);
 
-/* Returns the PROXY header for connections to a target. */
 enum config_header config_header_of(const struct config_route *route,
                                     const struct config_target *target);
 
@@ -409,10 +397,10 @@ const char *config_tls_name_of(const struct config_route *route,
 bool config_is_insecure(const struct config_route *route,
                         const struct config_target *target);
 
-/* Return how many targets are tried for a connection, and how many consecutive
- * failures eject a target. By default, with balance first, a connection tries
- * one target. By default failures eject neither targets with balance first nor
- * sni:PORT. */
+/* Return how many targets a connection tries, and how many consecutive failures
+ * eject a target. UINT32_MAX failures mean no ejection. With balance first, the
+ * defaults are one try and no ejection. The default for sni:PORT is no
+ * ejection, too. */
 uint32_t config_count_tries(const struct config_route *route);
 uint32_t config_count_failures(const struct config_route *route);
 
@@ -420,15 +408,15 @@ uint32_t config_count_failures(const struct config_route *route);
  * program may use. */
 uint32_t config_count_threads(const struct config *config);
 
-/* Returns true if each route specifies whether it is for clients without TLS,
+/* Returns true if each route specifies whether it accepts clients without TLS,
  * or if there can be no such clients. */
 bool config_says_plain(const struct config_service *service);
 /* Returns true if a PROXY header may carry the server name that a client
  * requests. */
 bool config_takes_tlvs(const struct config_service *service);
 
-/* Return true if all addresses of the service, or one of them, are for TLS
- * only; the third if one is for TLS. */
+/* Return true if every address of the service requires TLS, if at least one
+ * requires TLS, and if at least one accepts TLS. */
 bool config_is_tls_alone(const struct config_service *service);
 bool config_has_tls_alone(const struct config_service *service);
 bool config_has_tls(const struct config_service *service);
@@ -446,17 +434,16 @@ bool config_opens_tls(const struct config_service *service);
  * wrong directive. */
 bool config_check(struct config *config, char *why);
 
-/* Warns about settings that are allowed but seldom intended. */
+/* Prints warnings about settings that are allowed but seldom intended. */
 void config_warn(const struct config *config);
 
 /* Records that the next line read is line @line of the file. Returns false if
  * out of memory. */
 bool config_begin_part(struct config *config, const char *path, unsigned line);
 
-/* Buffer size for config_place(). */
 #define CONFIG_PLACE_SIZE 256
-/* Writes "FILE:LINE: " for a line number, as far as both are known. Returns
- * @ret_text. */
+/* Writes "FILE:LINE: " for a line number, as far as both are known, into
+ * CONFIG_PLACE_SIZE bytes. Returns @ret_text. */
 const char *config_place(const struct config *config, unsigned line,
                          char *ret_text);
 

@@ -1,8 +1,8 @@
 /*
  * Checks of a complete configuration.
  *
- * config->line is set to the line of what is checked next, so that each refusal
- * names its line.
+ * Each check sets config->line to the line of the directive that it checks
+ * next, so that a refusal names the line.
  */
 #include "check_plan.h"
 #include "config.h"
@@ -18,8 +18,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* The first route may be without targets if another route has some; the first
- * route is removed then. */
+/* Removes the first route if it has no targets and another route follows.
+ * Refuses any other route without targets. */
 static bool drop_empty_route(struct config_service *service, unsigned *line,
                              char *why)
 {
@@ -38,7 +38,8 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Returns true even for two spellings of an address. */
+/* Returns true if both addresses are equal, even if they are written
+ * differently. */
 static bool is_same(const struct target *a, const struct target *b)
 {
     return a->address.len > 0 || b->address.len > 0
@@ -46,7 +47,6 @@ static bool is_same(const struct target *a, const struct target *b)
                : a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
-/* Returns the same hash for all spellings of an address. */
 static uint64_t hash_place(const struct target *at)
 {
     uint64_t hash = HASHES_BASIS;
@@ -63,8 +63,6 @@ static uint64_t hash_place(const struct target *at)
     return hash;
 }
 
-/* Returns true if an earlier target of the route has the same address as the
- * target @number. */
 static bool is_target_again(const struct config_route *route, size_t number,
                             const struct hashes *places)
 {
@@ -109,7 +107,8 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
     return is_good;
 }
 
-/* Names must differ, because metrics distinguish targets by them. */
+/* Refuses a route that has a target twice, because metrics distinguish targets
+ * by name. */
 static bool check_names(const struct config_service *service, unsigned *line,
                         char *why)
 {
@@ -154,7 +153,6 @@ static bool check_service(struct config *config, size_t number, char *why)
     return check_tls(service, why);
 }
 
-/* Returns true if both services have the same client limits. */
 static bool is_alike(const struct config_service *one,
                      const struct config_service *other)
 {
@@ -166,7 +164,8 @@ static bool is_alike(const struct config_service *one,
            one->client_prefix6 == other->client_prefix6;
 }
 
-/* A text of each service or route, and the index of the first equal text. */
+/* One text for each service or route. firsts[i] is the index of the first text
+ * that equals all[i]. */
 struct texts {
     const char **all;
     size_t *firsts;
@@ -230,7 +229,7 @@ static bool make_groups(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Marks all routes of a group except the first, which represents the group. */
+/* Marks the routes of a group except the first. */
 static bool note_members(const struct config *config, char *why)
 {
     struct texts groups;
@@ -248,15 +247,13 @@ static bool note_members(const struct config *config, char *why)
     return is_good;
 }
 
-/* ---- addresses to listen on ---- */
-
 static bool is_unix(const struct target *at)
 {
     return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
 }
 
-/* Returns true for a loopback or unspecified address; @ret_is_any is true for
- * the latter. */
+/* Returns true for a loopback or unspecified address. *ret_is_any is true for
+ * an unspecified one. */
 static bool is_here(const struct target *at, bool *ret_is_any)
 {
     const struct weir_address *address = &at->address;
@@ -275,7 +272,8 @@ static bool is_here(const struct target *at, bool *ret_is_any)
     return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
 }
 
-/* Returns true if @any is a wildcard that includes @at, which has its port. */
+/* Returns true if @any is a wildcard address that includes @at. Both have the
+ * same port. */
 static bool includes(const struct target *any, const struct target *at)
 {
     const int family = any->address.storage.any.sa_family;
@@ -286,15 +284,15 @@ static bool includes(const struct target *any, const struct target *at)
                       family == at->address.storage.any.sa_family);
 }
 
-/* Addresses of all services and, at the end, of 'admin'. Port 0 is left out, as
- * the kernel chooses another one each time. */
+/* Addresses of all services, then the address of 'admin'. Port 0 is left out,
+ * because the kernel chooses a different port each time. */
 struct listens {
     struct listen {
         struct target at;
         unsigned line;
     } * all;
     size_t count;
-    struct hashes ports; /* Unix sockets by their paths */
+    struct hashes ports; /* index by port, or by path for Unix sockets */
 };
 
 static uint64_t hash_listen(const struct target *at)
@@ -319,13 +317,15 @@ static bool add_admin(const struct config *config, struct listens *ret)
     if (!config->admin || config_read_admin(config->admin, &at.address) < 0) {
         return true;
     }
-    at.port = ntohs(at.address.storage.inet.sin_port); /* IPv6 has it there,
-                                                        * too */
+    /* sin6_port has the same offset. */
+    at.port = ntohs(at.address.storage.inet.sin_port);
     return add_listen(ret, &at,
                       needs_line(config, "admin", &(struct config_word){0}, 0));
 }
 
-/* The recorded directives are in the same order; flags may be missing. */
+/* Collects the addresses with their lines. The recorded 'listen' directives are
+ * in the same order. An address without a recorded directive gets the service's
+ * line. */
 static bool make_listens(const struct config *config, struct listens *ret)
 {
     size_t count = 1;
@@ -357,7 +357,8 @@ static bool make_listens(const struct config *config, struct listens *ret)
     return is_whole;
 }
 
-/* Returns an earlier address that keeps bind(2) from this one, or NULL. */
+/* Returns an earlier address with which bind(2) to this one would fail, or
+ * NULL. */
 static const struct listen *find_taken(const struct listens *listens,
                                        size_t number)
 {
@@ -419,14 +420,14 @@ static bool reaches(const struct target *to, const struct target *listen)
            (at_any || to_any || to->address.len == 0);
 }
 
-/* A target that leads to a service of this proxy. */
+/* An edge from a service to another service of this proxy, made by a target. */
 struct passage {
-    size_t from; /* numbers of services */
+    size_t from; /* indexes of services */
     size_t to;
     const struct config_target *by;
 };
 
-/* Appends the passages of a route. Returns false if out of memory. */
+/* Appends the edges of a route's targets. Returns false if out of memory. */
 static bool add_passages(const struct config *config, size_t from,
                          const struct config_route *route, struct passage **all,
                          size_t *count)
@@ -454,8 +455,8 @@ static bool add_passages(const struct config *config, size_t from,
     return true;
 }
 
-/* Removes passages to services without a passage until none is left. The
- * remaining passages lead into circles. */
+/* Repeatedly removes edges to services that have no edge of their own. The
+ * remaining edges lead into cycles. Returns their number. */
 static size_t keep_circles(struct passage *all, size_t count)
 {
     size_t before;
@@ -475,7 +476,8 @@ static size_t keep_circles(struct passage *all, size_t count)
     return count;
 }
 
-/* Refuses targets whose connections return to their service. */
+/* Refuses targets from which a connection would return to the target's
+ * service. */
 static bool check_circles(struct config *config, char *why)
 {
     struct passage *all = NULL;
@@ -522,8 +524,8 @@ static bool make_names(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Checks that names differ: the log and the metrics distinguish services by
- * them. */
+/* Refuses two services with the same name, because the log and the metrics
+ * distinguish services by name. */
 static bool name_services(struct config *config, char *why)
 {
     struct texts names;
@@ -560,8 +562,6 @@ static bool check_memory(const struct config *config, char *why)
         units_format_size(config->memory_limit_bytes, limit),
         (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
-
-/* ---- targets of a 'to' directive ---- */
 
 /* Copies the settings that follow a 'to' with several targets to each of them.
  * Returns false if out of memory. */
@@ -618,8 +618,6 @@ static bool spread_lists(const struct config *config)
     return is_whole;
 }
 
-/* ---- warnings ---- */
-
 static void tell_of_list(const struct config *config,
                          const struct config_target *target)
 {
@@ -634,8 +632,9 @@ static void tell_of_list(const struct config *config,
 
 #define MYSQL_PORT 3306
 
-/* Warns of a plain check of a MySQL server: without a login the server counts
- * the check as an aborted handshake, and blocks this host after many. */
+/* Warns of a check without a login against a MySQL server. The server counts
+ * each such check as an aborted handshake, and blocks this host after many of
+ * them. */
 static void warn_of_mysql(const struct config *config,
                           const struct config_route *route,
                           const struct config_target *target)
@@ -660,7 +659,7 @@ static void warn_of_key_logs(const struct config *config)
         for (size_t j = 0; j <= service->route_count; j++) {
             const char *path = config_key_log(service, j);
             struct key_log *log = path ? key_log_find(path) : NULL;
-            if (log) { /* the contexts have opened it */
+            if (log) { /* found if a TLS context has opened it */
                 key_log_warn(log);
             }
         }

@@ -1,11 +1,8 @@
 /*
- * Determines which clients each route of a service is for, and checks that no
+ * Determines which clients each route of a service accepts, and checks that no
  * two routes match the same client.
  *
- * Settings that a route leaves open are completed here, so that matching.h
- * compares clients with complete routes. A route with first bytes is for
- * clients without TLS. If all clients of the service have TLS, it is for the
- * bytes inside TLS.
+ * matching.h compares clients only with routes whose settings are complete.
  */
 #include "config.h"
 #include "matching.h"
@@ -67,17 +64,15 @@ bool config_says_plain(const struct config_service *service)
     return true;
 }
 
-/* ---- termination of TLS ---- */
-
 static bool takes_all_tls(const struct config_route *route)
 {
     return route->as == AS_TLS && !route->server_name &&
            route->alpn.count == 0 && route->begin_count == 0;
 }
 
-/* Returns the kind of clients that a route is for. A route with first bytes but
- * without route-as is for TLS clients if the service has only these, else for
- * clients without TLS. */
+/* Returns the kind of clients that a route accepts. A route with first bytes
+ * but without route-as accepts clients without TLS. If all clients of the
+ * service use TLS, it accepts TLS clients by their first bytes inside TLS. */
 static enum config_as settled(const struct config_service *service,
                               const struct config_route *route)
 {
@@ -103,7 +98,7 @@ bool config_route_opens_tls(const struct config_service *service,
         as == AS_ANY && !route->server_name && route->alpn.count == 0;
     for (size_t i = 0; i < service->route_count && is_for_rest; i++) {
         if (takes_all_tls(&service->routes[i])) {
-            return false; /* these routes get all TLS clients */
+            return false; /* that route gets all TLS clients */
         }
     }
     return true;
@@ -122,7 +117,6 @@ bool config_opens_tls(const struct config_service *service)
     return false;
 }
 
-/* Writes bytes percent-encoded, except letters, digits and a few others. */
 static void write_word(FILE *out, const void *bytes, size_t len)
 {
     const uint8_t *at = bytes;
@@ -136,7 +130,6 @@ static void write_word(FILE *out, const void *bytes, size_t len)
     }
 }
 
-/* Returns the label of a route: its server name, then its other conditions. */
 static char *make_label(const struct config_route *route)
 {
     static const char *const kinds[] = {"", "/tls", "/plain", "/silent"};
@@ -171,8 +164,8 @@ static uint64_t hash_label(const struct config_route *route)
     return hashes_add_text(HASHES_BASIS, route->label);
 }
 
-/* Returns true if the route needs a number: its label is too long for the log,
- * or an earlier route has it. @labels has the labels without numbers. */
+/* Returns true if the route's label is too long for the log, or equals the
+ * label of an earlier route. @labels has the labels without numbers. */
 static bool is_no_label(const struct config_service *service, size_t route,
                         const struct hashes *labels)
 {
@@ -202,8 +195,8 @@ static bool make_labels(struct config_service *service, char *why)
     return true;
 }
 
-/* Gives a route its number as label if the label is ambiguous or too long. A
- * label identifies a route in metrics and across reloads. */
+/* Appends a number to each label that is ambiguous or too long. A label
+ * identifies a route in metrics and across reloads. */
 static bool number_labels(struct config_service *service,
                           const struct hashes *labels, char *why)
 {
@@ -240,8 +233,9 @@ static bool tell_labels_apart(struct config_service *service, char *why)
     return is_good;
 }
 
-/* Checks that the protocols of routes are among the protocols of the service,
- * unless targets or a PROXY header decide them. */
+/* Refuses a route whose application protocol the service does not offer. A
+ * route that passes TLS on, or a service that reads PROXY headers with TLVs,
+ * may have other protocols. */
 static bool check_alpns(struct config *config, size_t number, char *why)
 {
     const struct config_service *service = &config->services[number];
@@ -267,8 +261,8 @@ static bool check_alpns(struct config *config, size_t number, char *why)
     return true;
 }
 
-/* Returns true if one of the routes passes TLS on, but differs from the other
- * only in bytes that are known after TLS is terminated. */
+/* Returns true if @b passes TLS on, and @a differs from it only in bytes that
+ * are known after TLS is terminated. */
 static bool needs_both(const struct config_service *service,
                        const struct config_route *a,
                        const struct config_route *b)
@@ -298,8 +292,7 @@ static bool check_two(const struct config_service *service,
     return true;
 }
 
-/* Compares a route with earlier routes of the same server name. Other routes
- * differ by their names. */
+/* Compares a route with earlier routes of the same server name. */
 static bool check_before(const struct config_service *service, size_t number,
                          char *why)
 {

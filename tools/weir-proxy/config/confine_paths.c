@@ -29,12 +29,10 @@
 /* All rights of Landlock ABI version 1. */
 #define ACCESS_ALL  ((1ULL << 13) - 1)
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-/* Rights that a rule about a file may contain. */
+/* Landlock refuses other rights for a file. */
 #define ACCESS_FILE                                                            \
     (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |            \
      LANDLOCK_ACCESS_FS_TRUNCATE)
-
-/* ---- paths ---- */
 
 const char *confine_folder_of(const char *path, char *ret)
 {
@@ -251,11 +249,9 @@ void confine_each_path(const struct config *config, confine_path_fn *call,
     }
 }
 
-/* ---- Landlock ---- */
-
 struct rules {
     int fd;
-    uint64_t handled; /* restricted rights */
+    uint64_t handled;
 };
 
 static void allow(const struct rules *rules, const char *path, uint64_t access)
@@ -276,9 +272,8 @@ static void allow(const struct rules *rules, const char *path, uint64_t access)
     close(rule.parent_fd);
 }
 
-/* If a link's destination is below the link's folder, allows reading the folder
- * that contains the destination, because the link may later point to another
- * entry of that folder. */
+/* If a link leads below its own folder, allows reading the folder of its
+ * destination. The link may later point to another entry of that folder. */
 static void allow_beside(const struct rules *rules, const char *link)
 {
     char found[PATH_MAX];
@@ -299,7 +294,6 @@ static void allow_beside(const struct rules *rules, const char *link)
     }
 }
 
-/* Allows reading a folder, or the folder of a file. */
 static void allow_reading(const struct rules *rules, const char *path)
 {
     char found[PATH_MAX];
@@ -320,8 +314,8 @@ static void allow_reading(const struct rules *rules, const char *path)
     }
 }
 
-/* Allows creating a log file again in its folder after it was moved away. A
- * special file such as a terminal is only written. */
+/* Allows writing a log, and creating it again in its folder after it was moved
+ * away. A special file, such as a terminal, may only be written. */
 static void allow_appending(const struct rules *rules, const char *path)
 {
     char folder[PATH_MAX];

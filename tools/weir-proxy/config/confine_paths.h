@@ -1,10 +1,10 @@
 /*
- * The files that a configuration names, and the sandbox that allows only these
- * (Landlock).
+ * The files that a configuration names, and the sandbox (Landlock) that allows
+ * only these.
  *
- * A rule applies to an inode, so the rule for a file would not cover a file
- * that replaces it. Rules therefore allow the folder in the path, and if the
- * path is a link, the folder of its destination. All other files in these
+ * A Landlock rule applies to an inode, so a rule for a file would not cover a
+ * file that replaces it. Rules therefore allow the folder in the path and, if
+ * the path is a link, the folder of its destination. All other files in these
  * folders are allowed, too.
  */
 #ifndef WEIR_PROXY_CONFINE_PATHS_H
@@ -13,7 +13,7 @@
 #include "config.h"
 
 enum confine_use {
-    CONFINE_CONFIG,  /* a configuration file */
+    CONFINE_CONFIG,
     CONFINE_READ,    /* read on SIGHUP */
     CONFINE_APPEND,  /* a log, reopened on SIGUSR1 */
     CONFINE_SOCKETS, /* a folder in which sockets are created and removed */
@@ -22,11 +22,10 @@ enum confine_use {
 
 typedef void confine_path_fn(void *arg, const char *path, enum confine_use use);
 
-/* Calls a function for each path. */
 void confine_each_path(const struct config *config, confine_path_fn *call,
                        void *arg);
 
-/* Returns the folder of a path, in PATH_MAX bytes. */
+/* @ret has PATH_MAX bytes. */
 const char *confine_folder_of(const char *path, char *ret);
 
 bool confine_is_folder(const char *path);

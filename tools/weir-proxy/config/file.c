@@ -11,9 +11,8 @@
  * space and ';', unless the value is in quotes.
  *
  * libinih is not used: it passes its handler no line numbers and no start of a
- * section, continues after an error, cuts section names at 49 bytes, refuses
- * lines above 200 bytes without a reason, joins a line that begins with space
- * to the value before, and ends a quoted value at ' ;'.
+ * section, continues after an error, cuts section names at 49 bytes, and
+ * refuses lines above 200 bytes without a reason.
  */
 #include "file.h"
 
@@ -29,7 +28,7 @@
 
 #define BLANK " \t\r\n"
 
-/* Limits of nested includes and of all files. */
+/* Maximum depth of includes, and maximum number of files. */
 #define DEPTH_MAX 8
 #define FILES_MAX 1000
 
@@ -60,9 +59,6 @@ static bool fail_of(const struct reading *reading, const char *path,
     return fail(reading, text);
 }
 
-/* ---- lines ---- */
-
-/* Adds a line with copies of its texts, which may be NULL. */
 static bool add_line(struct reading *reading, enum line_kind kind,
                      const char *name, const char *value)
 {
@@ -92,7 +88,6 @@ static void free_lines(struct lines *lines)
     free(lines->all);
 }
 
-/* Returns the text without surrounding space; writes a NUL at its end. */
 static char *trim(char *text)
 {
     text += strspn(text, BLANK);
@@ -103,8 +98,7 @@ static char *trim(char *text)
     return text;
 }
 
-/* Returns a value without its quotes and comment, or NULL if a quote is not
- * closed. */
+/* Removes the quotes and the comment. Returns NULL if a quote is not closed. */
 static char *read_value(char *text)
 {
     text = trim(text);
@@ -235,8 +229,6 @@ static bool read_line(struct reading *reading, char *line, bool is_first,
     return read_word(reading, trim(text), value, *in_section);
 }
 
-/* ---- files ---- */
-
 static bool begin_part(struct reading *reading, const char *path, unsigned line)
 {
     return (config_begin_part(reading->config, path, line) ||
@@ -264,7 +256,7 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
             is_good = begin_part(reading, path, i + 1);
         }
     }
-    if (is_good && !feof(file)) { /* even if out of memory for a line */
+    if (is_good && !feof(file)) { /* getline() also fails if out of memory */
         is_good = fail_of(reading, path, strerror(errno));
     }
     free(text);
@@ -296,8 +288,7 @@ static bool read_file(struct reading *reading, const char *path)
     return is_good;
 }
 
-/* A pattern of files in a folder. The folder's path ends with a slash, or is
- * "". */
+/* The folder's path ends with a slash, or is "". */
 struct pattern {
     const char *folder;
     size_t folder_len;
@@ -402,7 +393,7 @@ read_and_say(struct config *config, const char *path,
     struct reading reading = {.config = config, .why = why};
 
     config->line = 0;
-    config->file = NULL; /* errors of opening it contain the path */
+    config->file = NULL; /* errors of opening the file contain its path */
     bool is_good = read(&reading, path);
     config->file = path;
     is_good = is_good && sections_say(config, &reading.lines, why);

@@ -23,10 +23,10 @@
 #include "config.h"
 
 enum line_kind {
-    LINE_FILE,    /* start of a file, or of the rest of a file after the
-                   * included one */
-    LINE_SECTION, /* [VALUE] */
-    LINE_WORD,    /* NAME = VALUE */
+    LINE_FILE, /* start of a file, or its continuation after an included
+                * file */
+    LINE_SECTION,
+    LINE_WORD,
 };
 
 struct line {
@@ -36,7 +36,6 @@ struct line {
     char *value;
 };
 
-/* Lines of files, in order. */
 struct lines {
     struct line *all;
     size_t count;
@@ -46,7 +45,7 @@ struct lines {
  * the file's name, the line and the reason in @why. */
 bool file_read(struct config *config, const char *path, char *why);
 
-/* Like file_read(), for all files of a pattern. */
+/* Like file_read(), for all files that match a pattern. */
 bool file_read_all(struct config *config, const char *pattern, char *why);
 
 #endif

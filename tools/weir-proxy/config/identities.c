@@ -1,10 +1,10 @@
 /*
  * Finds the files of a service's certificates. libweir-tls chooses among the
- * certificates by the client's server name (lib/tls/context/context_names.c).
+ * certificates by the client's server name.
  *
- * Links are followed, such as those of Kubernetes for the files of a secret.
- * Names that begin with a dot are skipped, such as the folders that those links
- * lead to.
+ * Links are followed, because Kubernetes uses links for the files of a secret.
+ * Names that begin with a dot are skipped: Kubernetes keeps the linked folders
+ * there.
  */
 #include "identities.h"
 
@@ -49,7 +49,6 @@ static int is_certificate(const struct dirent *entry)
                                        ends_with(entry->d_name, ".crt"));
 }
 
-/* Compares like strcmp(), whatever the locale. */
 static int compare(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);

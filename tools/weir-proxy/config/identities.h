@@ -14,7 +14,8 @@
 /* The first certificate is for clients that request no server name. */
 struct identities {
     struct config_texts certs;
-    struct config_texts keys; /* of each certificate; may be the same file */
+    struct config_texts keys; /* one for each certificate; may be the same
+                               * file */
 };
 
 /* Finds the current files. Returns false with a reason in @why. @ret must be

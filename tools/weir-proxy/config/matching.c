@@ -1,17 +1,17 @@
 /*
- * A candidate is a route together with one of its first bytes. It does not
- * match, matches, or may match with more bytes. The most specific match wins:
- * by the server name, then the protocol, then the length of the first bytes,
- * then the kind of client. A candidate that may match is waited for only if it
- * would win.
+ * A candidate is a route together with one of its configured first bytes. It
+ * matches the client, does not match, or may match after more bytes. The most
+ * specific match wins: by the server name, then the protocol, then the length
+ * of the first bytes, then the kind of client. More bytes are awaited only for
+ * a candidate that would win.
  *
  * Server names are compared as in DNS, without regard to case and a trailing
  * dot. A name with other bytes matches no pattern.
  *
  * Routes are found by hashes of their names: no name, the exact name, and each
  * "*.NAME" above it. Hashes are computed from the end of a name, so one pass
- * gives all of them. A client without a known name may still get any route with
- * a name, and such routes win over others; the first possible one decides.
+ * gives all of them. While the name of a client is unknown, a route with any
+ * name may still match and would win over routes without a name.
  */
 #include "matching.h"
 
@@ -27,10 +27,10 @@ enum verdict {
 };
 
 enum {
-    RECORD_HANDSHAKE = 22, /* record type */
-    RECORD_MAJOR = 3,      /* the same since SSL 3.0 */
-    RECORD_BODY = 5,       /* offset of the record's body */
-    CLIENT_HELLO = 1,      /* message type */
+    RECORD_HANDSHAKE = 22,
+    RECORD_MAJOR = 3, /* the same since SSL 3.0 */
+    RECORD_BODY = 5,  /* offset of the record's body */
+    CLIENT_HELLO = 1,
 };
 
 enum matching_kind matching_guess(const uint8_t *data, size_t len)
@@ -44,8 +44,6 @@ enum matching_kind matching_guess(const uint8_t *data, size_t len)
     }
     return data[RECORD_BODY] == CLIENT_HELLO ? MATCHING_TLS : MATCHING_PLAIN;
 }
-
-/* ---- verdicts ---- */
 
 size_t matching_length_of(const char *name)
 {
@@ -132,8 +130,8 @@ static enum verdict judge_alpn(const struct config_route *route,
     return facts->kind == MATCHING_UNKNOWN ? MAYBE : NO;
 }
 
-/* Checks the kind of client. A route for any kind matches only when it is known
- * whether TLS is to be terminated, unless the route passes TLS on. */
+/* Checks the kind of client. While the kind is unknown, a route for any kind
+ * matches only if it passes TLS on. */
 static enum verdict judge_kind(const struct config_route *route,
                                const struct matching_facts *facts)
 {
@@ -154,8 +152,8 @@ static enum verdict judge_kind(const struct config_route *route,
     }
 }
 
-/* Checks the first bytes, which are unknown inside TLS that is not terminated
- * yet. @begin is NULL for a route without first bytes. */
+/* Checks the first bytes. They are unknown while TLS is not terminated. @begin
+ * is NULL for a route without first bytes. */
 static enum verdict judge_begin(const struct config_route *route,
                                 const struct config_begin *begin,
                                 const struct matching_facts *facts)
@@ -186,7 +184,6 @@ static enum verdict least(enum verdict a, enum verdict b)
     return a < b ? a : b;
 }
 
-/* Combines all conditions except the first bytes. */
 static enum verdict judge_route(const struct config_route *route,
                                 const struct matching_facts *facts)
 {
@@ -197,10 +194,8 @@ static enum verdict judge_route(const struct config_route *route,
                  least(judge_name(route, facts), judge_alpn(route, facts)));
 }
 
-/* ---- names and hashes ---- */
-
-/* Last element of a hash, so that names, patterns and a missing name differ.
- * The values are greater than any byte. */
+/* Added last to a hash, so that names, patterns and a missing name have
+ * different hashes. Each value is greater than any byte. */
 enum {
     END_OF_NAME = 256,
     END_OF_PATTERN, /* "*.NAME", starting at its dot */
@@ -250,9 +245,7 @@ size_t matching_find_named(const struct config_service *service,
                        ret);
 }
 
-/* ---- the choice ---- */
-
-/* Bits from this one up are the rank of the name. */
+/* The rank of the name is shifted to this bit. */
 #define NAME_SHIFT 32
 
 static uint64_t rank_of(const struct config_route *route, size_t begin_len)
@@ -281,13 +274,13 @@ static void consider(struct best *best, size_t route, uint64_t rank)
     }
 }
 
-/* Search for the best candidate with a verdict. */
 struct search {
     const struct config_service *service;
     const struct matching_facts *facts;
     enum verdict wanted;
-    bool is_by_hello; /* without first bytes, any verdict except NO */
-    size_t other;     /* route to skip */
+    bool is_by_hello; /* ignores first bytes, and accepts any verdict except
+                       * NO */
+    size_t other;
     struct best best;
 };
 
@@ -323,7 +316,8 @@ static void judge_all(struct search *search, uint64_t hash)
     }
 }
 
-/* Judges routes with the exact name, and with each pattern above it. */
+/* Considers routes with the exact name, and with each pattern that includes
+ * it. */
 static void judge_named(struct search *search, const char *name)
 {
     uint64_t hash = HASHES_BASIS;

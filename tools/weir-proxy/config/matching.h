@@ -2,9 +2,10 @@
  * Chooses a client's route from what is known so far: TLS or not, the server
  * name and application protocols, its first bytes, or silence.
  *
- * This is a pure function of facts, without connection or clock: the caller
- * asks again when more bytes arrive or their time expires. The configuration
- * check uses it to find routes that cannot be told apart.
+ * The functions depend only on these facts, not on a connection or a clock. The
+ * caller calls again when more bytes arrive or when the time for them has
+ * expired. The check of the configuration uses this module to find routes that
+ * match the same clients.
  */
 #ifndef WEIR_PROXY_MATCHING_H
 #define WEIR_PROXY_MATCHING_H
@@ -14,7 +15,7 @@
 #include "weir/client_hello.h"
 
 enum matching_kind {
-    MATCHING_UNKNOWN, /* it is not known whether it is TLS */
+    MATCHING_UNKNOWN, /* not known yet whether the client uses TLS */
     MATCHING_TLS,
     MATCHING_PLAIN,
     MATCHING_SILENT, /* nothing received for silent-after */
@@ -22,31 +23,28 @@ enum matching_kind {
 
 struct matching_facts {
     enum matching_kind kind;
-    bool is_open;         /* TLS is terminated: the first bytes are decrypted */
-    bool may_be_silent;   /* silence would select a route for this client */
-    bool is_over;         /* the time for more bytes has expired */
-    const char *name;     /* requested server name, borrowed, or NULL */
-    const uint8_t *begin; /* first bytes of the client */
+    bool is_open;       /* TLS is terminated: the first bytes are decrypted */
+    bool may_be_silent; /* silence would select a route for this client */
+    bool is_over;       /* the time for more bytes has expired */
+    const char *name;   /* requested server name, or NULL; borrowed */
+    const uint8_t *begin;
     size_t begin_len;
-    struct weir_alpn_list offered; /* protocols in its ClientHello */
-    struct weir_alpn_name agreed;  /* protocol that its TLS has selected or will
-                                    * select; len 0 is none */
+    struct weir_alpn_list offered;
+    struct weir_alpn_name agreed; /* protocol that its TLS has selected or will
+                                   * select; len 0 is none */
 };
 
-/* Guesses TLS or not from a connection's first bytes. */
 enum matching_kind matching_guess(const uint8_t *data, size_t len);
 
 /* Builds the index of routes by name, replacing an earlier index. Returns false
  * if out of memory. */
 bool matching_index(struct config_service *service);
-/* Returns the number of routes that may have the same name as this one; *ret is
- * the first. */
+/* Returns the number of routes that may have the same name as this one (equal
+ * hashes). *ret is the first of them. */
 size_t matching_find_named(const struct config_service *service,
                            const struct config_route *route,
                            const struct hashed **ret);
 
-/* Chooses a route of the service. Returns 0, -ENOENT if no route matches, or
- * -EAGAIN if more bytes could change the choice. */
 int matching_choose(const struct config_service *service,
                     const struct matching_facts *facts, size_t *ret_route);
 
@@ -64,7 +62,6 @@ bool matching_is_within(const char *top, const char *name);
 /* Returns the length of a server name without a trailing dot. */
 size_t matching_length_of(const char *name);
 
-/* Returns true if one of @texts equals @text, which has @len bytes. */
 bool matching_has_text(const struct config_texts *texts, const char *text,
                        size_t len);
 
@@ -77,7 +74,8 @@ struct weir_alpn_name matching_agree(const struct config_texts *own,
 /* Returns true if both routes match the same client equally well. */
 bool matching_is_same(const struct config_route *a,
                       const struct config_route *b);
-/* Like matching_is_same(), before TLS is terminated. */
+/* Like matching_is_same(), but compares only what is known before TLS is
+ * terminated. */
 bool matching_is_same_hello(const struct config_route *a,
                             const struct config_route *b);
 

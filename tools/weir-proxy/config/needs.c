@@ -1,13 +1,12 @@
 /*
- * Checks that a directive has what it needs.
+ * Checks the conditions of directives.
  *
  * Facts are bits, each set if it is true for a service, a route or a target.
  * Needs and rules are rows of tables, with conditions on these bits.
  *
- * A directive of [defaults] applies to all services, so it is refused only if
- * no service has what the directive needs. A directive before the first route
- * applies to all routes, so it is refused only if no route has what the
- * directive needs.
+ * A directive of [defaults] applies to all services, and is refused only if no
+ * service has what the directive needs. In the same way a directive before the
+ * first route is refused only if no route has what it needs.
  */
 #include "needs.h"
 
@@ -17,16 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Objects to check. Objects that the scope of the need does not include may be
- * NULL. */
+/* The object to check. Pointers below the scope of the need may be NULL. */
 struct needs_at {
     const struct config *config;
     const struct config_service *service;
     const struct config_route *route;
     const struct config_target *target;
 };
-
-/* ---- facts ---- */
 
 /* Additional facts, used only by rules. */
 enum {
@@ -43,21 +39,21 @@ enum {
     FACT_BEGIN,
     FACT_PASSES,
     FACT_SNI,
-    FACT_STAYS_AND_CUTS, /* stay, and when-back = cut */
+    FACT_STAYS_AND_CUTS,
     FACT_ANY_CHECK,
-    FACT_CHECK_TLS,   /* check = tls */
-    FACT_CHECK_CLEAR, /* check-tls = off */
+    FACT_CHECK_TLS,
+    FACT_CHECK_CLEAR,
     FACT_STEPS,
     FACT_TO_TLS,
-    FACT_VERIFIED,   /* the certificate's name is known, or not needed */
+    FACT_VERIFIED,   /* the certificate's name is known or is not verified */
     FACT_FROM_OTHER, /* local address of another family than the target */
     FACT_FROM_OTHER_CHECK,
     FACT_NO_PORT,      /* a check of a Unix socket at another port */
-    FACT_UNCLEAR_PORT, /* TLS on this port is not specified */
+    FACT_UNCLEAR_PORT, /* the check uses another port, without a check-tls */
     FACT_CLEAR_CHECK_AT,
     FACT_CHECK_VERIFIED,
-    FACT_NAMED_BY_SNI, /* sni:PORT */
-    FACT_CLIENT_CA,    /* of the service or [defaults] */
+    FACT_NAMED_BY_SNI,
+    FACT_CLIENT_CA, /* client-ca in the service or in [defaults] */
     FACT_COUNT,
 };
 
@@ -89,8 +85,8 @@ static bool has_ip_listen(const struct config_service *service)
     return i < service->listen_count;
 }
 
-/* Returns true if a service without PROXY headers reads a ClientHello, or the
- * first bytes of a client, before it terminates TLS or chooses a route. */
+/* Returns true if a service without PROXY headers reads a ClientHello, or a
+ * client's first bytes, before it terminates TLS or chooses a route. */
 static bool reads_hello(const struct config_service *service)
 {
     bool reads =
@@ -208,7 +204,8 @@ static uint64_t facts_of_target(const struct needs_at *at)
         !target->tls_ca && !route->to_insecure &&
         (target->at.is_tls ||
          (is_over_tls && !check_plan_has_own_authorities(route)));
-    /* Index of the first target that checks may find up again. */
+    /* Index of the first preferred target that is checked. A backup may be left
+     * when such a target is up again. */
     size_t first = target->is_backup ? 0 : route->target_count;
 
     while (first < route->target_count &&
@@ -431,15 +428,13 @@ static const struct rule {
      BIT(NEED_TLS_TARGET), "check tls needs a target with tls://"},
 };
 
-/* ---- recorded directives ---- */
-
 static bool is_neutral(const struct option *word, const char *value)
 {
     const bool is_choice =
         word->kind == OPTION_CHOICE || word->kind == OPTION_EITHER;
 
     if (value && word->need == NEED_CLIENT_ADDRESS) {
-        /* A file of networks may contain unix. */
+        /* A file of networks may contain "unix". */
         return is_choice ? strcmp(value, "source") != 0
                          : value[0] == '@' || strcmp(value, "unix") == 0;
     }
@@ -506,8 +501,8 @@ bool needs_note(struct config *config, const struct option *word,
     return true;
 }
 
-/* Returns the first target that a directive about @last applies to, which is
- * another one if @last is the end of a list. */
+/* Returns the first target to which a directive about @last applies. It is not
+ * @last if @last ends a list of targets. */
 static size_t first_of(const struct config_route *route, size_t last)
 {
     const size_t count = route->targets[last].list_count;
@@ -587,8 +582,8 @@ static bool refuse(struct config *config, const struct config_word *said,
 
 bool needs_check(struct config *config, char *why)
 {
-    /* met[line] is true if a service has what the directive on this line needs.
-     * Several services may use a line of [defaults] or of [targets]. */
+    /* met[line] is true if any service has what the directive on this line
+     * needs. Several services may use a line of [defaults] or of [targets]. */
     bool *met = calloc(config->line_count + 1, sizeof(*met));
     bool is_good = met || option_refuse(why, "no memory");
 

@@ -3,9 +3,8 @@
  * what it excludes.
  *
  * The table of directives (words.c) has a column with the need of each
- * directive.
- * Conditions on values and on combinations of directives are rows in needs.c.
- * Each refusal names the directive's line.
+ * directive. Conditions on values and on combinations of directives are rows in
+ * needs.c.
  */
 #ifndef WEIR_PROXY_NEEDS_H
 #define WEIR_PROXY_NEEDS_H
@@ -23,10 +22,10 @@ enum need {
     NEED_CERT, /* a certificate, and a route that terminates TLS */
     NEED_CLIENT_CA,
     NEED_CLIENT_CERT,
-    NEED_HEADER, /* a PROXY header from clients */
-    NEED_HELLO,  /* bytes of clients that are read before a target is chosen */
-    NEED_SILENT, /* a route for silent clients */
-    NEED_FIRST,  /* balance first */
+    NEED_HEADER,
+    NEED_HELLO, /* bytes of clients that are read before a target is chosen */
+    NEED_SILENT,
+    NEED_FIRST,
     NEED_EJECT,
     NEED_CHECK_TEXT,
     NEED_CHECK_HTTP,
@@ -41,14 +40,14 @@ enum need {
     NEED_BACK,     /* a backup, and a check that finds another target up */
     NEED_HEADER_2, /* a PROXY header of version 2 to targets, with TLVs to
                     * send */
-    NEED_LIMIT,    /* a limit of connections to a target */
-    NEED_SPLICE,   /* two sides without TLS, and a direction without a rate */
-    NEED_RETURN,   /* targets that may be down or ejected, and return */
+    NEED_LIMIT,
+    NEED_SPLICE, /* two sides without TLS, and a direction without a rate */
+    NEED_RETURN, /* targets that may be down or ejected, and return */
     NEED_CHECK,
     NEED_CHECK_PLACE,    /* a check at the target's own address */
     NEED_CHECK_DIALOGUE, /* a text or HTTP check without a check-at */
-    NEED_CHECK_TLS,      /* a check over TLS */
-    NEED_CHECK_CA,       /* a check over TLS that verifies the certificate */
+    NEED_CHECK_TLS,
+    NEED_CHECK_CA, /* a check over TLS that verifies the certificate */
     NEED_TLS_TARGET,
     NEED_TO_CA, /* a target verified by the route's authorities */
     NEED_COUNT,
@@ -65,7 +64,8 @@ bool needs_note(struct config *config, const struct option *word,
  * wrong directive. */
 bool needs_check(struct config *config, char *why);
 
-/* Checks the conditions of a service, after its routes are settled. */
+/* Checks the conditions of a service whose routes config_check_routes() has
+ * completed. */
 bool needs_check_service(struct config *config, size_t number, char *why);
 
 /* Returns the line of a directive for the service, route and target of @at, or

@@ -1,7 +1,7 @@
 /*
- * Options are the directives of words.h with "--" before them. The first other
- * argument is the address to listen on, further ones are targets. Options after
- * --config are read after the file.
+ * Options are the directives of words.h with "--" before them. The first
+ * argument that is not an option is the address to listen on; others are
+ * targets. Options after --config are applied after the file.
  */
 #include "options.h"
 

@@ -1,7 +1,7 @@
 /*
- * A shared section is applied again for each use, with its own line numbers;
- * other modules do not know about shared sections. An unused section is applied
- * to a scratch configuration, so that its words are checked, too.
+ * A shared section is applied again for each use, with its own line numbers.
+ * Other modules do not know about shared sections. An unused section is applied
+ * to a scratch configuration, so that its directives are checked, too.
  */
 #include "sections.h"
 
@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum section {
-    SECTION_NONE, /* lines before the first section */
+    SECTION_NONE,
     SECTION_SERVICE,
     SECTION_DEFAULTS,
     SECTION_TARGETS,
@@ -24,11 +24,10 @@ struct saying {
     const struct lines *lines;
     char *why;
     unsigned *said;         /* for each directive, its line in the current
-                             * section, or 0 */
+                             * section; 0 if it is not set yet */
     struct hashes sections; /* by name: [defaults] and [targets ...] */
 };
 
-/* Lines from first to end - 1. */
 struct range {
     size_t first;
     size_t end;
@@ -43,7 +42,6 @@ static bool fail(const struct saying *saying, const char *reason)
     return false;
 }
 
-/* Sets @why to "..., in FILE:LINE". */
 static bool fail_with(const struct saying *saying, const char *reason,
                       unsigned line)
 {
@@ -51,7 +49,7 @@ static bool fail_with(const struct saying *saying, const char *reason,
     char text[OPTION_WHY_SIZE];
 
     config_place(saying->config, line, place);
-    place[strlen(place) - 2] = '\0'; /* removes ": " */
+    place[strlen(place) - 2] = '\0';
     snprintf(text, sizeof(text), "%.120s, in %.120s", reason, place);
     return fail(saying, text);
 }
@@ -68,14 +66,12 @@ static enum section section_of(const char *title)
                : SECTION_SERVICE;
 }
 
-/* Returns the name after "targets"; it may be empty. */
 static const char *group_of(const char *title)
 {
     title += strlen("targets");
     return title + strspn(title, " \t");
 }
 
-/* Returns the lines of the section that begins at @section. */
 static struct range range_of(const struct lines *lines, size_t section)
 {
     struct range range = {section + 1, section + 1};
@@ -92,8 +88,8 @@ static bool is_word(const struct line *line, const char *name)
     return line->kind == LINE_WORD && strcmp(line->name, name) == 0;
 }
 
-/* Returns the lines about the service, or the route, of this line. A 'listen'
- * after a 'to' begins the next service of a section. */
+/* Returns the lines about the service, or about the route, of this line. A
+ * 'listen' after a 'to' begins the next service of a section. */
 static struct range range_around(const struct lines *lines, size_t at,
                                  bool is_of_route)
 {
@@ -133,7 +129,6 @@ static uint64_t hash_section(enum section kind, const char *group)
     return hashes_add_text(hashes_add_byte(HASHES_BASIS, kind), group);
 }
 
-/* Builds the index of sections by name. Returns false if out of memory. */
 static bool index_sections(struct saying *saying)
 {
     bool is_whole = true;
@@ -171,8 +166,6 @@ static size_t find_section(const struct saying *saying, enum section kind,
     return saying->lines->count;
 }
 
-/* ---- repeated directives ---- */
-
 /* Returns the slot for the line number of a directive. 'check' has two slots,
  * for its kind and for its interval, which has the last slot. */
 static unsigned *line_of(const struct saying *saying, const struct option *word,
@@ -185,13 +178,13 @@ static unsigned *line_of(const struct saying *saying, const struct option *word,
                 ->said[is_interval ? words.count : (size_t)(word - words.rows)];
 }
 
-/* Returns true for the kind of check that has no interval. */
+/* Returns true for 'check = off', which has neither a kind nor an interval. */
 static bool is_off(const struct option *word, const char *value)
 {
     return strcmp(word->name, "check") == 0 && strcmp(value, "off") == 0;
 }
 
-/* Refuses a directive that replaces one of the current section. */
+/* Refuses a directive that was already set in the current section. */
 static bool is_first(const struct saying *saying, const struct option *word,
                      const char *value)
 {
@@ -204,7 +197,8 @@ static bool is_first(const struct saying *saying, const struct option *word,
     return word->repeats || line == 0 || fail_with(saying, reason, line);
 }
 
-/* Forgets recorded lines when a new service, route or target begins. */
+/* Forgets the recorded lines of directives that may be set again, because a new
+ * service, route or target begins. */
 static void forget(struct saying *saying, enum word_scope first)
 {
     for (size_t i = 0; i < words.count; i++) {
@@ -235,8 +229,6 @@ static void note_line(struct saying *saying, const struct option *word,
     }
 }
 
-/* ---- applying ---- */
-
 static bool say_line(const struct saying *saying, const struct line *line)
 {
     char reason[OPTION_WHY_SIZE];
@@ -246,8 +238,8 @@ static bool say_line(const struct saying *saying, const struct line *line)
            fail(saying, reason);
 }
 
-/* Applies the directives of [defaults] for each target to the current target.
- * The target's own directives are applied later and replace them. */
+/* Applies the directives that [defaults] has for each target to the current
+ * target. The target's own directives are applied later and replace them. */
 static bool say_of_target(const struct saying *saying)
 {
     const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
@@ -273,14 +265,14 @@ static bool say_of_target(const struct saying *saying)
     return is_good;
 }
 
-/* Applies a line. If it begins a target, applies [defaults] to the target. */
 static bool say_whole_line(const struct saying *saying, const struct line *line)
 {
     return say_line(saying, line) &&
            (!is_word(line, "to") || say_of_target(saying));
 }
 
-/* Selects the directives of a shared section that apply where it is used. */
+/* Returns true for a directive of a shared section that applies where the
+ * section is used. */
 typedef bool is_said_fn(const struct saying *saying, const struct option *word,
                         struct range own);
 
@@ -301,8 +293,8 @@ static bool say_section(const struct saying *saying, size_t section,
 }
 
 /* Selects directives for a service. Skips an inherited directive if it would
- * add a value to the service's own, or if the service has the directive that it
- * is paired with. */
+ * add a value to the service's own values, or if the service has the directive
+ * that it is paired with. */
 static bool is_of_service(const struct saying *saying,
                           const struct option *word, struct range own)
 {
@@ -326,7 +318,6 @@ static bool is_of_route(const struct saying *saying, const struct option *word,
     return word->scope == SCOPE_ROUTE && is_of_service(saying, word, own);
 }
 
-/* Returns true if the directive selects clients of a route. */
 static bool names_clients(const struct option *word)
 {
     return strncmp(word->name, "route", strlen("route")) == 0;
@@ -421,8 +412,8 @@ static bool inherit(const struct saying *saying, size_t at,
                             is_of_service);
     }
     return strcmp(word->name, "route") != 0 ||
-           service->routes[0].target_count == 0 || /* copied from the first
-                                                    * route */
+           service->routes[0].target_count == 0 || /* else the first route's
+                                                    * settings were copied */
            say_defaults(saying, range_around(saying->lines, at, true),
                         is_of_route);
 }
@@ -469,8 +460,6 @@ static bool begin_service(struct saying *saying, size_t at)
            say_defaults(saying, range_around(saying->lines, at, false),
                         is_of_service);
 }
-
-/* ---- shared sections ---- */
 
 static bool may_be_in(enum section kind, const struct option *word)
 {

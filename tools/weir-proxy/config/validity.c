@@ -1,7 +1,7 @@
 /*
  * Only certificates that the proxy presents are checked, with the chains in
  * their files. The library refuses expired authorities. Files that cannot be
- * read or have other contents were refused before.
+ * read or contain no certificate were refused before.
  */
 #include "validity.h"
 
@@ -19,12 +19,13 @@
 
 #define FILE_MAX ((size_t)1 << 20)
 
-/* Automatic renewal usually happens a month before expiry, or when a third of
- * the lifetime is left. */
-#define SOON_S INT64_C(1209600) /* 14 days */
+/* Certificates that expire within 14 days are reported. Automatic renewal
+ * usually happens earlier: a month before expiry, or when a third of the
+ * lifetime is left. */
+#define SOON_S INT64_C(1209600)
 
-/* Returns a file's text, or NULL if it cannot be read. A file that is too large
- * gives "". The caller frees the result. */
+/* Returns a file's text, or NULL if it cannot be read. Returns "" for a file
+ * larger than FILE_MAX. The caller frees the result. */
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "re");
@@ -50,8 +51,6 @@ static int digit_of(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* Decodes base64 between @text and @end in place, skipping other characters.
- * Returns the length. */
 static size_t decode(char *text, const char *end)
 {
     uint8_t *ret = (uint8_t *)text;
@@ -88,7 +87,8 @@ static void warn(const char *service, const char *path, const char *what,
         text);
 }
 
-/* Checks the dates of a certificate. Returns true if it is not self-issued. */
+/* Checks the dates of a certificate. Returns true unless it is self-issued, so
+ * that the chain may continue. */
 static bool look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {

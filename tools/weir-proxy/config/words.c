@@ -1,8 +1,8 @@
 /*
  * The table of all directives.
  *
- * One row defines both the option and the key of the file.
- * They have the same values and the same errors.
+ * One row defines both the command-line option and the key of the file, with
+ * the same values and errors.
  */
 #include "words.h"
 
@@ -30,7 +30,6 @@ static const char *const target_headers[] = {"as-route", "off", "v1", "v2",
                                              NULL};
 static const char *const headers_in[] = {"off", "v1", "v2", "any", NULL};
 
-/* Returns "off" for 0, then the names of the library's kinds of checks. */
 static const char *name_check(int index)
 {
     return index == 0 ? "off"
@@ -528,8 +527,8 @@ static void print_this_version(void)
     print_version("weir-proxy");
 }
 
-/* In HAProxy a time without a unit is in milliseconds, so a unit is required.
- */
+/* Requires a unit for times, because HAProxy reads a plain number as
+ * milliseconds. */
 static bool has_unit(const struct option *option, const char *value, char *why)
 {
     return option->kind != OPTION_TIME || !value || !units_lacks_unit(value) ||
@@ -565,7 +564,7 @@ static bool read_word(void *options, const char *text, char *why)
     return option_read(&words, config, option, text, why);
 }
 
-/* Returns the replacement of a removed directive. */
+/* Returns the replacement of a removed directive, or NULL. */
 static const char *find_gone(const char *name, size_t len)
 {
     static const char token[] = "admin-token";
@@ -640,7 +639,7 @@ bool words_say(struct config *config, const char *name, const char *value,
     }
     const char *like = option_suggest(&words, name);
     if (like && !words_find(like)) {
-        like = NULL; /* only on the command line */
+        like = NULL; /* an option that exists only on the command line */
     }
     return option_refuse(why, "unknown directive '%.60s'%s%s%s", name,
                          like ? "; did you mean '" : "", like ? like : "",

@@ -3,8 +3,8 @@
  * target.
  *
  * A directive is an option of the command line ("--balance leastconn") and a
- * key of the file ("balance = leastconn"), with the same values and errors. It
- * applies to the most recent service, route or target.
+ * key of the file ("balance = leastconn"). It applies to the most recent
+ * service, route or target.
  */
 #ifndef WEIR_PROXY_WORDS_H
 #define WEIR_PROXY_WORDS_H
@@ -12,17 +12,17 @@
 #include "config.h"
 
 enum word_scope {
-    SCOPE_COMMAND, /* only on the command line */
+    SCOPE_COMMAND,
     SCOPE_PROGRAM,
     SCOPE_SERVICE,
     SCOPE_ROUTE,
     SCOPE_TARGET,
-    SCOPE_EACH_TARGET, /* in [defaults] for each target */
+    SCOPE_EACH_TARGET, /* like SCOPE_TARGET; [defaults] may set it for all
+                        * targets */
 };
 
 extern const struct option_set words;
 
-/* Returns NULL if there is no such directive. */
 const struct option *words_find(const char *name);
 
 /* Applies a directive. Returns false with a reason in @why. */

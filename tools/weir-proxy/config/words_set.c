@@ -91,7 +91,7 @@ static int hex_digit(char c)
                             : small - 'a' + 10;
 }
 
-/* Parses what follows a backslash. Returns its length, or 0 if it is not an
+/* Parses the text after a backslash. Returns its length, or 0 if it is not an
  * escape. */
 static size_t read_escape(const char *text, char *ret)
 {
@@ -110,7 +110,7 @@ static size_t read_escape(const char *text, char *ret)
 }
 
 /* Replaces escapes. Returns the number of bytes written to @ret, at most @size,
- * or -1 with a reason. */
+ * or -1 with a reason in @why. */
 static int unescape(const char *value, char *ret, size_t size, char *why)
 {
     size_t len = 0;
@@ -134,7 +134,6 @@ static int unescape(const char *value, char *ret, size_t size, char *why)
     return (int)len;
 }
 
-/* Largest size of the bytes of a check's step. */
 #define STEP_MAX 4096
 
 /* Parses bytes with escapes into memory that the caller frees. Returns NULL
@@ -202,7 +201,6 @@ bool words_add_text(void *options, const struct option *word, const char *value,
     return config_add_text(field, value) || option_refuse(why, no_memory);
 }
 
-/* Parses items separated by commas. */
 bool words_add_texts(void *options, const struct option *word,
                      const char *value, char *why)
 {
@@ -224,7 +222,6 @@ bool words_add_texts(void *options, const struct option *word,
     return true;
 }
 
-/* Returns true if the text can be part of an HTTP request line. */
 static bool is_plain(const char *text)
 {
     for (; *text; text++) {
@@ -259,13 +256,11 @@ bool words_set_path(void *options, const struct option *word, const char *value,
     return words_set_text(config, word, value, why);
 }
 
-/* Requires a unit: in HAProxy 5000 is in milliseconds. */
+/* Requires a unit, like has_unit() in words.c. */
 static int parse_time(const char *text, uint64_t *ret_ns)
 {
     return units_lacks_unit(text) ? -EINVAL : units_parse_time(text, ret_ns);
 }
-
-/* ---- directives that begin a section ---- */
 
 bool words_say_listen(void *options, const struct option *word,
                       const char *value, char *why)
@@ -302,8 +297,8 @@ bool words_say_route(void *options, const struct option *word,
     return config_begin_route(config, value) || option_refuse(why, no_memory);
 }
 
-/* Returns the current route, which must have been begun with 'route', or NULL
- * with a reason. */
+/* Returns the current route if a 'route' directive began it. Otherwise returns
+ * NULL with a reason in @why. */
 static struct config_route *narrowed(void *options, const struct option *word,
                                      char *why)
 {
@@ -364,7 +359,6 @@ bool words_say_route_alpn(void *options, const struct option *word,
            words_add_texts(options, word, value, why);
 }
 
-/* Parses a list like "authority,ssl". */
 bool words_say_send_tlv(void *options, const struct option *word,
                         const char *value, char *why)
 {
@@ -458,7 +452,7 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
-/* Parses "mysql:USER" and sets kind and user. */
+/* Parses "mysql:USER", and sets the kind and the user of the check. */
 static bool read_login(struct config_route *route, const char *value,
                        const char *colon)
 {
@@ -522,7 +516,6 @@ bool words_say_check(void *options, const struct option *word,
     return true;
 }
 
-/* Parses "keep", "cut" or "cut:5s". */
 bool words_say_fate(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -551,7 +544,6 @@ static bool read_status(const char *text, uint64_t *ret)
     return units_parse_count(text, ret) == 0 && *ret >= 100 && *ret <= 599;
 }
 
-/* Parses "200" or "200-399". */
 bool words_say_check_status(void *options, const struct option *word,
                             const char *value, char *why)
 {
@@ -576,7 +568,6 @@ bool words_say_check_status(void *options, const struct option *word,
     return true;
 }
 
-/* Parses "as-target", "on" or "off". */
 bool words_say_check_tls(void *options, const struct option *word,
                          const char *value, char *why)
 {
@@ -626,13 +617,12 @@ bool words_say_check_at(void *options, const struct option *word,
         return option_refuse(why, "'%.100s' has no %s", value,
                              is_unix ? "path" : "port");
     }
-    at.text = NULL; /* not kept */
+    at.text = NULL;
     target->check.at = at;
     target->check.has_at = true;
     return true;
 }
 
-/* Parses "off" or "5s". */
 bool words_say_target_check(void *options, const struct option *word,
                             const char *value, char *why)
 {
@@ -779,8 +769,8 @@ bool words_say_admin(void *options, const struct option *word,
     return words_set_text(config, word, value, why);
 }
 
-/* Requires a path: an abstract name would have no file mode to keep others out.
- */
+/* Requires a path, because the file mode of a path keeps other users out. An
+ * abstract name has no file mode. */
 bool words_say_control(void *options, const struct option *word,
                        const char *value, char *why)
 {
@@ -862,7 +852,6 @@ bool words_say_trust(void *options, const struct option *word,
     return words_add_text(config, word, value, why);
 }
 
-/* Parses a name like "dns:a.example". */
 bool words_say_client_name(void *options, const struct option *word,
                            const char *value, char *why)
 {
@@ -875,7 +864,6 @@ bool words_say_client_name(void *options, const struct option *word,
     return words_add_text(options, word, value, why);
 }
 
-/* Parses a rate like "100/10s". */
 bool words_say_client_rate(void *options, const struct option *word,
                            const char *value, char *why)
 {
@@ -901,7 +889,6 @@ bool words_say_client_rate(void *options, const struct option *word,
     return true;
 }
 
-/* Parses prefix lengths like "32/64". */
 bool words_say_client_prefix(void *options, const struct option *word,
                              const char *value, char *why)
 {
@@ -927,7 +914,7 @@ bool words_say_client_prefix(void *options, const struct option *word,
     return true;
 }
 
-/* Parses networks. A file of networks is read later. */
+/* Parses a network. A file of networks is read later. */
 bool words_say_client_networks(void *options, const struct option *word,
                                const char *value, char *why)
 {
@@ -957,7 +944,8 @@ bool words_read_include(void *options, const struct option *word,
     return file_read_all(options, value, why);
 }
 
-/* Parses the address of the proxy to show; the default is that of --admin. */
+/* Parses the address of the proxy to show, which defaults to that of
+ * --admin. */
 bool words_read_top(void *options, const struct option *word, const char *value,
                     char *why)
 {

@@ -13,7 +13,6 @@
  * if there is none yet. */
 void *words_owner(void *options, const struct option *option, char *why);
 
-/* Directives that set a field. */
 option_read_fn words_set_text;
 option_read_fn words_add_send;
 option_read_fn words_add_expect;
@@ -22,7 +21,6 @@ option_read_fn words_add_texts;
 option_read_fn words_set_host;
 option_read_fn words_set_path;
 
-/* Directives that do more. */
 option_read_fn words_say_listen;
 option_read_fn words_say_route;
 option_read_fn words_say_route_as;

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Parses the local address of connections to the target. */
 bool words_say_from(void *options, const struct option *word, const char *value,
                     char *why)
 {
@@ -35,7 +34,6 @@ bool words_say_from(void *options, const struct option *word, const char *value,
                          value);
 }
 
-/* Parses name servers, with or without a port. */
 bool words_say_resolver(void *options, const struct option *word,
                         const char *value, char *why)
 {
@@ -60,7 +58,6 @@ bool words_say_resolver(void *options, const struct option *word,
     return words_set_text(config, word, value, why);
 }
 
-/* Parses names such as "a.example,b.example". */
 bool words_say_sni_allow(void *options, const struct option *word,
                          const char *value, char *why)
 {

@@ -33,8 +33,6 @@ struct identity {
     size_t group_count;
 };
 
-/* ---- users and groups ---- */
-
 static bool read_id(const char *text, unsigned *ret)
 {
     char *end;
@@ -152,8 +150,6 @@ bool confine_check(const struct config *config, char *why)
     return true;
 }
 
-/* ---- dropping privileges ---- */
-
 static int fail(const char *what)
 {
     const int err = errno;
@@ -173,7 +169,8 @@ static int become(const struct identity *identity)
                : 0;
 }
 
-/* Looks up the user before the root changes. */
+/* Looks up the user before the root changes, because the new root may have no
+ * /etc. */
 static int change_root_and_user(const struct config *config)
 {
     struct identity identity;
@@ -190,7 +187,7 @@ static int change_root_and_user(const struct config *config)
                                                              : 0;
 }
 
-/* Enters the sandbox with as many restrictions as possible. Reports the
+/* Enters the sandbox with as many restrictions as possible. Prints the
  * restrictions that the kernel does not support or that another sandbox
  * forbids. */
 static void enter_sandbox(const struct config *config, bool with_filter,
@@ -267,8 +264,6 @@ const char *confine_path_outside(const struct config *config, const char *path,
     return ret;
 }
 
-/* ---- for -t ---- */
-
 /* Returns true if a log can be opened again after rotation: the log's folder
  * must be writable, and if the log exists, the log must be writable, too. */
 static bool try_log(const char *path)
@@ -285,7 +280,7 @@ static bool try_log(const char *path)
            access(confine_folder_of(path, folder), W_OK | X_OK) == 0;
 }
 
-/* Opens a file like the serving proxy would. */
+/* Tries to open a file as the serving proxy would. */
 static void try_path(void *arg, const char *path, enum confine_use use)
 {
     static const char *const later[] = {
@@ -318,11 +313,10 @@ static void try_path(void *arg, const char *path, enum confine_use use)
     }
 }
 
-/* State of the warnings about unrelated files that the sandbox allows. */
 struct breadth {
     const struct config *config;
     char log[PATH_MAX]; /* folder of the last log */
-    bool is_writable;   /* a warning about a writable folder was printed */
+    bool is_writable;
 };
 
 static void find_folder(const char *path, char *ret)

@@ -14,27 +14,24 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* Confinement of this process. */
 struct confinement {
     bool is_confined; /* user, root, files or system calls are restricted */
     int landlock_abi; /* 0 if files are not restricted */
-    bool has_filter;  /* system calls are filtered */
+    bool has_filter;
 };
 
-/* Checks that the user, group and folder exist. Returns false with a reason in
- * @why. */
+/* Checks that the user, the group and the new root exist. Returns false with a
+ * reason in @why. */
 bool confine_check(const struct config *config, char *why);
 
-/* Returns the user that a proxy of this configuration runs as. */
 uid_t confine_get_user(const struct config *config);
 
-/* Drops privileges. Reports what the kernel does not support. Returns 0, or an
- * error that was reported, after which the proxy must not serve. */
+/* Drops privileges. Prints what the kernel does not support. Returns 0, or an
+ * error that was printed. After an error the proxy must not serve. */
 int confine_begin(const struct config *config, struct confinement *ret);
 
-/* Implements the check of -t that reports which files a serving proxy could not
- * access. A child process that has dropped its privileges tries to open them.
- */
+/* For -t: prints which files a serving proxy could not access. A child process
+ * drops its privileges and tries to open them. */
 void confine_look(const struct config *config);
 
 /* Returns a path as processes outside the proxy's root see it, in PATH_MAX

@@ -1,8 +1,6 @@
 /*
  * The filter is a BPF program that compares the number of a system call with a
- * list, one after another; calls of every connection come first. It is
- * generated here without libseccomp, because it needs only three kinds of
- * instructions.
+ * list, one after another. The calls of every connection come first.
  *
  * A call that is not in the list fails with EPERM. A call newer than this file
  * fails with ENOSYS, as on an older kernel, so that a newer C library falls
@@ -32,7 +30,7 @@
 
 #ifdef ARCH
 
-/* The last system call that this file considers, from Linux 6.12. */
+/* The last system call that this file knows, from Linux 6.12. */
 #define LAST_KNOWN 462
 
 static const int calls[] = {
@@ -240,7 +238,6 @@ static void end_with(struct program *program, uint32_t verdict)
     add(program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict));
 }
 
-/* Adds instructions that return @verdict if the comparison is true. */
 static void end_if(struct program *program, int comparison, uint32_t value,
                    uint32_t verdict)
 {

@@ -1,10 +1,10 @@
 /*
- * The operator's page: as much HTTP as a scraper needs. A connection has one
+ * The operators' page: as much HTTP as a scraper needs. A connection has one
  * request and one response.
  *
- * Requests and responses have REQUEST_NS (askers.h) each; a client that is
- * slower is cut off. Pages are made one after another, because they share the
- * buffers for the metrics.
+ * A request and a response may each take REQUEST_NS (askers.h); a slower client
+ * is disconnected. Pages are generated one after another, because they share
+ * the buffers for the metrics.
  */
 #include "admin.h"
 
@@ -30,7 +30,6 @@
 #define REQUEST_MAX  8192
 #define PROTOCOL_END "\r\n\r\n"
 
-/* A client with a request. HEAD gets no body. */
 struct asker {
     weir_writer *writer;
     bool wants_body;
@@ -63,12 +62,11 @@ struct admin {
     struct worker *worker;
     struct askers askers;
     weir_server *server;
-    weir_lock *lock; /* held while a page is made; NULL at the end */
+    weir_lock *lock; /* held while a page is generated; NULL at the end */
     struct metrics metrics;
     struct status status;
 };
 
-/* Runs a callback on each thread; adds up the loops' statistics. */
 static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
 {
     weir_loop *loop = admin->worker->loop;
@@ -180,7 +178,7 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     struct http_request_line line;
     struct asker asker = {writer, .wants_body = true};
 
-    /* A request in progress is answered even after a stop. */
+    /* A request in progress gets its response even after a stop. */
     weir_transport_set_busy(weir_writer_get_transport(writer), true);
     const ssize_t len =
         askers_read(&admin->askers, reader, writer, &end, request, REQUEST_MAX);
@@ -247,7 +245,6 @@ bool admin_offer(struct proxy *proxy, int fd)
     return true;
 }
 
-/* Opens the socket before the user changes: a low port needs root. */
 int admin_open(struct proxy *proxy)
 {
     const struct config *config = proxy->setup->config;
@@ -300,7 +297,7 @@ int admin_begin(struct worker *worker)
         return -ENOMEM;
     }
     admin->worker = worker;
-    worker->admin = admin; /* frees it, even after an error */
+    worker->admin = admin; /* admin_free() frees it, even after an error */
     admin->status.metrics = &admin->metrics;
     int err = weir_lock_new(worker->loop, &admin->lock);
     if (err == 0) {

@@ -1,6 +1,6 @@
 /*
  * A connection that waits for its request is in a list whose nodes are on the
- * tasks' stacks. A connection that is closed for a younger one is removed from
+ * tasks' stacks. If it is closed in favour of a younger one, it is removed from
  * the list at once, because its task may run later.
  */
 #include "askers.h"
@@ -10,7 +10,7 @@
 #define IDLE_MAX 32
 
 struct idle {
-    struct link link;    /* the first field */
+    struct link link;    /* must be the first field */
     weir_writer *writer; /* NULL if it was closed and removed from the list */
 };
 

@@ -10,12 +10,11 @@
 
 #include "weir/stream.h"
 
-/* Limit of simultaneous connections of a server. */
 #define ASKERS_MAX 64
 #define REQUEST_NS UINT64_C(5000000000)
 
 struct askers {
-    struct list idle; /* struct idle */
+    struct list idle;
     size_t idle_count;
 };
 

@@ -1,8 +1,8 @@
 /*
  * Table of commands, and the parser of a line.
  *
- * Lines with control characters are refused first, because the answer to an
- * unknown command repeats it.
+ * Lines with control characters are refused first, because the response to an
+ * unknown command repeats the line.
  */
 #include "command.h"
 

@@ -41,7 +41,7 @@ bool command_read(const char *text, size_t len, struct command *ret, char *why);
 
 extern const struct command_row {
     const char *name;
-    const char *words; /* its arguments */
+    const char *words; /* names of its arguments, for the help */
     const char *help;
 } command_rows[COMMANDS];
 
@@ -50,7 +50,6 @@ extern const struct command_row {
  * tcp://, tls:// and unix:. */
 bool command_is_about(const struct command *command, const char *service,
                       const char *target);
-/* Returns a target without its scheme, as commands print it. */
 const char *command_short_name(const char *target);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The first worker executes the commands. A command about targets locks the
- * setup and runs a callback on each thread. When its response is sent, it
- * applies to every later choice of a target.
+ * setup and runs a callback on each thread. Once its response is sent, the
+ * command applies to every later choice of a target.
  */
 #include "control.h"
 
@@ -32,24 +32,21 @@ struct control {
     struct worker *worker;
     weir_server *server;
     struct askers askers;
-    uint64_t refused_ns; /* time of the last log line about a refused process; 0
-                          * is none */
+    uint64_t refused_ns; /* time of the last log line about a refused
+                          * process, or 0 */
 };
 
-/* A command in progress and its response. */
 struct doing {
-    struct worker *worker; /* the first */
+    struct worker *worker;
     struct command command;
     const char *who; /* the sender, for the log */
     weir_transport *transport;
     FILE *out;
-    size_t match_count; /* targets that match */
-    size_t cut_count;   /* connections that were reset */
-    size_t least;       /* least distance of a similar name */
+    size_t match_count;
+    size_t cut_count;
+    size_t least; /* edit distance of the most similar name so far */
     char like[COMMAND_WORD_MAX];
 };
-
-/* ---- targets ---- */
 
 typedef void route_fn(struct doing *doing, struct route *route, size_t target);
 
@@ -99,7 +96,7 @@ static void give_order(struct doing *doing, struct route *route, size_t index)
             (unsigned)orders_weight(order, target));
 }
 
-/* Remembers the target with the name most similar to the command's. */
+/* Remembers the target whose name is most similar to the command's argument. */
 static void find_like(struct doing *doing, struct route *route, size_t index)
 {
     char name[COMMAND_WORD_MAX];
@@ -112,8 +109,6 @@ static void find_like(struct doing *doing, struct route *route, size_t index)
         snprintf(doing->like, sizeof(doing->like), "%s", name);
     }
 }
-
-/* ---- callbacks on each thread ---- */
 
 static void each_of_all(struct doing *doing, weir_thread *thread,
                         route_fn *call)
@@ -268,8 +263,8 @@ static bool has_gone(weir_transport *sender)
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* Refuses a command because a successor serves, which does not know the
- * command. */
+/* Refuses a command because a successor serves. The successor has not received
+ * the command. */
 static char refuse_late(const struct doing *doing)
 {
     fputs("another proxy serves now, which has to be sent the command\n",
@@ -292,8 +287,8 @@ static char do_reload(struct doing *doing)
     return CONTROL_FAILED;
 }
 
-/* Must be called with the setup locked. Another task may have held the lock for
- * a while. */
+/* Must be called with the setup locked. While the task waited for the lock, a
+ * successor may have taken over, or the sender may have disconnected. */
 static char do_in_turn(struct doing *doing)
 {
     if (doing->worker->is_replaced) {
@@ -336,7 +331,7 @@ static char do_command(struct doing *doing)
     return result;
 }
 
-/* Returns true for a process of this user or of root. */
+/* Returns true if the sender runs as this user or as root. */
 static bool is_operator(struct control *control, weir_writer *writer,
                         uid_t *ret_uid)
 {
@@ -417,7 +412,8 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
                     : carry_out(control, uid, line, (size_t)len - 1, writer);
 }
 
-/* Gets the process that called listen() on the other end of a socket. */
+/* Gets the process that called listen() for the other end of a connected
+ * socket. */
 static bool read_process(int fd, pid_t *ret)
 {
     struct ucred peer;
@@ -452,7 +448,6 @@ static bool is_of_predecessor(const struct proxy *proxy, const char *path)
     return is_same;
 }
 
-/* Removes the file if it is the predecessor's socket. */
 static void free_path(const struct proxy *proxy, const char *path)
 {
     if (proxy->predecessor >= 0 && is_of_predecessor(proxy, path)) {
@@ -503,14 +498,14 @@ int control_begin(struct worker *worker)
             .arg = control,
             .server = {.size = sizeof(options.server),
                        .connection_limit = ASKERS_MAX,
-                       .socket_mode = 0600, /* mode of the socket's file */
+                       .socket_mode = 0600,
                        .connection = {
                            .size = sizeof(options.server.connection),
                            .timeouts = {.size = sizeof(
                                             options.server.connection.timeouts),
                                         .close_ns = REQUEST_NS}}}};
         control->worker = worker;
-        worker->control = control; /* the worker frees it */
+        worker->control = control; /* control_free() frees it */
         free_path(worker->proxy, path);
         err = weir_start_unix_server(worker->loop, serve, path, &options,
                                      &control->server);

@@ -1,7 +1,7 @@
 /*
- * The socket of operators (--ctl). A client sends a command (command.h) on one
- * line. The answer is a line with the result of the command, "0", "1" or "2"
- * like weir-proxy's exit codes, and then text.
+ * The operators' socket (--ctl). A client sends a command (command.h) on one
+ * line. The response is a line with the result, "0", "1" or "2" like
+ * weir-proxy's exit codes, and then text.
  *
  * Only the owner can open the socket's file. Processes of other users, except
  * root, are refused even if they got the descriptor from elsewhere.
@@ -21,11 +21,10 @@
  * reason in @why. */
 bool control_check(const struct config *config, char *why);
 /* Serves the configured socket, if any. Runs in a task of the first worker.
- * Returns 0 or an error, which was reported. */
+ * Returns 0, or an error that was printed. */
 int control_begin(struct worker *worker);
-/* Stops listening, because a successor uses the path. */
 void control_stop_listening(struct control *control);
-/* Must be called before the loop ends, and again after it. */
+/* control_end() must be called before the loop ends, and again after it. */
 void control_end(struct control *control);
 void control_free(struct control *control);
 
@@ -35,8 +34,8 @@ int control_connect(const char *path, unsigned limit_s);
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
 /* Gets the lines (changes.h) of the active configuration from the proxy that
- * serves this socket. Returns false if no proxy serves the socket, or if the
- * proxy did not respond. */
+ * serves this socket. Returns false if no proxy serves the socket or
+ * responds. */
 bool control_get_facts(const char *path, struct config_texts *ret);
 
 #endif

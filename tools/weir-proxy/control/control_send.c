@@ -1,6 +1,6 @@
 /*
- * The operator's side of the control socket: sends a line and prints the
- * response, errors to standard error. It uses only plain system calls, without
+ * The operator's side of the control socket: sends a line, and prints the
+ * response, or an error to standard error. It uses plain system calls, without
  * a loop.
  */
 #include "control.h"
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define ANSWER_S 60
-#define FACTS_S  10 /* limit for -t, and for a successor before it starts */
+#define FACTS_S  10 /* for -t, and for a successor before it starts */
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
@@ -130,7 +130,7 @@ bool control_get_facts(const char *path, struct config_texts *ret)
     bool is_good = send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL) > 0 &&
                    getline(&text, &room, in) == 2 && text[0] == CONTROL_DONE;
     while (is_good && (len = getline(&text, &room, in)) > 0) {
-        text[len - 1] = '\0'; /* removes the newline */
+        text[len - 1] = '\0';
         is_good = config_add_text(ret, text);
     }
     is_good = is_good && feof(in);

@@ -1,9 +1,11 @@
 /*
- * The new proxy requests with plain system calls, as it has no loop yet; the
- * old one responds in a task of its first loop. Descriptors are sent in pieces
- * of one byte with up to FDS_AT_ONCE descriptors, then the facts about targets,
- * the session ticket keys and the watchdog's time; a last byte ends the
- * transfer. Only one successor is served at a time: two with the same sockets
+ * The new proxy has no loop yet and requests with plain system calls. The old
+ * proxy responds in a task of its first loop. It sends the descriptors in
+ * messages of one byte with up to FDS_AT_ONCE descriptors, then the facts about
+ * targets, the session ticket keys and the watchdog's time. A last byte ends
+ * the transfer.
+ *
+ * Only one successor is served at a time. Two successors with the same sockets
  * would both serve, and only one of them could be replaced later.
  *
  * The old proxy closes its end of the connection when none of its threads
@@ -43,27 +45,25 @@
 #define STATES      'S' /* facts about targets: count, item size, data */
 #define KEYS        'K' /* session ticket keys, in the same format */
 #define WATCHDOG                                                               \
-    'W' /* its time; a manager passes it only to the first                     \
+    'W' /* watchdog's time; the manager passes it only to the first            \
          * process */
 #define LAST     '.'
 #define READY    'R'
-#define ANSWER_S 10 /* limit for the running proxy's response */
-#define READY_S  30 /* limit for a successor, until it serves */
+#define ANSWER_S 10 /* time limit for the running proxy's response */
+#define READY_S  30 /* time limit until a successor serves */
 #define STOP_S                                                                 \
-    5 /* limit for the running proxy, until it stops accepting                 \
+    5 /* time limit until the running proxy has stopped accepting              \
        */
-#define LOOK_NS UINT64_C(1000000) /* poll interval until it has stopped */
+#define LOOK_NS UINT64_C(1000000) /* poll interval for the stop */
 #define AGAIN_NS                                                               \
-    UINT64_C(100000000) /* retry interval without free                         \
-                         * descriptors */
+    UINT64_C(100000000) /* retry interval if no descriptor is                  \
+                         * free */
 #define ITEMS_MAX (UINT64_C(1) << 20)
 #define ITEM_MAX  4096
 
-/* Retries while the running proxy still has an abstract name. */
+/* Retries to bind an abstract name that the running proxy still has. */
 #define NAME_TRIES 100
 #define NAME_NS    UINT64_C(10000000)
-
-/* ---- the new proxy ---- */
 
 /* Returns true for a process of this user, of the user that this proxy will
  * become, or of root. */
@@ -229,12 +229,10 @@ void handover_take(struct proxy *proxy)
     }
 }
 
-/* ---- the old proxy ---- */
-
-/* Sends descriptors. Sending duplicates them, so it needs free descriptors: on
- * a shortage, which may be the reason for the handover, it waits as long as the
- * successor does. It then sends half as many at once, because listeners use up
- * free descriptors. Returns how many were sent, or an error. */
+/* Sends descriptors. The library duplicates them, so it needs free descriptors,
+ * and a shortage of these may be the reason for the handover. On a shortage
+ * sends half as many, and for a single descriptor waits up to ANSWER_S. Returns
+ * how many were sent, or a negative error. */
 static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
                                        const int *fds, size_t count)
 {
@@ -254,7 +252,6 @@ static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
     return err < 0 ? err : (ssize_t)count;
 }
 
-/* Sends all descriptors in pieces. After a shortage sends smaller pieces. */
 static int send_some(weir_writer *writer, char byte, const int *fds,
                      size_t count)
 {
@@ -380,7 +377,7 @@ static void say_failure(int err)
 
 struct looking {
     const struct proxy *proxy;
-    bool accepts; /* a thread accepts */
+    bool accepts;
 };
 
 static void look_at(void *arg, weir_thread *thread)
@@ -392,8 +389,9 @@ static void look_at(void *arg, weir_thread *thread)
         !proxy->workers[weir_thread_get_index(thread)].is_draining;
 }
 
-/* Waits until no thread accepts in two rounds of callbacks: a thread that has
- * stopped its servers must have entered the kernel once more. */
+/* Waits for two rounds of callbacks in which no thread accepts. Between the
+ * two, each thread has entered the kernel once more after it stopped its
+ * servers. */
 static void wait_until_none_accepts(const struct worker *worker)
 {
     struct looking looking = {.proxy = worker->proxy};
@@ -412,8 +410,8 @@ static void wait_until_none_accepts(const struct worker *worker)
 }
 
 /* Hands all sockets to a successor, and stops when it serves. Must be called
- * with the setup locked, because during a reload the listeners also have
- * sockets that the proxy does not serve yet. */
+ * with the setup locked: during a reload the listeners also contain sockets
+ * that the proxy does not serve yet. */
 static int give_way(struct worker *worker, weir_reader *reader,
                     weir_writer *writer)
 {
@@ -431,7 +429,8 @@ static int give_way(struct worker *worker, weir_reader *reader,
     say("another proxy serves; this one exits with its last connection");
     worker->is_replaced = true;
     if (worker->successors) {
-        weir_server_close(worker->successors); /* the successor uses its path */
+        weir_server_close(worker->successors); /* the successor listens at
+                                                * this path */
     }
     control_stop_listening(worker->control);
     admin_stop_listening(worker->admin);
@@ -474,8 +473,7 @@ static int wait_at(struct worker *worker, const char *path)
     const struct weir_start_server_options options = {
         .size = sizeof(options),
         .arg = worker,
-        .server = {.size = sizeof(options.server),
-                   .socket_mode = 0600}}; /* mode of the socket's file */
+        .server = {.size = sizeof(options.server), .socket_mode = 0600}};
 
     return weir_start_unix_server(worker->loop, hand_over, path, &options,
                                   &worker->successors);
@@ -536,13 +534,13 @@ static int wait_for_successor(struct worker *worker)
     return err;
 }
 
-/* Prints a service's address, first target and number of others. */
+/* Prints a service's address, its first target and the number of its other
+ * targets. */
 static void say_address(const struct config_service *service,
                         const char *scheme, const struct weir_address *address)
 {
     const char *first = NULL;
     size_t count = 0;
-    /* A service without a name is named after its first address. */
     const bool has_name = strcmp(service->name, service->listens[0].text) != 0;
 
     for (size_t i = 0; i < service->route_count; i++) {
@@ -584,10 +582,10 @@ static void say_addresses(const struct proxy *proxy)
 }
 
 /* Finishes the start in a task of the first worker, after all workers listen.
- * If a socket for operators or successors fails, this proxy ends and the
- * predecessor continues. But before it binds an abstract name for successors,
- * it has told the predecessor to end. Holds the lock on the setup, so that
- * commands wait. */
+ * If opening a socket for operators or successors fails, this proxy ends and
+ * the predecessor continues. This is not so for an abstract name: the
+ * predecessor must end before the name can be bound. The setup is locked, so
+ * that commands wait. */
 static int finish_start(weir_loop *loop, void *arg)
 {
     struct proxy *proxy = arg;
@@ -620,7 +618,7 @@ static int finish_start(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* Counts ready workers; runs on the first worker's loop. */
+/* Counts workers that accept. Runs on the first worker's loop. */
 static void one_is_ready(void *arg)
 {
     struct proxy *proxy = arg;
@@ -641,6 +639,6 @@ int handover_worker_is_ready(struct worker *worker)
     const int err = weir_thread_call_soon(weir_threads_get(threads, 0),
                                           one_is_ready, worker->proxy, NULL);
 
-    return err == -ESHUTDOWN ? 0 : err; /* the first thread has ended, and this
-                                         * one will */
+    return err == -ESHUTDOWN ? 0 : err; /* the first worker has ended, and
+                                         * this one will end, too */
 }

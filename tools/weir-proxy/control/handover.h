@@ -11,14 +11,14 @@
 
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Receives the sockets, knowledge of targets and session ticket keys of a
- * running proxy. Must be called before the threads start. Sets
- * proxy->predecessor; it is negative without a complete handover. */
+/* Receives the sockets, the facts about targets and the session ticket keys of
+ * a running proxy. Must be called before the threads start. Sets
+ * proxy->predecessor, which is negative unless the handover was complete. */
 void handover_take(struct proxy *proxy);
 
-/* Must be called when a worker listens. When all workers listen, reports this
- * on the console, to systemd and to the predecessor; the first worker then
- * waits for a successor. Returns 0 or a negative error. */
+/* Must be called when a worker listens. When all workers listen, this is
+ * reported on the console, to systemd and to the predecessor. The first worker
+ * then waits for a successor. Returns 0 or a negative error. */
 int handover_worker_is_ready(struct worker *worker);
 
 #endif

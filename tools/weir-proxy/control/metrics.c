@@ -66,8 +66,8 @@ void metrics_free(struct metrics *metrics)
 
 /* ---- gathering ----
  *
- * Services of another setup, old or not yet accepting, count as the services of
- * the same names. */
+ * The services of an old setup, or of one that does not accept yet, are counted
+ * with the services of the same names. */
 
 static const struct config_service *
 find_service(const struct config *config, const char *name, size_t *ret_index)
@@ -81,7 +81,6 @@ find_service(const struct config *config, const char *name, size_t *ret_index)
     return NULL;
 }
 
-/* Returns the sums of a target, or NULL; @sums are those of the route. */
 static struct target_facts *find_in_route(const struct config_route *config,
                                           struct target_facts *sums,
                                           const char *text)
@@ -95,7 +94,8 @@ static struct target_facts *find_in_route(const struct config_route *config,
     return i < config->target_count ? &sums[i] : NULL;
 }
 
-/* Returns the facts about a target of another setup, by its names. */
+/* Finds the facts about a target of another setup by the names of its service,
+ * route and target. */
 static struct target_facts *find_target(struct metrics *metrics,
                                         const struct route *route,
                                         const char *text)
@@ -133,7 +133,8 @@ static void add_route(struct metrics *metrics, const struct route *route,
         const struct target_sum before = *sum;
         counts_add_target(sum, upstream);
         if (route->services->is_old) {
-            sum->is_up = before.is_up; /* old sets have no new checks */
+            sum->is_up = before.is_up; /* targets of old sets are no longer
+                                        * checked */
             sum->addresses = before.addresses;
             sum->in_use = before.in_use;
             sum->in_use_ns = before.in_use_ns;
@@ -171,7 +172,7 @@ static void add_services(struct metrics *metrics,
     }
 }
 
-/* Adds a thread's counts. Services of the same name share them. */
+/* Adds a thread's counts. Its services of the same name share one struct. */
 static void add_counts(struct metrics *metrics, const struct worker *worker)
 {
     const struct services *services = worker->services;
@@ -202,8 +203,8 @@ void metrics_gather(void *arg, weir_thread *thread)
     }
 }
 
-/* Received bytes of a relay are counted as held until they are sent, so queued
- * bytes that are held are not counted again. */
+/* A relay's received bytes count as held until they are sent. Queued bytes that
+ * are also held must be counted once. */
 static void finish_program(struct metrics *metrics)
 {
     const struct proxy *proxy = metrics->proxy;
@@ -221,7 +222,6 @@ static void finish_program(struct metrics *metrics)
     facts->is_reloaded = !proxy->was_refused;
 }
 
-/* Lists the addresses of all targets, or only counts them. */
 static size_t list_addresses(struct metrics *metrics, bool only_counts)
 {
     const struct services *services = metrics->proxy->workers[0].services;
@@ -297,8 +297,6 @@ const void *metrics_object(const struct metrics *metrics, enum field_of of,
     }
 }
 
-/* ---- writing ---- */
-
 /* Returns the length of a UTF-8 character, or 0 if it is invalid. */
 static size_t character(const char *text)
 {
@@ -317,8 +315,8 @@ static size_t character(const char *text)
     const uint8_t second = len > 2 ? (uint8_t)text[1] : 0;
     const bool is_too_long =
         (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool is_none = (first == 0xed && second >= 0xa0) || /* surrogates */
-                         (first == 0xf4 && second >= 0x90);
+    const bool is_none =
+        (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
     return is_too_long || is_none ? 0 : len;
 }
 
@@ -407,7 +405,6 @@ static void write_error(FILE *out, const struct field *field,
     }
 }
 
-/* Writes the samples of an object: one, or one for each value of the label. */
 static void write_samples(FILE *out, const struct field *field,
                           const void *object)
 {

@@ -1,6 +1,6 @@
 /*
- * The metrics of all workers: gathered thread by thread, and written in the
- * text format of Prometheus.
+ * The metrics of all workers, gathered by a callback on each thread, and
+ * written in the text format of Prometheus.
  *
  * Counters never decrease while the proxy runs. A successor starts at 0.
  */
@@ -18,13 +18,13 @@ struct metrics {
     const struct proxy *proxy;
     struct setup *setup; /* a reference; defines services and targets */
     struct program_facts program;
-    struct service_facts *services; /* one for each service */
-    struct target_facts *targets;   /* targets of all routes of all services, in
-                                     * order */
-    struct address_facts *addresses; /* in the order of their targets */
+    struct service_facts *services;
+    struct target_facts *targets; /* targets of all routes, in order */
+    struct address_facts *addresses;
     size_t address_count;
-    bool *seen;                        /* for each worker: metrics_gather() ran
-                                        * on the worker's thread */
+    bool *seen;                        /* for each worker: true after
+                                        * metrics_gather() has run on its
+                                        * thread */
     struct weir_loop_statistics loops; /* gathered by the first thread */
 };
 
@@ -35,9 +35,9 @@ void metrics_free(struct metrics *metrics);
 /* Callback for each thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
 /* Adds the counts of workers that have ended, then computes values from the
- * counts and the loops' statistics. Called after the callbacks, on the first
- * thread; names of addresses are borrowed until the task waits. Returns false
- * if out of memory. */
+ * counts and the loops' statistics. Must be called after the callbacks, on the
+ * first thread. The names of addresses are valid until the task waits. Returns
+ * false if out of memory. */
 bool metrics_finish(struct metrics *metrics);
 /* Returns the object of a kind at @index, such as a struct target_facts, or
  * NULL after the last object. Must not be called for connections. */

@@ -1,9 +1,8 @@
 /*
- * Reads the configuration again, after SIGHUP (signals.c) or the command
- * reload. A reload runs in a task of the first worker, with callbacks on the
- * other threads. The new setup serves after all threads have opened its
- * servers, next to the servers of the old setup; until then every change can be
- * undone.
+ * A reload follows SIGHUP (signals.c) or the command reload. It runs in a task
+ * of the first worker, with callbacks on the other threads. The new setup
+ * serves after all threads have opened its servers; the servers of the old
+ * setup accept until then. Up to this point every change can be undone.
  *
  * Settings that a running process cannot change keep their values, which is
  * reported.
@@ -26,11 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Limit of changed lines that a reload prints; -t prints all. */
+/* Maximum number of changed lines that a reload prints; -t prints all. */
 #define REPORTED_MAX 20
-/* Bytes of a piece of such a line; say() cuts longer ones. */
+/* Changed lines are printed in pieces of this size, because say() cuts longer
+ * texts. */
 #define PIECE_SIZE ((size_t)400)
-/* A reload prints pieces that begin up to here; -t prints all. */
+/* A reload prints only pieces that begin at or before this offset; -t prints
+ * all. */
 #define LAST_PIECE (2 * PIECE_SIZE)
 /* Length of CHANGES_HASH and the eight digits after it. */
 #define HASH_LEN (sizeof(CHANGES_HASH) - 1 + 8)
@@ -38,11 +39,9 @@
 /* Poll interval until all threads have opened their servers. */
 #define LOOK_NS UINT64_C(1000000)
 
-/* ---- the report ---- */
-
 struct report {
     enum reload_report how;
-    char kept[160]; /* directives that apply only to a new process */
+    char kept[160]; /* directives that need a new process */
     size_t count;
 };
 
@@ -85,8 +84,8 @@ static void report_line(void *arg, const char *line, bool is_added)
         say("%s%s: %s%.*s", is_plan ? "a reload would " : "",
             words[is_plan][is_added], at > 0 ? "..." : "", (int)n, line + at);
     }
-    /* The removed and the added line of a directive are neighbours: name it
-     * once. */
+    /* The removed and the added line of a directive follow each other, so its
+     * name is compared with the last one. */
     if (is_kept(line, len) &&
         (old < len || memcmp(report->kept + old - len, line, len) != 0)) {
         snprintf(report->kept + old, sizeof(report->kept) - old, "%s%.*s",
@@ -162,8 +161,6 @@ static struct setup *make_setup(struct proxy *proxy, char *why)
     setup_unref(setup);
     return NULL;
 }
-
-/* ---- callbacks on the threads ---- */
 
 struct change {
     struct proxy *proxy;
@@ -260,7 +257,7 @@ static void commit(struct change *change)
     validity_warn(proxy->setup->config);
 }
 
-/* Stores the facts about targets for the new upstream sets. */
+/* Stores the facts about targets, for the new upstream sets. */
 static void note_states(struct proxy *proxy)
 {
     struct states_one *states;
@@ -282,7 +279,7 @@ static bool may_change(const struct proxy *proxy)
 /* Must be called with the setup locked. */
 static bool change_setup(struct proxy *proxy, char *why)
 {
-    note_states(proxy); /* used to make the new setup */
+    note_states(proxy); /* before make_setup(), which uses them */
     struct change change = {.proxy = proxy, .setup = make_setup(proxy, why)};
 
     if (!change.setup) {

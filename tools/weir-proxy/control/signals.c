@@ -57,9 +57,9 @@ static void drain(void *arg)
                       worker_config(worker)->drain_ns);
 }
 
-/* Starts a drain, or ends the proxy at the second signal. With a drain delay, a
- * load balancer can notice that the proxy is not ready before the listening
- * sockets are closed. */
+/* Starts a drain, or ends the proxy at the second signal. With a drain delay
+ * the listening sockets stay open for this time, so that a load balancer can
+ * notice that the proxy is not ready. */
 static void stop(void *arg, int signum)
 {
     struct worker *worker = arg;
@@ -76,8 +76,6 @@ static void stop(void *arg, int signum)
         drain(worker);
     }
 }
-
-/* ---- before and after the loop ---- */
 
 static volatile sig_atomic_t has_begun;
 

@@ -1,7 +1,7 @@
 /*
- * The connections with the most bytes are listed. Only their addresses are
- * read. In texts of the configuration and of peers, bytes that would end a
- * field or a line, or control a terminal, become '?'.
+ * Lists the connections with the most bytes. In texts of the configuration and
+ * of peers, bytes that would end a field or a line, or control a terminal,
+ * become '?'.
  */
 #include "status.h"
 
@@ -163,8 +163,6 @@ void status_clear(struct status *status)
         setup_unref(status->listed[--status->count].setup);
     }
 }
-
-/* ---- the answer to an operator ---- */
 
 static void write_sentence(FILE *out, enum field_of of, const void *object)
 {

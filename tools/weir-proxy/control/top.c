@@ -1,9 +1,9 @@
 /*
  * A task requests /status (status.h), keeps two responses to compute rates, and
- * draws. Rows are cut to the terminal's width, and rows that do not fit are
- * left out; the most important ones come first.
+ * draws. Rows are cut to the terminal's width. The most important rows come
+ * first, and rows that do not fit are left out.
  *
- * Any program may be at the address, so only printable ASCII reaches the
+ * Any program may serve the address, so only printable ASCII is written to the
  * terminal.
  */
 #include "top.h"
@@ -50,10 +50,10 @@ struct top {
     weir_loop *loop;
     weir_task *task;
     struct answer answers[2];
-    unsigned latest;    /* index of the newer answer */
-    int err;            /* error of the last request */
-    bool is_live;       /* on a terminal */
-    unsigned rows_left; /* while drawing */
+    unsigned latest;
+    int err;
+    bool is_live;
+    unsigned rows_left; /* rows that are still free while drawing */
     unsigned columns;
 };
 
@@ -162,8 +162,8 @@ static uint64_t number(const char *const *words, size_t word)
     return strtoull(words[word], NULL, 10);
 }
 
-/* Computes the rate at which a number grows. The line of the previous response
- * is found by its first @keys fields. Returns false if there is none. */
+/* Computes the rate of a number's growth. The line of the previous response is
+ * found by its first @keys fields. Returns false if there is no such line. */
 static bool find_rate(const struct top *top, const char *const *words,
                       size_t keys, size_t word, double *ret)
 {
@@ -186,7 +186,6 @@ static bool find_rate(const struct top *top, const char *const *words,
     return false;
 }
 
-/* Formats a rate like "12.5", or "-" if unknown. */
 static const char *rate(const struct top *top, const char *const *words,
                         size_t keys, size_t word, char *buf)
 {
@@ -350,7 +349,7 @@ static int watch(struct top *top)
     return err == -ECANCELED ? 0 : err;
 }
 
-/* Keys arrive one by one and are not echoed; ^C still sends a signal. */
+/* Keys are read one by one and are not echoed; ^C still sends a signal. */
 static int watch_terminal(struct top *top)
 {
     struct termios before;

@@ -1,8 +1,8 @@
 /*
  * Counts connections that have ended.
  *
- * All fields are sums, so the counts of two threads are added field by field.
- * Counts are collected by a callback on each thread.
+ * All fields are sums, so the counts of two threads can be added field by
+ * field.
  */
 #include "counts.h"
 

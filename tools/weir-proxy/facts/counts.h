@@ -2,9 +2,9 @@
  * The counts of one service, and of one target, on one thread. The metrics are
  * the sums over all threads.
  *
- * A thread writes only its own counts, and they are read by a callback that
- * runs on each thread, so nothing here is locked or atomic. Counts outlive
- * services: after a reload, a service of the same name continues them.
+ * A thread writes only its own counts, and a callback on the same thread reads
+ * them, so nothing here is locked or atomic. Counts outlive services: after a
+ * reload, a service of the same name continues them.
  */
 #ifndef WEIR_PROXY_COUNTS_H
 #define WEIR_PROXY_COUNTS_H
@@ -12,8 +12,8 @@
 #include "record.h"
 #include "tools/weir-proxy/base/keyed.h"
 
-/* Upper limits of the connect time buckets, in milliseconds. One more bucket
- * has no limit. */
+/* Upper limits of the buckets of connect times, in milliseconds. One more
+ * bucket has no limit. */
 #define COUNTS_BUCKETS 12
 extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
@@ -37,7 +37,6 @@ struct counts {
     uint64_t queue_ns;
 };
 
-/* Counts of a target in all sets of upstreams. */
 struct target_sum {
     uint64_t is_up;     /* 0 or 1; all threads agree */
     uint64_t addresses; /* of the target's name, counted on one thread */
@@ -49,8 +48,9 @@ struct target_sum {
     uint64_t checks;
     uint64_t check_errors;
     uint64_t checks_skipped;
-    uint64_t in_use;    /* with `balance first`: 1 if in use; else 0 */
-    uint64_t in_use_ns; /* how long it has been in use */
+    uint64_t in_use;    /* with balance first: 1 if the target is in use,
+                         * else 0 */
+    uint64_t in_use_ns; /* time for which it has been in use */
     uint64_t last_err;  /* last error, as a positive number, or 0 */
     uint64_t status;    /* status of the last HTTP or MySQL check, or 0 */
 };
@@ -62,7 +62,7 @@ struct tally {
 
 struct target_tally {
     struct keyed keyed;
-    struct target_sum past; /* counts of upstream sets that were freed */
+    struct target_sum past;
 };
 
 /* Finds or creates the counts of a service by its name. Returns NULL if out of
@@ -73,16 +73,13 @@ struct target_tally *counts_find_target(struct keyed_table *tallies,
                                         const char *service, const char *route,
                                         const char *target);
 
-/* Adds the counts that a set of upstreams has for a target. */
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);
-/* Adds counters of freed sets of upstreams. States and gauges are not added,
- * because they belong to one set. */
+/* Adds the counters of freed upstream sets. States and gauges are not added,
+ * because each belongs to one set. */
 void counts_add_past(struct target_sum *sum, const struct target_sum *past);
 
-/* Counts a failed accept; @err is negative. */
 void counts_accept_error(struct counts *counts, int err);
 void counts_end(struct counts *counts, const struct record *record);
-/* Adds the counts of another thread. */
 void counts_add(struct counts *sum, const struct counts *one);
 
 #endif

@@ -2,7 +2,7 @@
  * The table of all fields, and how their values are read.
  *
  * Names in the log and of metrics are stable: the manual lists them, and a test
- * compares.
+ * compares the two.
  */
 #include "fields.h"
 

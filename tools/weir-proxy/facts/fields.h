@@ -1,10 +1,10 @@
 /*
  * Everything that weir-proxy reports: one row for each value of the program, a
- * service, a target, an address behind a target's name, and a connection.
+ * service, a target, an address of a target's name, and a connection.
  *
- * A row has the place of the value and where it appears: in the log (record.h),
- * on /metrics (metrics.h), on /status and --top (status.h), and in the answer
- * to the command status (control.h).
+ * A row has the offset of the value and the outputs that show it: the log
+ * (record.h), /metrics (metrics.h), /status and --top (status.h), and the
+ * response to the command status (control.h).
  */
 #ifndef WEIR_PROXY_FIELDS_H
 #define WEIR_PROXY_FIELDS_H
@@ -28,11 +28,11 @@ enum field_kind {
     FIELD_NAME,    /* text; NULL or "" is no value */
     FIELD_TRIED,   /* like FIELD_NAME, but longer and with spaces */
     FIELD_REASON,
-    FIELD_MS,         /* uint64_t, nanoseconds */
-    FIELD_MS_IF_1,    /* like FIELD_MS; 0 is no value */
-    FIELD_COUNT,      /* uint64_t */
-    FIELD_COUNT_IF,   /* like FIELD_COUNT; FIELD_NONE is no value */
-    FIELD_SMALL,      /* uint32_t */
+    FIELD_MS,      /* uint64_t, nanoseconds */
+    FIELD_MS_IF_1, /* like FIELD_MS; 0 is no value */
+    FIELD_COUNT,
+    FIELD_COUNT_IF, /* like FIELD_COUNT; FIELD_NONE is no value */
+    FIELD_SMALL,
     FIELD_SMALL_IF_1, /* like FIELD_SMALL; 0 is no value */
     FIELD_HISTOGRAM,  /* connect times in struct counts */
     FIELD_ERROR,      /* last error of a target; 0 is no value */
@@ -52,7 +52,7 @@ enum status_word {
     PROXY_SENT,
     PROXY_BUFFERS, /* bytes that are buffered now */
     PROXY_MEMORY,
-    PROXY_MEMORY_LIMIT, /* limit of buffered bytes */
+    PROXY_MEMORY_LIMIT,
 
     SERVICE_NAME = 1, /* "service" */
     SERVICE_ACTIVE,
@@ -63,7 +63,7 @@ enum status_word {
     TARGET_SERVICE = 1, /* "target" */
     TARGET_ROUTE,
     TARGET_NAME,
-    TARGET_UP, /* 1 or 0 */
+    TARGET_UP,
     TARGET_ACTIVE,
     TARGET_TOTAL,
     TARGET_ERRORS,    /* failed connects and broken connections */

@@ -1,17 +1,14 @@
 /*
- * The log, which SIGUSR1 opens again (signals.c).
+ * Files are opened for appending: lines written by one call stay together, even
+ * if other threads and processes write. A write to a pipe could block until its
+ * reader reads, so lines are lost if the pipe is full.
  *
- * Files are opened for appending: lines written by one call stay together,
- * whatever other threads and processes write. The kernel does not block a write
- * to a disk, but may block one to a pipe, so a full pipe loses lines instead of
- * stopping the proxy.
+ * A nearly full disk may accept only a part of the lines. The rest is retried
+ * at once. If this fails, an incomplete last line is truncated, so that the
+ * next line does not follow half a line. All threads share a lock for this.
  *
- * A nearly full disk takes a part of the lines. The rest is retried at once,
- * and an incomplete line is truncated, under a lock of all threads, so that the
- * next line does not follow half a line.
- *
- * A full socket keeps datagrams in the log's buffer, which are retried soon; if
- * the buffer is full, lines are lost.
+ * If a socket is full, datagrams stay in the log's buffer and are retried soon.
+ * If the buffer is full, lines are lost.
  */
 #include "log.h"
 
@@ -131,8 +128,8 @@ static void write_lines(struct log *log)
 
     while (done < log->len) {
         const size_t piece = console_piece_of(log->buf + done, log->len - done);
-        /* Standard output is shared with other programs, so it is not set to
-         * non-blocking mode. */
+        /* Standard output is shared with other programs, so it must not be set
+         * to non-blocking mode. */
         const ssize_t n =
             console_write_ready(log->fd, log->buf + done, piece, 0);
         if (n < 0 && errno == EINTR) {
@@ -148,8 +145,6 @@ static void write_lines(struct log *log)
     }
     log->len = 0;
 }
-
-/* ---- datagrams ---- */
 
 /* Returns the size of a datagram, which precedes its bytes in the buffer. */
 static size_t size_at(const struct log *log, size_t at)
@@ -170,7 +165,7 @@ static uint64_t count_datagrams(const struct log *log, size_t at)
     return count;
 }
 
-/* Connects to the server's current socket, which may be a new one. */
+/* Connects again, because the server may have a new socket. */
 static bool connect_again(struct log *log)
 {
     const int fd = sink_connect(&log->options->server);
@@ -230,7 +225,7 @@ static void send_datagrams(struct log *log)
     log->len -= done;
 }
 
-/* Sends the remaining datagrams, waiting until @end_ns. */
+/* Sends the remaining datagrams, and waits for a full socket until @end_ns. */
 static void send_last(struct log *log, uint64_t end_ns)
 {
     struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
@@ -245,8 +240,6 @@ static void send_last(struct log *log, uint64_t end_ns)
         lose(log, count_datagrams(log, 0), EAGAIN);
     }
 }
-
-/* ---- lines ---- */
 
 static void flush_late(void *arg);
 

@@ -2,8 +2,8 @@
  * The log: lines of all threads in one file, or at a syslog server (sink.h).
  *
  * Each thread buffers its lines and writes them with one call, so that lines do
- * not mix: when its buffer is full, and at the latest after a second. A write
- * error is reported once, and lost lines are counted.
+ * not mix. It writes when its buffer is full, and at the latest after a second.
+ * A write error is reported once, and lost lines are counted.
  */
 #ifndef WEIR_PROXY_LOG_H
 #define WEIR_PROXY_LOG_H
@@ -26,10 +26,10 @@ struct log_options {
     const char *path;           /* NULL means no log */
     struct weir_address server; /* syslog server; len 0 means that @path is a
                                  * file */
-    int facility;               /* index of sink_facilities */
+    int facility;
     enum log_format format;
-    const char *names; /* format of LOG_NAMES */
-    int fd;            /* descriptor from log_open_place() */
+    const char *names;
+    int fd;
 };
 
 struct log {
@@ -50,7 +50,8 @@ struct log {
  * negative errno. */
 int log_open_place(const struct log_options *options);
 
-/* Returns 0 or a negative errno. Without a path all calls do nothing. */
+/* Returns 0 or a negative errno. If options->path is NULL, all calls do
+ * nothing. */
 int log_open(struct log *log, weir_loop *loop,
              const struct log_options *options);
 static inline bool log_is_open(const struct log *log)
@@ -58,15 +59,14 @@ static inline bool log_is_open(const struct log *log)
     return log->is_open;
 }
 void log_add(struct log *log, const struct record *record);
-/* Writes the buffered lines now. */
 void log_flush(struct log *log);
 /* Opens the file again after it was moved away. Retries later if opening
  * fails. */
 void log_reopen(struct log *log);
-/* Switches to other options, and to another file if they name another one. */
+/* Applies other options. Opens another file if they name one. */
 void log_change(struct log *log, const struct log_options *options);
-/* Writes the buffered lines and closes the log. If the log is a socket that is
- * full, waits for it until clock_now_ns() is @end_ns. */
+/* Writes the buffered lines and closes the log. Waits for a full socket until
+ * clock_now_ns() is @end_ns. */
 void log_close(struct log *log, uint64_t end_ns);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * All formats have the same fields, except that a format by names has only the
- * fields that it names. Server names and Unix socket addresses contain bytes
- * from peers. No name can end its field, or be so long that later fields have
- * no space.
+ * All formats have the same fields, except that LOG_NAMES has only the fields
+ * that its format names. Server names and Unix socket addresses contain bytes
+ * from peers. They are cut, and bytes that would end the field are replaced.
  */
 #include "record.h"
 
@@ -66,7 +65,8 @@ enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
         return END_DONE;
     case WEIR_RELAY_TIMEOUT:
         return by_client ? END_CLIENT_STALL : END_TARGET_STALL;
-    case WEIR_RELAY_HELD_UP: /* a target waits for its client to read */
+    case WEIR_RELAY_HELD_UP: /* a target waits because its client does not
+                              * read */
         return END_CLIENT_STALL;
     case WEIR_RELAY_IDLE:
         return END_IDLE;
@@ -159,7 +159,6 @@ const char *record_alert_of(const weir_transport *t)
 /* Longer names are cut. Host names are never longer. */
 #define NAME_LEN 255
 
-/* A line being written; bytes that do not fit are dropped. */
 struct line {
     char *buf;
     size_t len;
@@ -208,7 +207,6 @@ static void add_plain(struct line *line, const char *text, size_t most)
     add_words(line, text, most, '?');
 }
 
-/* Adds a number with its last @digits after a point. */
 static void add_decimal(struct line *line, uint64_t number, unsigned digits)
 {
     char text[24];
@@ -235,7 +233,6 @@ static void add_address(struct line *line, const struct weir_address *address)
               sizeof(text));
 }
 
-/* Adds the value of a field. Spaces of a text become @space. */
 static void add_field(struct line *line, const struct record *record,
                       const struct field *field, char space)
 {
@@ -274,7 +271,6 @@ static void add_field(struct line *line, const struct record *record,
     }
 }
 
-/* Adds a field, or "-" if it has no value. */
 static void add_or_dash(struct line *line, const struct record *record,
                         const struct field *field)
 {
@@ -285,8 +281,8 @@ static void add_or_dash(struct line *line, const struct record *record,
     }
 }
 
-/* Writes a line of the text format. The last field is left_out, or the field
- * after it if left_out is 0. */
+/* Writes a line of the text format. If left_out is not 0, it is the last field,
+ * with a "+"; otherwise the next field is the last one. */
 static void add_text(struct line *line, const struct record *record)
 {
     const struct field *field = fields;

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum end_reason {
-    END_DONE,         /* both sides ended their streams */
+    END_DONE,
     END_CLIENT_RESET, /* the client's connection was reset or failed */
     END_CLIENT_GONE,  /* the client closed before relaying began */
     END_TARGET_RESET, /* the target's connection was reset or failed */
@@ -25,10 +25,11 @@ enum end_reason {
                        * available again */
     END_CLIENT_ALERT, /* the client refused TLS with an alert */
     END_TARGET_ALERT, /* the target refused TLS with an alert */
-    END_CLIENT_STALL, /* the client did not read */
-    END_TARGET_STALL, /* the target did not read */
-    END_IDLE,         /* no byte moved for the idle timeout */
-    END_HALF_CLOSED,  /* no byte moved after one direction had ended */
+    END_CLIENT_STALL,
+    END_TARGET_STALL,
+    END_IDLE,        /* no byte moved for the idle timeout */
+    END_HALF_CLOSED, /* no byte moved for a time after one direction had
+                      * ended */
     END_LIFETIME,
     END_DRAIN,
     END_NO_TARGET,     /* every target is down */
@@ -50,23 +51,24 @@ enum end_reason {
     END_CLIENT_LIMIT,  /* the client has too many connections */
     END_CLIENT_RATE,   /* the client made too many connections in a period */
     END_NAME_DENIED,   /* clients may not request this server name */
-    END_NO_ROUTE,      /* no route matches the client */
-    END_INTERNAL,      /* the proxy has no memory, or an internal error */
+    END_NO_ROUTE,
+    END_INTERNAL, /* the proxy has no memory, or an internal error */
     END_REASONS,
 };
 
 extern const char *const end_reason_names[END_REASONS];
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining);
-/* Returns the result that a relay reports for its target's slot: 0 if the
- * target has answered, or both sides have ended their streams, else -ECANCELED.
- * A relay's error never counts against the target, because its client may have
- * caused it: by not reading, by bytes or an end that the target answers with a
- * reset, or by its address. Broken targets fail connects and checks. */
+/* Returns the result that a relay reports for its target: 0 if the target has
+ * responded or both sides have ended their streams, else -ECANCELED. An error
+ * of a relay never counts against the target, because the client may have
+ * caused it, for example by not reading or by bytes to which the target
+ * responds with a reset. Broken targets are found by failed connects and
+ * checks. */
 int end_verdict_of_relay(const struct weir_relay_record *end);
-/* Returns the result for the slot after a failed TLS handshake that followed a
- * PROXY header: the error, or -ECANCELED if the target may have closed or reset
- * the connection because of the header. */
+/* Returns the result to report for the target after a failed TLS handshake that
+ * followed a PROXY header. Returns the error, or -ECANCELED if the target may
+ * have closed or reset the connection because of the header. */
 int end_verdict_of_tls(int err);
 enum end_reason
 end_reason_of_connect(int err, const struct weir_upstreams_result *result,
@@ -83,21 +85,23 @@ struct record {
     uint64_t tls_ns;
     uint64_t first_byte_ns; /* first byte of the target's answer */
     uint64_t total_ns;
-    uint64_t in_bytes;  /* bytes from the client */
-    uint64_t out_bytes; /* bytes to the client */
+    uint64_t in_bytes;
+    uint64_t out_bytes;
     uint32_t tries;
-    uint32_t left_out; /* refusals of this client that were not logged before */
+    uint32_t left_out; /* refusals of this client since its last line in the
+                        * log */
     enum end_reason reason;
-    const char *tls_version; /* NULL without TLS, or if it is not terminated */
+    const char *tls_version; /* NULL unless the proxy terminates TLS */
     const char *tls_group;   /* of the key exchange; may be NULL */
-    const char *server_name; /* may be NULL */
+    const char *server_name;
     const char *alert;       /* name of a TLS alert, or NULL */
     const char *tried;       /* addresses that failed, with errors, or NULL */
     const char *client_cn;   /* from its certificate, as text, or NULL */
     const char *route;       /* its label; NULL if none was chosen */
     const char *target_name; /* as configured; NULL if it is an address, or if
                               * no target was connected to */
-    const char *state;       /* state if it has not ended (status.h) */
+    const char *state;       /* state of a connection that has not ended
+                              * (status.h) */
 };
 
 /* Returns the name of the alert with which the peer refused TLS, static, or
@@ -110,7 +114,8 @@ const char *record_alert_of(const weir_transport *t);
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);
 /* Writes a line by a format with names of fields in braces; "{{" and "}}" are
- * braces. record_check_names() must have accepted the format. */
+ * written as single braces. record_check_names() must have accepted the
+ * format. */
 size_t record_write_names(const struct record *record, const char *format,
                           char *buf);
 /* Checks a format. If it is wrong, sets @ret_wrong and returns false. */

@@ -16,7 +16,7 @@
 
 #define SYSLOG_PATH "/dev/log"
 #define UDP         "udp://"
-#define SEVERITY    6 /* informational */
+#define SEVERITY    6
 
 const char *const sink_facilities[] = {"daemon", "user",   "auth",   "local0",
                                        "local1", "local2", "local3", "local4",

@@ -2,7 +2,7 @@
  * The log at a syslog server (RFC 5424), at a Unix socket or over UDP.
  *
  * Each line of the log is a datagram. Datagrams that the server does not accept
- * are counted.
+ * are counted as lost lines.
  */
 #ifndef WEIR_PROXY_SINK_H
 #define WEIR_PROXY_SINK_H
@@ -19,10 +19,8 @@ bool sink_read(const char *text, struct weir_address *ret, char *why);
 /* Returns a connected datagram socket or a negative errno. */
 int sink_connect(const struct weir_address *address);
 
-/* Names of syslog facilities, ending with NULL. */
 extern const char *const sink_facilities[];
 
-/* Buffer size for a datagram. */
 #define SINK_SIZE (RECORD_TEXT_SIZE + 512)
 
 /* Writes the datagram of a line, which ends with a newline. Returns its length.

@@ -1,8 +1,8 @@
 /*
  * A table is divided into parts, each with a lock, so that threads seldom
- * contend. A keyed hash selects the part, so that no client can choose
- * colliding addresses. A lock is held for a few hundred nanoseconds: the time
- * to find one client and to forget up to two others.
+ * contend. A keyed hash selects the part and bucket, so that no client can
+ * choose colliding addresses. A lock is held for a few hundred nanoseconds: the
+ * time to find one client and to forget up to two others.
  *
  * Clients without connections are in a list of their part, in the order in
  * which they were last seen.
@@ -26,17 +26,17 @@
 
 #define TOLD_NS UINT64_C(1000000000)
 
-/* Number of idle clients that a lookup removes at most. */
+/* Maximum number of idle clients that a lookup removes. */
 #define FORGET_MAX 2u
 
 /* Limits log lines about refusals to one a second. */
 struct telling {
-    uint64_t told_ns; /* time of the last line, or 0 */
+    uint64_t told_ns;
     uint32_t left_out;
 };
 
 struct client {
-    struct client *next; /* next client in the same bucket */
+    struct client *next;
     /* Neighbours in the part's list of clients without connections. */
     struct client *older;
     struct client *younger;
@@ -44,7 +44,8 @@ struct client {
     enum end_reason ban_reason : 8;
     uint32_t active;
     uint32_t slots[SLOT_COUNT];
-    uint64_t slot; /* last slot, counted from time 0 of the clock */
+    uint64_t slot; /* number of the last slot, counted from time 0 of the
+                    * clock */
     uint64_t banned_until_ns;
     struct telling telling;
 };
@@ -52,7 +53,8 @@ struct client {
 struct part {
     pthread_mutex_t lock;
     struct client **buckets;
-    struct client *oldest; /* first of its clients without connections */
+    struct client *oldest; /* oldest of the part's clients without
+                            * connections */
     struct client *youngest;
     size_t count;
 };
@@ -60,7 +62,7 @@ struct part {
 /* Clients of all services with the same client-share. */
 struct table {
     struct part parts[PART_COUNT];
-    size_t bucket_count; /* number in each part; a power of two */
+    size_t bucket_count; /* number of buckets in each part; a power of two */
     size_t limit;        /* maximum number of clients in a part */
     uint64_t secret;
     _Atomic size_t users;
@@ -117,8 +119,6 @@ static enum standing find_standing(struct clients *clients,
            : networks_have(&lists->free, address) ? FREE
                                                   : LIMITED;
 }
-
-/* ---- the table ---- */
 
 static size_t round_up(size_t value)
 {
@@ -218,7 +218,6 @@ static void wake(struct part *part, struct client *client)
         client->older;
 }
 
-/* Frees the oldest client without connections. */
 static void forget(struct table *table, struct part *part)
 {
     struct client *client = part->oldest;
@@ -292,13 +291,12 @@ static struct client *find_client(struct clients *clients, struct part *part,
     return client;
 }
 
-/* Returns the number of connections in the last period of client-rate. */
 static uint64_t count_recent(struct client *client, uint64_t slot)
 {
     uint64_t sum = 0;
 
-    /* Threads read the clock at slightly different times: slot may be earlier.
-     */
+    /* The slot may be earlier than the client's, because threads read the clock
+     * at slightly different times. */
     if (slot > client->slot + SLOT_COUNT) {
         client->slot = slot - SLOT_COUNT;
     }
@@ -368,7 +366,7 @@ static bool enter(struct clients *clients, struct client *client,
     }
     tell(&client->telling, reason, now_ns, ret);
     if (client->active == 0) {
-        rest(part, client); /* it is the youngest now */
+        rest(part, client); /* as the youngest */
     }
     return false;
 }
@@ -432,8 +430,6 @@ void clients_leave(struct clients *clients, struct client *client)
     pthread_mutex_unlock(&part->lock);
 }
 
-/* ---- the services ---- */
-
 static bool has_rules(const struct config_service *config)
 {
     return config->client_conns > 0 || config->client_rate > 0 ||
@@ -455,7 +451,7 @@ static bool counts_alike(const struct config_service *one,
                             strcmp(one->name, other->name) == 0);
 }
 
-/* Arguments and state of clients_make(). before may be NULL. */
+/* Arguments and state of clients_make(). @before may be NULL. */
 struct making {
     const struct config *config;
     struct clients **before;
@@ -466,7 +462,6 @@ struct making {
     struct hashes befores; /* old services whose tables may be reused */
 };
 
-/* Returns the same hash for services that may share a table. */
 static uint64_t hash_counting(const struct config_service *one)
 {
     return hashes_add_text(hashes_add_text(HASHES_BASIS, one->client_share),
@@ -506,7 +501,7 @@ static bool find_befores(struct making *making)
     return is_whole;
 }
 
-/* Returns the old table that a service continues with, or NULL. */
+/* Returns the old table that a service continues to use, or NULL. */
 static struct table *find_before(const struct making *making, size_t index)
 {
     const struct config_service *one = &making->config->services[index];

@@ -2,13 +2,12 @@
  * Limits by client address: which clients are allowed, how many connections
  * each may have at a time, and how many it may make per period.
  *
- * The client is the address that the PROXY header names, or else the peer.
- * Clients of Unix sockets are not counted. A network of client-prefix bits
- * counts as one client. All threads count in one table, so that client-conns is
- * never exceeded. client-rate counts the connections in the last nine to ten
- * tenths of its period. A full table forgets the client that has been idle
- * longest. If no client is idle, a new client is admitted without being
- * counted.
+ * The client is the address in the PROXY header, or else the peer. Clients of
+ * Unix sockets are not counted. All addresses in a network of client-prefix
+ * bits count as one client. All threads share one table, so that client-conns
+ * is never exceeded. client-rate counts the connections of the last 90 to 100 %
+ * of its period. A full table forgets the client that has been idle longest. If
+ * no client is idle, a new client is admitted without being counted.
  */
 #ifndef WEIR_PROXY_CLIENTS_H
 #define WEIR_PROXY_CLIENTS_H
@@ -16,16 +15,14 @@
 #include "tools/weir-proxy/config/config.h"
 #include "tools/weir-proxy/facts/record.h"
 
-/* Client rules of a service. */
 struct clients;
-/* A client with connections. */
 struct client;
 
 /* Makes an array with an element for each service; the element is NULL for a
- * service without rules. Services with the same name or the same client-share
- * as in the configuration @before_config, which may be NULL, keep their
- * clients, unless the way of counting changed. Returns NULL with a reason in
- * @why. */
+ * service without rules. A service keeps the clients of the service with the
+ * same name or client-share in @before_config, unless the period or the
+ * prefixes have changed. @before_config may be NULL. Returns NULL with a reason
+ * in @why. */
 struct clients **clients_make(const struct config *config,
                               struct clients **before,
                               const struct config *before_config, char *why);
@@ -33,10 +30,10 @@ void clients_free(struct clients **clients, const struct config *config);
 
 struct clients_refusal {
     enum end_reason reason;
-    /* True if the refusal must be logged. At most one refusal of a client is
-     * logged per second. */
+    /* True if the refusal must be logged, at most once a second for a
+     * client. */
     bool is_told;
-    /* Number of refusals that were not logged since the last line. */
+    /* Number of refusals since the last logged one. */
     uint32_t left_out;
 };
 
@@ -46,7 +43,6 @@ struct clients_refusal {
 bool clients_enter(struct clients *clients, const struct weir_address *address,
                    uint64_t now_ns, struct client **ret,
                    struct clients_refusal *ret_refusal);
-/* Ends a connection that was admitted. */
 void clients_leave(struct clients *clients, struct client *client);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Makes TLS contexts from the files of the configuration.
  *
- * The library validates the files. Its error messages are passed on with the
- * name of the service.
+ * The library validates the files. Its error messages are printed with the name
+ * of the service.
  */
 #include "contexts.h"
 
@@ -21,9 +21,10 @@
 struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
-    weir_tls_context **checks; /* NULL if checks use the route's */
-    weir_tls_context ***own;   /* by route, then target; NULL if a target uses
-                                * its route's */
+    weir_tls_context **checks; /* for each route; NULL if checks use the
+                                * route's context */
+    weir_tls_context ***own;   /* by route, then target; NULL if the target
+                                * uses the route's context */
     size_t *own_counts;
     size_t route_count;
 };
@@ -39,17 +40,19 @@ struct making {
     char *why;
 };
 
-/* Returns the line of the directive whose setting begins the library's message.
- * @route is NULL for settings of clients. Returns the line of the route or
- * service if several directives may be meant. */
+/* Returns the line of the directive that the library's message is about; the
+ * message begins with the name of the setting. @route is NULL for settings of
+ * clients. Returns the line of the route or service if several directives are
+ * possible. */
 static unsigned line_of(const struct making *making,
                         const struct config_route *route, const char *text)
 {
     static const char *const names[][3] = {
         {"key", "key", "to-key"},
         {"certificate", "cert", "to-cert"},
-        {"authorities", "client-ca", ""}, /* to-ca, check-ca, target-tls-ca */
-        {"revocations", "", "to-crl"},    /* the files are joined */
+        {"authorities", "client-ca", ""}, /* may be to-ca, check-ca or
+                                           * target-tls-ca */
+        {"revocations", "", "to-crl"},    /* may be in any file of client-crl */
         {"passphrase", "key-passphrase-file", "to-key-passphrase-file"},
         {"ciphers", "ciphers", "to-ciphers"},
         {"groups", "groups", "to-groups"},
@@ -72,7 +75,6 @@ static unsigned line_of(const struct making *making,
                : needs_line(making->config, names[i][route ? 2 : 1], &at, line);
 }
 
-/* Sets @why to the line, the service and an error. */
 static bool fail(const struct making *making, const struct config_route *route,
                  const char *text, int err)
 {
@@ -85,8 +87,6 @@ static bool fail(const struct making *making, const struct config_route *route,
         weir_err_name(err));
 }
 
-/* Joins texts with commas. Returns NULL if there are none. The caller frees the
- * result. */
 static char *join(const struct config_texts *texts)
 {
     size_t len = 1;
@@ -102,7 +102,6 @@ static char *join(const struct config_texts *texts)
     return joined;
 }
 
-/* Certificates in the library's format, and pointers to them. */
 struct pairs {
     struct weir_tls_identity *all;
     const struct weir_tls_identity **pointers;
@@ -175,7 +174,6 @@ static int read_crls(const struct config_texts *files, struct pairs *ret,
     return err;
 }
 
-/* Sets the key log, if @path is not NULL. Returns false if out of memory. */
 static bool set_key_log(struct weir_tls_options *options, const char *path)
 {
     options->keylog_user = path ? key_log_find(path) : NULL;
@@ -269,7 +267,7 @@ static bool make_client(const struct making *making,
                            : WEIR_TLS_VERSION_DEFAULT,
         .ciphers = route->to_ciphers,
         .groups = route->to_groups,
-        /* The revocation lists are only for the route's own authorities. */
+        /* The revocation lists apply only to the route's authorities. */
         .revocations.file =
             is_insecure || ca != route->to_ca ? NULL : route->to_crl,
     };
@@ -317,8 +315,8 @@ static weir_tls_context *find_own(const struct config_route *route,
     return NULL;
 }
 
-/* Makes contexts for targets that have authorities of their own; the other
- * settings are the route's. A file is read once. */
+/* Makes contexts for targets that have their own authorities. Their other
+ * settings are the route's. Targets with the same file share a context. */
 static bool make_own(const struct making *making,
                      const struct config_route *route, weir_tls_context **ret)
 {
@@ -467,7 +465,7 @@ void contexts_load_keys(const struct contexts *contexts,
             if (keys[j].service == number_of(config, i) &&
                 weir_tls_context_set_ticket_keys(contexts->services[i].clients,
                                                  &keys[j].keys) < 0) {
-                break; /* the service has no tickets any more */
+                break; /* the service no longer uses tickets */
             }
         }
     }

@@ -14,9 +14,9 @@ struct contexts;
 
 /* Reads all files. Returns NULL with a reason in @why. */
 struct contexts *contexts_make(const struct config *config, char *why);
-/* The session ticket keys of a service, as sent to a successor. */
+/* The session ticket keys of a service, in the format sent to a successor. */
 struct contexts_keys {
-    uint64_t service; /* hash of the service's name */
+    uint64_t service;
     struct weir_tls_ticket_keys keys;
 };
 
@@ -31,24 +31,21 @@ struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
 void contexts_load_keys(const struct contexts *contexts,
                         const struct config *config,
                         const struct contexts_keys *keys, size_t count);
-/* Overwrites and frees the keys. */
 void contexts_forget_keys(struct contexts_keys *keys, size_t count);
 
 void contexts_free(struct contexts *all);
 
-/* Returns the context of a service for its clients, or NULL without TLS. */
 weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service);
 /* The TLS contexts that a route needs as a client. */
 struct route_contexts {
     weir_tls_context *targets;    /* for targets; NULL if no target uses TLS */
     weir_tls_context *checks;     /* for checks; NULL if no check uses TLS */
-    weir_tls_context *const *own; /* context of each target; NULL if the target
-                                   * uses @targets */
+    weir_tls_context *const *own; /* for each target; NULL if the target uses
+                                   * @targets */
 };
 struct route_contexts contexts_of_route(const struct contexts *contexts,
                                         size_t service, size_t route);
-/* Return the context of a target of the route, and that of its checks. */
 weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
                                       const struct config_route *route,
                                       const struct config_target *target);

@@ -1,7 +1,7 @@
 /*
- * Connections to be ended are marked, and found again in each step by a walk
- * over all connections of the thread. A separate list would have to be
- * maintained by each connection, and cuts are rare.
+ * Connections to be reset are marked, and found again in each step by a walk
+ * over all connections of the thread. A separate list would cost each
+ * connection, and cuts are rare.
  */
 #include "cuts.h"
 
@@ -31,7 +31,6 @@ static bool is_marked(const struct session *session, const struct route *route)
            !session->is_cut;
 }
 
-/* Cuts the first @count marked connections. Returns how many remain. */
 static size_t cut_some(const struct route *route, size_t count)
 {
     struct link *next = NULL;

@@ -4,7 +4,7 @@
  *
  * The connections are selected at once and reset one after another within a
  * time, so that clients do not all reconnect at the same moment. They are reset
- * even if the target is up again meanwhile, because it may have been restarted.
+ * even if the target recovers meanwhile, because it may have been restarted.
  */
 #ifndef WEIR_PROXY_CUTS_H
 #define WEIR_PROXY_CUTS_H

@@ -1,7 +1,7 @@
 /*
- * Sessions whose targets have no keepalive yet are in a list of their worker. A
- * second after the first one was added, all sessions still in the list get it,
- * and the list is emptied.
+ * Sessions whose connections to targets have no keepalive yet are in a list of
+ * their worker. A second after the first one was added, all sessions still in
+ * the list get keepalive, and the list is emptied.
  */
 #include "keepalive.h"
 

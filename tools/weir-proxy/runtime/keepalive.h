@@ -2,8 +2,8 @@
  * TCP keepalive.
  *
  * Accepted sockets inherit it from their listener. The socket to a target gets
- * it only after its connection has lasted a moment: most connections end
- * earlier, which saves four system calls.
+ * it only after the relay has run for up to a second. Most connections end
+ * earlier, and save four system calls.
  */
 #ifndef WEIR_PROXY_KEEPALIVE_H
 #define WEIR_PROXY_KEEPALIVE_H
@@ -14,10 +14,9 @@
  * false if the kernel refuses. */
 bool keepalive_set(int fd, const struct config_service *config);
 
-/* Must be called when the relay starts. Within a second the target's socket
- * gets keepalive. */
+/* Must be called when the relay starts. The target's socket gets keepalive
+ * within a second. */
 void keepalive_begin(struct session *session);
-/* Must be called when the session ends. */
 void keepalive_end(struct session *session);
 
 #endif

@@ -21,13 +21,12 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* The io_uring ring of a killed process keeps its sockets open for a moment. */
+/* After a process was killed, its io_uring ring keeps the sockets open for a
+ * moment. */
 #define BIND_RETRY_NS 10000000
 #define BIND_TRIES    200
-/* for a reload, which blocks a loop */
+/* Number of tries during a reload, which blocks the loop. */
 #define IMPATIENT_TRIES 2
-
-/* ---- addresses ---- */
 
 static bool is_unix(const struct weir_address *address)
 {
@@ -70,7 +69,6 @@ static bool has_listener(const struct listeners *listeners, size_t service,
     return false;
 }
 
-/* Adds the addresses of a name, or all addresses of the machine. */
 static bool add_found(struct listeners *listeners, const struct config *config,
                       size_t service, size_t listen)
 {
@@ -116,8 +114,6 @@ int listeners_init(struct listeners *listeners, const struct config *config)
     return 0;
 }
 
-/* ---- received sockets ---- */
-
 static bool add_fd(struct listener *one, int fd)
 {
     int *larger = realloc(one->fds, (one->fd_count + 1) * sizeof(int));
@@ -145,7 +141,7 @@ static bool is_listening_stream(int fd)
            ask(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
 }
 
-/* Returns true if the paths of two Unix addresses are the same file. */
+/* Returns true if two Unix addresses lead to the same socket file. */
 static bool is_same_file(const struct weir_address *a,
                          const struct weir_address *b)
 {
@@ -173,8 +169,8 @@ static struct listener *find_listener(struct listeners *listeners,
     return NULL;
 }
 
-/* Returns true for a socket at [::] that accepts IPv4, too; @ret is the address
- * 0.0.0.0 with its port. */
+/* Returns true for a socket at [::] that accepts IPv4, too. Sets *ret to
+ * 0.0.0.0 with the port of @bound. */
 static bool takes_both(int fd, const struct weir_address *bound,
                        struct weir_address *ret)
 {
@@ -192,7 +188,7 @@ static bool takes_both(int fd, const struct weir_address *bound,
 }
 
 /* Returns the listener for a socket that accepts IPv6 and IPv4, or NULL. Both
- * addresses must be of one service, because the socket does not show which
+ * addresses must belong to one service, because the socket does not show which
  * address a client connected to. */
 static struct listener *find_both(struct listener *six, struct listener *four)
 {
@@ -232,8 +228,6 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
     return add_fd(one, fd);
 }
 
-/* ---- sockets of the previous configuration ---- */
-
 static uint16_t *port_of(struct weir_address *address)
 {
     return address->storage.any.sa_family == AF_INET6
@@ -241,7 +235,7 @@ static uint16_t *port_of(struct weir_address *address)
                : &address->storage.inet.sin_port;
 }
 
-/* Keeps a port chosen by the kernel for the same 'listen'. */
+/* Keeps the port that the kernel chose for the same 'listen' before. */
 static void keep_port(struct listener *one, const struct config *config,
                       struct listeners *before,
                       const struct config *before_config)
@@ -302,10 +296,8 @@ void listeners_leave(struct listeners *before)
     listeners_close(before);
 }
 
-/* ---- new sockets ---- */
-
-/* Accepted sockets inherit TCP_NODELAY and the keepalive, so they are set once.
- */
+/* Accepted sockets inherit TCP_NODELAY and keepalive, so the options are set
+ * once on the listening socket. */
 static int set_options(int fd, const struct listener *one, int family,
                        bool is_shared)
 {
@@ -365,8 +357,9 @@ static int add_socket(struct listener *one, bool is_shared)
     return 0;
 }
 
-/* Returns true if no process listens at the path; its socket may be replaced
- * then. It tries with a datagram socket, which a server does not notice. */
+/* Returns true if no process listens at the path, so that its file may be
+ * replaced. Connects a datagram socket, because a server would notice a stream
+ * connection. */
 static bool is_stale(const struct weir_address *address)
 {
     const int fd =
@@ -407,7 +400,7 @@ static int open_unix(struct listener *one, int most_tries)
 }
 
 /* Opens a socket for each thread, on the port of the first. An exclusive bind
- * first shows whether another program has the port. */
+ * before shows whether another program has the port. */
 static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
 {
     int probe = bind_socket(one, false);
@@ -444,7 +437,6 @@ static void share_port(struct listeners *listeners, size_t index)
     }
 }
 
-/* Returns true if another address of the same name has a socket. */
 static bool has_sibling(const struct listeners *listeners, size_t index)
 {
     const struct listener *one = &listeners->all[index];
@@ -505,7 +497,8 @@ uint32_t listeners_share(const struct listener *listener, uint32_t thread,
     const uint32_t count = listener->fd_count;
 
     if (count <= thread_count) {
-        return count > 0 ? 1 : 0; /* some sockets are shared */
+        return count > 0 ? 1 : 0; /* fewer sockets than threads: threads
+                                   * share them */
     }
     return count / thread_count + (thread < count % thread_count);
 }

@@ -1,8 +1,9 @@
 /*
- * The watchdog is fed after a callback has run on every thread, so that it
- * fires if one hangs. The next round starts after half of the watchdog's time,
- * also during a drain, which may last longer. A proxy whose successor serves no
- * longer feeds the watchdog: its feeding would hide a successor that hangs.
+ * A callback runs on every thread, and then the watchdog is fed. If a thread
+ * hangs, the watchdog fires. The next round starts after half of the watchdog's
+ * time, even during a drain, which may last longer. Once a successor serves,
+ * the old proxy stops feeding the watchdog: otherwise a hanging successor would
+ * go unnoticed.
  *
  * If the service manager's socket is a path, it is opened before chroot().
  */
@@ -38,7 +39,8 @@ static int connect_to_path(void)
     return fd < 0 ? -1 : fd;
 }
 
-/* Like weir_systemd_notify(). */
+/* Like weir_systemd_notify(), but uses the socket opened before chroot(), if
+ * any. */
 static int notify(const struct proxy *proxy, const char *state)
 {
     if (proxy->notify_fd < 0) {
@@ -105,7 +107,7 @@ static void all_are_alive(void *arg, int result)
     if (result < 0 || proxy->workers[0].is_replaced) {
         return; /* the loop has ended, or the successor feeds the watchdog */
     }
-    /* A notification that a slow manager refuses is repeated soon. */
+    /* If a slow manager refuses the notification, the next one follows soon. */
     (void)notify(proxy, "WATCHDOG=1");
     look_later(proxy);
 }

@@ -13,19 +13,18 @@
  * manager passes it only to a process that it started itself; a successor gets
  * it from its predecessor (handover.h). */
 void manager_begin(struct proxy *proxy);
-/* Must be called after the threads have ended. */
 void manager_end(struct proxy *proxy);
 
-/* Reports that all workers listen. Must be called before the predecessor is
- * notified: a manager that sees it exit without knowing this process considers
- * the service ended. Like the next functions, it must be called on the first
- * worker's loop. */
+/* Reports that all workers listen. Must be called on the first worker's loop,
+ * like the functions below. Must be called before the predecessor is notified:
+ * if the predecessor ended first, the manager would consider the service
+ * ended. */
 void manager_tell_ready(struct proxy *proxy);
 
-/* Reports that a reload starts. Its end is "READY=1", whatever its result. */
+/* Reports that a reload starts. After the reload, "READY=1" must be sent,
+ * whatever its result. */
 void manager_tell_reloading(const struct proxy *proxy);
 
-/* Sends a state of sd_notify(3), such as "READY=1". */
 void manager_tell(const struct proxy *proxy, const char *state);
 
 #endif

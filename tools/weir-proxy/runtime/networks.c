@@ -1,8 +1,8 @@
 /*
  * A network is a range of keys.
  *
- * Ranges are sorted, and joined if they overlap, so that an address can only be
- * in the last range that begins before it.
+ * Ranges are sorted and disjoint. An address can therefore only be in the last
+ * range that begins at or before it.
  */
 #include "networks.h"
 
@@ -149,7 +149,7 @@ static int compare(const void *a, const void *b)
     return memcmp(one->first, other->first, NETWORKS_KEY_SIZE);
 }
 
-/* Sorts the networks and removes those that others contain. Two networks
+/* Sorts the networks, and removes networks that are inside others. Two networks
  * overlap only if one contains the other. */
 static void join(struct networks *networks)
 {
@@ -205,7 +205,6 @@ bool networks_have(const struct networks *networks,
     if (!networks_key(address, key)) {
         return address->storage.any.sa_family == AF_UNIX && networks->has_unix;
     }
-    /* Finds the first range that begins after the address. */
     while (from < to) {
         const size_t middle = from + (to - from) / 2;
         if (memcmp(networks->ranges[middle].first, key, sizeof(key)) > 0) {

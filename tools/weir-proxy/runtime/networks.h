@@ -11,13 +11,12 @@
 
 #include "weir/address.h"
 
-/* Limit of networks in a set. */
 #define NETWORKS_MAX 1000000u
 
 struct networks_range;
 
 struct networks {
-    struct networks_range *ranges; /* sorted and disjoint */
+    struct networks_range *ranges;
     size_t count;
     bool has_unix;
 };

@@ -1,11 +1,11 @@
 /*
  * A client waits until the limits admit it, then for its first bytes
- * (preface.h), then for its TLS, then for bytes inside TLS that decide its
- * route.
+ * (preface.h), then for its TLS handshake, then for bytes inside TLS that
+ * decide its route.
  *
- * TLS is terminated here if something is read before it, otherwise by the
- * server. matching.h chooses the route; it is called again after received
- * bytes, silence, the end of the stream, and timeouts.
+ * The server terminates TLS, unless bytes are read before TLS; then this file
+ * does. matching.h chooses the route. It is called again after received bytes,
+ * silence, the end of the stream, and timeouts.
  */
 #include "opening.h"
 
@@ -27,11 +27,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- facts about a client ---- */
-
-/* Returns the application protocol of the client. For a client without TLS this
- * is the protocol in the PROXY header. For a client with TLS it is the protocol
- * agreed on, or before the handshake the protocol that will be agreed on. */
+/* Returns the application protocol of the client. Without TLS this is the
+ * protocol in the PROXY header. With TLS this is the agreed protocol or, before
+ * the handshake, the protocol that will be agreed. */
 static struct weir_alpn_name agreed_of(const struct session *session,
                                        const struct weir_alpn_list *offered)
 {
@@ -83,11 +81,11 @@ static struct matching_facts facts_of(const struct session *session)
     return facts;
 }
 
-/* Bytes that select the target: clients with the same key get the same
+/* Bytes that select the target. Clients with the same key get the same
  * target. */
 struct key {
     uint8_t bytes[256];
-    size_t size; /* 0 if there is no key */
+    size_t size;
 };
 
 static struct key copy(const void *bytes, size_t size)
@@ -140,7 +138,6 @@ static struct key key_of(const struct session *session)
     }
 }
 
-/* Ends the wait: connects by the chosen route, or refuses the client. */
 static void take_route(struct session *session, int err, size_t route)
 {
     weir_handle_cancel(session_loop(session), session->timer);
@@ -153,7 +150,6 @@ static void take_route(struct session *session, int err, size_t route)
     session_connect(session, key.bytes, key.size);
 }
 
-/* Chooses a route by the known facts. Returns true if more bytes are needed. */
 static bool choose(struct session *session, bool is_over)
 {
     const struct service *service = session->door->service;
@@ -202,7 +198,6 @@ static void notice_silence(void *arg)
     }
 }
 
-/* Starts the timer for silence, if silence can choose the route. */
 static void await_silence(struct session *session)
 {
     if (may_be_silent(session) && preface_rest(session->preface).len == 0) {
@@ -211,7 +206,6 @@ static void await_silence(struct session *session)
     }
 }
 
-/* Starts the timer for bytes inside TLS that decide the route. */
 static void await_inside(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
@@ -275,7 +269,8 @@ static void secured(void *arg, int err, weir_transport *t)
         }
     } else {
         session->door->service->counts->failed_handshakes++;
-        session->reason = END_HANDSHAKE; /* the connection's loss follows */
+        session->reason = END_HANDSHAKE; /* the handler of the lost
+                                          * connection uses it */
     }
 }
 
@@ -305,14 +300,14 @@ static void open_tls(struct session *session)
     session->preface = preface_drop_rest(session->preface);
 }
 
-/* Decides by the complete hello whether TLS is terminated. */
+/* Uses the complete ClientHello to decide whether TLS is terminated. */
 static void choose_by_hello(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
     struct matching_facts facts = facts_of(session);
     size_t route = 0;
 
-    facts.begin_len = 0; /* nothing inside TLS was read */
+    facts.begin_len = 0; /* bytes inside TLS are not known yet */
     facts.may_be_silent =
         session->door->service->has_silent_route && !session->door->at->is_any;
     const int err = matching_choose_by_hello(config, &facts, &route);
@@ -347,8 +342,6 @@ static bool admit(struct session *session)
     return session->is_admitted;
 }
 
-/* ---- the preface ---- */
-
 /* Refuses a client whose PROXY header or ClientHello is invalid or late. */
 static void refuse_preface(struct session *session)
 {
@@ -360,8 +353,8 @@ static void refuse_preface(struct session *session)
     session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
-/* Returns true if the preface is complete; more bytes could then only change
- * the route. */
+/* Returns true if the PROXY header and the ClientHello are complete. More bytes
+ * could then only change the route. */
 static bool may_decide(const struct session *session)
 {
     const struct service *service = session->door->service;
@@ -390,8 +383,6 @@ static void be_late(void *arg)
     }
 }
 
-/* Reads the PROXY header, if there must be one. Returns true if it is complete.
- */
 static bool read_header(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -444,8 +435,8 @@ static void end_preface(struct session *session, const weir_transport *t)
     const bool is_open_now = session->client != t;
 
     if (session->route || is_open_now || weir_transport_is_closing(t)) {
-        return; /* There is a route, or TLS handles the end, or the client is
-                 * refused. */
+        return; /* a route was chosen, TLS handles the end, or the client is
+                 * refused */
     }
     if (may_decide(session)) {
         decide(session);
@@ -484,7 +475,7 @@ static void begin_preface(struct session *session)
     }
     const weir_transport *t = session->client;
     if (preface_rest(session->preface).len > 0) {
-        read_preface(session); /* received while the client waited */
+        read_preface(session); /* bytes received while the client waited */
     } else if (!service->reads_header && !session->has_ended) {
         await_silence(session);
     }
@@ -564,7 +555,7 @@ static void client_made(void *user, weir_transport *t)
     session->client = weir_transport_ref(t);
     list_add(&session->door->service->worker->sessions, &session->link);
     trimming_enter(session->door->service->worker);
-    weir_transport_set_busy(t, true); /* for a graceful stop */
+    weir_transport_set_busy(t, true); /* a graceful stop waits for it */
     if (!session->door->service->reads_header && !admit(session)) {
         return;
     }
@@ -597,8 +588,9 @@ static bool is_waiting(const struct session *session)
     return session->route || session->place.state == PLACE_WAITING;
 }
 
-/* Receives bytes for the preface or the target. A client that waits for a
- * target is read, too, because its reset would not be noticed otherwise. */
+/* Receives bytes for the preface or the target. Reading continues while a
+ * client waits for a target, because its reset would not be noticed
+ * otherwise. */
 static int client_data(void *user, weir_transport *t,
                        const struct weir_buf *buf)
 {
@@ -616,9 +608,9 @@ static int client_data(void *user, weir_transport *t,
     return 0;
 }
 
-/* Handles the client's end of stream, which the relay forwards later. A client
- * that ends inside its PROXY header or hello is closed, and so is a waiting
- * client if its route says so. */
+/* Handles the client's end of stream, which the relay forwards later. Closes a
+ * client that ends inside its PROXY header or ClientHello. With abort-on-close,
+ * also closes a client that waits for a target. */
 static int client_eof(void *user, weir_transport *t)
 {
     struct session *session = user;

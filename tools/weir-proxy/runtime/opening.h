@@ -2,18 +2,18 @@
  * First half of a session, from accepting the client to choosing its route:
  * limits, first bytes, and TLS.
  *
- * Afterwards session.c connects it to its target.
+ * Afterwards session.c connects the session to its target.
  */
 #ifndef WEIR_PROXY_OPENING_H
 #define WEIR_PROXY_OPENING_H
 
 #include "proxy.h"
 
-/* Factory of accepted connections; its argument is the door. */
+/* Factory of accepted connections; its argument is the struct door. */
 weir_factory_fn opening_create;
-/* The `take_in` callback of a door. */
+/* The take_in() callback of struct door. */
 void opening_take_in(struct place *place);
-/* Refuses the clients that wait because of a limit; called when the proxy
+/* Refuses the clients that wait for a connection limit. Called when the proxy
  * ends. */
 void opening_refuse_waiting(struct door *door);
 

@@ -1,7 +1,8 @@
 /*
  * Orders are kept by the names of service, route and target, until the program
- * ends. A target that is removed from the configuration and added again is
- * still drained. control.c gives the orders, targets_obey() carries them out.
+ * ends. A target that was drained, removed from the configuration and added
+ * again is still drained. control.c sets the orders, and targets_obey() applies
+ * them.
  */
 #include "orders.h"
 

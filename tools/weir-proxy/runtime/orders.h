@@ -18,12 +18,13 @@ enum order_mode {
 #define ORDER_WEIGHT_MAX 256
 #define ORDER_NO_WEIGHT  UINT32_MAX
 
-/* An administrator's order for one target of a route. Written by the first
- * worker, read by all. */
+/* An operator's order for one target of a route. Written by the first worker,
+ * read by all. */
 struct order {
     struct keyed keyed;
     _Atomic int mode;
-    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT is the configured one */
+    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT means the configured
+                                  * weight */
     _Atomic uint64_t failing_ns; /* time of the last log line "begins to fail"
                                   */
     _Atomic bool is_failing;     /* the last line was "begins to fail", not

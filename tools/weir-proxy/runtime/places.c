@@ -1,8 +1,8 @@
 /*
- * No wake-up is lost. A client without a place increments `waiting` and then
- * tries again; a thread that releases a place reads `waiting` afterwards. At
- * least one of them sees the change of the other, because these operations are
- * sequentially consistent.
+ * No wake-up is lost. A client that has to wait increments `waiting` and then
+ * tries again; a thread that ends a connection decrements `taken` and then
+ * reads `waiting`. At least one of them sees the other's change, because these
+ * operations are sequentially consistent.
  */
 #include "places.h"
 
@@ -14,8 +14,8 @@
 /* Retry interval after out of memory. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* Takes a place if the limit allows it. The limit may be set or removed at any
- * time. */
+/* Counts a connection if the limit allows it. The limit may be set or removed
+ * at any time. */
 static bool take(struct places *places, bool *ret_is_counted)
 {
     const uint64_t limit =
@@ -139,8 +139,8 @@ void places_leave(struct place *place, struct door *door)
     } else if (place->state == PLACE_TAKEN) {
         give(door->places, place->is_counted_here);
         if (atomic_load(&door->places->waiting) > 0) {
-            /* This thread, too: doors of another setup may have the same
-             * address. */
+            /* This thread is checked, too: a listening socket of another setup
+             * may have the same address. */
             places_look(door->service->worker);
             call_others(door->service->worker);
         }

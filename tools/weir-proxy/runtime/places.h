@@ -1,6 +1,6 @@
 /*
  * Connection limits: how many connections are open at a time, on all threads
- * together. A connection within a limit has a place.
+ * together. A connection that a limit counts has a place.
  *
  * Each limit is one counter shared by all threads, so it is never exceeded.
  * Above the program's limit a client is reset. Above an address's limit clients
@@ -14,28 +14,29 @@
 
 enum place_state {
     PLACE_OUTSIDE, /* not counted by any limit */
-    PLACE_COUNTED, /* no longer waits; only the program's limit counts it */
-    PLACE_WAITING, /* in the list of waiting clients of its door */
+    PLACE_COUNTED, /* refused after a wait; only the program's limit counts
+                    * it */
+    PLACE_WAITING, /* in the list of waiting clients of its listening socket */
     PLACE_TAKEN,   /* counted by both limits */
 };
 
 /* State of a client's connection with respect to the limit of the program and
  * the limit of the address that accepted it. */
 struct place {
-    struct link link; /* the first field */
+    struct link link; /* must be the first field */
     enum place_state state;
     bool is_counted;      /* by the program's limit, if it has one */
     bool is_counted_here; /* by its address's limit, if it has one */
 };
 
 /* Counts an accepted connection. Returns false if the program has too many
- * connections. Otherwise calls the door's take_in(), at once or when the limits
+ * connections. Otherwise door->take_in() is called, at once or when the limits
  * admit the connection. */
 bool places_enter(struct place *place, struct door *door);
 /* Must be called when a connection ends. Frees its place in the limits, or ends
  * its wait. */
 void places_leave(struct place *place, struct door *door);
-/* Admits waiting clients of this worker while the limits allow. */
+/* Admits waiting clients of this worker as far as the limits allow. */
 void places_look(struct worker *worker);
 /* Ends the wait of the oldest waiting client. Returns NULL if none waits. */
 struct place *places_turn_away(struct door *door);

@@ -1,8 +1,8 @@
 /*
  * Keeps and parses the first bytes of a connection.
  *
- * The bytes are freed after they were passed on. A relayed session keeps only
- * what was parsed.
+ * The bytes are freed after they were passed on to TLS or the target. A relayed
+ * session keeps only what was parsed.
  */
 #include "preface.h"
 
@@ -19,7 +19,6 @@
 #define HEADER_MAX  4096u
 #define PREFACE_MAX (HEADER_MAX + 16389u)
 
-/* Addresses of a PROXY header. */
 struct ends {
     struct weir_address client;
     struct weir_address destination;
@@ -133,8 +132,8 @@ static int keep_tlvs(struct preface *preface,
     return keep_authority(preface);
 }
 
-/* Offset in a version 2 header of the family and, in the lower half, the
- * transport. */
+/* Offset in a version 2 header of the byte with the address family and, in its
+ * lower half, the transport protocol. */
 #define V2_TRANSPORT 13
 #define V2_DATAGRAM  2
 

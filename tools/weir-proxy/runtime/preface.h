@@ -20,7 +20,6 @@
 
 struct preface;
 
-/* Returns NULL if out of memory. */
 struct preface *preface_new(void);
 void preface_free(struct preface *preface);
 
@@ -28,7 +27,8 @@ void preface_free(struct preface *preface);
  * 0 or -ENOMEM. */
 int preface_feed(struct preface *preface, const void *data, size_t len);
 
-/* Returns true if more bytes are kept than any preface may have. */
+/* Returns true if more bytes are kept than a PROXY header and a ClientHello may
+ * have. */
 bool preface_is_too_long(const struct preface *preface);
 
 /* Parses and removes a PROXY header of one of the versions (enum
@@ -45,22 +45,22 @@ struct weir_alpn_list preface_get_protocols(const struct preface *preface);
 
 /* Returns the bytes that were not removed; len 0 if there are none. */
 struct weir_buf preface_rest(const struct preface *preface);
-/* Must be called after the rest was passed on. Returns the preface if it still
- * has information, else frees it and returns NULL. */
+/* Must be called after the rest was passed on. Frees the preface and returns
+ * NULL if it has no more information. Otherwise returns the preface. */
 struct preface *preface_drop_rest(struct preface *preface);
 
-/* Gets the client that the header names, or else the peer of @t. A mapped IPv4
- * address becomes IPv4. @preface may be NULL. */
+/* Gets the client's address: the one in the PROXY header, or else the peer of
+ * @t. An IPv4-mapped address becomes IPv4. @preface may be NULL. */
 void preface_get_client(const struct preface *preface, const weir_transport *t,
                         struct weir_address *ret);
-/* Gets the address that the client connected to: the destination in the header,
- * or else the local address of @t. A mapped IPv4 address becomes IPv4. @preface
- * may be NULL. */
+/* Gets the address that the client connected to: the destination in the PROXY
+ * header, or else the local address of @t. An IPv4-mapped address becomes IPv4.
+ * @preface may be NULL. */
 void preface_get_destination(const struct preface *preface,
                              const weir_transport *t, struct weir_address *ret);
-/* Finds a TLV of the header by its type (enum weir_proxy_tlv_type), which must
- * be the type of the application protocol, the server name or TLS. The result
- * points into the preface. Returns false if the header has no such TLV. */
+/* Finds a TLV of the PROXY header by its type: application protocol, server
+ * name or TLS (enum weir_proxy_tlv_type). The result points into the preface.
+ * Returns false if the header has no such TLV. */
 bool preface_find_tlv(const struct preface *preface, unsigned type,
                       struct weir_proxy_tlv *ret);
 /* Returns the common name of the client's certificate from the header, or NULL

@@ -1,17 +1,17 @@
 /*
  * The objects of the running proxy, and who may access them.
  *
- *     proxy    the whole; constant once all workers listen, except its setup
- *     setup    a configuration and what all threads share of it (setup.h);
- *              a reload replaces it (reload.h)
- *     worker   state of one thread: services, log, counts and sessions
- *     service  what one thread has of a service of a setup
- *     session  a connection of a client, from accept to its line in the log
+ * - proxy: the whole; constant once all workers listen, except its setup
+ * - setup: a configuration and what all threads share of it (setup.h); a reload
+ *   replaces it (reload.h)
+ * - worker: state of one thread: services, log, counts and sessions
+ * - service: one thread's state of a service of a setup
+ * - session: a connection of a client, from accept to its line in the log
  *
  * Workers share only the proxy, its setups and the shared state of upstream
- * sets. While they run they change only places and clients of a setup
- * (places.h, clients.h). Whatever concerns all workers is a callback that runs
- * on each thread.
+ * sets. In a setup a worker changes only places and clients (places.h,
+ * clients.h). Work that concerns all workers is a callback that runs on each
+ * thread.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -48,7 +48,7 @@ struct link {
 };
 
 struct list {
-    struct link *oldest; /* NULL if empty */
+    struct link *oldest;
     struct link *youngest;
 };
 
@@ -80,11 +80,11 @@ struct unasked {
     struct session *session; /* NULL if not in the list */
 };
 
-/* Connections to be reset (cuts.h). */
+/* State of resetting connections (cuts.h). */
 struct cuts {
     struct weir_handle timer;
     uint64_t step_ns;
-    unsigned steps; /* remaining steps */
+    unsigned steps;
     size_t left;
 };
 
@@ -95,11 +95,12 @@ struct route {
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
-    weir_upstream **added; /* upstream of each target, borrowed; NULL until
-                            * added */
+    weir_upstream **added; /* upstream of each target, borrowed, or NULL
+                            * before it was added */
     bool *was_down; /* for each target: true if the target was down since it
                      * was last up */
-    char *in_use;   /* name of the upstream, with balance first, or NULL */
+    char *in_use;   /* name of the upstream in use with balance first, or
+                     * NULL */
     struct cuts cuts;
     struct target_tally **past; /* for each target: counts of freed upstream
                                  * sets */
@@ -117,22 +118,23 @@ struct door {
     const struct target *at;
     weir_server *server;
     struct places *places;                /* limit of the address */
-    struct list waiting;                  /* clients that wait for the limit
-                                           * (struct place) */
-    void (*take_in)(struct place *place); /* called when the limits admit it */
+    struct list waiting;                  /* clients (struct place) that wait
+                                           * for the limit */
+    void (*take_in)(struct place *place); /* called when the limits admit a
+                                           * client */
 };
 
 struct service {
     struct worker *worker;
-    struct services *services; /* all services of the same setup */
+    struct services *services;
     const struct config_service *config;
-    size_t index; /* index in the configuration */
+    size_t index;
     struct route *routes;
     struct door *doors;
     size_t door_count;
     struct weir_network *trusted;
     size_t trusted_count;
-    struct clients *clients;  /* NULL if all clients are admitted */
+    struct clients *clients;  /* NULL if the service has no client rules */
     bool reads_header;        /* connections begin with a PROXY header */
     unsigned header_versions; /* accepted versions of the PROXY header (enum
                                * weir_proxy_version) */
@@ -140,15 +142,16 @@ struct service {
     bool has_route_for_all; /* the only route is for all clients */
     bool has_alpn_route;    /* a route depends on the ClientHello's application
                              * protocols */
-    bool has_silent_route;  /* a silent client has a route */
-    struct counts *counts;  /* this thread's counts of all services with the
-                             * same name */
+    bool has_silent_route;
+    struct counts *counts; /* this thread's counts of all services with the
+                            * same name */
 };
 
 /* A worker's state of a setup. After a reload the old services accept no more
- * connections, and are freed with their last connection. */
+ * connections, and are freed after their last connection. */
 struct services {
-    struct link link; /* in the worker's list of old services; first field */
+    struct link link; /* in the worker's list of old services; must be the
+                       * first field */
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
@@ -167,12 +170,11 @@ struct waiting {
     int err;
 };
 
-/* Memory trimming after many connections have ended; see trimming.h. */
 struct trimming {
     uint64_t count;
     uint64_t peak;    /* since memory was last released */
     uint64_t last_ns; /* time of the last release; 0 is never */
-    bool is_due;      /* a timer runs */
+    bool is_due;
 };
 
 struct worker {
@@ -188,7 +190,7 @@ struct worker {
     struct list sessions;              /* struct session */
     struct trimming trimming;
     struct list unasked;    /* struct unasked; see keepalive.h */
-    bool will_ask;          /* a timer that empties @unasked runs */
+    bool will_ask;          /* the timer that empties @unasked is armed */
     _Atomic bool is_called; /* a check for free places is due */
     struct log log;
     struct admin *admin;     /* NULL except in the first worker */
@@ -206,10 +208,11 @@ struct worker {
 /* Functions of control/ that workers call. Each worker calls ready(). Only the
  * first worker calls the others. */
 struct worker_hooks {
-    int (*begin)(struct worker *worker); /* the worker accepts */
-    int (*ready)(struct worker *worker); /* the worker accepts */
-    void (*end)(struct worker *worker);  /* the worker's connections have
-                                          * ended */
+    int (*begin)(struct worker *worker); /* called after the worker's servers
+                                          * accept */
+    int (*ready)(struct worker *worker); /* called after begin() */
+    void (*end)(struct worker *worker);  /* called after the worker's
+                                          * connections have ended */
 };
 
 struct proxy {
@@ -218,7 +221,7 @@ struct proxy {
     char **argv;
     struct setup *setup; /* the current setup; changed by the first worker */
     struct confinement confinement;
-    struct worker *workers; /* one for each thread */
+    struct worker *workers;
     uint32_t worker_count;
     struct places places;         /* limit of the connections of all services */
     struct keyed_table addresses; /* limits of all addresses so far (setup.c) */
@@ -226,12 +229,12 @@ struct proxy {
     struct keyed_table orders;    /* struct order, of all targets so far */
     int start_err;                /* error of opening a socket */
     uint64_t fd_limit;            /* connections that the descriptors allow */
-    _Atomic uint64_t told_shortage_ns; /* time of the last line about missing
-                                        * descriptors */
-    uint64_t memory_limit_bytes;       /* limit for all threads */
+    _Atomic uint64_t told_shortage_ns; /* time of the last message about
+                                        * missing descriptors */
+    uint64_t memory_limit_bytes;
     uint32_t ready_count;  /* workers that accept; used by the first worker */
-    uint32_t ended_count;  /* other workers that have ended; likewise used by
-                            * the first worker */
+    uint32_t ended_count;  /* other workers that have ended; used by the
+                            * first worker */
     weir_event *all_ended; /* set when a worker ends; NULL unless the first
                             * worker waits for the others */
     int predecessor;       /* connection to the replaced proxy, or negative */
@@ -242,17 +245,18 @@ struct proxy {
     bool is_reloading;     /* a task of the first worker reloads */
     bool was_refused;      /* the last reload was refused */
     bool is_asked_again;   /* another reload must follow the running one */
-    struct states_one *states; /* what the predecessor knew about targets */
+    struct states_one *states; /* facts about targets, from the predecessor
+                                * or the old setup */
     size_t state_count;
     int notify_fd;        /* socket to the service manager; -1 if it is reached
                            * by name (manager.h) */
     uint64_t watchdog_ns; /* watchdog time of the service manager, or 0 */
-    _Atomic uint64_t told_skipped_ns; /* time of the last line about a skipped
-                                       * check; 0 is none */
+    _Atomic uint64_t told_skipped_ns; /* time of the last message about a
+                                       * skipped check, or 0 */
 };
 
-/* Initial read limit of a relay (weir/relay.h). With a larger limit before the
- * relay, starting the relay would cancel the pending receive. */
+/* Initial read limit of a relay (weir/relay.h). If the limit before the relay
+ * were larger, the start of the relay would cancel the pending receive. */
 #define RECEIVED_AHEAD_BYTES (32u << 10)
 
 /* Returns the options of a service's connections. Connections to targets get

@@ -1,12 +1,9 @@
 /*
- * This file is the core of the proxy: the others read options, write logs,
- * listen, or parse first bytes of clients.
+ * Second half of a session: a target of the route is connected, or another one
+ * after a failure; the target gets a PROXY header if configured; then bytes,
+ * ends of streams and resets are relayed until both sides have ended.
  *
- * A target of the route is chosen and connected to, with other targets after a
- * failure; it gets a PROXY header if configured; then bytes, ends and resets
- * are relayed until both sides have ended. Functions follow those that they
- * call, so the file begins with the relay; the record of an ended session comes
- * last.
+ * Functions follow those that they call, so the file begins with the relay.
  */
 #include "session.h"
 
@@ -69,10 +66,8 @@ static int relay(struct session *session)
     return err;
 }
 
-/* ---- a connected target ---- */
-
-/* Resets both sides. A lost client is itself the reason, and does not count
- * against the target. */
+/* Resets both sides. If the client was lost, this is the reason of the end, and
+ * it does not count against the target. */
 static void give_up(struct session *session, enum end_reason reason,
                     int verdict)
 {
@@ -158,9 +153,10 @@ static int greet(struct session *session, const weir_upstream *upstream)
     return err;
 }
 
-/* Copies the list of failed addresses, including those before the connected
- * one. The library's text also has errors of lookups and TLS, but is shortened
- * if many were tried. Returns NULL if there are none or if out of memory. */
+/* Copies the list of failed addresses, including those tried before the
+ * connected one. The library's text also has errors of lookups and TLS, but is
+ * shortened if many addresses were tried. Returns NULL if there are none or if
+ * out of memory. */
 static char *copy_tried(const weir_pending *connect, const char *error_text)
 {
     char text[TRIED_SIZE];
@@ -192,8 +188,8 @@ static void note(struct session *session,
     }
 }
 
-/* Returns true if the target is the address that the client has connected to:
- * the proxy would connect to itself, again and again. */
+/* Returns true if the target is the address that the client has connected to.
+ * The proxy would connect to itself again and again. */
 static bool leads_back(const struct session *session)
 {
     struct weir_address to;
@@ -211,7 +207,7 @@ static bool leads_back(const struct session *session)
     return weir_address_is_equal(&to, &at) || weir_address_is_equal(&to, &told);
 }
 
-/* Runs when connecting has ended; the client may have closed before. */
+/* Runs when connecting has ended. The client may have closed before. */
 static void connected(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {
@@ -246,7 +242,8 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Returns true if the client may request its name. */
+/* Returns true if @allowed has the server name that the client requests, or a
+ * name above it. */
 static bool is_allowed(const struct session *session,
                        const struct config_texts *allowed)
 {
@@ -346,9 +343,6 @@ enum end_reason session_reason_of_refusal(const struct session *session)
                : END_INTERNAL;
 }
 
-/* ---- the record and the end ---- */
-
-/* Fills in the fields that do not depend on the transports. */
 static void sum_up(const struct session *session,
                    const struct weir_relay_record *end, struct record *ret)
 {

@@ -25,34 +25,36 @@
 
 /* User pointer of the client's protocol until the relay starts. */
 struct session {
-    struct link link; /* in its worker's list; the first field */
+    struct link link; /* in its worker's list; must be the first field */
     struct place place;
     struct unasked unasked; /* in the list until the socket to the target gets
                              * keepalive */
     struct door *door;
-    struct route *route;      /* NULL until chosen */
-    weir_transport *client;   /* a reference */
-    weir_transport *target;   /* a reference, or NULL */
+    struct route *route;
+    weir_transport *client;
+    weir_transport *target;
     weir_pending *pending;    /* the connect or the relay */
-    weir_upstream_slot *slot; /* set while the session has a target */
+    weir_upstream_slot *slot; /* slot of the upstream; set while the session
+                               * has a target */
     struct preface *preface;  /* NULL if nothing was read or copied */
-    struct weir_buf kept;     /* the client's first bytes; lease NULL if none */
+    struct weir_buf kept;     /* the client's first bytes; lease is NULL if
+                               * there are none */
     struct weir_handle timer; /* limits the time for the preface */
     struct client *counted;   /* set by clients_enter(); may be NULL */
-    enum matching_kind kind : 3; /* TLS, plain or silent client */
-    bool is_opened : 1;          /* TLS is terminated; the preface's TLS is not
-                                  * inside another */
+    enum matching_kind kind : 3;
+    bool is_opened : 1; /* TLS is terminated here */
     bool is_client_lost : 1;
-    bool is_cut : 1;            /* session_cut() was called */
-    bool is_to_cut : 1;         /* session_cut() follows (cuts.h) */
+    bool is_cut : 1;
+    bool is_to_cut : 1;         /* session_cut() will be called (cuts.h) */
     bool has_ended : 1;         /* the client closed while it was waiting */
-    bool is_admitted : 1;       /* the client rules allow it */
+    bool is_admitted : 1;       /* the client rules admitted it */
     bool is_unlogged : 1;       /* another refusal was logged this second */
-    enum end_reason reason : 8; /* set if it ends before the relay */
+    enum end_reason reason : 8; /* set if the session ends before the relay */
     uint16_t try_count;
-    uint32_t left_out; /* this client's refusals that were not logged */
+    uint32_t left_out; /* this client's refusals since its last line in the
+                        * log */
     uint64_t time_ns;  /* wall-clock time of the accept */
-    uint64_t start_ns; /* loop time */
+    uint64_t start_ns;
     uint64_t queue_ns;
     uint64_t connect_ns;
     const char *target_name;   /* as configured, or NULL if it is an address */
@@ -69,24 +71,26 @@ void session_connect(struct session *session, const void *key, size_t key_size);
  * started. */
 void session_lose_client(struct session *session);
 
-/* Resets both sides: the target is down, or a better one is available. */
+/* Resets both sides, because the target is down or a better one is
+ * available. */
 void session_cut(struct session *session);
 
 /* Ends a session that is not relayed. Resets the client, so that it does not
- * take an end of stream for an answer; session_lose_client() follows. */
+ * take an end of stream for a response. session_lose_client() follows. */
 void session_refuse(struct session *session, enum end_reason reason);
 
 /* Returns the reason why a function refused the session's transports: one of
  * them has ended, which is reported next, or memory ran out. */
 enum end_reason session_reason_of_refusal(const struct session *session);
 
-/* Fills in a record. @end is NULL if the session was not relayed. Its texts
- * belong to the session. */
+/* Fills in a record. @end is NULL if the session was not relayed. The texts in
+ * *ret belong to the session. */
 void session_describe(const struct session *session,
                       const struct weir_relay_record *end, struct record *ret);
 
 /* Returns the server name that the client requested, borrowed from the session.
- * Returns NULL without a hello, and "" for a hello without a name. */
+ * Returns NULL without a ClientHello, and "" for a ClientHello without a
+ * name. */
 const char *session_server_name(const struct session *session);
 
 static inline weir_loop *session_loop(const struct session *session)

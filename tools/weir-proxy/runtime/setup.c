@@ -1,8 +1,9 @@
 /*
- * The proxy and the services of each thread have references to a setup. Shared
- * addresses and routes are kept until the program ends, so that an address or
- * route that is removed and added again continues; their number is limited by
- * the configurations of the operator.
+ * The proxy, and the services of each thread, have references to a setup.
+ *
+ * State that setups share, by address or route, is kept until the program ends.
+ * An address or route that is removed and added again therefore gets its state
+ * back. The operator's configurations limit the number of entries.
  */
 #include "setup.h"
 
@@ -27,8 +28,8 @@ struct shared_address {
     struct places places;
 };
 
-/* Found by service and route label, or by an empty service and the group of
- * targets. */
+/* Found by the service's name and the route's label, or by "" and the name of
+ * the group of targets. */
 struct shared_route {
     struct keyed keyed;
     char *service;
@@ -117,7 +118,6 @@ void setup_unref(struct setup *setup)
     free(setup);
 }
 
-/* Returns 0 or a negative error. */
 static int open_log(struct setup *setup, const struct setup *before)
 {
     const struct config *config = setup->config;
@@ -136,7 +136,6 @@ static int open_log(struct setup *setup, const struct setup *before)
     if (before && is_text(before->log.path, log->path)) {
         return 0;
     }
-    /* All threads use duplicates of this descriptor. */
     log->fd = log_open_place(log);
     return log->fd < 0 && log->server.len == 0 ? log->fd : 0;
 }
@@ -160,8 +159,6 @@ bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why)
     }
     return true;
 }
-
-/* ---- state shared by setups ---- */
 
 static struct places *find_places(struct proxy *proxy,
                                   const struct weir_address *address)
@@ -238,7 +235,8 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
-/* Finds a route's orders; orders from a predecessor are used, too. */
+/* Finds or creates a route's orders. New orders take their values from a
+ * predecessor's facts. */
 static int find_orders_of(const struct config_service *service,
                           const struct config_route *config,
                           struct proxy *proxy, struct order **orders)
@@ -275,7 +273,6 @@ static int find_orders(struct setup *setup, struct proxy *proxy)
     return err;
 }
 
-/* Returns 0 or -ENOMEM. */
 static int share(struct setup *setup, struct proxy *proxy)
 {
     const struct listeners *listeners = &setup->listeners;

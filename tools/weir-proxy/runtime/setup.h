@@ -6,9 +6,9 @@
  * last services that use it, so a connection keeps the setup with which it
  * started.
  *
- * State that outlives a setup belongs to the proxy: the limits of
- * an address are found again by the address, and the shared state of a route's
- * upstream sets by the names of the service and of the route or its group.
+ * State that outlives a setup belongs to the proxy. The limits of an address
+ * are found again by the address, and the shared state of a route's upstream
+ * sets by the names of the service and of the route or its group.
  */
 #ifndef WEIR_PROXY_SETUP_H
 #define WEIR_PROXY_SETUP_H
@@ -21,11 +21,11 @@
 struct setup {
     _Atomic size_t users;
     struct config *config;
-    struct clients **clients; /* one for each service (clients.h) */
+    struct clients **clients;
     struct contexts *contexts;
     struct listeners listeners;
     struct log_options log;
-    size_t key_log_count;                 /* number of open key logs */
+    size_t key_log_count;
     struct places **places;               /* limit of each listener's address */
     weir_upstreams_shared **route_shared; /* for each route, in order */
     struct order **orders;                /* for each target, in order */
@@ -40,7 +40,7 @@ struct setup *setup_ref(struct setup *setup);
 /* Closes the descriptor of the log after all threads have duplicated it. An
  * open descriptor would keep a log file open that was moved away. */
 void setup_close_log(struct setup *setup);
-/* Any thread may call this. NULL is ignored. */
+/* Can be called on any thread. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
 /* Opens the key logs of all services. Must be called before privileges are
@@ -48,15 +48,15 @@ void setup_unref(struct setup *setup);
  * with a reason in @why. */
 bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
 
-/* Opens the logs, and the listening sockets that were not taken over from
- * elsewhere. Finds the limits and the shared state of the routes. Must be
- * called before the threads start, or on the first thread. @before is the setup
- * to be replaced, or NULL. Returns false with a reason in @why. */
+/* Opens the logs, and the listening sockets that were not received. Finds the
+ * limits and the shared state of the routes. Must be called before the threads
+ * start, or on the first thread. @before is the setup to be replaced, or NULL.
+ * Returns false with a reason in @why. */
 bool setup_open(struct setup *setup, const struct setup *before,
                 struct proxy *proxy, char *why);
 void setup_set_limits(const struct setup *setup, struct proxy *proxy);
 
-/* Frees the shared state; called after the threads have ended. */
+/* Must be called after the threads have ended. */
 void setup_free_shared(struct proxy *proxy);
 
 #endif

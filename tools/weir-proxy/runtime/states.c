@@ -1,9 +1,10 @@
 /*
- * All threads know the same about their targets, so the first thread with a
- * route provides its facts. A successor may have more or fewer threads.
+ * All threads have the same facts about their targets, so the facts of a route
+ * come from the first thread that has it. A successor may have more or fewer
+ * threads.
  *
- * A state comes from checks: a target that is drained, or whose first check has
- * not ended, has none.
+ * A state (up or down) comes from checks. A target that is drained, or whose
+ * first check has not ended, has no state.
  */
 #include "states.h"
 
@@ -17,15 +18,15 @@
 #include <string.h>
 
 enum fact {
-    FACT_STATE,      /* WEIR_UPSTREAM_UP or WEIR_UPSTREAM_DOWN */
+    FACT_STATE,
     FACT_RESTS,      /* consecutive ejections */
     FACT_REPORTED,   /* 1 if reported errors caused the ejections */
     FACT_ERROR,      /* last error, as a positive number */
     FACT_REST_NS,    /* remaining time of an ejection */
     FACT_SLOW_START, /* remaining time of the slow start */
-    FACT_ORDER,      /* enum order_mode */
-    FACT_WEIGHT,     /* ordered weight plus 1 */
-    FACT_IN_USE,     /* time in use, with balance first */
+    FACT_ORDER,
+    FACT_WEIGHT, /* ordered weight plus 1 */
+    FACT_IN_USE, /* time in use, with balance first */
     FACTS,
 };
 
@@ -73,8 +74,8 @@ static bool is_of_target(enum fact fact)
     return fact == FACT_ORDER || fact == FACT_WEIGHT || fact == FACT_IN_USE;
 }
 
-/* Returns the key of a fact. A state holds only for the same kind of check, and
- * has no name. */
+/* Returns the key of a fact. The key of a state depends on the kind of check.
+ * The keys of the other facts depend on the fact's name instead. */
 static uint64_t key_of(const struct route *route,
                        const struct config_target *target, enum fact fact)
 {
@@ -161,8 +162,6 @@ static void visit(void *arg, weir_thread *thread)
     }
 }
 
-/* ---- facts ---- */
-
 static uint64_t value_of(const struct weir_upstream_health *known,
                          enum fact fact)
 {
@@ -199,7 +198,6 @@ static uint64_t value_of_order(const struct order *order, enum fact fact)
                : 0;
 }
 
-/* Writes the facts of a target that are not 0. Returns their number. */
 static size_t write_facts(struct states_one *states, const struct route *route,
                           const struct config_target *target,
                           const struct weir_upstream_health *known)

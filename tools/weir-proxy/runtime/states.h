@@ -1,6 +1,6 @@
 /*
- * Knowledge about targets that a proxy hands to its successor: results of
- * checks, ejections, and slow starts.
+ * Facts about targets that a proxy hands to its successor: results of checks,
+ * ejections, and slow starts.
  *
  * Each fact is a number with a key. The key is a hash of service, route,
  * target, kind of check and the fact's name. A successor with another
@@ -15,7 +15,7 @@
 /* A fact, in the format sent to a successor on the same machine. */
 struct states_one {
     uint64_t key;
-    uint64_t value; /* not 0, which means no fact */
+    uint64_t value; /* 0 means no fact and is not sent */
 };
 
 /* Collects the facts of all threads, in a task of @worker, which waits. Returns
@@ -30,7 +30,7 @@ void states_find_order(const struct states_one *states, size_t count,
                        const struct route *route,
                        const struct config_target *target, struct order *order);
 
-/* Returns what the facts contain about a target. */
+/* Returns the facts about a target. */
 struct weir_upstream_health states_find(const struct states_one *states,
                                         size_t count, const struct route *route,
                                         const struct config_target *target);

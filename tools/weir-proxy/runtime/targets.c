@@ -21,9 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Least time between two lines about skipped checks. */
+/* Minimum time between two messages about skipped checks. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
-/* Least time between two lines about one target that begins to fail. */
+/* Minimum time between two messages about one target that begins to fail. */
 #define FAILING_TOLD_NS UINT64_C(2000000000)
 
 static enum weir_balance balance_of(const struct config_route *config)
@@ -70,7 +70,8 @@ static struct weir_upstream_health known_of(const struct route *route,
     return states_find(proxy->states, proxy->state_count, route, target);
 }
 
-/* Returns false for the first check if it succeeds: it is not printed. */
+/* Returns false if this is a target's first check and it has succeeded. Such a
+ * check is not printed. */
 static bool is_news(const struct route *route, const weir_upstream *upstream,
                     const struct weir_upstream_statistics *info)
 {
@@ -78,7 +79,6 @@ static bool is_news(const struct route *route, const weir_upstream *upstream,
            known_of(route, weir_upstream_get_user(upstream)).state != 0;
 }
 
-/* Writes the reason of a state as ": ...", or nothing. */
 static void write_why(const struct config_route *config,
                       const struct weir_upstream_statistics *info,
                       enum weir_upstream_state state, int err, char *why,
@@ -209,7 +209,7 @@ static void tell_change(void *arg, weir_upstream *upstream,
 }
 
 /* With balance first: prints a line when another target or address comes into
- * use, except for the first one after the start. */
+ * use. The first one after the start is not printed. */
 static void tell_in_use(void *arg, weir_upstream *upstream)
 {
     struct route *route = arg;
@@ -282,7 +282,7 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
         .context = context,
         .server_hostname = config_tls_name_of(config, target),
         .no_hostname_check = config_is_insecure(config, target),
-        /* The limits of the connect or the check include the handshake. */
+        /* The time limit of the connect or the check includes the handshake. */
         .handshake_timeout_ns = UINT64_MAX,
     };
 }
@@ -321,7 +321,7 @@ static int add_target(struct route *route, const struct config_target *target,
         check_plan_tls(route->config, target,
                        contexts_for_check(&contexts, route->config, target));
     const struct weir_upstream_health known = known_of(route, target);
-    /* Not used: connections to sni:PORT have hosts of their own. */
+    /* A placeholder: each connection to sni:PORT has its own host. */
     struct weir_address nowhere;
     struct check_plan plan;
     const struct weir_upstream_options options = {
@@ -364,7 +364,6 @@ static int add_target(struct route *route, const struct config_target *target,
     return 0;
 }
 
-/* Finds the counts of freed upstream sets for the same targets. */
 static int find_past(struct worker *worker, struct route *route)
 {
     const struct config_route *config = route->config;

@@ -20,19 +20,19 @@ int targets_make(const struct services *services, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config,
                  struct route_contexts contexts);
-/* Applies the orders and the configuration to a target. */
+/* Applies the operator's order and the configuration to a target. */
 void targets_obey(const struct route *route, size_t index);
 /* Lists the addresses of a srv:// target, or of a host name if each address is
  * a target of its own. Returns their number. @ret may be NULL. */
 size_t targets_list_addresses(const struct route *route, size_t index,
                               const struct target_facts *target,
                               struct address_facts *ret);
-/* Returns true if connections to this target must be reset: either the target
+/* Returns true if connections to this target must be reset. Either the target
  * is down and when-down is cut, or the target is a backup, a better target is
  * up and when-back is cut. */
 bool targets_is_left(const struct route *route, const weir_upstream *upstream);
-/* Returns true, with the TLS settings, if the session must start TLS to the
- * target because a PROXY header precedes it. */
+/* Returns true if the session must start TLS to the target itself, because a
+ * PROXY header precedes it. Sets *ret to the TLS settings. */
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret);
 

@@ -1,6 +1,6 @@
 /*
- * If the proxy terminates TLS, a target gets its version, its cipher suite by
- * IANA name, and the common name of the client's verified certificate.
+ * If the proxy terminates TLS, the TLVs have the TLS version, the cipher suite
+ * by its IANA name, and the common name of the client's verified certificate.
  * Otherwise the TLS information of an accepted PROXY header is passed on.
  */
 #include "tlvs.h"
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-/* Version, suite and name, with their headers. */
+/* Version, cipher suite and common name, with their headers. */
 #define SSL_MAX 512
 
 struct list_of_tlvs {
@@ -32,7 +32,8 @@ static void add_text(struct list_of_tlvs *list, unsigned type, const char *text)
     add(list, type, text, text ? strlen(text) : 0);
 }
 
-/* Adds a property of the client's connection, which is not NUL-terminated. */
+/* Adds a property of the client's connection. Its text is not
+ * NUL-terminated. */
 static void add_known(struct list_of_tlvs *list, unsigned type,
                       const struct session *session, const char *name)
 {
@@ -43,7 +44,8 @@ static void add_known(struct list_of_tlvs *list, unsigned type,
     }
 }
 
-/* Writes the TLS terminated here. Returns its size or a negative error. */
+/* Writes the TLV about TLS that the proxy terminates. Returns its size or a
+ * negative error. */
 static int write_ssl(const struct session *session, uint8_t *buf)
 {
     struct list_of_tlvs list = {.count = 0};

@@ -1,7 +1,7 @@
 /*
- * The first worker decides by its own connections, a share of all, and trims
- * for the whole process. It waits until the loops of all workers have freed
- * their memory, as the C library can return only freed memory.
+ * The first worker decides by the number of its own connections, and trims for
+ * the whole process. It waits until the loops of all workers have freed their
+ * memory, because the C library can return only freed memory.
  */
 #include "trimming.h"
 
@@ -12,7 +12,7 @@
 /* Trims if the peak was at least CROWD and at most 1 / LEFT_DIVISOR is left. */
 #define CROWD        256u
 #define LEFT_DIVISOR 4u
-/* Time until loops have freed the memory of ended connections. */
+/* Time in which loops free the memory of ended connections. */
 #define AFTER_NS UINT64_C(10000000000)
 #define APART_NS UINT64_C(60000000000)
 
@@ -29,7 +29,7 @@ static void trim(void *arg)
 
     trimming->is_due = false;
     if (!has_gone(trimming)) {
-        return; /* new connections have started */
+        return; /* new connections have started meanwhile */
     }
     trimming->last_ns = weir_loop_get_time(worker->loop);
     trimming->peak = trimming->count;

@@ -11,7 +11,6 @@
 
 #include "proxy.h"
 
-/* Must be called when a connection of the worker starts, and when it ends. */
 void trimming_enter(struct worker *worker);
 void trimming_leave(struct worker *worker);
 

@@ -1,11 +1,11 @@
 /*
- * A worker makes all its objects on its own loop: sets of targets, servers, the
+ * A worker makes all its objects on its own loop: upstream sets, servers, the
  * log. The first worker also has the signals, the metrics and the sockets for
  * operators and successors (struct worker_hooks).
  *
- * On a reload the new services are made and opened while the old ones still
- * accept. Both have duplicates of the same sockets, so there is always a server
- * that accepts.
+ * On a reload the new services are opened while the old ones still accept. Both
+ * have duplicates of the same sockets, so there is always a server that
+ * accepts.
  */
 #include "worker.h"
 
@@ -30,10 +30,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Retry interval after out of memory. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* Returns the worker of a thread, for callbacks with the proxy as argument. */
 static struct worker *worker_of(void *proxy, weir_thread *thread)
 {
     return &((struct proxy *)proxy)->workers[weir_thread_get_index(thread)];
@@ -45,8 +43,8 @@ const struct config *worker_config(const struct worker *worker)
                             : worker->proxy->setup->config;
 }
 
-/* Sets who may send PROXY headers; by default loopback addresses and Unix
- * sockets. */
+/* Sets the networks that may send PROXY headers: by default loopback addresses
+ * and Unix sockets. */
 static int trust(struct service *service)
 {
     static const char *const local[] = {"127.0.0.0/8", "::1/128", "unix"};
@@ -132,7 +130,6 @@ static int make_service(struct services *services, struct service *service,
     return err;
 }
 
-/* Makes the services of a setup. *ret is set even on error. */
 static int make_services(struct worker *worker, struct setup *setup,
                          struct services **ret)
 {
@@ -206,8 +203,9 @@ static struct weir_tls_settings tls_of(const struct door *door)
     };
 }
 
-/* Returns how many connections a door accepts; others wait in the kernel's
- * queue. It need not exceed what all threads may serve together (places.h). */
+/* Returns the connection limit of a listening socket; more connections wait in
+ * the kernel's queue. The limit need not exceed what all threads together may
+ * serve (places.h). */
 static uint64_t limit_of(const struct service *service)
 {
     /* One more is accepted and refused, so that the client notices. */
@@ -239,7 +237,6 @@ static int open_door(struct door *door, int fd)
     return err;
 }
 
-/* Returns the number of a service's sockets that this thread serves. */
 static size_t count_doors(const struct service *service)
 {
     const struct proxy *proxy = service->worker->proxy;
@@ -295,7 +292,8 @@ static int open_doors_of(struct service *service)
     return err;
 }
 
-/* Starts to open all doors; worker->opening counts those in progress. */
+/* Starts to open all listening sockets. worker->opening counts those in
+ * progress. */
 static int begin_doors(struct services *services)
 {
     struct waiting *waiting = &services->worker->opening;
@@ -331,7 +329,7 @@ static void stop_doors(struct services *services)
                 weir_server_stop(server, UINT64_MAX, closed, services) == 0) {
                 services->worker->closing.count++;
             } else if (server) {
-                weir_server_close(server); /* connections stay */
+                weir_server_close(server); /* connections stay open */
             }
         }
     }
@@ -348,7 +346,7 @@ static void refuse_waiting(const struct services *services)
 }
 
 /* Stops accepting, and waits until the last connection, even of old services,
- * has ended. The stop of the threads limits the time. */
+ * has ended. The time limit of the stop also limits this wait. */
 static void close_doors(struct worker *worker)
 {
     struct waiting *waiting = &worker->closing;
@@ -379,7 +377,7 @@ static void note_failed(struct door *door, weir_transport *client)
     if (weir_transport_get_extra_info(client, "tls_handshake", &info) == 0) {
         record.tls_ns = info.time_ns;
         record.total_ns = info.time_ns;
-        record.time_ns -= info.time_ns; /* when it was accepted */
+        record.time_ns -= info.time_ns; /* the time of the accept */
     }
     if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
         record.server_name = info.text;
@@ -530,7 +528,7 @@ static void free_objects_of(const struct services *services)
     }
 }
 
-/* Frees what sessions may need until they end. */
+/* Frees what sessions may need until their end. */
 static void free_services(struct services *services)
 {
     if (!services) {
@@ -563,7 +561,7 @@ static void end_old(void *arg)
 }
 
 /* Frees old services without connections. If out of memory, or if the loop
- * ends, they are freed with the worker. */
+ * ends, the worker frees them later. */
 static void end_if_idle(struct services *services)
 {
     if (services->is_old && services->busy == 0) {
@@ -578,7 +576,8 @@ void worker_leave(struct services *services)
     end_if_idle(services);
 }
 
-/* Stops old targets: the new sets look up names and check from now on. */
+/* Stops the name lookups and checks of old upstream sets, because the new sets
+ * do them from now on. */
 static void retire_targets(const struct services *services)
 {
     for (size_t i = 0; i < services->route_count; i++) {
@@ -597,7 +596,7 @@ static void retire(struct services *services)
     end_if_idle(services);
 }
 
-/* Frees what belongs to the loop. Sessions that a stop has cut off end later,
+/* Frees what belongs to the loop. Sessions that a stop has reset end later,
  * when the loop is freed. */
 static void free_objects(struct worker *worker)
 {
@@ -611,7 +610,6 @@ static void free_objects(struct worker *worker)
     }
 }
 
-/* Records that another worker has ended; runs on the first worker's loop. */
 static void one_has_ended(void *arg)
 {
     struct worker *worker = arg;
@@ -624,8 +622,9 @@ static void one_has_ended(void *arg)
     }
 }
 
-/* Waits for the other workers: the first worker, with the signals and the
- * operator's page, ends last. The time of the stop limits the wait. */
+/* Waits for the other workers, so that the first worker, with the signals and
+ * the operators' page, ends last. The time limit of the stop also limits this
+ * wait. */
 static void leave_in_order(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
@@ -712,7 +711,7 @@ int worker_main(weir_thread *thread, void *arg)
         }
         if (weir_thread_get_index(thread) == 0 &&
             proxy->ready_count == proxy->worker_count) {
-            /* All threads have their duplicates. */
+            /* all threads have their duplicates */
             listeners_stop(&proxy->setup->listeners);
         }
         close_doors(worker);
@@ -760,8 +759,6 @@ void worker_dump(void *arg, weir_thread *thread)
     }
 }
 
-/* ---- replacing the services ---- */
-
 void worker_make_next(struct worker *worker, struct setup *setup)
 {
     int err = make_services(worker, setup, &worker->next);
@@ -777,7 +774,7 @@ void worker_take_next(struct worker *worker)
     struct services *before = worker->services;
 
     if (!worker->next || worker->is_draining) {
-        return; /* both are closed */
+        return; /* the stop closes both */
     }
     worker->services = worker->next;
     worker->next = NULL;

@@ -9,10 +9,9 @@
 
 #include "proxy.h"
 
-/* The main task; its argument is the proxy. */
 int worker_main(weir_thread *thread, void *arg);
 
-/* Frees what a worker has left after its thread has ended. Waits for its log
+/* Frees what a worker has left after its thread has ended. Waits for the log
  * until @end_ns (log_close()). */
 void worker_free(struct worker *worker, uint64_t end_ns);
 
@@ -20,16 +19,15 @@ void worker_free(struct worker *worker, uint64_t end_ns);
 void worker_reopen_log(void *arg, weir_thread *thread);
 void worker_dump(void *arg, weir_thread *thread);
 
-/* Returns the configuration of the services that accept. */
 const struct config *worker_config(const struct worker *worker);
 
-/* Counts the end of a session or a server of the services. */
 void worker_leave(struct services *services);
 
-/* Replace the services by the services of another setup, on the worker's
- * thread: make them, and take or drop them when they accept (opening.count
- * is 0). The replaced services stop accepting and end with their connections.
- */
+/* worker_make_next() makes the services of another setup and starts to open
+ * them. When they accept (opening.count is 0), worker_take_next() replaces the
+ * current services, or worker_drop_next() frees the new ones. Replaced services
+ * stop accepting and end with their connections. All must be called on the
+ * worker's thread. */
 void worker_make_next(struct worker *worker, struct setup *setup);
 void worker_take_next(struct worker *worker);
 void worker_drop_next(struct worker *worker);
