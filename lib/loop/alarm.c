@@ -1,23 +1,19 @@
 /*
  * The alarm: how a busy loop waits for its timers.
  *
- * For each enter with a time-out the kernel sets up a timer. A loop that is
+ * The kernel sets up a timer for each enter with a time-out. A loop that is
  * woken often would pay for that thousands of times before its first deadline.
  * So after some waits in a row that ended early the loop submits the deadline
  * once, as a timeout operation that stays in flight, and enters without a
  * time-out.
  *
- *     idle --arm--> armed --its time--> idle
- *                     '--an earlier deadline, the loop's end--> cancelled
- *     cancelled --completion--> idle
- *
- * If the timer is cancelled or moved to a later time the alarm stays: it costs
+ * If the timer is cancelled or moved to a later time, the alarm stays: it costs
  * one idle loop iteration.
  */
 #include "loop_impl.h"
 
 /* An alarm is armed after this many waits in a row that ended early. An alarm
- * costs as much as three or four time-outs of enters. */
+ * costs as much as three or four enters with time-outs. */
 #define ALARM_EARLY_MAX 8u
 #define SECOND_NS       UINT64_C(1000000000)
 
@@ -30,7 +26,8 @@ static void alarm_check_invariants(const struct wr_module *module)
     wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
 }
 
-/* If the kernel had no memory, the alarm is tried again later. */
+/* Any result counts as the end: if the kernel had no memory, a later wait arms
+ * again. */
 static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_alarm *alarm = wr_container_of(op, struct wr_alarm, op);
@@ -94,8 +91,8 @@ uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns)
     if (!alarm_is_worth_it(alarm, now_ns, deadline_ns)) {
         return wait_ns;
     }
-    /* The armed time-out would fire too late. The next one is armed when it has
-     * ended. */
+    /* The armed alarm would fire too late. A later wait arms the next one,
+     * after this one has ended. */
     if (alarm->op.in_flight) {
         alarm_cancel(loop);
         return wait_ns;

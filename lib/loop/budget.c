@@ -9,7 +9,7 @@
 #include "budget.h"
 
 #define SHARES 16u
-/* Readers get a smaller share, as no task waits for unread bytes. */
+/* A reader's share is smaller, as no task waits for unread bytes. */
 #define READER_SHARES 64u
 
 static uint64_t budget_left_of(uint64_t limit, uint64_t used)
@@ -89,7 +89,7 @@ uint64_t wr_budget_reader_high(const struct wr_budget *budget, uint64_t high)
     return wr_min_u64(high, wr_max_u64(left / READER_SHARES, WR_HELD_LEAST));
 }
 
-/* The credits of all connections together stay within half the limit. */
+/* Keeps the credits of all connections together within half the limit. */
 static uint64_t budget_credit_share(const struct wr_budget *budget)
 {
     const uint64_t count = budget->account_count;
@@ -107,7 +107,6 @@ static uint32_t budget_least_window(const struct wr_budget *budget)
                : WR_CREDIT_START;
 }
 
-/* Returns the window minus the backlog, but at least the least window. */
 static uint64_t budget_earned(const struct wr_budget *budget,
                               const struct wr_demand *demand)
 {
@@ -230,7 +229,7 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
-/* Queues a demand that may not receive until fewer bytes are held than now. */
+/* Queues a demand that gets no credit until fewer bytes are held than now. */
 static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
 {
     const uint64_t held = budget_held_of(budget);
@@ -251,7 +250,7 @@ void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand)
     } else {
         wr_list_push_back(&budget->starved, &demand->link);
     }
-    demand->last_credit = 0; /* no receive follows */
+    demand->last_credit = 0;
     wr_demand_check_invariants(demand);
 }
 
@@ -350,8 +349,7 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
         return NULL;
     }
     struct wr_demand *demand = budget_take_first(round);
-    /* Counts at least WR_CREDIT_MIN, because a demand that gets no credit costs
-     * work, too. */
+    /* At least WR_CREDIT_MIN: a demand that gets no credit costs work, too. */
     const uint64_t bytes =
         wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
     round->room_bytes -= wr_min_u64(round->room_bytes, bytes);
@@ -384,8 +382,8 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Returns the first bare demand that gets credit now, or that is refused for
- * another reason than its share. Returns NULL if no tries are left. */
+/* Returns the first bare demand that gets credit now, or whose share is no
+ * longer the reason for the refusal. Returns NULL if no tries are left. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
                                           struct wr_feeding *round)
 {
@@ -394,7 +392,7 @@ static struct wr_demand *budget_next_bare(struct wr_budget *budget,
             wr_container_of(budget->bare.next, struct wr_demand, link);
         uint32_t credit;
         if (demand->pass == budget->pass) {
-            /* Every bare demand was tried. If none had credit, the next pass
+            /* Every bare demand was tried. If none got credit, the next pass
              * waits until fewer bytes are held. */
             budget->unfed_bytes =
                 budget->pass_has_fed ? UINT64_MAX : budget->pass_bytes;

@@ -1,8 +1,8 @@
 /*
  * Calls between a program and its loop.
  *
- * Checks that a caller is on the loop's thread and process, finds the loop of a
- * thread, and calls the program: measures slow callbacks, calls the exception
+ * Checks that a caller is on the loop's thread and process, and finds the loop
+ * of a thread. Calls the program: measures slow callbacks, calls the exception
  * hook, and ends a forked child that returns from a callback into the loop.
  */
 #include "loop_impl.h"
@@ -11,8 +11,8 @@
 
 #include <stdio.h>
 
-/* The loop that began its run last on this thread. The `outer` links lead from
- * a loop to the loop in whose callback or task it runs. */
+/* The loop whose run on this thread began last. Each `outer` link leads to the
+ * loop in whose callback or task the run began. */
 static _Thread_local weir_loop *call_innermost
     __attribute__((tls_model("initial-exec")));
 
@@ -51,8 +51,8 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
     const bool was_running = wr_loop_is_running(loop);
     loop->state = state;
     if (was_running && !wr_loop_is_running(loop)) {
-        /* The loop is usually the innermost. It is not if a task of an outer
-         * loop has suspended inside the run of an inner loop. */
+        /* The loop is usually the innermost, but not if a task of an outer loop
+         * has suspended inside the run of an inner loop. */
         weir_loop **at = &call_innermost;
 
         while (*at != loop) {
@@ -71,9 +71,8 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state)
 void wr_loop_end_child(const weir_loop *loop)
 {
     wr_assert(wr_loop_is_forked(loop));
-    /* Ends a forked child. The task that has forked continues in the child and
-     * may still exec; its suspending calls fail, and this function is called
-     * when it ends. */
+    /* The task that has forked continues in the child and may still exec. Its
+     * suspending calls fail, and this function is called when the task ends. */
     if (wr_loop_is_running(loop) && !loop->current &&
         loop->callback_count == 0) {
         wr_check_misused(NULL, "a forked child came back to its parent's loop: "

@@ -1,9 +1,6 @@
 /*
  * call_soon, call_later, call_at: callbacks and their handles.
  *
- *     free <-> soon     in the ready queue
- *     free <-> timed    in the wheel
- *
  * Entries are in a table of chunks that never move. A handle is an entry's
  * index and generation. The generation changes when the entry has run or was
  * cancelled, so that a late cancel does nothing.
@@ -35,14 +32,14 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            /* Number of this thread's last post, to be run first; or 0. */
+            /* Number of this thread's last post, which must run first, or 0. */
             uint64_t after_post;
         };
     };
     weir_callback_fn *cb;
     union {
         void *arg;
-        struct callback *next_free; /* CALLBACK_FREE */
+        struct callback *next_free; /* in state CALLBACK_FREE */
     };
     struct wr_callbacks *table;
     uint32_t generation; /* never 0 */
@@ -76,7 +73,6 @@ static struct callback *callback_entry_at(const struct wr_callbacks *table,
                 ->entries[index & (CHUNK_ENTRIES - 1)];
 }
 
-/* Inline, because @state is constant in each call and leaves little code. */
 static inline void callback_set_state(struct callback *entry,
                                       enum callback_state state)
 {
@@ -174,8 +170,6 @@ static void callback_take_back(struct callback *entry)
     callback_give_entry(entry);
 }
 
-/* Cancels all pending callbacks. A later cancel of one of their handles does
- * nothing. */
 static void callback_shutdown(struct wr_module *module)
 {
     struct wr_callbacks *table =
@@ -246,8 +240,8 @@ static void callback_call(struct callback *entry, const char *name)
     wr_loop_call(loop, cb, arg, name);
 }
 
-/* Runs this thread's posts that are older than the callback, which stays in the
- * queue meanwhile. Returns false if a post has cancelled the callback. */
+/* Runs this thread's posts that are older than the callback. The callback stays
+ * in the queue meanwhile. Returns false if a post has cancelled it. */
 static bool callback_run_posts(struct callback *entry)
 {
     weir_loop *loop = entry->table->loop;
@@ -327,9 +321,9 @@ int weir_loop_call_soon(weir_loop *loop, weir_callback_fn *cb, void *arg,
     return 0;
 }
 
-/* Outside of a run no iteration updates loop->now_ns, so this function does. It
- * leaves now_ns alone if a timer has become due since, because loop_hold_late()
- * must not take that timer for one that was armed for the past. */
+/* Outside of a run no iteration updates loop->now_ns, so this function does. If
+ * a timer has become due since, now_ns stays: loop_hold_late() must not take
+ * that timer for a timer that was armed for the past. */
 static void callback_arm(weir_loop *loop, struct callback *entry,
                          uint64_t when_ns)
 {

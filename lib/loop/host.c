@@ -1,17 +1,15 @@
 /*
- * The descriptor through which another event loop, the host, learns that this
- * loop has work.
+ * The descriptor with which another event loop, the host, waits for this loop.
  *
- * The ring makes it readable when it has work for its thread. If this takes a
- * signal, the signal is disabled during a run, which needs none, and enabled at
- * its end, which clears earlier signals. wr_ring_has_work() finds work that
- * arrived before, and weir_loop_get_deadline() reports it to the host.
+ * The ring makes it readable when there is work for the loop's thread. The
+ * signal is disabled during a run and enabled at its end, which clears earlier
+ * signals. wr_ring_has_work() finds work that arrived before, and
+ * weir_loop_get_deadline() reports it to the host.
  */
 #include "loop_impl.h"
 #include "weir/embed.h"
 
-/* Closes the descriptor. Signals of the ring are lost from now on, but the ring
- * is closed next. */
+/* Later signals of the ring are lost, but the ring is closed next. */
 static void host_close(struct wr_module *module)
 {
     struct wr_host *host = wr_container_of(module, struct wr_host, module);

@@ -1,8 +1,8 @@
 /*
  * Inspecting a running loop: counts, their text, and the dump.
  *
- * Modules count. This file only collects their counts under public names, and
- * prints them in several formats.
+ * Modules count. This file collects their counts under public names and prints
+ * them.
  */
 #include "lib/base/options.h"
 #include "loop.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* The fields of struct weir_loop_statistics, in their order. A count starts at
+/* The fields of struct weir_loop_statistics, in their order. A COUNT starts at
  * 0 when the loop is made, and only grows. */
 static const struct {
     const char *name;
@@ -130,7 +130,7 @@ static void inspect_count_members(const weir_loop *loop,
     }
 }
 
-/* Sets all to zero if called on another thread. */
+/* Sets all fields to zero if called on another thread. */
 static void inspect_read(const weir_loop *loop,
                          struct weir_loop_statistics *ret)
 {
@@ -238,8 +238,7 @@ int weir_statistics_write_prometheus(
     return ferror(out) ? -EIO : 0;
 }
 
-/* Writes the name of the engine and, if it is not io_uring, the reason. Returns
- * like snprintf(). */
+/* Writes the engine and, if it is not io_uring, the reason, like snprintf(). */
 static size_t inspect_write_engine(const weir_loop *loop, char *buf,
                                    size_t size)
 {
@@ -293,8 +292,8 @@ static void inspect_dump(const weir_loop *loop, FILE *out)
 }
 
 /* Writes the dump to memory first, and then to @out in one call. Standard error
- * has no buffer, so a dump written there directly would come in pieces, between
- * which other threads and processes write. */
+ * has no buffer, so text of other threads and processes could come in
+ * between. */
 void weir_loop_dump(const weir_loop *loop, FILE *out)
 {
     char *text = NULL;
@@ -304,7 +303,6 @@ void weir_loop_dump(const weir_loop *loop, FILE *out)
         return;
     }
     FILE *whole = open_memstream(&text, &size);
-    /* Without memory for the whole text, writes it in pieces. */
     inspect_dump(loop, whole ? whole : out);
     if (whole) {
         wr_ignore(fclose(whole) < 0); /* on failure the text is partial */

@@ -1,9 +1,8 @@
 /*
  * The invariants of a loop, its members and its modules.
  *
- * A build with -Dinvariants=true checks the invariants once per loop iteration,
- * the simulation after every step. Members and modules have check functions in
- * their tables; this file walks their lists.
+ * A build with -Dinvariants=true checks them once per loop iteration, the
+ * simulation after every step.
  */
 #include "loop.h"
 
@@ -68,7 +67,7 @@ void wr_loop_check_invariants(const weir_loop *loop)
         return; /* a forked child makes no iteration */
     }
     invariants_check_state(loop);
-    wr_ignore(invariants_walk(&loop->ready) == 0); /* any number is right */
+    wr_ignore(invariants_walk(&loop->ready) == 0);
     wr_ignore(invariants_walk(&loop->turn_ends) == 0);
     wr_assert(wr_list_is_empty(&loop->before_ends));
     wr_ignore(invariants_walk(&loop->moves.ends) == 0);
@@ -78,7 +77,7 @@ void wr_loop_check_invariants(const weir_loop *loop)
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
         invariants_check_members(loop, stage);
     }
-    wr_ignore(invariants_walk(&loop->modules) == 0); /* any number is right */
+    wr_ignore(invariants_walk(&loop->modules) == 0);
     for (const struct wr_list *link = loop->modules.next;
          link != &loop->modules; link = link->next) {
         const struct wr_module *module =

@@ -5,39 +5,34 @@
  *     enter     submit the last iteration's operations and wait, in one call
  *     dispatch  completions go to their operations, protocols are called
  *     expire    due timers fire
- *     receive   some of the connections that move much receive
+ *     receive   some of the connections that receive much are fed
  *     ready     the items that are in the ready queue now run
- *     replenish buffers go back to the kernel, starved receives are armed
+ *     replenish buffers go back to the kernel, starved connections are fed
  *     end       each connection sends its written bytes, readers compact;
  *               pieces of files are sent (moves.c)
  *
- * Every step is limited, so that no step can starve the others. This file knows
- * no sockets, only operations, timers, ready items and turn ends (objects'
- * steps at the end of an iteration).
- *
- * The first run binds the ring to its thread. Nothing uses the ring before, and
- * objects that are started earlier wait in the ready queue.
+ * Every step is limited, so that no step can starve the others. The first run
+ * binds the ring to its thread. Nothing uses the ring before, and objects that
+ * are started earlier wait in the ready queue.
  */
 #include "loop_impl.h"
 #include "uring/tracepoint.h"
 #include "weir/embed.h"
 
-/* How many completions, timers and ready items one iteration handles at
- * most. */
+/* Maximum number of completions, timers and ready items per iteration. */
 #define DRAIN_MAX  1024u
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u
-/* Ready items run for this long in an iteration, so that tasks with much work
- * delay neither bytes nor timers; the clock is read after each portion. A
- * longer iteration makes the loop crowded, until one is far shorter. */
+/* Time that ready items run in an iteration, so that tasks with much work delay
+ * neither bytes nor timers. The clock is read after each portion. A longer
+ * iteration makes the loop crowded, until an iteration is far shorter. */
 #define READY_NS      1000000u
 #define READY_PORTION 64u
 #define SHORT_TURN_NS (READY_NS / 16)
-/* A timer that fires more than this after its deadline is late: the loop was
- * held up. */
+/* A timer that fires more than this after its deadline is late. */
 #define LATE_NS 1000000u
-/* Late timers wait for completions of the kernel at most this long and for at
- * most this many iterations. */
+/* Bounds of the time and the iterations that late timers wait for
+ * completions. */
 #define HELD_MAX_NS    10000000u
 #define HELD_TURNS_MAX 64u
 /* The pause before buffers are tried again after -ENOMEM. */
@@ -112,7 +107,7 @@ static inline bool loop_run_items(struct wr_list *batch, uint32_t count)
 }
 
 /* Runs a portion of the items. Returns false if there were fewer. @fetch is
- * called for each WR_READY_FETCHED of them; it may be NULL. */
+ * called for each WR_READY_FETCHED items; it may be NULL. */
 static inline bool loop_run_portion(struct wr_list *batch,
                                     wr_ready_fetch_fn *fetch)
 {
@@ -194,8 +189,8 @@ static __attribute__((noinline)) void loop_feed(weir_loop *loop)
     }
 }
 
-/* Runs the turn ends that write to other transports, and the turn ends that
- * they add, so that a chain of transports sends in one iteration. */
+/* Runs the turn ends that write to other transports, and those that they add,
+ * so that a chain of transports sends in one iteration. */
 static void loop_run_before_ends(weir_loop *loop)
 {
     struct wr_list *link;
@@ -207,8 +202,7 @@ static void loop_run_before_ends(weir_loop *loop)
     }
 }
 
-/* Runs the turn ends of this iteration. A turn end that adds itself again runs
- * in the next iteration. */
+/* A turn end that adds itself again runs in the next iteration. */
 static inline void loop_run_turn_ends(weir_loop *loop)
 {
     struct wr_list batch;
@@ -232,7 +226,7 @@ void wr_loop_run_turn_ends(weir_loop *loop)
     loop_run_turn_ends(loop);
 }
 
-/* Holds back timers that are late because the loop was held up. Such a loop has
+/* Holds back timers that are late because the loop was busy. Such a loop has
  * not seen all completions, as the kernel posts only a portion in each enter.
  * Its timers wait until it has seen all, so that none times out a peer whose
  * bytes have arrived; but not for long, as an overloaded loop never sees all.
@@ -308,7 +302,6 @@ static bool loop_has_other_ends(const weir_loop *loop)
            (loop->turn_ends.next != pieces || loop->turn_ends.prev != pieces);
 }
 
-/* Returns true if there is more to do than sending pieces of files. */
 static bool loop_has_other_work(weir_loop *loop)
 {
     wr_assert(!loop->moves.is_running);
@@ -368,7 +361,7 @@ int wr_loop_turn(weir_loop *loop)
     if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
         /* The other connections wait for the next iteration, so that the
          * received bytes are sent on while they are in the CPU's cache, and
-         * connections that move little are served in between. */
+         * connections that receive little are served in between. */
         struct wr_demand *demand;
 
         while ((demand = wr_budget_next_due(&loop->budget))) {
@@ -418,7 +411,7 @@ loop_send_all(weir_loop *loop)
     return err;
 }
 
-/* The condition that ends a run. If it is NULL, only a stop ends the run. */
+/* Ends a run when the condition is true. If it is NULL, only a stop does. */
 struct loop_goal {
     weir_predicate_fn *condition;
     void *arg;

@@ -2,13 +2,11 @@
  * The loop's internal interface, for its members and modules.
  *
  * The loop owns the engine, the queues of an iteration ("turn" in identifiers),
- * and the lists of members and modules, which it knows only by their tables. It
- * calls objects through completions, timers, ready items and turn ends. A new
- * kind of object needs no change in this folder.
+ * and the lists of members and modules, which it knows only by their tables. A
+ * new kind of object needs no change in this folder.
  *
  * Some fields belong to higher layers. They are here because every message or
- * every suspending call reads them: the slabs and the memory of send queues,
- * the running task, the module of tasks, the counts of bytes.
+ * every suspending call reads them.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_H
 #define WEIR_LIB_LOOP_LOOP_H
@@ -33,15 +31,14 @@
 struct wr_callbacks; /* callback.c */
 struct wr_tasks;     /* task.c */
 
-/* A step of an object at the end of an iteration, which sends written bytes or
- * compacts read bytes. Embedded in the object. */
+/* A step of an object at the end of an iteration, for example sending written
+ * bytes. Embedded in the object. */
 struct wr_turn_end {
     struct wr_list link;
     void (*run)(struct wr_turn_end *turn_end);
 };
 
-/* The turn ends (steps at the end of an iteration) that send files; see
- * moves.c. */
+/* The turn ends that send files; see moves.c. */
 struct wr_moves {
     struct wr_list ends;
     struct wr_turn_end turn_end; /* runs `ends` */
@@ -49,38 +46,38 @@ struct wr_moves {
     bool goes_on;       /* pieces are left for the next iteration */
     bool is_alone;      /* this iteration does nothing else */
     bool holds_signals; /* SIGPIPE is blocked, and nothing else may run */
-    bool may_be_raised; /* SIGPIPE may be pending, raised since the block */
+    bool may_be_raised; /* SIGPIPE may have been raised since it was blocked */
     struct wr_sys_signals signals;
 };
 
 struct wr_member;
 
-/* When the loop is freed, its members are shut down stage by stage. */
+/* When the loop is freed, its members are shut down in this order. */
 enum wr_stage {
     /* Servers and attempts to connect, which make new objects. */
     WR_STAGE_MAKERS,
     WR_STAGE_TASKS, /* interrupted before the objects that they wait for end */
     WR_STAGE_FUTURES,    /* cancelled; only the loop keeps them alive */
-    WR_STAGE_TRANSPORTS, /* transports; weir_loop_free() returns their number */
+    WR_STAGE_TRANSPORTS, /* weir_loop_free() returns their number */
     WR_STAGES,
 };
 
 /* The table of one kind of members. abandon, count and check may be NULL. */
 struct wr_member_ops {
     enum wr_stage stage;
-    /* Called when the loop is being freed: the member ends, asynchronously, and
-     * leaves the loop. Waiters for its result get -ECANCELED. */
+    /* Called when the loop is being freed. The member ends, perhaps in a later
+     * iteration, and leaves the loop. Waiters for its result get -ECANCELED. */
     void (*shutdown)(struct wr_member *member);
     /* Called if the ring broke after the shutdown. Operations end now. */
     void (*abandon)(struct wr_member *member);
-    /* Prints one line for weir_loop_dump() that begins with the kind. */
+    /* Prints one line for weir_loop_dump(), which begins with the kind. */
     void (*dump)(const struct wr_member *member, FILE *out);
     void (*count)(const struct wr_member *member,
                   struct weir_loop_statistics *ret);
     void (*check)(const struct wr_member *member);
 };
 
-/* An object that must end before the loop can be freed. Embedded. */
+/* An object that must end before the loop can be freed. */
 struct wr_member {
     struct wr_list link;
     const struct wr_member_ops *ops;
@@ -88,23 +85,24 @@ struct wr_member {
 
 struct wr_module;
 
-/* The steps of a loop's end. A module may leave the loop in any of them. */
+/* The steps of a loop's end. A module may leave the loop in any step. */
 enum wr_end_step {
-    WR_END_SHUTDOWN, /* before members shut down: nothing pending will run */
-    WR_END_CANCEL,   /* no member is left: cancel operations in flight */
-    WR_END_ABANDON,  /* the ring broke: end operations in flight */
-    WR_END_STOP,     /* close everything that another thread could reach */
-    WR_END_RESTORE,  /* restore the process's signal actions */
+    /* before members shut down: nothing pending runs after it */
+    WR_END_SHUTDOWN,
+    WR_END_CANCEL,  /* no member is left: cancel operations in flight */
+    WR_END_ABANDON, /* the ring broke: end operations in flight */
+    WR_END_STOP,    /* close everything that another thread could reach */
+    WR_END_RESTORE,
     WR_END_STEPS,
 };
 
-/* Entries may be NULL. */
+/* Functions may be NULL. */
 struct wr_module_ops {
     void (*end[WR_END_STEPS])(struct wr_module *module);
     /* Called when no event can wake the waiting tasks any more. Ends the wait
      * of one task, or returns false if none waits. */
     bool (*give_up)(struct wr_module *module);
-    /* Frees idle memory. Returns the bytes freed to the allocator. */
+    /* Frees idle memory. Returns the number of bytes freed. */
     uint64_t (*trim)(struct wr_module *module);
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
     /* Prints a line for weir_loop_dump() for each object that is no member. */
@@ -132,7 +130,6 @@ struct wr_loop_counts {
     uint64_t copied_by_view;
 };
 
-/* The loop's side of its mailbox; see mailbox.c. */
 struct wr_posts {
     struct wr_module module;
     struct wr_op op; /* reads the eventfd */
@@ -140,38 +137,33 @@ struct wr_posts {
     struct wr_ready ready;
 };
 
-/* The operation that ends a wait when a timer is due; see alarm.c. */
 struct wr_alarm {
     struct wr_module module;
     struct wr_op op;
-    struct wr_time wait;       /* read by the kernel at the submission */
+    struct wr_time wait;       /* the kernel reads it at the submission */
     uint64_t when_ns;          /* UINT64_MAX if not in flight */
     uint32_t early_count;      /* waits in a row that ended early */
     uint64_t last_deadline_ns; /* deadline of the last such wait */
 };
 
-/* The descriptor for a hosting event loop; see host.c. */
+/* The descriptor for another event loop, the host; see host.c. */
 struct wr_host {
     struct wr_module module;
-    /* Descriptor for the host; -1 before weir_loop_get_fd(). */
+    /* -1 before weir_loop_get_fd(). */
     int fd;
     bool misses_ends; /* wr_ring_misses_ends(), set with fd */
 };
 
-/* Kinds of notices about the loop itself that its exception hook gets; see
- * notice.c. */
+/* Notices about the loop itself, for its exception hook; see notice.c. */
 enum wr_notice {
     WR_NOTICE_OF_ENGINE,  /* io_uring was refused */
     WR_NOTICE_OF_THREADS, /* the kernel had no worker thread for an operation */
     WR_NOTICES,
 };
 
-/*
- *     none --> due --> told
- */
 enum wr_notice_state {
     WR_NOTICE_NONE,
-    WR_NOTICE_DUE, /* reported as soon as there is a hook */
+    WR_NOTICE_DUE, /* is reported as soon as there is a hook */
     WR_NOTICE_TOLD,
     WR_NOTICE_STATES,
 };
@@ -190,21 +182,21 @@ enum wr_loop_state {
     WR_LOOP_IDLE,
     WR_LOOP_RUNNING,
     WR_LOOP_CLOSING,   /* inside weir_loop_free(): no new work is accepted */
-    WR_LOOP_CLOSED,    /* the ring is gone; handles pin the memory */
-    WR_LOOP_RELEASING, /* closed, running late ready items */
+    WR_LOOP_CLOSED,    /* the ring is closed; handles pin the memory */
+    WR_LOOP_RELEASING, /* closed, but running late ready items */
     WR_LOOP_STATES,
 };
 
 /* Suspending calls that one task may make without waiting before the clock is
- * read. Iterations between quick calls would cost more than the calls. In a
- * crowded loop, whose tasks do much work after each call, other tasks must not
- * wait for many calls. */
+ * read. Iterations between quick calls would cost more than the calls. A loop
+ * is crowded if its tasks do much work after each call: then other tasks must
+ * not wait for many calls. */
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
 /* The budget of suspending calls of the running task. Each call decrements
- * `left`. If it was 0 already, the call takes the slow path, which finds the
- * reason: no task runs, the budget is used up, or the task is interrupted. */
+ * `left`. If it was 0 already, the call takes the slow path: no task runs, the
+ * budget is used up, or the task is interrupted. */
 struct wr_task_calls {
     uint32_t given;
     int32_t left;
@@ -218,18 +210,18 @@ struct weir_loop {
     struct wr_slab socks;
     struct wr_slab clocks; /* of WR_CLOCK_SIZE bytes */
     bool first_stays;      /* see sock_recv.c */
-    uint8_t first_doubts;  /* see sock_recv.c */
+    uint8_t first_doubts;
     struct wr_slab chunks;
     struct wr_sendq_memory send_memory;
     struct wr_wheel wheel;
     uint64_t now_ns;
-    struct wr_timer trim_timer; /* see trim.c */
+    struct wr_timer trim_timer;
     /* If true, trim_timer is armed again when it expires; see trim.c. */
     bool trims_again;
 
     struct wr_list ready;
     /* Called for the items of a long queue, whose objects are not in the CPU's
-     * cache. Set by the first task, NULL before. */
+     * cache. NULL before the first task. */
     wr_ready_fetch_fn *fetch;
     struct wr_list turn_ends;
     /* Like turn_ends, but run first: steps that write to other transports. */
@@ -242,14 +234,14 @@ struct weir_loop {
     struct wr_owned owned;
 
     weir_task *current; /* the running task; NULL in callbacks */
-    /* The budget of the running task; `left` is 0 if no task runs. */
+    /* The budget of the running task. `left` is 0 if no task runs. */
     struct wr_task_calls calls;
     int32_t kept_calls;      /* see wr_loop_keep_calls() */
     uint32_t callback_count; /* running callbacks, which may not suspend */
-    struct wr_task_calls given_calls; /* calls of each task that is entered */
+    struct wr_task_calls given_calls; /* budget of each task that is entered */
 
     struct wr_list cancels; /* futures to be cancelled, in order */
-    bool cancelling;        /* set during that; see future.c */
+    bool cancelling;        /* set while these are cancelled; see future.c */
 
     struct wr_callbacks *callbacks;
     struct wr_tasks *task_memory; /* NULL before the first task */
@@ -261,16 +253,17 @@ struct weir_loop {
     struct wr_host host;
 
     /* Points to the loop's thread, or to WR_UNBOUND until the first run. The
-     * thread is stored on the mailbox's page that is zeroed in a forked child,
-     * so that one comparison detects another thread and another process. */
+     * pointer is on a page of the mailbox that is zeroed in a forked child, so
+     * that one comparison detects another thread and another process. */
     const void *volatile *owner;
     enum wr_loop_state state;
-    bool is_stopping;       /* set by stop, cleared by the end of the run */
+    /* set by weir_loop_stop(), cleared at the end of the run */
+    bool is_stopping;
     bool stop_is_announced; /* written only by lib/task/stopping.c */
-    bool never_waits;       /* set around weir_loop_run_once() */
+    bool never_waits;       /* set during weir_loop_run_once() */
     uint32_t held_turns;    /* iterations for which late timers have waited */
     uint64_t held_ns;       /* start of that wait */
-    /* counts.turns of the next iteration of this wait. */
+    /* counts.turns of the next iteration of that wait. */
     uint64_t held_turn;
     uint64_t pin_count; /* objects that keep the loop's memory */
 
@@ -284,11 +277,11 @@ struct weir_loop {
     struct weir_allocator counting;
     const struct weir_allocator *allocator;
     uint64_t memory_bytes;
-    weir_loop *outer; /* the loop whose callback or task runs this, or NULL */
-    struct wr_list stop_waiters; /* see stopping.c */
-    /* An item that is pushed onto the ready queue after the tasks that an
-     * announced stop has woken. While it is pending, some of them have not
-     * run. */
+    /* the loop in whose callback or task this loop runs, or NULL */
+    weir_loop *outer;
+    struct wr_list stop_waiters;
+    /* Pushed onto the ready queue after the tasks that an announced stop has
+     * woken. While it is pending, some of them have not run. See stopping.c. */
     struct wr_ready stop_told;
     struct wr_list clock_limits;
 };
@@ -342,7 +335,6 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
     return wr_loop_check_slowly(loop);
 }
 
-/* Returns the error of wr_loop_check() from the calling function, if any. */
 #define wr_require_loop(loop)                                                  \
     do {                                                                       \
         const int wr_loop_err = wr_loop_check(loop);                           \
@@ -352,10 +344,10 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 bool wr_loop_admits_slowly(const weir_loop *loop, const char *call);
 
 /* Checks a public call that cannot return an error. Returns true if the call
- * may continue, and false in a forked child, where the call must do nothing.
- * Ends the process with a message if another thread than the owner calls,
- * because the program would not notice this mistake otherwise. A closed loop
- * has no owner: any thread may free the objects that are left of the loop. */
+ * may continue, false in a forked child, where it must do nothing. Ends the
+ * process with a message if another thread than the owner calls, because the
+ * program would not notice this mistake otherwise. A closed loop has no owner:
+ * any thread may free the objects that are left of the loop. */
 static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 {
     return WR_LIKELY(*loop->owner == wr_this_thread()) ||
@@ -367,9 +359,9 @@ static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 void wr_loop_end_child(const weir_loop *loop);
 
 /* Called when a callback of the program has returned. If the callback has
- * forked, the child ends here with a message, unless it runs on a task's stack.
- * The child must not run other callbacks. It has no ring, and it must not use
- * the descriptors, which it shares with its parent. */
+ * forked, the child ends here with a message, unless it runs on a task's stack:
+ * it has no ring, and must not use the descriptors, which it shares with its
+ * parent. */
 static inline void wr_loop_end_if_forked(const weir_loop *loop)
 {
     if (WR_UNLIKELY(*loop->owner == NULL)) {
@@ -385,8 +377,8 @@ static inline void wr_loop_keep_calls(weir_loop *loop)
     loop->calls.left = 0;
 }
 
-/* Only these two functions and wr_loop_begin_callback() change the running
- * task. */
+/* Only these two functions, wr_loop_begin_callback() and wr_loop_end_callback()
+ * change the running task. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);
@@ -427,10 +419,10 @@ static inline void wr_loop_end_callback(weir_loop *loop, weir_task *task)
 
 void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 
-/* Returns the loop that owns the mailbox. Called inside one of its runs. */
+/* Returns the loop that owns the mailbox. Must be called inside its run. */
 weir_loop *wr_loop_find(const struct wr_wake *wake);
 
-/* Reports @what if it has taken long since @start_ns. */
+/* Reports @what if it has taken too long since @start_ns. */
 void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
                          const struct weir_exception *what);
 
@@ -438,11 +430,10 @@ void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
 void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                   const char *name);
 
-/* Runs the ready queue after weir_loop_free(), and frees the loop's memory if
- * nothing pins it. Called after an item was made ready in a closed loop. */
+/* Runs the ready queue of a closed loop, and frees the loop's memory if nothing
+ * pins it. Called after an item became ready. */
 void wr_loop_release(weir_loop *loop);
 
-/* Keeps the loop's memory until wr_loop_unpin(), which may free it. */
 static inline void wr_loop_pin(weir_loop *loop)
 {
     loop->pin_count++;
@@ -457,8 +448,8 @@ static inline void wr_loop_unpin(weir_loop *loop)
     }
 }
 
-/* Runs @turn_end once at the end of this iteration, or of the next if this one
- * is ending. */
+/* Runs @turn_end once at the end of this iteration, or of the next iteration if
+ * this one is ending. */
 static inline void wr_loop_at_turn_end(weir_loop *loop,
                                        struct wr_turn_end *turn_end)
 {
@@ -467,7 +458,7 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
     }
 }
 
-/* Runs @turn_end, which sends a piece of a file, like wr_loop_at_turn_end(). */
+/* Like wr_loop_at_turn_end(), for a step that sends a piece of a file. */
 static inline void wr_loop_move_later(weir_loop *loop,
                                       struct wr_turn_end *turn_end)
 {
@@ -481,11 +472,12 @@ static inline void wr_loop_move_later(weir_loop *loop,
  * a negative error. */
 WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
 
-/* Like weir_loop_run_until(). @condition does not call the program. */
+/* Like weir_loop_run_until(), for a condition that does not call the
+ * program. */
 WEIR_MUST_USE int wr_loop_run_until(weir_loop *loop,
                                     weir_predicate_fn *condition, void *arg);
 
-/* Runs @turn_end once, before the turn ends of wr_loop_at_turn_end(). */
+/* Runs @turn_end once, before the steps of wr_loop_at_turn_end(). */
 static inline void wr_loop_before_turn_end(weir_loop *loop,
                                            struct wr_turn_end *turn_end)
 {
@@ -522,8 +514,7 @@ static inline void wr_loop_remove_member(weir_loop *loop,
 void wr_loop_add_module(weir_loop *loop, struct wr_module *module,
                         const struct wr_module_ops *ops);
 
-/* Searches linearly for the loop's module with this table. Returns NULL if
- * there is none. */
+/* Takes linear time. Returns NULL if the loop has no module with this table. */
 struct wr_module *wr_loop_find_module(const weir_loop *loop,
                                       const struct wr_module_ops *ops);
 
@@ -533,7 +524,7 @@ void wr_loop_check_invariants(const weir_loop *loop);
 /* Called when a connection is lost. Frees idle memory some seconds later. */
 void wr_loop_trim_later(weir_loop *loop);
 
-/* Called when a main task begins. From now on calls @tell for SIGINT and
+/* Called when a main task begins. From now on @tell is called for SIGINT and
  * SIGTERM, if the loop has no handler for the signal and the program has left
  * its action at the default. Returns 0, -ENOMEM, -ESHUTDOWN, or -EBUSY if the
  * loop has a main task. */

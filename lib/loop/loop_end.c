@@ -3,8 +3,8 @@
  *
  * Members are shut down stage by stage, and iterations are made until they have
  * left; then the ready queue runs, up to a limit, and the ring is closed.
- * Modules take part in steps (enum wr_end_step). If the program still has
- * handles, they pin the loop's memory until the last one is freed.
+ * Modules take part in steps (enum wr_end_step). Handles that the program still
+ * has pin the loop's memory.
  */
 #include "loop_impl.h"
 
@@ -18,9 +18,9 @@ static bool loop_end_has_members(const weir_loop *loop)
     return false;
 }
 
-/* Ends a deadlock of tasks that wait for each other's end. Every other cause
- * that could wake a task is in the ready queue, or comes from a server, an
- * attempt to connect or a transport. */
+/* Ends a deadlock of tasks that wait for each other's end. Any other event that
+ * could wake a task is in the ready queue, or comes from a server, an attempt
+ * to connect or a transport. */
 static void loop_end_circles(weir_loop *loop)
 {
     if (!wr_list_is_empty(&loop->members[WR_STAGE_TASKS]) &&
@@ -63,8 +63,8 @@ static void loop_end_abandon_everything(weir_loop *loop)
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Runs iterations until all loop objects have left and no turn end (struct
- * wr_turn_end) is pending, then waits until no operation is in flight. */
+/* Runs iterations until all members have left and no turn end is pending, then
+ * waits until no operation is in flight. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;
@@ -96,7 +96,7 @@ void wr_loop_release(weir_loop *loop)
         wr_loop_run_ready(loop);
     }
     wr_loop_set_state(loop, WR_LOOP_CLOSED);
-    /* The only members left may be futures, which are cancelled. */
+    /* Only futures, which are cancelled, may be left. */
     wr_assert(loop->member_counts[WR_STAGE_MAKERS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TASKS] == 0);
     wr_assert(loop->member_counts[WR_STAGE_TRANSPORTS] == 0);
@@ -126,7 +126,7 @@ static int loop_end_everything(weir_loop *loop)
 
     wr_loop_end_modules(loop, WR_END_SHUTDOWN);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
-        /* The members' losses and results come in later iterations. */
+        /* Results of the shutdown arrive in later iterations. */
         struct wr_list *link = loop->members[stage].next;
 
         while (link != &loop->members[stage]) {

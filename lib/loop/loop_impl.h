@@ -1,8 +1,8 @@
 /*
  * Declarations shared only by the files of this folder.
  *
- * loop_new.c and loop_end.c make and end a loop, loop.c has its iterations and
- * runs. signal.c belongs only to loops that handle signals, the others to all.
+ * signal.c belongs only to loops that handle signals, the other files to all
+ * loops.
  */
 #ifndef WEIR_LIB_LOOP_LOOP_IMPL_H
 #define WEIR_LIB_LOOP_LOOP_IMPL_H
@@ -21,12 +21,11 @@ void wr_moves_init(struct wr_moves *moves);
 /* Restores the signal mask. Called before anything else runs. */
 void wr_moves_restore_signals(weir_loop *loop);
 
-/* Runs the items that are in the ready queue now, within its limits. */
 void wr_loop_run_ready(weir_loop *loop);
 void wr_loop_run_turn_ends(weir_loop *loop);
 
-/* Sets the calls of tasks that are entered from now on. @is_crowded is true if
- * the last iteration was long and left work. */
+/* Sets the budget of calls for tasks that are entered from now on. @is_crowded
+ * is true if the last iteration was long and left work. */
 static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 {
     const uint32_t given = is_crowded ? WR_TASK_CALLS_CROWDED : WR_TASK_CALLS;
@@ -37,15 +36,11 @@ static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 /* Submits all SQEs, in several tries if the kernel is short of memory. */
 WEIR_MUST_USE int wr_loop_submit_all(weir_loop *loop);
 
-/* module.c */
-
 /* Calls all modules for one step, in the order in which they were added. */
 void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step);
 /* Ends the wait of one task that no event can wake, if there is such a task. */
 void wr_loop_give_up(weir_loop *loop);
 void wr_loop_close_modules(weir_loop *loop);
-
-/* mailbox.c */
 
 WEIR_MUST_USE int wr_posts_open(weir_loop *loop, uint32_t limit);
 /* Arms the read of the mailbox: from now on a post wakes the loop. */
@@ -54,20 +49,15 @@ void wr_posts_arm(weir_loop *loop);
 WEIR_MUST_USE uint64_t wr_posts_own_pending(const weir_loop *loop);
 void wr_posts_run_own(weir_loop *loop, uint64_t number);
 
-/* alarm.c */
-
 void wr_alarm_init(weir_loop *loop);
 /* Returns the time-out of an enter, in ns, for timers due at @deadline_ns
- * (UINT64_MAX if never). UINT64_MAX means none, perhaps because the alarm ends
- * the wait. */
+ * (UINT64_MAX if there are none). Returns UINT64_MAX if the enter needs no
+ * time-out, perhaps because the alarm ends the wait. */
 WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
-
-/* notice.c */
 
 void wr_notices_init(weir_loop *loop);
 /* Calls the exception hook for this notice once, from the ready queue. */
 void wr_notices_add(weir_loop *loop, enum wr_notice which);
-/* Called when there may be a hook: reports due notices. */
 static inline void wr_notices_go_on(weir_loop *loop)
 {
     bool is_due = false;
@@ -80,10 +70,7 @@ static inline void wr_notices_go_on(weir_loop *loop)
     }
 }
 
-/* host.c */
-
 void wr_host_open(weir_loop *loop);
-/* Called before a run, during which the host's descriptor is not signalled. */
 void wr_host_begin_run(weir_loop *loop);
 /* Called after a run: new work makes the descriptor readable.
  * wr_ring_has_work() finds earlier work. */

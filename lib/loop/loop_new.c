@@ -2,7 +2,7 @@
  * Makes a loop: its options, its memory, its engine and its first modules.
  *
  * All of a loop's allocations are counted here and passed to the program's
- * allocator. loop_end.c frees what is made here.
+ * allocator.
  */
 #include "lib/base/options.h"
 #include "loop_impl.h"

@@ -1,14 +1,12 @@
 /*
  * Calls from other threads: both sides of the loop's mailbox.
  *
- * A weir_mailbox is the mailbox (uring/wake.h) under its public name; it has a
- * reference count and may outlive the loop. The loop keeps a read of the
- * mailbox's eventfd in flight. When the read completes, the posts become ready
- * and run in the loop, a limited number per iteration.
+ * A weir_mailbox is a struct wr_wake (uring/wake.h) under its public name. The
+ * loop keeps a read of the mailbox's eventfd in flight. When the read
+ * completes, the posts run in the loop, a limited number per iteration.
  */
 #include "loop_impl.h"
 
-/* Maximum number of posts that run in one iteration. */
 #define POSTS_MAX 4096u
 
 static weir_loop *mailbox_loop_of(struct wr_module *module)
@@ -132,7 +130,6 @@ static void mailbox_abandon(struct wr_module *module)
     wr_op_abandon(&loop->uring, &loop->posts.op);
 }
 
-/* Closes the mailbox and drops the posts that have not run. */
 static void mailbox_stop(struct wr_module *module)
 {
     weir_loop *loop = mailbox_loop_of(module);

@@ -2,8 +2,7 @@
  * The list of a loop's modules.
  *
  * A module is added at its first use and ends with the loop, in the steps of
- * enum wr_end_step. The loop refers by name only to modules that all loops
- * have.
+ * enum wr_end_step.
  */
 #include "loop_impl.h"
 

@@ -4,12 +4,11 @@
  * sendfile() raises SIGPIPE on a broken socket, and has no flag against it.
  * Blocking the signal and restoring the mask take two more system calls for
  * each piece of a file. So the signal stays blocked from one piece to the next,
- * within an iteration and over iterations in which no callback, task, host or
- * wait runs. The only function of the program that may run then is its
- * allocator.
+ * and over iterations in which no callback, task, host or wait runs. The only
+ * function of the program that may run then is its allocator.
  *
- * The iteration's budget often suffices for only one piece. Pieces that did not
- * fit into the budget are sent first in the next iteration.
+ * Pieces that did not fit into the iteration's budget are sent first in the
+ * next iteration.
  */
 #include "loop_impl.h"
 
@@ -44,7 +43,7 @@ static void moves_run(struct wr_turn_end *turn_end)
         wr_container_of(turn_end, struct wr_moves, turn_end);
     weir_loop *loop = wr_container_of(moves, weir_loop, moves);
     struct wr_list batch;
-    struct wr_list served; /* sent a piece; put back after all others */
+    struct wr_list served; /* have sent a piece; put back after all others */
     struct wr_list *link;
 
     const bool is_alone = moves->is_alone;

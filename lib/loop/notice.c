@@ -3,11 +3,10 @@
  *
  * A cause is detected before the loop has a hook, or in the middle of an
  * operation. So a notice is kept until there is a hook, and is reported from
- * the ready queue, from which the hook may call any function.
+ * the ready queue, where the hook may call any function.
  *
  * The use of epoll is reported once in a process: its cause is usually the same
- * for all loops, and a service with 64 loops would report it 64 times.
- * weir_loop_get_engine() returns the engine of any loop.
+ * for all loops.
  */
 #include "loop_impl.h"
 

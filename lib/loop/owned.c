@@ -1,7 +1,7 @@
 /*
  * The bitmap of the transports' descriptors; see owned.h.
  *
- * The bitmap grows to the highest number that was ever in use, by powers of
+ * The bitmap grows to the highest descriptor that was ever in use, by powers of
  * two, and does not shrink.
  */
 #include "owned.h"
@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define WORDS_LEAST 4u /* 256 numbers */
+#define WORDS_LEAST 4u /* 256 descriptors */
 
 int wr_owned_grow(struct wr_owned *owned,
                   const struct weir_allocator *allocator, int fd)

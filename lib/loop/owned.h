@@ -1,10 +1,9 @@
 /*
  * The descriptors that belong to the loop's transports: a bitmap.
  *
- * A transport enlarges the bitmap before it opens, so that setting the bit of
- * its descriptor cannot fail, and clears the bit when it gives up the
- * descriptor. Calls on descriptors of the program refuse those that are in the
- * bitmap.
+ * A transport enlarges the bitmap before it opens, so that setting its bit
+ * cannot fail, and clears the bit when it gives up the descriptor. Calls on the
+ * program's descriptors refuse a descriptor that is in the bitmap.
  */
 #ifndef WEIR_LIB_LOOP_OWNED_H
 #define WEIR_LIB_LOOP_OWNED_H

@@ -1,8 +1,8 @@
 /*
  * Public functions for pending operations.
  *
- * The operation's own functions do the work. They call done later, from the
- * loop, so that a program may give up an operation anywhere.
+ * The operation's functions call done later, from the loop, so a program may
+ * cancel an operation anywhere.
  */
 #include "pending.h"
 

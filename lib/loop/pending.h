@@ -1,8 +1,8 @@
 /*
- * The handle of an operation that the program may give up.
+ * The handle of an operation that the program may cancel.
  *
  * An operation embeds the handle and passes its address to the program, which
- * may use it until done returns.
+ * may use the address until the done callback has returned.
  */
 #ifndef WEIR_LIB_LOOP_PENDING_H
 #define WEIR_LIB_LOOP_PENDING_H
@@ -11,7 +11,8 @@
 
 struct weir_pending {
     weir_loop *loop;
-    /* Gives up the operation. done is called later, from the loop. */
+    /* Cancels the operation. The done callback is called later, from the
+     * loop. */
     void (*give_up)(struct weir_pending *pending);
     /* Gets attempt @index, or returns -EINVAL. NULL if there are no
      * attempts. */

@@ -2,9 +2,8 @@
  * Items of the ready queue.
  *
  * An object that defers work to the loop embeds a struct wr_ready and pushes it
- * onto the loop's ready queue. Each item in the queue runs once, after items
- * that were pushed earlier; if the items have much work, they run in several
- * iterations.
+ * onto the loop's ready queue. Each item runs once, after items that were
+ * pushed earlier; if the items have much work, they run in several iterations.
  */
 #ifndef WEIR_LIB_LOOP_READY_H
 #define WEIR_LIB_LOOP_READY_H
@@ -15,8 +14,8 @@ struct wr_ready;
 
 typedef void wr_ready_fn(struct wr_ready *ready);
 
-/* Prefetches the memory that the first WR_READY_FETCHED items of @queue will
- * use, which run next, and the start of the items after them. Changes
+/* Prefetches the memory that the first WR_READY_FETCHED items of @queue, which
+ * run next, will use, and the start of the items after them. Changes
  * nothing. */
 typedef void wr_ready_fetch_fn(const struct wr_list *queue);
 
@@ -38,7 +37,6 @@ static inline bool wr_ready_is_pending(const struct wr_ready *ready)
     return wr_list_is_linked(&ready->link);
 }
 
-/* Pushes the item unless it is in the queue. */
 static inline void wr_ready_push(struct wr_list *queue, struct wr_ready *ready)
 {
     wr_debug_assert(ready->run);

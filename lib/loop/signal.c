@@ -2,21 +2,19 @@
  * Signals. A global list has all loops that handle signals.
  *
  * For a signal that a loop handles the process has a signal handler, which may
- * run on any thread: no thread has to block signals, and executed programs
+ * run on any thread. So no thread has to block signals, and executed programs
  * start with the default action. The handler counts the signal for each loop
  * that wants it, and posts an item to the loop's mailbox (a compare-and-swap
- * and a write()). The loop then calls its own handler, or for SIGINT and
- * SIGTERM without a handler its main task. The program's previous action is
- * restored when no loop wants the signal any more. A main task wants a signal
- * only if that action is the default.
+ * and a write()). The loop then calls its callback, or for SIGINT and SIGTERM
+ * without a callback its main task. The program's previous action is restored
+ * when no loop wants the signal any more. A main task wants a signal only if
+ * that action is the default.
  *
  * The handler walks the list, so the list's lock must be async-signal-safe: a
  * spin lock, held briefly and with all signals blocked, so that the handler
- * never waits for the thread that it interrupted.
- *
- * A forked child has no loops: it starts with an empty list and the previous
- * actions. fork() does not take the lock: it also waits for malloc()'s locks,
- * whose holder may be interrupted by a handler that waits for this lock.
+ * never waits for the thread that it interrupted. fork() does not take this
+ * lock: fork() also waits for malloc()'s locks, whose holder may be interrupted
+ * by a handler that waits for this lock.
  */
 #include "loop.h"
 
@@ -29,17 +27,17 @@
 #include <unistd.h>
 
 #define SIGNAL_MAX 64  /* the kernel's highest */
-#define CALLS_MAX  64u /* handlers called in one iteration */
+#define CALLS_MAX  64u /* callbacks called in one iteration */
 
 static const int signal_of_main[] = {SIGINT, SIGTERM};
 #define SIGNALS_OF_MAIN (sizeof(signal_of_main) / sizeof(signal_of_main[0]))
 
 /* One signal of a loop. The signal handler writes only the count. The loop's
- * thread writes the other fields; cb and is_for_main under the lock. */
+ * thread writes the other fields, cb and is_for_main under the lock. */
 struct slot {
     weir_signal_fn *cb; /* NULL if not handled */
     void *arg;
-    uint32_t count;   /* undelivered signals */
+    uint32_t count;   /* signals that were not delivered yet */
     bool is_for_main; /* wanted by the main task */
     /* The thread blocked the signal before the loop handled it. */
     bool was_blocked;
@@ -54,8 +52,9 @@ struct wr_signals {
     struct wr_wake_item item;
     /* The lock guards the fields below. */
     struct wr_list link;
-    int last;       /* the signal that was delivered last */
-    bool is_posted; /* set with the item, cleared when all are delivered */
+    int last; /* the signal that was delivered last */
+    /* set with the item, cleared when all signals are delivered */
+    bool is_posted;
 };
 
 /* Guarded by the lock. */
@@ -65,7 +64,7 @@ static struct {
 } signal_program;
 
 /* The process that owns the list. Relaxed: a reader compares it with its own
- * process; if they are equal, this process wrote it. */
+ * process. If they are equal, this process wrote it. */
 static atomic_int signal_list_pid;
 
 static atomic_flag signal_is_locked = ATOMIC_FLAG_INIT;
@@ -100,7 +99,7 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Returns the next loop in the list that handles the signal, or NULL. The lock
+/* Returns the next loop in the list that wants the signal, or NULL. The lock
  * must be held. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
@@ -118,7 +117,7 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 static void signal_arrived(int signum);
 
 /* Returns true if the action of the signal is our handler. Returns false for
- * signals that the C library keeps for itself. */
+ * signals that the C library uses itself. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
@@ -137,11 +136,10 @@ static void signal_give_back(int signum)
     }
 }
 
-/* The process's signal handler. Passes the signal to each loop that wants it.
- * If no loop wants it any more, drops the signal and restores the previous
- * action for the next one. This happens if another thread has restored the
- * action meanwhile, or if the program has saved this handler and set it
- * again. */
+/* The process's signal handler. If no loop wants the signal any more, drops the
+ * signal and restores the previous action. This happens if another thread has
+ * restored the action meanwhile, or if the program has saved this handler and
+ * set it again. */
 static void signal_arrived(int signum)
 {
     const int before = errno;
@@ -170,15 +168,16 @@ static void signal_arrived(int signum)
     } else {
         /* A child of vfork() shares the memory. The signal is not for the
          * parent's loops, nor for the parent, to which musl's raise() would
-         * send it. It is delivered when this returns. */
+         * send it. It is delivered when this function returns. */
         signal_give_back(signum);
         kill(getpid(), signum);
     }
     errno = before;
 }
 
-/* Called with the lock. Sets the handler. Returns 0, -EINVAL if the signal
- * cannot be handled, or -EBUSY if a main task must leave it to the program. */
+/* Sets the handler. The lock must be held. Returns 0, -EINVAL if the signal
+ * cannot be handled, or -EBUSY if a main task must leave the signal to the
+ * program. */
 WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
 {
     struct sigaction now = {.sa_flags = 0};
@@ -192,8 +191,8 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
         return -EBUSY;
     }
     signal_program.before[signum] = before;
-    /* SA_ONSTACK: a task's stack may be too small for the signal frame; the
-     * thread may have an alternate stack. SIGCHLD keeps its flags. */
+    /* SA_ONSTACK, because a task's stack may be too small for the signal frame,
+     * and the thread may have an alternate stack. SIGCHLD keeps its flags. */
     struct sigaction action = {
         .sa_handler = signal_arrived,
         .sa_flags = SA_RESTART | SA_ONSTACK |
@@ -202,8 +201,8 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
     return sigaction(signum, &action, NULL) < 0 ? -errno : 0;
 }
 
-/* Called with the lock. Drops undelivered signals, and restores the action if
- * no loop wants the signal; this loop's main task may still want it. */
+/* Drops undelivered signals, and restores the action if no loop wants the
+ * signal; this loop's main task may still want it. The lock must be held. */
 static void signal_leave(struct wr_signals *signals, int signum)
 {
     wr_assert(!signals->slots[signum].cb);
@@ -213,8 +212,8 @@ static void signal_leave(struct wr_signals *signals, int signum)
     }
 }
 
-/* Resets the list, as another thread of the parent may have been changing it.
- * The child has only one thread. */
+/* A forked child has no loops. Another thread of the parent may have been
+ * changing the list. */
 static void signal_after_fork_in_child(void)
 {
     for (int signum = 1; signum <= SIGNAL_MAX; signum++) {
@@ -229,8 +228,6 @@ static void signal_prepare(void)
     wr_list_init(&signal_program.list);
     signal_once_error = pthread_atfork(NULL, NULL, signal_after_fork_in_child);
 }
-
-/* ---- the loop ---- */
 
 /* Returns the next undelivered signal, round-robin. If there is none, returns 0
  * and clears is_posted, so that the next signal posts the item again. */
@@ -307,7 +304,7 @@ static void signal_remove(struct wr_signals *signals, int signum)
     sigset_t before;
 
     wr_assert(slot->cb);
-    if (slot->was_blocked) { /* done first, so that new signals stay pending */
+    if (slot->was_blocked) { /* first, so that new signals stay pending */
         slot->was_blocked = false;
         signal_block(signum, true);
     }
@@ -317,8 +314,7 @@ static void signal_remove(struct wr_signals *signals, int signum)
     signal_let_in(&before);
 }
 
-/* Restores the signals' actions and the thread's mask. Called when the loop's
- * mailbox is closed. */
+/* Called when the loop's mailbox is closed. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);
@@ -362,7 +358,6 @@ static struct wr_signals *signal_find(const weir_loop *loop)
     return module ? signal_of_module(module) : NULL;
 }
 
-/* Gets the loop's module, or makes it. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static int signal_get(weir_loop *loop, struct wr_signals **ret)
 {
     sigset_t before;
@@ -381,7 +376,7 @@ WEIR_MUST_USE static int signal_get(weir_loop *loop, struct wr_signals **ret)
         wr_list_init(&signals->link);
         wr_loop_add_module(loop, &signals->module, &signal_module_ops);
         signal_lock_out(&before);
-        /* Pairs with the load in signal_arrived(); relaxed: see there. */
+        /* Relaxed: see signal_list_pid. */
         atomic_store_explicit(&signal_list_pid, getpid(), memory_order_relaxed);
         wr_list_push_back(&signal_program.list, &signals->link);
         signal_let_in(&before);

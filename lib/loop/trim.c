@@ -1,22 +1,21 @@
 /*
  * Trimming: returns idle memory to the system.
  *
- * A loop keeps used receive buffers, blocks, objects and stacks when they are
- * free. It frees them some seconds after a connection was lost or one of many
- * tasks ended; weir_loop_trim() does so at once. They are made again when
- * needed, page by page.
+ * A loop keeps free receive buffers, blocks, objects and stacks for reuse. It
+ * frees them some seconds after a connection was lost or one of many tasks
+ * ended; weir_loop_trim() does so at once.
  *
  * Only the loss of a connection or the end of a task arms the timer, so that an
  * idle loop is not woken repeatedly. If there was another loss or end while the
- * timer was armed, it is armed once more when it expires, as memory used until
- * then becomes idle later.
+ * timer was armed, the timer is armed once more when it expires, as memory used
+ * until then becomes idle later.
  */
 #include "loop_impl.h"
 
 #include <malloc.h>
 
 #define TRIM_AFTER_NS UINT64_C(4000000000)
-/* If weir_loop_trim() has freed this much, it calls malloc_trim() too, which
+/* weir_loop_trim() calls malloc_trim() too if it has freed this much. That
  * searches all free memory of the process: 10 to 70 ms with 400 MB of heap. So
  * the timer never calls it. */
 #define MALLOC_TRIM_BYTES (UINT64_C(1) << 20)
@@ -89,7 +88,7 @@ int weir_loop_trim(weir_loop *loop)
 #ifdef __GLIBC__
     if (bytes >= MALLOC_TRIM_BYTES &&
         loop->allocator == wr_default_allocator()) {
-        wr_ignore(malloc_trim(0) == 0); /* 0: nothing was free */
+        wr_ignore(malloc_trim(0) == 0); /* 0 means that nothing was free */
     }
 #endif
     return 0;
