@@ -1,7 +1,7 @@
 /*
- * Calls the library's connect functions and reports their results. An attempt
- * is in use until the library's callback has returned, because the library
- * writes error texts into it.
+ * Calls the library's connect functions and reports their results. The library
+ * writes error texts into an attempt, so an attempt stays in use until the
+ * library's callback is called.
  */
 #include "conn.h"
 
@@ -41,7 +41,7 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
     conn->codec_state =
         (uint8_t *)conn->codec_state - from->state_offset + to->state_offset;
     conn->depth = conn->traffic->depth;
-    /* prepared like a new connection by the new protocol */
+    /* the new protocol prepares for a new connection, without repeats */
     conn->repeats = false;
     to->kind->prepare(conn, target);
     conn->repeats = repeats;
@@ -50,9 +50,9 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
     }
 }
 
-/* Sets the protocol of a connection after its handshake: with --http auto each
- * connection may agree on another one, even a reconnected one. HTTP/1.1 is used
- * if the server has not chosen one. */
+/* Sets the protocol of a connection after its handshake. With --http auto each
+ * connection may agree on another one. HTTP/1.1 is used if the server chose
+ * none. */
 static void choose_way(struct conn *conn, const weir_transport *t)
 {
     struct traffic *traffic = conn->traffic;
@@ -99,7 +99,7 @@ static void made(void *arg, int err, weir_transport *t)
     } else if (err < 0) {
         tried_write(attempt->pending, text, sizeof(text));
     }
-    put_back(attempt); /* first, as done may start another attempt */
+    put_back(attempt); /* first, because done() may start another attempt */
     attempts->done(attempts->done_arg, conn, err, text);
 }
 
@@ -116,7 +116,7 @@ static int create_protocol(void *arg, weir_transport *t,
 }
 
 /* Returns a larger limit of the send queue if the requests in flight may exceed
- * the default. */
+ * the default, else 0. */
 static uint64_t hard_limit_bytes(const struct run_options *options)
 {
     uint64_t in_flight_bytes =
@@ -125,7 +125,6 @@ static uint64_t hard_limit_bytes(const struct run_options *options)
     return in_flight_bytes < (32U << 20) ? 0 : 2 * in_flight_bytes;
 }
 
-/* Spreads the local addresses over the connections to each target. */
 static const struct weir_address *
 choose_local(const struct run_options *options, const struct conn *conn)
 {
@@ -140,7 +139,7 @@ static int start_endpoint(struct attempt *attempt, const struct target *target)
 {
     const struct attempts *attempts = attempt->attempts;
     const struct target *place = options_place(attempts->options, target);
-    const bool has_name = place->address_count > 0; /* found by names.c */
+    const bool has_name = place->address_count > 0; /* resolved by names.c */
     struct conn *conn = attempt->conn;
     struct weir_factory factory = {create_protocol, conn};
     struct weir_datagram_options endpoint = {
@@ -167,7 +166,7 @@ static const char *find_server_name(const struct run_options *options,
     return target->host[0] ? target->host : NULL;
 }
 
-/* Returns the session to resume, or NULL; --resume sets the share of resumed
+/* Returns the session to resume, or NULL. --resume sets the share of resumed
  * handshakes. */
 static weir_tls_session *choose_session(struct attempts *attempts,
                                         const struct conn *conn)
@@ -188,7 +187,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
     struct attempts *attempts = attempt->attempts;
     const struct run_options *options = attempts->options;
     const struct target *place = options_place(options, target);
-    const bool has_name = place->address_count > 0; /* found by names.c */
+    const bool has_name = place->address_count > 0; /* resolved by names.c */
     struct weir_factory factory = {create_protocol, attempt->conn};
     const struct weir_tls_settings tls = {
         .size = sizeof(tls),
@@ -199,7 +198,7 @@ static int start_stream(struct attempt *attempt, const struct target *target)
         .session = choose_session(attempts, attempt->conn)};
     struct weir_connect_options connect = {
         .size = sizeof(connect),
-        /* with TLS, connecting and the handshake each have a limit */
+        /* with TLS, the connect and the handshake each have a limit */
         .timeout_ns = target->is_tls ? 0 : options->connect_timeout_ns,
         .attempt_timeout_ns = options->connect_timeout_ns,
         .local_address = choose_local(options, attempt->conn),

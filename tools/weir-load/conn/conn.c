@@ -2,12 +2,11 @@
  * Shared by all kinds of connections: requests in flight, counters and the
  * closed loop.
  *
- * The clock is read once for each receive. Answers that arrive in one receive
- * share a time stamp, and the send time of a request is when it was passed to
- * the library, which sends it at the end of the same loop iteration. Both make
- * a latency longer than the server's part in it, never shorter. The loop's own
- * time, read once per iteration, would hide the time that this program takes
- * between the first and the last connection of an iteration.
+ * The clock is read once for each receive, and the answers in it share this
+ * time. The send time of a request is when it is passed to the library, which
+ * sends it at the end of the loop iteration. Both can only make a latency
+ * longer. The loop's own time is read once per iteration and would hide the
+ * time that this program takes between the first and the last connection.
  */
 #include "conn.h"
 
@@ -67,8 +66,8 @@ void conn_note_lost(const struct conn *conn, const struct flight *flight,
     note_end(conn, flight, REQUEST_LOST, 0, now_ns);
 }
 
-/* Records all measured requests in flight as lost. Only for connections with
- * has_ring. */
+/* Records all measured requests in flight as lost. Without has_ring and
+ * note_lost, they are only counted as not logged. */
 static void note_lost(const struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;
@@ -130,8 +129,8 @@ void conn_tell_drained(struct traffic *traffic)
     }
 }
 
-/* Aborts a connection and counts an error. The error affects the requests in
- * flight and @counted requests that already count as failed. */
+/* Aborts a connection and counts an error of all requests in flight and of
+ * @counted requests that have already failed. */
 static void give_up(struct conn *conn, enum error_phase phase, int code,
                     const char *detail, uint32_t counted)
 {
@@ -211,8 +210,8 @@ static bool keep_all(struct conn *conn)
     return true;
 }
 
-/* Returns true if the server may end the connection in this way. A connection
- * that has never had an answer is made again after a delay. */
+/* Returns true if the server may end the connection in this way. ended_new
+ * delays the next connection if this one had no answer. */
 static bool take_end(struct conn *conn, int err)
 {
     const struct conn_kind *kind = conn->way->kind;
@@ -491,7 +490,7 @@ void conn_miss_answer(struct conn *conn, const struct flight *flight,
         traffic->warmup.timeout++;
         return;
     }
-    /* Without the times of timeouts the slowest percentiles would be too
+    /* Without the times of timeouts the highest percentiles would be too
      * low. */
     conn_record_times(conn, flight, now_ns, &traffic->record->service);
     note_end(conn, flight, REQUEST_TIMEOUT, 0, now_ns);

@@ -2,12 +2,11 @@
  * Mode stream: an endless flow of bytes up, down or in both directions, counted
  * in blocks of --send bytes.
  *
- * Up, a block is done when the kernel has taken its last byte: the transport
- * pauses as soon as anything waits and resumes when nothing does, so the
+ * Up, a block is done when the kernel has accepted its last byte. The transport
+ * pauses writing whenever bytes are queued, and resumes when none are, so all
  * --pipeline blocks in flight are done together. Down, a block is done when its
- * last byte has arrived, and the next one begins; its contents are not checked.
- * In both directions, blocks are counted as they arrive, and blocks are sent
- * one after the other.
+ * last byte has arrived; its contents are not checked. In both directions,
+ * blocks are counted as they arrive, and sent one after the other.
  */
 #include "conn.h"
 

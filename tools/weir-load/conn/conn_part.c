@@ -1,13 +1,13 @@
 /*
  * Parting: the server or the last request has announced the end of the
- * connection, so the server closes first and the client after it. If a server
- * leaves the first such connection open, the client closes each one once its
- * answer is complete (RFC 9112, 9.6 allows it).
+ * connection, so the server is to close first. If a server leaves the first
+ * such connection open, the client closes all later ones after their answers
+ * (RFC 9112, section 9.6).
  *
- * With TLS the server's end of stream is its close_notify, and it may wait for
- * the client's before it closes the socket. The client sends close_notify and
- * then polls the state of TCP (RFC 9293, CLOSE-WAIT), because the library
- * reports nothing after the end of the stream.
+ * With TLS the server's end of stream is its close_notify. It may then wait for
+ * the client's close_notify before it closes the socket. The client sends it
+ * and polls the TCP state (RFC 9293, CLOSE-WAIT), because the library reports
+ * nothing after the end of the stream.
  */
 #include "conn.h"
 
@@ -18,20 +18,19 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-/* How long a server may take to close. Until it has closed one connection the
- * limit is UNPROVEN_NS: a server that will close sends its end together with
- * the answer. */
+/* How long a server gets to close. UNPROVEN_NS applies until it has closed one
+ * connection: a server that will close does so together with its answer. */
 #define FAREWELL_NS UINT64_C(1000000000)
 #define UNPROVEN_NS UINT64_C(50000000)
 
-/* With TLS: first and longest time between checks; it doubles each time. */
+/* With TLS: first and longest time between two checks. It doubles each time. */
 #define STEP_FIRST_NS UINT64_C(100000)
 #define STEP_LAST_NS  UINT64_C(16000000)
 
 static void farewell_cb(void *arg);
 
-/* Returns true if the server has closed its socket. Sockets other than TCP have
- * no such state and count as closed. */
+/* Returns true if the server has closed its socket, or if this is unknown
+ * because the socket is not TCP. */
 static bool has_server_closed(const struct conn *conn)
 {
     struct weir_extra_info info = {.size = sizeof(info)};

@@ -1,10 +1,9 @@
 /*
- * The state of a preamble is allocated only while it runs.
+ * Sends preambles. A preamble's state is allocated only while it runs.
  *
- * If something is captured, the head is read byte by byte, to tell its bytes
- * from the body's; preambles are short. Error details do not contain the
- * requests, which may have passwords: only their number and, over HTTP, method
- * and path.
+ * If something is captured, the head is read byte by byte, to separate its
+ * bytes from the body's. Details of errors do not show the requests, which may
+ * have passwords: only their number and, over HTTP, method and path.
  */
 #include "conn.h"
 
@@ -28,10 +27,10 @@ struct preamble_requests {
     const struct run_options *options;
     const struct preamble *preamble;
     bool is_http;
-    /* The run's data, but its rows are always used in turn: two connections
-     * share a row only if there are fewer rows than connections. */
+    /* The run's data, but always with DATA_TURN: two connections share a row
+     * only if there are fewer rows than connections. */
     struct data data;
-    /* HTTP: the requests of the first target, then of the next. Other
+    /* HTTP: all requests of the first target, then of the next one. Other
      * protocols: one list for all targets. */
     struct request *list;
     size_t count;
@@ -39,7 +38,7 @@ struct preamble_requests {
 };
 
 struct preamble_state {
-    /* The request that waits for an answer. */
+    /* Index of the request that waits for an answer. */
     size_t line;
     uint64_t sent_ns;
     struct http_response response;
@@ -345,7 +344,8 @@ void conn_preamble_begin(struct conn *conn, uint64_t now_ns)
     send_line(conn, now_ns);
 }
 
-/* Stores a byte of a head; heads of interim answers are discarded. */
+/* Stores a byte of a head. Returns false if out of memory or if the head is too
+ * large. */
 static bool keep_head(struct preamble_state *state, uint8_t byte)
 {
     if (!state->head) {
@@ -358,7 +358,8 @@ static bool keep_head(struct preamble_state *state, uint8_t byte)
     return true;
 }
 
-/* Reads and stores the head. Returns the bytes used or a negative code. */
+/* Reads and stores the head. The head of an interim answer is discarded.
+ * Returns the number of bytes used, or a negative code. */
 static ssize_t read_head(struct preamble_state *state, struct http_kept *kept,
                          const uint8_t *bytes, size_t len)
 {

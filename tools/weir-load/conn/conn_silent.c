@@ -1,12 +1,11 @@
 /*
- * Connections without requests: in mode connect each connection is closed once
+ * Connections without requests: in mode connect each is closed once
  * established, in mode idle each stays open until the run ends.
  *
- * The ledger counts each connection as a request. In mode connect this request
- * lasts from the start of the attempt until the connection and its TLS
- * handshake are complete. In mode idle it lasts from the start of the window,
- * or from a reconnect, until the end. Nothing is written, and received bytes
- * are ignored.
+ * The ledger counts each connection as a request. In mode connect it lasts from
+ * the start of the attempt until the connection and its TLS handshake are
+ * complete. In mode idle it lasts from the start of the window, or from a
+ * reconnect, until the end.
  */
 #include "conn.h"
 

@@ -1,9 +1,7 @@
 /*
- * Streams: a codec writes requests and reads answers.
- *
- * The hot path is data_received: the codec reads the answers, their requests
- * are removed from the ring and recorded, and the same number of new requests
- * is sent. It does not allocate.
+ * Streams: a codec writes requests and reads answers. The hot path is
+ * data_received(): the codec reads the answers, their requests leave the ring,
+ * and as many new requests are sent. It does not allocate.
  */
 #include "conn.h"
 
@@ -14,8 +12,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* Smaller requests are copied: this takes fewer instructions than a reference,
- * which the library keeps until they are sent. */
+/* Up to this size, a copy takes fewer instructions than a reference that the
+ * library keeps until the bytes are sent. */
 #define COPIED_MAX 512U
 
 int codec_write(struct codec_out *out, const void *bytes, size_t len)
@@ -101,8 +99,8 @@ static void repeat_requests(struct conn *conn)
     }
 }
 
-/* Reads bytes that a server may send between requests. Returns false if it may
- * not, and the connection was given up. */
+/* Reads bytes between requests. Returns false if the server must not send them,
+ * and the connection was given up. */
 static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
                        bool *ret_is_end)
 {
@@ -126,7 +124,7 @@ static bool read_stray(struct conn *conn, const uint8_t *bytes, size_t len,
     return true;
 }
 
-/* Handles a server that takes no further request on this connection. */
+/* Handles a server that accepts no further request on this connection. */
 static void leave(struct conn *conn)
 {
     if (conn->outstanding > 0) {
@@ -152,9 +150,9 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
     return !is_end;
 }
 
-/* Returns true if all bytes were read as answers. Returns false if the
- * connection was given up or has ended. @detail is a buffer for the description
- * of a failure. */
+/* Returns true if all bytes were read as answers, or false if the connection
+ * was given up or has ended. @detail has ERRORS_DETAIL_SIZE bytes for the
+ * description of a failure. */
 static inline __attribute__((always_inline)) bool
 read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
              uint64_t now_ns)
@@ -244,7 +242,7 @@ static int eof_received(void *user, weir_transport *t)
     struct conn *conn = user;
 
     if (conn->state == CONN_OPEN && ends_answer(conn)) {
-        leave(conn); /* conn_ended() closes it at once */
+        leave(conn); /* conn_ended() then closes the connection at once */
     }
     return conn_ended(user, t);
 }
@@ -281,8 +279,6 @@ const struct conn_kind conn_stream = {
     .repeat = repeat_requests,
     .end = conn_finish,
 };
-
-/* ---- connections with a greeting ---- */
 
 static bool is_greeting(const struct conn *conn)
 {
@@ -398,8 +394,8 @@ static void greeted_repeat(struct conn *conn)
     }
 }
 
-/* Handles the server's end of the connection. During the greeting it means that
- * the server refuses the connection. */
+/* During the greeting, the server's end of the connection means that it refuses
+ * the connection. */
 static bool greeted_keep(struct conn *conn, int err)
 {
     return !is_greeting(conn) && conn->outstanding == 0;
@@ -427,7 +423,7 @@ static void greeted_leave(struct conn *conn)
     const struct traffic_way *way = conn->way;
 
     if (!is_greeting(conn) && way->codec->farewell) {
-        /* A failed write means that the connection has ended. */
+        /* If the write fails, the connection has ended. */
         (void)way->codec->farewell(way->shared, conn->codec_state, &conn->out);
     }
 }

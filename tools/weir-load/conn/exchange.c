@@ -2,13 +2,11 @@
  * Requests and answers as datagrams.
  *
  * A wrong or refused datagram does not end the endpoint. An error that the
- * library reports (ICMP) names no datagram: it is counted by kind, and its
- * datagram is counted once, when it times out.
+ * library reports (ICMP) names no datagram: it is counted by its code, and the
+ * datagram is counted when it times out.
  *
- * In mode rr requests and answers have no head: one datagram is in flight at a
- * time, and the next received datagram, of --recv bytes, answers it.
- *
- * The clock is read once for each answer; see conn.c for what a latency is.
+ * In mode rr datagrams have no head. One is in flight at a time, and the next
+ * received datagram, of --recv bytes, answers it.
  */
 #include "conn.h"
 
@@ -43,7 +41,7 @@ static struct ledger *end_request(struct conn *conn, uint64_t number)
     conn->outstanding--;
     traffic->outstanding--;
     if (number >= conn->measured_from) {
-        conn->was_counted = true; /* an answer or a failure is counted */
+        conn->was_counted = true;
         return &traffic->measured;
     }
     assert(conn->outstanding_warmup > 0);
@@ -64,8 +62,8 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
     traffic->events->datagram_error(traffic->events_arg);
 }
 
-/* Returns the tag of a datagram's head. The tag proves that this connection has
- * sent the datagram. */
+/* Returns the tag of a head, which shows that this connection has sent the
+ * datagram. */
 static uint32_t tag_of(const struct conn *conn, const struct head *head)
 {
     uint64_t number = payload_mix(head->number) + head->slot;
@@ -113,8 +111,7 @@ static int send_one(struct conn *conn, uint64_t meant_ns, uint64_t now_ns)
     return weir_transport_sendto(conn->transport, traffic->scratch, size, NULL);
 }
 
-/* Sends requests. A datagram that could not be sent stays in flight and times
- * out. */
+/* A datagram that could not be sent stays in flight and times out. */
 static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
@@ -183,7 +180,7 @@ static void take_first(struct conn *conn, const struct head *head,
     traffic->ready(conn, now_ns);
 }
 
-/* Finds the head of the request that a datagram answers. Returns false if there
+/* Gets the head of the request that a datagram answers. Returns false if there
  * is none. */
 static bool read_head(const struct conn *conn, const struct weir_buf *buf,
                       struct head *ret)
@@ -252,7 +249,7 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
         struct ledger *ledger = end_request(conn, track_lose(&conn->track));
         ledger->timeout++;
         if (ledger == &traffic->measured) {
-            /* Without the times of timeouts the slowest percentiles would be
+            /* Without the times of timeouts the highest percentiles would be
              * too low. */
             conn_record_times(conn, &flight, now_ns, &traffic->record->service);
         }

@@ -1,9 +1,7 @@
 /*
- * Sets the options of the socket of a new connection.
- *
- * The socket is taken from the transport, below TLS if there is TLS. The
+ * Sets the socket options of a new connection, below TLS if it has TLS. The
  * options were accepted before the run (options_settle.c), so a refusal here is
- * an error of the connection and names the flag.
+ * an error of this connection and names the flag.
  */
 #include "conn.h"
 #include "tools/weir-load/target/target.h"

@@ -2,9 +2,9 @@
  * Samples how late the client reads answers.
  *
  * note_answer() replaces traffic.ready and counts answers down to a sample.
- * Then iterations are observed: the first gives the starting values, the second
- * shows how long the thread waited for a CPU before it, and the answers of the
- * third are the sample. Because answers are counted and not time, iterations
+ * Then three loop iterations are observed. The first gives the starting values,
+ * the second shows how long the thread waited for a CPU, and the answers of the
+ * third are the sample. Answers are counted instead of time, so that iterations
  * after a long wait are as likely to be chosen as others.
  *
  * A thread that waited finds one answer first, and the answers that arrived
@@ -21,20 +21,20 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Target time between samples; limit of answers between them; and number of
- * samples after which their time is compared with the target, because a few may
- * follow each other quickly. */
+/* PAUSE_NS is the wanted time between two samples, and PAUSE_MOST the most
+ * answers between them. The time is compared after GROUP samples, because a few
+ * may follow each other quickly. */
 #define PAUSE_NS   UINT64_C(300000)
 #define PAUSE_MOST 1024U
 #define GROUP      16U
 
-/* Number of iterations that are observed, including the sample. */
+/* Observed iterations, including the sample. */
 #define SEEN_LEAST 3U
 
 /* A shorter time off the CPU is not a sleep. */
 #define SLEPT_NS UINT64_C(10000)
 
-/* Reads the thread's times; all are 0 if the kernel does not report them. */
+/* All times are 0 if the kernel does not report them. */
 static struct reading_times read_times(const struct reading *reading,
                                        uint64_t turn_ns)
 {
@@ -53,10 +53,10 @@ static struct reading_times read_times(const struct reading *reading,
     return times;
 }
 
-/* Returns how long a thread that slept had been on its CPU before the iteration
- * began, while the kernel ended its sleep and received. schedstat's time on a
- * CPU is updated when the thread is taken off it; the thread's CPU clock is
- * always current. */
+/* Returns how long a thread that slept had been on its CPU when the iteration
+ * began: the kernel ends the sleep and receives. schedstat's time on a CPU is
+ * updated when the thread leaves it, but the thread's CPU clock is always
+ * current. */
 static uint64_t find_woken(const struct reading_times *times)
 {
     struct timespec cpu = {0};
@@ -68,7 +68,7 @@ static uint64_t find_woken(const struct reading_times *times)
     return cpu_ns > known_ns ? cpu_ns - known_ns : 0;
 }
 
-/* Computes how late the answers of this iteration are, once per iteration. */
+/* Computes, once per iteration, how late its answers are read. */
 static void observe(struct traffic *traffic)
 {
     struct reading *reading = &traffic->reading;
@@ -90,16 +90,16 @@ static void observe(struct traffic *traffic)
                            (reading->last.run_count != last.run_count &&
                             passed_ns > waited_ns + ran_ns + SLEPT_NS);
 
-    /* If it has not slept, the previous wait counts, too; on average answers
-     * arrive in the middle of its work. */
+    /* After no sleep, the previous wait counts too. On average answers arrive
+     * in the middle of the thread's work. */
     reading->late_ns = has_slept ? waited_ns + find_woken(&reading->last)
                                  : reading->wait_ns + waited_ns + worked_ns / 2;
     reading->wait_ns = waited_ns;
     reading->seen++;
 }
 
-/* Ends a sample. If the samples of a group took less than PAUSE_NS each, twice
- * as many answers are skipped before the next one, else half as many. */
+/* Ends a sample. After a group, skips twice as many answers between samples if
+ * they were less than PAUSE_NS apart, else half as many. */
 static void pause_sampling(struct reading *reading, uint64_t sample_ns)
 {
     reading->group++;
@@ -118,8 +118,8 @@ static void pause_sampling(struct reading *reading, uint64_t sample_ns)
     }
 }
 
-/* Records the time of a request, and this time without the client's lateness in
- * sending the request and in reading its answer. */
+/* Records the latency of a request, and this latency without the client's
+ * delays in sending the request and in reading its answer. */
 static void record_times(struct traffic *traffic, uint64_t read_late_ns)
 {
     const uint64_t taken_ns = traffic->reading.taken_ns;
