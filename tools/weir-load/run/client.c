@@ -3,8 +3,8 @@
  *
  * Timeouts are found by checking the oldest request of every connection several
  * times within --timeout. A timer for each request would cost more than all
- * other bookkeeping for the request. A request may therefore time out up to a
- * sixteenth of --timeout late, and its recorded time includes this delay.
+ * other bookkeeping. So a request may time out up to a sixteenth of --timeout
+ * late; its recorded time includes this delay.
  */
 #include "client.h"
 
@@ -22,7 +22,7 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
-/* First and longest delay before a reconnect; it doubles each time. */
+/* First and longest delay before a reconnect. It doubles each time. */
 #define RETRY_FIRST_NS (50 * MILLISECOND)
 #define RETRY_LAST_NS  (1000 * MILLISECOND)
 
@@ -35,7 +35,7 @@
 #define WATCH_FIRST_NS (2 * MILLISECOND)
 #define WATCH_LAST_NS  (250 * MILLISECOND)
 
-/* Number of failures that -v prints. */
+/* How many failures -v prints. */
 #define LINES_MAX 20U
 
 /* --conn-stages: time between two checks, and connections per check. */
@@ -280,7 +280,7 @@ static const struct conn_events events = {
 };
 
 /* Returns true if the caller must try the next address of a datagram target. A
- * stream tries all addresses by itself. */
+ * stream tries all addresses itself. */
 static bool has_next_address(const struct client *client, struct conn *conn)
 {
     const struct target *target = find_target(client, conn);
@@ -358,7 +358,7 @@ static void pace_cb(void *arg)
     make_connections(arg);
 }
 
-/* Returns true if --conn-rate allows a connection now; otherwise arms a
+/* Returns true if --conn-rate allows a connection now; otherwise starts a
  * timer. */
 static bool is_in_pace(struct client *client)
 {
@@ -374,7 +374,7 @@ static bool is_in_pace(struct client *client)
                                     pace_cb, client, &client->pace);
         return err < 0;
     }
-    /* After a pause there is no burst. */
+    /* A pause is not made up for by a burst. */
     if (client->next_connect_ns + (uint64_t)(1e9 / rate) < now_ns) {
         client->next_connect_ns = now_ns;
     }
@@ -382,8 +382,8 @@ static bool is_in_pace(struct client *client)
     return true;
 }
 
-/* Returns true if the connection exceeds the wanted number. Connections with
- * requests to repeat are always wanted. */
+/* Returns true for a connection above the wanted number, unless it has requests
+ * to repeat. */
 static bool is_unwanted(const struct client *client, const struct conn *conn)
 {
     return (uint64_t)(conn - client->conns) >= client->wanted && !conn->repeats;
@@ -422,8 +422,8 @@ uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
                              client->conn_count);
 }
 
-/* Raises the number of wanted connections. Connects parked connections again;
- * connections that are not parked are still open or ending. */
+/* Raises the number of wanted connections and makes parked connections again.
+ * The others are still open or ending. */
 static void want_more(struct client *client, uint64_t wanted)
 {
     for (uint64_t i = client->wanted; i < wanted; i++) {
@@ -440,8 +440,8 @@ static void want_more(struct client *client, uint64_t wanted)
     make_connections(client);
 }
 
-/* Retires open connections that are not wanted. Connections that are not open
- * are handled when they open or fail. */
+/* Retires open connections that are not wanted. Other connections are handled
+ * when they open or fail. */
 static void retire_unwanted(struct client *client, uint64_t now_ns)
 {
     const uint64_t above = client->conn_count - client->wanted;
@@ -537,7 +537,6 @@ static uint32_t round_up_to_power(uint64_t value)
     return power;
 }
 
-/* Returns 0, or a negative error that was printed. */
 static int open_codecs(struct client *client)
 {
     const struct run_options *options = client->options;
@@ -683,7 +682,7 @@ void client_end_window(struct client *client)
 void client_stop_sending(struct client *client)
 {
     weir_handle_cancel(client->loop, client->stage_look);
-    /* The schedule's remaining requests are still sent: they were due. */
+    /* Unsent requests of the schedule are still sent: they were due. */
     if (!client->traffic.pacing) {
         client->traffic.sending = false;
     }
@@ -710,7 +709,7 @@ void client_stop(struct client *client)
 {
     client->stopping = true;
     client->traffic.sending = false;
-    /* Their later results are not counted. */
+    /* Later results of these connections are not counted. */
     for (uint64_t i = 0; i < client->conn_count; i++) {
         struct conn *conn = &client->conns[i];
         if (conn->state == CONN_OPEN && conn->way->kind->leave) {

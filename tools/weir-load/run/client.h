@@ -1,6 +1,6 @@
 /*
- * The connections of one thread of a run: connects them, reconnects lost ones
- * at a bounded rate, checks for timeouts, and counts.
+ * The connections of one thread of a run. It reconnects lost ones at a bounded
+ * rate, and checks for timeouts.
  *
  * At most ATTEMPTS_MAX attempts run at once, so that the run does not measure
  * the server's backlog. A connection that fails waits before the next attempt,
@@ -15,22 +15,18 @@
 
 #include "weir/loop.h"
 
-/* ---- pacing ---- */
-
 /*
  * Sends by a schedule: each request is sent at its scheduled time if a
- * connection has room. Otherwise the request waits for a connection or is
- * dropped.
+ * connection is free; otherwise it waits for one or is dropped.
  *
  * Waiting requests are not stored: the schedule stays at the oldest unsent
- * request, however late that request is. So memory does not grow with lateness,
- * and no request is lost.
+ * request, however late it is. So memory does not grow with lateness.
  */
 
 struct pacing {
     weir_loop *loop;
     struct traffic *traffic;
-    /* Position of the oldest request that was not sent. */
+    /* Position of the oldest unsent request. */
     struct schedule next;
     /* Position of the first request that was not due at the last call of
      * pacing_count_due(). */
@@ -39,47 +35,46 @@ struct pacing {
     uint64_t begin_ns;
     uint64_t window_ns;
     uint64_t end_ns;
-    /* Scheduled time of the request at next, or UINT64_MAX at the end. */
+    /* Scheduled time of the request at `next`, or UINT64_MAX at the end. */
     uint64_t next_ns;
     uint64_t in_flight_max;
     bool is_skipping;
-    /* The request at next found all connections busy. */
+    /* The request at `next` has found no free connection. */
     bool is_blocked;
-    /* When that request found all connections busy. Only its lateness until
-     * then was caused by this program. */
+    /* When that request found no free connection. This program caused only its
+     * lateness until then. */
     uint64_t blocked_ns;
     bool is_started;
-    /* Queue of the connections that can send, in the order in which they became
-     * free. */
+    /* Queue of the connections that can send, the longest free first. */
     struct conn *first;
     struct conn *last;
     struct weir_handle timer;
 };
 
-/* Prepares to send by @plan, which is borrowed. */
+/* @plan must outlive the pacing. */
 void pacing_init(struct pacing *pacing, struct traffic *traffic,
                  const struct schedule_plan *plan, uint32_t thread_index,
                  uint32_t thread_count);
 
 /* Starts to send at @begin_ns. Requests scheduled from @window_ns on are
- * measured. No request is scheduled from @end_ns on. */
+ * measured. The schedule ends at @end_ns. */
 void pacing_start(struct pacing *pacing, weir_loop *loop, uint64_t begin_ns,
                   uint64_t window_ns, uint64_t end_ns);
 
 /* Implements traffic.ready in open models: sends over the connection, or queues
- * the connection, if it has room. */
+ * it, if it is free. */
 void pacing_offer(struct conn *conn, uint64_t now_ns);
 
 /* Returns how many requests have become due since the last call. */
 uint64_t pacing_count_due(struct pacing *pacing, uint64_t now_ns);
 
-/* Ends the schedule; drops unsent requests that are due by @now_ns. */
+/* Ends the schedule. Drops unsent requests that are due by @now_ns. */
 void pacing_stop(struct pacing *pacing, uint64_t now_ns);
 
 /* ---- client ---- */
 
 enum client_event {
-    /* Every connection has been open or has failed once. */
+    /* Every connection was open or has failed once. */
     CLIENT_SETTLED,
     /* Nothing is left to send, and no answer is outstanding. */
     CLIENT_DRAINED,
@@ -91,16 +86,16 @@ typedef void client_event_fn(void *arg, enum client_event event);
 
 struct client_share {
     const struct run_options *options;
-    /* Index of the thread among the threads of all parts (part.c). */
+    /* Index of the thread among the threads of all processes (part.c). */
     uint32_t thread_index;
     uint32_t thread_count;
     /* This thread's range of all connections. */
     uint64_t first_conn;
     uint64_t conn_count;
-    /* Borrowed; NULL if no target has TLS. */
+    /* NULL if no target has TLS. */
     weir_tls_context *tls;
-    /* State that the first thread's codecs share with the others; NULL for the
-     * first thread itself. */
+    /* Shared codec state of the first thread, or NULL if this thread is the
+     * first. */
     void *const *first_shared;
 };
 
@@ -115,29 +110,28 @@ struct client {
     client_event_fn *on_event;
     void *on_event_arg;
     struct conn *conns;
-    /* For all connections: flights and codec states, or slots with UDP. */
+    /* Memory of all connections. Over UDP, `slots` replaces these two. */
     struct flight *flights;
     uint8_t *codec_states;
     void *codec_shared[CODEC_WAYS];
     struct preamble_requests *preamble;
-    /* Captured values of all connections, indexed by name; NULL if the run has
-     * no captures. */
+    /* Captured values of all connections, or NULL if the run captures
+     * nothing. */
     struct template_value *named;
     struct track_slot *slots;
     struct payload *payload;
     uint8_t *scratch;
-    /* Connections to be made: a ring of indices, large enough for all. */
+    /* Connections to be made: a ring of indices with space for all. */
     uint32_t *waiting;
     uint64_t waiting_head;
     uint64_t waiting_count;
     uint64_t connecting;
     struct attempts attempts;
     uint64_t settled;
-    /* Number of wanted connections. These are the first ones in conns. */
+    /* Number of wanted connections. They are the first ones in `conns`. */
     uint64_t wanted;
-    /* Maximum of wanted so far. */
+    /* Maximum of `wanted` so far. */
     uint64_t most_wanted;
-    /* Number of unwanted connections that are parked. */
     uint64_t parked;
     /* --conn-stages: timer of the next check. */
     struct weir_handle stage_look;
@@ -146,7 +140,6 @@ struct client {
     /* --conn-stages: index of the unwanted connection to check next. */
     uint64_t next_above;
     uint64_t open_now;
-    /* Number of datagram errors, after which endpoints stay open. */
     uint64_t datagram_errors;
     struct histogram *connect_latency;
     struct tls_facts tls_facts;
@@ -158,21 +151,21 @@ struct client {
     struct weir_handle pace;
     /* The run ends: no more connections are made. */
     bool stopping;
-    /* Both ends have the same address, so they share this machine. */
+    /* Client and server are on the same machine. */
     bool same_machine;
-    /* Number of lines printed for -v. Their number is limited. */
+    /* Number of lines printed for -v, at most LINES_MAX. */
     uint32_t lines;
 };
 
 /* Allocates all memory that the thread will need. Returns 0 or a negative error
- * that was printed; call client_fini() in any case. */
+ * that was printed. client_fini() must be called in both cases. */
 int client_init(struct client *client, const struct client_share *share);
 
-/* Allocates a client's memory. Returns false if out of memory. */
+/* Returns false if out of memory. */
 bool client_get_memory(struct client *client, uint32_t ring_size);
 
-/* Returns the number of connections that this thread should have @time_ns after
- * the start of the window. */
+/* Returns the wanted number of this thread's connections @time_ns after the
+ * start of the window. */
 uint64_t client_count_wanted(const struct client *client, uint64_t time_ns);
 
 /* Sets the initial state of a client that has its memory. */
@@ -189,38 +182,37 @@ int client_start(struct client *client, weir_loop *loop,
 void client_send(struct client *client, bool measuring);
 
 /* Open models: starts the schedule at @begin_ns. Requests scheduled before
- * @window_ns are not measured; the schedule ends at @end_ns. */
+ * @window_ns are not measured. The schedule ends at @end_ns. */
 void client_send_scheduled(struct client *client, uint64_t begin_ns,
                            uint64_t window_ns, uint64_t end_ns);
 
-/* Returns the number of connections that are established, or are being made
- * again after the server or the load model ended them. */
+/* Returns the number of connections that are open, or are being made again
+ * after a normal end. */
 uint64_t client_count_present(const struct client *client);
 
-/* Returns this thread's part of a number that all threads share. */
+/* Returns this thread's share of a number. */
 uint64_t client_part(const struct client *client, uint64_t whole);
 
-/* In modes crr and connect, discards connect times of the warm-up. Without a
- * warm-up the connections that are already established carry the first requests
- * of the window, so the connect times of these connections are kept. */
+/* In modes crr and connect, discards the connect times of the warm-up. Without
+ * a warm-up they are kept, because the connections carry the first requests of
+ * the window. */
 void client_begin_window(struct client *client);
 
-/* --conn-stages: starts to follow the stages at the start of the window. */
+/* --conn-stages: starts to follow the stages. */
 void client_follow_stages(struct client *client, uint64_t window_ns);
 
-/* Ends the measured time. Mode idle counts the connections still open. */
+/* Ends the requests of mode idle at the end of the window. */
 void client_end_window(struct client *client);
 
-/* Stops sending. CLIENT_DRAINED follows, perhaps before this function
- * returns. */
+/* CLIENT_DRAINED follows, perhaps before this function returns. */
 void client_stop_sending(struct client *client);
 
-/* Returns how many connections were tried and never had an answer. *ret_unseen
- * is the number of them whose failures were not measured. */
+/* Returns how many connections were tried and never had an answer. Sets
+ * *ret_unseen to the number of these without a measured failure. */
 uint64_t client_count_unanswered(const struct client *client,
                                  uint64_t *ret_unseen);
 
-/* Stops all events; connections stay as they are until the loop is freed. */
+/* Stops all events. Connections stay as they are until the loop is freed. */
 void client_stop(struct client *client);
 
 /* Must be called after the loop is freed. */

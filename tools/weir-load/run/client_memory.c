@@ -1,6 +1,6 @@
 /*
- * Allocates the memory of a thread's connections before the first is made, so
- * that a run cannot run out of memory later. The size does not depend on the
+ * Allocates the memory of a thread's connections before the first one is made,
+ * so that a run cannot run out of memory later. Its size does not depend on the
  * number of requests.
  */
 #include "client.h"

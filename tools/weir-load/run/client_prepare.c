@@ -1,7 +1,7 @@
 /*
  * Initialises a thread's traffic and connections from the options.
- * The memory is allocated (client_memory.c), and nothing is
- * connected yet.
+ * The memory is allocated (client_memory.c), and nothing is connected
+ * yet.
  */
 #include "client.h"
 
@@ -23,7 +23,7 @@ static uint64_t make_nonce(void)
     return nonce;
 }
 
-/* Returns the answers per connection; @count 0 means no limit. */
+/* Returns the number of answers per connection. @count 0 means no limit. */
 static uint32_t find_quota(const struct run_options *options, uint32_t count)
 {
     if (options_is_churn(options)) {

@@ -1,7 +1,7 @@
 /*
  * Maps the mode of a run to its codec. Modes
- * without a protocol of requests and answers have
- * none.
+ * without requests have none. An HTTP run may have
+ * two.
  */
 #include "tools/weir-load/codec/codec.h"
 

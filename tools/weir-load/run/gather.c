@@ -1,9 +1,7 @@
 /*
- * Adds up the results of the threads.
- *
- * A few values are not sums: the window is the longest of all threads, and a
- * stall of the server must have been seen by all threads, so it is at most the
- * shortest of their longest stalls.
+ * Adds up the results of the threads. Two values are not sums: the window is
+ * the longest of all threads, and a stall is the shortest of the threads'
+ * longest stalls, because a stall of the server affects all threads.
  */
 #include "worker.h"
 
@@ -155,7 +153,7 @@ void gather_worker(struct result *result, const struct worker *worker)
     };
 }
 
-/* Finds the CPUs of a thread. Finds none if binding the thread failed. */
+/* Gets the CPUs of a thread. @ret is empty if pinning the thread has failed. */
 static void find_cpus(const struct result *result,
                       const struct result_thread *thread, struct cpus *ret)
 {

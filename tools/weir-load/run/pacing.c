@@ -1,10 +1,8 @@
 /*
- * Sends requests at their scheduled times.
- *
- * A timer of the loop fires at the time of the next request. Kernel timers fire
- * some microseconds late; the lateness of each request is measured. The clock
- * is read for each request, because the last of several requests that are sent
- * together is later than the first.
+ * Sends requests at their scheduled times, with a timer of the loop. Kernel
+ * timers fire some microseconds late, so the lateness of each request is
+ * measured. The clock is read for each request, because the last of several
+ * requests that are sent together is later than the first.
  */
 #include "client.h"
 
@@ -17,7 +15,6 @@
 
 static void pump(struct pacing *pacing);
 
-/* Sets the scheduled time of the request at next. */
 static void look(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;
@@ -37,7 +34,7 @@ static bool is_measured(const struct pacing *pacing)
     return pacing->next_ns >= pacing->window_ns;
 }
 
-/* Moves to the next request; the current one was sent or dropped. */
+/* Moves to the next request, after the current one was sent or dropped. */
 static void pass(struct pacing *pacing)
 {
     struct traffic *traffic = pacing->traffic;
@@ -81,8 +78,8 @@ static void enqueue(struct pacing *pacing, struct conn *conn)
     pacing->last = conn;
 }
 
-/* Removes connections from the queue until one can send. Returns it, or NULL.
- * Connections that were lost since they were queued cannot send. */
+/* Returns the first connection of the queue that can send, or NULL. A
+ * connection that was lost while in the queue cannot. */
 static struct conn *dequeue(struct pacing *pacing)
 {
     while (pacing->first) {
@@ -96,9 +93,9 @@ static struct conn *dequeue(struct pacing *pacing)
     return NULL;
 }
 
-/* Takes the first two connections of the queue that can send, and returns the
- * one with fewer requests in flight, or NULL. So a connection that does not
- * answer gets few more requests. */
+/* Takes the first two connections that can send, and returns the one with fewer
+ * requests in flight, or NULL. So a connection that does not answer gets few
+ * requests. */
 static struct conn *choose(struct pacing *pacing)
 {
     if (pacing->traffic->outstanding >= pacing->in_flight_max) {
@@ -143,7 +140,7 @@ static void arm(struct pacing *pacing)
     }
 }
 
-/* Returns how late the request is without the wait for a connection. */
+/* Returns how late the request is without its wait for a connection. */
 static uint64_t find_own_lateness(const struct pacing *pacing, uint64_t now_ns)
 {
     const uint64_t seen_ns = pacing->is_blocked ? pacing->blocked_ns : now_ns;
@@ -173,7 +170,7 @@ static void send_over(struct pacing *pacing, struct conn *conn, uint64_t now_ns)
     enqueue(pacing, conn);
 }
 
-/* Sends all due requests while connections have room. */
+/* Sends all due requests while connections are free. */
 static void pump(struct pacing *pacing)
 {
     uint64_t now_ns = clock_now_ns();

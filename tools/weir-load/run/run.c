@@ -1,11 +1,9 @@
 /*
  * A run as a whole, on the main thread: starts the sending threads (worker.h),
- * tells them when each phase begins, merges their intervals and makes one
- * result.
+ * starts their phases, merges their intervals and makes the result.
  *
- * No traffic passes through here; this thread wakes a few times per second. A
- * signal, or a server with which nothing ever succeeds, ends the run in any
- * phase.
+ * No traffic passes through this thread. A signal, or a server with which
+ * nothing ever succeeds, ends the run in any phase.
  */
 #include "run.h"
 
@@ -31,7 +29,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* The start is planned this long ahead, so that all threads are notified in
+/* How far ahead the start is planned, so that all threads are notified in
  * time. */
 #define LEAD_NS (SECOND / 1000)
 
@@ -41,7 +39,7 @@
 /* Time between two writes of --log. */
 #define LOG_PAUSE_NS (SECOND / 50)
 
-/* Time that a slow reader of --log's pipe gets at the end. */
+/* How long a slow reader of --log's pipe is waited for at the end. */
 #define LOG_PATIENCE_MS 1000
 
 struct run {
@@ -52,7 +50,7 @@ struct run {
     weir_tls_context *tls;
     struct worker *workers;
     struct worker_plan plan;
-    /* The machine's CPUs at both ends of the window. */
+    /* CPU counters at the start and the end of the window. */
     struct sharing_sample window_begin;
     struct sharing_sample window_end;
     uint64_t measured_count;
@@ -61,8 +59,7 @@ struct run {
     struct outputs outputs;
     bool is_log_regular; /* a file, which accepts all writes at once */
     uint64_t row_end_ns;
-    /* End of the last interval with an answer, relative to the start of the
-     * window. */
+    /* End of the last interval with an answer, from the start of the window. */
     uint64_t progress_ns;
     bool has_begun;
     bool is_ending;
@@ -87,7 +84,7 @@ static void finish(struct run *run)
     }
 }
 
-/* Returns the time at which sending starts: soon, or at --start-at. */
+/* Returns when sending starts: soon, or at --start-at. */
 static uint64_t find_begin(struct run *run)
 {
     uint64_t now_ns = clock_now_ns();
@@ -111,9 +108,9 @@ static void window_begin_cb(void *arg)
     sharing_look(clock_now_ns(), &run->window_begin);
 }
 
-/* Writes the requests that one thread recorded, to a pipe in pieces. Returns
- * false if the pipe is full: the rest stays in the ring, and the thread counts
- * requests that do not fit there. */
+/* Writes the requests that one thread recorded. Returns false if the pipe is
+ * full. The rest then stays in the ring, and the thread drops requests that do
+ * not fit into it. */
 static bool write_log_of(struct run *run, struct request_log *log,
                          int patience_ms)
 {
@@ -157,7 +154,6 @@ static bool write_log(struct run *run, int patience_ms)
     return is_ready;
 }
 
-/* Called every LOG_PAUSE_NS from the start of the run. */
 static void write_log_cb(void *arg)
 {
     struct run *run = arg;
@@ -218,7 +214,8 @@ static void begin_all(struct run *run)
     }
 }
 
-/* Takes a row of all threads: stores and prints it, and adds its times. */
+/* Handles a row of all threads: stores and prints it, and adds its
+ * latencies. */
 static void take_row(struct run *run, struct worker_row *sum)
 {
     struct result *result = run->result;
@@ -313,7 +310,7 @@ static void heard_row(void *arg)
     }
 }
 
-/* Starts the run once every thread has finished connecting; gives up if none of
+/* Starts the run once every thread has finished connecting. Gives up if none of
  * them got a connection. */
 static void look_whether_all_tried(struct run *run)
 {
@@ -432,8 +429,7 @@ static int run_loop(struct run *run)
 
 static void fini_workers(struct run *run)
 {
-    /* The first worker owns data that the others borrow, so it is freed
-     * last. */
+    /* The first worker owns data that the others use, so it is freed last. */
     for (uint64_t i = run->workers ? run->options->thread_count : 0; i > 0;
          i--) {
         if (run->workers[i - 1].options) {
@@ -444,9 +440,9 @@ static void fini_workers(struct run *run)
     tls_drop_context(run->tls);
 }
 
-/* Returns a thread's share of the load. Threads are numbered across all parts,
- * and this part has every n-th, so each thread gets its share of the schedule
- * however many threads other parts have. */
+/* Returns a thread's share of the load. Threads are numbered across all
+ * processes. This process has every n-th thread, so each thread gets its share
+ * of the schedule however many threads the other processes have. */
 static struct client_share find_share(const struct run *run, uint32_t index)
 {
     const struct run_options *options = run->options;

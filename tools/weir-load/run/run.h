@@ -1,5 +1,5 @@
 /*
- * `weir-load run` loads a server and reports the results. It connects, warms
+ * `weir-load run` loads a server and reports the results: it connects, warms
  * up, measures, waits for the last answers, and passes the result to the
  * verdict (verdict.c) and the reports (report.c, json.c).
  */

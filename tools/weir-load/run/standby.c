@@ -1,9 +1,7 @@
 /*
- * Waits until the targets accept connections.
- *
- * One task tries the targets one after the other, several times a second, and
- * looks up unknown names again each time. It runs in its own loop, so the
- * figures of the run do not include these connections.
+ * Waits until the targets accept connections. One task tries them one after the
+ * other every 100 ms, and resolves names again each time. It has its own loop,
+ * so the run's figures do not include these connections.
  *
  * A proxy (a container's) may accept connections before there is a server, so
  * unencrypted HTTP is checked with a request. With --proxy-protocol no request

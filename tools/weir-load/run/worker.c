@@ -1,10 +1,8 @@
 /*
  * Phases change at the same time in all threads, so that rows cover the same
- * intervals; with -n each thread has a part of the requests and ends when it is
- * done.
- *
- * Each row has its own memory, whose ownership passes to the main thread;
- * nothing is shared while requests are sent.
+ * intervals. With -n each thread has a share of the requests and ends when they
+ * are answered. The ownership of a row passes to the main thread, so nothing is
+ * shared while requests are sent.
  */
 #include "worker.h"
 
@@ -34,7 +32,7 @@ static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
                   "a thread cannot notify the main thread");
 }
 
-/* Arms a timer. If that fails, the run ends now, because it could not end
+/* Starts a timer. If that fails, the run ends now, because it could not end
  * later. */
 static struct weir_handle arm(struct worker *worker, uint64_t when_ns,
                               weir_callback_fn *cb)
@@ -85,7 +83,7 @@ void worker_row_free(struct worker_row *row)
     }
 }
 
-/* Maps zero pages, because few of them are touched; calloc() would clear two
+/* Maps zero pages, because few of them are touched. calloc() might clear two
  * megabytes of memory that was used before. */
 static struct worker_row *make_row(struct worker *worker)
 {
@@ -275,8 +273,7 @@ static void measure_cb(void *arg)
     if (traffic->pacing) {
         pacing_count_due(traffic->pacing, plan->window_ns);
         traffic->measuring = true;
-        conn_tell_drained(traffic); /* this thread may have no request to
-                                     * send */
+        conn_tell_drained(traffic); /* this thread may have nothing to send */
         return;
     }
     if (worker->options->request_count > 0) {
@@ -331,7 +328,7 @@ void worker_finish(void *arg)
     finish(arg);
 }
 
-/* Returns true if this thread has scheduled its part of -n. */
+/* Returns true if this thread has scheduled its share of -n. */
 static bool is_count_reached(const struct worker *worker)
 {
     const uint64_t count = worker->options->request_count;
@@ -433,7 +430,7 @@ int worker_run(weir_thread *thread, void *arg)
     worker->loop = weir_thread_get_loop(thread);
     weir_loop_set_exception_handler(worker->loop, on_exception, worker);
     bind_to_cpu(worker, index);
-    /* Sets the timer slack to 1 ns; the default of 50 us is too coarse. */
+    /* Sets the timer slack to 1 ns. The default of 50 us is too coarse. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     worker->err = client_start(&worker->client, worker->loop, on_event, worker);
     if (worker->err < 0) {

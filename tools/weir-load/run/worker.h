@@ -1,5 +1,5 @@
 /*
- * One thread of a run: a loop, a share of the connections, and their phases:
+ * One thread of a run: a loop, a range of the connections, and their phases:
  *
  *   ramp     connect until every connection was open or failed once
  *   warm-up  from the planned time on, requests are sent but not counted
@@ -22,8 +22,6 @@
 #include "weir/inspect.h"
 #include "weir/threads.h"
 
-/* ---- worker ---- */
-
 enum worker_phase {
     WORKER_RAMP,
     WORKER_WARMUP,
@@ -32,8 +30,8 @@ enum worker_phase {
     WORKER_OVER,
 };
 
-/* Times of CLOCK_MONOTONIC, the same for all threads; but a thread of a closed
- * loop that begins to count later shifts its window. */
+/* Times of CLOCK_MONOTONIC, the same for all threads. In a closed loop, a
+ * thread that starts the window late shifts its own plan. */
 struct worker_plan {
     uint64_t begin_ns;
     uint64_t window_ns;
@@ -53,11 +51,10 @@ struct worker_row {
     struct kind_record *kinds;
 };
 
-/* Frees a row; NULL is ignored. */
 void worker_row_free(struct worker_row *row);
 
 /* Callbacks on the main thread. The argument of row() is the row, whose
- * ownership passes to the main thread. The argument of all others is the
+ * ownership passes to the main thread. The argument of the others is the
  * worker. */
 struct worker_ops {
     /* Every connection was open or has failed once. */
@@ -88,7 +85,8 @@ struct worker {
     struct weir_handle interval_end;
     uint64_t interval_count;
     struct worker_row *row;
-    /* Counters at the start of the window and of the interval. */
+    /* Counters at the start of the interval (row_) and of the window
+     * (begin_). */
     struct ledger row_ledger;
     struct error_counts row_errors;
     uint64_t row_ok;
@@ -112,63 +110,54 @@ struct worker {
     bool is_over;
 };
 
-/* Allocates all memory. Returns 0 or a negative error that was printed; call
- * worker_fini() in any case. */
+/* Allocates all memory. Returns 0 or a negative error that was printed.
+ * worker_fini() must be called in both cases. */
 int worker_init(struct worker *worker, const struct client_share *share);
 
-/* Main task of the thread; @arg is the array of workers. */
+/* Main task of the thread. @arg is the array of workers. */
 int worker_run(weir_thread *thread, void *arg);
 
-/* Called on the thread with weir_thread_call_soon(): worker_begin() starts the
- * plan, worker_finish() ends at once. */
+/* Called on the thread with weir_thread_call_soon(). worker_begin() starts the
+ * plan; worker_finish() ends at once. */
 void worker_begin(void *worker);
 void worker_finish(void *worker);
 
 /* Must be called after the thread has ended. */
 void worker_fini(struct worker *worker);
 
-/* ---- gather ---- */
+/* Merges the results of all threads. Counts are added and histograms are
+ * merged; nothing is averaged. */
 
-/*
- * Merges the results of all threads into one result. Counts are
- * added and histograms are merged. Nothing is averaged, and
- * nothing is lost.
- */
-
-/* Adds the row of another thread and the same interval. Borrows @from.
- * gather_quantiles() then sets the quantiles of the sum. */
+/* Adds another thread's row of the same interval. gather_quantiles() then sets
+ * the quantiles of the sum. */
 void gather_row(const struct kinds *kinds, struct worker_row *sum,
                 const struct worker_row *from);
 void gather_quantiles(struct worker_row *sum);
 
-/* Encodes the row's latencies; the row's counts own the text. */
+/* Encodes the row's latencies. The row owns the text. */
 void gather_histogram(struct worker_row *sum);
 
-/* Adds the times of an interval to the times of the run. */
+/* Adds the latencies of an interval to those of the run. */
 void gather_times(struct result *result, const struct worker_row *row);
 
 void gather_worker(struct result *result, const struct worker *worker);
 
-/* Computes who used the CPUs of each thread. Called after all threads were
- * added. */
+/* Computes who used the CPUs of each thread. Must be called after
+ * gather_worker() for all threads. */
 void gather_sharing(struct result *result, const struct sharing_sample *begin,
                     const struct sharing_sample *end);
 
 void gather_finish(struct result *result);
 
-/* ---- standby ---- */
-
-/*
- * --wait: waits until the servers answer before the run starts, so that a job
- * may start a server and the load at the same time.
- */
+/* --wait: waits until the servers answer before the run starts, so that a job
+ * may start a server and the load at the same time. */
 
 /* Waits until a connection to each target is established. For http:// without
- * --proxy-protocol, also waits until a request is answered with any response.
- * Prints the target for which it waits.
+ * --proxy-protocol, it also waits for the answer to a request. Prints the
+ * target for which it waits.
  *
- * Returns LOAD_OK, LOAD_INTERRUPTED, or after printing an error LOAD_NOTHING
- * (timeout) or LOAD_INTERNAL. */
+ * Returns LOAD_OK or LOAD_INTERRUPTED. Returns LOAD_NOTHING (timeout) or
+ * LOAD_INTERNAL after printing an error. */
 enum load_exit standby_wait(const struct run_options *options);
 
 #endif
