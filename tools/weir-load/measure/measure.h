@@ -357,8 +357,8 @@ struct ledger {
      * broke. */
     uint64_t failed;
     uint64_t timeout;
-    /* Requests never sent, because no connection was free within the limit of
-     * --late or before the run ended. */
+    /* Requests never sent, because no connection was free at their time (--late
+     * skip) or before the run ended. */
     uint64_t dropped;
     /* Requests in flight at the end of the window. Set only for a whole run. */
     uint64_t in_flight;
@@ -390,9 +390,9 @@ struct interval {
  * Writes a line for each measured request (--log).
  *
  * A measuring thread only copies a request to its ring, which has a fixed size.
- * The main thread writes the rings to the file every few tens of milliseconds,
- * and never waits for the reader of a pipe. If a ring is full, the request is
- * counted as dropped instead: the log must not slow down the load.
+ * The main thread writes the rings to the file every 20 ms, and does not wait
+ * for the reader of a pipe. If a ring is full, the request is counted as
+ * dropped instead: the log must not slow down the load.
  */
 
 #define REQUEST_LOG_SIZE (1U << 16)
