@@ -1,11 +1,9 @@
 /*
  * Waiting for several futures: weir_as_completed_next() and weir_wait().
  *
- *     pending (observed) --done--> in `done` --> returned by a call
- *
- * All observers are in one block, and the program's struct only points to it.
- * So a task that forgets weir_as_completed_end() leaks the block but leaves no
- * link into its stack.
+ * All observers are in one block, to which the program's struct points. So a
+ * task that forgets weir_as_completed_end() leaks the block but leaves no link
+ * into its stack.
  */
 #include "future.h"
 #include "task.h"
@@ -21,7 +19,7 @@ struct as_completed_ends {
 };
 
 struct as_completed_one {
-    struct wr_observer observer; /* linked in the future, then in ->done */
+    struct wr_observer observer; /* linked in the future, then in `done` */
     struct as_completed *all;
 };
 
@@ -33,7 +31,8 @@ struct as_completed_wait {
 
 struct as_completed {
     weir_loop *loop;
-    struct wr_list done; /* struct as_completed_one, not yet returned */
+    /* struct as_completed_one that were not returned yet */
+    struct wr_list done;
     struct as_completed_wait *wait;
     struct as_completed_ends ends;
     uint32_t given_count;
@@ -211,7 +210,8 @@ int weir_as_completed_next(struct weir_as_completed *done)
     if (err < 0) {
         return err;
     }
-    wr_require(handle->all == all, -ESTALE); /* else ended by another task */
+    /* fails if another task has ended it */
+    wr_require(handle->all == all, -ESTALE);
     as_completed_check_invariants(all);
     wr_require(!all->wait, -EBUSY);
     wr_require(all->given_count < all->ends.count, -ENOENT);

@@ -7,11 +7,10 @@
  *
  * uring/jobs.c has the threads. They post the executor's only item to the
  * loop's mailbox, and the loop takes all finished jobs at once. Neither step
- * allocates, so a result cannot be lost. If a task left, abandoned() is called
- * when its job has finished and the task has run. A submitted job has a future
- * instead of a task, until the job is finished or the loop ends. If a job still
- * runs when the loop ends, the last thread frees the executor and the jobs that
- * finished later.
+ * allocates, so a result cannot be lost. If a task was interrupted, abandoned()
+ * is called once its job has finished and the task has run. A submitted job has
+ * a future instead of a task. If a job still runs when the loop ends, the last
+ * thread frees the executor and the jobs that finished later.
  */
 #include "weir/executor.h"
 #include "lib/base/options.h"
@@ -28,19 +27,19 @@
 /* Maximum number of results that are handled in one loop iteration. */
 #define RETURNS_MAX 1024u
 
-/* State of a job on the loop's side; threads do not read it. */
+/* State of a job. Threads do not read it. */
 enum executor_job_state {
-    EXECUTOR_JOB_AWAITED, /* the job's task waits: ->waiter is set */
-    /* The job's task was interrupted, and has not run since. */
+    EXECUTOR_JOB_AWAITED, /* a task waits: waiter is set */
+    /* The task was interrupted, and has not run since. */
     EXECUTOR_JOB_LEFT,
-    /* No task waits: the job's task has run, or the job had none. */
+    /* No task waits: the interrupted task has run, or the job had no task. */
     EXECUTOR_JOB_UNWANTED,
-    /* Finished; the job's task was woken, and frees the job. */
+    /* Finished. The task was woken, and frees the job. */
     EXECUTOR_JOB_BACK,
     EXECUTOR_JOB_STATES,
 };
 
-/* Freed by the loop or, after the loop's end, by a thread. */
+/* The loop frees it or, after the loop's end, a thread. */
 struct executor_job {
     struct wr_job job; /* job.link is also used in `returned` */
     weir_job_fn *fn;
@@ -60,8 +59,9 @@ struct executor {
     struct wr_list ends;   /* struct executor_end, pending */
     struct wr_ready ready; /* pending after RETURNS_MAX results */
 
-    /* Used by threads; set once, by executor_open(). */
-    struct weir_allocator allocator; /* a copy: the loop may be freed */
+    /* Threads use the fields below. executor_open() sets them once. */
+    /* a copy, because the loop may be freed before */
+    struct weir_allocator allocator;
     struct wr_wake *wake;
     struct wr_wake_item item;
     struct wr_jobs jobs;
@@ -79,7 +79,7 @@ struct executor_abandoned {
     int result;
 };
 
-/* The future of a submitted job; the job holds a reference while pending. */
+/* The future of a submitted job. A pending job holds a reference to it. */
 struct executor_end {
     weir_future future;
     struct wr_list link;
@@ -111,8 +111,6 @@ static void executor_check_invariants(const struct executor *executor)
     wr_assert(executor->jobs.thread_limit > 0);
     wr_assert(executor->jobs.queue_limit > 0);
 }
-
-/* ---- on the threads ---- */
 
 static void executor_run_job(struct wr_jobs *jobs, struct wr_job *base)
 {
@@ -202,8 +200,6 @@ static void executor_free_end(weir_future *future)
 
 static const struct wr_future_ops executor_end_ops = {
     .cancel = executor_cancel_end, .free = executor_free_end};
-
-/* ---- jobs that return to the loop ---- */
 
 static void executor_call_abandoned(void *arg)
 {
@@ -317,7 +313,7 @@ static uint32_t executor_default_thread_limit(void)
     return (uint32_t)wr_min_u64(limit, THREADS_DEFAULT_MAX);
 }
 
-/* Returns finished submitted jobs; jobs of tasks stay in `returned`. */
+/* Returns finished submitted jobs. Jobs of tasks stay in `returned`. */
 static void executor_return_over(struct executor *executor)
 {
     struct wr_list over;
@@ -336,14 +332,14 @@ static void executor_return_over(struct executor *executor)
     }
 }
 
-/* Withdraws jobs that have not started; cancels futures of running jobs. */
+/* Withdraws submitted jobs that have not started. Cancels the other futures. */
 static void executor_shutdown(struct wr_module *module)
 {
     struct executor *executor =
         wr_container_of(module, struct executor, module);
 
     wr_assert(wr_loop_is_closing(executor->loop));
-    /* Withdraws submitted jobs that have not started; calls no callback. */
+    /* Calls no callback yet, so that the list does not change. */
     for (struct wr_list *link = executor->ends.next; link != &executor->ends;
          link = link->next) {
         struct executor_job *job =

@@ -85,10 +85,10 @@ struct fiber_exceptions {
 #endif
 };
 
-/* Function of the C++ runtime; NULL without this runtime. */
+/* NULL if the program has no C++ runtime. */
 __attribute__((weak)) struct fiber_exceptions *__cxa_get_globals(void);
 
-/* Functions of AddressSanitizer's run-time library; NULL in a program without
+/* Functions of AddressSanitizer's run-time library. NULL in a program without
  * it, whether or not this file was compiled for it. */
 __attribute__((weak)) void
 __sanitizer_start_switch_fiber(void **fake, const void *base, size_t size);
@@ -112,11 +112,11 @@ static _Thread_local struct {
     size_t size;
 } fiber_outside;
 
-/* Switches stacks like @switch_stack, but saves the C++ runtime's exception
- * state on the stack that is left, and restores it when that stack runs again.
- * This is necessary because a switch may happen inside a catch block, or in a
- * destructor during unwinding, and other fibers may throw and catch before it
- * returns. A new fiber starts without exceptions. */
+/* Switches stacks, but saves the C++ runtime's exception state on the stack
+ * that is left, and restores it when that stack runs again. A switch may happen
+ * inside a catch block, or in a destructor during unwinding, and other fibers
+ * may throw and catch before it returns. A new fiber starts without
+ * exceptions. */
 static void
 fiber_switch_with_exceptions(struct wr_fiber *fiber,
                              void (*switch_stack)(struct wr_fiber *))
@@ -135,9 +135,8 @@ fiber_switch_with_exceptions(struct wr_fiber *fiber,
     }
 }
 
-/* Enters a fiber in a program with AddressSanitizer: reports the bounds of the
- * fiber's stack, and keeps the fake stack of the stack that is left until the
- * fiber leaves. */
+/* Enters a fiber. Reports the bounds of the fiber's stack to AddressSanitizer,
+ * and keeps the fake stack of the stack that is left until the fiber leaves. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_enter_watched(struct wr_fiber *fiber,
                     void (*switch_stack)(struct wr_fiber *))
@@ -176,9 +175,8 @@ fiber_leave_watched(struct wr_fiber *fiber,
                                     &fiber_outside.size);
 }
 
-/* Runs a new fiber in a program with AddressSanitizer. The fiber has no fake
- * stack yet. The parameters have the same order as in fiber_start(), so no
- * register is moved. */
+/* Runs a new fiber, which has no fake stack yet. The parameters have the same
+ * order as in fiber_start(), so no register is moved. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
@@ -190,8 +188,8 @@ fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
     run(arg);
 }
 
-/* Leaves a fiber for the last time in a program with AddressSanitizer. The
- * fiber's frames do not return, and its fake stack is freed. */
+/* Leaves a fiber for the last time. The fiber's frames do not return, and its
+ * fake stack is freed. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_exit_watched(struct wr_fiber *fiber,
                    void (*switch_stack)(struct wr_fiber *))
@@ -216,16 +214,16 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
     wr_check_failed("a fiber ends with wr_fiber_exit()", __FILE__, __LINE__);
 }
 
-/* Cache colouring: all stacks start at the same offset of a page and would
- * share a few cache lines, so neighbouring stacks start at different offsets. A
+/* All stacks start at the same offset of a page and would share a few cache
+ * lines. So neighbouring stacks use different offsets (cache colouring). A
  * switch among 20 000 fibers takes 60 ns with colouring and 100 ns without. */
 #define COLOURS     16u
 #define COLOUR_STEP 64u
 
 static void *fiber_top(const struct wr_stack *stack)
 {
-    /* Neighbouring stacks have different offsets, by the address of the record:
-     * records of neighbouring stacks are adjacent in memory. */
+    /* The address of the record determines the offset: records of neighbouring
+     * stacks are adjacent in memory. */
     _Static_assert(sizeof(*stack) > 32, "neighbours differ");
     return stack->base + stack->size -
            ((uintptr_t)stack / 32 % COLOURS * COLOUR_STEP);
@@ -320,8 +318,8 @@ static void fiber_fill_frame(struct wr_switch_frame *frame,
 
 typedef void fiber_return_fn(void);
 
-/* Returns the address signed in the way that wr_fiber_swap() authenticates it
- * when it returns with this stack pointer. */
+/* Returns the address signed as wr_fiber_swap() authenticates it when it
+ * returns with this stack pointer. */
 static fiber_return_fn *fiber_sign(fiber_return_fn *address, const void *sp)
 {
 #ifdef __ARM_FEATURE_PAC_DEFAULT
@@ -371,8 +369,8 @@ static void fiber_switch_to(struct wr_fiber *fiber)
     wr_fiber_swap(&fiber->sp);
 #endif
 #ifdef __CET__
-    /* Prevents a tail call: gcc would jump there, and the landing pad after the
-     * call would be missing. */
+    /* Prevents a tail call: gcc would jump to the function, and the landing pad
+     * after the call would be missing. */
     __asm__ volatile("");
 #endif
 }

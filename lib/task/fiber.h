@@ -1,12 +1,12 @@
 /*
  * Fibers: stacks to run functions on, and switching between stacks.
  *
- * A fiber is entered from the loop's stack and leaves to its caller there; it
- * never enters another fiber. A switch saves only the callee-saved registers
- * (switch.S for x86-64 and aarch64, ucontext elsewhere) and, in a program with
- * a C++ runtime, its per-thread exception state. Every switch is announced to
- * sanitizers and valgrind: to AddressSanitizer in any program that has it, to
- * ThreadSanitizer if the library was compiled for it.
+ * A fiber is entered from the loop's stack and leaves to it; it never enters
+ * another fiber. A switch saves only the callee-saved registers (switch.S for
+ * x86-64 and aarch64, ucontext elsewhere) and, in a program with a C++ runtime,
+ * its per-thread exception state. Every switch is announced to sanitizers and
+ * valgrind: to AddressSanitizer in any program that has it, to ThreadSanitizer
+ * if the library was compiled for it.
  */
 #ifndef WEIR_LIB_TASK_FIBER_H
 #define WEIR_LIB_TASK_FIBER_H
@@ -24,28 +24,24 @@
  * Stacks of one size are cut from large mappings. The guard below a stack is
  * made with MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, or else
  * with mprotect, which costs two mappings per stack and is limited by
- * vm.max_map_count. The most recently freed stack is reused first.
+ * vm.max_map_count.
  *
  * Free stacks keep their pages, so that repeated bursts of tasks make no system
  * call per task. When the free stacks of a loop have touched
  * WR_STACK_WARM_BYTES together, a stack that is freed releases its pages.
- * wr_stacks_trim() releases the pages of all free stacks, and unmaps mappings
- * without a stack in use; other mappings stay until the loop's end.
  *
  * A stack costs its touched pages and the kernel's page tables for its
- * addresses: 2 bytes per KiB, guard included, or 1 KiB for a stack of the
- * default size.
+ * addresses: 1 KiB for a stack of the default size.
  */
 
 /* The guard catches an overrun by a frame of up to this size, even if the code
  * was compiled without stack probes. */
 #define WR_STACK_GUARD (256u << 10)
-/* Powers of two from WR_STACK_MIN to WR_STACK_MAX. */
+/* Stack sizes are powers of two from WR_STACK_MIN to WR_STACK_MAX. */
 #define WR_STACK_CLASSES 17u
 /* Class for the library's own tasks, of WR_STACK_DEFAULT bytes. They run no
  * code of the program, so they have no guard on kernels where a guard costs
- * mappings. Their number is then limited by memory only, and the mappings are
- * left to the program's tasks. */
+ * mappings, which are left to the program's tasks. */
 #define WR_STACK_OWN WR_STACK_CLASSES
 /* Maximum memory of a loop's free stacks, in bytes, as estimated below. */
 #define WR_STACK_WARM_BYTES (64u << 20)
@@ -58,14 +54,14 @@
 #define WR_STACK_UNMEASURED_BYTES (16u << 20)
 #define WR_STACK_SAMPLE           127u
 #define WR_STACK_SAMPLE_LARGE     17u
-/* About how many stacks one call of wr_stacks_high_water() measures, at 0.6 us
- * each; the call completes the last mapping. */
+/* Number of stacks after which wr_stacks_high_water() stops measuring, at 0.6
+ * us each. It completes the last mapping. */
 #define WR_STACK_MEASURED 4096u
 
 struct wr_stack_mapping;
 
 struct wr_stack {
-    struct wr_stack *next; /* in a list of free stacks of its class */
+    struct wr_stack *next; /* link of the list of free stacks of its class */
     struct wr_stack_mapping *mapping;
     uint8_t *base;
     size_t size;
@@ -78,9 +74,10 @@ struct wr_stack {
 };
 
 struct wr_stack_class {
-    struct wr_stack *warm;          /* free stacks that keep their pages */
-    struct wr_stack *cold;          /* free stacks without pages */
-    struct wr_stack_mapping *fresh; /* mapping with stacks not made yet */
+    struct wr_stack *warm; /* free stacks that keep their pages */
+    struct wr_stack *cold; /* free stacks without pages */
+    /* mapping whose stacks were not all used yet */
+    struct wr_stack_mapping *fresh;
     /* Bytes touched by the stack that was measured last. */
     uint32_t touched_bytes;
     /* Stacks to charge with touched_bytes before the next is measured. */
@@ -123,8 +120,8 @@ void wr_stacks_trim(struct wr_stacks *stacks);
 
 /* Returns the depth of the deepest used stack, in bytes, in whole pages.
  * Queries the kernel about all stacks or, if there are more than
- * WR_STACK_MEASURED, about this many per call, continuing with the next ones in
- * the next call. Does not see pages that are swapped out. */
+ * WR_STACK_MEASURED, about this many; the next call continues with the next
+ * ones. Does not see pages that are swapped out. */
 uint64_t wr_stacks_high_water(struct wr_stacks *stacks);
 
 static inline bool wr_stack_guards(const struct wr_stack *stack,
@@ -154,13 +151,13 @@ struct wr_fiber {
 #endif
 };
 
-/* Initializes a fiber without a touch of its stack: when many fibers are made,
- * the page would be out of the cache again before the fiber runs. */
+/* Does not touch the stack: when many fibers are made, its page would be out of
+ * the CPU's cache again before the fiber runs. */
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack);
 
 /* Must be called once, before the first wr_fiber_enter(), which then calls
- * @run(@arg) on the stack. @run must not return: it ends with wr_fiber_exit().
- * It starts with the caller's rounding mode and floating point exceptions. */
+ * @run(@arg) on the stack. @run must end with wr_fiber_exit(). It starts with
+ * the caller's rounding mode and floating point exceptions. */
 void wr_fiber_begin(struct wr_fiber *fiber, void (*run)(void *arg), void *arg);
 
 /* Continues the fiber, from the loop's stack. Returns when the fiber leaves. */
@@ -172,8 +169,8 @@ void wr_fiber_leave(struct wr_fiber *fiber);
 /* Like wr_fiber_leave(), but the fiber is not entered again. */
 _Noreturn void wr_fiber_exit(struct wr_fiber *fiber);
 
-/* Releases the stack for another fiber; after wr_fiber_exit(), or before the
- * first wr_fiber_enter(). */
+/* Called after wr_fiber_exit(), or before the first wr_fiber_enter(). The stack
+ * may then be used for another fiber. */
 #ifdef WR_FIBER_TSAN
 void wr_fiber_fini(struct wr_fiber *fiber);
 #else

@@ -51,7 +51,7 @@ static const struct wr_member_ops file_member_ops = {.stage = WR_STAGE_MAKERS,
                                                      .abandon = file_abandon,
                                                      .dump = file_dump};
 
-/* A close is not cancelled: the descriptor would stay open. */
+/* A close is not cancelled, because the descriptor would stay open. */
 static void file_keep_closing(struct wr_member *member)
 {
     wr_assert(file_of(member)->op.base.in_flight);
@@ -123,7 +123,8 @@ int weir_file_openat(weir_loop *loop, int dirfd, const char *path, int flags,
                      mode_t mode, uint64_t resolve)
 {
     struct file_call call;
-    struct open_how how = {.resolve = resolve}; /* needed until completion */
+    /* must stay until the completion */
+    struct open_how how = {.resolve = resolve};
     int err = file_enter(&call, loop);
     if (err < 0) {
         return err;
@@ -213,16 +214,16 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     return err;
 }
 
-/* Does nothing: a close is completed even if the task is interrupted. */
+/* A close is completed even if the task is interrupted. */
 static void file_ignore_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->was_interrupted);
 }
 
-/* True if the last close may take long: an unlinked file is truncated, a socket
- * lingers, a device's cached blocks are written. A worker closes such a file.
- * All other files are closed before the call returns, so that another process
- * can open, lock or execute the file immediately. */
+/* Returns true if the last close may take long: an unlinked file is truncated,
+ * a socket lingers, a device's cached blocks are written. A worker closes such
+ * a file. All other files are closed before the call returns, so that another
+ * process can open, lock or execute the file immediately. */
 static bool file_closes_slowly(int fd)
 {
     struct statx known;

@@ -1,10 +1,10 @@
 /*
  * Futures: a result that is set once, and the observers of the result. The call
- * that sets the result makes tasks and callbacks ready and runs none of them.
+ * that sets the result makes tasks and callbacks ready, and runs none of them.
  *
  * A cancelled task cancels the future that it awaits, for example a gather of
  * other tasks. To avoid recursion in a long chain or a cycle, the futures to
- * cancel are queued in the loop; the outermost call empties the queue, and
+ * cancel are queued in the loop. The outermost call empties the queue, and
  * cancels each future once.
  *
  * A future that outlives its loop pins the loop's memory. wr_loop_release()
@@ -19,8 +19,8 @@ struct settable {
 };
 
 /* A callback of the program. While the future is pending, it is in the list of
- * observers, without a reference. Afterwards it is in the ready queue and again
- * in the list, with a reference. */
+ * observers, without a reference to the future. Afterwards it is in the ready
+ * queue and again in the list, with a reference. */
 struct done_callback {
     struct wr_observer observer;
     struct wr_ready ready;
@@ -127,8 +127,8 @@ void wr_future_collect(weir_future *future, struct wr_observer *observer,
     }
 }
 
-/* True if no code can set the result any more: the program has no reference
- * left, or the loop has no more iterations. */
+/* Returns true if nothing can set the result any more: the program has no
+ * reference left, or the loop has no more iterations. */
 static bool future_has_no_setter(const weir_future *future)
 {
     return !future->is_done &&

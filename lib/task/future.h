@@ -2,9 +2,8 @@
  * Internals of futures.
  *
  * A future is embedded in an object that ends (a task, a gather), or is made by
- * the program. Observers of a future are called in the order in which they were
- * added. An object with a future keeps the loop's memory (wr_loop_pin()) until
- * the object is freed, because the program may still use the future after
+ * the program. An object with a future keeps the loop's memory (wr_loop_pin())
+ * until the object is freed, because the program may still use the future after
  * weir_loop_free().
  */
 #ifndef WEIR_LIB_TASK_FUTURE_H
@@ -29,8 +28,9 @@ struct wr_future_ops {
 struct weir_future {
     const struct wr_future_ops *ops;
     weir_loop *loop;
-    struct wr_list observers; /* struct wr_observer; see struct done_callback */
-    struct wr_list cancel;    /* in weir_loop.cancels, or being cancelled */
+    /* struct wr_observer, in the order in which they are called */
+    struct wr_list observers;
+    struct wr_list cancel; /* in weir_loop.cancels, or being cancelled */
     uint32_t refs;
     int result;   /* 0 while pending */
     bool is_done; /* set by wr_future_resolve(), never cleared */
@@ -39,9 +39,8 @@ struct weir_future {
 struct wr_observer;
 
 /* Called inside the call that sets the result, with the observer unlinked. Must
- * not call the program's code, because the program may be in the call that sets
- * the result. The exception is own_task.c: a task's result is set by the loop,
- * on the loop's stack. */
+ * not call the program, which may be in that call. The exception is own_task.c:
+ * the loop sets a task's result, on the loop's stack. */
 typedef void wr_observe_fn(struct wr_observer *observer, weir_future *future);
 
 struct wr_observer {
@@ -51,8 +50,6 @@ struct wr_observer {
 
 void wr_future_check_invariants(const weir_future *future);
 
-/* Checks only with -Dinvariants=true, because it is called at the end of every
- * task. */
 static inline void wr_future_debug_check(const weir_future *future)
 {
     wr_debug_assert((wr_future_check_invariants(future), true));
@@ -81,17 +78,17 @@ static inline void wr_future_ref(weir_future *future)
 
 void wr_future_resolve(weir_future *future, int result);
 
-/* True if an array of futures is a valid argument: each future is of this loop,
- * and every index fits into an int. */
+/* Returns true if each future belongs to this loop, and every index fits into
+ * an int. */
 bool wr_futures_are_usable(const weir_loop *loop, weir_future *const *futures,
                            size_t count);
 
-/* Adds an observer to a pending future; unlinking the observer removes it. */
+/* The future must be pending. Unlinking the observer removes it. */
 void wr_future_observe(weir_future *future, struct wr_observer *observer,
                        wr_observe_fn *done);
 
-/* Adds an observer to a pending future. If the future is done, calls @done
- * immediately instead; the observer is then in no list. */
+/* Like wr_future_observe(), but if the future is done, calls @done immediately.
+ * The observer is then in no list. */
 void wr_future_collect(weir_future *future, struct wr_observer *observer,
                        wr_observe_fn *done);
 

@@ -3,7 +3,8 @@
  *
  * A wait is an observer and a waiter in one struct, on the task's stack. An
  * interruption of weir_future_await() cancels the future, whose end wakes the
- * task; one of weir_future_shield() wakes the task, and the future continues.
+ * task. An interruption of weir_future_shield() wakes the task, and the future
+ * continues.
  */
 #include "task.h"
 
@@ -28,8 +29,8 @@ static void future_wait_keep_result(struct future_wait *wait,
     wait->is_done = true;
 }
 
-/* Wakes the task. future_wait_suspend() returns -ECANCELED only if the task was
- * interrupted, too. */
+/* future_wait_suspend() returns -ECANCELED only if the task was interrupted,
+ * too. */
 static void future_wait_wake(struct wr_observer *observer, weir_future *future)
 {
     struct future_wait *wait =
@@ -47,7 +48,8 @@ static void future_wait_pass_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct future_wait, waiter);
 
     wr_debug_assert(!wait->future->is_done);
-    wr_ignore(weir_future_cancel(wait->future)); /* false if a gather ends */
+    /* false if a gather is about to end */
+    wr_ignore(weir_future_cancel(wait->future));
 }
 
 static void future_wait_give_up(struct wr_waiter *waiter)
@@ -65,10 +67,10 @@ static const struct wr_wait_kind future_wait_await_kind = {
     .interrupt = future_wait_pass_interrupt,
     .give_up = future_wait_give_up};
 
-/* True if awaiting @future in @task is a deadlock: @future is the end of @task,
- * or of a task that waits for @task, directly or through other tasks. The end
- * of the loop could not break such a cycle. A cycle of more than CIRCLE_MAX
- * tasks, or through a gather, is not detected. */
+/* Returns true if awaiting @future in @task is a deadlock: @future is the end
+ * of @task, or of a task that waits for @task, directly or through other tasks.
+ * The end of the loop could not break such a cycle. A cycle of more than
+ * CIRCLE_MAX tasks, or through a gather, is not detected. */
 static bool future_wait_closes_circle(const weir_future *future,
                                       const weir_task *task)
 {
@@ -130,7 +132,7 @@ int weir_future_await(weir_future *future, int *ret)
     if (err < 0) {
         return err;
     }
-    /* An interruption before this call is reported by it, even if the future is
+    /* An earlier interruption is reported by this call, even if the future is
      * done. */
     const bool tells = wr_task_is_interrupted(loop->current);
     if (!future->is_done && future_wait_closes_circle(future, loop->current)) {

@@ -5,9 +5,9 @@
  *       |                        |
  *       '------------------------'
  *
- * A cancelling gather knows its result. It cancels the other futures, and later
- * sets its result, from the ready queue, so that a tree of gathers does not
- * recurse. A decided gather waits for the pending futures.
+ * A cancelling gather knows its result. It cancels the other futures later,
+ * from the ready queue, so that a tree of gathers does not recurse. A decided
+ * gather waits for the pending futures.
  */
 #include "future.h"
 #include "task.h"
@@ -181,7 +181,7 @@ static void gather_cancel(weir_future *future)
     }
 }
 
-/* False if all futures have ended: the result is about to be set. */
+/* Returns false if all futures have ended: the result is about to be set. */
 static bool gather_can_cancel(const weir_future *future)
 {
     return wr_container_of(future, const struct gather, future)->pending_count >
@@ -200,7 +200,7 @@ static void gather_free(weir_future *future)
     wr_loop_unpin(loop);
 }
 
-/* True for a gather that waits for the end of its cancelled futures. */
+/* Returns true for a gather that waits for the end of its cancelled futures. */
 static bool gather_is_cancelled(const weir_future *future)
 {
     return future->ops->cancel == gather_cancel &&
@@ -209,8 +209,9 @@ static bool gather_is_cancelled(const weir_future *future)
                     ->member.link);
 }
 
-/* Cancels futures again that have ignored it, except cancelled gathers, which
- * cancel their own futures: so each future is cancelled once. */
+/* Cancels again the futures that have ignored their cancellation. Cancelled
+ * gathers are left out: they cancel their own futures, so each future is
+ * cancelled once. */
 static void gather_shutdown(struct wr_member *member)
 {
     struct gather *gather = wr_container_of(member, struct gather, member);

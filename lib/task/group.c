@@ -1,14 +1,10 @@
 /*
  * Task groups: the end of a group waits for all its tasks.
  *
- *     open --> failed --> cancelled --> ended
- *       |                     |           |
- *       '---------------------'-----------'
- *
- * A group is on the stack of its owner, the task that began it. The last end of
- * a member wakes the owner in weir_task_group_end(); interruptions do not end
- * this wait. The first failure cancels the siblings and interrupts the owner
- * once, from the ready queue. This interruption counts among the owner's
+ * A group is on the stack of its owner, the task that began it. The end of the
+ * last member wakes the owner in weir_task_group_end(); interruptions do not
+ * end this wait. The first failure cancels the other members and interrupts the
+ * owner once, from the ready queue. This interruption counts among the owner's
  * cancellations until the group ends, even if a call has already returned
  * -ECANCELED for it.
  */
@@ -17,7 +13,7 @@
 enum group_state {
     GROUP_ENDED, /* all members have ended, or the group has not begun */
     GROUP_OPEN,
-    GROUP_FAILED, /* a member has failed; ->abort is ready */
+    GROUP_FAILED, /* a member has failed; `abort` is in the ready queue */
     GROUP_CANCELLED,
     GROUP_STATES,
 };
@@ -34,10 +30,11 @@ static const uint8_t group_edges[GROUP_STATES] = {
 struct wr_group {
     weir_task *owner; /* NULL before the start and after the end */
     struct wr_list members;
-    struct wr_list cause;     /* in the owner's causes until reported */
-    struct wr_ready abort;    /* after the first failure */
-    struct wr_waiter *waiter; /* while the owner waits for the members */
-    int error;                /* the first member's error, or 0 */
+    /* in the owner's causes until a call reports it */
+    struct wr_list cause;
+    struct wr_ready abort;    /* runs after the first failure */
+    struct wr_waiter *waiter; /* set while the owner waits for the members */
+    int error;                /* the first error of a member, or 0 */
     uint32_t requests; /* the owner's cancellations when the group began */
     enum group_state state;
     bool is_counted; /* the owner's requests include the group's */
@@ -267,9 +264,10 @@ int weir_task_group_end(struct weir_task_group *group, int result)
         group_set_state(inner, GROUP_ENDED);
     }
     group_let_owner_go(inner);
-    /* Errors take precedence: no later call would return them. */
+    /* An error takes precedence, because no later call would return it. */
     if (inner->error < 0 || (result < 0 && result != -ECANCELED)) {
-        /* Repeat the interruption, even if a call inside has returned it. */
+        /* The next call reports the interruption, even if a call inside has
+         * returned it. */
         wr_task_request_again(owner, inner->requests);
         return inner->error < 0 ? inner->error : result;
     }

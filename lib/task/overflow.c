@@ -5,10 +5,6 @@
  * the guard of a task of this thread's loops, writes a line, and passes the
  * signal on to the previous handler. It runs on an alternate stack, because the
  * overrun stack is full, and calls only async-signal-safe functions.
- *
- * A signal handler gets no argument. So the previous handlers (of the process)
- * and the loops (of the thread) are static data. The only other static data of
- * weir is the quarantine of a guard build.
  */
 #include "task.h"
 
@@ -100,8 +96,8 @@ static void overflow_pass_on(int signum, siginfo_t *info, void *context)
         before->sa_handler(signum);
         return;
     }
-    /* A fault repeats when the handler returns, so the restored action gets it.
-     * A signal that was sent must be raised again. */
+    /* A fault repeats when the handler returns, and the restored action gets
+     * it. A signal that was sent must be raised again. */
     sigaction(signum, before, NULL);
     if (info->si_code <= 0 && before->sa_handler == SIG_DFL) {
         raise(signum);
@@ -144,7 +140,7 @@ WEIR_MUST_USE static int overflow_install(int fd)
     pthread_mutex_lock(&overflow_process.mutex);
     if (!overflow_process.is_installed) {
         overflow_process.fd = fd;
-        /* Read the old handlers first: ours may need them immediately. */
+        /* Reads the old handlers first: ours may need them immediately. */
         if (sigaction(SIGSEGV, NULL, &overflow_process.segv) != 0 ||
             sigaction(SIGBUS, NULL, &overflow_process.bus) != 0 ||
             sigaction(SIGSEGV, &action, NULL) != 0 ||
@@ -157,7 +153,7 @@ WEIR_MUST_USE static int overflow_install(int fd)
     return err;
 }
 
-/* Uses the stack of @overflow; NULL disables the alternate stack. */
+/* Uses the stack of @overflow. NULL disables the alternate stack. */
 WEIR_MUST_USE static int
 overflow_use_stack_of(const struct wr_overflow *overflow)
 {
@@ -176,7 +172,7 @@ overflow_ensure_stack(const struct wr_overflow *overflow)
     if (sigaltstack(NULL, &now) != 0) {
         return -errno;
     }
-    /* Keep the program's own alternate stack. */
+    /* Keeps the program's own alternate stack. */
     return now.ss_flags & SS_DISABLE ? overflow_use_stack_of(overflow) : 0;
 }
 

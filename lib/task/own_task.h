@@ -1,17 +1,15 @@
 /*
  * Tasks of the library itself, for operations that take several steps and wait
- * between them. Not used for every received or sent byte.
+ * between them.
  *
  * The steps are one function of suspending calls, as a program would write it.
- * Its position is its state, a cancellation ends it, and a weir_timeout limits
- * it.
+ * A cancellation ends it, and a weir_timeout limits it. Callbacks of the
+ * program must run on the loop's stack, so the steps call none. When the steps
+ * return, the task releases its stack. Then the loop calls `ended`, which may
+ * call the program, free the object or start it again.
  *
- * Callbacks of the program must run on the loop's stack, so the steps call
- * none. When they return, the task ends and releases its stack. Then the loop
- * calls ->ended, which may call the program, free the object or start it again.
- *
- * The loop's end interrupts such a task and waits for it, and dumps and
- * statistics count it like any task. Programs do not see it among their tasks.
+ * The loop's end interrupts such a task and waits for it. Dumps and statistics
+ * include it, but programs do not see it among their tasks.
  */
 #ifndef WEIR_LIB_TASK_OWN_TASK_H
 #define WEIR_LIB_TASK_OWN_TASK_H
@@ -57,7 +55,7 @@ static inline bool wr_own_task_is_running(const struct wr_own_task *own)
  * Returns 0, -ENOMEM or -ESHUTDOWN. */
 WEIR_MUST_USE int wr_own_task_start(struct wr_own_task *own, const char *name);
 
-/* Interrupts the steps, if they run; ->ended follows. */
+/* Interrupts the steps if they run. `ended` is called later. */
 void wr_own_task_cancel(struct wr_own_task *own);
 
 bool wr_task_is_own(const weir_task *task);

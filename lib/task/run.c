@@ -2,8 +2,8 @@
  * Running a program's main task, as asyncio.run() does, and starting tasks from
  * other threads.
  *
- * The main task is an ordinary task. Its end ends the run, and the signals that
- * end a program (lib/loop/signal.c) cancel it.
+ * The end of the main task ends the run. SIGINT and SIGTERM cancel it
+ * (lib/loop/signal.c).
  */
 #include "task.h"
 

@@ -4,11 +4,10 @@
  * stack.
  *
  * A thread has shadow stacks from its start if the program and all its
- * libraries are marked for them and the C library has them enabled. Then a
- * stack is made with a shadow stack, and a switch exchanges both. The shadow
- * stack has half the size, because a call takes at least 16 bytes of a stack
- * and 8 of its shadow. Its pages are made when they are touched, and kept as
- * long as the stack is mapped.
+ * libraries are marked for them and the C library has them enabled. A stack is
+ * then made with a shadow stack, and a switch exchanges both. The shadow stack
+ * has half the size, because a call takes at least 16 bytes of a stack and 8 of
+ * its shadow.
  *
  * The side that does not run has a token at the top of its shadow stack, which
  * only a switch or the kernel can write; wr_stack.shadow is its address.

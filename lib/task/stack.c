@@ -3,9 +3,9 @@
  *
  *     | guard | stack | guard | stack | guard | stack | ...   one mapping
  *
- * A new stack costs a system call, for its guard; a reused stack costs none. A
- * stack's depth of use is computed from its resident pages, when the program
- * requests it and before the pages are released.
+ * A new stack costs a system call, for its guard; a reused stack costs none.
+ * The depth to which a stack was used is computed from its resident pages, so
+ * it is measured before the pages are released.
  */
 #include "fiber.h"
 
@@ -30,7 +30,7 @@
 
 #define MAPPING_BYTES  (4u << 20)
 #define MAPPING_STACKS 64u
-/* Pages per mincore() call; the result is on the caller's stack. */
+/* Pages per mincore() call. The result is on the caller's stack. */
 #define MINCORE_PAGES 1024u
 
 struct wr_stack_mapping {
@@ -72,7 +72,7 @@ static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 
 static void stack_unmap(uint8_t *start, size_t size)
 {
-    /* Fails only if splitting needs more maps than the system allows; the
+    /* Fails only if splitting needs more maps than the system allows. The
      * address range is lost then. */
     munmap(start, size);
 }
@@ -108,7 +108,6 @@ static size_t stack_find_page(const struct wr_stacks *stacks, uint8_t *start,
     return page_count;
 }
 
-/* Returns the depth to which a stack was used, in bytes. */
 static uint64_t stack_depth_of(const struct wr_stacks *stacks,
                                const struct wr_stack *stack)
 {
@@ -339,7 +338,8 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
 {
     wr_assert(size >= WR_STACK_MIN);
     wr_assert(size <= WR_STACK_MAX);
-    /* The class is how often the smallest size must be doubled. */
+    /* The class is the number of times that the smallest size must be
+     * doubled. */
     const uint64_t doubled =
         (wr_max_u64(size, stacks->page_size) - 1) / WR_STACK_MIN;
     const uint32_t class =

@@ -3,10 +3,8 @@
  * loop.
  *
  * The announcement ends no task, closes nothing and does not end the run; its
- * caller does. A run that a signal ends announces the stop before it cancels
- * the main task (run.c), and so do the threads of a program
- * (lib/threads/thread.c). Until the woken tasks have run, servers close no idle
- * connection (wr_loop_tells_stop()).
+ * caller does. Until the woken tasks have run, servers close no idle connection
+ * (wr_loop_tells_stop()).
  */
 #include "waitable.h"
 

@@ -4,10 +4,9 @@
  *     void wr_fiber_swap(void **sp);
  *
  * Pushes the callee-saved registers, exchanges the stack pointer with *sp and
- * pops the registers from there, so one function switches both ways. The frame
- * of a new fiber (fiber.c) looks as if wr_fiber_entry had called wr_fiber_swap.
- * Unwinding ends there: the return address is declared undefined and the frame
- * pointer is 0.
+ * pops the registers from there. The frame of a new fiber (fiber.c) looks as if
+ * wr_fiber_entry had called wr_fiber_swap. Unwinding ends there: the return
+ * address is declared undefined and the frame pointer is 0.
  *
  * The notes at the end declare the features that this file supports. The linker
  * drops a note of a library if one of its objects does not have it.
@@ -15,7 +14,7 @@
  * On x86-64 a feature is indirect branch tracking (IBT). A switch jumps to the
  * instruction after a call of wr_fiber_swap(). gcc puts an endbr64 there with
  * -fcf-protection (fiber.c); other compilers do not, so the jump is marked as
- * not tracked, like the jumps through a compiler's own tables.
+ * not tracked.
  *
  * The other feature on x86-64 is shadow stacks (SHSTK): wr_shadow_exchange()
  * exchanges the shadow stack as well (shadow.h). It is not declared with
@@ -103,10 +102,10 @@
  *     void wr_shadow_exchange(void **sp, void **shadow);
  *
  * *@shadow is the address of the other shadow stack's token, and afterwards of
- * this one's. The return address of this call is dropped first, because the
- * other side returns with a jump. rstorssp consumes the other stack's token,
- * and saveprevssp writes this one's; it reads the carry flag that rstorssp
- * sets.
+ * this shadow stack's token. The return address of this call is dropped first,
+ * because the other side returns with a jump. rstorssp consumes the other
+ * stack's token, and saveprevssp writes this one's; it reads the carry flag
+ * that rstorssp sets.
  */
     begin_switch wr_shadow_exchange
     movl $1, %eax

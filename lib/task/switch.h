@@ -1,7 +1,7 @@
 /*
  * The functions of switch.S, and the frame that they push on a stack that does
  * not run. fiber.c makes such a frame for a new fiber, and shadow.c uses it to
- * check if a fiber is new.
+ * check whether a fiber is new.
  */
 #ifndef WEIR_LIB_TASK_SWITCH_H
 #define WEIR_LIB_TASK_SWITCH_H

@@ -1,12 +1,11 @@
 /*
  * Tasks: spawning, running, ending, cancelling.
  *
- * A task is a fiber that the ready queue enters. The loop's list keeps a task
- * without a handle alive. When its function returns, its stack is released
- * immediately, and the struct is freed with the last reference. A parked task
- * (task_wait.c) counts as ended, but its stack and its struct stay until the
- * loop's memory is freed: timers and other tasks may refer to structs on the
- * stack.
+ * A task is a fiber that the ready queue enters. When its function returns, its
+ * stack is released immediately, and the struct is freed with the last
+ * reference. A parked task (task_wait.c) counts as ended, but its stack and its
+ * struct stay until the loop's memory is freed: timers and other tasks may
+ * refer to structs on the stack.
  */
 #include "task.h"
 
@@ -41,7 +40,6 @@ struct wr_tasks {
     uint64_t spawned_count;
 };
 
-/* Returns the result of wr_stack_give(). */
 static inline bool task_give_stack_back(weir_task *task)
 {
     struct wr_stacks *stacks = &task->future.loop->task_memory->stacks;
@@ -77,7 +75,7 @@ static void task_close_tasks(struct wr_module *module)
 }
 
 /* Ends the wait of one task. Starts with the newest, because older tasks more
- * likely wait for newer ones. */
+ * likely wait for newer tasks. */
 static bool task_give_up_one(struct wr_module *module)
 {
     const weir_loop *loop =
@@ -301,11 +299,12 @@ static void task_run(struct wr_ready *ready)
         task_enter_timed(task);
     }
     if (WR_LIKELY(task->state == WR_TASK_READY)) {
-        /* The task has yielded; the check fails in a forked child. */
+        /* The task has yielded. The check for a fork fails in a forked
+         * child. */
         wr_task_debug_check(task);
         return;
     }
-    wr_loop_end_if_forked(task->future.loop); /* forked by the task */
+    wr_loop_end_if_forked(task->future.loop); /* the task may have forked */
     if (WR_UNLIKELY(task->state >= WR_TASK_RUNNING)) {
         task_end(task);
     } else {
@@ -339,10 +338,10 @@ static inline void task_fetch_lines(uintptr_t start, uint32_t count)
 }
 
 /* Prefetches the next tasks and their stacks. In a burst they are out of the
- * cache, and the processor cannot predict the address of a stack, which is not
- * near the previous one. A prefetch ends when its address is translated: in a
- * virtual machine this took 65 ns for each stack, half of the time of a burst.
- * Consecutive prefetches are translated at the same time. */
+ * CPU's cache, and the processor cannot predict the address of a stack. In a
+ * virtual machine the translation of the address took 65 ns for each stack,
+ * half of the time of a burst. Consecutive prefetches are translated at the
+ * same time. */
 static void task_fetch(const struct wr_list *queue)
 {
     const struct wr_list *link = queue->next;
@@ -397,8 +396,8 @@ WEIR_MUST_USE static int task_open_tasks(weir_loop *loop)
     return 0;
 }
 
-/* Makes a task with a stack; @stack_size 0 means a task of the library itself.
- * Fields that are not set here have the values of an earlier task. */
+/* Makes a task with a stack. @stack_size 0 means a task of the library itself.
+ * The fields that are not set here have the values of an earlier task. */
 WEIR_MUST_USE static inline __attribute__((always_inline)) int
 task_make(weir_loop *loop, size_t stack_size, weir_task **ret)
 {
@@ -428,7 +427,6 @@ task_make(weir_loop *loop, size_t stack_size, weir_task **ret)
     return 0;
 }
 
-/* Inlined, because each task that a program starts uses it. */
 WEIR_MUST_USE static inline __attribute__((always_inline)) int
 task_begin(weir_loop *loop, weir_task_fn *fn, void *arg, const char *name,
            size_t stack_size, weir_task **ret)

@@ -5,18 +5,15 @@
  *                  |
  *                  +------> done, or parked
  *
- * A task suspends in one way: it links a struct wr_waiter, on its own stack,
- * into the queue of the awaited object (or into none), and leaves its fiber.
- * The code that completes the wait unlinks the waiter, gives it a result and
- * makes the task ready. A cancellation or a time-out does the same with
- * -ECANCELED; it has nothing to undo, because a waiter has taken nothing until
- * it is woken.
+ * To suspend, a task links a struct wr_waiter, on its own stack, into the queue
+ * of the awaited object (or into none), and leaves its fiber. The code that
+ * completes the wait unlinks the waiter, gives it a result and makes the task
+ * ready. A cancellation or a time-out does the same with -ECANCELED; it has
+ * nothing to undo, because a waiter gets nothing until it is woken.
  *
- * Exactly one suspending call reports an interruption, by returning -ECANCELED.
- * Until then the interruption stays in the task's list of causes. A call that
- * begins after the interruption reports it. A call that waits when the
- * interruption happens reports it if its result is -ECANCELED; otherwise the
- * next call does.
+ * Exactly one suspending call reports an interruption, by returning -ECANCELED:
+ * (1) the waiting call, if its result is -ECANCELED, or (2) the next call.
+ * Until then the interruption stays in the task's list of causes.
  *
  * A suspending call has this form:
  *
@@ -41,7 +38,7 @@
 #define WR_TASK_CALLS_MAX 2048u
 #define WR_TASK_SLICE_NS  20000u
 /* Maximum number of suspending calls that a task may make while the loop is
- * being freed; the next call parks the task. */
+ * being freed. The next call parks the task. */
 #define WR_TASK_REFUSALS_MAX 10000u
 
 /* One bit each, so that the check of an edge is one instruction. */
@@ -56,23 +53,24 @@ enum wr_task_state {
 struct wr_waiter;
 
 /* Called when the waiting task is interrupted. Wakes the waiter, or leaves it
- * in its queue; a result of -ECANCELED reports the interruption. */
+ * in its queue. A result of -ECANCELED reports the interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
-/* Used by a task that has several waiters and waits with @waiter. Called when
- * another one of these, @served, was woken with @result. Wakes @waiter. */
+/* For a task that has several waiters and waits with @waiter. Called when
+ * another one of its waiters, @served, was woken with @result. Wakes
+ * @waiter. */
 typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
                          int result);
 
-/* A kind of object that tasks wait for, and how its waits are interrupted. */
+/* A kind of object that tasks wait for. */
 struct wr_wait_kind {
     const char *name;           /* printed in dumps */
     wr_interrupt_fn *interrupt; /* NULL means unlink and wake with -ECANCELED */
     /* Wakes the task with -ECANCELED at once. Called when the loop is being
      * freed, the task was interrupted, and nothing else can wake it. May be
-     * NULL; used only if ->interrupt is set. */
+     * NULL. Used only if `interrupt` is set. */
     wr_interrupt_fn *give_up;
-    /* Only for a task that has several waiters (waitable.c); else NULL. */
+    /* Only for a task that has several waiters (waitable.c), else NULL. */
     wr_serve_fn *serve;
 };
 
@@ -80,7 +78,7 @@ struct wr_waiter {
     struct wr_list link; /* in the queue of the awaited object, if any */
     weir_task *task;
     const struct wr_wait_kind *kind;
-    /* The task was interrupted while it waited; set by task_wait.c. */
+    /* The task was interrupted while it waited. Set by task_wait.c. */
     bool was_interrupted;
 };
 
@@ -94,8 +92,8 @@ struct wr_group_member {
     struct wr_group *group;
 };
 
-/* Callbacks for a task that the library itself has started. @arg is the
- * argument of the task's function. Each may be NULL. */
+/* Callbacks for a task of the library. @arg is the argument of the task's
+ * function. Each may be NULL. */
 struct wr_task_hooks {
     /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
@@ -105,10 +103,10 @@ struct wr_task_hooks {
 };
 
 /* Fields are in the order of use, so that the tasks of a burst, which are out
- * of the cache when they run, load few cache lines: a switch needs the first
- * two lines, the first run and the end of a task the first four. */
+ * of the CPU's cache when they run, load few cache lines: a switch needs the
+ * first two lines, the first run and the end of a task the first four. */
 struct weir_task {
-    /* Resolved at the task's end; must be the first field. */
+    /* Resolved at the task's end. Must be the first field. */
     struct weir_future future;
 
     struct wr_fiber fiber;
@@ -119,33 +117,34 @@ struct weir_task {
     uint64_t extended_ns;  /* time of the first extension of its calls */
     struct wr_list causes; /* interruptions that no call has reported yet */
 
-    struct wr_waiter *waiter; /* while waiting */
+    struct wr_waiter *waiter; /* NULL while not waiting */
     struct wr_timeout *scope; /* the innermost time-out */
     weir_task_fn *fn;
     void *arg;
-    struct wr_member member; /* loop object until the task is done or parked */
+    /* in the loop's list until the task is done or parked */
+    struct wr_member member;
 
     uint64_t number; /* unique in the loop, starting at 1 */
     /* Groups on the task's stack that were begun and have not ended. */
     uint32_t group_count;
-    /* Written only by task_wait.c, like the fields from told_requests to
+    /* task_wait.c writes this field and those from told_requests to
      * shutdown. */
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
 
-    /* How many of `requests`, the first ones, were reported before and are not
-     * reported by ->cancel. */
+    /* The first told_requests of the requests were reported before; `cancel` is
+     * for later ones. */
     uint32_t told_requests;
-    uint32_t expired;        /* open scopes that have timed out */
+    uint32_t expired;        /* open time-outs that have expired */
     uint32_t refusals;       /* calls that failed while the loop was freed */
-    struct wr_list cancel;   /* linked in ->causes by weir_task_cancel() */
-    struct wr_list shutdown; /* in ->causes, if the loop is freed */
+    struct wr_list cancel;   /* weir_task_cancel() links it in `causes` */
+    struct wr_list shutdown; /* in `causes` while the loop is being freed */
     const struct wr_task_hooks *hooks; /* set after the spawn; may be NULL */
     char name[WR_TASK_NAME_MAX];
 };
 
-/* The loop's table for tasks. Also tells tasks from the other loop objects that
- * are shut down in the same stage. */
+/* The loop's table for tasks. Also distinguishes tasks from the other members
+ * that are shut down in the same stage. */
 extern const struct wr_member_ops wr_task_member_ops;
 
 void wr_task_check_invariants(const weir_task *task);
@@ -160,7 +159,6 @@ static inline const char *wr_task_wait_name(const weir_task *task)
     return task->waiter ? task->waiter->kind->name : NULL;
 }
 
-/* Checks only with -Dinvariants=true, because every switch calls it. */
 static inline void wr_task_debug_check(const weir_task *task)
 {
     wr_debug_assert((wr_task_check_invariants(task), true));
@@ -169,7 +167,6 @@ static inline void wr_task_debug_check(const weir_task *task)
 
 /* ---- the start of a suspending call ---- */
 
-/* Slow paths of wr_task_begin() and wr_task_enter(). */
 WEIR_MUST_USE int wr_task_begin_slowly(weir_loop *loop);
 WEIR_MUST_USE int wr_task_enter_slowly(weir_loop *loop);
 
@@ -191,7 +188,7 @@ WEIR_MUST_USE static inline int wr_task_enter(weir_loop *loop)
 /* Like wr_task_enter(), but does not return -ECANCELED. For a call that
  * completes its wait even if the task was interrupted before. The call itself
  * checks wr_task_is_interrupted(), waits, and then returns wr_task_tell() or
- * another error; after another error the next call reports the interruption. */
+ * another error. After another error the next call reports the interruption. */
 WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 {
     return wr_task_try_enter(loop) ? 0 : wr_task_begin_slowly(loop);
@@ -199,34 +196,35 @@ WEIR_MUST_USE static inline int wr_task_begin(weir_loop *loop)
 
 /* ---- waiting and waking ---- */
 
-/* Suspends the running task in @queue (which may be NULL) until it is woken,
- * after wr_task_enter(). Returns the result of the wake; -ECANCELED reports an
- * interruption. The caller sets @waiter->kind only. If the task is already
- * interrupted, the waiter is interrupted immediately. */
+/* Suspends the running task in @queue (which may be NULL) until it is woken.
+ * Called after wr_task_enter(). Returns the result of the wake; -ECANCELED
+ * reports an interruption. The caller sets only @waiter->kind. If the task is
+ * already interrupted, the waiter is interrupted immediately. */
 WEIR_MUST_USE int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
                                struct wr_list *queue);
 
-/* Lets other tasks run until the next loop iteration, after wr_task_enter().
- * Does not report interruptions. */
+/* Lets other tasks run until the next loop iteration. Called after
+ * wr_task_enter(). Does not report interruptions. */
 void wr_task_yield(weir_loop *loop);
 
-/* Unlinks the waiter; its task continues from the ready queue. If the task
- * waits with another waiter (waitable.h), calls the ->serve of that waiter. */
+/* Unlinks the waiter. Its task continues from the ready queue. If the task
+ * waits with another waiter (waitable.h), calls the serve function of that
+ * waiter. */
 void wr_waiter_wake(struct wr_waiter *waiter, int result);
 
-/* Wakes the first waiter of a queue. Returns false if the queue is empty. */
+/* Returns false if the queue is empty. */
 bool wr_waiters_wake_first(struct wr_list *waiters, int result);
 void wr_waiters_wake_all(struct wr_list *waiters, int result);
 
 /* ---- interruptions ---- */
 
-/* Interrupts a task in its wait or, if it does not wait, in its next
- * suspending call. @cause must be in no list or in the task's list of
- * causes, where it stays until a call has reported it; unlinking it
- * withdraws the interruption. */
+/* Interrupts a task in its wait or, if it does not wait, in its next suspending
+ * call. @cause must be in no list or in the task's list of causes, where it
+ * stays until a call has reported it. Unlinking @cause withdraws the
+ * interruption. */
 void wr_task_interrupt(weir_task *task, struct wr_list *cause);
 
-/* True if an interruption is not reported yet. */
+/* Returns true if an interruption is not reported yet. */
 static inline bool wr_task_is_interrupted(const weir_task *task)
 {
     return !wr_list_is_empty(&task->causes);
@@ -245,7 +243,7 @@ void wr_task_request_again(weir_task *task, uint32_t told_requests);
  * interruption is withdrawn, too. */
 void wr_task_withdraw(weir_task *task);
 
-/* Interrupts the task because one of its scopes has timed out. */
+/* Interrupts the task because one of its time-outs has expired. */
 void wr_task_expire(weir_task *task, struct wr_list *cause);
 void wr_task_forget_expiry(weir_task *task);
 
@@ -314,11 +312,9 @@ static inline void wr_task_set_running(weir_task *task)
     wr_task_set_state(task, WR_TASK_RUNNING);
 }
 
-/* ---- graceful stop: stopping.c ---- */
-
 void wr_loop_announce_stop(weir_loop *loop);
 
-/* True until each task that an announcement has woken has run once. */
+/* Returns true until each task that an announcement has woken has run once. */
 static inline bool wr_loop_tells_stop(const weir_loop *loop)
 {
     return wr_ready_is_pending(&loop->stop_told);
@@ -326,7 +322,7 @@ static inline bool wr_loop_tells_stop(const weir_loop *loop)
 /* Withdraws the announcement, because a new main task begins. */
 void wr_loop_forget_stop(weir_loop *loop);
 
-/* True if the task's code will not run any more. */
+/* Returns true if the task's code will not run any more. */
 static inline bool wr_task_has_ended(const weir_task *task)
 {
     return task->state >= WR_TASK_PARKED;
@@ -347,8 +343,8 @@ struct wr_run {
 WEIR_MUST_USE int wr_run_begin(struct wr_run *run, weir_loop *loop,
                                weir_task_fn *fn, void *arg);
 /* Runs the loop until the task has ended or wr_run_give_up() was called, and
- * releases the task. Returns 0 and sets *ret (which may be NULL) to the task's
- * result, or returns an error. */
+ * releases the task. Returns 0 and sets *ret to the task's result, or returns
+ * an error. @ret may be NULL. */
 WEIR_MUST_USE int wr_run_finish(struct wr_run *run, int *ret);
 void wr_run_cancel(struct wr_run *run);
 /* Ends the run with @err, unless it or the task has ended. */

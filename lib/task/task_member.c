@@ -5,7 +5,7 @@
  */
 #include "task.h"
 
-/* Makes every suspending call fail: the loop is being freed. */
+/* Makes every suspending call of the task fail from now on. */
 static void task_member_shutdown(struct wr_member *member)
 {
     weir_task *task = wr_container_of(member, weir_task, member);

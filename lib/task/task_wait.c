@@ -1,10 +1,9 @@
 /*
  * Waiting and interrupting tasks.
  *
- * Only this file changes a task's interruptions; only it and task.c change a
- * task's state. An interruption (a cancellation, a time-out, a failure
- * in a group, the loop's end) puts its cause into the task's list; one
- * -ECANCELED reports all causes in the list.
+ * An interruption (a cancellation, a time-out, a failure in a group, the loop's
+ * end) puts its cause into the task's list. One -ECANCELED reports all causes
+ * in the list.
  *
  * While the loop is being freed, the list has a cause that is never removed:
  * every suspending call fails. A task that makes more than WR_TASK_REFUSALS_MAX
@@ -129,7 +128,7 @@ void wr_task_withdraw(weir_task *task)
 void wr_task_expire(weir_task *task, struct wr_list *cause)
 {
     wr_assert(task->scope);
-    wr_assert(!wr_list_is_linked(cause)); /* a scope expires once */
+    wr_assert(!wr_list_is_linked(cause)); /* a time-out expires once */
     task->expired++;
     wr_task_interrupt(task, cause);
 }
@@ -145,7 +144,7 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
 {
     wr_task_debug_check(task);
     wr_debug_assert(waiter->kind->name);
-    /* As wr_list_push_back(), but @link need not be initialised, which saves
+    /* Like wr_list_push_back(), but @link need not be initialised, which saves
      * two stores in every wait. */
     struct wr_list *link = &waiter->link;
     if (!queue) {
@@ -163,7 +162,7 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
     wr_task_set_state(task, WR_TASK_WAITING);
 }
 
-/* Leaves the fiber. Returns the result of the wake when the task runs again. */
+/* Returns the result of the wake when the task runs again. */
 static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
 {
     wr_fiber_leave(&task->fiber);
@@ -254,7 +253,8 @@ void wr_task_yield(weir_loop *loop)
     wr_fiber_leave(&task->fiber);
 }
 
-/* Extends the used-up budget. Returns false if the task must yield. */
+/* Extends the budget when it is used up. Returns false if the task must
+ * yield. */
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();
@@ -285,8 +285,7 @@ int wr_task_begin_slowly(weir_loop *loop)
     weir_task *task = loop->current;
     wr_require(task, WEIR_ENOTTASK);
     if (wr_list_is_linked(&task->shutdown)) {
-        /* Each call fails because the loop is being freed. After too many calls
-         * the task is parked. */
+        /* The call fails, because the loop is being freed. */
         wr_assert(task->refusals <= WR_TASK_REFUSALS_MAX);
         task->refusals++;
         if (task->refusals > WR_TASK_REFUSALS_MAX) {
@@ -295,7 +294,7 @@ int wr_task_begin_slowly(weir_loop *loop)
             wr_assert(false); /* a parked task is not entered */
         }
     }
-    /* Charges the task for one call, and restores its kept calls
+    /* Charges the task for one call, and restores its calls
      * (wr_loop_keep_calls()). */
     wr_assert(loop->calls.left == 0);
     loop->calls.left = loop->kept_calls - 1;

@@ -2,7 +2,7 @@
  * Iterating over all tasks of a loop that the program has started.
  *
  * The list of members holds tasks in the order of their numbers. Tasks end only
- * from the ready queue, so no task leaves the list during an iteration; a task
+ * from the ready queue, so no task leaves the list during an iteration. A task
  * spawned meanwhile has a higher number than the last task at the start.
  */
 #include "own_task.h"

@@ -1,7 +1,7 @@
 /*
  * Waiting for the first of several calls; waitable.h explains the design.
  *
- * The calls are in the program's array, with their waiters: nothing is
+ * The calls and their waiters are in the program's array, so nothing is
  * allocated. The task holds references to the objects during the call, so that
  * the program may free them.
  */
@@ -13,7 +13,7 @@ struct waitable_wait {
     struct wr_waiter waiter; /* in no queue */
     struct wr_waitable *what;
     size_t count;
-    /* Index of the completed call; ->count before any has completed. */
+    /* Index of the completed call; `count` before any has completed. */
     size_t index;
 };
 

@@ -1,9 +1,9 @@
 /*
  * A call in which a task may wait, alone or together with other calls.
  *
- * An object defines once how such a call is made: immediately if possible, else
- * by waiting in its queue. lib/sync/ and weir_wait_any() make such calls. The
- * task of weir_wait_any() has a waiter in each queue, and waits with one more
+ * An object defines how such a call is made: immediately if possible, else by
+ * waiting in its queue. lib/sync/ and weir_wait_any() make such calls. The task
+ * of weir_wait_any() has a waiter in each queue, and waits with one more
  * waiter, which is in no queue. When an object wakes one of them,
  * wr_waiter_wake() removes all the others from their queues immediately, not
  * when the task runs. So an object never serves a task that no longer waits.
@@ -19,9 +19,9 @@ struct wr_waitable;
 struct wr_waitable_ops {
     /* How a task waits if this is its only call. */
     struct wr_wait_kind kind;
-    /* Makes the call and sets ->result. Returns false if it must wait. */
+    /* Makes the call and sets `result`. Returns false if it must wait. */
     bool (*attempt)(struct wr_waitable *what);
-    /* Links ->waiter or ->observer into the object's queue. The caller unlinks
+    /* Links `waiter` or `observer` into the object's queue. The caller unlinks
      * both to end the wait. */
     void (*stand)(struct wr_waitable *what);
     /* Called when the task runs again after a wait that ended with @result.
@@ -41,7 +41,7 @@ struct wr_waitable {
     void *item; /* the item to put, or the received item */
     void **ret; /* where to store a received item */
     struct wr_waiter waiter;
-    struct wr_observer observer; /* of a future */
+    struct wr_observer observer; /* only for futures */
 };
 
 static inline struct weir_waitable
