@@ -1,16 +1,15 @@
 /*
  * Datagram endpoints: their addresses, and how they are made.
  *
- * Text that is not an address is a name; two names are looked up together. Then
- * each address of the peer is an attempt, with the first local address of its
- * family. If the peer has no name, each local address is an attempt. A socket
- * is made, bound and connected for one attempt after the other until one works.
- * All attempts are repeated for a while if an address is in use, as for a
- * server.
+ * Text that is not an address is a name; the two names are looked up together.
+ * Then each address of the peer is an attempt, with the first local address of
+ * its family. If the peer has no name, each local address is an attempt. A
+ * socket is made, bound and connected for one attempt after the other until one
+ * works. All attempts are repeated for a while if an address is in use, as for
+ * a server.
  *
- * All of this happens in the caller's task or, for a call that does not wait,
- * in a task of the library. The transport is made on the loop's stack, because
- * its factory calls the program.
+ * The transport is made on the loop's stack, because its factory calls the
+ * program.
  */
 #include "datagram_endpoint.h"
 
@@ -70,8 +69,7 @@ static void datagram_endpoint_check_invariants(const struct endpoint *endpoint)
     wr_assert((endpoint->attempts != NULL) == (endpoint->attempt_capacity > 0));
 }
 
-/* Parses the local or remote endpoint. Sets @ret to its address, with len 0 if
- * there is none, and *ret_is_name. */
+/* Parses one side. Sets @ret to its address, with len 0 if there is none. */
 static int
 datagram_endpoint_plan_read_side(weir_loop *loop,
                                  const struct weir_endpoint *endpoint,
@@ -96,7 +94,8 @@ static bool datagram_endpoint_plan_is_family(int family)
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-/* Returns the common family of the options and addresses, or -EINVAL. */
+/* Returns the common family of the options and addresses, or -EINVAL if they
+ * differ. */
 static int
 datagram_endpoint_plan_find_family(const struct datagram_endpoint_plan *plan,
                                    const struct weir_datagram_options *options)
@@ -131,8 +130,7 @@ datagram_endpoint_plan_find_family(const struct datagram_endpoint_plan *plan,
     return datagram_endpoint_plan_is_family(family) ? family : -EAFNOSUPPORT;
 }
 
-/* Sets a missing local address to any address with the port. Port 0 means that
- * the kernel chooses it. */
+/* Sets a missing local address to any address with the local port. */
 static int
 datagram_endpoint_plan_choose_local(struct datagram_endpoint_plan *plan,
                                     const struct weir_datagram_options *options)
@@ -155,7 +153,6 @@ datagram_endpoint_plan_choose_local(struct datagram_endpoint_plan *plan,
                               &plan->local);
 }
 
-/* Returns the family of an adopted datagram socket, or an error. */
 static int datagram_endpoint_plan_check_socket(int fd)
 {
     int type = 0;
@@ -189,7 +186,7 @@ datagram_endpoint_plan_adopt(struct datagram_endpoint_plan *plan,
     return 0;
 }
 
-/* Returns -EINVAL if both the call and the options have addresses. */
+/* Returns -EINVAL if the call and the options both have addresses. */
 static int
 datagram_endpoint_plan_choose_sides(struct wr_datagram_endpoint_call *call)
 {
@@ -239,7 +236,7 @@ static int datagram_endpoint_plan_read(weir_loop *loop,
                : datagram_endpoint_plan_choose_local(plan, call->options);
 }
 
-/* Finds the first local address of a family. Returns false if there is none. */
+/* Returns false if the name has no address of @family. */
 static bool datagram_endpoint_find_own(const weir_lookup *own, int family,
                                        struct weir_address *ret)
 {
@@ -254,8 +251,8 @@ static bool datagram_endpoint_find_own(const weir_lookup *own, int family,
     return false;
 }
 
-/* Copies the addresses of the next possible attempt, starting at *@index, into
- * the plan, and advances *@index. Returns false if no attempt is left. */
+/* Copies the addresses of the next possible attempt, from *@index on, into the
+ * plan, and advances *@index. Returns false if no attempt is left. */
 static bool datagram_endpoint_plan_attempt(struct endpoint *endpoint,
                                            size_t *index)
 {
@@ -263,7 +260,7 @@ static bool datagram_endpoint_plan_attempt(struct endpoint *endpoint,
     const weir_lookup *lookup = endpoint->peer ? endpoint->peer : endpoint->own;
     bool found = false;
 
-    if (!lookup) { /* without a name there is one attempt */
+    if (!lookup) {
         return (*index)++ == 0;
     }
     wr_assert(wr_lookup_has_ended(lookup));
@@ -350,7 +347,7 @@ static int datagram_endpoint_attempt(struct endpoint *endpoint)
     return err;
 }
 
-/* Makes attempts until one works. Returns 0, or the error of the first. */
+/* Returns 0 if an attempt has worked, or the error of the first attempt. */
 static int datagram_endpoint_attempt_all(struct endpoint *endpoint)
 {
     const struct datagram_endpoint_plan known = endpoint->plan;
@@ -368,7 +365,7 @@ static int datagram_endpoint_attempt_all(struct endpoint *endpoint)
         datagram_endpoint_close_socket(endpoint);
         endpoint->plan = known;
     }
-    /* -EINVAL: no local address has the family of a peer's address. */
+    /* -EINVAL means that no local address has the family of the peer. */
     return first < 0 ? first : -EINVAL;
 }
 
@@ -379,7 +376,7 @@ static int datagram_endpoint_make_room(struct endpoint *endpoint)
     const size_t capacity = lookup ? lookup->count : 1;
 
     wr_assert(!endpoint->attempts);
-    wr_assert(capacity > 0); /* a lookup without an address has failed */
+    wr_assert(capacity > 0);
     endpoint->attempts = wr_alloc(&endpoint->loop->counting,
                                   capacity * sizeof(*endpoint->attempts));
     wr_require(endpoint->attempts, -ENOMEM);
@@ -387,8 +384,7 @@ static int datagram_endpoint_make_room(struct endpoint *endpoint)
     return 0;
 }
 
-/* Makes the socket, in a task that has called wr_task_enter(). Returns 0 or an
- * error. */
+/* Must be called in a task that has called wr_task_enter(). */
 static int datagram_endpoint_make_socket(struct endpoint *endpoint)
 {
     const weir_lookup *failed;
@@ -466,7 +462,7 @@ static void datagram_endpoint_fini(struct endpoint *endpoint)
             endpoint->attempt_capacity * sizeof(*endpoint->attempts));
 }
 
-/* Starts an endpoint. Takes no socket if it fails. */
+/* Takes no socket if it fails. */
 static int datagram_endpoint_init(struct endpoint *endpoint, weir_loop *loop,
                                   const struct weir_factory *factory,
                                   const struct wr_datagram_endpoint_call *call,
@@ -507,7 +503,7 @@ static int datagram_endpoint_open_transport(struct endpoint *endpoint,
     endpoint->fd = -1;
     int err = wr_datagram_open(endpoint->loop, &socket, &endpoint->factory,
                                &endpoint->options, ret);
-    /* the program has given it up in its own callbacks */
+    /* The program may have given the endpoint up in its own callbacks. */
     if (err >= 0 && endpoint->is_given_up) {
         wr_ignore(weir_transport_abort(*ret) < 0);
         *ret = NULL;
@@ -526,7 +522,7 @@ datagram_endpoint_refuse_socket(const weir_loop *loop,
     if (family >= 0) {
         wr_datagram_close_fd(loop, fd, family);
     } else {
-        wr_socket_refuse(fd); /* not a socket */
+        wr_socket_refuse(fd);
     }
 }
 
@@ -537,13 +533,11 @@ void wr_datagram_endpoint_refuse(const weir_loop *loop,
     datagram_endpoint_refuse_socket(loop, &call->remote);
 }
 
-/* ---- in the task of the caller ---- */
-
 struct endpoint_opening {
     struct wr_waiter waiter;
     struct wr_ready ready;
     struct endpoint endpoint;
-    weir_transport *t; /* NULL until the endpoint is open */
+    weir_transport *t;
 };
 
 static void datagram_endpoint_opening_ready(struct wr_ready *ready)
@@ -663,8 +657,6 @@ int weir_open_datagram_endpoint_at(weir_loop *loop,
     return datagram_endpoint_open_with(loop, factory, &call, options, ret);
 }
 
-/* ---- in a task of the library ---- */
-
 struct endpoint_maker {
     struct wr_own_task own;
     struct endpoint endpoint;
@@ -755,7 +747,7 @@ datagram_endpoint_maker_get_attempt(const struct weir_pending *pending,
     return 0;
 }
 
-/* Starts the task. Takes no socket if it fails. */
+/* Takes no socket if it fails. */
 static int
 datagram_endpoint_maker_start(struct endpoint_maker *maker,
                               const struct weir_factory *factory,
@@ -775,7 +767,7 @@ datagram_endpoint_maker_start(struct endpoint_maker *maker,
     return err;
 }
 
-/* Makes and starts a struct endpoint_maker. Takes no socket if it fails. */
+/* Takes no socket if it fails. */
 static int datagram_endpoint_maker_new(weir_loop *loop,
                                        const struct weir_factory *factory,
                                        struct wr_datagram_endpoint_call *call,

@@ -1,8 +1,7 @@
 /*
- * Opens a datagram endpoint in a task, which waits until it is ready.
- *
- * The functions that a program calls are in datagram_endpoint.c; a datagram
- * stream makes its endpoint with wr_datagram_endpoint_open().
+ * Opens a datagram endpoint in a task, which waits until the endpoint is ready.
+ * The functions that a program calls are in datagram_endpoint.c.
+ * wr_datagram_endpoint_open() is for datagram streams.
  */
 #ifndef WEIR_LIB_NET_DATAGRAM_ENDPOINT_H
 #define WEIR_LIB_NET_DATAGRAM_ENDPOINT_H
@@ -20,8 +19,8 @@ struct wr_datagram_endpoint_call {
 };
 
 /* Makes an endpoint in a task that has called wr_task_enter(), and waits until
- * connection_made has returned. Returns 0 and a reference to the transport, or
- * an error; a socket of @call is then closed. */
+ * connection_made has returned. Returns 0 and a reference to the transport. On
+ * an error closes a socket of @call. */
 WEIR_MUST_USE int
 wr_datagram_endpoint_open(weir_loop *loop, const struct weir_factory *factory,
                           struct wr_datagram_endpoint_call *call,

@@ -1,18 +1,20 @@
 /*
  * Moving a connection to another loop.
  *
- * A move belongs to the old loop, from the call to done. Its parcel travels: in
- * the mailbox of the new loop, and then back in the mailbox of the old loop.
+ * A move belongs to the old loop, from the call to done. Its parcel has the
+ * connection's content. It is in the mailbox of the new loop, and then again in
+ * the mailbox of the old loop.
  *
  *     PACKED <--> OFFERED --taken--> TAKEN --> MADE, or FAILED
  *                    \--> RECALLED     \--> ORPHANED
  *
  * In state MADE the connection belongs to the new loop. In state TAKEN the new
  * loop runs the factory, so the owner is not decided yet. In all other states
- * the connection belongs to the old loop. If the old loop cannot wait, it
- * recalls an offered parcel; if it is freed, it leaves a taken parcel as an
- * orphan. The new loop frees recalled and orphaned parcels; the old loop frees
- * all others when they have returned. One lock orders the steps of all moves.
+ * the connection belongs to the old loop. The old loop recalls an offered
+ * parcel if the move is cancelled. If the old loop is freed, it leaves a taken
+ * parcel as an orphan. The new loop frees recalled and orphaned parcels; the
+ * old loop frees all others when they have returned. One lock orders the steps
+ * of all moves.
  */
 #include "lib/loop/loop.h"
 #include "lib/loop/pending.h"
@@ -46,7 +48,7 @@ struct parcel {
     struct weir_factory factory;
     struct wr_sock_content content;
     struct move *move; /* in the old loop; NULL if it has ended */
-    int err;           /* in state FAILED */
+    int err;
 };
 
 struct move {
@@ -54,7 +56,7 @@ struct move {
     struct wr_member member; /* loop object of the old loop, until done */
     struct wr_leaving leaving;
     struct wr_ready told;
-    weir_transport *t; /* holds a reference */
+    weir_transport *t;
     /* NULL once the move no longer owns the parcel. */
     struct parcel *parcel;
     int (*wish)(weir_transport *t); /* called when the connection returns */
@@ -90,8 +92,6 @@ static enum parcel_state move_set_state(struct parcel *parcel,
     pthread_mutex_unlock(&move_lock);
     return state;
 }
-
-/* ---- the end, on the old loop ---- */
 
 static void move_tell(struct wr_ready *ready)
 {
@@ -136,8 +136,8 @@ static void move_leave(struct move *move, int err)
     move_end(move, err);
 }
 
-/* Tries to recall an offered parcel. Returns the parcel's previous state; with
- * OFFERED and FAILED the parcel does not belong to the move any more. */
+/* Recalls an OFFERED parcel. Returns the parcel's previous state. If that is
+ * OFFERED or FAILED, the move no longer owns the parcel. */
 static enum parcel_state move_recall_parcel(struct move *move)
 {
     struct parcel *parcel = move->parcel;
@@ -155,7 +155,7 @@ static enum parcel_state move_recall_parcel(struct move *move)
 }
 
 /* Gives up a move with @err. Returns true if the old loop has the connection
- * again, or false if the new loop has taken the connection already. */
+ * again, or false if the new loop has taken the connection. */
 static bool move_give_up(struct move *move, int err)
 {
     wr_assert(move->t->state == WR_LIFE_MOVING);
@@ -191,8 +191,7 @@ static void move_cancel(struct weir_pending *pending)
     }
 }
 
-/* Ends the move when the old loop is freed, without waiting for the other
- * loop. */
+/* Ends the move without waiting for the other loop. */
 static void move_shutdown(struct wr_member *member)
 {
     struct move *move = wr_container_of(member, struct move, member);
@@ -216,7 +215,6 @@ static void move_shutdown(struct wr_member *member)
     move_leave(move, state == PARCEL_MADE ? 0 : -ECANCELED);
 }
 
-/* Called when the parcel has returned to the old loop. */
 static void move_came_home(void *arg)
 {
     struct parcel *parcel = arg;
@@ -238,7 +236,7 @@ static void move_came_home(void *arg)
     }
 }
 
-/* Called if a parcel cannot return because the old loop was freed. The move has
+/* Called if a parcel cannot return because the old loop was freed. Its move has
  * ended before. */
 static void move_found_no_home(void *arg)
 {
@@ -247,8 +245,6 @@ static void move_found_no_home(void *arg)
     wr_assert(parcel->state == PARCEL_MADE || parcel->state == PARCEL_FAILED);
     move_free_parcel(arg);
 }
-
-/* ---- the new loop ---- */
 
 static void move_send_home(struct parcel *parcel)
 {
@@ -264,9 +260,9 @@ static void move_send_home(struct parcel *parcel)
     wr_wake_unref(home);
 }
 
-/* Returns the parcel to the old loop, because the connection was not made here.
- * If the old loop was freed meanwhile, no loop owns the descriptor: closes it,
- * and a TCP peer gets a reset. */
+/* Returns the parcel to the old loop, because no connection was made here. If
+ * the old loop was freed meanwhile, no loop owns the descriptor: closes it, and
+ * a TCP peer gets a reset. */
 static void move_fail(struct parcel *parcel, int err)
 {
     wr_assert(err < 0);
@@ -323,7 +319,6 @@ static void move_arrived(void *arg)
     }
 }
 
-/* Called if the new loop was freed before the parcel arrived. */
 static void move_missed(void *arg)
 {
     if (move_take(arg)) {
@@ -446,8 +441,6 @@ int weir_transport_move(weir_transport *t, weir_mailbox *to,
     }
     return 0;
 }
-
-/* ---- a task that waits ---- */
 
 struct moving {
     struct wr_waiter waiter;

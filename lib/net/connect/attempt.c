@@ -3,16 +3,18 @@
  *
  *     idle --start--> in progress --completion--> idle
  *
- * The attempt is in progress while it has a descriptor. Giving up stores a
- * cause and cancels the operation. A socket that was connected nevertheless is
- * closed with a reset: the peer, which may have accepted it, must not read an
- * empty stream with a regular end. If no socket listens on a port of this
- * machine, the kernel may choose this port as the local port, and the TCP
- * socket is then connected to itself. Such a connection counts as refused.
+ * Giving up stores a cause and cancels the operation. If the socket was
+ * connected nevertheless, it is closed with a reset: the peer, which may have
+ * accepted it, must not read an empty stream with a regular end.
+ *
+ * If no socket listens on a port of this machine, the kernel may choose this
+ * port as the local port, and the TCP socket is then connected to itself. Such
+ * a connection counts as refused.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
- * not report when it has space: the attempt keeps its socket, waits and tries
- * again. (A blocking connect would wait in a worker thread of the kernel.)
+ * not report when the queue has space. So the attempt keeps its socket, waits
+ * and tries again. (A blocking connect would wait in a worker thread of the
+ * kernel.)
  */
 #include "race.h"
 
@@ -46,7 +48,7 @@ static void attempt_end(struct wr_attempt *attempt, int err)
     wr_timer_cancel(&attempt->loop->wheel, &attempt->retry);
     if (err < 0 && attempt->fd >= 0) {
         wr_ignore(wr_socket_ask_sockname(attempt->fd, &attempt->own));
-        wr_ignore(wr_sys_close(attempt->fd)); /* the owner gets err */
+        wr_ignore(wr_sys_close(attempt->fd));
         attempt->fd = -1;
     }
     attempt->ended(attempt, err);
@@ -80,7 +82,7 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
 
     wr_attempt_check_invariants(attempt);
     wr_assert(wr_attempt_is_under_way(attempt));
-    wr_check(!op->in_flight); /* a connect completes once */
+    wr_check(!op->in_flight);
     wr_check(!(flags & WR_CQE_MORE));
     res = wr_op_own_result(op, res);
     if (res >= 0 && wr_connects_non_blocking(&attempt->loop->uring, family)) {
@@ -92,10 +94,10 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         res = -ECONNREFUSED;
     }
     if (attempt->cause < 0) {
-        /* Makes the close send a reset. This is also necessary after a cancel,
+        /* Makes the close send a reset. After a cancel this is necessary, too,
          * because the peer may have accepted meanwhile. */
         wr_socket_reset_on_close(attempt->fd);
-        if (res >= 0 && is_unix) { /* its peer may have sent something */
+        if (res >= 0 && is_unix) { /* the peer may have sent descriptors */
             wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);
             attempt->fd = -1;
         }
@@ -124,7 +126,7 @@ void wr_attempt_give_up(struct wr_attempt *attempt, int cause)
     }
     attempt->cause = cause;
     wr_op_cancel(&loop->uring, &attempt->op);
-    /* No completion follows, because the attempt waits to be repeated. */
+    /* No operation is in flight while the attempt waits to be repeated. */
     if (!attempt->op.in_flight) {
         wr_timer_arm(&loop->wheel, &attempt->retry, loop->now_ns);
     }
@@ -164,13 +166,13 @@ static int attempt_bind(int fd, int family, const struct weir_address *local,
     }
     if (address.len == 0) {
         int err = wr_address_passive(family, NULL, local_port, &address);
-        wr_assert(err == 0); /* only IP addresses have a port */
+        wr_assert(err == 0);
     }
     wr_assert(address.storage.any.sa_family == family);
     if (family != AF_UNIX && wr_address_port(&address) == 0) {
         /* The kernel chooses the port at the connect, when the peer is known
-         * too, so a busy client has 28 000 ports for each peer. Without this
-         * option it has fewer, which is not an error. */
+         * too, so a busy client has 28 000 ports for each peer. A failure only
+         * means fewer ports. */
         wr_ignore(wr_sys_setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
                                     &on, sizeof(on)));
     }
@@ -179,7 +181,7 @@ static int attempt_bind(int fd, int family, const struct weir_address *local,
 
 /* Makes a socket with the options and binds it, without waiting. Returns the
  * descriptor or an error. A Unix socket is non-blocking until it is connected,
- * so that a full queue of the server is -EAGAIN. */
+ * so that connecting to a server with a full queue returns -EAGAIN. */
 static int attempt_open(const weir_loop *loop, int family,
                         const struct wr_attempt_options *options)
 {
@@ -196,7 +198,7 @@ static int attempt_open(const weir_loop *loop, int family,
         return fd;
     }
     if (options->fast_open && family != AF_UNIX) {
-        /* -EOPNOTSUPP: the sysctl forbids it. */
+        /* -EOPNOTSUPP means that the sysctl forbids it. */
         wr_ignore(wr_sys_setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on,
                                     sizeof(on)) < 0);
     }
@@ -205,7 +207,7 @@ static int attempt_open(const weir_loop *loop, int family,
         err = attempt_bind(fd, family, local, options->local_port);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* the caller gets err */
+        wr_ignore(wr_sys_close(fd));
         return err;
     }
     return fd;

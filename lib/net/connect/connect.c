@@ -3,10 +3,10 @@
  * descriptors, which are connected sockets or pipes.
  *
  * connect_run() makes a socket and, for TLS, a transport, in a task of the
- * library, or in the calling task of the program. A single known address, or a
- * descriptor, needs no task without TLS. Then connect_settle(), on the loop's
- * stack, makes the transport of a socket without TLS, and calls done. Attempts
- * that lost may keep the memory longer.
+ * library, or in the calling task of the program. Without TLS, a single known
+ * address or a descriptor needs no task. Then connect_settle(), on the loop's
+ * stack, makes the transport of a socket without TLS, and calls done. Other
+ * attempts may be in progress then, and keep the memory.
  *
  * The program, the time-out and the end of the loop can give a connection up.
  * done gets the first cause; a connection that was made nevertheless is closed.
@@ -72,7 +72,8 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees @connect if its result was reported and no task or attempt uses it. */
+/* Frees @connect unless its result is still to be reported, or a task or an
+ * attempt uses it. */
 static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;
@@ -100,7 +101,8 @@ static int connect_take_socket(struct wr_connect *connect)
     return fd;
 }
 
-/* Closes a socket that is left; its peer may have accepted it. */
+/* Closes a socket that no transport has taken. The peer may have accepted it.
+ */
 static void connect_drop_socket(struct wr_connect *connect)
 {
     if (connect->race.fd >= 0) {
@@ -138,7 +140,8 @@ static int connect_open(struct wr_connect *connect, weir_transport **ret)
     }
 }
 
-/* Reports the result. With an error @t is the transport that broke, or NULL. */
+/* Reports the result. After an error @t is the transport that failed, or NULL.
+ */
 static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
 {
     wr_assert(err < 0 || t);
@@ -157,8 +160,9 @@ static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
     }
 }
 
-/* Makes the transport if @err is 0, and reports the result. A connection that
- * was given up, for example by its own callbacks, is aborted. */
+/* Makes the transport if @err is 0, and reports the result. A transport whose
+ * connection was cancelled meanwhile, for example by its own callbacks, is
+ * aborted. */
 static void connect_settle(struct wr_connect *connect, int err)
 {
     weir_transport *t = connect->secure;
@@ -178,8 +182,8 @@ static void connect_settle(struct wr_connect *connect, int err)
     connect_release(connect);
 }
 
-/* Called when the handshake has ended. Reports a success immediately, before
- * the transport's other callbacks. */
+/* Called when the handshake has ended. Reports success at once, before any
+ * other callback of the transport. */
 static void connect_shaken(void *arg, int err, weir_transport *t)
 {
     struct wr_connect *connect = arg;
@@ -194,14 +198,15 @@ static void connect_shaken(void *arg, int err, weir_transport *t)
     wr_waiter_wake(&connect->shaker, err);
 }
 
-/* Ends the handshake, and with it the wait, because the task is interrupted. */
+/* Called when the task is interrupted: ends the handshake, and so the wait. */
 static void connect_stop_shaking(struct wr_waiter *waiter)
 {
     weir_transport_abort(
         wr_container_of(waiter, struct wr_connect, shaker)->secure);
 }
 
-/* Takes the socket. Returns 0 and sets ->secure, or returns an error. */
+/* The TLS transport takes the socket. Returns 0 and sets ->secure, or returns
+ * an error. */
 static int connect_shake(struct wr_connect *connect)
 {
     static const struct wr_wait_kind kind = {.name = "TLS handshake",
@@ -238,7 +243,8 @@ static int connect_make(struct wr_connect *connect)
 }
 
 /* Makes a socket or, with TLS, a transport, within the time limit. The first
- * cause counts: a cancellation after the limit is reported by the next call. */
+ * cause counts: if the limit expired before a cancellation, this returns
+ * -ETIMEDOUT, and the next call returns -ECANCELED. */
 static int connect_run(struct wr_connect *connect)
 {
     weir_task *task = connect->loop->current;
@@ -250,7 +256,7 @@ static int connect_run(struct wr_connect *connect)
         err = weir_timeout_begin(connect->loop, &connect->limit,
                                  connect->timeout_ns);
     }
-    wr_assert(err == 0); /* the task is of this loop */
+    wr_assert(err == 0);
     err = (int)weir_timeout_end(&connect->limit, connect_make(connect));
     if (err == -ECANCELED && weir_timeout_is_expired(&connect->limit) &&
         task->expired == expired) {
@@ -296,8 +302,7 @@ static void connect_begin(struct wr_ready *ready)
     }
 }
 
-/* Called when an attempt has ended and no task waits: the one attempt of
- * wr_race_try_only(), or one that ends after its race. */
+/* Called when an attempt has ended and no task waits for it. */
 static void connect_race_rested(struct wr_race *race)
 {
     struct wr_connect *connect = wr_container_of(race, struct wr_connect, race);
@@ -309,7 +314,7 @@ static void connect_race_rested(struct wr_race *race)
     }
 }
 
-/* True if the time limit has given it up, and done was not called yet. */
+/* True if the time limit has expired. Called before done. */
 static bool connect_is_late(const struct wr_connect *connect)
 {
     return connect->is_direct ? connect->race.first.attempt.cause == -ETIMEDOUT
@@ -373,7 +378,7 @@ static void connect_abandon_alive(struct wr_member *member)
     struct wr_connect *connect =
         wr_container_of(member, struct wr_connect, member);
 
-    wr_assert(connect->race.is_over); /* the loop has ended the race */
+    wr_assert(connect->race.is_over);
     wr_race_abandon(&connect->race);
 }
 
@@ -396,7 +401,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
 {
     const struct weir_connect_options *options = call->options;
     const struct wr_race_options race = {
-        /* The limit of the whole includes the lookup. */
+        /* With a time limit for the whole, the lookup needs none. */
         .lookup_timeout_ns =
             options->timeout_ns > 0 ? UINT64_MAX : WR_LOOKUP_TIMEOUT_NS,
         .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,
@@ -481,8 +486,8 @@ static int connect_new(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-/* Lets the loop start the connection: in a task of the library if there is TLS,
- * a name to look up or more than one candidate, else from the ready queue. */
+/* Lets the loop start the connection, in a task if there is TLS, a name to look
+ * up or more than one candidate. */
 static int connect_push(struct wr_connect *connect)
 {
     struct wr_attempt_options *attempt = &connect->race.options.attempt;
@@ -494,7 +499,7 @@ static int connect_push(struct wr_connect *connect)
     if (connect->timeout_ns > 0 &&
         (attempt->timeout_ns == 0 ||
          attempt->timeout_ns > connect->timeout_ns)) {
-        attempt->timeout_ns = connect->timeout_ns; /* the only attempt */
+        attempt->timeout_ns = connect->timeout_ns;
     }
     connect->is_direct = true;
     wr_ready_push(&connect->loop->ready, &connect->ready);

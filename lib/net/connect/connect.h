@@ -1,7 +1,7 @@
 /*
- * Connections that the program makes, for streams and for the calls of the
- * program. Both describe themselves with a struct wr_connect_call, whose
- * options were already read.
+ * Connections that the program makes. Public calls and streams describe a
+ * connection with a struct wr_connect_call, whose options were already read
+ * with wr_connect_options_read().
  */
 #ifndef WEIR_LIB_NET_CONNECT_CONNECT_H
 #define WEIR_LIB_NET_CONNECT_CONNECT_H
@@ -19,7 +19,8 @@ struct wr_connect_call {
     void *done_arg;
 };
 
-/* Reads the options of a connection at the end of @outer; see options.h. */
+/* Reads the options of a connection, the last field of @outer; see options.h.
+ */
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 
@@ -29,19 +30,18 @@ WEIR_MUST_USE int wr_connect_read_endpoint(weir_loop *loop,
                                            const struct wr_connect_call *call,
                                            struct wr_endpoint *ret);
 
-/* Adds the addresses of an endpoint, or its name, to a race. */
 WEIR_MUST_USE int wr_connect_fill_race(struct wr_race *race, int family,
                                        const struct wr_endpoint *endpoint);
 
-/* Starts a connection. Closes a descriptor of the endpoint on an error. */
+/* On an error closes a descriptor of the endpoint. */
 WEIR_MUST_USE int wr_connect_start(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    const struct wr_connect_call *call,
                                    weir_pending **ret);
 
-/* Makes a connection in the running task, with a factory of the library.
- * Returns 0, or an error; there is no done. Sets *ret_alert to the alert with
- * which the peer's TLS has refused, or to NULL. */
+/* Makes a connection in the running task, with a factory of the library. Does
+ * not call done. Returns 0 or an error. Sets *ret_alert to the alert with which
+ * the peer's TLS has refused, or to NULL. */
 WEIR_MUST_USE int wr_connect_await(weir_loop *loop,
                                    const struct weir_factory *factory,
                                    const struct wr_connect_call *call,

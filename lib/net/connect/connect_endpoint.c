@@ -1,8 +1,7 @@
 /*
  * The endpoint to which a connection is made, and the options that limit it.
- *
  * Candidates are the addresses that have the family of the options and of the
- * local address. A call with an invalid endpoint changes nothing.
+ * local address.
  */
 #include "connect.h"
 
@@ -12,8 +11,8 @@
 
 #define CANDIDATE_LIMIT 4096u
 
-/* Returns the common family of the options, of the local address and of a
- * socket, AF_UNSPEC if there is none, or an error. */
+/* Returns the common family of the options, the local address and the socket,
+ * or AF_UNSPEC if none is set. Returns an error if they differ. */
 static int connect_endpoint_find_family(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;

@@ -1,9 +1,7 @@
 /*
- * Happy Eyeballs, the pure part.
- *
- * Candidates stay where they were added: the next candidate is the first
- * untried one of the family whose turn it is. So addresses that are added late
- * are treated as if they had been there from the start.
+ * Happy Eyeballs, the pure part. The next candidate is the first untried one of
+ * the family whose turn it is. So addresses that are added late are treated as
+ * if they had been there from the start.
  */
 #include "race.h"
 
@@ -25,7 +23,6 @@ void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs)
 static void eyeballs_set_state(struct wr_candidate *candidate,
                                enum wr_candidate_state state)
 {
-    /* The only order is untried, tried, failed. */
     wr_assert(state == candidate->state + 1);
     candidate->state = state;
 }
@@ -47,7 +44,6 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* Returns the index of a family; adds a new family. */
 static uint32_t eyeballs_know_family(struct wr_eyeballs *eyeballs, int family)
 {
     uint32_t index = 0;
@@ -81,12 +77,12 @@ void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
     wr_assert(address->len > 0);
     (void)eyeballs_know_family(eyeballs, address->storage.any.sa_family);
     eyeballs->candidates[eyeballs->count++] =
-        (struct wr_candidate){.address = *address}; /* untried */
+        (struct wr_candidate){.address = *address};
     eyeballs->untried_count++;
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* Returns false if the family (AF_UNSPEC: any) has no untried candidate. */
+/* Returns false if @family has no untried candidate. AF_UNSPEC means any. */
 static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
                           size_t *ret_index)
 {
@@ -102,7 +98,6 @@ static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
     return false;
 }
 
-/* Returns the candidate to try next. There must be an untried candidate. */
 static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
 {
     size_t index = 0;
@@ -120,12 +115,12 @@ static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
             return index;
         }
     }
-    wr_assert(false); /* the family of each candidate is known */
+    wr_assert(false);
     return index;
 }
 
-/* Returns true while addresses of other families wait for the lookup of the
- * preferred family. */
+/* True while addresses of other families wait for the lookup of the preferred
+ * family. */
 static bool eyeballs_is_holding(struct wr_eyeballs *eyeballs, uint64_t now_ns)
 {
     size_t index;
@@ -205,8 +200,7 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* True for errors that every address of a family has on a machine without the
- * family or without a route for it. */
+/* True for errors of a family or a route that this machine does not have. */
 static bool eyeballs_says_little(int err)
 {
     return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -ENETUNREACH;

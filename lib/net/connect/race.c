@@ -1,11 +1,9 @@
 /*
- * A race to a connected socket.
- *
- * eyeballs.c decides the next step. The task takes it and waits for the next
- * event: an answer of the lookup, the end of an attempt, or the timer. The
- * first attempt that succeeds ends the race and gives up the others. If another
- * attempt has succeeded at the same moment, its socket is closed when it
- * completes.
+ * A race to a connected socket. eyeballs.c decides the next step. The task
+ * takes it and waits for the next event: an answer of the lookup, the end of an
+ * attempt, or the timer. The first attempt that succeeds ends the race. If
+ * another attempt has succeeded at the same moment, its socket is closed when
+ * the attempt completes.
  */
 #include "race.h"
 
@@ -26,8 +24,7 @@ struct race_name {
 
 void wr_race_check_invariants(const struct wr_race *race)
 {
-    /* Checked only with -Dinvariants=true, because the functions of eyeballs.c
-     * check it themselves. */
+    /* Checked only with -Dinvariants=true, because eyeballs.c checks it. */
     wr_debug_check(wr_eyeballs_check_invariants(&race->eyeballs));
     wr_assert(race->eyeballs.count <= race->capacity);
     wr_assert(race->fd < 0 || race->is_over || race->eyeballs.count == 0);
@@ -41,8 +38,7 @@ static void race_free_runner(struct wr_race *race, struct wr_runner *runner)
     }
 }
 
-/* Called when an attempt at a candidate has failed with the local address
- * @own. */
+/* Called when an attempt has failed; @own is its local address. */
 static void race_fail(struct wr_race *race, size_t index, int err,
                       const struct weir_address *own)
 {
@@ -102,7 +98,7 @@ static void race_runner_ended(struct wr_attempt *attempt, int err)
     }
 }
 
-/* Starts an attempt; an error is stored in the candidate. */
+/* An error of the start is stored in the candidate. */
 static int race_try(struct wr_race *race, size_t index)
 {
     const uint64_t now_ns = race->loop->now_ns;
@@ -148,7 +144,6 @@ int wr_race_try_only(struct wr_race *race)
     return race_try(race, index);
 }
 
-/* Reserves space for @more candidates of a name. */
 WEIR_MUST_USE static int race_make_room(struct wr_race *race, size_t more)
 {
     const struct weir_allocator *allocator = &race->loop->counting;
@@ -209,7 +204,7 @@ static void race_name_changed(weir_lookup *lookup)
     const struct race_name *name =
         wr_container_of(lookup, struct race_name, lookup);
 
-    wr_assert(!name->race->is_over); /* otherwise the lookup was cancelled */
+    wr_assert(!name->race->is_over);
     wr_ignore(wr_waiters_wake_first(&name->race->waiters, 0));
 }
 
@@ -248,7 +243,7 @@ static void race_timer_expired(struct wr_timer *timer)
     wr_ignore(wr_waiters_wake_first(&race->waiters, 0));
 }
 
-/* Waits for an event, at most until @when_ns. Returns 0 or -ECANCELED. */
+/* Waits for an event or until @when_ns. Returns 0 or -ECANCELED. */
 static int race_await(struct wr_race *race, uint64_t when_ns)
 {
     static const struct wr_wait_kind kind = {.name = "connect"};
@@ -271,7 +266,6 @@ int wr_race_get_error(const struct wr_race *race)
     return err < 0 ? err : race->lookup_err;
 }
 
-/* Tries candidates until the next one must wait, and waits for an event. */
 static int race_go_on(struct wr_race *race)
 {
     uint64_t when_ns;
@@ -283,7 +277,7 @@ static int race_go_on(struct wr_race *race)
     }
     while ((step = wr_eyeballs_next(&race->eyeballs, race->loop->now_ns, &index,
                                     &when_ns)) == WR_EYEBALLS_TRY) {
-        wr_ignore(race_try(race, index)); /* a failed start is an event, too */
+        wr_ignore(race_try(race, index));
     }
     return step == WR_EYEBALLS_FAILED ? wr_race_get_error(race)
                                       : race_await(race, when_ns);
@@ -356,8 +350,8 @@ void wr_race_abandon(struct wr_race *race)
     }
 }
 
-/* Appends the error of the transport that broke. An aborted transport has no
- * error: the attempt was given up with @err. */
+/* Appends the error of a transport that failed. A transport without an error
+ * was aborted because of @err. */
 static void race_append_error(const weir_transport *broken, int err, char *buf,
                               size_t size)
 {
@@ -397,7 +391,6 @@ int wr_race_get_attempt(const struct wr_race *race, size_t index,
     return 0;
 }
 
-/* Appends the error of a failed candidate, after "; " if @buf is not empty. */
 static void race_append_failed(const struct wr_candidate *candidate, char *buf,
                                size_t size)
 {

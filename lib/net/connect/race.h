@@ -2,12 +2,9 @@
  * A race to a connected socket: looks a name up, and tries its addresses. The
  * first attempt that succeeds wins.
  *
- * wr_race_run() does this in a task. A single known address needs no task:
- * wr_race_try_only() starts an attempt at it, and ->rested follows.
- *
- * A race is embedded in its owner. Attempts that lost may still be in the
- * kernel when it is over; until they have ended too, the race must not be moved
- * or freed.
+ * A race is embedded in its owner. When the race is over, attempts that lost
+ * may still be in the kernel. Until they have ended too, the race must not be
+ * moved or freed.
  */
 #ifndef WEIR_LIB_NET_CONNECT_RACE_H
 #define WEIR_LIB_NET_CONNECT_RACE_H
@@ -18,23 +15,20 @@
 #include "weir/pending.h"
 
 /*
- * One attempt to connect to one address.
- *
- * An attempt makes a socket, connects it with the ring, and has its own time
- * limit. It ends once, with a call of its owner: with a connected socket, which
- * then belongs to the owner, or with an error and no socket.
+ * One attempt to connect to one address. It ends once, with a call of its
+ * owner.
  */
 
 struct wr_attempt {
     weir_loop *loop;
-    /* Called when the attempt has ended with 0 or a negative error. The attempt
-     * may be freed. With 0 the owner takes ->fd. Never called inside
+    /* Called when the attempt has ended with 0 or a negative error. With 0 the
+     * owner takes ->fd. The attempt may be freed. Never called inside
      * wr_attempt_start(). */
     void (*ended)(struct wr_attempt *attempt, int err);
     struct wr_op op;
     struct wr_timer timer;
     struct wr_timer retry; /* the next try after -EAGAIN of a Unix server */
-    uint64_t retry_ns;     /* next delay */
+    uint64_t retry_ns;
     int fd;
     int cause; /* -ECANCELED or -ETIMEDOUT if given up, else 0 */
     struct weir_address address;
@@ -56,16 +50,16 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
 
 void wr_attempt_check_invariants(const struct wr_attempt *attempt);
 
-/* Starts an attempt; after an error it is unchanged. Options are borrowed. */
+/* After an error the attempt is unchanged. @options are borrowed. */
 WEIR_MUST_USE int wr_attempt_start(struct wr_attempt *attempt,
                                    const struct weir_address *address,
                                    const struct wr_attempt_options *options);
 
-/* Gives up: the attempt ends with the @cause of the first call, even if the
- * connection was made. */
+/* The attempt ends with the @cause of the first call, even if the connection
+ * was made. */
 void wr_attempt_give_up(struct wr_attempt *attempt, int cause);
 
-/* Must be called after the ring broke, for an attempt that was given up. */
+/* Called when the ring has failed, for an attempt that was given up. */
 void wr_attempt_abandon(struct wr_attempt *attempt);
 
 static inline bool wr_attempt_is_under_way(const struct wr_attempt *attempt)
@@ -74,18 +68,15 @@ static inline bool wr_attempt_is_under_way(const struct wr_attempt *attempt)
 }
 
 /*
- * Happy Eyeballs (RFC 8305): the order and the times of attempts.
- *
- * The pure part: candidates with their states, times and errors, and the next
- * step. It uses no socket, timer or clock; race.c takes the steps, and reports
- * how attempts end.
+ * Happy Eyeballs (RFC 8305): the order and the times of attempts. It uses no
+ * socket, timer or clock; race.c takes the steps, and reports their results.
  *
  * - Families alternate, starting with the preferred family, whose first
  *   "interleave" addresses are tried in a row.
  * - The next attempt starts when the latest has taken longer than the delay, or
  *   immediately when it fails.
  * - While a name is being looked up, addresses of other families wait 50 ms for
- *   those of the preferred one. Addresses may be added at any time.
+ *   those of the preferred family. Addresses may be added at any time.
  */
 
 #define WR_EYEBALLS_DELAY_NS      UINT64_C(250000000)
@@ -94,7 +85,7 @@ static inline bool wr_attempt_is_under_way(const struct wr_attempt *attempt)
 
 enum wr_candidate_state {
     WR_CANDIDATE_UNTRIED,
-    WR_CANDIDATE_TRIED, /* an attempt is in progress */
+    WR_CANDIDATE_TRIED,
     WR_CANDIDATE_FAILED,
 };
 
@@ -102,21 +93,21 @@ struct wr_candidate {
     struct weir_address address;
     struct weir_address own; /* local address if FAILED; len 0 means none */
     enum wr_candidate_state state;
-    int err; /* if FAILED */
+    int err;
 };
 
 struct wr_eyeballs {
-    struct wr_candidate *candidates; /* the owner's memory */
+    struct wr_candidate *candidates;
     size_t count;
     size_t untried_count;
-    size_t running_count; /* attempts in progress */
-    size_t latest;        /* the candidate tried last, if any */
-    bool has_begun;       /* some candidate was tried */
-    bool keeps_order;     /* families do not alternate */
-    uint32_t lead;        /* first tries left for the preferred family */
+    size_t running_count;
+    size_t latest;    /* the candidate tried last, if any */
+    bool has_begun;   /* some candidate was tried */
+    bool keeps_order; /* families do not alternate */
+    uint32_t lead;    /* first tries left for the preferred family */
     /* UINT64_MAX means that attempts are made one after the other. */
     uint64_t delay_ns;
-    uint64_t next_ns; /* end of the delay */
+    uint64_t next_ns;
     uint64_t hold_ns; /* the preferred family is awaited until then */
     /* Families in the order of preference; 0 after the last. */
     int families[WR_EYEBALLS_FAMILIES];
@@ -143,45 +134,43 @@ void wr_eyeballs_init(struct wr_eyeballs *eyeballs,
 
 void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs);
 
-/* Records that the addresses of @family are being looked up. The first family
- * for which this is called is preferred. Must be called before any attempt. */
+/* Called when the addresses of @family are being looked up, before any attempt.
+ * The first such family is preferred. */
 void wr_eyeballs_await(struct wr_eyeballs *eyeballs, int family);
 
-/* Adds a candidate at the end, for which the owner has reserved space. If the
- * family is new, it comes after all known families, including those whose
- * lookup is awaited. */
+/* Adds a candidate at the end, for which the owner has reserved space. A new
+ * family comes after all known families. */
 void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
                      const struct weir_address *address);
 
 void wr_eyeballs_close(struct wr_eyeballs *eyeballs, int family);
 
-/* True if there is one candidate, and no other can be added. */
 static inline bool wr_eyeballs_is_single(const struct wr_eyeballs *eyeballs)
 {
     return eyeballs->count == 1 && eyeballs->awaited == 0;
 }
 
-/* Returns the next step at @now_ns: to try candidate *ret_index, or to wait for
- * an event, at most until *ret_when_ns (UINT64_MAX means no limit). */
+/* Returns the next step at @now_ns: try candidate *ret_index, or wait for an
+ * event, at most until *ret_when_ns (UINT64_MAX means no limit). */
 enum wr_eyeballs_step wr_eyeballs_next(struct wr_eyeballs *eyeballs,
                                        uint64_t now_ns, size_t *ret_index,
                                        uint64_t *ret_when_ns);
 
-/* Records that an attempt to connect to candidate @index has started.
- * wr_eyeballs_next() has returned this index. */
+/* Called when an attempt has started, to the candidate @index that
+ * wr_eyeballs_next() has returned. */
 void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
                      uint64_t now_ns);
 
 void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
                       uint64_t now_ns);
 
-/* Returns the most informative error of the candidates, or 0 if none failed:
- * first a shortage of this machine, because that address might have answered;
- * else the first error that is not only due to a family or route that this
- * machine does not have. */
+/* Returns the most informative error of the candidates, or 0 if none failed, in
+ * this order: (1) the first shortage of this machine, because that address
+ * might have answered; (2) the first error that is not due to a family or route
+ * that this machine does not have; (3) the first error. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
-/* Returns the candidate that was tried as number @index, or NULL. */
+/* Returns the candidate @index of those that were tried, or NULL. */
 const struct wr_candidate *
 wr_eyeballs_find_tried(const struct wr_eyeballs *eyeballs, size_t index);
 
@@ -201,24 +190,24 @@ struct wr_race_options {
 
 struct wr_race {
     weir_loop *loop;
-    /* Called when an attempt has ended for which no task waits. The owner may
+    /* Called when an attempt has ended and no task waits for it. The owner may
      * free the race if it is quiet. */
     void (*rested)(struct wr_race *race);
-    bool is_over;   /* won or given up: further results do not count */
-    int fd;         /* the connected socket, which the owner takes; else -1 */
-    int family;     /* of fd */
+    bool is_over; /* won or given up: further results do not count */
+    int fd;       /* the connected socket, which the owner takes; else -1 */
+    int family;
     int lookup_err; /* why a name has no candidates */
     struct wr_race_options options;
     struct wr_eyeballs eyeballs;
-    /* Space for candidates; the memory belongs to the race if it has a name,
-     * else to the owner. */
+    /* Space for candidates. The race owns the memory if it has a name; else the
+     * owner does. */
     size_t capacity;
-    struct wr_timer timer;  /* start of the next attempt */
+    struct wr_timer timer;
     struct wr_list waiters; /* the task that waits for the next event */
     /* Memory of one attempt; further attempts are allocated. */
     struct wr_runner first;
-    struct wr_list runners; /* struct wr_runner */
-    struct race_name *name; /* NULL without a name to look up */
+    struct wr_list runners;
+    struct race_name *name;
 };
 
 /* @race must be zeroed; @candidates has space for @capacity candidates. */
@@ -231,22 +220,22 @@ void wr_race_fini(struct wr_race *race);
 
 void wr_race_check_invariants(const struct wr_race *race);
 
-/* Adds a name to look up, at most one. Changes nothing after an error. */
+/* A race has at most one name. An error changes nothing. */
 WEIR_MUST_USE int wr_race_add_name(struct wr_race *race, const char *host,
                                    uint16_t port, int family);
 
 /* Looks the name up and tries candidates until a socket is connected. Returns 0
- * and sets ->fd, or returns an error. Returns immediately if there is a socket.
- * Suspends; wr_race_leave() must follow. */
+ * and sets ->fd, or returns an error. Returns at once if there is a socket
+ * already. Suspends. wr_race_leave() must follow. */
 WEIR_MUST_USE int wr_race_run(struct wr_race *race);
 
 WEIR_MUST_USE int wr_race_try_only(struct wr_race *race);
 
-/* Ends the race, and gives up attempts in progress. If @cause is an error, it
- * becomes their reported error. May be repeated. */
+/* Ends the race, and gives up attempts in progress. They report @cause if it is
+ * an error. May be called again. */
 void wr_race_leave(struct wr_race *race, int cause);
 
-/* Ends the attempts of a race that is over, after the ring broke. */
+/* Called when the ring has failed: ends the attempts of a race that is over. */
 void wr_race_abandon(struct wr_race *race);
 
 /* Must be called when all candidates have failed. */
@@ -257,18 +246,17 @@ static inline bool wr_race_is_quiet(const struct wr_race *race)
     return wr_list_is_empty(&race->runners);
 }
 
-/* Prints the candidates, and how many were not tried, for a dump. */
 void wr_race_dump(const struct wr_race *race, FILE *out);
 
-/* Returns 0, or -EINVAL if there is no attempt @index. */
+/* Returns 0, or -EINVAL if there was no attempt @index. */
 int wr_race_get_attempt(const struct wr_race *race, size_t index,
                         struct weir_attempt *ret);
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
- * refused (from 198.51.100.7:40312); ...", and the name with its error. First
- * comes the error of @broken, the winner's transport, or @err if that was
- * aborted. If @broken is NULL, the candidate or the name whose error is @err
- * comes first. A text that is too long is cut. */
+ * refused (from 198.51.100.7:40312); ...", and the name with its error. The
+ * first error is that of @broken, the winner's transport, or @err if @broken
+ * was aborted. If @broken is NULL, the candidate or the name with the error
+ * @err comes first. A text that is too long is truncated. */
 void wr_race_write_errors(const struct wr_race *race,
                           const weir_transport *broken, int err, char *buf,
                           size_t size);

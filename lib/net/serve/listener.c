@@ -1,10 +1,8 @@
 /*
- * Listening sockets: making one, keeping accepts armed, closing in order.
- *
- * The descriptor is closed only when the last accept has ended: its number
- * could otherwise be another file's when the kernel looks it up. The file of a
- * Unix socket is removed first, while the socket still holds its inode. The
- * owner also gets a connection that an accept delivers after the close.
+ * Listening sockets: making one, keeping accepts armed, closing in order. The
+ * descriptor is closed only when the last accept has ended: otherwise another
+ * file could have the same number when the kernel looks it up. The file of a
+ * Unix socket is removed first, while the socket still holds its inode.
  */
 #include "listener.h"
 
@@ -17,11 +15,11 @@
 
 /* ---- files of Unix sockets ----
  *
- * A connect of a datagram socket shows whether a socket is bound to a file: the
+ * Connecting a datagram socket to a file shows which socket is bound to it. The
  * connect fails with -ECONNREFUSED if no socket is bound, fails with
  * -EPROTOTYPE if a stream socket is bound, and succeeds if a datagram socket is
- * bound. A server does not notice the connect, and counts as alive even if it
- * does not listen yet, or if its queue is full.
+ * bound. A server does not notice it. A server is also found if it does not
+ * listen yet, or if its queue is full.
  *
  * Two servers that start at once could both find the same stale file, and the
  * slower server would remove the file that the faster one has bound meanwhile.
@@ -35,7 +33,7 @@
 
 #define FILE_PATH_SIZE (sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1)
 
-/* Gets the path of a Unix address, terminated. Returns false if it has none. */
+/* Returns false if the address has no path. */
 static bool listener_file_get_path(const struct weir_address *address,
                                    char path[FILE_PATH_SIZE])
 {
@@ -56,18 +54,18 @@ static int listener_file_probe(const struct weir_address *address)
         return fd;
     }
     int err = wr_sys_connect(fd, &address->storage.any, address->len);
-    wr_ignore(wr_sys_close(fd)); /* nothing was sent */
+    wr_ignore(wr_sys_close(fd));
     return err;
 }
 
-/* Returns 0 even if the file does not exist. */
+/* Returns 0 if no file is left, or if there was none. */
 static int listener_file_remove_stale(const struct weir_address *address,
                                       const char *path)
 {
     struct stat before;
     struct stat after;
 
-    wr_assert(path[0] != '\0'); /* not an abstract name */
+    wr_assert(path[0] != '\0');
     int err = wr_sys_lstat(path, &before);
     if (err < 0) {
         return err == -ENOENT ? 0 : -EADDRINUSE;
@@ -93,10 +91,9 @@ static int listener_file_clear(const struct weir_address *address,
 {
     int lock = wr_sys_lock_directory(path);
     if (lock == -EAGAIN) {
-        return -EADDRINUSE; /* another process holds it, and may listen soon */
+        return -EADDRINUSE; /* the process with the lock may listen soon */
     }
-    /* Continues without a lock if there is no permission to read or lock the
-     * directory. */
+    /* Without permission to lock the directory, continues without a lock. */
     int err = listener_file_remove_stale(address, path);
     if (lock >= 0) {
         wr_ignore(wr_sys_close(lock));
@@ -131,16 +128,16 @@ int wr_listener_file_bind(int fd, const struct weir_address *address,
     }
     err = wr_sys_lstat(path, &file);
     if (err >= 0 && (file.st_mode & WR_MODE_BITS) != mode) {
-        /* A link that has replaced the file meanwhile is not followed. */
+        /* chmod() does not follow a link that has replaced the file. */
         err = wr_sys_chmod(path, mode);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_unlink(path)); /* the caller gets err */
+        wr_ignore(wr_sys_unlink(path));
     }
     return err;
 }
 
-/* Records the file at the listener's address as the listener's. */
+/* Identifies the file, so that listener_remove_file() removes no other. */
 static void listener_know_file(struct wr_listener *listener)
 {
     char path[FILE_PATH_SIZE];
@@ -157,7 +154,6 @@ static void listener_know_file(struct wr_listener *listener)
     listener->file_ino = file.st_ino;
 }
 
-/* Removes the listener's file, unless another file has replaced it. */
 static void listener_remove_file(struct wr_listener *listener)
 {
     char path[FILE_PATH_SIZE];
@@ -215,8 +211,6 @@ static void listener_close_descriptor(struct wr_listener *listener)
 {
     wr_assert(listener->is_closing);
     wr_assert(listener->armed_count == 0);
-    /* No bytes were written to the descriptor, so an error of the close does
-     * not matter. */
     wr_uring_forget(&listener->loop->uring, listener->fd);
     wr_ignore(wr_sys_close(listener->fd));
     listener->fd = -1;
@@ -242,8 +236,8 @@ static void listener_accept_completed(struct wr_op *op, int32_t res,
         if (res >= 0) {
             listener->ops->accepted_late(listener, res);
         }
-        /* No accept of this process waits any more. Those of other processes
-         * that share the socket are woken. */
+        /* No accept of this process waits any more. Another process that shares
+         * the socket may wait. */
         if (listener->armed_count == 0) {
             wr_socket_wake_accepts(listener->fd);
             listener_close_descriptor(listener);
@@ -285,7 +279,6 @@ static int listener_set_bind_options(int fd, int family,
     return err;
 }
 
-/* Sets the options that decide when a connection is accepted. */
 static int listener_set_tcp_options(int fd,
                                     const struct wr_listen_options *options)
 {
@@ -305,7 +298,7 @@ static int listener_set_tcp_options(int fd,
     return err;
 }
 
-/* Sets options that accepted sockets inherit; reads the local address. */
+/* Accepted sockets inherit these options. */
 static int listener_configure(struct wr_listener *listener, int fd,
                               const struct wr_listen_options *options)
 {
@@ -320,7 +313,7 @@ static int listener_configure(struct wr_listener *listener, int fd,
     return wr_socket_ask_sockname(fd, &listener->address);
 }
 
-/* Takes @fd. If @err is an earlier error, only closes @fd. */
+/* Takes @fd. After an earlier error @err, only closes @fd. */
 static int listener_finish_open(struct wr_listener *listener, int fd, int err,
                                 const struct wr_listen_options *options)
 {
@@ -331,7 +324,7 @@ static int listener_finish_open(struct wr_listener *listener, int fd, int err,
         listener_know_file(listener);
     }
     if (err < 0) {
-        wr_ignore(wr_sys_close(fd)); /* the caller gets err */
+        wr_ignore(wr_sys_close(fd));
         return err;
     }
     listener->fd = fd;
@@ -389,8 +382,9 @@ void wr_listener_unlisten(struct wr_listener *listener)
         return;
     }
     wr_ignore(wr_sys_shutdown(listener->fd, SHUT_RD));
-    /* The shutdown frees a port that the kernel chose (Linux 6.18), so binds it
-     * again. Any other port is still bound, and the bind fails with -EINVAL. */
+    /* The shutdown frees a port that the kernel chose (Linux 6.18), so it is
+     * bound again. Any other port is still bound, and the bind fails with
+     * -EINVAL. */
     wr_ignore(wr_sys_bind(listener->fd, &address->storage.any, address->len));
 }
 
@@ -447,7 +441,7 @@ void wr_listener_end_multishot(struct wr_listener *listener)
 
 void wr_listener_disarm(struct wr_listener *listener)
 {
-    listener->multishot = NULL; /* cancelled by the loop below */
+    listener->multishot = NULL;
     for (uint32_t i = 0; i < WR_ACCEPT_OPS && listener->armed_count > 0; i++) {
         struct wr_op *op = &listener->accepts[i].op;
         if (!op->is_cancelled) {

@@ -15,7 +15,7 @@
 
 #define BACKLOG_DEFAULT  4096
 #define PORT_TRIES       8u
-#define WILDCARDS        2u /* one for IPv6, one for IPv4 */
+#define WILDCARDS        2u
 #define HOST_COUNT_LIMIT 65536u
 
 void wr_listener_set_check_invariants(const struct wr_listener_set *set)
@@ -30,7 +30,6 @@ void wr_listener_set_check_invariants(const struct wr_listener_set *set)
     }
 }
 
-/* Writes the address or name at which the start fails, and the error. */
 static void listener_set_note(struct wr_listener_set *set, const char *endpoint,
                               int err)
 {
@@ -76,7 +75,7 @@ static int listener_set_add_address(struct wr_listener_set *set, int family,
     return 0;
 }
 
-/* Adds all addresses of this machine, of each family or of @family. */
+/* Adds the wildcard addresses of both families, or only of @family. */
 static int listener_set_add_wildcards(struct wr_listener_set *set,
                                       uint16_t port, int family)
 {
@@ -94,7 +93,7 @@ static int listener_set_add_wildcards(struct wr_listener_set *set,
     return err;
 }
 
-/* Adds an endpoint's addresses: the wildcard addresses for host NULL or "". */
+/* A host that is NULL or "" means the wildcard addresses. */
 static int listener_set_add_endpoint(struct wr_listener_set *set, int family,
                                      struct weir_endpoint endpoint)
 {
@@ -102,7 +101,7 @@ static int listener_set_add_endpoint(struct wr_listener_set *set, int family,
     const weir_lookup *lookup;
     struct wr_endpoint known;
 
-    wr_assert(set->fd < 0); /* a socket has no addresses to add */
+    wr_assert(set->fd < 0);
     if (endpoint.kind == WEIR_ENDPOINT_HOST && (!host || host[0] == '\0')) {
         return listener_set_add_wildcards(set, endpoint.port, family);
     }
@@ -149,7 +148,7 @@ static void listener_set_free_room(struct wr_listener_set *set)
     set->capacity = 0;
 }
 
-/* Allocates @capacity closed listeners; keeps the addresses. */
+/* Keeps the addresses. */
 static int listener_set_make_room(struct wr_listener_set *set, size_t capacity)
 {
     const struct weir_allocator *allocator = &set->loop->counting;
@@ -265,7 +264,7 @@ void wr_listener_set_fini(struct wr_listener_set *set)
     listener_set_free_room(set);
 }
 
-/* Opens the next listener: on @fd, or bound to @address. */
+/* Opens the next listener, on @fd or bound to @address. */
 static int listener_set_open_next(struct wr_listener_set *set, int fd,
                                   const struct weir_address *address)
 {
@@ -280,7 +279,7 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
         err = wr_listener_listen(listener, options->backlog);
         if (err < 0) {
             const bool closed = wr_listener_close(listener);
-            wr_assert(closed); /* nothing is armed */
+            wr_assert(closed);
         }
     }
     wr_assert((listener->fd < 0) == (err < 0));
@@ -290,8 +289,8 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
     return err;
 }
 
-/* Adds an attempt to bind to the list for the program. If @err is not negative,
- * the attempt opened the last listener of the set. */
+/* Adds an attempt to bind to the program's list. After a success the last
+ * listener of the set is the result. */
 static void listener_set_note_attempt(struct wr_listener_set *set,
                                       const struct weir_address *address,
                                       int err)
@@ -322,7 +321,7 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
         }
         int err = listener_set_open_next(set, -1, &address);
         listener_set_note_attempt(set, &address, err);
-        /* This machine may lack an address of the set, or IPv6. */
+        /* This machine may not have the address, or no IPv6. */
         const bool is_skipped = err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL;
         if (err < 0 && (!is_skipped || skipped == 0)) {
             listener_set_note_address(set, &address, err);
@@ -333,8 +332,7 @@ static int listener_set_open_all(struct wr_listener_set *set, bool same_port)
         }
         if (err < 0) {
             wr_listener_set_close(set);
-            wr_assert(
-                wr_listener_set_is_closed(set)); /* nothing was armed yet */
+            wr_assert(wr_listener_set_is_closed(set));
             set->count = 0;
             return err;
         }
@@ -433,7 +431,7 @@ void wr_listener_set_close(struct wr_listener_set *set)
 {
     wr_listener_set_check_invariants(set);
     wr_lookups_cancel(&set->names);
-    if (set->fd >= 0) { /* was never opened */
+    if (set->fd >= 0) {
         wr_ignore(wr_sys_close(set->fd));
         set->fd = -1;
     }

@@ -7,8 +7,8 @@
  * itself. The ready item reports the result of the start and the end of the
  * server, so that no callback runs inside a call.
  *
- * The TLS settings can be changed later: a connection has its own copy, with a
- * reference to the context, from the moment it is accepted.
+ * The TLS settings can be changed later: each accepted connection has its own
+ * copy, with a reference to the context.
  */
 #include "server.h"
 
@@ -28,8 +28,8 @@ struct closed_watch {
     void *arg;
 };
 
-/* Unregisters a quiet server from the loop, and frees a server that is over and
- * was freed by the program. */
+/* Removes a quiet server from the loop. Frees the server if it is over and the
+ * program has freed its handle. */
 static void server_release_if_over(weir_server *server)
 {
     weir_loop *loop = server->loop;
@@ -56,7 +56,7 @@ static void server_release_if_over(weir_server *server)
     wr_loop_unpin(loop);
 }
 
-/* Calls all watches of a list. They may leave it or add others. */
+/* Calls all watches of a list. A watch may remove itself or add others. */
 static void server_tell(weir_server *server, struct wr_list *watches)
 {
     struct wr_list told;
@@ -81,13 +81,13 @@ static void server_start_serving(weir_server *server)
         server->connection_limit - wr_min_u64(server->connection_limit, queued);
     wr_server_set_state(server, SERVER_SERVING);
     wr_server_arm(server);
-    /* Parked by weir_server_add_fd() before the start ended. */
+    /* weir_server_add_fd() may have been called before the start ended. */
     if (server->parked_count > 0) {
         wr_server_push_work(server);
     }
 }
 
-/* Opens the listeners, in a task that has called wr_task_enter(). */
+/* Must be called in a task that has called wr_task_enter(). */
 static int server_listen(weir_server *server)
 {
     struct wr_listener_set *set = &server->listeners;
@@ -107,7 +107,7 @@ static int server_listen(weir_server *server)
     return err;
 }
 
-/* Called when the listeners are open, or with an error. */
+/* Called when the listeners are open, or with the error of the start. */
 static void server_end_start(weir_server *server, int err)
 {
     wr_assert(err <= 0);
@@ -150,7 +150,6 @@ static void server_ran(struct wr_own_task *own, int err)
     wr_server_push_work(server);
 }
 
-/* Opens the listeners, or starts a task if this has to wait. */
 static void server_begin(weir_server *server)
 {
     struct wr_listener_set *set = &server->listeners;
@@ -184,8 +183,8 @@ static void server_report_start(weir_server *server)
     }
 }
 
-/* Ends clients for earlier calls, but after the tasks that an announced stop
- * has woken: they may write to the clients. */
+/* Ends clients as earlier calls requested, but after the tasks that an
+ * announced stop has woken, because they may write to the clients. */
 static void server_end_clients_if_told(weir_server *server)
 {
     if (wr_loop_tells_stop(server->loop)) {
@@ -309,8 +308,7 @@ static void server_abandon_alive(struct wr_member *member)
 {
     weir_server *server = wr_container_of(member, weir_server, member);
 
-    /* A closed server, whose listeners call no exception hook in
-     * wr_listener_abandon(). */
+    /* The listeners of a closed server do not call the exception hook. */
     wr_assert(wr_server_is_closed(server));
     for (size_t i = 0; i < server->listeners.count; i++) {
         wr_listener_abandon(&server->listeners.all[i]);
@@ -373,7 +371,7 @@ static int server_check_call(const struct wr_server_call *call,
     return 0;
 }
 
-/* Makes a server. Takes no descriptor if it fails. */
+/* Takes no descriptor if it fails. */
 static int server_make(weir_loop *loop, const struct wr_server_call *call,
                        weir_server **ret)
 {
@@ -389,7 +387,7 @@ static int server_make(weir_loop *loop, const struct wr_server_call *call,
         err = wr_listener_set_init(&server->listeners, loop, call);
     }
     if (err < 0) {
-        wr_secure_settings_drop(&server->tls); /* if they were set */
+        wr_secure_settings_drop(&server->tls);
         wr_free(&loop->counting, server, sizeof(*server));
         return err;
     }
@@ -509,8 +507,6 @@ int weir_create_unix_server(weir_loop *loop, const struct weir_factory *factory,
                                  options, done, done_arg, ret);
 }
 
-/* Begins a public call. Returns an error on another thread and in a forked
- * child, else 0. */
 static int server_enter(const weir_server *server)
 {
     int err = wr_loop_check(server->loop);
@@ -529,7 +525,7 @@ int weir_server_start_serving(weir_server *server)
         wr_require(err >= 0, err);
         server_start_serving(server);
     }
-    /* Also lets a waiting start listen. */
+    /* A start that still waits will listen, too. */
     server->listeners.options.bind_only = false;
     wr_server_check_invariants(server);
     return 0;
@@ -623,7 +619,7 @@ int weir_server_add_closed_callback(weir_server *server,
     return 0;
 }
 
-/* Starts the grace period. Another call can only shorten it. */
+/* Starts the grace period, or shortens it. */
 static void server_arm_grace(weir_server *server, uint64_t grace_ns)
 {
     struct wr_timer *timer = &server->grace;

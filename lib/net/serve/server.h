@@ -1,10 +1,8 @@
 /*
  * Internals of a server, for its parts and for tasks that wait for its end.
- *
- * server_state.c has the states and their invariants; server_accept.c accepts
- * clients and has the lists of clients and of waiting connections; server.c,
- * which calls both, has the server's life from the request to listen to the
- * last callback. A task that waits for a server uses a struct wr_server_watch.
+ * server_state.c has the states. server_accept.c accepts clients and has the
+ * lists of clients and of waiting connections. server.c, which calls both, has
+ * the server's life.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
 #define WEIR_LIB_NET_SERVE_SERVER_H
@@ -23,8 +21,8 @@ enum server_state {
     SERVER_ENDING,   /* grace period expired: connections were aborted */
 };
 
-/* Waits until a server is closed, or until it is over (wr_server_is_over()).
- * Linked in a list of the server. */
+/* Waits until a server is closed, or until it is over; in a list of the server.
+ */
 struct wr_server_watch {
     struct wr_list link;
     /* Called once. The watch is in no list and may be freed. */
@@ -42,7 +40,7 @@ struct wr_parked {
 
 struct weir_server {
     weir_loop *loop;
-    struct wr_connection_set set; /* the server's connections */
+    struct wr_connection_set set;
     struct wr_member member;
     enum server_state state;
     struct weir_factory factory; /* if ->create is NULL, no client is served */
@@ -60,10 +58,10 @@ struct weir_server {
     uint64_t connection_limit; /* UINT64_MAX means none */
     /* With fewer clients a multishot accept may stay armed. */
     uint64_t ample_count;
-    uint64_t grace_ns;      /* of weir_server_serve_forever() */
-    struct wr_list clients; /* weir_transport.set_link */
+    uint64_t grace_ns; /* of weir_server_serve_forever() */
+    struct wr_list clients;
     uint64_t client_count;
-    struct wr_list parked; /* struct wr_parked, oldest first */
+    struct wr_list parked;
     uint64_t parked_count;
     /* Tasks that serve the server's connections. */
     struct wr_list handlers;
@@ -79,8 +77,6 @@ struct weir_server {
     bool closes_clients : 1;
 };
 
-/* ---- server_state.c ---- */
-
 void wr_server_set_state(weir_server *server, enum server_state state);
 const char *wr_server_get_state_name(const weir_server *server);
 void wr_server_check_invariants(const weir_server *server);
@@ -90,57 +86,49 @@ static inline bool wr_server_is_closed(const weir_server *server)
     return server->state >= SERVER_CLOSED;
 }
 
-/* True for a closed server with no connection and nothing in the kernel. */
+/* True for a closed server with no connection, and no accept in the kernel. */
 bool wr_server_is_quiet(const weir_server *server);
 
-/* True for a quiet server without a handler task: only its handle is left. */
+/* True for a quiet server whose handler tasks have ended. */
 bool wr_server_is_over(const weir_server *server);
 
-/* Schedules the server's ready item, which does all pending work. */
 static inline void wr_server_push_work(weir_server *server)
 {
     wr_ready_push(&server->loop->ready, &server->work);
 }
 
-/* ---- server_accept.c ---- */
-
 extern const struct wr_listener_ops wr_server_listener_ops;
 extern const struct wr_connection_set_ops wr_server_set_ops;
 
-/* Arms accepts, unless the server is full or waits to retry. */
 void wr_server_arm(weir_server *server);
 
 void wr_server_open_parked(weir_server *server);
 
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
 
-/* Closes idle clients. Each other client is closed as soon as it is idle. */
+/* Closes idle clients now, and each other client as soon as it is idle. */
 void wr_server_end_idle(weir_server *server);
 
-/* Cancels the tasks that serve or served connections of the server, when the
- * last connection is lost, or now if there is none. */
+/* Cancels the tasks that serve or served connections of the server. Waits for
+ * the loss of the last connection, if there are any. */
 void wr_server_end_handlers(weir_server *server);
 
 void wr_server_close_parked(weir_server *server);
 
-/* ---- server.c ---- */
-
-/* Reads the options of a server at the end of @outer; see options.h. */
+/* Reads the options of a server, the last field of @outer; see options.h. */
 WEIR_MUST_USE int wr_server_options_read(const void *outer,
                                          struct weir_server_options *server);
 
-/* Makes a server, which does not listen yet. Closes a descriptor of @call on an
- * error. */
+/* The server does not listen yet. On an error closes a descriptor of @call. */
 WEIR_MUST_USE int wr_server_new(weir_loop *loop,
                                 const struct weir_factory *factory,
                                 const struct wr_server_call *call,
                                 weir_server **ret);
 
-/* Listens, in a task that has called wr_task_enter(), instead of from the loop.
- * Returns 0, or an error after which the server is closed. */
+/* Listens, in a task that has called wr_task_enter(). Returns 0, or an error,
+ * which closes the server. */
 WEIR_MUST_USE int wr_server_start(weir_server *server);
 
-/* weir_server_stop() without a callback. */
 void wr_server_stop(weir_server *server, uint64_t grace_ns);
 
 #endif

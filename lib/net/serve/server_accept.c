@@ -3,13 +3,14 @@
  *
  * If accepts fail because descriptors or memory run out, the server reports
  * this once and retries every 100 ms with one accept for each socket; clients
- * wait in the kernel's queue meanwhile. A server is near its connection limit
- * if the kernel's queue could have more connections than it may accept. It then
- * arms only as many accepts as it may accept connections, but at least one on
- * each socket. A full server has no accepts: new clients stay in the kernel's
- * queue, where another process that shares the socket may accept them. A
- * connection above the limit that an accept has already taken is parked, not
- * lost.
+ * wait in the kernel's queue meanwhile.
+ *
+ * A server is near its connection limit if the kernel's queue could have more
+ * connections than the server may accept. It then arms only as many accepts as
+ * it may accept connections, but at least one on each socket. A full server has
+ * no accepts: new clients stay in the kernel's queue, where another process
+ * that shares the socket may accept them. If an accept has taken a connection
+ * above the limit, the connection is parked.
  */
 #include "lib/transport/sock/sock.h"
 #include "lib/transport/socket.h"
@@ -19,12 +20,12 @@
 
 /* ---- connections that wait to be served ----
  *
- * A connection waits if it was accepted while the server had reached its
- * connection limit, or if it was passed to weir_server_add_fd(). The server's
- * ready item opens the waiting connections, the oldest first, so that
- * weir_server_add_fd() does not call the program. */
+ * A connection is parked if it was accepted above the connection limit, or if
+ * it was passed to weir_server_add_fd(). The server's ready item opens parked
+ * connections, the oldest first, so that weir_server_add_fd() does not call the
+ * program. */
 
-/* Parks a connection. After -ENOMEM the caller still owns @fd. */
+/* After -ENOMEM the caller still owns @fd. */
 WEIR_MUST_USE static int server_accept_keep(weir_server *server, int fd,
                                             int family, bool is_foreign)
 {
@@ -78,7 +79,6 @@ static void server_accept_report(weir_server *server, const char *message,
     wr_loop_report(server->loop, &exception);
 }
 
-/* True if the kernel's queues can hold more than the server may accept. */
 static bool server_accept_is_near_limit(const weir_server *server)
 {
     return server->connection_limit != UINT64_MAX &&
@@ -106,14 +106,13 @@ void wr_server_arm(weir_server *server)
         return;
     }
     wr_listener_set_end_multishot(&server->listeners);
-    /* The kernel may have woken only the accept that failed. */
+    /* When an accept failed, the kernel may have woken only that accept. */
     wr_listener_set_arm(
         &server->listeners,
         server->lacks_resources ? WR_ACCEPT_ANOTHER : WR_ACCEPT_OPS, room);
 }
 
-/* Closes a connection of a stopping server if it is idle, which means that all
- * its requests are answered. */
+/* Closes a connection of a stopping server if all its requests are answered. */
 static void server_accept_end_if_idle(weir_transport *t)
 {
     if (!t->is_below && !wr_loop_tells_stop(t->loop) &&
@@ -122,8 +121,8 @@ static void server_accept_end_if_idle(weir_transport *t)
     }
 }
 
-/* Called when the handshake of a client has ended. If its connection_made began
- * TLS inside TLS, the set has the inner transport instead of this one. */
+/* Called when the handshake of a client has ended. If its connection_made
+ * started TLS inside TLS, the set has the inner transport instead of @t. */
 static void server_accept_shaken(void *arg, int err, weir_transport *t)
 {
     weir_server *server = arg;
@@ -154,7 +153,7 @@ static inline int server_accept_open(weir_server *server, int fd,
     return wr_sock_open(server->loop, fd, &server->factory, options, ret);
 }
 
-/* Serves a connection; takes @fd. @is_foreign is as in struct wr_parked. */
+/* Takes @fd. @is_foreign is as in struct wr_parked. */
 static inline __attribute__((always_inline)) void
 server_accept_open_client(weir_server *server, int fd, int family,
                           bool is_foreign)
@@ -162,8 +161,8 @@ server_accept_open_client(weir_server *server, int fd, int family,
     wr_assert(server->state >= SERVER_SERVING);
     wr_assert(server->client_count < server->connection_limit);
     if (is_foreign) {
-        /* Fails if the connection is broken already. The connection is served
-         * nevertheless. */
+        /* Fails if the connection is already broken, which its transport will
+         * report. */
         wr_ignore(
             wr_sock_configure(server->loop, fd, family, &server->connection));
     }
@@ -215,9 +214,9 @@ static void server_accept_park(weir_server *server,
     }
 }
 
-/* True if the process has another limit of descriptors than the multishot
- * accept was armed with. Checks once per iteration. Only a ring keeps a limit:
- * with epoll each accept is a call under the present limit. */
+/* True if the limit of descriptors has changed since the multishot accept was
+ * armed. Checks once per iteration. With epoll each accept is a call under the
+ * present limit. */
 static bool server_accept_has_other_limit(struct wr_listener *listener)
 {
     const weir_loop *loop = listener->loop;
@@ -240,7 +239,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_assert(server->state == SERVER_SERVING);
     server->lacks_resources = false;
     if (server->accepted) {
-        /* The program may free the server. */
+        /* The callback may free the server. */
         server->pins++;
         server->accepted(server->accepted_arg, server, fd);
         wr_loop_end_if_forked(server->loop);
@@ -254,7 +253,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
         server_accept_park(server, listener, fd);
     }
     if (!listener->multishot) {
-        wr_server_arm(server); /* otherwise the multishot accept continues */
+        wr_server_arm(server);
     } else if (server->connection_limit != UINT64_MAX) {
         /* The multishot accept continues. One that was armed with another limit
          * of descriptors is ended, and its end arms a new one. */
@@ -267,9 +266,9 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_debug_check(wr_server_check_invariants(server));
 }
 
-/* Handles a connection that the kernel accepted before the accept was
- * cancelled. A stopping server serves it. A server that was only closed makes
- * no new connection. */
+/* Called for a connection that the kernel accepted before the accept was
+ * cancelled. A stopping server serves it. A server that was only closed turns
+ * it away. */
 static void server_accept_listener_accepted_late(struct wr_listener *listener,
                                                  int fd)
 {
@@ -286,8 +285,8 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
     }
 }
 
-/* True for errors of a connection that was not made, or of no connection, and
- * of an accept that was cancelled near the limit. */
+/* True for errors of a client's connection, which was not made, and for an
+ * accept that was cancelled near the limit. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
@@ -376,8 +375,8 @@ int weir_server_add_transport(weir_server *server, weir_transport *t)
     return 0;
 }
 
-/* Cancels the tasks that serve or served the server's connections. This makes
- * the tasks ready and runs none, so the list does not change. */
+/* Cancelling a handler only makes its task ready, so the list does not change.
+ */
 static void server_accept_cancel_handlers(weir_server *server)
 {
     wr_assert(server->state == SERVER_ENDING);
@@ -407,7 +406,7 @@ static void server_accept_forget(struct wr_connection_set *set,
         wr_server_push_work(server);
     }
     if (server_accept_is_near_limit(server)) {
-        wr_server_arm(server); /* another client may be accepted */
+        wr_server_arm(server);
     }
 }
 
@@ -450,9 +449,8 @@ const struct wr_connection_set_ops wr_server_set_ops = {
     .forget = server_accept_forget,
     .note_idle = server_accept_note_idle};
 
-/* Calls @end, which closes or aborts, for each client. Neither unlinks the
- * client inside the call, even if the exception hook acts, so the list does not
- * change. */
+/* Calls @end, which closes or aborts, for each client. A client stays in the
+ * list until its step has run, so the list does not change. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     wr_debug_assert(wr_list_count(&server->clients) == server->client_count);
@@ -481,7 +479,6 @@ void wr_server_end_handlers(weir_server *server)
     }
 }
 
-/* Returns the family of a connection, or an error for another descriptor. */
 static int server_accept_check_adopted(const weir_server *server, int fd)
 {
     struct weir_address peer;

@@ -8,7 +8,7 @@
  *     CLOSED --stop--> STOPPING --grace period expired--> ENDING
  *
  * A closed server accepts no more, but its connections continue. It is quiet
- * when all accepts have ended and all connections are lost, and over when the
+ * when all accepts have ended and all connections are lost. It is over when the
  * tasks that serve connections have ended, too.
  */
 #include "server.h"
