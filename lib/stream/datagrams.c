@@ -1,10 +1,11 @@
 /*
- * Datagram streams: the protocol of an endpoint for tasks. Datagrams wait in a
- * ring of slots that is allocated with the stream, so receiving allocates
- * nothing. A full ring pauses the endpoint; a half-empty ring resumes it. Each
- * datagram and each error wakes one waiting task. The task takes the first
- * datagram when it runs, and waits again if another task has taken it. The
- * program, suspended calls and, until its loss, the endpoint hold references.
+ * Datagram streams: the protocol of an endpoint for tasks.
+ *
+ * Datagrams wait in a ring of slots that is allocated with the stream, so
+ * receiving allocates nothing. A full ring pauses the endpoint; a half-empty
+ * ring resumes it. Each datagram and each error wakes one waiting task, which
+ * waits again if another task has taken the datagram. The program, suspended
+ * calls and, until its loss, the endpoint hold references.
  */
 #include "lib/base/options.h"
 #include "lib/net/datagram_endpoint.h"
@@ -17,26 +18,26 @@
 #define QUEUE_COUNT_MAX 65536u
 
 struct place {
-    struct weir_datagram datagram; /* the lease of its bytes is held */
+    struct weir_datagram datagram; /* owns a reference to its lease */
     struct weir_ancillary ancillary;
 };
 
 struct weir_datagram_stream {
     struct wr_sync sync;
-    /* A reference to the endpoint; NULL before it is made and after the stream
+    /* A reference to the endpoint. NULL before it is made and after the stream
      * is freed. */
     weir_transport *t;
     struct wr_list receivers; /* struct wr_waiter */
     struct wr_list drainers;
     struct wr_list closers;
-    int error;           /* the first that no call has returned yet */
-    int end;             /* how the endpoint ended; 0 until it is lost */
-    uint32_t capacity;   /* number of slots */
-    uint32_t first;      /* index of the oldest datagram */
-    uint32_t count;      /* datagrams in the ring */
-    bool is_full;        /* set while the ring has paused the endpoint */
+    int error; /* the first that no call has returned yet */
+    int end;   /* error of the endpoint's end; 0 until it is lost */
+    uint32_t capacity;
+    uint32_t first;
+    uint32_t count;
+    bool is_full;
     bool writing_paused; /* set and cleared by the endpoint */
-    /* Ancillary data of the datagram taken last. */
+    /* Ancillary data of the datagram that was taken last. */
     struct weir_ancillary ancillary;
     struct place places[];
 };
@@ -60,7 +61,7 @@ static struct place *datagrams_place(weir_datagram_stream *stream,
     return &stream->places[at < stream->capacity ? at : at - stream->capacity];
 }
 
-/* Removes the oldest datagram; its lease now belongs to the caller. */
+/* Removes the oldest datagram. Its lease then belongs to the caller. */
 static void datagrams_pop(weir_datagram_stream *stream,
                           struct weir_datagram *ret)
 {
@@ -82,7 +83,6 @@ static void datagrams_pop(weir_datagram_stream *stream,
     }
 }
 
-/* Releases the bytes; an empty datagram has none. */
 static void datagrams_drop(const struct weir_datagram *datagram)
 {
     wr_assert(datagram->buf.lease || datagram->buf.len == 0);
@@ -133,7 +133,7 @@ static void datagrams_resume_writing(void *user, weir_transport *t)
     wr_waiters_wake_all(&stream->drainers, 0);
 }
 
-/* Keeps the error unless an earlier error was not returned yet. */
+/* Has no effect if an earlier error was not returned yet. */
 static void datagrams_note_error(weir_datagram_stream *stream, int err)
 {
     wr_assert(err < 0);
@@ -152,7 +152,8 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     if (stream->sync.is_freed) {
         return 0;
     }
-    if (stream->count == stream->capacity) { /* the program has resumed */
+    /* the program has resumed reading */
+    if (stream->count == stream->capacity) {
         wr_ignore(weir_transport_pause_reading(t));
         datagrams_note_error(stream, -ENOBUFS);
         return 0;
@@ -306,7 +307,7 @@ int weir_open_datagram_stream_at(
     return datagrams_open(loop, &call, options, ret);
 }
 
-/* Waits for a datagram, after wr_sync_enter(). */
+/* Waits for a datagram. Called after wr_sync_enter(). */
 static int datagrams_await(weir_datagram_stream *stream)
 {
     static const struct wr_wait_kind kind = {.name = "datagram"};

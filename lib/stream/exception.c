@@ -1,10 +1,10 @@
 /*
- * An exception hook that prints one line for each exception. The line names
- * tasks, connections and servers, so the file is in a folder that may use all
- * of them. The line is formatted here and written in one call, so that lines of
- * several loops do not mix, and the task's stack need not hold the buffer that
- * printf() makes for an unbuffered stream. The library does not call this hook;
- * a program passes it to weir_loop_set_exception_handler().
+ * An exception hook that prints one line for each exception. The library does
+ * not call it; a program passes it to weir_loop_set_exception_handler().
+ *
+ * The line is formatted here and written in one call, so that lines of several
+ * loops do not mix, and the task's stack need not hold the buffer that printf()
+ * makes for an unbuffered stream.
  */
 #include "uring/check.h"
 #include "weir/error.h"
@@ -20,7 +20,7 @@
 #define MESSAGE_MAX 512
 #define LINE_SIZE   (MESSAGE_MAX + 4u * PART_SIZE)
 
-/* Formats a part of the line: @before and @text, or nothing without @text. */
+/* Formats @before and @text, or nothing without @text. */
 static void exception_format(char *part, const char *before, const char *text)
 {
     part[0] = '\0';
@@ -64,7 +64,7 @@ void weir_print_exception(void *arg, weir_loop *loop,
         wr_ignore(snprintf(error, PART_SIZE, ": %s (%s)",
                            weir_strerror(exception->err),
                            weir_err_name(exception->err)) < 0);
-    } else if (exception->err > 0) { /* an error of the program */
+    } else if (exception->err > 0) {
         wr_ignore(snprintf(error, PART_SIZE, ": error %d", exception->err) < 0);
     }
     /* A task is named instead of its callback. */

@@ -1,9 +1,9 @@
 /*
- * Processes: starting a child from a task, waiting for its end, freeing it. The
- * protocols here call no code of the program, so a start need not wait for
- * anything. But it blocks the loop, so the call yields before it: other tasks
- * run first, and a cancellation finds no child. A task waits for the child and
- * not for its pipes, because a grandchild may hold them for ever.
+ * Processes: starting a child from a task, waiting for its end, freeing it.
+ *
+ * A start blocks the loop, so the call yields before it: other tasks run first,
+ * and a cancellation finds no child. A task waits for the child and not for its
+ * pipes, because a grandchild may hold the pipes open for ever.
  */
 #include "weir/process.h"
 #include "lib/base/options.h"
@@ -13,14 +13,13 @@
 #include <signal.h>
 
 #define COMMUNICATE_MAX_DEFAULT (64u << 20)
-/* bytes of the input that are written at once */
+/* maximum number of bytes of the input that are written at once */
 #define COMMUNICATE_SLICE (64u << 10)
 /* initial size of the memory for an output */
 #define COMMUNICATE_ROOM 4096u
 
-/* Collected output, with space for a zero byte after it. */
 struct wr_output {
-    char *data; /* NULL before the first allocation */
+    char *data;
     size_t len;
     size_t size;
 };
@@ -31,7 +30,7 @@ struct weir_process {
     weir_writer *streams[WR_STDIO_COUNT]; /* NULL if not a pipe, or freed */
     struct wr_list waiters;
     struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */
-    size_t input_count; /* bytes that communicate has written */
+    size_t input_count; /* bytes of the input that communicate has written */
     uint32_t refs;
     bool is_communicating; /* set during communicate */
 };
@@ -120,7 +119,6 @@ static const struct weir_protocol process_protocol = {
     .process_exited = process_process_exited,
 };
 
-/* Makes a stream for each descriptor that is a pipe. */
 static int process_open_streams(weir_process *process,
                                 struct weir_process_options *options,
                                 struct weir_protocol_binding *ret)
@@ -175,7 +173,7 @@ static int process_create(void *arg, weir_transport *t,
     weir_process *process = arg;
     (void)t;
 
-    wr_assert(process->refs == 1); /* held by the call that makes it */
+    wr_assert(process->refs == 1);
     wr_assert(!process->transport);
     *ret = (struct weir_protocol_binding){.protocol = &process_protocol,
                                           .user = process};
@@ -328,9 +326,8 @@ int weir_process_killpg(weir_process *process, int signum)
  *
  * weir_process_communicate(): input and output of a child at the same time.
  * Each pipe has its own task, so there is no deadlock, in whatever order the
- * child reads and writes. The progress is kept in the process and not in the
- * call, so a cancelled call loses nothing.
- */
+ * child reads and writes. The progress is kept in the process, so a cancelled
+ * call loses nothing. */
 
 struct communication {
     weir_process *process;
@@ -452,8 +449,7 @@ static int process_feed(weir_loop *loop, void *arg)
         weir_writer_close(writer);
         err = weir_writer_wait_closed(writer); /* the last write may fail */
     }
-    /* -EPIPE and WEIR_EPEERCLOSED report that the child has closed its
-     * input. */
+    /* Both errors mean that the child has closed its input. */
     wr_assert(err <= 0);
     return err == -EPIPE || err == WEIR_EPEERCLOSED ? 0 : err;
 }

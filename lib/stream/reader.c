@@ -1,9 +1,9 @@
 /*
- * Readers: received bytes wait here for a task. Bytes are fed at one end and
- * read by one task at the other. A task that needs more bytes than are buffered
- * waits. It is woken when the bytes have arrived or no more will arrive, and
- * then checks the queue again: a wait has no result, so a cancelled wait loses
- * nothing.
+ * Readers: received bytes wait here for a task.
+ *
+ * A task that needs more bytes than are buffered waits. It is woken when the
+ * bytes have arrived or no more will arrive, and then checks the queue again: a
+ * wait has no result, so a cancelled wait loses nothing.
  */
 #include "reader.h"
 
@@ -46,7 +46,7 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
     }
 }
 
-/* @visit is on the caller's stack: no pointer to it may be left. */
+/* @visit is on the caller's stack, so no pointer to it may be left. */
 static inline int reader_wait_as(weir_reader *reader,
                                  struct wr_reader_visit *visit, size_t needed)
 {
@@ -407,7 +407,7 @@ size_t weir_reader_peek(weir_reader *reader, size_t offset,
     wr_recvq_drop_shown(&reader->queue);
     const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
     if (len > 0 && !wr_reader_is_busy(reader)) {
-        /* Peeked bytes are held only while no task reads, because this pins
+        /* Only while no task reads, because holding the peeked bytes pins
          * memory. */
         wr_recvq_hold(&reader->queue, ret);
     }

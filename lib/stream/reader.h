@@ -1,9 +1,10 @@
 /*
  * Internals of readers, for the stream protocol that owns the reader and for
- * the reading calls in reader.c, reader_exact.c and reader_until.c. The reader
- * may be freed while a reading call waits. So the call has a wr_reader_visit on
- * its stack, and wr_reader_fini() sets its reader to NULL. After a wait that
- * returns an error the reader must not be touched.
+ * the reading calls in reader.c, reader_exact.c and reader_until.c.
+ *
+ * The reader may be freed while a reading call waits. So the call has a
+ * wr_reader_visit on its stack, and wr_reader_fini() sets its reader to NULL.
+ * After a wait that returns an error the reader must not be accessed.
  */
 #ifndef WEIR_LIB_STREAM_READER_H
 #define WEIR_LIB_STREAM_READER_H
@@ -23,10 +24,10 @@ struct wr_reader_visit {
 struct weir_reader {
     struct wr_recvq queue;
     weir_loop *loop;
-    weir_transport *transport;     /* feeds the reader; may be NULL */
-    struct wr_list waiters;        /* the task that waits for bytes */
-    struct wr_reader_visit *woken; /* the call whose task was woken and uses
-                                    * the reader, or NULL */
+    weir_transport *transport; /* feeds the reader; may be NULL */
+    struct wr_list waiters;    /* the task that waits for bytes */
+    /* The call whose task was woken and uses the reader, or NULL. */
+    struct wr_reader_visit *woken;
     /* Calls whose tasks yield before they read. */
     struct wr_list visits;
     struct wr_timer compaction_timer;
@@ -39,31 +40,32 @@ struct weir_reader {
     size_t consumed; /* reported with the last WEIR_ELIMIT */
     size_t expected; /* reported with the last WEIR_EINCOMPLETE */
     struct wr_reader_fds *fds; /* descriptors not taken yet; may be NULL */
-    int exception;             /* the first, sticky */
-    bool is_eof;               /* set by feed_eof */
-    bool is_paused : 1;        /* this reader has paused the transport */
-    bool has_lost_fds : 1;     /* set when descriptors are closed, cleared when
-                                * a call reports it */
-    bool reports_idle : 1;     /* set by wr_reader_is_idle(), never cleared */
-    bool is_reporting_idle;    /* set during a report */
-    bool was_read;   /* bytes were consumed since compaction_timer was armed */
-    bool must_evict; /* set when other connections need memory, cleared at the
-                      * iteration's end */
+    int exception;             /* the first error; never cleared */
+    bool is_eof;
+    bool is_paused : 1; /* this reader has paused the transport */
+    /* Set when descriptors are closed, cleared when a call reports it. */
+    bool has_lost_fds : 1;
+    bool reports_idle : 1;
+    bool is_reporting_idle;
+    bool was_read; /* bytes were consumed since compaction_timer was armed */
+    /* Set when other connections need memory, cleared at the iteration's
+     * end. */
+    bool must_evict;
 };
 
-/* Makes a reader in place; @limit_bytes is above 0. */
+/* Makes a reader in place. @limit_bytes must not be 0. */
 void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 
 /* Frees the reader's contents. A waiting task gets -ECANCELED. */
 void wr_reader_fini(weir_reader *reader);
 
-/* weir_reader_feed_buf() for a transport: if the program has ended the reader
- * itself, bytes are dropped without an error. */
+/* Like weir_reader_feed_buf(), for a transport: if the program has ended the
+ * reader itself, bytes are dropped without an error. */
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
 
-/* Takes descriptors that arrived with the transport's next bytes; @t closes any
- * that do not fit. @lost is true if others were closed before. */
+/* Takes descriptors that arrived with the transport's next bytes. @t closes
+ * those that do not fit. @lost is true if others were closed before. */
 void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost);
 void wr_reader_drop_fds(weir_reader *reader);
@@ -85,37 +87,38 @@ void wr_reader_memory_fini(weir_reader *reader);
 void wr_reader_pause(weir_reader *reader);
 void wr_reader_resume(weir_reader *reader);
 
-/* Joins the unread bytes, which stay, to one piece. Returns 0 or -ENOMEM. */
+/* Joins the unread bytes to one piece, and leaves them in the queue. Returns 0
+ * or -ENOMEM. */
 WEIR_MUST_USE int wr_reader_gather(weir_reader *reader, struct weir_buf *ret);
-/* Drops the unread bytes: another object has them. */
+/* Drops the unread bytes, which another object has taken. */
 void wr_reader_discard(weir_reader *reader);
 
 void wr_reader_resume_if_low(weir_reader *reader);
 
 WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
 
-/* Lets the end of the loop iteration handle the unread bytes. */
+/* The end of the loop iteration will handle the unread bytes. */
 static inline void wr_reader_look_later(weir_reader *reader)
 {
     wr_loop_at_turn_end(reader->loop, &reader->turn_end);
 }
 
-/* Returns the number of unread bytes above which reading is paused; lower while
- * other connections need the memory. */
+/* Returns the number of unread bytes above which reading is paused. It is lower
+ * while other connections need the memory. */
 static inline uint64_t wr_reader_high(const weir_reader *reader)
 {
     return wr_budget_reader_high(&reader->loop->budget, reader->high_bytes);
 }
 
-/* True while a task is inside a reading call that is not cancelled. */
+/* Returns true while a task is inside a reading call that is not cancelled. */
 static inline bool wr_reader_is_busy(const weir_reader *reader)
 {
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
 
 /* Returns true while a task waits in a read and no byte is buffered. After the
- * first call, the reader notifies the transport each time such a wait starts.
- */
+ * first call, the reader notifies the transport each time such a wait
+ * starts. */
 bool wr_reader_is_idle(weir_reader *reader);
 
 /* Starts a reading call and ends the last view. Returns 0, or an error for the
@@ -134,13 +137,13 @@ WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
     return 0;
 }
 
-/* wr_reader_wait() with the caller's @visit: after an error visit->reader is
- * NULL if the reader was freed. */
+/* Like wr_reader_wait(). After an error @visit->reader is NULL if the reader
+ * was freed. */
 WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
                                     struct wr_reader_visit *visit,
                                     size_t needed);
 
-/* Bytes that are buffered, or moved already by the running call. */
+/* Returns the bytes that are buffered, or that the running call has moved. */
 static inline size_t wr_reader_available(const weir_reader *reader)
 {
     return reader->queue.total + reader->moved;
@@ -150,8 +153,8 @@ static inline size_t wr_reader_available(const weir_reader *reader)
  * an error, after which the reader may have been freed. */
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
-/* Must be called before a reading call returns an error. If bytes are left,
- * lets the end of the loop iteration handle them. */
+/* Must be called before a reading call returns an error. If bytes are left, the
+ * end of the loop iteration will handle them. */
 static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {
@@ -179,7 +182,7 @@ static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
     return (ssize_t)len;
 }
 
-/* Shows the first @len bytes, which are contiguous. */
+/* The first @len bytes must be contiguous. */
 static inline ssize_t wr_reader_show(weir_reader *reader, size_t len,
                                      struct weir_buf *ret)
 {

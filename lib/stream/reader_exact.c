@@ -1,11 +1,12 @@
 /*
- * Readers: reading an exact number of bytes. A short read waits until all its
- * bytes are buffered. A long read moves bytes into the caller's memory as they
- * arrive, so that they neither fill the receive pool nor are kept in blocks.
- * `woken` is the visit of the long read from its first move to its end, so that
- * no other task reads in between. If the read fails, because of a cancellation
- * or the end of the stream, it copies its bytes back, so that all bytes can be
- * read in order.
+ * Readers: reading an exact number of bytes.
+ *
+ * A short read waits until all its bytes are buffered. A long read moves bytes
+ * into the caller's memory as they arrive, so that they neither fill the
+ * receive pool nor are kept in blocks. `woken` is the visit of the long read
+ * from its first move to its end, so that no other task reads in between. If
+ * the read fails, because of a cancellation or the end of the stream, it copies
+ * its bytes back, so that all bytes can be read in order.
  */
 #include "reader.h"
 
@@ -107,7 +108,6 @@ static ssize_t reader_exact_move(weir_reader *reader, void *buf, size_t len)
     return (ssize_t)len;
 }
 
-/* Waits until @len bytes are buffered. Returns 0 or an error. */
 static int reader_exact_await(weir_reader *reader, size_t len)
 {
     while (reader->queue.total < len) {

@@ -1,8 +1,9 @@
 /*
- * Readers: descriptors that arrived with bytes (SCM_RIGHTS). Descriptors have
- * their own queue, in the order of sending. A descriptor is queued before its
- * byte can be read, so a task that has read a message takes the message's
- * descriptors without waiting.
+ * Readers: descriptors that arrived with bytes (SCM_RIGHTS).
+ *
+ * Descriptors have their own queue, in the order of sending. A descriptor is
+ * queued before its byte can be read, so a task that has read a message takes
+ * the message's descriptors without waiting.
  *
  * While descriptors are queued, the transport is paused at the end of the loop
  * iteration, unless a task waits for more bytes. So a peer cannot fill the
@@ -23,8 +24,9 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-/* Lets the transport close and count descriptors. Closes them here if @t has no
- * function for this, because the program's own protocol feeds the reader. */
+/* The transport closes the descriptors, and counts them. If @t has no function
+ * for this, because the program's own protocol feeds the reader, closes them
+ * here. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {

@@ -1,10 +1,12 @@
 /*
- * Readers: the memory of unread bytes, and invariants. At the end of the loop
- * iteration, when the tasks have read, the unread bytes are compacted or moved
- * out of the receive pool, and the transport is paused if too many are left. A
- * few small pieces are moved some time later, because a relay would otherwise
- * copy the tail of every receive. If a task waits for more bytes and its unread
- * bytes keep the transport from receiving, all of them are moved.
+ * Readers: the memory of unread bytes, and invariants.
+ *
+ * At the end of the loop iteration, when the tasks have read, the unread bytes
+ * are compacted or moved out of the receive pool, and the transport is paused
+ * if too many are left. A few small pieces are moved some time later, because a
+ * relay would otherwise copy the tail of every receive. If a task waits for
+ * more bytes and its unread bytes keep the transport from receiving, all of
+ * them are moved.
  */
 #include "reader.h"
 
@@ -14,8 +16,6 @@
 #define COMPACT_AFTER_NS 10000000u
 #define FEW_PIECES       64u
 
-/* A reader has no single state: the end of its stream, a waiting task and a
- * paused transport are independent of each other. */
 void wr_reader_check_invariants(const weir_reader *reader)
 {
     const struct wr_recvq *queue = &reader->queue;
@@ -47,7 +47,8 @@ void wr_reader_check_invariants(const weir_reader *reader)
 
 void wr_reader_pause(weir_reader *reader)
 {
-    wr_assert(reader->queue.total > 0 || reader->fds); /* resume it */
+    /* otherwise no read would resume it */
+    wr_assert(reader->queue.total > 0 || reader->fds);
     if (reader->transport && !reader->is_paused) {
         wr_recvq_close_window(&reader->queue);
         reader->is_paused = true;
@@ -96,7 +97,7 @@ void wr_reader_resume_if_low(weir_reader *reader)
     }
 }
 
-/* Other connections need memory: schedules moving this reader's bytes. */
+/* Other connections need memory. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
     weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);
@@ -161,7 +162,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     wr_reader_debug_check(reader);
     reader->must_evict = false;
     if (WR_UNLIKELY(reader->fds != NULL) && !waits) {
-        wr_reader_pause(reader); /* the queue may be full */
+        wr_reader_pause(reader); /* the queue of descriptors may be full */
     }
     if (reader->queue.total == 0) {
         return;

@@ -1,9 +1,10 @@
 /*
- * Readers: lines, and bytes up to a separator. The limits are asyncio's. The
- * part before the separator may be as long as the limit; a search that passes
- * the limit without finding a separator fails. The size of the caller's buffer
- * limits a call in the same way. A call that fails consumes nothing and reports
- * how far it has searched.
+ * Readers: lines, and bytes up to a separator.
+ *
+ * The limits are asyncio's. The bytes before the separator may be as many as
+ * the limit; a search that passes the limit without finding a separator fails.
+ * The size of the caller's buffer limits a call in the same way. A call that
+ * fails consumes nothing and reports how far it has searched.
  */
 #include "reader.h"
 
@@ -20,8 +21,8 @@ struct until {
 static const struct weir_separator reader_until_newline = {.data = "\n",
                                                            .len = 1};
 
-/* Ends a call with WEIR_ELIMIT. The bytes stay buffered, and the end of the
- * loop iteration handles them. */
+/* Ends a call with WEIR_ELIMIT. The bytes stay buffered; the end of the loop
+ * iteration handles them. */
 static int reader_until_over(weir_reader *reader, size_t consumed)
 {
     wr_assert(consumed <= reader->queue.total);
@@ -30,8 +31,8 @@ static int reader_until_over(weir_reader *reader, size_t consumed)
     return WEIR_ELIMIT;
 }
 
-/* Handles a search without a match. Returns 0 to wait for more bytes, or sets
- * *ret_ended and returns the call's result. */
+/* Returns 0 to wait for more bytes, or sets *ret_ended and returns the
+ * result. */
 static ssize_t reader_until_not_found(weir_reader *reader,
                                       const struct until *until, size_t offset,
                                       bool *ret_ended)
@@ -56,7 +57,8 @@ static ssize_t reader_until_not_found(weir_reader *reader,
     }
     if (total >= until->size) {
         return reader_until_over(reader,
-                                 offset); /* the separator would not fit */
+                                 /* The separator would not fit. */
+                                 offset);
     }
     *ret_ended = false;
     return 0;
@@ -181,14 +183,14 @@ reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
     if (len == 0) {
         return reader_until_read_view(reader, &until, ret);
     }
-    if (len > 0) { /* after an error the reader may be gone */
+    if (len > 0) { /* after an error the reader may be freed */
         reader->queue.is_shown = true;
     }
     return len;
 }
 
-/* The fast path: the line's end was found already, or is found by one check
- * of a window of bytes. It calls no function, which would cost half as much
+/* The fast path: the line's end was found already, or is found by one check of
+ * a window of bytes. It calls no function, which would cost half as much
  * again. */
 ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {

@@ -1,10 +1,11 @@
 /*
- * start_tls from a task: of a transport, and of a stream. The task waits for
- * the end of the handshake. If it is interrupted, it aborts the connection and
- * waits for its end, because struct starting is on the task's stack. A stream
- * moves to the new transport before its task suspends. From then on buffered
- * and arriving bytes go to TLS, so a task that starts to read during the
- * handshake gets only plaintext of TLS.
+ * start_tls from a task: of a transport, and of a stream.
+ *
+ * The task waits for the end of the handshake. If it is interrupted, it aborts
+ * the connection and waits for its end, because struct starting is on the
+ * task's stack. A stream moves to the new transport before its task suspends.
+ * From then on buffered and arriving bytes go to TLS, so a task that starts to
+ * read during the handshake gets only plaintext of TLS.
  */
 #include "weir/start_tls.h"
 #include "weir/tls_connection.h"
@@ -105,7 +106,7 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_reader_resume(reader);
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {
-        /* The bytes stay queued, and may pause it again. */
+        /* The bytes stay queued, and may pause the reader again. */
         wr_reader_note_left(reader);
         return err;
     }

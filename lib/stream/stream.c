@@ -1,8 +1,8 @@
 /*
  * Streams: the protocol that puts a reader and a writer on a connection.
+ *
  * Received bytes are fed to the reader, the end of the connection ends the
  * reader, and the handler, if any, runs in a task that connection_made starts.
- * This file does not depend on the kind of transport.
  */
 #include "writer.h"
 
@@ -34,7 +34,6 @@ static void stream_report(weir_writer *writer, const char *message, int err)
     wr_loop_report(writer->loop, &exception);
 }
 
-/* True if @err only repeats how the connection ended. */
 static bool stream_is_known(const weir_writer *writer, int err)
 {
     const weir_transport *t = writer->transport;
@@ -177,11 +176,12 @@ static void stream_connection_made(void *user, weir_transport *t)
     wr_assert(writer->refs > 0 || writer->client_connected);
     writer->transport = weir_transport_ref(t);
     wr_writer_set_state(writer, WRITER_BOUND);
-    weir_reader_set_transport(&writer->reader, t); /* the reader has none yet */
+    /* cannot fail: the reader has none yet */
+    weir_reader_set_transport(&writer->reader, t);
     if (!writer->client_connected) {
         return;
     }
-    writer->refs++; /* the handler's */
+    writer->refs++; /* the handler's reference */
     if (writer->no_task) {
         /* This may run on a task's stack. */
         wr_assert(writer->no_task);
@@ -211,7 +211,6 @@ static void stream_end_reader(weir_writer *writer, const weir_transport *t,
     }
 }
 
-/* True if @t is the stream's transport, or was made on top of it. */
 static bool stream_is_own(const weir_writer *writer, const weir_transport *t)
 {
     while (t && t != writer->transport) {
@@ -271,8 +270,7 @@ static void stream_resume_writing(void *user, weir_transport *t)
     wr_writer_resumed(user);
 }
 
-/* The stream's protocol has no pause_writing, because a drain queries the
- * transport. */
+/* There is no pause_writing, because a drain queries the transport. */
 static const struct weir_protocol stream_protocol = {
     .size = sizeof(stream_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -328,7 +326,8 @@ void wr_stream_leave(weir_writer *writer)
     writer->transport = NULL;
     wr_writer_check_invariants(writer);
     if (t->handler ==
-        &writer->handler) { /* the protocol reports when it is idle */
+        /* From now on the protocol reports when it is idle. */
+        &writer->handler) {
         t->handler = NULL;
         wr_transport_note_idle(t);
     }

@@ -1,6 +1,7 @@
 /*
- * The memory of streams: one slab per loop, made with its first stream. A
- * stream is made without a reference and without a connection; writer.c frees
+ * The memory of streams: one slab per loop, made with its first stream.
+ *
+ * A stream is made without a reference and without a connection; writer.c frees
  * it when it has neither.
  */
 #include "uring/slab.h"

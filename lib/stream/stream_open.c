@@ -1,6 +1,7 @@
 /*
- * Streams that a task opens: weir_open_connection() and its variants. The
- * connection is made in the calling task, on its stack: the protocol of a
+ * Streams that a task opens: weir_open_connection() and its variants.
+ *
+ * The connection is made in the calling task, on its stack: the protocol of a
  * stream calls no code of the program.
  */
 #include "lib/base/options.h"
@@ -19,8 +20,8 @@ static int stream_open_create(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Opens the connection of @call. @unread is the result of reading its options.
- * Takes the descriptor of @call. */
+/* Opens the connection of @call, and takes its descriptor. @unread is the
+ * result of reading its options. */
 static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
                             int unread, size_t limit_bytes,
                             const char **ret_alert, weir_writer **ret)

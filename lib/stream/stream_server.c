@@ -1,7 +1,8 @@
 /*
- * Servers of streams, and waiting for a server in a task. A server knows a
- * factory but not streams. The options of its streams are in a block that is
- * freed when the server reports its end.
+ * Servers of streams, and waiting for a server in a task.
+ *
+ * The options of a server's streams are in a block that is freed when the
+ * server reports its end.
  */
 #include "writer.h"
 
@@ -14,7 +15,6 @@ struct service {
     struct weir_stream_options stream;
 };
 
-/* A task that waits for a server's close or end. */
 struct server_wait {
     struct wr_waiter waiter;
     struct wr_server_watch watch;
@@ -69,8 +69,7 @@ static int stream_server_start(struct service *service,
                                const struct weir_server_options *options,
                                weir_server **ret)
 {
-    /* Without client_connected the server has no factory, and serves no
-     * client. */
+    /* Without client_connected the server serves no client. */
     const struct weir_factory factory = {
         .create =
             service->stream.client_connected ? stream_server_create : NULL,
@@ -85,7 +84,7 @@ static int stream_server_start(struct service *service,
         err = weir_server_add_closed_callback(server, stream_server_closed,
                                               service);
     }
-    if (err < 0) { /* The server never listened, so no stream exists. */
+    if (err < 0) {
         weir_server_free(server);
         stream_server_free_service(service);
         return err;
@@ -205,7 +204,7 @@ int weir_server_serve_forever(weir_server *server)
         err = stream_server_wait(server, &server->close_watches, -ESHUTDOWN);
     }
     if (err != -ECANCELED) {
-        return err; /* the server may be gone */
+        return err; /* the server may be freed */
     }
     wr_server_stop(server, server->grace_ns);
     err = wr_task_enter(loop);

@@ -1,9 +1,11 @@
 /*
- * Writers: the sending side of a stream. Writes go directly to the transport,
- * which has the queue, the marks and the status of every write; this file adds
- * waiting. Drainers wait for the transport to resume, flushers for an empty
- * queue, closers for the loss. A woken task queries the transport again: only
- * the transport remembers its first error and why it ended.
+ * Writers: the sending side of a stream.
+ *
+ * Writes go directly to the transport, which has the queue, the marks and the
+ * status of every write; this file adds waiting. Drainers wait for the
+ * transport to resume, flushers for an empty queue, closers for the loss. A
+ * woken task queries the transport again: only the transport remembers its
+ * first error and why it ended.
  *
  * A broken connection stays open while bytes that arrived before the error are
  * unread. Draining and flushing tasks do not wait for its end: they are woken
@@ -70,7 +72,6 @@ static int writer_end_of(const weir_transport *t)
     return t->has_dropped ? -ECONNABORTED : 0;
 }
 
-/* True if the connection will send no more. */
 static bool writer_has_failed(const weir_transport *t)
 {
     return t->error < 0 || t->end == WEIR_END_ABORTED;
@@ -227,8 +228,8 @@ static inline bool writer_must_drain(const weir_writer *writer)
 }
 
 /* Waits until the queue is short enough. A wake with 1 means that the low mark
- * was reached: the task returns, unless others have filled the queue since;
- * then it waits again. */
+ * was reached: the task returns, unless other tasks have filled the queue
+ * since. */
 static int writer_drain(weir_writer *writer)
 {
     int ret = writer_enter(writer);

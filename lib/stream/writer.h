@@ -30,12 +30,12 @@ struct weir_writer {
     weir_transport *transport; /* NULL if unbound or detached */
     weir_client_connected_fn *client_connected; /* may be NULL */
     void *arg;
-    struct wr_connection_set *set; /* the set that has ->handler */
-    struct wr_handler handler;     /* entry in ->set */
+    struct wr_connection_set *set; /* the set that has `handler` */
+    struct wr_handler handler;     /* entry in `set` */
     weir_task *task;               /* runs client_connected; may be NULL */
     size_t stack_size_bytes;
     struct wr_list drainers; /* tasks that wait for the low mark */
-    struct wr_list flushers; /* tasks that wait for a depth of 0 */
+    struct wr_list flushers; /* tasks that wait for an empty queue */
     struct wr_list closers;  /* tasks that wait for the loss */
     struct wr_flush flush;   /* used while tasks wait */
     uint32_t refs;
@@ -59,7 +59,7 @@ void wr_writer_resumed(void *writer);
 
 void wr_writer_lost(weir_writer *writer);
 
-/* True while a task waits in a call on the writer. */
+/* Returns true while a task waits in a call on the writer. */
 static inline bool wr_writer_is_busy(const weir_writer *writer)
 {
     return !wr_list_is_empty(&writer->drainers) ||
@@ -73,10 +73,8 @@ WEIR_MUST_USE int wr_stream_make(weir_loop *loop,
                                  const struct wr_handler_ops *handler_ops,
                                  weir_writer **ret);
 
-/* Frees a stream that has no reference and no connection. */
 void wr_stream_free(weir_writer *writer);
 
-/* Returns 0 or -EINVAL. */
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
 /* Returns 0 if the connection of a stream may get another protocol, or an error

@@ -1,5 +1,6 @@
 /*
  * Sending a file from a task. The task waits for the transport's done callback.
+ *
  * An interruption cancels the file, and the task continues to wait: the record
  * of the wait is on the task's stack, and only the callback gets the number of
  * sent bytes.
