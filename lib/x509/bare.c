@@ -1,8 +1,7 @@
 /*
- * Writes minimal certificates.
- *
- * Only the key of such a certificate is used. The signature is meaningless; its
- * length is chosen so that the certificate has the requested size.
+ * Writes minimal certificates. Only the key of such a certificate is used. The
+ * signature is meaningless; its length is chosen so that the certificate has
+ * the requested size.
  */
 #include "bare.h"
 
@@ -19,17 +18,16 @@ static const uint8_t bare_algorithm[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
 static const uint8_t bare_front[] = {0xa0, 0x03, 0x02, 0x01,
                                      0x02, 0x02, 0x01, 0x01};
 
-/* An empty issuer, the dates 1950 to 2049, an empty subject; the last byte is
- * the text's NUL. */
+/* An empty issuer, the dates 1950 to 2049, and the tag of the subject, whose
+ * length 0 is the NUL of the text. */
 static const uint8_t bare_middle[] = "\x30\x00\x30\x1e\x17\x0d"
                                      "500101000000Z\x17\x0d"
                                      "491231235959Z\x30";
 
-/* A key of the algorithm 1.2, which does not exist, without bits. */
+/* A key without bits, of the algorithm 1.2, which does not exist. */
 static const uint8_t bare_key[] = {0x30, 0x08, 0x30, 0x03, 0x06,
                                    0x01, 0x2a, 0x03, 0x01, 0x00};
 
-/* A signature without bits. */
 static const uint8_t bare_signature[] = {0x03, 0x01, 0x00};
 
 enum { BARE_LONG_HEADER = 5 };
@@ -41,7 +39,7 @@ static uint8_t *bare_put(uint8_t *to, const void *data, size_t size)
     return to + size;
 }
 
-/* Writes a header. A long header has 5 bytes, whatever the size. */
+/* A long header has 5 bytes, whatever the size. */
 static uint8_t *bare_put_header(uint8_t *to, uint8_t tag, size_t size,
                                 bool is_long)
 {
@@ -59,7 +57,6 @@ static uint8_t *bare_put_header(uint8_t *to, uint8_t tag, size_t size,
     return bare_put(to, bytes + sizeof(bytes) - count, count);
 }
 
-/* Writes everything before the signature. */
 static uint8_t *bare_put_body(uint8_t *to, struct wr_bytes key)
 {
     const size_t size = sizeof(bare_front) + sizeof(bare_algorithm) +

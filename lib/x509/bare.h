@@ -1,10 +1,8 @@
 /*
  * A certificate that has a key and nothing else, for a library that needs only
- * the key of a peer's certificate. Pure functions.
- *
- * weir has verified the original certificate. No library gets it, because a
- * parser that reads it differently from weir could accept or refuse something
- * else.
+ * the key of a peer's certificate. weir has verified the peer's certificate. No
+ * library gets that certificate, because a parser that reads it differently
+ * could accept or refuse something else. Pure functions.
  */
 #ifndef WEIR_LIB_X509_BARE_H
 #define WEIR_LIB_X509_BARE_H
@@ -13,19 +11,19 @@
 
 #include "weir/base.h"
 
-/* Maximum size of a key, larger than any that weir accepts, and of a
+/* Maximum sizes of a key, larger than any that weir accepts, and of a
  * certificate. */
 #define WR_X509_BARE_KEY_MAX 2048u
 #define WR_X509_BARE_MAX     (WR_X509_BARE_KEY_MAX + 256u)
 
 /* Writes a certificate of version 3 with the key @info, a SubjectPublicKeyInfo
- * with its header, or with an unknown key if its data is NULL. Returns the
- * size. */
+ * with its header. If the data of @info is NULL, the key is unknown. Returns
+ * the size. */
 size_t wr_x509_bare_make(uint8_t ret[WR_X509_BARE_MAX], struct wr_bytes info);
 
-/* Writes the same certificate, with exactly @size bytes. The signature fills
- * the rest, and lengths are encoded in more bytes than necessary, which the
- * parser must accept. Returns false if the certificate does not fit. */
+/* Writes the same certificate with exactly @size bytes. The signature fills the
+ * rest, and lengths have more bytes than necessary, which the parser must
+ * accept. Returns false if the certificate does not fit. */
 WEIR_MUST_USE bool wr_x509_bare_write(uint8_t *ret, size_t size,
                                       struct wr_bytes info);
 

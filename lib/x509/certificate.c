@@ -1,9 +1,7 @@
 /*
- * Parses X.509 certificates: DER with one-byte tags and definite lengths, from
- * front to end.
- *
- * Each function takes an element off the front of @from. It returns false if
- * something else is there; then the whole certificate is malformed.
+ * Parses X.509 certificates. Each function takes an element off the front of
+ * @from. It returns false if another element is there; then the whole
+ * certificate is malformed.
  */
 #include "certificate.h"
 
@@ -23,9 +21,7 @@ enum {
     ATTRIBUTE_ORGANIZATION = 10,
 };
 
-/* ---- the certificate ---- */
-
-/* Takes issuerUniqueID or subjectUniqueID, if it is next. */
+/* Takes the optional issuerUniqueID or subjectUniqueID. */
 static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
 {
     struct wr_bytes bits;
@@ -35,8 +31,8 @@ static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
            wr_der_take_bits(rest, tag, &bits, &unused);
 }
 
-/* Reads the bytes after the key; the extensions are last. Fields that version 1
- * does not have make it malformed (RFC 5280, 4.1.2.8 and 4.1.2.9). */
+/* Reads the bytes after the key; the extensions are last. A certificate of
+ * version 1 must have none of these fields (RFC 5280, 4.1.2.8 and 4.1.2.9). */
 static bool certificate_read_extensions(struct wr_x509 *x509,
                                         struct wr_bytes rest)
 {
@@ -77,7 +73,7 @@ static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* An issuer must have a name, and a subject must have one here or in a critical
+/* An issuer must have a name. A subject must have a name here or in a critical
  * subjectAltName (RFC 5280, 4.1.2.4 and 4.1.2.6). */
 static bool certificate_has_names(const struct wr_x509 *x509)
 {
@@ -93,7 +89,7 @@ static bool certificate_has_names(const struct wr_x509 *x509)
 }
 
 /* Reads the signed part. *ret_algorithm must equal the algorithm outside the
- * body. A serial number has up to 20 bytes and is not negative. Zero is
+ * signed part. A serial number has up to 20 bytes and is not negative. Zero is
  * allowed, because some authorities have it (RFC 5280, 4.1.2.2). */
 static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
                                   struct wr_bytes *ret_algorithm)
@@ -145,8 +141,6 @@ bool wr_x509_is_self_issued(const struct wr_x509 *x509)
     wr_assert(x509->subject.data != NULL);
     return wr_der_is_equal(&x509->issuer, &x509->subject);
 }
-
-/* ---- names ---- */
 
 bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
                        struct wr_bytes *ret)

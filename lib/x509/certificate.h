@@ -1,11 +1,8 @@
 /*
  * An X.509 certificate, with the fields that weir's rules need (rules.h,
- * path.h). Pure functions.
- *
- * The fields point into the parsed bytes. Only this parser decides what a
- * certificate contains: it accepts only DER, each field and extension must
- * conform to RFC 5280, and every byte is checked. The TLS library gets nothing
- * except the key of a peer's certificate (bare.h).
+ * path.h). The fields point into the parsed bytes. Only this parser decides
+ * what a certificate contains: each field and extension must be DER and conform
+ * to RFC 5280, and every byte is checked. Pure functions.
  */
 #ifndef WEIR_LIB_X509_CERTIFICATE_H
 #define WEIR_LIB_X509_CERTIFICATE_H
@@ -13,16 +10,14 @@
 #include "signed.h"
 #include "strength.h"
 
-/* Bits of the extension keyUsage. */
 #define WR_X509_USE_SIGNATURE (1u << 0)
 #define WR_X509_USE_CERT_SIGN (1u << 5)
 #define WR_X509_USE_LIST_SIGN (1u << 6)
 
-/* Purposes in the extension extKeyUsage. */
 #define WR_X509_FOR_SERVERS (1u << 0)
 #define WR_X509_FOR_CLIENTS (1u << 1)
 
-/* pathLenConstraint is missing: any number of issuers may follow. */
+/* Without pathLenConstraint any number of issuers may follow. */
 #define WR_X509_PATH_LEN_ANY UINT32_MAX
 
 /* Tags of GeneralName, and of the two lists in name constraints. */
@@ -52,26 +47,25 @@ struct wr_x509 {
     struct wr_bytes constraints; /* nameConstraints; data is NULL if missing */
     int64_t not_before;          /* seconds since 1970 */
     int64_t not_after;           /* the last valid second */
-    uint32_t version;            /* 1 to 3 */
+    uint32_t version;
     enum wr_x509_strength signature;
     struct wr_x509_key_strength key;
-    uint32_t path_len;       /* issuers that may follow */
-    uint32_t usage;          /* WR_X509_USE_... */
-    uint32_t purposes;       /* WR_X509_FOR_... */
-    bool has_usage;          /* false means any use */
-    bool has_purposes;       /* false means any purpose */
-    bool is_authority;       /* according to basicConstraints */
+    uint32_t path_len; /* issuers that may follow */
+    uint32_t usage;    /* WR_X509_USE_... */
+    uint32_t purposes; /* WR_X509_FOR_... */
+    bool has_usage;    /* false means any use */
+    bool has_purposes; /* false means any purpose */
+    bool is_authority;
     bool has_critical_names; /* subjectAltName is critical */
     /* An unknown critical extension, or kind of name constraint, was found. */
     bool has_unknown;
 };
 
-/* Parses a certificate. Returns 0, or -EBADMSG if it is malformed. Sets
- * ret->der in both cases. */
+/* Returns 0, or -EBADMSG if the certificate is malformed. Sets ret->der in both
+ * cases. */
 WEIR_MUST_USE int wr_x509_read(struct wr_x509 *ret, const uint8_t *der,
                                size_t size);
 
-/* Returns true if issuer and subject are the same name. */
 bool wr_x509_is_self_issued(const struct wr_x509 *x509);
 
 enum wr_x509_name_kind {
@@ -85,15 +79,14 @@ enum wr_x509_name_kind {
 bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
                        struct wr_bytes *ret);
 
-/* Returns true if an alternative name matches @host, a name or a literal
- * address. */
+/* True if an alternative name matches @host, a name or a literal address. */
 WEIR_MUST_USE bool wr_x509_is_for(const struct wr_x509 *x509, const char *host);
 
-/* Returns true if both have an identical DNS name or address. */
+/* True if both have an identical DNS name or address. */
 WEIR_MUST_USE bool wr_x509_shares_name(const struct wr_x509 *a,
                                        const struct wr_x509 *b);
 
-/* Writes "CN=..." or another name of the subject, for messages: printable
+/* Writes "CN=..." or another part of the subject, for messages: printable
  * ASCII, truncated to @size. */
 void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size);
 

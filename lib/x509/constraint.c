@@ -1,10 +1,7 @@
 /*
- * Name constraints.
- *
- * Each name is compared with the subtrees of its kind: it must be in a
- * permitted subtree, if there are any, and in no excluded subtree. A kind
- * without subtrees is not constrained. Directory names are compared in
- * directory.c.
+ * Name constraints. Each name is compared with the subtrees of its kind: it
+ * must be in a permitted subtree, if there are any, and in no excluded subtree.
+ * A kind without subtrees is not constrained.
  */
 #include "path.h"
 
@@ -22,8 +19,8 @@ static bool constraint_ends_with(struct wr_bytes name, struct wr_bytes end)
                                     (const char *)end.data, end.size);
 }
 
-/* Returns true if @host is @base or below it. A base with a leading dot
- * contains only the hosts below it. */
+/* True if @host is @base or below it. If @base has a leading dot, only hosts
+ * below it count. */
 static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
 {
     if (base.size == 0) {
@@ -37,8 +34,8 @@ static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
                       host.data[host.size - base.size - 1] == '.');
 }
 
-/* Returns true if the wildcard @name ("*.example.org") could match a name in
- * the subtree of @base. */
+/* True if the wildcard @name ("*.example.org") could match a name in the
+ * subtree of @base. */
 static bool constraint_wildcard_meets(struct wr_bytes base,
                                       struct wr_bytes name)
 {
@@ -48,7 +45,7 @@ static bool constraint_wildcard_meets(struct wr_bytes base,
     }
     const struct wr_bytes parent = {name.data + 1, name.size - 1};
     if (base.size > 0 && base.data[0] == '.') {
-        return false; /* a single label is not below */
+        return false; /* the wildcard covers one label only */
     }
     return base.size > parent.size && constraint_ends_with(base, parent) &&
            !memchr(base.data, '.', base.size - parent.size);
@@ -95,7 +92,7 @@ static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
            (host.size == base.size && constraint_ends_with(host, base));
 }
 
-/* Returns true if a name is in the subtree of @base; both have this tag. */
+/* True if @name is in the subtree of @base. Both have the kind @tag. */
 static bool constraint_has(uint8_t tag, struct wr_bytes base,
                            struct wr_bytes name, bool is_permitted)
 {
@@ -126,7 +123,6 @@ static bool constraint_knows(uint8_t tag)
            tag == WR_X509_NAME_TAG_EMAIL || tag == WR_X509_NAME_TAG_DIRECTORY;
 }
 
-/* The constraints of an authority, and the remaining budget of comparisons. */
 struct constraint_lists {
     struct wr_bytes lists;
     size_t *budget;
@@ -139,7 +135,6 @@ struct constraint_found {
     bool is_broke;  /* the budget is used up; the other fields are invalid */
 };
 
-/* Compares a name with another subtree of its tag. */
 static void constraint_compare(struct constraint_found *found, uint8_t tag,
                                struct wr_bytes base, struct wr_bytes name,
                                bool is_permitted, size_t *budget)
@@ -205,8 +200,7 @@ constraint_check_name(const struct constraint_lists *limits, uint8_t tag,
     return WR_X509_CONSTRAINT_KEPT;
 }
 
-/* Checks the subject as a directory name, and its mail addresses as mail
- * names. */
+/* The mail addresses of a subject are checked as mail names, too. */
 static enum wr_x509_constraint
 constraint_check_subject(const struct constraint_lists *limits,
                          struct wr_bytes subject)
@@ -245,7 +239,7 @@ wr_x509_constraint_check(const struct wr_x509 *authority,
         constraint_check_subject(&limits, x509->subject);
     while (kept == WR_X509_CONSTRAINT_KEPT && names.size > 0) {
         const bool is_one = wr_der_take_any(&names, &tag, &name);
-        wr_assert(is_one); /* checked by wr_x509_read() */
+        wr_assert(is_one);
         kept = constraint_check_name(&limits, tag, name);
     }
     return kept;

@@ -2,10 +2,10 @@
  * Parses revocation lists. All entries are checked when the list is parsed, so
  * that sorting them cannot fail.
  *
- * An incomplete list is refused, because certificates that it does not contain
- * may be revoked: a list of changes (deltaCRLIndicator), a list for some
- * certificates or for other issuers (issuingDistributionPoint,
- * certificateIssuer).
+ * An incomplete list is refused, because it may omit revoked certificates: a
+ * list of changes (deltaCRLIndicator), a list for some certificates
+ * (issuingDistributionPoint), or with those of other issuers
+ * (certificateIssuer).
  */
 #include "crl.h"
 
@@ -70,7 +70,7 @@ static const char *crl_check_extensions(struct wr_bytes tagged)
     return NULL;
 }
 
-/* Takes an entry off a list; *ret is the certificate's serial number. */
+/* *ret is the serial number of the revoked certificate. */
 static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
                            struct wr_bytes *ret_rest)
 {
@@ -79,8 +79,8 @@ static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
            wr_der_take(ret_rest, WR_DER_INTEGER, ret) && ret->size > 0;
 }
 
-/* Returns NULL, or why an entry cannot be used. Sets *ret_count to the number
- * of entries. */
+/* Sets *ret_count to the number of entries. Returns NULL, or the text of an
+ * error. */
 static const char *crl_check_entries(struct wr_bytes entries, size_t *ret_count)
 {
     struct wr_bytes serial;
@@ -101,7 +101,7 @@ static const char *crl_check_entries(struct wr_bytes entries, size_t *ret_count)
     return NULL;
 }
 
-/* Reads the entries and the extensions, which follow the dates. */
+/* Reads the entries and the extensions. */
 static const char *crl_read_rest(struct wr_x509_crl *crl, struct wr_bytes body)
 {
     struct wr_bytes tagged;
@@ -152,8 +152,7 @@ const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_bytes der)
 }
 
 /* Removes leading zeros, and so the sign. Numbers that differ only in leading
- * zeros count as equal; only issuers that violate the rules create such
- * numbers. */
+ * zeros are equal; they occur only if an issuer violates the rules. */
 static struct wr_bytes crl_trim(struct wr_bytes number)
 {
     while (number.size > 1 && number.data[0] == 0) {
@@ -163,7 +162,6 @@ static struct wr_bytes crl_trim(struct wr_bytes number)
     return number;
 }
 
-/* Compares two trimmed numbers: negative, 0 or positive. */
 static int crl_compare(const void *first, const void *second)
 {
     const struct wr_bytes *a = first;
@@ -189,7 +187,7 @@ int wr_x509_crl_sort(struct wr_x509_crl *crl)
     wr_require(crl->serials, -ENOMEM);
     for (size_t i = 0; i < crl->entry_count; i++) {
         const bool is_one = crl_take_entry(&entries, &crl->serials[i], &rest);
-        wr_assert(is_one); /* checked by wr_x509_crl_read() */
+        wr_assert(is_one);
         crl->serials[i] = crl_trim(crl->serials[i]);
     }
     wr_assert(entries.size == 0);
@@ -207,7 +205,7 @@ bool wr_x509_crl_has(const struct wr_x509_crl *crl, struct wr_bytes serial)
 {
     wr_assert(crl->serials || crl->entry_count == 0);
     if (serial.size == 0 || crl->entry_count == 0) {
-        return false; /* an empty list or an invalid number */
+        return false;
     }
     serial = crl_trim(serial);
     return bsearch(&serial, crl->serials, crl->entry_count,

@@ -1,9 +1,7 @@
 /*
- * Parses dates.
- *
- * Dates are read as two-digit fields, one by one. Days are counted in the
- * Gregorian calendar, and a day that does not exist (February 30) makes the
- * date malformed.
+ * Parses dates as two-digit fields, one by one. Days are counted in the
+ * Gregorian calendar. A day that does not exist (February 30) makes the date
+ * malformed.
  */
 #include "date.h"
 
@@ -22,12 +20,11 @@ static bool date_take_digits(struct wr_bytes *text, int64_t *ret)
     return true;
 }
 
-/* Returns the days from 1970 to a day of the Gregorian calendar; the year is at
- * least 0. */
+/* Returns the days from 1970 to a day of the Gregorian calendar. */
 static int64_t date_count_days(int64_t year, int64_t month, int64_t day)
 {
     wr_assert(year >= 0 && month >= 1 && day >= 1);
-    /* The year begins in March, so that February 29 is its last day. */
+    /* Here a year begins in March, so that February 29 is its last day. */
     const int64_t months = month > 2 ? month - 3 : month + 9;
     const int64_t years = month > 2 ? year : year - 1;
     const int64_t leaps =

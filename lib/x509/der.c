@@ -14,7 +14,7 @@ enum {
     DER_TRUE = 0xff,
 };
 
-/* Takes the length of an element. DER requires the shortest form. */
+/* DER requires the shortest form of a length. */
 static bool der_take_length(struct wr_bytes *from, size_t *ret)
 {
     size_t first;
@@ -107,7 +107,7 @@ bool wr_der_is_oid(struct wr_bytes content)
 
     for (size_t i = 0; i < content.size; i++) {
         if (is_start && content.data[i] == 0x80) {
-            return false; /* a number with leading zeros */
+            return false; /* leading zeros */
         }
         is_start = !(content.data[i] & 0x80);
     }

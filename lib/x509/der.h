@@ -1,8 +1,7 @@
 /*
- * Parses DER, the encoding of certificates (ITU-T X.690). Pure functions.
- *
- * Each function takes an element off the front of @from, and returns false if
- * something else is there.
+ * Parses DER, the encoding of certificates (ITU-T X.690). Each function takes
+ * an element off the front of @from, and returns false if another element is
+ * there. Pure functions.
  */
 #ifndef WEIR_LIB_X509_DER_H
 #define WEIR_LIB_X509_DER_H
@@ -23,13 +22,11 @@ enum {
     WR_DER_EXPLICIT = 0xa0, /* plus a number */
 };
 
-/* Returns true if an element with this tag is next. */
 bool wr_der_sees(const struct wr_bytes *from, uint8_t tag);
 
 /* Takes an element with this tag; *ret is its content. */
 bool wr_der_take(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret);
 
-/* Takes an element with any tag; *ret is its content. */
 bool wr_der_take_any(struct wr_bytes *from, uint8_t *ret_tag,
                      struct wr_bytes *ret);
 
@@ -38,26 +35,24 @@ bool wr_der_take_whole(struct wr_bytes *from, uint8_t tag,
                        struct wr_bytes *ret);
 
 /* Takes an optional boolean, false by default: one byte, 0xff or 0. DER omits a
- * default, but authorities have written this one into many certificates. */
+ * default, but many certificates have it. */
 bool wr_der_take_flag(struct wr_bytes *from, bool *ret);
 
-/* Takes an element with this tag as a number in its shortest form. */
+/* Takes a number in its shortest form. */
 bool wr_der_take_integer(struct wr_bytes *from, uint8_t tag,
                          struct wr_bytes *ret);
 
-/* Takes a well-formed object identifier. */
 bool wr_der_take_oid(struct wr_bytes *from, struct wr_bytes *ret);
 
-/* Returns true if this is the content of an object identifier. */
 bool wr_der_is_oid(struct wr_bytes content);
 
-/* Takes an element with this tag as a bit string. *ret is its bytes; the last
- * *ret_unused bits are unused and 0. */
+/* Takes a bit string. *ret is its bytes; the last *ret_unused bits of these are
+ * unused and 0. */
 bool wr_der_take_bits(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret,
                       uint8_t *ret_unused);
 
-/* Returns true if the object identifier consists of @family, of @size bytes,
- * and one more byte. Sets *ret_last to that byte. */
+/* True if the object identifier consists of the @size bytes of @family and one
+ * more byte, which *ret_last is set to. */
 bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,
                   size_t size, uint8_t *ret_last);
 

@@ -1,9 +1,7 @@
 /*
- * Directory names: iteration over their attributes, and a comparison with three
- * results.
- *
- * Strings that are not ASCII in a PrintableString, UTF8String or IA5String are
- * equal if their bytes are equal; otherwise the result is "unsure".
+ * Directory names: iteration over their attributes, and their comparison.
+ * Values of the same type are equal if their bytes are equal. Otherwise only
+ * ASCII texts (PrintableString, UTF8String, IA5String) can be compared.
  */
 #include "directory.h"
 
@@ -20,8 +18,6 @@ enum {
 static const uint8_t directory_oid_common[] = {0x55, 0x04};
 static const uint8_t directory_oid_pkcs9[] = {0x2a, 0x86, 0x48, 0x86,
                                               0xf7, 0x0d, 0x01, 0x09};
-
-/* ---- iteration ---- */
 
 void wr_x509_directory_open(struct wr_x509_directory *directory,
                             struct wr_bytes name)
@@ -56,7 +52,7 @@ static bool directory_is_at_end(const struct wr_x509_directory *directory)
 
 /* Returns false if an attribute that RFC 5280 (appendix A.1) defines as a
  * string has another value. Other attributes under 2.5.4, such as
- * postalAddress, have values of any kind. */
+ * postalAddress, may have values of any type. */
 static bool directory_has_value(const struct wr_x509_attribute *attribute)
 {
     static const uint8_t numbers[] = {3,  4,  5,  6,  7,  8,  10, 11,
@@ -97,7 +93,7 @@ bool wr_x509_directory_next(struct wr_x509_directory *directory,
         return false;
     }
     const bool is_one = directory_take(directory, ret);
-    wr_assert(is_one); /* the name was checked */
+    wr_assert(is_one);
     return true;
 }
 
@@ -116,8 +112,6 @@ bool wr_x509_attribute_is_mail(const struct wr_x509_attribute *attribute)
            last == 1;
 }
 
-/* ---- comparison ---- */
-
 static bool directory_is_ascii(const struct wr_x509_attribute *attribute)
 {
     wr_assert(attribute->value.data != NULL);
@@ -135,8 +129,8 @@ static bool directory_is_ascii(const struct wr_x509_attribute *attribute)
     return true;
 }
 
-/* Takes the next character of a text in lower case, or 0 at the end. Several
- * blanks count as one, and blanks at the ends are skipped. */
+/* Takes the next character in lower case, or 0 at the end. Several blanks count
+ * as one; blanks at the start and at the end are skipped. */
 static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
 {
     bool has_blank = false;
@@ -150,7 +144,7 @@ static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
         return 0;
     }
     if (has_blank && !is_first) {
-        return ' '; /* the next call takes the character */
+        return ' '; /* the next call returns the character */
     }
     const uint8_t c = text->data[0];
     text->data++;
@@ -158,7 +152,7 @@ static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
-/* Compares two ASCII texts without control characters. */
+/* The texts are ASCII without control characters. */
 static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
 {
     bool is_first = true;
@@ -171,7 +165,7 @@ static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
             return false;
         }
         if (from_a == 0) {
-            return true; /* both are at their ends */
+            return true;
         }
         is_first = false;
     }
@@ -204,8 +198,8 @@ bool wr_x509_budget_pay(size_t *budget, size_t cost)
     return is_enough;
 }
 
-/* Returns the best match of @a in a set of @name; @first is the set's first
- * attribute. */
+/* Returns the best match of @a in one set of @name. @first is the first
+ * attribute of that set. */
 static enum wr_x509_directory_match
 directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
                const struct wr_x509_attribute *first, size_t *budget)

@@ -1,9 +1,7 @@
 /*
  * The extensions of certificates that weir knows: usages, names, and
- * constraints of an authority.
- *
- * An unknown critical extension is recorded. Policies are ignored, because none
- * is required.
+ * constraints of an authority. An unknown critical extension is recorded.
+ * Policies are ignored, because none is required.
  */
 #include "extension.h"
 
@@ -85,13 +83,13 @@ static bool extension_read_constraints(struct wr_x509 *x509,
         (len.data[0] & 0x80) || !x509->is_authority) {
         return false;
     }
-    /* A larger limit is never reached: WR_X509_CHAIN_MAX. */
+    /* A larger limit has no effect; see WR_X509_CHAIN_MAX. */
     x509->path_len = len.size == 1 ? len.data[0] : WR_X509_PATH_LEN_ANY;
     return true;
 }
 
-/* Checks subtrees of names. Each may only have a name, as RFC 5280 requires;
- * other subtrees are recorded as unknown. */
+/* RFC 5280 allows only a name in each subtree. Other fields of a subtree are
+ * recorded as unknown. */
 static bool extension_read_trees(struct wr_x509 *x509, struct wr_bytes trees)
 {
     struct wr_bytes tree;
@@ -133,8 +131,8 @@ static bool extension_read_name_constraints(struct wr_x509 *x509,
     return true;
 }
 
-/* Records a critical extension that weir does not know or does not implement.
- * Policies are not recorded, because none is required. */
+/* Records a critical extension that weir does not implement, except policies.
+ */
 static bool extension_read_value(struct wr_x509 *x509,
                                  const struct wr_x509_extension *extension)
 {
@@ -161,8 +159,6 @@ static bool extension_read_value(struct wr_x509 *x509,
     }
 }
 
-/* ---- the list ---- */
-
 void wr_x509_extensions_open(struct wr_x509_extensions *extensions,
                              struct wr_bytes list)
 {
@@ -182,7 +178,7 @@ static bool extension_take(struct wr_bytes *list, struct wr_x509_extension *ret)
            extension.size == 0;
 }
 
-/* Returns true if an extension before @last has the same identifier. */
+/* True if an extension before @last has the same identifier. */
 static bool extension_is_double(struct wr_bytes list,
                                 const struct wr_x509_extension *last)
 {
@@ -196,7 +192,7 @@ static bool extension_is_double(struct wr_bytes list,
     return false;
 }
 
-/* Returns the number of an extension that is not under 2.5.29. */
+/* For an extension that is not under 2.5.29. */
 static uint32_t extension_number_of(const struct wr_bytes *oid)
 {
     uint8_t last = 0;

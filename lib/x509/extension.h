@@ -1,10 +1,7 @@
 /*
- * The extensions of certificates (RFC 5280, 4.2). Pure functions.
- *
- * An extension is parsed into the fields of its certificate; fields without an
- * extension keep their defaults. Unused extensions are checked too, to the last
- * byte, so that an extension that weir ignores cannot make a library refuse or
- * accept a certificate.
+ * The extensions of certificates (RFC 5280, 4.2). Unused extensions are checked
+ * too, to the last byte, so that an extension that weir ignores cannot make a
+ * library refuse or accept a certificate. Pure functions.
  */
 #ifndef WEIR_LIB_X509_EXTENSION_H
 #define WEIR_LIB_X509_EXTENSION_H
@@ -12,8 +9,8 @@
 #include "certificate.h"
 
 /* Numbers of extensions. An extension under 2.5.29 has the last number of its
- * identifier. WR_X509_EXTENSION_OTHER and the numbers after it are for
- * extensions outside 2.5.29. */
+ * identifier. The numbers from WR_X509_EXTENSION_OTHER on are for extensions
+ * outside 2.5.29. */
 enum {
     WR_X509_EXTENSION_SUBJECT_ATTRIBUTES = 9,
     WR_X509_EXTENSION_SUBJECT_KEY = 14,
@@ -30,9 +27,9 @@ enum {
     WR_X509_EXTENSION_PURPOSES = 37,
     WR_X509_EXTENSION_FRESHEST = 46,
     WR_X509_EXTENSION_INHIBIT = 54,
-    WR_X509_EXTENSION_OTHER = 64, /* any other */
-    WR_X509_EXTENSION_ACCESS,     /* authorityInfoAccess, subjectInfoAccess */
-    WR_X509_EXTENSION_NETSCAPE,   /* netscape-cert-type, which wolfSSL reads */
+    WR_X509_EXTENSION_OTHER = 64,
+    WR_X509_EXTENSION_ACCESS,   /* authorityInfoAccess, subjectInfoAccess */
+    WR_X509_EXTENSION_NETSCAPE, /* netscape-cert-type, which wolfSSL reads */
 };
 
 /* Maximum number of extensions of a certificate or list outside 2.5.29. */
@@ -45,7 +42,6 @@ struct wr_x509_extension {
     bool is_critical;
 };
 
-/* An iterator over a list of extensions. */
 struct wr_x509_extensions {
     struct wr_bytes all;
     struct wr_bytes rest;
@@ -53,42 +49,37 @@ struct wr_x509_extensions {
     uint32_t others;
 };
 
-/* Starts an iteration. @list is the content of the SEQUENCE, which must not be
- * empty. */
+/* @list is the content of the SEQUENCE, which must not be empty. */
 void wr_x509_extensions_open(struct wr_x509_extensions *extensions,
                              struct wr_bytes list);
 
-/* Takes the next extension. Returns false if it is malformed or repeated, or if
- * there are more than WR_X509_OTHERS_MAX. */
+/* Returns false if the next extension is malformed or repeated, or if there are
+ * more than WR_X509_OTHERS_MAX outside 2.5.29. */
 WEIR_MUST_USE bool wr_x509_extension_take(struct wr_x509_extensions *extensions,
                                           struct wr_x509_extension *ret);
 
 WEIR_MUST_USE bool wr_x509_extensions_read(struct wr_x509 *x509,
                                            struct wr_bytes list);
 
-/* ---- form.c ---- */
-
-/* Takes one element off the front of a list. */
 typedef bool wr_x509_form_fn(struct wr_bytes *list);
 
-/* Returns true if @value is a SEQUENCE of one element or more, and nothing
- * else. */
+/* True if @value is a SEQUENCE of one element or more, and nothing else. */
 WEIR_MUST_USE bool wr_x509_form_is_list(struct wr_bytes value,
                                         wr_x509_form_fn *element);
 
-/* Returns true if a list has only elements of this type, and at least one. */
+/* True if a list has only such elements, and at least one. */
 WEIR_MUST_USE bool wr_x509_form_has_only(struct wr_bytes list,
                                          wr_x509_form_fn *element);
 
-/* Takes a GeneralName; an address must be that of a host. */
+/* Takes a GeneralName. An IP address in it must be that of a host. */
 WEIR_MUST_USE bool wr_x509_form_take_name(struct wr_bytes *list);
 
-/* Takes a GeneralName that is the base of a constraint. An address is followed
- * by its mask, which must be a prefix mask. */
+/* Takes a GeneralName that is the base of a constraint. An IP address in it is
+ * followed by its mask, which must be a prefix mask. */
 WEIR_MUST_USE bool wr_x509_form_take_base(struct wr_bytes *list,
                                           uint8_t *ret_tag);
 
-/* Returns false if the value of an extension that weir does not use is
+/* For an extension that weir does not use. Returns false if @value is
  * malformed. */
 WEIR_MUST_USE bool wr_x509_form_is_good(uint32_t number, struct wr_bytes value);
 

@@ -1,8 +1,7 @@
 /*
- * The fields of certificates, for programs.
- *
- * The parser is the one that verification uses (certificate.h), so that a
- * program sees exactly the names that were verified.
+ * The fields of certificates, for programs. The parser is the one that
+ * verification uses (certificate.h), so that a program sees exactly the names
+ * that were verified.
  */
 #include "certificate.h"
 #include "directory.h"
@@ -86,8 +85,6 @@ int weir_tls_certificate_read(const void *der, size_t size,
     return 0;
 }
 
-/* ---- attributes ---- */
-
 static const char *fields_name_of(const struct wr_x509_attribute *attribute)
 {
     const size_t count = sizeof(fields_attributes) / sizeof(*fields_attributes);
@@ -108,8 +105,7 @@ static const char *fields_name_of(const struct wr_x509_attribute *attribute)
                : NULL;
 }
 
-/* Takes an attribute off the front: the next one of its set, or the first one
- * of the next set. */
+/* Takes the next attribute of a set, or the first one of the next set. */
 static bool fields_take(struct wr_bytes *from, struct wr_x509_attribute *ret)
 {
     struct wr_bytes set;

@@ -1,6 +1,6 @@
 /*
  * Checks the syntax of extensions: one function for each type of RFC 5280,
- * appendix A. form_take_...() takes one element off a list, form_is_...()
+ * appendix A. form_take_...() takes one element off a list; form_is_...()
  * checks a whole value. The functions do not recurse, so a deeply nested
  * certificate cannot exhaust the stack.
  */
@@ -10,8 +10,6 @@
 #include "uring/check.h"
 
 #include <string.h>
-
-/* ---- lists ---- */
 
 bool wr_x509_form_has_only(struct wr_bytes list, wr_x509_form_fn *element)
 {
@@ -35,7 +33,7 @@ bool wr_x509_form_is_list(struct wr_bytes value, wr_x509_form_fn *element)
            wr_x509_form_has_only(list, element);
 }
 
-/* Takes an optional field. *ret is its content; the data is NULL if it is
+/* *ret is the content of an optional field; its data is NULL if the field is
  * missing. */
 static bool form_take_optional(struct wr_bytes *from, uint8_t tag,
                                struct wr_bytes *ret)
@@ -52,10 +50,7 @@ static bool form_take_any(struct wr_bytes *from)
     return wr_der_take_any(from, &tag, &any);
 }
 
-/* ---- names ---- */
-
-/* Returns true if a text is an IA5String without a NUL, which would be an
- * attempt to deceive. */
+/* True for an IA5String without a NUL, which would be an attempt to deceive. */
 static bool form_is_text(struct wr_bytes text)
 {
     wr_assert(text.data != NULL);
@@ -67,7 +62,6 @@ static bool form_is_text(struct wr_bytes text)
     return true;
 }
 
-/* A name of another type: its identifier and its value. */
 static bool form_is_other_name(struct wr_bytes name)
 {
     struct wr_bytes oid;
@@ -78,7 +72,7 @@ static bool form_is_other_name(struct wr_bytes name)
            form_take_any(&value) && value.size == 0;
 }
 
-/* Returns true if all set bits of a mask are at its start. */
+/* True if all set bits of a mask are at its start. */
 static bool form_is_mask(struct wr_bytes mask)
 {
     bool is_over = false;
@@ -103,9 +97,9 @@ static bool form_is_address(struct wr_bytes ip, bool is_base)
            form_is_mask(mask);
 }
 
-/* Returns true if the base of a subtree of DNS names or mail addresses is
- * valid. A base like "*.example.org" is refused: no name would be in its
- * subtree, so excluding it would have no effect. */
+/* True for a valid base of a subtree of DNS names or mail addresses. A base
+ * like "*.example.org" is refused: no name would be in its subtree, so
+ * excluding it would have no effect. */
 static bool form_is_host_base(uint8_t tag, struct wr_bytes base)
 {
     const char *host = (const char *)base.data;
@@ -160,8 +154,8 @@ bool wr_x509_form_take_base(struct wr_bytes *list, uint8_t *ret_tag)
            form_is_name(*ret_tag, name, true);
 }
 
-/* AuthorityKeyIdentifier: an issuer's name and a serial number must both be
- * present or both missing. */
+/* In an AuthorityKeyIdentifier, an issuer's name and a serial number must both
+ * be present or both missing. */
 static bool form_is_authority_key(struct wr_bytes value)
 {
     struct wr_bytes list;
@@ -181,8 +175,6 @@ static bool form_is_authority_key(struct wr_bytes value)
             wr_x509_form_has_only(names, wr_x509_form_take_name));
 }
 
-/* ---- access and distribution points ---- */
-
 static bool form_take_access(struct wr_bytes *list)
 {
     struct wr_bytes access;
@@ -193,7 +185,7 @@ static bool form_take_access(struct wr_bytes *list)
            access.size == 0;
 }
 
-/* Takes an AttributeTypeAndValue, or a PolicyQualifierInfo. */
+/* Takes an AttributeTypeAndValue or a PolicyQualifierInfo. */
 static bool form_take_attribute(struct wr_bytes *set)
 {
     struct wr_bytes pair;
@@ -204,7 +196,7 @@ static bool form_take_attribute(struct wr_bytes *set)
            pair.size == 0;
 }
 
-/* DistributionPointName: full names, or a part of the issuer's name. */
+/* A DistributionPointName has full names, or a part of the issuer's name. */
 static bool form_is_point_name(struct wr_bytes name)
 {
     struct wr_bytes content;
@@ -216,7 +208,7 @@ static bool form_is_point_name(struct wr_bytes name)
                                              content, form_take_attribute));
 }
 
-/* DistributionPoint: must not contain only reasons. */
+/* A DistributionPoint must not contain only reasons. */
 static bool form_take_point(struct wr_bytes *list)
 {
     struct wr_bytes point;
@@ -237,8 +229,6 @@ static bool form_take_point(struct wr_bytes *list)
            (!issuer.data ||
             wr_x509_form_has_only(issuer, wr_x509_form_take_name));
 }
-
-/* ---- policies ---- */
 
 static bool form_take_policy(struct wr_bytes *list)
 {
@@ -261,7 +251,6 @@ static bool form_take_mapping(struct wr_bytes *list)
            pair.size == 0;
 }
 
-/* Takes a number of certificates, which must not be negative. */
 static bool form_take_count(struct wr_bytes *from, uint8_t tag)
 {
     struct wr_bytes number;

@@ -1,8 +1,7 @@
 /*
- * Host names of certificates.
- *
- * A name with characters other than letters, digits, '-', '_' and single dots
- * matches nothing: a NUL or a blank in it is an attempt to be misread.
+ * Host names of certificates. A name with characters other than letters,
+ * digits, '-', '_' and single dots matches nothing: a NUL or a blank in it is
+ * an attempt to deceive.
  */
 #include "hostname.h"
 
@@ -27,8 +26,7 @@ static bool hostname_is_letter(char c)
            c == '_';
 }
 
-/* Returns the number of labels of a name without a wildcard, or 0 if it is
- * invalid. */
+/* Returns 0 if the name, without a wildcard, is invalid. */
 static size_t hostname_count_labels(const char *name, size_t len)
 {
     size_t labels = 0;
@@ -80,7 +78,7 @@ bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
             return false;
         }
         host_len -= (size_t)(compared - host);
-        name += 1; /* compare from the dot after the asterisk */
+        name += 1; /* the dot after the asterisk */
         len -= 1;
     }
     if (len == 0 || host_len != len ||

@@ -1,9 +1,8 @@
 /*
- * Searches for a path: from the peer's certificate upwards, depth first.
- *
- * A peer can send many certificates with the same name, so the number of
- * verified links is limited. If all paths fail, the error of the path that got
- * furthest is reported: to an anchor, to an issuer, or to no issuer.
+ * Searches for a path from the peer's certificate upwards, depth first. A peer
+ * can send many certificates with the same name, so the number of verified
+ * links is limited. If all paths fail, the error of the path that got furthest
+ * is reported.
  */
 #include "path.h"
 
@@ -13,9 +12,9 @@
 
 #include <errno.h>
 
-/* Maximum cost of the verified links of one peer. A link by a P-256 key costs
- * 1, by P-384 2, by P-521 3 (strength.h). So a peer can have 16 links verified,
- * or 5 by P-521, whatever keys and names it chooses. */
+/* Maximum cost of the verified links of one peer. A link with a P-256 key costs
+ * 1, with P-384 2, with P-521 3 (strength.h). So at most 16 links are verified,
+ * or 5 with P-521, whatever keys and names a peer chooses. */
 #define PATH_COST_MAX 16u
 
 /* Maximum number of comparisons of a peer's names with subtrees of its issuers'
@@ -49,9 +48,7 @@ static const struct wr_x509 *path_at(const struct wr_x509_path *path,
     return &path->sent[path->steps[step]];
 }
 
-/* ---- rules of the whole path ---- */
-
-/* Counts the issuers between @step and the leaf, except self-issued ones. */
+/* Counts the issuers between @step and the leaf that are not self-issued. */
 static uint32_t path_count_below(const struct wr_x509_path *path, uint32_t step)
 {
     uint32_t count = 0;
@@ -83,8 +80,8 @@ static void path_note_constraint(struct wr_x509_path *path,
 }
 
 /* Checks the rules that @authority sets for the certificates below it, which
- * are those before @step in the path. @authority is the certificate at @step,
- * or the anchor. */
+ * are before @step in the path. @authority is the certificate at @step, or the
+ * anchor. */
 static bool path_keeps_rules_of(struct wr_x509_path *path,
                                 const struct wr_x509 *authority, uint32_t step)
 {
@@ -111,8 +108,8 @@ static bool path_keeps_rules_of(struct wr_x509_path *path,
     return true;
 }
 
-/* Returns true if an anchor may issue certificates. A certificate of version 1
- * has no field that declares an authority, so it may. */
+/* A certificate of version 1 has no field that declares an authority, so an
+ * anchor of this version may issue. */
 static bool path_may_issue(const struct wr_x509 *anchor)
 {
     wr_assert(anchor->version >= 1 && anchor->version <= 3);
@@ -120,8 +117,7 @@ static bool path_may_issue(const struct wr_x509 *anchor)
            (!anchor->has_usage || (anchor->usage & WR_X509_USE_CERT_SIGN));
 }
 
-/* Checks an anchor. An anchor that is not an authority is trusted only as the
- * leaf itself. */
+/* An anchor that is not an authority is trusted only as the leaf itself. */
 static bool path_keeps_anchor(struct wr_x509_path *path,
                               const struct wr_x509 *anchor)
 {
@@ -171,7 +167,6 @@ static bool path_keeps_rules(struct wr_x509_path *path,
     return true;
 }
 
-/* Verifies a link, and records the reason if that fails. */
 static bool path_verify_link(struct wr_x509_path *path,
                              const struct wr_x509 *issuer, uint32_t rank)
 {
@@ -200,10 +195,8 @@ static bool path_verify_link(struct wr_x509_path *path,
     return reason.err == 0;
 }
 
-/* ---- revocation ---- */
-
-/* Checks the anchor, which is revoked if another anchor has issued it and lists
- * it. A missing list is not an error. */
+/* An anchor is revoked if another anchor has issued it and lists it as revoked.
+ * A missing list is not an error. */
 static bool path_keeps_anchors_lists(struct wr_x509_path *path,
                                      const struct wr_x509 *anchor)
 {
@@ -224,8 +217,8 @@ static bool path_keeps_anchors_lists(struct wr_x509_path *path,
     return true;
 }
 
-/* Returns false if a certificate of the path was revoked, or cannot be checked
- * without a list. A revocation is the preferred reason. */
+/* Returns false if a certificate of the path was revoked, or if a list is
+ * missing. A revocation is preferred as the reason. */
 static bool path_keeps_lists(struct wr_x509_path *path,
                              const struct wr_x509 *anchor)
 {
@@ -258,9 +251,6 @@ static bool path_keeps_lists(struct wr_x509_path *path,
     return !unlisted && path_keeps_anchors_lists(path, anchor);
 }
 
-/* ---- the search ---- */
-
-/* Returns true if an anchor completes the path. */
 static bool path_find_anchor(struct wr_x509_path *path)
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
@@ -277,7 +267,7 @@ static bool path_find_anchor(struct wr_x509_path *path)
     return false;
 }
 
-/* Finds certificates that were sent twice, once for the search. */
+/* Copies of a certificate count as one in the search. */
 static void path_find_copies(struct wr_x509_path *path)
 {
     wr_assert(path->sent_count <= WR_X509_CHAIN_MAX);
@@ -301,8 +291,8 @@ static bool path_has(const struct wr_x509_path *path, uint32_t place)
     return false;
 }
 
-/* Returns the next certificate, starting at @place, that may have issued the
- * path's last certificate, or ->sent_count. */
+/* Returns the first certificate, from @place on, that may have issued the last
+ * certificate of the path, or ->sent_count. */
 static uint32_t path_next_issuer(struct wr_x509_path *path, uint32_t place)
 {
     const struct wr_x509 *child = path_at(path, path->length - 1);
@@ -340,8 +330,9 @@ static void path_note_end(struct wr_x509_path *path)
                             "issuer's certificate is missing"});
 }
 
-/* Tries the next issuer of the path's last certificate, or goes back one step
- * if there is none. @places is where the search of each step continues. */
+/* Appends the next issuer to the path, or removes the path's last certificate
+ * if there is none. The search of each step continues at its entry in @places.
+ */
 static void path_step(struct wr_x509_path *path, uint32_t *places)
 {
     const uint32_t last = path->length - 1;

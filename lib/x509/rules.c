@@ -1,7 +1,7 @@
 /*
  * The rules for one certificate in the order of their checks: dates, unknown
  * critical extensions, strength, purposes. The first violated rule is the
- * reason that is reported.
+ * reported reason.
  */
 #include "rules.h"
 
@@ -130,7 +130,7 @@ bool wr_x509_rules_check(const struct wr_x509_rules *rules,
         return rules_refuse(ret, WEIR_ETLSBADCERT, "is not of version 3");
     }
     /* The leaf's key signs the handshake, and not every library verifies that
-     * by the rules for RSASSA-PSS keys (RFC 4055, 1.2). */
+     * signature by the rules for RSASSA-PSS keys (RFC 4055, 1.2). */
     if (is_leaf && x509->key.is_pss_alone) {
         return rules_refuse(ret, WEIR_ETLSWEAK,
                             "has a key for RSASSA-PSS alone, which is not "

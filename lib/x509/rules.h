@@ -1,8 +1,7 @@
 /*
- * weir's rules for a single certificate of a path. Pure functions.
- *
- * Signatures, revocation, names and the length of the path are checked
- * elsewhere (path.h, certificate.h).
+ * weir's rules for a single certificate of a path. Signatures, revocation,
+ * names and the length of the path are checked in path.h and certificate.h.
+ * Pure functions.
  */
 #ifndef WEIR_LIB_X509_RULES_H
 #define WEIR_LIB_X509_RULES_H
@@ -19,14 +18,14 @@ struct wr_x509_rules {
     int64_t now; /* seconds since 1970 */
 };
 
-/* Returns true if a certificate conforms to the rules: the peer's own
- * (@is_leaf), or an issuer's that is not an anchor. */
+/* Checks the leaf (@is_leaf), or an issuer that is not an anchor. Returns false
+ * and sets *ret if the certificate violates a rule. */
 WEIR_MUST_USE bool wr_x509_rules_check(const struct wr_x509_rules *rules,
                                        const struct wr_x509 *x509, bool is_leaf,
                                        struct wr_x509_reason *ret);
 
-/* Returns true if an anchor has a strong key, valid dates and purposes, and
- * nothing critical that is unknown. */
+/* Checks that an anchor has a strong key, valid dates and purposes, and no
+ * unknown critical extension. */
 WEIR_MUST_USE bool wr_x509_rules_check_anchor(const struct wr_x509_rules *rules,
                                               const struct wr_x509 *x509,
                                               struct wr_x509_reason *ret);

@@ -1,8 +1,7 @@
 /*
- * Parses signed data.
- *
- * Certificates and revocation lists both consist of a body, the algorithm and
- * the signature, in this order; any bytes after them make the data malformed.
+ * Parses signed data: a body, the algorithm and the signature, in this order.
+ * Bytes after them make the data malformed. The signature must have no unused
+ * bits.
  */
 #include "signed.h"
 
@@ -19,7 +18,7 @@ bool wr_x509_signed_read(struct wr_x509_signed *ret, struct wr_bytes whole,
         !wr_der_take(&inside, WR_DER_SEQUENCE, &ret->algorithm) ||
         !wr_der_take(&inside, WR_DER_BIT_STRING, &ret->bits) ||
         inside.size > 0 || ret->bits.size < 2 || ret->bits.data[0] != 0) {
-        return false; /* the signature must have no unused bits */
+        return false;
     }
     ret->hash = NULL;
     ret->bits.data++;

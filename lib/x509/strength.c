@@ -1,8 +1,7 @@
 /*
- * Rates keys and signatures of certificates.
- *
- * The rating depends on their object identifiers and parameters, and for RSA on
- * the size of the modulus; anything unknown is weak.
+ * Rates keys and signatures of certificates by their object identifiers and
+ * parameters, and for RSA by the size of the modulus. An unknown algorithm is
+ * weak.
  */
 #include "strength.h"
 
@@ -14,20 +13,21 @@
 #define RSA_EXPONENT_BITS_MOST 64u
 #define RSA_EXPONENT_BITS_FAST 17u
 
-#define STRENGTH_PSS_TRAILER 1u /* the only value */
+#define STRENGTH_PSS_TRAILER 1u
 
 #define STRENGTH_POINT_WHOLE  0x04 /* uncompressed */
 #define STRENGTH_EDWARDS_SIZE 32u
 
 /* Verification with P-384 takes about twice as long as with P-256, and with
- * P-521 about five times. A link by P-521 costs only 1 + 2, so that a path of
- * five such keys can be verified (PATH_COST_MAX). RSA with an exponent longer
- * than 65537 costs the same. */
+ * P-521 about five times. A link with P-521 costs only 1 + 2, so that a path
+ * with five such keys can be verified (PATH_COST_MAX). So does RSA with an
+ * exponent longer than 65537. */
 #define STRENGTH_EXTRA_P384 1u
 #define STRENGTH_EXTRA_P521 2u
 #define STRENGTH_EXTRA_RSA  2u
 
-/* Object identifiers; the last byte is omitted if a family shares the rest. */
+/* Object identifiers. In a family that differs in the last byte, the last byte
+ * is omitted. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
                                              0xf7, 0x0d, 0x01, 0x01};
 static const uint8_t strength_oid_ecdsa_sha2[] = {0x2a, 0x86, 0x48, 0xce,
@@ -40,8 +40,7 @@ static const uint8_t strength_oid_ec_key[] = {0x2a, 0x86, 0x48,
                                               0xce, 0x3d, 0x02};
 static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
 
-/* Returns true if the parameters of an algorithm are a NULL, and nothing
- * else. */
+/* The parameters of an algorithm must be a NULL, and nothing else. */
 static bool strength_is_null(struct wr_bytes params)
 {
     struct wr_bytes null;
@@ -51,8 +50,8 @@ static bool strength_is_null(struct wr_bytes params)
            params.size == 0;
 }
 
-/* Reads the hash of @from, an AlgorithmIdentifier with its header. *ret is NONE
- * if the hash is weak or unknown. */
+/* @from is an AlgorithmIdentifier with its header. *ret is NONE if the hash is
+ * weak or unknown. */
 static bool strength_read_hash(struct wr_bytes from, enum wr_x509_hash *ret)
 {
     struct wr_bytes algorithm;
@@ -74,7 +73,7 @@ static bool strength_read_hash(struct wr_bytes from, enum wr_x509_hash *ret)
     return true;
 }
 
-/* Reads the hash of the PSS mask from @from, an AlgorithmIdentifier. */
+/* Reads the hash of the PSS mask; @from is an AlgorithmIdentifier. */
 static bool strength_read_mask(struct wr_bytes from, enum wr_x509_hash *ret)
 {
     struct wr_bytes algorithm;
@@ -88,7 +87,7 @@ static bool strength_read_mask(struct wr_bytes from, enum wr_x509_hash *ret)
            strength_read_hash(algorithm, ret) && *ret != WR_X509_HASH_NONE;
 }
 
-/* Reads @from as one number of up to 127. */
+/* Reads a number of up to 127 that fills @from. */
 static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
 {
     struct wr_bytes number;
@@ -102,7 +101,7 @@ static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
     return true;
 }
 
-/* Reads the parameters of RSASSA-PSS, which default to SHA-1. */
+/* The parameters of RSASSA-PSS default to SHA-1. */
 static bool strength_read_pss(struct wr_bytes params,
                               struct wr_x509_signature_kind *ret)
 {
@@ -135,7 +134,7 @@ static bool strength_read_pss(struct wr_bytes params,
            trailer == STRENGTH_PSS_TRAILER;
 }
 
-/* Returns the strength of a signature, and its kind in *ret if it is strong. */
+/* Sets *ret if the signature is strong. */
 static enum wr_x509_strength
 strength_rate_signature(struct wr_bytes oid, struct wr_bytes params,
                         struct wr_x509_signature_kind *ret)
@@ -197,7 +196,7 @@ bool wr_x509_strength_find_signature(struct wr_bytes algorithm,
            strength_rate_signature(oid, algorithm, ret) == WR_X509_STRONG;
 }
 
-/* Returns the bits of a positive integer, or 0 if it is not positive. */
+/* Returns the bits of an integer, or 0 if it is not positive. */
 static uint32_t strength_count_bits(struct wr_bytes number)
 {
     wr_assert(number.data != NULL);
@@ -242,7 +241,7 @@ static bool strength_rate_rsa(struct wr_bytes key,
     }
     const uint32_t exponent_bits = strength_count_bits(exponent);
     ret->rsa_bits = strength_count_bits(modulus);
-    /* With a long exponent, verifying would take as long as signing. */
+    /* With a longer exponent, verifying would take as long as signing. */
     ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
                             ret->rsa_bits <= RSA_BITS_MOST &&
                             exponent_bits >= RSA_EXPONENT_BITS &&
@@ -279,9 +278,9 @@ static const struct strength_curve {
      STRENGTH_EXTRA_P521},
 };
 
-/* Accepts P-256, P-384 and P-521, and uncompressed points, because not every
- * library can decompress points. @params is the bytes after an EC key's
- * identifier. */
+/* Accepts P-256, P-384 and P-521, and only uncompressed points, because not
+ * every library can decompress points. @params is the bytes after the
+ * identifier of an EC key. */
 static enum wr_x509_strength
 strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
                     struct wr_x509_key_strength *ret)
@@ -308,8 +307,8 @@ strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
     return WR_X509_WEAK_CURVE;
 }
 
-/* Returns true if the object identifier is an RSA key's. *ret_is_pss_alone is
- * true if such a key signs only with RSASSA-PSS (RFC 4055, 1.2). */
+/* Sets *ret_is_pss_alone to true for an RSA key that signs only with RSASSA-PSS
+ * (RFC 4055, 1.2). */
 static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
 {
     uint8_t last = 0;
@@ -320,8 +319,7 @@ static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
     return is_known && (last == 1 || last == 10);
 }
 
-/* *ret_params is the bytes after the algorithm's identifier; *ret_key is the
- * bytes of the key. */
+/* *ret_params is the bytes after the identifier of the algorithm. */
 static bool strength_read_key(struct wr_bytes info, struct wr_bytes *ret_oid,
                               struct wr_bytes *ret_params,
                               struct wr_bytes *ret_key)

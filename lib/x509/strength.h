@@ -1,9 +1,8 @@
 /*
- * The strength of the keys and signatures of certificates. Pure functions.
- *
- * Only algorithms and sizes are read; nothing is verified. Strong keys are RSA
- * of 2048 to 4096 bits with an exponent of up to 64 bits, the NIST curves P-256
- * and larger, and Ed25519; strong hashes are SHA-256 and longer.
+ * The strength of the keys and signatures of certificates. Only algorithms and
+ * sizes are read; nothing is verified. Strong keys are RSA of 2048 to 4096 bits
+ * with an exponent of up to 64 bits, the NIST curves P-256 and larger, and
+ * Ed25519. Strong hashes are SHA-256 and longer. Pure functions.
  */
 #ifndef WEIR_LIB_X509_STRENGTH_H
 #define WEIR_LIB_X509_STRENGTH_H
@@ -30,7 +29,7 @@ enum wr_x509_key_kind {
     WR_X509_KEY_RSA,
     WR_X509_KEY_CURVE,
     WR_X509_KEY_EDWARDS,
-    WR_X509_KEY_OTHER, /* unknown here: verifies nothing */
+    WR_X509_KEY_OTHER, /* unknown here; can verify nothing */
 };
 
 /* Strong curves, with IANA's numbers. */
@@ -40,22 +39,21 @@ enum {
     WR_X509_CURVE_P521 = 25,
 };
 
-/* A strong signature. */
 struct wr_x509_signature_kind {
     enum wr_x509_key_kind key;
     enum wr_x509_hash hash; /* WR_X509_HASH_NONE for Ed25519 */
     bool is_pss;
     enum wr_x509_hash mask; /* mask's hash of PSS; WR_X509_HASH_NONE is SHA-1 */
-    uint32_t salt_size;     /* of PSS */
+    uint32_t salt_size;
 };
 
 struct wr_x509_key_strength {
     enum wr_x509_strength strength;
     enum wr_x509_key_kind kind;
     uint32_t rsa_bits; /* or 0 */
-    bool is_pss_alone; /* as below */
+    bool is_pss_alone; /* the key must not sign with PKCS #1 1.5 */
     uint16_t curve;    /* curve of a strong key, or 0 */
-    /* Extra time of a verification in units of that with P-256 or RSA. */
+    /* Extra cost of a verification; one with P-256 or RSA costs 1. */
     uint32_t extra_cost;
 };
 
@@ -65,24 +63,24 @@ struct wr_x509_rsa_numbers {
     bool is_pss_alone; /* the key must not sign with PKCS #1 1.5 */
 };
 
-/* Rates a signature. @algorithm is the content of its AlgorithmIdentifier.
- * Returns false if it is malformed. */
+/* @algorithm is the content of an AlgorithmIdentifier. Returns false if it is
+ * malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_signature(struct wr_bytes algorithm,
                                                  enum wr_x509_strength *ret);
 
-/* Returns true if the signature is strong. @algorithm is the content of its
- * AlgorithmIdentifier. */
+/* Sets *ret and returns true if the signature is strong. @algorithm is the
+ * content of an AlgorithmIdentifier. */
 WEIR_MUST_USE bool
 wr_x509_strength_find_signature(struct wr_bytes algorithm,
                                 struct wr_x509_signature_kind *ret);
 
-/* Rates a key. @info is a SubjectPublicKeyInfo with its header. Returns false
- * if it is malformed. */
+/* @info is a SubjectPublicKeyInfo with its header. Returns false if it is
+ * malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_bytes info,
                                            struct wr_x509_key_strength *ret);
 
-/* Finds the numbers of an RSA key. @info is a SubjectPublicKeyInfo with its
- * header. Returns false for another key. */
+/* @info is a SubjectPublicKeyInfo with its header. Returns false for another
+ * key than RSA. */
 WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_bytes info,
                                              struct wr_x509_rsa_numbers *ret);
 

@@ -1,9 +1,8 @@
 /*
- * The trusted authorities (anchors), as certificates.
- *
- * An authority's certificate has not only a name and a key, but also dates,
- * purposes and limits for the names and the number of issuers below it; path.h
- * checks them. Once all are added, any thread may read them.
+ * The trusted authorities (anchors), as certificates. An authority's
+ * certificate has not only a name and a key, but also dates, purposes and
+ * limits for the certificates below it; path.h checks them. Once all are added,
+ * any thread may read them.
  */
 #ifndef WEIR_LIB_X509_TRUST_H
 #define WEIR_LIB_X509_TRUST_H
@@ -16,19 +15,18 @@ struct wr_x509_trust {
     size_t capacity;
 };
 
-/* Adds a certificate, unless it is already present. Takes ownership of @der,
+/* Adds a certificate, unless the list has it already. Takes ownership of @der,
  * which must be malloc()'s. Returns 1, 0 if the certificate cannot be parsed,
  * or -ENOMEM. */
 WEIR_MUST_USE int wr_x509_trust_add(struct wr_x509_trust *trust,
                                     struct wr_bytes der);
 
-/* Returns the next anchor with this name after @after (NULL for the first), or
- * NULL. */
+/* Returns the first anchor with this name after @after, which may be NULL.
+ * Returns NULL if there is none. */
 const struct wr_x509 *wr_x509_trust_find(const struct wr_x509_trust *trust,
                                          const struct wr_bytes *name,
                                          const struct wr_x509 *after);
 
-/* Returns true if the certificate is one of the anchors. */
 bool wr_x509_trust_has(const struct wr_x509_trust *trust,
                        const struct wr_x509 *x509);
 
