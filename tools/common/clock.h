@@ -9,13 +9,13 @@
 
 #include <stdint.h>
 
-/* Returns the time of CLOCK_MONOTONIC. */
 uint64_t clock_now_ns(void);
 
 /* Returns the time since 1970. */
 uint64_t clock_wall_ns(void);
 
-/* Returns the time since 1970 at the kernel's last tick; this is faster. */
+/* Returns the time since 1970 at the kernel's last tick. Faster than
+ * clock_wall_ns(). */
 uint64_t clock_wall_coarse_ns(void);
 
 #endif

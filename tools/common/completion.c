@@ -37,7 +37,8 @@ static bool has_value(const struct option *option)
     return option->value && option->value[0] != '[';
 }
 
-/* Calls @print for each option of a command, and each that it passes on. */
+/* Calls @print for each option of a command, and for each option of
+ * ->passed. */
 static void walk(const struct completion *self,
                  const struct completion_command *command,
                  void (*print)(const struct completion *self,
@@ -73,8 +74,6 @@ static void print_choices(const struct completion *self,
     }
 }
 
-/* ---- bash ---- */
-
 static void print_bash_word(const struct completion *self,
                             const struct completion_command *command,
                             const struct option *option)
@@ -104,7 +103,7 @@ static void print_bash_pattern(const struct completion *self,
     fputs(") ", self->out);
 }
 
-/* Prints the choices of an option's value; without choices bash completes file
+/* Prints the choices of an option's value. Without choices bash completes file
  * names. */
 static void print_bash_value(const struct completion *self,
                              const struct completion_command *command,
@@ -188,8 +187,6 @@ static void print_bash(const struct completion *self)
     fprintf(self->out, " %s\n", self->program);
 }
 
-/* ---- zsh ---- */
-
 /* Prints a text inside single quotes and brackets. */
 static void print_zsh_text(const struct completion *self, const char *text)
 {
@@ -269,8 +266,6 @@ static void print_zsh(const struct completion *self)
     }
     fprintf(self->out, "esac\n");
 }
-
-/* ---- fish ---- */
 
 static void print_fish_option(const struct completion *self,
                               const struct completion_command *command,

@@ -2,7 +2,7 @@
  * Shell completions, generated from the rows of options.
  *
  * They complete commands, options with their descriptions, and choices of
- * values; everything else is completed as a file name.
+ * values. Everything else is completed as a file name.
  */
 #ifndef WEIR_COMMON_COMPLETION_H
 #define WEIR_COMMON_COMPLETION_H

@@ -2,7 +2,7 @@
  * Lines are written whole, so that lines of several processes do not mix.
  *
  * There are no levels or colours. The lock of stderr serialises threads, and
- * also protects the state here.
+ * also protects the variables here.
  */
 #include "console.h"
 
@@ -20,14 +20,14 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* A slow reader is waited for once, and again only after it has read. */
+/* Time to wait for a slow reader. After a lost line there is no wait until a
+ * write succeeds. */
 #define PATIENCE_MS 100
 
-/* Width of a terminal that does not report one. */
 #define WIDTH_UNSAID 80U
 
 static bool is_impatient;
-static unsigned long lost_count; /* number of lines that were not written */
+static unsigned long lost_count; /* lines that were not written */
 
 ssize_t console_write_ready(int fd, const char *text, size_t len,
                             int patience_ms)
@@ -131,7 +131,7 @@ void console_clean(char *text)
     }
 }
 
-/* Destination of say() in this thread; NULL is standard error. */
+/* Destination of say() in this thread, or NULL for standard error. */
 static _Thread_local char *diverted;
 static _Thread_local size_t diverted_size;
 
@@ -172,7 +172,8 @@ void console_check(int err, const char *what)
 
 void console_begin(void)
 {
-    (void)signal(SIGXFSZ, SIG_IGN); /* a failed write is reported */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit then fails
+                                     * with an error */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
@@ -186,7 +187,7 @@ int console_dup(int fd)
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
     if (copy < 0) {
-        /* EINVAL: RLIMIT_NOFILE allows only the standard descriptors. */
+        /* With EINVAL RLIMIT_NOFILE allows only the standard descriptors. */
         return errno == EINVAL ? -EMFILE : -errno;
     }
     return copy;

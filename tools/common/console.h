@@ -18,15 +18,16 @@ extern const char console_name[];
 #define CONSOLE_FAILED 1
 
 /* Replaces control characters, which a terminal would execute, by question
- * marks. Must be used for texts that may come from others. */
+ * marks. Must be used for texts that a peer or another user may have
+ * written. */
 void console_clean(char *text);
 
-/* Prints the program's name, ": " and a line without control characters to
- * standard error. Returns false, so that a caller can return the result. */
+/* Prints the program's name, ": " and a line to standard error, without control
+ * characters. Returns false, so that a caller can return the result. */
 bool say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Makes say() of this thread write to @line, each line over the previous one.
- * NULL restores standard error. */
+/* Makes say() in this thread write to @line; each line replaces the previous
+ * one. NULL restores standard error. */
 void console_divert(char *line, size_t size);
 
 /* Returns the columns of a terminal, 80 if they are unknown, or 0 if @fd is not
@@ -38,32 +39,32 @@ unsigned console_width(int fd);
 void console_write(const char *text, size_t len);
 
 /* Returns the length of the next piece: whole lines that a pipe accepts
- * atomically, or a part of a longer line. */
+ * atomically, or the start of a longer line. */
 size_t console_piece_of(const char *text, size_t len);
 
 /* Writes a piece (console_piece_of()) like write(2) if @fd becomes ready within
- * @patience_ms; else returns -1 with EAGAIN. A ready pipe accepts a piece
+ * @patience_ms. Otherwise returns -1 with EAGAIN. A ready pipe accepts a piece
  * without blocking. */
 ssize_t console_write_ready(int fd, const char *text, size_t len,
                             int patience_ms);
 
 /* Sets whether output may block, which is the default. A server must not block
- * on a pipe without a reader or on a stopped terminal; it drops and counts such
+ * on a pipe without a reader or on a stopped terminal. It drops and counts such
  * lines, and prints the count when it can. */
 void console_set_patient(bool is_patient);
 
 /* Prints a message and ends the program if @err is negative. For calls that
- * only fail if memory runs out or a thread is lost, and whose failure would
+ * fail only if memory runs out or a thread is lost, and whose failure would
  * keep the program from ending. */
 void console_check(int err, const char *what);
 
 /* Must be called first. Opens missing standard descriptors, so that no other
- * file gets their numbers and is written to; they are opened in the wrong
+ * file gets their numbers and is written to. They are opened in the wrong
  * direction, so that using them fails. Also makes writes beyond RLIMIT_FSIZE
  * fail instead of ending the program. */
 void console_begin(void);
 
-/* Returns a duplicate with a number above the standard descriptors, or a
+/* Returns a duplicate whose number is above the standard descriptors, or a
  * negative errno. */
 int console_dup(int fd);
 

@@ -17,16 +17,15 @@
 option_read_fn engine_read;
 extern const char *const engine_names[];
 
-/* Handles an exception if it is the notice that epoll is used instead of
- * io_uring: prints a line and returns true. Must be called by the exception
- * hook of every loop, because any loop may be the first that does not get
- * io_uring. */
+/* Must be called by the exception hook of every loop, because any loop may be
+ * the first that does not get io_uring. If the exception is the notice that
+ * epoll is used instead of io_uring, prints a line and returns true. */
 bool engine_tell(const struct weir_exception *exception);
 
 /* Exception hook for a loop that reports nothing else. */
 weir_exception_fn engine_tell_only;
 
-/* Prints why loops could not be made; @err is the error of weir_loop_new() or
+/* Prints why loops could not be made. @err is the error of weir_loop_new() or
  * weir_threads_start(). */
 void engine_say_refused(int err);
 

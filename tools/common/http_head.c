@@ -1,7 +1,7 @@
 /*
- * Names are compared as they arrive: each byte removes the names of the table
- * that it does not match; a name that is left at the colon is the field. Values
- * of other fields are only checked for control characters.
+ * Field names are compared as they arrive. Each byte rules out the names of the
+ * table that it does not match; a name that still matches at the colon is the
+ * field. The values of other fields are only checked for control characters.
  *
  * The value of a parsed field is a list (RFC 9110, 5.6.1). Its elements are
  * collected one at a time in lower case, and evaluated at the comma or the end
@@ -15,7 +15,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Length of an element that is too long to be kept. */
+/* Stored as the length of an element that is too long to be kept. */
 #define ELEMENT_LONG 255U
 
 #define ALL_FIELDS ((1U << HTTP_FIELD_COUNT) - 1)
@@ -36,8 +36,6 @@ static const struct {
     const char *name;
     const char *text;
 } errors[] = {HTTP_ERRORS(HTTP_ERROR_ROW)};
-
-/* ---- characters ---- */
 
 /* RFC 9110, 5.6.2. */
 static bool is_token(uint8_t byte)
@@ -69,15 +67,13 @@ static uint8_t lower(uint8_t byte)
     return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
 }
 
-/* ---- values ---- */
-
 static bool is_element(const struct http_head_reader *reader, const char *word)
 {
     return reader->element_len == strlen(word) &&
            memcmp(reader->element, word, reader->element_len) == 0;
 }
 
-/* An equal length may be repeated (RFC 9110, 8.6). */
+/* The same length may be repeated (RFC 9110, 8.6). */
 static int take_length(struct http_head_reader *reader)
 {
     struct http_head *head = &reader->head;
@@ -113,7 +109,7 @@ static int take_coding(struct http_head_reader *reader)
     return 0;
 }
 
-/* Evaluates an element; empty ones are ignored. */
+/* Evaluates an element. Empty elements are ignored. */
 static int take_element(struct http_head_reader *reader)
 {
     int err = 0;
@@ -147,7 +143,8 @@ static int read_element(struct http_head_reader *reader, uint8_t byte)
         return 0;
     }
     if (reader->element_has_blank || reader->element_len >= HTTP_ELEMENT_SIZE) {
-        reader->element_len = ELEMENT_LONG; /* two words, or a long one */
+        reader->element_len = ELEMENT_LONG; /* two words, or a word that is
+                                             * too long */
         return 0;
     }
     reader->element[reader->element_len] = (char)lower(byte);
@@ -155,7 +152,7 @@ static int read_element(struct http_head_reader *reader, uint8_t byte)
     return 0;
 }
 
-/* Ends a field when the next line shows that it is not folded. */
+/* Ends a field once the next line has shown that the field is not folded. */
 static int end_field(struct http_head_reader *reader)
 {
     if (!reader->has_field) {
@@ -176,9 +173,7 @@ static int check_head(const struct http_head *head)
     return head->status == 101 ? HTTP_E_SWITCH : 0;
 }
 
-/* ---- the states ---- */
-
-/* Parses "HTTP/1.1 200". The reason, and the blank before it, are optional. */
+/* Parses "HTTP/1.1 200". The reason and the blank before it are optional. */
 static int read_status(struct http_head_reader *reader, uint8_t byte)
 {
     static const char pattern[] = "HTTP/1.d ddd";
@@ -336,8 +331,6 @@ static size_t skip_value(const struct http_head_reader *reader,
     return used;
 }
 
-/* ---- the reader ---- */
-
 void http_head_begin(struct http_head_reader *reader)
 {
     *reader = (struct http_head_reader){.state = HTTP_HEAD_STATUS};
@@ -384,14 +377,12 @@ int http_head_read(struct http_head_reader *reader, const uint8_t *data,
     return (int)used;
 }
 
-/* ---- requests ---- */
-
 static bool is_visible(uint8_t byte)
 {
     return is_text(byte) && !is_blank(byte);
 }
 
-/* Returns true if the text is not empty and has only such bytes. */
+/* Returns true if the text is not empty and @is_good is true for each byte. */
 static bool is_word(const char *text, size_t len, bool (*is_good)(uint8_t))
 {
     size_t at = 0;
@@ -468,8 +459,6 @@ int http_request_read(const char *head, size_t len,
     }
     return reader.state == HTTP_HEAD_DONE ? 0 : 400;
 }
-
-/* ---- errors ---- */
 
 const char *http_error_text(int err)
 {

@@ -4,7 +4,7 @@
  * and whether its connection may be reused. A request line is parsed as a
  * whole.
  *
- * Nothing is copied or allocated, wherever the bytes are split. Conflicting
+ * No memory is allocated, and the bytes may be split anywhere. Conflicting
  * lengths are errors. In responses a line may end with LF alone, and a folded
  * line counts as a blank, as RFC 9112 allows for clients (2.2, 5.2). In
  * requests both are errors, because a proxy before the server may have
@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Limit in bytes of a head, and of the trailers of a body. */
+/* Maximum size in bytes of a head, and of the trailers of a body. */
 #define HTTP_HEAD_MAX 65536U
 
 /* Names and texts of errors. A code is negative and is not an error of the
@@ -58,7 +58,6 @@ struct http_head {
     uint64_t length;
 };
 
-/* The fields that are parsed, in the order of a table. */
 enum http_field {
     HTTP_FIELD_LENGTH,
     HTTP_FIELD_CODING,
@@ -68,11 +67,11 @@ enum http_field {
 };
 
 enum http_head_state {
-    HTTP_HEAD_STATUS,    /* in the fixed part of the status line */
-    HTTP_HEAD_REASON,    /* after the fixed part */
-    HTTP_HEAD_LINE,      /* at the first byte of a line */
-    HTTP_HEAD_NAME,      /* in a name */
-    HTTP_HEAD_VALUE,     /* in a value */
+    HTTP_HEAD_STATUS, /* in the fixed part of the status line */
+    HTTP_HEAD_REASON, /* after the fixed part */
+    HTTP_HEAD_LINE,   /* at the first byte of a line */
+    HTTP_HEAD_NAME,
+    HTTP_HEAD_VALUE,
     HTTP_HEAD_LINE_FEED, /* after the CR of a line */
     HTTP_HEAD_LAST_FEED, /* after the CR of the empty line */
     HTTP_HEAD_DONE,
@@ -85,20 +84,19 @@ struct http_head_reader {
     /* Number of bytes so far of the fixed part of the status line, or of a
      * field name. */
     uint32_t at;
-    /* Number of all bytes so far. */
+    /* Number of bytes so far. */
     uint32_t size_bytes;
     /* Bit mask of the field names that still match. */
     uint8_t fitting;
-    /* After the colon: number of the field's bit in that mask, or
-     * HTTP_FIELD_OTHER. */
+    /* After the colon: index of the field, or HTTP_FIELD_OTHER. */
     uint8_t field;
     /* Length of the current element of a list. */
     uint8_t element_len;
-    /* A blank followed the current element of a list. */
+    /* A blank has followed the current element of a list. */
     bool element_has_blank;
     /* A field has begun, so a folded line may continue it. */
     bool has_field;
-    /* Fields are ignored. */
+    /* The fields are trailers and are ignored. */
     bool is_trailer;
     /* The fields belong to a request. */
     bool is_request;
@@ -115,7 +113,7 @@ void http_head_begin_trailers(struct http_head_reader *reader);
 
 /* Parses up to the end of the head. Returns the number of bytes used; at the
  * end of the head the state is HTTP_HEAD_DONE. On error returns an enum
- * http_error and sets *ret_at to the offset of the wrong byte. */
+ * http_error, and sets *ret_at to the offset of the wrong byte. */
 int http_head_read(struct http_head_reader *reader, const uint8_t *data,
                    size_t len, size_t *ret_at);
 
@@ -127,20 +125,21 @@ struct http_request_line {
     uint8_t minor;
 };
 
-/* Parses "GET /x HTTP/1.1\r". Returns 0, or the status for refusing it: 505 for
+/* Parses "GET /x HTTP/1.1\r". Returns 0, or the status of the refusal: 505 for
  * a version other than 1.x, else 400. */
 int http_request_line_read(const char *line, size_t len,
                            struct http_request_line *ret);
 
 /* Parses a complete request head, which nothing follows. Returns 0, or the
- * status for refusing it. */
+ * status of the refusal. */
 int http_request_read(const char *head, size_t len,
                       struct http_request_line *ret);
 
 bool http_request_line_has(const struct http_request_line *line,
                            const char *method);
 
-/* Returns the status for refusing a request with an error in its fields. */
+/* Returns the status of the refusal of a request with an error in its
+ * fields. */
 int http_error_status(int err);
 
 const char *http_error_text(int err);
@@ -148,10 +147,10 @@ const char *http_error_text(int err);
 /* Returns a name such as "HTTP_STATUS_LINE", or NULL for other numbers. */
 const char *http_error_name(int err);
 
-/* Largest number of received bytes that an error message quotes. */
+/* Maximum number of received bytes that an error message quotes. */
 #define HTTP_SHOWN_MAX 40U
 
-/* Quotes bytes, with escapes for unprintable ones. */
+/* Quotes bytes, with escapes for unprintable bytes. */
 const char *http_quote(const uint8_t *bytes, size_t len, char *text,
                        size_t size);
 

@@ -1,7 +1,7 @@
 /*
- * A line is appended by one call. A lock serialises threads, so that none
- * writes to a descriptor that another has closed: its number may belong to a
- * socket by then.
+ * A line is appended by one call. A lock serialises threads: without it a
+ * thread could write to a descriptor that another thread has closed, and whose
+ * number belongs to a socket by then.
  */
 #include "key_log.h"
 
@@ -22,7 +22,7 @@
 
 struct key_log {
     struct key_log *next;
-    size_t users; /* number of users */
+    size_t users;
     int fd;
     bool has_failed; /* a failure was reported; reset by a successful write */
     bool has_warned; /* key_log_warn() has warned; reset when the log is
@@ -52,10 +52,8 @@ struct key_log *key_log_find(const char *path)
     return log;
 }
 
-/* ---- files ---- */
-
-/* Returns true if only the owner can access the file, and it has no other name.
- */
+/* Returns true if only the owner can access the file, and the file has no other
+ * name. */
 static bool is_private(const struct stat *facts, uid_t other)
 {
     return S_ISREG(facts->st_mode) &&
@@ -156,8 +154,6 @@ void key_logs_reopen(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- lines ---- */
-
 void key_log_warn(struct key_log *log)
 {
     pthread_mutex_lock(&lock);
@@ -185,7 +181,7 @@ void key_log_write(void *user, const char *line)
     char text[LINE_SIZE];
 
     pthread_mutex_lock(&lock);
-    /* After an incomplete line, begins a new one. */
+    /* Ends an incomplete line first. */
     const int len = snprintf(text, sizeof(text), "%s%s\n",
                              log->has_failed ? "\n" : "", line);
     if (log->fd >= 0 && len > 0 && (size_t)len < sizeof(text)) {

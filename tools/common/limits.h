@@ -1,6 +1,7 @@
 /*
- * Limits of this machine that are checked before a run, because it would
+ * Limits of this machine that are checked before a run, because the run would
  * otherwise fail half-way: descriptors and ephemeral ports.
+ *
  * Messages include the remedy.
  */
 #ifndef WEIR_COMMON_LIMITS_H
@@ -16,10 +17,9 @@
  * after printing what is missing. */
 bool limits_raise_fds(uint64_t conn_count);
 
-/* Raises the soft limit to the hard limit, for a server. */
+/* For a server: raises the soft limit to the hard limit. */
 void limits_raise_fds_to_hard(void);
 
-/* Returns the soft limit of descriptors. */
 uint64_t limits_get_fds(void);
 
 /* Returns the number of ephemeral ports, or 0 if it is unknown. */

@@ -49,8 +49,6 @@ bool option_say(const struct option *option, const char *format, ...)
     return say("%s: %s", option_flag(option, flag), why);
 }
 
-/* ---- finding ---- */
-
 static bool is_option(const struct option *option)
 {
     return option->kind != OPTION_TITLE && option->kind != OPTION_NOTE;
@@ -97,7 +95,6 @@ static const struct option *find_letter(const struct option_set *set,
     return NULL;
 }
 
-/* Counts insertions, deletions and replacements between two short words. */
 size_t option_distance(const char *a, const char *b)
 {
     size_t row[64];
@@ -162,8 +159,6 @@ const char *option_suggest(const struct option_set *set, const char *name)
     const char *best = suggest(set, folded, NULL, &least);
     return set->passed ? suggest(set->passed, folded, best, &least) : best;
 }
-
-/* ---- values ---- */
 
 bool option_has_choices(const struct option *option)
 {
@@ -362,14 +357,12 @@ void options_set_initial(const struct option_set *set, int scope, void *owner)
     }
 }
 
-/* ---- --help ---- */
-
 #define HELP_COLUMN 27U
 #define HELP_WIDTH  79U
 
 static const char blanks[HELP_COLUMN + 1] = "                           ";
 
-/* Prints a text in lines that begin at @column; the cursor is there already. */
+/* Prints a text in lines that begin at @column. The cursor is already there. */
 static void print_wrapped(FILE *out, const char *text, unsigned column)
 {
     const size_t width = HELP_WIDTH - column;
@@ -379,7 +372,7 @@ static void print_wrapped(FILE *out, const char *text, unsigned column)
         while (len > 0 && text[len] != ' ') {
             len--;
         }
-        len = len > 0 ? len : width; /* a long word */
+        len = len > 0 ? len : width; /* a word longer than the line */
         fwrite(text, 1, len, out);
         fputc('\n', out);
         fwrite(blanks, 1, column, out);
@@ -402,7 +395,8 @@ const char *option_describe(const struct option *option, char *ret, size_t size)
     return ret;
 }
 
-/* Prints an option; only its text's first sentence if @is_whole is false. */
+/* Prints an option. If @is_whole is false, prints only the first sentence of
+ * its text. */
 static void print_option(FILE *out, const struct option *option, bool is_whole)
 {
     char help[1024];
@@ -457,9 +451,6 @@ static void print_help(const struct option_set *set, bool is_whole, FILE *out)
     }
 }
 
-/* ---- the command line ---- */
-
-/* A command line being parsed. */
 struct line {
     const struct option_set *set;
     void *options;
@@ -476,7 +467,7 @@ struct line {
     size_t word_count;
 };
 
-/* Number of messages at most: a script may have generated thousands of
+/* Maximum number of messages: a script may have generated thousands of
  * arguments. */
 #define REFUSED_MAX 10U
 
@@ -578,7 +569,8 @@ static void take(struct line *line, const struct option *option,
     }
 }
 
-/* Returns the value after a flag, or NULL after a message. */
+/* Returns the value after a flag. If there is none, prints an error and returns
+ * NULL. */
 static const char *next_value(struct line *line, const char *flag)
 {
     if (line->next < line->argc) {
@@ -678,8 +670,8 @@ static void read_long(struct line *line, const char *text)
     }
 }
 
-/* Parses one letter of an argument; @rest follows it. Returns true if @rest was
- * its value or must not be parsed. */
+/* Parses one letter of an argument. @rest follows the letter. Returns true if
+ * @rest was the letter's value or must not be parsed. */
 static bool read_letter(struct line *line, char letter, const char *rest)
 {
     const struct option_set *set = line->set;

@@ -1,6 +1,5 @@
 /*
- * Command-line options. Each option is one row of a table, which is used to
- * parse the command line, to print --help and to complete it in a shell.
+ * Command-line options. Each option is one row of a table.
  *
  * A row has the option's names, its kind of value, its field, and its line in
  * --help. The parser, --help, error messages, shell completions (completion.h)
@@ -18,13 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Buffer size for any reason of a refusal. */
+/* Buffer size for the reason of a refusal. */
 #define OPTION_WHY_SIZE 512
 
 /* Buffer size for "--" and a name. */
 #define OPTION_FLAG_SIZE 48
 
-/* Limit of different options on a command line. */
+/* Maximum number of different options on a command line. */
 #define OPTIONS_GIVEN_MAX 256
 
 /* Kind of value, and type of the field. */
@@ -34,7 +33,7 @@ enum option_kind {
     OPTION_COUNT,   /* uint64_t */
     OPTION_SIZE,    /* uint64_t, bytes */
     OPTION_TIME,    /* uint64_t, nanoseconds */
-    OPTION_CHOICE,  /* int or an enum: the index in ->choices */
+    OPTION_CHOICE,  /* int or an enum: an index into ->choices */
     OPTION_EITHER,  /* bool: true for the second of two ->choices */
     OPTION_SHARE,   /* double: 0.05 for "5%"; bounds in millionths */
     OPTION_RATE,    /* double, per second, parsed by ->read */
@@ -85,8 +84,9 @@ struct option {
                           * inside an object. A '?' at its end makes 0 null. May
                           * be NULL */
     option_read_fn *read;
-    size_t mark; /* 1 + offset in the options of a `const struct option *` that
-                  * is set to the row if it was given; 0 is none */
+    size_t mark; /* 1 + offset of a `const struct option *` in the options,
+                  * which is set to the row if the option was given; 0 is
+                  * none */
     const struct option_rule *excludes; /* or NULL */
     const char *needs;                  /* name of an option, or NULL */
     int scope;       /* defined by the command: selects the struct that has the
@@ -122,7 +122,8 @@ struct option_set {
     /* Handles an argument that is not an option. Returns false with a reason in
      * @why. Called after all options, unless is_ordered is true. */
     bool (*word)(void *options, const char *text, char *why);
-    /* Handles an argument that belongs to ->passed. Required with ->passed. */
+    /* Handles an argument that belongs to an option of ->passed. Required with
+     * ->passed. */
     bool (*pass)(void *options, const struct option *option, const char *word,
                  char *why);
     /* Called before an option is parsed, with its value or NULL. Returns false
@@ -132,8 +133,8 @@ struct option_set {
     void (*print_version)(void);
     /* --help shows common options, and "--help all" all of them. */
     bool has_common;
-    /* Arguments are handled in order, because options apply to those before
-     * them. */
+    /* Arguments are handled in order, because options apply to the arguments
+     * before them. */
     bool is_ordered;
     /* "--" is an ordinary argument. */
     bool has_sides;
@@ -190,7 +191,6 @@ bool option_read_plain(const struct option_set *set, void *options,
                        const struct option *option, const char *value,
                        char *why);
 
-/* Returns true if an option has choices. */
 bool option_has_choices(const struct option *option);
 /* Returns the option's choice with this index, or NULL after the last choice.
  */

@@ -1,7 +1,7 @@
 /*
  * Quotes follow POSIX shells: inside single quotes only the quote is special;
- * it is written with a backslash between two quoted pieces. A word without
- * special characters in any shell gets no quotes.
+ * it is written with a backslash between two quoted pieces. A word gets no
+ * quotes if no shell treats one of its characters specially.
  */
 #include "shell_line.h"
 

@@ -2,7 +2,7 @@
  * A command line for a shell, with quotes where they are needed.
  *
  * People copy it into a terminal or a script, so a line that does not fit is
- * dropped as a whole.
+ * dropped completely.
  */
 #ifndef WEIR_COMMON_SHELL_LINE_H
 #define WEIR_COMMON_SHELL_LINE_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Limit of a line. */
+/* Maximum size of a line. */
 #define SHELL_LINE_SIZE 4096
 
 struct shell_line {

@@ -99,8 +99,8 @@ static int split(const char *text, const char *rest, struct target *target,
     return 0;
 }
 
-/* Returns true for labels separated by dots, optionally with one at the end. A
- * name whose last label is a number is a mistyped address. */
+/* Returns true for labels separated by dots, optionally with a dot at the end.
+ * A name whose last label is a number is a mistyped address. */
 static bool is_host_name(const char *text)
 {
     size_t len = strlen(text);
@@ -151,7 +151,6 @@ static int parse_path(struct target *target, const char *path, bool listening,
     return 0;
 }
 
-/* @rest is "HOST:PORT". */
 static int parse_host_and_port(struct target *target, const char *rest,
                                bool listening, char *why)
 {

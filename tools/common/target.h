@@ -15,7 +15,6 @@
 
 #define TARGET_HOST_SIZE 256
 
-/* Buffer size for any reason of target_parse(). */
 #define TARGET_WHY_SIZE 256
 
 /* The accepted forms, for messages. */
@@ -24,10 +23,10 @@
     "tls+unix:PATH"
 
 struct target {
-    /* The target as given, for reports; points into the command line. */
+    /* The target as given, for reports. Points into the command line. */
     const char *text;
-    /* Without brackets. Empty for a Unix target, and for all addresses (serve
-     * only). */
+    /* Without brackets. Empty for a Unix target, and for a listener on all
+     * addresses. */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
     /* UDP: no connection, and requests may be lost. */
@@ -36,15 +35,15 @@ struct target {
     /* weir-proxy's any://: each client decides whether it uses TLS. */
     bool is_any;
     /* weir-load's URLs http:// and https://. path is the request target, or
-     * NULL, and points into the command line. */
+     * NULL. It points into the command line. */
     bool is_http;
     /* weir-load's redis:// and rediss://, with a path. */
     bool is_redis;
     /* weir-load's ws:// and wss://, with a path. */
     bool is_ws;
     const char *path;
-    /* weir-proxy's srv:// and tls+srv://: the name of a service, or NULL; host
-     * is its domain then. Points into the text. */
+    /* weir-proxy's srv:// and tls+srv://: the name of a service, or NULL. host
+     * is its domain then. Points into @text. */
     const char *service;
     /* The target as a socket address; len 0 if the host is a name or empty. */
     struct weir_address address;
@@ -63,8 +62,8 @@ bool target_has_scheme(const char *text);
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why);
 
-/* Parses a target that was rewritten from @shown; the result and reasons show
- * @shown. */
+/* Parses a target that was rewritten from @shown. The result and reasons
+ * contain @shown. */
 int target_parse_rewritten(const char *text, const char *shown, bool listening,
                            struct target *ret, char *why);
 

@@ -1,8 +1,8 @@
 /*
  * The addresses that an operation tried without success, as text.
  *
- * The library writes such a text for a connect that fails, but not for other
- * operations that try addresses, nor for a connect that finally succeeds.
+ * The library writes such a text only for a connect that fails, but not for a
+ * connect that finally succeeds, or for other operations that try addresses.
  */
 #ifndef WEIR_TOOLS_TRIED_H
 #define WEIR_TOOLS_TRIED_H
@@ -16,8 +16,8 @@
 
 /* Writes "192.0.2.1:80: Connection refused (from 198.51.100.7:40312); ..." for
  * the failed attempts. Must be called inside the done callback. The text is cut
- * at @size bytes, which must be at least 1. Returns its length, 0 if none
- * failed. */
+ * at @size bytes, which must be at least 1. Returns its length, or 0 if no
+ * attempt failed. */
 size_t tried_write(const weir_pending *pending, char *buf, size_t size);
 
 #endif

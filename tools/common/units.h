@@ -16,8 +16,8 @@
 /* Buffer size for units_format_time() and units_format_size(). */
 #define UNITS_TEXT_SIZE 32
 
-/* Return 0, -EINVAL for an invalid number or unit, or -ERANGE if it is too
- * large. *ret is written only on success. */
+/* Return 0, -EINVAL for an invalid number or unit, or -ERANGE if the number is
+ * too large. *ret is written only on success. */
 int units_parse_count(const char *text, uint64_t *ret);
 int units_parse_size(const char *text, uint64_t *ret_bytes);
 int units_parse_time(const char *text, uint64_t *ret_ns);

@@ -1,8 +1,8 @@
 /*
  * --version and --tls-library of a program with libweir-tls.
  *
- * The library is queried at run time, because a loaded libweir-tls may be
- * another one than at build time.
+ * The library is queried at run time, because the program may load another
+ * libweir-tls than at build time.
  */
 #include "version.h"
 
@@ -36,7 +36,8 @@ static bool is_known(const char *value)
     return false;
 }
 
-/* Prints the remedy: another package, or an option of the build. */
+/* Refuses the loaded library. The reason names the package or the build option
+ * that selects another library. */
 static bool refuse_library(const struct weir_tls_library *tls,
                            const char *wanted, char *why)
 {

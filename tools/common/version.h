@@ -10,7 +10,7 @@
 #include "option.h"
 
 /* Prints the version of @program and of the TLS library that it uses. Includes
- * the version of the TLS library's source package, which shows an operator
+ * the version of the TLS library's source package, because it shows an operator
  * whether a fix is included. */
 void print_version(const char *program);
 
