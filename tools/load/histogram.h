@@ -2,12 +2,12 @@
  * Latencies of weir-load and of the client of bench/: a log-linear histogram of
  * nanoseconds with the index arithmetic of HdrHistogram. It has 1024 steps for
  * each power of two, so every value is kept with three significant digits (an
- * error of less than 0.1 %), and its memory does not depend on the number of
+ * error of less than 0.1 %). Its memory does not depend on the number of
  * values.
  *
  * Values above the last bucket (about 73 minutes) are counted in it and also as
- * overflows; the maximum keeps their true value.
- * A quantile is an integer share in 1/100000: 99900 is p99.9.
+ * overflows; the maximum keeps their true value. A quantile is an integer share
+ * in 1/100000: 99900 is p99.9.
  */
 #ifndef WEIR_LOAD_HISTOGRAM_H
 #define WEIR_LOAD_HISTOGRAM_H
@@ -19,7 +19,6 @@
 #define HISTOGRAM_POWERS    32
 #define HISTOGRAM_SIZE      ((HISTOGRAM_POWERS + 1) << HISTOGRAM_STEP_BITS)
 
-/* Quantiles are given in this many parts of the whole. */
 #define HISTOGRAM_WHOLE 100000U
 
 struct histogram {
@@ -31,7 +30,8 @@ struct histogram {
     uint64_t counts[HISTOGRAM_SIZE];
 };
 
-/* Returns the bucket of a value; the last one if it is too large. */
+/* Returns the bucket of a value. A value that is too large belongs to the last
+ * one. */
 static inline uint32_t histogram_index(uint64_t value)
 {
     uint32_t highest = 63U - (uint32_t)__builtin_clzll(value | 1);
@@ -46,7 +46,6 @@ static inline uint32_t histogram_index(uint64_t value)
     return (uint32_t)(value >> shift) + (shift << HISTOGRAM_STEP_BITS);
 }
 
-/* Counts a value; this is the hot path of a run. */
 static inline void histogram_record(struct histogram *h, uint64_t value)
 {
     uint32_t index = histogram_index(value);
@@ -73,19 +72,20 @@ void histogram_clear(struct histogram *h);
 
 void histogram_merge(struct histogram *h, const struct histogram *from);
 
-/* Returns the value at a rank, 1 to count; 0 if empty. */
+/* Returns the value with a rank from 1 to count, or 0 if the histogram is
+ * empty. */
 uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
 
-/* Returns the value that this share of all values does not exceed; 0 if empty.
- */
+/* Returns the value that this share of all values does not exceed, or 0 if the
+ * histogram is empty. */
 uint64_t histogram_quantile(const struct histogram *h, uint32_t share);
 
-/* Returns how many values a histogram must have, so that ten of them lie beyond
+/* Returns how many values a histogram must have so that ten of them lie beyond
  * the quantile. */
 uint64_t histogram_need(uint32_t share);
 
-/* Returns true if at least ten values lie beyond the quantile. A quantile that
- * rests on fewer is noise. */
+/* Returns true if at least ten values lie beyond the quantile. With fewer
+ * values beyond it a quantile is noise. */
 bool histogram_can_tell(const struct histogram *h, uint32_t share);
 
 /* Computes a distribution-free 95 % interval for a quantile, by ranks. Assumes
@@ -93,11 +93,12 @@ bool histogram_can_tell(const struct histogram *h, uint32_t share);
 void histogram_interval(const struct histogram *h, uint32_t share,
                         uint64_t *ret_low, uint64_t *ret_high);
 
-/* Returns the mean, exact because it is computed from the sum; 0 if empty. */
+/* Returns the mean, or 0 if the histogram is empty. The mean is exact, because
+ * it is computed from the sum. */
 double histogram_mean(const struct histogram *h);
 
-/* Returns the standard deviation, computed from the middles of the buckets; 0
- * if empty. */
+/* Returns the standard deviation, computed from the middles of the buckets, or
+ * 0 if the histogram is empty. */
 double histogram_deviation(const struct histogram *h);
 
 #endif

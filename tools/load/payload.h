@@ -2,12 +2,14 @@
  * Bytes that are sent and must be echoed: an endless pseudo-random stream, of
  * which each connection reads from its own position.
  *
- * The stream repeats after PAYLOAD_PERIOD bytes, a prime number. Losses,
- * repetitions and exchanges of blocks are in powers of two or in whole
- * requests, so they are not a multiple of it; the following bytes are then at a
- * wrong position and differ. The stream is in memory once, with PAYLOAD_REACH
- * contiguous bytes at every position: requests of any size are sent from it by
- * reference, and responses are compared with it.
+ * The stream repeats after PAYLOAD_PERIOD bytes, a prime number. Blocks that
+ * are lost, repeated or exchanged have the size of a power of two or of whole
+ * requests, which is not a multiple of the period. The bytes that follow such a
+ * block are then at a wrong position and differ.
+ *
+ * The stream is in memory once, with PAYLOAD_REACH contiguous bytes at every
+ * position. Requests of any size are sent from it by reference, and responses
+ * are compared with it.
  */
 #ifndef WEIR_LOAD_PAYLOAD_H
 #define WEIR_LOAD_PAYLOAD_H
@@ -41,7 +43,6 @@ uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation);
 uint64_t payload_chance(uint64_t seed, uint32_t conn_index,
                         uint32_t generation);
 
-/* Returns the position @len bytes later. */
 static inline uint32_t payload_after(uint32_t position, size_t len)
 {
     return (uint32_t)((position + len) % PAYLOAD_PERIOD);
