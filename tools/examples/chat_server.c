@@ -28,7 +28,7 @@ static void tell_others(const struct member *from, const char *what)
         }
         weir_writer_write(to->writer, text, (size_t)len);
         if (weir_writer_get_write_buffer_size(to->writer) > SLOW_BYTES) {
-            weir_writer_abort(to->writer); /* ends its task's read */
+            weir_writer_abort(to->writer); /* the read in its task then fails */
         }
     }
 }

@@ -1,6 +1,6 @@
 /*
  * Error handling of the examples with protocols: the program prints the error
- * and ends. A service would log the error and close only the affected
+ * and ends. A service would instead log the error and close only the affected
  * connection.
  */
 #ifndef WEIR_EXAMPLES_CHECK_H

@@ -12,7 +12,7 @@ static weir_loop *loop;
 static CURLM *multi;
 static struct weir_handle timer;
 
-static void act(void *fd) /* libcurl checks which event it was */
+static void act(void *fd) /* libcurl itself finds out which event it was */
 {
     int running = 0;
     curl_multi_socket_action(multi, (int)(intptr_t)fd, 0, &running);

@@ -1,8 +1,7 @@
 /*
- * Callbacks of a DNS forwarder: for datagrams of clients, and of the server.
- * The endpoint to the server is connected, so the kernel drops datagrams of
- * other senders; a response is only accepted if its id and question match a
- * query.
+ * Callbacks of a DNS forwarder, for datagrams of clients and of the server. The
+ * endpoint to the server is connected, so the kernel drops datagrams of other
+ * senders. A response is accepted only if its id and question match a query.
  */
 #ifndef WEIR_EXAMPLES_DNS_FORWARD_H
 #define WEIR_EXAMPLES_DNS_FORWARD_H
@@ -11,8 +10,8 @@
 
 static weir_transport *clients;
 static weir_transport *server;
-static uint64_t patience_ns;   /* how long to wait for the server */
-static uint8_t message[65536]; /* being forwarded */
+static uint64_t patience_ns;   /* time limit for the server's response */
+static uint8_t message[65536]; /* the message that is being forwarded */
 
 /* Sends SERVFAIL for the query in @message. */
 static inline void fail(const struct weir_address *client, size_t question_len)
@@ -27,7 +26,7 @@ static inline int ask(void *user, weir_transport *t,
     const struct weir_buf *buf = &datagram->buf;
     (void)user;
     if (!dns_is_query(buf->data, buf->len)) {
-        return 0; /* not a query: no response */
+        return 0; /* not a query: sends no response */
     }
     size_t question_len = dns_question(buf->data, buf->len);
     struct pending *pending = pending_add();

@@ -38,7 +38,7 @@ static inline size_t dns_question(const uint8_t *message, size_t len)
         return 0;
     }
     while (at < len && message[at] != 0) {
-        if (message[at] > 63) { /* a pointer: no earlier name exists */
+        if (message[at] > 63) { /* a pointer, but there is no earlier name */
             return 0;
         }
         at += 1u + message[at];
@@ -54,7 +54,6 @@ static inline bool dns_is_query(const uint8_t *message, size_t len)
            (message[2] & (DNS_RESPONSE | DNS_OPCODE)) == 0;
 }
 
-/* Returns true if the message is a response to this question. */
 static inline bool dns_answers(const uint8_t *message, size_t len,
                                const uint8_t *question, size_t question_len)
 {
@@ -69,7 +68,7 @@ static inline void dns_fail(uint8_t *message)
     message[2] = (uint8_t)(message[2] | DNS_RESPONSE);
     message[3] = DNS_SERVFAIL;
     memset(message + 4, 0, DNS_HEAD - 4);
-    message[5] = 1; /* question count */
+    message[5] = 1;
 }
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The pending queries of a DNS forwarder: at most 4096, oldest first, each with
  * an unpredictable id, which protects against forged responses. Does no I/O,
- * except reading random numbers.
+ * except that it reads random numbers.
  */
 #ifndef WEIR_EXAMPLES_DNS_PENDING_H
 #define WEIR_EXAMPLES_DNS_PENDING_H
@@ -19,8 +19,9 @@ struct pending {
     struct weir_address client;
     uint64_t until_ns;
     size_t question_len;
-    uint16_t id;                            /* of the forwarder's query */
-    uint8_t asked[DNS_HEAD + DNS_QUESTION]; /* client's query, with its id */
+    uint16_t id;                            /* id of the forwarder's query */
+    uint8_t asked[DNS_HEAD + DNS_QUESTION]; /* start of the client's query,
+                                             * with its id */
 };
 
 TAILQ_HEAD(pending_list, pending);

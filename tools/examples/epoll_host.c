@@ -64,7 +64,7 @@ int main(void)
     while (has_input) {
         struct epoll_event event;
         int count = epoll_wait(epfd, &event, 1, wait_ms(loop));
-        if (count < 0 && errno != EINTR) { /* EINTR: completions */
+        if (count < 0 && errno != EINTR) { /* completions interrupt */
             err(1, "epoll_wait");
         }
         bool is_input = count > 0 && event.data.fd == STDIN_FILENO;

@@ -54,7 +54,7 @@ static int answer(void *arg, weir_reader *reader, weir_writer *writer)
     }
     int fd = weir_file_openat(loop, AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0,
                               RESOLVE_BENEATH);
-    if (fd == -EXDEV) { /* outside the folder: "..", "//", a link */
+    if (fd == -EXDEV) { /* leads out of the folder: "..", "//", a link */
         return say(writer, "403 Forbidden");
     }
     int error = send_file(loop, writer, fd);

@@ -1,6 +1,6 @@
 /*
- * Accepts TCP connections and hands each to another process, which serves it
- * (hand_over_worker). No data passes through this process. SIGINT or SIGTERM
+ * Accepts TCP connections and hands each over to another process, which serves
+ * it (hand_over_worker). No data passes through this process. SIGINT or SIGTERM
  * ends it.
  * Usage: hand_over_front PATH (or @NAME)
  */

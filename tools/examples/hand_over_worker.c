@@ -31,7 +31,7 @@ static int take(void *server, weir_reader *reader, weir_writer *writer)
             return (int)count;
         }
         int error = weir_server_add_fd(server, fd);
-        if (error < 0 && error != -ENOTCONN) { /* the client has gone */
+        if (error < 0 && error != -ENOTCONN) { /* the client has disconnected */
             return error;
         }
     }

@@ -39,7 +39,7 @@ static inline const char *status_text(int status)
     }
 }
 
-/* Returns the current date, formatted at most once a second. */
+/* Returns the current date. Formats it at most once a second. */
 static inline const char *date_text(void)
 {
     static char text[40];

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FILE_LINES 192 /* size of these headers */
+#define FILE_LINES 192 /* buffer size for these headers */
 
 static inline const char *content_type(const char *path)
 {
@@ -36,7 +36,6 @@ static inline const char *content_type(const char *path)
     return "application/octet-stream";
 }
 
-/* Writes the headers that describe the file. */
 static inline void describe_file(char ret[FILE_LINES], int status,
                                  const char *path, const struct file_part *part)
 {

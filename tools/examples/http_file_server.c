@@ -6,9 +6,9 @@
 #include "http_send.h"
 #include "serve.h"
 
-#define HEAD_BYTES 8192 /* of a request */
+#define HEAD_BYTES 8192 /* maximum size of a request's head */
 
-/* Serves one request. Returns 1 if the connection stays open, 0 at its end, or
+/* Serves one request. Returns 1 if the connection stays open, 0 if it ends, or
  * an error. */
 static int converse(weir_reader *reader, weir_writer *writer)
 {
@@ -39,7 +39,8 @@ static int talk(void *arg, weir_reader *reader, weir_writer *writer)
         result = converse(reader, writer);
     }
     if (result < 0) {
-        weir_writer_abort(writer); /* shows that the body is cut */
+        weir_writer_abort(writer); /* a reset shows that the body is
+                                    * incomplete */
     }
     return 0;
 }

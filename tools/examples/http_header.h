@@ -1,7 +1,7 @@
 /*
- * A request, and the headers that this server knows. An invalid length, a
- * second Host header or a body is refused with a status; unknown headers are
- * ignored. Does no I/O.
+ * A request, and the headers that this server knows. Unknown headers are
+ * ignored. A request with an invalid length, a second Host header or a body is
+ * refused with a status. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_HTTP_HEADER_H
 #define WEIR_EXAMPLES_HTTP_HEADER_H
@@ -55,7 +55,8 @@ static inline int parse_header(struct text line, struct http_request *ret)
     } else if (text_is(name, "range")) {
         ret->range = read_range(line);
     } else if (text_is(name, "if-range")) {
-        ret->is_conditional = true; /* never matches: sends the whole file */
+        ret->is_conditional = true; /* does not match, so the whole file is
+                                     * sent */
     }
     return text_is(name, "transfer-encoding") ? 413 : 0;
 }

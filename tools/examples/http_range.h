@@ -52,10 +52,10 @@ static inline struct http_range read_range(struct text value)
 struct file_part {
     uint64_t first;
     uint64_t count;
-    uint64_t length; /* of the whole file */
+    uint64_t length;
 };
 
-/* Computes the requested bytes. Returns the status of the response. */
+/* Computes the requested part. Returns the status of the response. */
 static inline int choose_part(const struct http_range *range,
                               struct file_part *part)
 {

@@ -1,8 +1,7 @@
 /*
- * Responds with a file below the current folder. The kernel looks up the name
- * in a way that cannot leave the folder, and sends the bytes from the page
- * cache. Reading a file that is not in the cache delays only its own
- * connection.
+ * Responds with a file below the current folder. The kernel resolves the name
+ * so that it cannot leave the folder, and sends the bytes from the page cache.
+ * Reading a file that is not in the cache delays only its own connection.
  */
 #ifndef WEIR_EXAMPLES_HTTP_SEND_H
 #define WEIR_EXAMPLES_HTTP_SEND_H
@@ -15,7 +14,7 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 
-/* Returns 503 if this server has run out of a resource, or cannot read the
+/* Returns 503 if this server has run out of a resource or cannot read the
  * file. */
 static inline int status_of(int error)
 {

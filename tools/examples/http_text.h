@@ -1,6 +1,6 @@
 /*
- * Takes pieces from the front of a request's text. A piece that violates RFC
- * 9112 is not taken: a bare CR or LF, a control character, a name with a space
+ * Removes pieces from the front of a request's text. Refuses a piece that
+ * violates RFC 9112: a bare CR or LF, a control character, a name with a space
  * before its colon. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_HTTP_TEXT_H
@@ -22,7 +22,7 @@ static inline bool text_is(struct text text, const char *word)
            strncasecmp(text.data, word, text.len) == 0;
 }
 
-/* Takes the bytes before the first @mark, and removes the mark. */
+/* Removes the bytes before the first @mark, and the mark itself. */
 static inline bool take_before(struct text *rest, char mark, struct text *ret)
 {
     const char *end = memchr(rest->data, mark, rest->len);
@@ -64,7 +64,7 @@ static inline struct text trim(struct text text)
     return text;
 }
 
-/* Takes a header's name from its line, and leaves its value. */
+/* Removes a header's name from its line. The value remains. */
 static inline bool take_name(struct text *line, struct text *ret)
 {
     static const char named[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklm"

@@ -9,7 +9,7 @@
 
 static struct kv_entry store[KV_KEYS];
 
-/* Reads a line and adds a NUL. Fails with -ETIMEDOUT after five seconds. */
+/* Reads a line and adds a NUL. Returns -ETIMEDOUT after five seconds. */
 static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
 {
     struct weir_timeout limit;
@@ -27,7 +27,8 @@ static int say(weir_writer *writer, const char *answer)
     return error < 0 ? error : weir_writer_drain(writer);
 }
 
-/* Writes the reason if no request was received because of the client. */
+/* Sends the reason to a client that was too slow or whose line was too long.
+ * Returns other errors. */
 static int say_goodbye(weir_writer *writer, int error)
 {
     switch (error) {
@@ -60,7 +61,7 @@ static int talk(void *arg, weir_reader *reader, weir_writer *writer)
             answer = kv_answer(store, line);
         }
         if (!answer) {
-            return 0; /* returning closes the connection */
+            return 0;
         }
         error = say(writer, answer);
     }

@@ -1,6 +1,7 @@
 /*
  * The data of the key-value server, and its answers.
- * It has space for a thousand keys: a line-by-line search is fast enough for an
+ *
+ * It has space for a thousand keys. A linear search is fast enough for an
  * example. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_KV_STORE_H
@@ -15,7 +16,7 @@
 
 struct kv_entry {
     char key[KV_LINE];        /* "" if the slot is free */
-    char answer[KV_LINE + 8]; /* to GET */
+    char answer[KV_LINE + 8]; /* answer to GET */
 };
 
 static inline struct kv_entry *kv_find(struct kv_entry *store, const char *key)

@@ -1,7 +1,7 @@
 /*
  * Numbers the lines of standard input, like cat -n. Input and output may be a
  * terminal, a pipe, a socket or a file. Their flags are not changed, so the
- * shell's terminal stays blocking; asyncio would change it.
+ * shell's terminal stays in blocking mode; asyncio would change it.
  */
 #include <err.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static int copy_lines(weir_reader *in, weir_writer *out)
 static int number_lines(weir_loop *loop, void *arg)
 {
     weir_reader *in;
-    weir_writer *source; /* the stream's own handle, to release it */
+    weir_writer *source; /* the handle that closes @in */
     weir_writer *out;
     (void)arg;
     int error = weir_open_connection_at(
@@ -49,7 +49,7 @@ static int number_lines(weir_loop *loop, void *arg)
     if (error == 0) {
         error = copy_lines(in, out);
         weir_writer_close(out);
-        int closed = weir_writer_wait_closed(out); /* until all is sent */
+        int closed = weir_writer_wait_closed(out); /* waits until all is sent */
         error = error < 0 ? error : closed;
         weir_writer_unref(out);
     }

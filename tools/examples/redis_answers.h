@@ -1,7 +1,7 @@
 /*
  * Writes replies of redis' protocol to a stream. No function here waits:
- * replies are sent together at the end of the loop iteration. The connection's
- * task waits for the send queue after each request.
+ * replies are sent together at the end of the loop iteration. After each
+ * request the connection's task waits while its send queue is full.
  */
 #ifndef WEIR_EXAMPLES_REDIS_ANSWERS_H
 #define WEIR_EXAMPLES_REDIS_ANSWERS_H

@@ -1,6 +1,6 @@
 /*
- * Commands of the redis server; error messages are the same as redis' own. A
- * command returns 0, 1 to end the connection, or an error. The table of their
+ * Commands of the redis server. Error messages are the same as redis' own. A
+ * command returns 0, 1 to end the connection, or an error. The table of the
  * names and argument counts is in redis_server.c.
  */
 #ifndef WEIR_EXAMPLES_REDIS_COMMANDS_H

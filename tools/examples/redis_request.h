@@ -11,14 +11,14 @@
 #include <errno.h>
 #include <weir.h>
 
-/* The caller sends the reason and closes the connection. */
+/* Stores the reason. The caller sends it and closes the connection. */
 static inline int refuse(struct redis_request *request, const char *why)
 {
     request->refusal = why;
     return -EBADMSG;
 }
 
-/* Splits a line of arguments with spaces between them, as people type it. */
+/* Splits a line into arguments, as a person types them. */
 static inline int split(struct redis_request *ret, const struct weir_buf *line)
 {
     size_t begin = 0;

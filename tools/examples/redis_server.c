@@ -11,7 +11,7 @@
 
 static const struct command {
     const char *name;
-    size_t least; /* number of arguments, including the name */
+    size_t least; /* arguments, including the name */
     size_t most;
     command_fn *run;
 } commands[] = {
@@ -37,7 +37,8 @@ static int answer(weir_writer *writer, const struct redis_request *r)
     return say_refusal(writer, "unknown command", "", "");
 }
 
-/* Reads a request and replies to it. Returns 0, 1 at the end, or an error. */
+/* Reads a request and replies to it. Returns 0, 1 to end the connection, or an
+ * error. */
 static int converse(weir_reader *reader, weir_writer *writer,
                     struct redis_request *request)
 {
@@ -64,7 +65,7 @@ static int talk(void *arg, weir_reader *reader, weir_writer *writer)
         result = converse(reader, writer, &request);
     }
     free(request.bytes);
-    return result < 0 ? result : 0; /* the connection is closed */
+    return result < 0 ? result : 0; /* returning closes the connection */
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 /*
- * The arguments of one request, stored one after the other in one buffer. The
- * buffer is kept for the next request while it is small, so an idle client uses
- * little memory. Does no I/O.
+ * The arguments of one request, stored one after the other in one buffer. A
+ * small buffer is kept for the next request; a large one is freed, so that an
+ * idle client uses little memory. Does no I/O.
  */
 #ifndef WEIR_EXAMPLES_REDIS_WORDS_H
 #define WEIR_EXAMPLES_REDIS_WORDS_H
@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define REDIS_WORDS 64        /* arguments of a request */
-#define REDIS_BYTES (1 << 20) /* bytes of all its arguments */
-#define REDIS_KEPT  4096      /* bytes kept between requests */
+#define REDIS_BYTES (1 << 20) /* bytes of all arguments of a request */
+#define REDIS_KEPT  4096      /* maximum size of a buffer that is kept */
 
 struct redis_word {
     const char *data;
@@ -21,7 +21,7 @@ struct redis_word {
 };
 
 struct redis_request {
-    const char *refusal; /* why the request was refused, or NULL */
+    const char *refusal;
     char *bytes;
     size_t used;
     size_t size;

@@ -23,7 +23,7 @@ static void readable(void *arg)
         err(1, "read");
     }
     printf("received: %.*s\n", (int)len, data);
-    weir_loop_remove_reader(loop, pair[0]); /* we are done */
+    weir_loop_remove_reader(loop, pair[0]);
     weir_loop_stop(loop);
 }
 

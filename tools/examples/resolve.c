@@ -16,7 +16,7 @@ struct names {
     char **all;          /* names, then NULL */
 };
 
-static bool has_failed; /* some name has no address */
+static bool has_failed; /* a name has no address */
 
 static int resolve(weir_loop *loop, void *name)
 {

@@ -1,7 +1,7 @@
 /*
- * The main() of the chat server and the key-value server: serves each
- * connection with a task, on the port of the command line, until SIGINT or
- * SIGTERM. tcp_echo_server_streams.c shows the same steps without this header.
+ * The main() of several example servers: serves each connection with a task, on
+ * the port of the command line, until SIGINT or SIGTERM.
+ * tcp_echo_server_streams.c shows the same steps without this header.
  */
 #ifndef WEIR_EXAMPLES_SERVE_H
 #define WEIR_EXAMPLES_SERVE_H
@@ -18,14 +18,14 @@ struct service {
 };
 
 /* A client that reads nothing for 30 seconds is disconnected. Closing waits one
- * second for bytes that a client still sends: otherwise the kernel would send a
- * reset, and the last answer might be lost. */
+ * second for bytes that a client still sends. Without this wait the kernel
+ * could send a reset, and the client might lose the last answer. */
 static struct weir_start_server_options serve_options = {
     .size = sizeof(serve_options),
     .server.connection.timeouts = {.write_stall_ns = WEIR_SECONDS(30),
                                    .linger_ns = WEIR_SECONDS(1)}};
 
-/* A task that runs with the server, or NULL. */
+/* A task that runs next to the server, or NULL. */
 static weir_task_fn *serve_beside;
 
 static inline int serve_until_cancelled(weir_loop *loop, void *arg)

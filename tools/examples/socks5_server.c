@@ -1,8 +1,8 @@
 /*
  * A SOCKS5 proxy (RFC 1928): connects to the address or name that the client
  * requests, and relays. It has no authentication, so it listens on the loopback
- * address only. Usage: socks5_server [PORT], and
- * curl --socks5-hostname 127.0.0.1:PORT URL
+ * address only.
+ * Usage: socks5_server [PORT], and curl --socks5-hostname 127.0.0.1:PORT URL
  */
 #include "serve.h"
 #include "socks_reply.h"
@@ -16,7 +16,8 @@ static const struct weir_relay_options relaying = {
     .idle_ns = WEIR_SECONDS(60 * 60),
     .half_closed_ns = WEIR_SECONDS(60)};
 
-/* 0 and where to, a reply that refuses the request, or an error. */
+/* Reads the methods and the request. Returns 0 and sets *ret to the target.
+ * Otherwise returns a reply code that refuses the request, or an error. */
 static int greet(weir_reader *reader, weir_writer *client,
                  struct socks_target *ret)
 {

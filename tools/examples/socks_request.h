@@ -1,6 +1,6 @@
 /*
  * The first messages of a SOCKS5 client (RFC 1928): its methods, and the
- * target. At most 262 bytes are read for each. Later bytes stay in the reader,
+ * target. At most 262 bytes are read for each. Later bytes stay in the reader
  * and are relayed.
  */
 #ifndef WEIR_EXAMPLES_SOCKS_REQUEST_H
@@ -64,7 +64,7 @@ static inline int read_address(weir_reader *reader, uint8_t type,
     return strlen(ret->host) == count ? 0 : SOCKS_NO_ADDRESS;
 }
 
-/* Reads the request. Returns 0, a reply code to refuse it with, or an error. */
+/* Reads a request. Returns 0, a reply code that refuses it, or an error. */
 static inline int read_request(weir_reader *reader, struct socks_target *ret)
 {
     uint8_t head[4];

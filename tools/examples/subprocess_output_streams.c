@@ -1,7 +1,7 @@
 /*
  * asyncio's "Subprocesses" with streams: prints the output of two commands that
- * run at the same time, each in a task of its own.
- * An error ends both.
+ * run at the same time, each in its own task. If one of the tasks fails, the
+ * other one is cancelled.
  */
 #include <stdio.h>
 #include <weir.h>
@@ -31,7 +31,7 @@ static int show(weir_loop *loop, void *arg)
     int err = weir_create_subprocess_shell(loop, arg, &options, &process);
     if (err == 0) {
         err = communicate(process, arg);
-        weir_process_free(process); /* terminates it if it runs */
+        weir_process_free(process); /* ends the process if it still runs */
     }
     return err;
 }

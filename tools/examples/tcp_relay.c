@@ -13,7 +13,8 @@ struct target {
 static const struct weir_open_options connecting = {
     .size = sizeof(connecting), .connect.timeout_ns = WEIR_SECONDS(10)};
 
-/* Time limits without traffic: a day, or a minute after one side has ended. */
+/* Time limits without traffic: a day, but a minute after one side has ended its
+ * stream. */
 static const struct weir_relay_options relaying = {
     .size = sizeof(relaying),
     .idle_ns = WEIR_SECONDS(24 * 60 * 60),

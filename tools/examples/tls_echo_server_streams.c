@@ -18,7 +18,7 @@ static int echo(void *arg, weir_reader *reader, weir_writer *writer)
         struct weir_buf bytes;
         ssize_t len = weir_reader_take(reader, 65536, &bytes);
         if (len <= 0) {
-            return (int)len; /* also an error without close_notify */
+            return (int)len; /* an error if close_notify is missing */
         }
         error = weir_writer_write_buf(writer, &bytes);
         weir_buf_unref(bytes.lease);

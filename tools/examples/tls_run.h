@@ -1,8 +1,8 @@
 /*
- * Runs an example with TLS: makes the TLS context, then the loop with its main
- * task. Making the context reads files, so it is done before the loop starts.
- * Each connection has a reference to the context, so the caller may release its
- * own at any time.
+ * Runs an example with TLS: makes the TLS context, then runs the loop with its
+ * main task. Making the context reads files, so it happens before the loop
+ * starts. Each connection has a reference to the context, so the caller may
+ * release its own reference at any time.
  */
 #ifndef WEIR_EXAMPLES_TLS_RUN_H
 #define WEIR_EXAMPLES_TLS_RUN_H
@@ -25,7 +25,6 @@ make_context(const struct weir_tls_options *options)
     return context;
 }
 
-/* Sets the certificate and key of a server. */
 static inline const struct weir_tls_settings *use_certificate(const char *chain,
                                                               const char *key)
 {
