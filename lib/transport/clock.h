@@ -116,7 +116,8 @@ WEIR_MUST_USE int wr_clock_keep_limits(struct wr_clock *clock,
 WEIR_MUST_USE int wr_clock_set_limits(struct wr_clock *clock,
                                       const struct weir_timeouts *limits);
 
-/* Called when a fact of the view has changed. */
+/* Called when ->view_time would return other facts. Arms the timer earlier, or
+ * cancels it, if necessary. */
 void wr_clock_changed(struct wr_clock *clock);
 
 void wr_clock_close(struct wr_clock *clock);

@@ -33,7 +33,7 @@
  */
 
 enum wr_delivery_fact {
-    WR_DELIVERY_SHUT = 1u << 0,   /* for ever; no other bit is set */
+    WR_DELIVERY_SHUT = 1u << 0,   /* for ever; never with HELD or END */
     WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived; the protocol was not notified yet. */

@@ -58,7 +58,7 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     wr_assert(t->demand.state == WR_DEMAND_IDLE);
     t->held_back = true;
     if (account->held_bytes > 0) {
-        account->notify_released = true; /* own leases may suffice */
+        account->notify_released = true; /* its own leases may suffice */
     }
     switch (shortage) {
     case WR_SHORTAGE_SHARE:

@@ -88,7 +88,8 @@ void wr_sender_stopped(struct wr_sender *f);
 WEIR_MUST_USE uint64_t wr_sender_take_back(struct wr_sender *f,
                                            uint64_t waiting);
 
-/* Cancels the file. Queued bytes are still sent unless withdrawn. */
+/* Cancels the file. Queued bytes are still sent unless ->withdraw removes them.
+ */
 void wr_sender_cancel(struct wr_sender *f);
 
 /* Ends the file together with its connection: queued bytes are not sent. */
@@ -97,7 +98,7 @@ void wr_sender_break(struct wr_sender *f);
 void wr_sender_abandon(struct wr_sender *f);
 
 void wr_sender_check_invariants(const struct wr_sender *f);
-/* Checks between loop iterations, if the transport can send. */
+/* For assertions between loop iterations, while the transport can send. */
 void wr_sender_check_progress(const struct wr_sender *f);
 
 const char *wr_sender_state_name(const struct wr_sender *f);

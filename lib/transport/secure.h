@@ -47,7 +47,7 @@ enum wr_secure_side {
 };
 
 /* Implementations of the functions below, in the library that made the context.
- * @settings have this build's size. */
+ * `settings` have the size with which libweir was built. */
 struct wr_secure_ops {
     int (*read)(struct wr_secure_settings *ret,
                 const struct weir_tls_settings *settings,
@@ -66,9 +66,9 @@ struct wr_secure_context {
     const struct wr_secure_ops *ops;
 };
 
-/* Copies the program's @settings, which are NULL without TLS. A client checks
- * for @host unless @settings name another host. Returns 0, or -EINVAL if the
- * context is for the other side or a client has no name to check. */
+/* Copies the program's @settings, which are NULL without TLS. A client verifies
+ * the name @host unless @settings have another name. Returns 0, or -EINVAL if
+ * the context is for the other side or a client has no name to verify. */
 WEIR_MUST_USE int
 wr_secure_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,

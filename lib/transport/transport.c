@@ -1,7 +1,7 @@
 /*
- * Transports: the public functions. Each checks that the caller is on the
- * loop's thread, does the common part, and calls the kind's table. If another
- * transport has replaced this one, each returns WEIR_EREPLACED.
+ * Transports: the public functions. Each function checks that the
+ * caller is on the loop's thread, does the common part, and calls the
+ * kind's table.
  */
 #include "transport.h"
 

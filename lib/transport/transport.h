@@ -170,7 +170,8 @@ struct wr_transport_ops {
 
     /* ---- the device ---- */
 
-    /* Called when @len bytes were queued. Must not send them in this call. */
+    /* Called when @len bytes were queued. Sends them later, not in this call.
+     */
     void (*queued)(weir_transport *t, size_t len);
     /* Delivers held bytes; called in each step, even after the end is decided.
      * NULL means wr_delivery_show_held(). */
@@ -570,7 +571,7 @@ wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
     return 0;
 }
 
-/* An entry of the protocol that is NULL returns 0. */
+/* Call the protocol. Return 0 if the protocol's entry is NULL. */
 void wr_protocol_made(weir_transport *t);
 void wr_protocol_lost(weir_transport *t);
 bool wr_protocol_may_move(const weir_transport *t);

@@ -45,7 +45,8 @@ struct wr_datagram_head {
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 };
 
-/* Bytes before a datagram; @type is one of the two structs. */
+/* Bytes before a datagram; @type is struct wr_datagram_head or weir_datagram.
+ */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
 /* One per loop, made with its first transport. All transports use it in turn,

@@ -178,8 +178,8 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     } else if (why < 0) {
         datagram_send_wait(d, why);
     } else {
-        /* Callbacks have queued more. It is sent in the next loop iteration,
-         * because the end of an iteration sends until all queues are empty, and
+        /* Callbacks have queued more datagrams, which the next loop iteration
+         * sends. The end of an iteration sends until all queues are empty, so
          * callbacks that always queue more would keep the loop there. */
         wr_life_push_step(&d->t);
     }

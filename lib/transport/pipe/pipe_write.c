@@ -41,9 +41,9 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
 }
 
 /* Waits for space. A single-shot POLLOUT also reports space that exists
- * already. After the peer of a socket has shut its direction down, it would
- * complete at once without space: then an edge-triggered multishot poll is
- * used, and cancelled. */
+ * already. After the peer of a socket has shut its direction down, such a poll
+ * would complete at once without space. Then an edge-triggered multishot poll
+ * is used, and cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));

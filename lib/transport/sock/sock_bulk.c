@@ -546,7 +546,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
     }
 }
 
-/* Moves bytes to another socket. Returns false if the caller must receive. */
+/* Returns false if the caller must receive. */
 static __attribute__((noinline)) bool sock_bulk_splice(struct wr_sock *s)
 {
     weir_lease *rest;

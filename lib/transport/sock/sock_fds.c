@@ -29,7 +29,7 @@ struct wr_fd_batch {
     struct msghdr msg;
     struct iovec iov;
     uint32_t count;
-    /* Control data: a struct cmsghdr and the descriptors. */
+    /* A struct cmsghdr and the descriptors. */
     _Alignas(struct cmsghdr) uint8_t control[];
 };
 
@@ -142,7 +142,6 @@ static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
     wr_block_give(&loop->blocks, wr_container_of(batch, struct wr_block, data));
 }
 
-/* Makes a batch of duplicates of @fds. Returns 0 or a negative error. */
 static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
                                struct wr_fd_batch **ret)
 {

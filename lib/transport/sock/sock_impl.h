@@ -107,8 +107,8 @@ struct wr_sock {
     uint8_t unasked;   /* full receives until SIOCINQ is called again */
     uint8_t yes_count; /* times in a row that the kernel had more bytes;
                         * at most 3 */
-    /* maximum number of descriptors passed to the protocol at once; 0 if none
-     * may arrive */
+    /* Maximum number of descriptors passed to the protocol at once; 0 if none
+     * may arrive. */
     uint8_t fd_limit;
     bool has_received : 1;  /* set by the first bytes */
     bool armed_once : 1;    /* the receive ends with its first bytes */
@@ -121,8 +121,7 @@ struct wr_sock {
     bool has_sent : 1;      /* set before the first bytes are sent */
     bool sends_file : 1;    /* set while there is a sender */
     bool sends_fds : 1;     /* set while descriptors wait to be sent */
-    bool sent_short : 1;    /* set when a send or poll ends; see
-                             * wr_sock_stuck_bytes() */
+    bool sent_short : 1;    /* the last send left bytes in the queue */
     bool hup_seen : 1;      /* set when no new watch is needed */
     bool fin_seen : 1;      /* set when a FIN ended a poll for space */
     bool has_waited : 1;    /* set when a send waits for space */

@@ -124,7 +124,7 @@ int wr_sock_pack(weir_transport *t, struct wr_sock_content *content)
 
     wr_assert(wr_sock_is_settled_to_move(t) && t->error == 0);
     wr_require(wr_sock_take_back_lent(s), -ENOMEM);
-    wr_require(t->state == WR_LIFE_MOVING, -ECANCELED); /* by the callback */
+    wr_require(t->state == WR_LIFE_MOVING, -ECANCELED); /* by release_buffer */
     /* The other loop may close the descriptor at once. */
     wr_uring_forget(&t->loop->uring, s->c.t.fd);
     sock_move_pack_facts(s, content);

@@ -311,8 +311,8 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
 
 /* True if a socket that is not OPEN receives, and drops the bytes. It lingers,
  * or its own bytes have had to wait for space. In the second case the peer may
- * also be closing without reading, its bytes waiting for space here, and each
- * would wait for the other for ever. */
+ * be closing, too, and wait for space here. If neither side read, both would
+ * wait for ever. */
 static inline bool sock_recv_drops(const struct wr_sock *s)
 {
     return wr_sock_lingers(s) ||
@@ -447,18 +447,17 @@ static void sock_recv_arm_into(struct wr_sock *s)
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.t.fd, buf, size);
 }
 
-/* Learns which kind of first receive suits the loop's connections: one that
- * stays armed after the first bytes, or one that ends with them. The first kind
- * costs a cancel if the program closes at the first bytes; the second kind
- * costs another submission if the connection continues.
+/* Learns which kind of first receive suits the loop's connections. A receive
+ * that stays armed after the first bytes costs a cancel if the program closes
+ * at the first bytes. A receive that ends with the first bytes costs another
+ * submission if the connection continues.
  *
  * @suits is true if the present kind was right for a connection. False adds a
- * doubt and true removes one, so connections that suit alternately change
- * nothing. A receive that ends is wrong if a second receive is armed, and right
- * if the program closes before that. A receive that stays is right if the peer
- * ends the stream, and wrong if the program closes. A late close counts too,
- * although it would have had to cancel any receive; a few receives that end
- * correct this. */
+ * doubt, and true removes one. A receive that ends is wrong if a second receive
+ * is armed, and right if the program closes before. A receive that stays is
+ * right if the peer ends the stream, and wrong if the program closes. A late
+ * close also counts as wrong, although any receive would need a cancel then;
+ * the doubts about receives that end correct this. */
 static void sock_recv_note_first(weir_loop *loop, bool suits)
 {
     const unsigned int most =
@@ -525,9 +524,8 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-/* Returns true for a first receive that shall end with the first bytes. Called
- * for the second receive, records that such a first receive did not suit the
- * connection. */
+/* True if this is the first receive and must end with the first bytes. If this
+ * is the second receive, records that such a first receive was wrong. */
 static inline bool sock_recv_ends_first(const struct wr_sock *s)
 {
     if (s->c.t.loop->first_stays) {

@@ -200,8 +200,9 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
 }
 
 /* Waits for space in the socket. A single-shot POLLOUT also reports space that
- * exists already. After the peer's FIN it would complete at once without space:
- * then an edge-triggered multishot poll is used, and cancelled. */
+ * exists already. After the peer's FIN such a poll would complete at once
+ * without space. Then an edge-triggered multishot poll is used, and cancelled.
+ */
 static void sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -243,7 +244,6 @@ static void sock_send_flush_file(struct wr_turn_end *turn_end)
     }
 }
 
-/* Sends the queue or the file's next piece at the iteration's end. */
 static void sock_send_file_later(struct wr_sock *s)
 {
     wr_assert(s->sends_file);
@@ -289,8 +289,6 @@ static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
     return false;
 }
 
-/* After a send, sends the remaining bytes, waits for space, or shuts the
- * writing side down. */
 static void sock_send_go_on(struct wr_sock *s, int32_t res)
 {
     wr_assert(!s->send_op.in_flight);
@@ -350,8 +348,8 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     }
 }
 
-/* Updates the queue at the end of a send. Returns true, without removing the
- * sent bytes from the queue, if the connection's end was already decided. */
+/* Removes the sent bytes from the queue. If the connection's end was already
+ * decided, leaves them there and returns true. */
 static bool sock_send_account(struct wr_sock *s, int32_t res)
 {
     if (wr_life_is_over(&s->c.t)) {
@@ -368,9 +366,9 @@ static bool sock_send_account(struct wr_sock *s, int32_t res)
 bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
 {
     if (!s->c.outbox.is_stalled) {
-        /* The bytes that were sent, an error, or -EINTR after a SYN without
-         * bytes: the queue was empty, or the cookie had become invalid
-         * (-EINPROGRESS) and the bytes must be sent again. */
+        /* A SYN without bytes counts as -EINTR: the queue was empty, or the
+         * cookie had become invalid (-EINPROGRESS) and the bytes must be sent
+         * again. */
         const bool is_alone = res == 0 || res == -EINPROGRESS;
 
         wr_assert(s->c.outbox.is_opening && !s->send_op.in_flight);
