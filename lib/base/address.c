@@ -1,8 +1,8 @@
 /*
- * The C library reads and writes the numbers, strictly: inet_pton() accepts
- * neither "127.1" nor octal. This file reads and writes brackets, zones and
- * ports. A zone is an interface's name or number. The interface must exist, so
- * that a mistyped zone is an error here and not later at connect().
+ * The C library parses the numbers, strictly: inet_pton() accepts neither
+ * "127.1" nor octal. A zone is an interface's name or number. The interface
+ * must exist, so that a mistyped zone is an error here and not later at
+ * connect().
  *
  * The name of a Unix address is the bytes of sun_path that the length counts.
  * This file terminates paths with NUL; the kernel and programs need not, so all

@@ -2,8 +2,8 @@
  * Addresses: text to sockaddr and back.
  *
  * Only literal addresses are parsed here: IPv4, IPv6 with an optional zone
- * ("fe80::1%eth0"), port numbers, and the names of Unix sockets. Host names
- * belong to the resolver. No function uses the network or a file.
+ * ("fe80::1%eth0"), port numbers, and the names of Unix sockets. No function
+ * uses the network or a file.
  */
 #ifndef WEIR_LIB_BASE_ADDRESS_H
 #define WEIR_LIB_BASE_ADDRESS_H
@@ -11,17 +11,16 @@
 #include "weir/address.h"
 
 /* Like weir_address_parse(). If @host is NULL or "", returns the wildcard
- * address of @family, or IPv6's for AF_UNSPEC. */
+ * address of @family, or of IPv6 for AF_UNSPEC. */
 WEIR_MUST_USE int wr_address_passive(int family, const char *host,
                                      uint16_t port, struct weir_address *ret);
 
 /* Returns true if weir knows the family and the length fits it. */
 bool wr_address_is_valid(const struct weir_address *addr);
 
-/* Returns true for an unnamed Unix address. No socket can connect to it. */
+/* Returns true for an unnamed Unix address, to which no socket can connect. */
 bool wr_address_is_unnamed(const struct weir_address *addr);
 
-/* Returns true if one of the @count addresses at @all is equal to @addr. */
 static inline bool wr_address_is_among(const struct weir_address *addr,
                                        const struct weir_address *all,
                                        size_t count)

@@ -1,10 +1,7 @@
 /*
  * Borrowed bytes, and functions that remove fields from their front in TLS's
  * encoding (RFC 8446, 3.3 and 3.4): numbers in network order, and vectors after
- * their length.
- *
- * Each function removes a whole field, or returns false and leaves @from
- * somewhere inside the field.
+ * their length. A function that returns false leaves @from inside the field.
  */
 #ifndef WEIR_LIB_BASE_BYTES_H
 #define WEIR_LIB_BASE_BYTES_H

@@ -1,7 +1,9 @@
 /*
- * Entries leave in order, and so do blocks: the first block is freed when its
- * last entry has left. The bytes of an entry are its struct, its name, its
- * control data and its copied bytes, each aligned.
+ * A queue of datagrams in blocks.
+ *
+ * The first block is freed when its last entry has left. An entry is its
+ * struct, its name, its control data and its copied bytes, each aligned to
+ * PART_ALIGN.
  */
 #include "datagramq.h"
 
@@ -187,7 +189,7 @@ uint32_t wr_datagramq_gather(const struct wr_datagramq *q,
     return count;
 }
 
-/* Unlinks the first entry, of @size bytes. The caller has copied the entry. */
+/* Unlinks the first entry, of @size bytes. Its block may be freed. */
 static void datagramq_unlink_first(struct wr_datagramq *q,
                                    struct wr_blocks *blocks, uint32_t size)
 {

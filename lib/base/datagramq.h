@@ -6,10 +6,9 @@
  * small datagrams is read in the order of memory. Bytes may also be in a lease
  * or belong to the caller.
  *
- * The queue uses no descriptor, ring or clock. No entry is in flight while the
- * program's code runs, because sends end inside the system call. Release
- * callbacks are called after the entry has left the queue, so they may send
- * again.
+ * No entry is in flight while the program's code runs, because sends end inside
+ * the system call. Release callbacks are called after the entry has left the
+ * queue, so they may send again.
  */
 #ifndef WEIR_LIB_BASE_DATAGRAMQ_H
 #define WEIR_LIB_BASE_DATAGRAMQ_H
@@ -48,7 +47,6 @@ struct wr_outgoing {
     };
 };
 
-/* A datagram to append. All pointers are borrowed. */
 struct wr_outgoing_parts {
     const void *data;
     size_t len;
@@ -59,7 +57,8 @@ struct wr_outgoing_parts {
     weir_lease *lease;
     weir_release_fn *release;
     void *release_arg;
-    uint64_t deadline_ns; /* dropped if unsent by then; or UINT64_MAX */
+    /* dropped if unsent by then; UINT64_MAX means never */
+    uint64_t deadline_ns;
 };
 
 struct wr_datagramq {
@@ -88,7 +87,7 @@ WEIR_MUST_USE int wr_datagramq_push(struct wr_datagramq *q,
 /* The queue must not be empty. */
 struct wr_outgoing *wr_datagramq_first(const struct wr_datagramq *q);
 
-/* Gets the destination of the first datagram; its len is 0 if the socket is
+/* Gets the destination of the first datagram. Its len is 0 if the socket is
  * connected. The queue must not be empty. */
 void wr_datagramq_get_name(const struct wr_datagramq *q,
                            struct weir_address *ret);

@@ -1,10 +1,9 @@
 /*
  * Error codes as text and as names.
  *
- * weir's own codes come from the table here. The kernel's come from the C
- * library if it has strerrorname_np() (glibc 2.32), else from a table of the
- * errors that a network program meets. All texts are static: they need no
- * buffer and depend on neither locale nor thread.
+ * The kernel's errors come from the C library if it has strerrorname_np()
+ * (glibc 2.32), else from a table of the errors that a network program meets.
+ * All texts are static and do not depend on the locale.
  */
 #include <weir/error.h>
 
@@ -202,7 +201,7 @@ static const struct entry *error_find_own(int err)
                       err);
 }
 
-/* Returns the entry of a positive errno, with NULL texts if it is unknown. */
+/* Takes a positive errno. name and text are NULL if it is unknown. */
 static struct entry error_kernel(int number)
 {
 #ifdef WR_ERRNO_TABLE
@@ -218,8 +217,7 @@ static struct entry error_kernel(int number)
 #endif
 }
 
-/* Returns true if @err is a negative errno of the kernel. Positive numbers are
- * counts, and numbers below -4095 are weir's own codes or unknown. */
+/* Numbers below -4095 are weir's own codes. */
 static bool error_is_kernel(int err)
 {
     return err < 0 && err >= -4095;

@@ -1,9 +1,9 @@
 /*
  * Parses a TLS hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
  *
- * A hello whose lengths contradict each other is unreadable. An extension that
- * does not follow its RFC exactly makes the hello odd: wolfSSL responds to it,
- * and a proxy that only forwards it can use the other fields.
+ * A hello whose lengths contradict each other cannot be parsed. A malformed
+ * extension only sets is_odd: wolfSSL handles the error, and a proxy that
+ * forwards the hello can use the other fields.
  */
 #include "hello.h"
 
@@ -13,10 +13,10 @@
 
 enum {
     HELLO_SERVER = 2,
-    HELLO_CLIENT = 1,       /* type of the message */
-    HELLO_RANDOM = 32,      /* bytes of the random number */
-    HELLO_SESSION_MAX = 32, /* bytes of a session identifier */
-    HELLO_NAME = 0,         /* types of extensions */
+    HELLO_CLIENT = 1, /* message types */
+    HELLO_RANDOM = 32,
+    HELLO_SESSION_MAX = 32,
+    HELLO_NAME = 0, /* extension types */
     HELLO_GROUPS = 10,
     HELLO_SCHEMES = 13,
     HELLO_PROTOCOLS = 16,
@@ -25,12 +25,12 @@ enum {
     HELLO_EARLY_DATA = 42,
     HELLO_VERSIONS = 43,
     HELLO_ECH = 0xfe0d,
-    HELLO_CHOICE = 2 + 1, /* one suite, one compression */
-    HELLO_HOST = 0,       /* type of a name */
+    HELLO_CHOICE = 2 + 1, /* size of a cipher suite and a compression method */
+    HELLO_HOST = 0,       /* name type host_name */
 };
 
-/* Removes suites and compression: a client's two lists, or a server's choice.
- * Sets *ret to a client's suites. */
+/* Removes the cipher suites and compression methods: two lists of a client, or
+ * the one of each that a server chose. Only a client's suites are stored. */
 static bool hello_take_suites(struct wr_bytes *from, bool is_client,
                               struct wr_bytes *ret)
 {
@@ -45,8 +45,8 @@ static bool hello_take_suites(struct wr_bytes *from, bool is_client,
            part.size > 0;
 }
 
-/* Splits the body of a hello: sets *ret_extensions to its extensions, and
- * fields of *ret from the part before them. */
+/* Parses the fields before the extensions, and sets *ret_extensions to the
+ * extensions. */
 static bool hello_take_message(struct wr_bytes *from, bool is_client,
                                struct wr_bytes *ret_extensions,
                                struct wr_tls_hello *ret)
@@ -75,8 +75,7 @@ static bool hello_take_message(struct wr_bytes *from, bool is_client,
            (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Reads a list that has exactly one name, as clients send it. Returns false for
- * any other list. */
+/* Parses a list of server names. It must have exactly one name. */
 static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
     struct wr_bytes names;
@@ -108,7 +107,7 @@ static bool hello_keep(struct wr_bytes body, struct wr_bytes *ret)
     return true;
 }
 
-/* Returns false if the body is invalid for this type. */
+/* Returns false if the body is malformed. */
 static bool hello_read_extension(size_t type, struct wr_bytes body,
                                  bool is_client, struct wr_tls_hello *ret)
 {

@@ -1,11 +1,10 @@
 /*
- * Converts networks from text to a prefix and back, and compares them with
- * addresses.
+ * Networks: text to prefix and back, and the test whether an address is inside.
  *
- * An IPv4 address inside IPv6 (RFC 4291, 2.5.5.2) is compared as IPv4, and a
- * network of such addresses is stored as an IPv4 network. So the family of an
- * address does not depend on the socket's. As in address.c, short and octal
- * forms are refused.
+ * An IPv4 address mapped to IPv6 (RFC 4291, 2.5.5.2) is compared as IPv4, and a
+ * network of mapped addresses is stored as an IPv4 network, so that an address
+ * matches whether its socket is IPv4 or IPv6. As in address.c, short and octal
+ * forms are errors.
  */
 #include "address.h"
 
@@ -18,7 +17,7 @@
 #include <weir/error.h>
 #include <weir/network.h>
 
-#define NETWORK_MAPPED_BITS 96u /* of ::ffff:0:0/96 */
+#define NETWORK_MAPPED_BITS 96u /* prefix length of ::ffff:0:0/96 */
 
 static const char network_unix[] = "unix";
 
@@ -30,7 +29,7 @@ static uint8_t network_get_width(sa_family_t family)
     return family == AF_INET ? 32 : family == AF_INET6 ? 128 : 0;
 }
 
-/* Parses a number of bits up to @max, without leading zeros. */
+/* Leading zeros are an error. */
 static int network_parse_bits(const char *text, uint8_t max, uint8_t *ret)
 {
     const size_t len = strlen(text);
@@ -151,8 +150,8 @@ int weir_network_parse(const char *text, struct weir_network *ret)
     return 0;
 }
 
-/* Returns the bytes of an IPv4 or IPv6 address, else NULL. Sets *ret_family to
- * the family, or to 0 if the address is invalid. */
+/* Returns the bytes of an IP address, or NULL for a Unix or invalid address.
+ * Sets *ret_family to 0 if the address is invalid. */
 static const uint8_t *network_read_address(const struct weir_address *addr,
                                            sa_family_t *ret_family)
 {

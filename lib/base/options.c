@@ -1,5 +1,5 @@
 /*
- * Reading option structs; see options.h.
+ * Reads option structs; see options.h.
  *
  * Only this file reads a caller's option struct, and it never reads beyond the
  * size that the caller has stored there.
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <weir/error.h>
 
-/* A larger size field was not set: no such struct will ever be this large. */
+/* A larger size is an uninitialised field. */
 #define ANSWER_SIZE_MAX (64u << 10)
 
 static size_t options_read_size(const void *options)

@@ -1,11 +1,11 @@
 /*
- * The queue of received bytes: keeping, joining, moving.
+ * The queue of received bytes: storing, joining and moving.
  *
- * A block of the queue's own is a lease, charged to the pool's own account.
- * More bytes may be appended to it after the last segment. Views and taken
- * pieces refer to earlier bytes only, so their contents never change. Blocks
- * grow with the bytes that have arrived: the unused part is never larger than
- * those bytes, whatever length a caller requested.
+ * A block of the queue is a lease that is charged to the pool's own account.
+ * Bytes may be appended to it after the last segment; views and taken pieces
+ * refer only to earlier bytes, so their contents never change. The unused part
+ * of a block is never larger than the bytes that have arrived, whatever length
+ * a caller requested.
  */
 #include "recvq.h"
 
@@ -13,12 +13,12 @@
 
 #include <string.h>
 
-/* Blocks do not grow beyond this size, unless a join needs a larger block. */
+/* Maximum size of a block, unless a join needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
-/* The largest block for bytes that are copied back as unread. Smaller blocks
- * are easier to get when memory is short. */
+/* Maximum size of a block for bytes that are put back. Smaller blocks are more
+ * likely to be available when memory is short. */
 #define UNREAD_MAX ((size_t)1 << 20)
-/* A large queue of n bytes ends up in about SHARES * log n blocks. */
+/* A queue of n bytes has about SHARES * log n blocks. */
 #define SHARES 16u
 
 static void recvq_check_segments(const struct wr_recvq *q)
@@ -143,7 +143,6 @@ static void recvq_append(struct wr_recvq_segment *segment, const uint8_t *data,
     segment->room -= (uint32_t)len;
 }
 
-/* Makes an empty segment in a new block. Returns false if out of memory. */
 static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
                               struct wr_recvq_segment *ret)
 {
@@ -156,8 +155,8 @@ static bool recvq_new_segment(struct wr_recvq *q, size_t capacity,
     return true;
 }
 
-/* Returns how many bytes to add to a block for later bytes: at most what the
- * queue holds, and a fixed share of a large queue, so that blocks stay few. */
+/* Returns the spare bytes of a new block: at most as many as the queue holds,
+ * and for a large queue a fixed share, so that there are few blocks. */
 static size_t recvq_spare(const struct wr_recvq *q)
 {
     const size_t share = wr_min_u64(q->total / SHARES, BLOCK_MAX);
@@ -220,7 +219,7 @@ int wr_recvq_unread(struct wr_recvq *q, const void *data, size_t len)
 
     wr_assert(!q->is_shown);
     wr_recvq_check_invariants(q);
-    while (len > 0) { /* the last piece first */
+    while (len > 0) { /* from the last piece to the first */
         const size_t piece = wr_min_u64(len, UNREAD_MAX);
         len -= piece;
         int err = recvq_unread_piece(q, bytes + len, piece);
@@ -361,8 +360,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         wr_recvq_pop(q);
         recvq_move_bytes(q, &joined, missing);
     } else {
-        /* Leaves space so that a later call can join more bytes without a new
-         * block. */
+        /* Spare space, so that a later join needs no new block. */
         const size_t slack = wr_min_u64(len / 2, q->total - len);
         struct wr_recvq_segment first;
         if (!recvq_new_segment(q, len + slack, &first)) {
@@ -371,7 +369,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
         recvq_move_bytes(q, &first, len);
         joined = first;
     }
-    /* The joined segments have freed at least one entry of the ring. */
+    /* At least one slot of the ring is free, because a segment was removed. */
     wr_assert(q->count < q->capacity);
     q->first = (q->first - 1) & (q->capacity - 1);
     q->head = &q->segments[q->first];
@@ -382,9 +380,7 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
     return 0;
 }
 
-/* ---- moving out of the pool ---- */
-
-/* Returns true if the queue has the only reference to these bytes. */
+/* Returns true if only the queue refers to these bytes. */
 static bool recvq_is_alone(const weir_lease *lease)
 {
     return lease->refs == 1 && (!lease->parent || lease->parent->refs == 1);
@@ -395,7 +391,7 @@ static bool recvq_should_move(const struct wr_recvq *q,
 {
     const weir_lease *lease = segment->lease;
     if (lease->account == &q->pool->own) {
-        /* A lease is moved if most of its block is unused. */
+        /* Move bytes if they keep a block that is mostly unused. */
         const weir_lease *whole = lease->parent ? lease->parent : lease;
         return whole->len / 2 > q->total + WR_COMPACT_BELOW &&
                recvq_is_alone(lease);
@@ -404,7 +400,7 @@ static bool recvq_should_move(const struct wr_recvq *q,
 }
 
 /* Returns the size of a block for the segments from @index on that are moved
- * together. The last block gets spare bytes, so that blocks stay few. */
+ * together. Only the last block of the queue has spare bytes. */
 static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                                   bool all)
 {
@@ -413,7 +409,7 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
         const struct wr_recvq_segment *segment = wr_recvq_at(q, i);
         if (len + segment->len > BLOCK_MAX ||
             !recvq_should_move(q, segment, all)) {
-            return len; /* other segments follow: no spare bytes are needed */
+            return len; /* other segments follow */
         }
         len += segment->len;
     }
@@ -421,8 +417,8 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                       all ? wr_min_u64(q->total, BLOCK_MAX) : recvq_spare(q));
 }
 
-/* Copies as much of @from to the end of @to as fits. If all was copied,
- * releases the lease of @from and returns true. */
+/* Appends to @to as much of @from as fits. If that was all, drops the lease of
+ * @from and returns true. */
 static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
                        struct wr_recvq_segment *from)
 {
@@ -444,8 +440,8 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
     wr_assert(!wr_recvq_has_window(q));
-    /* Entries before this index are done. The first entry is not moved if it
-     * has the bytes that are shown. */
+    /* Number of entries that are done. The first entry stays if its bytes are
+     * shown. */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 
@@ -462,7 +458,8 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
         }
         if (moved) {
             const bool whole = recvq_pack(q, &block, segment);
-            wr_assert(whole); /* a block fits at least one segment */
+            /* the block is at least as large as the segment */
+            wr_assert(whole);
         }
         *wr_recvq_at(q, kept++) = moved ? block : *segment;
     }

@@ -1,20 +1,18 @@
 /*
- * The bytes of a reader, in the order in which they were received.
+ * The received bytes of a reader that were not read yet.
  *
- * A queue is a ring of segments, each a part of a lease. Bytes are used where
- * the kernel put them, with two exceptions. A match that straddles segments is
- * joined in a block of the queue's own. Bytes that are kept for long are moved
- * out of the receive pool, small pieces packed together: so a slow reader pins
- * no large buffer, and many tiny receives cost no more than their bytes. Blocks
- * of the queue's own are not charged to a connection; the reader's limit
- * applies to them.
+ * A queue is a ring of segments, each a part of a lease. Most bytes stay in the
+ * receive buffer. They are copied to blocks of the queue in two cases: to make
+ * bytes contiguous that a call must return as one piece, and to free the
+ * receive buffer when bytes stay for long. Small pieces are packed, so a slow
+ * reader pins no large buffer. These blocks are charged to no connection; the
+ * reader's limit bounds them.
  *
- * The bytes of the last view are consumed but stay in place until the next call
- * (`is_shown`). Their segment keeps them or, if it has no other bytes, `spent`.
- * A call that reads a line finds all newlines in a window of bytes at once, so
- * that reading many lines inspects each byte once. The window is in the first
- * segment, and is closed before anything other than a line is taken from the
- * queue. The queue uses no task, transport or clock.
+ * A view consumes its bytes, but they stay valid until the next call
+ * (`is_shown`). `spent` holds their lease if their segment was removed. The
+ * window is a part of the first segment whose newlines were all found at once,
+ * so that reading lines inspects each byte once. It must be closed before
+ * anything but a line is taken.
  */
 #ifndef WEIR_LIB_BASE_RECVQ_H
 #define WEIR_LIB_BASE_RECVQ_H
@@ -31,21 +29,20 @@
 #endif
 
 #define WR_RECVQ_INLINE 4u
-#define WR_WINDOW_SIZE  64u /* bytes searched for newlines at once */
+#define WR_WINDOW_SIZE  64u /* searched for newlines at once */
 
 struct wr_recvq_segment {
     const uint8_t *data;
     uint32_t len; /* not 0 */
-    /* Unused bytes after the segment's bytes; 0 in a received lease. */
+    /* Unused bytes after the data that can be filled; 0 in a received lease. */
     uint32_t room;
     weir_lease *lease;
 };
 
 struct wr_recvq {
-    struct wr_recvq_segment *head; /* slot of the first segment, even if empty
-                                    */
+    struct wr_recvq_segment *head; /* slot of the first segment */
     size_t total;
-    weir_lease *spent; /* keeps the bytes last shown or peeked at, or NULL */
+    weir_lease *spent; /* lease of the bytes last shown or held, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
     uint32_t first;
     uint32_t count;
@@ -53,13 +50,13 @@ struct wr_recvq {
     struct wr_recvq_segment *segments;
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
-    uint64_t *copied;          /* counts copied bytes */
-    uint64_t newlines;         /* a bit for each newline in the window whose
-                                * line was not read, the lowest for the first
-                                * byte; 0 without a window */
-    const uint8_t *window_end; /* no other newline is before this pointer */
-    /* The window may be moved while its end is before this address, as the
-     * segment then has more bytes than a window. NULL if there is no window. */
+    uint64_t *copied; /* counter of copied bytes */
+    /* a bit for each newline in the window whose line was not read, the lowest
+     * for the window's first byte; 0 without a window */
+    uint64_t newlines;
+    const uint8_t *window_end;
+    /* While window_end is before this address, enough bytes follow for the next
+     * window. NULL if there is no window. */
     const uint8_t *window_stop;
     struct wr_recvq_segment inline_segments[WR_RECVQ_INLINE];
 };
@@ -70,14 +67,13 @@ void wr_recvq_fini(struct wr_recvq *q);
 
 void wr_recvq_check_invariants(const struct wr_recvq *q);
 
-/* Doubles the ring of segments. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_recvq_grow(struct wr_recvq *q);
 
-/* Like wr_recvq_push(), but pushes a copy because the pool is short. */
+/* wr_recvq_push() of a copy, for when the pool is short of buffers. */
 WEIR_MUST_USE int wr_recvq_push_moved(struct wr_recvq *q,
                                       const struct weir_buf *buf);
 
-/* Frees a large ring when few segments are left. */
+/* Frees the allocated ring when few segments are left. */
 void wr_recvq_shrink(struct wr_recvq *q);
 
 static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
@@ -86,7 +82,7 @@ static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
     return &q->segments[(q->first + index) & (q->capacity - 1)];
 }
 
-/* Removes the first segment. The caller gets its reference to the lease. */
+/* Removes the first segment. The caller takes its reference to the lease. */
 static inline void wr_recvq_pop(struct wr_recvq *q)
 {
     wr_assert(q->count > 0);
@@ -100,13 +96,14 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
     }
 }
 
-/* Inserts a copy of bytes that were read before all others. Returns 0, or
- * -ENOMEM, after which the last part of them may have been inserted. */
+/* Puts a copy of bytes back before all others. After -ENOMEM the last part of
+ * them may have been put back. */
 WEIR_MUST_USE int wr_recvq_unread(struct wr_recvq *q, const void *data,
                                   size_t len);
 
-/* Appends received bytes, at least 1, and takes a reference to their lease;
- * copies them if the pool is short. Returns 0, or -ENOMEM without effect. */
+/* Appends at least 1 received byte and takes a reference to the lease, or
+ * copies the bytes if the pool is short. Returns 0, or -ENOMEM without
+ * effect. */
 WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
                                               const struct weir_buf *buf)
 {
@@ -132,7 +129,7 @@ WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
     return 0;
 }
 
-/* Appends a copy of bytes without a lease. Returns as wr_recvq_push(). */
+/* Appends a copy. Returns 0, or -ENOMEM without effect. */
 WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
                                      size_t len);
 
@@ -160,14 +157,14 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* The functions below, except wr_recvq_compact(), must not be called while
- * bytes are shown. */
+/* While is_shown is true, only wr_recvq_compact() of the functions below may be
+ * called. */
 
-/* Returns the number of contiguous bytes at @offset, 0 beyond the end. */
+/* Returns the number of contiguous bytes at @offset; 0 at or after the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,
                      struct weir_buf *ret);
 
-/* Keeps peeked bytes in place until wr_recvq_drop_shown(). */
+/* Keeps peeked bytes valid until wr_recvq_drop_shown(). */
 static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
 {
     wr_assert(!q->spent);
@@ -175,15 +172,13 @@ static inline void wr_recvq_hold(struct wr_recvq *q, const struct weir_buf *buf)
     q->spent = buf->lease;
 }
 
-/* Copies and consumes the first @len bytes. The queue must have them. */
 void wr_recvq_read(struct wr_recvq *q, void *buf, size_t len);
 
 void wr_recvq_consume(struct wr_recvq *q, size_t len);
 
 WEIR_MUST_USE int wr_recvq_join_segments(struct wr_recvq *q, size_t len);
 
-/* Makes the first @len bytes contiguous. The queue must have them. Returns 0 or
- * -ENOMEM. */
+/* Makes the first @len bytes contiguous; total must be at least @len. */
 WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
 {
     wr_debug_assert(len > 0);
@@ -221,9 +216,9 @@ static inline uint64_t wr_find_newlines(const uint8_t *window)
     return found;
 }
 
-/* Consumes the first @len bytes of the first segment, fewer than all, and sets
- * *ret to them without a reference. The assertion tests the subtraction for
- * overflow: one instruction, in place of a comparison for each line. */
+/* Consumes the first @len bytes of the first segment, which must have more.
+ * Takes no reference. The assertion uses the overflow of the subtraction,
+ * because a comparison would cost one more instruction for each line. */
 static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
@@ -241,7 +236,7 @@ static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
     q->total -= len;
 }
 
-/* Opens an empty window at the start of the queue, which is not empty. */
+/* Opens an empty window at the first byte. The queue must not be empty. */
 static inline void wr_recvq_open_window(struct wr_recvq *q)
 {
     const struct wr_recvq_segment *head = q->head;
@@ -255,9 +250,9 @@ static inline void wr_recvq_open_window(struct wr_recvq *q)
                          : head->data;
 }
 
-/* Moves the window to the next WR_WINDOW_SIZE bytes. All its lines must have
- * been read. Returns false if there is no window, if too few bytes follow in
- * the segment, or if none of them is a newline. */
+/* Moves the window to the next WR_WINDOW_SIZE bytes. newlines must be 0.
+ * Returns false if there is no window, if too few bytes follow, or if they have
+ * no newline. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
     const uint8_t *window = q->window_end;
@@ -271,12 +266,12 @@ WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
     return q->newlines != 0;
 }
 
-/* Moves the window to the next newline, which becomes its last byte. Returns
- * false if the first segment has none before its last byte. */
+/* Moves the window so that the next newline is its last byte. Returns false if
+ * the first segment has no newline before its last byte. */
 WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
 
-/* Returns the length of the first line. Its newline is the next one in the
- * window. */
+/* Returns the length of the first line, which ends at the window's next
+ * newline. */
 static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
 {
     const size_t until = (size_t)(q->window_end - q->head->data);
@@ -287,8 +282,8 @@ static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
            (uint32_t)__builtin_ctzll(q->newlines);
 }
 
-/* Consumes the first line, which is @len bytes long, and sets *ret to it
- * without a reference. The segment must have more bytes. */
+/* Consumes the first line, of @len bytes. The segment must have more bytes.
+ * Takes no reference. */
 static inline void wr_recvq_take_line(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
@@ -298,7 +293,7 @@ static inline void wr_recvq_take_line(struct wr_recvq *q, size_t len,
     wr_recvq_take_part(q, len, ret);
 }
 
-/* Consumes the first @len bytes, which are contiguous, and shows them. */
+/* Consumes the first @len bytes, which must be contiguous, and shows them. */
 static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
                                  struct weir_buf *ret)
 {
@@ -323,25 +318,23 @@ static inline void wr_recvq_show(struct wr_recvq *q, size_t len,
     q->spent = lease;
 }
 
-/* Consumes the first @len bytes, which are contiguous, and sets *ret to them
- * with a reference to their lease. Returns 0, or -ENOMEM without effect. */
+/* Consumes the first @len bytes, which must be contiguous. *ret has a reference
+ * to their lease. Returns 0, or -ENOMEM without effect. */
 WEIR_MUST_USE int wr_recvq_take(struct wr_recvq *q, size_t len,
                                 struct weir_buf *ret);
 
-/* Moves bytes out of the receive pool: with @all every piece, otherwise pieces
- * below WR_COMPACT_BELOW that only the queue refers to. Shown bytes stay in
- * place. Returns false if memory ran out before all were moved. */
+/* Moves bytes out of the receive pool: all bytes if @all is true, else pieces
+ * below WR_COMPACT_BELOW that only the queue refers to. Shown bytes stay.
+ * Returns false if memory ran out before all were moved. */
 WEIR_MUST_USE bool wr_recvq_compact(struct wr_recvq *q, bool all);
 
-/* The position of a search, so that each byte is inspected once. */
 struct wr_search {
     size_t offset; /* no match begins before this offset */
 };
 
-/* Finds the match that ends first; if several end at the same byte, the
- * shortest. Returns the offset after the match, and sets *ret_begin to its
- * start. Returns 0 if there is no match; the next call with @search continues
- * there. */
+/* Finds the match that ends first; of several that end there, the shortest.
+ * Returns the offset after the match and sets *ret_begin, or returns 0. The
+ * next call with @search continues the search. */
 size_t wr_recvq_find(const struct wr_recvq *q,
                      const struct weir_separator *separators, size_t count,
                      struct wr_search *search, size_t *ret_begin);

@@ -1,12 +1,11 @@
 /*
- * Searching for separators in a queue of received bytes.
+ * Searches a queue of received bytes for separators.
  *
- * The queue is searched in windows. A window is a part of a segment or, if
- * segments meet, some bytes gathered on the stack. The next window begins early
- * enough to hold a match that starts in this window and ends in the next.
- * Windows grow from a small size, so that a search for a rare separator stops
- * soon after a frequent separator is found: the time is proportional to the
- * bytes before the match, times the separators.
+ * A window is searched at a time: a part of a segment or, across segments,
+ * bytes copied to the stack. Windows overlap, so that a match across two
+ * windows is found. With several separators, the first window is small and the
+ * size doubles with each window. So the time is proportional to the bytes
+ * before the match, times the number of separators.
  */
 #include "recvq.h"
 
@@ -16,7 +15,6 @@
 #define GATHER_MIN    64u
 #define WINDOW_MIN    256u
 
-/* A position in the queue; it only moves forward. */
 struct cursor {
     const struct wr_recvq *q;
     uint32_t index;
@@ -57,7 +55,7 @@ static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
     return done;
 }
 
-/* Finds the match in @len bytes that ends first; on a tie, the shortest. */
+/* Finds the match that ends first; of several that end there, the shortest. */
 static bool recvq_find_first(const uint8_t *data, size_t len,
                              const struct weir_separator *separators,
                              size_t count, struct match *ret)
@@ -67,7 +65,8 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
 
     for (size_t i = 0; i < count; i++) {
         const struct weir_separator *separator = &separators[i];
-        /* Search only for a match that ends earlier or is shorter. */
+        /* Only a match that ends earlier, or is shorter, replaces the one
+         * found. */
         const size_t within =
             found && separator->len >= best_len ? ret->end - 1 : len;
         const uint8_t *at =

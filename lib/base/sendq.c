@@ -1,7 +1,7 @@
 /*
- * A copy first fills the last block, then takes new blocks, each twice as large
- * as the block before. So a connection with few queued bytes uses little
- * memory, and a connection with many needs few blocks.
+ * The queue of bytes to send. A copy first fills the last block, then takes new
+ * blocks, each twice as large as the block before: a connection with few queued
+ * bytes uses little memory, and a connection with many needs few blocks.
  */
 #include "sendq.h"
 
@@ -101,8 +101,8 @@ sendq_make_copy_chunk(const struct wr_sendq_memory *memory, size_t capacity)
     return chunk;
 }
 
-/* Returns a chain of empty chunks for @needed bytes, or NULL. The first block
- * has @capacity bytes, or more if @needed is larger. */
+/* Returns a chain of empty chunks with space for @needed bytes, or NULL. The
+ * first block has at least @capacity bytes. */
 static struct wr_chunk *sendq_make_room(const struct wr_sendq_memory *memory,
                                         size_t needed, size_t capacity)
 {
@@ -150,12 +150,12 @@ static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
             left -= part;
         }
     }
-    wr_assert(!chunk->next); /* no more blocks were made than are needed */
+    wr_assert(!chunk->next);
 }
 
-/* Returns the smallest size of the next block. It is 0 after a chunk that is
- * not a copy, because a program that writes a few bytes between pieces of its
- * own memory needs a block each time. */
+/* Returns the minimum size of the next block. It is 0 after a chunk that is not
+ * copied bytes: a program that writes a few bytes between pieces of its own
+ * memory needs a block for each. */
 static size_t sendq_next_capacity(const struct wr_sendq *q)
 {
     if (!q->tail) {
@@ -369,8 +369,7 @@ void wr_sendq_consume_some(struct wr_sendq *q,
         rest->data += bytes;
         rest->len -= bytes;
     }
-    /* Frees the chunks only now, when the queue is consistent again: a release
-     * callback may write or drop. */
+    /* Release callbacks may use the queue, so it must be consistent here. */
     while (chunk != rest) {
         struct wr_chunk *next = chunk->next;
         sendq_free_chunk(memory, chunk);

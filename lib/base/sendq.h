@@ -1,14 +1,13 @@
 /*
- * The bytes that wait to be sent on one connection: a queue of chunks.
+ * The bytes that wait to be sent on one connection.
  *
- * A chunk is bytes copied into a block, memory of the caller, or a lease of the
- * receive pool. Small copies are packed into the last block. A send covers the
- * first bytes of the queue. Bytes stay in the queue until the kernel has
- * accepted them: `bytes` counts waiting bytes *and* bytes in flight, and the
- * queue keeps the memory that a send refers to until the send ends.
+ * A chunk is a block of copied bytes, memory of the caller, or a lease of the
+ * receive pool. Small writes are copied to the last block. Bytes stay in the
+ * queue until the kernel has accepted them, so `bytes` includes bytes in
+ * flight, and the memory of a send stays valid until the send ends.
  *
- * The queue uses no descriptor, ring or clock. Release callbacks are called
- * after the chunk has left the queue, so they may write again.
+ * Release callbacks are called after the chunk has left the queue, so they may
+ * write again.
  */
 #ifndef WEIR_LIB_BASE_SENDQ_H
 #define WEIR_LIB_BASE_SENDQ_H
@@ -22,10 +21,9 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* Maximum number of chunks that wr_sendq_move_out() inspects. A queue within
+/* wr_sendq_move_out() inspects at most this number of chunks. A queue within
  * its limits has fewer. */
-#define WR_SENDQ_MOVED 1024u
-/* Minimum of the limit of bytes per send. */
+#define WR_SENDQ_MOVED    1024u
 #define WR_SEND_BYTES_MIN (256u << 10)
 
 enum wr_chunk_kind {
@@ -35,7 +33,7 @@ enum wr_chunk_kind {
     WR_CHUNK_KINDS,
 };
 
-/* A chunk of copied bytes is at the start of their block. */
+/* In a chunk of copied bytes, this struct is at the start of the block. */
 struct wr_chunk {
     struct wr_chunk *next;
     const uint8_t *data; /* the first byte that the kernel has not accepted */
@@ -70,21 +68,22 @@ static inline bool wr_sendq_is_empty(const struct wr_sendq *q)
     return q->head == NULL;
 }
 
-/* Appends copies of @count pieces, @total bytes together, not 0. Returns 0, or
- * -ENOMEM without effect. */
+/* Appends copies of @count pieces, together @total bytes, at least 1. Returns
+ * 0, or -ENOMEM without effect. */
 WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
                                 const struct wr_sendq_memory *memory,
                                 const struct iovec *iov, size_t count,
                                 size_t total);
 
-/* Makes a chunk for @len copied bytes, outside the queue. Returns NULL if out
- * of memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() must follow. */
+/* Makes a chunk for @len copied bytes that is not in the queue yet. Returns
+ * NULL if out of memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() must
+ * follow. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* Appends a chunk of wr_sendq_make_chunk() with @len bytes in it. */
+/* Appends a chunk of wr_sendq_make_chunk() into which @len bytes were
+ * written. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
-/* Drops the last chunk, which must be a copy with no byte in flight. */
 void wr_sendq_drop_last(struct wr_sendq *q,
                         const struct wr_sendq_memory *memory);
 void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
@@ -96,27 +95,27 @@ static inline void *wr_chunk_room(struct wr_chunk *chunk)
     return chunk + 1;
 }
 
-/* Appends the caller's memory. After -ENOMEM @release is not called. */
+/* Appends memory of the caller. After -ENOMEM @release is not called. */
 WEIR_MUST_USE int wr_sendq_ref(struct wr_sendq *q,
                                const struct wr_sendq_memory *memory,
                                const struct iovec *piece,
                                weir_release_fn *release, void *release_arg);
 
-/* Appends bytes of a lease and takes a reference to it, or returns -ENOMEM. */
+/* Takes a reference to the lease. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_sendq_lease(struct wr_sendq *q,
                                  const struct wr_sendq_memory *memory,
                                  const struct weir_buf *buf);
 
-/* Looks at the first WR_SENDQ_MOVED chunks, and moves leases for which
- * wr_lease_wastes() returns true out of their receive buffers. No byte may be
- * in flight. A lease stays if it has other references, or memory runs out. */
+/* Moves leases for which wr_lease_wastes() returns true out of their receive
+ * buffers, among the first WR_SENDQ_MOVED chunks. No byte may be in flight. A
+ * lease stays if it has other references or memory runs out. */
 void wr_sendq_move_out(struct wr_sendq *q);
 
-/* Returns the number of bytes in leases that are charged to receivers. */
+/* Counts the bytes in leases that are charged to a receiving connection. */
 uint64_t wr_sendq_held_bytes(const struct wr_sendq *q);
 
-/* Describes the first bytes, up to @max_bytes, in @iov. Returns how many
- * vectors were used, at most @max_count. */
+/* Fills @iov with the first bytes, at most @max_bytes. Returns the number of
+ * vectors, at most @max_count. */
 WEIR_MUST_USE uint32_t wr_sendq_gather(const struct wr_sendq *q,
                                        struct iovec *iov, uint32_t max_count,
                                        uint64_t max_bytes);
@@ -125,7 +124,7 @@ void wr_sendq_consume_some(struct wr_sendq *q,
                            const struct wr_sendq_memory *memory,
                            uint64_t bytes);
 
-/* Drops all bytes; none may be in flight. */
+/* No byte may be in flight. */
 void wr_sendq_clear(struct wr_sendq *q, const struct wr_sendq_memory *memory);
 
 static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
@@ -134,8 +133,8 @@ static inline struct wr_block *wr_chunk_block(const struct wr_chunk *chunk)
     return wr_container_of(chunk, struct wr_block, data);
 }
 
-/* Appends @len bytes and returns where to write them: the fast path of small
- * writes. Returns NULL if they need another block: call wr_sendq_copy(). */
+/* The fast path of small writes: appends @len bytes and returns where to write
+ * them. Returns NULL if another block is needed; then call wr_sendq_copy(). */
 WEIR_MUST_USE static inline void *
 wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                 size_t len)
@@ -176,8 +175,8 @@ wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return block->data + used;
 }
 
-/* The common case: if the queue is one copied chunk of @bytes, which the kernel
- * has accepted, empties it and returns true. Else returns false. */
+/* The fast path of a completed send: if the queue is one chunk of @bytes copied
+ * bytes, empties it and returns true. */
 WEIR_MUST_USE static inline bool
 wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                      uint64_t bytes)
@@ -198,8 +197,8 @@ wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return true;
 }
 
-/* Returns true if the first chunk is the caller's memory without a release
- * callback, as when one message goes to many peers. */
+/* Returns true if the first chunk is memory of the caller without a release
+ * callback, as when one message is sent to many peers. */
 WEIR_MUST_USE static inline bool
 wr_sendq_starts_unreleased(const struct wr_sendq *q)
 {

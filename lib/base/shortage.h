@@ -1,10 +1,9 @@
 /*
- * Errors that this machine causes, not a peer.
+ * Errors that are caused by this machine and not by a peer.
  *
- * -EAGAIN means that a thread or a kernel object could not be created, -ENOSPC
- * that epoll's limit of watches is reached. An -EAGAIN that a peer causes, like
- * a Unix server's full queue, never gets here: the caller waits and tries again
- * (connect/attempt.c).
+ * -EAGAIN means here that a thread or a kernel object could not be created, and
+ * -ENOSPC that epoll's limit of watches is reached. Callers handle the -EAGAIN
+ * of a full Unix server queue before (connect/attempt.c).
  */
 #ifndef WEIR_LIB_BASE_SHORTAGE_H
 #define WEIR_LIB_BASE_SHORTAGE_H
@@ -14,7 +13,6 @@
 
 #include <errno.h>
 
-/* Returns true if descriptors, memory, buffers or threads have run out. */
 static inline bool wr_err_is_shortage(int err)
 {
     wr_assert(err <= 0);
@@ -31,8 +29,8 @@ static inline bool wr_err_is_shortage(int err)
     }
 }
 
-/* Returns true for errors of a connect that this machine causes. A lack of
- * ports or local addresses may last for long. */
+/* Returns true if this machine caused the error of a connect. A lack of ports
+ * or local addresses may last for long, so it is not a shortage. */
 static inline bool wr_err_is_own(int err)
 {
     wr_assert(err <= 0);

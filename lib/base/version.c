@@ -1,9 +1,8 @@
 /*
  * The version as text.
  *
- * The text is made from the numbers of base.h. A program compares it with its
- * own headers to detect that it runs with another library than it was compiled
- * for.
+ * It is made from the numbers of base.h. A program compares it with its own
+ * headers to detect that it runs with another library than it was compiled for.
  */
 #include <weir/base.h>
 
