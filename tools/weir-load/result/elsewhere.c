@@ -1,10 +1,7 @@
 /*
- * Suggests another command line if a server redirects, or uses another
- * protocol.
- *
- * A redirect's location is resolved as in RFC 3986, 5.2, except that dots in
- * paths are sent unchanged; a fragment is removed. A server that shows another
- * protocol is assumed to speak it on the same port.
+ * Suggests another command line if a server redirects or uses another protocol.
+ * A redirect's location is resolved as in RFC 3986, section 5.2, but dots in
+ * paths are sent unchanged. Another protocol is expected on the same port.
  */
 #include "result.h"
 
@@ -83,8 +80,8 @@ static bool resolve(const char *base, const char *location,
                     (int)location_len, location) < ELSEWHERE_SIZE;
 }
 
-/* Returns true for a certificate that is not trusted, as of a test server:
- * clients of other tools verify none. */
+/* Returns true for a certificate that is not trusted, such as a test server's.
+ * Many other tools do not verify certificates. */
 static bool is_untrusted(const struct result *result)
 {
     return has_error(result, PHASE_TLS, WEIR_ETLSSELFSIGNED) ||
@@ -144,9 +141,9 @@ static bool is_target(const char *word, const char *text)
            strcmp(word, find_authority(text, &len)) == 0;
 }
 
-/* Returns how many arguments, starting at argv[place], must be left out for
- * HTTP/1.1: options that request HTTP/2 or only apply to it, with their
- * values. */
+/* Returns how many arguments, from argv[place] on, must be left out for
+ * HTTP/1.1: an option that requests HTTP/2 or applies only to it, and its
+ * value. */
 static int count_of_http2(const struct run_options *options, int place)
 {
     static const char *const with_value[] = {

@@ -1,13 +1,9 @@
 /*
- * The tables of fields, and functions that walk them.
- *
- * A counter that has no row in its table is in no result. To add a counter, add
- * a struct member and a row here; schema.py makes the schema from the row. The
- * counter's description is ABOUT or in the manual.
+ * The tables of fields. A counter without a row here is in no result. To add
+ * one, add a struct member and a row; schema.py makes the schema from the row.
+ * The description is ABOUT or in the manual.
  */
 #include "result.h"
-
-/* ---- when the text report has a field ---- */
 
 static bool is_open_loop(const struct result *result)
 {
@@ -44,8 +40,6 @@ static bool is_auto(const struct result *result)
     return is_http(result) &&
            result->options->http.version == HTTP_VERSION_AUTO;
 }
-
-/* ---- the tables ---- */
 
 #define FIELD(type, member, ...)                                               \
     {                                                                          \
@@ -149,7 +143,7 @@ const struct field fields_connections[] = {
           .is_shown = is_http2)
 
 const struct field fields_http2[] = {
-    /* A warning shows them. */
+    /* A warning shows these two. */
     HTTP2(limited, .line = NULL,
           ABOUT("connections that were allowed fewer streams than requested")),
     HTTP2(allowed, .merge = FIELD_LEAST,
@@ -163,7 +157,7 @@ const struct field fields_http2[] = {
                 "REFUSED_STREAM or GOAWAY")),
     HTTP2(resets, TEXT("HTTP/2", "reset"), .is_shown = is_http2),
     HTTP2(goaways, TEXT("HTTP/2", "GOAWAY"), .is_shown = is_http2),
-    /* A warning shows them. */
+    /* A warning shows these two. */
     HTTP2(window_stops, .line = NULL,
           ABOUT("how often the server was stopped by --window or "
                 "--conn-window")),
@@ -206,7 +200,7 @@ const struct field fields_interval[] = {
     FIELD(host_usage, member, .name = name_, __VA_ARGS__)
 
 const struct field fields_usage[] = {
-    /* The text report prints their shares of the window. */
+    /* The text report prints these times as shares of the window. */
     USAGE("cpu_user_ns", user_ns, .unit = FIELD_TIME),
     USAGE("cpu_system_ns", system_ns, .unit = FIELD_TIME),
     USAGE("run_queue_wait_ns", run_queue_wait_ns, .unit = FIELD_TIME),
@@ -252,7 +246,7 @@ const struct field fields_thread[] = {
     FIELD(result, member, .name = name_, __VA_ARGS__)
 
 static const struct field fields_bytes[] = {
-    /* The text report prints them per second. */
+    /* The text report prints bytes per second. */
     RESULT("in", received_bytes, .unit = FIELD_BYTES),
     RESULT("out", sent_bytes, .unit = FIELD_BYTES),
     END,
@@ -265,7 +259,7 @@ const struct field fields_result[] = {
            .hides_zero = true,
            ABOUT("open loop: requests by which the queue grew in the window, "
                  "or that were dropped, if the server was overloaded, else 0")),
-    /* The text report has them with the errors. */
+    /* The text report shows these two counts elsewhere. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),
     RESULT("log_lines", log_lines, .line = NULL,
@@ -346,7 +340,7 @@ uint64_t fields_get(const struct field *field, const void *from)
     return *(const uint64_t *)((const char *)from + field->offset);
 }
 
-/* Returns true if @other is to replace @value. */
+/* Returns true if @other must replace @value. */
 static bool is_chosen(enum field_merge merge, uint64_t value, uint64_t other)
 {
     if (merge == FIELD_LEAST) {

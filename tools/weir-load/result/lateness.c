@@ -1,16 +1,15 @@
 /*
- * Computes which part of the measured times is the client's own lateness.
- *
- * Percentiles of too few values are neither reported nor evaluated. The mean
- * and the maximum are always reported and evaluated, so that a stopped client
- * is noticed in a run of any length.
+ * Computes how much of the measured latencies is the client's lateness.
+ * Percentiles of too few values are not evaluated. The mean and the maximum
+ * always are, so that a stopped client is noticed in a run of any length.
  */
 #include "result.h"
 
 #include <stdio.h>
 
-/* --lateness-limit applies up to p99. Rarer values may be later: ten times at
- * p99.9, and at the maximum, a single event, a hundred times or GREATEST_NS. */
+/* --lateness-limit applies up to p99. Rarer values may be later: at p99.9 ten
+ * times as late, and at the maximum, which is one event, a hundred times or
+ * GREATEST_NS. */
 #define COMMON_SHARE   99000U
 #define GREATEST_TIMES 100U
 #define GREATEST_NS    UINT64_C(100000000)
@@ -18,13 +17,13 @@
 /* Smallest number of samples that are used. */
 #define SAMPLES_LEAST 100U
 
-/* With too few samples: largest share of its time that the client may wait for
- * a CPU in a closed loop. */
+/* With fewer samples: largest share of time that the client may wait for a CPU
+ * in a closed loop. */
 #define WAITED_MOST 0.20
 
-/* Smallest share that is reported. */
+/* Only larger shares are reported. */
 #define TOLD_SHARE 0.05
-/* Largest share that is reported; larger ones are reported as this. */
+/* Larger shares are reported as this one. */
 #define SHARE_MOST 10
 
 static double find_limit(const struct result *result, double response_ns,
@@ -65,12 +64,11 @@ static uint64_t smaller_of(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The values of a lateness, or times that include a lateness. */
 struct lateness {
-    /* If without is NULL, the values of the lateness. Otherwise sampled times
-     * that include the lateness. */
+    /* The values of a lateness or, if `without` is set, sampled latencies that
+     * include it. */
     const struct histogram *times;
-    /* The same sampled times without the lateness, or NULL. */
+    /* The same sampled latencies without the lateness, or NULL. */
     const struct histogram *without;
     uint64_t max_ns;
 };
@@ -82,9 +80,9 @@ static struct lateness find_sampled(const struct result *result)
                              .max_ns = result->times.reading.max};
 }
 
-/* Returns the part of a percentile that is lateness: the difference of the
+/* Returns how much of a percentile is lateness: the difference between the
  * percentiles with and without it. Both are limited to the percentile of all
- * times, because samples may have met a rare lateness by chance. */
+ * latencies, because samples may have met a rare lateness by chance. */
 static double late_at(const struct result *result, const struct lateness *late,
                       uint32_t share)
 {
@@ -97,7 +95,7 @@ static double late_at(const struct result *result, const struct lateness *late,
                     smaller_of(rest_ns, taken_ns));
 }
 
-/* Compares a reported percentile, if it has enough values. */
+/* Compares a percentile, if it has enough values. */
 static void look_at_quantile(const struct result *result,
                              const struct lateness *late, uint32_t share,
                              struct lateness_figure *worst)
@@ -122,7 +120,7 @@ static void look_at_quantile(const struct result *result,
     keep_worse(worst, &figure);
 }
 
-/* Compares each figure, and keeps the worst one. */
+/* Compares all figures, and keeps the worst one. */
 static void look_at_figures(const struct result *result,
                             const struct lateness *late,
                             struct lateness_figure *worst)
@@ -205,7 +203,7 @@ bool lateness_write_shares(const struct result *result, char *text, size_t size)
         const double late_ns = late_at(result, &late, share);
         const double other_ns =
             (double)histogram_quantile(taken, share) - late_ns;
-        /* other_ns may be 0; this keeps the part at most SHARE_MOST. */
+        /* The minimum of other_ns keeps `part` at most SHARE_MOST. */
         const double least_ns = late_ns / SHARE_MOST;
         const double part =
             late_ns / (other_ns > least_ns ? other_ns : least_ns);

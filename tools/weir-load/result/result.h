@@ -1,8 +1,7 @@
 /*
- * The result of a run: the sums of all threads, and the verdict.
- *
- * Tables of fields describe all counts. Every output and the merging of threads
- * walk these tables.
+ * The result of a run: the sums of all threads, and the verdict. Tables
+ * describe all counted fields; the outputs and the merging of threads iterate
+ * over these tables.
  */
 #ifndef WEIR_LOAD_RESULT_H
 #define WEIR_LOAD_RESULT_H
@@ -25,11 +24,11 @@
 /* ---- result ---- */
 
 /*
- * The results of a run as plain values: written once at the end, evaluated by
- * verdict_reach(), and read by the reports.
+ * The results of a run. The run writes them once at the end, verdict_reach()
+ * evaluates them, and the reports read them.
  *
  * Times are nanoseconds. The measured window begins after the warm-up and ends
- * when sending stops (with -n: with the last answer). A request belongs to the
+ * when sending stops, or with -n at the last answer. A request belongs to the
  * window if it was scheduled in it, or in a closed loop if it was sent in it.
  * The rate counts answers that arrived in the window.
  */
@@ -42,14 +41,12 @@
 
 struct result_row {
     struct interval counts;
-    /* Latencies in the format of hdr_encode_coarse(). NULL if no answer arrived
-     * or latencies of intervals were not requested. */
+    /* Latencies in the format of hdr_encode_coarse(). NULL without an answer,
+     * or if not requested. */
     char *hdr;
-    /* Errors of the interval. */
     struct error_counts errors;
 };
 
-/* Counters of the library's loops in the window. */
 struct result_loop {
     uint64_t turns;
     uint64_t enters;
@@ -57,15 +54,14 @@ struct result_loop {
     uint64_t starved;
 };
 
-/* One thread of the client, in the window. */
 struct result_thread {
-    /* CPU that the thread was bound to, or -1. */
+    /* CPU that the thread was pinned to, or -1. */
     int cpu;
     uint64_t conn_count;
     uint64_t ok;
     uint64_t user_ns;
     uint64_t system_ns;
-    /* Time that the thread was ready to run but waited for a CPU. */
+    /* How long the thread was ready to run but had no CPU. */
     uint64_t run_queue_wait_ns;
     /* Use of the CPUs that the thread could run on. */
     struct sharing sharing;
@@ -79,7 +75,7 @@ struct remarks {
 struct result {
     const struct run_options *options;
     enum run_model model;
-    /* Scheduled requests per second in the window, sent or not; 0 in a closed
+    /* Scheduled requests per second in the window, sent or not. 0 in a closed
      * loop. */
     double offered_rate;
     /* False if the run ended before its window. */
@@ -90,31 +86,30 @@ struct result {
     bool gave_up;
     /* How long after --start-at sending started; 0 if it started in time. */
     uint64_t begin_late_ns;
-    /* Wall clock at the start of the window, ns since 1970. */
+    /* Wall clock at the start of the window, in ns since 1970. */
     uint64_t wall_begin_ns;
     uint64_t window_ns;
-    /* Number of answers that arrived in the window, including answers to
-     * requests of the warm-up. */
+    /* Answers that arrived in the window, including answers to requests of the
+     * warm-up. */
     uint64_t completed;
     struct ledger measured;
     struct ledger warmup;
     uint64_t events_without_request;
-    /* Requests that waited because all connections were busy. */
+    /* Requests that waited because no connection was free. */
     uint64_t waited;
-    /* If the server was overloaded: number of requests of the window that the
-     * server did not answer in the window; else 0. Set by the verdict. */
+    /* If the server was overloaded: requests of the window that it did not
+     * answer in the window; else 0. Set by the verdict. */
     uint64_t unserved;
-    /* Number of answers with each status; all 0 if the protocol has no
-     * status. */
+    /* Answers by status. All are 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
-    /* UDP: late, duplicate and other answers in the window. */
+    /* UDP: lost, late, duplicate and reordered answers in the window. */
     struct track_counts answers;
-    /* Indexed like options->groups; NULL if kinds are not counted. */
+    /* Indexed like options->groups, or NULL if kinds are not counted. */
     struct kind_record *kinds;
     struct error_table errors;
-    /* Times of the measured requests, including timeouts. In a closed loop,
-     * response, lateness and own_lateness are empty, because a request is only
-     * due when the previous answer arrives. */
+    /* Latencies of the measured requests, including timeouts. In a closed loop,
+     * response, lateness and own_lateness are empty, because a request is due
+     * when the previous answer arrives. */
     struct record times;
     /* Time to connect, without TLS. */
     struct histogram connect;
@@ -123,22 +118,21 @@ struct result {
     struct tls_facts tls;
     /* Longest time without an answer while requests were in flight. */
     uint64_t stall_ns;
-    /* Start of the stall, relative to the start of the window. */
+    /* Start of that time, from the start of the window. */
     uint64_t stall_at_ns;
     struct connection_counts connections;
     struct h2_counts http2;
     char location[CODEC_LOCATION_SIZE];
     uint64_t shortages;
     int shortage;
-    /* Connections that were never answered and whose failures are not
-     * measured. */
+    /* Connections without any answer whose failures were not measured. */
     uint64_t unseen_failures;
     bool same_machine;
-    /* Bytes in the window, and loop counters. */
+    /* In the window. */
     uint64_t received_bytes;
     uint64_t sent_bytes;
     struct result_loop loop;
-    /* CPU time of all threads of the client in the window. */
+    /* CPU time of all client threads in the window. */
     struct host_usage usage;
     struct host host;
     struct result_thread threads[RESULT_THREADS_MAX];
@@ -147,8 +141,7 @@ struct result {
     struct result_row rows[RESULT_ROWS_MAX];
     size_t row_count;
     uint64_t rows_dropped;
-    /* Number of requests written to the file of --log, and number not
-     * written. */
+    /* Requests written to the file of --log, and not written. */
     uint64_t log_lines;
     uint64_t log_dropped;
     struct slo_outcome slo[SLO_TERMS_MAX];
@@ -160,13 +153,10 @@ struct result {
 /* ---- fields ---- */
 
 /*
- * Describes the counted fields of a result and its times: a row for each with
- * its name, how two values merge, and where reports show it.
- *
- * All code that adds up threads, writes results as JSON, reads and merges them,
- * or prints the reports, the table of intervals and the page walks these rows.
- * The meaning of a field is in the declaration of its struct and in the
- * result's schema.
+ * A row for each counted field of a result: its name, how two values merge, and
+ * where reports show it. All code that adds up threads, writes or merges
+ * results, or prints reports and tables iterates over these rows. The meaning
+ * of a field is documented in its struct and in the result's schema.
  */
 
 struct result;
@@ -174,9 +164,9 @@ struct result;
 enum field_merge {
     FIELD_SUM,
     FIELD_GREATEST,
-    FIELD_LEAST, /* minimum of values that are not 0 */
+    FIELD_LEAST, /* minimum of the values that are not 0 */
     FIELD_FIRST, /* keeps the first value */
-    /* For a process: maximum of its threads, sum of processes. */
+    /* Maximum of a process's threads, but sum of processes. */
     FIELD_PROCESS,
 };
 
@@ -195,12 +185,12 @@ struct field {
     const char *line;   /* first word of the text report's line, or NULL */
     const char *text;   /* text before the value in this line */
     const char *column; /* heading in the table of intervals, or NULL for
-                         * ->name */
-    /* NULL if the text report always has it. */
+                         * `name` */
+    /* NULL if the text report always shows the field. */
     bool (*is_shown)(const struct result *result);
     bool hides_zero; /* the text report leaves out a value of 0 */
     bool has_kinds;  /* in an interval, also counted by kind */
-    /* Description in the schema (schema.py); NULL if in the manual. */
+    /* Description in the schema (schema.py), or NULL if the manual has it. */
     const char *about;
 };
 
@@ -227,24 +217,24 @@ struct fields_part {
 /* Ends with a row without fields. */
 extern const struct fields_part fields_parts[];
 
-/* Times in a result. */
+/* A histogram of a result. */
 struct field_times {
-    const char *name; /* in the result */
+    const char *name;
     size_t offset;    /* in struct result */
     const char *line; /* title in the text report, or NULL */
     const char *remark;
-    /* Additional condition; times without values are never shown. */
+    /* Additional condition. Times without values are never shown. */
     bool (*is_shown)(const struct result *result);
     bool is_always; /* measured in every run, so never null */
 };
 
-/* In the order of the results. */
 extern const struct field_times fields_times[SLO_TIMES_COUNT];
 
 const struct histogram *fields_times_in(const struct result *result,
                                         enum slo_times times);
 
-/* Merges @from into @to, structs of two threads that @fields describes. */
+/* Merges @from into @to. Both are structs of a thread that @fields
+ * describes. */
 void fields_merge(const struct field *fields, void *to, const void *from);
 
 void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
@@ -252,48 +242,46 @@ void fields_add_kinds(const struct kinds *kinds, struct kind_record *sum,
 
 uint64_t fields_get(const struct field *field, const void *from);
 
-/* ---- elsewhere ---- */
-
 /*
- * Suggests another target if the server's answers show that it is needed: the
- * location of a redirect, https:// if the server requires TLS, http:// if it
- * has no TLS, the other version of HTTP, or the same target without verifying
- * its certificate. The suggestion is a whole command line.
+ * Suggests another target if the server's answers show that it is needed: a
+ * redirect's location, https:// or http:// instead of the other, another
+ * version of HTTP, or no verification of the certificate. The suggestion is a
+ * whole command line.
  */
 
 #define ELSEWHERE_SIZE 768
 
-/* Finds the target to suggest. Returns false if there is none, or if several
- * targets were loaded. */
+/* Finds the target to suggest. Returns false if there is none, or if the run
+ * had several targets. */
 bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE]);
 
 /* Returns the text to print before the command line. */
 const char *elsewhere_reason(const struct result *result);
 
-/* Writes the command line with a target. Returns false if too long. */
+/* Writes the command line with target @url. Returns false if it is too long. */
 bool elsewhere_write(const struct result *result, const char *url,
                      struct shell_line *ret);
 
 /* ---- lateness ---- */
 
 /*
- * Computes which part of the reported times is the lateness of the client: how
+ * Computes how much of the reported latencies is the client's lateness: how
  * late it sent requests, or read their answers.
  *
- * Each figure of the response times (in a closed loop, of the service times) is
- * compared with the same figure of a lateness: percentiles that are reported or
- * in an objective, the mean, and the maximum. The times include the lateness,
- * so if it is small compared with each figure, no figure would differ much
- * without it. The limit is a share of the figure, but at least a time by which
- * timers and schedulers may always be late.
+ * Each figure of the latencies is compared with the same figure of the
+ * lateness: percentiles that are reported or in an objective, the mean, and the
+ * maximum. The latencies include the lateness, so a lateness that is small
+ * against each figure changes none of them much. The limit is a share of the
+ * figure, but at least a time by which timers and schedulers may always be
+ * late.
  *
- * If late sends, late reads and slow answers are 2 % each, together they change
- * the p95, although none of them does alone. So samples have the time of a
- * request and the same time without both latenesses, and a figure is compared
- * with the same figure without them.
+ * If late sends, late reads and slow answers are 2 % each, only all three
+ * together change the p95. So samples have the latency of a request with and
+ * without its lateness, and a figure is compared with the same figure without
+ * lateness.
  */
 
-/* A figure of the response times and the same figure of a lateness. */
+/* A figure of the latencies and the same figure of the lateness. */
 struct lateness_figure {
     char name[16];
     double response_ns;
@@ -301,92 +289,77 @@ struct lateness_figure {
     double limit_ns;
 };
 
-/* Returns the times that include a lateness: response times, or service times
- * in a closed loop. */
+/* Returns the response times, or the service times in a closed loop. */
 const struct histogram *lateness_times(const struct result *result);
 
-/* Returns a lateness as a multiple of its limit. */
+/* Returns the lateness of a figure as a multiple of its limit. */
 double lateness_part(const struct lateness_figure *figure);
 
-/* Return the figure whose lateness is the largest multiple of its limit; the
- * name is empty if there is none. The client's lateness is in sending and, in
- * samples, in both sending and reading. */
+/* Return the figure whose lateness is the largest multiple of its limit. Its
+ * name is empty if there is none. lateness_of_sends() uses the lateness in
+ * @late; lateness_of_client() uses own_lateness and the samples. */
 struct lateness_figure lateness_of_sends(const struct result *result,
                                          const struct histogram *late);
 struct lateness_figure lateness_of_client(const struct result *result);
 
-/* Writes by how much the client's lateness may raise the reported percentiles:
- * "p95 by 12 %, p99 by 33 %". Returns false if none is raised by 5 % or
- * more. */
+/* Writes by how much the client's lateness may raise the reported percentiles,
+ * such as "p95 by 12 %, p99 by 33 %". Returns false if it raises none by more
+ * than 5 %. */
 bool lateness_write_shares(const struct result *result, char *text,
                            size_t size);
 
-/* Returns the largest part of its rate that a closed loop may have lost because
- * the client waited for a CPU. @waited is the share of time that the client
- * waited. The result is at most @waited, and at most the part of a request's
- * time in which its answer was in the socket. Short waits cost nothing while
- * the server has other requests to answer. */
+/* Returns the largest share of its rate that a closed loop may have lost
+ * because the client waited for a CPU. @waited is the share of time that it
+ * waited. The result is at most @waited, and at most the share of a latency in
+ * which the answer was in the socket: short waits cost nothing while the server
+ * has other requests to answer. */
 double lateness_lost_share(const struct result *result, double waited);
-
-/* ---- slowing ---- */
 
 /*
  * Tests whether the server became slower during the window.
  *
- * Answers of a run are not independent: one stall delays many, and a test that
- * treats each answer as a separate draw would call any stall a trend. So the
- * window is cut into ten equal parts, each of which is one value however many
- * answers it had. By Little's law the time of a request is the time that
- * requests were in flight, divided by the answers.
+ * Answers of a run are not independent: one stall delays many, and a test of
+ * single answers would call any stall a trend. So the window is cut into ten
+ * equal parts, and each part is one value. By Little's law the mean latency is
+ * the time that requests were in flight, divided by the number of answers.
  *
- * Slowing is shown if each of the last five parts took longer than each of the
- * first five, and the second half took longer by a tenth. If the server's speed
- * is constant and the parts are independent, all orders of the ten are equally
- * likely, and one of 252 is this one: less than half a percent of such runs are
- * called slower by chance, whatever the distribution of their times and however
- * few their answers. If the server has slow periods of several parts, up to a
- * tenth of the runs are called slower. A stall is not slowing as long as one
- * part of the second half is as fast as the first half. The tenth avoids
- * reports of tiny differences in runs with very many answers.
+ * The server became slower if each of the last five parts took longer than each
+ * of the first five, and the second half took at least a tenth longer. With
+ * constant speed and independent parts, one of 252 orders of the ten parts is
+ * like this, so less than half a percent of such runs are called slower. If the
+ * server has slow periods of several parts, up to a tenth are. The limit of a
+ * tenth avoids reports of tiny differences in runs with very many answers.
  *
- * Nothing is shown with fewer than ten intervals, or if a part of the first
- * half has no answer; this does not mean that the server's speed was constant.
- * Of servers with random times that are a fifth slower from the middle on, the
- * test finds 41 % with 100 answers in each part and 91 % with 300. Of servers
- * that slow down at three or seven tenths of the window, it finds one in 20
- * with any number of answers.
+ * The result is false with fewer than ten intervals, or if a part of the first
+ * half has no answer. Of servers with random latencies that are a fifth slower
+ * from the middle on, the test finds 41 % with 100 answers in each part and 91
+ * % with 300. Of servers that slow down at three or seven tenths of the window,
+ * it finds one in 20.
  */
 
 bool slowing_is_shown(const struct result_row *rows, size_t count,
                       uint64_t window_ns);
 
-/* Returns in which of @part_count equal parts of the window an interval is. The
- * middle of the interval decides, because its ends are late by the lateness of
- * timers. */
+/* Returns the index of the part with an interval, if the window has @part_count
+ * equal parts. The middle of the interval decides, because timers make its ends
+ * late. */
 size_t slowing_part_of(const struct interval *row, uint64_t window_ns,
                        size_t part_count);
 
-/* ---- verdict ---- */
+/* Evaluates a result: whether it is valid, and the exit code. */
 
-/*
- * Evaluates a result: whether it is valid, and the exit code of the
- * program. It reads only values, so it can be tested with made-up
- * results.
- */
-
-/* Evaluates the result. Sets ->slo, ->invalid, ->warnings, ->unserved and
- * ->exit. */
+/* Sets slo, invalid, warnings, unserved and exit of the result. */
 void verdict_reach(struct result *result);
 
 /* Returns "VALID", "INVALID", "FAILED" or "INTERRUPTED". */
 const char *verdict_word(const struct result *result);
 
-/* Return the number of requests, and the number of failed requests. Both
- * include failures that belong to no request. */
+/* Return the number of requests, and of failed requests. Both include failures
+ * that belong to no request. */
 uint64_t verdict_attempt_count(const struct result *result);
 uint64_t verdict_error_count(const struct result *result);
 
-/* Returns the client's CPU time in the window, in CPUs; may exceed 1. */
+/* Returns the client's use of CPUs in the window. The unit is one CPU. */
 double verdict_cpu_share(const struct result *result);
 
 #endif

@@ -1,11 +1,9 @@
 /*
- * Finds out whether a server became slower during the run.
- *
- * Compares the times of the ten parts of a window with the rank test of Mann
- * and Whitney. The test needs no table, because only its extreme value is used:
- * every part of the second half must be slower than every part of the first.
- * Two times are fractions and are compared by their cross products, so a part
- * without an answer, whose time is infinite, needs no special case.
+ * Tests whether a server became slower, with the rank test of Mann and Whitney
+ * on ten parts of the window. Only the extreme value of the test is used: every
+ * part of the second half must be slower than every part of the first.
+ * Latencies are fractions, compared by their cross products, so a part without
+ * an answer, whose latency is infinite, needs no special case.
  */
 #include "result.h"
 

@@ -1,18 +1,15 @@
 /*
  * Decides whether the result of a run is valid, and makes the remarks about it.
  *
- * The strongest objection decides: an interrupted run is INTERRUPTED, a run
- * without any success shows nothing, and errors beyond the budget outweigh
- * doubts about the measurement.
+ * The order of the verdicts is: interrupted, no success at all, more errors
+ * than allowed, doubts about the measurement, an objective that does not hold.
  *
- * A connection that was never answered counts as one error even if it failed in
- * the warm-up, which is not measured: otherwise the run would look as if it had
- * fewer connections.
+ * A connection without any answer counts as one error even if it failed in the
+ * warm-up. Otherwise the run would seem to have had fewer connections.
  *
- * A busy client is a warning, not an objection: in a closed loop the rate
- * should be as high as both ends together allow. Other programs on its CPUs are
- * not an objection either; what counts is how late it sent and read because of
- * them, and how long it waited for a CPU.
+ * A busy client is only a warning, because a closed loop is to reach the
+ * highest rate. Other programs on its CPUs are not an objection either: only
+ * the client's lateness and its waits for a CPU are.
  */
 #include "result.h"
 #include "tools/common/units.h"
@@ -25,8 +22,8 @@
 /* Share of a CPU above which the client may be the bottleneck. */
 #define BUSY_SHARE 0.80
 
-/* Share of a CPU above which a thread is saturated, so that an open model may
- * not have kept its schedule. */
+/* Share of a CPU above which a thread is saturated and may not have kept the
+ * schedule of an open model. */
 #define SATURATED_SHARE 0.95
 
 /* In a shorter window these shares are random. */
@@ -36,11 +33,11 @@
  * time. */
 #define HELD_SHARE 0.99
 
-/* Part of the lateness limit from which a warning is printed. */
+/* Share of the lateness limit from which a warning is printed. */
 #define MENTIONED_PART 0.5
 
-/* Percentages of requests that waited for a connection, from which there is a
- * warning, and an objection. */
+/* Percentages of requests that waited for a connection, from which a warning is
+ * printed, and from which the run is invalid. */
 #define WAITED_MENTIONED 1U
 #define WAITED_MOST      10U
 
@@ -50,7 +47,7 @@
 #define STALL_FACTOR 4U
 
 /* CPUs count as shared if others use at least SHARED_PART of them and less than
- * IDLE_PART is idle. This is only a reason that remarks mention. */
+ * IDLE_PART is idle. Remarks mention this as a reason. */
 #define SHARED_PART 0.25
 #define IDLE_PART   0.05
 
@@ -58,12 +55,11 @@
  * printed. */
 #define WAIT_SHARE 0.01
 
-/* Share of the rate of a closed loop that waits may cost, above which there is
- * an objection. */
+/* Share of a closed loop's rate that waits may cost, above which the run is
+ * invalid. */
 #define LOST_MOST 0.05
 
-/* Shortest window in which the client's waiting time is judged: in a shorter
- * window it is random. */
+/* In a shorter window the client's waits are random. */
 #define WAIT_WINDOW_NS UINT64_C(1000000000)
 
 /* A delayed acknowledgement takes 40 ms, plus or minus a tick of the kernel's
@@ -96,8 +92,8 @@ static bool is_failure(const struct http_options *http, unsigned status)
     return http->has_expected ? !http->expected[status] : status >= 400;
 }
 
-/* Returns true if an objective limits this figure of the kind of requests named
- * @kind, or of all requests if @kind is "". */
+/* Returns true if an objective limits this figure of the kind named @kind, or
+ * of all requests if @kind is "". */
 static bool speaks_of(const struct slo *slo, enum slo_figure figure,
                       unsigned status, const char *kind)
 {
@@ -112,8 +108,8 @@ static bool speaks_of(const struct slo *slo, enum slo_figure figure,
     return false;
 }
 
-/* Counts errors of a kind that are limited by objectives: all its errors, or
- * its timeouts and statuses. */
+/* Counts errors of a kind that objectives limit: all its errors, or its
+ * timeouts and statuses. */
 static uint64_t count_judged(const struct result *result, size_t place)
 {
     const struct run_options *options = result->options;
@@ -138,9 +134,8 @@ static uint64_t count_judged(const struct result *result, size_t place)
     return count;
 }
 
-/* Counts errors that are limited by objectives on timeouts, statuses or kinds.
- * Such an objective replaces the error budget for them, like an objective on
- * errors. */
+/* Counts errors that objectives on timeouts, statuses or kinds limit. For these
+ * errors the objective replaces --max-errors. */
 static uint64_t count_all_judged(const struct result *result)
 {
     const struct run_options *options = result->options;
@@ -184,12 +179,12 @@ static bool is_over_budget(const struct result *result)
  *
  * Some requests are in flight at the end of the window, and without a warm-up
  * none were at its start. If requests are due at random and the server handles
- * them independently, each of these numbers has the variance of a Poisson
- * distribution, which is its mean: by Little's law the rate times the mean
- * response time. So three standard deviations fewer answers are accepted, which
- * happens by chance in one of 700 runs, and one more for fractions of requests.
- * In a server with a queue the numbers vary more: at nine tenths of its
- * capacity one of 20 runs of some hundred requests misses more by chance. */
+ * them independently, each of these two numbers has a Poisson distribution,
+ * whose variance is its mean: by Little's law the rate times the mean response
+ * time. So three standard deviations fewer answers are accepted, which one of
+ * 700 runs misses by chance, and one more for fractions of requests. In a
+ * server with a queue the numbers vary more: at nine tenths of its capacity one
+ * of 20 runs of a few hundred requests misses more by chance. */
 static bool is_rate_held(const struct result *result, double answered)
 {
     const double usual_ns = (double)histogram_quantile(&result->times.response,
@@ -229,8 +224,7 @@ static bool is_client_slow(const struct result *result)
 }
 
 /* Returns true if too few answers arrived in each half of the window. A server
- * that was stopped for a while falls behind in one half. A window of one
- * interval has no halves to compare. */
+ * that was stopped for a while falls behind in one half only. */
 static bool lacks_answers_throughout(const struct result *result)
 {
     double offered[2] = {0};
@@ -288,8 +282,8 @@ static void tell_overload(struct result *result, double answered)
         fate, room);
 }
 
-/* Evaluates whether the rate was held. Returns true if the server was
- * overloaded, which explains later remarks. */
+/* Checks whether the rate was held. Returns true if the server was overloaded,
+ * which explains later remarks. */
 static bool judge_rate(struct result *result)
 {
     const struct ledger *measured = &result->measured;
@@ -308,7 +302,7 @@ static bool judge_rate(struct result *result)
             (unsigned long long)result->completed);
     }
     /* If all connections were busy, more connections might have had more
-     * answers. The server is only called overloaded then if it became
+     * answers. The server is then called overloaded only if it became
      * slower. */
     if (result->completed > 0 && !is_client_slow(result) &&
         lacks_answers_throughout(result) &&
@@ -331,7 +325,8 @@ static bool judge_rate(struct result *result)
     return false;
 }
 
-/* Returns the thread whose CPUs other programs use most. */
+/* Returns the thread whose CPUs are the least idle, among those that other
+ * programs use much, or NULL. */
 static const struct result_thread *find_crowded(const struct result *result)
 {
     const struct result_thread *worst = NULL;
@@ -367,8 +362,8 @@ static const char *name_cpus(const struct result *result,
     return text;
 }
 
-/* Writes which program used up the client's CPUs, as the reason in a remark, or
- * "" if none did. */
+/* Writes which programs used up the client's CPUs, as the reason in a remark,
+ * or "" if none did. */
 static const char *tell_sharing(const struct result *result,
                                 char text[RESULT_REMARK_SIZE / 4])
 {
@@ -389,8 +384,7 @@ static const char *tell_sharing(const struct result *result,
     return text;
 }
 
-/* Evaluates the client's part of the reported times: how late it sent and read
- * answers. */
+/* Checks how much the client's lateness adds to the reported latencies. */
 static void judge_lateness(struct result *result, struct remarks *doubts)
 {
     const struct lateness_figure worst = lateness_of_client(result);
@@ -419,7 +413,7 @@ static void judge_lateness(struct result *result, struct remarks *doubts)
         tell_sharing(result, others));
 }
 
-/* Evaluates waits for a CPU, which reduce the rate of a closed loop. */
+/* Checks waits for a CPU, which reduce the rate of a closed loop. */
 static void judge_cpu_waits(struct result *result, struct remarks *doubts)
 {
     const double window_ns =
@@ -465,8 +459,8 @@ static const char *name_room(const struct result *result, char *text,
     return text;
 }
 
-/* Evaluates requests that found all connections busy. Their response times
- * include the wait for a connection, which the server may not have caused. */
+/* Checks requests that found no free connection. Their response times include
+ * the wait for one, which the server may not have caused. */
 static void judge_waiting(struct result *result, struct remarks *doubts)
 {
     const struct histogram *late = &result->times.lateness;
@@ -489,8 +483,8 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
 }
 
 /* Returns true if all objectives hold although the client was late. Lateness
- * only makes times longer, so it could only help an objective that requires
- * long times. */
+ * only makes latencies longer, so it can help only an objective that requires
+ * long ones. */
 static bool holds_in_spite(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;
@@ -499,7 +493,8 @@ static bool holds_in_spite(const struct result *result)
         const struct slo_term *term = &slo->terms[i];
         const bool wants_more =
             term->comparison == SLO_MORE || term->comparison == SLO_AT_LEAST;
-        /* This part has only a part of the rate; the limit is for the whole. */
+        /* This process has only a part of the rate, but the limit is for the
+         * whole. */
         if (result->options->part.count > 1 && term->figure == SLO_RATE) {
             continue;
         }
@@ -511,9 +506,8 @@ static bool holds_in_spite(const struct result *result)
     return slo->count > 0;
 }
 
-/* Evaluates the client's lateness. In a closed loop its thread may be busy:
- * such a loop should reach the highest rate, and late reads are a
- * consequence. */
+/* Checks the client's lateness. In a closed loop a busy thread is expected, and
+ * late reads are a consequence. */
 static void judge_client(struct result *result, struct remarks *doubts)
 {
     const bool is_closed = result->model == RUN_MODEL_CLOSED;
@@ -535,7 +529,7 @@ static void judge_client(struct result *result, struct remarks *doubts)
     }
 }
 
-/* Evaluates whether requests were sent on schedule and answers read at once. */
+/* Checks whether requests were sent on schedule and answers read at once. */
 static void judge_schedule(struct result *result)
 {
     struct remarks *doubts =
@@ -561,7 +555,6 @@ static void judge_schedule(struct result *result)
     }
 }
 
-/* Adds an objection if this machine had no resources for connections. */
 static void judge_means(struct result *result)
 {
     const bool may_be_ports =
@@ -660,8 +653,8 @@ static void find_stall(struct result *result)
         units_format_time(result->stall_ns, text));
 }
 
-/* Warns of redirects, which other tools would follow. Not if --expect has
- * statuses, because the user then knows the statuses. */
+/* Warns of redirects, which other tools would follow, unless --expect names
+ * statuses. */
 static void find_redirects(struct result *result)
 {
     static const unsigned redirects[] = {301, 302, 303, 307, 308};
@@ -686,8 +679,8 @@ static void find_redirects(struct result *result)
         has_line ? line.text : "");
 }
 
-/* Warns if the server allowed fewer streams than requested: this is a different
- * load. */
+/* Warns if the server allowed fewer streams than requested, which makes a
+ * different load. */
 static void find_limit(struct result *result)
 {
     const struct h2_counts *http2 = &result->http2;
@@ -717,7 +710,7 @@ static void find_stops(struct result *result)
 }
 
 /* Warns of answers whose second part arrives only after the client's kernel has
- * acknowledged the first part. */
+ * acknowledged the first. */
 static void find_delayed_ack(struct result *result)
 {
     const uint64_t first_ns =
@@ -822,8 +815,8 @@ static bool find_kind(const void *owner, const char *name,
     return true;
 }
 
-/* Returns true if all objectives hold. If this program makes a part of the
- * load, they are evaluated when all parts are merged. */
+/* Returns true if all objectives hold. With --part they are evaluated only when
+ * the results of all processes are merged. */
 static bool judge_objectives(struct result *result)
 {
     const struct slo *slo = &result->options->slo;
