@@ -1,9 +1,7 @@
 /*
- * Opens FIFOs for output.
- *
- * A non-blocking open fails with ENXIO while a FIFO has no reader, and is
- * repeated; a blocking one could not time out. Sockets and some devices fail
- * with ENXIO, too, but permanently. Later writes may block, as in any program.
+ * Opens FIFOs for output. A non-blocking open fails with ENXIO while a FIFO has
+ * no reader, and is repeated; a blocking open could not time out. Sockets and
+ * some devices fail with ENXIO permanently.
  */
 #include "writers.h"
 

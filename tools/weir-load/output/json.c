@@ -1,7 +1,7 @@
 /*
- * Builds the JSON with jansson, one function for each member of the object.
- * Numbers are integers or finite reals; a percentile of too few values is null,
- * so that it is not read as zero.
+ * Builds the JSON with jansson. A percentile of too few values is null,
+ * so that it is not read as zero. Each _part() function makes one
+ * member.
  */
 #include "tools/weir-load/base/base.h"
 #include "writers.h"
@@ -27,8 +27,8 @@ _Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
 
 #define NS_PER_MS 1e6
 
-/* Merges two objects and frees @more. Returns NULL, with both freed, if either
- * is NULL. */
+/* Merges two objects and frees @more. If either is NULL, frees both and returns
+ * NULL. */
 static json_t *join(json_t *part, json_t *more)
 {
     const bool is_done = part && more && json_object_update(part, more) == 0;
@@ -53,7 +53,7 @@ static json_t *lines_part(const char *text)
     return lines;
 }
 
-/* null if the list is empty, as without --server-cpu. */
+/* Returns null for an empty list, as without --server-cpu. */
 static json_t *cpus_part(const struct cpus *cpus)
 {
     json_t *list = cpus->count > 0 ? json_array() : json_null();
@@ -64,7 +64,7 @@ static json_t *cpus_part(const struct cpus *cpus)
     return list;
 }
 
-/* null if the kernel does not report it. */
+/* Returns null if the kernel does not report the error of the clock. */
 static json_t *clock_part(const struct host *host)
 {
     return host->clock_greatest_error_ns == 0
@@ -104,8 +104,8 @@ static void write_fields(const struct field *fields, const void *from,
     }
 }
 
-/* Adds the fields of all parts. Missing objects are added; an object that is
- * null stays null. */
+/* Adds the fields of all parts. Missing objects are added, and an object that
+ * is null stays null. */
 static void write_parts(const struct result *result, json_t *into)
 {
     for (const struct fields_part *part = fields_parts; part->fields; part++) {
@@ -121,8 +121,8 @@ static void write_parts(const struct result *result, json_t *into)
     }
 }
 
-/* Returns null if no target has TLS. If no connection was established, version,
- * cipher, group and alpn are null. */
+/* Returns null if no target uses TLS. Without a connection, version, cipher,
+ * group and alpn are null. */
 static json_t *tls_part(const struct result *result)
 {
     const struct tls_facts *tls = &result->tls;
@@ -254,7 +254,8 @@ json_t *json_row(const struct result_row *row)
     json_t *part = json_object();
 
     write_fields(fields_interval, &row->counts, part);
-    /* If out of memory the member is left out; without an answer it is null. */
+    /* If memory ran out, the member is left out. Without an answer it is
+     * null. */
     return join(part, json_pack("{s:o*, s:o}", "hdr",
                                 row->hdr                 ? json_string(row->hdr)
                                 : row->counts.max_ns > 0 ? NULL
@@ -292,7 +293,7 @@ static json_t *slo_part(const struct result *result)
     return list;
 }
 
-/* Returns NULL if the use is unknown, so that the member is left out. */
+/* Returns NULL if the use is unknown. The member is then left out. */
 static json_t *sharing_part(const struct sharing *sharing)
 {
     return sharing->cpu_count == 0
@@ -382,7 +383,7 @@ json_t *json_begin(const struct result *result)
 
 struct summary_figure {
     const char *name; /* NULL at the end */
-    /* as in histogram.h; HISTOGRAM_WHOLE is the maximum, 0 the mean */
+    /* in the unit of histogram.h; HISTOGRAM_WHOLE is the maximum, 0 the mean */
     uint32_t share;
 };
 
@@ -391,7 +392,7 @@ static const struct summary_figure summary_figures[] = {
     {"p99", 99000}, {"p99_9", 99900}, {"max", HISTOGRAM_WHOLE}, {NULL, 0},
 };
 
-/* Finds a figure in nanoseconds. Returns false if it is not known. */
+/* Returns false if the figure is unknown. */
 static bool find_figure(const struct histogram *h,
                         const struct summary_figure *figure, double *ret_ns)
 {
@@ -431,7 +432,7 @@ static json_t *summary_part(const struct result *result)
     return part;
 }
 
-/* The order of the members here is the order in which people read them. */
+/* People read the members in this order. */
 static json_t *counts_part(const struct result *result)
 {
     return json_pack(
@@ -479,7 +480,7 @@ int json_write(const struct result *result, FILE *out)
 
 void json_write_event(const char *name, json_t *data, FILE *out)
 {
-    /* Write errors are found when standard output is closed. */
+    /* Errors are reported when standard output is closed. */
     (void)json_write_object(
         json_pack("{s:s, s:o}", "event", name, "data", data), false, out);
 }

@@ -1,7 +1,7 @@
 /*
- * write_rows() writes the members of options whose struct option has ->json;
- * the other functions write the rest. Options that only affect the output are
- * left out, so runs that differ in them are comparable.
+ * write_rows() writes the options whose row has `json`; the other functions
+ * write the rest. Options that only affect the output are left out, so that
+ * runs with different outputs are comparable.
  */
 #include "writers.h"
 
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns null if no target has TLS. */
+/* Returns null if no target uses TLS. */
 static json_t *tls_config_part(const struct run_options *options)
 {
     const struct tls_flags *flags = &options->tls;
@@ -71,7 +71,7 @@ static json_t *hash_part(uint64_t hash)
     return json_string(text);
 }
 
-/* Writes only counts and a hash of the list, because the list may be large. */
+/* Only counts and a hash, because the list may be large. */
 static json_t *urls_part(const struct urls *urls)
 {
     if (!urls) {
@@ -94,7 +94,7 @@ static json_t *data_part(const struct data *data)
                      hash_part(data_hash(data)));
 }
 
-/* Describes a preamble without its requests, which may have passwords. */
+/* Without the requests, which may have passwords. */
 static json_t *preamble_part(const struct preamble *preamble)
 {
     if (!preamble) {
@@ -128,7 +128,7 @@ static json_t *drawn_part(const struct sizes *sizes, const char *text)
     return json_text_or_null(sizes_is_fixed(sizes) ? NULL : text);
 }
 
-/* Describes socket options; the system's defaults are null. */
+/* The system's defaults are null. */
 static json_t *sockets_part(const struct run_options *options)
 {
     const struct socket_flags *flags = &options->sockets;
@@ -137,7 +137,7 @@ static json_t *sockets_part(const struct run_options *options)
                      flags->tos < 0 ? json_null() : json_integer(flags->tos));
 }
 
-/* Returns the value of a row's option. @zero_is_null makes 0 null (->json in
+/* Returns the value of an option. @zero_is_null makes 0 null (`json` in
  * option.h). */
 static json_t *value_of(const struct option *row, const void *options,
                         bool zero_is_null)

@@ -1,9 +1,8 @@
 /*
- * Writes lines during a run without waiting for a slow reader.
- *
- * A pipe that poll() reports as writable takes PIPE_BUF bytes without blocking,
- * so this many are written at once. Standard output is not made non-blocking
- * because its open file description is shared with other processes.
+ * Writes lines during a run without waiting for a slow reader. A pipe that
+ * poll() reports as writable accepts PIPE_BUF bytes without blocking, so this
+ * many are written at once. Standard output is not made non-blocking, because
+ * other processes share its open file description.
  */
 #include "output.h"
 

@@ -1,8 +1,7 @@
 /*
- * The lines and the histogram that show a run in progress on a terminal.
- *
- * Written to standard error, so that the report on standard output can be
- * redirected separately. The caller checks that it is a terminal.
+ * The lines and the histogram that show a run in progress. They are written to
+ * standard error, so that the report on standard output can be redirected. The
+ * caller checks that standard error is a terminal.
  */
 #include "writers.h"
 
@@ -54,7 +53,7 @@ static bool has_utf8(void)
     return false;
 }
 
-/* The first and last columns include values beyond them. */
+/* The first and the last column include values beyond them. */
 static void print_histogram(const struct histogram *h)
 {
     const char *const *bars = has_utf8() ? blocks : digits;
@@ -97,7 +96,7 @@ static const char *format_share(const struct interval *row,
     return text;
 }
 
-/* Columns of a line; on a narrow terminal percentiles with high ranks are left
+/* Columns of a line. On a narrow terminal those with high ranks are left
  * out. */
 enum {
     LIVE_TIME,
@@ -130,7 +129,7 @@ static const struct {
     [LIVE_BARS] = {"10us  1ms   100ms", COLUMN_COUNT + 2, 6},
 };
 
-/* Returns how many ranks fit into @width columns, with blanks between. */
+/* Returns how many ranks fit into @width characters, with blanks between. */
 static unsigned count_ranks(unsigned width)
 {
     unsigned used = 0;

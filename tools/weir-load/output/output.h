@@ -1,8 +1,6 @@
 /*
- * The outputs of a run.
- *
- * A file appears completely or not at all, so that a reader never sees half a
- * file. Files of lines are written while the run lasts. A Python script writes
+ * The outputs of a run. A file appears completely or not at all, except for
+ * files of lines, which are written while the run lasts. A Python script writes
  * the other formats.
  */
 #ifndef WEIR_LOAD_OUTPUT_H
@@ -22,14 +20,14 @@
  * A file that other programs may read at any time: it has either the old
  * contents or the complete new contents.
  *
- * Data is written to a temporary file in the same folder, which is renamed at
- * the end. If another file is mounted on the name, that file is overwritten at
- * the end. A device, pipe or FIFO is written directly, and so is standard
- * output, named "-".
+ * Data is written to a temporary file in the same folder, which replaces the
+ * target at the end. If a file is mounted on the target, its contents are
+ * overwritten instead. A device, pipe or FIFO is written directly, and so is
+ * standard output, named "-".
  */
 
 struct whole_file {
-    const char *flag; /* option that requested it; borrowed */
+    const char *flag; /* the option that requested the file */
     char *path;
     FILE *file;      /* NULL if not requested */
     char *target;    /* path with resolved links; NULL if written directly */
@@ -42,11 +40,11 @@ bool whole_file_open(struct whole_file *self, const char *flag,
                      const char *path);
 
 /* Closes the file and replaces the target. Returns false after printing an
- * error; the target is then unchanged, or the error names the file that has the
+ * error. The target is then unchanged, or the error names the file that has the
  * data. */
 bool whole_file_keep(struct whole_file *self);
 
-/* Discards the data; the target is unchanged. */
+/* Discards the data. The target is unchanged. */
 void whole_file_drop(struct whole_file *self);
 
 /* Checks whether the file could be opened. Returns 0 or an error. */
@@ -54,12 +52,10 @@ int whole_file_check(const char *path);
 
 bool whole_file_is_stdout(const char *path);
 
-/* ---- publish ---- */
-
 /*
- * Result files for a CI pipeline, in several formats. A script (results.c)
- * writes each file completely or not at all. The files are opened before the
- * run, so that an unusable name is reported first.
+ * Result files for CI pipelines. A script (results.c) writes each file
+ * completely or not at all. The files are opened before the run, so that an
+ * unusable name is reported first.
  */
 
 struct result;
@@ -74,62 +70,56 @@ bool publish_can_start(const char *flag);
 /* Runs the script to write the files. Returns false after printing an error. */
 bool publish_write(struct publish *self, const struct result *result);
 
-/* Closes the files. A file that publish_write() has not written keeps its old
- * content. */
+/* Closes the files. A file that publish_write() has not written is
+ * unchanged. */
 void publish_drop(struct publish *self);
-
-/* ---- line_file ---- */
 
 /*
  * A file that gets complete lines during the run, for readers that follow it
  * (--csv).
  *
- * It may be a pipe with a slow or stopped reader. The run does not wait for the
- * reader: up to a megabyte of lines is kept while a pipe is full, and sent
- * later; further lines are dropped and counted. At the end the reader gets a
- * moment to read the rest.
+ * It may be a pipe with a slow reader. The run does not wait for it: up to 1
+ * MiB of lines is kept while the pipe is full, and further lines are dropped
+ * and counted. At the end the reader gets a second to read the rest.
  */
 
 struct line_file {
-    const char *flag; /* option that requested it; borrowed like the path */
+    const char *flag; /* the option that requested the file */
     const char *path;
     FILE *file;      /* NULL if not requested */
     bool is_patient; /* the file accepts all writes at once */
-    FILE *lines;     /* memory stream for lines, set between begin and end */
+    FILE *lines;     /* memory stream for lines, set between line_file_begin()
+                      * and line_file_end() */
     char *text;
     size_t size;
     char *waiting; /* bytes that did not fit into the pipe */
-    size_t first;  /* @waiting has unsent bytes from first to end - 1 */
+    size_t first;  /* waiting[first] to waiting[end - 1] are unsent */
     size_t end;
     uint64_t missing; /* dropped lines */
     int err;          /* errno of the first failed write, or 0 */
 };
 
-/* Initialises with an open file; @name is for messages. */
+/* Initialises with an open file. @name is for messages. */
 void line_file_start(struct line_file *self, const char *flag, const char *name,
                      FILE *file);
 
-/* Returns true if a write in @patience_ms will not block, or will fail. */
+/* Returns true if, within @patience_ms, a write does not block or fails. */
 bool line_file_is_ready(FILE *file, int patience_ms);
 
-/* Returns a stream to print the next lines to. Returns NULL if out of memory;
- * the lines then count as missing. */
+/* Returns a stream for the next lines. Returns NULL if out of memory, and
+ * counts a dropped line. */
 FILE *line_file_begin(struct line_file *self);
 
 /* Writes the lines printed since line_file_begin(). */
 void line_file_end(struct line_file *self);
 
-/* Closes the file. Returns false, after printing an error, if something was not
+/* Closes the file. Returns false, after printing an error, if lines were not
  * written. */
 bool line_file_close(struct line_file *self);
 
-/* ---- outputs ---- */
-
-/*
- * Outputs of a run besides the report: the live view, JSON, and files for other
- * tools. Files are opened before the run, so that an unusable name is reported
- * first.
- */
+/* Outputs of a run: the report, the live view, JSON, and files for other tools.
+ * Files are opened before the run, so that an unusable name is reported
+ * first. */
 
 struct output {
     FILE *file; /* NULL if not requested */
@@ -138,7 +128,7 @@ struct output {
 
 struct outputs {
     const struct run_options *options;
-    /* Standard output is used if no file was given. */
+    /* Without a path, JSON goes to standard output. */
     struct whole_file json;
     struct whole_file hgrm;
     struct line_file csv;
@@ -148,8 +138,8 @@ struct outputs {
     uint64_t row_count;
 };
 
-/* Latencies of one interval; response is empty in a closed loop. kinds is NULL
- * if kinds are not counted. */
+/* Latencies of one interval. `response` is empty in a closed loop; `kinds` is
+ * NULL if kinds are not counted. */
 struct outputs_times {
     const struct histogram *response;
     const struct histogram *service;
@@ -161,14 +151,14 @@ struct outputs_times {
 bool outputs_check(const struct run_options *options);
 
 /* Checks that all files could be opened, without creating or truncating them.
- * Otherwise prints the name of the file that could not and returns false. */
+ * Returns false after printing the name of one that could not. */
 bool outputs_check_files(const struct run_options *options);
 
 /* Prints a line for each requested file. */
 void outputs_print(const struct run_options *options, FILE *out);
 
-/* Opens the files. Returns false after printing which one could not be
- * opened. */
+/* Opens the files. Returns false after printing the name of one that could not
+ * be opened. */
 bool outputs_open(struct outputs *outputs, const struct run_options *options);
 
 void outputs_add_row(struct outputs *outputs, const struct result *result,
@@ -176,7 +166,7 @@ void outputs_add_row(struct outputs *outputs, const struct result *result,
                      const struct outputs_times *times);
 
 /* Prints the report and the other outputs of an evaluated run. Returns the exit
- * code, which is worse than the result's if something was not written. */
+ * code, which is LOAD_INTERNAL if something was not written. */
 enum load_exit outputs_finish(struct outputs *outputs,
                               const struct result *result);
 
@@ -187,35 +177,30 @@ bool outputs_close(struct outputs *outputs);
 /* Checks descriptors and ports. Returns false after printing an error. */
 bool plan_check(const struct run_options *options);
 
-/* Implements --dry-run: prints everything that was checked, with resolved
- * names. */
+/* Implements --dry-run: prints what would be done, with resolved names. */
 void plan_print(const struct run_options *options, FILE *out);
 
-/* ---- results ---- */
-
 /*
- * Starts the script for work before and after runs (results.py): ab, compare,
- * report, search, sweep, and the files for a pipeline.
- *
- * The script is installed with the program and needs Python 3. The program
- * parses the command line and passes the result to the script.
+ * Starts the script (results.py) for work before and after runs: ab, compare,
+ * report, search, sweep, and the files for CI pipelines. It is installed with
+ * the program and needs Python 3.
  */
 
-/* Number of arguments that results_begin() writes: python3, its options, the
+/* Number of arguments that results_begin() sets: python3, its options, the
  * script, the program and the command. */
 #define RESULTS_WORDS 7U
 
-/* Fills in the first RESULTS_WORDS of @argv. Returns false, after printing an
+/* Sets the first RESULTS_WORDS of @argv. Returns false, after printing an
  * error, if the script was not found. */
 bool results_begin(const char *command, const char **argv);
 
-/* Replaces the process with the script. Returns an exit code, after printing an
- * error, if that failed. */
+/* Replaces the process with the script. If that fails, prints an error and
+ * returns an exit code. */
 int results_exec(const char **argv);
 
-/* Runs the script with @in as standard input and the descriptors @fds, none
- * below 3, left open. Returns false, after printing an error, if it could not
- * be started or its exit code is not 0. */
+/* Runs the script with @in as standard input and the descriptors @fds open, all
+ * of which must be 3 or above. Returns false, after printing an error, if the
+ * script could not be started or its exit code is not 0. */
 bool results_run(const char **argv, int in, const int *fds, size_t fd_count);
 
 #endif

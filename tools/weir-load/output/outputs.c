@@ -1,12 +1,8 @@
 /*
- * Files are written with stdio, which keeps an error until the file is closed,
- * where it is checked once.
- *
- * Lines of --json-stream are flushed one by one for readers that follow; lines
- * of --csv too, without waiting for a slow reader.
- *
- * A dry run checks files without opening them, because it must not truncate an
- * earlier result.
+ * Opens, writes and closes the outputs. stdio keeps the error of a write until
+ * the file is closed, where it is checked. Each line of --json-stream and --csv
+ * is flushed for readers that follow. A dry run does not open files, because
+ * that would truncate an earlier result.
  */
 #include "output.h"
 
@@ -24,9 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Prints one character of a file's name, or its replacement: %h is replaced by
- * the host name, %p by the number of this part. Returns how many characters of
- * the name were used. */
+/* Prints one character of a file's name, or its replacement: %h is the host
+ * name and %p the number of this part. Returns how many characters of the name
+ * were used. */
 static size_t print_piece(const struct part *part, const char *name, FILE *out)
 {
     char host[HOST_NAME_MAX + 1] = "";
@@ -69,7 +65,7 @@ static char *make_path(const void *part, const char *name)
 
 struct asked {
     const char *flag;
-    const char *name; /* as given, or NULL */
+    const char *name; /* as on the command line, or NULL */
     bool is_whole;    /* created or replaced at the end of the run */
 };
 
@@ -91,9 +87,8 @@ static void list_asked(const struct run_options *options,
     }
 }
 
-/* Returns the last option whose file is standard output, or NULL if there is
- * none. Such a file replaces the report. Sets *ret_before to the preceding
- * option whose file is standard output, or to NULL. */
+/* Returns the last option whose file is standard output, or NULL. Such a file
+ * replaces the report. Sets *ret_before to another such option, or to NULL. */
 static const char *find_stdout(const struct run_options *options,
                                const char **ret_before)
 {
@@ -239,8 +234,7 @@ static bool close_file(const char *flag, const char *path,
     return output->err == 0;
 }
 
-/* Opens the file of --csv. It gets its heading now, so that a run without
- * intervals has one. */
+/* The heading is written now, so that a run without intervals has it. */
 static bool open_csv(struct outputs *outputs, const struct run_options *options)
 {
     if (!open_lines(options, "--csv", options->files.csv, &outputs->csv)) {
@@ -291,8 +285,8 @@ bool outputs_open(struct outputs *outputs, const struct run_options *options)
            open_publish(outputs, options);
 }
 
-/* Writes the row of a kind, or of all requests if @kind is NULL. In the row of
- * a kind, fields that are not counted by kind are empty. */
+/* Writes the row of a kind, or of all requests if @kind is NULL. In a kind's
+ * row, fields that are not counted by kind are empty. */
 static void write_csv_row(const struct interval *counts, const char *kind,
                           FILE *out)
 {

@@ -1,10 +1,7 @@
 /*
- * Prints what a run would do (--dry-run), and checks whether the machine has
- * enough ports and descriptors.
- *
- * Ports are counted between one local address and one target address, for the
- * target with the most connections. Descriptors are counted for the connections
- * and for each additional thread.
+ * Prints what a run would do (--dry-run), and checks that the machine has
+ * enough ports and descriptors. Ports are counted between one local address and
+ * one target address, for the target with the most connections.
  */
 #include "output.h"
 
@@ -18,8 +15,7 @@
 
 #include <stdlib.h>
 
-/* Number of descriptors that an additional thread needs for its ring and its
- * loop. */
+/* Descriptors of an additional thread, for its ring and its loop. */
 #define THREAD_FDS 8U
 
 #define LLU(value) ((unsigned long long)(value))

@@ -1,9 +1,7 @@
 /*
- * Writes the formats of a result that a Python script makes.
- *
- * The script gets the result as JSON, and writes to temporary files without
- * names. The user's files are filled from the temporary files at the end, so
- * that no user's file is left incomplete.
+ * Writes the formats that a Python script makes. The script gets the result as
+ * JSON and writes to temporary files without names. The user's files are filled
+ * from them at the end, so that none is left incomplete.
  */
 #include "output.h"
 

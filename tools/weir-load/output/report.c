@@ -1,9 +1,7 @@
 /*
- * Prints a page that is read from top to bottom: what ran, the results of
- * requests, the rate, latencies, connections, errors, and the verdict.
- *
- * A figure of too few values is a dash. A run without success has no rate and
- * no latencies.
+ * Prints the report: what ran, the results of requests, the rate, latencies,
+ * connections, errors, and the verdict. A figure of too few values is a dash. A
+ * run without success has no rate and no latencies.
  */
 #include "writers.h"
 
@@ -27,7 +25,7 @@
 #define ROW_WIDTH  27U
 #define CELL_WIDTH 9U
 
-/* Indentation of the rest of a line that is too long for a terminal. */
+/* Indentation of the rest of a line that is too long for the terminal. */
 #define INDENT 12U
 
 #define LLU(value) ((unsigned long long)(value))
@@ -131,7 +129,7 @@ static void print_header(const struct result *result, FILE *out)
     print_cpus(result, out);
 }
 
-/* Prints the fields that the report has. If @begun is not NULL, they continue
+/* Prints the fields that the report shows. If @begun is not NULL, they continue
  * the line with this title. The last line is not ended. */
 static void print_fields(const struct field *fields, const void *from,
                          const struct result *result, const char *begun,
@@ -227,8 +225,8 @@ static void print_rate(const struct result *result, FILE *out)
     fputc('\n', out);
 }
 
-/* Returns true if a percentile is left out because the terminal is too narrow.
- * The first one stays, then as many of the last ones as fit. */
+/* Returns true if a percentile is left out on a narrow terminal. The first one
+ * stays, and as many of the last ones as fit. */
 static bool is_left_out(const struct run_options *options, size_t place,
                         unsigned width)
 {
@@ -396,7 +394,8 @@ static void print_tls(const struct result *result, FILE *out)
     fprintf(out, "%s%s\n", tls->alpn[0] ? " ALPN " : "", tls->alpn);
 }
 
-/* --conn-stages: prints open connections at up to OPEN_ROWS interval ends. */
+/* --conn-stages: prints the open connections at the end of up to OPEN_ROWS
+ * intervals. */
 static void print_open(const struct result *result, FILE *out)
 {
     const size_t step = (result->row_count + OPEN_ROWS - 1) / OPEN_ROWS;
@@ -510,7 +509,7 @@ static void print_broken(const char *line, size_t len, size_t width, FILE *out)
             end--;
         }
         if (end == 0) {
-            break; /* a longer word */
+            break; /* a word is longer than the line */
         }
         fprintf(out, "%.*s\n%*s", (int)end, line, (int)INDENT, "");
         end += strspn(line + end, " ");
@@ -543,8 +542,8 @@ void report_print(const struct result *result, FILE *out)
     free(text);
 }
 
-/* Returns the kind of error that failed most requests, and of equal ones the
- * first. Consequences, such as failed reconnects, have fewer. */
+/* Returns the error that failed the most requests, the first one among equals.
+ * Consequences, such as failed reconnects, have fewer. */
 static const struct error_kind *worst(const struct error_table *errors)
 {
     const struct error_kind *found = NULL;
@@ -557,9 +556,8 @@ static const struct error_kind *worst(const struct error_table *errors)
     return found;
 }
 
-/* Returns the kind of error that explains why no request succeeded: over UDP an
- * error reported by the kernel, if there was one, else the most frequent
- * kind. */
+/* Returns the error that explains why no request succeeded: over UDP an error
+ * reported by the kernel, if there was one, else that of worst(). */
 static const struct error_kind *find_reason(const struct result *result)
 {
     const struct error_table *errors = &result->errors;
@@ -587,7 +585,6 @@ static void complain_of_objective(const struct result *result)
         slo_format(&slo->terms[first], &result->slo[first], text));
 }
 
-/* Suggests another command line if the server uses another protocol. */
 static void suggest_elsewhere(const struct result *result)
 {
     char url[ELSEWHERE_SIZE];

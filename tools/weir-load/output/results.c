@@ -1,9 +1,8 @@
 /*
- * Finds and starts the Python script.
- *
- * The script is next to the program (in a build folder or an archive) or in the
- * data folder of the same prefix, so both can be moved together. Options make
- * Python ignore the user's environment and modules and write no files.
+ * Finds and starts the Python script. It is next to the program (in a build
+ * folder or an archive) or in the data folder of the same prefix. Python's
+ * options make it ignore the user's environment and modules, and write no
+ * files.
  */
 #include "output.h"
 
@@ -80,7 +79,7 @@ int results_exec(const char **argv)
     return LOAD_USAGE;
 }
 
-/* The program's descriptors are close-on-exec; dup2() clears that. */
+/* The program's descriptors are close-on-exec; dup2() clears that flag. */
 static int spawn(const char **argv, int in, const int *fds, size_t fd_count,
                  pid_t *ret)
 {

@@ -1,12 +1,10 @@
 /*
  * Writes a file completely or not at all.
  *
- * A symbolic link is kept: the file that it leads to is replaced or created. A
- * replaced file keeps its permissions; a new one has the process's.
- *
- * The temporary file's name is random: other runs that write the same file, or
- * a killed one, do not conflict, and in containers all processes may have the
- * same id.
+ * A symbolic link is kept: the file that it points to is replaced or created. A
+ * replaced file keeps its permissions. The temporary file's name is random, so
+ * that other runs that write the same file, or a killed run, do not conflict.
+ * In containers all processes may have the same id.
  */
 #include "output.h"
 
@@ -23,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Maximum number of links to follow, as in the kernel. */
+/* How many links are followed, as in the kernel. */
 #define LINKS_MAX 40
 
 struct found {
@@ -67,8 +65,8 @@ static struct found look(const char *path)
     };
 }
 
-/* Returns the path in the link at @path, or NULL if it is not a link or memory
- * ran out (errno). */
+/* Returns the path in the link at @path. Returns NULL if it is no link or
+ * memory ran out (errno). */
 static char *follow_once(const char *path)
 {
     char link[PATH_MAX];
@@ -245,7 +243,8 @@ static int copy(int from, int to)
     return len < 0 ? -errno : 0;
 }
 
-/* Overwrites the target with the temporary file. Returns 0 or an errno. */
+/* Overwrites the target with the temporary file's bytes. Returns 0 or an
+ * errno. */
 static int write_in_place(const struct whole_file *self)
 {
     const int from = open(self->temporary, O_RDONLY | O_CLOEXEC);
@@ -297,7 +296,6 @@ void whole_file_drop(struct whole_file *self)
     if (!self->file) {
         return;
     }
-    /* Errors do not matter any more. */
     (void)close_file(self);
     if (self->temporary) {
         unlink(self->temporary);

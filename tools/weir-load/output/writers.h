@@ -1,7 +1,7 @@
 /*
- * The writers of a result: text for people, JSON for programs, and lines while
- * the run lasts. Each writes to a file, which may be a FIFO. Readers of a FIFO
- * may start later than the program.
+ * The writers of a result: text for people,
+ * JSON for programs, and lines while the run
+ * lasts.
  */
 #ifndef WEIR_LOAD_WRITERS_H
 #define WEIR_LOAD_WRITERS_H
@@ -12,33 +12,27 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* ---- fifo ---- */
-
 /*
  * Opens a file for writing that may be a FIFO.
  *
- * Opening a FIFO without a reader would block forever. Because the reader may
- * start slightly later than this program, it gets ten seconds; then the open
- * fails.
+ * Opening a FIFO without a reader would block forever. The reader may start
+ * slightly later than this program, so the open fails only after ten seconds.
  */
 
-/* Creates or truncates the file. Returns NULL with errno, for
- * fifo_error_text(): ETIMEDOUT for a FIFO without a reader. */
+/* Creates or truncates the file. Returns NULL with errno for fifo_error_text().
+ * ETIMEDOUT means a FIFO without a reader. */
 FILE *fifo_open(const char *path);
 
 const char *fifo_error_text(int err);
 
 /* ---- json ---- */
 
-/*
- * The result as JSON, for programs. The schema is versioned, in
- * result.schema.json.in. Times are integers in nanoseconds; figures of too few
- * values are null.
- */
+/* The result as JSON. The schema is versioned, in result.schema.json.in. Times
+ * are integers in nanoseconds; figures of too few values are null. */
 
 #define JSON_SCHEMA "weir-load/2"
 
-/* Limit of the results that are written and read. */
+/* Largest result that is written and read. */
 #define JSON_SIZE_MAX ((size_t)128 << 20)
 
 /* Returns the whole object, or NULL if out of memory. */
@@ -49,50 +43,38 @@ json_t *json_begin(const struct result *result);
 
 json_t *json_row(const struct result_row *row);
 
-/* Writes a line of --json-stream. Frees @data; NULL if out of memory. */
+/* Writes a line of --json-stream. Takes ownership of @data, which is NULL if
+ * memory ran out. */
 void json_write_event(const char *name, json_t *data, FILE *out);
 
 /* Writes the object. Returns 0, -ENOMEM or the error of writing. */
 int json_write(const struct result *result, FILE *out);
 
-/* ---- json_config ---- */
-
 /*
- * The options of a run as JSON, so that a result shows how to repeat it and
- * whether two results are comparable. Every option that affects what is sent
- * has a member here.
+ * The options of a run as JSON, so that a result shows how to repeat the run
+ * and whether two results are comparable. Every option that affects what is
+ * sent has a member here.
  */
 
-/* Returns the options that determine requests and their evaluation. */
 json_t *json_config(const struct run_options *options);
 
-/* Returns a hash of the options without the seed and the hosts of the targets.
- * It is equal if two runs did the same, perhaps against different servers. */
+/* Returns a hash of the options without the seed and the targets' hosts. Runs
+ * with the same hash sent the same load, perhaps to different servers. */
 json_t *json_config_hash(const struct run_options *options);
 
 json_t *json_command(const struct run_options *options);
 
-/* ---- live ---- */
+/* Prints a line to the terminal at every interval. */
 
-/*
- * Prints a line to the terminal at every interval, for a person who watches.
- * The report has the same values, but only as JSON.
- */
-
-/* Prints a row that ends with a small histogram of its latencies. A header is
- * printed before the first row and before every twentieth. */
+/* Prints a row with a small histogram of its latencies. A header is printed
+ * before the first row and before every twentieth. */
 void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number);
 
-/* ---- report ---- */
+/* The result as text, on standard output. If a run did not end well, one line
+ * on standard error has the reason, where it is not overlooked. */
 
-/*
- * The result as text, for people, on standard output. If a run did not end
- * well, one line on standard error has the reason, where it is not
- * overlooked.
- */
-
-/* Prints the report; its last line is the verdict. */
+/* Prints the report. Its last line is the verdict. */
 void report_print(const struct result *result, FILE *out);
 
 /* Prints on standard error why the exit code is not 0. */
