@@ -1,10 +1,8 @@
 /*
- * The modes echo, chargen and discard of the server.
- *
- * Echo sends large pieces by reference to the receive pool, and copies small
- * ones, which are then sent together. It does not read while the peer does not.
- * Chargen (RFC 864) repeats a text, by reference, as fast as the peer reads.
- * Discard counts received bytes.
+ * The modes echo, chargen and discard. Echo sends many bytes by reference to
+ * the receive pool, and copies few bytes, which are then sent together. It does
+ * not read while the peer does not. Chargen (RFC 864) repeats a text as fast as
+ * the peer reads.
  *
  * After the peer's last byte, the remaining echo is sent and the connection is
  * closed.
@@ -17,8 +15,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* RFC 864: lines of 72 of 95 characters; each line starts one character later.
- */
+/* RFC 864: lines of 72 of 95 characters; each line starts one character
+ * later. */
 #define CHARGEN_FIRST ' '
 #define CHARGEN_RANGE 95U
 #define CHARGEN_WIDTH 72U
@@ -32,8 +30,6 @@ struct peer {
     struct mode_counts *counts;
     bool writing_paused;
 };
-
-/* ---- shared functions ---- */
 
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)

@@ -1,9 +1,8 @@
 /*
- * The server's modes for connections: echo, discard and chargen.
- *
- * Each mode is a protocol table. serve_paced.c has modes that delay responses,
- * and uses the functions below. Every mode uses a bounded amount of memory for
- * a connection, whatever its peer does.
+ * The server's modes: echo, discard and chargen. Each is a protocol table. The
+ * modes in serve_paced.c can delay responses and use the functions below. Every
+ * mode uses a bounded amount of memory for a connection, whatever its peer
+ * does.
  */
 #ifndef WEIR_LOAD_MODES_H
 #define WEIR_LOAD_MODES_H
@@ -17,28 +16,25 @@
 #include <stdint.h>
 #include <string.h>
 
-/* ---- serve_pace ---- */
-
 /*
- * Computes when a response of the server may leave: service time, freezes, and
- * a rate limit.
+ * Computes when a response may be sent: service time, freezes, and a rate
+ * limit.
  *
- * A freeze holds back all responses during the last part of each period, as if
- * the process were stopped: requests that arrive during a freeze are served
- * when the freeze ends. With a rate, all connections of the server share one
- * queue, in which each response takes 1/rate seconds. Responses of one pace are
- * due in the order of requests.
+ * A freeze holds back all responses in the last part of each period, as if the
+ * process were stopped. With a rate, all connections of the server share one
+ * queue, in which each response takes 1/rate seconds. Responses are due in the
+ * order of their requests.
  */
 
-/* Settings from the command line; all zero means no delays. */
+/* All zero means no delays. */
 struct pace_options {
     /* Time from a request to its response. */
     uint64_t delay_ns;
     /* Length of the freeze at the end of each period. */
     uint64_t freeze_ns;
-    /* Length of a period; 0 if there are no freezes. */
+    /* Length of a period; 0 means no freezes. */
     uint64_t period_ns;
-    /* Responses per second; 0 is no limit. */
+    /* Responses per second; 0 means no limit. */
     uint64_t rate;
 };
 
@@ -46,37 +42,32 @@ struct pace {
     struct pace_options options;
     /* With a rate: when the previous response leaves the queue. */
     uint64_t free_ns;
-    /* Fraction of a nanosecond to be added to free_ns, in units of 1/rate. */
+    /* Fraction of a nanosecond to add to free_ns, in units of 1/rate. */
     uint64_t remainder;
 };
 
 void pace_init(struct pace *pace, const struct pace_options *options);
 
-/* Returns true if responses may be held back. */
+/* Returns true if the options can delay a response. */
 bool pace_is_needed(const struct pace_options *options);
 
 /* Parses "500ms/2s", a freeze and its period. Returns 0 or -EINVAL. */
 int pace_parse_freeze(const char *text, struct pace_options *options);
 
-/* Returns the time at which the response to a request received at now_ns
- * (CLOCK_MONOTONIC) may be sent. extra_ns is added to the service time. */
+/* Returns when the response to a request received at @now_ns (CLOCK_MONOTONIC)
+ * may be sent. @extra_ns is added to the service time. */
 uint64_t pace_take(struct pace *pace, uint64_t now_ns, uint64_t extra_ns);
 
-/* ---- modes ---- */
-
-/*
- * Pieces of at least this size are echoed by reference. Copying smaller pieces
- * is cheaper than a reference.
- */
+/* Received bytes from this size on are echoed by reference. For fewer bytes a
+ * copy is cheaper. */
 #define ECHO_REFERENCE_MIN 4096U
 
-/* Echo stops reading above the first mark, and continues below the second.
- * Messages of 1 MiB need this much to be sent without pauses (with 256 KiB:
- * 1.37 times the CPU of a bare loop). */
+/* Echo stops reading above the first mark, and continues below the second. Less
+ * would pause messages of 1 MiB; with 256 KiB they take 1.37 times the CPU
+ * time. */
 #define ECHO_HIGH_BYTES (1024 * 1024)
 #define ECHO_LOW_BYTES  (256 * 1024)
 
-/* Settings from the command line. */
 struct mode_settings {
     struct pace_options pace;
     /* Mode rr: size of each request. */
@@ -85,7 +76,7 @@ struct mode_settings {
     struct sizes answer;
 };
 
-/* State shared by the connections of a server. */
+/* State shared by the connections of a thread. */
 struct mode_counts {
     const struct mode *mode;
     const struct mode_settings *settings;
@@ -96,7 +87,7 @@ struct mode_counts {
     uint64_t open_now;
     uint64_t broken;
     uint64_t received_bytes;
-    /* TLS handshakes are counted only if have_tls is true. */
+    /* The counters of TLS handshakes are used only if this is set. */
     bool have_tls;
     uint64_t full_handshakes;
     uint64_t resumed_handshakes;
@@ -109,12 +100,13 @@ struct mode {
     const char *name;
     weir_factory_fn *create; /* its argument is a struct mode_counts */
     const struct weir_protocol *protocol;
-    /* Writes a response that was delayed. Returns 0 or the error of a write. */
+    /* Writes a delayed response. Returns 0 or the error of a write. NULL in
+     * modes_plain. */
     int (*write)(struct answers *answers, const struct answer *answer);
 };
 
-/* All modes, and the modes whose responses can be delayed (serve_paced.c). Both
- * lists end with a mode without a name. */
+/* Modes without delays, and modes that can delay responses (serve_paced.c).
+ * Both lists end with a mode without a name. */
 extern const struct mode modes_plain[];
 extern const struct mode modes_paced[];
 
@@ -142,7 +134,7 @@ int mode_judge_write(int err);
 void mode_pause_echo(void *user, weir_transport *t);
 void mode_resume_echo(void *user, weir_transport *t);
 
-/* Returns the text that chargen repeats: whole lines, static. */
+/* Returns the static text that chargen repeats: whole lines. */
 const char *mode_chargen_text(size_t *ret_len);
 
 #endif

@@ -1,18 +1,18 @@
 /*
  * The server listens on every address, prints one line to standard output when
- * all of them accept, serves until a signal, stops with a grace time, and exits
- * with 0. A second signal ends the grace time. That line goes to standard
- * output, all others to standard error.
+ * all accept connections, serves until a signal, and stops with a grace time. A
+ * second signal ends the grace time.
  *
- * Each thread has the servers of its loop (serve_thread.c). The first is the
- * main thread, so one loop needs no further thread. It controls the others;
- * threads communicate by callbacks that are queued to each other's loops:
+ * Each thread has the servers of its loop (serve_thread.c). The first thread,
+ * which is the main thread, controls the others. Threads queue callbacks to
+ * each other's loops:
  *
- *      first:   listen (itself)    listen (the others)    stop
- *      each:          listens            listens             ended
+ *     first:   listen (itself)    listen (the others)    stop
+ *     each:          listens            listens             ended
  *
- * The first thread chooses the ports. An ended thread stays, so that its counts
- * can be added to the others'; then the first ends all.
+ * The first thread chooses the ports. A thread stays after its servers have
+ * ended, so that its counts can be added to the others'; then the first thread
+ * ends all.
  */
 #include "serve.h"
 
@@ -40,23 +40,22 @@
 
 struct group;
 
-/* A thread of the server. */
 struct worker {
     struct serve_thread serve;
     struct group *group;
-    /* First failure of this thread; written before the first thread is
+    /* First failure of this thread. Written before the first thread is
      * notified. */
     const struct target *failed;
     int err;
     bool has_told_end;
 };
 
-/* State of the server. Only the first thread may access it, except places. */
+/* State of the server. Only the first thread may access it, except `places`. */
 struct group {
     const struct serve_options *options;
     weir_tls_context *tls;
     struct worker *workers;
-    /* Addresses on which the first thread listens; written before it reports
+    /* Addresses on which the first thread listens. Written before it reports
      * that it listens. */
     struct target places[SERVE_ADDRESSES_MAX];
     size_t listening;
@@ -64,13 +63,12 @@ struct group {
     bool has_begun;
     bool stopping;
     int err;
-    /* A task prints the statistics, with or without dumps of the loops. It
-     * prints them again if they were requested while it ran. */
+    /* A task prints the statistics, with or without dumps of the loops, and
+     * again if they were requested while it ran. */
     struct serve_sums sums;
     bool is_printing;
     bool has_dumps;
     bool is_wanted_again;
-    /* The last statistics are being printed. */
     bool is_last;
 };
 
@@ -79,7 +77,7 @@ static weir_threads *get_threads(void)
     return weir_thread_get_group(weir_loop_get_thread(weir_get_running_loop()));
 }
 
-/* Queues a callback to a thread. A thread that has ended is ignored. */
+/* Queues a callback to a thread, unless it has ended. */
 static void tell(size_t index, weir_callback_fn *cb, struct worker *worker)
 {
     weir_thread *thread = weir_threads_get(get_threads(), (uint32_t)index);
@@ -94,8 +92,6 @@ static void first_heard_listening(void *arg);
 static void first_heard_failure(void *arg);
 static void first_heard_end(void *arg);
 
-/* ---- on each thread ---- */
-
 static void tell_listening(struct serve_thread *serve)
 {
     struct worker *worker = serve->owner;
@@ -108,8 +104,8 @@ static void tell_listening(struct serve_thread *serve)
     tell(0, first_heard_listening, worker);
 }
 
-/* Reports a failure; the first one ends all threads. A start that was cancelled
- * by a stop is not a failure. */
+/* Reports a failure. The first one ends all threads. A start that a stop
+ * cancelled is not a failure. */
 static void tell_failure(struct serve_thread *serve,
                          const struct target *target, int err)
 {
@@ -161,8 +157,6 @@ static void stop_at_once(void *arg)
     serve_thread_stop(&worker->serve, 0);
 }
 
-/* ---- statistics, for the first thread ---- */
-
 static void add_counts(void *arg, weir_thread *thread)
 {
     struct group *group = arg;
@@ -171,7 +165,7 @@ static void add_counts(void *arg, weir_thread *thread)
                      &group->sums);
 }
 
-/* Dumps a loop. Runs on one thread after another, so that dumps do not mix. */
+/* Runs on one thread after another, so that dumps do not mix. */
 static void dump_loop(void *arg, weir_thread *thread)
 {
     const struct group *group = arg;
@@ -256,8 +250,6 @@ static void want_statistics(struct group *group, bool has_dumps)
                                   group, NULL, NULL),
                   "no task for statistics");
 }
-
-/* ---- on the first thread ---- */
 
 /* Ends the threads if all servers are closed and everything is printed. */
 static void end_if_over(struct group *group)
@@ -405,9 +397,9 @@ static void begin_first(struct group *group, weir_loop *loop)
     }
 }
 
-/* Main task of a thread. Callbacks do everything else. The task waits for the
- * stop, which comes at the end or because another thread's loop broke. It does
- * not sleep, because a timer would be checked in each loop iteration. */
+/* Main task of a thread. Callbacks do everything else. It waits for the stop,
+ * at the end or because another thread's loop failed. weir_sleep() would add a
+ * timer that is checked in each loop iteration. */
 static int serve_on_thread(weir_thread *thread, void *arg)
 {
     struct group *group = arg;
@@ -475,8 +467,6 @@ static int serve_all(const struct serve_options *options, weir_tls_context *tls)
     return exit_code;
 }
 
-/* ---- names of UDP targets ---- */
-
 static bool add_target(struct serve_options *options,
                        const struct target *target)
 {
@@ -489,7 +479,7 @@ static bool add_target(struct serve_options *options,
     return true;
 }
 
-/* Adds a target for each address of a name, looked up on a temporary loop. */
+/* Adds a target for each address of a name, resolved on a temporary loop. */
 static bool add_addresses(struct serve_options *options, struct target *name)
 {
     weir_loop *loop = NULL;
@@ -514,8 +504,8 @@ static bool add_addresses(struct serve_options *options, struct target *name)
     return added;
 }
 
-/* Replaces the names of UDP targets by a target for each address: a server
- * listens on all addresses of a name, but a UDP socket is bound to one. */
+/* Replaces the names of UDP targets by a target for each address, because a UDP
+ * socket is bound to one address. */
 static bool find_datagram_names(struct serve_options *options)
 {
     struct target given[SERVE_ADDRESSES_MAX];

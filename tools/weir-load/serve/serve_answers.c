@@ -1,12 +1,8 @@
 /*
- * Sends the responses of a connection when they are due.
- *
- * A timer waits for the first response of a connection. Responses that are due
- * are sent by the call that adds them, so a server without service time needs
- * no timer.
- *
- * While the peer does not read, responses wait here and reading stops. It also
- * stops if too many wait.
+ * Sends the responses of a connection when they are due. A timer waits for the
+ * first one. Responses that are due are sent at once, so a server without
+ * service time needs no timer. While the peer does not read, or if too many
+ * responses wait, reading stops.
  */
 #include "serve_answers.h"
 
@@ -28,8 +24,6 @@
 
 /* First capacity of the ring; a power of two. */
 #define RING_FIRST 16U
-
-/* ---- the ring ---- */
 
 static int grow(struct answers *answers)
 {
@@ -82,8 +76,6 @@ static void drop_all(struct answers *answers)
         pop(answers);
     }
 }
-
-/* ---- sending ---- */
 
 static void pace_reading(struct answers *answers)
 {
@@ -171,8 +163,6 @@ static void on_due(void *arg)
     answers->timer = (struct weir_handle){0};
     answers_send(answers);
 }
-
-/* ---- for the modes ---- */
 
 int answers_add(struct answers *answers, const struct answer *answer,
                 uint64_t extra_ns)

@@ -1,10 +1,11 @@
 /*
- * Pending responses of a server connection, in a ring, with the times from
- * serve_pace.c. They are sent in order. After the peer's last byte, pending
- * responses are still sent before the connection is closed.
+ * Pending responses of a server connection, in a ring. They are sent in order,
+ * at the times of serve_pace.c. After the peer's last byte, pending responses
+ * are still sent before the connection is closed.
  *
- * A mode's connection begins with a struct answers, allocated with malloc() and
- * freed by answers_lost(). The mode adds responses and writes them.
+ * A mode's connection begins with a struct answers. It must be allocated with
+ * malloc(), and answers_lost() frees it. The mode adds responses and writes
+ * them.
  */
 #ifndef WEIR_LOAD_SERVE_ANSWERS_H
 #define WEIR_LOAD_SERVE_ANSWERS_H
@@ -19,14 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- serve_answers ---- */
-
-/* A pending response; the mode fills in the fields that it needs. */
+/* A pending response. The mode sets the fields that it needs. */
 struct answer {
     /* Set by answers_add(). */
     uint64_t due_ns;
-    /* Received bytes with a reference to their lease. If there are no bytes,
-     * the lease is NULL. */
+    /* Received bytes, with a reference to their lease, or a NULL lease without
+     * bytes. */
     struct weir_buf piece;
     /* Size of the body. */
     uint64_t size_bytes;
@@ -41,7 +40,8 @@ struct answers {
     struct mode_counts *counts;
     weir_transport *transport;
     int (*write)(struct answers *answers, const struct answer *answer);
-    /* A ring with a power of two as capacity; the oldest is at head. */
+    /* A ring with the oldest response at `head`. The capacity is a power of
+     * two. */
     struct answer *ring;
     uint32_t capacity;
     uint32_t head;
@@ -56,7 +56,7 @@ struct answers {
     bool has_ended;
 };
 
-/* Adds the response to a request that was received now. extra_ns is added to
+/* Adds the response to a request that was received now. @extra_ns is added to
  * the service time. Takes ownership of the lease of answer->piece. Returns 0 or
  * -ENOMEM. */
 int answers_add(struct answers *answers, const struct answer *answer,
@@ -66,11 +66,11 @@ int answers_add(struct answers *answers, const struct answer *answer,
  * be called after adding responses. */
 void answers_send(struct answers *answers);
 
-/* Writes @len bytes of a text by reference. Returns 0 or the error of a write.
- */
+/* Writes @len bytes of a text by reference. Returns 0 or the error of a
+ * write. */
 int answers_write_text(struct answers *answers, uint64_t len);
 
-/* Callbacks for the mode's protocol; their user pointer is the struct
+/* Callbacks of the mode's protocol. Their user pointer is the struct
  * answers. */
 void answers_made(void *user, weir_transport *t);
 void answers_lost(void *user, weir_transport *t, int err);
@@ -78,21 +78,16 @@ void answers_pause(void *user, weir_transport *t);
 void answers_resume(void *user, weir_transport *t);
 int answers_end_of_stream(void *user, weir_transport *t);
 
-/* ---- serve_http ---- */
-
 /*
  * The server's HTTP mode. The query of a request controls the response, as in
- * haterm:
+ * haterm; the path is ignored:
  *
  *     ?s=SIZE    size of the body, or a distribution of sizes (sizes.c)
  *     t=TIME     service time; a plain number is in milliseconds
  *     r=STATUS   status
  *     close=1    closes the connection after the response
- *
- * Paths are ignored.
  */
 
-/* Settings from a request's query. */
 struct serve_http_wish {
     struct sizes sizes;
     uint64_t delay_ns;
@@ -103,11 +98,10 @@ struct serve_http_wish {
 };
 
 /* Parses a line like "GET /x?s=1k HTTP/1.1\r". *ret must have the defaults.
- * Returns 0, or the status for refusing an invalid line or query. */
+ * Returns 0, or the status with which to refuse an invalid line or query. */
 int serve_http_parse_line(const char *line, size_t len,
                           struct serve_http_wish *ret);
 
-/* The mode http, as in struct mode. */
 extern const struct weir_protocol serve_http_protocol;
 int serve_http_create(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret);

@@ -1,8 +1,6 @@
 /*
- * The server for udp:// targets.
- *
- * Echo stops reading while its pending responses exceed a mark. The kernel then
- * drops datagrams, as for any slow UDP server, and memory stays bounded.
+ * The server for udp:// targets. Echo stops reading while its pending responses
+ * exceed a mark. The kernel then drops datagrams, and memory stays bounded.
  *
  * A socket for all addresses responds from the address that received the
  * request, because a client with a connected socket ignores other addresses.
@@ -15,10 +13,8 @@
 
 #include <string.h>
 
-/* Large enough for bursts of clients; the kernel may grant less. */
+/* Large enough for bursts of clients. The kernel may grant less. */
 #define RECEIVE_BUFFER_BYTES (4U << 20)
-
-/* ---- shared functions ---- */
 
 static void connection_made(void *user, weir_transport *t)
 {
@@ -45,8 +41,7 @@ static void count(struct datagram_server *server,
     server->counts->received_bytes += datagram->buf.len;
 }
 
-/* Counts an error, such as a response that a closed client refuses. Other
- * clients are still served. */
+/* Counts an error, such as a response that a closed client refuses. */
 static void error_received(void *user, weir_transport *t, int err,
                            const struct weir_address *peer)
 {

@@ -1,12 +1,11 @@
 /*
  * The server for http:// targets.
  *
- * The request line is kept. Fields and body are parsed by the parser of
- * responses (http_response.c), because they have the same syntax, and dropped.
- * Requests may be pipelined; responses are sent in order.
- *
- * Invalid requests (400, 505) and too long ones (414, 431) are refused and end
- * the connection, because the start of the next request is unknown.
+ * Fields and body of a request are read by the parser of responses
+ * (http_response.c), because they have the same syntax. Requests may be
+ * pipelined; responses are sent in order. Invalid requests (400, 505) and too
+ * long ones (414, 431) end the connection, because the start of the next
+ * request is unknown.
  */
 #include "serve_answers.h"
 
@@ -30,7 +29,8 @@ struct http_peer {
     struct answers answers;
     struct serve_http_wish wish;
     struct http_response rest;
-    /* Bytes belong to a request line; otherwise to fields or a body. */
+    /* The next bytes belong to a request line; otherwise to fields or a
+     * body. */
     bool is_in_line;
     /* The last request was parsed. */
     bool is_done;
@@ -41,13 +41,11 @@ struct http_peer {
 /* Heads of requests are not cached. */
 static struct http_kept no_kept;
 
-/* ---- the request line ---- */
-
 static bool read_delay(const char *value, uint64_t *ret_ns)
 {
     char text[VALUE_SIZE + 4];
 
-    /* Like in haterm, a plain number is in milliseconds. */
+    /* As in haterm, a plain number is in milliseconds. */
     snprintf(text, sizeof(text), "%s%s", value,
              value[strspn(value, "0123456789")] == '\0' ? "ms" : "");
     return units_parse_time(text, ret_ns) == 0 && *ret_ns <= DELAY_MAX_NS;
@@ -183,8 +181,6 @@ static int answer_request(struct http_peer *peer)
     peer->line_len = 0;
     return answers_add(&peer->answers, &answer, wish->delay_ns);
 }
-
-/* ---- requests ---- */
 
 static int end_line(struct http_peer *peer)
 {

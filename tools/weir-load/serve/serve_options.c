@@ -1,12 +1,7 @@
 /*
- * Parses the command line of the server.
- *
- * Each refusal is one line that names the flag, the value and what is accepted,
- * like for `run`.
- *
- * The mode is looked up twice, because --delay, which selects another variant
- * of echo, may follow it. Options that udp:// targets do not support are
- * refused.
+ * Parses the command line of the server. The mode is looked up twice, because
+ * an option after --mode, such as --delay, may select its variant with delays.
+ * Options that udp:// targets do not support are refused.
  */
 #include "serve_options.h"
 
@@ -27,18 +22,17 @@
 /* The limit of weir_threads_start(). */
 #define THREADS_MAX 1024U
 
-/* Largest rate: one response per nanosecond. */
+/* One response per nanosecond. */
 #define RATE_MAX UINT64_C(1000000000)
 
-/* A week, like for run. */
+/* A week, as for run. */
 #define TIME_MAX_NS (7 * 24 * 3600 * UINT64_C(1000000000))
 
 /* Default of --send and --recv. */
 #define SIZE_BYTES 128U
 
-/* State of the parser. */
 struct reading {
-    const struct option *mode; /* NULL if it was not given */
+    const struct option *mode; /* NULL without --mode */
     struct serve_options options;
 };
 
@@ -248,9 +242,6 @@ const struct option_set serve_set = {
     .word = read_target,
 };
 
-/* ---- combinations ---- */
-
-/* Sets the mode of http:// targets. */
 static bool settle_urls(struct reading *reading)
 {
     struct serve_options *options = &reading->options;
@@ -281,7 +272,7 @@ static bool settle_urls(struct reading *reading)
     return true;
 }
 
-/* Refuses options that are for connections if a target is udp://. */
+/* Refuses options for connections if a target is udp://. */
 static bool check_datagrams(const struct serve_options *options)
 {
     for (size_t i = 0; i < options->target_count; i++) {

@@ -1,8 +1,7 @@
 /*
- * The command line of `weir-load serve`.
- *
- * Addresses are bound and certificates are read when the server starts, not
- * while the line is parsed.
+ * The command line of `weir-load serve`. Addresses are bound
+ * and certificates are read when the server starts, not
+ * here.
  */
 #ifndef WEIR_LOAD_SERVE_OPTIONS_H
 #define WEIR_LOAD_SERVE_OPTIONS_H
@@ -26,7 +25,7 @@ struct serve_options {
     uint64_t grace_ns;
     /* Number of loops, each on its own thread; at least 1. */
     uint32_t thread_count;
-    /* Accepts bytes in a SYN. */
+    /* Accept bytes in a SYN. */
     bool fast_open;
     bool stats;
     bool verbose;
@@ -35,7 +34,7 @@ struct serve_options {
     size_t target_count;
 };
 
-/* Parses argv, starting at @first. *ret is written only if the result is
+/* Parses argv from index @first. Writes *ret only if the result is
  * OPTIONS_READY. */
 enum options_result serve_options_parse(int argc, char **argv, int first,
                                         struct serve_options *ret);

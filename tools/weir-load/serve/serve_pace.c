@@ -1,11 +1,8 @@
 /*
- * Computes when a response is due, with the server's rate limit and freezes.
- *
- * The periods of freezes start at time 0 of the clock, so that all threads of a
- * server freeze together without shared state.
- *
- * A second is rarely a multiple of the rate's interval. The remainder of the
- * division is carried over to the next response.
+ * Computes when a response is due. The periods of freezes start at time 0 of
+ * the clock, so that all threads of a server freeze together without shared
+ * state. 1e9 / rate is rarely an integer, so the remainder is carried over to
+ * the next response.
  */
 #include "modes.h"
 
@@ -16,7 +13,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Returns the first time, not before @at_ns, that is outside a freeze. */
+/* Returns the first time from @at_ns on that is outside a freeze. */
 static uint64_t thaw(const struct pace *pace, uint64_t at_ns)
 {
     const struct pace_options *options = &pace->options;
@@ -30,8 +27,8 @@ static uint64_t thaw(const struct pace *pace, uint64_t at_ns)
                : at_ns - phase_ns + options->period_ns;
 }
 
-/* Adds a response to the queue of the rate limit. Returns the time at which the
- * response may be sent. */
+/* Adds a response to the queue of the rate limit. Returns when it may be
+ * sent. */
 static uint64_t queue(struct pace *pace, uint64_t at_ns)
 {
     const uint64_t rate = pace->options.rate;

@@ -1,12 +1,11 @@
 /*
  * The modes echo, rr and sized of a server that delays its responses.
+ * serve_answers.c decides when they are sent.
  *
- * In mode echo a response is the received piece of bytes. The piece is kept by
- * its lease and charged to the connection, which stops receiving at its limit.
- * In modes rr and sized a response is a number of bytes that are sent by
- * reference. In mode sized the request contains this number.
- *
- * serve_answers.h decides when responses are sent.
+ * In mode echo a response is the received bytes, kept by their lease. The lease
+ * counts towards the connection's limit, at which it stops receiving. In modes
+ * rr and sized a response is a number of bytes. In mode sized the request
+ * contains this number.
  */
 #include "serve_answers.h"
 
@@ -81,9 +80,7 @@ static int rr_received(void *user, weir_transport *t,
     return err;
 }
 
-/* ---- sized ---- */
-
-/* Takes bytes of the request's head, which may arrive in pieces. Returns their
+/* Copies bytes of the request's head, which may arrive in pieces. Returns their
  * number. */
 static size_t take_head(struct paced *paced, const struct weir_buf *buf,
                         size_t used)
@@ -148,8 +145,6 @@ static int sized_received(void *user, weir_transport *t,
     }
     return err;
 }
-
-/* ---- the modes ---- */
 
 #define PACED(received)                                                        \
     {                                                                          \

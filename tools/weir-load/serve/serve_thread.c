@@ -1,10 +1,7 @@
 /*
- * The servers and sockets of a thread.
- *
- * A server listens on all addresses of its target. The thread ends when all
- * servers and sockets have ended and no task serves a connection any more.
- *
- * Connections are in modes.c and serve_paced.c, datagrams in serve_datagrams.c.
+ * The servers and sockets of a thread. A server listens on all addresses of its
+ * target. The thread ends when all servers and sockets have ended and no
+ * connection is open.
  */
 #include "serve_thread.h"
 
@@ -23,8 +20,7 @@
 /* Limit of error messages per second. */
 #define TROUBLE_LINES 5U
 
-/* Length of the TCP Fast Open queue. Its upper limit is the library's
- * backlog. */
+/* Length of the TCP Fast Open queue. The library's backlog limits it. */
 #define FAST_OPEN_LIMIT 4096U
 
 void serve_thread_add(const struct serve_thread *thread,
@@ -73,10 +69,8 @@ void serve_thread_report(void *arg, weir_loop *loop,
                                                : "");
 }
 
-/* ---- the end ---- */
-
-/* Reports the end when no task serves any more: tasks end slightly later than
- * their server. */
+/* Reports the end when no connection is open. Connections end slightly later
+ * than their server. */
 static void check_over(void *arg)
 {
     struct serve_thread *thread = arg;
@@ -126,8 +120,6 @@ void serve_thread_free_servers(struct serve_thread *thread)
         thread->servers[i] = NULL;
     }
 }
-
-/* ---- the start ---- */
 
 const char *serve_thread_why(const struct serve_thread *thread,
                              const struct target *target)
@@ -282,8 +274,6 @@ int serve_thread_listen(struct serve_thread *thread,
     count_listening(thread);
     return 0;
 }
-
-/* ---- addresses ---- */
 
 static int get_server_places(weir_server *server, struct target *ret)
 {

@@ -19,14 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- serve_datagrams ---- */
-
-/*
- * The server's UDP sockets: each echoes its datagrams, or counts them.
- *
- * There are no connections, so there is no chargen. Responses that cannot be
- * sent are counted; other datagrams are still served.
- */
+/* The server's UDP sockets: each echoes its datagrams, or counts them.
+ * Responses that cannot be sent are counted. */
 
 struct datagram_server;
 
@@ -36,20 +30,20 @@ typedef void datagram_server_fn(void *arg, int err,
 struct datagram_server {
     /* NULL before it is bound and after its end. */
     weir_transport *transport;
-    /* Called when binding succeeded or failed, and when the socket has ended.
-     */
+    /* Called when binding has succeeded or failed, and when the socket has
+     * ended. */
     datagram_server_fn *on_bound;
     datagram_server_fn *on_ended;
     void *arg;
     const struct weir_protocol *protocol;
-    /* The bind operation; set until it has succeeded or failed. */
+    /* The bind operation. Set until it has succeeded or failed. */
     weir_pending *pending;
     /* Buffer for the address and the error if binding fails. */
     char *why;
     size_t why_size;
-    /* Number of received datagrams. Their bytes are counted in counts. */
+    /* Received datagrams. Their bytes are in counts->received_bytes. */
     uint64_t received;
-    /* Number of responses that could not be sent. */
+    /* Responses that could not be sent. */
     uint64_t failed;
     struct mode_counts *counts;
     /* Other sockets are bound to the same address. */
@@ -59,16 +53,14 @@ struct datagram_server {
 bool datagram_server_has(const struct mode *mode);
 
 /* Binds. The caller must set on_bound, on_ended, arg, why, why_size, counts and
- * reuse_port, and zero the rest. Returns 0 if on_bound follows, or a negative
- * error. */
+ * reuse_port, and zero the rest. Returns 0 if on_bound will be called, or a
+ * negative error. */
 int datagram_server_start(struct datagram_server *server, weir_loop *loop,
                           const struct mode *mode, const struct target *target);
 
-/* Ends the socket; unless @at_once is true, after sending pending datagrams.
+/* Ends the socket, after sending pending datagrams unless @at_once is true.
  * Returns true if this call will cause on_ended. */
 bool datagram_server_stop(struct datagram_server *server, bool at_once);
-
-/* ---- serve_thread ---- */
 
 #define SERVE_WHY_SIZE 256U
 
@@ -76,13 +68,13 @@ struct serve_thread;
 
 /* Callbacks to the owner. */
 struct serve_thread_ops {
-    /* Called when all targets listen. */
+    /* All targets listen. */
     void (*listening)(struct serve_thread *thread);
-    /* A target could not listen, or its socket has ended. The owner must stop.
-     */
+    /* A target could not listen, or its socket has ended. The owner must
+     * stop. */
     void (*failed)(struct serve_thread *thread, const struct target *target,
                    int err);
-    /* Called after a stop, when everything is closed. */
+    /* Everything is closed after a stop. */
     void (*ended)(struct serve_thread *thread);
 };
 
@@ -101,19 +93,19 @@ struct serve_thread {
     /* The targets of the options, or the addresses of the first thread. */
     const struct target *targets;
     size_t target_count;
-    /* True except for the first thread, which serves all Unix targets. */
+    /* True except for the first thread, which alone serves Unix targets. */
     bool is_further;
-    /* NULL if no target has TLS. */
+    /* NULL if no target uses TLS. */
     weir_tls_context *tls;
-    /* The server of each target; NULL if the target uses UDP. */
+    /* Indexed by target; NULL if the target uses UDP. */
     weir_server *servers[SERVE_ADDRESSES_MAX];
-    /* The datagram server of each target that uses UDP. */
+    /* Indexed by target; used if the target uses UDP. */
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
     /* For each target that could not listen: the address and the reason. */
     char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
-    /* Number of servers and sockets that do not listen yet. */
+    /* Servers and sockets that do not listen yet. */
     size_t starting;
-    /* Number of servers and sockets that have not ended. */
+    /* Servers and sockets that have not ended. */
     size_t open;
     bool stopping;
     bool has_failed;
@@ -123,14 +115,13 @@ struct serve_thread {
     uint64_t trouble_count;
 };
 
-/* Listens on all targets; the fields up to tls must be set. Returns 0, or a
+/* Listens on all targets. The fields up to tls must be set. Returns 0, or a
  * negative error and the target that failed. */
 int serve_thread_listen(struct serve_thread *thread,
                         const struct target **ret_failed);
 
-/* Writes the addresses of all targets to @ret. Must be called after all servers
- * listen. The caller must free the addresses with names_forget(), even on
- * error. Returns 0 or -ENOMEM. */
+/* Writes the addresses of all targets to @ret. All servers must listen. The
+ * caller must call names_forget() even after an error. Returns 0 or -ENOMEM. */
 int serve_thread_get_places(const struct serve_thread *thread,
                             struct target *ret);
 
@@ -138,7 +129,7 @@ int serve_thread_get_places(const struct serve_thread *thread,
 const char *serve_thread_why(const struct serve_thread *thread,
                              const struct target *target);
 
-/* Stops all servers; ops->ended is called when they have ended. May be called
+/* Stops all servers. ops->ended is called when they have ended. May be called
  * again with a shorter grace time. */
 void serve_thread_stop(struct serve_thread *thread, uint64_t grace_ns);
 
@@ -147,7 +138,7 @@ void serve_thread_free_servers(struct serve_thread *thread);
 void serve_thread_add(const struct serve_thread *thread,
                       struct serve_sums *sums);
 
-/* The loop's exception handler; its argument is the serve_thread. */
+/* The loop's exception handler. Its argument is the serve_thread. */
 void serve_thread_report(void *arg, weir_loop *loop,
                          const struct weir_exception *exception);
 
