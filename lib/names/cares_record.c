@@ -7,9 +7,9 @@
  * families concurrently and ends when both are answered; the addresses of one
  * family are passed on earlier. So addresses of two names are never mixed.
  *
- * c-ares can search, too, but does not guarantee this. If it is asked for each
- * family separately, the IPv4 address may be of a name in one domain and the
- * IPv6 address of a name in another. If it is asked for both together, it
+ * The search of c-ares is not used. If c-ares is queried for each family
+ * separately, the IPv4 address may be of a name in one domain and the IPv6
+ * address of a name in another. If c-ares is queried for both together, it
  * answers when it has both: IPv4 waits for a server that does not answer for
  * IPv6, and one family's error is lost.
  */
