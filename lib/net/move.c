@@ -2,8 +2,8 @@
  * Moving a connection to another loop.
  *
  * A move belongs to the old loop, from the call to done. Its parcel has the
- * connection's content. It is in the mailbox of the new loop, and then again in
- * the mailbox of the old loop.
+ * connection's content. The parcel is in the mailbox of the new loop first, and
+ * then in the mailbox of the old loop.
  *
  *     PACKED <--> OFFERED --taken--> TAKEN --> MADE, or FAILED
  *                    \--> RECALLED     \--> ORPHANED

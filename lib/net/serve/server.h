@@ -109,8 +109,8 @@ void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t));
 /* Closes idle clients now, and each other client as soon as it is idle. */
 void wr_server_end_idle(weir_server *server);
 
-/* Cancels the tasks that serve or served connections of the server. Waits for
- * the loss of the last connection, if there are any. */
+/* Cancels the tasks that serve or served connections of the server, when the
+ * last connection is lost, or now if there is none. */
 void wr_server_end_handlers(weir_server *server);
 
 void wr_server_close_parked(weir_server *server);

@@ -255,8 +255,9 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (!listener->multishot) {
         wr_server_arm(server);
     } else if (server->connection_limit != UINT64_MAX) {
-        /* The multishot accept continues. One that was armed with another limit
-         * of descriptors is ended, and its end arms a new one. */
+        /* The multishot accept continues, unless it was armed with another
+         * limit of descriptors. Then it is ended, and its end arms a new one.
+         */
         if (server_accept_is_near_limit(server)) {
             wr_server_arm(server);
         } else if (server_accept_has_other_limit(listener)) {
@@ -285,8 +286,8 @@ static void server_accept_listener_accepted_late(struct wr_listener *listener,
     }
 }
 
-/* True for errors of a client's connection, which was not made, and for an
- * accept that was cancelled near the limit. */
+/* True if the client's connection was not made, or if the accept was
+ * interrupted or cancelled. */
 static bool server_accept_is_harmless(int err)
 {
     static const int harmless[] = {
