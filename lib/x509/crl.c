@@ -4,7 +4,7 @@
  *
  * An incomplete list is refused, because it may omit revoked certificates: a
  * list of changes (deltaCRLIndicator), a list for some certificates
- * (issuingDistributionPoint), or with those of other issuers
+ * (issuingDistributionPoint), and a list with certificates of other issuers
  * (certificateIssuer).
  */
 #include "crl.h"

@@ -20,8 +20,8 @@
 
 /* Verification with P-384 takes about twice as long as with P-256, and with
  * P-521 about five times. A link with P-521 costs only 1 + 2, so that a path
- * with five such keys can be verified (PATH_COST_MAX). So does RSA with an
- * exponent longer than 65537. */
+ * with five such keys can be verified (PATH_COST_MAX). RSA with an exponent
+ * longer than 65537 costs as much. */
 #define STRENGTH_EXTRA_P384 1u
 #define STRENGTH_EXTRA_P521 2u
 #define STRENGTH_EXTRA_RSA  2u
