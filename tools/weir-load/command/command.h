@@ -11,15 +11,7 @@
 
 #include <stddef.h>
 
-/* ---- options_rows ---- */
-
-/*
- * The options of `weir-load run` as rows, and the state while they are
- * parsed. For options.c and its parts, and for commands that pass options on
- * to runs.
- */
-
-/* Options that were given, else NULL; defaults of other options depend on
+/* Options that were given, else NULL. Defaults of other options depend on
  * them. */
 struct options_given {
     const struct option *duration;
@@ -33,7 +25,7 @@ struct options_given {
     const char *path;          /* path of @file */
 };
 
-/* Bits of `need` in a row; options_needs.c has their conditions. */
+/* Bits of `need` in a row. options_needs.c has their conditions. */
 enum option_need {
     NEED_CONNECTIONS = 1 << 0,
     NEED_NO_UDP = 1 << 1,
@@ -77,8 +69,8 @@ extern const struct option_set options_set;
 
 bool options_read_target(void *options, const char *text, char *why);
 
-/* Derive the mode and its settings from the URL, for Redis and for WebSocket
- * (options_urls.c). They return false after printing an error. */
+/* Set the mode from the URLs, and settings of Redis and WebSocket
+ * (options_urls.c). Return false after printing an error. */
 bool options_settle_urls(struct run_options *options,
                          const struct options_given *given);
 bool options_settle_redis(struct run_options *options);
@@ -86,8 +78,8 @@ bool options_settle_ws(struct run_options *options);
 
 /* Parts of options_settle(). settle_data() reads the file of --data and comes
  * first, because its rows may limit the number of requests. preamble_settle()
- * checks the preamble, when the mode is known. settle_fields() checks that the
- * file has the columns that requests use. */
+ * needs the mode. settle_fields() checks that the file has the columns that
+ * requests use. */
 bool preamble_settle(struct run_options *options);
 bool settle_data(struct run_options *options,
                  const struct options_given *given);
@@ -103,25 +95,22 @@ static inline void options_set_one_request(struct run_options *options)
     options->requests_per_conn_max = 1;
 }
 
-/* Refuses, with an error, an option whose condition is not met. */
+/* Refuses an option whose condition is not met. Returns false after printing an
+ * error. */
 bool options_check_needs(const struct run_options *options,
                          const struct options_given *given,
                          const struct option_list *list);
 
-/* Called after all options and targets were parsed: sets defaults that depend
- * on other options and refuses conflicts. Returns false after printing an
+/* Called after all options and targets are parsed: sets defaults that depend on
+ * other options and refuses conflicts. Returns false after printing an
  * error. */
 bool options_settle(struct options_reading *reading,
                     const struct option_list *list);
 
-/* ---- secret_words ---- */
-
 /*
  * Finds secrets in a command line: the login of any URL, and the requests of a
- * preamble.
- *
- * Results and messages leave the secrets out. Process lists still show the
- * secrets, so a warning is printed.
+ * preamble. Results and messages leave them out. Process lists still show them,
+ * so a warning is printed.
  */
 
 /* Returns a copy of argv[at] without its secrets, or NULL if out of memory. The

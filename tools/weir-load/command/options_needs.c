@@ -1,7 +1,7 @@
 /*
- * The conditions in the `need` of a row: an option is refused if the run
- * does not meet its conditions. The mode and the schedule are known by
- * then, files of requests are not read yet.
+ * The conditions of `need` in a row. An option is refused if the run does not
+ * meet its conditions. Mode and schedule are known, but files of requests are
+ * not read yet.
  */
 #include "command.h"
 
@@ -19,8 +19,7 @@ _Static_assert(BLOCK_MAX == 256U << 10 && EXCHANGE_SIZE_MAX == 65507,
 struct condition {
     bool is_met;
     int need;
-    const char *reason; /* why the option is refused; if NULL, because it is
-                         * not for this mode */
+    const char *reason; /* NULL: "it is not for mode ..." */
 };
 
 static bool check_conditions(const struct condition *conditions, size_t count,
@@ -57,7 +56,6 @@ static bool has_h2(const char *list)
     return false;
 }
 
-/* Facts about the targets together. */
 struct places {
     bool have_unix; /* a connection goes to a Unix socket */
     bool have_tls;
@@ -78,7 +76,7 @@ static struct places look_at_targets(const struct run_options *options)
     return places;
 }
 
-/* Options of HTTP and of what is sent. */
+/* Options about requests. */
 static bool check_requests(const struct run_options *options,
                            const struct options_given *given,
                            const struct option_list *list)
@@ -127,7 +125,7 @@ static bool check_requests(const struct run_options *options,
         conditions, sizeof(conditions) / sizeof(conditions[0]), list, mode);
 }
 
-/* Options of the mode, the schedule and the sockets. */
+/* Options about the mode, the schedule and the sockets. */
 static bool check_load(const struct run_options *options,
                        const struct option_list *list)
 {

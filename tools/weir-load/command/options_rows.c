@@ -1,7 +1,7 @@
 /*
  * A row for each option of a run, in the order of --help, after the functions
- * that parse special values. Dependencies between options are handled when all
- * are parsed (options_settle.c), limits of the machine in limits.c.
+ * that parse special values. options_settle.c handles dependencies between
+ * options, and limits.c the limits of the machine.
  */
 #include "command.h"
 
@@ -39,7 +39,8 @@ _Static_assert(WHY_SIZE == OPTION_WHY_SIZE, "one size of reasons");
 /* Answers of a connection are counted in 32 bits. */
 #define REQUESTS_PER_CONN_MAX 4000000000U
 
-/* Limits of HTTP/2 (RFC 9113, 6.9.1); its initial values are the least. */
+/* Limits of HTTP/2 (RFC 9113, section 6.9.1). Its initial values are the least
+ * ones. */
 #define WINDOW_LEAST 65535U
 #define WINDOW_MOST  2147483647U
 #define FRAME_LEAST  (16U << 10)
@@ -131,7 +132,7 @@ static bool read_locals(void *options, const struct option *option,
     }
 }
 
-/* Parses an address; @scheme is prepended. */
+/* Parses an address with @scheme before it. */
 static bool read_place(void *options, const char *scheme, const char *value,
                        char *why)
 {
@@ -225,7 +226,6 @@ static bool read_expect(void *options, const struct option *option,
     return true;
 }
 
-/* Parses --http2 and --http1.1, which mean --http VERSION. */
 static bool read_version(void *options, const struct option *option,
                          const char *value, char *why)
 {
@@ -290,7 +290,7 @@ static bool read_conn_stages(void *options, const struct option *option,
     return conn_stages_parse(value, &run_of(options)->conn_stages, why) == 0;
 }
 
-/* Parses TIME, PERCENT% or both; a limit that is not given is 0. */
+/* Parses TIME, PERCENT% or both. A limit that is not given is 0. */
 static bool parse_lateness(const char *value, struct run_options *run)
 {
     const char *comma = strchr(value, ',');
@@ -322,9 +322,8 @@ static bool read_lateness(void *options, const struct option *option,
                          value);
 }
 
-/* Finds the next multiple of @text since 1970. At least a tenth of the period
- * remains until then, so that programs started together choose the same
- * time. */
+/* Finds the next multiple of the period since 1970 that is at least a tenth of
+ * a period away, so that programs started together choose the same time. */
 static bool read_next(const char *text, struct run_options *run, char *why)
 {
     uint64_t every_ns = 0;
@@ -419,7 +418,7 @@ static bool read_nothing(void *options, const struct option *option,
     return true;
 }
 
-/* Parses one percentile, in the unit of histogram.h. */
+/* Parses a percentile into the unit of histogram.h. */
 static bool parse_column(const char *text, size_t len, uint32_t *ret)
 {
     char percent[16];
@@ -806,7 +805,7 @@ static const struct option rows[] = {
      .read = read_label, .repeats = true},
     {"dry-run", 0, NULL, "check everything, print the plan, send nothing",
      .is_common = true, SWITCH(is_dry)},
-    {"latency", 0, NULL, NULL /* accepted for wrk's sake; always on */,
+    {"latency", 0, NULL, NULL /* accepted as in wrk; always on */,
      .aliases = "L U u_latency", .read = read_nothing},
     {"quiet", 'q', NULL, "print no live lines and no text report",
      .is_common = true, .aliases = "silent", SWITCH(quiet)},

@@ -1,7 +1,7 @@
 /*
  * Completes the options of a run: sets defaults, the mode and the schedule from
  * other options and the targets, and refuses conflicts. A URL, --request, --mix
- * or --urls determines the mode; modes determine which options apply.
+ * or --urls determines the mode, and the mode determines which options apply.
  */
 #include "command.h"
 
@@ -21,13 +21,13 @@
 
 #define IN_FLIGHT_MAX (UINT64_C(1) << 30)
 
-/* Number of intervals at most; longer runs get longer intervals by default. */
+/* Most intervals. A longer run gets longer intervals by default. */
 #define INTERVALS_MAX 3600U
 
 #define BLOCK_DEFAULT (64U << 10)
 
 /* The largest number of --conn-stages replaces -c, so that memory, ports and
- * descriptors suffice; the stages set the duration. */
+ * descriptors suffice. The stages set the duration. */
 static bool settle_conns(struct run_options *options)
 {
     const struct conn_stages *stages = &options->conn_stages;
@@ -45,7 +45,7 @@ static bool settle_conns(struct run_options *options)
                (double)schedule_duration(&options->schedule) / 1e9);
 }
 
-/* Checks that every part of the load has connections and requests. */
+/* Checks that with --part every process has connections and requests. */
 static bool settle_part(struct run_options *options)
 {
     const struct part *part = &options->part;
@@ -269,7 +269,8 @@ static bool read_urls(const struct options_given *given,
     return true;
 }
 
-/* Reads the file of --mix or --urls, which replaces paths in targets. */
+/* Reads the file of --mix or --urls. It has the paths, so targets must not have
+ * any. */
 static bool settle_file(struct run_options *options,
                         const struct options_given *given)
 {
@@ -287,9 +288,9 @@ static bool settle_file(struct run_options *options,
                                                   : read_mix(given, options);
 }
 
-/* Selects the mode script with --request, and with --mix or --urls unless the
- * mode is http, redis or ws. With --mode crr each connection has one request.
- */
+/* Selects the mode script for --request, and for --mix or --urls unless the
+ * mode is http, redis or ws. With --mode crr each connection then has one
+ * request. */
 static bool choose_script(struct run_options *options,
                           const struct options_given *given)
 {
@@ -339,7 +340,7 @@ static bool settle_expected(struct run_options *options)
 }
 
 /* -H 'Connection: close' ends each connection after one request. HTTP/2 has no
- * such field, and it is not sent. */
+ * such field. */
 static void settle_connection(struct run_options *options)
 {
     bool closes = false;
@@ -352,7 +353,7 @@ static void settle_connection(struct run_options *options)
 }
 
 /* Returns true for CONNECT, whose requests have another form in HTTP/2 (RFC
- * 9113, 8.5). */
+ * 9113, section 8.5). */
 static bool asks_for_tunnel(const struct run_options *options)
 {
     const char *method = options->http.method;
@@ -411,7 +412,7 @@ const char *options_arrival_name(enum run_model model)
     return names[model];
 }
 
-/* Refuses CPUs shared with the server, unless forced. */
+/* Refuses CPUs shared with the server, unless --force is given. */
 static bool settle_cpus(struct run_options *options)
 {
     struct cpus *client = &options->client_cpus;
@@ -592,7 +593,7 @@ static bool settle_mode(struct run_options *options)
             OPTIONS_HEAD_SIZE);
     }
     if (options->mode == RUN_MODE_IDLE) {
-        options->warmup_ns = 0; /* there is no warm-up */
+        options->warmup_ns = 0;
     }
     if (options->mode == RUN_MODE_STREAM && !options->send_text) {
         options->send = sizes_of(BLOCK_DEFAULT);
@@ -600,7 +601,7 @@ static bool settle_mode(struct run_options *options)
     return true;
 }
 
-/* Checks that with a schedule each thread of each part always has a
+/* Checks that with a schedule each thread of each process always has a
  * connection. */
 static bool settle_least(const struct run_options *options)
 {

@@ -1,7 +1,7 @@
 /*
- * Parses the targets of a run. HOST/PATH means http://HOST/PATH. The
- * user of a redis:// URL is removed from the text, because reports show
- * it.
+ * Parses the targets of a run. HOST/PATH means http://HOST/PATH. The login
+ * of a redis:// URL is removed from the text, because reports show the
+ * text.
  */
 #include "command.h"
 
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Buffer size for rewritten targets. */
 #define TEXT_SIZE 1024
 
 bool options_read_target(void *options, const char *text, char *why)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Returns the mode that a URL requires; RUN_MODE_ECHO means any mode. */
+/* Returns the mode that a URL requires. RUN_MODE_ECHO means any mode. */
 static enum run_mode mode_of(const struct target *target)
 {
     return target->is_http    ? RUN_MODE_HTTP
@@ -38,7 +38,8 @@ static bool check_path(const struct target *target)
     return !fault;
 }
 
-/* The URL decides the mode; crr then means one request per connection. */
+/* The URL decides the mode. --mode crr then means one request per
+ * connection. */
 bool options_settle_urls(struct run_options *options,
                          const struct options_given *given)
 {
@@ -72,8 +73,8 @@ bool options_settle_urls(struct run_options *options,
     return true;
 }
 
-/* Sets the command to PING if there is no --body, --mix or --urls. If the
- * targets have no login, takes the password of REDISCLI_AUTH. */
+/* Sets the command to PING without --body, --mix and --urls. If the targets
+ * have no login, uses the password of REDISCLI_AUTH. */
 bool options_settle_redis(struct run_options *options)
 {
     const char *password = getenv("REDISCLI_AUTH");
@@ -104,7 +105,8 @@ bool options_settle_redis(struct run_options *options)
     return true;
 }
 
-/* Returns true if a text has no placeholders: messages are sent as written. */
+/* Returns true if a text has no placeholders, because messages are sent
+ * unchanged. */
 static bool is_plain(const char *text)
 {
     char why[WHY_SIZE];
@@ -148,7 +150,6 @@ static bool check_ws_fields(const struct http_options *http)
     return true;
 }
 
-/* A message is literal text or the payload; -H has the handshake's fields. */
 bool options_settle_ws(struct run_options *options)
 {
     struct http_options *http = &options->http;

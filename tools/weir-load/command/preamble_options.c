@@ -1,12 +1,8 @@
 /*
- * Parses the options of the preamble, the requests that each connection sends
- * first.
- *
- * The values are stored in order, because a capture applies to the request
- * before it, and parsed when the mode is known.
- *
- * A captured value must be set before the first request that uses it, and must
- * be used.
+ * Parses the options of the preamble. Their values are stored in order, because
+ * a capture applies to the request before it, and parsed once the mode is
+ * known. A captured value must be set before the first request that uses it,
+ * and must be used.
  */
 #include "command.h"
 

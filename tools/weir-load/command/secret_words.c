@@ -1,7 +1,7 @@
 /*
- * Any text that looks like a login counts as a login, in any option. The text
- * of a preamble may have a password anywhere, so the whole text is secret,
- * unless it is the name of a file.
+ * Any text that looks like a login counts as one, in any option. The text of a
+ * preamble may have a password anywhere, so all of it is secret, unless it is
+ * the name of a file.
  */
 #include "command.h"
 
@@ -39,7 +39,7 @@ static size_t find_login(const char *text, size_t *ret_at)
     return end ? (size_t)(end - place) + 1 : 0;
 }
 
-/* Finds the text of a preamble, even inside the options of one side of ab. */
+/* Finds the text of a preamble, even inside --a-flags and --b-flags of ab. */
 static const char *find_preamble(char **argv, int at)
 {
     static const char flag[] = "--preamble";
@@ -49,8 +49,8 @@ static const char *find_preamble(char **argv, int at)
                                      : preamble_find_secret(argv, at);
 }
 
-/* Finds the first secret in argv[at]. Returns its size, or 0 if there is none;
- * *ret_at is its offset. A login includes its '@'. */
+/* Finds the first secret in argv[at]. Returns its size, or 0 if there is none.
+ * Sets *ret_at to its offset. A login includes its '@'. */
 static size_t find_secret(char **argv, int at, size_t *ret_at)
 {
     const char *word = argv[at];

@@ -1,7 +1,7 @@
 /*
- * Reads the file of --data. Compiles the texts of requests that have "{csv:"
- * and binds them to the file's columns, as the run does later, so that errors
- * are found before the run, and also in a dry run.
+ * Reads the file of --data. Parses the texts of requests that have "{csv:" and
+ * binds them to the file's columns, as the run does later, so that errors are
+ * found before the run and in a dry run.
  */
 #include "command.h"
 
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Returns true if requests may have {csv:}. Always returns true with --mix or
- * --urls, because their files are read later. */
+/* Returns true if requests may have {csv:}. With --mix or --urls this is always
+ * true, because their files are read later. */
 static bool may_have_fields(const struct run_options *options,
                             const struct options_given *given)
 {
