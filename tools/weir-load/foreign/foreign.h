@@ -2,12 +2,10 @@
  * Command lines of other load tools: `weir-load as wrk -t4 -c100 -d30s URL`, or
  * a link to weir-load with a tool's name.
  *
- * A tool's grammar (grammar_tools.c) is a table with a row for each option: the
- * syntax of the option's value, and either what the option means here or the
- * reason why it is refused.
- * grammar.c reads a line with these rows and writes a native command line with
- * the tool's defaults and units, which is parsed like any other. Options
- * without an equivalent are refused with the reason.
+ * A tool's grammar (grammar_tools.c) has a row for each option: the syntax of
+ * its value, and what it means in weir-load or why it is refused. grammar.c
+ * reads a line with these rows and writes a native command line with the tool's
+ * defaults and units.
  */
 #ifndef WEIR_LOAD_FOREIGN_H
 #define WEIR_LOAD_FOREIGN_H
@@ -16,12 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- grammar ---- */
-
 enum grammar_takes {
     GRAMMAR_NONE, /* no value */
-    GRAMMAR_OFF,  /* no value; the option is on by default and counts as =false
-                   */
+    GRAMMAR_OFF,  /* no value; the option is on by default and matters only as
+                   * =false */
     GRAMMAR_TEXT,
     GRAMMAR_COUNT,   /* a number, optionally with k, M or G */
     GRAMMAR_NUMBER,  /* a number with a fraction */
@@ -36,8 +32,8 @@ enum grammar_means {
     GRAMMAR_NOTHING, /* no effect on the load */
     GRAMMAR_REFUSED, /* not supported; the text is the reason */
     GRAMMAR_HEADER,
-    /* The value of this and all following meanings is kept until the line is
-     * parsed. If an option is repeated, the last value counts. */
+    /* The values of these meanings are kept until the whole line is parsed. The
+     * last value of an option counts. */
     GRAMMAR_KEPT,
     GRAMMAR_CONNS = GRAMMAR_KEPT,
     GRAMMAR_THREADS,
@@ -50,10 +46,10 @@ enum grammar_means {
     GRAMMAR_METHOD,
     GRAMMAR_BODY,
     GRAMMAR_BODY_FILE,
-    GRAMMAR_TYPE,     /* Content-Type */
-    GRAMMAR_ENCODING, /* Accept-Encoding */
-    GRAMMAR_USER,     /* USER:PASSWORD */
-    GRAMMAR_HTTP,     /* 2, auto, or the versions to offer with ALPN */
+    GRAMMAR_TYPE,
+    GRAMMAR_ENCODING,
+    GRAMMAR_USER, /* USER:PASSWORD */
+    GRAMMAR_HTTP, /* 2, auto, or the versions to offer with ALPN */
     GRAMMAR_HTTP_CLEAR,
     GRAMMAR_SCRIPT, /* script of wrk */
     GRAMMAR_LIST,   /* a file of targets */
@@ -61,7 +57,7 @@ enum grammar_means {
     GRAMMAR_INSECURE,
     GRAMMAR_JSON,   /* JSON result: "" or a file */
     GRAMMAR_FORMAT, /* format of the result */
-    /* For options of a single tool, handled by its ->adapt. */
+    /* For options of a single tool, handled by its adapt(). */
     GRAMMAR_OWN,
     GRAMMAR_KEPT_END = GRAMMAR_OWN + 11,
 };
@@ -81,8 +77,8 @@ struct grammar {
     const struct grammar_row *rows; /* end with a row without names */
     /* Defaults, as rows of kept values. */
     const struct grammar_row *initial;
-    /* Resolves kept values with each other before the line is written. Returns
-     * false if the line was refused. */
+    /* Combines kept values before the native line is written. Returns false if
+     * the line was refused. */
     bool (*adapt)(struct grammar_line *line);
     bool has_names;    /* "-name" is a long name; letters cannot be combined */
     bool ends_at_word; /* no options after the first other argument */
@@ -100,8 +96,7 @@ struct grammar_line {
     const struct grammar *tool;
     bool is_silent; /* refusals are counted, not printed */
     unsigned refused;
-    /* the value of each kept option, by its grammar_means; NULL if the option
-     * was not given */
+    /* indexed by enum grammar_means; NULL if the option was not given */
     const char *kept[GRAMMAR_KEPT_END];
     const char *words[GRAMMAR_WORDS_MAX]; /* arguments that are not options */
     size_t word_count;
@@ -113,29 +108,27 @@ struct grammar_line {
     size_t used;
 };
 
-/* Returns the tool for `weir-load as NAME` or a link's name, or NULL. */
+/* Returns a tool by name, or NULL. */
 const struct grammar *grammar_find(const char *name);
 
 /* Returns the tools one by one, then NULL. */
 const struct grammar *grammar_at(size_t index);
 
-/* Runs `weir-load as [OPTIONS] TOOL LINE`; its arguments begin at argv[first],
- * and native options may precede the tool. Returns the exit code of the run. */
+/* Runs `weir-load as [OPTIONS] TOOL LINE`. Native options, from argv[first] on,
+ * may precede the tool. Returns the exit code of the run. */
 int grammar_run(int argc, char **argv, int first,
                 int (*run)(int argc, char **argv, int first));
 
-/* Suggests `weir-load as TOOL` for the tools that would accept a refused native
+/* Suggests `weir-load as TOOL` for each tool that would accept a refused native
  * command line. */
 void grammar_suggest(int argc, char **argv, int first);
-
-/* ---- for grammars of tools ---- */
 
 /* Refuses the line. Returns false. */
 __attribute__((format(printf, 2, 3))) bool
 grammar_refuse(struct grammar_line *line, const char *format, ...);
 
-/* Formats a text into the line's buffer. If that fails, refuses the line and
- * returns "". */
+/* Formats a text into the line's buffer. Refuses the line and returns "" if the
+ * buffer is full. */
 __attribute__((format(printf, 2, 3))) const char *
 grammar_text(struct grammar_line *line, const char *format, ...);
 
@@ -151,18 +144,18 @@ void grammar_say_header(struct grammar_line *line, const char *name,
 const char *grammar_replace(struct grammar_line *line, const char *text,
                             const char *mark, const char *by);
 
-/* Returns a kept value as a number, or 0 if not given. */
+/* Returns a kept value as a number, or 0 if it was not given. */
 uint64_t grammar_count(const struct grammar_line *line,
                        enum grammar_means means);
 
-/* Loads vegeta's targets; "-" is standard input. */
+/* Loads vegeta's targets. "-" is standard input. */
 bool grammar_take_targets(struct grammar_line *line, const char *path);
 
 /* Translates a wrk script, which may use the arguments after the URL. */
 bool grammar_take_script(struct grammar_line *line, const char *path);
 
-/* Returns the path of a temporary file with these bytes that lives as long as
- * the process, or NULL after refusing the line. */
+/* Returns the path of a temporary file with these bytes, or NULL after refusing
+ * the line. The file exists until the process ends. */
 const char *grammar_keep_file(struct grammar_line *line, const char *bytes,
                               size_t len);
 

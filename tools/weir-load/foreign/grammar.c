@@ -1,7 +1,7 @@
 /*
- * One interpreter for the grammars of all tools. It parses a line with a tool's
- * rows. Options that do not depend on others are translated at once; other
- * values are kept until the line is parsed. All results are stored in the line.
+ * Parses a line with the rows of its tool. Options that do not depend on
+ * others are translated at once; other values are kept until the line is
+ * parsed.
  */
 #include "foreign.h"
 
@@ -164,7 +164,7 @@ static const char *name_form(enum grammar_takes takes)
                                      : "a number of seconds";
 }
 
-/* Returns true if a text has a part that a native line would replace as a
+/* Returns true if a native line would replace a part of the text as a
  * placeholder. */
 static bool has_place(const char *text)
 {
@@ -193,7 +193,7 @@ static void take_header(struct grammar_line *line, const char *value)
     add_word(line, grammar_text(line, "%.*s: %s", (int)len, value, rest));
 }
 
-/* Handles an option; @value is "" if it has no value. */
+/* @value is "" if the option has no value. */
 static void take(struct grammar_line *line, const struct grammar_row *row,
                  const char *flag, const char *value)
 {
@@ -239,8 +239,8 @@ static bool has_value(const struct grammar_row *row)
            row->takes != GRAMMAR_MAYBE;
 }
 
-/* Handles an option. @value is the value attached to it, or NULL. Returns how
- * many of the following arguments were used. */
+/* @value is the value attached to the option, or NULL. Returns how many of the
+ * following arguments were used. */
 static int take_row(struct grammar_line *line, const struct grammar_row *row,
                     const char *flag, const char *value, const char *next)
 {
@@ -485,9 +485,9 @@ static bool write_line(struct grammar_line *line)
     return line->refused == 0;
 }
 
-/* Translates the arguments of a tool, which are borrowed, and appends the
- * result to @line->argv. Returns false after printing which options are
- * refused. The line must live until the process ends. */
+/* Translates the arguments of a tool and appends the result to line->argv.
+ * Returns false after printing which options are refused. The line uses the
+ * arguments, and must exist until the process ends. */
 static bool translate(struct grammar_line *line, const struct grammar *tool,
                       int argc, char **argv)
 {
@@ -567,7 +567,7 @@ void grammar_suggest(int argc, char **argv, int first)
     static struct run_options options;
     const struct grammar_row *rows = NULL;
     const struct grammar *tool = NULL;
-    char said[256]; /* discarded errors of other tools */
+    char said[256]; /* errors of other tools, which are discarded */
 
     for (size_t i = 0; (tool = grammar_at(i)); i++) {
         struct grammar_line *line = calloc(1, sizeof(*line));

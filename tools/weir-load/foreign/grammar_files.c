@@ -1,9 +1,8 @@
 /*
  * Files that other tools' command lines name: wrk scripts and vegeta targets.
- *
- * Of Lua only two forms are read: scripts that assign texts to fields of wrk,
- * and scripts that pipeline requests like wrk's example and TechEmpower's. All
- * others are refused, because they would have to be run.
+ * Scripts are not run, so only two forms of Lua are read: assignments of texts
+ * to fields of wrk, and pipelined requests as in wrk's example and
+ * TechEmpower's.
  */
 #include "foreign.h"
 
@@ -15,7 +14,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Reads a whole file as text into the line's buffer; "-" is standard input. */
+/* Reads a whole file as text into the line's buffer. "-" is standard input. */
 static char *read_text(struct grammar_line *line, const char *path)
 {
     const bool is_input = strcmp(path, "-") == 0;
@@ -57,7 +56,8 @@ static void skip_blanks(struct script *self)
     }
 }
 
-/* Skips @code if it is next; a blank matches any blanks and comments. */
+/* Skips @code if it is next. A blank in @code matches any blanks and
+ * comments. */
 static bool take_code(struct script *self, const char *code)
 {
     char *const begin = self->at;
@@ -75,8 +75,8 @@ static bool take_code(struct script *self, const char *code)
     return true;
 }
 
-/* Parses a quoted text and decodes it in place. Returns NULL if it is not a
- * quoted text, or has other Lua syntax. */
+/* Parses a quoted text and decodes it in place. Returns NULL if the text has
+ * other Lua syntax. */
 static const char *take_text(struct script *self)
 {
     static const char escapes[] = "\\\"'nrt";
@@ -152,7 +152,7 @@ static bool take_assignment(struct script *self)
     return value;
 }
 
-/* Parses pipelined requests: a list of paths, or a number of requests given by
+/* Parses pipelined requests: a list of paths, or a number of requests that is
  * the first argument after the URL. */
 static bool take_pipeline(struct script *self)
 {

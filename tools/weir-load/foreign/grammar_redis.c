@@ -1,8 +1,7 @@
 /*
- * The grammar of redis-benchmark. A line has one test (-t), which stands for a
- * command, or a command. Keys of redis-benchmark have twelve-digit numbers; the
- * native line draws from as many twelve-digit numbers, so that keys have the
- * same length.
+ * The grammar of redis-benchmark. A line has one test (-t), which means a
+ * command, or a command. Keys have twelve-digit numbers, as in redis-benchmark,
+ * so that they have the same length.
  */
 #include "grammar_rows.h"
 
@@ -50,7 +49,7 @@ const struct grammar_row grammar_redis_initial[] = {
     INITIAL(CONNS, "50"), INITIAL(REQUESTS, "100000"), INITIAL(TIMEOUT, "1m"),
     END};
 
-/* Commands of the tests; DATA is replaced by a value. */
+/* Commands of the tests. DATA is replaced by a value. */
 static const char *const redis_tests[][2] = {
     {"ping_mbulk", "PING"},
     {"set", "SET key:__rand_int__ DATA"},

@@ -1,8 +1,7 @@
 /*
- * Macros for the rows of grammars.
- *
- * This header is for grammar_tools.c, and for the files that have the grammar
- * of a single tool.
+ * Macros for the rows of grammars, for
+ * grammar_tools.c and for files with the grammar of a
+ * single tool.
  */
 #ifndef WEIR_LOAD_GRAMMAR_ROWS_H
 #define WEIR_LOAD_GRAMMAR_ROWS_H

@@ -1,10 +1,8 @@
 /*
- * The grammar of each tool, from its documentation and source.
- *
- * A row is the meaning of an option in one tool only: -t is threads in wrk, a
- * timeout in hey, and a duration in ab. If the meaning depends on other
- * options, ->adapt of the tool handles it: -q of hey is per connection. For
- * tools without a timeout, one minute is written.
+ * The grammar of each tool, from its documentation and source. The same letter
+ * may differ between tools: -t is threads in wrk, a timeout in hey, and a
+ * duration in ab. adapt() handles an option that depends on others, such as -q
+ * of hey, which is per connection.
  */
 #include "grammar_rows.h"
 
@@ -39,7 +37,7 @@ static void join_rates(struct grammar_line *line, const char *rate)
     }
 }
 
-/* Ignores a number of requests if there is a duration; otherwise the default is
+/* Ignores a number of requests if there is a duration. Otherwise its default is
  * @count. */
 static void settle_length(struct grammar_line *line, const char *count)
 {
@@ -58,8 +56,6 @@ static bool has_enough(struct grammar_line *line)
                grammar_count(line, GRAMMAR_CONNS) ||
            grammar_refuse(line, "-n is less than -c, which it refuses");
 }
-
-/* ---- wrk and wrk2, whose program is called wrk as well ---- */
 
 static const struct grammar_row wrk_rows[] = {
     KEEP("c connections", COUNT, CONNS),
@@ -288,8 +284,8 @@ static const struct grammar_row bombardier_rows[] = {
 static const struct grammar_row bombardier_initial[] = {
     INITIAL(CONNS, "125"), INITIAL(TIMEOUT, "2s"), END};
 
-/* Ignores the duration if the line has a number of requests. Otherwise sets the
- * duration to 10s if the line has none. */
+/* Ignores the duration if the line has a number of requests. Otherwise its
+ * default is 10s. */
 static bool adapt_counted(struct grammar_line *line)
 {
     if (line->kept[GRAMMAR_REQUESTS]) {
