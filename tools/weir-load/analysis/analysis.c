@@ -1,10 +1,8 @@
 /*
- * Checks the command lines of the subcommands that a Python script executes:
- * ab, compare, report, search and sweep.
- *
- * The script gets each option by its long name, initial values first, and
- * parses the values again. Their syntax is checked here, so that every mistake
- * is reported at once and in the same words as for a run.
+ * Checks the command lines of ab, compare, report, search and sweep. The script
+ * gets each option by its long name, initial values first, and parses the
+ * values again. Their syntax is checked here, so that mistakes are reported in
+ * the same words as for a run.
  */
 #include "analysis.h"
 
@@ -43,8 +41,8 @@ struct side {
 };
 
 struct analysis {
-    /* The option parser stores a checked value here. Not used: ->own has the
-     * text. */
+    /* The option parser stores a checked value here. It is not used: `own` has
+     * the text. */
     union {
         uint64_t number;
         double share;
@@ -157,8 +155,7 @@ static bool read_slo(void *options, const struct option *option,
                          error.position, error.why);
 }
 
-/* Refuses an empty list. The script parses the list, because only the script
- * knows what the list is for. */
+/* The script parses the list, because only it knows what the list is for. */
 static bool read_list(void *options, const struct option *option,
                       const char *value, char *why)
 {
@@ -180,7 +177,7 @@ static bool read_runs(void *options, const struct option *option,
     return false;
 }
 
-/* Splits the options of a side; check_ab() parses them later. */
+/* Splits the options of a side. check_ab() parses them later. */
 static bool read_flags(void *options, const struct option *option,
                        const char *value, char *why)
 {
@@ -465,7 +462,7 @@ static void name_side(struct side *side, const char *target)
 }
 
 /* Returns true if one of the NULL-terminated @names was given for this side or
- * for both sides. */
+ * for both. */
 static bool has_flag(const struct analysis *self, const struct side *side,
                      const char *const *names)
 {
@@ -478,8 +475,8 @@ static bool has_flag(const struct analysis *self, const struct side *side,
     return false;
 }
 
-/* Builds the arguments of a side's runs: common options, the side's own, its
- * target. */
+/* Builds the arguments of a side's runs: common options, the side's options,
+ * its target. */
 static bool prepare_side(const struct analysis *self, struct side *side,
                          const char *target)
 {
@@ -499,7 +496,7 @@ static bool prepare_side(const struct analysis *self, struct side *side,
            append(words, target);
 }
 
-/* Refuses --data-order once, because each run starts at the first row. */
+/* Each run would start at the first row. */
 static bool refuses_once(const struct words *words, const char *name)
 {
     static const char flag[] = "--data-order";

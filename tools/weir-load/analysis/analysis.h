@@ -1,10 +1,8 @@
 /*
  * The commands that make several runs or read results: ab, compare, report,
- * search and sweep. Their command lines are parsed and checked here; the script
- * does the work (results.c).
- *
- * Options of `weir-load run` are passed on to the runs, followed by the
- * targets.
+ * search and sweep. Their command lines are checked here; a script does the
+ * work (results.c). Options of `weir-load run` are passed on to the runs,
+ * followed by the targets.
  */
 #ifndef WEIR_LOAD_ANALYSIS_H
 #define WEIR_LOAD_ANALYSIS_H
@@ -13,8 +11,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* ---- analysis ---- */
 
 extern const struct option_set ab_set;
 extern const struct option_set compare_set;
@@ -30,15 +26,6 @@ int report_main(int argc, char **argv, int first);
 int search_main(int argc, char **argv, int first);
 int sweep_main(int argc, char **argv, int first);
 
-/* ---- split ---- */
-
-/*
- * Splits the options of one side of a comparison.
- *
- * One argument has all options, and is split into arguments like in a shell,
- * but without variables, patterns and commands.
- */
-
 #define SPLIT_WORDS_MAX 128U
 #define SPLIT_SIZE_MAX  4096U
 
@@ -48,8 +35,9 @@ struct split {
     char text[SPLIT_SIZE_MAX];
 };
 
-/* Splits at blanks. '...' is literal, and so is "..." except for \" and \\.
- * Elsewhere a \ makes the next character literal. The arguments point into
+/* Splits an argument into arguments as a shell does, but without variables,
+ * patterns and commands. '...' is literal, and so is "..." except for \" and
+ * \\. Elsewhere a \ makes the next character literal. The arguments point into
  * @ret. Returns false with one line in @why (OPTION_WHY_SIZE bytes). */
 bool split_text(const char *text, struct split *ret, char *why);
 
