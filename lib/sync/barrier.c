@@ -6,11 +6,12 @@
  *        '-----------'---------------------'  interrupted, aborted, freed
  *
  * The last task to arrive, a reset or an abort ends the round: all waiting
- * tasks are woken with its result, and leave. Until the last of them has run,
- * their results may still change to WEIR_EBROKEN, and tasks that arrive are
- * blocked. Blocked tasks are admitted in the next run of the ready queue, so a
- * reset that the last leaving task makes does not affect them. Positions are
- * assigned when the round is full, so a cancelled waiter leaves no gap.
+ * tasks become leaving and are woken with a result. Until the last of them has
+ * run, a reset or an abort changes the results that were not returned yet to
+ * WEIR_EBROKEN, and tasks that arrive are blocked. Blocked tasks are admitted
+ * in the next run of the ready queue, so a reset that the last leaving task
+ * makes does not affect them. Positions are assigned when the round is full, so
+ * a cancelled waiter leaves no gap.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -21,13 +22,13 @@
 
 enum barrier_state {
     BARRIER_OUT,
-    BARRIER_BLOCKED, /* the task arrived while other tasks were leaving */
-    BARRIER_WAITING, /* counts in ->waiting_count */
-    BARRIER_LEAVING, /* was woken with the result of its round; has not run */
+    BARRIER_BLOCKED, /* arrived while others were leaving */
+    BARRIER_WAITING, /* counts in waiting_count */
+    BARRIER_LEAVING, /* woken with a result, but has not run */
     BARRIER_STATES,
 };
 
-/* For each state, a mask of the states that may follow it. */
+/* For each state, a mask of the states that may precede it. */
 static const uint8_t barrier_edges[BARRIER_STATES] = {
     [BARRIER_OUT] =
         1u << BARRIER_BLOCKED | 1u << BARRIER_WAITING | 1u << BARRIER_LEAVING,
@@ -38,21 +39,22 @@ static const uint8_t barrier_edges[BARRIER_STATES] = {
 
 struct weir_barrier {
     struct wr_sync sync;
-    struct wr_list blocked;  /* struct barrier_visit */
-    struct wr_list waiters;  /* struct barrier_visit */
-    struct wr_list leaving;  /* struct barrier_visit */
-    struct wr_ready unblock; /* pending: blocked tasks are admitted soon */
+    struct wr_list blocked;
+    struct wr_list waiters;
+    struct wr_list leaving; /* struct barrier_visit */
+    /* pending: blocked tasks are admitted soon */
+    struct wr_ready unblock;
     uint32_t parties;
     uint32_t waiting_count;
     bool is_broken; /* set by abort, cleared by reset */
 };
 
 struct barrier_visit {
-    struct wr_waiter waiter; /* in blocked or waiters */
+    struct wr_waiter waiter; /* in barrier->blocked or barrier->waiters */
     struct wr_list leaving;
     weir_barrier *barrier;
     enum barrier_state state;
-    int result; /* valid while the task leaves */
+    int result; /* valid while LEAVING */
 };
 
 static void barrier_set_state(struct barrier_visit *visit,
@@ -72,7 +74,7 @@ static void barrier_set_state(struct barrier_visit *visit,
     }
 }
 
-/* True while tasks that arrive must wait for the next round. */
+/* While this is true, arriving tasks are blocked. */
 static bool barrier_is_draining(const weir_barrier *barrier)
 {
     return !wr_list_is_empty(&barrier->leaving) ||
@@ -98,7 +100,6 @@ static struct barrier_visit *barrier_first_of(const struct wr_list *waiters)
     return wr_container_of(waiters->next, struct barrier_visit, waiter.link);
 }
 
-/* Ends a task's wait before its round is full. */
 static void barrier_send_out(struct barrier_visit *visit, int result)
 {
     barrier_set_state(visit, BARRIER_OUT);
@@ -112,15 +113,15 @@ static void barrier_send_all_out(struct wr_list *waiters, int result)
     }
 }
 
-/* Decrements the count immediately, not when the task runs. */
+/* The count is decremented now, not when the task runs. */
 static void barrier_interrupt(struct wr_waiter *waiter)
 {
     barrier_send_out(wr_container_of(waiter, struct barrier_visit, waiter),
                      -ECANCELED);
 }
 
-/* Makes all waiting tasks leave. The result of each task is @err or, if @err is
- * 0, the task's position. Returns the number of tasks. */
+/* Makes all waiting tasks leave. Their result is @err or, if @err is 0, their
+ * position. Returns the number of tasks. */
 static int barrier_end_round(weir_barrier *barrier, int err)
 {
     int place = 0;
@@ -172,7 +173,8 @@ int weir_barrier_new(weir_loop *loop, uint32_t parties, weir_barrier **ret)
     struct wr_sync *sync;
     wr_require(ret, -EINVAL);
     wr_require(parties > 0, -EINVAL);
-    wr_require(parties <= INT_MAX, -EINVAL); /* positions are results */
+    /* a position is returned as an int */
+    wr_require(parties <= INT_MAX, -EINVAL);
     int err = wr_sync_new(loop, sizeof(weir_barrier), &sync);
     if (err < 0) {
         return err;

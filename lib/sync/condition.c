@@ -4,11 +4,12 @@
  *     in the condition's queue --notified, cancelled, freed--> in the lock's
  *     queue --lock released--> running, with the lock
  *
- * A waiter suspends once: its task runs when it owns the lock. So a
- * cancellation does not end the wait; it changes the result, and passes a
- * received notification to the next waiter. Only while the loop is being freed,
- * and nothing else can happen, does the wait end without the lock: a deadlock,
- * or a task that ended with the lock, would keep the loop for ever.
+ * A waiter suspends once: it runs again when it owns the lock. So a
+ * cancellation does not end the wait: it only changes the result and, if the
+ * waiter was already notified, notifies the next waiter instead. The wait ends
+ * without the lock only while the loop is being freed: otherwise a deadlock, or
+ * a task that ended as the owner of the lock, would prevent the end of the
+ * loop.
  */
 #include "sync.h"
 
@@ -19,10 +20,11 @@ struct weir_condition {
 };
 
 struct condition_wait {
-    struct wr_waiter waiter; /* in the condition's or the lock's queue */
+    /* in the condition's or, if is_in_line, the lock's queue */
+    struct wr_waiter waiter;
     weir_condition *condition;
     int result;      /* valid while is_in_line */
-    bool is_in_line; /* the waiter was moved to the lock's queue */
+    bool is_in_line; /* moved to the lock's queue */
 };
 
 static void condition_check_invariants(const weir_condition *condition)
@@ -47,7 +49,6 @@ static void condition_get_in_line(struct condition_wait *wait, int result)
     wr_lock_queue(wait->condition->lock, &wait->waiter);
 }
 
-/* Returns false if no task waits. */
 static bool condition_move_first(weir_condition *condition, int result)
 {
     if (wr_list_is_empty(&condition->waiters)) {
@@ -73,7 +74,7 @@ static void condition_interrupt(struct wr_waiter *waiter)
     if (!wait->is_in_line) {
         condition_get_in_line(wait, -ECANCELED);
     } else if (wait->result == 0) {
-        wr_assert(wr_list_is_linked(&waiter->link)); /* in the lock's queue */
+        wr_assert(wr_list_is_linked(&waiter->link));
         wait->result = -ECANCELED;
         condition_move_first(condition, 0);
     }
@@ -96,8 +97,8 @@ int weir_condition_new(weir_lock *lock, weir_condition **ret)
     return 0;
 }
 
-/* Releases the lock, waits, and takes the lock again. The condition may be
- * freed during the wait, and must not be used after it. */
+/* Releases the lock, waits, and acquires the lock again. The condition may be
+ * freed during the wait. */
 WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
 {
     static const struct wr_wait_kind kind = {.name = "condition",
@@ -114,7 +115,7 @@ WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
     int err = wr_task_wait(loop, &wait.waiter, &condition->waiters);
     wr_assert(wait.is_in_line);
     if (err == 0 && lock->sync.is_freed) {
-        err = -ECANCELED; /* the lock was freed after this task got it */
+        err = -ECANCELED; /* freed between the wake and the run of this task */
     }
     wr_assert(err < 0 || wr_lock_is_ours(lock));
     wr_assert(err < 0 || wait.result == 0 || !wait.waiter.was_interrupted);
@@ -122,9 +123,8 @@ WEIR_MUST_USE static int condition_wait_and_relock(weir_condition *condition)
     return err < 0 ? err : wait.result;
 }
 
-/* Waits until @predicate is true. The caller holds a reference to the
- * condition's memory. After the condition was freed, its lock may not exist any
- * more. */
+/* The caller holds a reference to the condition's memory. Once the condition is
+ * freed, its lock may be freed too. */
 WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
                                             weir_predicate_fn *predicate,
                                             void *arg)
@@ -132,7 +132,7 @@ WEIR_MUST_USE static int condition_wait_for(weir_condition *condition,
     wr_require(predicate, -EINVAL);
     wr_require(wr_lock_is_ours(condition->lock), -EPERM);
     while (!condition->sync.is_freed) {
-        /* The predicate runs on the task's stack, and must not suspend. */
+        /* The predicate runs on the task's stack and must not suspend. */
         weir_loop *loop = condition->sync.loop;
 
         wr_assert(wr_lock_is_ours(condition->lock));

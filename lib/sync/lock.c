@@ -1,8 +1,8 @@
 /*
- * Locks: owned by one task at a time, in the order of the requests; see sync.h.
- * A waiter that is cancelled before it owns the lock leaves the queue
- * (lib/task/task_wait.c); a waiter that is cancelled later has the lock all the
- * same.
+ * Locks: one task at a time owns a lock, in the order of the requests; see
+ * sync.h. A waiter that is cancelled before it owns the lock leaves the queue
+ * (lib/task/task_wait.c). A waiter that is cancelled later owns the lock
+ * nevertheless.
  */
 #include "sync.h"
 
@@ -88,8 +88,8 @@ static bool lock_attempt(struct wr_waitable *what)
     return true;
 }
 
-/* Returns the result of the task that was woken: -ECANCELED if the lock was
- * freed after the task had got it. */
+/* Returns -ECANCELED if the lock was freed between the wake and the run of the
+ * task. */
 static int lock_woken(struct wr_waitable *what, int result)
 {
     const weir_lock *lock = what->object;

@@ -1,16 +1,15 @@
 /*
- * Queues: tasks pass pointers to tasks, a bounded number at a time.
+ * Queues: tasks pass pointers to each other, a bounded number at a time.
  *
  *     open --> shut --> stopped
  *
- * A put gives its item directly to the first waiting getter, and a get inserts
- * the item of the first waiting putter. So getters wait only while the queue is
- * empty and putters only while it is full, and a woken task has its item, or
- * has put it.
+ * A put passes its item directly to the first waiting getter. A get inserts the
+ * item of the first waiting putter. So getters wait only while the queue is
+ * empty, putters only while it is full, and the call of a woken task is done.
  *
- * Items are kept in a ring (LIFO uses one end) or, in a priority queue, in a
- * binary heap. The items of a heap are numbered in the order of putting, which
- * decides between items that compare as equal.
+ * The items are in a ring (LIFO uses one end) or, in a priority queue, in a
+ * binary heap. The items of a heap are numbered in the order of the puts: of
+ * items that compare as equal, the one with the lower number is returned first.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -32,19 +31,20 @@ static const uint8_t queue_edges[QUEUE_STATES] = {
 
 struct weir_queue {
     struct wr_sync sync;
-    struct wr_list getters; /* struct wr_waitable */
-    struct wr_list putters; /* struct wr_waitable */
+    struct wr_list getters;
+    struct wr_list putters; /* both lists: struct wr_waitable */
     struct wr_list joiners; /* struct wr_waiter */
     uint64_t unfinished_count;
     size_t maxsize;
     size_t size;
-    size_t first; /* FIFO: index of the next item to get; else 0 */
+    size_t first; /* FIFO: index of the next item to get; otherwise 0 */
     enum weir_queue_order order;
     enum queue_state state;
-    weir_queue_compare_fn *compare; /* NULL if the queue is not a heap */
+    weir_queue_compare_fn *compare; /* NULL if this is not a priority queue */
     void *compare_arg;
-    uint64_t put_count; /* number of a heap's next item */
-    /* Numbers of a heap's items, by index; stored after the items. */
+    uint64_t put_count; /* number of the next item that is put into a heap */
+    /* Numbers of a heap's items, with the items' indices; stored after the
+     * items. */
     uint64_t *numbers;
     void *items[];
 };
@@ -81,7 +81,6 @@ static struct wr_waitable *queue_first_of(struct wr_list *waiters)
                                  waiter.link);
 }
 
-/* True if the item at index @a is returned before the one at @b. */
 static bool queue_is_before(const weir_queue *queue, size_t a, size_t b)
 {
     wr_assert(queue->numbers[a] != queue->numbers[b]);
@@ -114,7 +113,6 @@ static void queue_rise(weir_queue *queue)
     }
 }
 
-/* Moves the first item to the end, and restores the order of the others. */
 static void queue_sink_first(weir_queue *queue)
 {
     const size_t last = queue->size - 1;
@@ -137,7 +135,7 @@ static void queue_sink_first(weir_queue *queue)
     }
 }
 
-/* Calls @sort; the program's comparison in it must not suspend. */
+/* @sort calls the program's comparison, which must not suspend. */
 static void queue_order(weir_queue *queue, void (*sort)(weir_queue *queue))
 {
     weir_loop *loop = queue->sync.loop;
@@ -181,7 +179,7 @@ static void *queue_pop(weir_queue *queue)
     return item;
 }
 
-/* Puts @item. A getter must wait, or the queue must have space. */
+/* A getter must wait, or the queue must not be full. */
 static void queue_put_now(weir_queue *queue, void *item)
 {
     struct wr_waitable *getter = queue_first_of(&queue->getters);
@@ -446,7 +444,7 @@ bool weir_queue_take_left(weir_queue *queue, void **ret)
     }
     *ret = queue_pop(queue);
     if (queue->state == QUEUE_SHUT) {
-        queue_finish(queue, 1); /* a stop counts all items */
+        queue_finish(queue, 1); /* a stop has already counted all items */
     }
     return true;
 }

@@ -2,9 +2,9 @@
  * Semaphores: a count of permits that tasks acquire.
  *
  * A permit that is released while tasks wait goes directly to the first waiter,
- * so the count is above 0 only while no task waits. If tasks were woken with a
- * permit and have not run yet, a task that takes a free permit lets them run
- * first, so that tasks continue in the order of their requests.
+ * so `value` is above 0 only while no task waits. A task that takes a permit
+ * while woken tasks have not run yields to them, so that tasks continue in the
+ * order of their requests.
  */
 #include "weir/sync.h"
 
@@ -13,9 +13,9 @@
 struct weir_semaphore {
     struct wr_sync sync;
     uint64_t value;
-    uint64_t limit; /* maximum of `value`; UINT64_MAX if not bounded */
+    uint64_t limit; /* maximum of value; UINT64_MAX if not bounded */
     struct wr_list waiters;
-    uint64_t granted_count; /* tasks that got a permit and have not run */
+    uint64_t granted_count; /* tasks that got a permit and have not run since */
 };
 
 static void semaphore_check_invariants(const weir_semaphore *semaphore)

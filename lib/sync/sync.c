@@ -1,7 +1,8 @@
 /*
- * Making and freeing the objects that tasks wait on; sync.h explains the
- * design. The last reference frees an object's memory and unpins its loop. The
- * file of each kind of object decides when a wait ends.
+ * Allocating and freeing the objects that tasks wait on; see sync.h.
+ *
+ * The last reference frees an object's memory and unpins its loop. The file of
+ * each kind of object decides when a wait ends.
  */
 #include "sync.h"
 
@@ -61,7 +62,7 @@ void wr_sync_free(struct wr_sync *sync)
 
 int wr_sync_enter(struct wr_sync *sync)
 {
-    /* Check before any write: this may be another thread. */
+    /* Writes nothing before this check: the caller may be another thread. */
     int err = wr_loop_check(sync->loop);
     wr_require(err >= 0, err);
     wr_sync_check_invariants(sync);
@@ -69,7 +70,8 @@ int wr_sync_enter(struct wr_sync *sync)
         wr_sync_ref(sync);
         return 0;
     }
-    /* An interrupted call may never return, so it takes no reference. */
+    /* A call that was interrupted may never return, so it takes no
+     * reference. */
     if (sync->loop->current && wr_task_is_interrupted(sync->loop->current)) {
         return wr_task_enter_slowly(sync->loop);
     }
@@ -94,8 +96,8 @@ bool wr_sync_attempt(struct wr_waitable *what)
 {
     const struct wr_sync *sync = what->object;
 
-    wr_assert(sync->refs > 0); /* the call holds one */
-    /* Another task has freed the object during the wait. */
+    wr_assert(sync->refs > 0); /* of the caller */
+    /* Freed by another task during the wait. */
     if (sync->is_freed) {
         what->result = -ECANCELED;
         return true;
