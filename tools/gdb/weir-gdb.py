@@ -14,8 +14,8 @@ builds with -Dfiber=ucontext, have no stacks here.
 import gdb
 from gdb.unwinder import Unwinder, register_unwinder
 
-# Where switch.S stores each register, relative to the stack pointer that it stores; the size is
-# that of everything it has pushed. The last name is the program counter.
+# For each architecture: the size of the registers that switch.S pushes, the offset of each register
+# from the stack pointer that switch.S stores, and the name of the stack pointer.
 LAYOUTS = {
     "i386:x86-64": (64, {"r15": 8, "r14": 16, "r13": 24, "r12": 32, "rbx": 40,
                          "rbp": 48, "rip": 56}, "rsp"),
@@ -36,8 +36,8 @@ class TaskUnwinder(Unwinder):
 
     def __init__(self):
         super().__init__("weir tasks")
-        self.stack = None  # the stack pointer of the task
-        self.newest = None  # the stack pointer of the thread
+        self.stack = None  # stack pointer of the selected task
+        self.newest = None  # stack pointer of the thread
 
     def __call__(self, pending):
         if self.stack is None:
@@ -55,7 +55,7 @@ class TaskUnwinder(Unwinder):
         for name, offset in registers.items():
             at = gdb.Value(self.stack + offset).cast(word.pointer())
             value = at.dereference()
-            if name == "pc":  # may be signed (PAC), in the bits above
+            if name == "pc":  # its upper bits may have a signature (PAC)
                 value = value & ((1 << 48) - 1)
             info.add_saved_register(name, value)
         info.add_saved_register(pointer, gdb.Value(self.stack + size).cast(word))

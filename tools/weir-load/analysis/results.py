@@ -733,8 +733,8 @@ class Search:
     """
 
     STEP_MAX, RATE_MAX, NARROW_RUNS, UNSEEN = 60 * SECOND, SECOND, 40, 0.01
-    # The threshold may be outside of the bounds by this factor; and the number of responses needed
-    # beyond the highest percentile.
+    # Factor by which the threshold may be outside of the bounds, and number of responses that are
+    # needed beyond the highest percentile.
     BOUNDS_MAY_ERR, BEYOND = 1.5, 50
 
     def __init__(self, options, words):
@@ -742,8 +742,8 @@ class Search:
         self.start, self.to = (parse(options.get(name, "0"), COUNTS) for name in ("from", "to"))
         self.precision = parse(options["precision"], PERCENT) / 1e6
         self.duration = parse_time(options.get("duration", "3s"))
-        # The objectives hold at low and not at high; 0 is unknown. At the end, these are the
-        # interval.
+        # The objectives are met at low, but not at high; 0 is unknown. At the end, low and high are
+        # the reported interval.
         self.low = self.high = 0
         self.first = self.last = self.middle = 0.0
         self.is_narrow = self.was_cut = False
@@ -792,7 +792,7 @@ class Search:
         for number in range(self.NARROW_RUNS):
             if self.is_narrow:
                 return
-            # Once the threshold is nearly known, rates at its sides show most about its width.
+            # Once the threshold is nearly known, rates at both sides of it show its width best.
             is_near = self.last < self.first * (1 + 4 * self.precision)
             rate = threshold.quantile(0.5 if not is_near else 0.3 if number % 2 else 0.7)
             rate = max(self.at_most(int(rate + 0.5)), 1)
@@ -925,7 +925,7 @@ def report(options, words):
         write_page(runs, options["title"], output)
         if prints and output != "-":
             print(output)
-    # The verdict of a merged result is one that no part could have.
+    # A merged result has a verdict of its own, which its parts do not determine.
     if len(runs) > 1 or "parts" not in runs[0].all:
         return OK
     for term in runs[0].all["slo"] if prints else ():

@@ -410,7 +410,7 @@ class Run:
                 part = all_["latency"][name] if is_always else all_["latency"].get(name)
                 if part is not None or name == "service":
                     self.times[name] = Histogram.read(part)
-        # Response times; in a closed loop the service times.
+        # Response times, or in a closed loop service times.
         self.latency = self.times.setdefault("response", self.times["service"])
         self.kinds = {}
         for number, part in enumerate(all_.get("kinds") or ()):
@@ -555,7 +555,7 @@ def check_part(whole, part):
             raise part.refuse(f"part {index} of {count} is given twice")
     config = part.all["config"]
     ends_by_count = (config.get("requests") or 0) > 0 and not config.get("duration_ns")
-    # The longer duration; if a number of requests ends each part, the shorter one.
+    # Uses the longer duration, or the shorter one if a number of requests ends each part.
     is_part = (whole.duration < part.duration) != ends_by_count
     longer = part.duration if is_part else whole.duration
     shared = max(min(whole.start + whole.duration, part.start + part.duration)
@@ -782,7 +782,7 @@ class WholeFile:
             os.unlink(beside)
             if err.errno != errno.EBUSY:
                 raise
-            with open(self.target, "wb") as file:  # another file is mounted on the name
+            with open(self.target, "wb") as file:  # the name is a mount point
                 file.write(data)
 
 
