@@ -20,5 +20,5 @@ def bulk_pairs(settings, progress, row, names, judged):
             judged=judged)
 
 
-# What their common name does not say.
+# How the two contenders with the name epoll differ.
 EPOLL_NOTES = {"epoll": "1 MiB reads", "epoll_256k": "256 KiB reads"}

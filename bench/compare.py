@@ -13,9 +13,9 @@ import time
 from harness import BEFORE, Absent, Failure, why_absent
 from results import verdict_of
 
-LEVEL = 0.95  # of an interval
-STARTS_MIN = 6  # fewer have no interval of this level
-NARROW = 0.015  # of the median, each way: then a comparison ends
+LEVEL = 0.95  # confidence level of an interval
+STARTS_MIN = 6  # fewer starts give no interval of this level
+NARROW = 0.015  # a comparison ends with an interval of median ± 1.5 %
 
 
 def interval_of(ratios):
@@ -43,16 +43,16 @@ class Result:
     def __init__(self, row, case, figure, values, **rest):
         self.row = row
         self.case = case
-        self.figure = figure  # what is compared, with its unit
+        self.figure = figure  # name of the compared figure, with its unit
         self.subject = values[0]
         self.peer = rest.get("peer", "")
-        self.note = rest.get("note", "")  # on the peer
+        self.note = rest.get("note", "")  # about the peer
         self.peer_value = values[1]
         self.ratio = values[2]
         self.target = rest.get("target")
         self.ratios = rest.get("ratios", [])  # one for each start
-        self.interval = rest.get("interval")  # None: one number, not of starts
-        self.x = rest.get("x")  # of a curve: how many there are
+        self.interval = rest.get("interval")  # None for a single number, without starts
+        self.x = rest.get("x")  # number of objects, for a curve
 
     @property
     def verdict(self):
@@ -165,7 +165,7 @@ def compare(row, case, pairs, targets, key="cpu_ns", figure="ns CPU/msg", scale=
     """Results for one case: the subject against its peers."""
     own = [report[key] / scale for report in of_subject(pairs)]
     for name, starts in pairs.items():
-        if not name:  # all others are left out
+        if not name:  # no peer is available
             yield Result(row, case, figure, (statistics.median(own), None, None))
             continue
         ratios = ratios_of(starts, key)

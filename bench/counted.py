@@ -32,7 +32,7 @@ def read_strace(path):
     """System calls by name, and the entries that were given to rings."""
     deadline = time.monotonic() + 20
     text = ""
-    # The tracer ends after what it traces.
+    # strace ends after the traced program.
     while "+++ exited" not in text and "+++ killed" not in text:
         if time.monotonic() > deadline:
             raise Failure("strace does not end")

@@ -14,13 +14,13 @@ from results import BadDocument, count_text, interval_text
 
 COST = "**What it costs.**"
 HEADING = "## Figures"
-# The section of figures of a text: README's, or that of bench/README.md.
+# The section of figures in README.md or in bench/README.md.
 SECTION = re.compile(rf"^(?:{re.escape(COST)}.*?\n(?=- \*\*)|{HEADING}\n.*?\n(?=## ))",
                      re.M | re.S)
 COLUMNS = 99
 
-# What a line of README compares: its name, its rows, its peers, and which of the
-# kept runs have them. The line shows the best and the worst of all its cases.
+# A line of README: its name, its rows, its peers, and the indexes of the kept runs
+# with these rows. The line shows the best and the worst of all its cases.
 LIBRARIES = ["uring", "uv_tuned", "uv", "event"]
 SERVICES = ["nginx", "haproxy"]
 LINES = [

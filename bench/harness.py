@@ -20,15 +20,15 @@ import subprocess
 import sys
 import time
 
-# Below the ephemeral range, so no client of an earlier run sits on them.
+# Below the ephemeral range, so no client of an earlier run can use these ports.
 FIRST_PORT = 10000
 LAST_PORT = 19999
 START_TIMEOUT_S = 10
-TRIES = 5  # of a slice in which nothing came to pass
+TRIES = 5  # of a slice without a message or CPU time
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.join(HERE, "..", "tests", "e2e")
 
-# Contenders that are a program of another name with options of its own.
+# Contenders that run another contender's program with these options.
 VARIANTS = {
     "epoll_256k": ("epoll", ["--recv", "262144"]),
     "mmsg_block": ("mmsg", ["--block"]),
@@ -38,15 +38,15 @@ VARIANTS = {
     "weir_copy": ("weir_stream", ["--echo", "copy"]),
 }
 
-# Contenders that are weir with an engine that is asked for.
+# Contenders that are weir with this engine.
 ENGINES = {"weir_poll": "poll", "weir_uring": "uring"}
 
 
-# As many are noted of a row as a page shows.
+# Maximum number of commands recorded for a row, which is what a page shows.
 COMMANDS_MAX = 60
 
-# Of modes that rows add: the command of a contender, by settings, name, port
-# and what else its row gives.
+# Modes that rows add: functions that return a contender's command from the settings,
+# its name, its port and the row's other arguments.
 COMMANDS = {}
 
 
@@ -58,11 +58,11 @@ class Absent(Failure):
     """What a row needs is not installed or not built, or does not start here."""
 
 
-# What tests/e2e/seccomp.py raises where it knows no numbers of system calls.
+# tests/e2e/seccomp.py raises this if it does not know the numbers of system calls.
 Skip = Failure
 
-# How a contender's name begins that is the subject of another build, and that of
-# one which may make the system calls alone that Docker's default profile allows.
+# Prefixes of contenders' names: the subject of another build, and a program that may
+# only make the system calls that Docker's default profile allows.
 BEFORE = "before_"
 DOCKER = "docker_"
 
@@ -93,15 +93,15 @@ class Settings:
         self.before = options.before
         self.server_cpu = options.server_cpu
         self.client_cpu = options.client_cpu
-        self.case_s = options.time  # most of a comparison, in seconds
+        self.case_s = options.time  # maximum time of a comparison, in seconds
         self.warm_ms = options.warm
         self.time_ms = options.slice
         self.subject = options.subject
         self.case = options.case
-        self.has_case = False  # one of that name was there
-        self.left_out = {}  # peers that are not there: why
+        self.has_case = False  # a case with this name was found
+        self.left_out = {}  # missing peers, with the reason
         self.row = ""
-        self.commands = {}  # of each row: what was started
+        self.commands = {}  # started commands of each row
         self.next_port = FIRST_PORT + os.getpid() % 1000 * 10
 
     def use_build(self, folder):
@@ -158,7 +158,7 @@ def find_port(settings):
     raise Failure(f"no free port from {FIRST_PORT} to {LAST_PORT}")
 
 
-# Of a client whose latency is measured while another one loads its CPU.
+# Real-time priority of a client that is measured while another one loads its CPU.
 FIRST_PRIORITY = 10
 
 
@@ -193,10 +193,10 @@ class Server:
         self.command = server_command(settings, name, mode, self.port, extra,
                                       own)
         if under and self.command[0] == sys.executable:
-            # A program that becomes the server: it passes the tool on.
+            # A script that executes the server: it puts the tool before it.
             self.command.insert(-1, f"--under={shlex.join(under)}")
         elif name in ENGINES:
-            self.command[2:2] = under  # what env(1) becomes, not env itself
+            self.command[2:2] = under  # env(1) runs the tool, not the reverse
         else:
             self.command = [*under, *self.command]
         self.is_under_tool = bool(under)
@@ -210,7 +210,7 @@ class Server:
             preexec_fn=prepare(self.cpus, is_confined=self.is_confined))
         try:
             self.wait_until_it_serves()
-        except BaseException:  # Ctrl-C as well: nothing is left behind
+        except BaseException:  # even Ctrl-C: no process may remain
             self.process.kill()
             self.process.wait()
             raise
@@ -271,7 +271,7 @@ class Server:
                              START_TIMEOUT_S)[0]:
             raise Failure(f"{self.name} does not tell its statistics")
         values = {}
-        # An empty line ends them; so does its death.
+        # An empty line or the end of the program ends the statistics.
         while line := self.process.stdout.readline().decode().split():
             values[line[0]] = int(line[-1])
         return values

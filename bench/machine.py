@@ -152,7 +152,7 @@ def describe(options, has_own_network):
         "is_guest": _is_guest(),
         "call_ns": _call_ns(),
         "mitigations": _mitigations(),
-        # What of the kernel weir was told not to use, and what it runs on.
+        # Kernel features that weir must not use, and the engine that it runs on.
         "masked": os.environ.get("WEIR_FEATURES_MASK", ""),
         "engine": peers.engine(options.build),
     }

@@ -27,7 +27,7 @@ NAMES = {
     "first_weir": "README's program", "first_go": "Go",
     "first_asyncio": "asyncio's streams"}
 
-# Of a program: the command that says its version, and where it stands there.
+# For each program: the command that prints its version, and a pattern for it.
 PROGRAMS = {
     "nginx": ("nginx", "-v", r"nginx/(\S+)"),
     "HAProxy": ("haproxy", "-v", r"version (\S+)"),
@@ -39,7 +39,7 @@ PROGRAMS = {
     "Go": ("go", "version", r"go version go(\S+)"),
     "gcc": ("gcc", "--version", r"(\S+)\n"),
 }
-# Of the libraries that a build may have found.
+# Libraries that a build may have found.
 LIBRARIES = {"libuv": "libuv", "libevent": "libevent",
              "openssl": "OpenSSL", "libcrypto": "OpenSSL"}
 PATHS = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"

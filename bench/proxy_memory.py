@@ -31,10 +31,10 @@ from proxy_cost import START_S, serving
 
 WARM = 100
 MUCH = 1 << 20
-FEW = 32768       # the target's own queue
+FEW = 32768       # size of the target's send buffer
 QUIET_S = 9
 TICK_S = 0.2
-SEGMENT = 1460    # of Ethernet
+SEGMENT = 1460    # payload of a full Ethernet frame
 HAPROXY = """
 global
     nbthread 1
@@ -67,7 +67,7 @@ class Target:
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, FEW)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
-        self.moved_s = time.monotonic()  # when it has last sent something
+        self.moved_s = time.monotonic()  # time of the last bytes sent
         self.connections = []
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)
@@ -214,7 +214,7 @@ def main():
         if program != "haproxy" and not os.access(program, os.X_OK):
             parser.error(f"no program: {program}")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    # A client and the target's connection here, and two in the proxy.
+    # Each client needs two descriptors here, its own and the target's.
     if 2 * (WARM + max(options.idle, options.deaf)) + 100 > hard:
         parser.error(f"{hard} descriptors are too few for so many clients")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

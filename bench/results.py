@@ -45,7 +45,7 @@ KINDS = {
     "true or false": lambda v: isinstance(v, bool),
     "a list of numbers": lambda v: isinstance(v, list) and all(
         _is_number(n) for n in v),
-    # Empty where it was too few starts: it holds everything.
+    # Empty if there were too few starts; any value is then possible.
     "an interval or null": lambda v: v is None or (
         KINDS["a list of numbers"](v) and (v == [] or (
             len(v) == 2 and 0 <= v[0] <= v[1]))),
@@ -57,11 +57,11 @@ KINDS = {
             KINDS["a list of texts"](n) for n in v.values())),
 }
 
-# Of each object: the field, its kind, and what it is where it is missing;
-# without that, it may not be missing.
+# For each object: its fields, each with its kind and its default. A field without a
+# default is required.
 DOCUMENT = [
     ("subject", "a text"), ("window_ms", "a number"),
-    ("rounds", "a number or null", None),  # of runs from before intervals
+    ("rounds", "a number or null", None),  # only in old runs, without intervals
     ("warm_ms", "a number"), ("date", "a text", ""),
     ("command", "a text", ""), ("build", "a text", ""),
     ("revision", "a text", ""), ("versions", "an object of texts", {}),

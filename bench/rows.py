@@ -126,7 +126,7 @@ def row_t5_streams(settings, progress):
 
 
 QUANTILES = ("p50", "p99", "p999")
-TAIL_MS = 1000  # a slice that has a tail
+TAIL_MS = 1000  # a slice long enough for a tail
 
 
 @contextlib.contextmanager
@@ -191,7 +191,7 @@ def _used_bytes(server):
 
 def _idle_memory(settings, name, count):
     with Server(settings, name, own=True) as server:
-        # The first ones pay for what is shared by all.
+        # The first connections allocate what all connections share.
         warm = Client(server, ["--mode", "idle", "--conns", 200], 0, 600000)
         warm.wait_ready()
         used = _used_bytes(server)
@@ -337,7 +337,8 @@ def _small_beside_bulk(settings, progress):
     yield Result("T9", case, "1/Jain", (_unfairness(own), None, None))
 
 
-# What others may make of the tail of small connections, which all share a CPU.
+# Maximum factor by which other connections may raise the p99 of small connections.
+# All share a CPU.
 P99_BESIDE = 1.5
 
 
@@ -382,7 +383,7 @@ def row_t10(settings, progress):
          {"uring": 1.05}, 1)], mode="fanout")
 
 
-ALONE = 6  # the weight of programs that measure themselves
+ALONE = 6  # weight of programs that measure themselves
 
 
 def _alone_row(settings, progress, row, programs, cases, target):
@@ -564,8 +565,8 @@ def row_burst(settings, progress):
                        {"100 at a time": 1.6}, figure="ns CPU/task")
 
 
-# Each row: its function, what it is, how many times --time its comparisons may
-# take, and how many seconds there are beside them at most.
+# Each row: its function, its description, the maximum time of its comparisons in
+# multiples of --time, and the maximum of its other time in seconds.
 ROWS = {
     "T1": (row_t1, "echo of 128 B, 50 and 1000 connections", 10, 0),
     "T1u": (row_t1_unix, "the same over Unix sockets", 2, 0),
@@ -623,9 +624,9 @@ ROWS = {
                      "10,000 routes, 1,000 certificates", 0, 300),
 }
 
-# Counts, which run for minutes and need no quiet machine.
+# Rows of counts run only on request: they take minutes. Other load does not matter.
 WHEN_ASKED = ("growth", "growth-loop", "growth-proxy")
 
-# Those in which another subject can stand in weir's place.
+# Rows in which another program can be the subject instead of weir.
 OF_ANY = ("T1", "T1u", "T4", "T3", "T5", "T6", "T7", "T8", "T9", "T10", "T13", "T14",
           "T15", "tasks", "growth", "growth-loop", "growth-proxy")

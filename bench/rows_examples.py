@@ -19,8 +19,8 @@ from harness import COMMANDS, HERE, Failure, Server, find_service, prepare
 from rows_load import count_wrk
 
 LIMIT_S = 60
-SECONDS = 1  # of a slice: the least of these clients
-WEIGHT = 4  # of a comparison, whose slices are so long
+SECONDS = 1  # of a slice, the minimum of these clients
+WEIGHT = 4  # of a comparison, because its slices are long
 
 
 def _command(example, service):

@@ -24,12 +24,13 @@ from harness import (Client, Failure, Server, find_port, find_service,
 
 FLAT = 1.10
 CONNECTIONS = (100, 1000, 10000, 18000)
-FILES_BESIDE = 200  # what a process has open besides connections
-# Windows of two runs that differ, in seconds; many connections need some to open.
+FILES_BESIDE = 200  # open files of a process besides connections
+# Lengths of the two runs whose difference is used, in seconds. Opening many
+# connections takes a part of a run.
 WINDOWS = {100: (0.5, 2), 1000: (1, 3), 10000: (8, 14), 18000: (15, 30)}
-NORMAL_MS = 2000  # with a longer --slice, for a busy machine, they are longer
-# How many events share a call is the client's pace, which is not weir's: they are
-# shown without a ratio.
+NORMAL_MS = 2000  # a longer --slice, for a busy machine, lengthens the runs
+# How many events share a call depends on the client's pace, not on weir, so these
+# figures are shown without a ratio.
 NOT_FLAT = ("system calls/msg",)
 
 
@@ -108,7 +109,7 @@ def _two_cpus(settings):
 def row_growth(settings, progress):
     """An echo of 128 B: instructions, system calls and completions."""
     both = _two_cpus(settings)
-    ways = [  # the case, the server, how, and its figures by their names
+    ways = [  # case, server, how to measure, and names of the figures
         ("one loop on io_uring", "weir", (None, _read_nothing, (), None),
          {"enters": "system calls/msg", "submitted": "entries/msg",
           "completions": "completions/msg"}),
@@ -121,7 +122,7 @@ def row_growth(settings, progress):
         ("one loop on epoll", "weir_poll",
          (callgrind_alone, read_callgrind, (), None),
          {"instructions": "instructions/msg"}),
-        # Under callgrind a thread that waits in a ring stops all others.
+        # Not on io_uring: under callgrind a thread that waits in a ring stops all others.
         ("two loops on epoll", "weir_poll",
          (callgrind_alone, read_callgrind, ("--threads", "2"), both),
          {"instructions": "instructions/msg"}),
@@ -243,7 +244,7 @@ class Proxy:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def has_ended(self, process):
-        # valgrind looks for signals after some work: here is work.
+        # valgrind checks for signals only while the program works, so give it work.
         self.can_connect()
         return process.poll() is not None
 

@@ -19,7 +19,7 @@ from rows_tls import make_identity
 
 BODY_BYTES = 13
 SHAPES = [(1, 1), (1, 100), (10, 10), (100, 1), (128, 128)]
-# Starting costs both some 10 ms.
+# Many requests, because starting takes each program about 10 ms.
 REQUESTS = 150_000
 REQUESTS_ONE_BY_ONE = 30_000
 TARGET = 0.8

@@ -15,7 +15,7 @@ from compare import alternate, compare, is_chosen
 from harness import DOCKER, Failure, Server, cpu_of, find_service
 
 BODY_BYTES = 612
-SECONDS = 1  # the least of wrk
+SECONDS = 1  # the minimum of wrk
 
 
 def _weir(settings, url, conns):

@@ -28,12 +28,12 @@ class Case:
         self.name = name
         self.client = client
         self.target = target
-        self.floor = rest.get("floor", {})  # targets of bare loops
-        self.beside = rest.get("beside", SERVICES)  # what the target is of
+        self.floor = rest.get("floor", {})  # targets against the bare loops
+        self.beside = rest.get("beside", SERVICES)  # peers that the target applies to
         self.mode = rest.get("mode", "echo")  # of the backend
-        self.size = rest.get("size")  # of the backend's file, if it has one
+        self.size = rest.get("size")  # of the backend's file, or None
         self.is_tls = rest.get("is_tls", False)  # between client and proxy
-        self.is_bulk = rest.get("is_bulk", False)  # without splice, as well
+        self.is_bulk = rest.get("is_bulk", False)  # is also measured without splice()
         self.figure = rest.get("figure", "us CPU/msg")
 
 
@@ -118,7 +118,7 @@ def row_t16_close(settings, progress):
 
 
 def row_t16_tls(settings, progress):
-    # The same libssl does the same for all of them: what is left is the rest.
+    # If all proxies use libssl, they can differ only in the work besides TLS.
     target = 0.90 if tls_engine(settings) == "OpenSSL" else 0.60
     yield from _row(settings, progress, "T16t", [
         Case("1 KiB answers, 50 connections", [*REQUEST, "--conns", 50], target,

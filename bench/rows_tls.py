@@ -31,9 +31,9 @@ class Case:
     def __init__(self, name, client, kind="ecdsa", size=SMALL, bare=1.05):
         self.name = name
         self.client = client
-        self.kind = kind  # of the server's key
-        self.size = size  # of an answer
-        self.bare = bare  # target beside the bare loop, of weir on OpenSSL
+        self.kind = kind  # type of the server's key
+        self.size = size  # bytes of an answer
+        self.bare = bare  # target against the bare loop, for weir on OpenSSL
         self.has_tickets = "--resume" in client
         self.figure = "us CPU/MiB" if size == BULK else "us CPU/msg"
 

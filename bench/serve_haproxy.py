@@ -12,7 +12,7 @@ import os
 from harness import find_service, tell_when_it_serves
 
 BUFFER_DEFAULT = 16384
-BUFFER_BESIDE = 4096  # the head, and what is kept free for rewriting
+BUFFER_BESIDE = 4096  # space for the head, and for rewriting it
 
 CONFIGURATION = """
 global
@@ -33,8 +33,8 @@ frontend bench
 """
 
 
-# HAProxy has no word for the number of tickets of TLS 1.3, and sends some even
-# when sessions cannot be resumed; OpenSSL's own configuration has.
+# HAProxy has no directive for the number of TLS 1.3 tickets, and sends some even if
+# sessions cannot be resumed. OpenSSL's own configuration has such a directive.
 OPENSSL_CONFIGURATION = """
 openssl_conf = bench
 [bench]

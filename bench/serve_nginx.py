@@ -16,10 +16,10 @@ import shlex
 
 from harness import find_service, tell_when_it_serves
 
-# What one text in the configuration may hold, with some room.
+# Maximum length of a text in the configuration; nginx allows a little more.
 TEXT_MAX = 2048
 
-# sendfile_max_chunk and what else concerns sendfile is nginx's default.
+# sendfile_max_chunk and the other settings of sendfile are nginx's defaults.
 CONFIGURATION = """
 daemon off;
 master_process off;
@@ -45,7 +45,7 @@ http {
 }
 """
 
-# NumTickets: OpenSSL would send tickets of TLS 1.3 that cannot be used.
+# Without NumTickets OpenSSL would send TLS 1.3 tickets that cannot be used.
 TLS = """
         open_file_cache max=16 inactive=1h;
         ssl_certificate %(identity)s;

@@ -44,7 +44,7 @@ def main():
     tell_when_it_serves(options.service, options.port)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
-    os.dup2(null, 2)  # nobody reads it: a full pipe would stop the service
+    os.dup2(null, 2)  # a full pipe without a reader would stop it
     os.execvp(command[0], command)
 
 
