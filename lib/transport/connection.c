@@ -838,7 +838,6 @@ void wr_connection_check_invariants(const struct wr_connection *c)
     t->ops->check_device(c);
 }
 
-/* Asserts that a step, an operation or a wait will continue the connection. */
 void wr_connection_check(const weir_transport *t)
 {
     const struct wr_connection *c = wr_connection_of(t);

@@ -299,8 +299,6 @@ void wr_connection_begin(struct wr_connection *c);
 /* Starts a connection on top of the transport @below, which it replaces. Starts
  * with a handshake unless connection_made was called before. */
 void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
-/* Called when the handshake has ended: calls connection_made of the bound
- * protocol. */
 void wr_connection_open(struct wr_connection *c);
 
 static inline void wr_connection_tell_made(struct wr_connection *c)

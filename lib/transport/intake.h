@@ -51,9 +51,7 @@ static inline bool wr_intake_is_queued(const weir_transport *t)
     return t->demand.state != WR_DEMAND_IDLE;
 }
 
-/* Starts to wait until @shortage may be over. */
 void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
-/* Starts to wait for a buffer in queue STARVED. */
 void wr_intake_starve(weir_transport *t);
 
 /* Returns the window of the next receive. If there is none, starts to wait and

@@ -90,7 +90,6 @@ static void outbox_break(weir_transport *t, int err, const char *what)
     }
 }
 
-/* Refuses a write that exceeds the hard limit or found no memory. */
 static int outbox_refuse(weir_transport *t, int err)
 {
     wr_assert(err == -ENOBUFS || err == -ENOMEM);

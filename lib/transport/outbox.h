@@ -155,7 +155,6 @@ void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
 void wr_outbox_lose_peer(struct wr_outbox *o);
 void wr_outbox_shut(struct wr_outbox *o);
 
-/* True if the stream ends after the queued bytes. */
 static inline bool wr_outbox_is_ending(const struct wr_outbox *o)
 {
     return o->state >= WR_OUTBOX_ENDED && o->state <= WR_OUTBOX_CLOSED;
@@ -173,7 +172,6 @@ static inline bool wr_outbox_is_over(const struct wr_outbox *o)
     return o->state >= WR_OUTBOX_MOVING;
 }
 
-/* Returns the number of bytes that were written and not yet sent. */
 static inline uint64_t wr_outbox_depth(const struct wr_outbox *o)
 {
     return o->queue.bytes + o->passed_bytes;

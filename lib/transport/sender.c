@@ -81,7 +81,6 @@ static void sender_ready(struct wr_ready *ready)
     wr_loop_end_if_forked(t->loop);
 }
 
-/* True if fewer than two parts wait and the depth allows more. */
 static bool sender_may_read(const struct wr_sender *f)
 {
     const weir_transport *t = f->t;
@@ -180,7 +179,7 @@ static void sender_read_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sender_read(f);
         }
     } else if (res == 0) {
-        f->file.left = 0; /* the file ends here */
+        f->file.left = 0;
         sender_set_state(f, WR_SENDER_NEXT);
         wr_sender_go_on(f);
     } else {

@@ -413,7 +413,6 @@ static inline void wr_transport_set_hard_limit(weir_transport *t,
         WR_LIKELY(bytes <= WR_NO_LIMIT) ? (uint32_t)bytes : WR_NO_LIMIT;
 }
 
-/* True if @len more bytes after @depth exceed the hard limit. */
 static inline bool wr_transport_lacks_room(const weir_transport *t,
                                            uint64_t depth, uint64_t len)
 {
@@ -557,7 +556,6 @@ bool wr_transport_may_join(const weir_transport *t);
 /* Chooses how data_received is called, after t->binding was set. */
 void wr_protocol_bound(weir_transport *t);
 
-/* Calls the factory. Returns 0 or a negative error. */
 WEIR_MUST_USE static inline int
 wr_protocol_find(weir_transport *t, const struct weir_factory *factory)
 {

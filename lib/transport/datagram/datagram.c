@@ -162,7 +162,7 @@ static void datagram_recv_completed(struct wr_op *op, int32_t res,
     struct wr_datagram *d = wr_container_of(op, struct wr_datagram, recv_op);
 
     wr_assert(d->t.state > WR_LIFE_NEW && d->t.state < WR_LIFE_LOST);
-    wr_check(!(flags & WR_CQE_MORE)); /* single-shot */
+    wr_check(!(flags & WR_CQE_MORE));
     if (d->t.state == WR_LIFE_OPEN) {
         wr_datagram_recv_polled(d, res);
     }
@@ -236,7 +236,7 @@ static int datagram_set_protocol(weir_transport *t,
                                  const struct weir_buf *initial, size_t count)
 {
     (void)initial;
-    wr_require(count == 0, -EINVAL); /* bytes are not datagrams */
+    wr_require(count == 0, -EINVAL);
     wr_require(t->state != WR_LIFE_LOST, -ESHUTDOWN);
     t->binding = *binding;
     wr_protocol_bound(t);
@@ -433,7 +433,6 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     int err = wr_protocol_find(&d->t, factory);
     if (err < 0) {
         wr_datagram_close_fd(loop, fd, family);
-        /* The protocol of this transport was never called. */
         wr_assert(d->t.state == WR_LIFE_NEW);
         wr_assert(d->t.demand.account.lease_count == 0);
         datagram_unshare(d->shared);

@@ -81,8 +81,8 @@ struct wr_datagram {
                                       * slots */
     bool paused : 1; /* set by pause_reading, cleared by resume_reading */
     bool wants_control : 1; /* the program requested ancillary data */
-    bool is_connected : 1;  /* the socket is connected */
-    bool in_resume : 1;     /* set during resume_writing */
+    bool is_connected : 1;
+    bool in_resume : 1; /* set during resume_writing */
     bool hup_seen : 1;  /* set by a poll: the program shut the socket down */
     bool meets_fds : 1; /* peers can send descriptors */
     bool rests : 1;     /* set while descriptors are being closed */
@@ -161,7 +161,6 @@ void wr_datagram_end_send(struct wr_datagram *d);
 void wr_datagram_drop_queue(struct wr_datagram *d);
 void wr_datagram_limits_changed(weir_transport *t);
 
-/* Sets the socket options for ancillary data. Returns 0 or an error. */
 WEIR_MUST_USE int
 wr_datagram_ask_control(int fd, int family,
                         const struct weir_datagram_options *options);

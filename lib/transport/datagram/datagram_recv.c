@@ -431,7 +431,6 @@ static void datagram_recv_failed(struct wr_datagram *d, int err)
     }
 }
 
-/* Makes the next batch about as large as this one. */
 static void datagram_recv_adapt(struct wr_datagram *d, uint32_t count,
                                 uint64_t longest)
 {

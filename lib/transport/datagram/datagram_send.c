@@ -82,7 +82,6 @@ static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
     return bytes;
 }
 
-/* Returns 1 if the datagram was dropped, else 0. */
 static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
 {
     struct wr_outgoing *first = wr_datagramq_first(&d->queue);

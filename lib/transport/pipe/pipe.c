@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-/* Time until a cancel is repeated. */
 #define CANCEL_AGAIN_NS 10000000u
 
 static void pipe_completed(struct wr_op *op, int32_t res, uint32_t flags)

@@ -120,7 +120,6 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res);
 void wr_pipe_read_fed(weir_transport *t, enum wr_demand_state queue);
 
 void wr_pipe_write_init(struct wr_pipe *p);
-/* Starts to poll for the end of the reader. */
 void wr_pipe_watch(struct wr_pipe *p);
 void wr_pipe_write_completed(struct wr_pipe *p, int32_t res);
 void wr_pipe_watched(struct wr_pipe *p, int32_t res);

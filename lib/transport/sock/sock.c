@@ -23,7 +23,6 @@ struct sock_option {
 
 enum { SOCK_OPTIONS = 6 };
 
-/* True on the fast path after a completion: open, no error, receive armed. */
 static inline bool sock_is_settled(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_OPEN && s->c.t.error == 0 &&
@@ -222,7 +221,6 @@ static void sock_send_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Replaces sock_send_completed() until the peer has answered the SYN. */
 static void sock_opening_completed(struct wr_op *op, int32_t res,
                                    uint32_t flags)
 {

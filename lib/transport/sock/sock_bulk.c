@@ -70,17 +70,16 @@
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
  *
- * The pipe is empty between two calls. A piece is no larger than the other
- * socket's free space. If that socket takes less nevertheless, the rest is read
- * into receive buffers and delivered like other bytes. The buffers are taken
- * before the bytes, so no allocation can fail in between. So there is nothing
- * to cancel, to abandon or to wait for, and one pipe serves all connections.
- * Bytes stay in order, because a piece is moved only while this socket holds no
- * bytes and the other has none queued or in flight.
+ * The pipe is empty between two calls, so one pipe serves all connections. A
+ * piece is no larger than the other socket's free space. If that socket takes
+ * less nevertheless, the rest is read into receive buffers and delivered like
+ * other bytes. The buffers are taken before the bytes, so no allocation can
+ * fail in between. Bytes stay in order, because a piece is moved only while
+ * this socket holds no bytes and the other has none queued or in flight.
  *
- * Only bytes that wait are spliced: an end of the stream, an urgent byte and an
- * error of the peer are left to the receive. An error of the other socket
- * breaks that socket, like an error of a send.
+ * The receive handles an end of the stream, an urgent byte and an error of the
+ * peer. An error of the other socket breaks that socket, like an error of a
+ * send.
  *
  * The calls are splice(2), which does not block. IORING_OP_SPLICE always goes
  * to a worker thread (Linux 6.18). */
@@ -129,7 +128,6 @@ static const struct wr_module_ops sock_bulk_pipe_ops = {
     .close = sock_bulk_free_pipe,
 };
 
-/* Returns the loop's pipe, open, or NULL if out of memory or descriptors. */
 static struct sock_bulk_pipe *sock_bulk_get_pipe(weir_loop *loop)
 {
     struct wr_module *module = wr_loop_find_module(loop, &sock_bulk_pipe_ops);
@@ -212,7 +210,6 @@ static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
     return (uint32_t)wr_min_u64(waiting, wr_min_u64(sure, FEED_BYTES));
 }
 
-/* Reads from the pipe the bytes that the other socket has not accepted. */
 static void sock_bulk_read_rest(const struct sock_bulk_pipe *pipe,
                                 const struct wr_room *room, uint32_t rest)
 {
@@ -586,7 +583,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
     s->expects_bytes = false;
     if (res == -EAGAIN && !was_polled) {
         s->yes_count = s->unasked = 0;
-        return; /* nothing more has arrived: poll again */
+        return;
     }
     if (WR_UNLIKELY(res == -ENOBUFS && s->always_polls)) {
         sock_bulk_receive_few(s, credit);

@@ -42,7 +42,6 @@ uint64_t wr_sock_fds_reach(const struct wr_sock *s);
 /* True if the next send must carry descriptors, with wr_sock_fds_send(). */
 bool wr_sock_fds_are_next(const struct wr_sock *s);
 void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
-/* Notes that the kernel has taken @bytes while descriptors waited. */
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
 void wr_sock_fds_drop(struct wr_sock *s);
 /* Closes refused descriptors, in a thread, because the peer chose them. */
@@ -247,7 +246,6 @@ void wr_sock_deliver_held(struct wr_connection *c);
 WEIR_MUST_USE bool wr_sock_take_back_lent(struct wr_sock *s);
 /* Returns lent memory if nothing was received into it. */
 void wr_sock_return_lent(struct wr_sock *s);
-/* Returns lent memory, and drops the bytes in it. */
 void wr_sock_drop_lent(struct wr_sock *s);
 
 /* ---- sock_linger.c ---- */
@@ -311,7 +309,6 @@ static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
                : 0;
 }
 
-/* True if the socket receives after the program has closed it. */
 static inline bool wr_sock_lingers(const struct wr_sock *s)
 {
     return s->c.t.state == WR_LIFE_LINGERING ||
@@ -319,7 +316,6 @@ static inline bool wr_sock_lingers(const struct wr_sock *s)
             wr_clock_get_limits(s->c.clock)->linger_ns != 0);
 }
 
-/* Returns the batches of descriptors to send, or NULL before the first. */
 static inline struct wr_sock_fds *wr_sock_fds_of(const struct wr_sock *s)
 {
     return s->extra ? s->extra->fds : NULL;
@@ -330,7 +326,6 @@ static inline bool wr_sock_has_lent(const struct wr_sock *s)
     return s->extra && s->extra->buf;
 }
 
-/* True if received bytes were not delivered yet. */
 static inline bool wr_sock_has_kept(const struct wr_sock *s)
 {
     return wr_delivery_has_held(&s->c.delivery) ||

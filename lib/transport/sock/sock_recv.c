@@ -23,11 +23,11 @@
  * stream.
  *
  * A receive notices the peer's end. While nothing is received, a poll watches
- * the peer: at once while the protocol has paused, some time after the peer's
- * end of stream, because most connections end soon. In a ring whose receives
- * may miss the end (ring_kernel.c), a TCP socket is watched from its first
- * receive. If the poll reports the peer's end, an armed receive is cancelled
- * (sock.c), and the remaining bytes are received with polls and system calls.
+ * the peer: at once while the protocol has paused, or some time after the
+ * peer's end of stream, because most connections end soon. If receives may miss
+ * the end (ring_kernel.c), a TCP socket is watched from its first receive. When
+ * the poll then reports the end, the remaining bytes are received with polls
+ * and system calls (sock.c).
  */
 #include "sock_impl.h"
 
@@ -79,7 +79,6 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
                     [FLOW_CLOSING] = ACTION_LEAVE},
 };
 
-/* Time from the peer's end of stream until a poll watches the peer. */
 #define WATCH_AFTER_NS UINT64_C(20000000)
 
 /* Notifies the protocol of the bytes in its lent memory, or returns the memory.
@@ -655,7 +654,7 @@ void wr_sock_recv_stop(struct wr_connection *c)
 void wr_sock_recv_failed(struct wr_sock *s, int err)
 {
     wr_assert(err < 0);
-    wr_check(!s->recv_op.in_flight); /* a failed operation has ended */
+    wr_check(!s->recv_op.in_flight);
     if (wr_res_is_transient(err)) {
         if (s->sends_file) {
             /* Sending a file had made the socket non-blocking, so the receive
@@ -702,7 +701,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     } else if (res > 0) {
         const size_t len = (size_t)res;
         wr_assert(s->extra->len == 0);
-        wr_assert(!s->recv_op.in_flight); /* such a receive completes once */
+        wr_assert(!s->recv_op.in_flight);
         wr_connection_note_received(&s->c, len);
         s->extra->len = len;
         if (sock_recv_may_deliver_into(s)) {
