@@ -1,24 +1,23 @@
 /*
- * A configuration that all threads read, and that can be replaced while they
- * read it.
+ * A configuration that all threads read, and that can be replaced meanwhile.
  *
- * A version has a part for each thread, which alone changes the part's
- * reference count. The version counts the parts under the mutex, and is
- * released with the last part. So reading uses no shared data: a new version is
- * posted to the mailbox of each thread, which then uses its new part and
- * releases the old one.
+ * A version has a part for each thread, and only this thread changes the part's
+ * reference count, so reading uses no shared data. The number of parts that
+ * were not released is counted under the mutex; the last part releases the
+ * version. A new version is posted to the mailbox of each thread, which then
+ * uses its new part and releases the old part.
  */
 #include "threads.h"
 
 struct weir_config {
     struct config_version *version;
     weir_thread *thread;
-    struct wr_list link; /* in the thread's configs, while refs > 0 */
-    /* The program's references, and one of the thread while this version is the
-     * current one. */
+    struct wr_list link; /* in thread->configs while refs > 0 */
+    /* References of the program, and one of the thread while the part is its
+     * current part. */
     uint32_t refs;
     struct wr_wake_item item;
-    uint8_t unused[64]; /* two threads' parts do not share a cache line */
+    uint8_t unused[64]; /* no cache line is used by parts of two threads */
 };
 
 struct config_version {
@@ -26,7 +25,8 @@ struct config_version {
     const void *data;
     weir_release_fn *release;
     void *arg;
-    uint32_t part_count; /* shared: parts that were not released */
+    /* parts that were not released; protected by the mutex */
+    uint32_t part_count;
     weir_config parts[];
 };
 
@@ -85,7 +85,7 @@ static void config_arrived(void *arg)
     config_enter(config);
 }
 
-/* Called if the loop was freed before the part arrived. */
+/* The loop was freed before the part arrived. */
 static void config_dropped(void *arg)
 {
     weir_config *config = arg;
@@ -147,7 +147,7 @@ void wr_config_end(weir_thread *thread)
     while (!wr_list_is_empty(&thread->configs)) {
         weir_config *config =
             wr_container_of(thread->configs.next, weir_config, link);
-        config->refs = 1; /* references end with the thread */
+        config->refs = 1; /* the program's references end with the thread */
         config_unref(config);
     }
 }
@@ -160,8 +160,8 @@ int weir_config_publish(weir_threads *threads, const void *config,
     wr_require(!wr_wake_is_forked(threads->threads[0].wake), -ECHILD);
     struct config_version *version = config_make(threads, config, release, arg);
     wr_require(version, -ENOMEM);
-    /* Posted with the mutex held, so that all threads get the versions in the
-     * same order. */
+    /* All threads get the versions in the same order, because the mutex is
+     * held. */
     wr_threads_lock(threads);
     for (uint32_t i = 0; i < threads->count; i++) {
         const int err = wr_wake_post_item(threads->threads[i].wake,

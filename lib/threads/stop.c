@@ -1,17 +1,17 @@
 /*
- * State that all threads share from their start to their end: the number of
- * made loops, the first error, and the stop.
+ * State that the threads share: the number of made loops, the first error, and
+ * the stop.
  *
- * A stop reaches each thread as an item in the mailbox of its loop. The item is
- * a field of the thread, so that a stop needs no memory. If the item is already
- * posted, a stop only makes its deadline earlier.
+ * A stop is an item in the mailbox of each loop. The item is a field of the
+ * thread, so a stop needs no memory. While the item is posted, another stop can
+ * only make the deadline earlier.
  */
 #include "threads.h"
 
 #include "lib/base/options.h"
 #include "uring/sys.h"
 
-/* Called with the mutex held. */
+/* The caller holds the mutex. */
 static void stop_set_state(weir_threads *threads, enum wr_threads_state state)
 {
     wr_assert(threads->state == WR_THREADS_STARTING);
@@ -20,7 +20,7 @@ static void stop_set_state(weir_threads *threads, enum wr_threads_state state)
     pthread_cond_broadcast(&threads->changed);
 }
 
-/* Called with the mutex held. */
+/* The caller holds the mutex. */
 static void stop_note_error(weir_threads *threads, int err)
 {
     wr_assert(err < 0);
@@ -74,7 +74,7 @@ int wr_threads_let_run(weir_threads *threads, uint32_t count, int err,
     return err;
 }
 
-/* Called with the mutex held. */
+/* The caller holds the mutex. */
 static void stop_begin(weir_threads *threads, uint64_t grace_ns)
 {
     const uint64_t end_ns = wr_add_sat(wr_sys_now(), grace_ns);
@@ -86,7 +86,7 @@ static void stop_begin(weir_threads *threads, uint64_t grace_ns)
     threads->is_stopping = true;
     threads->stop_ns = end_ns;
     for (uint32_t i = 0; i < threads->count; i++) {
-        /* An error means that the loop has ended. */
+        /* The post fails if the loop has ended. */
         weir_thread *thread = &threads->threads[i];
         wr_assert(thread->wake);
         if (!thread->is_stop_posted) {

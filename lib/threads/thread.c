@@ -1,10 +1,10 @@
 /*
  * One thread: makes its loop, runs the main task, and frees the loop.
  *
- * A signal that stops the threads arrives at each loop. The first signal that
- * any loop handles stops all threads, and a second signal ends all of them. It
- * is enough that any one loop gets two signals: a loop that began later may
- * have missed the first.
+ * A signal that stops the threads is delivered to each loop. The first signal
+ * that any loop handles stops all threads. If any loop handles a second signal,
+ * the main tasks of all threads are given up at once. Signals are counted for
+ * each loop: a loop that began later may have missed the first.
  */
 #include "threads.h"
 
@@ -55,7 +55,7 @@ static void thread_stop(void *arg)
 static void thread_tell_signal(void *arg, int signum)
 {
     weir_thread *thread = arg;
-    (void)signum; /* each signal stops the threads, whatever its number */
+    (void)signum; /* every signal stops the threads */
 
     thread->signal_count += thread->signal_count < UINT32_MAX;
     wr_assert(thread->signal_count > 0);
@@ -98,7 +98,6 @@ static int thread_open(weir_thread *thread)
     return err;
 }
 
-/* Returns the result of the main task, or the error that ended its run. */
 static int thread_run(weir_thread *thread)
 {
     int result = 0;
@@ -119,14 +118,13 @@ void wr_thread_begin(weir_thread *thread)
 
     wr_assert(thread->cpu < CPU_SETSIZE);
     if (thread->cpu >= 0) {
-        /* The kernel may refuse to bind the thread to its processor, for
-         * example because the processor was removed. */
+        /* The kernel may refuse, for example if the processor was removed. */
         CPU_ZERO(&set);
         CPU_SET((size_t)thread->cpu, &set);
         wr_ignore(pthread_setaffinity_np(pthread_self(), sizeof(set), &set));
     }
-    /* The name that debuggers and ps show. The calling thread keeps its name,
-     * which is the name of the process. */
+    /* Debuggers and ps show this name. The calling thread keeps its name, which
+     * is the name of the process. */
     if (!thread_is_caller(thread)) {
         snprintf(name, sizeof(name), "weir-%u", thread->index % 100000u);
         wr_ignore(pthread_setname_np(pthread_self(), name));
@@ -145,7 +143,7 @@ void wr_thread_finish(weir_thread *thread)
         wr_signals_end_main(thread->loop);
     }
     const int freed = weir_loop_free(thread->loop);
-    wr_assert(freed >= 0); /* made here, and not running */
+    wr_assert(freed >= 0); /* the loop is this thread's and does not run */
     thread->loop = NULL;
     wr_config_end(thread);
     const cpu_set_t *set = &thread->threads->cpus;

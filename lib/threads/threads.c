@@ -1,10 +1,9 @@
 /*
- * Threads that each run a loop: starting all of them, and joining them.
+ * Starting threads that each run a loop, and joining them.
  *
- * A thread makes its loop itself, on its processor. The start waits until all
- * have done so: either every main task runs, or none. The caller of
- * weir_threads_run() is the first thread, because it waits for the end of all
- * anyway.
+ * Each thread makes its loop itself, on its processor. The start waits until
+ * all have done so: either every main task runs, or none. The caller of
+ * weir_threads_run() is the first thread, because it only waits otherwise.
  */
 #include "threads.h"
 
@@ -15,11 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Also the capacity of cpu_set_t. */
+/* also the capacity of cpu_set_t */
 #define THREADS_MAX 1024u
 
-/* Returns the number of processors that the process may use, or 0 if the
- * machine has more than fit into cpu_set_t. */
+/* Returns the number of processors that the process may use, or 0 if cpu_set_t
+ * is too small for this machine. */
 static uint32_t threads_read_cpus(cpu_set_t *ret)
 {
     CPU_ZERO(ret);
@@ -28,7 +27,6 @@ static uint32_t threads_read_cpus(cpu_set_t *ret)
                : (uint32_t)CPU_COUNT(ret);
 }
 
-/* Assigns one of the processors to each thread, in turn. */
 static void threads_assign_cpus(weir_threads *threads)
 {
     int cpu = -1;
@@ -63,7 +61,6 @@ static size_t threads_size_of(uint32_t count)
     return sizeof(weir_threads) + count * sizeof(weir_thread);
 }
 
-/* Returns 0, or -ENOMEM if the mutex or the condition cannot be made. */
 static int threads_init_waiting(weir_threads *threads)
 {
     if (pthread_mutex_init(&threads->mutex, NULL)) {
@@ -91,7 +88,7 @@ static void threads_free(weir_threads *threads)
     wr_free(&allocator, threads, threads_size_of(threads->count));
 }
 
-/* Returns 0, -ENOMEM, -E2BIG or -EINVAL. Makes no configuration. */
+/* Makes no configuration. */
 static int threads_make(const struct weir_threads_options *known,
                         weir_threads **ret)
 {
@@ -126,8 +123,8 @@ static int threads_make(const struct weir_threads_options *known,
     return 0;
 }
 
-/* Starts threads until one fails to start. Returns their number, which includes
- * the calling thread if has_caller is set, and sets the error. */
+/* Starts threads until one cannot be started. Returns the number of threads,
+ * with the caller if has_caller is set. *ret_err is 0 or the error. */
 static uint32_t threads_create(weir_threads *threads, int *ret_err)
 {
     wr_assert(threads->state == WR_THREADS_STARTING);
@@ -156,7 +153,7 @@ static void threads_join_first(weir_threads *threads, uint32_t count)
     }
 }
 
-/* Starts all threads. After an error no thread is left. */
+/* If this fails, all threads have ended. */
 static int threads_start(weir_threads *threads, weir_threads **ret)
 {
     int err;
@@ -180,7 +177,7 @@ static int threads_start(weir_threads *threads, weir_threads **ret)
     return err;
 }
 
-/* If @has_caller is true, the calling thread is the first of the threads. */
+/* If @has_caller is true, the calling thread is the first thread. */
 static int threads_begin(const struct weir_threads_options *options,
                          weir_thread_fn *fn, void *arg, bool has_caller,
                          weir_threads **ret)

@@ -1,16 +1,17 @@
 /*
- * Visits: a call that goes from thread to thread, and the statistics of all.
+ * Calls that are passed from thread to thread, and the statistics of all
+ * threads.
  *
  *     on the way <--> called       a thread runs the function
  *         |              '-------> called for the last time: the task was
- *         v                        interrupted, and the visit goes home
- *        left                      the task has gone; the visit frees itself
+ *         v                        interrupted, so the visit goes home
+ *        left                      the task waits no longer; the visit is freed
  *
- * A visit is one item that is posted to the mailbox of one thread after the
- * other, and finally of the requesting loop (home). A mailbox orders the writes
- * of its poster before the reads of its loop, so the visited threads need no
- * lock. The states, with a mutex, are for a task that waits: when it was
- * interrupted, the function must not run any more.
+ * A visit is one item that is posted to the mailbox of each thread in turn, and
+ * finally to the mailbox of the requesting loop (home). A mailbox orders the
+ * writes of its poster before the reads of its loop, so the function needs no
+ * lock. The state is protected by a mutex because of a task that waits: when it
+ * has been interrupted, the function must not run any more.
  */
 #include "threads.h"
 
@@ -20,7 +21,7 @@
 #include <string.h>
 
 enum visit_state {
-    VISIT_ON_THE_WAY, /* in a mailbox, or about to be */
+    VISIT_ON_THE_WAY, /* in a mailbox, or about to be posted */
     VISIT_CALLED,
     VISIT_CALLED_LAST,
     VISIT_LEFT,
@@ -28,20 +29,21 @@ enum visit_state {
 };
 
 struct visit {
-    struct weir_allocator allocator; /* a copy: the threads may end first */
-    /* NULL once the visit returns to the requesting loop */
+    /* a copy, because the threads may end before the visit */
+    struct weir_allocator allocator;
+    /* Must not be used at home: the threads may have ended. */
     weir_threads *threads;
     weir_threads_each_fn *fn;
     void *arg;
     weir_threads_each_done_fn *done;
     void *done_arg;
-    struct wr_wake *home;     /* the mailbox of the requesting loop */
-    struct wr_wake_item item; /* in one mailbox at a time */
+    struct wr_wake *home; /* mailbox of the requesting loop */
+    struct wr_wake_item item;
     uint32_t next;
     int visited_count;
     pthread_mutex_t mutex;
     pthread_cond_t returned;
-    enum visit_state state; /* set only by visit_set_state() */
+    enum visit_state state;
 };
 
 static void visit_lock(struct visit *visit)
@@ -56,7 +58,6 @@ static void visit_unlock(struct visit *visit)
     wr_check(err == 0);
 }
 
-/* Called with the lock held. */
 static void visit_set_state(struct visit *visit, enum visit_state state)
 {
     static const unsigned edges[VISIT_STATES] = {
@@ -69,8 +70,8 @@ static void visit_set_state(struct visit *visit, enum visit_state state)
     visit->state = state;
 }
 
-/* Called when the visit arrives at a thread or at home. Returns false if the
- * task has left it. */
+/* Called on a thread or at home. Returns false if the task has left the
+ * visit. */
 static bool visit_arrive(struct visit *visit)
 {
     visit_lock(visit);
@@ -93,7 +94,7 @@ static void visit_free(struct visit *visit)
     wr_free(&allocator, visit, sizeof(*visit));
 }
 
-/* Reports the end, on the requesting loop unless it was freed. */
+/* Runs on the requesting loop, unless this loop was freed. */
 static void visit_end(struct visit *visit, int result)
 {
     weir_threads_each_done_fn *done = visit_arrive(visit) ? visit->done : NULL;
@@ -118,8 +119,8 @@ static void visit_found_no_home(void *arg)
     visit_end(arg, -ECANCELED);
 }
 
-/* Posts the visit to the requesting loop. This loop may drop the visit's
- * reference to the mailbox before the post has returned. */
+/* Posts the visit to the requesting loop. This loop may free the visit, with
+ * its reference to the mailbox, before the post has returned. */
 static void visit_go_home(struct visit *visit)
 {
     struct wr_wake *home = visit->home;
@@ -135,7 +136,7 @@ static void visit_go_home(struct visit *visit)
 
 static void visit_go_on(struct visit *visit);
 
-/* Calls the program's function, for wr_loop_call(), which measures its time. */
+/* Calls the program's function; wr_loop_call() measures the time. */
 static void visit_call(void *arg)
 {
     const struct visit *visit = arg;
@@ -170,15 +171,14 @@ static void visit_arrived(void *arg)
     }
 }
 
-/* Called if the thread has ended before its visit. */
+/* The thread has ended before the visit arrived. */
 static void visit_missed(void *arg)
 {
     wr_assert(((struct visit *)arg)->next > 0);
     visit_go_on(arg);
 }
 
-/* Posts the visit to the next thread that has not ended, or, after the last
- * thread, to the requesting loop. */
+/* Posts the visit to the next thread that has not ended, or else home. */
 static void visit_go_on(struct visit *visit)
 {
     weir_threads *threads = visit->threads;
@@ -188,7 +188,7 @@ static void visit_go_on(struct visit *visit)
         .run = visit_arrived, .arg = visit, .drop = visit_missed};
     while (visit->next < threads->count) {
         struct wr_wake *wake = threads->threads[visit->next].wake;
-        visit->next++; /* before the post: the thread reads it */
+        visit->next++; /* the thread reads it after the post */
         if (wr_wake_post_item(wake, &visit->item) == 0) {
             return;
         }
@@ -239,7 +239,8 @@ static void visit_wake(void *arg, int result)
 {
     struct visiting *visiting = arg;
 
-    wr_assert(result >= 0); /* a task ends before its loop does */
+    /* only a freed loop causes an error, and its tasks have ended */
+    wr_assert(result >= 0);
     wr_waiter_wake(&visiting->waiter,
                    visiting->waiter.was_interrupted ? -ECANCELED : result);
 }
@@ -264,15 +265,14 @@ static void visit_interrupt(struct wr_waiter *waiter)
     }
 }
 
-/* Ends the wait of a task whose loop is being freed and does not read its
- * mailbox any more. */
+/* The loop is being freed and does not read its mailbox any more. */
 static void visit_give_up(struct wr_waiter *waiter)
 {
     struct visiting *visiting =
         wr_container_of(waiter, struct visiting, waiter);
 
     wr_assert(wr_loop_is_closing(waiter->task->future.loop));
-    /* A visit that cannot go home waits while the function runs. */
+    /* Waits while the function runs, because it may use the task's stack. */
     visit_lock(visiting->visit);
     while (visiting->visit->state != VISIT_ON_THE_WAY) {
         pthread_cond_wait(&visiting->visit->returned, &visiting->visit->mutex);
@@ -294,7 +294,7 @@ int weir_threads_run_each_wait(weir_threads *threads, weir_loop *loop,
     wr_require(fn, -EINVAL);
     visiting.visit = visit_make(threads, loop, fn, arg, visit_wake, &visiting);
     wr_require(visiting.visit, -ENOMEM);
-    visit_go_on(visiting.visit); /* returns in another iteration */
+    visit_go_on(visiting.visit); /* the visit ends in a later iteration */
     return wr_task_wait(loop, &visiting.waiter, NULL);
 }
 
@@ -310,7 +310,7 @@ struct gathering {
 #define FIELDS_BYTES (sizeof(struct weir_loop_statistics) - FIELDS_AT)
 _Static_assert(FIELDS_BYTES % sizeof(uint64_t) == 0, "all fields are counts");
 
-/* Adds the fields of @one to @sum; keeps the larger stack high water mark. */
+/* Adds all counts, but takes the maximum of stack_high_water_bytes. */
 static void visit_add(struct weir_loop_statistics *sum,
                       const struct weir_loop_statistics *one)
 {
@@ -333,7 +333,7 @@ static void visit_gather(void *arg, weir_thread *thread)
     struct weir_loop_statistics one = {.size = sizeof(one)};
     const int err = weir_loop_get_statistics(thread->loop, &one);
 
-    wr_assert(err == 0); /* on its own thread */
+    wr_assert(err == 0); /* each thread reads its own loop */
     visit_add(arg, &one);
 }
 
