@@ -3,7 +3,7 @@
  *
  * A call about an upstream that represents a name also applies to the addresses
  * of the name. A change of state that the program makes is not reported to the
- * program.
+ * program, except by weir_upstream_lift().
  */
 #include "upstream.h"
 
@@ -171,7 +171,8 @@ void *weir_upstream_get_user(const weir_upstream *upstream)
 
 /* ---- queries ---- */
 
-/* Returns the part of its weight that an upstream has, in thousandths. */
+/* Returns the part of the full weight that an upstream has during a slow start,
+ * in thousandths. */
 static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
 {
     if (back_ns == 0) {
@@ -234,7 +235,6 @@ static void calls_add_info(struct weir_upstream_statistics *info,
 
     wr_assert(!member->is_removed);
     info->up_count += its.state == WEIR_UPSTREAM_UP;
-    /* The error of the first address that has failed. */
     if (info->last_err == 0) {
         info->last_err = its.last_err;
         info->check_status = its.check_status;

@@ -20,7 +20,6 @@
 #define STATUS_LEN 12u /* of "HTTP/1.1 200" */
 #define STATUS_AT  9u
 
-/* Returns NULL for an unknown kind. */
 static const struct wr_check_kind *
 check_find_kind(enum weir_upstream_check_kind kind);
 
@@ -41,7 +40,7 @@ static void check_set_defaults(struct weir_upstream_check *plan)
     wr_assert(plan->rise > 0 && plan->fall > 0);
 }
 
-/* Returns true if the text can be part of a request line; NULL can. */
+/* Returns true for NULL, and for a text that can be part of a request line. */
 static bool check_is_word(const char *text)
 {
     for (; text && *text; text++) {
@@ -151,7 +150,6 @@ static size_t check_login_size(const struct weir_upstream_check *plan)
     return kind->make_login ? kind->make_login(plan, NULL) : 0;
 }
 
-/* Returns the size of the block for a plan with defaults. */
 static size_t check_count_text(const struct weir_upstream_check *plan)
 {
     size_t size = plan->step_count * sizeof(struct wr_check_step);
@@ -274,8 +272,6 @@ static bool check_has_same_endpoint(const struct wr_check *a,
             weir_address_is_equal(&a->address, &b->address));
 }
 
-/* Compares texts by the contents of the blocks, which differ if a text
- * differs. */
 bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b)
 {
     const struct weir_upstream_check *x = &a->plan;
@@ -328,8 +324,6 @@ static size_t check_ask_http(const struct wr_check *check,
     return count;
 }
 
-/* Reads a status line of which @len bytes have arrived. If it is valid, returns
- * WR_VERDICT_GOOD and sets *ret_status. */
 static enum wr_verdict check_read_status(const uint8_t *answer, size_t len,
                                          uint32_t *ret_status)
 {

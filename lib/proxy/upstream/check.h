@@ -44,7 +44,6 @@ void wr_check_fini(struct wr_check *check,
 /* Returns true if both plans make the same checks. */
 bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b);
 
-/* Returns true if checks are enabled. */
 static inline bool wr_check_is_active(const struct wr_check *check)
 {
     return check->plan.interval_ns > 0;

@@ -17,13 +17,13 @@
 
 /* ---- random numbers and hashes ---- */
 
-/* The first step, which is linear: step(a ^ b) is step(a) ^ step(b). */
+/* First step of the mix. It is linear: step(a ^ b) is step(a) ^ step(b). */
 static uint64_t choose_mix_begin(uint64_t x)
 {
     return x ^ (x >> 30);
 }
 
-/* The middle steps. The first 31 bits are final. */
+/* Middle steps of the mix. The 31 highest bits of the result are final. */
 static uint64_t choose_mix_product(uint64_t x)
 {
     x *= UINT64_C(0xbf58476d1ce4e5b9);
@@ -54,7 +54,6 @@ uint64_t wr_random_below(struct wr_random *random, uint64_t limit)
     return wr_random_next(random) % limit;
 }
 
-/* Returns the FNV-1a hash of the bytes, mixed. */
 uint64_t wr_hash_bytes(const void *data, size_t size)
 {
     const uint8_t *bytes = data;
@@ -126,7 +125,8 @@ static bool choose_may_take(const struct wr_candidate_upstream *candidate,
 
 /* ---- the five balances ---- */
 
-/* Lets a candidate take part if it is eligible. Returns whether it is. */
+/* Makes a candidate a participant if it is eligible, else removes it. Returns
+ * true if it is eligible. */
 static bool choose_set_turn(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             size_t index)
@@ -142,7 +142,6 @@ static bool choose_set_turn(const struct wr_choosing *choosing,
     return may;
 }
 
-/* Lets all eligible candidates take part. Returns their number. */
 static size_t choose_set_turns(const struct wr_choosing *choosing,
                                const struct wr_candidates *candidates)
 {
@@ -331,8 +330,8 @@ static size_t choose_find_draw(const struct wr_candidates *candidates, size_t i,
     return i;
 }
 
-/* Returns a number whose cost is at least @cost: 2^-f is more than 1 - f *
- * ln(2). */
+/* Returns a number whose cost, its negative logarithm, is at least @cost. 2^-f
+ * is more than 1 - f * ln(2). */
 static uint64_t choose_find_number(uint64_t cost)
 {
     const uint64_t whole = cost >> 24;
@@ -355,7 +354,8 @@ struct choice_by_key {
 static bool choose_costs_less(uint64_t number, uint32_t weight,
                               uint64_t best_number, uint32_t best_weight)
 {
-    /* Numbers 2^40 apart have different logarithms, despite rounding. */
+    /* Numbers that differ by more than 2^42 have different logarithms, despite
+     * rounding. */
     if (number > best_number && number - best_number > UINT64_C(1) << 42 &&
         weight >= best_weight) {
         return true;
@@ -430,7 +430,6 @@ void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count)
                  WR_TIER_AWAITED_BACKUP);
 }
 
-/* Returns the class of tiers that share ranks. */
 static unsigned choose_get_class(enum wr_tier tier)
 {
     switch (tier) {

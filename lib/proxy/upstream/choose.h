@@ -44,8 +44,7 @@ enum wr_tier {
 struct wr_candidate_upstream {
     enum wr_tier tier;
     uint32_t weight; /* in WR_WEIGHT_UNIT; not 0 unless NONE */
-    /* Rank in its tier, of which only candidates with the least rank are
-     * chosen. */
+    /* Rank in the tier. Only candidates with the least rank are chosen. */
     uint8_t rank;
     bool is_full;
     bool is_excluded; /* the request must not use this candidate */
@@ -65,13 +64,12 @@ struct wr_random {
 /* Returns the next number of the generator (splitmix64). */
 uint64_t wr_random_next(struct wr_random *random);
 
-/* Returns a number below @limit, which must not be 0. */
 uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
 
 /* Returns a hash of bytes, the same on all machines. */
 uint64_t wr_hash_bytes(const void *data, size_t size);
 
-/* Returns the hash of a candidate's name, from which keys draw numbers. */
+/* Returns the hash of a candidate's name, for WEIR_BALANCE_HASH. */
 uint64_t wr_hash_candidate(const void *name, size_t size);
 
 /* Returns true for candidates whose first check has not ended. */
@@ -141,8 +139,8 @@ void wr_choose_prepare(struct wr_choice_way way,
                        const struct wr_candidates *candidates,
                        struct wr_choosing *ret);
 
-/* Reports that a candidate was @before until now; none may be excluded. Returns
- * false if the choice must be prepared again. */
+/* Called after candidate @index has changed from @before. No candidate may be
+ * excluded. Returns false if the choice must be prepared again. */
 WEIR_MUST_USE bool wr_choose_change(struct wr_choosing *choosing,
                                     const struct wr_candidates *candidates,
                                     const struct wr_candidate_upstream *before,

@@ -78,7 +78,6 @@ static size_t dialogue_find(const struct weir_upstream_check_step *step,
     return 0;
 }
 
-/* Returns whether more bytes could match. */
 static enum wr_verdict
 dialogue_miss(const struct weir_upstream_check_step *step,
               const uint8_t *answer, size_t len)

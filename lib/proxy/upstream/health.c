@@ -87,7 +87,6 @@ void wr_ejection_note_success(struct wr_ejection *ejection, enum wr_failure row)
     }
 }
 
-/* Returns first_ns, doubled for each earlier ejection, up to max_ns. */
 static uint64_t health_get_time(const struct wr_ejection *ejection,
                                 const struct wr_ejection_plan *plan)
 {

@@ -53,7 +53,6 @@ static inline uint64_t wr_since(uint64_t now_ns, uint64_t then_ns)
  * tenth. */
 uint64_t wr_health_next_ns(uint64_t interval_ns, uint64_t random);
 
-/* The rows of failures. */
 enum wr_failure {
     WR_FAILURE_CONNECT,
     WR_FAILURE_REPORT,
@@ -77,8 +76,8 @@ struct wr_ejection {
         cause; /* kind of failures that ejected last, if count > 0 */
 };
 
-/* Continues the state of another: after @count ejections whose row was not
- * broken, possibly still ejected. */
+/* Initializes @ejection from an earlier state: after @count ejections whose row
+ * was not broken, possibly still ejected. */
 void wr_ejection_resume(struct wr_ejection *ejection, uint32_t count,
                         enum wr_failure cause, bool is_ejected);
 
@@ -100,7 +99,7 @@ WEIR_MUST_USE uint64_t wr_ejection_note_failure(
     struct wr_ejection *ejection, const struct wr_ejection_plan *plan,
     enum wr_failure row);
 
-/* Called when the time of the ejection is over. */
+/* Called when the time of the ejection has expired. */
 void wr_ejection_end(struct wr_ejection *ejection);
 
 #endif

@@ -9,9 +9,9 @@
  * wait. So the oldest request is served first, and when a waiter gives up or a
  * loop ends, nothing has to be undone.
  *
- * Everything that frees a slot or removes a waiter calls the sets whose turn it
- * is, from any thread, which needs no memory. A call only means "check": the
- * set must check again under the mutex.
+ * A function that frees a slot or removes a waiter calls the sets whose turn it
+ * is. It may run on any thread, and the call allocates nothing. A call only
+ * means "check": the set must check again under the mutex.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_LIMITS_H
 #define WEIR_LIB_PROXY_UPSTREAM_LIMITS_H

@@ -74,7 +74,6 @@ static void login_postgres_note_error(struct wr_check_talk *talk,
     }
 }
 
-/* Handles a complete message. */
 static enum wr_verdict login_postgres_judge_one(struct wr_check_talk *talk,
                                                 const uint8_t *message,
                                                 size_t size)
@@ -172,7 +171,6 @@ static size_t login_mysql_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
-/* Handles the server's request for another method. */
 static enum wr_verdict login_mysql_switch(struct wr_check_talk *talk,
                                           const uint8_t *name, size_t size)
 {
@@ -191,7 +189,6 @@ static enum wr_verdict login_mysql_switch(struct wr_check_talk *talk,
     return WR_VERDICT_SAY;
 }
 
-/* Handles a packet of at least one byte. */
 static enum wr_verdict login_mysql_judge_one(struct wr_check_talk *talk,
                                              const uint8_t *packet, size_t size)
 {

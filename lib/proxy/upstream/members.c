@@ -9,8 +9,9 @@
  * address is no longer in the answer, it is removed, but its connections
  * continue.
  *
- * Members of a service have a rank from the priority of their record, and a
- * share of the weight from its weight; both follow the answers.
+ * Members of a service have a rank from the priority of their DNS record, and a
+ * share of the name's weight from the weight of the record. Both follow the
+ * answers.
  */
 #include "upstream.h"
 
@@ -109,7 +110,7 @@ static bool members_have(const weir_upstreams *set, const weir_upstream *source,
     return false;
 }
 
-/* Sets an upstream's rank and weight from the record that names its host. */
+/* Sets a member's rank and weight from the DNS record of address @index. */
 static void members_rank(weir_upstream *member, const struct wr_target *target,
                          size_t index)
 {
@@ -188,7 +189,6 @@ static size_t members_find_index(const weir_upstreams *set,
     return index;
 }
 
-/* Adds an upstream for an address. Returns 0 or -ENOMEM. */
 static int members_add(weir_upstreams *set, weir_upstream *source,
                        const struct weir_address *address)
 {

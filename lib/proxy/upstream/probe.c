@@ -14,7 +14,7 @@
 #include "weir/start_tls.h"
 #include "weir/writer.h"
 
-/* How long a connection with a response waits for the peer's end. */
+/* Time for which a connection with a response waits for the peer's end. */
 #define LINGER_NS UINT64_C(1000000000)
 /* If the response does not match so far, the check fails once no bytes arrive
  * for 1/QUIET_PART of the time-out. */
@@ -46,7 +46,6 @@ static int probe_ask(const struct wr_probe *probe, weir_writer *writer)
     return 0;
 }
 
-/* Reads more of the response. Returns the number of bytes, or an error. */
 static ssize_t probe_read(struct wr_probe *probe, weir_reader *reader)
 {
     const size_t room = wr_check_get_room(probe->check) - probe->len;
@@ -116,7 +115,7 @@ static int probe_converse(struct wr_probe *probe, weir_reader *reader,
 
 /* ---- the connection ---- */
 
-/* Sends the PROXY header, and then starts TLS. */
+/* Sends the PROXY header, and then starts TLS if the check uses it. */
 static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
 {
     const weir_transport *t = weir_writer_get_transport(writer);

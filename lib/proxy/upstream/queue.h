@@ -2,10 +2,11 @@
  * Waiting requests, in the order of their arrival: pure functions.
  *
  * Requests that exclude the same upstreams are of one kind: if the oldest of a
- * kind may not have an upstream, no other request of that kind may. So the
- * queue shows only the oldest of each kind, in the order of their tickets, and
- * the next of a kind when the oldest has left. Serving the queue checks each
- * kind once and each served request once, however many wait.
+ * kind may not have an upstream, no other request of that kind may. So
+ * wr_request_queue_next() returns only the oldest of each kind, in the order of
+ * their tickets. When the oldest has left, the next of its kind follows.
+ * Serving the queue checks each kind once and each served request once, however
+ * many wait.
  *
  *     kinds <-> oldest of a kind <-> oldest of another <-> kinds
  *                   |                    |
@@ -31,7 +32,7 @@ struct wr_exclusions {
     size_t count;
     /* Sum of the ids; different sets of ids rarely have the same sum. */
     uint64_t sum;
-    bool with_unchecked; /* excludes all whose first check has not ended */
+    bool with_unchecked; /* also excludes upstreams before a first check */
 };
 
 static inline bool wr_exclusions_have(const struct wr_exclusions *exclusions,
@@ -57,7 +58,6 @@ static inline void wr_exclusions_add(struct wr_exclusions *exclusions,
     }
 }
 
-/* Removes the id that was added last. */
 static inline void wr_exclusions_drop_last(struct wr_exclusions *exclusions)
 {
     wr_assert(exclusions->count > 0);
@@ -67,7 +67,7 @@ static inline void wr_exclusions_drop_last(struct wr_exclusions *exclusions)
 struct wr_request_queue {
     struct wr_list kinds; /* struct wr_queued: the oldest of each, by ticket */
     uint32_t count;       /* number of waiting requests */
-    size_t excluded_most; /* no request excludes more upstreams */
+    size_t excluded_most; /* no waiting request excludes more upstreams */
 };
 
 /* A waiting request, embedded in its owner. The exclusions and the ticket must
@@ -95,8 +95,8 @@ void wr_request_queue_remove(struct wr_queued *queued);
 bool wr_request_queue_has_older(const struct wr_request_queue *queue,
                                 const struct wr_queued *queued);
 
-/* Visits the oldest request of each kind, by ticket. Returns the first if
- * @before is NULL, else the next after @before, or NULL at the end. @before
+/* Iterates over the oldest request of each kind, by ticket. Returns the first
+ * if @before is NULL, else the next after @before, or NULL at the end. @before
  * must be the oldest of its kind. */
 static inline struct wr_queued *
 wr_request_queue_next(const struct wr_request_queue *queue,

@@ -9,8 +9,8 @@
  *     no list, connecting         for the end of a try
  *     no list, timer armed        after this machine ran out of a resource
  *
- * Each wait ends through the ready item, which also reports errors; an
- * established connection is reported immediately, also from the loop.
+ * The ready item ends each wait and reports errors. An established connection
+ * is reported immediately; this call comes from the loop, too.
  *
  * Requests that wait for a slot are ordered by their tickets, including a
  * request that has failed at one upstream and finds no slot at another. A new
@@ -208,8 +208,8 @@ static size_t request_end_text(const struct wr_request *request)
     return len;
 }
 
-/* Sets the options of a try, which ends at the latest with the request. Its
- * text is appended to that of earlier tries. */
+/* Sets the options of a try, which ends at the latest with the request. The
+ * error text of the try is appended to the texts of earlier tries. */
 static void request_fill_options(const struct wr_request *request,
                                  struct weir_connect_options *options)
 {
@@ -318,7 +318,8 @@ static void request_note_try(struct wr_request *request,
     request->last = upstream;
 }
 
-/* Waits if the last try lacked a resource, and there is time. */
+/* If the last try failed for lack of a resource and there is time, waits and
+ * returns true. */
 static bool request_wait_if_short(struct wr_request *request)
 {
     const uint64_t now_ns = request_now(request);
@@ -718,7 +719,7 @@ request_check_call(const weir_upstreams *set,
     wr_require(options->key || options->key_size == 0, -EINVAL);
     wr_require(options->limit_bytes <= INT64_MAX, -EINVAL);
     wr_require(!options->connect.tls, -EINVAL);
-    /* Fast open is disabled: with it a try would never fail. */
+    /* Fast open is refused: with it a try would never fail. */
     wr_require(!options->connect.fast_open, -EINVAL);
     wr_require(!local || wr_address_is_valid(local), -EINVAL);
     return 0;
@@ -862,7 +863,6 @@ static void request_leave_upstream(struct weir_upstreams_result *result)
     wr_upstream_unref(upstream);
 }
 
-/* Called after wr_task_enter(): makes a request and waits for its end. */
 static int request_open(weir_upstreams *set, const struct weir_factory *factory,
                         const struct weir_upstreams_connect_options *options,
                         struct weir_upstreams_result *ret)

@@ -191,7 +191,6 @@ static void set_tell_skipped(weir_upstreams *set, weir_upstream *upstream)
     }
 }
 
-/* Reports that connects to an upstream start to fail, or work again. */
 static void set_tell_failing(weir_upstreams *set, weir_upstream *upstream)
 {
     wr_assert(upstream->has_turned);
@@ -262,7 +261,6 @@ static void set_run(struct wr_ready *ready)
 
 /* ---- the end ---- */
 
-/* Starts nothing new from now on, and ends all running operations. */
 static void set_close(weir_upstreams *set)
 {
     if (set->is_closed) {

@@ -20,7 +20,6 @@ static void set_life_look(void *owner, bool has_news)
     wr_upstreams_wake(set);
 }
 
-/* Joins the state shared by several sets, or creates the set's own. */
 static int set_life_join(weir_upstreams *set, weir_upstreams_shared *shared)
 {
     weir_upstreams_shared *own = NULL;

@@ -175,8 +175,6 @@ shared_make_target(weir_upstreams_shared *shared,
     return target;
 }
 
-/* Returns the part after @part, or the target's first part if @part is NULL.
- * Returns NULL at the end. */
 static struct wr_shared_part *
 shared_next_part(const struct wr_shared_target *target,
                  const struct wr_shared_part *part)

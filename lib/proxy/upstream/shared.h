@@ -1,8 +1,8 @@
 /*
  * The state shared by sets of upstreams, on any loops. A target represents one
- * upstream for all sets that have it, and each of these has a part in it. A
- * health has the results of a target's checks, for the sets whose check plans
- * are equal.
+ * upstream for all sets that have it, and each of these sets has a part in the
+ * target. A health has the results of a target's checks, for the sets whose
+ * check plans are equal.
  *
  * Parts find their target by the upstream's name and endpoint: the first
  * upstream with a name and endpoint in each set is one target, the second is
@@ -12,41 +12,40 @@
  * upstream of the set.
  *
  * One part of each health is the checker: its set makes the checks. When the
- * checker leaves, the oldest other part becomes the checker and is called. When
- * the checker's set is retired, the youngest part becomes the checker, because
- * its settings are the newest. A part of a retired set is the checker only if
- * the sets of all parts are retired. A health without parts starts again with
- * the next part. A checker whose next check is late, because its loop does not
- * run, is replaced by the first set that chooses; its later results are
- * dropped.
+ * checker leaves, the oldest other part becomes the checker and its set is
+ * called. When the checker's set is retired, the youngest part becomes the
+ * checker, because its settings are the newest. A part of a retired set is the
+ * checker only if the sets of all parts are retired. A health without parts
+ * starts again with the next part. A checker whose next check is late, because
+ * its loop does not run, is replaced by the first set that chooses; its later
+ * results are dropped.
  *
- * Rules for writing:
+ * Rules of access:
  *
- *     turn          of the choice, under the mutex, except its connections of
- *                   all sets: they grow under the mutex, with the choice, and
- *                   shrink without it, when a slot ends (turns.h)
- *     random        of the choice, under the mutex
+ *     random, turn  changed by a choice, under the mutex. But the number of
+ *                   connections in a turn shrinks without the mutex, when a
+ *                   slot ends (turns.h).
  *     state, is_ejected, has_row
- *                   read without the mutex: each is written under it, by one
- *                   function, from the fields next to it. Relaxed: a choice
- *                   reads them under the mutex, so it sees earlier results; a
- *                   reader without the mutex is called after each change, and
- *                   the mailbox orders that.
+ *                   written under the mutex, from the fields next to them, and
+ *                   read without it. The accesses are relaxed: a choice reads
+ *                   under the mutex, so it sees earlier results; a reader
+ *                   without the mutex is called after each change, and the
+ *                   mailbox orders that.
  *     all else      under the mutex
  *
- * A choice reads and writes all of this while it holds the mutex once, which it
- * takes for the slots of targets anyway (limits.h): concurrent choices of
- * several sets are made one after the other, as by one set. Nothing else in a
- * connection's life takes the mutex, unless its target has a limit, or the
- * connection fails or is the first success after a failure.
+ * A choice locks the mutex once for all of this, and needs it for the slots of
+ * targets anyway (limits.h). So concurrent choices of several sets are made one
+ * after the other, as by one set. Nothing else in a connection's life takes the
+ * mutex, unless its target has a limit, or the connection fails or is the first
+ * success after a failure.
  *
- * A set is called from any thread, which needs no memory, and a call only means
- * "check": the set checks again under the mutex, notifies its program, serves
- * its queue, and arms its timers. Other sets are called when checks have
- * changed a state, when a target is ejected, and when another set becomes the
- * checker. Each set has a timer for the end of an ejection; the first timer to
- * expire ends the ejection for all sets. A forked child changes none of this,
- * because calls of sets are refused there.
+ * A set can be called from any thread, and the call allocates nothing. A call
+ * only means "check": the set checks again under the mutex, notifies its
+ * program, serves its queue, and arms its timers. Other sets are called when
+ * checks have changed a state, when a target is ejected, and when another set
+ * becomes the checker. Each set has a timer for the end of an ejection; the
+ * first timer to expire ends the ejection for all sets. A forked child changes
+ * nothing here, because it may not call functions of sets.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H
@@ -149,8 +148,8 @@ struct weir_upstreams_shared {
     /* The target that WEIR_BALANCE_FIRST uses, or NULL. */
     struct wr_shared_target *in_use;
     uint64_t in_use_since_ns;
-    /* From 1: number of changes on which choices depend, except of counts and
-     * the time. */
+    /* Number of changes, from 1, on which choices depend. It does not count
+     * changes of connection counts and of the time. */
     uint64_t revision;
     struct wr_shared_change changes[WR_CHANGES_KEPT]; /* the newest */
 };
@@ -163,12 +162,12 @@ struct wr_shared_call {
     struct wr_wake_item item; /* in the mailbox while is_posted */
     /* Under the mutex. */
     bool is_posted;
-    /* Struct wr_shared_part with a new state or checker. */
+    /* struct wr_shared_part with a new state or checker */
     struct wr_list news;
     uint32_t waiting_count; /* waiting shares of the set (limits.h) */
     /* Called on the set's loop: a slot is free, or there is news. */
     void (*look)(void *owner, bool has_news);
-    void *owner; /* the loop's, or NULL after the set */
+    void *owner; /* used on the loop's thread; NULL once the set is freed */
 };
 
 /* One upstream, for all sets that have it. */
@@ -191,7 +190,7 @@ struct wr_shared_target {
     size_t address_count;
     size_t address_size; /* bytes, with the data after the addresses */
     _Atomic bool is_ejected;
-    _Atomic bool has_row[WR_FAILURES]; /* a success would break the row */
+    _Atomic bool has_row[WR_FAILURES]; /* a success must be recorded */
     char text[];                       /* the name and the endpoint */
 };
 
@@ -266,10 +265,8 @@ static inline void wr_shared_note_change(weir_upstreams_shared *shared)
     wr_shared_note_change_of(shared, (struct wr_shared_change){NULL, NULL});
 }
 
-/* Seeds the generator, unless another set has done so. */
 void wr_shared_seed(weir_upstreams_shared *shared, uint64_t seed);
 
-/* Returns the next number of the generator. */
 uint64_t wr_shared_draw(weir_upstreams_shared *shared);
 
 /* ---- sets ---- */
@@ -305,7 +302,7 @@ struct wr_shared_key {
     const char *name;
     const char *endpoint;
     const struct wr_check *check; /* may be NULL */
-    enum wr_health_state health;  /* the state that its checks have found */
+    enum wr_health_state health;  /* initial state of the target's checks */
     struct wr_ejection ejection;
     uint64_t ejected_until_ns; /* if ejected */
     int failure_err;           /* the error for which the target was ejected */
@@ -336,7 +333,8 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
 /* Called when the set of this part is retired: another set makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* Starts or ends a pause, in which the set of this part makes no checks.
- * Another set with the same target makes the checks, if there is one. */
+ * Another set with the same target and plan makes the checks, if there is
+ * one. */
 void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
                           uint64_t now_ns);
 /* Called when the upstream is removed from the set. */
@@ -365,7 +363,8 @@ struct wr_shared_facts {
 void wr_shared_part_read(const struct wr_shared_part *part,
                          struct wr_shared_facts *ret);
 
-/* Returns how long the target has been in use, or 0. */
+/* Returns how long the target has been in use, at least 1, or 0 if it is not in
+ * use. */
 static inline uint64_t wr_shared_get_use(const struct wr_shared_facts *facts,
                                          uint64_t now_ns)
 {
@@ -454,7 +453,8 @@ bool wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row);
 /* Records a failed connect. Returns true if the previous one had not failed. */
 bool wr_shared_part_begin_failing(struct wr_shared_part *part);
 
-/* Records a success. Returns true if it is the first after failures. */
+/* Records a success. Returns true if it is the first successful connect after a
+ * failed one. */
 static inline bool wr_shared_part_note_success(struct wr_shared_part *part,
                                                enum wr_failure row)
 {
@@ -464,15 +464,16 @@ static inline bool wr_shared_part_note_success(struct wr_shared_part *part,
            wr_shared_part_break_row(part, row);
 }
 
-/* Records and reports a failed connection, which does not count if @plan is
- * NULL. Returns the end of the ejection that it starts, or 0. */
+/* Records a failed connection, and calls the other sets if the target is
+ * ejected. The failure does not count towards an ejection if @plan is NULL.
+ * Returns the end of the ejection that starts now, or 0. */
 WEIR_MUST_USE uint64_t wr_shared_part_note_failure(
     struct wr_shared_part *part, const struct wr_ejection_plan *plan,
     enum wr_failure row, int err, const char *alert, uint64_t now_ns);
 
-/* Called when the time of an ejection is over. If the target was ejected again
- * meanwhile, returns the end of the new ejection. Otherwise ends the ejection
- * and returns 0. */
+/* Called when the time of an ejection has expired. If the target was ejected
+ * again meanwhile, returns the end of the new ejection. Otherwise ends the
+ * ejection and returns 0. */
 WEIR_MUST_USE uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
                                                    uint64_t now_ns);
 
@@ -503,8 +504,8 @@ bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);
 /* Sets the start of the checker's next check. */
 void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns);
 
-/* Makes the part the checker, if the current one is late. Returns false if it
- * is not late. The mutex must be held. */
+/* Makes the part the checker if the current checker is late and this part's
+ * checks are not paused. Returns true if it did. The mutex must be held. */
 WEIR_MUST_USE bool wr_shared_part_take_over(struct wr_shared_part *part,
                                             uint64_t now_ns);
 

@@ -7,9 +7,9 @@
  *
  * The candidates remain valid for later requests until something changes. The
  * shared state counts its changes, and a set invalidates its candidates after a
- * change of its own. The candidates also expire: while an upstream starts
- * slowly, at the next step of its weight; and at once while a request waits for
- * a slot of a target with a limit.
+ * change of its own. The candidates also expire: at the next step of an
+ * upstream's weight during a slow start; when a checker becomes late; and at
+ * once while a set waits for a slot.
  *
  * Before a set serves its queue, wr_survey_make() lists the upstreams that have
  * a free slot. The choice above, which reads all upstreams, is made only for
@@ -331,8 +331,8 @@ static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 
     wr_assert(queued->queue == &set->queue);
     for (size_t i = 0; i < set->count; i++) {
-        /* WEIR_BALANCE_FIRST can use one of several. Usually only that one is
-         * full. */
+        /* With WEIR_BALANCE_FIRST only one upstream of the tier is used.
+         * Usually only this one is full. */
         if (candidates[i].tier == set->choosing.tier &&
             !candidates[i].is_excluded && candidates[i].is_full) {
             wr_limits_share_wait(&set->upstreams[i]->share, queued->ticket,

@@ -47,8 +47,6 @@ static void target_drop_addresses(struct wr_target *target)
     target->address_count = 0;
 }
 
-/* Replaces the addresses. Returns false, and keeps the old ones, if memory runs
- * out. */
 static bool target_take_addresses(struct wr_target *target,
                                   const struct weir_address *addresses,
                                   size_t count)
@@ -67,7 +65,6 @@ static bool target_take_addresses(struct wr_target *target,
     return true;
 }
 
-/* Called when a lookup has ended; its answer is valid for @ttl_ns. */
 static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
 {
     wr_assert(target->is_asking);

@@ -83,7 +83,6 @@ static inline size_t wr_target_get_size(const struct wr_target *target,
 void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
                      size_t count);
 
-/* Frees the parts of a stopped target. */
 void wr_target_fini(struct wr_target *target);
 
 /* Starts to look the name up, if there is one. Returns 0, or an error of the
@@ -93,13 +92,11 @@ WEIR_MUST_USE int wr_target_start(struct wr_target *target);
 /* Starts no lookup after the one that is running, if any. */
 void wr_target_retire(struct wr_target *target);
 
-/* Ends the lookups. */
 void wr_target_stop(struct wr_target *target);
 
 /* Space for "HOST:PORT": a name or an address with a zone, brackets, a port. */
 #define WR_ENDPOINT_SIZE 320u
 
-/* Writes "HOST:PORT". */
 void wr_target_write_endpoint(const char *host, uint16_t port,
                               char ret[WR_ENDPOINT_SIZE]);
 

@@ -7,7 +7,6 @@
 
 /* ---- a heap ---- */
 
-/* Returns true if @a precedes @b, of the same group. */
 static bool turns_is_before(const struct wr_turn *a, const struct wr_turn *b)
 {
     wr_debug_assert(a->group == b->group);

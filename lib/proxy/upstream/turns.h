@@ -40,7 +40,8 @@
 /* Number of changes of participants that are recorded individually. */
 #define WR_TURNS_KEPT 64u
 
-/* Participants that earn together. */
+/* Participants with the same weight and, for least connections, the same number
+ * of connections. */
 struct wr_turn_group {
     struct wr_list link; /* in turns->groups or in turns->spare */
     uint32_t weight;
@@ -53,9 +54,9 @@ struct wr_turn_group {
 
 /* A participant. Zero-initialized, it does not take part. */
 struct wr_turn {
-    /* In a group, the credit minus the clock's part. */
+    /* The credit; in a group, the credit minus clock * weight. */
     int64_t credit;
-    /* Turns->bound when this participant last took part. */
+    /* turns->bound when this participant last took part. */
     uint64_t bound;
     struct wr_turn_group *group; /* NULL if this participant takes no part */
     struct wr_turn *above;       /* parent in the heap, or NULL */
@@ -101,7 +102,6 @@ void wr_turns_begin(struct wr_turns *turns, bool is_by_connections);
  * it. */
 void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index);
-/* Removes all participants. */
 void wr_turns_clear(struct wr_turns *turns);
 /* Scales credits that are too large. Must be called when all weights are
  * set. */

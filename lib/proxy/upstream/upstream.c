@@ -327,7 +327,6 @@ static void upstream_check_ended(struct wr_probe *probe, int err)
     wr_upstream_unref(upstream);
 }
 
-/* Returns the TLS settings of a check, or NULL for none. */
 static const struct wr_secure_settings *
 upstream_get_check_tls(const weir_upstream *upstream)
 {
@@ -379,7 +378,6 @@ struct upstream_parts {
     bool is_service; /* the host is a service */
 };
 
-/* Writes the host and port, or the address, as text. */
 static const char *upstream_write_endpoint(const struct weir_endpoint *given,
                                            const struct wr_endpoint *endpoint,
                                            bool is_service,
@@ -399,7 +397,6 @@ static const char *upstream_write_endpoint(const struct weir_endpoint *given,
     return buf;
 }
 
-/* Appends a text, with its NUL, at *ret_end. */
 static char *upstream_append(char **ret_end, const char *text)
 {
     char *copy = *ret_end;
@@ -475,7 +472,7 @@ static void upstream_set_options(weir_upstream *upstream, weir_upstreams *set,
     wr_timer_init(&upstream->check_timer, upstream_check_expired);
 }
 
-/* Initializes an upstream that is all zero. */
+/* Initializes an upstream from upstream_alloc() that has joined its target. */
 static int upstream_init(weir_upstream *upstream, weir_upstreams *set,
                          const struct weir_upstream_options *options,
                          const struct wr_endpoint *endpoint,
@@ -582,7 +579,7 @@ static weir_upstream *upstream_alloc(weir_upstreams *set,
     return upstream;
 }
 
-/* Updates how long requests wait for its first check or lookup. */
+/* Updates how long requests wait for the upstream's first check or lookup. */
 static void upstream_note_wait(const weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
@@ -766,9 +763,6 @@ int wr_upstream_start(weir_upstream *upstream)
     return wr_target_start(&upstream->target);
 }
 
-/* Arms the timer of the next check, if this set is the one that checks the
- * shared target, and the timer of the end of the ejection, if the target is
- * ejected. */
 void wr_upstream_follow(weir_upstream *upstream)
 {
     weir_loop *loop = upstream->set->loop;

@@ -36,8 +36,9 @@
 /*
  * One active check of an upstream.
  *
- * A probe connects, talks as its plan requires, and leaves, in an internal
- * task. Its end is reported once, from the loop.
+ * A probe connects, exchanges the bytes that its plan requires, and
+ * disconnects, in an internal task. ->ended is called once for each probe, from
+ * the loop.
  */
 
 struct wr_probe {
@@ -55,14 +56,14 @@ struct wr_probe {
     size_t len;      /* used bytes */
 };
 
-/* Initializes a probe. @answer must have the space that the plan requests; the
+/* Initializes a probe. @answer must have the space that the plan requests. The
  * plan must outlive the probe. */
 void wr_probe_init(struct wr_probe *probe, weir_loop *loop,
                    const struct wr_check *check, uint8_t *answer,
                    void (*ended)(struct wr_probe *probe, int err));
 
-/* Starts an idle probe, with TLS unless @tls is NULL. Returns 0, or an error of
- * this machine. */
+/* Starts an idle probe, with TLS unless @tls is NULL. Returns 0, or an error if
+ * this machine has no resource for it. */
 WEIR_MUST_USE int wr_probe_start(struct wr_probe *probe,
                                  const struct wr_target *target,
                                  const struct wr_secure_settings *tls);
@@ -102,7 +103,7 @@ struct weir_upstreams {
     struct wr_ready ready;
     struct weir_upstreams_options options; /* with defaults, without check */
     struct wr_check check;
-    uint64_t first_check_ns; /* longest time-out of checks, or 0 */
+    uint64_t first_check_ns; /* longest first check or lookup, or 0 */
     bool is_closed; /* closed by the program or the loop: nothing new starts */
     bool is_freed;  /* freed by the program: nothing is reported any more */
     /* The set was retired: other sets continue its lookups and checks, and
@@ -110,12 +111,12 @@ struct weir_upstreams {
     bool is_retired;
     bool is_behind; /* other sets have changed shared state (wr_shared_call) */
     bool has_ranks; /* some addresses are used only if others cannot be */
-    /* Through it other sets wake this set. It holds a reference to the shared
+    /* With this object other sets wake the set. The object refers to the shared
      * state. */
     struct wr_shared_call *call;
     uint64_t round; /* from 1: number of times the queue was served */
     uint64_t last_id;
-    uint64_t told_use_id; /* id of the reported upstream in use, or 0 */
+    uint64_t told_use_id; /* id of the last reported upstream in use, or 0 */
     /* Some answers of lookups are not applied to the upstreams yet. */
     bool has_answers;
 
@@ -124,7 +125,7 @@ struct weir_upstreams {
     struct wr_candidate_upstream *candidates;
     size_t count;
     size_t capacity;
-    /* struct weir_upstream: the ready item checks their states and timers. */
+    /* Upstreams whose state and timers the ready item must check. */
     struct wr_list news;
     /* The candidates are valid for each request without exclusions, at this
      * revision of the shared state, until this time. A revision of 0 means that
@@ -158,14 +159,14 @@ struct weir_upstream {
     uint64_t ref_count;
     uint64_t id;   /* never reused in the set */
     size_t index;  /* in set->upstreams, until it is removed */
-    bool is_apart; /* removed, draining or spread: read often */
+    bool is_apart; /* is_removed, is_draining or is_spread */
     bool is_removed;
     bool is_draining;
     bool is_paused;        /* not checked by this set */
-    bool is_check_dropped; /* a pause has cancelled the running one */
+    bool is_check_dropped; /* a pause has cancelled the running check */
     bool is_backup;
     uint32_t weight;
-    /* The upstream's share of the weight, in WR_WEIGHT_UNIT. */
+    /* The upstream's weight, in WR_WEIGHT_UNIT, without a slow start. */
     uint32_t own_weight;
     uint32_t active_count;      /* slots of the set */
     struct wr_shared_part part; /* the upstream's part of the shared target */
@@ -182,7 +183,7 @@ struct weir_upstream {
     struct wr_secure_settings check_tls;
     struct wr_probe probe;
     struct wr_timer check_timer;
-    enum weir_upstream_state told; /* reported to the program, or set by it */
+    enum weir_upstream_state told; /* last state known to the program */
     uint32_t skipped_count; /* consecutive checks that could not be made */
     int skipped_err;        /* error of these checks, not reported yet; or 0 */
     /* Error of failing connects; 0 if they work again. */
@@ -221,13 +222,12 @@ static inline void wr_upstreams_ref(weir_upstreams *set)
     wr_assert(set->ref_count > 0);
     set->ref_count++;
 }
-/* Drops a reference; the last one frees the set. */
 void wr_upstreams_unref(weir_upstreams *set);
 
 /* Leaves the loop, if the set is closed and has no running operations. */
 void wr_upstreams_leave_if_quiet(weir_upstreams *set);
 
-/* Ensures space for one more upstream. Returns 0 or -ENOMEM. */
+/* Ensures that there is space for one more upstream. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_upstreams_make_room(weir_upstreams *set);
 
 /* Makes the ready item serve the queue and report changes. */
@@ -307,7 +307,6 @@ void wr_upstream_follow(weir_upstream *upstream);
 /* Leaves lookups and checks to other sets. */
 void wr_upstream_retire(weir_upstream *upstream);
 
-/* Starts or ends a pause of the upstream's checks. */
 void wr_upstream_pause(weir_upstream *upstream, bool is_paused);
 
 /* Ends all running operations, for a removal or the end of the set. */
@@ -358,7 +357,7 @@ struct weir_upstream_slot {
 /* Returns a slot without an upstream, or NULL if memory runs out. */
 weir_upstream_slot *wr_slot_make(weir_upstreams *set);
 void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
-/* Stores in @slot the upstream that was chosen, and takes a reference to it.
+/* Stores a chosen upstream in @slot, and takes a reference to the upstream.
  * wr_upstream_take() was called before. */
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
 /* Releases the target's slot and the reference to the upstream. */
@@ -395,8 +394,9 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
 /* Records the upstream that WEIR_BALANCE_FIRST uses, and returns it or NULL. */
 weir_upstream *wr_survey_find_use(weir_upstreams *set);
 
-/* Surveys the upstreams of a set in which requests wait. Called before the
- * queue is served, and again after a slot was taken. */
+/* The first lists the upstreams that queued requests may use, and must be
+ * called before the queue is served. The second must be called after a slot of
+ * an upstream was taken. */
 void wr_survey_make(weir_upstreams *set);
 void wr_survey_note_taken(weir_upstream *upstream);
 
@@ -412,8 +412,8 @@ static inline bool wr_survey_is_over(const weir_upstreams *set)
            !wr_tier_is_unchecked(survey->tier);
 }
 
-/* Called when all of the queue was served: the set waits for no other
- * upstream. */
+/* Called when the whole queue was served: ends the waits for slots that were
+ * not renewed in this round. */
 void wr_survey_settle(weir_upstreams *set);
 
 /* Returns true if the survey shows that a queued request may get a slot, or has
@@ -433,7 +433,6 @@ bool wr_survey_is_unchecked(weir_upstreams *set, struct wr_queued *queued);
 void wr_members_append(weir_upstreams *set, weir_upstream *upstream);
 /* Removes an upstream from the arrays, and drops the reference of the set. */
 void wr_members_drop(weir_upstreams *set, size_t index);
-/* Removes the addresses of @source. */
 void wr_members_drop_of(weir_upstreams *set, const weir_upstream *source);
 /* Applies lookups: adds and removes the upstreams of addresses. */
 void wr_members_spread(weir_upstreams *set);
