@@ -302,8 +302,8 @@ static int look_and_serve(struct config *config, int argc, char **argv)
     return serve(setup, argc, argv);
 }
 
-/* Distinguishes --ctl for a command from --ctl as a flag of a proxy, which is
- * followed by an address or another flag. */
+/* Returns true if a command follows "--ctl PATH". If --ctl is a flag of a
+ * proxy, an address or another flag follows. */
 static bool is_command(const char *word)
 {
     return word[0] != '-' && !target_has_scheme(word);

@@ -44,8 +44,8 @@ enum config_backups {
     BACKUPS_FIRST,
 };
 
-/* Whether connections to a target are reset when it is down (when-down), or
- * connections to a backup when a preferred target is up again (when-back). */
+/* Setting of when-down or when-back: reset a target's connections when it is
+ * down, or a backup's connections when a preferred target is up again. */
 struct config_fate {
     bool is_cut;
     uint64_t within_ns; /* the resets are spread over this time; 0 is at once */
@@ -83,7 +83,7 @@ enum config_header {
     HEADER_ANY,
 };
 
-/* Clients that a route accepts, by the start of their connection. */
+/* Clients that a route accepts: any, with TLS, without TLS, or silent ones. */
 enum config_as {
     AS_ANY,
     AS_TLS,

@@ -87,8 +87,8 @@ static void warn(const char *service, const char *path, const char *what,
         text);
 }
 
-/* Checks the dates of a certificate. Returns true unless it is self-issued, so
- * that the chain may continue. */
+/* Checks the dates of a certificate. Returns true unless it is self-issued,
+ * because peers then also need its issuer's certificate. */
 static bool look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {

@@ -219,7 +219,7 @@ struct program {
 };
 
 #define FIELD(name) ((uint32_t)offsetof(struct seccomp_data, name))
-/* The low half of the first argument. */
+/* Offset of the low half of the first argument. */
 #define FIRST_ARGUMENT                                                         \
     (FIELD(args) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4u : 0u))
 

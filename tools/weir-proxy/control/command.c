@@ -38,7 +38,6 @@ struct words {
     size_t count;
 };
 
-/* Copies and splits a line. Returns false if it has too many words. */
 static bool split(const char *text, size_t len, struct words *ret)
 {
     const char *between = memchr(text, '\t', len) ? "\t" : " ";

@@ -62,7 +62,7 @@ static void each_of(struct doing *doing, const struct services *services,
     }
 }
 
-/* Stores a command that is about this target as the target's order. */
+/* If the command is about this target, stores it as the target's order. */
 static void give_order(struct doing *doing, struct route *route, size_t index)
 {
     const struct config_service *service = route->service;

@@ -270,7 +270,7 @@ static int send_some(weir_writer *writer, char byte, const int *fds,
     return 0;
 }
 
-/* Returns true if this process may get the sockets. */
+/* Returns true if the process that requests the sockets may get them. */
 static bool may_succeed(const struct worker *worker, const weir_writer *writer)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -325,7 +325,8 @@ static int give_keys(const struct worker *worker, weir_writer *writer)
     return err;
 }
 
-/* Sends the sockets. Returns 0 when the successor serves. */
+/* Sends the sockets. Returns 0 once the successor serves, or a negative
+ * error. */
 static int give_sockets(const struct worker *worker, weir_reader *reader,
                         weir_writer *writer)
 {

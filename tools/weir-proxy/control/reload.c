@@ -84,8 +84,8 @@ static void report_line(void *arg, const char *line, bool is_added)
         say("%s%s: %s%.*s", is_plan ? "a reload would " : "",
             words[is_plan][is_added], at > 0 ? "..." : "", (int)n, line + at);
     }
-    /* The removed and the added line of a directive follow each other, so its
-     * name is compared with the last one. */
+    /* The removed and the added line of a directive follow each other. Only one
+     * of them adds its name. */
     if (is_kept(line, len) &&
         (old < len || memcmp(report->kept + old - len, line, len) != 0)) {
         snprintf(report->kept + old, sizeof(report->kept) - old, "%s%.*s",

@@ -45,9 +45,9 @@ struct log {
     char *buf;
 };
 
-/* Opens the log file or socket before threads and rights change. Returns a
- * descriptor, -1 (reported) if the server's socket does not exist, or a
- * negative errno. */
+/* Opens the log file or socket for all threads, which duplicate the descriptor.
+ * Returns a descriptor, -1 (after printing a message) if the server's socket
+ * does not exist, or a negative errno. */
 int log_open_place(const struct log_options *options);
 
 /* Returns 0 or a negative errno. If options->path is NULL, all calls do

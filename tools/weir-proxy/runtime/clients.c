@@ -59,7 +59,7 @@ struct part {
     size_t count;
 };
 
-/* Clients of all services with the same client-share. */
+/* Clients of a service, or of all services with the same client-share. */
 struct table {
     struct part parts[PART_COUNT];
     size_t bucket_count; /* number of buckets in each part; a power of two */

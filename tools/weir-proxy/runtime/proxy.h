@@ -238,8 +238,9 @@ struct proxy {
     weir_event *all_ended; /* set when a worker ends; NULL unless the first
                             * worker waits for the others */
     int predecessor;       /* connection to the replaced proxy, or negative */
-    int admin_fd;          /* listening socket of the operators' page, received
-                            * from the predecessor, or -1 */
+    int admin_fd;          /* listening socket for the operators' page, from
+                            * the predecessor or admin_open(); -1 if there is
+                            * none or the page uses it */
     weir_lock *change;     /* held by a task of the first worker during a reload
                             * or handover */
     bool is_reloading;     /* a task of the first worker reloads */

@@ -20,7 +20,7 @@
 
 #include <errno.h>
 
-/* Error of a connect that was cancelled by session_cut(). */
+/* Error of a pending connect that cuts_do() has failed. */
 #define SESSION_CUT (-ECONNABORTED)
 
 /* User pointer of the client's protocol until the relay starts. */

@@ -235,8 +235,8 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
-/* Finds or creates a route's orders. New orders take their values from a
- * predecessor's facts. */
+/* Finds or creates a route's orders. Applies the orders in the facts of a
+ * predecessor. */
 static int find_orders_of(const struct config_service *service,
                           const struct config_route *config,
                           struct proxy *proxy, struct order **orders)

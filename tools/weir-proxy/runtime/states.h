@@ -1,11 +1,11 @@
 /*
  * Facts about targets that a proxy hands to its successor: results of checks,
- * ejections, and slow starts.
+ * ejections, slow starts, and operators' orders.
  *
  * Each fact is a number with a key. The key is a hash of service, route,
  * target, kind of check and the fact's name. A successor with another
  * configuration or of another version therefore uses only the facts that apply
- * to its targets. Any number is a valid value.
+ * to its targets.
  */
 #ifndef WEIR_PROXY_STATES_H
 #define WEIR_PROXY_STATES_H

@@ -287,8 +287,8 @@ static struct weir_tls_settings tls_of(const struct config_route *config,
     };
 }
 
-/* Without a PROXY header the library starts TLS, so that it tries other targets
- * if the handshake fails. */
+/* Returns true if the library starts TLS to the target. If the handshake fails,
+ * it then tries other targets. After a PROXY header the session starts TLS. */
 static bool has_tls_at_once(const struct config_route *config,
                             const struct config_target *target)
 {

@@ -362,8 +362,8 @@ static void close_doors(struct worker *worker)
     }
 }
 
-/* Counts and logs a client whose handshake with the server failed, before there
- * was a session. */
+/* Counts and logs a client whose TLS handshake failed before its session
+ * existed. */
 static void note_failed(struct door *door, weir_transport *client)
 {
     struct service *service = door->service;
