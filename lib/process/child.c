@@ -1,8 +1,8 @@
 /*
- * Watching a child with a poll of its pidfd. The kernel could wait for the
+ * Waits for a child with a poll of its pidfd. The kernel could wait for the
  * child in an operation (WAITID, Linux 6.7). A poll and one system call work on
- * every kernel, and the library decides when the child is reaped, even if the
- * operation is cancelled.
+ * every supported kernel, and a cancelled operation cannot have reaped the
+ * child.
  */
 #include "subprocess.h"
 
@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 
-/* Time between two tries to reap a child that a tracer still holds. */
+/* time between two tries to reap a child that a tracer still holds */
 #define CHILD_REST_NS UINT64_C(20000000)
 /* How long to wait for the end of a killed child. Only a child that hangs in
  * the kernel takes longer. */
@@ -45,7 +45,7 @@ void wr_child_check_invariants(const struct wr_child *child)
               (child->state == WR_CHILD_WATCHED && !child->op.in_flight));
 }
 
-/* Reads the exit status. Returns false while the child lives. */
+/* Returns false if the child has not ended, or a tracer has not reaped it. */
 static bool child_reap(struct wr_child *child)
 {
     wr_assert(child->pidfd >= 0);
@@ -61,8 +61,8 @@ static bool child_reap(struct wr_child *child)
     return true;
 }
 
-/* Called after the ring was closed. Kills the child and, if it ends in time,
- * reaps it; the loop no longer runs, so waiting delays nothing. */
+/* The ring is closed and the loop no longer runs, so this may block: kills the
+ * child and waits a limited time for its end. */
 static void child_end_now(struct wr_child *child)
 {
     wr_assert(!child->loop->uring.ring);
@@ -122,8 +122,8 @@ static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         child_set_state(child, WR_CHILD_UNKNOWN);
         child_finish(child);
     } else if (res < 0 && child->loop->uring.ring) {
-        /* The poll has failed while the loop runs: kills the child. A second
-         * poll waits for its end, or fails too. */
+        /* The poll failed: kills the child. A second poll waits for its end, or
+         * fails too. */
         wr_ignore(wr_spawn_signal(child->pidfd, SIGKILL) < 0);
         child_set_state(child, WR_CHILD_LEAVING);
         wr_prep_poll(&child->loop->uring, &child->op, child->pidfd, POLLIN,
@@ -133,9 +133,9 @@ static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         child_end_now(child);
         child_finish(child);
     } else {
-        /* The child has ended, but a tracer must reap it first: a poll would
-         * complete at once, again and again, and the kernel does not report
-         * when the tracer is done. */
+        /* The child has ended, but its tracer has not reaped it. A poll would
+         * complete at once each time, and the kernel does not report when the
+         * tracer has reaped the child. */
         weir_loop *loop = child->loop;
 
         wr_assert(child->state == WR_CHILD_WATCHED);

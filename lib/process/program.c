@@ -1,7 +1,7 @@
 /*
- * The paths of a program, by the rules of execvp(). An empty entry of PATH is
- * the child's working directory. Without a PATH the system's own two
- * directories are tried.
+ * The possible paths of a program, by the rules of execvp(). An empty entry of
+ * PATH is the working directory of the child. Without PATH,
+ * PROGRAM_PATH_DEFAULT is used.
  */
 #include "subprocess.h"
 
@@ -27,7 +27,7 @@ static const char *program_find_path(const char *const *env)
     return PROGRAM_PATH_DEFAULT;
 }
 
-/* Writes "entry/file" and a NUL. Returns a pointer after the NUL. */
+/* Writes the path and a NUL. Returns a pointer after the NUL. */
 static char *program_join(char *to, const char *entry, size_t len,
                           const char *file)
 {
@@ -52,11 +52,12 @@ int wr_program_init(struct wr_program *program,
     }
     const bool is_path = strchr(file, '/') != NULL;
     const char *path = is_path ? "" : program_find_path(env);
-    size_t count = 1; /* of entries */
+    size_t count = 1; /* number of entries of PATH */
     for (const char *c = path; *c; c++) {
         count += *c == ':';
     }
-    /* Each entry's slash takes the space of its colon or of the end. */
+    /* In each path, the slash takes the space of the entry's colon or of the
+     * final NUL. */
     const size_t size = (count + 1) * sizeof(char *) + strlen(path) + 1 +
                         count * (strlen(file) + 1);
     const char **paths = wr_alloc(allocator, size);

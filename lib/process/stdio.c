@@ -1,7 +1,7 @@
 /*
- * Opening a child's standard descriptors. Both ends of a pipe are blocking: the
- * child's, because programs expect it, and the parent's, because io_uring waits
- * by itself.
+ * Opens a child's standard descriptors. Both ends of a pipe are in blocking
+ * mode: the child's end because programs expect it, the parent's end because
+ * io_uring waits by itself.
  */
 #include "subprocess.h"
 
@@ -110,7 +110,7 @@ void wr_stdio_close_theirs(struct wr_stdio *stdio)
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (stdio->is_opened[i]) {
             wr_assert(stdio->theirs[i] >= 0);
-            wr_ignore(wr_sys_close(stdio->theirs[i])); /* nothing was written */
+            wr_ignore(wr_sys_close(stdio->theirs[i]));
             stdio->is_opened[i] = false;
         }
     }

@@ -1,23 +1,21 @@
 /*
- * Subprocess transports: the child, its pipes and the protocol together.
+ * Subprocess transports: a child, its pipes and its protocol.
  *
  *     STARTING --> OPEN --> CLOSING --> LOST
  *         |          '--------------------^
  *         '--> DISCARDED -----------------'
  *
- * A transport exists as soon as its child does, before the call of the program
- * returns: so nothing of the caller has to be copied, and an error of the
- * program is the call's own result. It is STARTING until its pipes are opened
- * and the factory was called: in the call of a task, else in the next loop
- * iteration. If that fails, or the program cancels the call, it is DISCARDED:
- * its child is killed, and done is called when the child has ended. An OPEN
- * transport is lost when its child has ended and all pipes are closed. CLOSING
- * has closed the pipes and signalled the child.
+ * A transport is made with its child inside the program's call, so that the
+ * arguments need not be copied and the call can return errors. It is STARTING
+ * until its pipes are opened and the factory was called: in the same call if a
+ * task makes it, else in the next loop iteration. If this fails or is
+ * cancelled, it is DISCARDED: the child is killed, and done is called when the
+ * child has ended. An OPEN transport is lost when its child has ended and all
+ * pipes are closed. CLOSING has closed the pipes and signalled the child.
  *
- * Each pipe is a transport with a protocol of this file, which calls the
- * subprocess's protocol, or the sink for the pipe. Close and abort only hasten
- * the ends of child and pipes, so the loss never comes from inside a call of
- * the program.
+ * Each pipe is a transport whose protocol is in this file and calls the
+ * subprocess's protocol, or the pipe's sink. Close and abort do not lose the
+ * transport themselves: the end of the child or of a pipe does.
  */
 #include "subprocess.h"
 
@@ -42,27 +40,26 @@ enum subprocess_state {
 
 struct subprocess_pipe {
     struct subprocess *subprocess;
-    weir_transport *t; /* holds a reference; NULL if there is no pipe, or none
-                        * yet */
-    /* Called instead of the subprocess's protocol, if it has a table. */
+    weir_transport *t; /* holds a reference; NULL without a pipe */
+    /* If its protocol is not NULL, it is called instead of the subprocess's. */
     struct weir_protocol_binding sink;
-    bool is_open; /* cleared when the pipe is lost */
+    bool is_open;
 };
 
 struct subprocess {
     weir_transport t;
-    struct weir_pending pending; /* the program's handle, until done returns */
+    struct weir_pending pending; /* handle of the call, until done returns */
     enum subprocess_state state;
     struct wr_child child;
     struct wr_stdio stdio; /* used until the pipes are opened */
     struct subprocess_pipe pipes[WR_STDIO_COUNT];
-    struct wr_ready ready;       /* while STARTING */
+    struct wr_ready ready;       /* pending while STARTING */
     struct wr_timer grace_timer; /* between SIGTERM and SIGKILL */
-    uint64_t grace_ns;           /* 0 sends SIGKILL at once */
+    uint64_t grace_ns;           /* 0 sends SIGKILL immediately */
     struct weir_factory factory;
     weir_connect_done_fn *done; /* NULL once called */
     void *done_arg;
-    /* Reason for which the start was cancelled before `done`, or 0. */
+    /* The error of a start that failed or was cancelled, or 0. */
     int cause;
 };
 
@@ -138,7 +135,8 @@ static void subprocess_lose(struct subprocess *s)
     const bool was_made = s->state != SUBPROCESS_DISCARDED;
 
     wr_timer_cancel(&loop->wheel, &s->grace_timer);
-    wr_transport_set_end(&s->t, WEIR_END_EOF); /* unless set before */
+    /* without effect if an end was set before */
+    wr_transport_set_end(&s->t, WEIR_END_EOF);
     subprocess_set_state(s, SUBPROCESS_LOST);
     subprocess_check_invariants(s);
     if (was_made) {
@@ -150,7 +148,6 @@ static void subprocess_lose(struct subprocess *s)
     wr_transport_unref(&s->t);
 }
 
-/* Called when the child has ended or a pipe is lost. */
 static void subprocess_end_if_over(struct subprocess *s)
 {
     wr_assert(s->state != SUBPROCESS_STARTING);
@@ -169,8 +166,8 @@ static void subprocess_abort_pipes(struct subprocess *s)
     }
 }
 
-/* Kills the child. A child that runs as another user cannot be killed; then no
- * longer waits for it. */
+/* The child cannot be killed if it runs as another user. Then its end is not
+ * awaited. */
 static void subprocess_kill(struct subprocess *s)
 {
     wr_assert(s->state == SUBPROCESS_CLOSING ||
@@ -214,7 +211,7 @@ static void subprocess_child_ended(struct wr_child *child)
         wr_protocol_exited(&s->t);
     }
     if (s->state == SUBPROCESS_CLOSING) {
-        subprocess_abort_pipes(s); /* the reading pipes get nothing more */
+        subprocess_abort_pipes(s); /* no more bytes will arrive */
     }
     subprocess_end_if_over(s);
 }
@@ -277,8 +274,7 @@ static int subprocess_pipe_data(void *user, weir_transport *t,
     return err;
 }
 
-/* Passes on pause_writing of the pipe to the child's standard input, the only
- * pipe that is written. */
+/* Only the pipe to the child's standard input is written. */
 static void subprocess_pipe_pause(void *user, weir_transport *t)
 {
     const struct subprocess_pipe *pipe = user;
@@ -334,14 +330,14 @@ static int subprocess_open_pipe(struct subprocess *s, int index)
         return 0;
     }
     wr_assert(!s->pipes[index].t);
-    s->stdio.ours[index] = -1; /* wr_pipe_open() takes it, even on failure */
+    s->stdio.ours[index] = -1; /* wr_pipe_open() closes it if it fails */
     return wr_pipe_open(s->t.loop, fd,
                         index == WR_STDIO_IN ? WR_PIPE_WRITE : WR_PIPE_READ,
                         &factory, NULL, &t);
 }
 
-/* Gives up a start: closes the pipes and kills the child. No protocol is
- * connected, so nothing reports the child's end. */
+/* Gives up a start. No protocol is connected, so nothing reports the child's
+ * end. */
 static void subprocess_discard(struct subprocess *s, int err)
 {
     wr_assert(err < 0);
@@ -385,9 +381,9 @@ static void subprocess_ready(struct wr_ready *ready)
 
     wr_assert(s->state == SUBPROCESS_STARTING);
     if (subprocess_connect(s) < 0) {
-        return; /* the child's end calls done */
+        return; /* done is called at the child's end */
     }
-    if (s->cause < 0) { /* cancelled by its own callbacks */
+    if (s->cause < 0) { /* cancelled by the callbacks above */
         weir_transport_abort(&s->t);
     }
     subprocess_call_done(s, s->cause, s->cause < 0 ? NULL : &s->t);
@@ -422,7 +418,7 @@ static int subprocess_set_protocol(weir_transport *t,
 {
     (void)initial;
     wr_require(subprocess_of(t)->state == SUBPROCESS_OPEN, -ESHUTDOWN);
-    wr_require(count == 0, -EINVAL); /* has no initial bytes */
+    wr_require(count == 0, -EINVAL); /* has no bytes to receive */
     t->binding = *binding;
     subprocess_check_invariants(subprocess_of(t));
     return 0;
@@ -443,15 +439,15 @@ static void subprocess_close(weir_transport *t)
         return;
     }
     subprocess_set_state(s, SUBPROCESS_CLOSING);
-    /* The pipe to standard input may still have bytes to send. */
+    /* Standard input may still have bytes to send. */
     for (int i = 0; i < WR_STDIO_COUNT; i++) {
         if (s->pipes[i].is_open) {
             wr_assert(s->pipes[i].t != NULL);
-            /* The pipe reports a refused write. */
+            /* An error of the last write is reported by the pipe. */
             wr_ignore(weir_transport_close(s->pipes[i].t) < 0);
         }
     }
-    /* If the signal is refused, the child only sees its pipes close. */
+    /* If the signal fails, the child only sees the end of its pipes. */
     wr_ignore(wr_child_signal(&s->child, SIGTERM) < 0);
     wr_timer_arm(&loop->wheel, &s->grace_timer,
                  wr_add_sat(wr_sys_now(), s->grace_ns));
@@ -482,8 +478,7 @@ static int subprocess_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* Ends the transport after the ring broke. The child is reaped inside this
- * call. */
+/* Called after the ring was closed. Reaps the child. */
 static void subprocess_abandon(weir_transport *t)
 {
     struct subprocess *s = subprocess_of(t);
@@ -492,7 +487,7 @@ static void subprocess_abandon(weir_transport *t)
     if (s->state == SUBPROCESS_STARTING) {
         wr_assert(s->cause < 0);
         wr_ready_cancel(&s->ready);
-        subprocess_discard(s, s->cause); /* aborted by the loop */
+        subprocess_discard(s, s->cause); /* the loop has aborted the start */
     }
     wr_child_abandon(&s->child);
 }
@@ -559,7 +554,7 @@ static void subprocess_give_up(struct weir_pending *pending)
     }
 }
 
-/* Makes a transport without a child. Returns NULL if out of memory. */
+/* Makes a transport without a child. */
 static struct subprocess *subprocess_new(weir_loop *loop)
 {
     struct subprocess *s = wr_guard_alloc(&loop->counting, sizeof(*s));
@@ -602,7 +597,8 @@ static struct wr_spawn subprocess_plan(const struct weir_spawn_options *options,
     const char *const *own = environ ? (const char *const *)environ : none;
     struct wr_spawn spawn = {
         .argv = argv,
-        .env = options->env ? options->env : own, /* clearenv() sets NULL */
+        /* environ is NULL after clearenv() */
+        .env = options->env ? options->env : own,
         .cwd = options->cwd,
         .pass_fds = options->pass_fds,
         .pass_fd_count = options->pass_fd_count,

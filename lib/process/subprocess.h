@@ -1,7 +1,7 @@
 /*
- * Child processes with transports. A call of weir/subprocess.h starts the
- * child, and connects its protocol in the next loop iteration. For a process
- * with streams, a task does both in one call.
+ * Child processes with transports. weir_subprocess_exec() starts the child, and
+ * connects its protocol in the next loop iteration. For a process with streams,
+ * a task does both in one call.
  */
 #ifndef WEIR_LIB_PROCESS_SUBPROCESS_H
 #define WEIR_LIB_PROCESS_SUBPROCESS_H
@@ -12,20 +12,21 @@
 #include "weir/subprocess.h"
 
 /*
- * A child process and its end.
+ * A child process.
  *
  *     NONE --spawn--> SPAWNED --watch--> WATCHED --its end--> EXITED, UNKNOWN
  *                                           |                    ^
  *                                           '--leave--> LEAVING -'
  *
- * A poll waits for the child's pidfd, and the child is reaped when the pidfd
- * reports its end. No other code of the library reaps it, so a signal reaches
- * the child or is refused, and never reaches another process. State UNKNOWN is
- * the end of a child that other code has reaped, or that cannot be waited for.
+ * A poll of the pidfd waits for the end of the child, which is then reaped. No
+ * other code of the library reaps it, so a signal is delivered to the child or
+ * fails, and is never delivered to another process. UNKNOWN is the end of a
+ * child that other code has reaped, or that the library does not wait for any
+ * longer.
  *
  * A child that leads a process group keeps its pidfd after its end, until
- * wr_child_fini(), unless the kernel cannot signal a group through it: as long
- * as a process of the group lives, the pidfd names the group.
+ * wr_child_fini(), if the kernel can signal a group through a pidfd. While a
+ * process of the group lives, the pidfd names the group.
  */
 
 enum wr_child_state {
@@ -41,43 +42,43 @@ enum wr_child_state {
 struct wr_child {
     weir_loop *loop;
     struct wr_op op;      /* polls the pidfd */
-    struct wr_timer rest; /* time until the child is polled again */
-    /* Called from a completion when the child has ended. */
+    struct wr_timer rest; /* pause before the next poll */
+    /* Called when the child has ended. */
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
-    /* Set by the spawn: the child leads a group that can be signalled. */
+    /* The child leads a group that can be signalled through pidfd. */
     bool leads;
     pid_t pid;
-    int pidfd;      /* -1 without a child, or when it has ended and leads no
-                     * group */
-    int returncode; /* exit status of an EXITED child */
+    /* -1 without a child, or if it has ended and leads is false */
+    int pidfd;
+    int returncode; /* exit status if EXITED */
 };
 
 void wr_child_init(struct wr_child *child, weir_loop *loop,
                    void (*ended)(struct wr_child *child));
 void wr_child_check_invariants(const struct wr_child *child);
 
-/* Makes the child; returns like wr_spawn(). */
+/* Returns like wr_spawn(). */
 WEIR_MUST_USE int wr_child_spawn(struct wr_child *child,
                                  const struct wr_spawn *spawn,
                                  const char **ret_step);
 
 void wr_child_watch(struct wr_child *child);
 
-/* Stops waiting: ->ended is called soon. */
+/* Stops waiting for the child. ->ended is called later. */
 void wr_child_leave(struct wr_child *child);
 
-/* The ring is closed: kills the child and reaps it. */
+/* Kills the child and reaps it. The ring must be closed. */
 void wr_child_abandon(struct wr_child *child);
 
-/* Frees a child that has ended, or was never made. */
+/* The child must have ended, or must not have been spawned. */
 void wr_child_fini(struct wr_child *child);
 
 /* Returns 0, -ESRCH if the child has ended, or another error. */
 WEIR_MUST_USE int wr_child_signal(const struct wr_child *child, int signum);
 
 /* Signals the group that the child leads or led. Returns 0, -ESRCH if it is
- * empty, -EOPNOTSUPP if the kernel has no such call, or another error. */
+ * empty, -EOPNOTSUPP if the kernel cannot do this, or another error. */
 WEIR_MUST_USE int wr_child_signal_group(const struct wr_child *child,
                                         int signum);
 
@@ -90,19 +91,18 @@ static inline bool wr_child_has_ended(const struct wr_child *child)
 WEIR_MUST_USE int wr_child_returncode(const struct wr_child *child, int *ret);
 
 /*
- * The possible paths of a program, which a child tries one after the other.
- * They are found before the child is made, because the child may not allocate.
- * No file system access.
+ * The possible paths of a program, which the child tries in order. They are
+ * made before the child, because the child may not allocate.
  */
 
 struct wr_program {
-    const char **paths; /* in order, NULL at the end; one piece of memory */
+    const char **paths; /* ends with NULL */
     size_t size;        /* bytes of the memory of paths */
 };
 
-/* Finds the paths of @file like execvp(): a name with a slash is the path; any
- * other name is looked up in the PATH of @env. Returns 0, -ENOENT for an empty
- * name, or -ENOMEM. */
+/* Makes the paths of @file by the rules of execvp(), with the PATH of @env.
+ * Does not access the file system. Returns 0, -ENOENT for an empty name, or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_program_init(struct wr_program *program,
                                   const struct weir_allocator *allocator,
                                   const char *file, const char *const *env);
@@ -110,40 +110,40 @@ void wr_program_fini(struct wr_program *program,
                      const struct weir_allocator *allocator);
 
 /*
- * The three standard descriptors of a child, before it is made. Each is a pipe
- * to the parent, /dev/null, a descriptor of the program, or the parent's
- * descriptor. All descriptors opened here are close-on-exec, so that no other
- * child gets them.
+ * The three standard descriptors of a child. Each is a pipe to the parent,
+ * /dev/null, a descriptor of the program, or the parent's descriptor. The
+ * descriptors that are opened here are close-on-exec, so that no other child
+ * inherits them.
  */
 
 struct wr_stdio {
-    int ours[WR_STDIO_COUNT];   /* the parent's end of a pipe, or -1 */
-    int theirs[WR_STDIO_COUNT]; /* for struct wr_spawn */
-    /* theirs[i] was opened here, and must be closed. */
+    int ours[WR_STDIO_COUNT]; /* the parent's end of a pipe, or -1 */
+    /* the child's descriptor, or -1 for the parent's */
+    int theirs[WR_STDIO_COUNT];
+    /* theirs[i] was opened by wr_stdio_open() */
     bool is_opened[WR_STDIO_COUNT];
 };
 
-/* Checks the options. Returns 0, -EINVAL or -EBADF. */
+/* Returns 0, -EINVAL or -EBADF. */
 WEIR_MUST_USE int wr_stdio_check(const struct weir_spawn_options *options);
 
-/* Opens the descriptors. A failed call leaves none open. */
+/* If it fails, all descriptors that it opened are closed. */
 WEIR_MUST_USE int wr_stdio_open(struct wr_stdio *stdio,
                                 const struct weir_spawn_options *options);
 
-/* Closes the child's ends: the child has its own, or there is no child. */
+/* Called when the child has its copies, or was not made. */
 void wr_stdio_close_theirs(struct wr_stdio *stdio);
 void wr_stdio_close_ours(struct wr_stdio *stdio);
 
-/* Reads the child's options, which are the last member of the struct @outer;
- * see options.h. */
+/* Reads options that are the last field of the struct @outer; see options.h. */
 WEIR_MUST_USE int wr_spawn_options_read(const void *outer,
                                         struct weir_spawn_options *spawn);
 
-/* Makes the child and connects its protocol in this call, from a task: the
- * factory, connection_made and the sinks call no code of the program. A sink
- * that has a table is called for its pipe instead of the protocol. @options
- * were read. After an error there is no child, or a killed child that nothing
- * reports. */
+/* Makes the child and connects its protocol in this call of a task. The
+ * factory, connection_made and the sinks must not call the program. A sink with
+ * a protocol is called for its pipe instead of the subprocess's protocol. If
+ * this fails, there is no child, or the child is killed and its end is not
+ * reported. */
 WEIR_MUST_USE int
 wr_subprocess_open(weir_loop *loop, const struct weir_factory *factory,
                    const char *const *argv,
