@@ -1,8 +1,7 @@
 /*
- * The table of the program's descriptors. An entry has the callbacks of a
- * descriptor and the queues of tasks' calls. The descriptor's number is the
- * index in a table of chunks; a chunk is made when one of its numbers is first
- * used.
+ * The table of the program's descriptors. It is an array of chunks; a chunk has
+ * the entries of consecutive numbers, and is made when one of them is first
+ * used. Chunks do not move, so pointers to entries stay valid.
  */
 #include "descriptor.h"
 
@@ -18,7 +17,7 @@ struct chunk {
 struct descriptors {
     struct wr_module module;
     weir_loop *loop;
-    /* Chunks by number; NULL if no number of the chunk was used. */
+    /* NULL if no number of the chunk was used */
     struct chunk **chunks;
     uint32_t chunk_room;
 };
@@ -28,8 +27,8 @@ static struct descriptors *descriptor_of_module(struct wr_module *module)
     return wr_container_of(module, struct descriptors, module);
 }
 
-/* Stops all polls when the loop is freed, so that no callback is called any
- * more. The calls of tasks are interrupted elsewhere. */
+/* No callback is called after this. The calls of tasks are interrupted
+ * elsewhere. */
 static void descriptor_shutdown(struct wr_module *module)
 {
     struct descriptors *all = descriptor_of_module(module);
@@ -97,7 +96,7 @@ WEIR_MUST_USE static struct descriptors *descriptor_open_all(weir_loop *loop)
     return all;
 }
 
-/* Makes space for a pointer to chunk @index. Returns 0 or -ENOMEM. */
+/* Makes space in ->chunks for chunk @index. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static int descriptor_make_room(struct descriptors *all,
                                               uint32_t index)
 {

@@ -1,9 +1,8 @@
 /*
- * The program's descriptors that a loop watches or uses, by their numbers. An
- * entry has the callbacks that watch a descriptor (watch.c) and the queues of
- * tasks' calls that use it (fd_call.c). Entries are made in chunks at their
- * first use, and stay until the loop's end. A transport's descriptor may not be
- * used here.
+ * The program's descriptors that a loop watches or uses. An entry has the
+ * callbacks that watch a descriptor (watch.c) and the queues of the tasks'
+ * calls that use it (fd_call.c). Entries are made at their first use and stay
+ * until the loop's end. A transport's descriptor must not be used here.
  */
 #ifndef WEIR_LIB_WATCH_DESCRIPTOR_H
 #define WEIR_LIB_WATCH_DESCRIPTOR_H
@@ -18,32 +17,31 @@
  *      +------- a FIN, see poll.c ----+                     |
  *      +------------- wr_poll_again() ----------------------+
  *
- * A poll fires once, from completion handling, and is armed again only after
- * wr_poll_again(): polls are level-triggered, and fire at most once in a loop
- * iteration. Arming looks up the descriptor's number; from then on the poll
- * refers to the file, so a program must stop the poll before it closes the
- * descriptor. After wr_poll_stop() the object lives until its operation has
- * ended.
+ * A poll fires once, when its operation completes, and is armed again only
+ * after wr_poll_again(), so it fires at most once in a loop iteration. Polls
+ * are level-triggered. Arming looks up the file by the descriptor's number; an
+ * armed poll refers to the file, so the program must stop it before it closes
+ * the descriptor. After wr_poll_stop() the object exists until its operation
+ * has ended.
  */
 
 enum wr_direction {
-    WR_READING, /* bytes, a connection, or an end */
+    WR_READING, /* bytes, a connection, or the end */
     WR_WRITING, /* space, or an error */
     WR_DIRECTIONS,
 };
 
 enum wr_poll_state {
-    WR_POLL_DUE, /* to be armed at the iteration's end, or after a
-                  * cancellation */
+    WR_POLL_DUE, /* is armed at the iteration's end, or after a cancellation */
     WR_POLL_ARMED,
-    WR_POLL_FIRED,   /* the user was called */
-    WR_POLL_STOPPED, /* stopped; freed when the operation ends */
+    WR_POLL_FIRED,
+    WR_POLL_STOPPED, /* freed when the operation ends */
     WR_POLL_STATES,
 };
 
 struct wr_poll;
 
-/* Called when the descriptor is ready (@err is 0), or cannot be polled. */
+/* Called with 0 if the descriptor is ready, or with the error of the poll. */
 typedef void wr_poll_fired_fn(struct wr_poll *poll, int err);
 
 struct wr_poll {
@@ -52,11 +50,11 @@ struct wr_poll {
     struct wr_list link;
     weir_loop *loop;
     wr_poll_fired_fn *fired;
-    void *arg; /* the user's */
+    void *arg;
     int fd;
     enum wr_direction direction : 8;
-    enum wr_poll_state state : 8; /* written only by poll_set_state() */
-    /* A FIN ended a poll although there is no space; then the poll is
+    enum wr_poll_state state : 8;
+    /* A FIN has completed a poll for space; from then on the poll is
      * multishot. */
     bool fin_seen;
 };
@@ -69,22 +67,22 @@ WEIR_MUST_USE int wr_poll_new(weir_loop *loop, int fd,
 
 void wr_poll_again(struct wr_poll *poll);
 
-/* Ends a poll in any state. ->fired is not called any more. */
+/* In any state. ->fired is not called any more. */
 void wr_poll_stop(struct wr_poll *poll);
 
 struct wr_watch {
-    struct wr_ready ready; /* calls the callback */
-    struct wr_poll *poll;  /* NULL if there is no callback */
+    struct wr_ready ready; /* calls cb */
+    struct wr_poll *poll;  /* NULL without a callback */
     weir_callback_fn *cb;
     void *arg;
 };
 
 struct wr_descriptor {
     struct wr_watch watches[WR_DIRECTIONS];
-    struct wr_list calls[WR_DIRECTIONS]; /* see fd_call.c */
+    struct wr_list calls[WR_DIRECTIONS]; /* queues of fd_call.c */
 };
 
-/* Returns -EBADF if negative, -EBUSY for a transport's, else 0. */
+/* Returns 0, -EBADF for a negative number, or -EBUSY for a transport's. */
 WEIR_MUST_USE static inline int wr_descriptor_check_free(const weir_loop *loop,
                                                          int fd)
 {
@@ -95,7 +93,6 @@ WEIR_MUST_USE static inline int wr_descriptor_check_free(const weir_loop *loop,
 /* Finds or makes an entry. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_descriptor *wr_descriptor_make(weir_loop *loop, int fd);
 
-/* Returns the entry of a number, or NULL. */
 struct wr_descriptor *wr_descriptor_find(const weir_loop *loop, int fd);
 
 static inline void wr_watch_clear(struct wr_watch *watch)

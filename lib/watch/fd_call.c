@@ -13,7 +13,7 @@ static bool fd_call_is_first(const struct wr_fd_call *call)
     return call->queue->next == &call->link;
 }
 
-/* Wakes the call's task, unless an interruption has woken it already. */
+/* An interruption may have woken the task already. */
 static void fd_call_wake(struct wr_fd_call *call, int result)
 {
     const weir_task *task = call->waiter.task;

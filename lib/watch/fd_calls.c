@@ -1,16 +1,17 @@
 /*
  * Suspending calls on sockets of the program: receive, send, connect, accept.
- * The task itself moves bytes with non-blocking system calls and waits for a
- * ready socket if needed, so no bytes are read for an interrupted task. Accept
- * and connect are operations of the ring, because these work on a blocking
- * socket without changing its flags. An operation's result is never dropped.
+ *
+ * The task moves bytes with non-blocking system calls, and waits for a ready
+ * socket between them, so no bytes are received for an interrupted task. Accept
+ * and connect are operations of the ring, which work on a blocking socket
+ * without changing its flags. The result of an operation is never dropped.
  */
 #include "fd_call.h"
 #include "lib/base/address.h"
 #include "lib/transport/socket.h"
 #include "weir/sock.h"
 
-/* The pause before a Unix peer's queue is tried again. */
+/* time until a send to a full Unix socket is tried again */
 #define PAUSE_NS 1000000u
 
 static size_t fd_calls_clamp(size_t len)
@@ -64,7 +65,7 @@ ssize_t weir_sock_recvfrom(weir_loop *loop, int fd, void *buf, size_t len,
     return result;
 }
 
-/* Sends all bytes; other tasks may run between two sends. */
+/* Other tasks may run between two sends. */
 WEIR_MUST_USE static int fd_calls_send(struct wr_fd_call *call,
                                        const char *data, size_t len,
                                        size_t *sent)
@@ -108,9 +109,9 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
     return err;
 }
 
-/* Waits for space to send. A poll reports space in the socket, but not in the
- * queue of the Unix socket to which a datagram is sent. So if a send fails
- * again right after a poll, the task sleeps for a moment instead of polling. */
+/* Waits for space. A poll reports space in the socket, but not in the queue of
+ * the Unix socket that gets the datagram. So if a send fails right after a
+ * poll, the task sleeps instead of polling again. */
 WEIR_MUST_USE static int fd_calls_await_room(struct wr_fd_call *call,
                                              bool *was_ready)
 {
@@ -142,8 +143,8 @@ ssize_t weir_sock_sendto(weir_loop *loop, int fd, const void *data, size_t len,
     return err < 0 ? err : result;
 }
 
-/* Waits for the result of a connect that is in progress. Needed because some
- * kernels complete the operation of a non-blocking socket with -EINPROGRESS. */
+/* Waits for a connect in progress: some kernels complete the operation of a
+ * non-blocking socket with -EINPROGRESS. */
 WEIR_MUST_USE static int fd_calls_await_connected(struct wr_fd_call *call)
 {
     int cause = 0;
@@ -173,7 +174,7 @@ int weir_sock_connect(weir_loop *loop, int fd, const struct weir_address *to)
         err = fd_calls_await_connected(&call);
     }
     if (err >= 0 && wr_socket_is_own_peer(fd, &copy)) {
-        /* Leaves the socket like the kernel after a refused connect. */
+        /* Leaves the socket as the kernel does after a refused connect. */
         wr_ignore(wr_sys_disconnect(fd));
         err = -ECONNREFUSED;
     }
@@ -198,7 +199,7 @@ int weir_sock_accept(weir_loop *loop, int fd, struct weir_address *ret_peer)
         wr_socket_wake_accepts(fd);
         return err < 0 ? err : result;
     }
-    if (ret_peer) { /* its length is 0 if the peer has no address */
+    if (ret_peer) { /* its len is 0 if the peer has no address */
         wr_ignore(wr_socket_ask_peername(result, ret_peer) < 0);
     }
     return result;

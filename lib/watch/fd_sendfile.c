@@ -1,15 +1,16 @@
 /*
- * The suspending call that sends a file on a socket of the program, by the
- * rules of lib/transport/sendfile.h. The task waits for space in the socket and
- * for reads of pages that are not in the cache. After an interruption the task
- * waits for its read to end; the bytes of that read are read again later.
+ * Sending a file on a socket of the program, by the rules of
+ * lib/transport/sendfile.h. The task waits for space in the socket and for
+ * reads of pages that are not in the cache. An interruption cancels
+ * the read and waits for its end. Bytes that were read and not sent are read
+ * again later.
  */
 #include "fd_call.h"
 #include "lib/transport/sendfile.h"
 #include "weir/sock.h"
 
 /* Reads the next bytes and sends them. Returns the number of bytes that the
- * socket has taken, 0 at the end of the file, or an error. */
+ * socket has accepted, 0 at the end of the file, or an error. */
 WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
                                               const struct wr_sendfile *part)
 {
@@ -35,7 +36,7 @@ WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
     return res;
 }
 
-/* Sends the whole file in several calls. Other tasks run between the calls. */
+/* Other tasks run between the system calls. */
 WEIR_MUST_USE static int fd_sendfile_run(struct wr_fd_call *call,
                                          struct wr_sendfile *part)
 {

@@ -1,14 +1,15 @@
 /*
- * Polls of the program's descriptors; see descriptor.h. Each poll is a one-shot
- * operation, which completes with the first event, at once if the descriptor is
- * ready. Arming it again in each loop iteration costs one SQE per callback; any
- * other check whether a descriptor is still ready would cost a system call.
+ * Polls of the program's descriptors; see descriptor.h.
  *
- * The kernel adds POLLRDHUP to the requested events. So after a peer's FIN each
- * one-shot poll for space would complete at once, again and again, without
- * space. After the first such event the poll is multishot, which reports each
- * change once; it is cancelled when it has fired. If the completion queue
- * overflows the kernel ends it, and it is armed again.
+ * A poll is a one-shot operation, which completes at once if the descriptor is
+ * ready. Arming it again in each iteration costs one SQE; any other check
+ * whether the descriptor is still ready would cost a system call.
+ *
+ * The kernel adds POLLRDHUP to the requested events. So after the peer's FIN,
+ * each one-shot poll for space would complete at once without space. From the
+ * first such completion on, the poll is multishot, which reports each change
+ * once, and it is cancelled when it fires. If the completion queue overflows,
+ * the kernel ends a multishot poll, and it is armed again.
  */
 #include "descriptor.h"
 
@@ -73,7 +74,7 @@ static void poll_check_all(const struct wr_module *module)
     }
 }
 
-/* The ring is closed; all polls were stopped before. */
+/* The ring is closed. All polls were stopped before. */
 static void poll_abandon_all(struct wr_module *module)
 {
     struct polls *polls = poll_of_module(module);
@@ -174,11 +175,10 @@ static bool poll_is_ready(const struct wr_poll *poll, int32_t events)
     return (events & wanted) != 0;
 }
 
-/* An operation has ended, or a multishot poll reports a change. */
 static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_poll *poll = wr_container_of(op, struct wr_poll, op);
-    (void)flags; /* see op->in_flight */
+    (void)flags; /* op->in_flight is used instead */
 
     wr_assert(!wr_list_is_linked(&poll->turn_end.link));
     switch (poll->state) {

@@ -1,10 +1,12 @@
 /*
  * add_reader and add_writer: callbacks that are called while a descriptor is
- * ready. A poll that fires makes its callback ready, and is due again before
- * the callback is called. So a callback is called once in a loop iteration
- * while its descriptor is ready, never from inside another callback, and may
- * remove any callback, including itself. A callback that replaces another gets
- * a new poll, because the number may refer to another file now.
+ * ready.
+ *
+ * A poll that fires makes its callback ready, and is due again before the
+ * callback is called. So a callback is called once in a loop iteration while
+ * its descriptor is ready, never from inside another callback, and may remove
+ * any callback, including itself. A callback that replaces another gets a new
+ * poll, because the number may refer to another file now.
  */
 #include "weir/watch.h"
 
@@ -29,7 +31,7 @@ static void watch_call(struct wr_ready *ready)
                  watch_names[poll->direction]);
 }
 
-/* Removes the callback after a failed poll and reports the error. */
+/* The poll failed with @err. */
 static void watch_end(struct wr_watch *watch, int err)
 {
     const struct wr_poll *poll = watch->poll;
