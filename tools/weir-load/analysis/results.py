@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """The commands ab, compare, report, search and sweep of weir-load, and the files about a run for a
-pipeline (Markdown, JUnit, Prometheus).
+CI pipeline (Markdown, JUnit, Prometheus).
 
 weir-load parses the command line and starts this script:
 
     results.py PROGRAM COMMAND [--NAME=VALUE]... -- [WORD]...
 
-Options have their long names. The words after "--" are flags and targets of runs, or files. The
-script reads only results of `weir-load run --json`.
+Options have their long names. The arguments after "--" are options and targets of runs, or files.
 """
 
 import collections
@@ -36,17 +35,16 @@ from weir_load_saved import (  # noqa: E402
 #
 # Intervals are computed from ranks, so they are exact for a few runs and for any distribution.
 # Pairs of runs use the signed ranks of their ratios (Wilcoxon), other runs the ranks of all runs
-# (Mann and Whitney). Both intervals lie between two elements of a sorted list of ratios. The
-# distance of these elements from the ends of the list is the quantile of a rank statistic, which
-# is computed exactly from the number of ways to each sum of ranks. The estimates are the medians
-# of the lists (Hodges and Lehmann). A run is one value, however many requests it had, because
-# requests of a run are not independent of each other.
+# (Mann and Whitney). Both intervals lie between two elements of a sorted list of ratios. How far
+# these elements are from the ends of the list is a quantile of the rank statistic, computed from
+# the number of ways to each sum of ranks. The estimates are the medians of the lists (Hodges and
+# Lehmann). A run is one value, because its requests are not independent of each other.
 
 Change = collections.namedtuple("Change", "change low high has_interval")
 
 
 def find_tail(ways, total, level):
-    """Returns how many of the lowest sums are below the interval; 0 if there is no interval."""
+    """Returns how many of the lowest sums are below the interval, or 0 if there is no interval."""
     below = 0
     for index, count in enumerate(ways):
         below += count
@@ -57,7 +55,7 @@ def find_tail(ways, total, level):
 
 @functools.lru_cache(maxsize=None)
 def signed_tail(count, level):
-    """Counts the ways to each sum of ranks from 1 to @count, each of which is added or not."""
+    """The statistic is a sum of some of the ranks 1 to @count."""
     ways = [1] + [0] * (count * (count + 1) // 2)
     for rank in range(1, count + 1):
         for index in range(rank * (rank + 1) // 2, rank - 1, -1):
@@ -67,9 +65,8 @@ def signed_tail(count, level):
 
 @functools.lru_cache(maxsize=None)
 def rank_tail(n, m, level):
-    """Counts the ways to each number of pairs in which a run of A is below one of B, for @n and
-    @m runs in random order. Its generating function, a Gaussian binomial coefficient, is
-    symmetrical."""
+    """The statistic is the number of pairs in which a run of A is below one of B, for @n and @m
+    runs. Its generating function, a Gaussian binomial coefficient, is symmetrical."""
     half = n * m // 2 + 1
     ways = [1] + [0] * (half - 1)
     for i in range(1, n + 1):
@@ -81,8 +78,7 @@ def rank_tail(n, m, level):
 
 
 def compare_sides(a, b, is_paired, level):
-    """Returns B / A - 1 and the interval that has the true value in the share @level of all
-    cases."""
+    """Returns B / A - 1 and its confidence interval of level @level."""
     if is_paired:
         ratios = [y / x for x, y in zip(a, b)]
         ratios = [math.sqrt(one * more) for i, one in enumerate(ratios) for more in ratios[i:]]
@@ -97,8 +93,8 @@ def compare_sides(a, b, is_paired, level):
 
 
 def judge_change(change, margin, is_better_higher):
-    """Returns the verdict. No difference: the whole interval is within the margin. Better or worse:
-    0 is not in the interval, and the estimate is beyond the margin."""
+    """Returns the verdict. There is no difference if the whole interval is within the margin. B is
+    better or worse if 0 is not in the interval and the estimate is beyond the margin."""
     if change.has_interval and change.low >= -margin and change.high <= margin:
         return "no difference"
     is_higher = change.low > 0 and change.change > margin
@@ -116,14 +112,14 @@ def runs_needed(change, count, margin):
     return int(min(count * (half / margin) ** 2, 999_999)) + 1
 
 
-# ---- findings: what the files for a pipeline show ----
+# ---- findings: contents of the files for a CI pipeline ----
 
 Figure = collections.namedtuple("Figure", "name unit values change verdict", defaults=(None, None))
 Check = collections.namedtuple("Check", "name state text", defaults=("",))
 
 
 class Findings:
-    """The findings about a run, or about two sides. An unknown value is None."""
+    """Findings about a run, or about two sides. An unknown value is None."""
 
     def __init__(self, command, verdict, code, sides, counts=(1,)):
         self.command, self.verdict, self.code = command, verdict, code
@@ -133,7 +129,7 @@ class Findings:
 
 
 def findings_of_run(run, target, labels, named):
-    """Returns the findings about a run, which passes if its exit code is 0 (all checks passed)."""
+    """Returns the findings about a run. It passes if its exit code is 0."""
     code, summary, most = run.exit_code, run.summary(), run.most_frequent_error()
     found = Findings("run", run.verdict, code, [target])
     found.labels, found.seconds = [label.split("=", 1) for label in labels], run.duration / 1e9
@@ -261,8 +257,8 @@ CHANGE_METRICS = (("change_ratio", "B over A, minus 1.", "change"),
 
 
 def write_prometheus(found):
-    """Returns the metrics, each with its comments and all of its samples. Labels of the user begin
-    with label_, so that they differ from all others; of several with one name the last counts."""
+    """Returns the metrics. The user's labels begin with label_, so that they differ from all
+    others. If two have the same name, the last one counts."""
     out, labels = [], {}
 
     def quote(text):
@@ -290,8 +286,8 @@ def write_prometheus(found):
         metric(name, METRIC_HELP[figure.unit],
                () if None in figure.values else list(zip(sides, figure.values)),
                1e9 if figure.unit == "time" else 1)
-    # Each kind is a time series, so of kinds without a name from the user only the largest are
-    # written.
+    # Each kind is a time series, so only the ten largest are written, and those named by the
+    # user.
     most = sorted(found.kinds, key=lambda kind: -kind.offered)[:10]
     kinds = [kind for number, kind in enumerate(found.kinds)
              if kind in most or str(number) in found.named]
@@ -315,7 +311,7 @@ WRITERS = {"markdown": write_markdown, "junit": write_junit, "prometheus": write
 
 
 def publish(options, words):
-    """Writes the files about the result on standard input. They are open descriptors."""
+    """Writes files about the result on standard input, to open descriptors."""
     run = Run(load_text(sys.stdin.buffer.read()), "the result")
     found = findings_of_run(run, options["target"], words, options["named"].split(","))
     for name in WRITERS:
@@ -327,22 +323,20 @@ def publish(options, words):
 
 # ---- comparisons ----
 
-# Only one figure decides. If seven figures decided, each of which errs once in twenty cases, a
-# server would often differ from itself.
+# Only one figure decides. Each errs once in twenty cases, so if seven decided, a server would often
+# differ from itself.
 METRICS = {"rate": None, "p50": 50000, "p90": 90000, "p99": 99000, "p99.9": 99900, "mean": 0,
            "cpu-rate": None}
 Row = collections.namedtuple("Row", "medians change verdict")
 
 
 class Comparison:
-    """Compares two sides: their runs, or pairs of runs."""
-
     def __init__(self, command, options, pairs=0):
         self.command, self.options, self.pairs = command, options, pairs
         self.margin, self.metric = parse(options["margin"], PERCENT) / 1e6, options["metric"]
         self.passes, self.until = self.read_undecided(options.get("undecided", "fail"))
-        # With several looks at the runs the intervals are wider, so that all looks together err as
-        # often as one would.
+        # If the runs are evaluated several times, the intervals are wider, so that all evaluations
+        # together err as often as one would.
         looks = 1
         while self.until and 0 < pairs < RUNS_MAX:
             looks, pairs = looks + 1, pairs * 2
@@ -382,7 +376,7 @@ class Comparison:
         return [len(values) for values in self.values["rate"]]
 
     def drop_half(self):
-        """Drops the first run of an incomplete pair. Returns the number of pairs."""
+        """Drops the run of an incomplete pair. Returns the number of pairs."""
         fewer = min(self.counts())
         for sides in self.values.values():
             for values in sides:
@@ -451,7 +445,7 @@ class Comparison:
                 "verdict": rows[self.metric].verdict, "figures": figures}
 
     def publish(self, verdict, code, rows=None, cut=None):
-        """Writes the files for a pipeline; without rows there is no result. Returns False on
+        """Writes the files for a CI pipeline. Without @rows there is no result. Returns False on
         error."""
         found = Findings(self.command, verdict, code, self.names, self.counts())
         found.level, found.margin = self.level, self.margin
@@ -473,7 +467,8 @@ class Comparison:
                     for name, file in self.files.items()])
 
     def finish(self, cut=None):
-        """Prints and writes the comparison. Returns the exit code."""
+        """Prints and writes the comparison, and returns the exit code. @cut is the reason if runs
+        are missing."""
         rows = {name: self.row(name) for name in METRICS}
         verdict, json_path = rows[self.metric].verdict, self.options.get("json")
         code = {"worse": SLO, "cannot tell": OK if self.passes else INVALID}.get(verdict, OK)
@@ -484,7 +479,7 @@ class Comparison:
         return code if is_good else INTERNAL
 
     def give_up(self, code, why):
-        """Writes the files for a pipeline after a failed run. Returns the exit code."""
+        """Writes the files for a CI pipeline after a failed run. Returns the exit code."""
         return code if self.publish("no result", code, cut=why) else INTERNAL
 
 
@@ -513,7 +508,7 @@ def compare(options, words):
 # ---- runs ----
 
 class Runner:
-    """Makes runs of weir-load as child processes until a signal arrives."""
+    """Runs weir-load as child processes until a signal arrives."""
 
     program = None
 
@@ -528,7 +523,7 @@ class Runner:
             self.child.kill()
 
     def measure(self, words, save=None):
-        """Makes a run with these arguments, saves its result to @save, and returns it."""
+        """Runs weir-load with the arguments @words, saves the result to @save, and returns it."""
         if self.is_stopped:
             raise Interrupted
         pipe = subprocess.PIPE
@@ -569,8 +564,8 @@ def measure_side(comparison, options, runner, side):
 
 
 def make_pairs(comparison, options, runner):
-    """Makes pairs of runs, and while the verdict is "cannot tell" and there is time, twice as many.
-    Their order is random, as the statistics require: the first run may change conditions."""
+    """Makes pairs of runs, and doubles their number while the verdict is "cannot tell" and time is
+    left. The order in a pair is random, because the first run may change the conditions."""
     begin, wanted = time.monotonic_ns(), comparison.pairs
     while True:
         for number in range(comparison.counts()[0], wanted):
@@ -611,8 +606,8 @@ def ab(options, _words):
 # ---- search and sweep ----
 
 def judge_step(run, objectives):
-    """Returns whether a step passes, and why not. A run must have kept its schedule; if the client
-    was only late, responses seemed longer, never shorter, so objectives that hold are met."""
+    """Returns whether a step passes, and why not. A run must have kept its schedule. If the client
+    was only late, latencies seemed longer, never shorter, so objectives that hold are met."""
     is_invalid, reason = run.exit_code == INVALID, run.objection()
     was_only_late = is_invalid and run.is_open and run.rate >= run.offered_rate * 0.99
     if run.exit_code not in (OK, SLO) and not was_only_late:
@@ -623,7 +618,7 @@ def judge_step(run, objectives):
         _, passed, text = objective.judge(run)
         if not passed:
             return False, f"{objective.text[:40]}: {text[:50]}"
-    # Without objectives nothing was checked, and the figures of an invalid run are doubtful.
+    # Without objectives an invalid run is not a failure, but its figures are doubtful.
     return True, f"invalid: {reason[:80]}" if is_invalid and not objectives else ""
 
 
@@ -644,7 +639,7 @@ class Steps:
                    f"{'p50':>8} {'p99':>8} {'max':>8}  ")
 
     def measure(self, load, duration=0):
-        """Makes a step. Without @duration its duration is that of the arguments."""
+        """Makes a step. Without @duration the options of the run set its duration."""
         if len(self.list) == 200:
             raise Bad("more than 200 steps")
         show_progress(f"{self.flag} {load} ...")
@@ -667,8 +662,8 @@ class Steps:
         return self.list[-1]
 
     def finish(self, result, is_good, why):
-        """Writes the result and returns the exit code. @why is the reason of an interruption, or
-        None."""
+        """Writes the result and returns the exit code. @why is the reason if the steps were
+        interrupted, else None."""
         if "json" in self.options and not write_json(self.options["json"],
                                                      {**result, "steps": self.list}):
             return INTERNAL
@@ -686,9 +681,9 @@ class Threshold:
     """The rate below which runs pass and above which they fail, estimated from all runs.
 
     Near this rate chance decides whether a run passes, in a range of unknown width. Bayes' rule
-    computes an interval from all runs, for every possible place and width. Any run may also fail or
-    pass for another reason. Rates are logarithms. The least width is not 0: no server is the same
-    in each run.
+    gives a probability to each place and width, and an interval follows from these. Any run may
+    also fail or pass for another reason. Places are logarithms of rates. The least width is not 0,
+    because no server is the same in each run.
     """
 
     PLACES, FAILS_ANYWAY, PASSES_ANYWAY, WIDEST = 4096, 0.05, 0.01, 0.16
@@ -701,7 +696,7 @@ class Threshold:
         self.shares = [[1 / 7 / self.PLACES] * self.PLACES for _ in self.widths]
 
     def odds(self, rate, width):
-        """Returns the probability that a run passes, for each place: the logistic curve."""
+        """Returns, for each place of the threshold, how probable a pass at this rate is."""
         at, rest = math.log(rate), 1 - self.PASSES_ANYWAY - self.FAILS_ANYWAY
         return [self.PASSES_ANYWAY + rest / (1 + math.exp(min(-1.702 * (place - at) / width, 700)))
                 for place in self.places]
@@ -726,15 +721,15 @@ class Search:
     """Searches the highest rate at which the objectives hold.
 
     The rate is doubled until a step fails twice. Then runs are made near the rate at which half of
-    them fail, until the interval that all runs give is narrow. Near the end runs are longer. A run
-    that passes shows that the server carries the achieved rate, which may be slightly lower than
-    the requested one. A queue that grows by less than a hundredth of the rate is not noticed, so
-    the lower end of the interval is reduced by a hundredth.
+    them fail, until the interval from all runs is narrow. Near the end runs are longer. A run that
+    passes shows that the server can answer the achieved rate, which may be slightly lower than the
+    requested one. A queue that grows by less than a hundredth of the rate is not noticed, so the
+    lower end of the interval is reduced by a hundredth.
     """
 
     STEP_MAX, RATE_MAX, NARROW_RUNS, UNSEEN = 60 * SECOND, SECOND, 40, 0.01
-    # Factor by which the threshold may be outside of the bounds, and number of responses that are
-    # needed beyond the highest percentile.
+    # The factor by which the threshold may be outside the bounds, and the number of responses that
+    # are needed beyond the highest percentile.
     BOUNDS_MAY_ERR, BEYOND = 1.5, 50
 
     def __init__(self, options, words):
@@ -755,7 +750,7 @@ class Search:
             rate, int(min(max(needed, self.duration), self.STEP_MAX)) * longer)
 
     def probe(self):
-        """Sets the first rate to half of a closed loop's rate. Raises Bad if nothing succeeds."""
+        """Sets the first rate to half of a closed loop's. Raises Bad if no request succeeds."""
         if not self.start:
             run = self.steps.runner.measure([*self.steps.words, "-d", "1s"])
             self.start = int(run.rate / 2) or 1
@@ -883,7 +878,7 @@ def read_loads(flag, text):
 def sweep(options, words):
     flag, why = "conns" if "conns" in options else "rates", None
     loads = read_loads(flag, options[flag])
-    if "shuffle" in options:  # a machine that slows down must not look like an effect of the load
+    if "shuffle" in options:  # otherwise a machine that slows down looks like an effect of the load
         random.Random(parse(options.get("seed", "1"), COUNTS)).shuffle(loads)
     steps = Steps(options, words, "-c" if flag == "conns" else "-R")
     steps.print_header()
@@ -900,7 +895,7 @@ def sweep(options, words):
 # ---- report ----
 
 def write_page(runs, title, path):
-    """Writes the template in the script's folder with the results in it."""
+    """Writes the template in the script's folder, filled with the results."""
     folder = os.path.dirname(os.path.abspath(__file__))
     with open(os.path.join(folder, "weir-load-page.html"), encoding="utf-8") as file:
         page = file.read()
@@ -964,7 +959,7 @@ def main(argv):
         print(f"weir-load: standard output could not be written: {err.strerror}", file=sys.stderr)
         code = code or INTERNAL
     sys.stderr.flush()
-    os._exit(code)  # exits without another attempt to write
+    os._exit(code)  # does not flush again
 
 
 if __name__ == "__main__":

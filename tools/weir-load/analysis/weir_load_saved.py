@@ -1,5 +1,5 @@
-"""Reads results of weir-load, merges them, evaluates objectives, and writes results. Files are not
-trusted: every value that is used is checked. results.py uses this module."""
+"""Reads, merges and writes results of weir-load, and evaluates objectives. Files are not trusted:
+every value that is used is checked."""
 
 import base64
 import contextlib
@@ -44,7 +44,7 @@ def say(text):
 
 
 def show_progress(text=""):
-    """Prints a line on a terminal, in place of the previous one."""
+    """Prints a line that replaces the previous one, on a terminal only."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -60,7 +60,7 @@ PERCENT = {"%": 10000}
 
 
 def parse(text, units):
-    """Parses an integer with a unit. Returns None if it is invalid."""
+    """Parses a number with a unit into an integer. Returns None if it is invalid."""
     found = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?([A-Za-z%]*)", text)
     if not found or found[3] not in units:
         return None
@@ -69,7 +69,7 @@ def parse(text, units):
 
 
 def parse_time(text):
-    """Parses a time. Returns nanoseconds, or None; 1m30s has several units, in descending order."""
+    """Parses a time such as 10s or 1m30s. Returns nanoseconds, or None if it is invalid."""
     parts = re.findall(r"[0-9.]+[A-Za-z]+", text)
     values = [parse(part, TIMES) for part in parts]
     if len(parts) < 2:
@@ -106,14 +106,14 @@ def index_of(value):
 
 
 def bounds_of(index):
-    """Returns the least and the greatest value of a bucket."""
+    """Returns the smallest and the largest value of a bucket."""
     shift = 0 if index < 2 << STEP_BITS else (index >> STEP_BITS) - 1
     low = (index - (shift << STEP_BITS)) << shift
     return low, low + (1 << shift) - 1
 
 
 def need(is_so, what="a member"):
-    """Checks a value of a file. Raises ValueError, which is in BROKEN."""
+    """Raises ValueError, which is in BROKEN, if a value of a file is invalid."""
     if not is_so:
         raise ValueError(what)
 
@@ -124,15 +124,15 @@ def need_counts(part, names):
 
 
 def need_of(share):
-    """Returns how many values are needed so that ten are beyond the percentile."""
+    """Returns how many values a percentile needs so that ten are beyond it."""
     return -(-10 * WHOLE // (WHOLE - share))
 
 
 class Histogram:
-    """An HdrHistogram with three digits: counts of buckets, and exact values."""
+    """An HdrHistogram with three digits: counts of buckets, and the exact sum and extremes."""
 
     def __init__(self, text=None):
-        """Reads a text, or makes an empty histogram. Raises an error of BROKEN for a wrong text."""
+        """Decodes @text, or makes an empty histogram. Raises one of BROKEN if @text is invalid."""
         self.counts = {}
         self.count = self.sum = self.max = self.overflows = 0
         self.min = None
@@ -164,7 +164,7 @@ class Histogram:
 
     @classmethod
     def read(cls, part):
-        """Reads a part that part() has made, with its exact values."""
+        """Reads the object of part(), with its exact values."""
         need_counts(part, ("count", "sum", "min", "max", "overflows"))
         self = cls(part["hdr"])
         need(self.count == part["count"] and part["overflows"] <= self.count)
@@ -206,7 +206,7 @@ class Histogram:
         return base64.b64encode(struct.pack(">II", 0x1c849314, len(packed)) + packed).decode()
 
     def at_rank(self, rank):
-        """Returns the greatest value of the bucket; no latency is reported better than it was."""
+        """Returns the largest value of the bucket, so that no latency is reported too low."""
         for index in sorted(self.counts):
             rank -= self.counts[index]
             if rank <= 0:
@@ -217,7 +217,8 @@ class Histogram:
         return self.at_rank(max(-(-self.count * share // WHOLE), 1))
 
     def find(self, share):
-        """Returns a quantile, the mean for 0, the maximum for WHOLE; None with too few values."""
+        """Returns a quantile, the mean for 0, or the maximum for WHOLE. Returns None if there are
+        too few values."""
         if share in (0, WHOLE):
             return (self.mean() if share == 0 else self.max) if self.count else None
         return self.quantile(share) if self.count >= need_of(share) else None
@@ -239,7 +240,7 @@ class Histogram:
         return [self.at_rank(max(int(low), 1)), self.at_rank(min(int(high), self.count))]
 
     def part(self):
-        """Returns the histogram as a part of a result."""
+        """Returns the histogram as an object of a result."""
         values = {name: self.find(share) for name, share in SHARES.items()}
         return {"count": self.count, "min": self.min or 0, "sum": self.sum,
                 "mean": int(self.mean()), "stdev": int(self.deviation()), "max": self.max,
@@ -262,7 +263,7 @@ TERM = re.compile(
 
 
 class Objective:
-    """A term of --slo, whose syntax weir-load has checked."""
+    """A term of --slo. weir-load has checked its syntax."""
 
     def __init__(self, found):
         self.text, self.kind, self.compare = found[1], found["kind"], found["compare"]
@@ -281,7 +282,7 @@ class Objective:
         need(self.limit is not None)
 
     def find(self, part):
-        """Returns the figure of a run or of a kind of its requests, or None."""
+        """Returns the figure of a run or of a kind of its requests, or None if it is unknown."""
         if self.is_latency:
             times = part.times.get(self.times)
             if not times or not times.count:
@@ -470,8 +471,8 @@ def is_ours(value):
 
 
 def find_result(line):
-    """Returns the result in a line, perhaps after a prefix or in an event of --json-stream, or
-    None."""
+    """Returns the result in a line, or None. It may follow a prefix, or be in the last event of
+    --json-stream."""
     for brace in [found.start() for found in re.finditer("{", line)][:8]:
         with contextlib.suppress(*BROKEN):
             found = load_text(line[brace:])
@@ -509,7 +510,7 @@ def read_path(path):
 
 
 def read_results(paths, force):
-    """Returns the result that is merged from files, whose paths are separated by commas."""
+    """Returns the result merged from files. Paths are separated by commas. @force skips checks."""
     whole = None
     for part in (run for path in paths.split(",") for run in read_path(path)):
         if whole and not force:
@@ -523,7 +524,7 @@ def read_results(paths, force):
 # ---- parts of one run ----
 
 def parts_of(run):
-    """Returns the parts of a merged result; for another result, one part with its facts."""
+    """Returns the parts of a merged result, or one part that describes any other result."""
     if isinstance(run.all.get("parts"), list):
         return run.all["parts"]
     part = {"file": run.name, "host": run.all["env"].get("host"), "start": run.all.get("start"),
@@ -533,14 +534,14 @@ def parts_of(run):
 
 
 def place_of(part):
-    """Returns the number of a part and the number of all parts."""
+    """Returns the number of a part, from 1, and the number of parts; 0 and 1 without parts."""
     place = part.get("part") or {"index": 0, "count": 1}
     need_counts(place, ("index", "count"))
     return place["index"], min(max(place["count"], 1), 10000)
 
 
 def check_part(whole, part):
-    """Checks that a result is another part of the same run: any results could be added."""
+    """Raises Bad unless a result is another part of the same run."""
     if whole.all["config_hash"] != part.all["config_hash"]:
         raise part.refuse("its options differ from those of the previous parts; "
                           "--force merges it anyway")
@@ -555,7 +556,8 @@ def check_part(whole, part):
             raise part.refuse(f"part {index} of {count} is given twice")
     config = part.all["config"]
     ends_by_count = (config.get("requests") or 0) > 0 and not config.get("duration_ns")
-    # Uses the longer duration, or the shorter one if a number of requests ends each part.
+    # The windows must overlap by the longer duration or, if each part ends with its requests, by
+    # the shorter one.
     is_part = (whole.duration < part.duration) != ends_by_count
     longer = part.duration if is_part else whole.duration
     shared = max(min(whole.start + whole.duration, part.start + part.duration)
@@ -567,7 +569,7 @@ def check_part(whole, part):
 
 
 def check_parts(whole):
-    """Checks that no part of the run is missing."""
+    """Raises Bad if a part of the run is missing."""
     with whole.refusing("its parts are invalid"):
         places = [place_of(part) for part in parts_of(whole)]
     count = places[0][1]
@@ -579,8 +581,8 @@ def check_parts(whole):
 
 
 def add_numbers(into, other, names=None, least=(), greatest=()):
-    """Adds the numbers of an object to those of the same name, and copies missing ones. For names
-    in @least and @greatest, keeps the smaller or the greater one."""
+    """Adds the numbers of @other to those of @into with the same name, and copies missing ones. For
+    names in @least and @greatest, keeps the smaller or the larger number instead."""
     if not isinstance(into, dict) or not isinstance(other, dict):
         return
     for name in [name for name in (names or list(other)) if name in other]:
@@ -596,7 +598,7 @@ def add_numbers(into, other, names=None, least=(), greatest=()):
 
 
 def merge_row(row, other):
-    """Merges two intervals of the same time. What one of them does not have is left out."""
+    """Merges two intervals of the same time. Omits a member that one of them does not have."""
     add_numbers(row, other, [name for name in other if name not in ("begin_ns", "hdr", "errors")],
                 greatest=("end_ns", "p50", "p99", "max"))
     for name in ("errors", "hdr"):
@@ -614,7 +616,7 @@ def merge_row(row, other):
 
 
 def merge_kinds(one, other):
-    """Merges the kinds of requests. Kinds of the second result alone are at the end."""
+    """Merges the kinds of requests. Kinds that only the second result has are at the end."""
     merged = []
     for name, kind in {**other.kinds, **one.kinds}.items():
         parts = [run.kinds[name] for run in (one, other) if name in run.kinds]
@@ -640,14 +642,14 @@ def merge_errors(errors, others):
 
 
 def name_remark(all_, text):
-    """Returns "HOST, part 2: TEXT", except for a merged result."""
+    """Returns "HOST, part 2: TEXT". A merged result's text already has this prefix."""
     host, (index, _) = all_["env"].get("host"), place_of(all_)
     place = ", ".join([host] * bool(host) + [f"part {index}"] * bool(index))
     return text if "parts" in all_ or not place else f"{place}: {text}"
 
 
 def merge_clock(env, other):
-    """Keeps the worse of both clocks, which limits how well the parts' times agree."""
+    """Keeps the larger error of both clocks, which limits how well the parts' times agree."""
     clock, more = env.get("clock"), other.get("clock")
     if not clock or not more:
         env["clock"] = None
@@ -658,7 +660,7 @@ def merge_clock(env, other):
 
 
 def merge(one, other):
-    """Merges two results. Values that cannot be added are those of the first."""
+    """Merges two results. Values that cannot be added are from the first one."""
     if one.is_open != other.is_open:
         raise other.refuse("an open and a closed loop cannot be parts of one run")
     with other.refusing("it cannot be merged; a part of it is not that of a result"):
@@ -705,7 +707,8 @@ def merge_objects(one, other):
 
 
 def judge_merged(run):
-    """Evaluates the objectives for all parts. A part may miss an objective that the whole meets."""
+    """Evaluates the objectives of a merged result. A single part may miss an objective that the
+    whole meets."""
     for term in run.all["slo"]:
         with contextlib.suppress(*BROKEN):
             objective, = read_objectives(term["expr"])
@@ -720,7 +723,7 @@ def judge_merged(run):
 # ---- files ----
 
 def dump(value, indent="\n"):
-    """Returns the value as JSON, with nine digits of a number that is not an integer."""
+    """Returns the value as JSON. Floating-point numbers have nine digits."""
     deeper = indent + "  "
     if isinstance(value, dict) and value:
         return "{" + ",".join(deeper + json.dumps(name, ensure_ascii=False) + ": "
@@ -787,7 +790,7 @@ class WholeFile:
 
 
 def tell_bad(function, *args):
-    """Calls a function. Returns False after printing a line if it raises Bad."""
+    """Calls a function. Returns False, after printing the error, if it raises Bad."""
     try:
         function(*args)
     except Bad as err:
@@ -797,5 +800,5 @@ def tell_bad(function, *args):
 
 
 def write_json(path, value):
-    """Writes a value as JSON. Returns False after printing a line."""
+    """Writes a value as JSON. Returns False after printing an error."""
     return tell_bad(lambda: WholeFile("--json", path).write(dump(value) + "\n"))

@@ -22,7 +22,7 @@ ABOUT = re.compile(r"ABOUT\(((?:\s*\"[^\"]*\")+)\)")
 
 
 def rows():
-    """Returns the counts of each table of fields.c, by name, with their types in JSON."""
+    """Returns the rows of each table of fields.c, by name, with their JSON types."""
     text = (HERE / "fields.c").read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     tables = {}
@@ -33,7 +33,7 @@ def rows():
             sys.exit(f"schema.py: {table} of fields.c has what is no row to ROW "
                      f"here: {unread}")
         for macro, name, rest in ROW.findall(body):
-            # A latency is null if there was no response.
+            # A latency is null without a response.
             value = ({"anyOf": [{"type": "null"}, COUNT]} if macro == "LATENCY"
                      else dict(COUNT))
             about = ABOUT.search(rest)
@@ -45,7 +45,7 @@ def rows():
 
 
 def complete(part, tables):
-    """Returns a part of the schema with everything that is derived, in all objects of it."""
+    """Returns a part of the schema with the derived members of all its objects."""
     if isinstance(part, list):
         return [complete(item, tables) for item in part]
     if not isinstance(part, dict):
