@@ -1,9 +1,7 @@
 /*
  * The protocols between a service manager and its services: sd_listen_fds(3),
- * sd_notify(3) and sd_watchdog_enabled(3).
- *
- * The protocols use environment variables and one datagram. Numbers must be
- * digits only. No state is kept, and no memory is allocated.
+ * sd_notify(3) and sd_watchdog_enabled(3). They use environment variables and
+ * one datagram. No state is kept, and no memory is allocated.
  */
 #include "lib/base/address.h"
 #include "uring/check.h"
@@ -36,7 +34,7 @@ static void systemd_unset(const char *const *names, size_t count)
     }
 }
 
-/* Parses a decimal number up to @max. Returns false for any other text. */
+/* Only digits are accepted. */
 static bool systemd_parse_number(const char *text, uint64_t max, uint64_t *ret)
 {
     uint64_t value = 0;
@@ -67,14 +65,14 @@ static int systemd_is_for_me(const char *pid)
     return value == (uint64_t)getpid();
 }
 
-/* Returns the length of the first of several names separated by colons. */
+/* Returns the length of the first of the names, which colons separate. */
 static size_t systemd_name_len(const char *names)
 {
     wr_assert(names);
     return strcspn(names, ":");
 }
 
-/* True if @names has @count names that each fit into WEIR_SYSTEMD_NAME_SIZE. */
+/* Checks the number of names, and that each fits WEIR_SYSTEMD_NAME_SIZE. */
 static bool systemd_are_names(const char *names, uint64_t count)
 {
     uint64_t found = 0;
@@ -105,8 +103,7 @@ static void systemd_write_fds(struct weir_systemd_fd *ret, uint64_t count,
     }
 }
 
-/* Returns the number of descriptors that were passed to this process, or an
- * error of weir_systemd_listen_fds(). */
+/* Returns the number of passed descriptors, or an error. */
 static int systemd_count_fds(size_t max_count, const char *names)
 {
     const char *pid = secure_getenv("LISTEN_PID");
@@ -162,7 +159,7 @@ int weir_systemd_listen_fds(bool unset_environment, struct weir_systemd_fd *ret,
     return result;
 }
 
-/* Sends the state to the socket of this name. Returns 1 or a negative error. */
+/* Returns 1 or a negative error. */
 static int systemd_send(const char *name, const char *state)
 {
     struct weir_address addr;
