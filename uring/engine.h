@@ -60,8 +60,8 @@ extern const struct wr_engine wr_engine_poll;
 
 /* Maximum number of sleeps for one ring: before smaller sizes are tried; in
  * total while this process has not closed a ring; in total afterwards. Before
- * the first close only a killed process can have left memory charged, and
- * usually the limit is too low. */
+ * the first close, only a killed process can have left memory charged. Usually
+ * the cause is then a low RLIMIT_MEMLOCK, and waiting does not help. */
 #define WR_LOCKED_WAITS_FOR_SIZE 100u
 #define WR_LOCKED_WAITS_AT_FIRST 100u
 #define WR_LOCKED_WAITS          1000u

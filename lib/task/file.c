@@ -66,7 +66,7 @@ static const struct wr_member_ops file_close_ops = {.stage = WR_STAGE_MAKERS,
 static void file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct file_call *call = wr_container_of(op, struct file_call, op.base);
-    if (res == -WR_ERESTARTSYS) { /* returned when a FIFO is opened */
+    if (res == -WR_ERESTARTSYS) { /* opening a FIFO was cancelled */
         res = -EINTR;
     }
     const bool tells =

@@ -23,7 +23,7 @@
  * peer that acknowledges byte by byte must not keep a descriptor for ever. */
 #define WR_END_WHOLE_NS WEIR_SECONDS(300)
 /* If the peer has acknowledged all bytes and continues to send, the close drops
- * its bytes for this time, and up to this size. */
+ * what it sends. The close ends after this time or this many bytes. */
 #define WR_END_REST_NS    WEIR_SECONDS(2)
 #define WR_END_REST_BYTES (1u << 20)
 /* Maximum bytes that a close drops while the peer takes nothing: more than the

@@ -13,7 +13,7 @@
 
 struct wr_sock_options;
 
-/* Length of a name of 253 bytes, or of a literal address with a zone. */
+/* Size for a name of 253 bytes, or a literal address with a zone, and a NUL. */
 #define WR_SECURE_HOSTNAME_MAX 256u
 
 /* A copy of struct weir_tls_settings, kept until there is a descriptor. */

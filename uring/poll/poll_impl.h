@@ -147,8 +147,8 @@ static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
-/* Adds a completion, unless the entry wants none. There must be space for
- * it. */
+/* Adds a completion, unless the entry wants none for success. There must be
+ * space for it. */
 static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
                                       const struct io_uring_sqe *sqe,
                                       int32_t res, uint32_t flags)

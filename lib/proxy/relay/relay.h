@@ -2,12 +2,14 @@
  * The internals of a relay: two transports, and a struct wr_way for each
  * direction.
  *
- *     relay  OPEN --both ways ended--> CLOSING --both lost--> OVER
- *               \__________ DRAINING ______/               /
- *                \_____________\________________ BROKEN __/
+ *     relay  OPEN --both ways ended--> CLOSING
+ *            OPEN, CLOSING --error of one side--> DRAINING
+ *            OPEN, CLOSING, DRAINING --both aborted--> BROKEN
+ *            CLOSING, DRAINING, BROKEN --both lost--> OVER
  *
- *     way    OPEN --> ENDING --> ENDED
- *               \________\__________\__ BROKEN
+ *     way    OPEN --end received, initial bytes left--> ENDING
+ *            OPEN, ENDING --end passed on--> ENDED
+ *            OPEN, ENDING, ENDED --bytes lost--> BROKEN
  *
  * A wr_way is the protocol's user pointer of its source transport, and gets
  * that transport's bytes and end. If the source transport pauses writing, it
@@ -16,12 +18,12 @@
  * A direction is read unless something holds it: the other transport has no
  * space, the rate is used up, or bytes of the previous protocol must be sent
  * first. Bytes of a broken direction are dropped, and only its rate holds it.
- * Only wr_way_hold() and wr_way_release() pause and resume a transport;
- * relay_drain.c resumes one whose bytes are only dropped.
+ * Only wr_way_hold() pauses a transport. wr_way_release(), wr_way_begin() and
+ * relay_drain.c resume it.
  *
  * An error of one side does not overtake the bytes of that side: the relay
- * drains (relay_drain.c) before it is broken. A limit and the program break it
- * immediately.
+ * drains (relay_drain.c) before it is broken. The program and the relay's own
+ * limits break it immediately; so does a transport's limit in state OPEN.
  */
 #ifndef WEIR_LIB_PROXY_RELAY_RELAY_H
 #define WEIR_LIB_PROXY_RELAY_RELAY_H

@@ -1,5 +1,5 @@
 /*
- * Checks that log in to a database server, as far as possible without a
+ * Health checks that log in to a database server, as far as possible without a
  * password, and leave as its protocol requires.
  *
  * PostgreSQL (protocol 3.0): a request for authentication after the start-up

@@ -193,8 +193,8 @@ static int request_get_attempt(const struct weir_pending *pending, size_t index,
     return 0;
 }
 
-/* Removes the separator after the texts of earlier tries if the last try has
- * written none. Returns the length of the text. */
+/* Removes the last separator if the last try has written no text after it.
+ * Returns the length of the error text. */
 static size_t request_end_text(const struct wr_request *request)
 {
     char *text = request->connect.error_text;

@@ -165,8 +165,8 @@ static void sock_bulk_set_splicing_state(struct wr_splicing *splicing,
     splicing->state = state;
 }
 
-/* True if bytes may bypass the protocol: the socket does not linger, and the
- * protocol that requested the splicing is still bound. */
+/* True if bytes may bypass the protocol: the transport is open without an
+ * error, and the protocol that requested the splicing is still bound. */
 static bool sock_bulk_may_leave(const struct wr_sock *s)
 {
     wr_assert(!wr_sock_has_kept(s));

@@ -127,8 +127,8 @@ struct codec {
      * server refuses the connection. */
     ssize_t (*welcome)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
-    /* Writes the end of a connection after its last answer, so that the server
-     * closes it. Returns 0 or a negative error. May be NULL; needs greet. */
+    /* Writes the protocol's last message, after which the server closes the
+     * connection. Returns 0 or a negative error. May be NULL; needs greet. */
     int (*farewell)(void *shared, void *state, struct codec_out *out);
     /* Writes a batch of requests. Returns 0 or a negative error. */
     int (*append)(void *shared, void *state, const struct codec_batch *batch,

@@ -66,8 +66,8 @@ void conn_note_lost(const struct conn *conn, const struct flight *flight,
     note_end(conn, flight, REQUEST_LOST, 0, now_ns);
 }
 
-/* Records all measured requests in flight as lost. Without has_ring and
- * note_lost, they are only counted as not logged. */
+/* Records all measured requests in flight as lost. If the kind has neither a
+ * ring nor note_lost(), they are only counted as not logged. */
 static void note_lost(const struct conn *conn)
 {
     struct traffic *traffic = conn->traffic;

@@ -1,7 +1,7 @@
 /*
  * The tables of fields. A counter without a row here is in no result. To add
  * one, add a struct member and a row; schema.py makes the schema from the row.
- * The description is ABOUT or in the manual.
+ * A row without ABOUT() is described in the manual.
  */
 #include "result.h"
 

@@ -1,6 +1,6 @@
 /*
- * The servers and sockets of a thread. A server listens on all addresses of its
- * target. The thread ends when all servers and sockets have ended and no
+ * The servers and UDP sockets of a thread. A server listens on all addresses of
+ * its target. The thread ends when all servers and sockets have ended and no
  * connection is open.
  */
 #include "serve_thread.h"
