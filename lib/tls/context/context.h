@@ -76,7 +76,6 @@ wr_tls_context_choose_protocol(const weir_tls_context *context,
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
                                      const struct wr_tls_offer *offer);
 
-/* Logs a secret of a connection, if the context has a key log. */
 void wr_tls_context_log_secret(const weir_tls_context *context,
                                const struct wr_tls_conn *conn,
                                enum wr_tls_secret_kind kind,

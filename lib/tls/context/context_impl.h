@@ -34,14 +34,12 @@ struct wr_tls_name_entry {
     size_t number; /* of the certificate */
 };
 
-/* Zero-initialized when empty. */
 struct wr_tls_name_index {
     struct wr_tls_name_entry *entries;
     size_t count;
     size_t capacity;
 };
 
-/* The hashes with which a host is looked up. */
 struct wr_tls_name_keys {
     uint64_t hashes[3];
     size_t count;
@@ -58,7 +56,6 @@ struct wr_tls_identity {
     struct wr_tls_outside *outside; /* may be NULL */
 };
 
-/* Signatures made by functions of the program. */
 struct wr_tls_signed_stats {
     uint64_t count;
     uint64_t failed;
@@ -184,7 +181,6 @@ WEIR_MUST_USE int wr_tls_name_index_add(struct wr_tls_name_index *index,
 void wr_tls_name_index_sort(struct wr_tls_name_index *index);
 void wr_tls_name_index_fini(struct wr_tls_name_index *index);
 
-/* Computes the keys of a host; NULL means a client without a name. */
 void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host);
 
 /* Returns the first certificate, starting at @number, that has one of the keys,

@@ -168,7 +168,6 @@ void wr_tls_name_keys_of(struct wr_tls_name_keys *ret, const char *host)
     wr_assert(ret->count <= sizeof(ret->hashes) / sizeof(ret->hashes[0]));
 }
 
-/* Returns the first certificate with this hash, starting at @number. */
 static size_t context_names_look_up(const struct wr_tls_name_index *index,
                                     uint64_t hash, size_t number)
 {
@@ -277,7 +276,6 @@ static const char *context_names_notice(const struct wr_x509 *leaf,
                  "have that one themselves";
 }
 
-/* Sets ->key_hint and ->notice from a chain. Returns 0 or -ENOMEM. */
 static int context_names_note(weir_tls_context *context, struct wr_bytes text)
 {
     struct wr_bytes leaf = {.data = NULL};
@@ -497,8 +495,6 @@ static int context_names_select_suites(weir_tls_context *context,
     return 0;
 }
 
-/* Checks the options of a context without a certificate: it must be a client,
- * and may not have a key. */
 static int context_names_lack(const weir_tls_context *context,
                               const struct weir_tls_options *options,
                               struct wr_tls_context_text *text)

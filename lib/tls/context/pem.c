@@ -154,7 +154,6 @@ static bool pem_locked_is(const struct wr_bytes *oid, const uint8_t *wanted,
     return oid->size == size && memcmp(oid->data, wanted, size) == 0;
 }
 
-/* Takes a number of at most 32 bits. */
 static bool pem_locked_take_number(struct wr_bytes *from, uint32_t *ret)
 {
     struct wr_bytes number;
@@ -172,8 +171,6 @@ static bool pem_locked_take_number(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* Takes the hash of PBKDF2, SHA-1 by default. Returns NULL, or why the hash is
- * refused. */
 static const char *pem_locked_take_hash(struct wr_bytes *from,
                                         struct wr_tls_locked *ret)
 {
@@ -367,8 +364,6 @@ static const char *pem_locked_read_info(const uint8_t *at, const uint8_t *end,
     return NULL;
 }
 
-/* Finds the base64 after the header lines and the empty line. Returns false if
- * there is no empty line. */
 static bool pem_locked_find_body(const struct wr_bytes *block,
                                  struct wr_bytes *ret)
 {
@@ -398,7 +393,6 @@ static const char *pem_locked_read_old(const struct wr_bytes *block,
                 : "it has no line DEK-Info";
 }
 
-/* Finds the label of the first private key, and the text of its block. */
 static bool pem_locked_find_block(const struct wr_bytes *text,
                                   char label[PEM_LOCKED_LABEL_MAX],
                                   struct wr_bytes *ret)

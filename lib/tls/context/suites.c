@@ -33,11 +33,9 @@
 #define SUITES_ALL_SLOW SUITES_CHACHA ":" SUITES_AES
 
 /* Prefix of all TLS 1.2 suites, and of no others. */
-#define SUITES_OLD "TLS_ECDHE_"
-/* Maximum bytes of a name in an error text. */
+#define SUITES_OLD   "TLS_ECDHE_"
 #define SUITES_SHOWN 64u
 
-/* A suite or a group with IANA's number. */
 struct suites_row {
     const char *name;
     uint16_t number;
@@ -348,7 +346,6 @@ enum {
     SUITES_OFFER_NEWEST = 0x0304,
 };
 
-/* A number in a client's list, and the kinds of keys that it allows. */
 struct suites_offer_row {
     uint16_t number;
     uint8_t kinds;
@@ -382,8 +379,6 @@ static const struct suites_offer_row suites_offer_groups[] = {
     {0, 0},
 };
 
-/* Takes the list of numbers after its length. Returns false if it is
- * malformed. */
 static bool suites_offer_take_list(struct wr_bytes body, size_t length_size,
                                    struct wr_bytes *ret)
 {

@@ -22,7 +22,6 @@ const char *wr_tls_suites_get_all(void);
 WEIR_MUST_USE int wr_tls_suites_check(const char *list,
                                       const char **ret_unknown, int *ret_len);
 
-/* Returns true if a checked list has a suite for @version. */
 bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
 
 /* Writes the suites of @list (NULL means the default) for the given kind of key
@@ -80,7 +79,6 @@ size_t wr_tls_suites_number_groups(const char *list,
  * use. The client's schemes for signatures on certificates
  * (signature_algorithms_cert) are ignored. */
 
-/* Kinds of keys, a bit each. */
 enum {
     WR_TLS_OFFER_RSA = 1 << 0,
     WR_TLS_OFFER_P256 = 1 << 1,

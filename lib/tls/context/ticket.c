@@ -244,8 +244,6 @@ _Static_assert((int)WR_TLS_TICKET_NONCE == (int)WR_TLS_AEAD_NONCE &&
                    (int)WR_TLS_TICKET_TAG == (int)WR_TLS_AEAD_TAG,
                "a ticket has the parts that AES-GCM wants");
 
-/* Describes a ticket to the backend. The result points to *@beside, which is
- * set. */
 static struct wr_tls_aead ticket_describe(const struct wr_tls_ticket *ticket,
                                           const struct wr_tls_ticket_key *key,
                                           struct ticket_beside *beside)

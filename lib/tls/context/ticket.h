@@ -50,7 +50,6 @@ WEIR_MUST_USE int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys,
                                          uint64_t now,
                                          struct wr_tls_ticket_key *ret);
 
-/* Copies the key with this name. Returns false if there is none. */
 WEIR_MUST_USE bool
 wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                         const uint8_t *name, struct wr_tls_ticket_key *ret);
@@ -128,7 +127,6 @@ WEIR_MUST_USE int wr_tls_clients_add(struct wr_tls_clients *clients,
 struct wr_bytes wr_tls_clients_find(const struct wr_tls_clients *clients,
                                     const uint8_t digest[WR_TLS_CLIENT_DIGEST]);
 
-/* Takes the next certificate off a path. Returns false if there is none. */
 bool wr_tls_clients_take(struct wr_bytes *chain, struct wr_bytes *ret);
 
 #endif

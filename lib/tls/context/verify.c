@@ -402,7 +402,6 @@ bool wr_tls_context_judge_again(struct wr_tls_verdict *verdict)
     return wr_tls_verify_search(&policy, verdict);
 }
 
-/* Returns true if @leaf is the accepted leaf. */
 static bool verify_is_judged(const struct wr_tls_verdict *verdict,
                              const struct wr_bytes *leaf)
 {
@@ -540,7 +539,6 @@ int wr_tls_context_note_client(struct wr_tls_conn *conn,
     return err;
 }
 
-/* Copies the stored certificates of a client into @again. */
 static bool verify_recall(weir_tls_context *context, const uint8_t *digest,
                           struct wr_tls_verdict *again)
 {

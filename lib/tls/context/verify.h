@@ -74,8 +74,6 @@ void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
 void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
                          const char *format, ...) WEIR_PRINTF(3, 4);
 
-/* Copies the name that the peer's certificate must have. Returns 0 or
- * -ENOMEM. */
 WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
                                               const char *hostname);
 
@@ -149,7 +147,6 @@ WEIR_MUST_USE int wr_tls_signature_verify(const struct wr_x509_signed *sign,
  * hashed once, and the key that signed it is remembered. All functions may be
  * called on any thread. */
 
-/* Size of the hash that identifies a key. */
 #define WR_TLS_KEY_HASH_SIZE 32u
 
 struct wr_tls_revocation_list {
