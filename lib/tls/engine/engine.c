@@ -171,8 +171,6 @@ static int engine_fail_by_step(struct wr_tls_engine *engine)
                : engine_fail(engine, conn->code);
 }
 
-/* Handles the peer's close_notify. Returns 0, or WEIR_ETLSTRUNCATED during the
- * handshake. */
 static int engine_end(struct wr_tls_engine *engine)
 {
     engine->input_left = 0;
@@ -185,8 +183,6 @@ static int engine_end(struct wr_tls_engine *engine)
     return 0;
 }
 
-/* Translates the result @ret of a step. Returns 0 for the peer's close_notify,
- * -EAGAIN if more input is needed, else the sticky error. */
 static int engine_translate(struct wr_tls_engine *engine, int ret)
 {
     if (ret == WR_TLS_STEP_ENDED) {

@@ -89,7 +89,6 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
     return !is_foreign;
 }
 
-/* Passes the collected record and all following records to the backend. */
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop(engine, &engine->early);

@@ -139,8 +139,6 @@ static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                : first;
 }
 
-/* Returns true if the input begins with a complete record that contains the
- * whole message. */
 static bool engine_hello_is_at_hand(const struct wr_tls_engine *engine)
 {
     const uint8_t *data = engine->input;
@@ -195,8 +193,6 @@ static bool engine_hello_join(struct wr_tls_engine *engine)
                                  engine->conn.is_server, ENGINE_HELLO_MAX);
 }
 
-/* Ends collecting. The backend gets the collected bytes, unless a server
- * refuses them. */
 static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
                                                  bool is_whole)
 {

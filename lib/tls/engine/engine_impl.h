@@ -28,7 +28,6 @@ enum {
  * suites that weir does not have, and wolfSSL allows that much for both. */
 #define WR_TLS_ENGINE_BODY_MAX ((1u << 14) + 256u)
 
-/* Size of the tag of a sealed record, in bytes. */
 #define WR_TLS_ENGINE_TAG 16u
 
 /* Maximum size of an alert's record, sealed or not, in bytes. */
@@ -39,7 +38,6 @@ static inline size_t wr_tls_engine_body_size(const uint8_t *header)
     return (size_t)header[3] << 8 | header[4];
 }
 
-/* The keys of one direction. */
 struct wr_tls_engine_keys {
     int suite; /* 0 before the first keys */
     uint32_t key_size;

@@ -20,7 +20,6 @@
 
 #include <string.h>
 
-/* Maximum size of a message that is checked. */
 #define ENGINE_MESSAGE_MAX (WR_TLS_MESSAGE_HEADER + (16u << 10))
 
 enum {
@@ -98,8 +97,6 @@ bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
     return true;
 }
 
-/* Returns the size of the message in the block, or of its header if the size is
- * not known yet. */
 static size_t engine_message_wants(const struct wr_tls_engine *engine)
 {
     const struct wr_block *block = engine->message;
@@ -142,8 +139,6 @@ static size_t engine_message_collect(struct wr_tls_engine *engine,
     return count;
 }
 
-/* Consumes bytes of one message. Returns how many, or 0 if the message is
- * refused or memory runs out. */
 static size_t engine_message_take(struct wr_tls_engine *engine,
                                   const uint8_t *data, size_t size)
 {

@@ -66,7 +66,6 @@ struct message_hello {
     struct wr_bytes extensions;
 };
 
-/* Facts from the extensions of a hello. */
 struct message_extensions {
     uint64_t seen;        /* a bit for each known type */
     bool has_unknown;     /* an extension has a type without a bit */
@@ -241,8 +240,6 @@ static bool message_read_common(uint16_t type, struct wr_bytes body,
     }
 }
 
-/* Reads an extension of a client's hello. For the extension with tickets sets
- * *ret_is_even, see message_read_shared_key(). */
 static bool message_read_client(uint16_t type, struct wr_bytes body,
                                 struct message_extensions *ret,
                                 bool *ret_is_even)
@@ -501,8 +498,6 @@ static bool message_is_complete(const struct message_extensions *extensions)
                : has_groups && message_has(extensions, MESSAGE_SCHEMES);
 }
 
-/* Checks the fields before the extensions, and that required extensions are
- * present. */
 static struct wr_tls_message_fault
 message_check_fields(const struct message_hello *hello,
                      const struct message_extensions *extensions, bool is_13)
@@ -537,7 +532,6 @@ message_check_fields(const struct message_hello *hello,
                : message_good;
 }
 
-/* Refuses a client that lists its groups without any group of the server. */
 static struct wr_tls_message_fault
 message_check_groups(const struct wr_tls_message_facts *facts,
                      struct wr_bytes body)

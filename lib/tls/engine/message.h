@@ -14,7 +14,6 @@
 
 #include "weir/base.h"
 
-/* Message types. */
 enum {
     WR_TLS_MESSAGE_CLIENT_HELLO = 1,
     WR_TLS_MESSAGE_SERVER_HELLO = 2,
@@ -53,14 +52,12 @@ struct wr_tls_message_facts {
     size_t own_count;
 };
 
-/* Reason for the refusal of a message. */
 struct wr_tls_message_fault {
     uint8_t alert;    /* alert for the peer; 0 if the message is not refused */
     const char *text; /* a sentence */
     int code;         /* an error WEIR_ETLS..., or 0 for a protocol violation */
 };
 
-/* Returns true if messages of this type are checked. */
 bool wr_tls_message_is_checked(const struct wr_tls_message_facts *facts,
                                uint8_t type);
 

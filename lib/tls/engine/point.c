@@ -1,8 +1,8 @@
 /*
  * Checks the curve equation y^2 = x^3 - 3x + b with Montgomery multiplication.
- * Each multiplication divides by the radix, so each term is divided by the same
- * power of the radix before the sides are compared. Shares are public, so the
- * run time may depend on them.
+ * Each multiplication divides its result by a power of the radix, so each term
+ * is multiplied equally often before the sides are compared. Shares are public,
+ * so the run time may depend on them.
  *
  * The order of a point is not checked: on these curves only infinity has
  * another order, and it cannot be encoded in the required form.
@@ -146,7 +146,6 @@ static void point_multiply(const struct point_curve *curve, const uint64_t *a,
     memcpy(ret, sum, limbs * sizeof(*sum));
 }
 
-/* Reads a coordinate. Returns false if it is not less than p. */
 static bool point_read(const struct point_curve *curve, const uint8_t *data,
                        uint64_t *ret)
 {

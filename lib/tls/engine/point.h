@@ -13,7 +13,6 @@
 
 #include "weir/base.h"
 
-/* IANA's numbers of the known groups. */
 enum {
     WR_TLS_GROUP_P256 = 23,
     WR_TLS_GROUP_P384 = 24,

@@ -99,7 +99,6 @@ static bool retry_has(struct wr_bytes list, const struct retry_extension *same)
     return false;
 }
 
-/* Returns true if @list has all extensions of @of that may not change. */
 static bool retry_has_all(const struct wr_tls_message_facts *facts,
                           struct wr_bytes list, struct wr_bytes of)
 {
@@ -113,7 +112,6 @@ static bool retry_has_all(const struct wr_tls_message_facts *facts,
     return true;
 }
 
-/* Returns the body of an extension; its data is NULL if there is none. */
 static struct wr_bytes retry_find(struct wr_bytes from, uint16_t type)
 {
     struct retry_extension one;
