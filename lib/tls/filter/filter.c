@@ -358,7 +358,6 @@ static bool filter_linger(struct wr_connection *c)
 
 /* ---- the start ---- */
 
-/* Returns the session that the connection may resume, or NULL. */
 static const struct wr_tls_known *
 filter_find_session(const struct wr_secure_settings *settings)
 {
@@ -370,7 +369,6 @@ filter_find_session(const struct wr_secure_settings *settings)
                               is_verified ? settings->server_hostname : NULL);
 }
 
-/* Creates the engine, on the loop's stack. Returns false if it failed. */
 static bool filter_arm(struct wr_filter *f)
 {
     const struct wr_secure_settings *settings = f->settings;

@@ -41,8 +41,6 @@ static int filter_facts_get_cause(const struct wr_filter *f, const char *name,
     return -ENOENT;
 }
 
-/* Returns a fact that the handshake has established, or the cause of its
- * failure. */
 static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
                                  struct weir_extra_info *ret)
 {
@@ -104,7 +102,6 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
     return err == -ENOENT && filter_facts_is_own(name) ? -ENODATA : err;
 }
 
-/* Returns true if @t is a filter, recognised by an entry of its table. */
 static bool filter_facts_are_of(const weir_transport *t)
 {
     return t->ops->get_extra_info == wr_filter_get_extra_info;

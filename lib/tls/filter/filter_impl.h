@@ -95,8 +95,8 @@ struct wr_filter {
     /* Start of the time limit of the handshake, of the wait for a close_notify,
      * or of the end of the transport below. */
     uint64_t since_ns;
-    /* When a peer that has received everything first sent bytes instead of a
-     * close_notify, or 0. */
+    /* Time at which a peer that had received everything first sent bytes
+     * instead of a close_notify, or 0. */
     uint64_t rest_ns;
 
     struct wr_secure_opener opener; /* ->opened is NULL once it was called */
@@ -114,8 +114,9 @@ WEIR_MUST_USE struct wr_filter *
 wr_filter_make(weir_loop *loop, const struct weir_connection_options *options,
                const struct wr_secure_settings *settings,
                const struct wr_secure_opener *opener);
-/* Replaces @below in the loop and its set, and starts the handshake. If
- * connection_made was called, the program knows the filter. */
+/* Starts the handshake on @below. The filter replaces @below in the loop and in
+ * the server's set of connections. If connection_made was called, the program
+ * knows the filter. */
 void wr_filter_begin(struct wr_filter *f, weir_transport *below);
 extern const struct weir_protocol wr_filter_protocol;
 
@@ -156,7 +157,6 @@ void wr_filter_file_ended(weir_transport *t);
 /* Returns the common part of the loop's filters, created at the first call, or
  * NULL if memory runs out. */
 WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
-/* Returns a block for plaintext, or NULL if memory runs out. */
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
 /* Passes ownership of the scratch block to the caller, which delivers it. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);

@@ -87,8 +87,6 @@ static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
     return f->engine.input_ended;
 }
 
-/* Feeds the next bytes, or the end of the stream. Returns false if there is
- * neither. */
 static bool filter_read_feed_next(struct wr_filter *f)
 {
     if (f->head_is_fed) {
@@ -214,7 +212,6 @@ static uint32_t filter_read_room(struct wr_filter *f)
                : wr_intake_ask_uncounted(&f->c.t);
 }
 
-/* Returns true if the engine may return more: plaintext, an end or an error. */
 static bool filter_read_has_more(const struct wr_filter *f)
 {
     return filter_read_has_input(f) ||
@@ -358,7 +355,6 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
     f->lent = buf;
 }
 
-/* Handles an error of the engine that was found after the last bytes. */
 static __attribute__((noinline)) void filter_read_fail_late(struct wr_filter *f)
 {
     wr_assert(f->engine.err <= 0);

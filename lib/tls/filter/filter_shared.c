@@ -70,7 +70,6 @@ static const struct wr_module_ops filter_shared_ops = {
     .close = filter_shared_close,
     .check = filter_shared_check};
 
-/* Resets the count at the first step of a loop iteration. */
 static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
 {
     if (shared->turn != shared->loop->counts.turns) {

@@ -25,7 +25,7 @@
 /* Maximum bytes that sealing adds to a record. */
 #define RECORD_EXTRA 64u
 /* Sealed bytes are passed to the transport below when there are this many. They
- * count as unsent until it has sent the last of them. */
+ * count as unsent until the transport below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
 
 void wr_filter_seal_later(struct wr_connection *c)
@@ -105,8 +105,6 @@ static void filter_write_release(void *arg)
     filter_write_sent(record.filter, record.plain_bytes);
 }
 
-/* Called when the transport below has sent or dropped a block without
- * plaintext. */
 static void filter_write_release_answer(void *arg)
 {
     struct wr_block *block = arg;
