@@ -106,7 +106,6 @@ static bool chain_read(struct chain_list *ret, struct wr_bytes message,
     return ret->count > 0;
 }
 
-/* Writes an entry of @size bytes with a minimal certificate. */
 static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
                               struct wr_bytes key)
 {

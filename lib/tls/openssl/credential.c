@@ -25,9 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Minimum bits of RSA keys. */
-#define CREDENTIAL_RSA_BITS 2048
-/* Maximum size of a signature. */
+#define CREDENTIAL_RSA_BITS  2048
 #define CREDENTIAL_SIGNATURE 1024
 
 int wr_openssl_credential_new(struct wr_tls_credential **ret)

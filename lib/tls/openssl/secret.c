@@ -27,7 +27,6 @@ static const struct secret_row secret_rows[] = {
     {"EXPORTER_SECRET", WR_TLS_SECRET_EXPORTER},
 };
 
-/* Returns NULL for a secret that is not logged. */
 static const struct secret_row *secret_find(const char *line, size_t len)
 {
     wr_assert(line != NULL);
@@ -48,8 +47,6 @@ static int secret_digit(char c)
                                   : -1;
 }
 
-/* Reads digits up to the end of the line. Returns the number of bytes, or 0 if
- * they are invalid or too many. */
 static size_t secret_read(const char *hex, uint8_t ret[SECRET_MAX])
 {
     const size_t len = strlen(hex);

@@ -174,7 +174,6 @@ static int signature_run_edwards(const struct wr_tls_signed *job, EVP_PKEY *key)
 
 /* ---- the primitives ---- */
 
-/* Returns the key of @job, or NULL if it is invalid or memory runs out. */
 static EVP_PKEY *signature_key_of(const struct wr_tls_signed *job)
 {
     struct wr_x509_key_strength strength;

@@ -132,7 +132,6 @@ static const OSSL_PARAM *signer_key_types(int selection)
     return types;
 }
 
-/* Returns sizes, strength and the curve. */
 static int signer_key_get(void *data, OSSL_PARAM *params)
 {
     const struct signer_key *key = data;
@@ -247,8 +246,6 @@ static int signer_job_begin(void *data, const char *hash, void *key,
            signer_job_set(job, params);
 }
 
-/* Hashes @message and calls the signer. Returns the size of the signature, or
- * an error that ends the handshake. */
 static int signer_job_run(const struct signer_job *job, struct wr_bytes message,
                           uint8_t *ret, size_t size)
 {
