@@ -23,7 +23,6 @@
 
 enum memory_kind { MEMORY_MALLOC, MEMORY_PLAIN, MEMORY_SPARE, MEMORY_BLOCK };
 
-/* Precedes each allocation. */
 struct memory_header {
     struct wr_tls_memory *owner; /* NULL if from malloc() */
     uint32_t size;               /* as requested */

@@ -87,7 +87,6 @@ static int primitive_verify_ecdsa(const struct wr_tls_signed *job)
     return err == 0 && !is_signed ? SIG_VERIFY_E : err;
 }
 
-/* Compares the signed data, the first @size bytes at @out, with the hash. */
 static int primitive_compare_pkcs1(const uint8_t *out, int size,
                                    enum wc_HashType type, struct wr_bytes hash)
 {
