@@ -39,8 +39,6 @@ struct client_hello_walk {
 
 /* ---- records ---- */
 
-/* Reads the header of the next record. Returns the size of its body, or
- * -EAGAIN, -EMSGSIZE or -EPROTO. */
 static int client_hello_read_header(const struct client_hello_walk *walk)
 {
     const uint8_t *header = walk->data + walk->at;
@@ -61,8 +59,6 @@ static int client_hello_read_header(const struct client_hello_walk *walk)
     return size > 0 && size <= CLIENT_HELLO_BODY_MAX ? size : -EPROTO;
 }
 
-/* Reads the message's type and length from @size bytes of a record's body.
- * Returns 0 or -EPROTO. */
 static int client_hello_read_head(struct client_hello_walk *walk,
                                   const uint8_t *body, size_t size)
 {
@@ -103,8 +99,6 @@ static int client_hello_check_record(const struct client_hello_walk *walk,
     return is_split && walk->total > walk->scratch_size ? -ENOBUFS : 0;
 }
 
-/* Walks until the message is complete. Returns 0, or an error of
- * weir_client_hello_parse(). */
 static int client_hello_walk_records(struct client_hello_walk *walk)
 {
     while (walk->total == 0 || walk->have < walk->total) {

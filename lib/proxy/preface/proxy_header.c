@@ -76,8 +76,6 @@ static bool proxy_header_read_family(uint8_t byte,
     return true;
 }
 
-/* Reads the fixed part. Returns 0 when it is complete, or -EAGAIN, -EPROTO or
- * -EMSGSIZE. */
 static int proxy_header_read_fixed(const uint8_t *data, size_t len,
                                    size_t limit_bytes,
                                    struct proxy_header_fixed *ret)
@@ -180,7 +178,6 @@ static void proxy_header_read_addresses(const uint8_t *data, int family,
     }
 }
 
-/* Checks the TLVs and stores their position. Returns 0, -EPROTO or -EBADMSG. */
 static int proxy_header_read_tlvs(const uint8_t *header, size_t len,
                                   size_t offset, struct weir_proxy_header *ret)
 {

@@ -26,7 +26,6 @@ struct proxy_line_text {
     size_t len;
 };
 
-/* A protocol name, and the bytes that may follow it. */
 struct proxy_line_kind {
     const char *name;
     int family;
@@ -120,7 +119,6 @@ static int proxy_line_take_kind(struct proxy_line_text *text,
     return -EPROTO;
 }
 
-/* Takes a space, and a field up to the next space or the end. */
 static bool proxy_line_take_field(struct proxy_line_text *text,
                                   char ret[PROXY_LINE_FIELD])
 {

@@ -12,7 +12,6 @@
 #include <weir/error.h>
 
 enum {
-    /* Size of the checksum's TLV. */
     PROXY_WRITE_CHECKSUM = WR_PROXY_TLV_HEAD + WR_PROXY_CHECKSUM,
 };
 
