@@ -152,7 +152,6 @@ static inline struct wr_way *wr_way_back(const struct wr_way *way)
     return way->party == WEIR_RELAY_A ? here + 1 : here - 1;
 }
 
-/* Returns true while bytes may be passed on. */
 static inline bool wr_way_is_live(const struct wr_way *way)
 {
     return way->state == WR_WAY_OPEN || way->state == WR_WAY_ENDING;

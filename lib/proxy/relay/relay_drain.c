@@ -20,7 +20,6 @@
 #define LOOK_FIRST_NS WEIR_MILLISECONDS(2)
 #define LOOK_LAST_NS  WEIR_SECONDS(1)
 
-/* Returns true if no more bytes of the broken side will be passed on. */
 static bool relay_drain_has_passed_all(const struct wr_way *way)
 {
     wr_assert(wr_way_back(way)->state == WR_WAY_BROKEN);
@@ -116,7 +115,6 @@ void wr_relay_drain_look(struct wr_relay *relay)
     }
 }
 
-/* Starts draining. If memory runs out, breaks the relay. */
 static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
 {
     struct wr_way *back = wr_way_back(way);

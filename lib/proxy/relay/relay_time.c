@@ -98,7 +98,6 @@ static struct relay_deadline relay_time_next(const struct wr_relay *relay)
     return first;
 }
 
-/* Returns the idle limit in force, or 0. */
 static uint64_t relay_time_idle(const struct wr_relay *relay)
 {
     const uint64_t half_closed_ns =

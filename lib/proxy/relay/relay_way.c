@@ -66,7 +66,6 @@ static bool relay_way_has_stalled(const weir_transport *to)
     return wr_transport_is_connection(to) && wr_outbox_of(to)->is_stalled;
 }
 
-/* Returns true if the kernel has much space, or if its space is not known. */
 static bool relay_way_has_room(const struct wr_way *way)
 {
     const int fd = weir_transport_get_socket(way->to);
