@@ -14,8 +14,7 @@ uint64_t clock_now_ns(void);
 /* Returns the time since 1970. */
 uint64_t clock_wall_ns(void);
 
-/* Returns the time since 1970 at the kernel's last tick. Faster than
- * clock_wall_ns(). */
+/* Returns the time since 1970 at the kernel's last tick, which is faster. */
 uint64_t clock_wall_coarse_ns(void);
 
 #endif

@@ -37,8 +37,7 @@ static bool has_value(const struct option *option)
     return option->value && option->value[0] != '[';
 }
 
-/* Calls @print for each option of a command, and for each option of
- * ->passed. */
+/* Calls @print for each option of a command and of ->passed. */
 static void walk(const struct completion *self,
                  const struct completion_command *command,
                  void (*print)(const struct completion *self,
@@ -103,8 +102,7 @@ static void print_bash_pattern(const struct completion *self,
     fputs(") ", self->out);
 }
 
-/* Prints the choices of an option's value. Without choices bash completes file
- * names. */
+/* Without choices bash completes file names. */
 static void print_bash_value(const struct completion *self,
                              const struct completion_command *command,
                              const struct option *option)

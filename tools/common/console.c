@@ -20,8 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Time to wait for a slow reader. After a lost line there is no wait until a
- * write succeeds. */
+/* Time to wait for a slow reader. After a lost line there is no wait. */
 #define PATIENCE_MS 100
 
 #define WIDTH_UNSAID 80U
@@ -172,8 +171,7 @@ void console_check(int err, const char *what)
 
 void console_begin(void)
 {
-    (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit then fails
-                                     * with an error */
+    (void)signal(SIGXFSZ, SIG_IGN); /* such a write then fails with an error */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {

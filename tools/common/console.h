@@ -30,12 +30,10 @@ bool say(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * one. NULL restores standard error. */
 void console_divert(char *line, size_t size);
 
-/* Returns the columns of a terminal, 80 if they are unknown, or 0 if @fd is not
- * a terminal. */
+/* Returns the columns, 80 if unknown, or 0 if @fd is not a terminal. */
 unsigned console_width(int fd);
 
-/* Writes lines to standard error. Lines of other threads may come between
- * them. */
+/* Writes lines to standard error, possibly between other threads' lines. */
 void console_write(const char *text, size_t len);
 
 /* Returns the length of the next piece: whole lines that a pipe accepts

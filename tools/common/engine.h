@@ -12,8 +12,7 @@
 #include <stdbool.h>
 #include <weir/loop.h>
 
-/* Reads the value of --engine, "auto", "uring" or "poll", for all loops that
- * are made later. */
+/* Reads "auto", "uring" or "poll" for all loops that are made later. */
 option_read_fn engine_read;
 extern const char *const engine_names[];
 

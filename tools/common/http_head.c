@@ -143,8 +143,7 @@ static int read_element(struct http_head_reader *reader, uint8_t byte)
         return 0;
     }
     if (reader->element_has_blank || reader->element_len >= HTTP_ELEMENT_SIZE) {
-        reader->element_len = ELEMENT_LONG; /* two words, or a word that is
-                                             * too long */
+        reader->element_len = ELEMENT_LONG; /* two words, or one too long */
         return 0;
     }
     reader->element[reader->element_len] = (char)lower(byte);
@@ -262,8 +261,7 @@ static int read_feed(struct http_head_reader *reader, uint8_t byte)
     return reader->is_trailer ? 0 : check_head(&reader->head);
 }
 
-/* Handles the first byte of a line, which shows whether the previous field
- * continues. */
+/* The first byte of a line shows whether the previous field continues. */
 static int read_line(struct http_head_reader *reader, uint8_t byte)
 {
     if (is_blank(byte)) {

@@ -22,8 +22,7 @@
 /* Maximum size in bytes of a head, and of the trailers of a body. */
 #define HTTP_HEAD_MAX 65536U
 
-/* Names and texts of errors. A code is negative and is not an error of the
- * kernel. */
+/* Codes are negative, and no kernel error has the same code. */
 #define HTTP_ERRORS(X)                                                         \
     X(STATUS_LINE, "no status line of HTTP/1.x")                               \
     X(STATUS, "a status below 100")                                            \
@@ -81,8 +80,7 @@ enum http_head_state {
 
 struct http_head_reader {
     enum http_head_state state;
-    /* Number of bytes so far of the fixed part of the status line, or of a
-     * field name. */
+    /* Bytes so far of the status line's fixed part, or of a field name. */
     uint32_t at;
     /* Number of bytes so far. */
     uint32_t size_bytes;
@@ -138,8 +136,7 @@ int http_request_read(const char *head, size_t len,
 bool http_request_line_has(const struct http_request_line *line,
                            const char *method);
 
-/* Returns the status of the refusal of a request with an error in its
- * fields. */
+/* Returns the status for refusing a request with this error. */
 int http_error_status(int err);
 
 const char *http_error_text(int err);

@@ -25,8 +25,7 @@ struct key_log {
     size_t users;
     int fd;
     bool has_failed; /* a failure was reported; reset by a successful write */
-    bool has_warned; /* key_log_warn() has warned; reset when the log is
-                      * closed */
+    bool has_warned; /* reset when the log is closed */
     char path[];
 };
 

@@ -48,8 +48,7 @@ void limits_raise_fds_to_hard(void)
         return;
     }
     limit.rlim_cur = limit.rlim_max;
-    /* A server runs with any limit; accept() reports if the limit is too
-     * low. */
+    /* Any limit will do: accept() reports if it is too low. */
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0) {
         say("RLIMIT_NOFILE stays as it is: %s", strerror(errno));
     }

@@ -395,8 +395,7 @@ const char *option_describe(const struct option *option, char *ret, size_t size)
     return ret;
 }
 
-/* Prints an option. If @is_whole is false, prints only the first sentence of
- * its text. */
+/* If @is_whole is false, prints only the text's first sentence. */
 static void print_option(FILE *out, const struct option *option, bool is_whole)
 {
     char help[1024];
@@ -467,8 +466,7 @@ struct line {
     size_t word_count;
 };
 
-/* Maximum number of messages: a script may have generated thousands of
- * arguments. */
+/* A script may have generated thousands of wrong arguments. */
 #define REFUSED_MAX 10U
 
 static void count_refused(struct line *line)
@@ -569,8 +567,7 @@ static void take(struct line *line, const struct option *option,
     }
 }
 
-/* Returns the value after a flag. If there is none, prints an error and returns
- * NULL. */
+/* Returns the value after a flag, or NULL after printing an error. */
 static const char *next_value(struct line *line, const char *flag)
 {
     if (line->next < line->argc) {
@@ -606,8 +603,7 @@ static void pass(struct line *line, const struct option *option,
     }
 }
 
-/* Passes on "-x" and its value, which may be NULL. The flag's text is
- * static. */
+/* Passes on "-x", as static text, and its value, which may be NULL. */
 static void pass_letter(struct line *line, const struct option *option,
                         char letter, const char *value)
 {

@@ -66,15 +66,13 @@ struct option {
                           * optional and follows '='. "[WHAT]" is optional, and
                           * may also be the next argument if that does not begin
                           * with '-'. */
-    const char *help;    /* NULL hides it in --help; "{}" is replaced by the
-                          * choices */
+    const char *help;    /* NULL hides the option; "{}" becomes the choices */
     const char *aliases; /* other names, separated by spaces; one letter is a
                           * short name. May be NULL */
     enum option_kind kind;
     size_t offset;              /* offset of the field in its struct */
     uint64_t least;             /* lower bound of a number */
-    uint64_t most;              /* upper bound of a number; 0 is the limit of
-                                 * the type */
+    uint64_t most;              /* upper bound; 0 is the type's limit */
     const char *const *choices; /* ends with NULL */
     /* Replaces ->choices; returns NULL after the last choice. */
     const char *(*name_choice)(int index);
@@ -89,13 +87,11 @@ struct option {
                   * none */
     const struct option_rule *excludes; /* or NULL */
     const char *needs;                  /* name of an option, or NULL */
-    int scope;       /* defined by the command: selects the struct that has the
-                      * field */
+    int scope;       /* command-defined: selects the field's struct */
     int need;        /* defined by the command: a condition; 0 is none */
     bool is_common;  /* shown by --help of a set with ->has_common, up to the
                       * first ". " of ->help */
-    bool repeats;    /* may be repeated: adds a value, or starts an object for
-                      * later options */
+    bool repeats;    /* may be given again: adds a value or an object */
     bool says_where; /* its reasons already name the flag or place */
 };
 
@@ -111,8 +107,7 @@ struct option_set {
     const char *tail;    /* printed by --help after the options; may be NULL */
     const struct option *rows;
     size_t count;
-    /* Returns a replacement for a removed option of @len bytes, or NULL. May be
-     * NULL. */
+    /* Returns the replacement of a removed option, or NULL. May be NULL. */
     const char *(*gone)(const char *name, size_t len);
     /* Options that are passed on without being parsed, or NULL. */
     const struct option_set *passed;
@@ -122,8 +117,7 @@ struct option_set {
     /* Handles an argument that is not an option. Returns false with a reason in
      * @why. Called after all options, unless is_ordered is true. */
     bool (*word)(void *options, const char *text, char *why);
-    /* Handles an argument that belongs to an option of ->passed. Required with
-     * ->passed. */
+    /* Handles an argument for ->passed, with which it is required. */
     bool (*pass)(void *options, const struct option *option, const char *word,
                  char *why);
     /* Called before an option is parsed, with its value or NULL. Returns false
@@ -133,8 +127,7 @@ struct option_set {
     void (*print_version)(void);
     /* --help shows common options, and "--help all" all of them. */
     bool has_common;
-    /* Arguments are handled in order, because options apply to the arguments
-     * before them. */
+    /* Options apply to the arguments before them. */
     bool is_ordered;
     /* "--" is an ordinary argument. */
     bool has_sides;
@@ -192,8 +185,7 @@ bool option_read_plain(const struct option_set *set, void *options,
                        char *why);
 
 bool option_has_choices(const struct option *option);
-/* Returns the option's choice with this index, or NULL after the last choice.
- */
+/* Returns a choice, or NULL after the last one. */
 const char *option_name_choice(const struct option *option, int index);
 
 /* Writes "a, b or c". Returns @ret. */
@@ -205,8 +197,7 @@ const char *option_list_choices(const struct option *option, char *ret,
 const char *option_describe(const struct option *option, char *ret,
                             size_t size);
 
-/* Writes the name that --help shows first, such as "-c" or "--connections".
- * Returns @ret. */
+/* Writes the name in --help, such as "-c" or "--rate". Returns @ret. */
 const char *option_flag(const struct option *option,
                         char ret[OPTION_FLAG_SIZE]);
 

@@ -25,7 +25,7 @@
 struct target {
     /* The target as given, for reports. Points into the command line. */
     const char *text;
-    /* Without brackets. Empty for a Unix target, and for a listener on all
+    /* Without brackets. Empty for a Unix target or a listener on all
      * addresses. */
     char host[TARGET_HOST_SIZE];
     uint16_t port;
@@ -62,8 +62,7 @@ bool target_has_scheme(const char *text);
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why);
 
-/* Parses a target that was rewritten from @shown. The result and reasons
- * contain @shown. */
+/* The result and reasons contain @shown, from which @text was made. */
 int target_parse_rewritten(const char *text, const char *shown, bool listening,
                            struct target *ret, char *why);
 
