@@ -47,8 +47,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 #define OWN_FDS        16u
 #define FDS_PER_WORKER 6u
 
-/* Computes how many connections the descriptors allow. Each connection uses
- * two. */
+/* Each connection uses two descriptors. */
 static void find_limit(struct proxy *proxy)
 {
     const uint64_t own =

@@ -39,8 +39,7 @@ bool hashes_add(struct hashes *hashes, uint64_t hash, size_t number);
 void hashes_sort(struct hashes *hashes);
 void hashes_free(struct hashes *hashes);
 
-/* Returns the number of entries with this hash. They are adjacent, starting at
- * *ret. */
+/* Returns the number of entries with this hash, which start at *ret. */
 size_t hashes_find(const struct hashes *hashes, uint64_t hash,
                    const struct hashed **ret);
 

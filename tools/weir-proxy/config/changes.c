@@ -40,8 +40,7 @@ static size_t position_of(const struct config_service *service,
         return route->check_step_count;
     }
     if (strcmp(word->name, "alpn") == 0) {
-        position = service->alpn.count; /* position of the value's last name;
-                                         * the loop steps back to the first */
+        position = service->alpn.count; /* the last name's position */
         for (; *value; value++) {
             position -= *value == ',';
         }

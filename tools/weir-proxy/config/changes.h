@@ -18,8 +18,7 @@ struct option;
  * can be found from its hash. */
 #define CHANGES_HASH " = bytes "
 
-/* Records a directive with its service, route and target. Returns false if out
- * of memory. */
+/* Returns false if out of memory. */
 bool changes_note(struct config *config, const struct option *word,
                   const char *value);
 

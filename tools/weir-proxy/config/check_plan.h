@@ -37,8 +37,7 @@ bool check_plan_is_port_alone(const struct target *at);
 bool check_plan_is_verifiable(const struct config_route *route,
                               const struct config_target *target);
 
-/* Returns true if checks verify certificates with other authorities than
- * connections do. */
+/* Returns true if checks use other authorities than connections do. */
 bool check_plan_has_own_authorities(const struct config_route *route);
 
 struct weir_tls_settings check_plan_tls(const struct config_route *route,

@@ -261,8 +261,7 @@ static bool add_route(struct config_service *service, const char *server_name)
     service->routes = larger;
     struct config_route *route = &service->routes[service->route_count];
     *route = new_route();
-    service->route_count++; /* counted now, so that the service frees it
-                             * after an error */
+    service->route_count++; /* after an error the service frees it */
     if (service->route_count > 1 && service->routes[0].target_count == 0 &&
         !inherit(route, &service->routes[0])) {
         return false;
@@ -427,8 +426,7 @@ static int read_sni(const char *text, struct target *ret, char *why)
     return target_parse_rewritten(tcp, text, false, ret, why);
 }
 
-/* Parses an address. On success ret->text is a copy of @text, which the
- * configuration owns. */
+/* ret->text becomes a copy of @text that the configuration owns. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
 {

@@ -143,34 +143,28 @@ struct config_target {
     bool is_backup;
     struct config_target_check check;
     struct weir_address from; /* local address; len 0 is any address */
-    bool is_sni;              /* sni:PORT: connects to the server name of the
-                               * client */
+    bool is_sni;              /* sni:PORT: uses the client's server name */
     bool inherits_from;       /* @from comes from [defaults] and applies only
                                * to targets of its address family */
-    const char *said;         /* name of the last directive after the 'to',
-                               * or NULL */
+    const char *said;         /* last directive after the 'to', or NULL */
     enum config_target_header send_header;
     char *tls_name;              /* name in the target's certificate, or NULL */
     char *tls_ca;                /* file of certificate authorities, or NULL */
-    struct config_texts allowed; /* names that clients of sni:PORT may
-                                  * request, with their subdomains */
-    size_t list_count; /* number of targets of a list in 'to', set in the
-                        * last of them; else 0 */
+    struct config_texts allowed; /* for sni:PORT: names and their subdomains */
+    size_t list_count; /* length of the list, in its last target; else 0 */
 };
 
 /* The clients that a route accepts, and the targets among which it chooses. */
 struct config_route {
     unsigned line;
-    char *server_name; /* NULL matches all names, "*.NAME" all names below
-                        * NAME */
+    char *server_name; /* NULL is any name, "*.NAME" any subdomain */
     bool is_begun;     /* begun by a 'route' directive */
     char *label;       /* name in the log and metrics; set by config_check() */
     enum config_as as; /* completed by config_check() */
     struct config_begin *begins; /* one match is enough */
     size_t begin_count;
     struct config_texts alpn; /* one match is enough */
-    char *group;              /* group of targets, shared with other routes, or
-                               * NULL */
+    char *group;              /* name of a shared group, or NULL */
     bool is_member;           /* not the first route that uses the group; set by
                                * config_check() */
     bool passes_tls; /* TLS of clients is relayed without being terminated */
@@ -199,8 +193,7 @@ struct config_route {
     char *check_user; /* user for checks that log in, or NULL */
     struct config_step *check_steps;
     size_t check_step_count;
-    bool inherits_steps; /* the steps of the check come from directives before
-                          * the first route */
+    bool inherits_steps; /* steps come from before the first route */
     char *check_path;
     char *check_host;
     uint64_t check_port; /* 0 is the target's port */
@@ -255,14 +248,12 @@ struct config_service {
     enum config_header accept_header;
     struct config_texts trusted; /* networks that may send PROXY headers */
     uint64_t client_conns;       /* connections per client; 0 is no limit */
-    uint64_t client_rate;        /* new connections of a client per
-                                  * client_rate_ns; 0 is no limit */
+    uint64_t client_rate;        /* per client_rate_ns; 0 is no limit */
     uint64_t client_rate_ns;
     uint64_t client_ban_ns;
     uint64_t client_prefix4; /* clients with the same prefix count as one */
     uint64_t client_prefix6;
-    char *client_share; /* services with the same text count
-                         * their clients together */
+    char *client_share; /* services with the same text share limits */
     struct config_texts client_allow;
     struct config_texts client_deny;
     struct config_texts client_free;
@@ -297,8 +288,7 @@ struct config_part {
     unsigned line;
 };
 
-/* A directive that has conditions (needs.h), with the indexes of its service,
- * route and target. */
+/* A directive that has conditions (needs.h). */
 struct config_word {
     const struct option *word;
     unsigned line;
@@ -326,8 +316,7 @@ struct config {
     uint64_t memory_limit_bytes; /* 0: a share of the memory */
     uint64_t client_table;       /* maximum number of remembered clients */
     uint64_t drain_ns;
-    uint64_t drain_delay_ns; /* time before the drain in which /readyz fails and
-                              * connections are still accepted */
+    uint64_t drain_delay_ns; /* before a drain: accepts, but fails /readyz */
     char *handover_path;
     char *control_path;
     char *resolver; /* name servers, or NULL for the system's */
@@ -362,8 +351,7 @@ bool config_begin_route(struct config *config, const char *server_name);
 bool config_begin_group(struct config *config, const char *group);
 void config_drop_first_route(struct config_service *service);
 bool config_add_target(struct config *config, const char *text, char *why);
-/* Adds first bytes, at most CONFIG_BEGIN_MAX, to the last route. Returns false
- * if out of memory. */
+/* @len is at most CONFIG_BEGIN_MAX. Returns false if out of memory. */
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
 bool config_add_listen(struct config *config, const char *text, char *why);
 /* Add a step to the check dialogue of the last route: bytes to send, or bytes
@@ -404,15 +392,13 @@ bool config_is_insecure(const struct config_route *route,
 uint32_t config_count_tries(const struct config_route *route);
 uint32_t config_count_failures(const struct config_route *route);
 
-/* Returns the number of threads; by default the number of processors that the
- * program may use. */
+/* The default is the number of processors that the program may use. */
 uint32_t config_count_threads(const struct config *config);
 
 /* Returns true if each route specifies whether it accepts clients without TLS,
  * or if there can be no such clients. */
 bool config_says_plain(const struct config_service *service);
-/* Returns true if a PROXY header may carry the server name that a client
- * requests. */
+/* Returns true if a PROXY header may carry the client's server name. */
 bool config_takes_tlvs(const struct config_service *service);
 
 /* Return true if every address of the service requires TLS, if at least one
@@ -437,8 +423,7 @@ bool config_check(struct config *config, char *why);
 /* Prints warnings about settings that are allowed but seldom intended. */
 void config_warn(const struct config *config);
 
-/* Records that the next line read is line @line of the file. Returns false if
- * out of memory. */
+/* The next line read is line @line. Returns false if out of memory. */
 bool config_begin_part(struct config *config, const char *path, unsigned line);
 
 #define CONFIG_PLACE_SIZE 256

@@ -38,8 +38,7 @@ static bool drop_empty_route(struct config_service *service, unsigned *line,
     return true;
 }
 
-/* Returns true if both addresses are equal, even if they are written
- * differently. */
+/* Returns true if both are the same address, in any spelling. */
 static bool is_same(const struct target *a, const struct target *b)
 {
     return a->address.len > 0 || b->address.len > 0
@@ -107,8 +106,7 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
     return is_good;
 }
 
-/* Refuses a route that has a target twice, because metrics distinguish targets
- * by name. */
+/* Metrics distinguish a route's targets by name, so each must be unique. */
 static bool check_names(const struct config_service *service, unsigned *line,
                         char *why)
 {
@@ -189,8 +187,7 @@ static bool make_shares(const struct config *config, struct texts *ret)
     return ret->firsts != NULL;
 }
 
-/* Refuses services with the same client-share whose limits for clients
- * differ. */
+/* Services with the same client-share must have the same client limits. */
 static bool check_shares(struct config *config, char *why)
 {
     struct texts shares;
@@ -272,8 +269,7 @@ static bool is_here(const struct target *at, bool *ret_is_any)
     return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
 }
 
-/* Returns true if @any is a wildcard address that includes @at. Both have the
- * same port. */
+/* Returns true if @any is a wildcard address for @at, with its port. */
 static bool includes(const struct target *any, const struct target *at)
 {
     const int family = any->address.storage.any.sa_family;
@@ -357,8 +353,7 @@ static bool make_listens(const struct config *config, struct listens *ret)
     return is_whole;
 }
 
-/* Returns an earlier address with which bind(2) to this one would fail, or
- * NULL. */
+/* Returns an earlier address that makes bind(2) to this one fail, or NULL. */
 static const struct listen *find_taken(const struct listens *listens,
                                        size_t number)
 {
@@ -476,8 +471,7 @@ static size_t keep_circles(struct passage *all, size_t count)
     return count;
 }
 
-/* Refuses targets from which a connection would return to the target's
- * service. */
+/* Refuses targets whose connections would return to their service. */
 static bool check_circles(struct config *config, char *why)
 {
     struct passage *all = NULL;
@@ -503,8 +497,7 @@ static bool check_circles(struct config *config, char *why)
     return is_good;
 }
 
-/* Names services without a name after their first address. Returns false if out
- * of memory. */
+/* Services without a name get the text of their first address. */
 static bool make_names(const struct config *config, struct texts *ret)
 {
     const size_t count = config->service_count;
@@ -588,8 +581,7 @@ static bool spread_list(struct config_route *route, size_t last)
     return true;
 }
 
-/* Removes the local address of [defaults] from targets of another address
- * family. */
+/* Ignores a local address of [defaults] with another address family. */
 static void drop_other_from(struct config_target *target)
 {
     const struct weir_address *at = &target->at.address;

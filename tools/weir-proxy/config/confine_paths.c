@@ -100,8 +100,7 @@ static bool is_of_tls(const char *name)
             strcmp(end, ".key") == 0);
 }
 
-/* Adds the certificates and keys in a folder, which may be links to other
- * folders. */
+/* Adds certificates and keys, which may be links to other folders. */
 static void use_folder(const struct walk *walk, const char *folder)
 {
     DIR *dir = opendir(folder);

@@ -209,8 +209,7 @@ static bool read_word(struct reading *reading, const char *name, char *value,
 static bool read_line(struct reading *reading, char *line, bool is_first,
                       bool *in_section)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* a byte order mark, which some
-                                                * editors write */
+    static const char mark[] = "\xef\xbb\xbf"; /* UTF-8 byte order mark */
     const bool is_marked = is_first && strncmp(line, mark, strlen(mark)) == 0;
     char *text = trim(is_marked ? line + strlen(mark) : line);
     char *equals = strchr(text, '=');
@@ -263,8 +262,7 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
     return is_good;
 }
 
-/* Reads a file. If it cannot be read, the error names the line that includes
- * it. */
+/* An error of opening the file names the line that includes it. */
 static bool read_file(struct reading *reading, const char *path)
 {
     char reason[OPTION_WHY_SIZE];
@@ -325,8 +323,7 @@ static bool note_folder(const struct reading *reading, const char *path,
            fail(reading, "no memory");
 }
 
-/* Reads all files of a pattern. A pattern without special characters must
- * match. */
+/* A pattern without special characters must match a file. */
 static bool read_all(struct reading *reading, const struct pattern *pattern)
 {
     char path[PATTERN_SIZE];

@@ -23,8 +23,7 @@
 #include "config.h"
 
 enum line_kind {
-    LINE_FILE, /* start of a file, or its continuation after an included
-                * file */
+    LINE_FILE, /* start of a file, or its rest after an include */
     LINE_SECTION,
     LINE_WORD,
 };

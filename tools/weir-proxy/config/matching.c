@@ -71,8 +71,7 @@ bool matching_is_within(const char *top, const char *name)
            (len == tail || name[len - tail - 1] == '.');
 }
 
-/* Returns true if the pattern, a name or "*.NAME" for names below NAME,
- * matches. */
+/* Matches a name, or with a pattern "*.NAME" all names below NAME. */
 static bool is_for(const char *pattern, const char *name)
 {
     const bool is_below = strncmp(pattern, "*.", 2) == 0;
@@ -278,8 +277,7 @@ struct search {
     const struct config_service *service;
     const struct matching_facts *facts;
     enum verdict wanted;
-    bool is_by_hello; /* ignores first bytes, and accepts any verdict except
-                       * NO */
+    bool is_by_hello; /* ignores first bytes; any verdict except NO */
     size_t other;
     struct best best;
 };
@@ -316,8 +314,7 @@ static void judge_all(struct search *search, uint64_t hash)
     }
 }
 
-/* Considers routes with the exact name, and with each pattern that includes
- * it. */
+/* Considers routes with this name or with a pattern that includes it. */
 static void judge_named(struct search *search, const char *name)
 {
     uint64_t hash = HASHES_BASIS;

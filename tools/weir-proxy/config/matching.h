@@ -30,14 +30,12 @@ struct matching_facts {
     const uint8_t *begin;
     size_t begin_len;
     struct weir_alpn_list offered;
-    struct weir_alpn_name agreed; /* protocol that its TLS has selected or will
-                                   * select; len 0 is none */
+    struct weir_alpn_name agreed; /* protocol that TLS selects; len 0 is none */
 };
 
 enum matching_kind matching_guess(const uint8_t *data, size_t len);
 
-/* Builds the index of routes by name, replacing an earlier index. Returns false
- * if out of memory. */
+/* Builds or replaces the index. Returns false if out of memory. */
 bool matching_index(struct config_service *service);
 /* Returns the number of routes that may have the same name as this one (equal
  * hashes). *ret is the first of them. */
@@ -74,8 +72,7 @@ struct weir_alpn_name matching_agree(const struct config_texts *own,
 /* Returns true if both routes match the same client equally well. */
 bool matching_is_same(const struct config_route *a,
                       const struct config_route *b);
-/* Like matching_is_same(), but compares only what is known before TLS is
- * terminated. */
+/* Like matching_is_same(), by what is known before TLS is terminated. */
 bool matching_is_same_hello(const struct config_route *a,
                             const struct config_route *b);
 

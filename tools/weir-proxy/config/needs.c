@@ -446,8 +446,7 @@ static bool is_neutral(const struct option *word, const char *value)
             (is_choice && strcmp(value, word->choices[0]) == 0));
 }
 
-/* Removes the [defaults] directive that this directive replaces in the current
- * service or route. */
+/* Removes the [defaults] directive that @own replaces. */
 static void drop_inherited(struct config *config, const struct config_word *own)
 {
     const bool is_of_route = own->word->scope >= SCOPE_ROUTE;

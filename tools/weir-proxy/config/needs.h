@@ -38,8 +38,7 @@ enum need {
     NEED_WEIGHTS,   /* a balance that uses weights */
     NEED_BACKUP,
     NEED_BACK,     /* a backup, and a check that finds another target up */
-    NEED_HEADER_2, /* a PROXY header of version 2 to targets, with TLVs to
-                    * send */
+    NEED_HEADER_2, /* a version 2 header to targets, with TLVs */
     NEED_LIMIT,
     NEED_SPLICE, /* two sides without TLS, and a direction without a rate */
     NEED_RETURN, /* targets that may be down or ejected, and return */
@@ -64,8 +63,7 @@ bool needs_note(struct config *config, const struct option *word,
  * wrong directive. */
 bool needs_check(struct config *config, char *why);
 
-/* Checks the conditions of a service whose routes config_check_routes() has
- * completed. */
+/* Must be called after config_check_routes(). */
 bool needs_check_service(struct config *config, size_t number, char *why);
 
 /* Returns the line of a directive for the service, route and target of @at, or

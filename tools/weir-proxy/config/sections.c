@@ -23,8 +23,7 @@ struct saying {
     struct config *config;
     const struct lines *lines;
     char *why;
-    unsigned *said;         /* for each directive, its line in the current
-                             * section; 0 if it is not set yet */
+    unsigned *said;         /* line of each directive in the section, or 0 */
     struct hashes sections; /* by name: [defaults] and [targets ...] */
 };
 
@@ -147,8 +146,7 @@ static bool index_sections(struct saying *saying)
     return is_whole;
 }
 
-/* Returns the first section of this kind and name, or the number of lines if
- * there is none. */
+/* Returns the first section of this kind and name, or lines->count. */
 static size_t find_section(const struct saying *saying, enum section kind,
                            const char *group)
 {
@@ -271,8 +269,7 @@ static bool say_whole_line(const struct saying *saying, const struct line *line)
            (!is_word(line, "to") || say_of_target(saying));
 }
 
-/* Returns true for a directive of a shared section that applies where the
- * section is used. */
+/* Returns true if the directive applies where the section is used. */
 typedef bool is_said_fn(const struct saying *saying, const struct option *word,
                         struct range own);
 
@@ -412,8 +409,8 @@ static bool inherit(const struct saying *saying, size_t at,
                             is_of_service);
     }
     return strcmp(word->name, "route") != 0 ||
-           service->routes[0].target_count == 0 || /* else the first route's
-                                                    * settings were copied */
+           service->routes[0].target_count == 0 || /* the first route was
+                                                    * copied */
            say_defaults(saying, range_around(saying->lines, at, true),
                         is_of_route);
 }

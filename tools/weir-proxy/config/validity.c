@@ -112,8 +112,7 @@ static bool look_at(const char *service, const char *path, const void *der,
                   certificate.issuer.size) != 0;
 }
 
-/* Returns true if the library reads a PEM block of this name as a
- * certificate. */
+/* The library accepts only these PEM labels for a certificate. */
 static bool is_certificate(const char *name)
 {
     static const char *const names[] = {"CERTIFICATE-----",

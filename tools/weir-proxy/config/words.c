@@ -527,8 +527,7 @@ static void print_this_version(void)
     print_version("weir-proxy");
 }
 
-/* Requires a unit for times, because HAProxy reads a plain number as
- * milliseconds. */
+/* A plain number could be milliseconds, as in HAProxy. */
 static bool has_unit(const struct option *option, const char *value, char *why)
 {
     return option->kind != OPTION_TIME || !value || !units_lacks_unit(value) ||

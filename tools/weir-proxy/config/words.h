@@ -17,8 +17,7 @@ enum word_scope {
     SCOPE_SERVICE,
     SCOPE_ROUTE,
     SCOPE_TARGET,
-    SCOPE_EACH_TARGET, /* like SCOPE_TARGET; [defaults] may set it for all
-                        * targets */
+    SCOPE_EACH_TARGET, /* a target's, also allowed in [defaults] */
 };
 
 extern const struct option_set words;

@@ -91,8 +91,7 @@ static int hex_digit(char c)
                             : small - 'a' + 10;
 }
 
-/* Parses the text after a backslash. Returns its length, or 0 if it is not an
- * escape. */
+/* Returns the length after the backslash, or 0 if it is not an escape. */
 static size_t read_escape(const char *text, char *ret)
 {
     static const char letters[] = "rnt\\";
@@ -944,8 +943,7 @@ bool words_read_include(void *options, const struct option *word,
     return file_read_all(options, value, why);
 }
 
-/* Parses the address of the proxy to show, which defaults to that of
- * --admin. */
+/* The default is the address of --admin. */
 bool words_read_top(void *options, const struct option *word, const char *value,
                     char *why)
 {

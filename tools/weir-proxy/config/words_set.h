@@ -9,8 +9,7 @@
 
 #include "words.h"
 
-/* Returns the struct that an option applies to, or NULL with a reason in @why
- * if there is none yet. */
+/* Returns the struct with the option's field, or NULL with a reason. */
 void *words_owner(void *options, const struct option *option, char *why);
 
 option_read_fn words_set_text;

@@ -169,8 +169,7 @@ static int become(const struct identity *identity)
                : 0;
 }
 
-/* Looks up the user before the root changes, because the new root may have no
- * /etc. */
+/* The new root may have no /etc, so the user is looked up first. */
 static int change_root_and_user(const struct config *config)
 {
     struct identity identity;

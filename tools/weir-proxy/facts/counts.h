@@ -48,8 +48,7 @@ struct target_sum {
     uint64_t checks;
     uint64_t check_errors;
     uint64_t checks_skipped;
-    uint64_t in_use;    /* with balance first: 1 if the target is in use,
-                         * else 0 */
+    uint64_t in_use;    /* with balance first: 1 or 0 */
     uint64_t in_use_ns; /* time for which it has been in use */
     uint64_t last_err;  /* last error, as a positive number, or 0 */
     uint64_t status;    /* status of the last HTTP or MySQL check, or 0 */
@@ -65,8 +64,7 @@ struct target_tally {
     struct target_sum past;
 };
 
-/* Finds or creates the counts of a service by its name. Returns NULL if out of
- * memory. */
+/* Finds or creates a service's counts. Returns NULL if out of memory. */
 struct counts *counts_find(struct keyed_table *tallies, const char *service);
 /* Finds or creates the counts of a target. Returns NULL if out of memory. */
 struct target_tally *counts_find_target(struct keyed_table *tallies,

@@ -86,8 +86,7 @@ struct field {
     enum field_of of;
     int status;         /* enum status_word; 0 is none */
     const char *ctl;    /* text with % for the value, or NULL */
-    const char *metric; /* without "weir_proxy_", or NULL; a counter ends in
-                         * _total */
+    const char *metric; /* without "weir_proxy_", or NULL */
     const char *help;
     const char *label;         /* label of an array of values, or NULL */
     const char *const *values; /* values of the label */

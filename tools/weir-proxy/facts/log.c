@@ -105,8 +105,7 @@ static uint64_t count_lines(const char *text, size_t len)
     return count;
 }
 
-/* Truncates an incomplete last line, unless another process has written after
- * it. */
+/* Does nothing if another process has written after the line. */
 static void take_back(int fd, const char *text, size_t done)
 {
     const char *last = memrchr(text, '\n', done);
@@ -128,8 +127,8 @@ static void write_lines(struct log *log)
 
     while (done < log->len) {
         const size_t piece = console_piece_of(log->buf + done, log->len - done);
-        /* Standard output is shared with other programs, so it must not be set
-         * to non-blocking mode. */
+        /* Other programs share standard output, so O_NONBLOCK must not be
+         * set. */
         const ssize_t n =
             console_write_ready(log->fd, log->buf + done, piece, 0);
         if (n < 0 && errno == EINTR) {

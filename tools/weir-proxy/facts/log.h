@@ -24,8 +24,7 @@ enum log_format {
 
 struct log_options {
     const char *path;           /* NULL means no log */
-    struct weir_address server; /* syslog server; len 0 means that @path is a
-                                 * file */
+    struct weir_address server; /* syslog server; len 0 for a file */
     int facility;
     enum log_format format;
     const char *names;
@@ -50,8 +49,7 @@ struct log {
  * does not exist, or a negative errno. */
 int log_open_place(const struct log_options *options);
 
-/* Returns 0 or a negative errno. If options->path is NULL, all calls do
- * nothing. */
+/* Returns 0 or a negative errno. Without a path all calls do nothing. */
 int log_open(struct log *log, weir_loop *loop,
              const struct log_options *options);
 static inline bool log_is_open(const struct log *log)
@@ -60,8 +58,7 @@ static inline bool log_is_open(const struct log *log)
 }
 void log_add(struct log *log, const struct record *record);
 void log_flush(struct log *log);
-/* Opens the file again after it was moved away. Retries later if opening
- * fails. */
+/* For a file that was moved away. Retries later if opening fails. */
 void log_reopen(struct log *log);
 /* Applies other options. Opens another file if they name one. */
 void log_change(struct log *log, const struct log_options *options);

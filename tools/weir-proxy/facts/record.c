@@ -65,8 +65,7 @@ enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
         return END_DONE;
     case WEIR_RELAY_TIMEOUT:
         return by_client ? END_CLIENT_STALL : END_TARGET_STALL;
-    case WEIR_RELAY_HELD_UP: /* a target waits because its client does not
-                              * read */
+    case WEIR_RELAY_HELD_UP: /* the client does not read */
         return END_CLIENT_STALL;
     case WEIR_RELAY_IDLE:
         return END_IDLE;

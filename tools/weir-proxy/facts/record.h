@@ -21,15 +21,13 @@ enum end_reason {
     END_TARGET_RESET, /* the target's connection was reset or failed */
     END_CLIENT_CUT,   /* the client's TLS was truncated */
     END_TARGET_CUT,   /* the target's TLS was truncated */
-    END_TARGET_DOWN,  /* the target's checks failed, or a better target is
-                       * available again */
+    END_TARGET_DOWN,  /* the target is down, or a better one is up */
     END_CLIENT_ALERT, /* the client refused TLS with an alert */
     END_TARGET_ALERT, /* the target refused TLS with an alert */
     END_CLIENT_STALL,
     END_TARGET_STALL,
     END_IDLE,        /* no byte moved for the idle timeout */
-    END_HALF_CLOSED, /* no byte moved for a time after one direction had
-                      * ended */
+    END_HALF_CLOSED, /* no byte moved after one direction had ended */
     END_LIFETIME,
     END_DRAIN,
     END_NO_TARGET,     /* every target is down */
@@ -88,8 +86,7 @@ struct record {
     uint64_t in_bytes;
     uint64_t out_bytes;
     uint32_t tries;
-    uint32_t left_out; /* refusals of this client since its last line in the
-                        * log */
+    uint32_t left_out; /* refusals since this client's last log line */
     enum end_reason reason;
     const char *tls_version; /* NULL unless the proxy terminates TLS */
     const char *tls_group;   /* of the key exchange; may be NULL */
@@ -98,18 +95,15 @@ struct record {
     const char *tried;       /* addresses that failed, with errors, or NULL */
     const char *client_cn;   /* from its certificate, as text, or NULL */
     const char *route;       /* its label; NULL if none was chosen */
-    const char *target_name; /* as configured; NULL if it is an address, or if
-                              * no target was connected to */
-    const char *state;       /* state of a connection that has not ended
-                              * (status.h) */
+    const char *target_name; /* as configured; NULL for an address or none */
+    const char *state;       /* if it has not ended (status.h) */
 };
 
 /* Returns the name of the alert with which the peer refused TLS, static, or
  * NULL if there was none. */
 const char *record_alert_of(const weir_transport *t);
 
-/* Writes a line with its newline, without a NUL. Returns its length, at most
- * RECORD_TEXT_SIZE. */
+/* Writes a line with a newline but no NUL. Returns its length. */
 #define RECORD_TEXT_SIZE 3968
 size_t record_write_text(const struct record *record, char *buf);
 size_t record_write_json(const struct record *record, char *buf);

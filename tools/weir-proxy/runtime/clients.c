@@ -44,8 +44,7 @@ struct client {
     enum end_reason ban_reason : 8;
     uint32_t active;
     uint32_t slots[SLOT_COUNT];
-    uint64_t slot; /* number of the last slot, counted from time 0 of the
-                    * clock */
+    uint64_t slot; /* number of the last slot since clock time 0 */
     uint64_t banned_until_ns;
     struct telling telling;
 };
@@ -53,8 +52,7 @@ struct client {
 struct part {
     pthread_mutex_t lock;
     struct client **buckets;
-    struct client *oldest; /* oldest of the part's clients without
-                            * connections */
+    struct client *oldest; /* oldest client without connections */
     struct client *youngest;
     size_t count;
 };
@@ -457,8 +455,7 @@ struct making {
     struct clients **before;
     const struct config *before_config;
     char *why;
-    size_t *firsts;        /* for each service, the index of the first service
-                            * that uses the same table */
+    size_t *firsts;        /* index of the first service with this table */
     struct hashes befores; /* old services whose tables may be reused */
 };
 

@@ -30,8 +30,7 @@ void clients_free(struct clients **clients, const struct config *config);
 
 struct clients_refusal {
     enum end_reason reason;
-    /* True if the refusal must be logged, at most once a second for a
-     * client. */
+    /* The refusal must be logged: at most once a second for a client. */
     bool is_told;
     /* Number of refusals since the last logged one. */
     uint32_t left_out;

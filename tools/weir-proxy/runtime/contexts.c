@@ -21,10 +21,8 @@
 struct service_contexts {
     weir_tls_context *clients;
     weir_tls_context **routes;
-    weir_tls_context **checks; /* for each route; NULL if checks use the
-                                * route's context */
-    weir_tls_context ***own;   /* by route, then target; NULL if the target
-                                * uses the route's context */
+    weir_tls_context **checks; /* NULL for a route whose checks use routes[i] */
+    weir_tls_context ***own;   /* own[route][target]; NULL uses the route's */
     size_t *own_counts;
     size_t route_count;
 };
@@ -50,8 +48,7 @@ static unsigned line_of(const struct making *making,
     static const char *const names[][3] = {
         {"key", "key", "to-key"},
         {"certificate", "cert", "to-cert"},
-        {"authorities", "client-ca", ""}, /* may be to-ca, check-ca or
-                                           * target-tls-ca */
+        {"authorities", "client-ca", ""}, /* several are possible */
         {"revocations", "", "to-crl"},    /* may be in any file of client-crl */
         {"passphrase", "key-passphrase-file", "to-key-passphrase-file"},
         {"ciphers", "ciphers", "to-ciphers"},
@@ -296,8 +293,7 @@ static bool make_route(const struct making *making,
                        route->check_insecure, ret_checks);
 }
 
-/* Returns the context of an earlier target with the same authorities, or NULL.
- */
+/* Returns an earlier target's context with the same file, or NULL. */
 static weir_tls_context *find_own(const struct config_route *route,
                                   size_t number, const struct hashes *paths,
                                   weir_tls_context *const *made)

@@ -41,8 +41,7 @@ weir_tls_context *contexts_of_service(const struct contexts *contexts,
 struct route_contexts {
     weir_tls_context *targets;    /* for targets; NULL if no target uses TLS */
     weir_tls_context *checks;     /* for checks; NULL if no check uses TLS */
-    weir_tls_context *const *own; /* for each target; NULL if the target uses
-                                   * @targets */
+    weir_tls_context *const *own; /* for each target; NULL is @targets */
 };
 struct route_contexts contexts_of_route(const struct contexts *contexts,
                                         size_t service, size_t route);

@@ -14,8 +14,7 @@
  * false if the kernel refuses. */
 bool keepalive_set(int fd, const struct config_service *config);
 
-/* Must be called when the relay starts. The target's socket gets keepalive
- * within a second. */
+/* Must be called when the relay starts. Takes up to a second. */
 void keepalive_begin(struct session *session);
 void keepalive_end(struct session *session);
 

@@ -21,8 +21,7 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* After a process was killed, its io_uring ring keeps the sockets open for a
- * moment. */
+/* The io_uring ring of a killed process keeps its sockets for a moment. */
 #define BIND_RETRY_NS 10000000
 #define BIND_TRIES    200
 /* Number of tries during a reload, which blocks the loop. */
@@ -317,8 +316,7 @@ static int set_options(int fd, const struct listener *one, int family,
     return 0;
 }
 
-/* Returns a bound socket or a negative error. @is_shared allows other sockets
- * on the same port. */
+/* Returns a socket or a negative error. @is_shared sets SO_REUSEPORT. */
 static int bind_socket(const struct listener *one, bool is_shared)
 {
     const struct weir_address *address = &one->address;
@@ -422,8 +420,7 @@ static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
     return 0;
 }
 
-/* Sets the port that the kernel chose for the first address of a name for its
- * other addresses. */
+/* All addresses of a name get the port that the kernel chose for one. */
 static void share_port(struct listeners *listeners, size_t index)
 {
     struct listener *one = &listeners->all[index];
@@ -465,8 +462,7 @@ static int open_listener(struct listeners *listeners, size_t index,
         share_port(listeners, index);
         err = open_tcp(one, thread_count, tries);
     }
-    /* A name may have addresses of a family that this machine does not
-     * support. */
+    /* This machine may not support a family of the name's addresses. */
     if (err == 0 || ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) &&
                      has_sibling(listeners, index))) {
         return 0;
@@ -497,8 +493,7 @@ uint32_t listeners_share(const struct listener *listener, uint32_t thread,
     const uint32_t count = listener->fd_count;
 
     if (count <= thread_count) {
-        return count > 0 ? 1 : 0; /* fewer sockets than threads: threads
-                                   * share them */
+        return count > 0 ? 1 : 0; /* threads share sockets */
     }
     return count / thread_count + (thread < count % thread_count);
 }

@@ -25,8 +25,7 @@ struct listener {
     const struct config_service *config;
     bool is_tls;
     bool is_any;
-    bool is_covered; /* served by another listener's socket, which accepts
-                      * both address families */
+    bool is_covered; /* another listener's socket accepts both families */
     int *fds;
     uint32_t fd_count;
     bool is_own_path; /* this proxy removes the Unix socket's file */
@@ -40,8 +39,7 @@ struct listeners {
     bool is_impatient; /* fail soon if an address is in use */
 };
 
-/* Finds all addresses without making sockets. Returns 0, or -1 after reporting
- * the reason. */
+/* Makes no sockets. Returns 0, or -1 after printing the reason. */
 int listeners_init(struct listeners *listeners, const struct config *config);
 
 /* Takes ownership of a received descriptor and adds it to the listener of its
@@ -59,8 +57,7 @@ int listeners_inherit(struct listeners *listeners, const struct config *config,
  * new configuration has taken stay open; the others are closed. */
 void listeners_leave(struct listeners *before);
 
-/* Opens the sockets of all listeners that have none. Returns 0, or -1 after
- * reporting the reason. */
+/* Opens missing sockets. Returns 0, or -1 after printing the reason. */
 int listeners_open(struct listeners *listeners, const struct config *config,
                    uint32_t thread_count);
 
@@ -72,8 +69,7 @@ uint32_t listeners_share(const struct listener *listener, uint32_t thread,
 int listeners_take(const struct listener *listener, uint32_t thread,
                    uint32_t thread_count, uint32_t index);
 
-/* Closes the sockets. New clients are refused once the threads have closed
- * their duplicates. */
+/* Clients are refused once the threads have closed their duplicates. */
 void listeners_stop(struct listeners *listeners);
 /* Removes the files of Unix sockets that this proxy owns. */
 void listeners_close(struct listeners *listeners);

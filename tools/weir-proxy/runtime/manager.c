@@ -24,8 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Connects to the path of NOTIFY_SOCKET. Returns -1 if it is not a path or no
- * process listens. */
+/* Returns -1 if NOTIFY_SOCKET is not a path or no process listens. */
 static int connect_to_path(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -39,8 +38,7 @@ static int connect_to_path(void)
     return fd < 0 ? -1 : fd;
 }
 
-/* Like weir_systemd_notify(), but uses the socket opened before chroot(), if
- * any. */
+/* Uses the socket that was opened before chroot(), if any. */
 static int notify(const struct proxy *proxy, const char *state)
 {
     if (proxy->notify_fd < 0) {

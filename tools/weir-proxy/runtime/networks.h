@@ -21,21 +21,18 @@ struct networks {
     bool has_unix;
 };
 
-/* Reads networks, and the files with networks that @texts names. Returns false
- * with a reason in @why. */
+/* Reads networks and files of them. Returns false with a reason in @why. */
 bool networks_read(const struct config_texts *texts, struct networks *ret,
                    char *why);
 void networks_free(struct networks *networks);
 
-/* Returns true if the set contains the address. An IPv4-mapped address counts
- * as IPv4. */
+/* An IPv4-mapped address counts as IPv4. */
 bool networks_have(const struct networks *networks,
                    const struct weir_address *address);
 
 /* Size of a key: the address family, then the address, padded with zeros. */
 #define NETWORKS_KEY_SIZE 17
-/* Writes the key of an address. Returns false if the address is neither IPv4
- * nor IPv6. */
+/* Returns false if the address is neither IPv4 nor IPv6. */
 bool networks_key(const struct weir_address *address, uint8_t *ret_key);
 
 #endif

@@ -81,8 +81,7 @@ static struct matching_facts facts_of(const struct session *session)
     return facts;
 }
 
-/* Bytes that select the target. Clients with the same key get the same
- * target. */
+/* Clients with the same key get the same target. */
 struct key {
     uint8_t bytes[256];
     size_t size;
@@ -269,8 +268,7 @@ static void secured(void *arg, int err, weir_transport *t)
         }
     } else {
         session->door->service->counts->failed_handshakes++;
-        session->reason = END_HANDSHAKE; /* the handler of the lost
-                                          * connection uses it */
+        session->reason = END_HANDSHAKE; /* used when the connection is lost */
     }
 }
 
@@ -319,8 +317,7 @@ static void choose_by_hello(struct session *session)
     }
 }
 
-/* Returns true if the client's address is allowed; otherwise refuses the
- * client. */
+/* Refuses the client if its address is not allowed. */
 static bool admit(struct session *session)
 {
     const struct service *service = session->door->service;

@@ -13,8 +13,7 @@
 weir_factory_fn opening_create;
 /* The take_in() callback of struct door. */
 void opening_take_in(struct place *place);
-/* Refuses the clients that wait for a connection limit. Called when the proxy
- * ends. */
+/* For the end of the proxy: refuses clients that wait for a limit. */
 void opening_refuse_waiting(struct door *door);
 
 #endif

@@ -18,17 +18,13 @@ enum order_mode {
 #define ORDER_WEIGHT_MAX 256
 #define ORDER_NO_WEIGHT  UINT32_MAX
 
-/* An operator's order for one target of a route. Written by the first worker,
- * read by all. */
+/* Written by the first worker, read by all. */
 struct order {
     struct keyed keyed;
     _Atomic int mode;
-    _Atomic uint32_t weight;     /* ORDER_NO_WEIGHT means the configured
-                                  * weight */
-    _Atomic uint64_t failing_ns; /* time of the last log line "begins to fail"
-                                  */
-    _Atomic bool is_failing;     /* the last line was "begins to fail", not
-                                  * "works again" */
+    _Atomic uint32_t weight;     /* or ORDER_NO_WEIGHT */
+    _Atomic uint64_t failing_ns; /* time of the last "begins to fail" line */
+    _Atomic bool is_failing;     /* last line was "begins to fail" */
 };
 
 /* Finds or creates the order of a target. Returns NULL if out of memory. */

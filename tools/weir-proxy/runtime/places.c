@@ -14,8 +14,7 @@
 /* Retry interval after out of memory. */
 #define RETRY_NS UINT64_C(10000000)
 
-/* Counts a connection if the limit allows it. The limit may be set or removed
- * at any time. */
+/* The limit may be set or removed at any time. */
 static bool take(struct places *places, bool *ret_is_counted)
 {
     const uint64_t limit =

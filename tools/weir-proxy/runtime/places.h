@@ -14,8 +14,7 @@
 
 enum place_state {
     PLACE_OUTSIDE, /* not counted by any limit */
-    PLACE_COUNTED, /* refused after a wait; only the program's limit counts
-                    * it */
+    PLACE_COUNTED, /* refused after a wait, not ended yet */
     PLACE_WAITING, /* in the list of waiting clients of its listening socket */
     PLACE_TAKEN,   /* counted by both limits */
 };
@@ -33,8 +32,7 @@ struct place {
  * connections. Otherwise door->take_in() is called, at once or when the limits
  * admit the connection. */
 bool places_enter(struct place *place, struct door *door);
-/* Must be called when a connection ends. Frees its place in the limits, or ends
- * its wait. */
+/* Must be called at the end of a connection, even if it still waits. */
 void places_leave(struct place *place, struct door *door);
 /* Admits waiting clients of this worker as far as the limits allow. */
 void places_look(struct worker *worker);

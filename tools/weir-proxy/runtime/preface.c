@@ -30,8 +30,7 @@ struct preface {
     size_t room;
     bool has_header;
     struct ends *ends; /* NULL without a header or addresses */
-    uint8_t *tlvs;     /* TLVs of the header, of the types that the proxy
-                        * reads */
+    uint8_t *tlvs;     /* TLVs of the header that the proxy uses */
     size_t tlvs_len;
     char *authority;    /* server name from the TLVs, or NULL */
     char *server_name;  /* server name from the hello; NULL without a hello */
@@ -137,8 +136,7 @@ static int keep_tlvs(struct preface *preface,
 #define V2_TRANSPORT 13
 #define V2_DATAGRAM  2
 
-/* Returns true for a header about datagrams, which does not describe this
- * connection. */
+/* A header about datagrams does not describe this connection. */
 static bool is_of_datagrams(const struct preface *preface,
                             const struct weir_proxy_header *header)
 {

@@ -23,12 +23,10 @@ struct preface;
 struct preface *preface_new(void);
 void preface_free(struct preface *preface);
 
-/* Appends a copy of received bytes, which may extend past the preface. Returns
- * 0 or -ENOMEM. */
+/* The bytes may extend past the preface. Returns 0 or -ENOMEM. */
 int preface_feed(struct preface *preface, const void *data, size_t len);
 
-/* Returns true if more bytes are kept than a PROXY header and a ClientHello may
- * have. */
+/* Returns true above the limit for a PROXY header and a ClientHello. */
 bool preface_is_too_long(const struct preface *preface);
 
 /* Parses and removes a PROXY header of one of the versions (enum

@@ -95,15 +95,11 @@ struct route {
     const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
-    weir_upstream **added; /* upstream of each target, borrowed, or NULL
-                            * before it was added */
-    bool *was_down; /* for each target: true if the target was down since it
-                     * was last up */
-    char *in_use;   /* name of the upstream in use with balance first, or
-                     * NULL */
+    weir_upstream **added; /* for each target; NULL before it was added */
+    bool *was_down;        /* for each target: down since it was last up */
+    char *in_use;          /* with balance first: name of the used upstream */
     struct cuts cuts;
-    struct target_tally **past; /* for each target: counts of freed upstream
-                                 * sets */
+    struct target_tally **past; /* of freed upstream sets */
     struct order **orders;      /* for each target: the operators' order */
 };
 
@@ -136,22 +132,18 @@ struct service {
     size_t trusted_count;
     struct clients *clients;  /* NULL if the service has no client rules */
     bool reads_header;        /* connections begin with a PROXY header */
-    unsigned header_versions; /* accepted versions of the PROXY header (enum
-                               * weir_proxy_version) */
+    unsigned header_versions; /* bits of enum weir_proxy_version */
     bool reads_hello; /* the ClientHello is read before TLS is terminated */
     bool has_route_for_all; /* the only route is for all clients */
-    bool has_alpn_route;    /* a route depends on the ClientHello's application
-                             * protocols */
+    bool has_alpn_route;    /* a route depends on the ClientHello's ALPN */
     bool has_silent_route;
-    struct counts *counts; /* this thread's counts of all services with the
-                            * same name */
+    struct counts *counts; /* also of old services with the same name */
 };
 
 /* A worker's state of a setup. After a reload the old services accept no more
  * connections, and are freed after their last connection. */
 struct services {
-    struct link link; /* in the worker's list of old services; must be the
-                       * first field */
+    struct link link; /* in worker->old; must be the first field */
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
@@ -208,11 +200,9 @@ struct worker {
 /* Functions of control/ that workers call. Each worker calls ready(). Only the
  * first worker calls the others. */
 struct worker_hooks {
-    int (*begin)(struct worker *worker); /* called after the worker's servers
-                                          * accept */
-    int (*ready)(struct worker *worker); /* called after begin() */
-    void (*end)(struct worker *worker);  /* called after the worker's
-                                          * connections have ended */
+    int (*begin)(struct worker *worker); /* after the servers accept */
+    int (*ready)(struct worker *worker); /* after begin() */
+    void (*end)(struct worker *worker);  /* after the connections have ended */
 };
 
 struct proxy {
@@ -229,31 +219,25 @@ struct proxy {
     struct keyed_table orders;    /* struct order, of all targets so far */
     int start_err;                /* error of opening a socket */
     uint64_t fd_limit;            /* connections that the descriptors allow */
-    _Atomic uint64_t told_shortage_ns; /* time of the last message about
-                                        * missing descriptors */
+    _Atomic uint64_t told_shortage_ns; /* time of the last message, or 0 */
     uint64_t memory_limit_bytes;
     uint32_t ready_count;  /* workers that accept; used by the first worker */
-    uint32_t ended_count;  /* other workers that have ended; used by the
-                            * first worker */
+    uint32_t ended_count;  /* used by the first worker */
     weir_event *all_ended; /* set when a worker ends; NULL unless the first
                             * worker waits for the others */
     int predecessor;       /* connection to the replaced proxy, or negative */
     int admin_fd;          /* listening socket for the operators' page, from
                             * the predecessor or admin_open(); -1 if there is
                             * none or the page uses it */
-    weir_lock *change;     /* held by a task of the first worker during a reload
-                            * or handover */
+    weir_lock *change;     /* held during a reload or handover */
     bool is_reloading;     /* a task of the first worker reloads */
     bool was_refused;      /* the last reload was refused */
     bool is_asked_again;   /* another reload must follow the running one */
-    struct states_one *states; /* facts about targets, from the predecessor
-                                * or the old setup */
+    struct states_one *states; /* from the predecessor or the old setup */
     size_t state_count;
-    int notify_fd;        /* socket to the service manager; -1 if it is reached
-                           * by name (manager.h) */
+    int notify_fd;        /* to the manager's path, or -1 (manager.c) */
     uint64_t watchdog_ns; /* watchdog time of the service manager, or 0 */
-    _Atomic uint64_t told_skipped_ns; /* time of the last message about a
-                                       * skipped check, or 0 */
+    _Atomic uint64_t told_skipped_ns; /* time of the last message, or 0 */
 };
 
 /* Initial read limit of a relay (weir/relay.h). If the limit before the relay

@@ -242,8 +242,7 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Returns true if @allowed has the server name that the client requests, or a
- * name above it. */
+/* Returns true if @allowed has the client's name or a parent domain. */
 static bool is_allowed(const struct session *session,
                        const struct config_texts *allowed)
 {

@@ -27,18 +27,15 @@
 struct session {
     struct link link; /* in its worker's list; must be the first field */
     struct place place;
-    struct unasked unasked; /* in the list until the socket to the target gets
-                             * keepalive */
+    struct unasked unasked; /* listed until keepalive is set */
     struct door *door;
     struct route *route;
     weir_transport *client;
     weir_transport *target;
     weir_pending *pending;    /* the connect or the relay */
-    weir_upstream_slot *slot; /* slot of the upstream; set while the session
-                               * has a target */
+    weir_upstream_slot *slot; /* set while it has a target */
     struct preface *preface;  /* NULL if nothing was read or copied */
-    struct weir_buf kept;     /* the client's first bytes; lease is NULL if
-                               * there are none */
+    struct weir_buf kept;     /* first bytes; lease NULL if none */
     struct weir_handle timer; /* limits the time for the preface */
     struct client *counted;   /* set by clients_enter(); may be NULL */
     enum matching_kind kind : 3;
@@ -51,8 +48,7 @@ struct session {
     bool is_unlogged : 1;       /* another refusal was logged this second */
     enum end_reason reason : 8; /* set if the session ends before the relay */
     uint16_t try_count;
-    uint32_t left_out; /* this client's refusals since its last line in the
-                        * log */
+    uint32_t left_out; /* refusals since this client's last log line */
     uint64_t time_ns;  /* wall-clock time of the accept */
     uint64_t start_ns;
     uint64_t queue_ns;
@@ -63,16 +59,13 @@ struct session {
     char *tried;     /* addresses that failed, with errors, or NULL */
 };
 
-/* Connects the session to a target of its route; @key selects the target if the
- * balance uses one. */
+/* @key selects the target if the balance uses one. */
 void session_connect(struct session *session, const void *key, size_t key_size);
 
-/* Ends a session whose client's connection has ended before the relay
- * started. */
+/* Must be called if the client's connection ends before the relay. */
 void session_lose_client(struct session *session);
 
-/* Resets both sides, because the target is down or a better one is
- * available. */
+/* Resets both sides. The target is down, or a better one is available. */
 void session_cut(struct session *session);
 
 /* Ends a session that is not relayed. Resets the client, so that it does not

@@ -28,8 +28,7 @@ struct shared_address {
     struct places places;
 };
 
-/* Found by the service's name and the route's label, or by "" and the name of
- * the group of targets. */
+/* Found by service and route label, or by "" and the group's name. */
 struct shared_route {
     struct keyed keyed;
     char *service;
@@ -183,8 +182,7 @@ static struct places *find_places(struct proxy *proxy,
     }
 }
 
-/* Returns false if out of memory; the entry then has no names and is never
- * found. */
+/* Returns false if out of memory. The entry is then never found. */
 static bool begin_route(struct shared_route *one, const char *service,
                         const char *route)
 {
@@ -235,8 +233,7 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
-/* Finds or creates a route's orders. Applies the orders in the facts of a
- * predecessor. */
+/* Applies the orders in a predecessor's facts, too. */
 static int find_orders_of(const struct config_service *service,
                           const struct config_route *config,
                           struct proxy *proxy, struct order **orders)

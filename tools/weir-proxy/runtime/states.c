@@ -124,16 +124,14 @@ static uint64_t key_of(const struct route *route,
     return hashes_add_text(key, is_of_checks ? plan : names[fact]);
 }
 
-/* Result of the callbacks: targets of all routes, in the order of the
- * configuration. */
+/* Results of the callbacks, in the order of the configuration. */
 struct gathering {
     const struct proxy *proxy;
     const struct setup *setup;
     struct weir_upstream_health *known;
 };
 
-/* Records a thread's facts about a route's targets, unless another thread
- * has. */
+/* Facts from another thread are kept. */
 static void note_route(struct weir_upstream_health *known,
                        const struct route *route)
 {

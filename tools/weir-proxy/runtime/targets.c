@@ -70,8 +70,7 @@ static struct weir_upstream_health known_of(const struct route *route,
     return states_find(proxy->states, proxy->state_count, route, target);
 }
 
-/* Returns false if this is a target's first check and it has succeeded. Such a
- * check is not printed. */
+/* A successful first check of a target is not printed. */
 static bool is_news(const struct route *route, const weir_upstream *upstream,
                     const struct weir_upstream_statistics *info)
 {

@@ -32,8 +32,7 @@ static void add_text(struct list_of_tlvs *list, unsigned type, const char *text)
     add(list, type, text, text ? strlen(text) : 0);
 }
 
-/* Adds a property of the client's connection. Its text is not
- * NUL-terminated. */
+/* The property's text is not NUL-terminated. */
 static void add_known(struct list_of_tlvs *list, unsigned type,
                       const struct session *session, const char *name)
 {
@@ -44,8 +43,7 @@ static void add_known(struct list_of_tlvs *list, unsigned type,
     }
 }
 
-/* Writes the TLV about TLS that the proxy terminates. Returns its size or a
- * negative error. */
+/* For TLS that the proxy terminates. Returns a size or negative error. */
 static int write_ssl(const struct session *session, uint8_t *buf)
 {
     struct list_of_tlvs list = {.count = 0};

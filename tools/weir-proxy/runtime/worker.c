@@ -43,8 +43,7 @@ const struct config *worker_config(const struct worker *worker)
                             : worker->proxy->setup->config;
 }
 
-/* Sets the networks that may send PROXY headers: by default loopback addresses
- * and Unix sockets. */
+/* By default, loopback addresses and Unix sockets may send PROXY headers. */
 static int trust(struct service *service)
 {
     static const char *const local[] = {"127.0.0.0/8", "::1/128", "unix"};
@@ -292,8 +291,7 @@ static int open_doors_of(struct service *service)
     return err;
 }
 
-/* Starts to open all listening sockets. worker->opening counts those in
- * progress. */
+/* worker->opening counts the servers that are not open yet. */
 static int begin_doors(struct services *services)
 {
     struct waiting *waiting = &services->worker->opening;
@@ -362,8 +360,7 @@ static void close_doors(struct worker *worker)
     }
 }
 
-/* Counts and logs a client whose TLS handshake failed before its session
- * existed. */
+/* For a client whose TLS handshake failed before it had a session. */
 static void note_failed(struct door *door, weir_transport *client)
 {
     struct service *service = door->service;
@@ -466,8 +463,7 @@ static void say_features(const struct worker *worker)
     }
 }
 
-/* Stops all workers because this worker cannot serve, and waits to be
- * cancelled. */
+/* Stops all workers, then waits to be cancelled. */
 static void stop_all(struct worker *worker)
 {
     weir_threads_stop(weir_thread_get_group(worker->thread),
