@@ -124,7 +124,7 @@ struct weir_tls_settings check_plan_tls(const struct config_route *route,
         .context = context,
         .server_hostname = name_of(route, target),
         .no_hostname_check = is_insecure(route, target),
-        .handshake_timeout_ns = UINT64_MAX, /* check-timeout limits it */
+        .handshake_timeout_ns = UINT64_MAX, /* check-timeout includes it */
     };
 }
 

@@ -624,9 +624,8 @@ static void tell_of_list(const struct config *config,
 
 #define MYSQL_PORT 3306
 
-/* Warns of a check without a login against a MySQL server. The server counts
- * each such check as an aborted handshake, and blocks this host after many of
- * them. */
+/* Warns of a check of port 3306 that does not log in. MySQL counts each such
+ * check as an aborted handshake, and blocks this host after many of them. */
 static void warn_of_mysql(const struct config *config,
                           const struct config_route *route,
                           const struct config_target *target)
@@ -651,7 +650,7 @@ static void warn_of_key_logs(const struct config *config)
         for (size_t j = 0; j <= service->route_count; j++) {
             const char *path = config_key_log(service, j);
             struct key_log *log = path ? key_log_find(path) : NULL;
-            if (log) { /* found if a TLS context has opened it */
+            if (log) { /* NULL if out of memory */
                 key_log_warn(log);
             }
         }

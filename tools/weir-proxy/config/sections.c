@@ -87,8 +87,8 @@ static bool is_word(const struct line *line, const char *name)
     return line->kind == LINE_WORD && strcmp(line->name, name) == 0;
 }
 
-/* Returns the lines about the service, or about the route, of this line. A
- * 'listen' after a 'to' begins the next service of a section. */
+/* Returns the lines of the service or, with @is_of_route, of the route that has
+ * line @at. A 'listen' after a 'to' begins the next service of a section. */
 static struct range range_around(const struct lines *lines, size_t at,
                                  bool is_of_route)
 {

@@ -1,5 +1,5 @@
 /*
- * Changes the user and the root, and enters a sandbox, in this order: each step
+ * Changes the root and the user, and enters a sandbox, in this order: each step
  * needs rights that the next one removes.
  *
  * Users and groups are read from the files in /etc: a service's user is there,

@@ -28,11 +28,11 @@ enum field_kind {
     FIELD_NAME,    /* text; NULL or "" is no value */
     FIELD_TRIED,   /* like FIELD_NAME, but longer and with spaces */
     FIELD_REASON,
-    FIELD_MS,      /* uint64_t, nanoseconds */
-    FIELD_MS_IF_1, /* like FIELD_MS; 0 is no value */
-    FIELD_COUNT,
-    FIELD_COUNT_IF, /* like FIELD_COUNT; FIELD_NONE is no value */
-    FIELD_SMALL,
+    FIELD_MS,         /* uint64_t, nanoseconds */
+    FIELD_MS_IF_1,    /* like FIELD_MS; 0 is no value */
+    FIELD_COUNT,      /* uint64_t */
+    FIELD_COUNT_IF,   /* like FIELD_COUNT; FIELD_NONE is no value */
+    FIELD_SMALL,      /* uint32_t */
     FIELD_SMALL_IF_1, /* like FIELD_SMALL; 0 is no value */
     FIELD_HISTOGRAM,  /* connect times in struct counts */
     FIELD_ERROR,      /* last error of a target; 0 is no value */
@@ -46,7 +46,7 @@ struct config_target;
 
 /* Fields of a line of /status after its kind. */
 enum status_word {
-    PROXY_THREADS = 1, /* "proxy" */
+    PROXY_THREADS = 1, /* in lines of kind "proxy" */
     PROXY_STATE,       /* serves or drains */
     PROXY_RECEIVED,    /* bytes, from clients and targets */
     PROXY_SENT,
@@ -54,13 +54,13 @@ enum status_word {
     PROXY_MEMORY,
     PROXY_MEMORY_LIMIT,
 
-    SERVICE_NAME = 1, /* "service" */
+    SERVICE_NAME = 1, /* in lines of kind "service" */
     SERVICE_ACTIVE,
     SERVICE_QUEUED,
     SERVICE_TOTAL,
     SERVICE_ERRORS, /* connections that did not end with "done" */
 
-    TARGET_SERVICE = 1, /* "target" */
+    TARGET_SERVICE = 1, /* in lines of kind "target" */
     TARGET_ROUTE,
     TARGET_NAME,
     TARGET_UP,
@@ -70,7 +70,7 @@ enum status_word {
     TARGET_IN_USE_MS, /* with balance first: time in use, or "-" */
     TARGET_STATE,     /* up, down, draining or disabled */
 
-    CONNECTION_CLIENT = 1, /* "connection" */
+    CONNECTION_CLIENT = 1, /* in lines of kind "connection" */
     CONNECTION_SERVICE,
     CONNECTION_TARGET,
     CONNECTION_STATE, /* waiting (places.h), opening, connecting, relayed */
@@ -106,7 +106,7 @@ struct program_facts {
     uint64_t memory_bytes;
     uint64_t memory_limit_bytes;
     uint64_t lost_lines;
-    uint64_t is_reloaded; /* 0: the last reload was refused */
+    uint64_t is_reloaded; /* 0 if the last reload was refused */
 };
 
 struct service_facts {

@@ -30,7 +30,7 @@ struct preface {
     size_t room;
     bool has_header;
     struct ends *ends; /* NULL without a header or addresses */
-    uint8_t *tlvs;     /* TLVs of the header that the proxy uses */
+    uint8_t *tlvs;     /* the header's TLVs, of types that are used */
     size_t tlvs_len;
     char *authority;    /* server name from the TLVs, or NULL */
     char *server_name;  /* server name from the hello; NULL without a hello */
