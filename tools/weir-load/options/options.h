@@ -78,7 +78,6 @@ enum run_mode {
     RUN_MODE_RR,
     RUN_MODE_HTTP,
     RUN_MODE_SCRIPT,
-    /* An endless stream of bytes. */
     RUN_MODE_STREAM,
     /* Connects, closes the connection, and repeats. */
     RUN_MODE_CONNECT,
@@ -103,8 +102,7 @@ enum run_model {
     RUN_MODEL_POISSON,
 };
 
-/* Output files in addition to the report and the JSON. A path is NULL if the
- * file is not written. */
+/* Output files in addition to the report and the JSON. NULL means no file. */
 struct options_files {
     const char *hgrm;
     const char *csv;
@@ -121,7 +119,6 @@ struct run_options {
     /* Open models only: the stages of the load. The first stage is the warm-up,
      * if there is one. */
     struct schedule_plan schedule;
-    /* Value of --stages, or NULL. */
     const char *stages;
     /* Open models only: requests per second; 0 with --stages. */
     double rate;
@@ -144,9 +141,9 @@ struct run_options {
     /* When sending starts, in ns since 1970; 0 means when all connections are
      * established. */
     uint64_t start_at_ns;
-    /* The share of the load that this process makes, with --part. Other numbers
-     * of the load in this struct, except conn_count, are totals of all
-     * processes. */
+    /* The share of the load that this process makes (--part). conn_count is
+     * this process's number; all other amounts of load in this struct are
+     * totals of all processes. */
     struct part part;
     uint64_t whole_conn_count;
     uint64_t first_conn; /* index of this process's first connection */
@@ -164,13 +161,11 @@ struct run_options {
     uint64_t conn_count;
     /* Number of connections over time, of all processes. */
     struct conn_stages conn_stages;
-    /* Value of --conn-stages, or NULL. */
     const char *conn_stages_text;
     uint64_t depth;
     struct sizes send;
     /* Sizes of answers in mode rr. All fields are zero in other modes. */
     struct sizes recv;
-    /* Texts of send and recv on the command line, or NULL. */
     const char *send_text;
     const char *recv_text;
     /* A connection ends after a number of answers between these bounds. 0 means
@@ -180,7 +175,6 @@ struct run_options {
     struct http_options http;
     struct script_options script;
     const char *data_path;
-    /* Order in which connections use the rows of the data file. */
     enum data_order data_order;
     /* Contents of the data file, or NULL without --data. */
     const struct data *data;
@@ -250,7 +244,6 @@ struct run_options {
     /* Texts "NAME=VALUE", copied to the result. */
     const char *labels[OPTIONS_LABELS_MAX];
     size_t label_count;
-    /* The whole command line, copied to the result. */
     char **argv;
     int argc;
 };
