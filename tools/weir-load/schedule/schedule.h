@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- part ---- */
-
 /*
  * Divides one load between several processes (--part).
  *
@@ -53,8 +51,6 @@ static inline uint64_t part_size(const struct part *part, uint64_t whole)
     return part_begin(&next, whole) - part_begin(part, whole);
 }
 
-/* ---- conn_stages ---- */
-
 /*
  * The number of connections over time (--conn-stages). In each stage it changes
  * linearly from one number to another.
@@ -91,7 +87,6 @@ int conn_stages_parse(const char *text, struct conn_stages *ret, char *why);
 
 uint64_t conn_stages_duration(const struct conn_stages *stages);
 
-/* Return the largest and the smallest number in the stages. */
 uint64_t conn_stages_most(const struct conn_stages *stages);
 uint64_t conn_stages_least(const struct conn_stages *stages);
 
@@ -106,8 +101,6 @@ static inline uint64_t conn_stages_share(uint64_t wanted, uint64_t whole,
 {
     return (first + count) * wanted / whole - first * wanted / whole;
 }
-
-/* ---- schedule ---- */
 
 /*
  * Send times of an open model. They are fixed before the run; answers and
@@ -154,9 +147,7 @@ struct schedule {
     /* Value of the rate's integral at which this thread's next request is
      * due. */
     double count;
-    /* Time at which the next request is due. */
     uint64_t next_ns;
-    /* Stage of the next request. */
     size_t stage;
     /* The rate's integral, and the time, at the start of the stage. */
     double stage_count;
