@@ -23,7 +23,6 @@ static size_t measure_word(const char *request)
     return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");
 }
 
-/* How many bytes of a long name are kept before its hash. */
 #define CUT_SIZE (KINDS_NAME_SIZE - sizeof("...#01234567"))
 
 struct name {

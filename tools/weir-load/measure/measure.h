@@ -18,8 +18,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* ---- errors ---- */
-
 /*
  * Errors counted by phase and code, in a table of fixed size. One event is one
  * failed connection; the requests in flight on it are counted separately. The
@@ -138,7 +136,6 @@ int h2_error_of_reset(uint32_t code);
 int h2_error_of_goaway(uint32_t code);
 int h2_error_of_grpc(uint32_t status);
 
-/* Returns the name in the RFC, like "PROTOCOL_ERROR". */
 const char *h2_code_name(uint32_t code);
 
 /* First error code of Redis's error replies. Each known first word of an error
@@ -534,12 +531,10 @@ enum track_answer track_receive(struct track *track, uint32_t slot,
                                 uint64_t number, struct track_counts *counts,
                                 uint64_t *ret_sent_ns);
 
-/* Returns the send time of the oldest datagram in flight, or UINT64_MAX if
- * there is none. */
+/* Return the send time and the scheduled time of the oldest datagram in flight,
+ * or UINT64_MAX if there is none. */
 uint64_t track_oldest_ns(const struct track *track);
 
-/* Returns the scheduled time of the oldest datagram in flight, or UINT64_MAX if
- * there is none. */
 uint64_t track_oldest_meant_ns(const struct track *track);
 
 /* Counts the oldest datagram in flight as lost and frees its slot. Returns its
@@ -658,9 +653,9 @@ struct slo_outcome {
     /* The figure is known. A percentile of too few values, for example, is
      * not. */
     bool known;
-    /* Only for an unknown percentile: the number of measured values. */
+    /* Only for an unknown percentile: the number of measured values, and the
+     * number of values that the percentile needs. */
     uint64_t value_count;
-    /* Only for an unknown percentile: the number of values that it needs. */
     uint64_t values_needed;
     bool passed;
     /* In the unit of the limit. */
@@ -770,7 +765,6 @@ struct sharing sharing_find(const struct sharing_sample *begin,
  * use at once. */
 double sharing_idle_part(const struct sharing *sharing);
 
-/* Returns the share of these CPUs' time that others used. */
 double sharing_others_part(const struct sharing *sharing);
 
 /* Describes this machine and process in a result. Results without this cannot

@@ -79,7 +79,6 @@ static int read_share(struct cursor *cursor, const char *digits, size_t len,
     return 0;
 }
 
-/* Reads an optional prefix like "service.". */
 static int read_times(struct cursor *cursor, struct slo_term *term,
                       bool *ret_given)
 {
