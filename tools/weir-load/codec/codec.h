@@ -60,7 +60,6 @@ struct codec_batch {
     bool has_last;
 };
 
-/* Destination of written bytes. */
 struct codec_out;
 
 /* Writes a copy of the bytes. Returns 0 or a negative error. */
@@ -86,8 +85,8 @@ struct codec_answer {
     bool is_blank;
     /* The server accepts no further request on this connection. */
     bool ends_connection;
-    /* The server timed out waiting for a request. It may not have received this
-     * one. */
+    /* The server timed out waiting for a request. It may not have received the
+     * request in flight. */
     bool is_waited_out;
     /* At most 999; 0 if the protocol has no status. */
     uint16_t status;
@@ -128,7 +127,8 @@ struct codec {
     ssize_t (*welcome)(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer);
     /* Writes the protocol's last message, after which the server closes the
-     * connection. Returns 0 or a negative error. May be NULL; needs greet. */
+     * connection. Returns 0 or a negative error. May be NULL, and must be NULL
+     * if greet is. */
     int (*farewell)(void *shared, void *state, struct codec_out *out);
     /* Writes a batch of requests. Returns 0 or a negative error. */
     int (*append)(void *shared, void *state, const struct codec_batch *batch,
