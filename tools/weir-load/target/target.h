@@ -19,8 +19,6 @@
 #include <stdint.h>
 #include <weir/transport.h>
 
-/* ---- names ---- */
-
 /*
  * Resolves the targets' host names once, before a run. The run therefore does
  * not measure name servers, and every connection to a target uses the same
@@ -34,8 +32,6 @@ int names_find(weir_loop *loop, struct target *targets, size_t count,
                int family);
 
 void names_forget(struct target *targets, size_t count);
-
-/* ---- sockets ---- */
 
 /*
  * Socket options. The library creates the sockets, so these options are set
@@ -62,7 +58,6 @@ struct socket_flags {
  * 0, or a negative error with one line in @why. */
 int sockets_set(const struct socket_flags *flags, int fd, char *why);
 
-/* Returns true if sockets_set() would set an option. */
 bool sockets_has_any(const struct socket_flags *flags);
 
 /* Checks that the kernel accepts the options on a socket for the target.
@@ -81,8 +76,6 @@ bool url_lacks_scheme(const char *text);
 bool url_is_http_place(const char *text);
 
 int url_parse(const char *text, bool listening, struct target *ret, char *why);
-
-/* ---- redis_url ---- */
 
 /*
  * Parts of a Redis URL other than the host, as in redis-cli -u:
@@ -137,8 +130,6 @@ bool redis_url_take_login(const char *text, struct redis_options *options,
  * about an error. */
 const char *redis_url_read_place(const char *path, struct redis_place *ret);
 
-/* ---- tls ---- */
-
 /* TLS options that `run` and `serve` share, and facts about a run's handshakes.
  * All targets of a command that use TLS share one context. */
 
@@ -153,7 +144,6 @@ struct tls_flags {
     const struct option *given;
     /* Server name to send and verify. NULL means the target's host. */
     const char *sni;
-    /* Path of the key log, or NULL. */
     const char *key_log;
     struct weir_tls_options options;
     struct weir_tls_identity identities[TLS_IDENTITIES_MAX];

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Range of the TLS error codes in error.h. */
 #define TLS_CODE_FIRST WEIR_ETLSFILE
 #define TLS_CODE_COUNT 100
 
