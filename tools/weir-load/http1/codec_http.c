@@ -41,7 +41,6 @@ struct shared {
     /* Connections store the numbers of pending requests, for --urls and
      * WANTED_ECHO. */
     bool keeps_numbers;
-    /* Target of the last redirect. */
     char location[CODEC_LOCATION_SIZE];
 };
 

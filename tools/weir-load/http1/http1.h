@@ -17,8 +17,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* ---- http_response ---- */
-
 /*
  * Reads the HTTP/1.x responses of a connection: where each ends, and whether
  * the connection may be reused.
@@ -124,8 +122,6 @@ static inline uint16_t http_response_status(const struct http_response *self)
 const char *http_response_describe(const struct http_response *response,
                                    int err, char *text, size_t size);
 
-/* ---- wanted ---- */
-
 /*
  * The required body of an HTTP response, from --expect:
  *
@@ -147,7 +143,7 @@ const char *http_response_describe(const struct http_response *response,
 #define WANTED_SHOWN_MAX 40U
 
 enum wanted_kind {
-    WANTED_ANY, /* any body is accepted */
+    WANTED_ANY,
     WANTED_BYTES,
     WANTED_SIZE,
     WANTED_ECHO,
@@ -164,7 +160,6 @@ struct wanted {
     /* Only WANTED_BYTES: the bytes of the body, owned by this struct. */
     char *bytes;
     size_t len;
-    /* Only WANTED_SIZE: the size of the body. */
     uint64_t size_bytes;
     regex_t regex;
 };
@@ -183,9 +178,7 @@ struct wanted_reader {
     /* Only WANTED_MATCH: copies of all pieces. The buffer is kept for the next
      * body. */
     char *kept;
-    /* Bytes in `kept`. */
     size_t kept_len;
-    /* Allocated size of `kept`. */
     size_t kept_size;
     bool has_no_memory;
 };
@@ -218,8 +211,6 @@ int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
 void wanted_begin(struct wanted_reader *reader);
 
 void wanted_drop(struct wanted_reader *reader);
-
-/* ---- http_load ---- */
 
 /*
  * Requests and expected responses of a thread, for all versions of HTTP. There
