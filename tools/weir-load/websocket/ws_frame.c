@@ -28,7 +28,8 @@ static int refuse(struct ws_reader *reader, enum ws_fault fault)
     return -EBADMSG;
 }
 
-/* Returns the length of the header, as far as the bytes so far show it. */
+/* Returns the length of the header, which has no mask. Until the length field
+ * arrives, returns 2. */
 static uint32_t head_size(const struct ws_reader *reader)
 {
     if (reader->head_len < 2) {

@@ -11,8 +11,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* ---- ws_frame ---- */
-
 /*
  * Parses frames (RFC 6455, section 5) and writes their headers.
  *
@@ -126,8 +124,6 @@ uint16_t ws_close_code(const uint8_t *data, size_t len);
 
 const char *ws_fault_text(enum ws_fault fault);
 
-/* ---- ws_handshake ---- */
-
 /*
  * The client's side of the opening handshake (RFC 6455, section 4): parses the
  * head of the server's response line by line, and makes the key that the server
@@ -179,7 +175,6 @@ const char *ws_handshake_judge(const struct ws_handshake *self,
 /* Makes a key from two random numbers. */
 void ws_make_key(uint64_t high, uint64_t low, char ret[WS_KEY_SIZE]);
 
-/* Makes the value of Sec-WebSocket-Accept for a key. */
 void ws_make_accept(const char *key, char ret[WS_ACCEPT_SIZE]);
 
 #endif

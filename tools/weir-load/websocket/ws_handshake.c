@@ -23,8 +23,6 @@ static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #define SHA1_SIZE  20U
 #define SHA1_BLOCK 64U
 
-/* ---- SHA-1 (RFC 3174) ---- */
-
 static uint32_t rotate(uint32_t value, unsigned bits)
 {
     return value << bits | value >> (32 - bits);
