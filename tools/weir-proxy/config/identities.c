@@ -1,6 +1,5 @@
 /*
- * Finds the files of a service's certificates. libweir-tls chooses among the
- * certificates by the client's server name.
+ * libweir-tls chooses among the certificates by the client's server name.
  *
  * Links are followed, because Kubernetes uses links for the files of a secret.
  * Names that begin with a dot are skipped: Kubernetes keeps the linked folders

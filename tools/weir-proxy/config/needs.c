@@ -1,6 +1,4 @@
 /*
- * Checks the conditions of directives.
- *
  * Facts are bits, each set if it is true for a service, a route or a target.
  * Needs and rules are rows of tables, with conditions on these bits.
  *

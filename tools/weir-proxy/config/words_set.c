@@ -1,6 +1,4 @@
 /*
- * Parses the values of directives.
- *
  * A field is found by its offset in the struct of the directive's scope.
  * Directives that begin a section, or that may be repeated, have their own
  * functions.

@@ -21,10 +21,11 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* The io_uring ring of a killed process keeps its sockets for a moment. */
+/* bind(2) is retried, because the io_uring ring of a killed process keeps the
+ * process's sockets open for a moment. */
 #define BIND_RETRY_NS 10000000
 #define BIND_TRIES    200
-/* Number of tries during a reload, which blocks the loop. */
+/* A reload blocks the loop, so it retries only a few times. */
 #define IMPATIENT_TRIES 2
 
 static bool is_unix(const struct weir_address *address)

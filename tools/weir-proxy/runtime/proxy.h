@@ -188,7 +188,7 @@ struct worker {
     struct admin *admin;     /* NULL except in the first worker */
     weir_server *successors; /* serves successors; only in the first worker */
     struct control *control; /* NULL except in the first worker */
-    bool has_successor;      /* a successor got the sockets */
+    bool has_successor;      /* a successor gets or has the sockets */
     bool is_replaced;        /* a successor serves */
     struct waiting opening;  /* the services' servers */
     struct waiting closing;

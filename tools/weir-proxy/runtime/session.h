@@ -72,8 +72,8 @@ void session_cut(struct session *session);
  * take an end of stream for a response. session_lose_client() follows. */
 void session_refuse(struct session *session, enum end_reason reason);
 
-/* Returns the reason why a function refused the session's transports: one of
- * them has ended, which is reported next, or memory ran out. */
+/* Returns the reason of the end after a call on the session's transports
+ * failed: one of them has ended, which is reported next, or memory ran out. */
 enum end_reason session_reason_of_refusal(const struct session *session);
 
 /* Fills in a record. @end is NULL if the session was not relayed. The texts in

@@ -1,9 +1,7 @@
 /*
- * Makes the upstream set of a route from the configuration.
- *
- * Each worker has its own sets. The sets of a route share their choices, and
- * one of them checks for all. All threads are notified of changes; only the
- * first worker prints them.
+ * Each worker has its own upstream set for each route. The sets of a route
+ * share their choices, and one of them checks for all. All threads are notified
+ * of changes; only the first worker prints them.
  */
 #include "targets.h"
 
