@@ -166,9 +166,11 @@ UNIT(tls_context_client, another_context_with_the_same_keys_asks_the_client)
 UNIT(tls_context_client, a_ticket_of_a_server_that_asks_no_client_is_not_taken)
 {
     struct weir_tls_options without = client_server(WEIR_TLS_CLIENT_AUTH_NONE);
-    const struct weir_tls_options with =
-        client_server(WEIR_TLS_CLIENT_AUTH_OPTIONAL);
+    struct weir_tls_options with = without;
     without.authorities.file = NULL;
+    with.client_auth = WEIR_TLS_CLIENT_AUTH_OPTIONAL;
+    client_expect_full(&without, &with, "ecdsa");
+    with.client_auth = WEIR_TLS_CLIENT_AUTH_REQUIRED;
     client_expect_full(&without, &with, "ecdsa");
 }
 

@@ -81,19 +81,6 @@ UNIT(tls_context_suites, the_servers_order_of_a_list_decides)
     suites_expect("TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3");
 }
 
-UNIT(tls_context_suites, without_one_in_common_the_handshake_fails)
-{
-    struct weir_tls_options client =
-        suites_client("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256");
-    struct weir_tls_options server = suites_server(false);
-    client.max_version = WEIR_TLS_1_2;
-    server.ciphers = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
-
-    tls_pair_join(&pair, &client, &server, NULL);
-
-    tls_pair_end(&pair, WEIR_ETLSALERT, WEIR_ETLSCIPHER);
-}
-
 UNIT(tls_context_suites, a_version_without_one_is_neither_offered_nor_accepted)
 {
     const struct weir_tls_options client = suites_client(suites[3]);

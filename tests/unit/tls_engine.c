@@ -1,6 +1,6 @@
 /*
  * The TLS engine: handshakes split everywhere, data in both directions, the
- * negotiated values, keys, sessions, and closes in either order.
+ * negotiated values, keys, and closes in either order.
  *
  * Two engines face each other in memory (tls_rig.h).
  */
@@ -14,39 +14,25 @@ static struct tls_pair pair;
 
 /* ---- handshakes ---- */
 
-static void engine_connect_by(int version, bool rsa, size_t piece)
-{
-    const struct tls_rig_options options = {.version = version, .rsa = rsa};
-    tls_rig_init(&pair, &options);
-    cr_assert_eq(tls_rig_open(&pair, &options), 0);
-
-    tls_side_step(&pair.client);
-    tls_pair_exchange(&pair, piece);
-
-    expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
-    expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
-    tls_rig_write(&pair.client, "ping", 4);
-    tls_rig_write(&pair.server, "pong!", 5);
-    tls_pair_exchange(&pair, piece);
-    tls_rig_expect(&pair.server, "ping", 4);
-    tls_rig_expect(&pair.client, "pong!", 5);
-    tls_pair_disconnect(&pair);
-}
-
-UNIT(tls_engine, a_handshake_of_tls_12_works_byte_by_byte)
-{
-    engine_connect_by(12, false, 1);
-}
-
-UNIT(tls_engine, a_handshake_of_tls_13_works_byte_by_byte)
-{
-    engine_connect_by(13, false, 1);
-}
-
 UNIT(tls_engine, a_handshake_works_in_pieces_of_every_size)
 {
     for (size_t piece = 2; piece < 40; piece++) {
-        engine_connect_by(12 + (int)(piece & 1), (piece & 2) != 0, piece);
+        const struct tls_rig_options options = {.version = 12 + (piece & 1),
+                                                .rsa = piece & 2};
+        tls_rig_init(&pair, &options);
+        cr_assert_eq(tls_rig_open(&pair, &options), 0);
+
+        tls_side_step(&pair.client);
+        tls_pair_exchange(&pair, piece);
+
+        expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
+        expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
+        tls_rig_write(&pair.client, "ping", 4);
+        tls_rig_write(&pair.server, "pong!", 5);
+        tls_pair_exchange(&pair, piece);
+        tls_rig_expect(&pair.server, "ping", 4);
+        tls_rig_expect(&pair.client, "pong!", 5);
+        tls_pair_disconnect(&pair);
     }
 }
 
@@ -86,42 +72,22 @@ static bool engine_split_one(int version, int flight, size_t first)
     return was_split;
 }
 
-static void engine_split_all(int version)
+UNIT(tls_engine, a_handshake_works_with_every_split_of_its_flights)
 {
-    const struct tls_rig_options options = {.version = version};
-    unsigned count = 0;
-    tls_rig_init(&pair, &options);
-    for (int flight = 0; flight < 4; flight++) {
-        for (size_t first = 1; engine_split_one(version, flight, first);
-             first++) {
-            count++;
+    for (int version = 12; version <= 13; version++) {
+        const struct tls_rig_options options = {.version = version};
+        unsigned count = 0;
+        tls_rig_init(&pair, &options);
+        for (int flight = 0; flight < 4; flight++) {
+            size_t first = 1;
+            while (engine_split_one(version, flight, first)) {
+                first++;
+                count++;
+            }
         }
+        expect_gt(count, 1000, "TLS 1.%d", version - 10);
+        tls_pair_disconnect(&pair);
     }
-    expect_gt(count, 1000);
-    tls_pair_disconnect(&pair);
-}
-
-UNIT(tls_engine, a_handshake_of_tls_12_works_with_every_split_of_its_flights)
-{
-    engine_split_all(12);
-}
-
-UNIT(tls_engine, a_handshake_of_tls_13_works_with_every_split_of_its_flights)
-{
-    engine_split_all(13);
-}
-
-UNIT(tls_engine, a_client_certificate_is_asked_for_and_shown)
-{
-    const struct tls_rig_options options = {
-        .version = 13, .wants_certificate = true, .client_certificate = true};
-
-    tls_rig_connect(&pair, &options);
-
-    tls_rig_write(&pair.client, "x", 1);
-    tls_pair_exchange(&pair, TLS_BYTES);
-    tls_rig_expect(&pair.server, "x", 1);
-    tls_pair_disconnect(&pair);
 }
 
 /* ---- data ---- */
@@ -318,56 +284,31 @@ UNIT(tls_engine, there_are_no_facts_before_the_handshake_is_done)
     tls_pair_disconnect(&pair);
 }
 
-UNIT(tls_engine, the_application_protocol_is_the_one_in_common)
+UNIT(tls_engine, both_sides_export_the_same_keying_material)
 {
-    const struct tls_rig_options options = {
-        .version = 13, .server_alpn = "h2,http/1.1", .client_alpn = "http/1.1"};
-    size_t len = 0;
-
-    tls_rig_connect(&pair, &options);
-
-    const char *name = wr_tls_engine_get_alpn(&pair.server.engine, &len);
-    cr_assert_not_null(name);
-    expect_eq(len, 8);
-    expect_eq(memcmp(name, "http/1.1", 8), 0);
-    name = wr_tls_engine_get_alpn(&pair.client.engine, &len);
-    cr_assert_not_null(name);
-    expect_eq(memcmp(name, "http/1.1", 8), 0);
-    tls_pair_disconnect(&pair);
-}
-
-static void engine_export(int version)
-{
-    const struct tls_rig_options options = {.version = version,
-                                            .can_export = true};
     const char *label = "EXPORTER-weir";
     struct wr_tls_engine *client = &pair.client.engine;
     struct wr_tls_engine *server = &pair.server.engine;
     uint8_t one[48];
     uint8_t two[48];
     uint8_t three[48];
-    tls_rig_connect(&pair, &options);
+    for (int version = 12; version <= 13; version++) {
+        const struct tls_rig_options options = {.version = version,
+                                                .can_export = true};
+        tls_rig_connect(&pair, &options);
 
-    expect_eq(wr_tls_engine_export(client, label, "c", 1, one, 48), 0);
-    expect_eq(wr_tls_engine_export(server, label, "c", 1, two, 48), 0);
-    expect_eq(wr_tls_engine_export(server, label, NULL, 0, three, 48), 0);
+        expect_eq(wr_tls_engine_export(client, label, "c", 1, one, 48), 0);
+        expect_eq(wr_tls_engine_export(server, label, "c", 1, two, 48), 0);
+        expect_eq(wr_tls_engine_export(server, label, NULL, 0, three, 48), 0);
 
-    expect_eq(memcmp(one, two, sizeof(one)), 0);
-    expect_neq(memcmp(one, three, sizeof(one)), 0);
-    expect_eq(wr_tls_engine_export(client, NULL, NULL, 0, one, 8), -EINVAL);
-    expect_eq(wr_tls_engine_export(client, "master secret", NULL, 0, one, 8),
-              -EINVAL);
-    tls_pair_disconnect(&pair);
-}
-
-UNIT(tls_engine, both_sides_of_tls_12_export_the_same_keying_material)
-{
-    engine_export(12);
-}
-
-UNIT(tls_engine, both_sides_of_tls_13_export_the_same_keying_material)
-{
-    engine_export(13);
+        expect_eq(memcmp(one, two, sizeof(one)), 0);
+        expect_neq(memcmp(one, three, sizeof(one)), 0);
+        expect_eq(wr_tls_engine_export(client, NULL, NULL, 0, one, 8), -EINVAL);
+        expect_eq(
+            wr_tls_engine_export(client, "master secret", NULL, 0, one, 8),
+            -EINVAL);
+        tls_pair_disconnect(&pair);
+    }
 }
 
 UNIT(tls_engine, tls_12_exports_nothing_without_the_extended_master_secret)
@@ -420,7 +361,7 @@ UNIT_IN(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it,
               -EOPNOTSUPP);
 }
 
-/* ---- keys and sessions ---- */
+/* ---- keys ---- */
 
 UNIT(tls_engine, keys_are_updated_on_either_side_amid_data)
 {
@@ -645,41 +586,6 @@ UNIT(tls_engine, keys_serve_for_2_to_the_24_records)
     expect_eq(wr_tls_context_get_key_records(pair.client.context), 1u << 24);
     expect_eq(pair.client.engine.sealed_left, 1u << 24);
     tls_pair_disconnect(&pair);
-}
-
-static void engine_resume(int version)
-{
-    static struct tls_rig_options options;
-    struct wr_tls_known *session = NULL;
-    options = (struct tls_rig_options){.version = version};
-    tls_rig_connect(&pair, &options);
-    expect_eq(wr_tls_engine_get_session(&pair.client.engine, &session), 0);
-    tls_rig_close(&pair);
-    options.session = session;
-
-    cr_assert_eq(tls_rig_open(&pair, &options), 0);
-    tls_side_step(&pair.client);
-    tls_pair_exchange(&pair, TLS_BYTES);
-
-    expect_eq(pair.client.engine.state, WR_TLS_ENGINE_OPEN);
-    expect_eq(pair.server.engine.state, WR_TLS_ENGINE_OPEN);
-    expect_eq(wr_tls_engine_was_resumed(&pair.client.engine), true);
-    expect_eq(wr_tls_engine_was_resumed(&pair.server.engine), true);
-    tls_rig_write(&pair.client, "again", 5);
-    tls_pair_exchange(&pair, TLS_BYTES);
-    tls_rig_expect(&pair.server, "again", 5);
-    tls_pair_disconnect(&pair);
-    wr_tls_backend_get()->session_free(session);
-}
-
-UNIT(tls_engine, a_session_of_tls_12_is_resumed)
-{
-    engine_resume(12);
-}
-
-UNIT(tls_engine, a_session_of_tls_13_is_resumed)
-{
-    engine_resume(13);
 }
 
 /* ---- closing ---- */

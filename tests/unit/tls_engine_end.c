@@ -452,63 +452,53 @@ UNIT(tls_end, records_without_end_within_the_handshake_end_it)
     tls_pair_disconnect(&pair);
 }
 
-/* Runs a handshake that one side refuses; the other one learns it from an
- * alert. */
-static void end_refused(const struct tls_rig_options *options, bool by_server,
-                        int err, int alert)
+/* One side refuses a handshake; the other one learns it from an alert. */
+UNIT(tls_end, the_side_that_refuses_a_handshake_says_why)
 {
-    choice = *options;
-    tls_rig_init(&pair, &choice);
-    cr_assert_eq(tls_rig_open(&pair, &choice), 0);
-    tls_side_step(&pair.client);
-    tls_pair_exchange(&pair, TLS_BYTES);
-    struct tls_side *side = by_server ? &pair.server : &pair.client;
-    struct tls_side *other = by_server ? &pair.client : &pair.server;
+    static const struct {
+        struct tls_rig_options options;
+        bool by_client;
+        int err;
+        int alert;
+    } rows[] = {
+        {{.version = 13, .client_version = 12}, false, WEIR_ETLSVERSION, 70},
+        {{.version = 12,
+          .rsa = true,
+          .ciphers = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+         false,
+         WEIR_ETLSCIPHER,
+         40},
+        {{.version = 12, .server_alpn = "h2", .client_alpn = "h3,spdy"},
+         false,
+         WEIR_ETLSALPN,
+         120},
+        {{.version = 13, .server_alpn = "h2", .client_alpn = "h3,spdy"},
+         false,
+         WEIR_ETLSALPN,
+         120},
+        {{.version = 12, .no_trust = true}, true, WEIR_ETLSISSUER, 48},
+        {{.version = 13, .no_trust = true}, true, WEIR_ETLSISSUER, 48},
+        {{.version = 13, .wants_certificate = true},
+         false,
+         WEIR_ETLSNOCERT,
+         116},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        tls_rig_init(&pair, &rows[i].options);
+        cr_assert_eq(tls_rig_open(&pair, &rows[i].options), 0);
+        tls_side_step(&pair.client);
+        tls_pair_exchange(&pair, TLS_BYTES);
+        struct tls_side *side = rows[i].by_client ? &pair.client : &pair.server;
+        struct tls_side *other =
+            rows[i].by_client ? &pair.server : &pair.client;
 
-    end_expect(side, err);
-    expect_eq(side->engine.alert_sent, alert);
-    end_expect(other, WEIR_ETLSALERT);
-    expect_eq(wr_tls_engine_get_alert_received(&other->engine), alert);
-    tls_pair_disconnect(&pair);
-}
-
-UNIT(tls_end, a_server_without_a_version_in_common_says_so)
-{
-    end_refused(&(struct tls_rig_options){.version = 13, .client_version = 12},
-                true, WEIR_ETLSVERSION, 70);
-}
-
-UNIT(tls_end, a_server_without_a_suite_in_common_says_so)
-{
-    end_refused(
-        &(struct tls_rig_options){
-            .version = 12,
-            .rsa = true,
-            .ciphers = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
-        true, WEIR_ETLSCIPHER, 40);
-}
-
-UNIT(tls_end, a_server_without_a_protocol_in_common_says_so)
-{
-    end_refused(&(struct tls_rig_options){.version = 13,
-                                          .server_alpn = "h2",
-                                          .client_alpn = "http/1.1"},
-                true, WEIR_ETLSALPN, 120);
-}
-
-UNIT(tls_end, a_client_that_does_not_trust_the_issuer_says_so)
-{
-    end_refused(&(struct tls_rig_options){.version = 12, .no_trust = true},
-                false, WEIR_ETLSISSUER, 48);
-    end_refused(&(struct tls_rig_options){.version = 13, .no_trust = true},
-                false, WEIR_ETLSISSUER, 48);
-}
-
-UNIT(tls_end, a_server_that_wants_a_certificate_and_gets_none_says_so)
-{
-    end_refused(
-        &(struct tls_rig_options){.version = 13, .wants_certificate = true},
-        true, WEIR_ETLSNOCERT, 116);
+        end_expect(side, rows[i].err);
+        expect_eq(side->engine.alert_sent, rows[i].alert, "row %zu", i);
+        end_expect(other, WEIR_ETLSALERT);
+        expect_eq(wr_tls_engine_get_alert_received(&other->engine),
+                  rows[i].alert);
+        tls_pair_disconnect(&pair);
+    }
 }
 
 /* ---- records without data ---- */

@@ -5,6 +5,9 @@
 # certificate; tests/unit/tls_matrix.c has the expected verdicts.
 #
 # Usage: tls_matrix.sh FOLDER
+
+# Options of keys are several words.
+# shellcheck disable=SC2086
 set -eu
 
 rm -rf "$1"
@@ -30,7 +33,8 @@ commonName = optional
 organizationName = optional
 EOF
 
-# issuer NAME CA-EXTENSIONS KEY-OPTIONS...: a root, NAME.pem and NAME.key
+# issuer NAME CA-EXTENSIONS KEY-OPTIONS...: a root, NAME.pem (also NAME.crt) and
+# NAME.key
 issuer() {
     name=$1
     extensions=$2
@@ -38,6 +42,15 @@ issuer() {
     openssl req -x509 -nodes -keyout "$name.key" -out "$name.pem" \
         -days 36500 -subj "/CN=$name" -addext "$extensions" \
         -addext "keyUsage=critical,keyCertSign,cRLSign" -newkey "$@"
+    cp "$name.pem" "$name.crt"
+}
+
+# ca ISSUER OPTIONS...
+ca() {
+    by=$1
+    shift
+    openssl ca -batch -notext -config ca.cnf -cert "$by.crt" \
+        -keyfile "$by.key" "$@"
 }
 
 # sign ISSUER NAME EXTENSIONS [CA-OPTIONS...]: NAME.crt from NAME.csr
@@ -46,9 +59,7 @@ sign() {
     name=$2
     printf '%b' "$3" >"$name.ext"
     shift 3
-    openssl ca -batch -notext -config ca.cnf -cert "$by.crt" \
-        -keyfile "$by.key" -in "$name.csr" -out "$name.crt" \
-        -extfile "$name.ext" "$@"
+    ca "$by" -in "$name.csr" -out "$name.crt" -extfile "$name.ext" "$@"
 }
 
 # request NAME KEY-OPTIONS...
@@ -67,15 +78,21 @@ host="subjectAltName=DNS:localhost\n"
 plain="$leaf$signs$both"
 authority="basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\n"
 
-# leaf NAME EXTENSIONS [CA-OPTIONS...]: a leaf of the authority, on P-256
+# signed ISSUER NAME EXTENSIONS [CA-OPTIONS...]: NAME.crt, on P-256
+signed() {
+    request "$2" $p256
+    sign "$@"
+}
+
+# leaf_of ISSUER NAME EXTENSIONS [CA-OPTIONS...]: NAME.pem, on P-256
+leaf_of() {
+    signed "$@"
+    cp "$2.crt" "$2.pem"
+}
+
+# leaf NAME EXTENSIONS [CA-OPTIONS...]
 leaf() {
-    name=$1
-    extensions=$2
-    shift 2
-    # shellcheck disable=SC2086
-    request "$name" $p256
-    sign authority "$name" "$extensions" "$@"
-    cp "$name.crt" "$name.pem"
+    leaf_of authority "$@"
 }
 
 # keyed NAME KEY-OPTIONS...: a leaf with another key
@@ -92,12 +109,9 @@ below() {
     under=$1
     extensions=$2
     shift 2
-    # shellcheck disable=SC2086
     request "$under.middle" ${middle_key:-$p256}
     sign authority "$under.middle" "$extensions" "$@"
-    # shellcheck disable=SC2086
-    request "$under" $p256
-    sign "$under.middle" "$under" "$plain${names:-$host}"
+    signed "$under.middle" "$under" "$plain${names:-$host}"
     cat "$under.crt" "$under.middle.crt" >"$under.pem"
 }
 
@@ -111,22 +125,17 @@ issuer uncrossed "basicConstraints=critical,CA:true" $p256
 issuer short "basicConstraints=critical,CA:true,pathlen:0" $p256
 issuer limited "basicConstraints=critical,CA:true" $p256 \
     -addext "nameConstraints=critical,permitted;DNS:example.org"
-for name in authority stranger rsa-authority crossed uncrossed short limited; do
-    cp $name.pem $name.crt
-done
 issuer small "basicConstraints=critical,CA:true" \
     ec -pkeyopt ec_paramgen_curve:P-224
-cp small.pem small.crt
 cat authority.pem rsa-authority.pem crossed.pem short.pem limited.pem small.pem \
     >trusted.pem
-# An authority with the name of a trusted one and another key.
-mkdir false
-cp authority.crt authority.key false/
+# An authority with the name of a trusted one and another key: false.crt.
+mkdir kept
+mv authority.* kept/
 issuer authority "basicConstraints=critical,CA:true" $p256
-mv authority.pem false/false.pem
-mv authority.key false/false.key
-mv false/authority.key .
-cp authority.crt authority.pem
+mv authority.crt false.crt
+mv authority.key false.key
+mv kept/* .
 
 # ---- good ones ----
 
@@ -139,8 +148,6 @@ wild="subjectAltName=DNS:*.example.org\n"
 host=$wild keyed good-wildcard-rsa rsa:2048
 keyed good-ed25519 ed25519
 below good-chain "$authority"
-cp good-chain.crt orphan.pem # without its issuer
-cp good-chain.key orphan.key
 
 # chain NAME ISSUER EXTENSIONS-OF-TOP NAMES: a leaf with the names, below
 # NAME.middle, below NAME.top, below the issuer
@@ -149,15 +156,9 @@ chain() {
     on=$2
     of_top=$3
     of_leaf=$4
-    # shellcheck disable=SC2086
-    {
-        request "$of.top" $p256
-        sign "$on" "$of.top" "$of_top"
-        request "$of.middle" $p256
-        sign "$of.top" "$of.middle" "${middle_extensions:-$authority}"
-        request "$of" $p256
-        sign "$of.middle" "$of" "$plain$of_leaf"
-    }
+    signed "$on" "$of.top" "$of_top"
+    signed "$of.top" "$of.middle" "${middle_extensions:-$authority}"
+    signed "$of.middle" "$of" "$plain$of_leaf"
     cat "$of.crt" "$of.middle.crt" "$of.top.crt" >"$of.pem"
 }
 
@@ -173,13 +174,14 @@ send() {
 
 chain good-deep authority "$authority" "$host"
 key=good-chain
+send orphan good-chain.crt # without its issuer
 send good-twice good-chain.crt good-chain.crt good-chain.middle.crt
 send good-issuer-twice good-chain.crt good-chain.middle.crt \
     good-chain.middle.crt
 send good-root-sent good-chain.crt good-chain.middle.crt authority.pem
 send good-stranger good-chain.crt good-chain.middle.crt stranger.pem
 send good-stranger-first good-chain.crt stranger.pem good-chain.middle.crt
-send good-false-root good-chain.crt good-chain.middle.crt false/false.pem
+send good-false-root good-chain.crt good-chain.middle.crt false.crt
 send good-other-leaf good-chain.crt good-chain.middle.crt good-rsa.crt
 key=good-deep
 send good-order good-deep.crt good-deep.top.crt good-deep.middle.crt
@@ -197,12 +199,8 @@ cross() {
     sign authority "$root.cross" "$authority" "$@"
 }
 for root in crossed uncrossed; do
-    # shellcheck disable=SC2086
-    request $root.middle $p256
-    sign $root $root.middle "$authority"
-    # shellcheck disable=SC2086
-    request $root.leaf $p256
-    sign $root.middle $root.leaf "$plain$host"
+    signed $root $root.middle "$authority"
+    signed $root.middle $root.leaf "$plain$host"
 done
 key=crossed.leaf
 cross crossed -startdate 20200101000000Z -enddate 20210101000000Z
@@ -221,15 +219,9 @@ cross uncrossed -md sha1
 send cross-sha1 uncrossed.leaf.crt uncrossed.middle.crt uncrossed.cross.crt
 
 # Signed by an issuer with the name of an authority; the chain has the issuer.
-# shellcheck disable=SC2086
-request false-root $p256
-cp false/false.pem false.crt
-cp false/false.key false.key
-sign false false-root "${plain}authorityKeyIdentifier=none\n$host"
+signed false false-root "${plain}authorityKeyIdentifier=none\n$host"
 cat false-root.crt false.crt >false-root.pem
-# shellcheck disable=SC2086
-request strange-root $p256
-sign stranger strange-root "$plain$host"
+signed stranger strange-root "$plain$host"
 cat strange-root.crt stranger.pem >strange-root.pem
 
 # ---- many issuers ----
@@ -238,16 +230,12 @@ cat strange-root.crt stranger.pem >strange-root.pem
 above=authority
 : >long.issuers
 for i in 1 2 3 4 5 6 7 8 9 10; do
-    # shellcheck disable=SC2086
-    request long.$i $p256
-    sign $above long.$i "$authority"
+    signed $above long.$i "$authority"
     cat long.$i.crt long.issuers >long.next
     mv long.next long.issuers
     above=long.$i
     if [ $i -ge 8 ]; then
-        # shellcheck disable=SC2086
-        request long-$i $p256
-        sign $above long-$i "$plain$host"
+        signed $above long-$i "$plain$host"
         cat long-$i.crt long.issuers >long-$i.pem
     fi
 done
@@ -261,16 +249,12 @@ below issuer-expired "$authority" -startdate 20200101000000Z \
 
 # ---- issuers ----
 
-# shellcheck disable=SC2086
 openssl req -x509 -nodes -newkey $p256 -keyout self-signed.key \
     -out self-signed.pem -days 36500 -subj "/CN=self-signed" \
     -addext "basicConstraints=critical,CA:false" \
     -addext "keyUsage=critical,digitalSignature" \
     -addext "subjectAltName=DNS:localhost"
-# shellcheck disable=SC2086
-request wrong-issuer $p256
-sign stranger wrong-issuer "$plain$host"
-cp wrong-issuer.crt wrong-issuer.pem
+leaf_of stranger wrong-issuer "$plain$host"
 below missing-issuer "$authority"
 cp missing-issuer.crt missing-issuer.pem
 below issuer-is-leaf "$leaf$signs"
@@ -327,42 +311,28 @@ below good-constrained \
 names=
 
 # A path with an issuer below one that allows no issuer below it.
-# shellcheck disable=SC2086
-request path.top $p256
-sign authority path.top \
+signed authority path.top \
     "basicConstraints=critical,CA:true,pathlen:0\nkeyUsage=critical,keyCertSign\n"
-# shellcheck disable=SC2086
-request path.middle $p256
-sign path.top path.middle "$authority"
-# shellcheck disable=SC2086
-request path-too-long $p256
-sign path.middle path-too-long "$plain$host"
+signed path.top path.middle "$authority"
+signed path.middle path-too-long "$plain$host"
 cat path-too-long.crt path.middle.crt path.top.crt >path-too-long.pem
 
 chain good-path-length authority "basicConstraints=critical,CA:true,pathlen:1
 keyUsage=critical,keyCertSign\n" "$host"
-# shellcheck disable=SC2086
-request good-short $p256
-sign short good-short "$plain$host"
-cp good-short.crt good-short.pem
-# shellcheck disable=SC2086
-request root-path-too-long.middle $p256
-sign short root-path-too-long.middle "$authority"
-# shellcheck disable=SC2086
-request root-path-too-long $p256
-sign root-path-too-long.middle root-path-too-long "$plain$host"
+leaf_of short good-short "$plain$host"
+signed short root-path-too-long.middle "$authority"
+signed root-path-too-long.middle root-path-too-long "$plain$host"
 cat root-path-too-long.crt root-path-too-long.middle.crt \
     >root-path-too-long.pem
 # A path of three that is good except for its first certificate, sent out of
 # order and with additional certificates.
-cat path-too-long.crt path.top.crt stranger.pem path.middle.crt \
-    >path-too-long-order.pem
-cp path-too-long.key path-too-long-order.key
+key=path-too-long
+send path-too-long-order path-too-long.crt path.top.crt stranger.pem \
+    path.middle.crt
 
 # ---- names ----
 
 leaf other-name "${plain}subjectAltName=DNS:example.org\n"
-# shellcheck disable=SC2086
 openssl req -new -nodes -newkey $p256 -keyout name-in-subject.key \
     -out name-in-subject.csr -subj "/CN=localhost"
 sign authority name-in-subject "$plain"
@@ -383,20 +353,11 @@ leaf nul-in-name "${plain}subjectAltName=DER:$nul\n"
 
 keyed weak-rsa rsa:1024
 keyed weak-curve ec -pkeyopt ec_paramgen_curve:P-224
-# shellcheck disable=SC2086
-request small-root $p256
-sign small small-root "$plain$host"
-cp small-root.crt small-root.pem
+leaf_of small small-root "$plain$host"
 keyed other-curve ec -pkeyopt ec_paramgen_curve:secp256k1
 leaf sha1 "$plain$host" -md sha1
-# shellcheck disable=SC2086
-request md5 $p256
-sign rsa-authority md5 "$plain$host" -md md5
-cp md5.crt md5.pem
-# shellcheck disable=SC2086
-request other-authority $p256
-sign rsa-authority other-authority "$plain$host"
-cp other-authority.crt other-authority.pem
+leaf_of rsa-authority md5 "$plain$host" -md md5
+leaf_of rsa-authority other-authority "$plain$host"
 middle_key=rsa:1024
 below issuer-weak "$authority"
 middle_key=
@@ -412,39 +373,33 @@ leaf forged "$plain$host"
 forge forged
 cp forged.forged forged.pem
 forge issuer-constrained
-cat issuer-constrained.forged issuer-constrained.middle.crt \
-    >forged-constrained.pem
-cp issuer-constrained.key forged-constrained.key
+key="issuer-constrained"
+send forged-constrained issuer-constrained.forged issuer-constrained.middle.crt
 forge good-deep.middle
-cat good-deep.crt good-deep.middle.forged good-deep.top.crt >forged-issuer.pem
-cp good-deep.key forged-issuer.key
+key=good-deep
+send forged-issuer good-deep.crt good-deep.middle.forged good-deep.top.crt
 # Extensions that wolfSSL does not read. It reports the same reason as for
 # names that it has checked.
 forged_leaf="nameConstraints=permitted;DNS:localhost\n$plain$host"
 leaf forged-limits "$forged_leaf"
-cp forged-limits.crt limits-of-leaf.pem
-cp forged-limits.key limits-of-leaf.key
+key=forged-limits
+send limits-of-leaf forged-limits.crt
 forge forged-limits
 cp forged-limits.forged forged-limits.pem
 below forged-limits-issuer "nameConstraints=permitted;DNS:localhost\n$authority"
-cp forged-limits-issuer.pem good-limits-first.pem
-cp forged-limits-issuer.key good-limits-first.key
+key=forged-limits-issuer
+send good-limits-first forged-limits-issuer.pem
 forge forged-limits-issuer.middle
 cat forged-limits-issuer.crt forged-limits-issuer.middle.forged \
     >forged-limits-issuer.pem
 forge good-deep
-cat good-deep.forged good-deep.top.crt good-deep.middle.crt stranger.pem \
-    >forged-order.pem
-cp good-deep.key forged-order.key
+key=good-deep
+send forged-order good-deep.forged good-deep.top.crt good-deep.middle.crt \
+    stranger.pem
 
 # ---- beyond the limits of a wolfSSL built with default options ----
 
-# shellcheck disable=SC2086
-openssl req -x509 -nodes -newkey $p256 -keyout zero.key -out zero.pem \
-    -days 36500 -subj "/CN=zero" -set_serial 0 \
-    -addext "basicConstraints=critical,CA:true" \
-    -addext "keyUsage=critical,keyCertSign"
-cp zero.pem zero.crt
+issuer zero "basicConstraints=critical,CA:true" $p256 -set_serial 0
 cat trusted.pem zero.pem >zero-too.pem
 chain zero-serial zero "$authority" "$host"
 # list COUNT NAME: the section of a configuration with COUNT names
@@ -502,30 +457,27 @@ beside explicit -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
 beside rsa-1024 -newkey rsa:1024
 beside rsa-4160 -newkey rsa:4160
 beside rsa-pss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
-# shellcheck disable=SC2086
-{
-    beside sha1 -sha1 -newkey $p256
-    beside sha512 -sha512 -newkey $p256
-    beside negative -set_serial -5 -newkey $p256
-    beside long-serial -newkey $p256 \
-        -set_serial 0x0123456789abcdef0123456789abcdef0123456789abcdef
-    beside two-in-a-set -newkey $p256 -multivalue-rdn \
-        -subj "/O=Acme+OU=Dept/CN=beside-two-in-a-set"
-    beside nameless -newkey $p256 -subj "/"
-    beside no-authority -newkey $p256 -addext "basicConstraints=CA:false"
-    beside policies -newkey $p256 \
-        -addext "policyConstraints=critical,requireExplicitPolicy:0"
-    beside no-policy -newkey $p256 -addext "inhibitAnyPolicy=critical,0"
-    beside limits -newkey $p256 \
-        -addext "nameConstraints=critical,excluded;DNS:localhost"
-    beside odd-limits -newkey $p256 \
-        -addext "nameConstraints=critical,permitted;RID:1.2.3"
-    beside odd-names -newkey $p256 \
-        -addext "subjectAltName=otherName:1.2.3;UTF8:x,RID:1.2.3,URI:x:y"
-    beside bad-usage -newkey $p256 -addext "keyUsage=critical,DER:0500"
-    beside bad-names -newkey $p256 -addext "subjectAltName=DER:0500"
-    beside bad-key-id -newkey $p256 -addext "2.5.29.35=DER:0500"
-}
+beside sha1 -sha1 -newkey $p256
+beside sha512 -sha512 -newkey $p256
+beside negative -set_serial -5 -newkey $p256
+beside long-serial -newkey $p256 \
+    -set_serial 0x0123456789abcdef0123456789abcdef0123456789abcdef
+beside two-in-a-set -newkey $p256 -multivalue-rdn \
+    -subj "/O=Acme+OU=Dept/CN=beside-two-in-a-set"
+beside nameless -newkey $p256 -subj "/"
+beside no-authority -newkey $p256 -addext "basicConstraints=CA:false"
+beside policies -newkey $p256 \
+    -addext "policyConstraints=critical,requireExplicitPolicy:0"
+beside no-policy -newkey $p256 -addext "inhibitAnyPolicy=critical,0"
+beside limits -newkey $p256 \
+    -addext "nameConstraints=critical,excluded;DNS:localhost"
+beside odd-limits -newkey $p256 \
+    -addext "nameConstraints=critical,permitted;RID:1.2.3"
+beside odd-names -newkey $p256 \
+    -addext "subjectAltName=otherName:1.2.3;UTF8:x,RID:1.2.3,URI:x:y"
+beside bad-usage -newkey $p256 -addext "keyUsage=critical,DER:0500"
+beside bad-names -newkey $p256 -addext "subjectAltName=DER:0500"
+beside bad-key-id -newkey $p256 -addext "2.5.29.35=DER:0500"
 
 # ---- an authority of each kind of key, for tls_forged.c ----
 
@@ -535,16 +487,10 @@ kind() {
     of=$1
     shift
     issuer "$of" "basicConstraints=critical,CA:true" "$@"
-    cp "$of.pem" "$of.crt"
-    for part in leaf middle below; do
-        # shellcheck disable=SC2086
-        request "$of.$part" $p256
-    done
-    sign "$of" "$of.leaf" "$plain$host"
-    sign "$of" "$of.middle" "$authority"
-    sign "$of.middle" "$of.below" "$plain$host"
-    openssl ca -config ca.cnf -cert "$of.crt" -keyfile "$of.key" \
-        -gencrl -out "$of.crl"
+    signed "$of" "$of.leaf" "$plain$host"
+    signed "$of" "$of.middle" "$authority"
+    signed "$of.middle" "$of.below" "$plain$host"
+    ca $of -gencrl -out "$of.crl"
 }
 kind kind-p256 ec -pkeyopt ec_paramgen_curve:P-256
 kind kind-p384 ec -pkeyopt ec_paramgen_curve:P-384
@@ -555,28 +501,19 @@ kind kind-rsa rsa:2048
 
 leaf revoked "$plain$host"
 below revoked-issuer "$authority"
-for name in revoked revoked-issuer.middle; do
-    openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
-        -revoke $name.crt
-done
-cat revoked.crt stranger.pem >revoked-and-more.pem
-cp revoked.key revoked-and-more.key
-cat revoked-issuer.crt stranger.pem revoked-issuer.middle.crt \
-    >revoked-issuer-and-more.pem
-cp revoked-issuer.key revoked-issuer-and-more.key
-openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
-    -gencrl -out authority.crl
+ca authority -revoke revoked.crt
+ca authority -revoke revoked-issuer.middle.crt
+key=revoked
+send revoked-and-more revoked.crt stranger.pem
+key=revoked-issuer
+send revoked-issuer-and-more revoked-issuer.crt stranger.pem \
+    revoked-issuer.middle.crt
+ca authority -gencrl -out authority.crl
 # Below an authority that is limited to DNS names; a leaf without names conforms.
-for name in good-limited revoked-limited; do
-    # shellcheck disable=SC2086
-    request $name $p256
-    sign limited $name "$plain"
-    cp $name.crt $name.pem
-done
-openssl ca -config ca.cnf -cert limited.crt -keyfile limited.key \
-    -revoke revoked-limited.crt
-openssl ca -config ca.cnf -cert limited.crt -keyfile limited.key \
-    -gencrl -out limited.crl
+leaf_of limited good-limited "$plain"
+leaf_of limited revoked-limited "$plain"
+ca limited -revoke revoked-limited.crt
+ca limited -gencrl -out limited.crl
 cat authority.crl limited.crl >lists.crl
 
 # ---- lists of an intermediate authority ----
@@ -598,22 +535,17 @@ list_of() {
     issuer=$1
     name=$2
     shift 2
-    openssl ca -config ca.cnf -cert "$issuer.crt" -keyfile "$issuer.key" \
-        -gencrl -out "$name.crl" "$@"
+    ca $issuer -gencrl -out "$name.crl" "$@"
     cat authority.crl "$name.crl" >"with.$name.crl"
 }
 lists="basicConstraints=critical,CA:true
 keyUsage=critical,keyCertSign,cRLSign\n"
 below listed "$lists"
-# shellcheck disable=SC2086
-request listed-revoked $p256
-sign listed.middle listed-revoked "$plain$host"
+signed listed.middle listed-revoked "$plain$host"
 cat listed-revoked.crt listed.middle.crt >listed-revoked.pem
 below listed-issuer "$lists"
-for name in listed-revoked listed-issuer.middle; do
-    openssl ca -config ca.cnf -cert authority.crt -keyfile authority.key \
-        -revoke $name.crt
-done
+ca authority -revoke listed-revoked.crt
+ca authority -revoke listed-issuer.middle.crt
 cat authority.pem listed-issuer.middle.crt >listed-issuer.trusted.pem
 cat authority.pem good-chain.middle.crt >good-chain.trusted.pem
 list_of authority authority
@@ -629,11 +561,8 @@ list_of listed.middle delta -crlexts delta_list
 list_of listed.middle partial -crlexts partial_list
 cat old.crl listed.crl >>with.old.crl
 cat old.crl >old-alone.crl
-cp false/false.pem false.crt
-cp false/false.key false.key
 list_of false false
 mkdir other
-# shellcheck disable=SC2086
 openssl req -x509 -nodes -newkey $p256 -keyout other/listed.key \
     -out other/listed.crt -days 36500 -subj "/CN=listed.middle"
 list_of other/listed other
