@@ -6,28 +6,11 @@
  * counted, because many routes and targets must not be compared with each
  * other.
  */
-#define UNIT_RUN with_service
-#include "tests/unit.h"
-#include "tools/common/console.h"
+#define UNIT_RUN with_empty
+#include "tests/unit/proxy_config.h"
 #include "tools/weir-proxy/config/matching.h"
-#include "tools/weir-proxy/config/words.h"
 
 #include <errno.h>
-
-static struct config config;
-static char why[OPTION_WHY_SIZE];
-
-bool say(const char *format, ...)
-{
-    (void)format;
-    return false;
-}
-
-void console_write(const char *text, size_t len)
-{
-    (void)text;
-    (void)len;
-}
 
 static uint64_t looks; /* comparisons of texts and addresses */
 
@@ -67,36 +50,27 @@ bool __wrap_weir_address_is_equal(const struct weir_address *a,
     return __real_weir_address_is_equal(a, b);
 }
 
-static void with_service(void (*body)(void))
+/* Applies the directives of a text, except for targets. */
+static void say_all(const char *text)
 {
-    config_init(&config);
-    body();
-    config_free(&config);
-}
-
-/* Applies directives and their values in turn, except for targets. */
-static void say_all(const char *const *said)
-{
-    for (size_t i = 0; said[i]; i += 2) {
-        const bool begins_route = i > 0 && strcmp(said[i], "route") == 0 &&
-                                  config_route(&config)->target_count == 0 &&
-                                  config_service(&config)->route_count > 1;
-        if (begins_route) {
-            cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
+    struct directive one;
+    for (unsigned line = 1; directive_at(text, line, &one); line++) {
+        if (line > 1 && strcmp(one.name, "route") == 0 &&
+            config_route(&config)->target_count == 0 &&
+            config_service(&config)->route_count > 1) {
+            says("to", "tcp://127.0.0.1:9");
         }
-        config.line_count = config.line = (unsigned)(i / 2 + 1);
-        cr_assert(words_say(&config, said[i], said[i + 1], why), "%s", why);
+        config.line_count = config.line = line;
+        says(one.name, one.value);
     }
-    cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
+    says("to", "tcp://127.0.0.1:9");
 }
 
-static void has_routes(const char *const *said)
+static void have_routes(const char *text)
 {
-    say_all(said);
+    say_all(text);
     cr_assert(config_check(&config, why), "%s", why);
 }
-
-#define ROUTES(...) has_routes((const char *const[]){__VA_ARGS__, NULL})
 
 /* Returns the label of the route, "more" while more bytes are needed, or
  * "none". */
@@ -171,9 +145,8 @@ UNIT(proxy_matching, tls_is_known_by_the_begin_of_a_hello)
 
 UNIT(proxy_matching, a_route_is_taken_as_soon_as_no_other_can_match)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-begin", "SSH-",
-           "route", "*", "route-begin", "GET ", "route-begin", "POST ", "route",
-           "*", "route-as", "plain");
+    have_routes("listen any://127.0.0.1:1; route *; route-begin SSH-; route *; "
+                "route-begin GET ; route-begin POST ; route *; route-as plain");
     gets("", "more");
     gets("S", "more");
     gets("SSH", "more");
@@ -192,9 +165,8 @@ UNIT(proxy_matching, a_route_is_taken_as_soon_as_no_other_can_match)
 
 UNIT(proxy_matching, a_longer_begin_wins_over_a_shorter_one)
 {
-    ROUTES("listen", "tcp://127.0.0.1:1", "route", "*", "route-begin", "PRI",
-           "route", "*", "route-begin", "PRI * HTTP/2.0", "route", "*",
-           "route-begin", "PRI * X");
+    have_routes("listen tcp://127.0.0.1:1; route *; route-begin PRI; route *; "
+                "route-begin PRI * HTTP/2.0; route *; route-begin PRI * X");
     gets("PR", "more");
     gets("PRI", "more");
     gets("PRI x", "*/plain/PRI");
@@ -209,22 +181,25 @@ UNIT(proxy_matching, a_longer_begin_wins_over_a_shorter_one)
 
 UNIT(proxy_matching, nothing_is_waited_for_that_changes_nothing)
 {
-    ROUTES("listen", "tcp://127.0.0.1:1", "route", "*", "route-begin", "GET",
-           "route-begin", "GET /", "route", "*", "route-begin", "PUT");
+    have_routes("listen tcp://127.0.0.1:1; route *; route-begin GET; "
+                "route-begin GET /; route *; route-begin PUT");
     gets("GET", "*/plain/GET+GET%20/");
 }
 
 UNIT(proxy_matching, begins_have_any_bytes_and_64_of_them)
 {
     char text[4 * CONFIG_BEGIN_MAX + 8] = "";
+    char all[sizeof(text) + 64];
     char bytes[CONFIG_BEGIN_MAX + 1];
 
     for (size_t i = 0; i < CONFIG_BEGIN_MAX; i++) {
         strcat(text, i % 2 ? "\\x00" : "a");
         bytes[i] = i % 2 ? '\0' : 'a';
     }
-    ROUTES("listen", "tcp://127.0.0.1:1", "route", "*", "route-begin", text,
-           "route", "*");
+    snprintf(all, sizeof(all),
+             "listen tcp://127.0.0.1:1; route *; route-begin %s; route *",
+             text);
+    have_routes(all);
     for (size_t i = 0; i < CONFIG_BEGIN_MAX; i++) {
         cr_assert_str_eq(by_bytes(bytes, i, false), "more", "%zu", i);
     }
@@ -238,23 +213,22 @@ UNIT(proxy_matching, begins_have_any_bytes_and_64_of_them)
 
 UNIT(proxy_matching, one_route_for_all_waits_for_nothing)
 {
-    ROUTES("listen", "tcp://127.0.0.1:1");
+    have_routes("listen tcp://127.0.0.1:1");
     const struct matching_facts plain = {.kind = MATCHING_PLAIN};
     cr_assert_str_eq(choose(&plain), "*");
 }
 
 UNIT(proxy_matching, what_passes_all_on_need_not_know_what_it_is)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "passthrough", "on");
+    have_routes("listen any://127.0.0.1:1; passthrough on");
     const struct matching_facts nothing = {.kind = MATCHING_UNKNOWN};
     cr_assert_str_eq(choose(&nothing), "*");
 }
 
 UNIT(proxy_matching, silence_is_a_kind_until_a_byte_comes)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-as", "silent",
-           "route", "*", "route-as", "plain", "route", "*", "route-as", "tls",
-           "passthrough", "on");
+    have_routes("listen any://127.0.0.1:1; route *; route-as silent; route *; "
+                "route-as plain; route *; route-as tls; passthrough on");
     const struct matching_facts silent = {.kind = MATCHING_SILENT,
                                           .may_be_silent = true};
     gets("", "more");
@@ -266,10 +240,9 @@ UNIT(proxy_matching, silence_is_a_kind_until_a_byte_comes)
 
 UNIT(proxy_matching, names_say_more_than_protocols_and_these_more_than_kinds)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "passthrough", "on", "route",
-           "a.test", "route", "*.test", "route-alpn", "h2,http/1.1", "route",
-           "*", "route-alpn", "h2", "route", "*", "route-as", "tls", "route",
-           "*");
+    have_routes("listen any://127.0.0.1:1; passthrough on; route a.test; route "
+                "*.test; route-alpn h2,http/1.1; route *; route-alpn h2; route "
+                "*; route-as tls; route *");
     static const char h2[] = "\x02h2";
     struct matching_facts facts = {.kind = MATCHING_TLS,
                                    .offered = {h2, sizeof(h2) - 1}};
@@ -288,9 +261,9 @@ UNIT(proxy_matching, names_say_more_than_protocols_and_these_more_than_kinds)
 
 UNIT(proxy_matching, what_is_inside_of_tls_decides_once_it_is_open)
 {
-    ROUTES("listen", "tls://127.0.0.1:1", "cert", "a.pem", "alpn", "x,h2",
-           "route", "*", "route-alpn", "h2", "route", "*", "route-begin", "Q",
-           "route", "*", "route", "p.test", "passthrough", "on");
+    have_routes(
+        "listen tls://127.0.0.1:1; cert a.pem; alpn x,h2; route *; route-alpn "
+        "h2; route *; route-begin Q; route *; route p.test; passthrough on");
     static const char both[] = "\x02h2\x01x";
     const struct weir_alpn_list offered = {both, sizeof(both) - 1};
     const struct config_texts *own = &config_service(&config)->alpn;
@@ -314,10 +287,9 @@ UNIT(proxy_matching, what_is_inside_of_tls_decides_once_it_is_open)
 
 UNIT(proxy_matching, of_several_that_say_as_much_the_first_wins)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "route", "*.b.test", "passthrough",
-           "on", "route", "*.a.test", "passthrough", "on", "route", "a.b.test",
-           "route-alpn", "x", "passthrough", "on", "route", "a.b.test",
-           "route-alpn", "y", "passthrough", "on");
+    have_routes("listen any://127.0.0.1:1; route *.b.test; passthrough on; "
+                "route *.a.test; passthrough on; route a.b.test; route-alpn x; "
+                "passthrough on; route a.b.test; route-alpn y; passthrough on");
     static const char both[] = "\x01y\x01x";
     struct matching_facts facts = {.kind = MATCHING_TLS,
                                    .offered = {both, sizeof(both) - 1}};
@@ -344,18 +316,18 @@ static void have_many(size_t count)
 
     config_free(&config);
     config_init(&config);
-    cr_assert(words_say(&config, "listen", "any://127.0.0.1:1", why));
+    says("listen", "any://127.0.0.1:1");
     for (size_t i = 0; i < count; i++) {
         snprintf(text, sizeof(text), "%sr%04zu.test", i % 2 ? "*." : "", i);
-        cr_assert(words_say(&config, "route", text, why));
-        cr_assert(words_say(&config, "passthrough", "on", why));
-        cr_assert(words_say(&config, "to", "tcp://127.0.0.1:9", why));
+        says("route", text);
+        says("passthrough", "on");
+        says("to", "tcp://127.0.0.1:9");
     }
-    cr_assert(words_say(&config, "route", "*", why));
-    cr_assert(words_say(&config, "route-as", "plain", why));
+    says("route", "*");
+    says("route-as", "plain");
     for (size_t i = 0; i < count; i++) {
         snprintf(text, sizeof(text), "tcp://127.1.%zu.%zu:9", i / 256, i % 256);
-        cr_assert(words_say(&config, "to", text, why));
+        says("to", text);
     }
 }
 
@@ -404,87 +376,77 @@ UNIT(proxy_matching, a_choice_does_not_look_at_all_routes)
 
 /* ---- routes that are refused ---- */
 
-static void is_refused(const char *const *said, const char *name,
-                       const char *reason)
+static void lacks(const char *name, const char *reason, const char *text)
 {
     config_init(&config);
-    say_all(said);
-    why[0] = '\0';
-    cr_assert_not(config_check(&config, why), "'%s'", reason);
-    cr_assert_not_null(strstr(why, reason), "said: %s", why);
-    cr_assert_str_eq(said[2 * (config.line - 1)], name, "'%s'", reason);
+    say_all(text);
+    expect_lack(name, reason, text);
     config_free(&config);
 }
-
-#define REFUSED(name, reason, ...)                                             \
-    is_refused((const char *const[]){__VA_ARGS__, NULL}, name, reason)
 
 UNIT_IN(proxy_matching, routes_that_cannot_be_told_apart_are_refused,
         unit_alone, void)
 {
-    REFUSED("route", "two routes are for '*/plain/b+a'", "listen",
-            "tcp://127.0.0.1:1", "route", "*", "route-begin", "a", "route", "*",
-            "route-begin", "b", "route-begin", "a");
-    REFUSED("route", "two routes are for '*/silent'", "listen",
-            "tcp://127.0.0.1:1", "route", "*", "route-as", "silent", "route",
-            "*", "route-as", "silent");
-    REFUSED("route", "two routes are for 'A.'", "listen", "tls://127.0.0.1:1",
-            "passthrough", "on", "route", "a", "route", "b", "route", "A.");
-    REFUSED("route", "two routes are for '*.a'", "listen", "tls://127.0.0.1:1",
-            "passthrough", "on", "route", "*.a", "route", "a", "route", "*.a");
-    REFUSED("route", "two routes are for 'a/x+y'", "listen",
-            "tls://127.0.0.1:1", "passthrough", "on", "route", "a",
-            "route-alpn", "x", "route", "a", "route-alpn", "x,y");
-    REFUSED("route", "'*' and '*/tls/a' cannot be distinguished", "listen",
-            "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-begin",
-            "a", "route", "*", "passthrough", "on");
-    REFUSED("route", "'*' and '*/silent' cannot be distinguished", "listen",
-            "tls://127.0.0.1:1", "cert", "a.pem", "route", "*", "route-as",
-            "silent", "route", "*", "passthrough", "on");
-    REFUSED("route", "'*' and '*/silent' cannot be distinguished", "listen",
-            "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2", "cert", "a.pem",
-            "route", "*", "route-as", "silent", "route", "*", "passthrough",
-            "on");
+    lacks("route", "two routes are for '*/plain/b+a'",
+          "listen tcp://127.0.0.1:1; route *; route-begin a; route *; "
+          "route-begin b; route-begin a");
+    lacks("route", "two routes are for '*/silent'",
+          "listen tcp://127.0.0.1:1; route *; route-as silent; route *; "
+          "route-as silent");
+    lacks(
+        "route", "two routes are for 'A.'",
+        "listen tls://127.0.0.1:1; passthrough on; route a; route b; route A.");
+    lacks("route", "two routes are for '*.a'",
+          "listen tls://127.0.0.1:1; passthrough on; route *.a; route a; route "
+          "*.a");
+    lacks("route", "two routes are for 'a/x+y'",
+          "listen tls://127.0.0.1:1; passthrough on; route a; route-alpn x; "
+          "route a; route-alpn x,y");
+    lacks("route", "'*' and '*/tls/a' cannot be distinguished",
+          "listen tls://127.0.0.1:1; cert a.pem; route *; route-begin a; route "
+          "*; passthrough on");
+    lacks("route", "'*' and '*/silent' cannot be distinguished",
+          "listen tls://127.0.0.1:1; cert a.pem; route *; route-as silent; "
+          "route *; passthrough on");
+    lacks("route", "'*' and '*/silent' cannot be distinguished",
+          "listen tcp://127.0.0.1:1; listen tls://127.0.0.1:2; cert a.pem; "
+          "route *; route-as silent; route *; passthrough on");
 }
 
 UNIT_IN(proxy_matching, routes_that_no_client_gets_are_refused, unit_alone,
         void)
 {
-    REFUSED("route-as", "route-as silent is for clients that send nothing",
-            "listen", "tcp://127.0.0.1:1", "route", "*", "route-as", "silent",
-            "route-begin", "a");
-    REFUSED("route-as", "route-as tls needs a 'listen' with tls:// or any://",
-            "listen", "tcp://127.0.0.1:1", "route", "*", "route-as", "tls");
-    REFUSED("route-as", "route-as plain needs a 'listen' other than tls://",
-            "listen", "tls://127.0.0.1:1", "route", "*", "route-as", "plain");
-    REFUSED("route-as", "route-as plain is for clients without TLS", "listen",
-            "any://127.0.0.1:1", "route", "a", "route-as", "plain");
-    REFUSED("silent-after", "silent-after must be less than hello-timeout",
-            "listen", "tcp://127.0.0.1:1", "silent-after", "5s", "route", "*",
-            "route-as", "silent");
-    REFUSED("route-alpn", "route-alpn needs a 'listen' with tls:// or any://",
-            "listen", "tcp://127.0.0.1:1", "route", "*", "route-alpn", "h2");
-    REFUSED("route-alpn", "route-alpn: 'h2' is not in the alpn of the service",
-            "listen", "tls://127.0.0.1:1", "cert", "a.pem", "route", "*",
-            "route-alpn", "h2");
-    REFUSED("route-begin", "route-begin needs decrypted bytes here", "listen",
-            "tls://127.0.0.1:1", "passthrough", "on", "route", "*",
-            "route-begin", "a");
-    REFUSED("listen",
-            "needs a certificate: 'cert'; or 'passthrough' for its routes",
-            "listen", "any://127.0.0.1:1");
-    REFUSED("listen",
-            "needs a certificate: 'cert'; or 'passthrough' for its routes",
-            "listen", "tcp://127.0.0.1:1", "listen", "tls://127.0.0.1:2",
-            "route", "*", "route-as", "silent", "route", "a", "passthrough",
-            "on", "route", "*", "route-as", "plain");
+    lacks("route-as", "route-as silent is for clients that send nothing",
+          "listen tcp://127.0.0.1:1; route *; route-as silent; route-begin a");
+    lacks("route-as", "route-as tls needs a 'listen' with tls:// or any://",
+          "listen tcp://127.0.0.1:1; route *; route-as tls");
+    lacks("route-as", "route-as plain needs a 'listen' other than tls://",
+          "listen tls://127.0.0.1:1; route *; route-as plain");
+    lacks("route-as", "route-as plain is for clients without TLS",
+          "listen any://127.0.0.1:1; route a; route-as plain");
+    lacks(
+        "silent-after", "silent-after must be less than hello-timeout",
+        "listen tcp://127.0.0.1:1; silent-after 5s; route *; route-as silent");
+    lacks("route-alpn", "route-alpn needs a 'listen' with tls:// or any://",
+          "listen tcp://127.0.0.1:1; route *; route-alpn h2");
+    lacks("route-alpn", "route-alpn: 'h2' is not in the alpn of the service",
+          "listen tls://127.0.0.1:1; cert a.pem; route *; route-alpn h2");
+    lacks("route-begin", "route-begin needs decrypted bytes here",
+          "listen tls://127.0.0.1:1; passthrough on; route *; route-begin a");
+    lacks("listen",
+          "needs a certificate: 'cert'; or 'passthrough' for its routes",
+          "listen any://127.0.0.1:1");
+    lacks("listen",
+          "needs a certificate: 'cert'; or 'passthrough' for its routes",
+          "listen tcp://127.0.0.1:1; listen tls://127.0.0.1:2; route *; "
+          "route-as silent; route a; passthrough on; route *; route-as plain");
 }
 
 UNIT(proxy_matching, each_route_of_a_service_has_a_label_of_its_own)
 {
-    ROUTES("listen", "tls://127.0.0.1:1", "cert", "a.pem", "alpn", "h2",
-           "route", "*", "route-as", "tls", "route-alpn", "h2", "route", "*",
-           "route-begin", "h2", "route", "a", "route-begin", "+/\\x00\\xff");
+    have_routes("listen tls://127.0.0.1:1; cert a.pem; alpn h2; route *; "
+                "route-as tls; route-alpn h2; route *; route-begin h2; route "
+                "a; route-begin +/\\x00\\xff");
     const struct config_route *routes = config_service(&config)->routes;
     cr_assert_str_eq(routes[0].label, "*/tls/h2");
     cr_assert_str_eq(routes[1].label, "*/tls/h2#2");
@@ -495,13 +457,13 @@ UNIT(proxy_matching, a_label_of_many_begins_is_cut)
 {
     char name[16];
 
-    cr_assert(words_say(&config, "listen", "tcp://127.0.0.1:1", why));
-    cr_assert(words_say(&config, "route", "*", why));
+    says("listen", "tcp://127.0.0.1:1");
+    says("route", "*");
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof(name), "ab%02d", i);
-        cr_assert(words_say(&config, "route-begin", name, why));
+        says("route-begin", name);
     }
-    cr_assert(words_say(&config, "to", "tcp://127.0.0.1:2", why));
+    says("to", "tcp://127.0.0.1:2");
     cr_assert(config_check(&config, why), "%s", why);
     const char *label = config_service(&config)->routes[0].label;
     expect_eq(strlen(label), 202);
@@ -510,32 +472,28 @@ UNIT(proxy_matching, a_label_of_many_begins_is_cut)
 
 UNIT(proxy_matching, what_is_left_behind_all_of_tls_needs_no_certificate)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "route", "*", "route-as", "tls",
-           "passthrough", "on", "route", "*", "route-begin", "SSH-", "route",
-           "*");
+    have_routes("listen any://127.0.0.1:1; route *; route-as tls; passthrough "
+                "on; route *; route-begin SSH-; route *");
 }
 
 UNIT(proxy_matching, a_route_beside_certificates_of_clients_says_if_it_is_plain)
 {
-    ROUTES("listen", "any://127.0.0.1:1", "cert", "a", "client-ca", "b",
-           "require-client-cert", "on", "route", "*", "route-as", "plain",
-           "route", "a.test", "route", "*", "route-as", "tls");
+    have_routes(
+        "listen any://127.0.0.1:1; cert a; client-ca b; require-client-cert "
+        "on; route *; route-as plain; route a.test; route *; route-as tls");
 }
 
 UNIT_IN(proxy_matching, no_client_gets_past_a_certificate_by_having_no_tls,
         unit_alone, void)
 {
-    REFUSED("client-ca",
-            "client-ca needs tls:// at every 'listen', or route-as", "listen",
-            "any://127.0.0.1:1", "cert", "a", "client-ca", "b", "route", "*");
-    REFUSED("client-ca",
-            "client-ca needs tls:// at every 'listen', or route-as", "listen",
-            "any://127.0.0.1:1", "cert", "a", "client-ca", "b", "accept-proxy",
-            "v2", "route", "a.test");
-    REFUSED("client-ca",
-            "client-ca needs tls:// at every 'listen', or route-as", "listen",
-            "tls://127.0.0.1:1", "listen", "tcp://127.0.0.1:2", "cert", "a",
-            "client-ca", "b", "route", "*");
+    lacks("client-ca", "client-ca needs tls:// at every 'listen', or route-as",
+          "listen any://127.0.0.1:1; cert a; client-ca b; route *");
+    lacks("client-ca", "client-ca needs tls:// at every 'listen', or route-as",
+          "listen any://127.0.0.1:1; cert a; client-ca b; accept-proxy v2; "
+          "route a.test");
+    lacks("client-ca", "client-ca needs tls:// at every 'listen', or route-as",
+          "listen tls://127.0.0.1:1; listen tcp://127.0.0.1:2; cert a; "
+          "client-ca b; route *");
 }
 
 UNIT(proxy_matching, words_that_narrow_come_after_their_route)
@@ -543,12 +501,12 @@ UNIT(proxy_matching, words_that_narrow_come_after_their_route)
     static const char *const named[] = {"route-as", "route-begin",
                                         "route-alpn"};
 
-    cr_assert(words_say(&config, "listen", "any://127.0.0.1:1", why));
+    says("listen", "any://127.0.0.1:1");
     for (size_t i = 0; i < 3; i++) {
         cr_assert_not(words_say(&config, named[i], "tls", why));
         cr_assert_not_null(strstr(why, "must follow the 'route' that"));
     }
-    cr_assert(words_say(&config, "route", "*", why));
+    says("route", "*");
     cr_assert_not(words_say(&config, "route-as", "udp", why));
     cr_assert_not_null(strstr(why, "is not any, tls, plain or silent"));
     cr_assert_not(words_say(&config, "route-begin", "", why));
