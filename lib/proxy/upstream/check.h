@@ -41,7 +41,6 @@ WEIR_MUST_USE int wr_check_init(struct wr_check *check,
 void wr_check_fini(struct wr_check *check,
                    const struct weir_allocator *allocator);
 
-/* Returns true if both plans make the same checks. */
 bool wr_check_is_same(const struct wr_check *a, const struct wr_check *b);
 
 static inline bool wr_check_is_active(const struct wr_check *check)

@@ -161,7 +161,8 @@ static bool choose_is_by_connections(const struct wr_choosing *choosing)
 }
 
 /* Called when participants have changed since choosing->version: checks only
- * their candidates. Returns false if all candidates must be checked. */
+ * the candidates of these participants. Returns false if all candidates must be
+ * checked. */
 static bool choose_follow_turns(struct wr_choosing *choosing,
                                 const struct wr_candidates *candidates)
 {

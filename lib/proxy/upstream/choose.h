@@ -54,7 +54,7 @@ struct wr_candidate_upstream {
     uint64_t hash; /* hash of the name, by wr_hash_candidate() */
     /* Entry of the tree of weights, set by wr_choose_prepare(). */
     uint64_t sum;
-    struct wr_turn *turn; /* the owner's; not shared by candidates */
+    struct wr_turn *turn; /* borrowed; another one for each candidate */
 };
 
 struct wr_random {
@@ -69,7 +69,6 @@ uint64_t wr_random_below(struct wr_random *random, uint64_t limit);
 /* Returns a hash of bytes, the same on all machines. */
 uint64_t wr_hash_bytes(const void *data, size_t size);
 
-/* Returns the hash of a candidate's name, for WEIR_BALANCE_HASH. */
 uint64_t wr_hash_candidate(const void *name, size_t size);
 
 /* Returns true for candidates whose first check has not ended. */
@@ -104,9 +103,9 @@ struct wr_choice_way {
 
 enum wr_choice {
     WR_CHOICE_MADE,
-    WR_CHOICE_FULL,      /* the tier has no space */
-    WR_CHOICE_UNCHECKED, /* the tier must be waited for */
-    WR_CHOICE_NONE,      /* no candidate can be used */
+    WR_CHOICE_FULL,      /* the request must wait for a slot */
+    WR_CHOICE_UNCHECKED, /* the request must wait for first checks */
+    WR_CHOICE_NONE,
 };
 
 /* Returns the index that WEIR_BALANCE_FIRST uses, even if it is excluded or
@@ -122,7 +121,7 @@ struct wr_candidates {
     struct wr_random *random;
 };
 
-/* A choice prepared from the current candidates. */
+/* The data that speed up choices from the current candidates. */
 struct wr_choosing {
     enum wr_tier tier;
     enum weir_balance balance;

@@ -55,7 +55,8 @@ limits_make_target(weir_upstreams_shared *shared, const char *name)
     return target;
 }
 
-/* Returns the target equal to @made, or NULL. The mutex must be held. */
+/* Returns the target with the name of @made, or NULL. The mutex must be
+ * held. */
 static struct wr_limits_target *
 limits_find_target(weir_upstreams_shared *shared,
                    const struct wr_limits_target *made)
@@ -149,7 +150,8 @@ void wr_limits_share_close(struct wr_limits_share *share)
 
 /* ---- slots ---- */
 
-/* Calls the sets whose turn it is, except @own. The mutex must be held. */
+/* Calls the waiting sets that may take a free slot, except @own. The mutex must
+ * be held. */
 static void limits_call_waiting(struct wr_limits_target *target,
                                 const struct wr_shared_call *own)
 {

@@ -69,7 +69,7 @@ WEIR_MUST_USE int wr_limits_share_open(struct wr_limits_share *share,
                                        const char *name, uint32_t limit);
 void wr_limits_share_close(struct wr_limits_share *share);
 
-/* Ends the set's wait for a slot of this target. Other sets may be called. */
+/* Ends the set's wait for a slot of this target. May call other sets. */
 void wr_limits_share_leave(struct wr_limits_share *share);
 /* Ends the set's wait if it was recorded in a round before @round. The mutex
  * must be held. */
@@ -110,8 +110,8 @@ void wr_limits_share_take(struct wr_limits_share *share);
  * wr_shared_note_change() must follow. The mutex must be held. */
 void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
                           uint64_t round);
-/* Releases a slot, and calls other sets whose turn it is. The own set must
- * check by itself. */
+/* Releases a slot, and calls the other sets that may take it. Does not call the
+ * set of @share, which must check by itself. */
 void wr_limits_share_give(struct wr_limits_share *share);
 
 #endif

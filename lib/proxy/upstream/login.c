@@ -81,7 +81,7 @@ static enum wr_verdict login_postgres_judge_one(struct wr_check_talk *talk,
     wr_assert(size >= POSTGRES_HEAD);
     wr_assert(talk->step <= 1);
     switch (message[0]) {
-    case 'R': /* an authentication */
+    case 'R': /* an authentication request */
         if (talk->step > 0 || size < POSTGRES_HEAD + 4) {
             return WR_VERDICT_BAD;
         }
@@ -136,10 +136,10 @@ static enum wr_verdict login_postgres_judge(const struct wr_check *check,
 #define MYSQL_ABILITIES (0x1u | 0x200u | 0x8000u | 0x80000u)
 
 enum mysql_step {
-    MYSQL_GREETING, /* wait for the greeting */
-    MYSQL_LOGIN,    /* send the login */
-    MYSQL_EMPTY,    /* send the empty password as no bytes */
-    MYSQL_ZERO,     /* send the empty password as a byte 0 */
+    MYSQL_GREETING,
+    MYSQL_LOGIN,
+    MYSQL_EMPTY, /* send the empty password as no bytes */
+    MYSQL_ZERO,  /* send the empty password as a byte 0 */
 };
 
 static const char login_mysql_native[] = "mysql_native_password";

@@ -115,7 +115,6 @@ static int probe_converse(struct wr_probe *probe, weir_reader *reader,
 
 /* ---- the connection ---- */
 
-/* Sends the PROXY header, and then starts TLS if the check uses it. */
 static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
 {
     const weir_transport *t = weir_writer_get_transport(writer);

@@ -95,7 +95,6 @@ static void queue_insert(struct wr_queued *top, struct wr_queued *queued)
     }
 }
 
-/* Returns the child with the higher rank, or NULL. */
 static struct wr_queued *queue_get_higher(const struct wr_queued *queued)
 {
     struct wr_queued *older = queued->below[OLDER];

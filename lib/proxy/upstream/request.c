@@ -812,12 +812,10 @@ int weir_upstreams_connect(weir_upstreams *set,
 
 /* ---- from a task ---- */
 
-/* The state of a call in a task that waits for a request, on the task's
- * stack. */
 struct request_opening {
     struct wr_waiter waiter;
     weir_pending *request;
-    struct weir_upstreams_result result; /* with references */
+    struct weir_upstreams_result result; /* owns references */
 };
 
 static void request_opened(void *arg, int err,
@@ -843,7 +841,7 @@ static void request_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct request_opening, waiter);
 
     wr_assert(opening->request != NULL);
-    weir_pending_cancel(opening->request); /* done follows */
+    weir_pending_cancel(opening->request); /* this leads to request_opened() */
 }
 
 /* Drops the result's reference to the upstream. If the result has no slot and

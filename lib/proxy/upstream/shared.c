@@ -187,8 +187,8 @@ shared_next_part(const struct wr_shared_target *target,
                : wr_container_of(link, struct wr_shared_part, link);
 }
 
-/* Returns true if the set already has this target as an upstream. The mutex
- * must be held. */
+/* Returns true if a part of the set belongs to this target and has not left.
+ * The mutex must be held. */
 static bool shared_is_taken(const struct wr_shared_target *target,
                             const struct wr_shared_call *call)
 {
@@ -201,7 +201,8 @@ static bool shared_is_taken(const struct wr_shared_target *target,
     return part != NULL;
 }
 
-/* Returns the oldest target equal to @made, or NULL. The mutex must be held. */
+/* Returns the oldest target with the name and endpoint of @made that is not
+ * taken, or NULL. The mutex must be held. */
 static struct wr_shared_target *
 shared_find_target(weir_upstreams_shared *shared,
                    const struct wr_shared_target *made,
@@ -235,7 +236,7 @@ static void shared_note_change_of_target(const struct wr_shared_part *part)
                              (struct wr_shared_change){.target = part->target});
 }
 
-/* Makes the part's set follow a change. The mutex must be held. */
+/* Makes the part's set check for changes. The mutex must be held. */
 static void shared_tell(struct wr_shared_part *part)
 {
     wr_assert(!part->is_left);
@@ -245,7 +246,7 @@ static void shared_tell(struct wr_shared_part *part)
     wr_shared_call(part->call);
 }
 
-/* Makes other sets that have the target follow a change: all, or those with
+/* Makes other sets with this target check for changes: all, or those with
  * @health if it is not NULL. The mutex must be held. */
 static void shared_tell_others(const struct wr_shared_part *own,
                                const struct wr_shared_health *health)
@@ -280,7 +281,7 @@ shared_make_health(weir_upstreams_shared *shared,
     return health;
 }
 
-/* Returns true while a set has the target with this health, even if its checks
+/* Returns true if a part that has not left uses this health, even if its checks
  * are paused. The mutex must be held. */
 static bool shared_is_kept(const struct wr_shared_target *target,
                            const struct wr_shared_health *health)
@@ -296,8 +297,8 @@ static bool shared_is_kept(const struct wr_shared_target *target,
     return false;
 }
 
-/* Returns the health of sets of the target with the same plan, or NULL. The
- * mutex must be held. */
+/* Returns the health of the target whose checks have the same plan, or NULL.
+ * The mutex must be held. */
 static struct wr_shared_health *
 shared_find_health(const struct wr_shared_target *target,
                    const struct wr_check *check)
@@ -359,7 +360,8 @@ shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
     return found;
 }
 
-/* Makes @part the checker, or no part if it is NULL. The mutex must be held. */
+/* Makes @part the checker instead of @own; NULL means none. The mutex must be
+ * held. */
 static void shared_pass_on(struct wr_shared_part *own,
                            struct wr_shared_part *part, uint64_t now_ns)
 {

@@ -160,7 +160,7 @@ struct wr_shared_call {
     weir_upstreams_shared *shared;
     struct wr_wake *wake;     /* a reference to the mailbox of the set's loop */
     struct wr_wake_item item; /* in the mailbox while is_posted */
-    /* Under the mutex. */
+    /* Guarded by the mutex, like ->news and ->waiting_count. */
     bool is_posted;
     /* struct wr_shared_part with a new state or checker */
     struct wr_list news;
@@ -170,7 +170,7 @@ struct wr_shared_call {
     void *owner; /* used on the loop's thread; NULL once the set is freed */
 };
 
-/* One upstream, for all sets that have it. */
+/* One upstream, shared by all sets that contain it. */
 struct wr_shared_target {
     struct wr_hashed hashed; /* by the name */
     uint64_t number;         /* numbered in the order of creation */
@@ -330,7 +330,8 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,
                               struct weir_address **ret, size_t *ret_count);
 
-/* Called when the set of this part is retired: another set makes the checks. */
+/* Called when the set of this part is retired: another set makes the checks, if
+ * there is one. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* Starts or ends a pause, in which the set of this part makes no checks.
  * Another set with the same target and plan makes the checks, if there is
@@ -341,11 +342,10 @@ void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
 void wr_shared_part_leave(struct wr_shared_part *part, uint64_t now_ns);
 void wr_shared_part_close(struct wr_shared_part *part);
 
-/* A snapshot of a target. */
+/* Copies of fields of a target and its health. */
 struct wr_shared_facts {
     struct wr_ejection ejection;
-    uint64_t ejected_until_ns; /* if ejected */
-    /* Time at which the target came up again, or 0. */
+    uint64_t ejected_until_ns;
     uint64_t back_ns;
     int last_err;
     int failure_err;
@@ -354,7 +354,7 @@ struct wr_shared_facts {
     const char *check_alert;
     uint32_t check_status;
     char check_reason[WEIR_UPSTREAM_CHECK_REASON_SIZE];
-    uint64_t in_use_since_ns; /* 0 if not in use */
+    uint64_t in_use_since_ns;
     bool is_being_checked;
     bool is_checker;       /* this part is the checker */
     uint64_t check_due_ns; /* valid if this part is the checker */
@@ -414,20 +414,19 @@ wr_shared_part_get_late(const struct wr_shared_part *part)
                : UINT64_MAX;
 }
 
-/* Returns the number of connections of all sets. */
 static inline uint32_t
 wr_shared_part_get_active(const struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
     return wr_turn_get_active(&part->target->turn);
 }
-/* Called when the part's upstream was chosen. The mutex must be held. */
+/* Counts a connection to the target. The mutex must be held. */
 static inline void wr_shared_part_take(struct wr_shared_part *part)
 {
     wr_debug_assert(!part->is_left);
     wr_turns_take(&part->call->shared->turns, &part->target->turn);
 }
-/* Called when a connection to the part's upstream has ended. */
+/* Counts a connection that has ended. */
 static inline void wr_shared_part_give(struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
@@ -501,7 +500,6 @@ bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns);
  * not changed yet. */
 bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);
 
-/* Sets the start of the checker's next check. */
 void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns);
 
 /* Makes the part the checker if the current checker is late and this part's

@@ -34,18 +34,15 @@
 #include "target.h"
 
 /*
- * One active check of an upstream.
- *
- * A probe connects, exchanges the bytes that its plan requires, and
- * disconnects, in an internal task. ->ended is called once for each probe, from
- * the loop.
+ * One active check of an upstream. A probe connects, exchanges the bytes that
+ * its plan requires, and disconnects, in an internal task.
  */
 
 struct wr_probe {
     struct wr_own_task own; /* runs while the probe runs */
     const struct wr_check *check;
-    /* Called when the probe is over, with 0 or a negative error, but never
-     * inside a call of the owner. */
+    /* Called once for each probe, from the loop, with 0 or a negative error.
+     * Never called inside a call of the owner. */
     void (*ended)(struct wr_probe *probe, int err);
     /* Results of the last probe: talk, alert, answer and len. */
     struct wr_check_talk talk;
@@ -111,7 +108,7 @@ struct weir_upstreams {
     bool is_retired;
     bool is_behind; /* other sets have changed shared state (wr_shared_call) */
     bool has_ranks; /* some addresses are used only if others cannot be */
-    /* With this object other sets wake the set. The object refers to the shared
+    /* Other sets wake this set through this object, which refers to the shared
      * state. */
     struct wr_shared_call *call;
     uint64_t round; /* from 1: number of times the queue was served */
@@ -168,7 +165,7 @@ struct weir_upstream {
     uint32_t weight;
     /* The upstream's weight, in WR_WEIGHT_UNIT, without a slow start. */
     uint32_t own_weight;
-    uint32_t active_count;      /* slots of the set */
+    uint32_t active_count;      /* slots that this set has taken */
     struct wr_shared_part part; /* the upstream's part of the shared target */
     /* The upstream's share of the slots at its name. */
     struct wr_limits_share share;
@@ -186,7 +183,7 @@ struct weir_upstream {
     enum weir_upstream_state told; /* last state known to the program */
     uint32_t skipped_count; /* consecutive checks that could not be made */
     int skipped_err;        /* error of these checks, not reported yet; or 0 */
-    /* Error of failing connects; 0 if they work again. */
+    /* Error of the first failed connect; 0 if connects succeed again. */
     int turned_err;
     bool has_turned; /* ->turned_err must be reported */
     struct wr_upstream_counts counts;
@@ -278,7 +275,6 @@ static inline void wr_upstream_add_news(weir_upstream *upstream)
     }
 }
 
-/* Makes the ready item run and check the upstream. */
 static inline void wr_upstream_note_news(weir_upstream *upstream)
 {
     wr_upstream_add_news(upstream);
@@ -304,7 +300,7 @@ WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
  * end of an ejection. */
 void wr_upstream_follow(weir_upstream *upstream);
 
-/* Leaves lookups and checks to other sets. */
+/* Starts no more lookups, and leaves checks to other sets, if there are any. */
 void wr_upstream_retire(weir_upstream *upstream);
 
 void wr_upstream_pause(weir_upstream *upstream, bool is_paused);
@@ -386,17 +382,18 @@ static inline void wr_survey_forget(weir_upstreams *set)
 }
 
 /* Chooses an upstream and takes a slot there, unless older requests of other
- * sets need the slots. If no slot is free and @queued is in the queue, its set
- * starts to wait for one. @queued gets a ticket if it has none. */
+ * sets need the slots. If no slot is free and @queued is in the queue, the set
+ * of @queued starts to wait for a slot. @queued gets a ticket if it has
+ * none. */
 enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
                                 uint64_t key, weir_upstream **ret);
 
-/* Records the upstream that WEIR_BALANCE_FIRST uses, and returns it or NULL. */
+/* With WEIR_BALANCE_FIRST: records and returns the upstream in use, or NULL. */
 weir_upstream *wr_survey_find_use(weir_upstreams *set);
 
-/* The first lists the upstreams that queued requests may use, and must be
- * called before the queue is served. The second must be called after a slot of
- * an upstream was taken. */
+/* Lists the upstreams that queued requests may use. Must be called before the
+ * queue is served. wr_survey_note_taken() must be called after a slot of an
+ * upstream was taken. */
 void wr_survey_make(weir_upstreams *set);
 void wr_survey_note_taken(weir_upstream *upstream);
 
@@ -421,7 +418,8 @@ void wr_survey_settle(weir_upstreams *set);
 bool wr_survey_may_serve(const weir_upstreams *set,
                          const struct wr_queued *queued);
 
-/* Makes a request that may not be served wait for the first tier. */
+/* Records that the set of this request, which may not be served, waits for the
+ * upstreams of the first tier. */
 void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued);
 
 /* Returns true if a request must wait for first checks. */
