@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-/* ---- template ---- */
-
 /*
  * Text with placeholders that are replaced in each request:
  *
@@ -135,7 +133,6 @@ int template_bind(struct template *self, const struct data *data,
 
 size_t template_count_fields(const struct template *self);
 
-/* Returns true if the text can be empty. */
 bool template_may_be_empty(const struct template *self);
 
 /* Returns true if the text is the same in all requests. */
@@ -151,8 +148,6 @@ void template_fini(struct template *self);
  * -EFBIG if the file is larger than @size_max. */
 int template_read_file(const char *path, size_t size_max, char **ret_bytes,
                        size_t *ret_len);
-
-/* ---- data ---- */
 
 /*
  * A data file (--data) whose rows fill requests: comma-separated values (RFC
@@ -218,8 +213,6 @@ size_t data_write(const struct data *data, size_t column, uint64_t number,
 uint64_t data_hash(const struct data *data);
 
 void data_fini(struct data *data);
-
-/* ---- script ---- */
 
 /*
  * Requests and answers of protocols that weir-load does not know: bytes to
@@ -587,7 +580,7 @@ struct request_lines {
     size_t at;
     /* Number of the line, from 1, with the last returned request. */
     unsigned number;
-    /* Number of lines below it that belong to it. */
+    /* Number of lines below this request that belong to it. */
     unsigned below;
 };
 
@@ -616,8 +609,6 @@ char *request_kind_skip_name(char *line);
 char *request_kind_take_word(char **text);
 
 void request_kind_fini(struct request_kind *kind);
-
-/* ---- mix ---- */
 
 /*
  * A mix of requests with weights, from a file (--mix). Each line has a weight,

@@ -30,7 +30,7 @@ int script_request_parse(const char *text, struct template *ret, char *why)
         snprintf(why, WHY_SIZE, "no memory");
         err = template_parse(bytes, (size_t)len, ret, why);
         if (err == 0 && template_may_be_empty(ret)) {
-            /* the template has only {csv:COLUMN} */
+            /* all parts are {csv:COLUMN} */
             snprintf(why, WHY_SIZE, "it %s empty",
                      ret->size_max == 0 ? "is" : "may be");
             template_fini(ret);

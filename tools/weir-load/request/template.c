@@ -48,7 +48,6 @@ static bool is_name(const char *name, size_t len)
     return is_good;
 }
 
-/* Returns the number of a name, or -ENOENT. */
 static int find_name(const char *name, size_t len)
 {
     for (size_t i = 0; i < value_names.count; i++) {
