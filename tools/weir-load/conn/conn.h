@@ -21,8 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- reading ---- */
-
 /*
  * Measures how long answers wait in their sockets until this program reads
  * them.
@@ -84,8 +82,6 @@ void reading_note_wake(struct traffic *traffic);
 
 /* Must be called on the same thread. Does nothing without reading_start(). */
 void reading_stop(struct traffic *traffic);
-
-/* ---- traffic ---- */
 
 /*
  * State shared by the connections of one thread. The run sets what may be sent,
@@ -167,7 +163,8 @@ struct traffic_way {
     const struct conn_kind *kind;
     const struct codec *codec;
     void *shared;
-    /* Offset of the codec's state in conn.codec_state of all protocols. */
+    /* Offset of this protocol's state among the codec states of a
+     * connection. */
     size_t state_offset;
     /* The last request of a connection asks the server to close it. */
     bool announces_end;
@@ -199,7 +196,8 @@ struct traffic {
     /* Measured requests that may still be sent. */
     uint64_t remaining;
     uint64_t outstanding;
-    /* Time of the last answer, or when requests were first in flight again. */
+    /* Time of the last answer, or of the first send after no request was in
+     * flight. */
     uint64_t quiet_ns;
     /* Longest time between two answers in the window. */
     uint64_t stall_ns;
@@ -555,16 +553,13 @@ void conn_lost(void *user, weir_transport *t, int err);
 int conn_ended(void *user, weir_transport *t);
 
 /* Sets socket options and writes the header of the PROXY protocol, before the
- * first request. If this fails, the connection is given up. */
-
-/* Returns false if the connection was given up. */
+ * first request. Returns false if this failed and the connection was given
+ * up. */
 bool opening_prepare(struct conn *conn);
 
 /* Checks whether data was sent with the connection's SYN, and counts it. Called
  * with --fast-open. */
 void opening_look_at_syn(struct conn *conn);
-
-/* ---- conn_preamble ---- */
 
 /*
  * The preamble of a connection (request/preamble.c). Its requests are sent one

@@ -319,7 +319,6 @@ static void greeted_made(void *user, weir_transport *t)
     }
 }
 
-/* Reads the answer to the greeting, and bytes after it. */
 static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
                          uint64_t now_ns)
 {
