@@ -162,7 +162,6 @@ static bool read_list(void *options, const struct option *option,
     return *value || option_refuse(why, "'' is empty");
 }
 
-/* Explains the minimum number of pairs. */
 static bool read_runs(void *options, const struct option *option,
                       const char *value, char *why)
 {
