@@ -116,8 +116,8 @@ static void take_answer(struct h2_conn *self, struct h2_stream *stream)
 }
 
 /* Queues a request again that the server has not processed (RFC 9113, section
- * 8.7), or fails it after the third time. A refusal because of a GOAWAY does
- * not count if the connection was useful. */
+ * 8.7), or fails it at its fourth refusal. A refusal because of a GOAWAY is not
+ * counted if the connection has received an answer. */
 static void refuse(struct h2_conn *self, struct h2_stream *stream)
 {
     static const uint8_t most = 3;

@@ -133,7 +133,6 @@ static const nghttp2_nv *fill_head(struct h2_conn *self,
     return head->first;
 }
 
-/* Opens a stream for a request. */
 static int submit(struct h2_conn *self, struct h2_stream *stream)
 {
     const uint64_t sent_ns = stream->flight.sent_ns;
