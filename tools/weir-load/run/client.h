@@ -71,8 +71,6 @@ uint64_t pacing_count_due(struct pacing *pacing, uint64_t now_ns);
 /* Ends the schedule. Drops unsent requests that are due by @now_ns. */
 void pacing_stop(struct pacing *pacing, uint64_t now_ns);
 
-/* ---- client ---- */
-
 enum client_event {
     /* Every connection was open or has failed once. */
     CLIENT_SETTLED,
@@ -168,7 +166,6 @@ bool client_get_memory(struct client *client, uint32_t ring_size);
  * start of the window. */
 uint64_t client_count_wanted(const struct client *client, uint64_t time_ns);
 
-/* Sets the initial state of a client that has its memory. */
 void client_prepare(struct client *client, uint32_t ring_size,
                     const struct conn_events *events);
 
