@@ -21,8 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- result ---- */
-
 /*
  * The results of a run. The run writes them once at the end, verdict_reach()
  * evaluates them, and the reports read them.
@@ -150,8 +148,6 @@ struct result {
     enum load_exit exit;
 };
 
-/* ---- fields ---- */
-
 /*
  * A row for each counted field of a result: its name, how two values merge, and
  * where reports show it. All code that adds up threads, writes or merges
@@ -217,7 +213,6 @@ struct fields_part {
 /* Ends with a row without fields. */
 extern const struct fields_part fields_parts[];
 
-/* A histogram of a result. */
 struct field_times {
     const char *name;
     size_t offset;    /* in struct result */
@@ -261,8 +256,6 @@ const char *elsewhere_reason(const struct result *result);
 /* Writes the command line with target @url. Returns false if it is too long. */
 bool elsewhere_write(const struct result *result, const char *url,
                      struct shell_line *ret);
-
-/* ---- lateness ---- */
 
 /*
  * Computes how much of the reported latencies is the client's lateness: how
