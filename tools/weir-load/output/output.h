@@ -14,8 +14,6 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* ---- whole_file ---- */
-
 /*
  * A file that other programs may read at any time: it has either the old
  * contents or the complete new contents.

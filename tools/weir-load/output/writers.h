@@ -25,8 +25,6 @@ FILE *fifo_open(const char *path);
 
 const char *fifo_error_text(int err);
 
-/* ---- json ---- */
-
 /* The result as JSON. The schema is versioned, in result.schema.json.in. Times
  * are integers in nanoseconds; figures of too few values are null. */
 
