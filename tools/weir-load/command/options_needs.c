@@ -76,7 +76,6 @@ static struct places look_at_targets(const struct run_options *options)
     return places;
 }
 
-/* Options about requests. */
 static bool check_requests(const struct run_options *options,
                            const struct options_given *given,
                            const struct option_list *list)
