@@ -1,8 +1,8 @@
 /*
  * Memory from an allocator.
  *
- * All allocations of weir go through these two functions, with one exception:
- * memory of no loop may come from malloc().
+ * All allocations of weir go through these two functions, except those of some
+ * memory that belongs to no loop and comes from malloc().
  */
 #ifndef WEIR_URING_ALLOC_H
 #define WEIR_URING_ALLOC_H

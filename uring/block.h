@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define WR_BLOCK_MIN_BITS  8u  /* 256 bytes */
+#define WR_BLOCK_MIN_BITS  8u
 #define WR_BLOCK_MAX_BITS  16u /* 64 KiB; larger blocks have exact sizes */
 #define WR_BLOCK_FINE_BITS 14u
 #define WR_BLOCK_CLASSES                                                       \

@@ -67,8 +67,8 @@ extern const struct wr_engine wr_engine_poll;
 #define WR_LOCKED_WAITS          1000u
 
 /* Sleeps, increments *waits and returns true. Returns false without a sleep if
- * @err does not mean a lack of locked memory, if @limit is reached, or if a
- * ring has used up its sleeps without success. */
+ * @err does not mean a lack of locked memory, if @limit is reached, or if an
+ * earlier ring has used up its sleeps without success. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
 /* Called when a ring of this process was closed, which frees locked memory.

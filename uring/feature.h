@@ -53,7 +53,7 @@ struct wr_features {
     uint32_t sq_entries;
     uint32_t cq_entries;
     enum wr_engine_kind engine;
-    int refusal; /* why the engine is not io_uring: a negative error, or 0 */
+    int refusal; /* error because of which io_uring is not used, or 0 */
 };
 
 static inline bool wr_has(const struct wr_features *features,

@@ -96,7 +96,7 @@ void wr_jobs_fini(struct wr_jobs *jobs)
     pthread_mutex_destroy(&jobs->mutex);
 }
 
-/* Waits for a job. Returns NULL if the thread must end. */
+/* Returns NULL if the thread must end. */
 static struct wr_job *jobs_take(struct wr_jobs *jobs)
 {
     bool in_time = true;
@@ -209,7 +209,6 @@ static int jobs_make_thread(struct wr_jobs *jobs)
     return err ? pthread_create(&thread, NULL, jobs_run_thread, jobs) : 0;
 }
 
-/* Makes a thread, which first waits for the mutex. Returns false on failure. */
 static bool jobs_add_thread(struct wr_jobs *jobs)
 {
     sigset_t all;

@@ -37,7 +37,7 @@ struct wr_jobs_kind {
     /* Time after which an idle thread ends, or UINT64_MAX for never. */
     uint64_t idle_ns;
     /* Runs a job on a thread. If `tell` is NULL, the owner may push the job
-     * again meanwhile. */
+     * again while it runs. */
     void (*run)(struct wr_jobs *jobs, struct wr_job *job);
     /* Called on a thread when a job is done or a thread has ended, but only
      * once until the next wr_jobs_hear(). NULL if finished jobs do not return

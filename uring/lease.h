@@ -143,8 +143,8 @@ static inline void wr_lease_charge(weir_lease *lease)
     lease->pool->held_bytes += lease->len;
 }
 
-/* Ends the borrow after the callback. A lease that was not kept was not charged
- * either. */
+/* Drops a borrowed reference. If the lease was kept meanwhile, charges it to
+ * its account, else frees it. */
 static inline void wr_lease_end_borrow(weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(lease));

@@ -117,7 +117,8 @@ int wr_uring_enter(struct wr_uring *uring, uint32_t want, uint64_t timeout_ns)
 static void op_dispatch(struct wr_uring *uring, const struct wr_cqe *cqe)
 {
     struct wr_op *op = (struct wr_op *)(uintptr_t)cqe->user_data;
-    if ((int64_t)cqe->user_data <= 0) { /* 0, or with CLOSE_TAG, the sign bit */
+    /* 0, or with CLOSE_TAG, which is the sign bit */
+    if ((int64_t)cqe->user_data <= 0) {
         if (cqe->user_data != 0) {
             wr_op_close_completed(uring, cqe);
         }

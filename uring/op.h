@@ -194,7 +194,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
  * ends. */
 void wr_prep_sendmsg(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct msghdr *msg);
-/* Accepts one connection, or with @multishot until cancelled or failed. */
+/* If @multishot is true, accepts connections until it fails or is cancelled. */
 void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
@@ -235,7 +235,7 @@ void wr_prep_write_waiting(struct wr_uring *uring, struct wr_file_op *op,
  * operation completes with the number of bytes moved, -EINTR or -ECANCELED. */
 void wr_prep_splice(struct wr_uring *uring, struct wr_file_op *op, int from,
                     int to, uint32_t len);
-/* Completes with -ETIME after @wait. @wait must stay until then. */
+/* Completes with -ETIME after @wait, which must stay valid until then. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
 /* Reads or writes once at @offset, in a worker thread if wr_sys_needs_worker()

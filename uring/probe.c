@@ -32,7 +32,7 @@ char wr_race_mappings;
 #define PROBE_CREDIT  8u
 #define PROBE_BYTES   32u
 
-/* Returns the value of kernel.io_uring_disabled, or -1 if it cannot be read. */
+/* Returns -1 if the value cannot be read. */
 static int probe_read_sysctl(void)
 {
     char digit = 0;

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns the engine that WEIR_ENGINE names, or -EINVAL. */
 static int ring_engine_of_environment(void)
 {
     static const char *const names[] = {
@@ -34,7 +33,7 @@ static int ring_engine_of_environment(void)
     return -EINVAL;
 }
 
-/* Opens a ring with its buffers. After an error nothing is left open. */
+/* If it fails, nothing is left open. */
 static int ring_open_whole(const struct wr_engine *engine,
                            const struct wr_ring_options *options,
                            struct wr_ring **ret,

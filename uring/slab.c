@@ -25,7 +25,6 @@ struct wr_slab_chunk {
 _Static_assert(sizeof(struct wr_slab_chunk) % OBJECT_ALIGN == 0,
                "objects are aligned when the chunk is");
 
-/* Returns the maximum space before the first object that aligns it. */
 static size_t slab_pad_size(size_t object_size)
 {
     return object_size % WR_SLAB_LINE == 0 ? WR_SLAB_LINE - OBJECT_ALIGN : 0;

@@ -96,7 +96,7 @@ IN_CHILD static void spawn_reset_signals(void)
     }
 }
 
-/* Makes a descriptor that /proc lists close-on-exec. */
+/* Sets close-on-exec for a descriptor that /proc/self/fd lists. */
 IN_CHILD static void spawn_mark_listed(const char *name)
 {
     int fd = 0;

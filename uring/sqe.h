@@ -39,8 +39,7 @@ static inline uint32_t wr_sqe_optlen(const struct io_uring_sqe *sqe)
 /* Size of the first fields of an entry, the only ones that weir fills in. */
 #define WR_SQE_USED offsetof(struct io_uring_sqe, addr3)
 
-/* Copies these fields. Either entry may have been allocated without the
- * others. */
+/* Entries may have been allocated without their other fields. */
 static inline void wr_sqe_copy(struct io_uring_sqe *to,
                                const struct io_uring_sqe *from)
 {

@@ -264,7 +264,7 @@ static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
 }
 
 /* Called when a list has lost its last timer. The due, past and held lists have
- * no bit. */
+ * no bit in `occupied` or `staged`. */
 static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
     uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
@@ -281,7 +281,6 @@ static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
     }
 }
 
-/* Unlinks an armed timer without changing its own links. */
 static inline void timer_displace(struct wr_wheel *wheel,
                                   struct wr_timer *timer)
 {
@@ -401,7 +400,6 @@ static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
     }
 }
 
-/* Returns @start_ns if the list has more than SCAN_MAX timers. */
 static uint64_t timer_first_in_list(const struct wr_list *list,
                                     uint64_t start_ns)
 {

@@ -154,10 +154,10 @@ static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
     if (number < atomic_load_explicit(&wake->room_end, memory_order_relaxed)) {
         return true;
     }
-    /* Relaxed: with an older value posters only check again. */
     const uint64_t end =
         wake->limit +
         atomic_load_explicit(&wake->popped_total, memory_order_seq_cst);
+    /* Relaxed: a poster that reads an older value only checks again. */
     atomic_store_explicit(&wake->room_end, end, memory_order_relaxed);
     return number < end;
 }

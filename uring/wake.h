@@ -35,9 +35,10 @@ struct wr_wake_item {
 WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
                                uint32_t limit, struct wr_wake **ret);
 
-/* Two words on a page that is zeroed in a forked child: the owner, initially
- * WR_UNBOUND, and a constant WR_UNBOUND that other threads may read. */
 #define WR_UNBOUND ((const void *)-1)
+/* Returns two words on a page that is zeroed in a forked child. The first is
+ * the owner, initially WR_UNBOUND. The second is always WR_UNBOUND, and other
+ * threads may read it. */
 const void *volatile *wr_wake_owner(const struct wr_wake *wake);
 
 /* Any thread. Returns true in a forked child of the mailbox's process. */

@@ -161,7 +161,8 @@ static int32_t work_fetch(int stage, char *buf, int32_t len)
         const int32_t got =
             wr_sys_pipe_read(stage, buf + done, (size_t)(len - done));
         wr_check(got != 0 && got != -EAGAIN);
-        wr_require(got > 0, got); /* a spliced page may be gone with its file */
+        /* The file of a spliced page may have been truncated. */
+        wr_require(got > 0, got);
         done += got;
     }
     return len;
@@ -203,8 +204,8 @@ static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 }
 
 /* Returns how many bytes one call may move without blocking once the file is
- * ready. A writable character device accepts at least one byte. Other files are
- * always ready. */
+ * ready. A character device that is writable accepts at least one byte. All
+ * other files are always ready, and accept all bytes. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     mode_t mode;

@@ -71,7 +71,7 @@ static int work_open_rest(wr_rest_fn *rest, void *arg)
     return err;
 }
 
-/* Sets blocking mode. On error closes the descriptor and returns the error. */
+/* If it fails, closes the descriptor. */
 static int work_open_set_blocking(int fd)
 {
     const int err = wr_sys_set_blocking(fd);

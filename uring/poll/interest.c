@@ -41,7 +41,6 @@ void wr_ep_interest_close(struct wr_ep_interest *interest)
     close(interest->epfd);
 }
 
-/* Doubles the number of chunks, or adds more if @index needs more. */
 static bool interest_grow(struct wr_ep_interest *interest, uint32_t index)
 {
     const uint32_t old = interest->chunk_count;

@@ -67,7 +67,6 @@ static inline int32_t wr_ep_result(ssize_t ret)
     return ret < 0 ? -errno : (int32_t)ret;
 }
 
-/* Returns WR_EP_PARKS if @res means "not now", else @res. */
 static inline int32_t wr_ep_unless_again(int32_t res)
 {
     wr_debug_assert(res > WR_EP_TIMES);

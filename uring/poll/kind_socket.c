@@ -196,7 +196,6 @@ int32_t wr_ep_accept(struct wr_ep_call *call)
     return WR_EP_PARKS; /* epoll reports the remaining connections */
 }
 
-/* Returns false if an accept would fail at once. */
 static bool kind_socket_listens(int fd)
 {
     int listens = 0;

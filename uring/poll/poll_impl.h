@@ -476,10 +476,10 @@ struct wr_ep_ring {
     struct wr_list timed;
     /* connections whose events this enter may still handle */
     uint32_t receives_left;
-    /* First receives in a row that found nothing: [0] of accepted sockets, [1]
-     * of sockets that weir connected. */
+    /* Consecutive first receives that found nothing: [0] of accepted sockets,
+     * [1] of sockets that weir connected. */
     uint32_t vain_firsts[2];
-    /* polls for a second connection in a row that found none */
+    /* consecutive polls for a second connection that found none */
     uint32_t vain_looks;
     int error;
     bool enabled;
