@@ -229,7 +229,8 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
-/* Queues a demand that gets no credit until fewer bytes are held than now. */
+/* Queues a connection that may not receive until fewer bytes are held than
+ * now. */
 static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
 {
     const uint64_t held = budget_held_of(budget);
@@ -311,8 +312,8 @@ static struct wr_demand *budget_take_first(struct wr_feeding *round)
     return demand;
 }
 
-/* Puts the remaining demands of the batch back to the front of the queue,
- * before demands that were queued since. */
+/* Puts the rest of the batch back to the front of the queue, before connections
+ * that were queued since. */
 static void budget_put_rest_back(struct wr_list *queue,
                                  struct wr_feeding *round)
 {
@@ -349,7 +350,8 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
         return NULL;
     }
     struct wr_demand *demand = budget_take_first(round);
-    /* At least WR_CREDIT_MIN: a demand that gets no credit costs work, too. */
+    /* At least WR_CREDIT_MIN, because feeding without a credit costs work
+     * too. */
     const uint64_t bytes =
         wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
     round->room_bytes -= wr_min_u64(round->room_bytes, bytes);
@@ -382,8 +384,8 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Returns the first bare demand that gets credit now, or whose share is no
- * longer the reason for the refusal. Returns NULL if no tries are left. */
+/* Removes and returns the first bare connection whose share is no longer used
+ * up. Returns NULL if there is none, or no tries are left. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
                                           struct wr_feeding *round)
 {
@@ -392,8 +394,8 @@ static struct wr_demand *budget_next_bare(struct wr_budget *budget,
             wr_container_of(budget->bare.next, struct wr_demand, link);
         uint32_t credit;
         if (demand->pass == budget->pass) {
-            /* Every bare demand was tried. If none got credit, the next pass
-             * waits until fewer bytes are held. */
+            /* Every bare connection was tried. If none could receive, the next
+             * pass starts when fewer bytes are held. */
             budget->unfed_bytes =
                 budget->pass_has_fed ? UINT64_MAX : budget->pass_bytes;
             budget->pass_has_fed = false;

@@ -38,18 +38,18 @@
 #include "uring/list.h"
 #include "uring/pool.h"
 
-/* Bounds of a credit, in bytes. */
+/* Limits, in bytes, of a connection's credit and window. */
 #define WR_CREDIT_MAX   (1024u << 10)
 #define WR_CREDIT_START (256u << 10) /* first window of a new connection */
 #define WR_CREDIT_SLOW  (16u << 10)  /* least window while memory is short */
 #define WR_CREDIT_MIN   (4u << 10)   /* least credit that is not 0 */
-/* The least share of a connection, whatever the others hold. */
+/* A connection's share is never smaller, whatever other connections hold. */
 #define WR_HELD_LEAST   (2u * WR_CREDIT_MIN)
 #define WR_QUEUED_LEAST (16u << 10)
-/* The budgets of an iteration: bytes that all due connections together receive,
- * and bytes of long sends. The last connection may exceed them. So most
- * iterations serve one such connection, and its bytes are still in the CPU's
- * cache when they are sent on. */
+/* Limits of one iteration: bytes that all due connections together receive, and
+ * bytes of long sends. The last connection may exceed them. So most iterations
+ * serve one such connection, whose bytes are still in the CPU's cache when they
+ * are sent on. */
 #define WR_TURN_BYTES (64u << 10)
 
 #define WR_BUDGET_TRIES 16u
@@ -72,23 +72,22 @@ typedef void wr_demand_feed_fn(struct wr_demand *demand,
 
 struct wr_demand_ops {
     struct wr_account_ops account;
-    wr_demand_feed_fn *feed; /* NULL if the demands are never queued */
+    wr_demand_feed_fn *feed; /* NULL if never queued */
 };
 
 #define WR_DEMAND_PASS_BITS 24
 
-/* The bytes of one connection, and its place in a queue. Embedded in the
+/* Counts the bytes of one connection, and queues it. Embedded in the
  * connection. Small, because idle connections have it too. */
 struct wr_demand {
     struct wr_account account; /* its ops point into a struct wr_demand_ops */
     struct wr_list link;
-    /* Queued bytes that the kernel does not accept, at most UINT32_MAX. */
+    /* Queued bytes that the kernel does not accept now, at most UINT32_MAX. */
     uint32_t stuck_bytes;
     uint32_t window; /* 0 if not set yet; see wr_budget_window() */
-    /* Credit of the present or last receive. Reset to 0 when the window has
-     * been adapted. */
+    /* Credit of the current or last receive; 0 once the window was adapted. */
     uint32_t last_credit;
-    /* For a bare demand: the pass in which it was tried last. */
+    /* If the connection is bare: the pass in which it was tried last. */
     uint32_t pass : WR_DEMAND_PASS_BITS;
     enum wr_demand_state state : 8;
 };
@@ -112,16 +111,16 @@ struct wr_budget {
     uint64_t queued_bytes;
     uint64_t account_count;
     struct wr_list starved; /* in the order of feeding, like all queues */
-    /* Bare demands. Those that were tried in this pass come last. */
+    /* Bare connections. Those that were tried in this pass are last. */
     struct wr_list bare;
     struct wr_list stuck;
     struct wr_list due;
     uint64_t turn_received_bytes; /* received by due connections */
     uint64_t turn_sent_bytes;     /* sent in long sends */
     struct wr_list evictable;
-    /* Maximum number of held bytes in the last pass, if no bare demand got
-     * credit in it: another pass is useless until fewer are held. UINT64_MAX if
-     * a demand got credit. */
+    /* If no bare connection could receive in the last pass: the maximum number
+     * of held bytes in that pass. Another pass is useless until fewer are held.
+     * Otherwise UINT64_MAX. */
     uint64_t unfed_bytes;
     uint64_t pass_bytes; /* maximum number of held bytes in this pass so far */
     uint32_t pass : WR_DEMAND_PASS_BITS;
@@ -141,19 +140,21 @@ enum wr_shortage {
 };
 
 enum wr_feed {
-    WR_FEED_NONE, /* no demand is starved, or bytes must be released first */
+    /* no connection is starved, or bytes must be released first */
+    WR_FEED_NONE,
     WR_FEED_NOW,
     WR_FEED_LATER, /* no memory for a buffer: try again later */
 };
 
-/* The demands of one round of feeding. A demand that queues again during the
- * round waits for the next round. */
+/* One round of feeding. A connection that is queued again during the round
+ * waits for the next round. */
 struct wr_feeding {
     struct wr_list batch;
-    /* Free bytes in posted buffers or send queues, minus the credits of the
-     * round. */
+    /* Free bytes in posted buffers or send queues, minus the round's
+     * credits. */
     uint64_t room_bytes;
-    uint32_t tries; /* bare demands that may still be tried without success */
+    /* bare connections that may still be tried without success */
+    uint32_t tries;
 };
 
 void wr_budget_check_invariants(const struct wr_budget *budget);
@@ -178,7 +179,7 @@ static inline void wr_demand_feed(struct wr_demand *demand,
         ->feed(demand, queue);
 }
 
-/* Returns how many bytes one connection may hold now. */
+/* Returns how many bytes each connection may hold now. */
 uint64_t wr_budget_held_share(const struct wr_budget *budget);
 
 /* Returns how many bytes one connection may have queued now, or UINT64_MAX if
@@ -288,12 +289,12 @@ static inline enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
                : wr_budget_next_feed_of_starved(budget);
 }
 
-/* A round of feeding stuck demands, until their credits would fill the send
- * queues. wr_budget_begin_stuck() returns false if no demand can be fed now;
- * there is no round then. wr_budget_next_stuck() removes a demand from its
- * queue and returns it to be fed, or NULL at the end of the round.
- * wr_budget_end_stuck() returns true if others can be fed in the next
- * iteration. */
+/* A round of feeding stuck connections. wr_budget_begin_stuck() returns false
+ * if there is none, or none may receive. wr_budget_next_stuck() removes a
+ * connection from its queue and returns it to be fed. It returns NULL when no
+ * connection is left, or when the credits of the round would fill the send
+ * queues. wr_budget_end_stuck() returns true if the next iteration can feed
+ * others. */
 WEIR_MUST_USE bool wr_budget_begin_stuck(struct wr_budget *budget,
                                          struct wr_feeding *round);
 struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
@@ -301,9 +302,9 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
 WEIR_MUST_USE bool wr_budget_end_stuck(struct wr_budget *budget,
                                        struct wr_feeding *round);
 
-/* Like these, a round of feeding starved demands, until their credits would
- * fill the posted buffers. Rounds start alternately with the bare and with the
- * other demands. */
+/* The same for starved connections, until their credits would fill the posted
+ * buffers. Rounds alternately start with the bare connections and with the
+ * others. */
 bool wr_budget_begin_starved(struct wr_budget *budget,
                              struct wr_feeding *round);
 struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,

@@ -6,7 +6,7 @@
  */
 #include "loop.h"
 
-/* Asserts that neighbours are linked to each other. Returns the length. */
+/* Returns the length of the list. */
 static uint64_t invariants_walk(const struct wr_list *list)
 {
     uint64_t count = 0;

@@ -55,7 +55,7 @@ int wr_loop_bind(weir_loop *loop)
     return 0;
 }
 
-/* Returns how long an iteration may wait until starved demands are retried. */
+/* Returns how long to wait before starved connections are tried again. */
 static uint64_t loop_feed_wait(const weir_loop *loop)
 {
     static const uint64_t waits_ns[] = {
@@ -293,7 +293,6 @@ loop_adapt_calls(weir_loop *loop, uint64_t took_ns, bool has_left)
         loop, has_left && took_ns >= (was_crowded ? SHORT_TURN_NS : READY_NS));
 }
 
-/* Returns true if a turn end is pending that does not send files. */
 static bool loop_has_other_ends(const weir_loop *loop)
 {
     const struct wr_list *pieces = &loop->moves.turn_end.link;

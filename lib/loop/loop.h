@@ -28,8 +28,8 @@
 #include <errno.h>
 #include <pthread.h>
 
-struct wr_callbacks; /* callback.c */
-struct wr_tasks;     /* task.c */
+struct wr_callbacks;
+struct wr_tasks;
 
 /* A step of an object at the end of an iteration, for example sending written
  * bytes. Embedded in the object. */
@@ -41,7 +41,7 @@ struct wr_turn_end {
 /* The turn ends that send files; see moves.c. */
 struct wr_moves {
     struct wr_list ends;
-    struct wr_turn_end turn_end; /* runs `ends` */
+    struct wr_turn_end turn_end;
     bool is_running;
     bool goes_on;       /* pieces are left for the next iteration */
     bool is_alone;      /* this iteration does nothing else */
@@ -154,7 +154,7 @@ struct wr_host {
     bool misses_ends; /* wr_ring_misses_ends(), set with fd */
 };
 
-/* Notices about the loop itself, for its exception hook; see notice.c. */
+/* Notices for the exception hook, each at most once; see notice.c. */
 enum wr_notice {
     WR_NOTICE_OF_ENGINE,  /* io_uring was refused */
     WR_NOTICE_OF_THREADS, /* the kernel had no worker thread for an operation */
@@ -169,7 +169,7 @@ enum wr_notice_state {
 };
 
 struct wr_notices {
-    struct wr_ready ready; /* reports due notices */
+    struct wr_ready ready;
     enum wr_notice_state states[WR_NOTICES];
 };
 
@@ -236,12 +236,14 @@ struct weir_loop {
     weir_task *current; /* the running task; NULL in callbacks */
     /* The budget of the running task. `left` is 0 if no task runs. */
     struct wr_task_calls calls;
-    int32_t kept_calls;      /* see wr_loop_keep_calls() */
-    uint32_t callback_count; /* running callbacks, which may not suspend */
+    int32_t kept_calls; /* see wr_loop_keep_calls() */
+    /* number of running callbacks, which may not suspend */
+    uint32_t callback_count;
     struct wr_task_calls given_calls; /* budget of each task that is entered */
 
     struct wr_list cancels; /* futures to be cancelled, in order */
-    bool cancelling;        /* set while these are cancelled; see future.c */
+    /* set while a future of `cancels` is cancelled; see future.c */
+    bool cancelling;
 
     struct wr_callbacks *callbacks;
     struct wr_tasks *task_memory; /* NULL before the first task */
@@ -260,11 +262,11 @@ struct weir_loop {
     /* set by weir_loop_stop(), cleared at the end of the run */
     bool is_stopping;
     bool stop_is_announced; /* written only by lib/task/stopping.c */
-    bool never_waits;       /* set during weir_loop_run_once() */
-    uint32_t held_turns;    /* iterations for which late timers have waited */
-    uint64_t held_ns;       /* start of that wait */
-    /* counts.turns of the next iteration of that wait. */
-    uint64_t held_turn;
+    bool never_waits;
+    /* iterations for which late timers have waited so far */
+    uint32_t held_turns;
+    uint64_t held_ns;   /* time at which they began to wait */
+    uint64_t held_turn; /* counts.turns of the next such iteration */
     uint64_t pin_count; /* objects that keep the loop's memory */
 
     uint64_t slow_callback_ns;
@@ -422,7 +424,7 @@ void wr_loop_report(weir_loop *loop, const struct weir_exception *exception);
 /* Returns the loop that owns the mailbox. Must be called inside its run. */
 weir_loop *wr_loop_find(const struct wr_wake *wake);
 
-/* Reports @what if it has taken too long since @start_ns. */
+/* Reports @what to the exception hook if it has taken too long. */
 void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
                          const struct weir_exception *what);
 

@@ -9,12 +9,12 @@
 
 #include "loop.h"
 
-/* Attempts before giving up on work that should end by itself. */
+/* Maximum number of attempts at work that normally ends by itself. */
 #define WR_LOOP_SUBMITS_MAX 1000u
 
 WEIR_MUST_USE int wr_loop_bind(weir_loop *loop);
 
-/* Makes one iteration. Returns 0, or the error that broke the ring. */
+/* Returns 0, or the error that broke the ring. */
 WEIR_MUST_USE int wr_loop_turn(weir_loop *loop);
 
 void wr_moves_init(struct wr_moves *moves);

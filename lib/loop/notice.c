@@ -34,7 +34,8 @@ static void notice_tell_engine(weir_loop *loop)
     };
 
     wr_assert(exception.err < 0);
-    /* True for one caller in the process. Relaxed: orders nothing else. */
+    /* Set once in the process, so only one loop reports. Relaxed: orders
+     * nothing. */
     static atomic_flag was_told = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set_explicit(&was_told, memory_order_relaxed)) {
         wr_loop_report(loop, &exception);

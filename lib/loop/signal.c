@@ -286,7 +286,7 @@ static struct wr_signals *signal_of_module(struct wr_module *module)
     return wr_container_of(module, struct wr_signals, module);
 }
 
-/* Changes this thread's mask. Returns true if the signal was blocked. */
+/* Returns true if the signal was blocked before. */
 static bool signal_block(int signum, bool block)
 {
     sigset_t set;
