@@ -95,7 +95,7 @@ static bool as_completed_is_enough(const struct as_completed_ends *ends)
                                                        : false;
 }
 
-/* Unlinks the first entry of `done`, which must exist. Returns its index. */
+/* `done` must not be empty. */
 static int as_completed_take(struct as_completed *all)
 {
     struct wr_list *link = wr_list_pop_front(&all->done);

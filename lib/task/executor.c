@@ -39,7 +39,7 @@ enum executor_job_state {
     EXECUTOR_JOB_STATES,
 };
 
-/* The loop frees it or, after the loop's end, a thread. */
+/* Freed by the loop or, after the loop's end, by a thread. */
 struct executor_job {
     struct wr_job job; /* job.link is also used in `returned` */
     weir_job_fn *fn;
@@ -170,8 +170,7 @@ static void executor_resolve_end(struct executor_end *end, int result)
     wr_future_resolve(&end->future, result);
 }
 
-/* Cancels a submitted job that has not started. A running job cannot be
- * stopped; its future gets the job's result. */
+/* A job that has started cannot be cancelled; its future gets its result. */
 static void executor_cancel_end(weir_future *future)
 {
     struct executor_end *end =
@@ -250,7 +249,7 @@ static void executor_return_job(weir_loop *loop, struct executor_job *job)
     if (waiter) {
         job->waiter = NULL;
         wr_waiter_wake(waiter, 0);
-    } /* otherwise the interrupted task abandons the job when it runs */
+    } /* the interrupted task calls abandoned() when it runs */
 }
 
 static void executor_collect(struct executor *executor)

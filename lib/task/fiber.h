@@ -67,7 +67,7 @@ struct wr_stack {
     size_t size;
     uint32_t class_index;
     uint32_t valgrind_id;
-    uint32_t charged_bytes; /* part of warm_bytes, while it is warm */
+    uint32_t charged_bytes; /* share of warm_bytes while the stack is warm */
     /* Restore token of the shadow stack, or NULL if there is none. */
     void *shadow;
     uint8_t *shadow_base;
@@ -91,7 +91,8 @@ struct wr_stacks {
     size_t page_size;
     uint64_t stack_count; /* in use and free */
     uint64_t used_count;
-    uint64_t warm_bytes;                   /* charged for the warm stacks */
+    /* sum of the charges of the warm stacks */
+    uint64_t warm_bytes;
     uint64_t high_water_bytes;             /* deepest of the measured stacks */
     struct wr_stack_mapping *measure_next; /* NULL means the first mapping */
     bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */

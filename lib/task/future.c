@@ -186,7 +186,7 @@ bool weir_future_cancel(weir_future *future)
     }
     if (!wr_list_is_linked(&future->cancel)) {
         future_cancel_taken(weir_future_ref(future));
-        wr_loop_release(loop); /* after the loop's end: runs ready items */
+        wr_loop_release(loop); /* runs ready items if the loop has ended */
     }
     return true;
 }

@@ -92,7 +92,7 @@ static bool future_wait_closes_circle(const weir_future *future,
     return false;
 }
 
-/* Returns 0 when the future is done, or -ECANCELED if interrupted. */
+/* Returns 0 when the future is done, or -ECANCELED. */
 static int future_wait_suspend(struct future_wait *wait)
 {
     weir_future *future = wait->future;

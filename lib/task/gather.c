@@ -181,7 +181,6 @@ static void gather_cancel(weir_future *future)
     }
 }
 
-/* Returns false if all futures have ended: the result is about to be set. */
 static bool gather_can_cancel(const weir_future *future)
 {
     return wr_container_of(future, const struct gather, future)->pending_count >

@@ -35,9 +35,9 @@ struct wr_group {
     struct wr_ready abort;    /* runs after the first failure */
     struct wr_waiter *waiter; /* set while the owner waits for the members */
     int error;                /* the first error of a member, or 0 */
-    uint32_t requests; /* the owner's cancellations when the group began */
+    uint32_t requests;        /* owner->requests when the group began */
     enum group_state state;
-    bool is_counted; /* the owner's requests include the group's */
+    bool is_counted; /* one of the owner's requests is the group's */
 };
 
 _Static_assert(sizeof(struct wr_group) <= sizeof(struct weir_task_group),

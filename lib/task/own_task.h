@@ -21,13 +21,12 @@ struct wr_own_task;
 /* Runs in the task, and must not call the program. Returns 0 or an error. */
 typedef int wr_own_task_fn(struct wr_own_task *own);
 
-/* Called by the loop, on its own stack, when the task has ended, with the
- * result of the steps. Never called inside wr_own_task_start() or
+/* Called when the task has ended, with the result of the steps. The loop makes
+ * the call on its own stack, never inside wr_own_task_start() or
  * wr_own_task_cancel(). */
 typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 
-/* Prints a space and the object of the steps at the end of the task's line of
- * weir_loop_dump(). */
+/* Adds the object of the steps to the task's line of weir_loop_dump(). */
 typedef void wr_own_task_dump_fn(const struct wr_own_task *own, FILE *out);
 
 struct wr_own_task {

@@ -208,7 +208,7 @@ WEIR_MUST_USE static int stack_map(struct wr_stacks *stacks,
         return -ENOMEM;
     }
     /* One touched page must not become 2 MiB. Since Linux 6.7 MAP_STACK is
-     * enough. An error, of a kernel without huge pages, is harmless. */
+     * enough. An error is harmless: the kernel has no huge pages. */
     madvise(start, stride * capacity, MADV_NOHUGEPAGE);
     *mapping = (struct wr_stack_mapping){
         .next = stacks->mappings,

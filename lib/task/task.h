@@ -64,7 +64,7 @@ typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
 
 /* A kind of object that tasks wait for. */
 struct wr_wait_kind {
-    const char *name;           /* printed in dumps */
+    const char *name;
     wr_interrupt_fn *interrupt; /* NULL means unlink and wake with -ECANCELED */
     /* Wakes the task with -ECANCELED at once. Called when the loop is being
      * freed, the task was interrupted, and nothing else can wake it. May be
@@ -322,7 +322,6 @@ static inline bool wr_loop_tells_stop(const weir_loop *loop)
 /* Withdraws the announcement, because a new main task begins. */
 void wr_loop_forget_stop(weir_loop *loop);
 
-/* Returns true if the task's code will not run any more. */
 static inline bool wr_task_has_ended(const weir_task *task)
 {
     return task->state >= WR_TASK_PARKED;
