@@ -30,7 +30,7 @@ struct weir_datagram_stream {
     struct wr_list receivers; /* struct wr_waiter */
     struct wr_list drainers;
     struct wr_list closers;
-    int error; /* the first that no call has returned yet */
+    int error; /* the first error that no call has returned yet */
     int end;   /* error of the endpoint's end; 0 until it is lost */
     uint32_t capacity;
     uint32_t first;

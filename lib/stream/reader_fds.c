@@ -24,9 +24,8 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-/* The transport closes the descriptors, and counts them. If @t has no function
- * for this, because the program's own protocol feeds the reader, closes them
- * here. */
+/* Closes descriptors. The transport also counts them, if it has a function for
+ * this; it has none if the program's own protocol feeds the reader. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {

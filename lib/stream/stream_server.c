@@ -63,7 +63,7 @@ stream_server_read_options(const struct weir_start_server_options *options,
     return wr_stream_check(ret_stream);
 }
 
-/* Takes @service, which the server's end frees. */
+/* Takes @service, which is freed when the server ends. */
 static int stream_server_start(struct service *service,
                                struct weir_endpoint endpoint,
                                const struct weir_server_options *options,
