@@ -5,7 +5,8 @@
  *
  * A put passes its item directly to the first waiting getter. A get inserts the
  * item of the first waiting putter. So getters wait only while the queue is
- * empty, putters only while it is full, and the call of a woken task is done.
+ * empty, putters only while it is full, and a woken task has got or put its
+ * item.
  *
  * The items are in a ring (LIFO uses one end) or, in a priority queue, in a
  * binary heap. The items of a heap are numbered in the order of the puts: of
