@@ -164,8 +164,7 @@ static void closer_init_lanes(void)
     wr_jobs_init(&closer_quick, &kind, THREADS_MAX, UINT32_MAX);
 }
 
-/* Resets the mutex and the lanes: a thread that is not in the child may hold
- * them. */
+/* Resets the mutex and the lanes: a thread of the parent may have used them. */
 static void closer_after_fork_in_child(void)
 {
     const int err = pthread_mutex_init(&closer_mutex, NULL);

@@ -159,7 +159,6 @@ static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
     op_file_work(op_file_of(op));
 }
 
-/* Returns true for entries that always go to a worker thread. */
 static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
 {
     return sqe->opcode == IORING_OP_FSYNC || sqe->opcode == IORING_OP_STATX ||

@@ -191,9 +191,8 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
     wr_list_splice_back(younger, &merged);
 }
 
-/* Moves timers that were armed for the past to the due list, sorted bottom-up:
- * each run has twice as many timers as the previous run, and they were armed
- * earlier. */
+/* Moves timers that were armed for the past to the due list. A merge sort: run
+ * i has 2^i timers, which were armed before those of the lower runs. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
     struct wr_list runs[SORT_RUNS];

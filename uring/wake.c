@@ -281,7 +281,7 @@ bool wr_wake_is_forked(const struct wr_wake *wake)
 
 void wr_wake_set_thread(struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: a thread only compares it with itself. */
+    /* Relaxed: a thread only checks whether it is the owner's. */
     atomic_store_explicit(&wake->thread, thread, memory_order_relaxed);
 }
 
@@ -343,7 +343,7 @@ int wr_wake_post_item(struct wr_wake *wake, struct wr_wake_item *item)
 
 bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread)
 {
-    /* Relaxed: a thread only compares it with itself. */
+    /* Relaxed: a thread only checks whether it is the owner's. */
     return atomic_load_explicit(&wake->thread, memory_order_relaxed) == thread;
 }
 

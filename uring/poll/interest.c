@@ -263,8 +263,8 @@ static int interest_update(struct wr_ep_interest *interest,
 
     wr_assert(wanted != (uint32_t)EPOLLET);
     if (wanted == 0) {
-        /* The watch may stay in the set for its next operation, but the set
-         * must not report it to a host. */
+        /* The watch may stay in the set for its next operation, unless a host
+         * waits for the set. */
         if (!wr_list_is_empty(&watch->ops) || !watch->is_own ||
             watch->is_overheard || interest->is_shared) {
             interest_remove(interest, watch);

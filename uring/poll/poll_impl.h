@@ -341,7 +341,6 @@ wr_ep_watch_get(struct wr_ep_interest *interest, int fd)
     return WR_LIKELY(watch) ? watch : wr_ep_watch_add(interest, fd);
 }
 
-/* Returns a number above all descriptors that have a watch. */
 static inline uint32_t wr_ep_interest_fds(const struct wr_ep_interest *interest)
 {
     return interest->chunk_count * WR_EP_CHUNK_WATCHES;
