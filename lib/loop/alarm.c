@@ -3,9 +3,9 @@
  *
  * The kernel sets up a timer for each enter with a time-out. A loop that is
  * woken often would pay for that thousands of times before its first deadline.
- * So after some waits in a row that ended early the loop submits the deadline
- * once, as a timeout operation that stays in flight, and enters without a
- * time-out.
+ * So after several waits in a row that ended early the loop submits the
+ * deadline once, as a timeout operation that stays in flight, and enters
+ * without a time-out.
  *
  * If the timer is cancelled or moved to a later time, the alarm stays: it costs
  * one idle loop iteration.

@@ -21,9 +21,9 @@
  *     DUE      other connections receive much, and this one receives after them
  *
  * Feeding a connection removes it from its queue, in order, and lets it request
- * credit again. The work of a loop iteration follows the bytes that can be
- * received, not the number of waiting connections. If no starved connection can
- * be fed, bytes of waiting readers are moved out of the pool (evicted).
+ * credit again. The work of a loop iteration depends on the bytes that can be
+ * received, not on the number of waiting connections. If no starved connection
+ * can be fed, bytes of waiting readers are moved out of the pool (evicted).
  *
  * A starved connection whose share is used up is bare, and is in a separate
  * list. An iteration tries at most WR_BUDGET_TRIES bare connections without

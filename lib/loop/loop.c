@@ -66,7 +66,6 @@ static uint64_t loop_feed_wait(const weir_loop *loop)
     return waits_ns[wr_budget_next_feed(&loop->budget)];
 }
 
-/* Returns true if the last iteration left work for the next one. */
 static bool loop_is_due(const weir_loop *loop)
 {
     return loop->is_stopping || !wr_list_is_empty(&loop->ready) ||
