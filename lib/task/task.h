@@ -97,8 +97,8 @@ struct wr_group_member {
 struct wr_task_hooks {
     /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
-    /* Prints a space, and the object for which the task runs, at the end of the
-     * task's line of weir_loop_dump(). */
+    /* Adds the object for which the task runs to the task's line of
+     * weir_loop_dump(). */
     void (*dump)(const void *arg, FILE *out);
 };
 

@@ -14,7 +14,7 @@ struct wr_timeout {
     weir_task *task; /* NULL before the start and after the end */
     struct wr_timeout *outer;
     struct wr_list cause; /* in the task's causes until a call reports it */
-    uint32_t cancelling;  /* the task's cancellations at the start */
+    uint32_t cancelling;  /* weir_task_get_cancelling() at the start */
     bool is_over;         /* set by the timer */
 };
 
