@@ -133,7 +133,7 @@ static void datagrams_resume_writing(void *user, weir_transport *t)
     wr_waiters_wake_all(&stream->drainers, 0);
 }
 
-/* Has no effect if an earlier error was not returned yet. */
+/* Keeps only the first error that was not returned yet. Wakes a receiver. */
 static void datagrams_note_error(weir_datagram_stream *stream, int err)
 {
     wr_assert(err < 0);

@@ -143,7 +143,6 @@ WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
                                     struct wr_reader_visit *visit,
                                     size_t needed);
 
-/* Returns the bytes that are buffered, or that the running call has moved. */
 static inline size_t wr_reader_available(const weir_reader *reader)
 {
     return reader->queue.total + reader->moved;
@@ -182,7 +181,6 @@ static inline ssize_t wr_reader_copy_out(weir_reader *reader, void *buf,
     return (ssize_t)len;
 }
 
-/* The first @len bytes must be contiguous. */
 static inline ssize_t wr_reader_show(weir_reader *reader, size_t len,
                                      struct weir_buf *ret)
 {

@@ -59,7 +59,6 @@ void wr_writer_resumed(void *writer);
 
 void wr_writer_lost(weir_writer *writer);
 
-/* Returns true while a task waits in a call on the writer. */
 static inline bool wr_writer_is_busy(const weir_writer *writer)
 {
     return !wr_list_is_empty(&writer->drainers) ||
