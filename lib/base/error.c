@@ -217,7 +217,7 @@ static struct entry error_kernel(int number)
 #endif
 }
 
-/* Numbers below -4095 are weir's own codes. */
+/* Numbers below -4095 are weir's own codes or unknown. */
 static bool error_is_kernel(int err)
 {
     return err < 0 && err >= -4095;

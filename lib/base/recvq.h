@@ -189,7 +189,6 @@ WEIR_MUST_USE static inline int wr_recvq_join(struct wr_recvq *q, size_t len)
     return wr_recvq_join_segments(q, len);
 }
 
-/* The queue must not be empty. */
 static inline size_t wr_recvq_first_len(const struct wr_recvq *q)
 {
     wr_assert(q->count > 0);

@@ -89,7 +89,6 @@ void wr_sendq_drop_last(struct wr_sendq *q,
 void wr_sendq_drop_chunk(const struct wr_sendq_memory *memory,
                          struct wr_chunk *chunk);
 
-/* Returns the memory for the bytes of a chunk of wr_sendq_make_chunk(). */
 static inline void *wr_chunk_room(struct wr_chunk *chunk)
 {
     return chunk + 1;
