@@ -136,7 +136,6 @@ static void visit_go_home(struct visit *visit)
 
 static void visit_go_on(struct visit *visit);
 
-/* Calls the program's function; wr_loop_call() measures the time. */
 static void visit_call(void *arg)
 {
     const struct visit *visit = arg;
