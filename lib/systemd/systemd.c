@@ -65,7 +65,6 @@ static int systemd_is_for_me(const char *pid)
     return value == (uint64_t)getpid();
 }
 
-/* Returns the length of the first of the names, which colons separate. */
 static size_t systemd_name_len(const char *names)
 {
     wr_assert(names);
