@@ -176,13 +176,12 @@ extern const struct codec codec_redis;
 /* A request is a WebSocket message, which the server echoes. */
 extern const struct codec codec_ws;
 
-/* Most protocols that a connection may choose from: two with --http auto, else
- * one. */
+/* Largest number of protocols of a run: two with --http auto, else one. */
 #define CODEC_WAYS 2U
 
-/* Returns a codec of the run. @way 0 is the only protocol, or the one without
- * ALPN; 1 is the other one with --http auto. Returns NULL if there is no such
- * protocol. */
+/* Returns a codec of the run, or NULL if there is none. With --http auto,
+ * HTTP/1.1 has @way 0 and HTTP/2 has @way 1. Otherwise the only protocol has
+ * @way 0. */
 const struct codec *codec_find(const struct run_options *options, size_t way);
 
 /* Returns the sum of the state sizes of the codecs before @way. */

@@ -39,8 +39,8 @@ _Static_assert(WHY_SIZE == OPTION_WHY_SIZE, "one size of reasons");
 /* Answers of a connection are counted in 32 bits. */
 #define REQUESTS_PER_CONN_MAX 4000000000U
 
-/* Limits of HTTP/2 (RFC 9113, section 6.9.1). Its initial values are the least
- * ones. */
+/* Limits of HTTP/2 (RFC 9113, sections 6.5.2 and 6.9.1). The lower limits are
+ * the initial values of the protocol. */
 #define WINDOW_LEAST 65535U
 #define WINDOW_MOST  2147483647U
 #define FRAME_LEAST  (16U << 10)

@@ -208,8 +208,8 @@ static bool settle_script(struct run_options *options)
     if (options->expected && options->http.wanted) {
         return say("--expect: only one rule can set the end of an answer");
     }
-    if (options->http.wanted) { /* len:SIZE is a rule; others are refused
-                                 * below */
+    /* In this mode len:SIZE is a rule. The parser refuses other values. */
+    if (options->http.wanted) {
         options->expected = options->http.wanted;
         options->http.wanted = NULL;
     }

@@ -1,7 +1,8 @@
 /*
- * The grammar of redis-benchmark. A line has one test (-t), which means a
- * command, or a command. Keys have twelve-digit numbers, as in redis-benchmark,
- * so that they have the same length.
+ * The grammar of redis-benchmark. A line selects a test with -t, or has a Redis
+ * command as its arguments; a test is translated to its command. Keys have
+ * twelve-digit numbers, as in redis-benchmark, so that they have the same
+ * length.
  */
 #include "grammar_rows.h"
 

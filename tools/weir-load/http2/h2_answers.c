@@ -255,8 +255,8 @@ static struct h2_known *known_place(struct h2_conn *self,
     return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 }
 
-/* Remembers a valid field by the addresses of its buffers. It keeps references,
- * so that no other field gets these addresses. */
+/* Remembers a valid field by the addresses of its buffers. References to the
+ * buffers are kept, so that no other field gets these addresses. */
 static void keep_known(struct h2_known *known, nghttp2_rcbuf *name,
                        nghttp2_rcbuf *value, size_t bytes)
 {
@@ -345,8 +345,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id,
     return 0;
 }
 
-/* Ends a request whose response is complete, and cancels the rest of its
- * body. */
+/* Ends a request whose response is complete. If the body of the request is not
+ * completely sent, resets the stream. */
 static void take_end(struct h2_conn *self, struct h2_stream *stream)
 {
     const char *why =

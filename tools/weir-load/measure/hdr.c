@@ -36,7 +36,7 @@ _Static_assert(HISTOGRAM_SIZE % COARSE_WIDTH == 0,
                "all buckets must be in one of the wide ones");
 _Static_assert(COARSE_WIDTH - 1 <= 64, "a zero before a count has one byte");
 
-/* A 64-bit number has seven bits in each byte. */
+/* Size of a 64-bit number with seven bits in each byte. */
 #define NUMBER_SIZE_MAX 10U
 
 #define PLAIN_SIZE_MAX                                                         \

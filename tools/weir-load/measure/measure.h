@@ -230,7 +230,7 @@ void record_merge(struct record *record, const struct record *from);
  * Kinds of requests that a run counts separately.
  *
  * Lines of --mix and --urls with the same name are one kind. The name is in
- * brackets at the start of a line, after its weight or time:
+ * brackets at the start of a line, or after the weight in a line of --mix:
  *
  *     90 [list] GET /items?page={rand:1:9}
  *     10 POST /items {"id": {seq}}

@@ -85,7 +85,8 @@ static bool add_gain(uint64_t begin, uint64_t end, uint64_t *sum)
     return end + ROUNDED_TICKS >= begin;
 }
 
-/* Adds the CPU time between two samples. Returns false if it is unknown. */
+/* Adds the CPU time between two samples. Returns false if /proc/stat does not
+ * list the CPU, or if a counter decreased by more than ROUNDED_TICKS. */
 static bool add_cpu(const struct sharing_cpu *begin,
                     const struct sharing_cpu *end, struct sharing_cpu *sum)
 {

@@ -17,11 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*
- * Output files of run, ab and compare for CI pipelines. publish.c writes them.
- * These declarations are separate because publish.h includes the results, which
- * include the options.
- */
+/* Output files of run, ab and compare for CI pipelines. publish.c writes them.
+ * output.h includes this header, so these declarations cannot be there. */
 
 #define PUBLISH_FORMATS 3U
 

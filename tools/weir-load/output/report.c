@@ -543,7 +543,7 @@ void report_print(const struct result *result, FILE *out)
 }
 
 /* Returns the error that failed the most requests, the first one among equals.
- * Consequences, such as failed reconnects, have fewer. */
+ * A consequence, such as a failed reconnect, fails fewer requests. */
 static const struct error_kind *worst(const struct error_table *errors)
 {
     const struct error_kind *found = NULL;

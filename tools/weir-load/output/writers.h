@@ -69,8 +69,8 @@ json_t *json_command(const struct run_options *options);
 void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number);
 
-/* The result as text, on standard output. If a run did not end well, one line
- * on standard error has the reason, where it is not overlooked. */
+/* The result as text on standard output. If a run did not end well, the reason
+ * is also printed on standard error. */
 
 /* Prints the report. Its last line is the verdict. */
 void report_print(const struct result *result, FILE *out);

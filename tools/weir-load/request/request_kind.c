@@ -112,8 +112,8 @@ static size_t find_colon(const char *line, size_t len)
     return at < len && line[at] == ':' ? at : 0;
 }
 
-/* Returns true if a line begins with HOST:PORT, which is a request without its
- * scheme. A header name has no dot. */
+/* Returns true if a line begins with HOST:PORT. Such a line is a URL without a
+ * scheme, and so a request. A header name has no dot. */
 static bool is_place(const char *line, size_t len)
 {
     static const char local[] = "localhost";

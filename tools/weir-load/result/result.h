@@ -126,7 +126,7 @@ struct result {
     /* Connections without any answer whose failures were not measured. */
     uint64_t unseen_failures;
     bool same_machine;
-    /* In the window. */
+    /* Bytes received and sent in the window. */
     uint64_t received_bytes;
     uint64_t sent_bytes;
     struct result_loop loop;
@@ -218,7 +218,8 @@ struct field_times {
     size_t offset;    /* in struct result */
     const char *line; /* title in the text report, or NULL */
     const char *remark;
-    /* Additional condition. Times without values are never shown. */
+    /* Additional condition for the text report, which never shows times without
+     * values. */
     bool (*is_shown)(const struct result *result);
     bool is_always; /* measured in every run, so never null */
 };

@@ -41,8 +41,8 @@
 #define WAITED_MENTIONED 1U
 #define WAITED_MOST      10U
 
-/* A closed loop hides a stall of at least this time and this multiple of its
- * p99. */
+/* A stall counts as hidden by a closed loop if it takes at least this time and
+ * this multiple of the p99. */
 #define STALL_MIN_NS UINT64_C(50000000)
 #define STALL_FACTOR 4U
 

@@ -221,8 +221,8 @@ static void on_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
-/* Returns true if a lost connection is not made again. Before sending starts,
- * all connections are made. */
+/* Returns true if a lost connection is not made again, because it has no
+ * requests to repeat, and sending has ended or -n is reached. */
 static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
 {
     const bool is_over = traffic->measuring && !traffic->sending;

@@ -41,8 +41,8 @@ struct pacing {
     bool is_skipping;
     /* The request at `next` has found no free connection. */
     bool is_blocked;
-    /* When that request found no free connection. This program caused only its
-     * lateness until then. */
+    /* When that request found no free connection. This program did not cause
+     * the lateness from then on. */
     uint64_t blocked_ns;
     bool is_started;
     /* Queue of the connections that can send, the longest free first. */
@@ -61,8 +61,8 @@ void pacing_init(struct pacing *pacing, struct traffic *traffic,
 void pacing_start(struct pacing *pacing, weir_loop *loop, uint64_t begin_ns,
                   uint64_t window_ns, uint64_t end_ns);
 
-/* Implements traffic.ready in open models: sends over the connection, or queues
- * it, if it is free. */
+/* Implements traffic.ready in open models. Queues the connection if it can
+ * send, and sends all due requests. */
 void pacing_offer(struct conn *conn, uint64_t now_ns);
 
 /* Returns how many requests have become due since the last call. */

@@ -3,9 +3,9 @@
  * other every 100 ms, and resolves names again each time. It has its own loop,
  * so the run's figures do not include these connections.
  *
- * A proxy (a container's) may accept connections before there is a server, so
- * unencrypted HTTP is checked with a request. With --proxy-protocol no request
- * is sent, because it would need a PROXY header.
+ * A proxy, such as a container's, may accept connections before there is a
+ * server, so unencrypted HTTP is checked with a request. With --proxy-protocol
+ * no request is sent, because it would need a PROXY header.
  */
 #include "worker.h"
 

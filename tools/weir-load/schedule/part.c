@@ -16,7 +16,7 @@ struct scheduler {
     const char *count; /* NULL if the scheduler does not set the count */
 };
 
-/* The first scheduler whose index variable is set counts. Open MPI and MPICH
+/* The first scheduler whose index variable is set is used. Open MPI and MPICH
  * come before Slurm: if Slurm starts them, both variables have the same
  * index. */
 static const struct scheduler schedulers[] = {
@@ -50,8 +50,8 @@ static const struct scheduler *find_scheduler(void)
     return NULL;
 }
 
-/* Reads the part from the environment. @count is 0 if the environment must have
- * it. */
+/* Reads the part from the environment. If @count is 0, the number of parts is
+ * read there, too. */
 static int read_environment(uint32_t count, struct part *ret, char *why)
 {
     const struct scheduler *scheduler = find_scheduler();

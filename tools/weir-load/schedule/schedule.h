@@ -16,9 +16,9 @@
  * Divides one load between several processes (--part).
  *
  * All processes have the same options; -c, -n, -R and --max-inflight are
- * totals. Process i of n has a range of the connections, and sends the
- * scheduled requests i, i + n, i + 2n and so on. Processes that start together
- * (--start-at) therefore send one schedule together.
+ * totals. Process i of n has a range of the connections. With constant gaps it
+ * sends the scheduled requests i, i + n, i + 2n and so on. Processes that start
+ * together (--start-at) therefore send one schedule together.
  */
 
 #define PARTS_MAX 10000U

@@ -62,9 +62,9 @@ uint64_t pace_take(struct pace *pace, uint64_t now_ns, uint64_t extra_ns);
  * copy is cheaper. */
 #define ECHO_REFERENCE_MIN 4096U
 
-/* Echo stops reading above the first mark, and continues below the second. Less
- * would pause messages of 1 MiB; with 256 KiB they take 1.37 times the CPU
- * time. */
+/* Echo stops reading above the first mark and continues below the second. A
+ * lower first mark would pause reading within messages of 1 MiB: at 256 KiB
+ * they take 1.37 times the CPU time. */
 #define ECHO_HIGH_BYTES (1024 * 1024)
 #define ECHO_LOW_BYTES  (256 * 1024)
 

@@ -50,7 +50,9 @@ struct worker {
     bool has_told_end;
 };
 
-/* State of the server. Only the first thread may access it, except `places`. */
+/* State of the server. The first thread changes it. Other threads read
+ * `options` and `places`, and add their counts to `sums`, one thread after
+ * another. */
 struct group {
     const struct serve_options *options;
     weir_tls_context *tls;

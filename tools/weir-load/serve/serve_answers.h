@@ -24,8 +24,8 @@
 struct answer {
     /* Set by answers_add(). */
     uint64_t due_ns;
-    /* Received bytes, with a reference to their lease, or a NULL lease without
-     * bytes. */
+    /* Received bytes and a reference to their lease. The lease is NULL if there
+     * are no bytes. */
     struct weir_buf piece;
     /* Size of the body. */
     uint64_t size_bytes;

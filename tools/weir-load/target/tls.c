@@ -238,8 +238,8 @@ uint64_t tls_note_handshake(struct tls_facts *facts, const weir_transport *t)
                : 0;
 }
 
-/* Returns true for TLS errors and for a reset. A failed TCP connect is refused
- * or times out instead. */
+/* Returns true for TLS errors and for a reset. If a TCP connect fails, the
+ * error is another one, such as a refusal. */
 bool tls_is_handshake_error(int err)
 {
     return (err <= TLS_CODE_FIRST && err > TLS_CODE_FIRST - TLS_CODE_COUNT) ||
