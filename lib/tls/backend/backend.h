@@ -69,7 +69,7 @@ enum {
      * message if the client's hello has a session identifier (RFC 8446, D.4).
      * Without this bit the engine sends it. */
     WR_TLS_DOES_CHANGE = 1 << 2,
-    /* The backend reports the secrets of a key log. */
+    /* The backend reports the secrets that a key log contains. */
     WR_TLS_DOES_SECRETS = 1 << 3,
     /* The build of the library has the key exchange group P-521. */
     WR_TLS_DOES_P521 = 1 << 4,
@@ -145,8 +145,8 @@ struct wr_tls_signed {
 struct wr_tls_signer {
     /* Signs @hash with the algorithm @kind. PSS uses a salt as long as the
      * hash, and the same hash for the mask. Returns the size of the signature,
-     * at most @size, which weir has verified, or WEIR_ETLSSIGN, which must end
-     * the handshake. May take long. */
+     * at most @size, or WEIR_ETLSSIGN, which must end the handshake. weir has
+     * verified the signature. The call may take long. */
     int (*sign)(struct wr_tls_signer *signer,
                 const struct wr_x509_signature_kind *kind, struct wr_bytes hash,
                 uint8_t *ret, size_t size);
@@ -340,8 +340,8 @@ struct wr_tls_events {
      * ticket_find() returns the keys for a name, or false if there is none. The
      * backend must refuse tickets that were sealed longer ago than their
      * lifetime. A ticket is valid only for the name that the client requested
-     * when it was issued: the backend stores the digest below in it, sealed or
-     * authenticated, and compares it. */
+     * when it was issued: the backend stores the digest of ticket_host() in it,
+     * sealed or authenticated, and compares the digest. */
     int (*ticket_key)(struct wr_tls_conn *conn,
                       uint8_t name[WR_TLS_TICKET_NAME],
                       struct wr_tls_ticket_pair *ret);
@@ -432,8 +432,8 @@ struct wr_tls_backend {
     int (*hash)(enum wr_x509_hash kind, struct wr_bytes data,
                 uint8_t ret[WR_TLS_HASH_MAX]);
     /* Returns 0, -ENOMEM, -EOPNOTSUPP if the library has no such algorithm, or
-     * -EBADMSG if the key has not signed this, the key is invalid, or the
-     * library cannot distinguish these. */
+     * -EBADMSG for a wrong signature, an invalid key, or another error of the
+     * library. */
     int (*verify)(const struct wr_tls_signed *job);
     /* Return 0 or an error. open_sealed() returns -EBADMSG if the message was
      * not sealed with these parameters; any other error leaves open whether it
@@ -487,8 +487,8 @@ struct wr_tls_backend {
         struct wr_tls_credential *credential); /* may be NULL */
 
     /* Returns 0, -ENOMEM, WEIR_ETLSCIPHERS or WEIR_ETLSGROUPS if the library
-     * has nothing of a list, WEIR_ETLSVERSION if its configuration forbids the
-     * versions, or WEIR_ETLSENGINE. */
+     * supports no entry of a list, WEIR_ETLSVERSION if its configuration
+     * forbids the versions, or WEIR_ETLSENGINE. */
     int (*shared_new)(const struct wr_tls_settings *settings,
                       struct wr_tls_shared **ret);
     void (*shared_free)(struct wr_tls_shared *shared); /* may be NULL */
@@ -527,8 +527,9 @@ struct wr_tls_backend {
      * record nor while plaintext is pending. */
     void (*rest)(struct wr_tls_conn *conn);
 
-    /* ---- server: by the client's first message. Both are called within
-     * take(), before the backend gets a byte of that message ---- */
+    /* ---- server: by the client's first message. show() and choose_protocol()
+     * are called within take(), before the backend gets a byte of that
+     * message ---- */
 
     /* Makes the connection present these certificates, which outlive it and may
      * be another context's. @suites, names as in the settings, replaces the
@@ -548,8 +549,8 @@ struct wr_tls_backend {
      * WR_TLS_DOES_SKIP_EARLY, WR_TLS_DOES_ALERT or both. */
     void (*hear_secrets)(struct wr_tls_conn *conn);
 
-    /* ---- facts; valid after the handshake, and after the end, unless stated
-     * otherwise ---- */
+    /* ---- facts; valid from the end of the handshake until close(), unless
+     * stated otherwise ---- */
 
     /* Returns WR_TLS_VERSION_*; the highest one before it is agreed on. */
     uint16_t (*get_version)(const struct wr_tls_conn *conn);
@@ -578,8 +579,9 @@ struct wr_tls_backend {
     int (*export_keys)(struct wr_tls_conn *conn,
                        const struct wr_tls_export *job);
 
-    /* Returns the newest session, after ticket_came(): 0 or -ENOMEM. Its memory
-     * is malloc()'s; it may outlive the connection and be used by several. */
+    /* Returns the newest session in *ret, after ticket_came(). Returns 0 or
+     * -ENOMEM. The session's memory is malloc()'s. The session may outlive the
+     * connection, and several connections may use it. */
     int (*session_take)(struct wr_tls_conn *conn, struct wr_tls_known **ret);
     void (*session_free)(struct wr_tls_known *session);
 
