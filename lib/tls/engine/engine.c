@@ -346,8 +346,8 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
     return ret;
 }
 
-/* Returns true if the backend could only ask for input: it reads one record at
- * a time and buffers nothing of the next record. */
+/* Returns true if the backend could only ask for more input. It reads one
+ * record at a time and buffers nothing of the next record. */
 static bool engine_is_drained(const struct wr_tls_engine *engine)
 {
     return engine->input_left == 0 && !engine->input_ended &&
