@@ -58,7 +58,6 @@ void wr_way_set_state(struct wr_way *way, enum wr_way_state state)
 
 void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
 {
-    /* For each state, a bit for each state from which it may be entered. */
     static const uint8_t allowed[WR_RELAY_STATES] = {
         [WR_RELAY_DRAINING] = 1u << WR_RELAY_OPEN | 1u << WR_RELAY_CLOSING,
         [WR_RELAY_CLOSING] = 1u << WR_RELAY_OPEN,
