@@ -63,9 +63,9 @@ static inline bool wr_has(const struct wr_features *features,
 }
 
 /* Disables features whose dependencies are missing. Incremental buffers need
- * RECV_CREDIT. Without RECV_CREDIT receives are one-shot, and a one-shot
- * receive in a worker thread consumes as much of an incremental buffer as it
- * requested, not as much as arrived (Linux 6.18). */
+ * RECV_CREDIT. Without it receives are one-shot and may run in a worker thread.
+ * Such a receive consumes as much of an incremental buffer as it requested, not
+ * as much as arrived (Linux 6.18). */
 void wr_features_reduce(struct wr_features *features);
 
 /* Returns the features named in @text, the value of WEIR_FEATURES_MASK or NULL.

@@ -35,11 +35,11 @@ static size_t guard_page_size(void)
 /* A mapping is reused only after this many others were freed. */
 #define QUARANTINE_LEAST 64u
 
-/* To protect up to 33 pages, Linux on x86 removes each page from the TLB, which
- * for more than a few pages takes longer than emptying the TLB (4 us for each
- * page in a virtual machine). So a larger mapping gets a filler. Its first page
- * and the page of the header are always touched, and are so far apart that the
- * kernel empties the TLB instead. */
+/* A larger mapping gets a filler. To protect up to 33 pages, Linux on x86
+ * flushes each page from the TLB, which for more than a few pages takes longer
+ * than flushing the whole TLB (4 us for each page in a virtual machine). The
+ * first page of the filler and the page of the header are always touched, and
+ * are so far apart that the kernel flushes the whole TLB. */
 #define FEW_PAGES    6u
 #define FILLER_PAGES 33u
 

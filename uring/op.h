@@ -173,10 +173,11 @@ struct wr_recv_limits {
 
 /* Receives into provided buffers (see pool.h), at most the credit in total. The
  * receive is multishot if the kernel limits the total (RECV_CREDIT), else
- * one-shot. The socket may wake the receive too often without bytes; a peer can
- * cause this with urgent bytes. A multishot receive then ends with -ECANCELED
- * and no buffer. A one-shot receive moves to a worker thread, which must not
- * happen with incremental buffers: see wr_features_reduce(). */
+ * one-shot. The socket may wake the receive again and again without bytes; a
+ * peer can cause this with urgent bytes. The kernel then ends a multishot
+ * receive with -ECANCELED and no buffer. It moves a one-shot receive to a
+ * worker thread, which must not happen with incremental buffers: see
+ * wr_features_reduce(). */
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
                   const struct wr_recv_limits *limits);
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,

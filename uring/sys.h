@@ -201,9 +201,10 @@ int wr_sys_statx(int fd, const char *path, int flags, uint32_t what,
 int wr_sys_stat_known(int fd, struct statx *ret);
 
 /* Returns true for a regular file whose operations must run in a kernel worker
- * thread: its file system has no non-blocking reads, or the file is not open
- * for reading, so this is unknown. (Otherwise io_uring would for example send a
- * poll and a read to FUSE's server on the loop's thread, and wait.) */
+ * thread, because its file system has no non-blocking reads. Also returns true
+ * if this is unknown, because the file is not open for reading. (On the loop's
+ * thread io_uring would, for example, send a poll and a read to FUSE's server,
+ * and wait.) */
 WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
 
 /* Maximum number of bytes that one call of wr_sys_cached_bytes() checks. */

@@ -498,8 +498,8 @@ WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
 
 /* Handles an event of a watch. Returns false if its receive must wait until the
  * loop has handled earlier receives: the provided buffers are used up, or many
- * connections have received in this enter, and their bytes should be sent on
- * while they are in the CPU's cache. */
+ * connections have received in this enter. The bytes of those connections are
+ * then sent on while they are in the CPU's cache. */
 WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
                               struct wr_ep_watch *watch, uint32_t events);
 
