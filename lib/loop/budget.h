@@ -9,9 +9,10 @@
  * holds little.
  *
  * A connection's credit is the number of bytes that it may receive next. It
- * depends on the connection's window, which doubles when all bytes older than
- * the last credit were released and sent, and halves while they are not: down
- * to a new connection's window, and further when memory is short.
+ * depends on the connection's window. The window doubles when all bytes older
+ * than the last credit were released and sent. It halves while more bytes than
+ * the window were not: down to a new connection's window, and further when
+ * memory is short.
  *
  * A connection that may not receive now waits in a queue. Its struct wr_demand
  * has one of these states:
@@ -218,9 +219,9 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
 
 /* Returns the new window after a receive with @last_credit has ended. @backlog
  * is the number of bytes that the connection holds, plus its queued bytes that
- * the kernel does not accept. A backlog above the last credit shrinks the
- * window: to WR_CREDIT_START while memory is plentiful, and to WR_CREDIT_SLOW
- * when it is short. */
+ * the kernel does not accept. A backlog of at most the last credit doubles the
+ * window. A backlog above the window halves it, but not below WR_CREDIT_START,
+ * or WR_CREDIT_SLOW when memory is short. */
 uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
                           uint32_t last_credit, uint64_t backlog);
 

@@ -226,11 +226,11 @@ void wr_loop_run_turn_ends(weir_loop *loop)
 }
 
 /* Holds back timers that are late because the loop was busy. Such a loop has
- * not seen all completions, as the kernel posts only a portion in each enter.
- * Its timers wait until it has seen all, so that none times out a peer whose
- * bytes have arrived; but not for long, as an overloaded loop never sees all.
- * Timers due at loop->now_ns, the time of the last iteration, or earlier are
- * not late: they were armed for the past. */
+ * not seen all completions, because the kernel posts only some of them in each
+ * enter. Until it has seen all, a timer could time out a peer whose bytes have
+ * arrived. The wait is limited, because an overloaded loop never sees all.
+ * Timers due at loop->now_ns (the time of the last iteration) or earlier are
+ * not held: they were armed for the past. */
 static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
                                                      uint64_t now_ns)
 {
