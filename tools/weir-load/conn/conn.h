@@ -361,7 +361,8 @@ struct conn {
     /* Limit of requests in flight: --pipeline, or less if an HTTP/2 server
      * allows fewer; 0 during the greeting. */
     uint32_t depth;
-    /* How many of them belong to the warm-up. These are the oldest. */
+    /* Number of requests in flight that belong to the warm-up. They are the
+     * oldest ones. */
     uint32_t outstanding_warmup;
     /* Open models: the connection is in the queue of connections that can
      * send. */

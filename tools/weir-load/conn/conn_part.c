@@ -1,13 +1,13 @@
 /*
  * Parting: the server or the last request has announced the end of the
- * connection, so the server is to close first. If a server leaves the first
+ * connection, so the server should close first. If a server leaves the first
  * such connection open, the client closes all later ones after their answers
  * (RFC 9112, section 9.6).
  *
- * With TLS the server's end of stream is its close_notify. It may then wait for
- * the client's close_notify before it closes the socket. The client sends it
- * and polls the TCP state (RFC 9293, CLOSE-WAIT), because the library reports
- * nothing after the end of the stream.
+ * With TLS the server's end of stream is its close_notify. The server may then
+ * wait for the client's close_notify before it closes the socket. The client
+ * sends it and polls the TCP state (RFC 9293, CLOSE-WAIT), because the library
+ * reports nothing after the end of the stream.
  */
 #include "conn.h"
 

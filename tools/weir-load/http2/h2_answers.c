@@ -729,8 +729,7 @@ int h2_answers_prepare(struct h2_shared *shared)
                                                     HEADER_BLOCK_MAX);
     nghttp2_option_set_max_deflate_dynamic_table_size(
         shared->option, shared->load.options->http.table_bytes);
-    nghttp2_option_set_no_http_messaging(shared->option, 1); /* h2_message.c
-                                                              * checks
-                                                              * instead */
+    /* h2_message.c checks the responses instead. */
+    nghttp2_option_set_no_http_messaging(shared->option, 1);
     return 0;
 }

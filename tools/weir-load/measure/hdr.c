@@ -3,9 +3,9 @@
  *
  * histogram.h has the buckets of an HdrHistogram with lowest value 1 and three
  * significant digits, so the counts are written unchanged. A count is a zig-zag
- * LEB128 number; a run of zeros is the negative of its length. This list gets a
- * header, is compressed by zlib, and gets another header. Integers in headers
- * are big-endian.
+ * LEB128 number. A run of zero counts is one number, its negative length. The
+ * list of numbers gets a header, is compressed by zlib, and gets another
+ * header. Integers in headers are big-endian.
  */
 #include "measure.h"
 

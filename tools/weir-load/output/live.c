@@ -15,7 +15,8 @@
 
 #define HEADER_EVERY 20
 
-/* Bars of the histogram, in eighths of a line; digits without UTF-8. */
+/* Bars of the histogram, in eighths of a line. Without UTF-8, digits replace
+ * them. */
 static const char *const blocks[] = {
     " ",
     "\xe2\x96\x81",

@@ -101,7 +101,8 @@ struct line_file {
 void line_file_start(struct line_file *self, const char *flag, const char *name,
                      FILE *file);
 
-/* Returns true if, within @patience_ms, a write does not block or fails. */
+/* Returns true if, within @patience_ms, a write would succeed or fail without
+ * blocking. */
 bool line_file_is_ready(FILE *file, int patience_ms);
 
 /* Returns a stream for the next lines. Returns NULL if out of memory, and

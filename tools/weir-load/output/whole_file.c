@@ -3,8 +3,9 @@
  *
  * A symbolic link is kept: the file that it points to is replaced or created. A
  * replaced file keeps its permissions. The temporary file's name is random, so
- * that other runs that write the same file, or a killed run, do not conflict.
- * In containers all processes may have the same id.
+ * that it differs from those of other runs, and of killed runs, that write the
+ * same file. A process id would not do: processes in different containers may
+ * have the same one.
  */
 #include "output.h"
 

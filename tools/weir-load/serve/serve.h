@@ -1,7 +1,7 @@
 /*
- * `weir-load serve`: the server for a load. With it every example runs without
- * other programs, and measurements of the library use it, because all its I/O
- * is the library's.
+ * `weir-load serve`: the server for a load. The examples need no other
+ * server. The library is measured with it, because all its I/O is the
+ * library's.
  */
 #ifndef WEIR_LOAD_SERVE_H
 #define WEIR_LOAD_SERVE_H

@@ -154,7 +154,8 @@ struct tls_flags {
 };
 
 struct tls_facts {
-    /* Of the first connection; empty before it. */
+    /* TLS version and cipher of the first connection. Empty until it is
+     * established. */
     char version[16];
     char cipher[64];
     /* Key exchange group; empty if the library has no name for it. */
