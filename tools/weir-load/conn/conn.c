@@ -210,8 +210,8 @@ static bool keep_all(struct conn *conn)
     return true;
 }
 
-/* Returns true if the server may end the connection in this way. ended_new
- * delays the next connection if this one had no answer. */
+/* Returns true if the server may end the connection with @err. ended_new delays
+ * the next connection if this one had no answer. */
 static bool take_end(struct conn *conn, int err)
 {
     const struct conn_kind *kind = conn->way->kind;

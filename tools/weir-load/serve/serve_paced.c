@@ -3,9 +3,9 @@
  * serve_answers.c decides when they are sent.
  *
  * In mode echo a response is the received bytes, kept by their lease. The lease
- * counts towards the connection's limit, at which it stops receiving. In modes
- * rr and sized a response is a number of bytes. In mode sized the request
- * contains this number.
+ * counts towards the connection's limit, and at this limit the connection stops
+ * receiving. In modes rr and sized a response is a number of bytes. In mode
+ * sized the request contains this number.
  */
 #include "serve_answers.h"
 

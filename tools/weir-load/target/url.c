@@ -2,11 +2,12 @@
  * Parses http://, ws:// and redis:// URLs.
  *
  * The authority is rewritten as a tcp:// target with a port and parsed as such.
- * The path is the text after it. redis_url.c parses Redis paths later, and has
- * removed the user before.
+ * The path is the text after it. redis_url.c removes the login of a Redis URL
+ * before, and parses its path later.
  *
- * Users are refused because a header exists for them, and fragments because
- * they are never sent. An IPv6 zone may follow "%25" instead of '%' (RFC 6874).
+ * The login of another URL is refused, because a header can have it. A fragment
+ * is refused, because it is never sent. An IPv6 zone may follow "%25" instead
+ * of '%' (RFC 6874).
  */
 #include "target.h"
 
