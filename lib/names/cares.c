@@ -14,7 +14,7 @@
 #include <weir/error.h>
 
 #define LIVE_MAX  1024u             /* concurrent lookups at c-ares */
-#define ASKED_MAX 8192u             /* including cancelled queries */
+#define ASKED_MAX 8192u             /* including cancelled lookups */
 #define BURST_MAX 128u              /* lookups started without a delay */
 #define SLOW_NS   UINT64_C(1000000) /* delay between lookups above BURST_MAX */
 #define NS_PER_S  UINT64_C(1000000000)

@@ -82,8 +82,8 @@ struct cares_record {
     struct wr_search_walk walk;
     bool was_truncated;   /* a server has truncated its answer over UDP */
     bool was_found;       /* this step has an address or a name */
-    bool has_no_data;     /* some domain has the name, but no address */
-    bool has_servfail;    /* the servers of some domain could not answer */
+    bool has_no_data;     /* a step's name exists, but has no address */
+    bool has_servfail;    /* the servers could not answer for a step's name */
     bool has_alias_alone; /* the name is an alias without addresses */
     unsigned to_ask;      /* parts that this step has not queried yet */
     uint32_t holds;       /* pending queries, and the call that makes them */

@@ -43,7 +43,8 @@ static int cares_record_get_refusal(const struct cares *cares)
 
 /* ---- the search ----
  *
- * As in the C library, the name as it was written is followed by all domains.
+ * name.c has the order of the names. The rules after a failure are those of the
+ * C library. If the name as it was written fails first, all domains follow.
  * After a name below a domain, the next domain follows if the servers know no
  * address, or cannot answer (SERVFAIL): a lame domain hides no other. Otherwise
  * the name as it was written follows: servers that refuse, or do not answer,

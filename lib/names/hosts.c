@@ -2,8 +2,9 @@
  * Reading the hosts file by hosts(5), as the C library's nss_files does.
  *
  * A search compares a hash of each name, so that a file of several hundred
- * thousand names blocks nothing. Names that the C library parses as numeric
- * addresses ("127.1", "0x7f.1") are left out, because it never looks them up.
+ * thousand names does not delay the loop. Names that the C library parses as
+ * numeric addresses ("127.1", "0x7f.1") are left out, because it never looks
+ * them up.
  */
 #include "system_file.h"
 

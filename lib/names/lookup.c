@@ -12,7 +12,8 @@
  *                        +-------------------> ENDED <-----------------+
  *
  * LEAVING: the resolver's cancel function is running. Answers are refused then,
- * and the lookup may be cancelled.
+ * and the lookup may be cancelled. IDLE and WAITING lead directly to ANSWERED
+ * if no resolver is needed, and ANSWERED leads to ENDED by a cancel, too.
  *
  * A start runs no code of the program: the resolver, which may be the
  * program's, and the owner are called from the ready queue, on the loop's
@@ -130,7 +131,7 @@ static void lookup_ask(weir_lookup *lookup)
         return;
     }
     wr_lookup_set_state(lookup, WR_LOOKUP_ASKING);
-    /* The cache makes lookups that share their answers. */
+    /* A lookup that may share its answer goes through the cache. */
     if (lookup->cache && wr_resolver_is_shared(loop)) {
         lookup->user = loop;
         lookup->resolver = lookup->cache;

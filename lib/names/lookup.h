@@ -43,7 +43,8 @@ struct wr_lookup_question {
     bool fresh;    /* do not use a kept answer */
     bool map_ipv4; /* the family is AF_INET6 */
     bool map_all;
-    char *canonical; /* WEIR_HOST_SIZE bytes, held; may be NULL */
+    char *canonical; /* WEIR_HOST_SIZE bytes, valid until the lookup has ended;
+                      * may be NULL */
     uint64_t timeout_ns;
 };
 
@@ -131,7 +132,7 @@ void wr_lookup_set_state(weir_lookup *lookup, enum wr_lookup_state state);
 
 void wr_lookup_check_invariants(const weir_lookup *lookup);
 
-/* Returns 0 if there is a result, else the most specific error. */
+/* Returns 0 if there is a result, else an error, preferably a temporary one. */
 WEIR_MUST_USE int wr_lookup_get_result(const weir_lookup *lookup);
 
 static inline bool wr_lookup_is_open(const weir_lookup *lookup,
@@ -155,7 +156,8 @@ WEIR_MUST_USE int wr_lookup_set_canonical(weir_lookup *lookup,
 /* Limits the TTL of the answer to @ttl_ns. */
 void wr_lookup_note_ttl(weir_lookup *lookup, uint64_t ttl_ns);
 
-/* Ignores duplicates, and addresses beyond WEIR_ADDRESSES_MAX. */
+/* Ignores duplicates, and addresses of a family beyond WEIR_ADDRESSES_MAX.
+ * Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_lookup_add(weir_lookup *lookup, enum wr_lookup_part part,
                                 const struct weir_address *address);
 

@@ -1,9 +1,9 @@
 /*
  * The rules of host names, and of searching for short ones.
  *
- * The rules are those of RFC 1123, and '_' is allowed, because it is used. One
- * to four labels of digits only are a mistaken address: a server's answer for
- * "127.1" could be anything. "web.1" is a name.
+ * The rules are those of RFC 1123, but '_', and '-' at the ends of a label, are
+ * allowed, too. One to four labels of digits only are a mistaken address: a
+ * server's answer for "127.1" could be anything. "web.1" is a name.
  *
  * The search is that of the C library:
  *

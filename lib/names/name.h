@@ -17,7 +17,8 @@ struct wr_search_list {
     char *domains; /* each terminated with a NUL; "" is the root */
     size_t size;   /* bytes at domains */
     size_t count;
-    uint32_t ndots;    /* names with this many dots are tried unchanged first */
+    uint32_t ndots;    /* names with at least this many dots are tried unchanged
+                        * first */
     bool no_tld_query; /* a name without a dot is not tried unchanged last */
 };
 

@@ -1,7 +1,8 @@
 /*
  * The built-in resolver of a build without c-ares. Literal addresses and this
- * machine's own names need no resolver; other lookups fail with WEIR_ENONAMES,
- * as do the program's settings for DNS.
+ * machine's own names need no resolver. Lookups of an address's name fail with
+ * WEIR_EDNSNOTFOUND, because there is no start_reverse; other lookups, and
+ * weir_loop_set_dns_options(), fail with WEIR_ENONAMES.
  */
 #include "resolver.h"
 

@@ -1,7 +1,7 @@
 /*
  * Reading resolv.conf by resolv.conf(5): the last "search" or "domain" counts,
- * and options have limits. Unknown lines are ignored. Without a file the domain
- * of this machine's host name is searched.
+ * and options have limits. Unknown lines are ignored. Without "search" and
+ * "domain" the domain of this machine's host name is searched.
  */
 
 #include "system_file.h"

@@ -12,8 +12,8 @@
 /*
  * The cache is a resolver for lookups and calls the loop's resolver. It answers
  * a name from memory until the TTL of its answer ends. Lookups that wait for
- * the same name share one query. Lookups of a canonical name and of an
- * address's name bypass the cache.
+ * the same name share one query. Lookups of a canonical name, of an address's
+ * name and of the records of a service bypass the cache.
  */
 
 /* The first argument of its functions is the loop. */

@@ -1,7 +1,7 @@
 /*
  * Reads the system's files with settings for names (hosts, services,
- * resolv.conf), and detects changes of these files once a second. The loop's
- * thread reads a file whole.
+ * resolv.conf), and detects the change of a file, checked at most once a
+ * second. The loop's thread reads a file whole.
  */
 #ifndef WEIR_LIB_NAMES_SYSTEM_FILE_H
 #define WEIR_LIB_NAMES_SYSTEM_FILE_H
@@ -71,8 +71,8 @@ bool wr_service_line_is_port(char *line, uint16_t port, const char *protocol,
 
 /* Gets the port of a service: a number, or a name that the file has for TCP,
  * else for UDP. If @path is NULL, accepts only numbers. Returns 0,
- * WEIR_ESERVICE if the service is unknown, or -EMFILE or a similar error if the
- * file could not be read. */
+ * WEIR_ESERVICE if the service is unknown, or the file is unreadable, or
+ * -ENOMEM, -EMFILE or a similar error if the process is out of resources. */
 WEIR_MUST_USE int wr_service_find(const struct weir_allocator *allocator,
                                   const char *path, const char *service,
                                   uint16_t *ret_port);
@@ -85,8 +85,9 @@ void wr_service_write(const struct weir_allocator *allocator, const char *path,
 
 /*
  * The hosts file: names and their addresses. As in the C library, a name is any
- * text without blanks and "#", it may be in several lines, and lines that do
- * not have the form "ADDRESS NAME..." are ignored.
+ * text without a blank or "#" that is not a numeric address, it may be in
+ * several lines, and lines that do not have the form "ADDRESS NAME..." are
+ * ignored.
  */
 
 #define WR_HOSTS_PATH "/etc/hosts"
@@ -201,9 +202,10 @@ WEIR_MUST_USE int wr_resolv_conf_read(const struct weir_allocator *allocator,
 void wr_resolv_conf_clear(const struct weir_allocator *allocator,
                           struct wr_resolv_conf *conf);
 
-/* Parses a list of servers, separated by commas, as in
+/* Parses a list of servers, separated by commas or blanks, as in
  * "127.0.0.1:5353,[fe80::1%eth0]:53"; the default port is 53. Returns 0,
- * -EINVAL if it is not such a list, or -ENOBUFS if it is too long; after an
+ * -EINVAL if it is not such a list or is empty, -ENODEV if an interface is
+ * unknown, or -ENOBUFS if there are more than WR_NAME_SERVERS_MAX; after an
  * error changes nothing. */
 WEIR_MUST_USE int wr_name_servers_read(const char *list,
                                        struct wr_name_servers *ret);

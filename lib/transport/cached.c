@@ -100,8 +100,8 @@ static bool cached_is_valid(const struct cached_entry *entry,
            now_ns < entry->until_ns;
 }
 
-/* Returns the part of a range that is in its first chunk, and advances *offset
- * and *len past that part. */
+/* Returns the part of a range that is in its first chunk, and removes this part
+ * from the range. */
 static struct cached_range cached_take_first(uint64_t *offset, size_t *len)
 {
     const uint64_t first = *offset % CHUNK_BYTES;

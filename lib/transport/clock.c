@@ -69,9 +69,9 @@ static bool clock_has_taken_late(const struct wr_deadline *over,
            t->ops->has_taken_all(t);
 }
 
-/* True if the loop was late, not the peer: received bytes wait in the kernel,
- * or the peer has taken everything. WEIR_EIDLE is fair while bytes wait to be
- * sent, even if received bytes wait, too: the peer does not read. */
+/* True if the loop was late, not the peer: bytes that have arrived wait to be
+ * delivered, or the peer has taken everything. WEIR_EIDLE is fair while bytes
+ * wait to be sent, even if received bytes wait, too: the peer does not read. */
 static bool clock_is_unfair(const struct wr_deadline *over,
                             const weir_transport *t)
 {

@@ -53,9 +53,11 @@ static inline void wr_deadline_consider(struct wr_deadline *first,
 }
 
 /* Facts that decide which limits are in force. The clock clears them before it
- * calls ->view_time. The close time-out is in force unless `is_over` is set. */
+ * calls ->view_time. After a call of close, the close time-out is in force
+ * unless `is_over` is set. */
 struct wr_clock_view {
-    bool is_over; /* the end is decided: no limit is in force */
+    bool is_over; /* the end is decided, or the connection moves: no limit is in
+                   * force */
     bool is_open; /* the idle limit is in force */
     /* The connection reads, and has a receive window and a buffer. */
     bool is_reading;

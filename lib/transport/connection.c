@@ -364,8 +364,7 @@ static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
     connection_end(c);
 }
 
-/* Lingers if closing the device now might destroy sent bytes, unless the peer
- * has ended its stream, too. */
+/* Lingers if the device requires it and the peer has not ended its stream. */
 static void connection_linger(struct wr_connection *c)
 {
     const struct wr_transport_ops *ops = c->t.ops;

@@ -38,7 +38,7 @@ enum wr_delivery_fact {
     WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
     /* The end of the stream has arrived; the protocol was not notified yet. */
     WR_DELIVERY_END = 1u << 3,
-    WR_DELIVERY_AWAY = 1u << 4,
+    WR_DELIVERY_AWAY = 1u << 4, /* the connection moves to another loop */
 };
 
 struct wr_delivery {
@@ -248,7 +248,7 @@ struct wr_connection {
     weir_transport t;
     struct wr_outbox outbox;
     struct wr_delivery delivery; /* shut from state CLOSING on */
-    struct wr_clock *clock;      /* made with the first limit, else NULL */
+    struct wr_clock *clock;      /* NULL until a limit or the device needs it */
     struct wr_leaving *leaving;  /* set in state MOVING */
 };
 
@@ -330,7 +330,8 @@ void wr_connection_received(struct wr_connection *c, const void *data,
 /* Called once, when the peer's stream has ended; the step notifies the
  * protocol. */
 void wr_connection_received_end(struct wr_connection *c);
-/* Called by a device that had doubts about the end, and has confirmed it. */
+/* Like wr_connection_received_end(), for a device that has set eof_seen itself,
+ * perhaps before it was certain of the end. */
 void wr_connection_deliver_end(struct wr_connection *c);
 /* Closes a connection because its device has ended, not because the program has
  * called close. Sends the written bytes first. */

@@ -116,9 +116,11 @@ const char *wr_intake_queue_name(const weir_transport *t);
  * in queue DUE stays there and makes it when `fed` is called. */
 void wr_intake_look_anew(weir_transport *t);
 /* Makes a new request if the connection waits for its own leases, because
- * leases were released or a limit was changed. The connection is not lost. */
+ * leases were released or a limit was changed. Must not be called in state
+ * LOST. */
 void wr_intake_seek_credit(weir_transport *t);
-/* Makes a new request, because the new protocol may need no window. */
+/* Binds another protocol, and makes a new request, because the protocol may
+ * need no window. */
 int wr_intake_set_protocol(weir_transport *t,
                            const struct weir_protocol_binding *binding,
                            const struct weir_buf *initial, size_t count);

@@ -64,7 +64,7 @@ const char *wr_life_state_name(const weir_transport *t);
 
 void wr_life_doom(weir_transport *t);
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
-/* Removes a LOST connection from the loop and the set, after connection_lost,
+/* Removes a LOST connection from the loop and the set, after its last callback,
  * and drops the library's reference. May free it. */
 void wr_life_leave(weir_transport *t);
 

@@ -4,15 +4,16 @@
  * or under a lease of the receive pool. A file is queued between written bytes,
  * part by part.
  *
- *     new -> open -> ended -> closed -> shut
- *              \---> closing ---------/
- *               \______\_______\_ gone
+ *     new -> open -> ended -> closed
+ *              \---> closing
  *
  *     open, ended <-> moving
+ *     open, ended, closing, closed -> gone
+ *     new, open, ended, closing, closed -> shut
  *
- * An outbox starts zeroed. If a write exceeds the hard limit during a close,
- * the outbox calls ->doom(): otherwise the peer would see a clean end without
- * these bytes.
+ * An outbox starts zeroed. If a write during a close exceeds the hard limit or
+ * finds no memory, or a file fails then, the outbox calls ->doom(): otherwise
+ * the peer would see a clean end without these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -59,7 +60,7 @@ struct wr_sender {
     int err;
     bool has_lost_queue;    /* set when the queue will be dropped */
     uint64_t sent_bytes;    /* bytes of the file that were sent or queued */
-    uint64_t queued_bytes;  /* part of sent_bytes that passed the queue */
+    uint64_t queued_bytes;  /* part of sent_bytes that was queued */
     size_t last_bytes;      /* bytes in the last part */
     struct wr_chunk *chunk; /* the part being read or sent */
     struct wr_file_op read_op;
@@ -145,7 +146,7 @@ static inline void wr_outbox_check_invariants(const struct wr_outbox *o)
 }
 
 void wr_outbox_open(struct wr_outbox *o);
-/* Ends the stream after the queued bytes. The state must be OPEN. */
+/* In state OPEN, ends the stream after the queued bytes; else has no effect. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
 /* The state must be OPEN or ENDED. */

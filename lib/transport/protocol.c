@@ -58,7 +58,7 @@ static inline void protocol_end_timing(weir_transport *t, uint64_t start_ns,
     }
 }
 
-/* Called inside a write, perhaps by a task: the callback must not suspend. */
+/* A task may call this inside a write: the callback must not suspend. */
 void wr_protocol_pause(weir_transport *t)
 {
     wr_assert(t->writing_paused);

@@ -1,8 +1,8 @@
 /*
  * TLS for clients and servers: a table of functions. A weir_tls_context begins
- * with the table of the library that made it. Connect calls, servers and
- * start_tls use TLS only through this table, so libweir does not refer to
- * libweir-tls, and a program without TLS does not load it.
+ * with a pointer to the table of the library that made it. Connect calls,
+ * servers and start_tls use TLS only through this table, so libweir does not
+ * refer to libweir-tls, and a program without TLS does not load it.
  */
 #ifndef WEIR_LIB_TRANSPORT_SECURE_H
 #define WEIR_LIB_TRANSPORT_SECURE_H

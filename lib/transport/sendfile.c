@@ -155,8 +155,8 @@ static void sendfile_found_room(struct wr_sendfile *part, size_t len,
     }
 }
 
-/* True for errors of the file, or of sendfile() for this file, which a read
- * reports, too. Other errors concern the socket. */
+/* True for an error of the file, which a read will report, too, and if
+ * sendfile() refuses the file. Other errors concern the socket. */
 static bool sendfile_is_blamed(int err)
 {
     switch (err) {

@@ -1,7 +1,7 @@
 /*
- * Sockets of the kernel, with and without a transport. A Unix socket is closed
- * in a thread, because its peer may have sent descriptors, whose close may
- * block.
+ * Sockets of the kernel, with and without a transport. The functions here close
+ * a Unix socket in a thread, because its peer may have sent descriptors, whose
+ * close may block.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCKET_H
 #define WEIR_LIB_TRANSPORT_SOCKET_H

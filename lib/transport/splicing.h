@@ -6,8 +6,8 @@
  * transit between two calls. The end of the stream and errors are reported as
  * usual.
  *
- *     copying <--deep, dry--> moving
- *        \----- refused ---> refused
+ *     copying --many bytes wait--> moving --refused by the kernel--> refused
+ *        ^-------few bytes wait------/
  */
 #ifndef WEIR_LIB_TRANSPORT_SPLICING_H
 #define WEIR_LIB_TRANSPORT_SPLICING_H

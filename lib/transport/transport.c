@@ -1,7 +1,7 @@
 /*
- * Transports: the public functions. Each function checks that the
- * caller is on the loop's thread, does the common part, and calls the
- * kind's table.
+ * Transports: the public functions. A function that changes a transport
+ * checks that the caller is on the loop's thread, does the common part,
+ * and calls the kind's table.
  */
 #include "transport.h"
 

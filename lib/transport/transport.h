@@ -23,7 +23,8 @@ enum wr_life_state {
     WR_LIFE_LINGERING,   /* waits until the peer has received all sent bytes */
     WR_LIFE_DOOMED,      /* about to end: accepts and delivers no byte */
     WR_LIFE_ENDING,      /* waits for operations, or for the transport below */
-    WR_LIFE_LOST,        /* connection_lost was called, or is about to be */
+    WR_LIFE_LOST,        /* connection_lost or connection_moved was called, or
+                          * is about to be */
     WR_LIFE_STATES,
 };
 
@@ -78,10 +79,10 @@ struct wr_handover {
 };
 
 /* The operations of a kind. If an entry for all kinds is NULL, its public
- * function returns -EOPNOTSUPP, false or nothing. wr_transport_check_ops()
- * lists the entries that are never NULL. The four writes are never NULL, which
- * saves a test per message: a kind without writes uses wr_refuse_write() and
- * similar functions.
+ * function returns -EOPNOTSUPP, returns a default such as false or 0, or does
+ * nothing. wr_transport_check_ops() lists the entries that are never NULL. The
+ * four writes are never NULL, which saves a test per message: a kind without
+ * writes uses wr_refuse_write() and similar functions.
  *
  * The other parts are for kinds whose struct begins with a wr_connection. */
 struct wr_transport_ops {
@@ -137,9 +138,9 @@ struct wr_transport_ops {
     /* Called when the connection has left @queue of the loop's budget, and may
      * receive; see intake.h. */
     void (*fed)(weir_transport *t, enum wr_demand_state queue);
-    /* Lets the kind move bytes to ->to without delivering them while the
-     * present protocol stays bound. Returns 0, or an error if all bytes will be
-     * delivered. NULL if the kind always delivers. */
+    /* Lets the kind move bytes to splicing->to without delivering them while
+     * the present protocol stays bound. Returns 0, or an error if all bytes
+     * will be delivered. NULL if the kind always delivers. */
     int (*splice_to)(weir_transport *t, struct wr_splicing *splicing);
     /* From now on accepts an end of the stream without TLS's close_notify. NULL
      * if the kind is not TLS. */
@@ -157,8 +158,8 @@ struct wr_transport_ops {
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
-    /* Sets information that only this kind has. Returns 0, -ENOENT if the
-     * transport below is to be queried, or -ENODATA if no other is to be
+    /* Writes information that only this kind has to @ret. Returns 0, -ENOENT if
+     * the transport below is to be queried, or -ENODATA if no other is to be
      * queried. */
     int (*get_extra_info)(const weir_transport *t, const char *name,
                           struct weir_extra_info *ret);
@@ -180,19 +181,22 @@ struct wr_transport_ops {
      * 0, or the error that makes sending impossible. May run callbacks. NULL if
      * the device sets the error itself. */
     int (*look)(struct wr_connection *c);
-    /* Called after each decision until the end is decided. While
-     * wr_connection_wants() is true, receives or arms a receive; otherwise
-     * stops, and leaves the budget's queue. */
+    /* Called for the decision WR_CONNECTION_RECEIVE. While
+     * wr_connection_wants() is true, receives or arms a receive. Otherwise
+     * stops and leaves the budget's queue, unless the device reads the last
+     * bytes of a broken connection, or drops bytes during a close. */
     void (*receive)(struct wr_connection *c);
-    /* Called when the program has closed: stops receiving, before the last
-     * send. If NULL, the connection only leaves the budget's queue. */
+    /* Called when state CLOSING begins: stops receiving, before the last send.
+     * If NULL, the connection only leaves the budget's queue. */
     void (*stop_receiving)(struct wr_connection *c);
     /* Called when everything is sent after write_eof. NULL if the peer sees the
      * end only when the device is closed. */
     void (*shut)(struct wr_connection *c);
-    /* Called when a close has sent everything. Returns true if closing the
-     * device now might destroy bytes; the connection then lingers until an
-     * error or the peer's end. NULL means false. */
+    /* Called when a close has sent everything, unless the peer has ended its
+     * stream. Returns true if closing the device now might destroy bytes, or
+     * the program has set a linger time. The connection then lingers until an
+     * error, the peer's end, or the end of the wait (->look_at_queue, a time
+     * limit). NULL means false. */
     bool (*linger)(struct wr_connection *c);
     /* Called when the program aborts: breaks the connection. NULL if ->stop is
      * enough. */
@@ -221,8 +225,8 @@ struct wr_transport_ops {
     /* True if bytes wait to be received. NULL if the kind does not receive. */
     bool (*has_arrived)(const struct wr_connection *c);
     void (*check_device)(const struct wr_connection *c);
-    /* Asserts, between loop iterations without a pending step, that something
-     * will continue each direction that is stopped. */
+    /* Asserts, between loop iterations and while no step is pending, that each
+     * direction that has stopped waits for an event. */
     void (*check_progress)(const struct wr_connection *c);
     /* For weir_loop_dump(). May be NULL. */
     void (*dump_device)(const struct wr_connection *c, FILE *out);
@@ -233,14 +237,14 @@ struct wr_transport_ops {
     /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
     void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     void (*end_file)(weir_transport *t, int err);
-    /* Called when a file was started. The device continues the file at the end
-     * of the loop iteration. A few of its bytes may be queued next. */
+    /* Called when a file was started: makes sure that wr_sender_go_on() is
+     * called later. wr_sender_join() follows and may queue a short file. */
     void (*file_begins)(weir_transport *t);
     /* Called before the sender is freed: resumes operations that waited for the
      * end of the file. */
     void (*file_ended)(weir_transport *t);
     /* For a device that takes bytes from the page cache: sends the next bytes,
-     * at the end of a loop iteration. Returns the result of
+     * at the end of a loop iteration. Returns the same values as
      * wr_sendfile_offered(), or -EINTR to be called again in the next
      * iteration. If NULL, all bytes of a file are queued. */
     int64_t (*splice)(weir_transport *t, struct wr_sendfile *file);
@@ -261,10 +265,10 @@ struct wr_transport_ops {
     void (*view_time)(const weir_transport *t, struct wr_clock_view *ret);
     void (*time_expired)(weir_transport *t, const struct wr_deadline *over);
     /* ->next_look_ns returns the time of the next call of ->look_at_queue, or
-     * UINT64_MAX. After sending starts, that is at the earliest when
-     * 1/WR_STALL_LOOKS of the write-stall limit has passed. ->look_at_queue
-     * reads the kernel's queue, and returns true if the connection can end,
-     * because a wait for the peer is over. Both may be NULL. */
+     * UINT64_MAX. A send that starts brings this time no nearer than
+     * 1/WR_STALL_LOOKS of the write-stall limit. ->look_at_queue reads the
+     * kernel's queue, and returns true if the connection can end, because a
+     * wait for the peer is over. Both may be NULL. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look_at_queue)(weir_transport *t);
 };
@@ -303,7 +307,8 @@ struct weir_transport {
     uint32_t farewell_bytes;
     /* Descriptor of the device, if any; -1 when closed, after the loss. */
     int fd;
-    /* A send queue of at most this depth exceeds no mark and no share. */
+    /* A send queue of at most this depth exceeds neither the high mark nor the
+     * connection's share. */
     uint16_t check_bytes;
     /* For connections: is_made is set before connection_made, end_sent when all
      * bytes are sent and none follows, eof_seen when the end was received. */
@@ -321,8 +326,8 @@ struct weir_transport {
                        * protocol must stay */
     bool is_relayed : 1;  /* set by a relay: error_received is called with the
                            * first error, before the last bytes and
-                           * connection_lost; pause_writing is called even when
-                           * the peer takes nothing */
+                           * connection_lost; pause_writing is called when the
+                           * peer takes nothing, even below the high mark */
     bool is_below : 1;    /* set when another transport has replaced it */
     bool held_back : 1;   /* set when there was no receive window or buffer,
                            * cleared by wr_intake_goes_on() */
@@ -510,13 +515,13 @@ static inline void wr_transport_note_idle(weir_transport *t)
  * is received until some of them are released or moved out of the pool. */
 bool wr_transport_lacks_credit(const weir_transport *t);
 
-/* Call pause_writing when the depth is above the high mark, and resume_writing
- * when it is at most the low mark; the calls alternate. */
+/* wr_transport_pause() calls pause_writing. wr_transport_notify() then calls
+ * resume_writing if @depth is at most the low mark, and `flush` if it is 0. */
 void wr_transport_pause(weir_transport *t);
 void wr_transport_notify(weir_transport *t, uint64_t depth);
 
-/* Calls @flush once, inside the completion that brings the depth to 0. NULL
- * cancels. For the bound protocol. */
+/* Calls @flush once, when the depth falls to 0 or the queue of a broken
+ * connection is dropped. NULL cancels. For the bound protocol. */
 void wr_transport_on_flushed(weir_transport *t, struct wr_flush *flush);
 
 /* Returns the present high mark, or WR_NO_LIMIT. It is lower while all send

@@ -1,9 +1,9 @@
 /*
  * Datagram transports: descriptors sent by Unix peers (SCM_RIGHTS). Descriptors
  * are never given to the program. Since Linux 6.16 the socket refuses them.
- * Older kernels close descriptors that find no space in the thread that
- * receives the datagram or closes the socket, and such a close may block as
- * long as the peer likes. So the transport has space for all descriptors of a
+ * If a receive has no space for descriptors, or the socket is closed, an older
+ * kernel closes them in the calling thread, and such a close may block as long
+ * as the peer likes. So the transport has space for all descriptors of a
  * message, and threads (closer.h) close them, and also a socket that may
  * contain some. It receives one datagram at a time, and none while descriptors
  * are being closed: so a peer has at most one message's descriptors in the

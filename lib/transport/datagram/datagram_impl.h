@@ -6,8 +6,8 @@
  * 64-byte echo takes 1.05 to 1.08 of the CPU with multishot receives and single
  * sends, and 1.01 with a poll and the two calls.
  *
- *     new -> open -> closing -> ending -> lost
- *               \-------------/
+ *     new -> open -> closing -> doomed -> ending -> lost
+ *               \---------------/
  *
  * In state CLOSING the transport sends the queue and receives nothing. In state
  * ENDING it waits for its operations.
@@ -77,8 +77,8 @@ struct wr_datagram {
     sa_family_t family;
     enum wr_outlet outlet_state : 8; /* set by wr_datagram_set_outlet_state() */
     uint8_t batch;                   /* datagrams to receive at once */
-    uint8_t small_batches;           /* batches in a row much shorter than
-                                      * slots */
+    uint8_t small_batches;           /* batches in a row whose datagrams would
+                                      * fit into half a slot */
     bool paused : 1; /* set by pause_reading, cleared by resume_reading */
     bool wants_control : 1; /* the program requested ancillary data */
     bool is_connected : 1;
@@ -178,7 +178,7 @@ uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 /* Calls error_received; the transport stays open. @peer may be NULL. */
 void wr_datagram_tell_error(struct wr_datagram *d, int err,
                             const struct weir_address *peer);
-/* Reports an error that the kernel kept for a later call to the protocol. */
+/* Reports to the protocol an error that the kernel kept for a later call. */
 void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
 /* Reports the errors in the socket's error queue to the protocol. */
 void wr_datagram_tell_queued_errors(struct wr_datagram *d);

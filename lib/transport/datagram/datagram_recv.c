@@ -2,9 +2,10 @@
  * Datagram transports: receiving.
  *
  *     idle --arm a poll--> armed --datagrams arrived--> due --fed--> idle
- *     idle --no window, no buffer--> starved --fed--> idle
- *     idle --no memory--> idle, and pauses until a timer expires
- *     idle --descriptors of a peer are being closed--> idle, and pauses
+ *     idle --no window--> idle, and waits (intake.h)
+ *     due --fed, no buffer--> starved, or idle until a timer expires
+ *     due --fed, no memory--> idle until a timer expires
+ *     idle --descriptors of a peer are being closed--> idle until they are
  *
  * The budget feeds transports in queue DUE one after the other, within the byte
  * limit of the loop iteration (budget.h), so that a flooded transport does not
@@ -28,8 +29,8 @@
 #define SLOT_MAX      (64u << 10)
 /* Slots shrink after this many batches of short datagrams in a row. */
 #define SMALL_BATCHES_MAX 64u
-/* Bytes that each datagram, in addition to its length, and each error count
- * against the iteration's budget. */
+/* A datagram costs this many bytes of the iteration's budget in addition to its
+ * length; an error costs as much. */
 #define TURN_COST 256u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");

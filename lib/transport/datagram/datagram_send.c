@@ -6,6 +6,7 @@
  *     idle --queue--> dirty --all sent--> idle
  *                       ^ \--no space--> polling or pausing --\
  *                       \-------------------------------------/
+ *     dirty, polling or pausing --end of the transport--> idle
  *
  * A poll waits for space. No poll reports space in the queue of a network
  * device, or of one of several Unix peers: for these a timer waits. The time
@@ -177,9 +178,10 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     } else if (why < 0) {
         datagram_send_wait(d, why);
     } else {
-        /* Callbacks have queued more datagrams, which the next loop iteration
-         * sends. The end of an iteration sends until all queues are empty, so
-         * callbacks that always queue more would keep the loop there. */
+        /* Callbacks have queued more datagrams, which the step in the next loop
+         * iteration sends. A run that ends repeats the sends of an iteration's
+         * end until none is pending, so callbacks that always queue more would
+         * keep the run from ending. */
         wr_life_push_step(&d->t);
     }
 }

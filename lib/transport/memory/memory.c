@@ -3,7 +3,7 @@
  * bytes wait in the writer's outbox until the other end takes them, in its step
  * and within its receive window. So marks, limits and time-outs work as with a
  * socket. A write pushes the other end's step, which runs in the next loop
- * iteration. Nothing is ever in flight.
+ * iteration. The device needs no operations of the ring.
  *
  *     write --> outbox --step of the other end--> lease --> delivery
  *

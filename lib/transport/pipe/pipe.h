@@ -1,7 +1,7 @@
 /*
- * Pipes as transports: moves bytes one way over a pipe, a FIFO, a terminal,
- * another character device, a stream socket or a regular file. pipe_impl.h
- * describes the transport's life.
+ * Pipe transports move bytes one way over a pipe, a FIFO, a terminal, another
+ * character device, a stream socket or a regular file. pipe_impl.h describes
+ * how.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_H

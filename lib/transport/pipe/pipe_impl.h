@@ -13,10 +13,11 @@
  *     worker   reads and writes in a worker thread of the kernel, which may
  *              have to wait there, and are cancelled at the end (splice.c)
  *
- * A FIFO that was opened by name, a terminal and a regular file refuse nowait
- * with -EOPNOTSUPP, so only the worker is left. A regular file is always ready
- * and is never polled: a poll on FUSE would ask the process of the file system,
- * and the loop's thread would wait for the answer.
+ * A FIFO that was opened by name and a terminal refuse nowait with -EOPNOTSUPP,
+ * so only the worker is left. A regular file always uses the worker
+ * (pipe_open.c). It is always ready and is never polled: a poll on FUSE would
+ * ask the process of the file system, and the loop's thread would wait for the
+ * answer.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_IMPL_H
@@ -26,13 +27,12 @@
 #include "uring/op.h"
 
 /*
- * Reads and writes that may block, made by worker threads of the kernel. If the
- * workers may not poll the file (ASYNC_RETRY, see wr_prep_read_waiting()), they
- * splice between the file and a pipe, the stage. The loop fills the stage
- * before a write and empties it after a read. Files that refuse splice with
- * -EINVAL are read and written directly: a regular file opened to append, which
- * is never polled, and a few kinds of devices, including a terminal opened to
- * append.
+ * Reads and writes that may block, made by worker threads of the kernel. On a
+ * kernel without ASYNC_RETRY (see wr_prep_read_waiting()) they splice between
+ * the file and a pipe, the stage. The loop fills the stage before a write and
+ * empties it after a read. Files that refuse splice with -EINVAL are read and
+ * written directly: a regular file opened to append, which is never polled, and
+ * a few kinds of devices, including a terminal opened to append.
  */
 
 struct wr_splice {
@@ -72,8 +72,8 @@ enum wr_pipe_way {
 
 /* State of the operation that waits for the next bytes or moves them.
  *
- *     idle -> polling -> idle                        nothing to move yet
- *     idle -> polling -> idle -> working -> idle     in a worker thread */
+ *     idle <-> polling    waits for bytes or for space
+ *     idle <-> working    a worker thread reads or writes */
 enum wr_pipe_io {
     WR_PIPE_IDLE,
     WR_PIPE_POLLING, /* a poll for bytes or for space is in flight */

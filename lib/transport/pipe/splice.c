@@ -1,8 +1,9 @@
 /*
  * The stage, a pipe between the loop and a file that may block. Both ends of
  * the stage are non-blocking, and only the loop and one operation at a time use
- * it; it is empty before each operation. So a splice from another pipe does not
- * wait either, and returns -EAGAIN if another process was faster.
+ * it. It is empty before a read, and before the loop fills it for a write. So a
+ * splice from another pipe does not wait either, and returns -EAGAIN if another
+ * process was faster.
  */
 #include "pipe_impl.h"
 

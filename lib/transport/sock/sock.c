@@ -241,8 +241,8 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
  *
  * The kernel is queried only when the program queries an address, because most
  * programs never do. The result is kept only when the kernel is about to forget
- * it: before a reset from this side, and at the loss of a connection that has
- * other references. */
+ * it: before a reset from this side, before a move to another loop, and at the
+ * loss of a connection that has other references. */
 
 static const struct wr_sock_names *sock_names_of(const struct wr_sock *s)
 {
@@ -309,7 +309,7 @@ void wr_sock_remember_names(struct wr_sock *s)
 static int sock_get_socket(const weir_transport *t)
 {
     const struct wr_sock *s = wr_sock_of(t);
-    /* After connection_lost, sock_close() has linked it. */
+    /* After connection_lost, sock_close() has linked ->turn_end. */
     const bool is_closing =
         t->state == WR_LIFE_LOST && wr_list_is_linked(&s->turn_end.link);
 
@@ -793,7 +793,7 @@ static int sock_set_option(int fd, int level, int name, int value)
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* Converts a time that was checked to seconds, rounded up. */
+/* Converts a time to seconds, rounded up. */
 static int sock_round_up(uint64_t time_ns)
 {
     wr_assert(time_ns <= WR_KEEP_ALIVE_MAX_NS);

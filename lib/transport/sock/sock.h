@@ -13,7 +13,7 @@ struct wr_sock_options {
     const struct weir_connection_options
         *connection;               /* borrowed, or NULL for defaults */
     struct wr_connection_set *set; /* the server's, or NULL */
-    /* Family of the socket; 0 for an IP family. */
+    /* Family of the socket; 0 also means an IP family. */
     int family;
     bool may_open; /* the first send may have to connect it (TCP Fast Open) */
 };
@@ -60,9 +60,11 @@ struct wr_leaving;
 WEIR_MUST_USE int wr_sock_check_move(const weir_transport *t);
 /* Cancels operations, and calls ->settled when none is left. */
 void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving);
-/* True when no operation is in flight and no descriptor being closed. */
+/* True if no operation is in flight and no received descriptor is being
+ * closed. */
 WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
-/* Copies everything to @content. Returns 0 or -ENOMEM. May run callbacks. */
+/* Copies everything to @content. May run callbacks. Returns 0, -ENOMEM, or
+ * -ECANCELED if a callback has ended the move. */
 WEIR_MUST_USE int wr_sock_pack(weir_transport *t,
                                struct wr_sock_content *content);
 /* Gives up the descriptor, which another loop may now take. */
@@ -101,7 +103,8 @@ WEIR_MUST_USE int wr_sock_open(weir_loop *loop, int fd,
 
 /* Sets the socket options of a new connection or, because they are inherited,
  * of a listener. Returns 0 or the first error. A Unix socket that takes no
- * descriptors refuses them, regardless of an option set by another program. */
+ * descriptors refuses them if the kernel can (Linux 6.16), regardless of an
+ * option set by another program. */
 WEIR_MUST_USE int
 wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);

@@ -412,9 +412,10 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 }
 
 /* Returns true if the kernel probably has more bytes, after a receive that
- * filled its window. A wrong "no" costs a poll, which ends at once, and lets a
- * receive of less than BULK_SMALL bytes count as small. A wrong "yes" costs a
- * receive that finds nothing. */
+ * filled its window. A wrong "no" costs a poll, which ends at once. A wrong
+ * "yes" costs a receive that finds nothing. If the window is below BULK_SMALL,
+ * the kernel is queried, because a wrong "no" would let the receive count as
+ * small. */
 static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 {
     wr_assert(s->moves_bulk);

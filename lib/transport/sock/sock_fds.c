@@ -132,8 +132,8 @@ void wr_sock_fds_close_own(struct wr_sock *s)
     }
 }
 
-/* Closes the duplicates. This never blocks on a peer, because it is not the
- * files' last close: the program or the kernel's message has them, too. */
+/* Closes the duplicates, not in a thread: usually the kernel's message or the
+ * program has the files, too, so these are not their last closes. */
 static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -156,8 +156,8 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
     while (batch->count < count) {
         const int fd = wr_sys_dup_to_pass(fds[batch->count]);
         if (fd < 0) {
-            while (batch->count > 0) { /* at once, because descriptors have run
-                                        * out */
+            while (batch->count > 0) { /* at once, because descriptors may have
+                                        * run out */
                 batch->count--;
                 wr_ignore(wr_sys_close(sock_fds_of(batch)[batch->count]) < 0);
             }

@@ -2,8 +2,8 @@
  * Internals of stream sockets. A socket is a connection (connection.h). The
  * files of its device note what happened; at the end of a completion sock.c
  * continues to receive, or leaves the decision to the step. A file calls only
- * files after it in this list: sock_move.c, sock.c, sock_send.c, sock_bulk.c,
- * sock_fds.c, sock_recv.c, sock_linger.c, sock_state.c.
+ * files after it in this list: sock_move.c, sock.c, sock_bulk.c, sock_send.c,
+ * sock_recv.c, sock_linger.c, sock_state.c, sock_fds.c.
  */
 #ifndef WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
 #define WEIR_LIB_TRANSPORT_SOCK_SOCK_IMPL_H
@@ -193,7 +193,8 @@ void wr_sock_opening_begin(struct wr_sock *s);
 wr_account_over_fn wr_sock_account_over;
 /* Arms or cancels the receive, or watches the peer; see sock_recv.c. */
 void wr_sock_update_recv(struct wr_connection *c);
-/* Ends the receive of a socket that is not OPEN, unless it lingers. */
+/* Ends the receive of a socket in state CLOSING, unless the socket must receive
+ * bytes to drop them. */
 void wr_sock_recv_stop(struct wr_connection *c);
 void wr_sock_recv_ended(struct wr_sock *s);
 void wr_sock_recv_failed(struct wr_sock *s, int err);

@@ -11,7 +11,7 @@
  * reports an acknowledgement, so a timer is used, with growing intervals.
  * Usually the peer's end of stream comes first.
  *
- * A peer that sends faster than the checks always has bytes unread. Once it has
+ * If the peer sends fast, every check finds unread bytes. Once this peer has
  * acknowledged everything, the close reads only a moment longer, in which a
  * peer that reads ends its stream, and then resets.
  *

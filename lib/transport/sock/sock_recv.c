@@ -118,7 +118,8 @@ static void sock_recv_deliver_into(struct wr_sock *s)
 }
 
 /* True if the protocol may be notified of the bytes in its lent memory, or must
- * get the memory back unused. False while older bytes are held. */
+ * get the memory back unused. False while older bytes are held or reading is
+ * paused. */
 static bool sock_recv_may_deliver_into(const struct wr_sock *s)
 {
     return wr_delivery_is_shut(&s->c.delivery) ||

@@ -594,10 +594,10 @@ void wr_sock_file_ended(weir_transport *t)
  * writes, which copy few bytes to the end of a block. Descriptors of a Unix
  * socket are sent with copied bytes (sock_fds.c). */
 
-/* Called when the queue exceeds the guaranteed share. If the kernel has had no
- * space for more bytes than the connection's share, the peer does not read.
- * Then nothing is received from the peer, because its bytes may make the
- * program write even more. */
+/* Called when the queue exceeds check_bytes. If the kernel has had no space for
+ * more bytes than the connection's share, the peer does not read. Then nothing
+ * is received from the peer, because its bytes may make the program write even
+ * more. */
 static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
 {
     const struct wr_budget *budget = &s->c.t.loop->budget;
