@@ -12,7 +12,6 @@ struct echo {
     struct codec_place place;
     /* Offset in the payload stream of the next byte to receive. */
     uint32_t receive_at;
-    /* Bytes received of the current answer. */
     size_t partial_bytes;
     uint64_t received_bytes;
 };

@@ -7,7 +7,6 @@
 
 struct rr {
     struct codec_place place;
-    /* Bytes received of the current answer. */
     size_t partial_bytes;
 };
 

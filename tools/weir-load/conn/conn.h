@@ -137,7 +137,6 @@ struct connection_counts {
     uint64_t opened;
     uint64_t failed;
     uint64_t lost;
-    /* Connections without any answer. */
     uint64_t never_answered;
     /* --fast-open: connections whose first bytes were sent with the SYN. */
     uint64_t fast_opened;
@@ -201,9 +200,7 @@ struct traffic {
     uint64_t quiet_ns;
     /* Longest time between two answers in the window. */
     uint64_t stall_ns;
-    /* When that time began. */
     uint64_t stall_at_ns;
-    /* Number of the next request. */
     uint64_t next_number;
     /* Difference between the numbers of this thread's requests. */
     uint64_t number_stride;
@@ -216,9 +213,7 @@ struct traffic {
     struct kind_record *kinds;
     /* `log` or `kinds` is set. */
     bool notes_ends;
-    /* UDP: payload stream. */
     const struct payload *payload;
-    /* UDP: buffer for one datagram. */
     uint8_t *scratch;
     /* UDP: random value of this run, independent of the seed. */
     uint64_t nonce;

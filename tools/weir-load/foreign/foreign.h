@@ -108,7 +108,6 @@ struct grammar_line {
     size_t used;
 };
 
-/* Returns a tool by name, or NULL. */
 const struct grammar *grammar_find(const char *name);
 
 /* Returns the tools one by one, then NULL. */

@@ -251,7 +251,6 @@ static ssize_t read_trailers(struct http_response *response,
     return used;
 }
 
-/* Reads at least one byte of the body. */
 static ssize_t read_body(struct http_response *response, const uint8_t *data,
                          size_t len)
 {

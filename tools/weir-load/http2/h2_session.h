@@ -232,7 +232,6 @@ struct h2_stream {
     /* How often the server refused the request. */
     uint8_t refusals;
     const struct http_request *request;
-    /* HTTP/2 stream id, or 0. */
     int32_t id;
     /* The request's body. A body with placeholders is in own_body, which stays
      * allocated for the slot's next request. */
@@ -245,7 +244,6 @@ struct h2_stream {
     uint64_t first_byte_ns;
     uint64_t body_bytes;
     uint16_t status;
-    /* The server has sent RST_STREAM. */
     bool was_reset;
     bool is_grpc;
     uint32_t grpc_status;
@@ -275,11 +273,9 @@ void h2_streams_init(struct h2_streams *self, struct h2_stream *places,
 void h2_streams_move(struct h2_streams *self, struct h2_stream *stream,
                      enum h2_stream_state state, bool at_head);
 
-/* Returns the first slot in a state, or NULL. */
 struct h2_stream *h2_streams_first(struct h2_streams *self,
                                    enum h2_stream_state state);
 
-/* Returns the next slot in the same state, or NULL. */
 struct h2_stream *h2_streams_next(struct h2_streams *self,
                                   const struct h2_stream *stream);
 
@@ -365,11 +361,9 @@ struct h2_conn {
     /* When the server last stopped allowing streams. */
     uint64_t shut_ns;
     uint64_t received_ns;
-    /* Error of a write, or 0. */
     int write_err;
     /* Error code of a GOAWAY that this side sent, or 0. */
     uint32_t own_error;
-    /* Receive window of the connection. */
     struct h2_window window;
     /* Location field of the last response that had one. */
     char location[CODEC_LOCATION_SIZE];

@@ -29,7 +29,6 @@ bool h2_field_is_dropped(const char *name, size_t name_len, const char *value,
 /* Like h2_field_is_dropped(), for a line "Name: value". */
 bool h2_field_line_is_dropped(const char *line);
 
-/* Returns true if weir-load was built with libnghttp2. */
 bool h2_is_built(void);
 
 /* Must not be used if h2_is_built() returns false. */

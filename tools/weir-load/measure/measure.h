@@ -313,7 +313,6 @@ struct h2_counts {
     uint64_t allowed;
     /* Most streams in flight on a connection. */
     uint64_t reached;
-    /* Connections that the server ended with GOAWAY. */
     uint64_t goaways;
     /* Requests that the server did not process: it reset them with
      * REFUSED_STREAM, or their stream id was above the last id of a GOAWAY. */

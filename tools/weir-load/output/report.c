@@ -158,7 +158,6 @@ static void print_fields(const struct field *fields, const void *from,
     }
 }
 
-/* Prints counters of datagrams that are not in the ledger. */
 static void print_datagrams(const struct result *result, FILE *out)
 {
     const struct ledger *measured = &result->measured;

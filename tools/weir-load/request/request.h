@@ -426,7 +426,6 @@ void redis_command_fini(struct redis_command *self);
 
 #define HTTP_FIELDS_MAX 64U
 
-/* All status codes are below this number. */
 #define HTTP_STATUS_END 1000U
 
 enum http_version {

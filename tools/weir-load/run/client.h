@@ -128,7 +128,6 @@ struct client {
     uint64_t settled;
     /* Number of wanted connections. They are the first ones in `conns`. */
     uint64_t wanted;
-    /* Maximum of `wanted` so far. */
     uint64_t most_wanted;
     uint64_t parked;
     /* --conn-stages: timer of the next check. */
@@ -149,7 +148,6 @@ struct client {
     struct weir_handle pace;
     /* The run ends: no more connections are made. */
     bool stopping;
-    /* Client and server are on the same machine. */
     bool same_machine;
     /* Number of lines printed for -v, at most LINES_MAX. */
     uint32_t lines;

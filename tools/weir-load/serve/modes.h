@@ -48,7 +48,6 @@ struct pace {
 
 void pace_init(struct pace *pace, const struct pace_options *options);
 
-/* Returns true if the options can delay a response. */
 bool pace_is_needed(const struct pace_options *options);
 
 /* Parses "500ms/2s", a freeze and its period. Returns 0 or -EINVAL. */
@@ -110,7 +109,6 @@ struct mode {
 extern const struct mode modes_plain[];
 extern const struct mode modes_paced[];
 
-/* Returns a mode by name, or NULL. */
 static inline const struct mode *mode_find(const struct mode *modes,
                                            const char *name)
 {

@@ -32,7 +32,6 @@ struct answer {
     uint16_t status;
     uint8_t minor;
     bool is_head_request;
-    /* The connection is closed after this response. */
     bool closes;
 };
 

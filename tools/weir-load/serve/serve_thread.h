@@ -66,9 +66,7 @@ bool datagram_server_stop(struct datagram_server *server, bool at_once);
 
 struct serve_thread;
 
-/* Callbacks to the owner. */
 struct serve_thread_ops {
-    /* All targets listen. */
     void (*listening)(struct serve_thread *thread);
     /* A target could not listen, or its socket has ended. The owner must
      * stop. */

@@ -96,7 +96,6 @@ struct redis_options {
     char user[REDIS_LOGIN_MAX];
     char password[REDIS_LOGIN_MAX];
     bool has_login;
-    /* Number of targets with a login. */
     size_t login_count;
 };
 

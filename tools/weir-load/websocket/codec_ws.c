@@ -30,7 +30,6 @@ struct shared {
     const char *body;
     size_t body_len;
     enum ws_opcode opcode;
-    /* Value of Sec-WebSocket-Protocol, or NULL. */
     char *protocols;
     uint8_t scratch[SCRATCH_SIZE];
 };
