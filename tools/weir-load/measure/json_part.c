@@ -49,7 +49,7 @@ json_t *json_text_or_null(const char *text)
 
 json_t *json_appended(json_t *list, json_t *part)
 {
-    if (!list || json_array_append_new(list, part) < 0) {
+    if (json_array_append_new(list, part) < 0) {
         json_decref(list);
         return NULL;
     }
