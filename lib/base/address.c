@@ -1,5 +1,5 @@
 /*
- * The C library parses the numbers, strictly: inet_pton() accepts neither
+ * The C library parses the addresses, strictly: inet_pton() accepts neither
  * "127.1" nor octal. A zone is an interface's name or number. The interface
  * must exist, so that a mistyped zone is an error here and not later at
  * connect().

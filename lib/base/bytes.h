@@ -1,7 +1,7 @@
 /*
  * Borrowed bytes, and functions that remove fields from their front in TLS's
  * encoding (RFC 8446, 3.3 and 3.4): numbers in network order, and vectors after
- * their length. A function that returns false leaves @from inside the field.
+ * their length. A function that returns false may leave @from inside the field.
  */
 #ifndef WEIR_LIB_BASE_BYTES_H
 #define WEIR_LIB_BASE_BYTES_H
@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* data is NULL if there are none. */
+/* data may be NULL if size is 0. */
 struct wr_bytes {
     const uint8_t *data;
     size_t size;

@@ -37,8 +37,9 @@ struct wr_tls_hello {
 };
 
 /* Parses a message. Only a server's hello may be followed by other bytes.
- * Returns false and empties *ret if lengths contradict each other or if a
- * client's hello has two extensions with server names. */
+ * Returns false and empties *ret if the message is not such a hello, if its
+ * lengths contradict each other, or if a client's hello has two extensions with
+ * server names. */
 WEIR_MUST_USE bool wr_tls_hello_read(const uint8_t *data, size_t size,
                                      bool is_client, struct wr_tls_hello *ret);
 

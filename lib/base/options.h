@@ -29,8 +29,9 @@ WEIR_MUST_USE static inline int wr_options_read(void *known, size_t known_size,
 
 /* Must follow wr_options_read() of @outer. Reads @inner, the last field of
  * @outer, in place. If the size field of @inner is 0, its size is the rest of
- * the caller's struct. Returns -EINVAL if the size is larger than this rest.
- * Fields beyond the size are set to 0. */
+ * the caller's struct. Returns -EINVAL with all defaults if the size is larger
+ * than this rest or smaller than its own field. Fields beyond the size are set
+ * to 0. */
 WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
                                         size_t inner_size);
 

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* Maximum size of a block, unless a join needs a larger block. */
+/* Maximum size of a block, unless a join or one piece needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
 /* Maximum size of a block for bytes that are put back. Smaller blocks are more
  * likely to be available when memory is short. */

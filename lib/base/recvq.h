@@ -2,11 +2,11 @@
  * The received bytes of a reader that were not read yet.
  *
  * A queue is a ring of segments, each a part of a lease. Most bytes stay in the
- * receive buffer. They are copied to blocks of the queue in two cases: to make
- * bytes contiguous that a call must return as one piece, and to free the
- * receive buffer when bytes stay for long. Small pieces are packed, so a slow
- * reader pins no large buffer. These blocks are charged to no connection; the
- * reader's limit bounds them.
+ * receive buffer. They are copied to blocks of the queue to make bytes
+ * contiguous that a call must return as one piece, and to free receive buffers
+ * when bytes stay for long or the pool is short. Small pieces are packed, so a
+ * slow reader pins no large buffer. These blocks are charged to no connection;
+ * the reader's limit bounds them.
  *
  * A view consumes its bytes, but they stay valid until the next call
  * (`is_shown`). `spent` holds their lease if their segment was removed. The
@@ -157,8 +157,8 @@ static inline void wr_recvq_drop_shown(struct wr_recvq *q)
     }
 }
 
-/* While is_shown is true, only wr_recvq_compact() of the functions below may be
- * called. */
+/* While is_shown is true, only wr_recvq_compact() and the functions of the
+ * window may be called of the functions below. */
 
 /* Returns the number of contiguous bytes at @offset; 0 at or after the end. */
 size_t wr_recvq_peek(const struct wr_recvq *q, size_t offset,

@@ -30,7 +30,7 @@
  * list. An iteration tries at most WR_BUDGET_TRIES bare connections without
  * success. The next iteration continues after them.
  *
- * The budget reads the pool's counts, and calls no function of a connection, a
+ * budget.c reads the pool's counts, and calls no function of a connection, a
  * clock or an allocator.
  */
 #ifndef WEIR_LIB_LOOP_BUDGET_H
@@ -86,7 +86,8 @@ struct wr_demand {
     /* Queued bytes that the kernel does not accept now, at most UINT32_MAX. */
     uint32_t stuck_bytes;
     uint32_t window; /* 0 if not set yet; see wr_budget_window() */
-    /* Credit of the current or last receive; 0 once the window was adapted. */
+    /* Credit of the present or last receive. 0 if the last request got no
+     * credit or found no buffer: the next request keeps the window. */
     uint32_t last_credit;
     /* If the connection is bare: the pass in which it was tried last. */
     uint32_t pass : WR_DEMAND_PASS_BITS;
@@ -225,8 +226,8 @@ uint32_t wr_budget_credit(const struct wr_budget *budget,
 uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
                           uint32_t last_credit, uint64_t backlog);
 
-/* Like wr_budget_peek(), but for the next receive. The first call after a
- * receive also adapts the window. */
+/* Like wr_budget_peek(), but also stores the credit for the receive that
+ * follows. The first call after a receive first adapts the window. */
 enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
                                struct wr_demand *demand, uint32_t *ret_credit);
 
@@ -337,8 +338,8 @@ static inline void wr_budget_withdraw(struct wr_evictable *evictable)
 }
 
 /* Removes and returns the next reader whose bytes must be moved out of the
- * pool, because connections wait for buffers and none is free. Returns NULL if
- * there is no such reader, or no need. */
+ * pool, because connections are starved and none of them can be fed. Returns
+ * NULL if there is no such reader, or no need. */
 struct wr_evictable *wr_budget_next_evicted(struct wr_budget *budget);
 
 #endif

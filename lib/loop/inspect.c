@@ -1,8 +1,8 @@
 /*
  * Inspecting a running loop: counts, their text, and the dump.
  *
- * Modules count. This file collects their counts under public names and prints
- * them.
+ * Modules and transports count. This file collects the counts under public
+ * names and prints them.
  */
 #include "lib/base/options.h"
 #include "loop.h"
@@ -130,7 +130,7 @@ static void inspect_count_members(const weir_loop *loop,
     }
 }
 
-/* Sets all fields to zero if called on another thread. */
+/* Sets all counts to zero if called on another thread. */
 static void inspect_read(const weir_loop *loop,
                          struct weir_loop_statistics *ret)
 {
@@ -238,7 +238,8 @@ int weir_statistics_write_prometheus(
     return ferror(out) ? -EIO : 0;
 }
 
-/* Writes the engine and, if it is not io_uring, the reason, like snprintf(). */
+/* Writes the engine and, if io_uring was refused, the reason, like
+ * snprintf(). */
 static size_t inspect_write_engine(const weir_loop *loop, char *buf,
                                    size_t size)
 {

@@ -25,7 +25,8 @@
 #define READY_MAX  4096u
 /* Time that ready items run in an iteration, so that tasks with much work delay
  * neither bytes nor timers. The clock is read after each portion. A longer
- * iteration makes the loop crowded, until an iteration is far shorter. */
+ * iteration that leaves work makes the loop crowded, until an iteration is far
+ * shorter or leaves none. */
 #define READY_NS      1000000u
 #define READY_PORTION 64u
 #define SHORT_TURN_NS (READY_NS / 16)
@@ -124,8 +125,8 @@ static inline bool loop_run_portion(struct wr_list *batch,
 
 /* Runs more portions for READY_NS, but at least as many items as there were
  * completions: completions add items, and the queue must not grow faster than
- * it is run. A loop that stops or is being freed runs all items. The rest stays
- * before items added since. */
+ * it is run. A loop that stops or is being freed ignores READY_NS. At most
+ * READY_MAX items run. The rest stays before items added since. */
 static __attribute__((noinline)) void
 loop_run_more(weir_loop *loop, struct wr_list *batch, uint32_t completions)
 {

@@ -57,7 +57,7 @@ enum wr_stage {
     /* Servers and attempts to connect, which make new objects. */
     WR_STAGE_MAKERS,
     WR_STAGE_TASKS, /* interrupted before the objects that they wait for end */
-    WR_STAGE_FUTURES,    /* cancelled; only the loop keeps them alive */
+    WR_STAGE_FUTURES,    /* cancelled gathers; the loop keeps them alive */
     WR_STAGE_TRANSPORTS, /* weir_loop_free() returns their number */
     WR_STAGES,
 };
@@ -68,7 +68,8 @@ struct wr_member_ops {
     /* Called when the loop is being freed. The member ends, perhaps in a later
      * iteration, and leaves the loop. Waiters for its result get -ECANCELED. */
     void (*shutdown)(struct wr_member *member);
-    /* Called if the ring broke after the shutdown. Operations end now. */
+    /* Called after shutdown, perhaps repeatedly, if the ring is broken. Ends
+     * the member's operations at once. */
     void (*abandon)(struct wr_member *member);
     /* Prints one line for weir_loop_dump(), which begins with the kind. */
     void (*dump)(const struct wr_member *member, FILE *out);
@@ -87,7 +88,7 @@ struct wr_module;
 
 /* The steps of a loop's end. A module may leave the loop in any step. */
 enum wr_end_step {
-    /* before members shut down: nothing pending runs after it */
+    /* before members shut down: no callback or post runs after this step */
     WR_END_SHUTDOWN,
     WR_END_CANCEL,  /* no member is left: cancel operations in flight */
     WR_END_ABANDON, /* the ring broke: end operations in flight */
@@ -107,7 +108,8 @@ struct wr_module_ops {
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
     /* Prints a line for weir_loop_dump() for each object that is no member. */
     void (*dump)(const struct wr_module *module, FILE *out);
-    /* Frees the module, which has left the list, with the loop's memory. */
+    /* Called when the loop's memory is freed. Frees the module, which has left
+     * the list. */
     void (*close)(struct wr_module *module);
     void (*check)(const struct wr_module *module);
 };
@@ -143,7 +145,7 @@ struct wr_alarm {
     struct wr_time wait;       /* the kernel reads it at the submission */
     uint64_t when_ns;          /* UINT64_MAX if not in flight */
     uint32_t early_count;      /* waits in a row that ended early */
-    uint64_t last_deadline_ns; /* deadline of the last such wait */
+    uint64_t last_deadline_ns; /* deadline of the last wait */
 };
 
 /* The descriptor for another event loop, the host; see host.c. */
@@ -189,8 +191,8 @@ enum wr_loop_state {
 
 /* Suspending calls that one task may make without waiting before the clock is
  * read. Iterations between quick calls would cost more than the calls. A loop
- * is crowded if its tasks do much work after each call: then other tasks must
- * not wait for many calls. */
+ * is crowded if an iteration took long and left work (see loop.c): then other
+ * tasks must not wait for many calls. */
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
@@ -254,9 +256,9 @@ struct weir_loop {
     struct wr_alarm alarm;
     struct wr_host host;
 
-    /* Points to the loop's thread, or to WR_UNBOUND until the first run. The
-     * pointer is on a page of the mailbox that is zeroed in a forked child, so
-     * that one comparison detects another thread and another process. */
+    /* *owner is the loop's thread, or WR_UNBOUND until the loop is bound. It is
+     * on a page of the mailbox that is zeroed in a forked child, so that one
+     * comparison detects another thread and another process. */
     const void *volatile *owner;
     enum wr_loop_state state;
     /* set by weir_loop_stop(), cleared at the end of the run */
@@ -361,9 +363,9 @@ static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 void wr_loop_end_child(const weir_loop *loop);
 
 /* Called when a callback of the program has returned. If the callback has
- * forked, the child ends here with a message, unless it runs on a task's stack:
- * it has no ring, and must not use the descriptors, which it shares with its
- * parent. */
+ * forked, the child ends here with a message, because it has no ring, and must
+ * not use the descriptors, which it shares with its parent. A child on a task's
+ * stack continues until the task ends. */
 static inline void wr_loop_end_if_forked(const weir_loop *loop)
 {
     if (WR_UNLIKELY(*loop->owner == NULL)) {
@@ -379,8 +381,8 @@ static inline void wr_loop_keep_calls(weir_loop *loop)
     loop->calls.left = 0;
 }
 
-/* Only these two functions, wr_loop_begin_callback() and wr_loop_end_callback()
- * change the running task. */
+/* The running task is changed by wr_loop_enter_task(), wr_loop_leave_task(),
+ * wr_loop_begin_callback() and wr_loop_end_callback() only. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);
@@ -433,7 +435,8 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                   const char *name);
 
 /* Runs the ready queue of a closed loop, and frees the loop's memory if nothing
- * pins it. Called after an item became ready. */
+ * pins it. Does nothing for other loops. Called after an item became ready or a
+ * pin was removed. */
 void wr_loop_release(weir_loop *loop);
 
 static inline void wr_loop_pin(weir_loop *loop)
@@ -523,7 +526,8 @@ struct wr_module *wr_loop_find_module(const weir_loop *loop,
 /* The invariants hold between two steps of the loop. */
 void wr_loop_check_invariants(const weir_loop *loop);
 
-/* Called when a connection is lost. Frees idle memory some seconds later. */
+/* Frees idle memory some seconds later. Called when memory has become idle, for
+ * example after a connection was lost. */
 void wr_loop_trim_later(weir_loop *loop);
 
 /* Called when a main task begins. From now on @tell is called for SIGINT and

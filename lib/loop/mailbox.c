@@ -141,7 +141,7 @@ static void mailbox_stop(struct wr_module *module)
         weir_callback_fn *drop = item->drop;
         void *arg = item->arg;
         wr_wake_free_item(loop->wake, item);
-        if (drop) { /* drop may free an item that was not allocated */
+        if (drop) { /* drop may free the memory of an embedded item */
             wr_loop_call(loop, drop, arg, "dropped");
         }
     }

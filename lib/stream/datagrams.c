@@ -152,7 +152,7 @@ static int datagrams_datagram_received(void *user, weir_transport *t,
     if (stream->sync.is_freed) {
         return 0;
     }
-    /* the program has resumed reading */
+    /* A full ring has paused the endpoint, so the program has resumed it. */
     if (stream->count == stream->capacity) {
         wr_ignore(weir_transport_pause_reading(t));
         datagrams_note_error(stream, -ENOBUFS);
@@ -338,7 +338,7 @@ int weir_datagram_stream_take(weir_datagram_stream *stream,
 
     int err = wr_answer_check(ret);
     wr_require(err >= 0, err);
-    /* The caller owns the lease. */
+    /* A caller with a smaller struct could not release the lease. */
     wr_require(ret->size >= sizeof(datagram), WEIR_EOPTIONSIZE);
     err = wr_sync_enter(&stream->sync);
     wr_require(err >= 0, err);

@@ -1,6 +1,6 @@
 /*
- * An exception hook that prints one line for each exception. The library does
- * not call it; a program passes it to weir_loop_set_exception_handler().
+ * An exception hook that prints one line for each exception. No loop has it by
+ * default; a program passes it to weir_loop_set_exception_handler().
  *
  * The line is formatted here and written in one call, so that lines of several
  * loops do not mix, and the task's stack need not hold the buffer that printf()

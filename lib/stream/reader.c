@@ -46,7 +46,6 @@ static __attribute__((noinline)) void reader_before_wait(weir_reader *reader)
     }
 }
 
-/* @visit is on the caller's stack, so no pointer to it may be left. */
 static inline int reader_wait_as(weir_reader *reader,
                                  struct wr_reader_visit *visit, size_t needed)
 {

@@ -34,7 +34,7 @@ struct weir_reader {
     struct wr_turn_end turn_end; /* compacts, or pauses the transport */
     struct wr_evictable evictable;
     size_t limit_bytes;
-    size_t high_bytes; /* reading is paused above this many buffered bytes */
+    size_t high_bytes; /* reading is paused above this; see wr_reader_high() */
     size_t needed;     /* bytes that the waiting task needs */
     size_t moved;    /* bytes that the call has moved to its caller's memory */
     size_t consumed; /* reported with the last WEIR_ELIMIT */
@@ -117,8 +117,8 @@ static inline bool wr_reader_is_busy(const weir_reader *reader)
 }
 
 /* Returns true while a task waits in a read and no byte is buffered. After the
- * first call, the reader notifies the transport each time such a wait
- * starts. */
+ * first call, the reader calls wr_transport_note_idle() each time that a read
+ * starts to wait. */
 bool wr_reader_is_idle(weir_reader *reader);
 
 /* Starts a reading call and ends the last view. Returns 0, or an error for the

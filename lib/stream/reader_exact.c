@@ -10,8 +10,8 @@
  */
 #include "reader.h"
 
-/* A read of more bytes than this moves the bytes to the caller as they
- * arrive. */
+/* A read of more bytes than this, of which some are missing, moves the bytes to
+ * the caller as they arrive. */
 #define DIRECT_ABOVE (64u << 10)
 /* The task is woken for at least this many bytes, or all that are missing. */
 #define PIECE ((size_t)16 << 10)

@@ -47,7 +47,7 @@ void wr_reader_check_invariants(const weir_reader *reader)
 
 void wr_reader_pause(weir_reader *reader)
 {
-    /* otherwise no read would resume it */
+    /* otherwise no read would resume the transport */
     wr_assert(reader->queue.total > 0 || reader->fds);
     if (reader->transport && !reader->is_paused) {
         wr_recvq_close_window(&reader->queue);
@@ -131,7 +131,7 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     }
     if (reader->was_read) {
         reader_memory_watch_unread(reader);
-    } else { /* without memory the next iteration's end tries again */
+    } else { /* without memory the bytes stay until the next receive or read */
         wr_ignore(wr_recvq_compact(&reader->queue, false));
     }
     wr_reader_check_invariants(reader);

@@ -4,7 +4,7 @@
  * The limits are asyncio's. The bytes before the separator may be as many as
  * the limit; a search that passes the limit without finding a separator fails.
  * The size of the caller's buffer limits a call in the same way. A call that
- * fails consumes nothing and reports how far it has searched.
+ * fails consumes nothing. With WEIR_ELIMIT it reports how far it has searched.
  */
 #include "reader.h"
 
@@ -114,9 +114,9 @@ static ssize_t reader_until_read_view(weir_reader *reader,
     return err < 0 ? err : wr_reader_show(reader, (size_t)len, ret);
 }
 
-/* Opens a window for lines during a receive: no task waits then, and the end of
- * the loop iteration will handle the unread bytes anyway. Both stay true while
- * the window is open: a wait, a pause and the end of the iteration close it. */
+/* Opens a window for lines if no task waits and the end of the loop iteration
+ * will handle the unread bytes anyway. Both stay true while the window is open:
+ * a wait, a pause and the end of the iteration close it. */
 static bool reader_until_open_window(weir_reader *reader)
 {
     struct wr_recvq *queue = &reader->queue;

@@ -102,11 +102,11 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};
-    /* The reader was paused because of its queue, which is empty now. */
+    /* The unread bytes, which may have paused the transport, go to TLS next. */
     wr_reader_resume(reader);
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {
-        /* The bytes stay queued, and may pause the reader again. */
+        /* The bytes stay queued, and may pause the transport again. */
         wr_reader_note_left(reader);
         return err;
     }

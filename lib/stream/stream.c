@@ -2,7 +2,8 @@
  * Streams: the protocol that puts a reader and a writer on a connection.
  *
  * Received bytes are fed to the reader, the end of the connection ends the
- * reader, and the handler, if any, runs in a task that connection_made starts.
+ * reader, and the handler, if any, runs in a task that connection_made starts,
+ * or with `no_task` in connection_made itself.
  */
 #include "writer.h"
 
@@ -176,7 +177,7 @@ static void stream_connection_made(void *user, weir_transport *t)
     wr_assert(writer->refs > 0 || writer->client_connected);
     writer->transport = weir_transport_ref(t);
     wr_writer_set_state(writer, WRITER_BOUND);
-    /* cannot fail: the reader has none yet */
+    /* cannot fail: the reader has no transport yet */
     weir_reader_set_transport(&writer->reader, t);
     if (!writer->client_connected) {
         return;
@@ -350,7 +351,8 @@ int wr_stream_gather(weir_writer *writer, struct weir_buf *ret)
     wr_assert(wr_stream_may_leave(writer) == 0);
     const int err = wr_reader_gather(&writer->reader, ret);
     wr_require(err >= 0, err);
-    /* The reader was paused because of its queue, which is empty now. */
+    /* The unread bytes, which may have paused the transport, leave the reader
+     * next. */
     wr_reader_resume(&writer->reader);
     return 0;
 }

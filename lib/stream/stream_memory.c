@@ -1,8 +1,8 @@
 /*
  * The memory of streams: one slab per loop, made with its first stream.
  *
- * A stream is made without a reference and without a connection; writer.c frees
- * it when it has neither.
+ * A stream is made without a reference and without a connection. It is freed
+ * when it has had one of them and has neither any more.
  */
 #include "uring/slab.h"
 #include "writer.h"

@@ -5,8 +5,9 @@
  *                                    '--detach--> DETACHED
  *
  * The writer is the handle of the stream: it contains the reader, and holds the
- * transport from connection_made until it is freed, so that getters work after
- * the loss. The program, the handler's task and waiting calls hold references.
+ * transport from connection_made until it is freed or detached, so that getters
+ * work after the loss. The program, the handler's task and waiting calls hold
+ * references.
  * The last reference closes the connection. The object is freed when it has
  * neither a reference nor a connection.
  */
@@ -53,8 +54,8 @@ static inline void wr_writer_debug_check(const weir_writer *writer)
                     (wr_writer_check_invariants(writer), true));
 }
 
-/* Wakes the waiting tasks: the low mark was reached, everything was sent, or
- * the queue was dropped. */
+/* Wakes the tasks that wait for the queue: the low mark was reached, everything
+ * was sent, or the queue was dropped. */
 void wr_writer_resumed(void *writer);
 
 void wr_writer_lost(weir_writer *writer);
@@ -88,9 +89,9 @@ WEIR_MUST_USE int wr_stream_gather(weir_writer *writer, struct weir_buf *ret);
 /* Ends a stream whose connection has another protocol. */
 void wr_stream_leave(weir_writer *writer);
 
-/* Starts a suspending call that makes a stream or a stream server. @unread is
- * the result of reading the call's options; @is_complete is true if no argument
- * is missing. Returns 0 or the error of the call. */
+/* Starts a suspending call that makes a stream, a stream server or a process.
+ * @unread is the result of reading the call's options; @is_complete is true if
+ * no argument is missing. Returns 0 or the error of the call. */
 WEIR_MUST_USE static inline int wr_stream_enter(weir_loop *loop, int unread,
                                                 bool is_complete)
 {

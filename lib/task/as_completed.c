@@ -210,7 +210,7 @@ int weir_as_completed_next(struct weir_as_completed *done)
     if (err < 0) {
         return err;
     }
-    /* fails if another task has ended it */
+    /* another task may have called weir_as_completed_end() */
     wr_require(handle->all == all, -ESTALE);
     as_completed_check_invariants(all);
     wr_require(!all->wait, -EBUSY);

@@ -8,9 +8,10 @@
  * uring/jobs.c has the threads. They post the executor's only item to the
  * loop's mailbox, and the loop takes all finished jobs at once. Neither step
  * allocates, so a result cannot be lost. If a task was interrupted, abandoned()
- * is called once its job has finished and the task has run. A submitted job has
- * a future instead of a task. If a job still runs when the loop ends, the last
- * thread frees the executor and the jobs that finished later.
+ * is called once its job has finished or was withdrawn, and the task has run. A
+ * submitted job has a future instead of a task. If a job still runs when the
+ * loop ends, the last thread frees the executor and the jobs that finished
+ * later.
  */
 #include "weir/executor.h"
 #include "lib/base/options.h"
@@ -34,7 +35,7 @@ enum executor_job_state {
     EXECUTOR_JOB_LEFT,
     /* No task waits: the interrupted task has run, or the job had no task. */
     EXECUTOR_JOB_UNWANTED,
-    /* Finished. The task was woken, and frees the job. */
+    /* Finished or withdrawn. The task was woken, and frees the job. */
     EXECUTOR_JOB_BACK,
     EXECUTOR_JOB_STATES,
 };
@@ -46,7 +47,7 @@ struct executor_job {
     void *arg;
     weir_job_abandoned_fn *abandoned;
     struct wr_waiter *waiter; /* NULL once the task was woken */
-    struct executor_end *end; /* NULL if a task waits for the job */
+    struct executor_end *end; /* for a submitted job whose future is pending */
     int result;
     enum executor_job_state state;
 };
@@ -57,7 +58,7 @@ struct executor {
     struct wr_list returned; /* finished jobs that are not handled yet */
     struct wr_list shutdown_waiters;
     struct wr_list ends;   /* struct executor_end, pending */
-    struct wr_ready ready; /* pending after RETURNS_MAX results */
+    struct wr_ready ready; /* handles more of `returned` */
 
     /* Threads use the fields below. executor_open() sets them once. */
     /* a copy, because the loop may be freed before */
@@ -159,8 +160,8 @@ static const struct wr_jobs_kind executor_jobs = {.name = "weir-exec",
                                                   .tell = executor_post,
                                                   .free = executor_free};
 
-/* Sets the result of a submitted job's future. The caller drops the job's
- * reference to the future after it has called abandoned(). */
+/* Sets the result of a submitted job's future. The caller must then drop the
+ * job's reference to the future. */
 static void executor_resolve_end(struct executor_end *end, int result)
 {
     wr_assert(end->job->end == end);

@@ -1,5 +1,5 @@
 /*
- * Making fibers, and announcing every switch to sanitizers and valgrind.
+ * Making fibers, and announcing every switch to sanitizers.
  *
  * A new fiber is a frame at the top of its stack: switch.S returns from this
  * frame into fiber_start().

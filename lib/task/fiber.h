@@ -1,12 +1,12 @@
 /*
  * Fibers: stacks to run functions on, and switching between stacks.
  *
- * A fiber is entered from the loop's stack and leaves to it; it never enters
- * another fiber. A switch saves only the callee-saved registers (switch.S for
- * x86-64 and aarch64, ucontext elsewhere) and, in a program with a C++ runtime,
- * its per-thread exception state. Every switch is announced to sanitizers and
- * valgrind: to AddressSanitizer in any program that has it, to ThreadSanitizer
- * if the library was compiled for it.
+ * A fiber is entered from its loop's stack and leaves to it; it never enters
+ * another fiber of its loop. A switch saves only the callee-saved registers
+ * (switch.S for x86-64 and aarch64, ucontext elsewhere) and, in a program with
+ * a C++ runtime, its per-thread exception state. Every switch is announced to
+ * AddressSanitizer in any program that has it, and to ThreadSanitizer if the
+ * library was compiled for it. Stacks are registered with valgrind.
  */
 #ifndef WEIR_LIB_TASK_FIBER_H
 #define WEIR_LIB_TASK_FIBER_H
@@ -170,8 +170,8 @@ void wr_fiber_leave(struct wr_fiber *fiber);
 /* Like wr_fiber_leave(), but the fiber is not entered again. */
 _Noreturn void wr_fiber_exit(struct wr_fiber *fiber);
 
-/* Called after wr_fiber_exit(), or before the first wr_fiber_enter(). The stack
- * may then be used for another fiber. */
+/* Called when the fiber is not entered any more. The stack may then be used for
+ * another fiber. */
 #ifdef WR_FIBER_TSAN
 void wr_fiber_fini(struct wr_fiber *fiber);
 #else

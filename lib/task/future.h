@@ -13,8 +13,9 @@
 #include "weir/future.h"
 
 struct wr_future_ops {
-    /* Called by weir_future_cancel() while the future is pending. Never called
-     * inside another future's cancel. */
+    /* Cancels a pending future. Called by weir_future_cancel(), and when the
+     * last reference is dropped. Never called inside another future's
+     * cancel. */
     void (*cancel)(weir_future *future);
     /* Returns false if the pending future has nothing left to cancel. NULL
      * means that it can always be cancelled. */

@@ -69,7 +69,7 @@ static const struct wr_wait_kind future_wait_await_kind = {
 
 /* Returns true if awaiting @future in @task is a deadlock: @future is the end
  * of @task, or of a task that waits for @task, directly or through other tasks.
- * The end of the loop could not break such a cycle. A cycle of more than
+ * Only the end of the loop would break such a cycle. A cycle of more than
  * CIRCLE_MAX tasks, or through a gather, is not detected. */
 static bool future_wait_closes_circle(const weir_future *future,
                                       const weir_task *task)

@@ -51,7 +51,7 @@ static inline bool wr_own_task_is_running(const struct wr_own_task *own)
 }
 
 /* Starts the steps; they first run from the loop. @name is printed in dumps.
- * Returns 0, -ENOMEM or -ESHUTDOWN. */
+ * Returns 0, -ENOMEM, WEIR_ESTACKLIMIT or -ESHUTDOWN. */
 WEIR_MUST_USE int wr_own_task_start(struct wr_own_task *own, const char *name);
 
 /* Interrupts the steps if they run. `ended` is called later. */

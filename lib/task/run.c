@@ -2,7 +2,8 @@
  * Running a program's main task, as asyncio.run() does, and starting tasks from
  * other threads.
  *
- * The end of the main task ends the run. SIGINT and SIGTERM cancel it
+ * The end of the main task ends the run. The first SIGINT or SIGTERM announces
+ * a stop and cancels the main task, the second ends the run
  * (lib/loop/signal.c).
  */
 #include "task.h"

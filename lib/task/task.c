@@ -299,8 +299,8 @@ static void task_run(struct wr_ready *ready)
         task_enter_timed(task);
     }
     if (WR_LIKELY(task->state == WR_TASK_READY)) {
-        /* The task has yielded. The check for a fork fails in a forked
-         * child. */
+        /* The task has yielded, so this is no forked child, where the call
+         * would have failed. */
         wr_task_debug_check(task);
         return;
     }

@@ -1,15 +1,18 @@
 /*
  * Internals of tasks: states, waiting and waking.
  *
- *     ready --> running --> waiting --> ready --> ...
- *                  |
- *                  +------> done, or parked
+ *     ready <--> running --> waiting
+ *       ^           |           |
+ *       |           v           |
+ *       |     done or parked    |
+ *       '-----------------------'
  *
  * To suspend, a task links a struct wr_waiter, on its own stack, into the queue
  * of the awaited object (or into none), and leaves its fiber. The code that
  * completes the wait unlinks the waiter, gives it a result and makes the task
- * ready. A cancellation or a time-out does the same with -ECANCELED; it has
- * nothing to undo, because a waiter gets nothing until it is woken.
+ * ready. A cancellation or a time-out does the same with -ECANCELED, unless the
+ * kind of wait has an `interrupt`; it has nothing to undo, because a waiter
+ * gets nothing until it is woken.
  *
  * Exactly one suspending call reports an interruption, by returning -ECANCELED:
  * (1) the waiting call, if its result is -ECANCELED, or (2) the next call.
@@ -32,9 +35,9 @@
 #include "weir/task.h"
 
 #define WR_TASK_NAME_MAX 32u
-/* A task that has used its budget of calls in less than WR_TASK_SLICE_NS gets
- * more calls: as many as it had, at most WR_TASK_CALLS at a time and
- * WR_TASK_CALLS_MAX in all. */
+/* A task that has used up its budget of calls gets more calls, and again until
+ * WR_TASK_SLICE_NS after the first time: as many as it had, at most
+ * WR_TASK_CALLS at a time and WR_TASK_CALLS_MAX in all. */
 #define WR_TASK_CALLS_MAX 2048u
 #define WR_TASK_SLICE_NS  20000u
 /* Maximum number of suspending calls that a task may make while the loop is
@@ -301,7 +304,7 @@ WEIR_MUST_USE int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                                 weir_task **ret);
 
 /* Starts a task of the library itself, on a stack of the class WR_STACK_OWN.
- * Returns 0, -ENOMEM or -ESHUTDOWN. */
+ * Returns 0, -ENOMEM, WEIR_ESTACKLIMIT or -ESHUTDOWN. */
 WEIR_MUST_USE int wr_task_spawn_own(weir_loop *loop, weir_task_fn *fn,
                                     void *arg, const char *name,
                                     weir_task **ret);

@@ -1,8 +1,8 @@
 /*
- * Iterating over all tasks of a loop that the program has started.
+ * Walking all tasks that the program has started in a loop.
  *
  * The list of members holds tasks in the order of their numbers. Tasks end only
- * from the ready queue, so no task leaves the list during an iteration. A task
+ * from the ready queue, so no task leaves the list during a walk. A task
  * spawned meanwhile has a higher number than the last task at the start.
  */
 #include "own_task.h"
