@@ -81,7 +81,7 @@ struct cares_record {
     weir_lookup *lookup; /* NULL if answered or cancelled */
     struct wr_search_walk walk;
     bool was_truncated;   /* a server has truncated its answer over UDP */
-    bool was_found;       /* this step has an address or a name */
+    bool was_found;       /* this step has found a result */
     bool has_no_data;     /* a step's name exists, but has no address */
     bool has_servfail;    /* the servers could not answer for a step's name */
     bool has_alias_alone; /* the name is an alias without addresses */
@@ -107,7 +107,7 @@ WEIR_MUST_USE int wr_cares_open(struct cares *cares);
 /* Closes the channels. All their queries end in this call. */
 void wr_cares_close(struct cares *cares);
 
-/* True if resolv.conf has changed since it was read. */
+/* True if resolv.conf must be read again, because it has changed. */
 bool wr_cares_is_outdated(struct cares *cares);
 
 /* Copies the program's options. Sets nothing after an error. */

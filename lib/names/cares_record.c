@@ -293,7 +293,8 @@ static uint64_t cares_record_read_ttl(int ttl_s)
     return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
 }
 
-/* The TTL of the answer is the minimum of the addresses and their aliases. */
+/* The TTL of the answer is the minimum of the TTLs of the addresses and of
+ * their aliases. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {

@@ -120,7 +120,7 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_cares_push_work(cares);
 }
 
-/* A failed poll is not repeated; the queries time out. */
+/* A poll with a lasting error is not repeated; the queries time out. */
 static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);

@@ -1,7 +1,7 @@
 /*
  * The start of lookups. Literal addresses and this machine's own names are
  * answered here. Other names are looked up from the ready queue (lookup.c), in
- * the cache (cache.c) unless the canonical name is requested. A text that is
+ * the cache (cache.c) if the answer may be shared. A text that is
  * not a host name is looked up only in the hosts file.
  */
 #include "lookup.h"

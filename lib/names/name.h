@@ -67,7 +67,8 @@ bool wr_search_next(struct wr_search_walk *walk, const char *name,
                     const struct wr_search_list *search,
                     char ret[WR_NAME_SIZE]);
 
-/* Skips the remaining domains. The unchanged name is still tried. */
+/* Skips the remaining domains. The unchanged name follows if the search has not
+ * tried it and the list allows it. */
 void wr_search_cut(struct wr_search_walk *walk);
 
 void wr_search_end(struct wr_search_walk *walk);

@@ -11,7 +11,7 @@
 
 /*
  * The cache is a resolver for lookups and calls the loop's resolver. It answers
- * a name from memory until the TTL of its answer ends. Lookups that wait for
+ * a name from memory for at most the TTL of the answer. Lookups that wait for
  * the same name share one query. Lookups of a canonical name, of an address's
  * name and of the records of a service bypass the cache.
  */

@@ -35,7 +35,7 @@ char *wr_system_text_next(struct wr_system_text *text, size_t *at);
 void wr_system_text_free(const struct weir_allocator *allocator,
                          struct wr_system_text *text);
 
-/* State of a file when it was last read. All 0 means not read yet. */
+/* State of a file when it was last noted. All 0 means not noted yet. */
 struct wr_system_file {
     bool was_noted;
     uint64_t stamp; /* wr_sys_file_stamp() of the file when it was last noted */
@@ -85,9 +85,8 @@ void wr_service_write(const struct weir_allocator *allocator, const char *path,
 
 /*
  * The hosts file: names and their addresses. As in the C library, a name is any
- * text without a blank or "#" that is not a numeric address, it may be in
- * several lines, and lines that do not have the form "ADDRESS NAME..." are
- * ignored.
+ * text without blanks and "#", except a numeric address. A name may be in
+ * several lines. Lines that do not have the form "ADDRESS NAME..." are ignored.
  */
 
 #define WR_HOSTS_PATH "/etc/hosts"

@@ -88,7 +88,7 @@ struct wr_clock {
                            * reading */
     /* Time of the last sent byte, or of the first queued one. */
     uint64_t sent_ns;
-    uint64_t closing_ns; /* time of the call of close; 0 if not called */
+    uint64_t closing_ns; /* start of the close time-out; 0 before a close */
 };
 
 void wr_clock_init(struct wr_clock *clock, weir_transport *t);

@@ -75,8 +75,8 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True if there is a window for the receive after a poll. If false, the
- * connection waits and must not poll: the poll would complete at once, and
- * busy-loop. */
+ * connection waits and must not poll: polls would complete at once, in a
+ * busy loop. */
 WEIR_MUST_USE bool wr_intake_may_poll(weir_transport *t);
 
 /* Notes that receiving continues. Returns true if it was stopped because there

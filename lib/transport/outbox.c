@@ -1,7 +1,7 @@
 /*
  * Outboxes: checking and refusing writes, the queue and its marks, and the
- * files between written bytes. outbox.h explains outboxes. A refused write
- * during a close breaks the connection.
+ * files between written bytes. outbox.h explains outboxes. A write that exceeds
+ * the hard limit or finds no memory breaks a closing connection.
  */
 #include "connection.h"
 

@@ -1,8 +1,9 @@
 /*
- * Sockets of the kernel: names, adoption, and unwanted descriptors. Descriptors
- * that a peer sent are closed in the thread that receives their bytes or closes
- * the socket, and such a close may block as long as the peer likes (SO_LINGER).
- * Since Linux 6.16 a socket can refuse descriptors.
+ * Sockets of the kernel: names, adoption, and unwanted descriptors. If a peer
+ * sent descriptors and no receive takes them, the kernel closes them in the
+ * thread that receives their bytes or closes the socket. Such a close may block
+ * as long as the peer likes (SO_LINGER). Since Linux 6.16 a socket can refuse
+ * descriptors.
  */
 #include "socket.h"
 

@@ -116,8 +116,8 @@ struct wr_transport_ops {
     bool (*is_reading)(const weir_transport *t);
     bool (*is_closing)(const weir_transport *t);
     uint64_t (*get_depth)(const weir_transport *t);
-    /* Returns the queue if no byte of it was offered to the kernel. Returns
-     * NULL if bytes were offered, because the kernel may then be full. */
+    /* Returns the queue. Returns NULL while bytes of it are being sent or wait
+     * for space in the kernel. */
     const struct wr_sendq *(*get_unoffered)(const weir_transport *t);
     /* Works after the loss, too. */
     const weir_transport *(*get_below)(const weir_transport *t);
@@ -234,7 +234,7 @@ struct wr_transport_ops {
     /* ---- sending files; see outbox.h; all are set if ->splice is ---- */
 
     size_t part_bytes; /* maximum bytes of one read */
-    /* wr_outbox_queue_file() and wr_outbox_end_file(), for the sender. */
+    /* Called by the sender: wr_outbox_queue_file() and wr_outbox_end_file(). */
     void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     void (*end_file)(weir_transport *t, int err);
     /* Called when a file was started: makes sure that wr_sender_go_on() is
@@ -251,9 +251,9 @@ struct wr_transport_ops {
     /* Starts to send @len bytes of a part without the queue. Returns an error,
      * or 0 if wr_sender_sent() will be called. */
     int (*send_part)(weir_transport *t, const void *data, size_t len);
-    /* @err is 0 if the next bytes are sent in the next loop iteration, or
-     * -EAGAIN if they wait for space in the socket. Any other error breaks the
-     * connection. */
+    /* Called after bytes of a file were sent or refused. @err is 0 if the next
+     * bytes are sent in the next loop iteration, or -EAGAIN if they wait for
+     * space in the socket. Any other error breaks the connection. */
     void (*file_went)(weir_transport *t, int err);
     /* Cancels the send in flight. Returns false if wr_sender_sent() or
      * wr_sender_stopped() follows. Returns true if no byte of the file is in

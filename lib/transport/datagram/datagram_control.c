@@ -1,6 +1,6 @@
 /*
  * Ancillary data of datagrams, from and to control messages. IPv4 and IPv6 have
- * their own options and messages for each fact. Only facts that the kernel has
+ * their own options and messages for most facts. Only facts that the kernel has
  * sent are marked as present; unknown messages are skipped. datagram_fds.c
  * handles descriptors from Unix peers.
  */

@@ -167,7 +167,7 @@ wr_datagram_ask_control(int fd, int family,
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header);
 /* Writes the control messages for @message into @control, of WR_CONTROL_MAX
- * bytes. Returns the number of bytes used, or -EINVAL. */
+ * bytes. Returns the number of bytes used, or an error. */
 WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 

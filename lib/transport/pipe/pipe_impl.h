@@ -5,8 +5,8 @@
  *
  * The open file description may be shared; a terminal's is shared with the
  * shell and all its children. So O_NONBLOCK is not set. A pipe waits with a
- * poll and then moves bytes in a way that the file allows and that never blocks
- * the loop:
+ * poll, and moves bytes in a way that the file allows and that never blocks the
+ * loop:
  *
  *     socket   recvmsg and sendmsg that do not wait (MSG_DONTWAIT)
  *     nowait   preadv2 and pwritev2 that do not wait (RWF_NOWAIT)

@@ -19,7 +19,7 @@ struct wr_sock_options {
 };
 
 /* All that a connection takes to another loop: the descriptor, the bytes, and
- * the facts that the kernel does not know. Plain memory. */
+ * the facts that the kernel does not know. Its memory belongs to no loop. */
 struct wr_sock_content {
     struct weir_allocator allocator;
     int fd;

@@ -11,10 +11,11 @@
  *     pushed --offset is reached--> in flight --a byte was taken--> gone
  *                                         \-- no space: sent again
  *
- * Received descriptors that are not taken are closed by threads (closer.h), and
- * so is a socket that may contain some, because its last close drops them.
- * While they are being closed, nothing is received from the socket. So an open
- * connection has at most one message's descriptors in the process's table.
+ * If the protocol takes descriptors, threads (closer.h) close received
+ * descriptors that are not taken, and a socket that may contain some, because
+ * its last close drops them. While they are being closed, nothing is received
+ * from the socket. So an open connection has at most one message's descriptors
+ * in the process's table.
  */
 #include "sock_impl.h"
 

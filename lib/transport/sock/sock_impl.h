@@ -31,7 +31,7 @@ struct wr_sock_fds {
 };
 
 /* Queues duplicates, to be sent with the next written byte. Returns 0, -EBADF,
- * -EMFILE, -ENOMEM, or -ENOBUFS if too many wait. */
+ * -EMFILE, -ENOMEM, -EINVAL for an io_uring, or -ENOBUFS if too many wait. */
 WEIR_MUST_USE int wr_sock_fds_push(struct wr_sock *s, const int *fds,
                                    size_t count);
 /* Undoes wr_sock_fds_push(): removes the last batch, because the byte with
@@ -106,8 +106,8 @@ struct wr_sock {
     uint8_t unasked;   /* full receives until SIOCINQ is called again */
     uint8_t yes_count; /* times in a row that the kernel had more bytes;
                         * at most 3 */
-    /* Maximum number of descriptors passed to the protocol at once; 0 if none
-     * may arrive. */
+    /* Maximum number of descriptors passed to the protocol at once; 0 if the
+     * protocol takes none. */
     uint8_t fd_limit;
     bool has_received : 1;  /* set by the first bytes */
     bool armed_once : 1;    /* the receive ends with its first bytes */

@@ -1,7 +1,7 @@
 /*
  * Stream sockets: sending. Writes go to the queue, and at the end of the loop
- * iteration one send covers the whole queue. Only one send is in flight,
- * because two sends on a stream may be reordered if the first has to wait. A
+ * iteration one send covers the whole queue. Only one send is in flight: if it
+ * took only its first bytes, a second send would overtake the other bytes. A
  * send is bounded, so that progress is seen while a slow peer takes megabytes.
  *
  *     idle --flush--> sending --taken, failed--> idle
