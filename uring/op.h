@@ -7,7 +7,7 @@
  * uses must stay in place, so closing is a state of the owner, not a single
  * step. A cancelled operation, too, ends only with its own completion, which
  * may still carry data. Cancel requests and closes without an owner have
- * user_data 0; counted closes have a tag (op_close.c).
+ * user_data 0, except counted closes, which have a tag (op_close.c).
  *
  * A result of -ECANCELED has two causes: weir's own cancel request, or an
  * engine that could not continue. wr_op_was_cancelled() distinguishes them.
@@ -202,8 +202,8 @@ void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len);
 /* wr_prep_connect_new() connects a new stream socket of weir. If
  * wr_connects_non_blocking() returns true, the caller must make the socket
- * non-blocking; it becomes blocking once connected. The poll engine then need
- * not query the socket's mode. */
+ * non-blocking, and blocking again once it is connected. The poll engine then
+ * need not query the socket's mode. */
 WEIR_MUST_USE bool wr_connects_non_blocking(const struct wr_uring *uring,
                                             int family);
 void wr_prep_connect_new(struct wr_uring *uring, struct wr_op *op, int fd,

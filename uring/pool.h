@@ -8,9 +8,10 @@
  * buffer. A buffer is free again when it is used up *and* every slice was
  * released:
  *
- *     free --post--> posted --used up--> retired --last slice given--> free
- *      \ \-------> open ----used up-----/
- *       \______________\___________________\______________________> lost
+ *     free --post--> posted --used up--> retired --last slice released--> free
+ *       '-----------> open --used up-------^
+ *                      '--no slice left--> free
+ *     any of these --the kernel contradicts the pool--> lost
  *
  * The kernel reports which buffer a receive filled and whether it is used up;
  * the pool counts the bytes of each receive. If the two contradict each other,
@@ -43,7 +44,7 @@
 
 enum wr_pool_buf_state {
     WR_BUF_FREE,
-    WR_BUF_POSTED,  /* the kernel may write to it after `offset` */
+    WR_BUF_POSTED,  /* the kernel may write to it from `offset` on */
     WR_BUF_OPEN,    /* filled by system calls from `offset` on */
     WR_BUF_RETIRED, /* used up; leases may point into it */
     WR_BUF_LOST,    /* the kernel's reports contradict each other */

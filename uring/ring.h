@@ -1,10 +1,10 @@
 /*
  * The ring: set-up, submit-and-wait, completions, provided buffers.
  *
- * All use of the kernel passes through this header and sys.h. A test may link
- * another implementation, with simulated peers and a virtual clock, instead of
- * ring.c and sys.c. There are two engines (engine.h): io_uring, and one that
- * carries out the same entries with epoll.
+ * All input and output passes through this header, sys.h and spawn.h. A test
+ * may link another implementation, with simulated peers and a virtual clock,
+ * instead of ring.c and sys.c. There are two engines (engine.h): io_uring, and
+ * one that carries out the same entries with epoll.
  *
  * A ring belongs to the thread that called wr_ring_enable(). No other thread
  * may call these functions.
@@ -52,8 +52,8 @@ WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_ring **ret,
                                struct wr_features *ret_features);
 
-/* Binds the ring to the calling thread. Must be called once, before all other
- * calls except wr_ring_open_signal(). */
+/* Binds the ring to the calling thread. Must be called once, before entries are
+ * prepared and before the ring is entered. */
 WEIR_MUST_USE int wr_ring_enable(struct wr_ring *ring);
 
 /* Cancels all operations in the kernel, waits for them, and frees the ring. */
@@ -111,9 +111,9 @@ void wr_ring_enable_signal(struct wr_ring *ring, int fd, bool enable);
  * completions (task work). One enter runs only some of this work. */
 bool wr_ring_has_completions(const struct wr_ring *ring);
 
-/* Returns true if an enter would not wait. Should be called after enabling the
- * signal and a system call: work that it then misses makes the signal's
- * descriptor readable. */
+/* Returns true if an enter would not wait. Should be called after the signal
+ * was enabled and then another system call was made: work that this function
+ * misses makes the signal's descriptor readable. */
 bool wr_ring_has_work(const struct wr_ring *ring);
 
 /* The kernel sees the buffer after wr_ring_commit_buffers(). */

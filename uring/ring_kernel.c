@@ -184,7 +184,7 @@ static int ring_kernel_enable(struct wr_ring *base)
     return 0;
 }
 
-/* Discards an SQE after an error, but makes its close. */
+/* Discards an SQE after an error. A close is carried out here. */
 static void ring_kernel_lose_entry(struct wr_ring_kernel *ring)
 {
     wr_assert(ring->error);

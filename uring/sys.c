@@ -1,7 +1,7 @@
 /*
- * System calls of sys.h: each function makes one call.
+ * System calls of sys.h: most functions make one call.
  *
- * Nothing is decided here, and an errno is returned as a negative number. So
+ * Little is decided here, and an errno is returned as a negative number. So
  * tests that replace sys.h test nearly all of weir's logic.
  */
 #include "sys.h"

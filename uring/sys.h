@@ -69,8 +69,8 @@ int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
 /* Gets the peer's address. For a TCP socket this works even after a reset, when
- * wr_sys_getpeername() returns -ENOTCONN. It fails after wr_sys_disconnect(),
- * and on kernels without SO_PEERNAME. *len must be at least the size of an IPv6
+ * wr_sys_getpeername() returns -ENOTCONN, unless the kernel has no SO_PEERNAME.
+ * It fails after wr_sys_disconnect(). *len must be at least the size of an IPv6
  * address. */
 int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,

@@ -26,8 +26,9 @@
 #define CHECKED_MAX 64u
 
 /* For each 64 ticks that pass, STAGE_STEP timers of each level are sorted early
- * (120 000 a second), at most STAGE_MAX in one expiry (30 us of cache misses).
- * STAGE_LEVEL_FIRST is the lowest staged level, with slots of 4 ms. */
+ * (120 000 a second), at most STAGE_MAX of a level in one expiry (30 us of
+ * cache misses). STAGE_LEVEL_FIRST is the lowest staged level, with slots of 4
+ * ms. */
 #define STAGE_STEP        8u
 #define STAGE_MAX         256u
 #define STAGE_LEVEL_FIRST 2u

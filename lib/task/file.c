@@ -222,8 +222,9 @@ static void file_ignore_interrupt(struct wr_waiter *waiter)
 
 /* Returns true if the last close may take long: an unlinked file is truncated,
  * a socket lingers, a device's cached blocks are written. A worker closes such
- * a file. All other files are closed before the call returns, so that another
- * process can open, lock or execute the file immediately. */
+ * a file, and it is released a moment after weir_file_close() has returned. All
+ * other files are released before, so that another process can open, lock or
+ * execute the file immediately. */
 static bool file_closes_slowly(int fd)
 {
     struct statx known;

@@ -1,8 +1,8 @@
 /*
  * Ends operations early: one for a cancel request, all when the ring is closed.
  *
- * A worker that has begun a call is not stopped: the operation ends with its
- * call.
+ * A worker that has begun a call is not stopped, unless it opens a FIFO: the
+ * operation ends with its call.
  */
 #include "poll_impl.h"
 

@@ -57,8 +57,8 @@ issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
     int32_t res = kind->begin(call);
 
-    /* WR_EP_WORKS: a close. Without memory for an operation it cannot go to a
-     * worker, so this thread closes, even if the close blocks. */
+    /* WR_EP_WORKS: a close or a NOP. Without memory for an operation it cannot
+     * go to a worker, so this thread makes the call, even if a close blocks. */
     if (res == WR_EP_WORKS) {
         res = wr_work_here(call->sqe);
     }

@@ -2,12 +2,13 @@
  * The calls that carry out entries, a kind for each opcode.
  *
  *     begin --result--> ended
- *       '--WR_EP_PARKS--> parked --ready, attempt--> ended, or parked again
- *       '--WR_EP_WORKS--> with the workers -----------> ended, or parked
- *       '--WR_EP_TIMES--> timed -----------------------> ended
+ *       '--WR_EP_PARKS--> parked --ready, attempt--> ended, parked or working
+ *       '--WR_EP_WORKS--> working -----------------> ended or parked
+ *       '--WR_EP_TIMES--> timed -------------------> ended
  *
  * The begin function is called when the entry is submitted, the attempt
- * function each time its descriptor is ready. Neither blocks.
+ * function each time its descriptor is ready. Neither blocks. A working
+ * operation is with the threads of workers.c.
  */
 #ifndef WEIR_URING_POLL_KIND_H
 #define WEIR_URING_POLL_KIND_H

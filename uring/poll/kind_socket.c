@@ -22,9 +22,8 @@
  * established connections. */
 #define ACCEPTS_MAX 64u
 /* An accept that finds nothing takes as long as sixteen polls (3.2 us, 0.2 us;
- * Linux 6.18), so a poll precedes each of the first accepts of an event. After
- * this number of accepts more connections are likely, and the poll is
- * omitted. */
+ * Linux 6.18), so a poll precedes each further accept of an event. After this
+ * number of polls more connections are likely, and the poll is omitted. */
 #define ACCEPT_LOOKS_MAX 8u
 /* The first receive of a connection is tried before epoll reports bytes. If
  * VAIN_FIRSTS_MAX such tries in a row found nothing, only every

@@ -1,9 +1,8 @@
 /*
  * The ring of the poll engine, for the files of this folder.
  *
- * Each of ops.c, interest.c, buffers.c and workers.c has its own state and does
- * not use the others. issue.c, cancel.c and ring.c move operations between
- * them.
+ * Each of ops.c, interest.c, buffers.c and workers.c has its own state.
+ * issue.c, cancel.c and ring.c move operations between them.
  */
 #ifndef WEIR_URING_POLL_POLL_IMPL_H
 #define WEIR_URING_POLL_POLL_IMPL_H
@@ -250,7 +249,8 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
  * no system call. A watch without operations leaves the set before the next
  * wait, because its descriptor may be closed, and its number used again,
  * unnoticed. Closes of weir's stream sockets are noticed (wr_ep_watch_close()),
- * so these stay until the set reports an event that no operation waits for.
+ * so these stay until the set reports an event that no operation waits for,
+ * unless a host waits for the set.
  *
  * The kernel removes a descriptor from the set at its close, unless another
  * process or descriptor has the same file: then the set continues to report the
@@ -468,7 +468,9 @@ struct wr_ep_ring {
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
-    uint32_t kept_count; /* entries at the start of `sq` that wait for memory */
+    /* Entries at the start of `sq` that wait for memory. Used only inside
+     * ring_submit_rest(), else 0. */
+    uint32_t kept_count;
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
     struct wr_ep_workers workers;
@@ -482,7 +484,8 @@ struct wr_ep_ring {
     uint32_t vain_looks;
     int error;
     bool enabled;
-    uint8_t skipped_waits; /* enters in a row without epoll_wait() */
+    /* enters in a row without epoll_wait(); SKIPS_MAX if the next must call */
+    uint8_t skipped_waits;
     /* the kernel may have more events than the last wait returned */
     bool has_more;
     struct io_uring_sqe discarded; /* the SQE that is returned after an error */
@@ -491,8 +494,8 @@ struct wr_ep_ring {
 
 /* ---- issue.c ---- */
 
-/* Begins an entry. Returns false if it needs memory and there is none. Sends,
- * closes and cancels need none. */
+/* Begins an entry. Returns false if it needs memory and there is none. NOPs,
+ * sends, closes and cancels need none. */
 WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
                                struct io_uring_sqe *sqe);
 

@@ -107,7 +107,7 @@ static int ring_enable(struct wr_ring *base)
     return 0;
 }
 
-/* Discards an SQE after an error, but makes its close. */
+/* Discards an SQE after an error. A close is carried out here. */
 static __attribute__((noinline, cold)) void
 ring_lose_entry(struct wr_ep_ring *ring)
 {

@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-/* Time in ns between two polls of a file that has no event. */
+/* Time in ns between two attempts to open a FIFO. */
 #define REST_NS 5000000u
 
 struct workers_call {
