@@ -288,7 +288,7 @@ struct config_part {
     unsigned line;
 };
 
-/* A directive that has conditions (needs.h). */
+/* A recorded directive: it has conditions, or rules need its line (needs.h). */
 struct config_word {
     const struct option *word;
     unsigned line;
@@ -354,10 +354,11 @@ bool config_add_target(struct config *config, const char *text, char *why);
 /* @len is at most CONFIG_BEGIN_MAX. Returns false if out of memory. */
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
 bool config_add_listen(struct config *config, const char *text, char *why);
-/* Add a step to the check dialogue of the last route: bytes to send, or bytes
- * to expect in the answer. With @begins the answer must start with the expected
- * bytes. Take ownership of @text, and free it on failure. Return false if out
- * of memory or if there are more steps than the library allows. */
+/* Add to the check dialogue of the last route: a step with bytes to send, or
+ * bytes to expect in the answer. These belong to the last step, or to a new
+ * step if it already expects bytes. With @begins the answer must start with the
+ * expected bytes. Take ownership of @text, and free it on failure. Return false
+ * if out of memory or if there are more steps than the library allows. */
 bool config_add_send(struct config *config, char *text, size_t size);
 bool config_add_expect(struct config *config, char *text, size_t size,
                        bool begins);
@@ -401,8 +402,9 @@ bool config_says_plain(const struct config_service *service);
 /* Returns true if a PROXY header may carry the client's server name. */
 bool config_takes_tlvs(const struct config_service *service);
 
-/* Return true if every address of the service requires TLS, if at least one
- * requires TLS, and if at least one accepts TLS. */
+/* The first returns true if every address of the service requires TLS, the
+ * second if at least one requires TLS, the third if at least one accepts
+ * TLS. */
 bool config_is_tls_alone(const struct config_service *service);
 bool config_has_tls_alone(const struct config_service *service);
 bool config_has_tls(const struct config_service *service);
@@ -415,15 +417,16 @@ bool config_route_opens_tls(const struct config_service *service,
                             const struct config_route *route);
 bool config_opens_tls(const struct config_service *service);
 
-/* Checks the complete configuration, and removes routes without targets.
- * Returns false with a reason in @why, and sets config->line to the line of the
- * wrong directive. */
+/* Checks the complete configuration, and removes the first route of a service
+ * if it has no targets. Returns false with a reason in @why, and sets
+ * config->line to the line of the wrong directive. */
 bool config_check(struct config *config, char *why);
 
 /* Prints warnings about settings that are allowed but seldom intended. */
 void config_warn(const struct config *config);
 
-/* The next line read is line @line. Returns false if out of memory. */
+/* The next line that is read is line @line of the file. Returns false if out of
+ * memory. */
 bool config_begin_part(struct config *config, const char *path, unsigned line);
 
 #define CONFIG_PLACE_SIZE 256

@@ -269,7 +269,8 @@ static bool is_here(const struct target *at, bool *ret_is_any)
     return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
 }
 
-/* Returns true if @any is a wildcard address for @at, with its port. */
+/* Returns true if @any is a wildcard address that includes @at. Both must have
+ * the same port. */
 static bool includes(const struct target *any, const struct target *at)
 {
     const int family = any->address.storage.any.sa_family;

@@ -1,6 +1,6 @@
 /*
  * Determines which clients each route of a service accepts, and checks that no
- * two routes match the same client.
+ * two routes match the same client equally well.
  *
  * matching.h compares clients only with routes whose settings are complete.
  */

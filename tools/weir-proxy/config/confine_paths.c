@@ -29,7 +29,7 @@
 /* All rights of Landlock ABI version 1. */
 #define ACCESS_ALL  ((1ULL << 13) - 1)
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-/* Landlock refuses other rights for a file. */
+/* Landlock refuses the rights of folders for a file. */
 #define ACCESS_FILE                                                            \
     (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |            \
      LANDLOCK_ACCESS_FS_TRUNCATE)

@@ -30,7 +30,8 @@ const char *confine_folder_of(const char *path, char *ret);
 
 bool confine_is_folder(const char *path);
 
-/* Returns true for a terminal, a pipe or another path of no regular file. */
+/* Returns true for a terminal, a pipe or another path that is not a regular
+ * file. */
 bool confine_is_special(const char *path);
 
 /* Returns true for a folder with unrelated files, such as /etc. */

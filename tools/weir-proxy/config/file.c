@@ -98,7 +98,8 @@ static char *trim(char *text)
     return text;
 }
 
-/* Removes the quotes and the comment. Returns NULL if a quote is not closed. */
+/* Removes the quotes and the comment. Returns NULL if a quote is not closed or
+ * other text follows it. */
 static char *read_value(char *text)
 {
     text = trim(text);

@@ -6,11 +6,11 @@
  * a candidate that would win.
  *
  * Server names are compared as in DNS, without regard to case and a trailing
- * dot. A name with other bytes matches no pattern.
+ * dot.
  *
  * Routes are found by hashes of their names: no name, the exact name, and each
  * "*.NAME" above it. Hashes are computed from the end of a name, so one pass
- * gives all of them. While the name of a client is unknown, a route with any
+ * gives all of them. While the name of a client is unknown, every route with a
  * name may still match and would win over routes without a name.
  */
 #include "matching.h"

@@ -25,7 +25,7 @@ struct matching_facts {
     enum matching_kind kind;
     bool is_open;       /* TLS is terminated: the first bytes are decrypted */
     bool may_be_silent; /* silence would select a route for this client */
-    bool is_over;       /* the time for more bytes has expired */
+    bool is_over;       /* no more bytes are awaited */
     const char *name;   /* requested server name, or NULL; borrowed */
     const uint8_t *begin;
     size_t begin_len;

@@ -28,7 +28,7 @@ enum {
     FACT_PLAIN_LISTEN,
     FACT_TLVS, /* a PROXY header may name the server */
     FACT_SAYS_PLAIN,
-    FACT_SHORT, /* hello-timeout is no longer than silent-after */
+    FACT_SHORT, /* hello-timeout <= silent-after */
     FACT_AS_TLS,
     FACT_AS_PLAIN,
     FACT_SERVER_NAME,
@@ -202,8 +202,8 @@ static uint64_t facts_of_target(const struct needs_at *at)
         !target->tls_ca && !route->to_insecure &&
         (target->at.is_tls ||
          (is_over_tls && !check_plan_has_own_authorities(route)));
-    /* Index of the first preferred target that is checked. A backup may be left
-     * when such a target is up again. */
+    /* Index of the first preferred target that is checked. A backup's
+     * connections may be cut when such a target is up again. */
     size_t first = target->is_backup ? 0 : route->target_count;
 
     while (first < route->target_count &&

@@ -67,8 +67,8 @@ bool needs_check(struct config *config, char *why);
 bool needs_check_service(struct config *config, size_t number, char *why);
 
 /* Returns the line of a directive for the service, route and target of @at, or
- * @otherwise if it is in no file. A first route without a target counts in the
- * route's number. */
+ * @otherwise if it was not recorded. The line of a command-line flag is 0. A
+ * first route without a target counts in the route's number. */
 unsigned needs_line(const struct config *config, const char *name,
                     const struct config_word *at, unsigned otherwise);
 

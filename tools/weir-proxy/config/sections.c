@@ -1,7 +1,8 @@
 /*
- * A shared section is applied again for each use, with its own line numbers.
- * Other modules do not know about shared sections. An unused section is applied
- * to a scratch configuration, so that its directives are checked, too.
+ * A shared section, [defaults] or [targets NAME], is applied again for each
+ * use, with its own line numbers. Other modules do not know about shared
+ * sections. Each one is first applied to a scratch configuration, so that its
+ * directives are checked even if it is not used.
  */
 #include "sections.h"
 

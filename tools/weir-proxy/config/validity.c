@@ -19,9 +19,9 @@
 
 #define FILE_MAX ((size_t)1 << 20)
 
-/* Certificates that expire within 14 days are reported. Automatic renewal
- * usually happens earlier: a month before expiry, or when a third of the
- * lifetime is left. */
+/* Certificates are reported if they expire within 14 days and less than a
+ * quarter of their lifetime is left. Automatic renewal usually happens earlier:
+ * a month before expiry, or when a third of the lifetime is left. */
 #define SOON_S INT64_C(1209600)
 
 /* Returns a file's text, or NULL if it cannot be read. Returns "" for a file
@@ -87,8 +87,8 @@ static void warn(const char *service, const char *path, const char *what,
         text);
 }
 
-/* Checks the dates of a certificate. Returns true unless it is self-issued,
- * because peers then also need its issuer's certificate. */
+/* Checks the dates of a certificate. Returns true if it is not self-issued, so
+ * that peers also need its issuer's certificate. */
 static bool look_at(const char *service, const char *path, const void *der,
                     size_t size)
 {

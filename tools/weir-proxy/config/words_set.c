@@ -134,7 +134,8 @@ static int unescape(const char *value, char *ret, size_t size, char *why)
 #define STEP_MAX 4096
 
 /* Parses bytes with escapes into memory that the caller frees. Returns NULL
- * with a reason in @why if the bytes are invalid or too many. */
+ * with a reason in @why if the bytes are missing, invalid or too many, or if
+ * out of memory. */
 static char *read_escaped(const char *value, size_t *ret_size, char *why)
 {
     char *text = malloc(STEP_MAX);
@@ -449,7 +450,8 @@ bool words_say_queue(void *options, const struct option *word,
     return true;
 }
 
-/* Parses "mysql:USER", and sets the kind and the user of the check. */
+/* Parses a kind and a user, such as "mysql:USER", and sets the kind and the
+ * user of the check. */
 static bool read_login(struct config_route *route, const char *value,
                        const char *colon)
 {
@@ -477,7 +479,8 @@ static bool read_login(struct config_route *route, const char *value,
     return true;
 }
 
-/* Parses an interval such as "2s", "off", or a kind such as "http". */
+/* Parses an interval such as "2s", "off", or a kind such as "http" or
+ * "mysql:USER". */
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {

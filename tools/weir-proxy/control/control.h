@@ -24,7 +24,8 @@ bool control_check(const struct config *config, char *why);
  * Returns 0, or an error that was printed. */
 int control_begin(struct worker *worker);
 void control_stop_listening(struct control *control);
-/* control_end() must be called before the loop ends, and again after it. */
+/* control_end() must be called before the loop ends, control_free() after
+ * it. */
 void control_end(struct control *control);
 void control_free(struct control *control);
 

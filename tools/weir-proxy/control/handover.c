@@ -9,8 +9,8 @@
  * would both serve, and only one of them could be replaced later.
  *
  * The old proxy closes its end of the connection when none of its threads
- * accepts any more. Until then the new proxy executes no operator commands,
- * because the old proxy would not receive them.
+ * accepts any more. Until then, but for STOP_S at most, the new proxy executes
+ * no operator commands, because the old proxy would not receive them.
  */
 #include "handover.h"
 
@@ -104,7 +104,7 @@ static int connect_to(const struct config *config)
 }
 
 /* Receives one message, and takes ownership of its descriptors. Returns the
- * message's byte, or 0 at the end of the stream. */
+ * message's byte, or 0 at the end of the stream or after an error. */
 static char take_message(int peer, struct proxy *proxy)
 {
     char byte = 0;

@@ -66,8 +66,8 @@ void metrics_free(struct metrics *metrics)
 
 /* ---- gathering ----
  *
- * The services of an old setup, or of one that does not accept yet, are counted
- * with the services of the same names. */
+ * The services of another setup are counted with the services of the same
+ * names. */
 
 static const struct config_service *
 find_service(const struct config *config, const char *name, size_t *ret_index)

@@ -12,8 +12,8 @@
 #include "tools/weir-proxy/config/config.h"
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Prepares for reloads. Must be called by the first worker, before the other
- * workers start. Returns 0 or -ENOMEM. */
+/* Prepares for reloads. Must be called by the first worker, before it reports
+ * that it is ready. Returns 0 or -ENOMEM. */
 int reload_prepare(struct proxy *proxy);
 void reload_finish(struct proxy *proxy);
 

@@ -1,7 +1,7 @@
 /*
  * The proxy's signals, all handled by the loop of the first worker.
  *
- * SIGHUP reads the configuration again, SIGUSR1 reopens the log, SIGUSR2 dumps
+ * SIGHUP reads the configuration again, SIGUSR1 reopens the logs, SIGUSR2 dumps
  * all loops. SIGINT and SIGTERM stop the threads within the time of --drain; a
  * second such signal stops them at once.
  */
@@ -10,15 +10,15 @@
 
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Must be called before the threads start. A signal that arrives before the
- * loop handles signals has its default action. A signal that arrives after the
- * end of the loop is ignored, because the remaining work is short and must be
+/* Must be called before the threads start. SIGINT and SIGTERM have their
+ * default action before the loop handles signals. They are ignored after the
+ * end of the loop, because the remaining work is short and must be
  * completed. */
 void signals_prepare(void);
-/* Blocks the handled signals in this thread and all threads started later. */
+/* Blocks SIGHUP and SIGUSR1 in this thread and all threads started later. */
 void signals_hold(void);
-/* Unblocks the handled signals in the first thread, whose loop then handles
- * pending signals. */
+/* Unblocks them in the first thread, whose loop then handles pending
+ * signals. */
 void signals_let_in(void);
 
 int signals_begin(struct worker *worker);

@@ -163,7 +163,8 @@ static uint64_t number(const char *const *words, size_t word)
 }
 
 /* Computes the rate of a number's growth. The line of the previous response is
- * found by its first @keys fields. Returns false if there is no such line. */
+ * found by its first @keys fields. Returns false if there is no such line or
+ * the number has decreased. */
 static bool find_rate(const struct top *top, const char *const *words,
                       size_t keys, size_t word, double *ret)
 {

@@ -44,7 +44,7 @@ struct client {
     enum end_reason ban_reason : 8;
     uint32_t active;
     uint32_t slots[SLOT_COUNT];
-    uint64_t slot; /* number of the last slot since clock time 0 */
+    uint64_t slot; /* newest slot, counted from clock time 0 */
     uint64_t banned_until_ns;
     struct telling telling;
 };
@@ -257,8 +257,8 @@ static struct client *look_up(const struct table *table,
     return client;
 }
 
-/* Finds or adds a client. Returns NULL if out of memory, or if the table is
- * full of clients with connections. */
+/* Finds or adds a client. Returns NULL if out of memory, or if the part is full
+ * of clients with connections. */
 static struct client *find_client(struct clients *clients, struct part *part,
                                   const uint8_t *key, uint64_t now_ns)
 {

@@ -20,9 +20,9 @@ struct client;
 
 /* Makes an array with an element for each service; the element is NULL for a
  * service without rules. A service keeps the clients of the service with the
- * same name or client-share in @before_config, unless the period or the
- * prefixes have changed. @before_config may be NULL. Returns NULL with a reason
- * in @why. */
+ * same name or client-share in @before_config, unless client-table, the period
+ * or the prefixes have changed. @before and @before_config may be NULL. Returns
+ * NULL with a reason in @why. */
 struct clients **clients_make(const struct config *config,
                               struct clients **before,
                               const struct config *before_config, char *why);
@@ -30,7 +30,8 @@ void clients_free(struct clients **clients, const struct config *config);
 
 struct clients_refusal {
     enum end_reason reason;
-    /* The refusal must be logged: at most once a second for a client. */
+    /* True if the refusal must be logged: at most once a second for each
+     * client, and once a second for all denied clients together. */
     bool is_told;
     /* Number of refusals since the last logged one. */
     uint32_t left_out;

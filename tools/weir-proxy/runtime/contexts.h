@@ -39,8 +39,10 @@ weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service);
 /* The TLS contexts that a route needs as a client. */
 struct route_contexts {
-    weir_tls_context *targets;    /* for targets; NULL if no target uses TLS */
-    weir_tls_context *checks;     /* for checks; NULL if no check uses TLS */
+    weir_tls_context *targets;    /* NULL if neither targets nor checks use
+                                   * TLS */
+    weir_tls_context *checks;     /* @targets unless checks have own
+                                   * authorities */
     weir_tls_context *const *own; /* for each target; NULL is @targets */
 };
 struct route_contexts contexts_of_route(const struct contexts *contexts,

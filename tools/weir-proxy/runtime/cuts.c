@@ -1,7 +1,7 @@
 /*
  * Connections to be reset are marked, and found again in each step by a walk
  * over all connections of the thread. A separate list would cost each
- * connection, and cuts are rare.
+ * connection memory, and cuts are rare.
  */
 #include "cuts.h"
 

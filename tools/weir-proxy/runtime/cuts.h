@@ -1,6 +1,6 @@
 /*
- * Resets connections to a target that is down, or to backups when a better
- * target is available again.
+ * Resets connections to a target that is down, to backups when a better target
+ * is available again, or to a target for which an operator ordered it.
  *
  * The connections are selected at once and reset one after another within a
  * time, so that clients do not all reconnect at the same moment. They are reset

@@ -14,7 +14,8 @@
  * false if the kernel refuses. */
 bool keepalive_set(int fd, const struct config_service *config);
 
-/* Must be called when the relay starts. Takes up to a second. */
+/* Must be called when the relay starts. Enables keepalive within a second,
+ * unless keepalive_end() is called before. */
 void keepalive_begin(struct session *session);
 void keepalive_end(struct session *session);
 

@@ -399,7 +399,7 @@ static int open_unix(struct listener *one, int most_tries)
 }
 
 /* Opens a socket for each thread, on the port of the first. An exclusive bind
- * before shows whether another program has the port. */
+ * first shows whether another program uses the port. */
 static int open_tcp(struct listener *one, uint32_t thread_count, int most_tries)
 {
     int probe = bind_socket(one, false);

@@ -39,7 +39,8 @@ struct listeners {
     bool is_impatient; /* fail soon if an address is in use */
 };
 
-/* Makes no sockets. Returns 0, or -1 after printing the reason. */
+/* Makes a listener for each address, but no sockets. Returns 0, or -1 after
+ * printing the reason. */
 int listeners_init(struct listeners *listeners, const struct config *config);
 
 /* Takes ownership of a received descriptor and adds it to the listener of its
@@ -53,8 +54,9 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path);
 int listeners_inherit(struct listeners *listeners, const struct config *config,
                       struct listeners *before,
                       const struct config *before_config);
-/* Releases the listeners of the old configuration. Sockets and paths that the
- * new configuration has taken stay open; the others are closed. */
+/* Releases the listeners of the old configuration. Sockets that the new
+ * configuration has taken stay open, and their files stay. The others are
+ * closed and their files removed. */
 void listeners_leave(struct listeners *before);
 
 /* Opens missing sockets. Returns 0, or -1 after printing the reason. */
@@ -71,7 +73,8 @@ int listeners_take(const struct listener *listener, uint32_t thread,
 
 /* Clients are refused once the threads have closed their duplicates. */
 void listeners_stop(struct listeners *listeners);
-/* Removes the files of Unix sockets that this proxy owns. */
+/* Closes the sockets, removes the socket files that this proxy owns, and frees
+ * the listeners. */
 void listeners_close(struct listeners *listeners);
 /* Makes this proxy the owner of the files that it received with sockets. */
 void listeners_own_paths(struct listeners *listeners);

@@ -9,9 +9,10 @@
 
 #include "proxy.h"
 
-/* Reads the watchdog's time before the threads start and the root changes. The
- * manager passes it only to a process that it started itself; a successor gets
- * it from its predecessor (handover.h). */
+/* Reads the watchdog's time and, with chroot, connects to the manager's socket.
+ * Must be called before the threads start and the root changes. The manager
+ * passes the time only to a process that it started itself; a successor gets it
+ * from its predecessor (handover.h). */
 void manager_begin(struct proxy *proxy);
 void manager_end(struct proxy *proxy);
 

@@ -30,7 +30,7 @@ void networks_free(struct networks *networks);
 bool networks_have(const struct networks *networks,
                    const struct weir_address *address);
 
-/* Size of a key: the address family, then the address, padded with zeros. */
+/* Size of a key: 4 or 6 for the family, then the address, padded with zeros. */
 #define NETWORKS_KEY_SIZE 17
 /* Returns false if the address is neither IPv4 nor IPv6. */
 bool networks_key(const struct weir_address *address, uint8_t *ret_key);

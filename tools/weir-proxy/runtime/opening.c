@@ -3,9 +3,10 @@
  * (preface.h), then for its TLS handshake, then for bytes inside TLS that
  * decide its route.
  *
- * The server terminates TLS, unless bytes are read before TLS; then this file
- * does. matching.h chooses the route. It is called again after received bytes,
- * silence, the end of the stream, and timeouts.
+ * If no bytes are read before TLS, the server has completed the handshake
+ * before the session starts. Otherwise this file starts TLS. matching.h chooses
+ * the route. It is called again after received bytes, silence, the end of the
+ * stream, and timeouts.
  */
 #include "opening.h"
 
@@ -182,7 +183,8 @@ static bool arm(struct session *session, uint64_t time_ns,
     return true;
 }
 
-/* Runs after silent-after; chooses by silence, unless bytes have arrived. */
+/* Runs when the time silent-after has passed; chooses by silence, unless bytes
+ * have arrived. */
 static void notice_silence(void *arg)
 {
     struct session *session = arg;
@@ -226,8 +228,8 @@ static void count_handshake(const struct session *session)
     }
 }
 
-/* Stores the common name of the client's certificate if this proxy verified it,
- * instead of the name in the PROXY header. */
+/* Replaces the common name in the PROXY header by the name in the client's
+ * certificate, or by NULL if this proxy did not verify a certificate. */
 static void note_name(struct session *session)
 {
     char cn[CERTIFICATE_CN_SIZE];
@@ -317,7 +319,7 @@ static void choose_by_hello(struct session *session)
     }
 }
 
-/* Refuses the client if its address is not allowed. */
+/* Returns true if the client rules admit the client; otherwise refuses it. */
 static bool admit(struct session *session)
 {
     const struct service *service = session->door->service;
@@ -426,7 +428,8 @@ static void read_preface(struct session *session)
     }
 }
 
-/* Handles the client's end of stream before the relay. */
+/* Handles an end of stream that arrived while the client waited for the
+ * limits. */
 static void end_preface(struct session *session, const weir_transport *t)
 {
     const bool is_open_now = session->client != t;
@@ -561,8 +564,9 @@ static void client_made(void *user, weir_transport *t)
     }
 }
 
-/* Stores received bytes: keeps their buffer if they are for the target, else
- * copies them to the preface. Returns 0 or a negative error. */
+/* Stores received bytes: keeps the buffer of the first bytes for the target if
+ * the session has no preface, and copies all other bytes to the preface.
+ * Returns 0 or a negative error. */
 static int keep(struct session *session, const struct weir_buf *buf)
 {
     if (session->route && !session->preface && !session->kept.lease) {

@@ -18,13 +18,13 @@ enum order_mode {
 #define ORDER_WEIGHT_MAX 256
 #define ORDER_NO_WEIGHT  UINT32_MAX
 
-/* Written by the first worker, read by all. */
+/* Mode and weight are written by the first worker, the other fields by all. */
 struct order {
     struct keyed keyed;
     _Atomic int mode;
     _Atomic uint32_t weight;     /* or ORDER_NO_WEIGHT */
-    _Atomic uint64_t failing_ns; /* time of the last "begins to fail" line */
-    _Atomic bool is_failing;     /* last line was "begins to fail" */
+    _Atomic uint64_t failing_ns; /* time of the last "starts to fail" line */
+    _Atomic bool is_failing;     /* last line was "starts to fail" */
 };
 
 /* Finds or creates the order of a target. Returns NULL if out of memory. */
@@ -33,7 +33,7 @@ struct order *orders_find(struct keyed_table *all, const char *service,
 
 uint32_t orders_weight(const struct order *order,
                        const struct config_target *target);
-/* Returns "draining" or "disabled", or NULL if the order is neither. */
+/* Returns "disabled", "draining" (with weight 0, too), or NULL. */
 const char *orders_word(const struct order *order,
                         const struct config_target *target);
 

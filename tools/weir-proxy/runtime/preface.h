@@ -36,7 +36,7 @@ int preface_read_header(struct preface *preface, unsigned versions);
 bool preface_has_header(const struct preface *preface);
 
 /* Parses a ClientHello, and keeps its application protocols if requested.
- * Returns 0, -EAGAIN if it is incomplete, or an error of
+ * Returns 0, -EAGAIN if it is incomplete, -ENOMEM, or another error of
  * weir_client_hello_parse(). */
 int preface_read_hello(struct preface *preface, bool keeps_protocols);
 struct weir_alpn_list preface_get_protocols(const struct preface *preface);

@@ -1,7 +1,8 @@
 /*
  * The objects of the running proxy, and who may access them.
  *
- * - proxy: the whole; constant once all workers listen, except its setup
+ * - proxy: the whole; after the start only the first worker changes it, except
+ *   for atomic fields
  * - setup: a configuration and what all threads share of it (setup.h); a reload
  *   replaces it (reload.h)
  * - worker: state of one thread: services, log, counts and sessions
@@ -9,9 +10,9 @@
  * - session: a connection of a client, from accept to its line in the log
  *
  * Workers share only the proxy, its setups and the shared state of upstream
- * sets. In a setup a worker changes only places and clients (places.h,
- * clients.h). Work that concerns all workers is a callback that runs on each
- * thread.
+ * sets. In a setup a worker changes only places, clients and orders (places.h,
+ * clients.h, orders.h). Work that concerns all workers is a callback that runs
+ * on each thread.
  */
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
@@ -96,7 +97,7 @@ struct route {
     const struct config_route *config;
     weir_upstreams *upstreams;
     weir_upstream **added; /* for each target; NULL before it was added */
-    bool *was_down;        /* for each target: down since it was last up */
+    bool *was_down;        /* for each target: was down after it was last up */
     char *in_use;          /* with balance first: name of the used upstream */
     struct cuts cuts;
     struct target_tally **past; /* of freed upstream sets */
@@ -157,7 +158,7 @@ struct services {
 /* Servers that are being opened or closed. If a stop with a deadline ends the
  * waiting task, the servers are reported as closed when the loop ends. */
 struct waiting {
-    weir_event *event; /* NULL if no task waits */
+    weir_event *event; /* NULL before the worker starts and after its end */
     size_t count;
     int err;
 };
@@ -176,7 +177,8 @@ struct worker {
     struct services *services;  /* services that accept; NULL before the first
                                  * setup */
     struct services *next;      /* services of a reload in progress, or NULL */
-    struct list old;            /* struct services with connections */
+    struct list old;            /* struct services, until their connections
+                                 * end */
     struct keyed_table tallies; /* struct tally: of all services so far */
     struct keyed_table target_tallies; /* struct target_tally */
     struct list sessions;              /* struct session */

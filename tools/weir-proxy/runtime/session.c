@@ -242,7 +242,7 @@ static int create_target(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Returns true if @allowed has the client's name or a parent domain. */
+/* Returns true if @allowed has the requested server name or a parent domain. */
 static bool is_allowed(const struct session *session,
                        const struct config_texts *allowed)
 {

@@ -5,7 +5,8 @@
  *     \____________ opening.c ____________/   \________ session.c ________/
  *
  * A preface is a PROXY header, or first bytes that select the route, before or
- * inside TLS. It is read only if the service needs it. In each state the
+ * inside TLS. It is read only if the service needs it. If no bytes are read
+ * before TLS, the handshake ends before the session starts. In each state the
  * session waits for one event, and it ends with one reason. It is freed after
  * the client's connection, the connect and the relay have all ended.
  */
@@ -20,7 +21,7 @@
 
 #include <errno.h>
 
-/* Error of a pending connect that cuts_do() has failed. */
+/* Error with which cuts_do() ends a pending connect. */
 #define SESSION_CUT (-ECONNABORTED)
 
 /* User pointer of the client's protocol until the relay starts. */
@@ -34,12 +35,13 @@ struct session {
     weir_transport *target;
     weir_pending *pending;    /* the connect or the relay */
     weir_upstream_slot *slot; /* set while it has a target */
-    struct preface *preface;  /* NULL if nothing was read or copied */
-    struct weir_buf kept;     /* first bytes; lease NULL if none */
+    struct preface *preface;  /* NULL if nothing is stored */
+    struct weir_buf kept;     /* first bytes for the target; lease NULL if
+                               * none */
     struct weir_handle timer; /* limits the time for the preface */
     struct client *counted;   /* set by clients_enter(); may be NULL */
     enum matching_kind kind : 3;
-    bool is_opened : 1; /* TLS is terminated here */
+    bool is_opened : 1; /* the TLS handshake has succeeded */
     bool is_client_lost : 1;
     bool is_cut : 1;
     bool is_to_cut : 1;         /* session_cut() will be called (cuts.h) */
@@ -65,7 +67,8 @@ void session_connect(struct session *session, const void *key, size_t key_size);
 /* Must be called if the client's connection ends before the relay. */
 void session_lose_client(struct session *session);
 
-/* Resets both sides. The target is down, or a better one is available. */
+/* Resets both sides: the target is down, a better one is available, or an
+ * operator ordered it. Must be called only while @session->slot is set. */
 void session_cut(struct session *session);
 
 /* Ends a session that is not relayed. Resets the client, so that it does not
@@ -81,9 +84,9 @@ enum end_reason session_reason_of_refusal(const struct session *session);
 void session_describe(const struct session *session,
                       const struct weir_relay_record *end, struct record *ret);
 
-/* Returns the server name that the client requested, borrowed from the session.
- * Returns NULL without a ClientHello, and "" for a ClientHello without a
- * name. */
+/* Returns the server name in the ClientHello or, if that has none, in the PROXY
+ * header. Returns NULL or "" if neither has one. The session owns the
+ * result. */
 const char *session_server_name(const struct session *session);
 
 static inline weir_loop *session_loop(const struct session *session)

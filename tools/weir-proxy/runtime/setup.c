@@ -233,7 +233,8 @@ static int share_routes(struct setup *setup, struct proxy *proxy)
     return shared ? 0 : -ENOMEM;
 }
 
-/* Applies the orders in a predecessor's facts, too. */
+/* Finds the orders of a route's targets, and applies the orders in
+ * proxy->states. */
 static int find_orders_of(const struct config_service *service,
                           const struct config_route *config,
                           struct proxy *proxy, struct order **orders)

@@ -43,9 +43,9 @@ void setup_close_log(struct setup *setup);
 /* Can be called on any thread. NULL is ignored. */
 void setup_unref(struct setup *setup);
 
-/* Opens the key logs of all services. Must be called before privileges are
- * dropped. With @only_looks only checks that this would succeed. Returns false
- * with a reason in @why. */
+/* Opens the key logs of all services. At the start, must be called before
+ * privileges are dropped. With @only_looks only checks that this would succeed.
+ * Returns false with a reason in @why. */
 bool setup_open_key_logs(struct setup *setup, bool only_looks, char *why);
 
 /* Opens the logs, and the listening sockets that were not received. Finds the

@@ -222,8 +222,8 @@ static void tell_in_use(void *arg, weir_upstream *upstream)
     free(before);
 }
 
-/* Counts a check that could not be made. Usually all targets are affected, so
- * only one line a second is printed. */
+/* Prints a line about a check that could not be made, at most once a second,
+ * because usually all targets are affected. */
 static void tell_skipped(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;

@@ -14,8 +14,8 @@
 #include "weir/tls.h"
 #include "weir/tls_connection.h"
 
-/* Makes the set of upstreams of @route. Returns 0, or a negative error after
- * printing a line that names the target that failed. */
+/* Makes the set of upstreams of @route. Returns 0 or a negative error. If a
+ * target failed, prints a line that names it. */
 int targets_make(const struct services *services, struct route *route,
                  const struct config_service *service,
                  const struct config_route *config,

@@ -618,9 +618,9 @@ static void one_has_ended(void *arg)
     }
 }
 
-/* Waits for the other workers, so that the first worker, with the signals and
- * the operators' page, ends last. The time limit of the stop also limits this
- * wait. */
+/* Makes the first worker, which has the signals and the operators' page, end
+ * last: each other worker reports its end to it, and the first worker waits for
+ * these reports. The time limit of the stop also limits this wait. */
 static void leave_in_order(struct worker *worker)
 {
     struct proxy *proxy = worker->proxy;
