@@ -14,10 +14,10 @@
  * reads the client's first message before the backend gets a byte of it, and
  * chooses certificate and protocol from it; a backend chooses neither.
  *
- * Errors: a function returns 0, -ENOMEM, -EINVAL, -EOPNOTSUPP or a WEIR_ETLS
- * code. After a failed constructor there is nothing to free. The steps of a
- * connection return WR_TLS_STEP_* and store a code and the library's number in
- * the connection.
+ * Errors: a function returns 0, -ENOMEM, -EINVAL, -EOPNOTSUPP, -EBADMSG or a
+ * WEIR_ETLS code. After a failed constructor there is nothing to free. The
+ * steps of a connection return WR_TLS_STEP_* and store a code and the library's
+ * number in the connection.
  *
  * Threads: contexts and credentials are constant once they are created, and
  * shared by connections on several threads, which may also open and close at
@@ -314,9 +314,9 @@ struct wr_tls_events {
      * call this with @count 0. Called before a signature made with the leaf's
      * key is verified, but not if a session is resumed. It may be called again
      * with the same chain, and returns the same result. Returns true if the
-     * peer is accepted. Otherwise the handshake fails with this alert, or with
-     * the backend's own if it is 0. For an accepted leaf a backend verifies
-     * only that its key has signed the handshake. */
+     * peer is accepted. Otherwise the handshake fails with the alert
+     * *ret_alert, or with the backend's own if that is 0. For an accepted leaf
+     * a backend verifies only that its key has signed the handshake. */
     bool (*chain)(struct wr_tls_conn *conn, const struct wr_bytes *certs,
                   size_t count, uint8_t *ret_alert);
 
@@ -456,10 +456,10 @@ struct wr_tls_backend {
 
     /* A credential is made from PEM texts in this order: credential_new(),
      * use_chain(), use_key(), check(). The caller frees it after an error of
-     * any of them. RSA of less than 2048 bits and curves of less than 256 bits
-     * are refused (WEIR_ETLSFILE). The texts are borrowed during the call. A
-     * stored key is wiped when it is freed; a library may leave copies of it in
-     * freed memory when it decodes the text. */
+     * the last three. RSA of less than 2048 bits and curves of less than 256
+     * bits are refused (WEIR_ETLSFILE). The texts are borrowed during the call.
+     * A stored key is wiped when it is freed; a library may leave copies of it
+     * in freed memory when it decodes the text. */
     int (*credential_new)(struct wr_tls_credential **ret); /* 0 or -ENOMEM */
     /* Sets the leaf and its issuers, which are sent unchanged. Returns 0,
      * -ENOMEM or WEIR_ETLSFILE. */

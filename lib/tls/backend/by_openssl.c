@@ -1,8 +1,8 @@
 /*
  * The backend of a libweir-tls with OpenSSL (-Dtls_engine=openssl).
  *
- * Replaces by_wolfssl.c. A program that switches between the two libraries need
- * not be linked again.
+ * Replaces by_wolfssl.c. A program that switches between libweir-tls with
+ * wolfSSL and libweir-tls with OpenSSL need not be linked again.
  */
 #include "backend.h"
 

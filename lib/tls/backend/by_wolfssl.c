@@ -1,9 +1,9 @@
 /*
  * The backend of a libweir-tls with wolfSSL (-Dtls_engine=wolfssl).
  *
- * A build has either this file or by_openssl.c; only these choose a library.
- * They refer to the library's folder, which is above this one; all other code
- * uses the table.
+ * A build has either this file or by_openssl.c; only these choose a library, by
+ * naming its table, which is in a higher layer. All other code uses the table
+ * that they return.
  */
 #include "backend.h"
 

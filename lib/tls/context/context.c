@@ -267,7 +267,7 @@ static int context_fill(weir_tls_context *context,
 
 /* Wipes the stack below the caller. A library decodes a private key, and
  * compares it with its certificate, in variables on the stack that it does not
- * clear. Wiping needs no more stack than these calls did. */
+ * clear. Wiping needs no more stack than the library did. */
 __attribute__((noinline)) static void context_wipe_stack(void)
 {
     uint8_t stack[CONTEXT_STACK_BYTES];

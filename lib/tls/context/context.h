@@ -56,8 +56,8 @@ bool wr_tls_context_has_signers(const weir_tls_context *context);
 /* Opens @conn with the settings of the context and @options: verification,
  * names, ALPN, tickets, the session to resume. The account and the events of
  * @conn must be set, and *verdict must live as long as @conn. Returns 0,
- * -ENOMEM, -EINVAL (invalid name) or WEIR_ETLSENGINE. The backend of @conn
- * closes it. */
+ * -ENOMEM, -EINVAL (missing or invalid name) or WEIR_ETLSENGINE. The backend of
+ * @conn closes it. */
 WEIR_MUST_USE int wr_tls_context_open(weir_tls_context *context,
                                       const struct wr_tls_peer_options *options,
                                       struct wr_tls_verdict *verdict,
@@ -72,7 +72,7 @@ wr_tls_context_choose_protocol(const weir_tls_context *context,
                                size_t size);
 
 /* Server: returns the kinds of keys that a client with this hello cannot use,
- * or 0 if the context has only one certificate. */
+ * or 0 if the context can present only one certificate. */
 uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
                                      const struct wr_tls_offer *offer);
 

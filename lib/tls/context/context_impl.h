@@ -3,7 +3,7 @@
  * connections and counts references, context_load.c reads texts, keys and
  * lists, context_names.c has the context's own certificates, verify.c verifies
  * those of peers, ticket.c seals sessions, signature.c verifies signatures and
- * signs with keys that are outside.
+ * signs with keys outside weir.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -25,7 +25,7 @@
 /* An index of certificates by name.
  *
  * Each DNS name and address of a certificate is an entry with its hash; a
- * wildcard is hashed as it is written. A host has at most three hashes: its
+ * wildcard is hashed without its '*'. A host has at most three hashes: its
  * name, the wildcard that covers it, and the address if the host is a literal
  * one. A result may have another name with the same hash, so the caller must
  * compare the names. */
@@ -68,7 +68,7 @@ struct weir_tls_context {
     const struct wr_tls_backend *backend;
     struct wr_tls_shared *shared;
     /* Guards the references, the ticket keys, the clients and the signature
-     * counters; the rest is constant. */
+     * counters. ->revocation has its own mutex; the rest is constant. */
     pthread_mutex_t mutex;
     uint32_t references;
     struct wr_x509_trust trust;
@@ -93,8 +93,8 @@ struct weir_tls_context {
     size_t identity_count;
     struct wr_tls_name_index index; /* index of the names of ->identities */
     /* Suites for certificates whose key is of the other kind than the first
-     * certificate's: RSA or elliptic curve. NULL if there are no such
-     * certificates. */
+     * certificate's: RSA or elliptic curve. NULL if the context has no such
+     * suites. */
     char *suites_of_others;
     uint32_t old_suites; /* TLS 1.2 suites (suites.h) */
     bool has_newest;     /* TLS 1.3 is enabled */
@@ -127,7 +127,7 @@ void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err);
 
 /* Adds the authorities of a text to the trusted ones. At least one must be
- * usable. */
+ * valid now. */
 wr_tls_context_use wr_tls_context_use_authorities;
 
 bool wr_tls_context_has(const struct weir_tls_pem *pem);
@@ -206,9 +206,8 @@ WEIR_MUST_USE int wr_tls_context_show(const weir_tls_context *context,
 
 /* ---- signature.c ---- */
 
-/* Creates the signer for a key with which the function of @from signs. Returns
- * 0 or -ENOMEM. The signer must be freed after the credential, which points to
- * it. */
+/* Creates the signer that calls the function of @from. Returns 0 or -ENOMEM.
+ * The signer must be freed after the credential, which points to it. */
 WEIR_MUST_USE int wr_tls_outside_new(weir_tls_context *context,
                                      const struct weir_tls_identity *from,
                                      struct wr_tls_outside **ret);

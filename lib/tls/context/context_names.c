@@ -525,7 +525,7 @@ int wr_tls_context_load_names(weir_tls_context *context,
     context->has_newest = options->max_version != WEIR_TLS_1_2;
     context->choose = options->choose;
     context->choose_user = options->choose_user;
-    context->has_signers = options->choose != NULL; /* perhaps chosen */
+    context->has_signers = options->choose != NULL; /* of a chosen context */
     if (!wr_tls_context_has(&options->certificate)) {
         return context_names_lack(context, options, text);
     }

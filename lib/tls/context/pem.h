@@ -32,7 +32,8 @@ size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
  * key derived by MD5), as written by "openssl rsa -aes256 -traditional" and
  * "ssh-keygen -m PEM".
  *
- * A backend never sees a passphrase: it gets a decrypted PEM text. */
+ * A backend derives the AES key from the passphrase, and loads the decrypted
+ * PEM text. */
 
 /* Maximum size of a passphrase, and maximum number of PBKDF2 rounds (some
  * seconds of work). */
@@ -52,8 +53,8 @@ struct wr_tls_locked {
     size_t at;
 };
 
-/* Reads the first private key of a text. Returns 1 if it is encrypted, 0 if
- * not, -ENOMEM, or WEIR_ETLSFILE with *ret_why. */
+/* Reads the first private key of a text. Returns 1 if it is encrypted, 0 if it
+ * is not or there is none, -ENOMEM, or WEIR_ETLSFILE with *ret_why. */
 WEIR_MUST_USE int wr_tls_locked_read(struct wr_bytes text,
                                      struct wr_tls_locked *ret,
                                      const char **ret_why);

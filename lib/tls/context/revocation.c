@@ -1,8 +1,8 @@
 /*
  * Checks certificates with revocation lists, which are found by their issuer's
  * name. A list is valid if it is current and the issuer's key has signed it.
- * All lists of an issuer are searched; a certificate is revoked if any of them
- * lists it.
+ * All valid lists of an issuer are searched; a certificate is revoked if any of
+ * them lists it.
  */
 #include "verify.h"
 

@@ -18,7 +18,8 @@
 const char *wr_tls_suites_get_all(void);
 
 /* Checks @list, names separated by colons. Returns 0, or WEIR_ETLSCIPHERS with
- * the first unknown name, of *ret_len bytes, at *ret_unknown. */
+ * the first unknown name at *ret_unknown and its size, at most 64, in
+ * *ret_len. */
 WEIR_MUST_USE int wr_tls_suites_check(const char *list,
                                       const char **ret_unknown, int *ret_len);
 
@@ -51,12 +52,13 @@ enum { WR_TLS_GROUP_HYBRID = 4588 };
 /* Space for the names of all groups, separated by colons, and a NUL. */
 #define WR_TLS_GROUPS_SIZE 48u
 
-/* Writes the names of all groups to @ret, separated by colons. */
+/* Writes the names of all groups that the library supports to @ret, separated
+ * by colons. */
 void wr_tls_suites_name_groups(char *ret, size_t size);
 
 /* Checks @list, names of groups separated by colons. Returns 0, or
- * WEIR_ETLSGROUPS with the first unknown name, of *ret_len bytes, at
- * *ret_unknown. */
+ * WEIR_ETLSGROUPS with the first name that is unknown or that the library does
+ * not support at *ret_unknown, and its size, at most 64, in *ret_len. */
 WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
                                              const char **ret_unknown,
                                              int *ret_len);
@@ -65,7 +67,7 @@ WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
 const char *wr_tls_suites_name_of_group(uint16_t number);
 
 /* Writes IANA's numbers of a checked list of groups to @ret, each once, and
- * returns their count. @list may be NULL for all groups. */
+ * returns their count. @list may be NULL for all that the library supports. */
 size_t wr_tls_suites_number_groups(const char *list,
                                    uint16_t ret[WR_TLS_GROUPS_MAX]);
 
@@ -87,10 +89,10 @@ enum {
     WR_TLS_OFFER_EDWARDS = 1 << 4,
 };
 
-/* Well-formed parts of a hello; data is NULL if the hello has no such part. */
+/* Parts of a hello; data is NULL if the hello has no such part. */
 struct wr_tls_offer {
     struct wr_bytes suites; /* two-byte numbers */
-    /* Bodies of extensions. */
+    /* Bodies of extensions, which may be malformed. */
     struct wr_bytes schemes;
     struct wr_bytes groups;
     struct wr_bytes versions;

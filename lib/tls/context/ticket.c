@@ -8,7 +8,7 @@
  *
  * A session cannot store a client's certificate, and a resumed handshake
  * presents none. So a ticket of a server that requests certificates contains
- * their digest.
+ * the digest of the client's.
  */
 #include "ticket.h"
 

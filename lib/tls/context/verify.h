@@ -50,7 +50,7 @@ struct wr_tls_verdict {
     /* Kind of the accepted leaf's key, else OTHER. */
     enum wr_x509_key_kind key_kind;
     bool has_none;         /* an optional client certificate was not sent */
-    bool has_chosen;       /* a certificate was chosen for this client */
+    bool has_chosen;       /* wr_tls_context_choose() was called */
     uint8_t lacking_kinds; /* keys the client cannot use (suites.h) */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket requests. The
@@ -58,7 +58,7 @@ struct wr_tls_verdict {
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
     /* Alert for the peer; if 0, the backend chooses. */
     uint8_t alert;
-    uint8_t tickets_judged;    /* tickets with a verified client */
+    uint8_t tickets_judged;    /* tickets whose client was checked */
     weir_tls_context *context; /* context of the verification; borrowed */
     struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
     weir_tls_context *chosen;  /* the program's choice, a reference, or NULL */
@@ -70,7 +70,8 @@ void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
 /* Frees what the verdict owns, except the reference in ->chosen. */
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
 
-/* Sets @err (a WEIR_ETLS code) and details, unless an error is already set. */
+/* Sets @err (a WEIR_ETLS code or -errno) and details, unless an error is
+ * already set. */
 void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
                          const char *format, ...) WEIR_PRINTF(3, 4);
 
@@ -126,7 +127,8 @@ WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
 #define WR_TLS_SIGNATURE_HASH_MAX 64u
 
 /* Computes the signed hash, so that verifications need not read the body again.
- * Returns false if the algorithm does not sign a hash or is not known. */
+ * Returns false if the algorithm does not sign a hash or is not known, or if
+ * hashing fails. */
 WEIR_MUST_USE bool
 wr_tls_signature_hash(const struct wr_x509_signed *sign,
                       uint8_t ret[WR_TLS_SIGNATURE_HASH_MAX]);
@@ -153,7 +155,7 @@ struct wr_tls_revocation_list {
     struct wr_x509_crl crl;
     void *memory;
     uint8_t hash[WR_TLS_SIGNATURE_HASH_MAX];
-    bool has_hash; /* false if the signature covers all bytes */
+    bool has_hash; /* false if wr_tls_signature_hash() failed */
     /* Hash of the key that signed the list; guarded by the mutex. */
     uint8_t signer[WR_TLS_KEY_HASH_SIZE];
     bool has_signer;

@@ -1,8 +1,8 @@
 /*
  * The TLS engine: states, errors and steps.
  *
- * Each step calls the backend once and turns the result into a byte count,
- * -EAGAIN or the sticky error. The event take() never reports the end of the
+ * Each step calls the backend and turns the result into a byte count, -EAGAIN
+ * or the sticky error. The event take() never reports the end of the
  * transport; this file detects it when the backend wants more input after the
  * end. This distinguishes truncation from a close_notify.
  */
@@ -109,7 +109,7 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
 }
 
 /* Fails for a reason that is not the peer's fault. During a handshake the peer
- * gets internal_error (RFC 8446, 6.2), unless the backend has sent an alert. */
+ * may get internal_error; see wr_tls_engine_alert_internal(). */
 static int engine_fail_here(struct wr_tls_engine *engine, int err)
 {
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {

@@ -8,14 +8,13 @@
  * until it is done, then read() and write(). After each of these calls the user
  * must take the output and send it, even after an error, as it may be an alert.
  *
- *     HANDSHAKE -> OPEN -> SENT_CLOSE ----> CLOSED
- *         |         |  \-> RECEIVED_CLOSE ---^
- *         v         v      (any of them)
- *       FAILED <----+-------------------> FAILED
+ *     HANDSHAKE -> OPEN -> SENT_CLOSE ------> CLOSED
+ *                      \-> RECEIVED_CLOSE ----^
  *
- * The first error is sticky (->err): each later call returns it. If the
- * transport ends without the peer's close_notify, the error is
- * WEIR_ETLSTRUNCATED, unless ignores_eof is set.
+ * Each state except CLOSED can change to FAILED. The first error is sticky
+ * (->err): each later call returns it. If the transport ends without the peer's
+ * close_notify, the error is WEIR_ETLSTRUNCATED; ignores_eof permits such an
+ * end after the handshake, between two records.
  *
  * A TLS library needs about 50 KiB of stack in a handshake, so these functions
  * must be called on the loop's stack, never on a task's.
@@ -59,15 +58,16 @@ struct wr_tls_engine {
     uint32_t claimed_size; /* size of the record sent in its own buffer, or 0 */
     uint32_t record_left;  /* missing bytes of the current record */
     uint32_t idle_records; /* records without data; see engine_record.c */
-    uint32_t plain_bytes;  /* data bytes since idle_records was last reduced */
+    uint32_t plain_bytes;  /* data bytes modulo ENGINE_RECORD_EARN_BYTES */
     /* Data records that may still be sent or received before the keys are
      * changed in both directions. */
     uint32_t sealed_left;
     uint32_t opened_left;
     uint8_t header[5]; /* header of the current record */
     uint8_t header_fill;
-    uint16_t answers_due; /* records without data that we requested */
-    /* The peer's first message if it arrives in parts; see engine_hello.c. */
+    uint16_t answers_due; /* answers added to the limit of idle records */
+    /* The peer's first message if it arrives in parts (engine_hello.c), then a
+     * record that may be early data (engine_early.c). */
     struct wr_block *hello;
     uint32_t hello_size;  /* bytes of the message in complete records */
     uint32_t hello_given; /* bytes of ->hello passed to the backend */
@@ -82,16 +82,16 @@ struct wr_tls_engine {
     uint8_t message_alert; /* alert for a refused message, or 0 */
     struct wr_tls_message_facts facts;
     bool
-        /* Set by the options; cleared if bytes may be missing. */
+        /* Set by the options or the filter; cleared if bytes may be lost. */
         ignores_eof : 1;
     bool input_ended : 1;         /* set by wr_tls_engine_feed_eof() */
     bool was_open : 1;            /* the handshake was completed */
     bool has_session : 1;         /* client: a ticket arrived */
     bool no_memory : 1;           /* the output could not grow */
     bool is_counted : 1;          /* the newest record is among idle_records */
-    bool flooded : 1;             /* too many idle records arrived */
+    bool flooded : 1;             /* too many records without data */
     bool oversized : 1;           /* a record header has too large a length */
-    bool awaits_hello : 1;        /* the first message has not been read yet */
+    bool awaits_hello : 1;        /* the peer's first message is to be read */
     bool is_mute : 1;             /* sends nothing; see engine_record.c */
     bool owes_change : 1;         /* must send a change_cipher_spec */
     bool offers_early : 1;        /* server: the hello announces early data */
@@ -144,7 +144,8 @@ WEIR_MUST_USE int wr_tls_engine_handshake(struct wr_tls_engine *engine);
 
 /* Reads plaintext. @size must not be 0. Returns the number of bytes, all from
  * one record (the next call returns the rest), 0 after the peer's close_notify,
- * -EAGAIN if more input is needed, else the sticky error. */
+ * -EAGAIN if more input is needed, -ENOTCONN before the handshake is done, else
+ * the sticky error. */
 WEIR_MUST_USE ssize_t wr_tls_engine_read(struct wr_tls_engine *engine,
                                          void *buf, size_t size);
 
@@ -157,7 +158,8 @@ WEIR_MUST_USE int wr_tls_engine_write(struct wr_tls_engine *engine,
                                       const void *data, size_t len);
 
 /* Seals a close_notify into the output, once; later calls return 0 and do
- * nothing. Reads continue. Returns -ENOTCONN before the handshake is done. */
+ * nothing. Reads continue. Returns 0, -ENOTCONN before the handshake is done,
+ * or the sticky error. */
 WEIR_MUST_USE int wr_tls_engine_close(struct wr_tls_engine *engine);
 
 /* Changes the sending keys and asks the peer to change its own (TLS 1.3). Reads

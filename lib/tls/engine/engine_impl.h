@@ -126,9 +126,9 @@ enum wr_tls_engine_first {
     WR_TLS_ENGINE_FIRST_SKIPPED, /* skipped; read the next record */
 };
 
-/* Reads a record that begins while the first message is expected. This ends
- * once the message was read or cannot be read; the backend then gets the bytes
- * in ->hello before any input. */
+/* Called at the start of each record until the first message was read or
+ * cannot be read. The backend then gets the bytes in ->hello before any
+ * input. */
 enum wr_tls_engine_first wr_tls_engine_take_hello(struct wr_tls_engine *engine);
 
 /* Moves input into ->hello until the current record, which has @fill bytes
@@ -143,8 +143,9 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
  * the hello. Returns false if memory runs out. */
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine);
 
-/* Skips early data at the start of a record. Skipping ends with the first other
- * record, or at the limit of early data (engine_early.c). */
+/* Skips early data at the start of a record. Skipping ends with the first
+ * record that is neither early data nor a change_cipher_spec, or at the limit
+ * of early data (engine_early.c). */
 enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
 /* ---- engine_message.c ---- */
@@ -173,8 +174,8 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
                               enum wr_tls_secret_kind kind,
                               const uint8_t *secret, size_t size);
 
-/* Returns true if the engine needs secrets to send an alert about the peer's
- * certificates. */
+/* Returns true if the engine needs secrets to seal an alert itself: about the
+ * peer's certificates, or because a wr_tls_signer could not sign. */
 bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine);
 
 /* Counts a sent handshake record, because an alert's nonce depends on the
@@ -188,9 +189,9 @@ size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
                                 uint8_t record[WR_TLS_ENGINE_ALERT_MAX]);
 
 /* Sends the alert internal_error in a handshake that failed through no fault of
- * the peer, if no alert was sent. A server sends it only as long as its alerts
- * need not be sealed. If a wr_tls_signer could not sign, both sides send it in
- * any case. */
+ * the peer, if no alert was sent (engine_record.c). A server sends it as long
+ * as its alerts need not be sealed. Otherwise it is sent only if a
+ * wr_tls_signer could not sign and the backend lacks WR_TLS_DOES_ALERT. */
 void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 
 /* Opens a record that is the first one sealed with @keys, and writes the

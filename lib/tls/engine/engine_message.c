@@ -57,8 +57,8 @@ static bool engine_message_check(struct wr_tls_engine *engine,
     return fault.alert == 0 || engine_message_fail(engine, &fault);
 }
 
-/* Returns true unless the client signed with an algorithm for another kind of
- * key than its certificate's, or weir has accepted no certificate. */
+/* Refuses a client that signed with an algorithm for another kind of key than
+ * its certificate's, or that signed although no certificate was accepted. */
 static bool engine_message_check_scheme(struct wr_tls_engine *engine)
 {
     const uint16_t scheme = engine->facts.scheme;

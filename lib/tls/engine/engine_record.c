@@ -216,8 +216,9 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 
 /* Handles a record header with too large a length. The last @size bytes of the
  * header, at @data, are changed so that the length exceeds the limit by one
- * byte. Each library responds to this with record_overflow, while wolfSSL sends
- * no alert for a larger length. */
+ * byte, if both bytes of the length are among them. Each library responds to
+ * this with record_overflow, while wolfSSL sends no alert for a larger length.
+ */
 __attribute__((noinline, cold)) static void
 engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -232,9 +233,9 @@ engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* Handles a record that exceeds the limit. If the whole header is at @data, it
- * is changed to that of an unencrypted record, to which a TLS 1.3 library
- * responds with unexpected_message. */
+/* Handles a record that exceeds the limit of idle records. After the handshake,
+ * a whole header at @data is changed to that of an unencrypted record, to which
+ * a TLS 1.3 library responds with unexpected_message. */
 __attribute__((noinline, cold)) static void
 engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -247,7 +248,8 @@ engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* Gives the backend meaningless bytes as the body of a refused record. */
+/* Gives the backend meaningless bytes as the body of a record that is too long,
+ * and no body of a record that exceeds the limit of idle records. */
 __attribute__((noinline, cold)) static int
 engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
 {
@@ -288,9 +290,8 @@ static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
     }
 }
 
-/* Sends the alert for a refusal that the backend does not know about, and mutes
- * the connection: the backend does not see a refused hello and would send an
- * alert for a bad record. */
+/* Sends an alert that the backend does not know about, and mutes the
+ * connection, because the backend would otherwise send an alert of its own. */
 static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
     const uint8_t alert[] = {21, 3, 3, 0, 2, WR_TLS_ALERT_FATAL, code};
@@ -354,7 +355,7 @@ static int engine_record_look(struct wr_tls_engine *engine)
 }
 
 /* Checks bytes of a body before the backend gets them. Returns false if they
- * are refused; the alert has been sent. */
+ * are refused, after sending the alert, or if memory runs out. */
 static bool engine_record_check(struct wr_tls_engine *engine,
                                 const uint8_t *data, size_t size)
 {
@@ -386,7 +387,7 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
 }
 
 /* Handles take() before the handshake is done. Returns 0 if the backend may get
- * the input. Cold, to keep it off the data path. */
+ * the input, else the event's result. Cold, to keep it off the data path. */
 __attribute__((noinline, cold)) static int
 engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                          size_t size)
@@ -487,8 +488,8 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
 
 /* Allows for the peer's answer, which will be an idle record. Uncounts one idle
  * record, but not the newest: if that proves to be data, it is uncounted
- * anyway. If no record is counted, notes that an answer is due. Several may be
- * due if keys were changed several times before the peer responded. */
+ * anyway. If no other record is counted, raises the limit of idle records by
+ * one for the rest of the connection. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {
     const uint32_t newest = engine->is_counted;

@@ -46,11 +46,11 @@ enum {
     MESSAGE_LATER = 49, /* post_handshake_auth */
     MESSAGE_SHARES = 51,
     MESSAGE_RENEGOTIATION = 0xff01,
-    MESSAGE_KNOWN = 63, /* lower types, and renegotiation_info */
+    MESSAGE_KNOWN = 63, /* bit of renegotiation_info; lower bits are types */
 
     MESSAGE_FALLBACK_SUITE = 0x5600,    /* TLS_FALLBACK_SCSV */
     MESSAGE_SUITES_13 = 0x13,           /* first byte of the TLS 1.3 suites */
-    MESSAGE_RENEGOTIATION_SUITE = 0xff, /* represents the extension */
+    MESSAGE_RENEGOTIATION_SUITE = 0xff, /* means renegotiation_info */
 
     MESSAGE_CHANGE = 6, /* size of a change_cipher_spec record */
 };
@@ -69,7 +69,7 @@ struct message_hello {
 struct message_extensions {
     uint64_t seen;        /* a bit for each known type */
     bool has_unknown;     /* an extension has a type without a bit */
-    bool lacks_points;    /* no uncompressed points: mandatory */
+    bool lacks_points;    /* the list omits uncompressed points */
     bool has_compressed;  /* lists the compressed point format */
     bool is_renegotiated; /* claims to follow another handshake */
     bool names_session;   /* a ticket may be a session identifier */
@@ -202,8 +202,8 @@ static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
     return true;
 }
 
-/* Returns the bit of a known type in ->seen, or 0 if the type may be
- * repeated. */
+/* Returns the bit of a known type in ->seen, or 0 for another type, which may
+ * be repeated. */
 static uint64_t message_bit_of(uint16_t type)
 {
     if (type == MESSAGE_RENEGOTIATION) {
@@ -335,7 +335,8 @@ static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
            wr_bytes_take_vector(from, 2, ret) && ret->size > 0;
 }
 
-/* Returns the bit of a known group, or 0 if the group may be repeated. */
+/* Returns the bit of a known group, or 0 for another group, which may be
+ * repeated. */
 static uint64_t message_bit_of_group(uint16_t group)
 {
     if (group == WR_TLS_GROUP_X25519_MLKEM) {

@@ -94,7 +94,7 @@ wr_tls_message_check_verify(struct wr_tls_message_facts *facts,
 
 /* Returns true if the body of a second hello differs from ->first only as the
  * HelloRetryRequest allows: ->asked_group, ->gave_cookie (RFC 8446, 4.1.2).
- * Both must be well-formed. */
+ * Both must be well-formed. Defined in retry.c. */
 WEIR_MUST_USE bool wr_tls_retry_allows(const struct wr_tls_message_facts *facts,
                                        struct wr_bytes second);
 

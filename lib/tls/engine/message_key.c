@@ -69,7 +69,8 @@ wr_tls_message_check_client_key(const struct wr_tls_message_facts *facts,
     return message_key_check_point(facts, facts->group, point);
 }
 
-/* Notes the scheme for wr_tls_message_key_of(). */
+/* Also stores the scheme. Once the signature is verified, the engine compares
+ * the scheme with the certificate's key. */
 struct wr_tls_message_fault
 wr_tls_message_check_verify(struct wr_tls_message_facts *facts,
                             struct wr_bytes body)
