@@ -33,7 +33,7 @@ struct cache {
     uint64_t miss_count;
 };
 
-/* The entry is kept once its own lookup has ended. */
+/* When its own lookup has ended, the entry is kept or freed. */
 struct cache_entry {
     struct cache *cache;
     struct wr_list bucket; /* if not linked, no lookup finds the entry */

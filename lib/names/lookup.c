@@ -13,7 +13,7 @@
  *
  * LEAVING: the resolver's cancel function is running. Answers are refused then,
  * and the lookup may be cancelled. IDLE and WAITING lead directly to ANSWERED
- * if no resolver is needed, and ANSWERED leads to ENDED by a cancel, too.
+ * if no resolver is called, and ANSWERED leads to ENDED by a cancel, too.
  *
  * A start runs no code of the program: the resolver, which may be the
  * program's, and the owner are called from the ready queue, on the loop's

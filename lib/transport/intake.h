@@ -2,10 +2,10 @@
  * Intakes: when a connection receives, and what it waits for otherwise. A
  * connection requests a receive window from the loop's budget before it
  * receives. Without a window it waits: for the release of its own leases, in
- * queue STARVED for memory that others release, or in queue STUCK until bytes
- * are sent. A connection that receives by system calls joins queue DUE when
- * bytes have arrived. If a queue of the budget ends a wait, the transport's
- * ops->fed is called; otherwise the transport's step is pushed.
+ * queue STARVED for the release of any connection's leases, or in queue STUCK
+ * until bytes are sent. A connection that receives by system calls joins queue
+ * DUE when bytes have arrived. If a queue of the budget ends a wait, the
+ * transport's ops->fed is called; otherwise the transport's step is pushed.
  *
  * The state is in the transport's fields `demand` and `held_back`.
  */

@@ -1,7 +1,7 @@
 /*
  * Lives: the last steps of all kinds of connections. wr_life_doom() runs no
  * callback, because an abort by the program calls it. A connection leaves the
- * loop after connection_lost, and after the end of its last operation.
+ * loop after its last callback, and after the end of its last operation.
  */
 #include "life.h"
 

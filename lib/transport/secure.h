@@ -43,7 +43,7 @@ struct wr_secure_opener {
 enum wr_secure_side {
     WR_SECURE_CLIENT,
     WR_SECURE_SERVER,
-    WR_SECURE_EITHER, /* client or server: for a socket of the program */
+    WR_SECURE_EITHER, /* client or server, as the context is */
 };
 
 /* Implementations of the functions below, in the library that made the context.
@@ -67,8 +67,10 @@ struct wr_secure_context {
 };
 
 /* Copies the program's @settings, which are NULL without TLS. A client verifies
- * the name @host unless @settings have another name. Returns 0, or -EINVAL if
- * the context is for the other side or a client has no name to verify. */
+ * the name @host unless @settings have another name. Returns 0, an error of
+ * wr_options_read(), or -EINVAL: there is no context, the context is for the
+ * other side, or a client must verify a name and has none, or a name is too
+ * long. */
 WEIR_MUST_USE int
 wr_secure_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,

@@ -2,9 +2,9 @@
  * Moves bulk data from one stream socket to another without the protocol. A
  * relay requests it for one direction with `splice_to` of the source
  * transport's table. From then on the kernel may move bytes from one socket to
- * the other instead of delivering them; sock_bulk.c decides when. No byte is in
- * transit between two calls. The end of the stream and errors are reported as
- * usual.
+ * the other instead of delivering them; sock_bulk.c decides when. Between
+ * loop iterations no byte is in transit. The end of the stream and errors are
+ * reported as usual.
  *
  *     copying --many bytes wait--> moving --refused by the kernel--> refused
  *        ^-------few bytes wait------/

@@ -65,12 +65,12 @@
  *
  * A socket that the budget feeds may splice its bytes to another socket, piece
  * by piece, through a pipe. It does so if its protocol has requested this, and
- * if the last receive has left many bytes in the kernel:
+ * if many bytes wait in the receive queue:
  *
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
  *
- * The pipe is empty between two calls, so one pipe serves all connections. A
+ * The pipe is empty after each piece, so one pipe serves all connections. A
  * piece is no larger than the other socket's free space. If that socket takes
  * less nevertheless, the rest is read into receive buffers and delivered like
  * other bytes. The buffers are taken before the bytes, so no allocation can
