@@ -306,8 +306,8 @@ struct weir_tls_options {
      * format without its newline. With these lines a program such as Wireshark
      * can decrypt captured traffic. The function is called inside the
      * handshake, on the thread of the connection's loop; it must not call weir,
-     * and must lock shared data. Sessions that a server resumes with TLS 1.2
-     * are not logged. May be NULL. */
+     * and must lock shared data. With wolfSSL, sessions that a server resumes
+     * with TLS 1.2 are not logged. May be NULL. */
     void (*keylog)(void *user, const char *line);
     /** The first argument of keylog; borrowed for the life of the context. */
     void *keylog_user;
