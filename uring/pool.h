@@ -177,9 +177,9 @@ typedef int32_t wr_pool_call_fn(int fd, struct iovec *iov, uint32_t count);
 /* Receives at most @most bytes of a stream with @call, into the open buffer and
  * free buffers. Returns their number, and sets *ret to borrowed leases, in
  * order and linked by `next`. The caller must pass each to
- * wr_lease_end_borrow(), in order, which charges them. Returns 0 at the end of
- * the stream, -EAGAIN if there are no bytes, -ENOBUFS without memory for a
- * buffer, or the error of the call. */
+ * wr_lease_end_borrow(), in order, which charges those that were kept. Returns
+ * 0 at the end of the stream, -EAGAIN if there are no bytes, -ENOBUFS without
+ * memory for a buffer, or the error of the call. */
 WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
                                    struct wr_account *account,
                                    wr_pool_call_fn *call, int fd, uint32_t most,

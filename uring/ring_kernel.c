@@ -61,7 +61,8 @@ static struct wr_ring_kernel *ring_kernel_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ring_kernel, base);
 }
 
-/* Makes the queues. @task_work is the set-up flag for the time of task work. */
+/* Makes the queues. @task_work is the set-up flag that decides when task work
+ * runs. */
 WEIR_MUST_USE static int ring_kernel_init(struct io_uring *uring,
                                           uint32_t sq_entries,
                                           uint32_t cq_entries,

@@ -99,8 +99,8 @@ void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 uint64_t wr_wake_own_posted(const struct wr_wake *wake);
 uint64_t wr_wake_own_popped(const struct wr_wake *wake);
 
-/* Makes all unpopped posts of @run with @arg call their @drop instead, or
- * nothing. Returns their number. Takes linear time. */
+/* Makes all unpopped posts of wr_wake_post() with @run and @arg call their drop
+ * function instead, or nothing. Returns their number. Takes linear time. */
 size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
                       const void *arg);
 

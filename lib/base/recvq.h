@@ -266,7 +266,7 @@ WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 }
 
 /* Moves the window so that the next newline is its last byte. Returns false if
- * the first segment has no newline before its last byte. */
+ * the first segment has no newline, or only as its last byte. */
 WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
 
 /* Returns the length of the first line, which ends at the window's next

@@ -19,7 +19,7 @@
  *
  *     STARVED  no buffer is free, or the connection's share is used up
  *     STUCK    the kernel must accept queued bytes first
- *     DUE      other connections receive much, and this one receives after them
+ *     DUE      bytes may wait in the kernel, and due connections take turns
  *
  * Feeding a connection removes it from its queue, in order, and lets it request
  * credit again. The work of a loop iteration depends on the bytes that can be
@@ -86,8 +86,8 @@ struct wr_demand {
     /* Queued bytes that the kernel does not accept now, at most UINT32_MAX. */
     uint32_t stuck_bytes;
     uint32_t window; /* 0 if not set yet; see wr_budget_window() */
-    /* Credit of the present or last receive. 0 if the last request got no
-     * credit or found no buffer: the next request keeps the window. */
+    /* Credit of the current or last receive. 0 if no receive followed the last
+     * request: the next request keeps the window. */
     uint32_t last_credit;
     /* If the connection is bare: the pass in which it was tried last. */
     uint32_t pass : WR_DEMAND_PASS_BITS;

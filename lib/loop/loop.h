@@ -66,7 +66,7 @@ enum wr_stage {
 struct wr_member_ops {
     enum wr_stage stage;
     /* Called when the loop is being freed. The member ends, perhaps in a later
-     * iteration, and leaves the loop. Waiters for its result get -ECANCELED. */
+     * iteration, and leaves the loop. */
     void (*shutdown)(struct wr_member *member);
     /* Called after shutdown, perhaps repeatedly, if the ring is broken. Ends
      * the member's operations at once. */
@@ -88,7 +88,7 @@ struct wr_module;
 
 /* The steps of a loop's end. A module may leave the loop in any step. */
 enum wr_end_step {
-    /* before members shut down: no callback or post runs after this step */
+    /* before members shut down: drop pending calls, posts and jobs */
     WR_END_SHUTDOWN,
     WR_END_CANCEL,  /* no member is left: cancel operations in flight */
     WR_END_ABANDON, /* the ring broke: end operations in flight */
@@ -330,7 +330,7 @@ void wr_loop_set_state(weir_loop *loop, enum wr_loop_state state);
 
 WEIR_MUST_USE int wr_loop_check_slowly(const weir_loop *loop);
 
-/* Returns 0, -ECHILD after a fork, or -EPERM on another thread. */
+/* Returns 0, -ECHILD in a forked child, or -EPERM on another thread. */
 WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 {
     if (WR_LIKELY(*loop->owner == wr_this_thread())) {

@@ -1,8 +1,8 @@
 /*
  * Makes a loop: its options, its memory, its engine and its first modules.
  *
- * A loop's allocations, except the loop itself and its mailbox, are counted
- * here and passed to the program's allocator.
+ * A loop's allocations, except the loop itself, its mailbox and posts, are
+ * counted here and passed to the program's allocator.
  */
 #include "lib/base/options.h"
 #include "loop_impl.h"

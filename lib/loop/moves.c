@@ -43,7 +43,7 @@ static void moves_run(struct wr_turn_end *turn_end)
         wr_container_of(turn_end, struct wr_moves, turn_end);
     weir_loop *loop = wr_container_of(moves, weir_loop, moves);
     struct wr_list batch;
-    struct wr_list served; /* turn ends that have sent a piece; run last next */
+    struct wr_list served; /* turn ends that have sent a piece; added last */
     struct wr_list *link;
 
     const bool is_alone = moves->is_alone;

@@ -314,7 +314,7 @@ static void signal_remove(struct wr_signals *signals, int signum)
     signal_let_in(&before);
 }
 
-/* Called when the loop's mailbox is closed. */
+/* Called after the loop's mailbox was closed. */
 static void signal_restore(struct wr_module *module)
 {
     struct wr_signals *signals = signal_of_module(module);

@@ -16,9 +16,9 @@
 #include <malloc.h>
 
 #define TRIM_AFTER_NS UINT64_C(4000000000)
-/* weir_loop_trim() calls malloc_trim() too if it has freed this much. That
- * searches all free memory of the process: 10 to 70 ms with 400 MB of heap. So
- * the timer never calls it. */
+/* weir_loop_trim() calls malloc_trim() too if it has freed this much. The timer
+ * never does, because malloc_trim() searches all free memory of the process: 10
+ * to 70 ms with 400 MB of heap. */
 #define MALLOC_TRIM_BYTES (UINT64_C(1) << 20)
 
 static uint64_t trim_modules(weir_loop *loop)

@@ -26,7 +26,7 @@ struct wr_output {
 
 struct weir_process {
     weir_loop *loop;
-    weir_transport *transport;            /* holds a reference */
+    weir_transport *transport;            /* a reference; NULL at first */
     weir_writer *streams[WR_STDIO_COUNT]; /* NULL if not a pipe, or freed */
     struct wr_list waiters;
     struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */

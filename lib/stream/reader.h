@@ -26,7 +26,8 @@ struct weir_reader {
     weir_loop *loop;
     weir_transport *transport; /* feeds the reader; may be NULL */
     struct wr_list waiters;    /* the task that waits for bytes */
-    /* The call whose task was woken and uses the reader, or NULL. */
+    /* The call whose task was woken and uses the reader, or the long read that
+     * has begun (reader_exact.c), or NULL. */
     struct wr_reader_visit *woken;
     /* Calls whose tasks yield before they read. */
     struct wr_list visits;
@@ -36,9 +37,9 @@ struct weir_reader {
     size_t limit_bytes;
     size_t high_bytes; /* reading is paused above this; see wr_reader_high() */
     size_t needed;     /* bytes that the waiting task needs */
-    size_t moved;    /* bytes that the call has moved to its caller's memory */
-    size_t consumed; /* reported with the last WEIR_ELIMIT */
-    size_t expected; /* reported with the last WEIR_EINCOMPLETE */
+    size_t moved;      /* bytes that a long read has moved to its caller */
+    size_t consumed;   /* reported with the last WEIR_ELIMIT */
+    size_t expected;   /* reported with the last WEIR_EINCOMPLETE */
     struct wr_reader_fds *fds; /* descriptors not taken yet; may be NULL */
     int exception;             /* the first error; never cleared */
     bool is_eof;

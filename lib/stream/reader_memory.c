@@ -97,7 +97,7 @@ void wr_reader_resume_if_low(weir_reader *reader)
     }
 }
 
-/* Other connections need memory. */
+/* Called when other connections need memory. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
     weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);

@@ -131,7 +131,7 @@ static bool reader_until_open_window(weir_reader *reader)
 }
 
 /* Returns the length of a line in the first segment if it is at most @max, else
- * 0. The call was charged to the task. */
+ * 0. The task must have been charged for the call. */
 static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
 {
     struct wr_recvq *queue = &reader->queue;
@@ -150,7 +150,7 @@ static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
 }
 
 /* Takes a line of at most @max bytes out of the first segment. @has_entered is
- * true if the call was charged to the task. Returns the length, 0 if there is
+ * true if the task was charged for the call. Returns the length, 0 if there is
  * no such line and the call has started without it, or an error. */
 static ssize_t reader_until_take_ahead(weir_reader *reader, size_t max,
                                        bool has_entered, struct weir_buf *ret)

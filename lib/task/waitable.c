@@ -171,7 +171,7 @@ int weir_wait_any(weir_loop *loop, struct weir_waitable *what, size_t count)
     wr_require(loop->current, WEIR_ENOTTASK);
     wr_require(waitable_is_usable(loop, inside, count), -EINVAL);
     if (wr_task_is_interrupted(loop->current)) {
-        return wr_task_enter(loop); /* may never return */
+        return wr_task_enter(loop); /* may park the task: no references yet */
     }
     for (size_t i = 0; i < count; i++) {
         if (inside[i].ops->ref) {
