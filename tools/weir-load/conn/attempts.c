@@ -115,8 +115,8 @@ static int create_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Returns a larger limit of the send queue if the requests in flight may exceed
- * the default, else 0. */
+/* Returns a larger limit of the send queue if the requests in flight may come
+ * near the default, else 0. */
 static uint64_t hard_limit_bytes(const struct run_options *options)
 {
     uint64_t in_flight_bytes =

@@ -77,7 +77,7 @@ struct reading {
 /* Must be called on the thread of the traffic's loop. */
 void reading_start(struct traffic *traffic);
 
-/* Must be called when something other than an answer wakes the thread. */
+/* Must be called when the timer of the schedule wakes the thread. */
 void reading_note_wake(struct traffic *traffic);
 
 /* Must be called on the same thread. Does nothing without reading_start(). */
@@ -103,8 +103,8 @@ struct conn_events {
      * and code; the callee may use its detail. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
     void (*lost)(void *arg, struct conn *conn);
-    /* The connection was closed after its last answer, or the server ended
-     * it. */
+    /* The connection was closed after its last answer, or the server ended it
+     * without failing a request. */
     void (*closed)(void *arg, struct conn *conn, weir_transport *t);
     /* A datagram failed. The endpoint stays open. */
     void (*datagram_error)(void *arg);
@@ -128,7 +128,8 @@ struct flight {
 };
 
 struct connection_counts {
-    /* Connections on the command line. Set only in the sum of all threads. */
+    /* Connections of this process, as configured. Set only in the sum of all
+     * threads. */
     uint64_t asked;
     /* Connections open at the start and the end of the window. All other
      * counters are of the whole run. */
@@ -226,7 +227,7 @@ struct traffic {
     uint32_t late_ns;
     /* Errors that belong to no request, counted while `judging` is set. */
     uint64_t events_without_request;
-    /* Answers by status. All are 0 if the protocol has no status. */
+    /* Measured answers by status. All are 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
     /* UDP: duplicate, late or reordered answers. */
     struct track_counts measured_answers;
@@ -265,13 +266,13 @@ static inline void traffic_note_quiet(struct traffic *traffic, uint64_t now_ns)
 
 /*
  * One connection of a run. It keeps a number of requests in flight, passes
- * received bytes to the codec and measures how long each answer takes. Answers
- * arrive in order, so the requests are in a ring, and an answer belongs to the
- * oldest one.
+ * received bytes to the codec and measures how long each answer takes. Except
+ * over HTTP/2 and UDP, answers arrive in order, so the requests are in a ring,
+ * and an answer belongs to the oldest one.
  *
- * States: idle -> connecting -> open -> leaving, closing or parting -> idle.
- * With --preamble, the state preamble is between connecting and open. client.c
- * decides whether and when to reconnect.
+ * States: idle -> connecting -> open -> leaving, closing or parting -> idle. A
+ * connection that breaks becomes idle in any state. With --preamble: open ->
+ * preamble -> open or leaving. client.c decides whether and when to reconnect.
  *
  * A server may end a connection between two requests in any way. This is
  * counted separately and is not a failure. A request that was just sent is sent
@@ -290,9 +291,9 @@ enum conn_state {
     CONN_CONNECTING, /* attempts_start() was called */
     CONN_PREAMBLE,   /* sends its preamble (conn_preamble.c) */
     CONN_OPEN,       /* may send requests */
-    CONN_LEAVING,    /* aborted by this side; connection_lost will follow */
-    CONN_CLOSING,    /* closed by this side after the last answer;
-                      * connection_lost will follow */
+    CONN_LEAVING,    /* aborted by this side, or the run has ended */
+    CONN_CLOSING,    /* closed by this side after the last answer or the
+                      * server's end; connection_lost will follow */
     CONN_PARTING,    /* waits for the server to close, after the last answer */
 };
 
@@ -306,7 +307,7 @@ struct codec_out {
 
 struct conn_kind {
     const struct weir_protocol *protocol;
-    /* Requests in flight are in the ring conn.flights. */
+    /* Requests in flight are in the ring conn.flights, with their numbers. */
     bool has_ring;
     /* Prepares for a new connection. Called after conn_reset(). */
     void (*prepare)(struct conn *conn, const struct target *target);
@@ -315,11 +316,10 @@ struct conn_kind {
     void (*expire)(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
     /* Sends all requests in flight again on a new connection. May be NULL. */
     void (*repeat)(struct conn *conn);
-    /* Called when the server has ended the connection normally. Keeps the
-     * requests that may be sent again, and fails the others. Returns false, and
-     * does nothing, if no request may be sent again or the end came too early.
-     * NULL if answers arrive in order: then all requests are kept or none
-     * (conn_may_repeat()). */
+    /* Called when the server has ended the connection. Keeps the requests that
+     * may be sent again, and fails the others. Returns false, and does nothing,
+     * if the end is an error of the connection. If NULL, all requests are kept
+     * or none (conn_may_repeat()). */
     bool (*keep)(struct conn *conn, int err);
     /* Sends the protocol's last message at the end of the run. May be NULL. */
     void (*leave)(struct conn *conn);
@@ -332,8 +332,8 @@ struct conn_kind {
      * in the ring. */
     void (*hand_over)(struct conn *conn);
     void (*take_over)(struct conn *conn);
-    /* --log: records all measured requests in flight as lost. NULL if requests
-     * in flight are in the ring or cannot be recorded. */
+    /* Records all measured requests in flight as lost. NULL if has_ring is set
+     * or requests cannot be recorded. */
     void (*note_lost)(const struct conn *conn, uint64_t now_ns);
 };
 
@@ -402,15 +402,15 @@ struct conn {
      * an answer. This slows down reconnecting. */
     uint32_t ended_new;
     /* Set once in a run, even in the warm-up. */
-    bool was_tried; /* a request was sent, or connecting failed */
+    bool was_tried; /* a request was sent, or an error was counted */
     bool was_answered;
-    bool was_counted; /* a measured answer or failure was counted */
+    bool was_counted; /* a measured failure was counted; UDP: or an answer */
     /* --fast-open: opening_look_at_syn() was called. */
     bool knows_syn;
     /* TLS session to resume, or NULL. Set by the client. */
     weir_tls_session *session;
-    /* The connection was open or has failed at least once. Set by the
-     * client. */
+    /* The connection was open or has failed at least once, or was not wanted at
+     * the start. Set by the client. */
     bool settled;
     /* The connection is not made, because fewer connections are wanted. Set by
      * the client. */
@@ -467,7 +467,7 @@ void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
  * resource. This is not a failure of the server. */
 void conn_lack(struct conn *conn, int err, const char *detail);
 
-/* Mode idle: ends the request of an open connection at the end of the run. */
+/* Mode idle: ends the request of an open connection successfully. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
 
 /* Ends the connection once no request is in flight. */
@@ -485,7 +485,7 @@ void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late);
  * because connection_lost will report the cause. */
 void conn_write_refused(struct conn *conn, int err);
 
-/* --log: records a measured request as lost with its connection. */
+/* Records a measured request as lost with its connection. */
 void conn_note_lost(const struct conn *conn, const struct flight *flight,
                     uint64_t now_ns);
 
@@ -510,7 +510,7 @@ void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
                       uint64_t now_ns);
 
 /* End a connection after its last answer. conn_finish() closes it; conn_part()
- * waits until the server closes it. */
+ * first gives the server time to close it. */
 void conn_finish(struct conn *conn);
 void conn_part(struct conn *conn);
 
@@ -545,7 +545,7 @@ void conn_made(void *user, weir_transport *t);
 void conn_lost(void *user, weir_transport *t, int err);
 
 /* Implements eof_received for streams. The end of the stream is an error unless
- * it is between requests. */
+ * no request is in flight or the requests may be sent again. */
 int conn_ended(void *user, weir_transport *t);
 
 /* Sets socket options and writes the header of the PROXY protocol, before the
@@ -595,12 +595,12 @@ void conn_preamble_forget(struct conn *conn);
  * One connection of a run over UDP: a connected endpoint that keeps a number of
  * datagrams in flight.
  *
- * A datagram has --send bytes: a head of EXCHANGE_HEAD_SIZE bytes, then a part
- * of the payload stream. The head has the slot and the number of track.c and a
- * tag. The tag is a hash of slot, number, and random values of the run and the
- * connection, so that other data is not mistaken for a head. The answer has the
- * same bytes. A datagram not answered within --timeout is counted as lost and
- * replaced.
+ * A datagram has --send bytes: a head of EXCHANGE_HEAD_SIZE bytes, except in
+ * mode rr, then a part of the payload stream. The head has the slot and the
+ * number of track.c, and a tag. The tag is a hash of slot, number, and random
+ * values of the run and the connection, so that other data is not mistaken for
+ * a head. The answer has the same bytes, except in mode rr. A datagram not
+ * answered within --timeout is counted as lost and replaced.
  */
 
 #define EXCHANGE_HEAD_SIZE 16U

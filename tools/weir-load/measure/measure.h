@@ -20,8 +20,9 @@
 
 /*
  * Errors counted by phase and code, in a table of fixed size. One event is one
- * failed connection; the requests in flight on it are counted separately. The
- * first event of each phase and code keeps one line of detail.
+ * failed request, or one failed connection; the requests that failed with it
+ * are counted separately. The first event of each phase and code keeps one line
+ * of detail.
  */
 
 #define ERRORS_KINDS 32
@@ -31,7 +32,7 @@
 #define ERROR_PHASES(X)                                                        \
     X(CONNECT, "connect")   /* before the connection was established */        \
     X(TLS, "tls")           /* in the TLS handshake */                         \
-    X(PREAMBLE, "preamble") /* before the first measured request */            \
+    X(PREAMBLE, "preamble") /* in the preamble of a connection */              \
     X(WRITE, "write")       /* a request was not accepted */                   \
     X(TRANSFER, "transfer") /* the connection broke, or bytes were lost */     \
     X(EOF, "eof")           /* the server closed its direction */              \
@@ -130,8 +131,9 @@ enum {
     H2_ERROR_GRPC = -5140,
 };
 
-/* Return the error code for RST_STREAM, for GOAWAY and for a grpc-status above
- * 0. Unknown codes map to the last code of the range. */
+/* Return the error code for RST_STREAM, for GOAWAY and for a grpc-status, where
+ * 0 means that there was none. Unknown codes map to the last code of the
+ * range. */
 int h2_error_of_reset(uint32_t code);
 int h2_error_of_goaway(uint32_t code);
 int h2_error_of_grpc(uint32_t status);
@@ -188,7 +190,7 @@ void hgrm_write(const struct histogram *h, FILE *out);
  */
 
 struct record {
-    /* From the scheduled time to the answer. Open models only. */
+    /* From the scheduled time to the answer or timeout. Open models only. */
     struct histogram response;
     /* From the scheduled time to sending. */
     struct histogram lateness;
@@ -209,8 +211,8 @@ struct record {
     struct histogram prompt;
     /* From sending to the answer, for answers that arrive in one piece. */
     struct histogram whole;
-    /* From sending to the last byte, for answers that arrive in several
-     * pieces. */
+    /* From sending to the last byte, for answers that arrive in several pieces,
+     * or to the timeout. */
     struct histogram service;
     /* From sending to the first byte, for answers that arrive in several
      * pieces. */
@@ -245,8 +247,8 @@ void record_merge(struct record *record, const struct record *from);
 
 #define KINDS_CHOSEN 10U
 
-/* Size of a name. A longer name is cut and ends with a hash of the whole name,
- * so that different names stay different. */
+/* Size of a name, with its NUL. A longer name is cut and ends with a hash of
+ * the whole name, so that different names stay different. */
 #define KINDS_NAME_SIZE 100U
 
 #define KINDS_STATUS_COUNT 1000U
@@ -356,7 +358,7 @@ struct ledger {
     /* Requests never sent, because no connection was free at their time (--late
      * skip) or before the run ended. */
     uint64_t dropped;
-    /* Requests in flight at the end of the window. Set only for a whole run. */
+    /* Requests unanswered at the end of the run. Set only for a whole run. */
     uint64_t in_flight;
 };
 
@@ -370,8 +372,8 @@ struct interval {
     uint64_t failed;
     uint64_t timeout;
     uint64_t dropped;
-    /* Latency of the answers in the interval: response times, or service times
-     * in a closed loop. 0 without answers. */
+    /* Latency of the measured requests that ended in the interval: response
+     * times, or service times in a closed loop. 0 without such requests. */
     uint64_t p50_ns;
     uint64_t p99_ns;
     uint64_t max_ns;
@@ -386,9 +388,9 @@ struct interval {
  * Writes a line for each measured request (--log).
  *
  * A measuring thread only copies a request to its ring, which has a fixed size.
- * The main thread writes the rings to the file every 20 ms, and does not wait
- * for the reader of a pipe. If a ring is full, the request is counted as
- * dropped instead: the log must not slow down the load.
+ * The main thread writes the rings to the file every 20 ms, and waits for the
+ * reader of a pipe only at the end. If a ring is full, the request is counted
+ * as dropped instead: the log must not slow down the load.
  */
 
 #define REQUEST_LOG_SIZE (1U << 16)
@@ -401,7 +403,7 @@ struct interval {
 
 enum request_end {
     REQUEST_OK,
-    REQUEST_FAILED, /* the answer was wrong */
+    REQUEST_FAILED, /* the answer was wrong, or its stream was reset */
     REQUEST_TIMEOUT,
     REQUEST_LOST, /* the connection broke */
 };
@@ -427,7 +429,7 @@ struct request_log_end {
 
 struct request_log {
     /* The measuring thread writes `noted` and `dropped`, the main thread writes
-     * `taken`. The two are on separate cache lines. */
+     * `taken`. The counters of the two threads are on different cache lines. */
     _Alignas(64) uint64_t noted;
     uint64_t dropped;
     _Alignas(64) uint64_t taken;
@@ -560,7 +562,8 @@ uint64_t track_lose(struct track *track);
  *
  * A latency is a response time, or in a closed loop a service time. Prefixes
  * select other times: `service.p99`, `connect.p99`, `tls.p99`, `ttfb.p99`,
- * `late.p99` and `client.p99`. Blanks are allowed between the parts of a term.
+ * `late.p99`, `client.p99`, `blocked.p99` and `read.p99`. Blanks are allowed
+ * between the parts of a term.
  */
 
 #define SLO_TERMS_MAX 16U
@@ -707,8 +710,8 @@ void cpus_print(const struct cpus *cpus, FILE *out);
  *
  * A client that uses little CPU time is scheduled at once, even next to a
  * program that never sleeps, so its own times do not show that program.
- * /proc/stat does: the time in which a CPU was neither idle nor used by the
- * client was used by others.
+ * /proc/stat does: the time in which a CPU was not idle, not in an interrupt
+ * and not used by the client was used by others.
  */
 
 /* Shortest window that is measured. In a shorter one the 10 ms ticks of
@@ -746,7 +749,7 @@ struct sharing {
     double stolen;
 };
 
-/* Reads /proc/stat. If the file cannot be read, all fields of @ret are 0. */
+/* Reads /proc/stat. If the file cannot be opened, all fields of @ret are 0. */
 void sharing_look(uint64_t now_ns, struct sharing_sample *ret);
 
 /* Returns the use of a list of CPUs between two samples. @own_cpus is the use

@@ -407,8 +407,8 @@ static bool find_figure(const struct histogram *h,
     return h->count > 0;
 }
 
-/* An unknown figure is null, never 0, so that a run without answers does not
- * pass a check of its limits. */
+/* An unknown latency or share is null, never 0, so that a run without answers
+ * does not pass a check of its limits. */
 static json_t *summary_part(const struct result *result)
 {
     const double window_ns = (double)result->window_ns;

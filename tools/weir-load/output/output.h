@@ -78,7 +78,8 @@ void publish_drop(struct publish *self);
  *
  * It may be a pipe with a slow reader. The run does not wait for it: up to 1
  * MiB of lines is kept while the pipe is full, and further lines are dropped
- * and counted. At the end the reader gets a second to read the rest.
+ * and counted. At the end the rest is written, until the reader has read
+ * nothing for a second.
  */
 
 struct line_file {

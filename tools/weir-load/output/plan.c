@@ -136,7 +136,8 @@ static void print_preamble(const struct preamble *preamble, FILE *out)
     fputc('\n', out);
 }
 
-/* Prints all options as given, so that a new option needs no code here. */
+/* Prints all arguments as given, except secrets, so that a new option needs no
+ * code here. */
 static void print_command(const struct run_options *options, FILE *out)
 {
     struct shell_line line;

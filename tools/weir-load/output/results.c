@@ -31,7 +31,7 @@ static bool find_script(void)
 {
     static const char *const folders[] = {"", WR_DATA_FOLDER "/"};
 
-    /* Without /proc the second works; after fexecve() the first. */
+    /* Without /proc only the second call works, after fexecve() the first. */
     if (!realpath("/proc/self/exe", program) &&
         !realpath((const char *)getauxval(AT_EXECFN), program)) {
         return false;

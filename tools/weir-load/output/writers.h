@@ -56,16 +56,17 @@ int json_write(const struct result *result, FILE *out);
 
 json_t *json_config(const struct run_options *options);
 
-/* Returns a hash of the options without the seed and the targets' hosts. Runs
- * with the same hash sent the same load, perhaps to different servers. */
+/* Returns a hash of the options that determine the load, without the seed, the
+ * targets' hosts and local addresses. Runs with the same hash sent the same
+ * load, perhaps to different servers. */
 json_t *json_config_hash(const struct run_options *options);
 
 json_t *json_command(const struct run_options *options);
 
 /* Prints a line to the terminal at every interval. */
 
-/* Prints a row with a small histogram of its latencies. A header is printed
- * before the first row and before every twentieth. */
+/* Prints row @number, counted from 0, with a small histogram of its latencies.
+ * A header is printed before the rows 0, 20, 40 and so on. */
 void live_print(const struct interval *row, const struct histogram *h,
                 uint64_t number);
 

@@ -173,7 +173,8 @@ static const json_t *follow(const json_t *from, const char *path)
     return from;
 }
 
-/* Prints the shortest text that strtod() reads as this number. */
+/* Prints an integer in full, and another number as the shortest text that
+ * strtod() reads as this number. */
 static void print_real(double number, char text[NUMBER_SIZE])
 {
     int digits = 15;

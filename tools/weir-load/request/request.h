@@ -121,13 +121,14 @@ const char *template_name(size_t number);
 int template_parse(const char *text, size_t len, struct template *ret,
                    char *why);
 
-/* Makes a template of literal bytes. Returns 0, -ENOMEM or -EINVAL. */
+/* Makes a template of literal bytes. Returns 0, -ENOMEM, or -EINVAL if there
+ * are more than TEMPLATE_SIZE_MAX. */
 int template_take(const char *bytes, size_t len, struct template *ret);
 
 /* Prepares a template for its part of a request and for the data of
  * {csv:COLUMN}. @data may be NULL and must outlive the template. Returns 0, or
  * -EINVAL with one line in @why if a column does not exist or has a value that
- * is not allowed in this part. */
+ * is not allowed in this part, or if the text may be too long. */
 int template_bind(struct template *self, const struct data *data,
                   enum template_place place, char *why);
 
@@ -280,7 +281,7 @@ struct script_options {
 };
 
 /* Decodes escapes. Returns the number of bytes, at most strlen(text), or
- * -EINVAL with the offset of the first wrong byte. */
+ * -EINVAL with the offset of the first invalid escape. */
 ssize_t script_unescape(const char *text, char *out, size_t *ret_at);
 
 /* Parses a rule. Returns 0, or -EINVAL with one line in @why. */
@@ -291,8 +292,9 @@ int script_parse_rule(const char *text, struct script_rule *ret, char *why);
 int script_parse_begin(const char *text, struct script_rule *rule, char *why);
 
 /* Reads an answer or a part of it; @len must not be 0. Returns the number of
- * bytes used, or -EMSGSIZE if the length field is too large or negative. After
- * a complete answer the reader still has the answer's first bytes. */
+ * bytes used, or -EMSGSIZE if the length field is too large or less than the
+ * rule subtracts. After a complete answer the reader still has the answer's
+ * first bytes. */
 ssize_t script_read(const struct script_rule *rule,
                     struct script_reader *reader, const uint8_t *data,
                     size_t len, bool *ret_complete);
@@ -322,9 +324,9 @@ int script_request_check(const char *text, char *why);
  *     pareto:100:1.2:1M      Pareto from 100 bytes, shape 1.2, at most 1 MiB
  *     mix:100:90,10k:10      100 bytes 90 times for every 10 times 10 KiB
  *
- * A size is computed from a random number, which is computed from seed,
- * connection and index. So the reader of answers can compute the sizes again
- * and needs no list of them.
+ * A size is computed from a random number, which is computed from the seed, the
+ * connection and the request's index. So the reader of answers can compute the
+ * sizes again and needs no list of them.
  */
 
 #define SIZES_PARTS_MAX 16U
@@ -394,7 +396,7 @@ struct redis_command {
 
 /* Parses a command. Returns 0, or a negative error with one line in @why
  * (WHY_SIZE); nothing then needs to be freed. Refuses commands that do not have
- * exactly one answer. */
+ * exactly one answer or end the connection. */
 int redis_command_parse(const char *text, struct redis_command *ret, char *why);
 
 int redis_command_check(const char *text, char *why);
@@ -412,7 +414,7 @@ size_t redis_command_render(const struct redis_command *self,
  * of all arguments) bytes. Returns its length. */
 size_t redis_command_write(const char *const *words, size_t count, char *out);
 
-#define REDIS_HEAD_SIZE 24U /* type, a number of 20 digits, CR and LF */
+#define REDIS_HEAD_SIZE 24U /* at least type, 20 digits, CR and LF */
 #define REDIS_PLAIN_SIZE(count, bytes)                                         \
     (((count) + 1) * (REDIS_HEAD_SIZE + 2) + (bytes))
 
@@ -736,7 +738,8 @@ struct capture_answer {
 int capture_parse(const char *text, struct capture *ret, char *why);
 
 /* Replaces @value by a copy of the value in an answer. Returns 0, -ENOMEM, or
- * -EINVAL with one line in @why if the answer has no such value. */
+ * -EINVAL with one line in @why if the answer has no such value, or one that is
+ * not allowed. */
 int capture_take(const struct capture *self,
                  const struct capture_answer *answer,
                  struct template_value *value, char *why);

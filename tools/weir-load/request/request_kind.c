@@ -113,7 +113,7 @@ static size_t find_colon(const char *line, size_t len)
 }
 
 /* Returns true if a line begins with HOST:PORT. Such a line is a URL without a
- * scheme, and so a request. A header name has no dot. */
+ * scheme, and so a request. Header names in use have no dot. */
 static bool is_place(const char *line, size_t len)
 {
     static const char local[] = "localhost";

@@ -33,8 +33,9 @@ struct reader {
     char *why;
 };
 
-/* Returns the array with space for one more element, or NULL if out of memory.
- * The capacity is the smallest power of 2 that is at least @count. */
+/* Returns an array of @count elements with space for one more, or NULL if out
+ * of memory. The old capacity is the smallest power of 2 that is at least
+ * @count. */
 static void *make_room(void *array, size_t count, size_t size)
 {
     const size_t room = count > 0 ? 2 * count : 1;

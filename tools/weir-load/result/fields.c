@@ -259,7 +259,7 @@ const struct field fields_result[] = {
            .hides_zero = true,
            ABOUT("open loop: requests by which the queue grew in the window, "
                  "or that were dropped, if the server was overloaded, else 0")),
-    /* The text report shows these two counts elsewhere. */
+    /* The text report shows this count below the errors. */
     RESULT("errors_of_other_kinds", errors.other_count, .line = NULL),
     RESULT("intervals_dropped", rows_dropped, .line = NULL),
     RESULT("log_lines", log_lines, .line = NULL,

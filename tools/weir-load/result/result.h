@@ -98,9 +98,10 @@ struct result {
     /* If the server was overloaded: requests of the window that it did not
      * answer in the window; else 0. Set by the verdict. */
     uint64_t unserved;
-    /* Answers by status. All are 0 if the protocol has no status. */
+    /* Measured answers by status. All are 0 if the protocol has no status. */
     uint64_t status[TRAFFIC_STATUS_COUNT];
-    /* UDP: lost, late, duplicate and reordered answers in the window. */
+    /* UDP: lost datagrams, and late, duplicate and reordered answers. Without
+     * those of the warm-up. */
     struct track_counts answers;
     /* Indexed like options->groups, or NULL if kinds are not counted. */
     struct kind_record *kinds;
@@ -109,9 +110,10 @@ struct result {
      * response, lateness and own_lateness are empty, because a request is due
      * when the previous answer arrives. */
     struct record times;
-    /* Time to connect, without TLS. */
+    /* Time to connect, without TLS. Covers the whole run, but not the warm-up
+     * of modes crr and connect. */
     struct histogram connect;
-    /* TLS handshakes of the whole run. */
+    /* Time of the TLS handshakes, of the same connections. */
     struct histogram handshake;
     struct tls_facts tls;
     /* Longest time without an answer while requests were in flight. */
@@ -298,7 +300,7 @@ struct lateness_figure lateness_of_client(const struct result *result);
 
 /* Writes by how much the client's lateness may raise the reported percentiles,
  * such as "p95 by 12 %, p99 by 33 %". Returns false if it raises none by more
- * than 5 %. */
+ * than 5 %, or if there are too few samples. */
 bool lateness_write_shares(const struct result *result, char *text,
                            size_t size);
 

@@ -7,9 +7,9 @@
  * A connection without any answer counts as one error even if it failed in the
  * warm-up. Otherwise the run would seem to have had fewer connections.
  *
- * A busy client is only a warning, because a closed loop is to reach the
- * highest rate. Other programs on its CPUs are not an objection either: only
- * the client's lateness and its waits for a CPU are.
+ * In a closed loop, which is to reach the highest rate, a busy client is only a
+ * warning. Other programs on the client's CPUs never make a run invalid: only
+ * the client's lateness and its waits for a CPU do.
  */
 #include "result.h"
 #include "tools/common/units.h"
@@ -37,7 +37,7 @@
 #define MENTIONED_PART 0.5
 
 /* Percentages of requests that waited for a connection, from which a warning is
- * printed, and from which the run is invalid. */
+ * printed, and from which the run may be invalid (judge_waiting()). */
 #define WAITED_MENTIONED 1U
 #define WAITED_MOST      10U
 
@@ -174,8 +174,8 @@ static bool is_over_budget(const struct result *result)
            (double)options->max_errors * (double)verdict_attempt_count(result);
 }
 
-/* Returns true if as many requests were answered in the window as were
- * scheduled in it.
+/* Returns true if HELD_SHARE of the requests scheduled in the window were
+ * answered in it.
  *
  * Some requests are in flight at the end of the window, and without a warm-up
  * none were at its start. If requests are due at random and the server handles
@@ -815,8 +815,8 @@ static bool find_kind(const void *owner, const char *name,
     return true;
 }
 
-/* Returns true if all objectives hold. With --part they are evaluated only when
- * the results of all processes are merged. */
+/* Returns true if all objectives hold. With --part it always returns true,
+ * because objectives apply to the merged results of all processes. */
 static bool judge_objectives(struct result *result)
 {
     const struct slo *slo = &result->options->slo;

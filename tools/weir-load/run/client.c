@@ -3,8 +3,9 @@
  *
  * Timeouts are found by checking the oldest request of every connection several
  * times within --timeout. A timer for each request would cost more than all
- * other bookkeeping. So a request may time out up to a sixteenth of --timeout
- * late; its recorded time includes this delay.
+ * other bookkeeping. So a request may time out late, by up to a sixteenth of
+ * --timeout or 2 ms, whichever is longer. Its recorded time includes this
+ * delay.
  */
 #include "client.h"
 
@@ -221,7 +222,7 @@ static void on_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
-/* Returns true if a lost connection is not made again, because it has no
+/* Returns true if a closed connection is not made again, because it has no
  * requests to repeat, and sending has ended or -n is reached. */
 static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
 {

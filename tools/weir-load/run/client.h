@@ -39,10 +39,10 @@ struct pacing {
     uint64_t next_ns;
     uint64_t in_flight_max;
     bool is_skipping;
-    /* The request at `next` has found no free connection. */
+    /* Due requests wait for a free connection. */
     bool is_blocked;
-    /* When that request found no free connection. This program did not cause
-     * the lateness from then on. */
+    /* When the first of them found no free connection. This program did not
+     * cause the lateness from then on. */
     uint64_t blocked_ns;
     bool is_started;
     /* Queue of the connections that can send, the longest free first. */
@@ -72,11 +72,12 @@ uint64_t pacing_count_due(struct pacing *pacing, uint64_t now_ns);
 void pacing_stop(struct pacing *pacing, uint64_t now_ns);
 
 enum client_event {
-    /* Every connection was open or has failed once. */
+    /* Every wanted connection was open or has failed once. Not all failed. */
     CLIENT_SETTLED,
     /* Nothing is left to send, and no answer is outstanding. */
     CLIENT_DRAINED,
-    /* All connections keep failing, and none has ever had an answer. */
+    /* No request has succeeded, and either every connection failed to open or
+     * connections keep failing. */
     CLIENT_HOPELESS,
 };
 
@@ -153,8 +154,8 @@ struct client {
     uint32_t lines;
 };
 
-/* Allocates all memory that the thread will need. Returns 0 or a negative error
- * that was printed. client_fini() must be called in both cases. */
+/* Allocates the memory of all connections. Returns 0 or a negative error that
+ * was printed. client_fini() must be called in both cases. */
 int client_init(struct client *client, const struct client_share *share);
 
 /* Returns false if out of memory. */
@@ -207,7 +208,7 @@ void client_stop_sending(struct client *client);
 uint64_t client_count_unanswered(const struct client *client,
                                  uint64_t *ret_unseen);
 
-/* Stops all events. Connections stay as they are until the loop is freed. */
+/* Stops all events. Connections stay open until the loop is freed. */
 void client_stop(struct client *client);
 
 /* Must be called after the loop is freed. */

@@ -1,7 +1,7 @@
 /*
- * Allocates the memory of a thread's connections before the first one is made,
- * so that a run cannot run out of memory later. Its size does not depend on the
- * number of requests.
+ * Allocates the memory of a thread's connections before the first one is made.
+ * Its size does not depend on the number of requests. The state of a preamble
+ * is allocated later (conn_preamble.c).
  */
 #include "client.h"
 

@@ -1,7 +1,7 @@
 /*
  * Maps the mode of a run to its codec. Modes
- * without requests have none. An HTTP run may have
- * two.
+ * connect, idle and stream have none. An HTTP run
+ * may have two.
  */
 #include "tools/weir-load/codec/codec.h"
 

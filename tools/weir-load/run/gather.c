@@ -1,7 +1,7 @@
 /*
- * Adds up the results of the threads. Two values are not sums: the window is
- * the longest of all threads, and a stall is the shortest of the threads'
- * longest stalls, because a stall of the server affects all threads.
+ * Adds up the results of the threads. Some values are not sums: the window is
+ * the longest of all threads, for example, and a stall is the shortest of the
+ * threads' longest stalls, because a stall of the server affects all threads.
  */
 #include "worker.h"
 

@@ -33,13 +33,14 @@
  * time. */
 #define LEAD_NS (SECOND / 1000)
 
-/* A run without duration ends after this time without a success. */
+/* A run without duration ends after this time without a success, or after twice
+ * --timeout if that is longer. */
 #define GIVE_UP_NS (10 * SECOND)
 
 /* Time between two writes of --log. */
 #define LOG_PAUSE_NS (SECOND / 50)
 
-/* How long a slow reader of --log's pipe is waited for at the end. */
+/* At the end: how long each write waits for a slow reader of --log's pipe. */
 #define LOG_PATIENCE_MS 1000
 
 struct run {
@@ -310,8 +311,8 @@ static void heard_row(void *arg)
     }
 }
 
-/* Starts the run once every thread has finished connecting. Gives up if none of
- * them got a connection. */
+/* Starts the run once every thread has finished connecting. Gives up if all
+ * threads are hopeless (CLIENT_HOPELESS). */
 static void look_whether_all_tried(struct run *run)
 {
     uint64_t tried = 0;
@@ -441,8 +442,8 @@ static void fini_workers(struct run *run)
 }
 
 /* Returns a thread's share of the load. Threads are numbered across all
- * processes. This process has every n-th thread, so each thread gets its share
- * of the schedule however many threads the other processes have. */
+ * processes. Of n processes each has every n-th thread, so it gets its share of
+ * the schedule however many threads the other processes have. */
 static struct client_share find_share(const struct run *run, uint32_t index)
 {
     const struct run_options *options = run->options;

@@ -1,10 +1,11 @@
 /*
  * One thread of a run: a loop, a range of the connections, and their phases:
  *
- *   ramp     connect until every connection was open or failed once
+ *   ramp     connect until every wanted connection was open or failed once
  *   warm-up  from the planned time on, requests are sent but not counted
  *   measure  requests are counted, until the planned time or -n
- *   drain    nothing is sent; requests in flight may be answered
+ *   drain    requests in flight may be answered; a closed loop sends nothing,
+ *            and open models send the requests that were due
  *   over     results are final; the thread waits for its end
  *
  * The main thread (run.c) plans the times, receives a row at the end of each
@@ -57,9 +58,8 @@ void worker_row_free(struct worker_row *row);
  * ownership passes to the main thread. The argument of the others is the
  * worker. */
 struct worker_ops {
-    /* Every connection was open or has failed once. */
+    /* CLIENT_SETTLED and CLIENT_HOPELESS of client.h. */
     weir_callback_fn *settled;
-    /* All connections keep failing. */
     weir_callback_fn *hopeless;
     weir_callback_fn *row;
     weir_callback_fn *measured;
@@ -153,8 +153,8 @@ void gather_finish(struct result *result);
  * may start a server and the load at the same time. */
 
 /* Waits until a connection to each target is established. For http:// without
- * --proxy-protocol, it also waits for the answer to a request. Prints the
- * target for which it waits.
+ * --proxy-protocol, it also waits for the answer to a request. Without --quiet,
+ * prints each target that does not answer at once.
  *
  * Returns LOAD_OK or LOAD_INTERRUPTED. Returns LOAD_NOTHING (timeout) or
  * LOAD_INTERNAL after printing an error. */
