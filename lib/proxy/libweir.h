@@ -2,8 +2,8 @@
  * The parts of libweir that libweir-proxy uses besides the public functions.
  *
  * No other file of lib/proxy includes a private header of libweir. The names of
- * these parts that libweir exports are in lib/weir.map.in; their version is the
- * release, so that libweir-proxy works with no other libweir.
+ * these parts that libweir exports are in lib/weir.map.in; their symbol version
+ * is the release, so that libweir-proxy works with no other libweir.
  */
 #ifndef WEIR_LIB_PROXY_LIBWEIR_H
 #define WEIR_LIB_PROXY_LIBWEIR_H

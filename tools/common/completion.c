@@ -2,8 +2,8 @@
  * A shell's script lists for each command its options, and for each option
  * whether a value follows and which values there are.
  *
- * Texts are in single quotes; inside these only the quote itself is special.
- * zsh also treats brackets and colons specially.
+ * Texts are in single quotes, in which only the quote itself is special. fish
+ * also treats backslashes specially; zsh backslashes, brackets and colons.
  */
 #include "completion.h"
 

@@ -171,7 +171,7 @@ void console_check(int err, const char *what)
 
 void console_begin(void)
 {
-    (void)signal(SIGXFSZ, SIG_IGN); /* such a write then fails with an error */
+    (void)signal(SIGXFSZ, SIG_IGN); /* a write beyond RLIMIT_FSIZE then fails */
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {

@@ -33,7 +33,8 @@ void console_divert(char *line, size_t size);
 /* Returns the columns, 80 if unknown, or 0 if @fd is not a terminal. */
 unsigned console_width(int fd);
 
-/* Writes lines to standard error, possibly between other threads' lines. */
+/* Writes lines to standard error. Other threads' lines do not come between
+ * them. */
 void console_write(const char *text, size_t len);
 
 /* Returns the length of the next piece: whole lines that a pipe accepts
@@ -47,8 +48,8 @@ ssize_t console_write_ready(int fd, const char *text, size_t len,
                             int patience_ms);
 
 /* Sets whether output may block, which is the default. A server must not block
- * on a pipe without a reader or on a stopped terminal. It drops and counts such
- * lines, and prints the count when it can. */
+ * on a pipe without a reader or on a stopped terminal. It drops and counts
+ * lines that cannot be written in time, and prints the count when it can. */
 void console_set_patient(bool is_patient);
 
 /* Prints a message and ends the program if @err is negative. For calls that

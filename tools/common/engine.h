@@ -1,8 +1,8 @@
 /*
  * The engine of a tool's loops: io_uring or epoll.
  *
- * --engine selects it. If io_uring is not available, a loop gets epoll, and the
- * reason is printed.
+ * --engine selects it. With auto a loop gets epoll if io_uring is not
+ * available, and the reason is printed.
  */
 #ifndef WEIR_COMMON_ENGINE_H
 #define WEIR_COMMON_ENGINE_H

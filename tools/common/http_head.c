@@ -15,7 +15,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Stored as the length of an element that is too long to be kept. */
+/* Stored as the length of an element that is too long or has several words. */
 #define ELEMENT_LONG 255U
 
 #define ALL_FIELDS ((1U << HTTP_FIELD_COUNT) - 1)

@@ -51,8 +51,8 @@ struct key_log *key_log_find(const char *path)
     return log;
 }
 
-/* Returns true if only the owner can access the file, and the file has no other
- * name. */
+/* Returns true for a regular file of this user or of @other that only its owner
+ * can access and that has no other name. */
 static bool is_private(const struct stat *facts, uid_t other)
 {
     return S_ISREG(facts->st_mode) &&

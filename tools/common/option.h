@@ -172,7 +172,7 @@ const struct option *option_find(const struct option_set *set, const char *name,
 /* Returns the name most similar to an unknown one, or NULL. */
 const char *option_suggest(const struct option_set *set, const char *name);
 
-/* Returns the edit distance; the second name must be shorter than 64. */
+/* Returns the edit distance, or SIZE_MAX if @b has 64 or more bytes. */
 size_t option_distance(const char *a, const char *b);
 
 /* Parses one value. Returns false with a reason in @why. */

@@ -5,8 +5,8 @@
  * of the message. When the message is complete, its parts in several records
  * are copied together, and lib/base/hello.c reads it. Each call starts again at
  * the first record, so that nothing is kept between calls; the caller's limit
- * bounds this work. Records before the message, empty records and bytes after
- * the message are refused: no client sends them.
+ * bounds this work. Records before the message, empty records, and bytes after
+ * the message in its last record are refused: no client sends them.
  */
 #include "lib/proxy/libweir.h"
 

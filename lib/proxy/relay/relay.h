@@ -2,12 +2,12 @@
  * The internals of a relay: two transports, and a struct wr_way for each
  * direction.
  *
- *     relay  OPEN --both ways ended--> CLOSING
+ *     relay  OPEN --both ways ended, or one if closes_at_once--> CLOSING
  *            OPEN, CLOSING --error of one side--> DRAINING
  *            OPEN, CLOSING, DRAINING --both aborted--> BROKEN
  *            CLOSING, DRAINING, BROKEN --both lost--> OVER
  *
- *     way    OPEN --end received, initial bytes left--> ENDING
+ *     way    OPEN --end received before wr_way_begin()--> ENDING
  *            OPEN, ENDING --end passed on--> ENDED
  *            OPEN, ENDING, ENDED --bytes lost--> BROKEN
  *
@@ -123,7 +123,8 @@ struct wr_relay {
     int err; /* error of the end, or 0 */
     enum weir_relay_party ended_by : 8;
     enum weir_relay_cause cause : 8; /* set once, but an error replaces an end
-                                      * of stream */
+                                      * of stream, and the cause of an error
+                                      * replaces the error */
     enum wr_relay_state state : 8;
     bool has_cause : 1;
     bool closes_at_once : 1;
@@ -190,7 +191,8 @@ void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
 /* ---- relay_drain.c ---- */
 
 /* Handles an error of the source transport of @way: drains the relay, or breaks
- * it if the error is a limit or the other side is already broken. */
+ * it if the error is a time limit in state OPEN, or if the other side is
+ * already lost or broken. */
 void wr_relay_fail(struct wr_way *way, int err);
 /* Checks what the intact side has sent. Breaks the relay if that is everything,
  * if nothing was received for too long, or if draining takes too long. */

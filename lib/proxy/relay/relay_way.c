@@ -284,7 +284,8 @@ static void relay_way_spliced(struct wr_splicing *splicing, uint64_t bytes)
     wr_assert(way->bytes >= SPLICE_FROM_BYTES);
     way->bytes += bytes;
     way->spliced_bytes += bytes;
-    way->look_at = wr_add_sat(way->look_at, bytes); /* spliced: not held */
+    way->look_at = wr_add_sat(way->look_at, bytes); /* spliced bytes do not
+                                                     * wait */
 }
 
 void wr_way_splice_if_due(struct wr_way *way)

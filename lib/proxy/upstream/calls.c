@@ -3,7 +3,7 @@
  *
  * A call about an upstream that represents a name also applies to the addresses
  * of the name. A change of state that the program makes is not reported to the
- * program, except by weir_upstream_lift().
+ * program, except a change by weir_upstream_lift().
  */
 #include "upstream.h"
 

@@ -172,7 +172,8 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
         choosing->version > 0 && last - choosing->version <= WR_TURNS_KEPT &&
         turns->is_by_connections == choose_is_by_connections(choosing);
 
-    /* A change is NULL if its upstream was removed afterwards. */
+    /* Newest first: a change is NULL if an upstream has left, and older changes
+     * may refer to freed memory. */
     for (uint64_t i = last; i > choosing->version && is_enough; i--) {
         const struct wr_turn *turn = turns->changed[i % WR_TURNS_KEPT];
         is_enough = turn && turn->index < candidates->count &&

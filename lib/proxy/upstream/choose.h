@@ -108,8 +108,8 @@ enum wr_choice {
     WR_CHOICE_NONE,
 };
 
-/* Returns the index that WEIR_BALANCE_FIRST uses, even if it is excluded or
- * full, or SIZE_MAX. */
+/* Returns the index of the candidate that WEIR_BALANCE_FIRST uses, even if it
+ * is full, or SIZE_MAX. Skips excluded candidates. */
 size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                             size_t count);
 

@@ -17,7 +17,10 @@
 #include "weir/base.h"
 
 /*
- *     unknown --first result--> up <--rise, fall--> down
+ *     unknown --first result--> up, down
+ *     up --`fall` failures in a row--> down
+ *     down --`rise` successes in a row--> up
+ *     unknown, down --wr_health_lift()--> up
  */
 enum wr_health_state {
     WR_HEALTH_UNKNOWN, /* the first check decides */

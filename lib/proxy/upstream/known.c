@@ -54,7 +54,7 @@ static uint64_t known_get_start(const weir_upstreams *set,
     if (left_ns == 0) {
         return 0;
     }
-    /* the start was before time 0 of the clock */
+    /* 1 if the start was before time 0 of the clock */
     return gone_ns < now_ns ? now_ns - gone_ns : 1;
 }
 

@@ -8,7 +8,7 @@
  * Terminate ends it. The end of the stream at a request for a password is
  * normal for the server, and leaves no line in its log.
  *
- * MySQL and MariaDB (protocol 10): the response to the greeting is a user
+ * MySQL and MariaDB (protocol 10): the check answers the greeting with a login
  * without a password. A server that has another method for the user requests it
  * (AuthSwitchRequest), and gets the empty password in that method's form.
  */

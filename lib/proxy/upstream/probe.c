@@ -3,8 +3,9 @@
  *
  * A connection that is the whole check, or that has had no response, is
  * aborted, so that the check leaves nothing behind at either end. A connection
- * with a response is closed: it ends its stream, and reads the peer's bytes
- * until the peer ends its own, concurrently with later checks.
+ * with a response, or with only a PROXY header, is closed: it ends its stream,
+ * and reads the peer's bytes until the peer ends its own, concurrently with
+ * later checks.
  */
 #include "upstream.h"
 

@@ -22,8 +22,8 @@
  *
  * A request keeps the options that its tries need, so that the program may free
  * them: the local address is copied, the key is hashed, and upstreams are
- * remembered by numbers that are never reused. Only the host's memory must stay
- * valid until done is called.
+ * remembered by numbers that are never reused. Only the memory of the host and
+ * of the error text must stay valid until done is called.
  */
 #include "upstream.h"
 #include "weir/connect.h"

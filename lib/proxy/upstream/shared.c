@@ -340,9 +340,9 @@ static void shared_set_checker(struct wr_shared_health *health,
     }
 }
 
-/* Returns the part that makes the checks if @own does not, or NULL. It is
- * the oldest or the youngest of sets that are not retired. The mutex must be
- * held. */
+/* Returns the part that makes the checks if @own does not, or NULL. It is the
+ * oldest or the youngest of sets that are not retired, or else any part that is
+ * not paused. The mutex must be held. */
 static struct wr_shared_part *
 shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
 {

@@ -12,13 +12,13 @@
  * upstream of the set.
  *
  * One part of each health is the checker: its set makes the checks. When the
- * checker leaves, the oldest other part becomes the checker and its set is
- * called. When the checker's set is retired, the youngest part becomes the
- * checker, because its settings are the newest. A part of a retired set is the
- * checker only if the sets of all parts are retired. A health without parts
- * starts again with the next part. A checker whose next check is late, because
- * its loop does not run, is replaced by the first set that chooses; its later
- * results are dropped.
+ * checker leaves or is paused, the oldest other part becomes the checker and
+ * its set is called. When the checker's set is retired, the youngest part
+ * becomes the checker, because its settings are the newest. A part of a retired
+ * set is the checker only if all other parts are of retired sets or paused. A
+ * health whose parts have all left starts again with the next part. A checker
+ * whose next check is late, because its loop does not run, is replaced by the
+ * first set that chooses; its later results are dropped.
  *
  * Rules of access:
  *
@@ -42,10 +42,10 @@
  * A set can be called from any thread, and the call allocates nothing. A call
  * only means "check": the set checks again under the mutex, notifies its
  * program, serves its queue, and arms its timers. Other sets are called when
- * checks have changed a state, when a target is ejected, and when another set
- * becomes the checker. Each set has a timer for the end of an ejection; the
- * first timer to expire ends the ejection for all sets. A forked child changes
- * nothing here, because it may not call functions of sets.
+ * checks have changed a state and when a target is ejected. A set is also
+ * called when it becomes the checker. Each set has a timer for the end of an
+ * ejection; the first timer to expire ends the ejection for all sets. A forked
+ * child changes nothing here, because it may not call functions of sets.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H
@@ -126,7 +126,7 @@ static inline void wr_hashed_remove(struct wr_hashed **top,
 /* Number of changes that are recorded individually. */
 #define WR_CHANGES_KEPT 64u
 
-/* The subject of a change; all NULL means all targets. */
+/* The subject of a change; both NULL means all targets. */
 struct wr_shared_change {
     const struct wr_shared_target *target;
     const struct wr_limits_target *places;
@@ -220,7 +220,7 @@ struct wr_shared_part {
     struct wr_list link;         /* in target->parts */
     struct wr_shared_call *call; /* the call of the upstream's set */
     struct wr_shared_target *target;
-    const struct wr_check *check;    /* the set's plan, or NULL */
+    const struct wr_check *check;    /* the upstream's plan, or NULL */
     struct wr_shared_health *health; /* NULL if there are no checks */
     struct wr_list news_link;        /* in call->news */
     bool is_left;    /* the part's upstream no longer belongs to the set */

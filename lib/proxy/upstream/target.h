@@ -101,10 +101,10 @@ void wr_target_write_endpoint(const char *host, uint16_t port,
                               char ret[WR_ENDPOINT_SIZE]);
 
 /* Writes the Host field of a check's HTTP requests (RFC 9110, 7.2). The host is
- * the certificate name that @tls requires, or else the host of the endpoint;
- * the port is the check's or, if that is 0, the endpoint's. A Unix socket has
- * no port. The endpoint is the check's own, if it has one, or else the
- * upstream's. */
+ * the certificate name that @tls or else the target's TLS requires, or else the
+ * host of the endpoint; the port is the check's or, if that is 0, the
+ * endpoint's. A Unix socket has no port. The endpoint is the check's own, if it
+ * has one, or else the upstream's. */
 void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_check *check,
                                const struct wr_secure_settings *tls,

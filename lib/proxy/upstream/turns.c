@@ -228,8 +228,8 @@ void wr_turns_begin(struct wr_turns *turns, bool is_by_connections)
     wr_assert(turns->version > 0);
 }
 
-/* Records a change of @turn. NULL means many changes, or a participant that was
- * removed. */
+/* Records a change of @turn. NULL means that a participant has left: older
+ * changes may refer to freed memory. */
 static void turns_note_change(struct wr_turns *turns, struct wr_turn *turn)
 {
     wr_assert(turns->version > 0);

@@ -79,7 +79,8 @@ struct wr_turns {
     uint64_t total;        /* sum of the participants' weights */
     uint64_t bound;        /* bound of the participants' credits */
     uint64_t version;      /* number of changes of participants, from 1 */
-    /* The changed participant, by version; NULL means many. */
+    /* The changed participant, by version. NULL means that one has left: older
+     * changes may refer to freed memory. */
     struct wr_turn *changed[WR_TURNS_KEPT];
     _Atomic bool is_by_connections;
     _Atomic(struct wr_turn *)

@@ -232,9 +232,9 @@ void wr_upstreams_wake(weir_upstreams *set);
 
 /* ---- upstream.c ---- */
 
-/* Creates an upstream with a reference to the set and one reference for the
- * set. Options and known facts must be parsed. Takes ownership of @own_check,
- * which may be NULL, unless this fails. */
+/* Creates an upstream, which has a reference to the set. The first reference to
+ * the upstream is for the set. Options and known facts must be parsed. Takes
+ * ownership of @own_check, which may be NULL, unless this fails. */
 WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
                                    const struct wr_check *own_check,
@@ -316,8 +316,8 @@ enum wr_tier wr_upstream_get_tier(const weir_upstream *upstream);
 void wr_upstream_set_weight(weir_upstream *upstream, uint32_t weight,
                             uint32_t share);
 
-/* Returns the upstream's own weight, which is lower during a slow start. The
- * mutex of the shared state must be held. */
+/* Returns ->own_weight, or less during a slow start. The mutex of the shared
+ * state must be held. */
 uint32_t wr_upstream_get_warm(const weir_upstream *upstream);
 static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
 {
@@ -330,8 +330,9 @@ static inline uint32_t wr_upstream_get_weight(const weir_upstream *upstream)
 /* Returns the last nanosecond before weights in a slow start change. */
 uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set);
 
-/* Fills in @candidate, except its rank, for a request with this ticket. The
- * mutex of the shared state must be held. */
+/* Sets tier, turn, weight and is_full of @candidate for a request with this
+ * ticket. Also replaces a late checker. The mutex of the shared state must be
+ * held. */
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 

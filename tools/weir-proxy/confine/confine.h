@@ -20,8 +20,8 @@ struct confinement {
     bool has_filter;
 };
 
-/* Checks that the user, the group and the new root exist. Returns false with a
- * reason in @why. */
+/* Checks that the user, the group and the new root exist, and that this process
+ * may change to them. Returns false with a reason in @why. */
 bool confine_check(const struct config *config, char *why);
 
 uid_t confine_get_user(const struct config *config);

@@ -17,8 +17,8 @@
 #define COUNTS_BUCKETS 12
 extern const uint32_t counts_bucket_ms[COUNTS_BUCKETS];
 
-/* Errors of accept() that have a counter of their own. The last counter is for
- * all other errors. */
+/* Number of counters of accept() errors: one for each of four errors, and the
+ * last for all others. */
 #define COUNTS_ERRORS 5
 
 struct counts {

@@ -66,7 +66,8 @@ enum status_word {
     TARGET_UP,
     TARGET_ACTIVE,
     TARGET_TOTAL,
-    TARGET_ERRORS,    /* failed connects and broken connections */
+    TARGET_ERRORS,    /* failed connects, and failed TLS handshakes after a
+                       * PROXY header */
     TARGET_IN_USE_MS, /* with balance first: time in use, or "-" */
     TARGET_STATE,     /* up, down, draining or disabled */
 
@@ -123,7 +124,7 @@ struct target_facts {
     const char *ordered;    /* draining or disabled, or NULL */
     const char *state;      /* @ordered, or else up or down */
     uint64_t weight;
-    uint64_t errors; /* failed connects and broken connections */
+    uint64_t errors; /* like TARGET_ERRORS */
     struct target_sum sum;
 };
 

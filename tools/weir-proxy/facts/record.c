@@ -1,7 +1,8 @@
 /*
- * All formats have the same fields, except that LOG_NAMES has only the fields
- * that its format names. Server names and Unix socket addresses contain bytes
- * from peers. They are cut, and bytes that would end the field are replaced.
+ * JSON has all fields that have a value, the text format only the first ones
+ * (add_text()), and LOG_NAMES the fields that its format names. Server names
+ * and Unix socket addresses contain bytes from peers. They are cut, and bytes
+ * that would end the field are replaced.
  */
 #include "record.h"
 

@@ -21,7 +21,8 @@ enum end_reason {
     END_TARGET_RESET, /* the target's connection was reset or failed */
     END_CLIENT_CUT,   /* the client's TLS was truncated */
     END_TARGET_CUT,   /* the target's TLS was truncated */
-    END_TARGET_DOWN,  /* the target is down, or a better one is up */
+    END_TARGET_DOWN,  /* the target is down, a better one is up, or an operator
+                       * reset it */
     END_CLIENT_ALERT, /* the client refused TLS with an alert */
     END_TARGET_ALERT, /* the target refused TLS with an alert */
     END_CLIENT_STALL,
@@ -31,15 +32,15 @@ enum end_reason {
     END_LIFETIME,
     END_DRAIN,
     END_NO_TARGET,     /* every target is down */
-    END_CONNECT,       /* connecting to the last target failed otherwise */
+    END_CONNECT,       /* connecting failed for another reason */
     END_REFUSED,       /* the last target refused the connection */
     END_TIMEOUT,       /* the last target did not answer in time */
-    END_UNREACHABLE,   /* the last target is down, or no route leads to it */
+    END_UNREACHABLE,   /* the last target or its network is unreachable */
     END_LOOKUP,        /* the last target's name was not found */
     END_TARGET_TLS,    /* the last target's TLS handshake failed */
     END_QUEUE_FULL,    /* too many connections wait */
     END_QUEUE_TIMEOUT, /* no target was free in time */
-    END_LIMIT,         /* too many connections of the service or program */
+    END_LIMIT,         /* too many connections of the program */
     END_HANDSHAKE,     /* the client's TLS handshake has failed */
     END_HELLO,         /* no ClientHello, or an invalid one */
     END_HEADER,        /* no PROXY header, or an invalid one */
@@ -50,7 +51,7 @@ enum end_reason {
     END_CLIENT_RATE,   /* the client made too many connections in a period */
     END_NAME_DENIED,   /* clients may not request this server name */
     END_NO_ROUTE,
-    END_INTERNAL, /* the proxy has no memory, or an internal error */
+    END_INTERNAL, /* out of memory, or an internal error */
     END_REASONS,
 };
 
@@ -93,7 +94,7 @@ struct record {
     const char *server_name;
     const char *alert;       /* name of a TLS alert, or NULL */
     const char *tried;       /* addresses that failed, with errors, or NULL */
-    const char *client_cn;   /* from its certificate, as text, or NULL */
+    const char *client_cn;   /* from its certificate or PROXY header, or NULL */
     const char *route;       /* its label; NULL if none was chosen */
     const char *target_name; /* as configured; NULL for an address or none */
     const char *state;       /* if it has not ended (status.h) */

@@ -23,7 +23,8 @@ const char *const sink_facilities[] = {"daemon", "user",   "auth",   "local0",
                                        "local5", "local6", "local7", NULL};
 static const int facility_codes[] = {3, 1, 4, 16, 17, 18, 19, 20, 21, 22, 23};
 
-/* For "NAME" alone returns @otherwise, for another name NULL. */
+/* Returns REST of "NAME:REST", @otherwise for "NAME", or NULL for other
+ * texts. */
 static const char *find_rest(const char *text, const char *name,
                              const char *otherwise)
 {

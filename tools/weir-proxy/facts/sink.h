@@ -23,8 +23,9 @@ extern const char *const sink_facilities[];
 
 #define SINK_SIZE (RECORD_TEXT_SIZE + 512)
 
-/* Writes the datagram of a line, which ends with a newline. Returns its length.
- * @facility is an index of sink_facilities. */
+/* Writes the datagram of a line. @line ends with a newline, which the datagram
+ * does not have. Returns the length of the datagram. @facility is an index of
+ * sink_facilities. */
 size_t sink_write(const struct record *record, const char *line, size_t len,
                   int facility, char *buf);
 
