@@ -1,8 +1,8 @@
 /*
  * A certificate that has a key and nothing else, for a library that needs only
- * the key of a peer's certificate. weir has verified the peer's certificate. No
- * library gets that certificate, because a parser that reads it differently
- * could accept or refuse something else. Pure functions.
+ * the key of a peer's certificate. The library gets this certificate instead of
+ * the peer's, which weir has verified, because a parser that reads the peer's
+ * differently could accept or refuse something else. Pure functions.
  */
 #ifndef WEIR_LIB_X509_BARE_H
 #define WEIR_LIB_X509_BARE_H

@@ -1,7 +1,7 @@
 /*
- * Parses X.509 certificates. Each function takes an element off the front of
- * @from. It returns false if another element is there; then the whole
- * certificate is malformed.
+ * Parses X.509 certificates. A function certificate_take_...() takes an element
+ * off the front of its first argument. It returns false if another element is
+ * there; then the whole certificate is malformed.
  */
 #include "certificate.h"
 
@@ -73,8 +73,9 @@ static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* An issuer must have a name. A subject must have a name here or in a critical
- * subjectAltName (RFC 5280, 4.1.2.4 and 4.1.2.6). */
+/* An issuer must have a name, as must the subject of an authority. Another
+ * subject must have a name here or in a critical subjectAltName (RFC 5280,
+ * 4.1.2.4 and 4.1.2.6). */
 static bool certificate_has_names(const struct wr_x509 *x509)
 {
     struct wr_x509_directory directory;

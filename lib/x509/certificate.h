@@ -82,12 +82,12 @@ bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
 /* True if an alternative name matches @host, a name or a literal address. */
 WEIR_MUST_USE bool wr_x509_is_for(const struct wr_x509 *x509, const char *host);
 
-/* True if both have an identical DNS name or address. */
+/* True if both have the same DNS name, ignoring case, or the same address. */
 WEIR_MUST_USE bool wr_x509_shares_name(const struct wr_x509 *a,
                                        const struct wr_x509 *b);
 
-/* Writes "CN=..." or another part of the subject, for messages: printable
- * ASCII, truncated to @size. */
+/* Writes "CN=...", or another name of the subject, for messages: printable
+ * ASCII, truncated to @size with its NUL. */
 void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size);
 
 #endif

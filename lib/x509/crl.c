@@ -1,6 +1,6 @@
 /*
  * Parses revocation lists. All entries are checked when the list is parsed, so
- * that sorting them cannot fail.
+ * sorting them fails only if memory runs out.
  *
  * An incomplete list is refused, because it may omit revoked certificates: a
  * list of changes (deltaCRLIndicator), a list for some certificates

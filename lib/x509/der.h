@@ -1,7 +1,7 @@
 /*
- * Parses DER, the encoding of certificates (ITU-T X.690). Each function takes
- * an element off the front of @from, and returns false if another element is
- * there. Pure functions.
+ * Parses DER, the encoding of certificates (ITU-T X.690). Each function
+ * wr_der_take...() takes an element off the front of @from, and returns false
+ * if another element is there. Pure functions.
  */
 #ifndef WEIR_LIB_X509_DER_H
 #define WEIR_LIB_X509_DER_H

@@ -32,7 +32,7 @@ void wr_x509_directory_open(struct wr_x509_directory *directory,
 WEIR_MUST_USE bool wr_x509_directory_next(struct wr_x509_directory *directory,
                                           struct wr_x509_attribute *ret);
 
-/* True if the attribute is 2.5.4.@number, like all common attributes. */
+/* True if the attribute is 2.5.4.@number, such as 2.5.4.3 (commonName). */
 bool wr_x509_attribute_is(const struct wr_x509_attribute *attribute,
                           uint8_t number);
 

@@ -131,8 +131,8 @@ static bool extension_read_name_constraints(struct wr_x509 *x509,
     return true;
 }
 
-/* Records a critical extension that weir does not implement, except policies.
- */
+/* Reads a value. Records a critical extension that weir does not implement,
+ * except policies. */
 static bool extension_read_value(struct wr_x509 *x509,
                                  const struct wr_x509_extension *extension)
 {

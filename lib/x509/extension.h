@@ -49,7 +49,7 @@ struct wr_x509_extensions {
     uint32_t others;
 };
 
-/* @list is the content of the SEQUENCE, which must not be empty. */
+/* @list is the content of the SEQUENCE. */
 void wr_x509_extensions_open(struct wr_x509_extensions *extensions,
                              struct wr_bytes list);
 
@@ -67,7 +67,7 @@ typedef bool wr_x509_form_fn(struct wr_bytes *list);
 WEIR_MUST_USE bool wr_x509_form_is_list(struct wr_bytes value,
                                         wr_x509_form_fn *element);
 
-/* True if a list has only such elements, and at least one. */
+/* True if @list is not empty, and @element takes each of its elements. */
 WEIR_MUST_USE bool wr_x509_form_has_only(struct wr_bytes list,
                                          wr_x509_form_fn *element);
 

@@ -26,7 +26,7 @@ static bool hostname_is_letter(char c)
            c == '_';
 }
 
-/* Returns 0 if the name, without a wildcard, is invalid. */
+/* Returns 0 if the name is invalid, for example because it has a wildcard. */
 static size_t hostname_count_labels(const char *name, size_t len)
 {
     size_t labels = 0;

@@ -1,7 +1,7 @@
 /*
- * The rules for one certificate in the order of their checks: dates, unknown
- * critical extensions, strength, purposes. The first violated rule is the
- * reported reason.
+ * The rules for one certificate: dates, unknown critical extensions, strength
+ * of the key and the signature, usage, purposes. The first violated rule, in
+ * the order of the checks, is the reported reason.
  */
 #include "rules.h"
 

@@ -1,7 +1,7 @@
 /*
  * Rates keys and signatures of certificates by their object identifiers and
- * parameters, and for RSA by the size of the modulus. An unknown algorithm is
- * weak.
+ * parameters, and RSA keys by the sizes of modulus and exponent. An unknown
+ * algorithm is weak.
  */
 #include "strength.h"
 

@@ -52,8 +52,8 @@ struct wr_x509_key_strength {
     enum wr_x509_key_kind kind;
     uint32_t rsa_bits; /* or 0 */
     bool is_pss_alone; /* the key must not sign with PKCS #1 1.5 */
-    uint16_t curve;    /* curve of a strong key, or 0 */
-    /* Extra cost of a verification; one with P-256 or RSA costs 1. */
+    uint16_t curve;    /* number of a strong curve, or 0 */
+    /* Cost of a verification beyond that with P-256, which costs 1. */
     uint32_t extra_cost;
 };
 

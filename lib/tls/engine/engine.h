@@ -16,8 +16,9 @@
  * close_notify, the error is WEIR_ETLSTRUNCATED; ignores_eof permits such an
  * end after the handshake, between two records.
  *
- * A TLS library needs about 50 KiB of stack in a handshake, so these functions
- * must be called on the loop's stack, never on a task's.
+ * A TLS library needs about 50 KiB of stack in a handshake. So init(),
+ * handshake(), read(), write(), close() and update_keys() must be called on the
+ * loop's stack, never on a task's.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_ENGINE_H
 #define WEIR_LIB_TLS_ENGINE_ENGINE_H

@@ -126,10 +126,10 @@ static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
     }
 }
 
-/* Returns how much more time the handshake gets because the loop was late: it
- * was notified too late of the peer's bytes, or has not read them yet. Returns
- * 0 if it has expired. A handshake that has had twice its time gets no more,
- * even if the loop is always late. */
+/* Returns how much more time the handshake gets because the loop was late: the
+ * filter got the peer's bytes too late, or has not read them yet. Returns 0 if
+ * the handshake has expired. A handshake that has had twice its time gets no
+ * more, even if the loop is always late. */
 static uint64_t filter_owes(const struct wr_filter *f, uint64_t when_ns)
 {
     const uint64_t limit_ns = f->handshake_timeout_ns;

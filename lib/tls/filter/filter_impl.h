@@ -20,15 +20,16 @@
  * LINGERING. ENDING waits for the loss of the transport below, which was
  * aborted, or closed so that sealed bytes and alerts are sent.
  *
- * A peer that ends its stream without a close_notify is "cut off". The
+ * A peer that ends its stream without a required close_notify is "cut off". The
  * connection fails, but first sends the written bytes, like a close.
  *
  * A filter whose transport below is lost stays OPEN while it has bytes,
  * received before the loss, for a protocol that has paused.
  *
- * The engine runs only on the loop's stack: calls of the program only record a
- * request and schedule the step or `seal`. `seal` runs before the end of the
- * loop iteration, so that its records are sent in the same iteration.
+ * Except for its getters and the export of keys, the engine runs only on the
+ * loop's stack: calls of the program only record a request and schedule the
+ * step or `seal`. `seal` runs before the end of the loop iteration, so that its
+ * records are sent in the same iteration.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
 #define WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
@@ -65,7 +66,7 @@ struct wr_filter {
     bool is_upper : 1;      /* below is a filter; set before the start */
     bool may_handshake : 1; /* the handshake may make a step */
     bool aborts : 1;        /* the end aborts ->below instead of closing it */
-    /* The stream of ->below ended without a close_notify. */
+    /* The stream of ->below ended without a required close_notify. */
     bool is_cut : 1;
     bool below_paused : 1; /* this filter has paused reading of ->below */
     bool below_eof : 1;    /* the end of stream of ->below was received */
@@ -125,8 +126,9 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 
 /* filter_read.c */
-/* Receives @buf from the transport below. The pump, which must be called next,
- * opens the bytes in place, or keeps them after earlier bytes. */
+/* Receives @buf from the transport below: keeps the bytes after earlier ones,
+ * or lends them to the pump, which must be called next and opens them in place.
+ */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
 /* Opens and delivers as much as possible, or continues the handshake. Then
  * keeps the unread part of the bytes that the transport below has lent. */
@@ -189,7 +191,7 @@ static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
     return f->c.outbox.passed_bytes - f->unsent_bytes;
 }
 
-/* Returns true until the handshake is done and the program was notified. */
+/* Returns true until the handshake is done. */
 static inline bool wr_filter_is_shaking(const struct wr_filter *f)
 {
     return f->handshake_took_ns == 0;

@@ -68,9 +68,9 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
-/* Feeds the end of the stream, which makes the engine fail. So the end is
- * postponed until the close_notify is sealed, after everything that was
- * written, here or in a filter above. */
+/* Feeds the end of the stream. If a close_notify was required, the end makes
+ * the engine fail. So the end is postponed until our close_notify is sealed,
+ * after everything that was written, here or in a filter above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     const bool is_open =
@@ -275,7 +275,7 @@ static bool filter_read_wants(const struct wr_filter *f)
         return f->shutdown_timeout_ns > 0 &&
                f->engine.state != WR_TLS_ENGINE_FAILED;
     case WR_LIFE_NEW:
-    case WR_LIFE_MOVING: /* TLS stays */
+    case WR_LIFE_MOVING: /* never of a TLS filter */
     case WR_LIFE_DOOMED:
     case WR_LIFE_ENDING:
     case WR_LIFE_LOST:

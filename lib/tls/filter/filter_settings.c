@@ -11,7 +11,8 @@
 
 #define HANDSHAKE_DEFAULT_NS UINT64_C(10000000000)
 
-/* A client must set the server's name or no_hostname_check. */
+/* A client must set the server's name, which defaults to @host, or
+ * no_hostname_check. */
 static int filter_settings_read_name(struct wr_secure_settings *ret,
                                      const struct weir_tls_settings *settings,
                                      const char *host)
@@ -49,7 +50,7 @@ int wr_filter_settings_read(struct wr_secure_settings *ret,
     ret->no_hostname_check = settings->no_hostname_check;
     ret->can_export = settings->can_export;
     ret->ignore_unexpected_eof = settings->ignore_unexpected_eof;
-    if (!is_server) { /* a server ignores names (R42) */
+    if (!is_server) { /* a server ignores the name */
         const int err = filter_settings_read_name(ret, settings, host);
         wr_require(err >= 0, err);
     }

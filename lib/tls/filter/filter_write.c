@@ -50,7 +50,8 @@ static void filter_write_fail(struct wr_filter *f, int err)
 /* Stored in a block of the engine, before the TLS record. */
 struct filter_record {
     struct wr_filter *filter;
-    /* Bytes sealed in all blocks of an output; 0 except in the last of them. */
+    /* Bytes sealed in all blocks of an output, stored in the last of them. 0 in
+     * the others, and in all if the transport below is a filter. */
     uint64_t plain_bytes;
 };
 

@@ -122,9 +122,9 @@ static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
     return true;
 }
 
-/* Replaces all certificates by minimal ones: one with the leaf's key, and
- * another as long as the rest. libssl has already hashed the message. If they
- * do not fit, libssl reads the original certificates. */
+/* Replaces all certificates by minimal ones: one with the leaf's key and, if
+ * both fit, another as long as the rest. libssl has already hashed the message.
+ * If no minimal one fits, libssl reads the original certificates. */
 static void chain_replace(const struct chain_list *list, bool is_newest,
                           struct wr_bytes key)
 {

@@ -3,10 +3,10 @@
  * weir's code for each reason.
  *
  * Each call is made between wr_openssl_enter() and wr_openssl_leave(), which
- * removes the newest error of the call and keeps the program's own errors.
- * SSL_get_error() is not used, because it inspects the oldest error of the
- * queue, which may be the program's. A step of a handshake empties the queue:
- * OpenSSL does so itself, and no mark survives it.
+ * removes the errors of the call, notes the newest and keeps the program's own
+ * errors. Only a step of a handshake loses these: OpenSSL itself empties the
+ * queue, and no mark survives it. SSL_get_error() is not used, because it
+ * inspects the oldest error of the queue, which may be the program's.
  *
  * Since 3.2 the newest error of a refused record is vague, and the error before
  * it has the reason. If the program has errors in the queue, that error cannot

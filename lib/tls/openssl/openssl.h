@@ -91,7 +91,7 @@ bool wr_openssl_is_fips(void);
 bool wr_openssl_has_hybrid(void);
 
 /* Return objects that are fetched once, or NULL if the library has none.
- * WR_X509_HASH_NONE is SHA-1, used only for the mask of PSS. */
+ * WR_X509_HASH_NONE is SHA-1, used only for the mask of PSS and for PBKDF2. */
 const EVP_MD *wr_openssl_digest(enum wr_x509_hash hash);
 const EVP_CIPHER *wr_openssl_aead(enum wr_tls_aead_kind kind);
 /* AES-256-CBC, for tickets. */

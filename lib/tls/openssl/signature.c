@@ -1,7 +1,7 @@
 /*
  * Verifies signatures with libcrypto: RSA with PKCS #1 1.5 and PSS, ECDSA,
- * Ed25519, with SHA-256, SHA-384 and SHA-512. Also computes hashes, and derives
- * secrets from them.
+ * Ed25519, with SHA-256, SHA-384 and SHA-512. Also computes hashes and derives
+ * TLS 1.3 keys from secrets.
  *
  * Keys are made from the numbers that weir has parsed: libcrypto's own parser
  * of a SubjectPublicKeyInfo tries each of its decoders, which takes longer than

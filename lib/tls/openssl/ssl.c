@@ -1,8 +1,8 @@
 /*
  * Open, steps and close of a connection: an SSL whose bytes weir moves.
  *
- * A step makes one call to libssl. The BIO records whether it failed because it
- * needed bytes, so neither SSL_get_error() nor a state of libssl is needed. The
+ * The BIO records whether a step failed because it needed bytes, so neither
+ * SSL_get_error() nor a state of libssl is needed. The
  * peer's close_notify is a flag of the SSL, which a fatal alert sets, too.
  *
  * libssl reads a message after the handshake, a ticket or a KeyUpdate, as a

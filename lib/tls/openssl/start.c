@@ -34,7 +34,7 @@ static EVP_CIPHER *start_cbc;
 static bool start_has_hybrid;
 
 static const char *const start_hash_names[WR_X509_HASH_SHA512 + 1] = {
-    [WR_X509_HASH_NONE] = "SHA1", /* for MGF1 of RSA-PSS */
+    [WR_X509_HASH_NONE] = "SHA1", /* for MGF1 of RSA-PSS, PBKDF2 */
     [WR_X509_HASH_SHA256] = "SHA2-256",
     [WR_X509_HASH_SHA384] = "SHA2-384",
     [WR_X509_HASH_SHA512] = "SHA2-512",

@@ -10,6 +10,7 @@
  *     conn.c        the WOLFSSL of a connection: open, steps, close
  *     facts.c       result of the handshake, sessions, exported keys
  *     callback.c    wolfSSL's callbacks: bytes, certificates, tickets, secrets
+ *     unlock.c      decrypts private keys with a passphrase
  *     error.c       wolfSSL's numbers as weir's codes
  *     memory.c      counts wolfSSL's memory
  *
@@ -118,8 +119,8 @@ struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account);
 
 struct wr_tls_rsa_key;
 
-/* Certificates and their key, not parsed. Each connection that uses them parses
- * them again. */
+/* Certificates and their key, not parsed. Each context and each connection for
+ * which they are set parses them again. */
 struct wr_tls_credential {
     uint8_t *chain; /* PEM */
     long chain_size;
