@@ -32,7 +32,8 @@ struct callback {
         struct wr_timer timer;
         struct {
             struct wr_ready ready;
-            /* Number of this thread's last post, which must run first, or 0. */
+            /* Number of the last post (mailbox.c) of this thread, which must
+             * run first, or 0. */
             uint64_t after_post;
         };
     };

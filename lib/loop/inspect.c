@@ -1,7 +1,7 @@
 /*
  * Inspecting a running loop: counts, their text, and the dump.
  *
- * Modules and transports count. This file collects the counts under public
+ * Modules and transports keep the counts. This file collects them under public
  * names and prints them.
  */
 #include "lib/base/options.h"

@@ -54,7 +54,8 @@ struct wr_member;
 
 /* When the loop is freed, its members are shut down in this order. */
 enum wr_stage {
-    /* Servers and attempts to connect, which make new objects. */
+    /* Servers, attempts to connect, lookups and file operations. They may make
+     * new objects, and wake tasks. */
     WR_STAGE_MAKERS,
     WR_STAGE_TASKS, /* interrupted before the objects that they wait for end */
     WR_STAGE_FUTURES,    /* cancelled gathers; the loop keeps them alive */

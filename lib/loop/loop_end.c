@@ -19,8 +19,8 @@ static bool loop_end_has_members(const weir_loop *loop)
 }
 
 /* Ends a deadlock of tasks that wait for each other's end. Any other event that
- * could wake a task is in the ready queue, or comes from a server, an attempt
- * to connect or a transport. */
+ * could wake a task is in the ready queue, or comes from a transport or a
+ * member in WR_STAGE_MAKERS. */
 static void loop_end_circles(weir_loop *loop)
 {
     if (!wr_list_is_empty(&loop->members[WR_STAGE_TASKS]) &&

@@ -95,8 +95,8 @@ struct wr_group_member {
     struct wr_group *group;
 };
 
-/* Callbacks for a task of the library. @arg is the argument of the task's
- * function. Each may be NULL. */
+/* Callbacks for a task that the library has started. @arg is the argument of
+ * the task's function. Each may be NULL. */
 struct wr_task_hooks {
     /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
