@@ -65,7 +65,7 @@ static const struct error_row error_rows[] = {
     {EXT_MASTER_SECRET_NEEDED_E, WEIR_ETLSCIPHER},
 
     {RNG_FAILURE_E, WEIR_ETLSENGINE},
-    {WOLFSSL_FATAL_ERROR, WEIR_ETLSENGINE}, /* also if random numbers fail */
+    {WOLFSSL_FATAL_ERROR, WEIR_ETLSENGINE}, /* a failure of the RNG, too */
     {WC_INIT_E, WEIR_ETLSENGINE},
     {BAD_MUTEX_E, WEIR_ETLSENGINE},
     {BAD_STATE_E, WEIR_ETLSENGINE},
