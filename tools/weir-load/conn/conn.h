@@ -131,9 +131,10 @@ struct connection_counts {
     /* Connections of this process, as configured. Set only in the sum of all
      * threads. */
     uint64_t asked;
-    /* Connections open at the start and the end of the window. All other
-     * counters are of the whole run. */
+    /* Connections open, or being made again, at the start of the window. */
     uint64_t open_at_begin;
+    /* Connections open at the end of the run. All other counters are of the
+     * whole run. */
     uint64_t open_at_end;
     uint64_t opened;
     uint64_t failed;

@@ -1,11 +1,12 @@
 /*
  * Connections without requests: in mode connect each is closed once
- * established, in mode idle each stays open until the run ends.
+ * established, in mode idle each stays open until the run ends or until
+ * --conn-stages wants fewer.
  *
- * The ledger counts each connection as a request. In mode connect it lasts from
- * the start of the attempt until the connection and its TLS handshake are
- * complete. In mode idle it lasts from the start of the window, or from a
- * reconnect, until the end.
+ * The ledger counts each connection as a request. In mode connect this request
+ * lasts from the start of the attempt until the connection and its TLS
+ * handshake are complete. In mode idle it lasts from the start of the window,
+ * or from a reconnect, until the end.
  */
 #include "conn.h"
 

@@ -150,9 +150,9 @@ static bool read_idle(struct conn *conn, const uint8_t *bytes, size_t len)
     return !is_end;
 }
 
-/* Returns true if all bytes were read as answers, or false if the connection
- * was given up or has ended. @detail has ERRORS_DETAIL_SIZE bytes for the
- * description of a failure. */
+/* Returns true if all bytes were read, or false if the connection was given up
+ * or has ended. @detail has ERRORS_DETAIL_SIZE bytes for the description of a
+ * failure. */
 static inline __attribute__((always_inline)) bool
 read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
              uint64_t now_ns)
@@ -242,7 +242,7 @@ static int eof_received(void *user, weir_transport *t)
     struct conn *conn = user;
 
     if (conn->state == CONN_OPEN && ends_answer(conn)) {
-        leave(conn); /* conn_ended() then closes the connection at once */
+        leave(conn); /* conn_ended() then ends the connection */
     }
     return conn_ended(user, t);
 }

@@ -372,8 +372,9 @@ struct interval {
     uint64_t failed;
     uint64_t timeout;
     uint64_t dropped;
-    /* Latency of the measured requests that ended in the interval: response
-     * times, or service times in a closed loop. 0 without such requests. */
+    /* Latency of the measured requests that succeeded or timed out in the
+     * interval: response times, or service times in a closed loop. 0 without
+     * such requests. */
     uint64_t p50_ns;
     uint64_t p99_ns;
     uint64_t max_ns;

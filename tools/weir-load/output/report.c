@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Smallest number of intervals for the line about the spread of rates. */
+/* Smallest number of intervals for which the range of their p99 is printed. */
 #define SPREAD_ROWS_MIN 3U
 
-/* Number of intervals in the line about open connections. */
+/* Largest number of intervals in the line about open connections. */
 #define OPEN_ROWS 8U
 
 /* Width of a row's name, maximum and mean, and of each percentile. */
@@ -43,7 +43,7 @@ static void print_model(const struct result *result, FILE *out)
     }
 }
 
-/* Prints the payload, except for HTTP, whose target shows it. */
+/* Prints the payload, or the number of different requests. */
 static void print_payload(const struct run_options *options, FILE *out)
 {
     char buf[UNITS_TEXT_SIZE];

@@ -106,9 +106,9 @@ struct result {
     /* Indexed like options->groups, or NULL if kinds are not counted. */
     struct kind_record *kinds;
     struct error_table errors;
-    /* Latencies of the measured requests, including timeouts. In a closed loop,
-     * response, lateness and own_lateness are empty, because a request is due
-     * when the previous answer arrives. */
+    /* Latencies of the measured requests that succeeded or timed out. In a
+     * closed loop, response, lateness and own_lateness are empty, because a
+     * request is due when the previous answer arrives. */
     struct record times;
     /* Time to connect, without TLS. Covers the whole run, but not the warm-up
      * of modes crr and connect. */

@@ -482,9 +482,9 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
         (unsigned long long)percent, name_room(result, room, sizeof(room)));
 }
 
-/* Returns true if all objectives hold although the client was late. Lateness
- * only makes latencies longer, so it can help only an objective that requires
- * long ones. */
+/* Returns true if there are objectives, and all hold although the client was
+ * late. Lateness only makes latencies longer, so it can help only an objective
+ * that requires long ones. */
 static bool holds_in_spite(const struct result *result)
 {
     const struct slo *slo = &result->options->slo;

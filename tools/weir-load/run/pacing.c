@@ -93,9 +93,9 @@ static struct conn *dequeue(struct pacing *pacing)
     return NULL;
 }
 
-/* Takes the first two connections that can send, and returns the one with fewer
- * requests in flight, or NULL. So a connection that does not answer gets few
- * requests. */
+/* Returns the one with fewer requests in flight of the first two connections
+ * that can send, so that a connection that does not answer gets few requests.
+ * Returns NULL if none can send or in_flight_max is reached. */
 static struct conn *choose(struct pacing *pacing)
 {
     if (pacing->traffic->outstanding >= pacing->in_flight_max) {
