@@ -5,9 +5,10 @@
  *     enter     submit the last iteration's operations and wait, in one call
  *     dispatch  completions go to their operations, protocols are called
  *     expire    due timers fire
- *     receive   some of the connections that receive much are fed
+ *     receive   some of the due connections receive (budget.h)
  *     ready     the items that are in the ready queue now run
- *     replenish buffers go back to the kernel, starved connections are fed
+ *     replenish buffers go back to the kernel, starved and stuck connections
+ *               are fed
  *     end       each connection sends its written bytes, readers compact;
  *               pieces of files are sent (moves.c)
  *
@@ -358,7 +359,7 @@ int wr_loop_turn(weir_loop *loop)
     WR_TRACEPOINT(turn, loop, count);
     wr_budget_begin_turn(&loop->budget);
     if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
-        /* The other connections wait for the next iteration, so that the
+        /* Other due connections wait for the next iteration, so that the
          * received bytes are sent on while they are in the CPU's cache, and
          * connections that receive little are served in between. */
         struct wr_demand *demand;

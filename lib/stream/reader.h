@@ -111,7 +111,8 @@ static inline uint64_t wr_reader_high(const weir_reader *reader)
     return wr_budget_reader_high(&reader->loop->budget, reader->high_bytes);
 }
 
-/* Returns true while a task is inside a reading call that is not cancelled. */
+/* Returns true while a reading call waits or was woken, and during a long read.
+ * A call that was cancelled, or yields before it reads, does not count. */
 static inline bool wr_reader_is_busy(const weir_reader *reader)
 {
     return reader->woken || !wr_list_is_empty(&reader->waiters);
