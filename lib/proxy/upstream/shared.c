@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* A checker that is this late after its check should have ended counts as not
- * running. */
+/* A checker counts as not running if its check has not ended this long after
+ * its time-out and one more interval. */
 #define LATE_SLACK_NS UINT64_C(1000000000)
 
 /* ---- calls ---- */
@@ -341,8 +341,8 @@ static void shared_set_checker(struct wr_shared_health *health,
 }
 
 /* Returns the part that makes the checks if @own does not, or NULL. It is the
- * oldest or the youngest of sets that are not retired, or else any part that is
- * not paused. The mutex must be held. */
+ * oldest or the youngest of sets that are not retired, or else any part that
+ * has not left and is not paused. The mutex must be held. */
 static struct wr_shared_part *
 shared_pick_checker(const struct wr_shared_part *own, bool is_youngest)
 {

@@ -197,9 +197,9 @@ struct wr_shared_target {
 /* The results of a target's checks, for sets with the same plan. */
 struct wr_shared_health {
     uint32_t part_count;            /* the last one frees it */
-    struct wr_shared_part *checker; /* NULL if no part is left */
+    struct wr_shared_part *checker; /* NULL if all have left or pause */
     uint64_t due_ns;                /* time of the next check */
-    uint64_t late_ns;  /* time from which another part may become the checker */
+    uint64_t late_ns;  /* time after which another may become the checker */
     bool is_under_way; /* a check is running */
     struct wr_health health;
     _Atomic(enum wr_health_state) state; /* copy of health.state */

@@ -70,7 +70,7 @@ enum config_tls_version {
 };
 
 enum config_check_proxy {
-    CHECK_PROXY_AUTO, /* like connections, if the check uses the same port */
+    CHECK_PROXY_AUTO, /* like connections, if to the same address and port */
     CHECK_PROXY_OFF,
     CHECK_PROXY_V1,
     CHECK_PROXY_V2,
@@ -355,10 +355,11 @@ bool config_add_target(struct config *config, const char *text, char *why);
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
 bool config_add_listen(struct config *config, const char *text, char *why);
 /* Add to the check dialogue of the last route: a step with bytes to send, or
- * bytes to expect in the answer. These belong to the last step, or to a new
- * step if it already expects bytes. With @begins the answer must start with the
- * expected bytes. Take ownership of @text, and free it on failure. Return false
- * if out of memory or if there are more steps than the library allows. */
+ * bytes to expect in the answer. Expected bytes belong to the last step, or to
+ * a new step if the last one already expects bytes. With @begins the answer
+ * must start with the expected bytes. Take ownership of @text, and free it on
+ * failure. Return false if out of memory or if there are more steps than the
+ * library allows. */
 bool config_add_send(struct config *config, char *text, size_t size);
 bool config_add_expect(struct config *config, char *text, size_t size,
                        bool begins);

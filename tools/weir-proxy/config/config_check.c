@@ -451,8 +451,8 @@ static bool add_passages(const struct config *config, size_t from,
     return true;
 }
 
-/* Repeatedly removes edges to services that have no edge of their own. The
- * remaining edges lead into cycles. Returns their number. */
+/* Repeatedly removes edges to services at which no edge starts. The remaining
+ * edges lead into cycles. Returns their number. */
 static size_t keep_circles(struct passage *all, size_t count)
 {
     size_t before;

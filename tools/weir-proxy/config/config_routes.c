@@ -72,7 +72,8 @@ static bool takes_all_tls(const struct config_route *route)
 
 /* Returns the kind of clients that a route accepts. A route with first bytes
  * but without route-as accepts clients without TLS. If all clients of the
- * service use TLS, it accepts TLS clients by their first bytes inside TLS. */
+ * service use TLS, such a route accepts TLS clients by their first bytes inside
+ * TLS. */
 static enum config_as settled(const struct config_service *service,
                               const struct config_route *route)
 {

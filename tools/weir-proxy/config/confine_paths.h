@@ -1,6 +1,6 @@
 /*
  * The files that a configuration names, and the sandbox (Landlock) that allows
- * only these.
+ * only these files.
  *
  * A Landlock rule applies to an inode, so a rule for a file would not cover a
  * file that replaces it. Rules therefore allow the folder in the path and, if

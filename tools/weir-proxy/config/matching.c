@@ -130,7 +130,7 @@ static enum verdict judge_alpn(const struct config_route *route,
 }
 
 /* Checks the kind of client. While the kind is unknown, a route for any kind
- * matches only if it passes TLS on. */
+ * matches if it passes TLS on; otherwise it may match. */
 static enum verdict judge_kind(const struct config_route *route,
                                const struct matching_facts *facts)
 {

@@ -498,8 +498,8 @@ bool needs_note(struct config *config, const struct option *word,
     return true;
 }
 
-/* Returns the first target to which a directive about @last applies. It is not
- * @last if @last ends a list of targets. */
+/* Returns the first target to which a directive about @last applies. This is
+ * not @last if @last ends a list of targets. */
 static size_t first_of(const struct config_route *route, size_t last)
 {
     const size_t count = route->targets[last].list_count;

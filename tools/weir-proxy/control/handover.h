@@ -16,9 +16,9 @@
  * proxy->predecessor, which is negative unless the handover was complete. */
 void handover_take(struct proxy *proxy);
 
-/* Must be called when a worker listens. When all workers listen, this is
- * reported on the console, to systemd and to the predecessor. The first worker
- * then waits for a successor. Returns 0 or a negative error. */
+/* Must be called when a worker listens. When all workers listen, the first
+ * worker starts to wait for a successor, and this is reported on the console,
+ * to systemd and to the predecessor. Returns 0 or a negative error. */
 int handover_worker_is_ready(struct worker *worker);
 
 #endif

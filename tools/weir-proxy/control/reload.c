@@ -1,8 +1,8 @@
 /*
  * A reload follows SIGHUP (signals.c) or the command reload. It runs in a task
- * of the first worker, with callbacks on the other threads. The new setup
- * serves after all threads have opened its servers; the servers of the old
- * setup accept until then. Up to this point every change can be undone.
+ * of the first worker, with callbacks on all threads. The new setup serves
+ * after all threads have opened its servers; the servers of the old setup
+ * accept until then. Up to this point every change can be undone.
  *
  * Settings that a running process cannot change keep their values, which is
  * reported.

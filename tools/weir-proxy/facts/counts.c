@@ -1,5 +1,5 @@
 /*
- * Counts connections that have ended.
+ * Writes, adds and finds counts.
  *
  * All fields are sums, so the counts of two threads can be added field by
  * field.

@@ -35,7 +35,7 @@ struct log {
     weir_loop *loop;
     const struct log_options *options;
     bool is_open;
-    int fd;              /* -1 while the server's socket does not exist */
+    int fd;              /* negative while not connected to the server */
     bool has_failed;     /* a failure was reported; reset by a written line */
     bool is_flush_armed; /* a flush is due within a second */
     bool is_to_reopen;   /* log_reopen() failed, which was reported */

@@ -26,7 +26,7 @@
 
 #define TOLD_NS UINT64_C(1000000000)
 
-/* Maximum number of idle clients that a lookup removes. */
+/* Maximum number of expired clients that a lookup removes. */
 #define FORGET_MAX 2u
 
 /* Limits log lines about refusals to one a second. */

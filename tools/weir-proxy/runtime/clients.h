@@ -5,9 +5,10 @@
  * The client is the address in the PROXY header, or else the peer. Clients of
  * Unix sockets are not counted. All addresses in a network of client-prefix
  * bits count as one client. All threads share one table, so that client-conns
- * is never exceeded. client-rate counts the connections of the last 90 to 100 %
- * of its period. A full table forgets the client that has been idle longest. If
- * no client is idle, a new client is admitted without being counted.
+ * limits the sum over all threads. client-rate counts the connections of the
+ * last 90 to 100 % of its period. A full table forgets the client that has been
+ * idle longest. If no client is idle, a new client is admitted without being
+ * counted.
  */
 #ifndef WEIR_PROXY_CLIENTS_H
 #define WEIR_PROXY_CLIENTS_H

@@ -45,7 +45,7 @@ struct session {
     bool is_client_lost : 1;
     bool is_cut : 1;
     bool is_to_cut : 1;         /* session_cut() will be called (cuts.h) */
-    bool has_ended : 1;         /* the client closed while it was waiting */
+    bool has_ended : 1;         /* the client's stream ended while it waited */
     bool is_admitted : 1;       /* the client rules admitted it */
     bool is_unlogged : 1;       /* another refusal was logged this second */
     enum end_reason reason : 8; /* set if the session ends before the relay */

@@ -37,8 +37,8 @@ struct setup {
 struct setup *setup_new(struct config *config, const struct setup *before,
                         char *why);
 struct setup *setup_ref(struct setup *setup);
-/* Closes the descriptor of the log after all threads have duplicated it. An
- * open descriptor would keep a log file open that was moved away. */
+/* Closes the descriptor of the log. Must be called after all threads have
+ * duplicated it. Otherwise a log file that is moved away would stay open. */
 void setup_close_log(struct setup *setup);
 /* Can be called on any thread. NULL is ignored. */
 void setup_unref(struct setup *setup);
