@@ -1,6 +1,6 @@
 /*
- * The extensions of certificates (RFC 5280, 4.2). Unused extensions are checked
- * too, to the last byte, so that an extension that weir ignores cannot make a
+ * The extensions of certificates (RFC 5280, 4.2). Extensions that weir knows
+ * but ignores are checked too, to the last byte, so that they cannot make a
  * library refuse or accept a certificate. Pure functions.
  */
 #ifndef WEIR_LIB_X509_EXTENSION_H

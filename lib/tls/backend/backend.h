@@ -487,8 +487,9 @@ struct wr_tls_backend {
         struct wr_tls_credential *credential); /* may be NULL */
 
     /* Returns 0, -ENOMEM, WEIR_ETLSCIPHERS or WEIR_ETLSGROUPS if the library
-     * supports no entry of a list, WEIR_ETLSVERSION if its configuration
-     * forbids the versions, or WEIR_ETLSENGINE. */
+     * cannot use a list, WEIR_ETLSVERSION if its configuration forbids the
+     * versions, WEIR_ETLSFILE if it refuses the credential, or
+     * WEIR_ETLSENGINE. */
     int (*shared_new)(const struct wr_tls_settings *settings,
                       struct wr_tls_shared **ret);
     void (*shared_free)(struct wr_tls_shared *shared); /* may be NULL */
@@ -521,10 +522,9 @@ struct wr_tls_backend {
     /* TLS 1.3: changes the sending keys and asks the peer to change its own.
      * Returns 0, -EOPNOTSUPP with TLS 1.2, or WR_TLS_STEP_FAILED. */
     int (*update_keys)(struct wr_tls_conn *conn);
-    /* Releases buffers because no step follows soon. NULL if there are none.
-     * Called at the end of each loop iteration in which the connection made a
-     * step, including the handshake and after a failure, but neither within a
-     * record nor while plaintext is pending. */
+    /* Releases buffers because no step may follow soon. NULL if there are none.
+     * Called after one or more steps, including the handshake and after a
+     * failure, but neither within a record nor while plaintext is pending. */
     void (*rest)(struct wr_tls_conn *conn);
 
     /* ---- server: by the client's first message. show() and choose_protocol()
@@ -534,7 +534,7 @@ struct wr_tls_backend {
     /* Makes the connection present these certificates, which outlive it and may
      * be another context's. @suites, names as in the settings, replaces the
      * connection's list if the key is of another kind; NULL keeps the list.
-     * Returns 0, -ENOMEM or WEIR_ETLSCIPHER. */
+     * Returns 0 or -ENOMEM. */
     int (*show)(struct wr_tls_conn *conn, struct wr_tls_credential *credential,
                 const char *suites);
     /* Selects this application protocol, which the client offers. @name may

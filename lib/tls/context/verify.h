@@ -146,8 +146,8 @@ WEIR_MUST_USE int wr_tls_signature_verify(const struct wr_x509_signed *sign,
  * The lists are read when the context is created. A trusted authority's list
  * must be signed by the authority then. Another issuer's list is verified with
  * the issuer's certificate from the peer, once a path contains it. A list is
- * hashed once, and the key that signed it is remembered. All functions may be
- * called on any thread. */
+ * hashed once, and the key that signed it is remembered.
+ * wr_tls_revocation_ask() may be called on several threads at the same time. */
 
 #define WR_TLS_KEY_HASH_SIZE 32u
 

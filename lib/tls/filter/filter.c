@@ -236,7 +236,7 @@ static int filter_set_timeouts(weir_transport *t,
     }
     int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
-    /* Setting unchanged limits allocates nothing. */
+    /* Allocates nothing: equal limits of a loop share one copy. */
     err = wr_clock_set_limits(f->c.clock, timeouts);
     wr_require(err == 0, err);
     if (wr_filter_discards(f)) {

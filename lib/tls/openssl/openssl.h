@@ -52,7 +52,7 @@ struct wr_openssl_own {
     uint8_t *key; /* key of the peer's leaf, as weir has verified it, or NULL */
     size_t key_size;
     char *name; /* server: the name that the client requests, or NULL */
-    int16_t alert_received; /* newest fatal alert, or -1 */
+    int16_t alert_received; /* newest alert that is an error, or -1 */
     int16_t alert_sent;     /* first fatal alert, or -1 */
     /* Alert to send if the peer is refused; 0 means any. */
     uint8_t alert;

@@ -39,7 +39,7 @@ _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
 #define MEMORY_BLOCK_MAX                                                       \
     ((16u << 10) - sizeof(struct wr_block) - sizeof(struct memory_header))
 
-/* This TLS model saves a call for each access. */
+/* This model of thread-local storage saves a call for each access. */
 static _Thread_local struct wr_tls_memory_scope memory_scope
     __attribute__((tls_model("initial-exec")));
 static _Thread_local bool
