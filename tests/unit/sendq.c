@@ -79,22 +79,6 @@ UNIT(sendq, a_copy_is_packed_behind_bytes_that_are_in_flight)
     check();
 }
 
-UNIT(sendq, gather_keeps_both_limits)
-{
-    setup();
-    for (int i = 0; i < 6; i++) {
-        expect_eq(ref(10), 0);
-    }
-
-    for (uint32_t count = 0; count <= 7; count++) {
-        for (uint64_t bytes = 0; bytes <= 61; bytes++) {
-            const uint64_t named = check_gather(count, bytes);
-            const uint64_t whole = count < 6 ? count * 10 : 60;
-            expect_eq(named, bytes < whole ? bytes : whole);
-        }
-    }
-}
-
 UNIT(sendq, a_reference_is_released_with_its_last_byte_and_not_before)
 {
     setup();
@@ -111,19 +95,6 @@ UNIT(sendq, a_reference_is_released_with_its_last_byte_and_not_before)
 
     expect_eq(refs_out, 0);
     check();
-}
-
-UNIT(sendq, a_reference_without_release_is_dropped_silently)
-{
-    static const uint8_t zero;
-    const struct iovec iov = {.iov_base = (void *)(uintptr_t)&zero,
-                              .iov_len = 1};
-    setup();
-
-    expect_eq(wr_sendq_ref(&queue, &memory, &iov, NULL, NULL), 0);
-    wr_sendq_consume(&queue, &memory, 1);
-
-    cr_assert(wr_sendq_is_empty(&queue));
 }
 
 UNIT(sendq, a_single_reference_that_calls_nobody_is_consumed_at_once)
@@ -166,24 +137,6 @@ UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
     consume(1);
 
     expect_eq(account.held_bytes, 0);
-}
-
-UNIT(sendq, clear_releases_everything_once)
-{
-    setup();
-    expect_eq(ref(1000), 0);
-    expect_eq(copy(5000), 0);
-    expect_eq(lease(300), 0);
-    expect_eq(ref(7), 0);
-    consume(10);
-
-    wr_sendq_clear(&queue, &memory);
-
-    expect_eq(refs_out, 0);
-    expect_eq(released_sum, 1007);
-    expect_eq(account.lease_count, 0);
-    expect_eq(blocks.used_bytes, 0);
-    expect_eq(chunks.used_count, 0);
 }
 
 /* ---- no memory ---- */
@@ -253,33 +206,6 @@ UNIT(sendq, a_lease_without_memory_is_not_held)
     expect_eq(lease(7), -ENOMEM); /* inspects the references itself */
 
     cr_assert(wr_sendq_is_empty(&queue));
-}
-
-UNIT(sendq, blocks_that_run_out_in_the_middle_are_given_back)
-{
-    setup();
-    expect_eq(copy(1), 0);
-    const uint64_t used = blocks.used_bytes;
-    allocator.fail_at = allocator.calls + 2; /* the first block exists */
-
-    expect_eq(copy(LARGE_ROOM * 3), -ENOMEM);
-
-    allocator.fail_at = 0;
-    expect_eq(blocks.used_bytes, used);
-    check();
-}
-
-UNIT(sendq, chunks_that_run_out_leave_a_reference_to_the_caller)
-{
-    setup();
-    do {
-        expect_eq(ref(1), 0);
-    } while (chunks.used_count < chunks.total_count);
-    allocator.fail_at = allocator.calls + 1;
-
-    expect_eq(ref(5), -ENOMEM);
-
-    check();
 }
 
 /* ---- release callbacks that write ---- */

@@ -1,23 +1,20 @@
 /*
- * The timer wheel: each promise of timer.h, slots that are distributed early,
- * and every level and digit boundary.
+ * The timer wheel: what timer_model.c does not see: a clock that steps back,
+ * held timers, slots that are distributed early, and every digit boundary.
  *
- * timer_model.c has random sequences.
+ * Order, arming, cancelling and limits are tested there.
  */
 #include "uring/timer.h"
 
 #include "tests/death.h"
 
-#define TICK    UINT64_C(1024)
-#define YEAR_NS (UINT64_C(365) * 24 * 3600 * 1000000000)
+#define TICK UINT64_C(1024)
 
 /* ---- one promise each ---- */
 
 struct probe {
     struct wr_timer timer;
     struct wr_wheel *wheel;
-    struct probe *target; /* timer that the callback acts on */
-    uint64_t arm_at;      /* time for which the callback arms the target */
     int calls;
     int order;
 };
@@ -31,20 +28,6 @@ static void note_call(struct wr_timer *timer)
     cr_assert(!wr_timer_is_armed(timer));
     probe->calls++;
     probe->order = ++call_count;
-}
-
-static void call_and_arm(struct wr_timer *timer)
-{
-    struct probe *probe = wr_container_of(timer, struct probe, timer);
-    note_call(timer);
-    wr_timer_arm(probe->wheel, &probe->target->timer, probe->arm_at);
-}
-
-static void call_and_cancel(struct wr_timer *timer)
-{
-    struct probe *probe = wr_container_of(timer, struct probe, timer);
-    note_call(timer);
-    wr_timer_cancel(probe->wheel, &probe->target->timer);
 }
 
 static void call_and_free(struct wr_timer *timer)
@@ -74,61 +57,6 @@ static void setup(uint64_t now_ns, struct probe *probes, size_t count)
     }
 }
 
-UNIT(timer, an_empty_wheel_never_wakes_and_calls_nothing)
-{
-    setup(5 * TICK, NULL, 0);
-
-    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    expect_eq(wr_wheel_expire(&wheel, UINT64_MAX, 10), 0);
-    expect_eq(wheel.armed_count, 0);
-}
-
-UNIT(timer, fires_not_before_its_deadline_and_in_its_tick)
-{
-    struct probe probe;
-    setup(0, &probe, 1);
-    wr_timer_arm(&wheel, &probe.timer, 10 * TICK + 1);
-
-    expect_eq(wr_wheel_next(&wheel), 11 * TICK);
-    expect_eq(wr_wheel_expire(&wheel, 11 * TICK - 1, 10), 0);
-    cr_assert(wr_timer_is_armed(&probe.timer));
-    expect_eq(wr_wheel_expire(&wheel, 11 * TICK, 10), 1);
-    expect_eq(probe.calls, 1);
-    expect_eq(wheel.armed_count, 0);
-    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
-}
-
-UNIT(timer, a_deadline_in_the_past_is_due_at_once)
-{
-    struct probe probes[2];
-    setup(YEAR_NS, probes, 2);
-    wr_timer_arm(&wheel, &probes[0].timer, 0);
-    wr_timer_arm(&wheel, &probes[1].timer, YEAR_NS / 2);
-
-    expect_eq(wr_wheel_next(&wheel), 0);
-    expect_eq(wr_wheel_expire(&wheel, YEAR_NS, 10), 2);
-    expect_eq(probes[0].order, 1);
-    expect_eq(probes[1].order, 2);
-}
-
-UNIT(timer, deadlines_in_the_past_fire_in_their_order)
-{
-    enum { COUNT = 100 };
-    struct probe probes[COUNT];
-    setup(YEAR_NS, probes, COUNT);
-    for (size_t i = 0; i < COUNT; i++) {
-        /* Backwards, two for each tick. */
-        wr_timer_arm(&wheel, &probes[i].timer, YEAR_NS - i / 2 * 3 * TICK);
-    }
-
-    expect_eq(wr_wheel_expire(&wheel, YEAR_NS, 7), 7);
-    expect_eq(wr_wheel_expire(&wheel, YEAR_NS + TICK, COUNT), COUNT - 7);
-    for (size_t i = 0; i < COUNT; i++) {
-        const size_t before = COUNT - 2 - i / 2 * 2 + i % 2;
-        expect_eq(probes[i].order, (int)before + 1, "timer %zu", i);
-    }
-}
-
 UNIT(timer, a_clock_that_steps_back_changes_nothing)
 {
     struct probe probe;
@@ -138,148 +66,6 @@ UNIT(timer, a_clock_that_steps_back_changes_nothing)
     expect_eq(wr_wheel_expire(&wheel, 50 * TICK, 10), 0);
     expect_eq(wr_wheel_next(&wheel), 200 * TICK);
     expect_eq(wr_wheel_expire(&wheel, 200 * TICK, 10), 1);
-}
-
-UNIT(timer, never_is_armed_and_never_fires)
-{
-    struct probe probes[2];
-    setup(3 * TICK, probes, 2);
-    wr_timer_arm(&wheel, &probes[0].timer, UINT64_MAX);
-    wr_timer_arm(&wheel, &probes[1].timer, UINT64_MAX - 5);
-
-    cr_assert(wr_timer_is_armed(&probes[0].timer));
-    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    expect_eq(wr_wheel_expire(&wheel, UINT64_MAX, 10), 0);
-    wr_timer_cancel(&wheel, &probes[0].timer);
-    wr_timer_cancel(&wheel, &probes[1].timer);
-    expect_eq(wheel.armed_count, 0);
-}
-
-UNIT(timer, the_last_tick_of_all_fires)
-{
-    struct probe probe;
-    uint64_t last = UINT64_MAX / TICK * TICK;
-    setup(3 * TICK, &probe, 1);
-    wr_timer_arm(&wheel, &probe.timer, last);
-
-    expect_eq(wr_wheel_next(&wheel), last);
-    expect_eq(wr_wheel_expire(&wheel, last - 1, 10), 0);
-    expect_eq(wr_wheel_expire(&wheel, last, 10), 1);
-}
-
-UNIT(timer, a_cancelled_timer_does_not_fire)
-{
-    struct probe probe;
-    setup(0, &probe, 1);
-    wr_timer_arm(&wheel, &probe.timer, 10 * TICK);
-    wr_timer_cancel(&wheel, &probe.timer);
-
-    cr_assert_not(wr_timer_is_armed(&probe.timer));
-    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    expect_eq(wr_wheel_expire(&wheel, YEAR_NS, 10), 0);
-    expect_eq(wheel.armed_count, 0);
-}
-
-UNIT(timer, cancelling_twice_or_before_arming_is_harmless)
-{
-    struct probe probes[2];
-    setup(0, probes, 2);
-    wr_timer_cancel(&wheel, &probes[0].timer);
-    wr_timer_arm(&wheel, &probes[0].timer, 10 * TICK);
-    wr_timer_arm(&wheel, &probes[1].timer, 10 * TICK);
-    wr_timer_cancel(&wheel, &probes[0].timer);
-    wr_timer_cancel(&wheel, &probes[0].timer);
-
-    expect_eq(wheel.armed_count, 1);
-    expect_eq(wr_wheel_expire(&wheel, 10 * TICK, 10), 1);
-    expect_eq(probes[1].calls, 1);
-}
-
-UNIT(timer, arming_again_moves_the_deadline_both_ways)
-{
-    struct probe probe;
-    setup(0, &probe, 1);
-    wr_timer_arm(&wheel, &probe.timer, 1000 * TICK);
-    wr_timer_arm(&wheel, &probe.timer, 10 * TICK);
-    expect_eq(wr_wheel_next(&wheel), 10 * TICK);
-    wr_timer_arm(&wheel, &probe.timer, 500000 * TICK);
-    expect_eq(wr_wheel_next(&wheel), 500000 * TICK);
-    expect_eq(wheel.armed_count, 1);
-
-    expect_eq(wr_wheel_expire(&wheel, 499999 * TICK, 10), 0);
-    expect_eq(wr_wheel_expire(&wheel, 500000 * TICK, 10), 1);
-    expect_eq(probe.calls, 1);
-}
-
-UNIT(timer, one_tick_fires_in_the_order_of_arming_from_any_level)
-{
-    struct probe probes[3];
-    uint64_t when = 5000000 * TICK;
-    setup(0, probes, 3);
-    wr_timer_arm(&wheel, &probes[0].timer, when);
-    wr_wheel_expire(&wheel, when - 3000 * TICK, 10);
-    wr_timer_arm(&wheel, &probes[1].timer, when - 7);
-    wr_wheel_expire(&wheel, when - 2 * TICK, 10);
-    wr_timer_arm(&wheel, &probes[2].timer, when - 9);
-
-    expect_eq(wr_wheel_expire(&wheel, when, 10), 3);
-    expect_eq(probes[0].order, 1);
-    expect_eq(probes[1].order, 2);
-    expect_eq(probes[2].order, 3);
-}
-
-UNIT(timer, arming_again_goes_behind_the_others_of_the_tick)
-{
-    struct probe probes[2];
-    setup(0, probes, 2);
-    wr_timer_arm(&wheel, &probes[0].timer, 70 * TICK);
-    wr_timer_arm(&wheel, &probes[1].timer, 70 * TICK);
-    wr_timer_arm(&wheel, &probes[0].timer, 70 * TICK);
-
-    expect_eq(wr_wheel_expire(&wheel, 70 * TICK, 10), 2);
-    expect_eq(probes[1].order, 1);
-    expect_eq(probes[0].order, 2);
-}
-
-UNIT(timer, years_in_one_step_keep_the_order_of_deadlines)
-{
-    enum { COUNT = 40 };
-    struct probe probes[COUNT];
-    setup(12345, probes, COUNT);
-    for (int i = 0; i < COUNT; i++) {
-        /* The later ones first; the distances span all levels. */
-        int place = COUNT - 1 - i;
-        wr_timer_arm(&wheel, &probes[place].timer,
-                     12345 + (UINT64_C(3) << (place + 10)));
-    }
-
-    expect_eq(wr_wheel_expire(&wheel, 200 * YEAR_NS, COUNT), COUNT);
-    for (int i = 0; i < COUNT; i++) {
-        expect_eq(probes[i].order, i + 1, "timer %d was called as %d", i,
-                  probes[i].order);
-    }
-}
-
-UNIT(timer, at_most_max_are_called_and_the_rest_stay_due_in_order)
-{
-    enum { COUNT = 7 };
-    struct probe probes[COUNT];
-    setup(0, probes, COUNT);
-    for (int i = 0; i < COUNT; i++) {
-        wr_timer_arm(&wheel, &probes[i].timer, (uint64_t)(i + 1) * 100 * TICK);
-    }
-
-    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 0), 0);
-    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 3), 3);
-    expect_eq(wr_wheel_next(&wheel), 0);
-    cr_assert(wr_timer_is_armed(&probes[4].timer));
-    wr_timer_cancel(&wheel, &probes[4].timer);
-    wr_timer_arm(&wheel, &probes[3].timer, 2000 * TICK);
-    expect_eq(wr_wheel_expire(&wheel, 1000 * TICK, 100), 2);
-    expect_eq(probes[5].order, 4);
-    expect_eq(probes[6].order, 5);
-    expect_eq(probes[4].calls, 0);
-    expect_eq(wr_wheel_next(&wheel), 2000 * TICK);
 }
 
 UNIT(timer, held_timers_wait_for_a_release_and_others_do_not)
@@ -307,45 +93,6 @@ UNIT(timer, held_timers_wait_for_a_release_and_others_do_not)
     expect_eq(wr_wheel_next(&wheel), 5000 * TICK);
 }
 
-UNIT(timer, a_timer_armed_in_a_call_for_the_past_waits_for_the_next_expiry)
-{
-    struct probe probes[3];
-    setup(0, probes, 3);
-    probes[0].timer.expire = call_and_arm;
-    probes[0].target = &probes[0];
-    probes[0].arm_at = 0;
-    wr_timer_arm(&wheel, &probes[0].timer, TICK);
-    wr_timer_arm(&wheel, &probes[1].timer, TICK);
-    wr_timer_arm(&wheel, &probes[2].timer, 2 * TICK);
-
-    expect_eq(wr_wheel_expire(&wheel, 2 * TICK, 2), 2);
-    expect_eq(wr_wheel_next(&wheel), 0);
-    expect_eq(wr_wheel_expire(&wheel, 2 * TICK, 10), 2);
-    expect_eq(probes[2].order, 3, "the rest comes first");
-    expect_eq(probes[0].order, 4);
-    expect_eq(probes[0].calls, 2);
-}
-
-UNIT(timer, a_call_may_cancel_or_postpone_what_is_due_with_it)
-{
-    struct probe probes[4];
-    setup(0, probes, 4);
-    probes[0].timer.expire = call_and_cancel;
-    probes[0].target = &probes[1];
-    probes[2].timer.expire = call_and_arm;
-    probes[2].target = &probes[3];
-    probes[2].arm_at = 9 * TICK;
-    for (int i = 0; i < 4; i++) {
-        wr_timer_arm(&wheel, &probes[i].timer, TICK);
-    }
-
-    expect_eq(wr_wheel_expire(&wheel, TICK, 10), 2);
-    expect_eq(probes[1].calls, 0);
-    expect_eq(probes[3].calls, 0);
-    expect_eq(wr_wheel_expire(&wheel, 9 * TICK, 10), 1);
-    expect_eq(probes[3].calls, 1);
-}
-
 UNIT(timer, a_call_may_free_its_owner)
 {
     struct probe *probe = malloc(sizeof(*probe));
@@ -356,21 +103,6 @@ UNIT(timer, a_call_may_free_its_owner)
 
     expect_eq(wr_wheel_expire(&wheel, TICK, 10), 1);
     expect_eq(call_count, 1);
-}
-
-UNIT(timer, next_is_exact_for_a_short_slot_of_a_high_level)
-{
-    struct probe probes[16];
-    setup(0, probes, 16);
-    for (uint64_t i = 0; i < 16; i++) {
-        wr_timer_arm(&wheel, &probes[i].timer, (70000 - i) * TICK);
-    }
-
-    expect_eq(wr_wheel_next(&wheel), 69985 * TICK);
-    wr_timer_cancel(&wheel, &probes[15].timer);
-    expect_eq(wr_wheel_next(&wheel), 69986 * TICK, "found anew");
-    expect_eq(wr_wheel_expire(&wheel, 69986 * TICK, 10), 1);
-    expect_eq(wr_wheel_next(&wheel), 69987 * TICK);
 }
 
 UNIT(timer, next_is_the_start_of_a_long_slot)
@@ -427,51 +159,6 @@ UNIT(timer, a_long_slot_is_dealt_out_before_it_opens)
             expect_eq(crowd[j].order < crowd[i].order, earlier);
         }
     }
-}
-
-UNIT(timer, cancelling_all_of_a_staged_slot_leaves_an_empty_wheel)
-{
-    setup_crowd();
-    wr_timer_cancel(&wheel, &crowd[0].timer);
-    wr_timer_arm(&wheel, &crowd[1].timer, crowd[1].timer.when_ns);
-    for (int i = 1; i < CROWD; i++) {
-        wr_timer_cancel(&wheel, &crowd[i].timer);
-    }
-
-    expect_eq(wr_wheel_next(&wheel), UINT64_MAX);
-    expect_eq(wheel.occupied[3], 0);
-    expect_eq(wheel.staged[3], 0);
-    expect_eq(wheel.staged_index[3], 0);
-    expect_eq(wheel.armed_count, 0);
-}
-
-UNIT(timer, a_timer_that_joins_a_staged_slot_fires_behind_the_older_of_its_tick)
-{
-    uint64_t slot_start = setup_crowd();
-    struct probe late[2];
-    for (int i = 0; i < 2; i++) {
-        probe_init(&late[i], note_call);
-        wr_timer_arm(&wheel, &late[i].timer, crowd[i].timer.when_ns);
-    }
-
-    expect_eq(wr_wheel_expire(&wheel, slot_start + 331 * TICK, 10), 4);
-    expect_eq(crowd[0].order, 1);
-    expect_eq(late[0].order, 2);
-    expect_eq(crowd[1].order, 3);
-    expect_eq(late[1].order, 4);
-}
-
-UNIT(timer, a_slot_before_the_staged_one_opens_first)
-{
-    uint64_t slot_start = setup_crowd();
-    struct probe early;
-    probe_init(&early, note_call);
-    wr_timer_arm(&wheel, &early.timer, slot_start - 2 * TICK);
-
-    expect_eq(wr_wheel_next(&wheel), slot_start - 2 * TICK);
-    expect_eq(wr_wheel_expire(&wheel, slot_start, 10), 2);
-    expect_eq(early.order, 1);
-    expect_eq(crowd[0].order, 2);
 }
 
 UNIT_ABORTS(timer, expiring_from_a_call_is_a_bug, "!wheel->is_expiring")
