@@ -10,7 +10,7 @@
 
 struct wr_x509_reason {
     int err;          /* a WEIR_ETLS code, -ENOMEM, or 0 */
-    const char *text; /* follows "The peer's certificate" */
+    const char *text; /* a predicate, such as "has expired" */
 };
 
 struct wr_x509_rules {

@@ -27,7 +27,7 @@ struct wr_tls_peer_options {
     /* Keeps data that wolfSSL needs for wr_tls_engine_export() (2.4 KiB). */
     bool can_export;
     /* The transport's end of stream counts as a close_notify if it occurs
-     * between two records. */
+     * after the handshake and between two records. */
     bool ignores_eof;
     /* Client: a session to resume, borrowed, or NULL. */
     const struct wr_tls_known *session;

@@ -118,7 +118,8 @@ static int engine_fail_here(struct wr_tls_engine *engine, int err)
     return engine_fail(engine, err);
 }
 
-/* Sets the error text if the peer's first bytes are not a TLS record. */
+/* Sets the error text if the newest record header of a handshake is not one of
+ * TLS. */
 static void engine_note_foreign(struct wr_tls_engine *engine)
 {
     static const char *const words[] = {"GET ", "HEAD", "POST", "PUT ", "OPTI",

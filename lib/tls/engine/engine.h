@@ -221,8 +221,9 @@ const char *wr_tls_engine_get_alpn(const struct wr_tls_engine *engine,
  * handshake, or NULL. */
 const char *wr_tls_engine_get_sni(const struct wr_tls_engine *engine);
 bool wr_tls_engine_was_resumed(const struct wr_tls_engine *engine);
-/* Returns the peer's certificate number @index as DER; 0 is the leaf. Returns
- * NULL if there is no such certificate or it was not kept. */
+/* Returns the peer's certificate number @index as DER, even during the
+ * handshake; 0 is the leaf. Returns NULL if there is no such certificate or it
+ * was not kept. */
 const uint8_t *
 wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
                                    uint32_t index, size_t *ret_size);

@@ -126,8 +126,9 @@ engine_early_decide(struct wr_tls_engine *engine)
     return WR_TLS_ENGINE_FIRST_SKIPPED;
 }
 
-/* Returns true if the next record has the data type. All other records go to
- * the backend. All others except a change_cipher_spec end early data. */
+/* Returns true if the next record may be early data: it has the data type, and
+ * the version is TLS 1.3. Other records go to the backend. All of them except a
+ * change_cipher_spec of TLS 1.3 end early data. */
 static bool engine_early_comes(struct wr_tls_engine *engine)
 {
     wr_assert(!engine->hello);

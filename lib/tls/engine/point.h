@@ -5,8 +5,9 @@
  * RFC 8446, 4.2.8.2 and 7.4.2: a point of P-256, P-384 and P-521 must be on the
  * curve, and a share of X25519 must not make the common secret zero. wolfSSL
  * does not check this unless it is built to validate each key that it imports.
- * Then a handshake takes twice as long, since wolfSSL multiplies each key by
- * the group's order, including its own key and the keys of certificates.
+ * With such a build a handshake takes twice as long, since wolfSSL multiplies
+ * each key by the group's order, including its own key and the keys of
+ * certificates.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_POINT_H
 #define WEIR_LIB_TLS_ENGINE_POINT_H

@@ -99,7 +99,7 @@ static void filter_consider_peer(const struct wr_filter *f,
 }
 
 /* Adds the filter's limits. If two limits of a close end at the same time, the
- * program's is reported. */
+ * limit close_ns is reported. */
 static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_filter *f = wr_filter_of(t);

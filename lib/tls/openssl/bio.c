@@ -23,9 +23,9 @@ static BIO_METHOD *bio_method;
 
 /* Inspects the first bytes of the connection. An SSL 2 hello, which TLS 1.2
  * does not have, has no record and its length is at another offset, so libssl
- * would read past a record's end. So libssl gets another record type, which it
- * refuses. The type of a handshake would make it read a hello that weir has not
- * read. The bytes are kept because libssl does not report an alert at this
+ * would read past a record's end. So libssl gets an unknown record type, which
+ * it refuses. (With the type of a handshake it would read a hello that weir has
+ * not read.) The bytes are kept because libssl does not report an alert at this
  * position. */
 static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
 {
