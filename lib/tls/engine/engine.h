@@ -74,7 +74,7 @@ struct wr_tls_engine {
     uint32_t hello_given; /* bytes of ->hello passed to the backend */
     /* Server: set while early data may arrive; see engine_early.c. */
     struct wr_block *early;
-    struct wr_block *secret; /* keys for an alert; see engine_secret.c */
+    struct wr_block *secret; /* secret for an alert; see engine_secret.c */
     /* The peer's unencrypted messages; see engine_message.c. */
     struct wr_block *message; /* a message that arrives in parts */
     struct wr_block
@@ -88,7 +88,7 @@ struct wr_tls_engine {
     bool input_ended : 1;         /* set by wr_tls_engine_feed_eof() */
     bool was_open : 1;            /* the handshake was completed */
     bool has_session : 1;         /* client: a ticket arrived */
-    bool no_memory : 1;           /* the output could not grow */
+    bool no_memory : 1;           /* an allocation has failed */
     bool is_counted : 1;          /* the newest record is among idle_records */
     bool flooded : 1;             /* too many records without data */
     bool oversized : 1;           /* a record header has too large a length */

@@ -33,7 +33,8 @@
  * may run with a newer libssl than it was built with. */
 #define ERROR_RECORD_LAYER 313
 
-/* Other libraries use the same numbers for other reasons. */
+/* Other parts of OpenSSL use the same numbers for other reasons, so a row is
+ * only for errors of libssl, or for a reason common to all parts. */
 struct error_reason {
     int reason; /* reason of ERR_LIB_SSL, or one common to all libraries */
     int code;   /* weir's */

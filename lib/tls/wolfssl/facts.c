@@ -96,7 +96,7 @@ void wr_wolfssl_get_alerts(const struct wr_tls_conn *conn, int *ret_received,
     if (conn->flags & WR_WOLFSSL_SENT_ALERT) {
         *ret_sent = (int)(conn->flags >> WR_WOLFSSL_ALERT_SHIFT);
     } else if (history.last_tx.level == alert_fatal) {
-        *ret_sent = history.last_tx.code; /* not sent: out of memory */
+        *ret_sent = history.last_tx.code; /* after the handshake, or not sent */
     }
 }
 

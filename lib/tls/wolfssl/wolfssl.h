@@ -144,7 +144,8 @@ enum {
     /* Client, TLS 1.3: the arrays of the handshake, which hold the parts of a
      * ticket, are kept until the first data. */
     WR_WOLFSSL_KEEPS_ARRAYS = 1 << 2,
-    /* The first fatal alert was sent; its number is in the highest byte. */
+    /* The handshake's first fatal alert was sent; its number is in the highest
+     * byte. */
     WR_WOLFSSL_SENT_ALERT = 1 << 3,
     WR_WOLFSSL_ALERT_SHIFT = 24,
 };
@@ -181,7 +182,8 @@ WEIR_MUST_USE int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
                                       struct wr_tls_rsa_key **ret);
 void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key);
 
-/* Sets the signing callbacks, after the context has read its key. */
+/* Sets the callbacks for signing with RSA. wolfSSL then accepts a public key as
+ * a private key, so a key must have been checked before, in another context. */
 void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx);
 
 /* Makes the connection sign with @key and hold a reference until the next call.
