@@ -5,8 +5,8 @@
  * The engine does no I/O and uses neither a clock nor a loop. A backend
  * (lib/tls/backend/backend.h) does the cryptography, and moves records by
  * calling take() and put(). The user feeds received bytes, calls handshake()
- * until it is done, then read() and write(). After each of these calls the user
- * must take the output and send it, even after an error, as it may be an alert.
+ * until it is done, then read() and write(). The user must take the output of
+ * these calls and send it, even after an error, as it may be an alert.
  *
  *     HANDSHAKE -> OPEN -> SENT_CLOSE ------> CLOSED
  *                      \-> RECEIVED_CLOSE ----^

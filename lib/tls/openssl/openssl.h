@@ -44,8 +44,7 @@ struct wr_tls_shared {
 /* Data of a connection for which libssl has no field. */
 struct wr_openssl_own {
     SSL_SESSION *session; /* client: the newest session, or NULL */
-    const char
-        *protocol; /* server: the selected protocol, or NULL to ignore ALPN */
+    const char *protocol; /* server: of choose_protocol(); NULL ignores ALPN */
     size_t protocol_len;
     uint8_t *offered; /* client: its protocols in ALPN's format, or NULL */
     size_t offered_size;
