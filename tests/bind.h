@@ -13,6 +13,11 @@
 
 #include <weir/protocol.h>
 
+/* The address of a struct that begins with its size, with these other fields.
+ */
+#define SIZED(type, ...)                                                       \
+    (&(const struct type){.size = sizeof(struct type), __VA_ARGS__})
+
 /* Defines a table: CALLBACKS(echo, STREAM, .data_received = write_back); */
 #define CALLBACKS(name, its_kind, ...)                                         \
     const struct weir_protocol name = {                                        \

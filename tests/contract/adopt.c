@@ -125,17 +125,16 @@ MAKER(adopt, a_descriptor_that_is_not_open_is_told_from_a_wrong_one, m)
     unix_pair(fds);
     close_ends(fds);
     const int bad[] = {-1, INT32_MAX, fds[0]};
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .family = AF_INET};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         expect_eq(weir_create_connection_at(m->loop, &m->factory,
                                             weir_endpoint_fd(bad[i]), NULL,
                                             maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d", bad[i]);
-        expect_eq(weir_create_connection_at(m->loop, &m->factory,
-                                            weir_endpoint_fd(bad[i]), &options,
-                                            maker_connect_done, m, NULL),
+        expect_eq(weir_create_connection_at(
+                      m->loop, &m->factory, weir_endpoint_fd(bad[i]),
+                      SIZED(weir_connect_options, .family = AF_INET),
+                      maker_connect_done, m, NULL),
                   -EBADF, "descriptor %d of a family", bad[i]);
         expect_eq(weir_create_server_at(m->loop, &m->factory,
                                         weir_endpoint_fd(bad[i]), NULL,

@@ -20,7 +20,6 @@ static void read_attempts(struct maker *m)
 {
     struct weir_attempt attempt = {.size = sizeof(attempt)};
 
-    (void)m;
     tried = 0;
     while (weir_pending_get_attempt(pending, (size_t)tried, &attempt) == 0) {
         first = tried == 0 ? attempt : first;
@@ -206,9 +205,8 @@ MAKER(attempts, of_an_endpoint_are_own_addresses_where_it_has_no_peer, m)
     cr_expect(weir_address_is_equal(&first.address, &foreign));
     expect_eq(first.err, -EADDRNOTAVAIL);
     m->done = 0;
-    expect_eq(make_endpoint(m, weir_endpoint_addresses(&own, 1),
-                            weir_endpoint_none()),
-              0);
+    expect_ok(make_endpoint(m, weir_endpoint_addresses(&own, 1),
+                            weir_endpoint_none()));
     expect_eq(tried, 1);
     expect_eq(first.err, 0);
     expect_gt(address_port(&first.own_address), 0, "the kernel's choice");
@@ -235,9 +233,8 @@ MAKER(attempts, of_an_endpoint_are_addresses_of_its_peer_and_its_own, m)
               0, "without allow_broadcast");
     expect_eq(first.own_address.len, 0, "none was asked for");
     m->done = 0;
-    expect_eq(make_endpoint(m, weir_endpoint_none(),
-                            weir_endpoint_addresses(&near, 1)),
-              0);
+    expect_ok(make_endpoint(m, weir_endpoint_none(),
+                            weir_endpoint_addresses(&near, 1)));
     expect_eq(tried, 1);
     cr_expect(weir_address_is_equal(&first.address, &near));
     expect_eq(first.own_address.storage.inet.sin_addr.s_addr,

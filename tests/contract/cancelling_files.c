@@ -59,9 +59,8 @@ static int call_sendfile_of_socket(weir_loop *loop, int fd)
 {
     int ends[2];
     uint64_t offset = 0;
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                         ends),
-              0);
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends));
     const int64_t sent =
         weir_sock_sendfile(loop, ends[0], fd, &offset, WEIR_TO_END);
     close(ends[0]);
@@ -75,9 +74,8 @@ static int call_sendfile_of_stream(weir_loop *loop, int fd)
     weir_writer *writer;
     uint64_t offset = 0;
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer));
     const int64_t sent = weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END);
     weir_writer_unref(writer);
     close(ends[1]);
@@ -90,9 +88,8 @@ static int call_read_pipe(weir_loop *loop, int fd)
     char byte;
     weir_reader *reader;
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(dup(fd)),
-                                      NULL, &reader, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_read_pipe(dup(fd)),
+                                      NULL, &reader, &writer));
     const int ret = (int)weir_reader_readexactly(reader, &byte, 1);
     weir_writer_unref(writer);
     return ret;
@@ -101,9 +98,8 @@ static int call_read_pipe(weir_loop *loop, int fd)
 static int call_write_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(dup(fd)),
-                                      NULL, NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(dup(fd)),
+                                      NULL, NULL, &writer));
     expect_eq(weir_writer_write(writer, "x", 1), 0);
     weir_writer_close(writer);
     const int ret = weir_writer_wait_closed(writer);
@@ -220,9 +216,8 @@ static int close_file(weir_loop *loop, int fd)
 static int close_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
+                                      NULL, &writer));
     weir_writer_close(writer);
     const int ret = weir_writer_wait_closed(writer);
     weir_writer_unref(writer);

@@ -62,11 +62,10 @@ static CALLBACKS(end_protocol, STREAM, .connection_made = end_made,
 static void adopt(struct end *end, int fd, const struct weir_tls_settings *tls)
 {
     const struct weir_factory factory = bind_to(&end_protocol, end);
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .tls = tls};
 
     expect_ok(weir_create_connection_at(loop, &factory, weir_endpoint_fd(fd),
-                                        &options, NULL, NULL, NULL));
+                                        SIZED(weir_connect_options, .tls = tls),
+                                        NULL, NULL, NULL));
 }
 
 /* ---- kinds of connections ---- */
@@ -202,8 +201,7 @@ static void close_both(void (*open)(void))
     RUN_UNTIL(loop, ends[0].t && ends[1].t);
     for (int i = 0; i < 2; i++) {
         weir_transport_pause_reading(ends[i].t);
-        expect_eq(weir_transport_write_ref(ends[i].t, bytes, MUCH, NULL, NULL),
-                  0);
+        expect_ok(weir_transport_write_ref(ends[i].t, bytes, MUCH, NULL, NULL));
     }
     for (int i = 0; i < 100; i++) { /* until no more bytes move */
         weir_loop_stop(loop);

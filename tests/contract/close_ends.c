@@ -238,8 +238,7 @@ static void open_cell(struct cell *cell)
         if (cell->kind == TCP) {
             tcp_pair(fds, 0, 0);
         } else {
-            expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds),
-                      0);
+            expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
         }
         adopt(cell, fds[0], false);
         adopt(cell, fds[1], true);

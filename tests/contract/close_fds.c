@@ -115,16 +115,16 @@ static void side_open(struct side *side)
                                                 : sides_drop_all ? &dropping
                                                                  : &taking,
                                                 side);
-    const struct weir_connect_options stream = {.size = sizeof(stream),
-                                                .connection = {.fd_limit = 1}};
-    const struct weir_datagram_options datagram = {.size = sizeof(datagram),
-                                                   .ancillary = facts};
-    expect_ok(kind == STREAM
-                  ? weir_create_connection_at(loop, &factory, end, &stream,
-                                              NULL, NULL, NULL)
-                  : weir_create_datagram_endpoint_at(
-                        loop, &factory, end, weir_endpoint_none(), &datagram,
-                        NULL, NULL, NULL));
+    expect_ok(
+        kind == STREAM
+            ? weir_create_connection_at(
+                  loop, &factory, end,
+                  SIZED(weir_connect_options, .connection = {.fd_limit = 1}),
+                  NULL, NULL, NULL)
+            : weir_create_datagram_endpoint_at(
+                  loop, &factory, end, weir_endpoint_none(),
+                  SIZED(weir_datagram_options, .ancillary = facts), NULL, NULL,
+                  NULL));
     RUN_UNTIL(loop, side->t != NULL);
 }
 
@@ -220,13 +220,6 @@ static void side_get_slow(struct side *side, struct slow *ret)
     RUN_UNTIL(loop, side->received > 0);
 }
 
-static void expect_taken(const struct side *side)
-{
-    expect_eq(side->taken, kind == STREAM);
-    expect_eq(side->lost_fds, kind == STREAM);
-    expect_eq(side->stamped, facts != 0);
-}
-
 /* Datagrams are tested only if the kernel cannot refuse descriptors. */
 static void open_loop(void)
 {
@@ -300,7 +293,10 @@ static void receive_slow(size_t len, int marks, int flags)
 
     expect_echo(&sides[1]);
 
-    expect_taken(&sides[0]);
+    const struct side *side = &sides[0];
+    expect_eq(side->taken, kind == STREAM);
+    expect_eq(side->lost_fds, kind == STREAM);
+    expect_eq(side->stamped, facts != 0);
     slow_let_end(&slow);
 }
 
@@ -574,12 +570,10 @@ static void expect_timed_out(struct side *side,
 UNIT_IN(close_fds, a_connection_that_rests_keeps_its_time_outs, with_streams,
         void)
 {
-    const struct weir_timeouts reading = {.size = sizeof(reading),
-                                          .read_ns = 10 * RIG_MS};
-    const struct weir_timeouts idle = {.size = sizeof(idle),
-                                       .idle_ns = 10 * RIG_MS};
-    expect_timed_out(&sides[0], &reading, WEIR_EREADTIMEOUT);
-    expect_timed_out(&sides[1], &idle, WEIR_EIDLE);
+    expect_timed_out(&sides[0], SIZED(weir_timeouts, .read_ns = 10 * RIG_MS),
+                     WEIR_EREADTIMEOUT);
+    expect_timed_out(&sides[1], SIZED(weir_timeouts, .idle_ns = 10 * RIG_MS),
+                     WEIR_EIDLE);
 }
 
 UNIT_IN(close_fds, a_peer_that_ends_is_told_once_all_are_closed, with_streams,
@@ -710,16 +704,15 @@ static void note_done(void *arg, int err, weir_transport *t)
 static void offer_slow(uint16_t local_port, bool cancels, int expected)
 {
     const struct weir_factory factory = {.create = create_none};
-    const struct weir_datagram_options options = {.size = sizeof(options),
-                                                  .local_port = local_port};
     struct slow slow;
     const int fd = side_open_socket(&sides[2]);
     side_send_slow(&sides[2], &slow);
     int done = 1;
     weir_pending *maker;
     int err = weir_create_datagram_endpoint_at(
-        loop, &factory, weir_endpoint_fd(fd), weir_endpoint_none(), &options,
-        note_done, &done, &maker);
+        loop, &factory, weir_endpoint_fd(fd), weir_endpoint_none(),
+        SIZED(weir_datagram_options, .local_port = local_port), note_done,
+        &done, &maker);
     if (err == 0) {
         if (cancels) {
             weir_pending_cancel(maker);

@@ -40,21 +40,6 @@ static void turn(void)
     cr_assert_eq(weir_loop_run(loop), 0);
 }
 
-/* A server with an abstract name. */
-static void serve(const struct sockaddr_un *name, socklen_t len)
-{
-    const struct weir_factory factory = {.create = create};
-    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_geq(listener, 0);
-    cr_assert_eq(bind(listener, (const struct sockaddr *)name, len), 0);
-    cr_assert_eq(listen(listener, 8), 0);
-    /* The kernel cannot refuse descriptors. */
-    cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
-    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
-    expect_ok(weir_create_server_at(loop, &factory, weir_endpoint_fd(listener),
-                                    NULL, NULL, NULL, &server));
-}
-
 static int connect_plain(const struct sockaddr_un *name, socklen_t len)
 {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -109,7 +94,17 @@ UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
                              "weir-close-refused-%d", (int)getpid());
     const socklen_t size =
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
-    serve(&name, size);
+    /* A server with an abstract name. */
+    const struct weir_factory factory = {.create = create};
+    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(listener, 0);
+    cr_assert_eq(bind(listener, (const struct sockaddr *)&name, size), 0);
+    cr_assert_eq(listen(listener, 8), 0);
+    /* The kernel cannot refuse descriptors. */
+    cr_assert_eq(setenv("WEIR_FEATURES_MASK", "passrights", 1), 0);
+    cr_assert_eq(weir_loop_new(NULL, &loop), 0);
+    expect_ok(weir_create_server_at(loop, &factory, weir_endpoint_fd(listener),
+                                    NULL, NULL, NULL, &server));
     const int served = connect_plain(&name, size);
     expect_echo(served);
     const int threads = count_threads();

@@ -27,9 +27,8 @@ static uint16_t free_port(const char *host)
 static void expect_refused(struct maker *m, const char *host, uint16_t port,
                            const struct weir_connect_options *options)
 {
-    expect_eq(weir_create_connection(m->loop, &m->factory, host, port, options,
-                                     maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_create_connection(m->loop, &m->factory, host, port, options,
+                                     maker_connect_done, m, NULL));
     maker_expect_done(m, -ECONNREFUSED);
     expect_eq(m->made, 0, "no protocol sees it");
 }
@@ -65,12 +64,9 @@ MAKER(connect_self, it_is_refused_by_each_address_of_a_name, m)
 {
     char text[256];
     const uint16_t port = free_port("::");
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .local_port = port,
-                                                 .error_text = text,
-                                                 .error_text_size =
-                                                     sizeof(text)};
-    expect_refused(m, "localhost", port, &options);
+    expect_refused(m, "localhost", port,
+                   SIZED(weir_connect_options, .local_port = port,
+                         .error_text = text, .error_text_size = sizeof(text)));
     cr_assert(strstr(text, "[::1]:"), "%s", text);
     cr_assert(strstr(text, "; 127.0.0.1:"), "%s", text);
 }
@@ -79,9 +75,8 @@ MAKER(connect_self, the_port_is_free_again_at_once, m)
 {
     const uint16_t port = free_port("127.0.0.1");
     const struct weir_address local = peer_address("127.0.0.1", port);
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .local_address = &local};
-    expect_refused(m, "127.0.0.1", port, &options);
+    expect_refused(m, "127.0.0.1", port,
+                   SIZED(weir_connect_options, .local_address = &local));
 
     const int fd = socket(AF_INET, SOCK_STREAM, 0);
     expect_eq(bind(fd, &local.storage.any, local.len), 0);
@@ -95,12 +90,10 @@ MAKER(connect_self, another_socket_at_the_same_address_is_none, m)
     struct weir_address address;
     const int listener = peer_listen(1, &address);
     const struct weir_address local = peer_address("127.0.0.1", 0);
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .local_address = &local};
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
-                                     address_port(&address), &options,
-                                     maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_create_connection(
+        m->loop, &m->factory, "127.0.0.1", address_port(&address),
+        SIZED(weir_connect_options, .local_address = &local),
+        maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
     close(listener);
 }
@@ -113,11 +106,10 @@ MAKER(connect_self, another_socket_with_the_same_port_is_none, m)
     const uint16_t port = address_port(&address);
     /* An address from which no other test connects. */
     const struct weir_address local = peer_address("127.7.7.7", port);
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .local_address = &local};
-    expect_eq(weir_create_connection(m->loop, &m->factory, "127.0.0.1", port,
-                                     &options, maker_connect_done, m, NULL),
-              0);
+    expect_ok(weir_create_connection(
+        m->loop, &m->factory, "127.0.0.1", port,
+        SIZED(weir_connect_options, .local_address = &local),
+        maker_connect_done, m, NULL));
     maker_expect_done(m, 0);
     close(listener);
 }

@@ -79,7 +79,7 @@ struct weir_loop_statistics crowd_statistics(void)
     return statistics_of(crowd.loop);
 }
 
-static void raise_fd_limit(void)
+void crowd_begin_with(const struct weir_loop_options *options)
 {
     struct rlimit limit;
     expect_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -90,11 +90,6 @@ static void raise_fd_limit(void)
             "no more than %llu descriptors; runs with a higher ulimit -n",
             (unsigned long long)limit.rlim_cur);
     }
-}
-
-void crowd_begin_with(const struct weir_loop_options *options)
-{
-    raise_fd_limit();
     memset(&crowd, 0, sizeof(crowd));
     expect_eq(weir_loop_new(options, &crowd.loop), 0);
 }
@@ -106,24 +101,19 @@ void crowd_begin(uint64_t held_limit_bytes)
     crowd_begin_with(&options);
 }
 
-/* Makes two connected sockets: one for weir, one for the peer. */
-static void make_pair(bool is_tcp, int ret[2])
-{
-    if (!is_tcp) {
-        expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret), 0);
-    } else {
-        tcp_pair(ret, 0, SMALL_BUFFER);
-    }
-    set_socket_option(ret[0], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
-    set_nonblocking(ret[0]);
-}
-
 struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
 {
     struct crowd_member *member = &crowd.members[crowd.count++];
     const struct weir_factory factory = bind_to(&crowd_protocol, member);
     int fds[2];
-    make_pair(is_tcp, fds);
+    /* Makes two connected sockets: one for weir, one for the peer. */
+    if (!is_tcp) {
+        expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    } else {
+        tcp_pair(fds, 0, SMALL_BUFFER);
+    }
+    set_socket_option(fds[0], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
+    set_nonblocking(fds[0]);
     member->crowd = &crowd;
     member->conduct = conduct;
     member->peer = fds[0];

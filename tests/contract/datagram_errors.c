@@ -42,14 +42,6 @@ DATAGRAMS(datagram_errors, r46__a_peer_that_is_gone_is_told_and_no_more, rig,
     dg_wait_received(rig, 1);
 }
 
-/* Waits until the kernel has an error for the subject, and does not read it. */
-static void wait_for_kernel_error(struct dg *rig)
-{
-    struct pollfd pollfd = {.fd = weir_transport_get_socket(rig->t)};
-    expect_eq(poll(&pollfd, 1, DG_WAIT_S * 1000), 1);
-    expect_eq(pollfd.revents, POLLERR);
-}
-
 DATAGRAMS(datagram_errors, an_earlier_ones_error_costs_no_later_one, rig,
           .connected = true)
 {
@@ -64,7 +56,11 @@ DATAGRAMS(datagram_errors, an_earlier_ones_error_costs_no_later_one, rig,
     dg_turns(rig, 2);
     dg_peer_close(rig);
     send_and_turn(rig);
-    wait_for_kernel_error(rig);
+    /* Waits until the kernel has an error for the subject, and does not read
+     * it. */
+    struct pollfd pollfd = {.fd = weir_transport_get_socket(rig->t)};
+    expect_eq(poll(&pollfd, 1, DG_WAIT_S * 1000), 1);
+    expect_eq(pollfd.revents, POLLERR);
     expect_eq(rig->error_count, 0);
     dg_peer_open(rig);
     send_and_turn(rig);
@@ -450,23 +446,6 @@ DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn,
 
 /* ---- a way that has no room ---- */
 
-/* Enters a network of its own, in which a datagram waits for an ARP response
- * that never comes. */
-static void enter_silent_network(void)
-{
-    if (unshare(CLONE_NEWNET) < 0 &&
-        unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-        cr_skip_test("no network namespace; runs as root: %s", strerror(errno));
-    }
-    if (system("ip link set lo up && "
-               "ip link add silent0 type veth peer name silent1 && "
-               "ip addr add 10.9.9.1/24 dev silent0 && "
-               "ip link set silent0 up && ip link set silent1 up") != 0) {
-        cr_skip_test(
-            "no pairs of network devices; runs with iproute2 and veth");
-    }
-}
-
 static void note_made(void *user, weir_transport *t)
 {
     *(weir_transport **)user = t;
@@ -499,7 +478,19 @@ UNIT(datagram_errors, kept_errors_do_not_make_a_wait_for_room_spin)
     const struct weir_factory factory = bind_to(&protocol, &t);
     const int one = 1;
     const int few = 1;
-    enter_silent_network();
+    /* Enters a network of its own, in which a datagram waits for an ARP
+     * response that never comes. */
+    if (unshare(CLONE_NEWNET) < 0 &&
+        unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
+        cr_skip_test("no network namespace; runs as root: %s", strerror(errno));
+    }
+    if (system("ip link set lo up && "
+               "ip link add silent0 type veth peer name silent1 && "
+               "ip addr add 10.9.9.1/24 dev silent0 && "
+               "ip link set silent0 up && ip link set silent1 up") != 0) {
+        cr_skip_test(
+            "no pairs of network devices; runs with iproute2 and veth");
+    }
     const int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     expect_eq(setsockopt(sock, SOL_IP, IP_RECVERR, &one, sizeof(one)), 0);
     expect_eq(setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few)), 0);

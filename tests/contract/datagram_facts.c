@@ -74,15 +74,10 @@ DATAGRAMS(datagram_facts, complaint_66__those_asked_for_come_with_each, rig,
     cr_assert(weir_address_is_equal(&local, &rig->address));
 }
 
-static void pause_at_once(struct dg *rig)
-{
-    expect_eq(weir_transport_pause_reading(rig->t), 0);
-}
-
 static int pause_at_first(struct dg *rig, const struct weir_datagram *datagram)
 {
     if (rig->received == 1) {
-        pause_at_once(rig);
+        expect_eq(weir_transport_pause_reading(rig->t), 0);
     }
     return 0;
 }

@@ -264,14 +264,6 @@ DATAGRAMS(datagram_maker, an_address_that_becomes_free_meanwhile_is_taken, rig,
     end_second();
 }
 
-/* The local address is the first endpoint's, as text. */
-static void take_same_address(const struct dg *rig,
-                              struct weir_datagram_options *options)
-{
-    options->local_host = rig->family == AF_INET ? "127.0.0.1" : "::1";
-    options->local_port = ntohs(rig->address.storage.inet.sin_port);
-}
-
 DATAGRAMS(datagram_maker, one_that_tries_again_can_be_cancelled, rig, 0)
 {
     weir_pending *endpoint = NULL;
@@ -279,7 +271,9 @@ DATAGRAMS(datagram_maker, one_that_tries_again_can_be_cancelled, rig, 0)
     if (rig->family == AF_UNIX) {
         return;
     }
-    take_same_address(rig, &options);
+    /* The local address is the first endpoint's, as text. */
+    options.local_host = rig->family == AF_INET ? "127.0.0.1" : "::1";
+    options.local_port = ntohs(rig->address.storage.inet.sin_port);
     expect_eq(make(&options, &endpoint), 0);
     dg_turns(rig, 5);
     expect_eq(second.done_err, 1, "it is tried again");

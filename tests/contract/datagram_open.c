@@ -4,6 +4,8 @@
  * The protocol counts its calls and received bytes, and may abort the endpoint
  * in connection_made.
  */
+#define UNIT_RUN   task_run
+#define UNIT_TAKES weir_loop *loop
 #include "tests/bind.h"
 #include "tests/task.h"
 
@@ -51,8 +53,7 @@ static CALLBACKS(counter_protocol, DATAGRAM, .connection_made = counter_made,
                  .connection_lost = counter_lost,
                  .datagram_received = counter_received);
 
-UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
-        task_run, weir_loop *loop)
+UNIT(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol)
 {
     struct counter server = {.loop = loop};
     struct counter client = {.loop = loop};
@@ -88,8 +89,7 @@ UNIT_IN(datagram_open, a_task_may_wait_for_an_endpoint_with_a_protocol,
     }
 }
 
-UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
-        task_run, weir_loop *loop)
+UNIT(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same)
 {
     struct counter counter = {.loop = loop, .aborts = true};
     const struct weir_factory factory = bind_to(&counter_protocol, &counter);
@@ -105,8 +105,7 @@ UNIT_IN(datagram_open, an_endpoint_that_its_protocol_ends_is_given_all_the_same,
     }
 }
 
-UNIT_IN(datagram_open, an_endpoint_whose_protocol_interrupts_the_task_is_gone,
-        task_run, weir_loop *loop)
+UNIT(datagram_open, an_endpoint_whose_protocol_interrupts_the_task_is_gone)
 {
     struct counter counter = {.loop = loop,
                               .interrupts = weir_task_get_current(loop)};
@@ -140,8 +139,7 @@ static void expect_refused(weir_loop *loop, const struct weir_factory *factory,
     expect_eq(fcntl(fd, F_GETFD), -1, "it is closed");
 }
 
-UNIT_IN(datagram_open, a_call_that_cannot_be_says_why_and_closes_its_socket,
-        task_run, weir_loop *loop)
+UNIT(datagram_open, a_call_that_cannot_be_says_why_and_closes_its_socket)
 {
     struct counter counter = {.loop = loop};
     const struct weir_factory factory = bind_to(&counter_protocol, &counter);
@@ -175,8 +173,7 @@ static int open_and_wait(weir_loop *loop, void *arg)
     return err;
 }
 
-UNIT_IN(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone,
-        task_run, weir_loop *loop)
+UNIT(datagram_open, an_endpoint_that_was_cancelled_at_any_turn_is_gone)
 {
     struct counter counter = {.loop = loop};
     int result = -ECANCELED;

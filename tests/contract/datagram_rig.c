@@ -314,21 +314,6 @@ static void open_subject(struct dg *rig)
     cr_assert_gt(rig->address.len, 0);
 }
 
-/* Datagrams sent over the loopback interface pass through a queue of the
- * sending thread's CPU; on one CPU they keep their order. */
-static void stay_on_one_cpu(bool stays)
-{
-    static cpu_set_t all;
-    cpu_set_t one;
-
-    if (CPU_COUNT(&all) == 0) {
-        expect_eq(sched_getaffinity(0, sizeof(all), &all), 0);
-    }
-    CPU_ZERO(&one);
-    CPU_SET((size_t)sched_getcpu(), &one);
-    expect_eq(sched_setaffinity(0, sizeof(one), stays ? &one : &all), 0);
-}
-
 static void begin_round(struct dg *rig, int round)
 {
     const struct dg kept = {
@@ -345,7 +330,18 @@ static void begin_round(struct dg *rig, int round)
     *rig = kept;
     rig->family = families[round];
     current_name = names[round];
-    stay_on_one_cpu(rig->family != AF_UNIX);
+    /* Datagrams sent over the loopback interface pass through a queue of the
+     * sending thread's CPU; on one CPU they keep their order. */
+    const bool stays = rig->family != AF_UNIX;
+    static cpu_set_t all;
+    cpu_set_t one;
+
+    if (CPU_COUNT(&all) == 0) {
+        expect_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+    }
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    expect_eq(sched_setaffinity(0, sizeof(one), stays ? &one : &all), 0);
     expect_eq(weir_loop_new(&options, &rig->loop), 0);
     weir_loop_set_exception_handler(rig->loop, note_exception, rig);
     rig->peer_address =
@@ -354,24 +350,19 @@ static void begin_round(struct dg *rig, int round)
     open_subject(rig);
 }
 
-static void end_round(struct dg *rig)
-{
-    if (rig->t && rig->lost_count == 0) {
-        weir_transport_abort(rig->t);
-        dg_wait_lost(rig);
-    }
-    weir_transport_unref(rig->t);
-    expect_eq(weir_loop_free(rig->loop), 0);
-    if (rig->peer >= 0) {
-        close(rig->peer);
-    }
-}
-
 bool dg_next(struct dg *rig)
 {
     const int round = rig->round;
     if (rig->rounds_run > 0) {
-        end_round(rig);
+        if (rig->t && rig->lost_count == 0) {
+            weir_transport_abort(rig->t);
+            dg_wait_lost(rig);
+        }
+        weir_transport_unref(rig->t);
+        expect_eq(weir_loop_free(rig->loop), 0);
+        if (rig->peer >= 0) {
+            close(rig->peer);
+        }
     }
     if (round == (int)(sizeof(families) / sizeof(families[0]))) {
         current_name = "none";

@@ -245,8 +245,7 @@ static void expect_all_from_peer(struct dg *rig, uint32_t count)
     uint8_t bytes[1000];
     for (uint32_t i = 0; i < count; i++) {
         uint32_t number;
-        const ssize_t got = dg_peer_recv(rig, bytes, sizeof(bytes));
-        expect_eq(got, 400);
+        expect_eq(dg_peer_recv(rig, bytes, sizeof(bytes)), 400);
         memcpy(&number, bytes, sizeof(number));
         expect_eq(number, i);
     }

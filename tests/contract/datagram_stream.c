@@ -111,7 +111,8 @@ UNIT(datagram_stream, empty_long_and_leased_datagrams_arrive)
     expect_eq(weir_datagram_stream_send(two.client, "too long", 8, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "leased", 6, NULL), 0);
     expect_eq(weir_datagram_stream_send(two.client, "", 0, NULL), 0);
-    expect_ok(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL));
+    expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
+              0);
     expect_eq(weir_datagram_stream_recv(two.server, text, sizeof(text), NULL),
               8);
     expect_eq(memcmp(text, "too ", 4), 0);
@@ -328,10 +329,9 @@ UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
     options.queue_count = 0;
     options.endpoint.family = AF_UNSPEC;
     expect_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_eq(weir_open_datagram_stream_at(loop, weir_endpoint_fd(fds[0]),
+    expect_ok(weir_open_datagram_stream_at(loop, weir_endpoint_fd(fds[0]),
                                            weir_endpoint_none(), &options,
-                                           &stream),
-              0);
+                                           &stream));
     expect_eq(write(fds[1], "hi", 2), 2);
     char text[2];
     expect_eq(weir_datagram_stream_recv(stream, text, 2, NULL), 2);

@@ -68,12 +68,6 @@ static void put16(struct message *message, uint16_t value)
     message->bytes[message->len++] = (uint8_t)value;
 }
 
-static void put(struct message *message, const void *bytes, size_t len)
-{
-    memcpy(message->bytes + message->len, bytes, len);
-    message->len += len;
-}
-
 static bool parse(const struct message *query, struct question *ret)
 {
     size_t at = HEADER_SIZE;
@@ -155,7 +149,8 @@ static void put_record_of(struct message *message, size_t owner, uint16_t type,
     put16(message, 0);
     put16(message, message->ttl_s);
     put16(message, len);
-    put(message, data, len);
+    memcpy(message->bytes + message->len, data, len);
+    message->len += len;
 }
 
 /* Writes a record of the question's name. */

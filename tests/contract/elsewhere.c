@@ -239,9 +239,8 @@ static void upstream_connected(void *arg, int err,
 static void make_upstreams(weir_loop *loop)
 {
     expect_eq(weir_upstreams_new(loop, NULL, &world.upstreams), 0);
-    expect_eq(
-        weir_upstreams_add(world.upstreams, &upstream_options, &world.upstream),
-        0);
+    expect_ok(weir_upstreams_add(world.upstreams, &upstream_options,
+                                 &world.upstream));
 }
 
 static void free_upstreams(void)
@@ -325,9 +324,8 @@ static void make_world(weir_loop *loop)
     expect_eq(weir_as_completed_begin(loop, &world.completed, &world.future, 1),
               0);
     world.first = weir_waitable_future(world.future);
-    expect_eq(weir_create_server(loop, &quiet, "127.0.0.1", 0, NULL, NULL, NULL,
-                                 &world.server),
-              0);
+    expect_ok(weir_create_server(loop, &quiet, "127.0.0.1", 0, NULL, NULL, NULL,
+                                 &world.server));
     make_upstreams(loop);
     expect_ok(weir_loop_add_signal_handler(loop, SIGUSR2, take_signal, NULL));
     while (!weir_server_is_serving(world.server)) {

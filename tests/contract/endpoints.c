@@ -22,8 +22,7 @@ MAKER(endpoints, a_literal_address_is_read_and_a_name_is_left, m)
 {
     struct wr_endpoint endpoint;
 
-    expect_eq(read_endpoint(m, weir_endpoint_host("127.0.0.1", 80), &endpoint),
-              0);
+    expect_ok(read_endpoint(m, weir_endpoint_host("127.0.0.1", 80), &endpoint));
     cr_expect_null(endpoint.name);
     expect_eq(endpoint.count, 1);
     expect_eq(address_port(&endpoint.addresses[0]), 80);
@@ -130,9 +129,8 @@ MAKER(endpoints, nothing_is_connected_to_all_addresses, m)
 static int bind_endpoint(struct maker *m, struct weir_endpoint own,
                          struct weir_endpoint peer, const char *own_host)
 {
-    struct weir_datagram_options options = {.size = sizeof(options)};
-
-    options.local_host = own_host;
+    struct weir_datagram_options options = {.size = sizeof(options),
+                                            .local_host = own_host};
     return weir_create_datagram_endpoint_at(m->loop, &m->factory, own, peer,
                                             &options, NULL, NULL, NULL);
 }

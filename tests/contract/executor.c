@@ -216,21 +216,16 @@ UNIT(executor, an_abandoned_job_needs_no_callback)
     expect_eq(job.abandoned_count, 0);
 }
 
-/* Returns when the first job is over because the next one has started on the
- * only thread; the loop does not know it yet. */
-static void end_unseen(struct job *jobs)
+UNIT(executor, a_result_that_the_loop_has_not_seen_is_abandoned)
 {
+    struct job jobs[2];
+    /* Returns when the first job is over because the next one has started on
+     * the only thread; the loop does not know it yet. */
     start_held(&jobs[0], 5);
     start_job(&jobs[1], held_job, 6);
     yield();
     let_go(&jobs[0]);
     wait_for(&jobs[1].started);
-}
-
-UNIT(executor, a_result_that_the_loop_has_not_seen_is_abandoned)
-{
-    struct job jobs[2];
-    end_unseen(jobs);
     cr_assert(weir_task_cancel(jobs[0].task));
 
     expect_eq(join_job(&jobs[0]), -ECANCELED);

@@ -233,10 +233,8 @@ static int slow_body(weir_loop *l, void *arg)
 
 UNIT(executor_errors, a_slow_abandoned_callback_is_reported_by_its_name)
 {
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .slow_callback_ns = 1 * MS};
     loop_thread = pthread_self();
-    open_loop(&options);
+    open_loop(SIZED(weir_loop_options, .slow_callback_ns = 1 * MS));
     run_body(slow_body, NULL);
     close_loop();
     wait_for_threads(0);

@@ -133,9 +133,8 @@ static void write_pipe_beyond(weir_loop *loop)
     const int fd = weir_file_open(loop, path, O_WRONLY | O_CREAT, 0640);
     expect_geq(fd, 0);
 
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
+                                      NULL, &writer));
     expect_eq(weir_writer_write(writer, data, sizeof(data)), 0);
     weir_writer_close(writer);
     expect_eq(weir_writer_wait_closed(writer), -EFBIG);

@@ -122,15 +122,6 @@ static void must(int result)
     }
 }
 
-static void begin_child(void)
-{
-    static const struct rlimit none;
-
-    in_child = true;
-    must(setrlimit(RLIMIT_CORE, &none));
-    must(dup2(messages[1], STDERR_FILENO));
-}
-
 /* Every callback starts with this. */
 static void called(enum kind kind)
 {
@@ -143,7 +134,11 @@ static void called(enum kind kind)
     }
     child = fork();
     if (child == 0) {
-        begin_child();
+        static const struct rlimit none;
+
+        in_child = true;
+        must(setrlimit(RLIMIT_CORE, &none));
+        must(dup2(messages[1], STDERR_FILENO));
     }
 }
 
@@ -411,18 +406,6 @@ static void looked_up(void *arg, int err, const struct weir_address *addresses,
     called(LOOKUP_DONE);
 }
 
-static void start_lookup(void)
-{
-    static const struct weir_resolver resolver = {
-        .size = sizeof(resolver), .start = resolve, .cancel = forget};
-    static const struct weir_getaddrinfo_options brief = {.size = sizeof(brief),
-                                                          .timeout_ns = 1};
-
-    must(weir_loop_set_resolver(loop, &resolver, NULL));
-    must(weir_resolve_start(loop, "host.example", 80, &brief, looked_up, NULL,
-                            NULL));
-}
-
 static void endpoint_done(void *arg, int err, weir_transport *t)
 {
     called(ENDPOINT_DONE);
@@ -435,17 +418,6 @@ static int refuse_endpoint(void *arg, weir_transport *t,
                            struct weir_protocol_binding *ret)
 {
     return -EPROTO;
-}
-
-/* Its factory makes no protocol, so done is its last callback. */
-static void start_endpoint(void)
-{
-    static const struct weir_factory factory = {.create = refuse_endpoint};
-    static const struct weir_datagram_options options = {
-        .size = sizeof(options), .local_host = "127.0.0.1"};
-
-    must(weir_create_datagram_endpoint(loop, &factory, &options, endpoint_done,
-                                       NULL, NULL));
 }
 
 #if WR_TESTS_PROXY
@@ -522,8 +494,21 @@ static void start_the_rest(void)
     for (int i = 0; i < SPARE_CALLS; i++) {
         must(weir_loop_call_soon_threadsafe(loop, spare_post, NULL, NULL));
     }
-    start_lookup();
-    start_endpoint();
+    static const struct weir_resolver resolver = {
+        .size = sizeof(resolver), .start = resolve, .cancel = forget};
+    static const struct weir_getaddrinfo_options brief = {.size = sizeof(brief),
+                                                          .timeout_ns = 1};
+
+    must(weir_loop_set_resolver(loop, &resolver, NULL));
+    must(weir_resolve_start(loop, "host.example", 80, &brief, looked_up, NULL,
+                            NULL));
+    /* Its factory makes no protocol, so done is its last callback. */
+    static const struct weir_factory factory = {.create = refuse_endpoint};
+    static const struct weir_datagram_options options = {
+        .size = sizeof(options), .local_host = "127.0.0.1"};
+
+    must(weir_create_datagram_endpoint(loop, &factory, &options, endpoint_done,
+                                       NULL, NULL));
     start_upstreams();
     add_spare_calls();
 }

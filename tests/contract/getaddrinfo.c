@@ -171,12 +171,10 @@ UNIT(getaddrinfo, flags_that_do_not_go_together_are_refused)
 static const char *canonical_of(struct names *n, const char *host)
 {
     static char name[WEIR_HOST_SIZE];
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
-                                                     .canonical_name = name,
-                                                     .canonical_name_size =
-                                                         sizeof(name)};
     memset(name, 'x', sizeof(name));
-    look_up(n, host, &options);
+    look_up(n, host,
+            SIZED(weir_getaddrinfo_options, .canonical_name = name,
+                  .canonical_name_size = sizeof(name)));
     expect_gt(n->result, 0, "%s", host);
     return name;
 }
@@ -193,12 +191,9 @@ UNIT(getaddrinfo, the_canonical_name_is_at_the_end_of_the_aliases)
 
 UNIT(getaddrinfo, a_domain_that_was_searched_is_in_the_canonical_name)
 {
-    struct weir_dns_options dns = names_dns_options(n);
-    dns.search = "none.example, second.example";
-    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_search(n, "none.example, second.example");
     expect_str_eq(canonical_of(n, "a4"), "a4.none.example");
-    dns.search = "";
-    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+    names_search(n, "");
     expect_str_eq(canonical_of(n, "a4"), "a4");
 }
 
@@ -230,11 +225,9 @@ UNIT(getaddrinfo, what_is_asked_of_no_server_has_itself_for_a_name)
 UNIT(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it)
 {
     char name[WEIR_HOST_SIZE];
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
-                                                     .canonical_name = name,
-                                                     .canonical_name_size =
-                                                         sizeof(name)};
-    look_up(n, "aliasodd-a4.example", &options);
+    look_up(n, "aliasodd-a4.example",
+            SIZED(weir_getaddrinfo_options, .canonical_name = name,
+                  .canonical_name_size = sizeof(name)));
     expect_eq(n->result, WEIR_EDNSBADANSWER);
     expect_str_eq(look_up(n, "aliasodd-a4.example", NULL), "192.0.2.1:80 ");
 }
@@ -242,14 +235,11 @@ UNIT(getaddrinfo, a_canonical_name_that_is_none_fails_who_asks_for_it)
 NAMES(getaddrinfo, a_callback_gets_the_canonical_name_too, n)
 {
     char name[WEIR_HOST_SIZE];
-    const struct weir_getaddrinfo_options options = {.size = sizeof(options),
-                                                     .family = AF_INET6,
-                                                     .map_ipv4 = true,
-                                                     .canonical_name = name,
-                                                     .canonical_name_size =
-                                                         sizeof(name)};
-    names_lookup(n, "alias-a4.example", &options);
-    expect_str_eq(names_text(n), "[::ffff:192.0.2.1]:80 ");
+    names_expect(n, "alias-a4.example",
+                 SIZED(weir_getaddrinfo_options, .family = AF_INET6,
+                       .map_ipv4 = true, .canonical_name = name,
+                       .canonical_name_size = sizeof(name)),
+                 "[::ffff:192.0.2.1]:80 ");
     expect_str_eq(name, "end.example");
 }
 
@@ -267,10 +257,10 @@ static void must(const char *command)
  * has. */
 static const char *asked_of_configured(struct names *n, int family)
 {
-    const struct weir_getaddrinfo_options options = {
-        .size = sizeof(options), .family = family, .configured_only = true};
     memset(n->server.log, 0, sizeof(n->server.log));
-    names_lookup(n, "a4-a6.example", &options);
+    names_lookup(n, "a4-a6.example",
+                 SIZED(weir_getaddrinfo_options, .family = family,
+                       .configured_only = true));
     dns_server_wait(&n->server);
     return dns_server_read_log(&n->server);
 }

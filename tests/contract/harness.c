@@ -230,12 +230,12 @@ int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 static void open_connected(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .connection = rig->connection};
     uint16_t port;
     int fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
-    expect_ok(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, NULL, NULL, NULL));
+    expect_ok(weir_create_connection(
+        rig->loop, &factory, "127.0.0.1", port,
+        SIZED(weir_connect_options, .connection = rig->connection), NULL, NULL,
+        NULL));
     rig_turn(rig);
     rig->peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
     expect(rig->peer >= 0);
@@ -261,11 +261,11 @@ void rig_wait_server(struct rig *rig)
 static void open_accepted(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .connection = rig->connection};
     struct weir_address addr;
-    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
-                                 rig_server_done, rig, &rig->server));
+    expect_ok(weir_create_server(
+        rig->loop, &factory, "127.0.0.1", 0,
+        SIZED(weir_server_options, .connection = rig->connection),
+        rig_server_done, rig, &rig->server));
     rig_wait_server(rig);
     expect(weir_server_get_socket(rig->server, 0, &addr) >= 0);
     rig->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -281,14 +281,13 @@ static void open_accepted(struct rig *rig)
 static void open_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .connection = rig->connection};
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     rig->peer = fds[0];
-    expect_ok(weir_create_connection_at(rig->loop, &factory,
-                                        weir_endpoint_fd(fds[1]), &options,
-                                        NULL, NULL, NULL));
+    expect_ok(weir_create_connection_at(
+        rig->loop, &factory, weir_endpoint_fd(fds[1]),
+        SIZED(weir_connect_options, .connection = rig->connection), NULL, NULL,
+        NULL));
 }
 
 static const struct pair_maker makers[] = {
@@ -378,28 +377,17 @@ static void open_maker(struct rig *rig)
 
 static void begin(struct rig *rig)
 {
-    const struct weir_loop_options options = {
-        .size = sizeof(options), .held_limit_bytes = rig->held_limit_bytes};
-
     memset(&rig->loop, 0, sizeof(*rig) - offsetof(struct rig, loop));
     rig->maker = &makers[rig->round];
     rig->peer = -1;
     current_name = rig->maker->name;
     unit_fds_read(&open_before);
-    expect_eq(weir_loop_new(&options, &rig->loop), 0);
+    expect_eq(weir_loop_new(SIZED(weir_loop_options,
+                                  .held_limit_bytes = rig->held_limit_bytes),
+                            &rig->loop),
+              0);
     weir_loop_set_exception_handler(rig->loop, exception_hook, rig);
     open_maker(rig);
-}
-
-static void check_statistics(const struct rig *rig)
-{
-    const struct weir_loop_statistics stats = rig_statistics(rig);
-
-    expect_eq(stats.connections, 0);
-    expect_eq(stats.queued_bytes, 0);
-    expect_eq(stats.leases, 0);
-    expect_eq(stats.held_bytes, 0);
-    expect_eq(stats.timers, 0);
 }
 
 static void end(struct rig *rig)
@@ -425,7 +413,13 @@ static void end(struct rig *rig)
     rig_close_pair(rig);
     rig_turn(rig);
     weir_transport_unref(rig->t);
-    check_statistics(rig);
+    const struct weir_loop_statistics stats = rig_statistics(rig);
+
+    expect_eq(stats.connections, 0);
+    expect_eq(stats.queued_bytes, 0);
+    expect_eq(stats.leases, 0);
+    expect_eq(stats.held_bytes, 0);
+    expect_eq(stats.timers, 0);
     expect_eq(weir_loop_free(rig->loop), 0);
     rig_close_tls(rig);
     if (rig->connection.fd_limit > 0) {

@@ -72,11 +72,9 @@ static void relay_adopt(struct relay_side *side, int fd,
 {
     struct relay *relay = side->arg;
     const struct weir_factory factory = relay_factory(side, settings);
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .tls = settings};
-    expect_ok(weir_create_connection_at(relay->loop, &factory,
-                                        weir_endpoint_fd(fd), &options,
-                                        relay_done, side, NULL));
+    expect_ok(weir_create_connection_at(
+        relay->loop, &factory, weir_endpoint_fd(fd),
+        SIZED(weir_connect_options, .tls = settings), relay_done, side, NULL));
 }
 
 static void relay_expired(void *arg)
@@ -162,9 +160,6 @@ static void open_connected(struct rig *rig, int version, bool twice)
         .size = sizeof(settings),
         .context = tls_context_of(false, version),
         .server_hostname = "localhost"};
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .tls = &settings,
-                                                 .connection = rig->connection};
     struct relay *relay = relay_new(rig, true, version);
     uint16_t port;
     relay->listen_fd = listen_tcp(&port, rig->small_buffers ? SMALL_BUFFER : 0);
@@ -175,8 +170,11 @@ static void open_connected(struct rig *rig, int version, bool twice)
             .factory = factory, .tls = settings, .failed = rig_opened};
         factory = rig_upgrade_factory(&rig->upgrade);
     }
-    expect_ok(weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
-                                     &options, rig_opened, rig, NULL));
+    expect_ok(
+        weir_create_connection(rig->loop, &factory, "127.0.0.1", port,
+                               SIZED(weir_connect_options, .tls = &settings,
+                                     .connection = rig->connection),
+                               rig_opened, rig, NULL));
     weir_tls_context_unref(settings.context);
 }
 
@@ -200,10 +198,6 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
     struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
         .size = sizeof(settings), .context = tls_context_of(true, version)};
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .tls = by_start_tls ? NULL
-                                                                    : &settings,
-                                                .connection = rig->connection};
     struct relay *relay = relay_new(rig, false, version);
     if (by_start_tls) {
         rig->upgrade = (struct rig_upgrade){.factory = factory,
@@ -213,7 +207,10 @@ static void open_accepted(struct rig *rig, int version, bool by_start_tls)
         factory = rig_upgrade_factory(&rig->upgrade);
     }
     struct weir_address address;
-    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0, &options,
+    expect_ok(weir_create_server(rig->loop, &factory, "127.0.0.1", 0,
+                                 SIZED(weir_server_options,
+                                       .tls = by_start_tls ? NULL : &settings,
+                                       .connection = rig->connection),
                                  rig_server_done, rig, &rig->server));
     weir_tls_context_unref(settings.context);
     rig_wait_server(rig);
@@ -245,16 +242,15 @@ void rig_open_tls_unix(struct rig *rig)
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
     const struct weir_tls_settings settings = {
         .size = sizeof(settings), .context = tls_context_of(true, 13)};
-    struct weir_connect_options options = {.size = sizeof(options),
-                                           .tls = &settings,
-                                           .connection = rig->connection};
     struct relay *relay = relay_new(rig, false, 13);
     int fds[2];
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     relay->tls_fd = fds[0];
-    expect_ok(weir_create_connection_at(rig->loop, &factory,
-                                        weir_endpoint_fd(fds[1]), &options,
-                                        NULL, NULL, NULL));
+    expect_ok(
+        weir_create_connection_at(rig->loop, &factory, weir_endpoint_fd(fds[1]),
+                                  SIZED(weir_connect_options, .tls = &settings,
+                                        .connection = rig->connection),
+                                  NULL, NULL, NULL));
     weir_tls_context_unref(settings.context);
     relay_start(relay);
 }

@@ -88,20 +88,6 @@ static void open_link(struct link *link, pair_fn *pair)
 
 /* ---- the callback ---- */
 
-/* TCP's last step runs in a softirq, which a busy machine may delay, too: then
- * the byte would not be in time. */
-static void wait_until_arrived(int peer)
-{
-    int proto = 0;
-    int held = 1;
-    socklen_t len = sizeof(proto);
-    while (getsockopt(peer, SOL_SOCKET, SO_PROTOCOL, &proto, &len) == 0 &&
-           proto == IPPROTO_TCP && held > 0) {
-        expect_eq(ioctl(peer, SIOCOUTQ, &held), 0);
-        poll(NULL, 0, held > 0);
-    }
-}
-
 /* The limits count from here, and the peers send at once. */
 static void hold_up(void *arg)
 {
@@ -114,7 +100,17 @@ static void hold_up(void *arg)
     /* The time itself is tested: no event is waited for. */
     nanosleep(&time, NULL);
     for (int i = 0; i < COUNT; i++) {
-        wait_until_arrived(links[i].peer);
+        /* TCP's last step runs in a softirq, which a busy machine may delay,
+         * too: then the byte would not be in time. */
+        const int peer = links[i].peer;
+        int proto = 0;
+        int held = 1;
+        socklen_t len = sizeof(proto);
+        while (getsockopt(peer, SOL_SOCKET, SO_PROTOCOL, &proto, &len) == 0 &&
+               proto == IPPROTO_TCP && held > 0) {
+            expect_eq(ioctl(peer, SIOCOUTQ, &held), 0);
+            poll(NULL, 0, held > 0);
+        }
     }
 }
 

@@ -96,9 +96,8 @@ static void open_stream(weir_loop *loop, weir_writer **ret)
 {
     const struct weir_open_options options = {
         .size = sizeof(options), .connect = {.size = sizeof(options.connect)}};
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), &options,
-                                      NULL, ret),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), &options,
+                                      NULL, ret));
 }
 
 static int64_t send_on_stream(weir_loop *loop, int fd)
@@ -116,9 +115,8 @@ UNIT(hung_files, a_file_that_a_stream_sends_is_read_by_a_worker)
 static int64_t send_on_pipe(weir_loop *loop, int fd)
 {
     weir_writer *writer;
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
-                                      NULL, NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
+                                      NULL, NULL, &writer));
     return send_by_writer(writer, fd);
 }
 

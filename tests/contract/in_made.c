@@ -222,22 +222,6 @@ static void client_done(void *arg, int err, weir_transport *t)
 
 /* ---- a row ---- */
 
-static void row_serve(const struct kind *kind, const char *path)
-{
-    const struct weir_factory factory = bind_to(&end_protocol, &server);
-    struct weir_server_options options = {.size = sizeof(options)};
-
-    options.tls = kind->has_tls ? &server_tls : NULL;
-    expect_ok(kind->over_unix
-                  ? weir_create_unix_server(maker->loop, &factory, path,
-                                            &options, maker_server_done, maker,
-                                            &maker->server)
-                  : weir_create_server(maker->loop, &factory, "127.0.0.1", 0,
-                                       &options, maker_server_done, maker,
-                                       &maker->server));
-    maker_expect_done(maker, 0);
-}
-
 static void row_connect(const struct kind *kind, const char *path)
 {
     const struct weir_factory factory = bind_to(&end_protocol, &client);
@@ -264,20 +248,6 @@ static bool row_is_lost(void)
            server.lost == server.made && client.made + server.made > 0;
 }
 
-static void row_end(void)
-{
-    if (client.t) {
-        weir_transport_abort(client.t);
-    }
-    if (server.t) {
-        weir_transport_abort(server.t);
-    }
-    RUN_UNTIL(maker->loop, row_is_lost());
-    if (maker->server) {
-        weir_server_close(maker->server);
-    }
-}
-
 static void row_run(const struct kind *kind, const char *label)
 {
     static int count;
@@ -288,7 +258,17 @@ static void row_run(const struct kind *kind, const char *label)
     server = (struct end){.is_server = true};
     connect_done = 0;
     connect_err = 0;
-    row_serve(kind, path);
+    const struct weir_factory factory = bind_to(&end_protocol, &server);
+    struct weir_server_options options = {
+        .size = sizeof(options), .tls = kind->has_tls ? &server_tls : NULL};
+    expect_ok(kind->over_unix
+                  ? weir_create_unix_server(maker->loop, &factory, path,
+                                            &options, maker_server_done, maker,
+                                            &maker->server)
+                  : weir_create_server(maker->loop, &factory, "127.0.0.1", 0,
+                                       &options, maker_server_done, maker,
+                                       &maker->server));
+    maker_expect_done(maker, 0);
     row_connect(kind, path);
     if (act->outcome == BOTH_TALK) {
         RUN_UNTIL(maker->loop,
@@ -301,7 +281,16 @@ static void row_run(const struct kind *kind, const char *label)
         expect_eq(weir_transport_write(client.t, "to", 2), 0);
         expect_eq(weir_transport_write(server.t, "fro", 3), 0);
         RUN_UNTIL(maker->loop, client.received > 0 && server.received > 0);
-        row_end();
+        if (client.t) {
+            weir_transport_abort(client.t);
+        }
+        if (server.t) {
+            weir_transport_abort(server.t);
+        }
+        RUN_UNTIL(maker->loop, row_is_lost());
+        if (maker->server) {
+            weir_server_close(maker->server);
+        }
     }
     RUN_UNTIL(maker->loop, row_is_lost());
     expect_leq(client.made, 1, "%s", label);

@@ -308,17 +308,6 @@ static void expect_refusals(struct maker *m)
     close(pair[1]);
 }
 
-static void expect_alive(struct maker *m, int fd)
-{
-    char byte = 0;
-    expect_eq(send(fd, "x", 1, 0), 1);
-    maker_run(m, maker_has_received);
-    maker_run_for(m, 1 * MS); /* the echo is sent */
-    expect_eq(peer_read(fd, &byte, 1), 1);
-    expect_eq(byte, 'x');
-    cr_assert(weir_server_is_serving(m->server));
-}
-
 UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
 {
     struct maker m;
@@ -344,7 +333,13 @@ UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
         _exit(good ? 0 : 1);
     }
     expect_eq(end_of(child), 0);
-    expect_alive(&m, fd);
+    char byte = 0;
+    expect_eq(send(fd, "x", 1, 0), 1);
+    maker_run(&m, maker_has_received);
+    maker_run_for(&m, 1 * MS); /* the echo is sent */
+    expect_eq(peer_read(fd, &byte, 1), 1);
+    expect_eq(byte, 'x');
+    cr_assert(weir_server_is_serving(m.server));
     close(fd);
     maker_close(&m);
 }

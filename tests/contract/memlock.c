@@ -5,6 +5,7 @@
  * Locked memory is counted per user, not per process, so each case runs in a
  * child process with its own user. This requires root.
  */
+#include "tests/bind.h"
 #include "tests/contract/need_uring.h"
 #include "tests/unit.h"
 #include "uring/engine.h"
@@ -84,11 +85,11 @@ static void stop_loop(void *arg)
 
 static int run_loops_in_a_row(void)
 {
-    const struct weir_loop_options options = {
-        .size = sizeof(options), .sq_entries = 64, .cq_entries = 256};
     become_somebody(64 * KIB);
     for (int i = 0; i < 60; i++) {
-        int err = weir_run(&options, yield_once, NULL);
+        int err = weir_run(
+            SIZED(weir_loop_options, .sq_entries = 64, .cq_entries = 256),
+            yield_once, NULL);
         if (err < 0) {
             fprintf(stderr, "loop %d: %s\n", i, weir_strerror(err));
             return WAS_REFUSED;
@@ -171,11 +172,10 @@ static bool start_and_kill(const struct weir_loop_options *options)
 
 static int restart_killed_process(void)
 {
-    const struct weir_loop_options options = {
-        .size = sizeof(options), .sq_entries = 64, .cq_entries = 256};
     become_somebody(48 * KIB);
     for (int i = 0; i < 20; i++) {
-        if (!start_and_kill(&options)) {
+        if (!start_and_kill(SIZED(weir_loop_options, .sq_entries = 64,
+                                  .cq_entries = 256))) {
             fprintf(stderr, "start %d was refused\n", i);
             return WAS_REFUSED;
         }
@@ -236,11 +236,10 @@ UNIT(memlock, a_ring_that_can_never_fit_is_made_smaller)
 
 static int open_without_any(void)
 {
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .engine = WEIR_ENGINE_URING};
     become_somebody(0);
     weir_loop *loop = NULL;
-    const int err = weir_loop_new(&options, &loop);
+    const int err = weir_loop_new(
+        SIZED(weir_loop_options, .engine = WEIR_ENGINE_URING), &loop);
     if (err == 0) {
         return weir_loop_free(loop) == 0 ? GOOD : IS_ODD;
     }
@@ -307,8 +306,6 @@ static bool runs_and_tells(weir_loop *loop)
 
 static int make_several_loops(void)
 {
-    const struct weir_loop_options options = {
-        .size = sizeof(options), .sq_entries = 8, .cq_entries = 64};
     weir_loop *loops[SEVERAL];
     struct rusage usage;
     become_somebody(locked_kib * KIB);
@@ -316,7 +313,9 @@ static int make_several_loops(void)
     expect_eq(getrusage(RUSAGE_SELF, &usage), 0);
     const long before = usage.ru_nvcsw;
     for (int i = 0; i < SEVERAL; i++) {
-        const int err = weir_loop_new(&options, &loops[i]);
+        const int err = weir_loop_new(
+            SIZED(weir_loop_options, .sq_entries = 8, .cq_entries = 64),
+            &loops[i]);
         if (err < 0) {
             fprintf(stderr, "loop %d: %s\n", i, weir_strerror(err));
             return WAS_REFUSED;
@@ -388,13 +387,11 @@ static bool is_woken_each_time(weir_loop *loop, int fd)
 
 static int get_a_host(void)
 {
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .sq_entries = 64,
-                                              .cq_entries = 256,
-                                              .engine = WEIR_ENGINE_URING};
     weir_loop *loop = NULL;
     become_somebody(locked_kib * KIB);
-    if (weir_loop_new(&options, &loop) < 0) {
+    if (weir_loop_new(SIZED(weir_loop_options, .sq_entries = 64,
+                            .cq_entries = 256, .engine = WEIR_ENGINE_URING),
+                      &loop) < 0) {
         return WAS_REFUSED;
     }
     const int fd = weir_loop_get_fd(loop);

@@ -5,13 +5,14 @@
  *
  * move_back.c has moves that fail, move_storm.c many moves at once.
  */
+#define UNIT_RUN   mover_test
+#define UNIT_TAKES struct mover *m
 #include "tests/contract/move_rig.h"
 
 #include <weir/pair.h>
 #include <weir/sendfile.h>
 
-UNIT_IN(move, the_connection_goes_on_with_another_protocol_on_the_other_loop,
-        mover_test, struct mover *m)
+UNIT(move, the_connection_goes_on_with_another_protocol_on_the_other_loop)
 {
     mover_talk(m);
 
@@ -29,8 +30,7 @@ UNIT_IN(move, the_connection_goes_on_with_another_protocol_on_the_other_loop,
     expect_eq(mover_read_end(m), 0);
 }
 
-UNIT_IN(move, it_may_come_back_as_often_as_one_likes, mover_test,
-        struct mover *m)
+UNIT(move, it_may_come_back_as_often_as_one_likes)
 {
     for (int i = 0; i < 20; i++) {
         mover_move(m);
@@ -39,8 +39,7 @@ UNIT_IN(move, it_may_come_back_as_often_as_one_likes, mover_test,
     }
 }
 
-UNIT_IN(move, the_old_transport_has_ended_and_keeps_its_addresses, mover_test,
-        struct mover *m)
+UNIT(move, the_old_transport_has_ended_and_keeps_its_addresses)
 {
     struct weir_address before;
     struct weir_address after;
@@ -66,7 +65,7 @@ UNIT_IN(move, the_old_transport_has_ended_and_keeps_its_addresses, mover_test,
 
 /* ---- what goes along ---- */
 
-UNIT_IN(move, bytes_that_were_not_shown_go_along, mover_test, struct mover *m)
+UNIT(move, bytes_that_were_not_shown_go_along)
 {
     expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
     mover_send(m, 100000);
@@ -80,8 +79,7 @@ UNIT_IN(move, bytes_that_were_not_shown_go_along, mover_test, struct mover *m)
     mover_expect(m, HERE, "made moved");
 }
 
-UNIT_IN(move, more_bytes_than_the_limit_of_received_bytes_go_along, mover_test,
-        struct mover *m)
+UNIT(move, more_bytes_than_the_limit_of_received_bytes_go_along)
 {
     expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
     mover_send(m, 8192);
@@ -94,7 +92,7 @@ UNIT_IN(move, more_bytes_than_the_limit_of_received_bytes_go_along, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move, bytes_that_arrive_meanwhile_go_along, mover_test, struct mover *m)
+UNIT(move, bytes_that_arrive_meanwhile_go_along)
 {
     m->sides[THERE].stands = true;
     expect_eq(mover_begin(m), 0);
@@ -109,8 +107,7 @@ UNIT_IN(move, bytes_that_arrive_meanwhile_go_along, mover_test, struct mover *m)
     mover_expect(m, THERE, "made data");
 }
 
-UNIT_IN(move, bytes_that_were_not_sent_go_along_although_the_peer_does_not_read,
-        mover_test, struct mover *m)
+UNIT(move, bytes_that_were_not_sent_go_along_although_the_peer_does_not_read)
 {
     mover_clog(m);
     const uint64_t waiting = weir_transport_get_write_buffer_size(mover_t(m));
@@ -133,8 +130,7 @@ static void count_release(void *arg)
     ++*(int *)arg;
 }
 
-UNIT_IN(move, memory_of_a_write_is_released_when_the_connection_has_left,
-        mover_test, struct mover *m)
+UNIT(move, memory_of_a_write_is_released_when_the_connection_has_left)
 {
     static uint8_t bytes[100];
     int released = 0;
@@ -160,7 +156,7 @@ static void move_it(struct mover *m)
     expect_eq(mover_begin(m), -EBUSY);
 }
 
-UNIT_IN(move, it_may_begin_inside_data_received, mover_test, struct mover *m)
+UNIT(move, it_may_begin_inside_data_received)
 {
     mover_write(m, 1);
     m->in_data = move_it;
@@ -191,7 +187,7 @@ static void bind_to_side(struct mover *m, const struct weir_protocol *protocol)
 }
 
 /* At the low mark 0 everything is sent: the connection is idle. */
-UNIT_IN(move, it_may_begin_inside_resume_writing, mover_test, struct mover *m)
+UNIT(move, it_may_begin_inside_resume_writing)
 {
     struct weir_protocol once = mover_protocol;
     once.resume_writing = move_once;
@@ -207,8 +203,7 @@ UNIT_IN(move, it_may_begin_inside_resume_writing, mover_test, struct mover *m)
     mover_talk(m);
 }
 
-UNIT_IN(move, it_may_begin_inside_resume_writing_while_bytes_wait, mover_test,
-        struct mover *m)
+UNIT(move, it_may_begin_inside_resume_writing_while_bytes_wait)
 {
     struct weir_protocol once = mover_protocol;
     once.resume_writing = move_once;
@@ -226,7 +221,7 @@ UNIT_IN(move, it_may_begin_inside_resume_writing_while_bytes_wait, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move, it_may_begin_inside_pause_writing, mover_test, struct mover *m)
+UNIT(move, it_may_begin_inside_pause_writing)
 {
     struct weir_protocol once = mover_protocol;
     once.pause_writing = move_once;
@@ -243,8 +238,7 @@ UNIT_IN(move, it_may_begin_inside_pause_writing, mover_test, struct mover *m)
 
 /* ---- ends ---- */
 
-UNIT_IN(move, a_half_closed_connection_stays_so_and_its_protocol_is_told,
-        mover_test, struct mover *m)
+UNIT(move, a_half_closed_connection_stays_so_and_its_protocol_is_told)
 {
     m->eof_result = 1;
     mover_send(m, 3000);
@@ -263,8 +257,7 @@ UNIT_IN(move, a_half_closed_connection_stays_so_and_its_protocol_is_told,
     expect_eq(mover_read_end(m), 0);
 }
 
-UNIT_IN(move, an_end_that_comes_meanwhile_is_told_after_the_bytes, mover_test,
-        struct mover *m)
+UNIT(move, an_end_that_comes_meanwhile_is_told_after_the_bytes)
 {
     m->eof_result = 1;
     m->sides[THERE].stands = true;
@@ -280,8 +273,7 @@ UNIT_IN(move, an_end_that_comes_meanwhile_is_told_after_the_bytes, mover_test,
     mover_expect(m, THERE, "made data eof");
 }
 
-UNIT_IN(move, write_eof_goes_along_and_comes_after_the_last_byte, mover_test,
-        struct mover *m)
+UNIT(move, write_eof_goes_along_and_comes_after_the_last_byte)
 {
     mover_clog(m);
     expect_eq(weir_transport_write_eof(mover_t(m)), 0);
@@ -294,8 +286,7 @@ UNIT_IN(move, write_eof_goes_along_and_comes_after_the_last_byte, mover_test,
     mover_receive(m, 100);
 }
 
-UNIT_IN(move, an_end_that_was_sent_is_not_sent_again, mover_test,
-        struct mover *m)
+UNIT(move, an_end_that_was_sent_is_not_sent_again)
 {
     expect_eq(weir_transport_write_eof(mover_t(m)), 0);
     expect_eq(mover_read_end(m), 0);
@@ -306,8 +297,7 @@ UNIT_IN(move, an_end_that_was_sent_is_not_sent_again, mover_test,
     mover_receive(m, 100);
 }
 
-UNIT_IN(move, a_peer_that_ends_during_a_move_is_noticed_on_the_other_loop,
-        mover_test, struct mover *m)
+UNIT(move, a_peer_that_ends_during_a_move_is_noticed_on_the_other_loop)
 {
     m->sides[THERE].stands = true;
     expect_eq(mover_begin(m), 0);
@@ -324,7 +314,7 @@ UNIT_IN(move, a_peer_that_ends_during_a_move_is_noticed_on_the_other_loop,
 
 /* ---- settings ---- */
 
-UNIT_IN(move, marks_limits_and_timeouts_go_along, mover_test, struct mover *m)
+UNIT(move, marks_limits_and_timeouts_go_along)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
                                            .idle_ns = 50 * RIG_MS};
@@ -350,7 +340,6 @@ UNIT_IN(move, marks_limits_and_timeouts_go_along, mover_test, struct mover *m)
 
 static void server_done(void *arg, int err, weir_server *server)
 {
-    (void)server;
     expect_eq(err, 0);
     ++*(int *)arg;
 }
@@ -358,9 +347,6 @@ static void server_done(void *arg, int err, weir_server *server)
 static int refuse_all(void *arg, weir_transport *t,
                       struct weir_protocol_binding *ret)
 {
-    (void)arg;
-    (void)t;
-    (void)ret;
     return -EPROTO;
 }
 
@@ -384,8 +370,7 @@ static void take(struct mover *m, weir_transport *t)
     m->factory_err = weir_server_add_transport(m->arg, t);
 }
 
-UNIT_IN(move, a_server_of_the_other_loop_counts_and_ends_it, mover_test,
-        struct mover *m)
+UNIT(move, a_server_of_the_other_loop_counts_and_ends_it)
 {
     weir_server *server = make_server(m->sides[THERE].loop, 1);
     m->arg = server;
@@ -402,8 +387,7 @@ UNIT_IN(move, a_server_of_the_other_loop_counts_and_ends_it, mover_test,
     weir_server_free(server);
 }
 
-UNIT_IN(move, a_server_that_is_full_or_closed_takes_none_and_it_comes_back,
-        mover_test, struct mover *m)
+UNIT(move, a_server_that_is_full_or_closed_takes_none_and_it_comes_back)
 {
     weir_server *server = make_server(m->sides[THERE].loop, 1);
     m->arg = server;
@@ -418,8 +402,7 @@ UNIT_IN(move, a_server_that_is_full_or_closed_takes_none_and_it_comes_back,
 
 /* ---- what cannot move ---- */
 
-UNIT_IN(move, a_move_needs_a_factory_and_another_loop, mover_test,
-        struct mover *m)
+UNIT(move, a_move_needs_a_factory_and_another_loop)
 {
     const struct weir_factory none = {NULL, NULL};
     const struct weir_factory factory = {refuse_all, NULL};
@@ -440,8 +423,7 @@ UNIT_IN(move, a_move_needs_a_factory_and_another_loop, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move, a_protocol_without_connection_moved_stays, mover_test,
-        struct mover *m)
+UNIT(move, a_protocol_without_connection_moved_stays)
 {
     struct weir_protocol older = mover_protocol;
     const struct weir_protocol_binding binding = {&older, &m->sides[HERE]};
@@ -456,8 +438,7 @@ UNIT_IN(move, a_protocol_without_connection_moved_stays, mover_test,
 }
 
 /* An allocation of the move or of the other loop fails; then the next one. */
-UNIT_IN(move, without_memory_the_connection_stays_with_all_its_bytes,
-        mover_test, struct mover *m)
+UNIT(move, without_memory_the_connection_stays_with_all_its_bytes)
 {
     uint64_t failed;
     uint64_t refused = 0;
@@ -483,7 +464,7 @@ UNIT_IN(move, without_memory_the_connection_stays_with_all_its_bytes,
     mover_talk(m);
 }
 
-UNIT_IN(move, a_pair_in_memory_stays, mover_test, struct mover *m)
+UNIT(move, a_pair_in_memory_stays)
 {
     struct mover_side ends[2] = {{.mover = m}, {.mover = m}};
     const struct weir_protocol_binding bindings[2] = {
@@ -502,7 +483,7 @@ UNIT_IN(move, a_pair_in_memory_stays, mover_test, struct mover *m)
     m->at = HERE;
 }
 
-UNIT_IN(move, a_connection_that_ends_stays, mover_test, struct mover *m)
+UNIT(move, a_connection_that_ends_stays)
 {
     weir_transport_close(mover_t(m));
     expect_eq(mover_begin(m), -ESHUTDOWN);
@@ -519,8 +500,7 @@ static void move_back(struct mover *m, weir_transport *t)
               -EBUSY);
 }
 
-UNIT_IN(move, a_connection_that_has_not_been_made_stays, mover_test,
-        struct mover *m)
+UNIT(move, a_connection_that_has_not_been_made_stays)
 {
     m->in_factory = move_back;
     mover_move(m);
@@ -528,8 +508,7 @@ UNIT_IN(move, a_connection_that_has_not_been_made_stays, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move, a_write_that_was_refused_is_told_first, mover_test,
-        struct mover *m)
+UNIT(move, a_write_that_was_refused_is_told_first)
 {
     expect_eq(weir_transport_set_write_hard_limit(mover_t(m), 10), 0);
     expect_eq(weir_transport_write(mover_t(m), (uint8_t[11]){0}, 11), -ENOBUFS);

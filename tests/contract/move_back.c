@@ -5,6 +5,8 @@
  *
  * The other loop does not run while it must not have taken the connection.
  */
+#define UNIT_RUN   mover_test
+#define UNIT_TAKES struct mover *m
 #include "tests/contract/move_rig.h"
 
 #include <sys/wait.h>
@@ -27,8 +29,7 @@ static void expect_back(struct mover *m, int err)
     mover_expect(m, THERE, "");
 }
 
-UNIT_IN(move_back, the_error_of_the_factory_brings_it_back, mover_test,
-        struct mover *m)
+UNIT(move_back, the_error_of_the_factory_brings_it_back)
 {
     m->factory_err = -EPROTO;
     mover_fail(m, -EPROTO);
@@ -39,8 +40,7 @@ UNIT_IN(move_back, the_error_of_the_factory_brings_it_back, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_back, the_error_of_the_factory_loses_no_byte, mover_test,
-        struct mover *m)
+UNIT(move_back, the_error_of_the_factory_loses_no_byte)
 {
     expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
     mover_send(m, 1000);
@@ -55,8 +55,7 @@ UNIT_IN(move_back, the_error_of_the_factory_loses_no_byte, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_back, a_protocol_that_does_not_fit_brings_it_back, mover_test,
-        struct mover *m)
+UNIT(move_back, a_protocol_that_does_not_fit_brings_it_back)
 {
     static CALLBACKS(none, DATAGRAM);
     m->protocol = &none;
@@ -64,24 +63,21 @@ UNIT_IN(move_back, a_protocol_that_does_not_fit_brings_it_back, mover_test,
     expect_back(m, -EINVAL);
 }
 
-UNIT_IN(move_back, a_loop_that_was_freed_takes_nothing, mover_test,
-        struct mover *m)
+UNIT(move_back, a_loop_that_was_freed_takes_nothing)
 {
     mover_free_loop(m, THERE);
     mover_fail(m, -ESHUTDOWN);
     expect_back(m, -ESHUTDOWN);
 }
 
-UNIT_IN(move_back, a_loop_that_is_freed_first_gives_it_back, mover_test,
-        struct mover *m)
+UNIT(move_back, a_loop_that_is_freed_first_gives_it_back)
 {
     offer(m);
     mover_free_loop(m, THERE);
     expect_back(m, -ESHUTDOWN);
 }
 
-UNIT_IN(move_back, what_waits_in_both_directions_comes_back_too, mover_test,
-        struct mover *m)
+UNIT(move_back, what_waits_in_both_directions_comes_back_too)
 {
     mover_clog(m);
     m->sides[THERE].stands = true;
@@ -100,8 +96,7 @@ UNIT_IN(move_back, what_waits_in_both_directions_comes_back_too, mover_test,
     cr_assert(strstr(m->sides[HERE].events, "resume"));
 }
 
-UNIT_IN(move_back, a_protocol_that_was_paused_is_resumed_when_it_is_back,
-        mover_test, struct mover *m)
+UNIT(move_back, a_protocol_that_was_paused_is_resumed_when_it_is_back)
 {
     mover_clog(m);
     offer(m);
@@ -111,8 +106,7 @@ UNIT_IN(move_back, a_protocol_that_was_paused_is_resumed_when_it_is_back,
     mover_expect(m, HERE, "made pause resume data");
 }
 
-UNIT_IN(move_back, a_protocol_is_resumed_for_bytes_that_left_meanwhile,
-        mover_test, struct mover *m)
+UNIT(move_back, a_protocol_is_resumed_for_bytes_that_left_meanwhile)
 {
     const struct weir_water_marks marks = {.high_bytes = 10, .low_bytes = 5};
     expect_eq(weir_transport_set_write_buffer_limits(mover_t(m), marks), 0);
@@ -130,8 +124,7 @@ static void begin_inside(struct mover *m)
     expect_eq(mover_begin(m), 0);
 }
 
-UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
-        struct mover *m)
+UNIT(move_back, an_end_that_came_meanwhile_is_told_here)
 {
     mover_talk(m);
     m->eof_result = 1;
@@ -144,8 +137,7 @@ UNIT_IN(move_back, an_end_that_came_meanwhile_is_told_here, mover_test,
     mover_expect(m, HERE, "made data eof");
 }
 
-UNIT_IN(move_back, it_can_be_given_up_at_once_or_when_it_was_offered,
-        mover_test, struct mover *m)
+UNIT(move_back, it_can_be_given_up_at_once_or_when_it_was_offered)
 {
     expect_eq(mover_begin(m), 0);
     weir_pending_cancel(m->pending);
@@ -164,8 +156,7 @@ UNIT_IN(move_back, it_can_be_given_up_at_once_or_when_it_was_offered,
     mover_talk(m);
 }
 
-UNIT_IN(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so,
-        mover_test, struct mover *m)
+UNIT(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so)
 {
     offer(m);
     expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
@@ -184,8 +175,7 @@ UNIT_IN(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so,
 
 /* ---- ends ---- */
 
-UNIT_IN(move_back, a_close_holds_and_sends_what_was_written, mover_test,
-        struct mover *m)
+UNIT(move_back, a_close_holds_and_sends_what_was_written)
 {
     mover_clog(m);
     offer(m);
@@ -199,7 +189,7 @@ UNIT_IN(move_back, a_close_holds_and_sends_what_was_written, mover_test,
     expect_eq(m->sides[HERE].lost_err, 0);
 }
 
-UNIT_IN(move_back, an_abort_holds, mover_test, struct mover *m)
+UNIT(move_back, an_abort_holds)
 {
     offer(m);
     expect_eq(weir_transport_abort(mover_t(m)), 0);
@@ -213,8 +203,7 @@ UNIT_IN(move_back, an_abort_holds, mover_test, struct mover *m)
     mover_expect(m, THERE, "");
 }
 
-UNIT_IN(move_back, a_close_or_an_abort_before_it_is_offered_holds, mover_test,
-        struct mover *m)
+UNIT(move_back, a_close_or_an_abort_before_it_is_offered_holds)
 {
     expect_eq(mover_begin(m), 0);
     expect_eq(weir_transport_close(mover_t(m)), 0);
@@ -224,8 +213,7 @@ UNIT_IN(move_back, a_close_or_an_abort_before_it_is_offered_holds, mover_test,
     mover_expect(m, HERE, "made lost");
 }
 
-UNIT_IN(move_back, a_reset_during_the_move_is_told_where_the_connection_is,
-        mover_test, struct mover *m)
+UNIT(move_back, a_reset_during_the_move_is_told_where_the_connection_is)
 {
     const struct linger at_once = {.l_onoff = 1};
     if (m->is_unix) {
@@ -242,8 +230,7 @@ UNIT_IN(move_back, a_reset_during_the_move_is_told_where_the_connection_is,
     mover_expect(m, HERE, "made lost");
 }
 
-UNIT_IN(move_back, the_old_loop_may_be_freed_while_it_is_offered, mover_test,
-        struct mover *m)
+UNIT(move_back, the_old_loop_may_be_freed_while_it_is_offered)
 {
     offer(m);
     mover_free_loop(m, HERE);
@@ -256,8 +243,7 @@ UNIT_IN(move_back, the_old_loop_may_be_freed_while_it_is_offered, mover_test,
     mover_expect(m, THERE, "");
 }
 
-UNIT_IN(move_back, the_old_loop_may_be_freed_before_it_is_offered, mover_test,
-        struct mover *m)
+UNIT(move_back, the_old_loop_may_be_freed_before_it_is_offered)
 {
     expect_eq(mover_begin(m), 0);
     mover_free_loop(m, HERE);
@@ -265,8 +251,7 @@ UNIT_IN(move_back, the_old_loop_may_be_freed_before_it_is_offered, mover_test,
     expect_eq(m->done_err, -ECANCELED);
 }
 
-UNIT_IN(move_back, the_old_loop_may_be_freed_when_the_other_has_it, mover_test,
-        struct mover *m)
+UNIT(move_back, the_old_loop_may_be_freed_when_the_other_has_it)
 {
     m->sides[THERE].stands = true;
     expect_eq(mover_begin(m), 0);
@@ -284,8 +269,7 @@ UNIT_IN(move_back, the_old_loop_may_be_freed_when_the_other_has_it, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_back, the_old_loop_may_be_freed_when_the_other_has_refused_it,
-        mover_test, struct mover *m)
+UNIT(move_back, the_old_loop_may_be_freed_when_the_other_has_refused_it)
 {
     m->factory_err = -EPROTO;
     m->sides[THERE].stands = true;
@@ -306,13 +290,11 @@ UNIT_IN(move_back, the_old_loop_may_be_freed_when_the_other_has_refused_it,
 
 static void close_here(struct mover *m, weir_transport *t)
 {
-    (void)t;
     expect_eq(weir_transport_close(m->sides[HERE].t), 0);
     weir_pending_cancel(m->pending);
 }
 
-UNIT_IN(move_back, a_close_that_comes_too_late_holds_if_it_comes_back,
-        mover_test, struct mover *m)
+UNIT(move_back, a_close_that_comes_too_late_holds_if_it_comes_back)
 {
     m->in_factory = close_here;
     m->factory_err = -EPROTO;
@@ -322,8 +304,7 @@ UNIT_IN(move_back, a_close_that_comes_too_late_holds_if_it_comes_back,
     expect_eq(mover_read_end(m), 0);
 }
 
-UNIT_IN(move_back, a_close_that_comes_too_late_does_nothing_otherwise,
-        mover_test, struct mover *m)
+UNIT(move_back, a_close_that_comes_too_late_does_nothing_otherwise)
 {
     m->in_factory = close_here;
     mover_move(m);
@@ -333,12 +314,10 @@ UNIT_IN(move_back, a_close_that_comes_too_late_does_nothing_otherwise,
 
 static void abort_here(struct mover *m, weir_transport *t)
 {
-    (void)t;
     expect_eq(weir_transport_abort(m->sides[HERE].t), 0);
 }
 
-UNIT_IN(move_back, an_abort_that_comes_too_late_holds_if_it_comes_back,
-        mover_test, struct mover *m)
+UNIT(move_back, an_abort_that_comes_too_late_holds_if_it_comes_back)
 {
     m->in_factory = abort_here;
     m->factory_err = -EPROTO;
@@ -348,8 +327,7 @@ UNIT_IN(move_back, an_abort_that_comes_too_late_holds_if_it_comes_back,
     expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
 }
 
-UNIT_IN(move_back, an_abort_that_comes_too_late_does_nothing_otherwise,
-        mover_test, struct mover *m)
+UNIT(move_back, an_abort_that_comes_too_late_does_nothing_otherwise)
 {
     m->in_factory = abort_here;
     mover_move(m);
@@ -359,15 +337,13 @@ UNIT_IN(move_back, an_abort_that_comes_too_late_does_nothing_otherwise,
 
 static void free_here(struct mover *m, weir_transport *t)
 {
-    (void)t;
     mover_free_loop(m, HERE);
     mover_expect(m, HERE, "made moved");
     expect_eq(m->done_count, 1);
     expect_eq(m->done_err, -ECANCELED);
 }
 
-UNIT_IN(move_back, the_old_loop_may_be_freed_inside_the_factory, mover_test,
-        struct mover *m)
+UNIT(move_back, the_old_loop_may_be_freed_inside_the_factory)
 {
     m->in_factory = free_here;
     expect_eq(mover_begin(m), 0);
@@ -377,8 +353,7 @@ UNIT_IN(move_back, the_old_loop_may_be_freed_inside_the_factory, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_back, without_its_old_loop_a_connection_that_is_refused_is_reset,
-        mover_test, struct mover *m)
+UNIT(move_back, without_its_old_loop_a_connection_that_is_refused_is_reset)
 {
     m->in_factory = free_here;
     m->factory_err = -EPROTO;
@@ -389,7 +364,7 @@ UNIT_IN(move_back, without_its_old_loop_a_connection_that_is_refused_is_reset,
 
 /* ---- a child process ---- */
 
-UNIT_IN(move_back, a_forked_child_moves_nothing, mover_test, struct mover *m)
+UNIT(move_back, a_forked_child_moves_nothing)
 {
     const pid_t child = fork();
     if (child == 0) {

@@ -5,6 +5,8 @@
  * Sockets whose protocol lends memory to the kernel, or that are sending a file
  * or descriptors, stay until that is over.
  */
+#define UNIT_RUN   mover_test
+#define UNIT_TAKES struct mover *m
 #include "tests/contract/move_rig.h"
 #include "tests/contract/rights.h"
 
@@ -16,8 +18,6 @@
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
-    (void)t;
-    (void)ret;
     ++*(int *)arg;
     return -EPROTO;
 }
@@ -31,20 +31,7 @@ static void note_done(void *arg, int err)
 
 static void never_moved(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     cr_assert_fail("the factory has refused");
-}
-
-/* Turns both loops until the move has ended. */
-static void wait_back(struct rig *rig, weir_loop *other)
-{
-    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
-    while (rig->step == 0) {
-        rig_turn(rig);
-        expect_geq(weir_loop_run_once(other), 0);
-        expect(rig_now_ns() < end_ns);
-    }
 }
 
 PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
@@ -67,7 +54,13 @@ PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
         weir_transport_move(rig->t, mailbox, &factory, note_done, rig, NULL),
         is_socket ? 0 : -EOPNOTSUPP);
     if (is_socket) {
-        wait_back(rig, other);
+        /* Turns both loops until the move has ended. */
+        const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
+        while (rig->step == 0) {
+            rig_turn(rig);
+            expect_geq(weir_loop_run_once(other), 0);
+            expect(rig_now_ns() < end_ns);
+        }
     }
 
     expect_eq(rig->count, is_socket ? 1 : 0);
@@ -90,8 +83,6 @@ static int lend(void *user, weir_transport *t, size_t hint, void **ret_buf,
 {
     const struct mover_side *side = user;
     const int at = (int)(side - side->mover->sides);
-    (void)t;
-    (void)hint;
     expect(!lent[at].is_lent);
     lent[at].is_lent = true;
     *ret_buf = lent[at].memory;
@@ -103,7 +94,6 @@ static int updated(void *user, weir_transport *t, size_t len)
 {
     const struct mover_side *side = user;
     const int at = (int)(side - side->mover->sides);
-    (void)t;
     expect(lent[at].is_lent);
     lent[at].is_lent = false;
     expect(rig_is_pattern(lent[at].memory, side->mover->received, len));
@@ -120,8 +110,7 @@ static void released(void *user, void *buf)
     lent[at].released_count++;
 }
 
-UNIT_IN(move_kinds, lent_memory_is_given_back_before_the_connection_leaves,
-        mover_test, struct mover *m)
+UNIT(move_kinds, lent_memory_is_given_back_before_the_connection_leaves)
 {
     struct weir_protocol buffered = mover_protocol;
     buffered.kind = WEIR_PROTOCOL_BUFFERED;
@@ -152,14 +141,11 @@ UNIT_IN(move_kinds, lent_memory_is_given_back_before_the_connection_leaves,
 
 static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
-    (void)t;
-    (void)bytes;
     expect_eq(err, 0);
     ++*(int *)arg;
 }
 
-UNIT_IN(move_kinds, a_connection_that_sends_a_file_stays_until_it_is_sent,
-        mover_test, struct mover *m)
+UNIT(move_kinds, a_connection_that_sends_a_file_stays_until_it_is_sent)
 {
     enum { FILE_BYTES = 300000 };
     static uint8_t bytes[FILE_BYTES];
@@ -180,8 +166,7 @@ UNIT_IN(move_kinds, a_connection_that_sends_a_file_stays_until_it_is_sent,
     mover_talk(m);
 }
 
-UNIT_IN(move_kinds, a_connection_that_sends_descriptors_stays_until_then,
-        mover_test, struct mover *m)
+UNIT(move_kinds, a_connection_that_sends_descriptors_stays_until_then)
 {
     const int fd = STDERR_FILENO;
     uint8_t byte;
@@ -203,8 +188,6 @@ static int taken_count;
 static int take_fds(void *user, weir_transport *t, const int *fds, size_t count,
                     bool lost)
 {
-    (void)user;
-    (void)t;
     expect(!lost);
     for (size_t i = 0; i < count; i++) {
         close(fds[i]);
@@ -213,8 +196,7 @@ static int take_fds(void *user, weir_transport *t, const int *fds, size_t count,
     return 0;
 }
 
-UNIT_IN(move_kinds, a_connection_that_takes_descriptors_goes_on_to, mover_test,
-        struct mover *m)
+UNIT(move_kinds, a_connection_that_takes_descriptors_goes_on_to)
 {
     const struct weir_connect_options options = {.size = sizeof(options),
                                                  .connection.fd_limit = 2};

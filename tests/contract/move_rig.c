@@ -38,7 +38,6 @@ static void mover_made(void *user, weir_transport *t)
 static void mover_lost(void *user, weir_transport *t, int err)
 {
     struct mover_side *side = user;
-    (void)t;
     side->lost_err = err;
     mover_note(side, "lost");
 }
@@ -54,13 +53,11 @@ static void mover_moved(void *user, weir_transport *t)
 
 static void mover_pause(void *user, weir_transport *t)
 {
-    (void)t;
     mover_note(user, "pause");
 }
 
 static void mover_resume(void *user, weir_transport *t)
 {
-    (void)t;
     mover_note(user, "resume");
 }
 
@@ -68,7 +65,6 @@ static int mover_data(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct mover_side *side = user;
     struct mover *m = side->mover;
-    (void)t;
     expect(rig_is_pattern(buf->data, m->received, buf->len));
     m->received += buf->len;
     mover_note(side, "data");
@@ -81,7 +77,6 @@ static int mover_data(void *user, weir_transport *t, const struct weir_buf *buf)
 static int mover_eof(void *user, weir_transport *t)
 {
     struct mover_side *side = user;
-    (void)t;
     mover_note(side, "eof");
     return side->mover->eof_result;
 }

@@ -60,7 +60,6 @@ static int storm_arrive(void *arg, weir_transport *t,
 
 static void storm_done(void *arg, int err)
 {
-    (void)arg;
     cr_assert(err == 0 || err == -ESHUTDOWN || err == -ECANCELED ||
                   err == -EPROTO,
               "a move ended with %d", err);
@@ -84,7 +83,6 @@ static void storm_made(void *user, weir_transport *t)
 static void storm_moved(void *user, weir_transport *t)
 {
     (void)user; /* the connection belongs to the other loop */
-    (void)t;
 }
 
 static void storm_lost(void *user, weir_transport *t, int err)
@@ -149,8 +147,6 @@ static int storm_accept(void *arg, weir_transport *t,
 {
     static uint64_t number;
     struct session *session = calloc(1, sizeof(*session));
-    (void)arg;
-    (void)t;
     expect(session != NULL);
     session->random.state = storm.seed + ++number;
     *ret = (struct weir_protocol_binding){&storm_protocol, session};
@@ -180,7 +176,6 @@ static int storm_serve(weir_thread *thread, void *arg)
     };
     const struct weir_factory factory = {storm_accept, NULL};
     weir_server *server;
-    (void)arg;
     expect_ok(weir_create_server(
         weir_thread_get_loop(thread), &factory, index > 0 ? NULL : "127.0.0.1",
         0, &options, storm_listens, index > 0 ? NULL : thread, &server));

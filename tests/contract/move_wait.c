@@ -5,6 +5,8 @@
  *
  * Each test observes what the task's call returns.
  */
+#define UNIT_RUN   mover_test
+#define UNIT_TAKES struct mover *m
 #include "tests/contract/move_rig.h"
 
 #include <weir/task.h>
@@ -59,8 +61,7 @@ static void expect_returned(struct moving *moving, int err)
     weir_task_unref(moving->task);
 }
 
-UNIT_IN(move_wait, a_task_waits_until_the_connection_has_moved, mover_test,
-        struct mover *m)
+UNIT(move_wait, a_task_waits_until_the_connection_has_moved)
 {
     struct moving moving;
     mover_talk(m);
@@ -75,8 +76,7 @@ UNIT_IN(move_wait, a_task_waits_until_the_connection_has_moved, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_wait, an_error_brings_the_connection_back, mover_test,
-        struct mover *m)
+UNIT(move_wait, an_error_brings_the_connection_back)
 {
     struct moving moving;
     m->factory_err = -EPROTO;
@@ -90,8 +90,7 @@ UNIT_IN(move_wait, an_error_brings_the_connection_back, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_wait, a_move_that_is_refused_has_not_begun, mover_test,
-        struct mover *m)
+UNIT(move_wait, a_move_that_is_refused_has_not_begun)
 {
     struct moving moving;
     expect_eq(mover_begin(m), 0);
@@ -110,7 +109,7 @@ static void move_outside(void *arg)
         weir_transport_move_wait(mover_t(m), m->sides[THERE].mailbox, &factory);
 }
 
-UNIT_IN(move_wait, only_a_task_waits, mover_test, struct mover *m)
+UNIT(move_wait, only_a_task_waits)
 {
     struct moving moving = {.m = m, .err = 1};
     expect_ok(
@@ -121,8 +120,7 @@ UNIT_IN(move_wait, only_a_task_waits, mover_test, struct mover *m)
     expect_eq(m->at, HERE);
 }
 
-UNIT_IN(move_wait, an_interrupted_task_begins_no_move, mover_test,
-        struct mover *m)
+UNIT(move_wait, an_interrupted_task_begins_no_move)
 {
     struct moving moving = {.m = m, .err = 1};
     expect_ok(weir_task_spawn(m->sides[HERE].loop, move_and_wait, &moving, NULL,
@@ -134,8 +132,7 @@ UNIT_IN(move_wait, an_interrupted_task_begins_no_move, mover_test,
     mover_talk(m);
 }
 
-UNIT_IN(move_wait, an_interruption_gives_the_move_up, mover_test,
-        struct mover *m)
+UNIT(move_wait, an_interruption_gives_the_move_up)
 {
     struct moving moving;
     m->sides[THERE].stands = true;
@@ -154,12 +151,10 @@ UNIT_IN(move_wait, an_interruption_gives_the_move_up, mover_test,
 static void interrupt(struct mover *m, weir_transport *t)
 {
     const struct moving *moving = m->arg;
-    (void)t;
     expect(weir_task_cancel(moving->task));
 }
 
-UNIT_IN(move_wait, an_interruption_while_the_connection_is_taken_is_told_next,
-        mover_test, struct mover *m)
+UNIT(move_wait, an_interruption_while_the_connection_is_taken_is_told_next)
 {
     struct moving moving;
     m->in_factory = interrupt;
@@ -170,7 +165,7 @@ UNIT_IN(move_wait, an_interruption_while_the_connection_is_taken_is_told_next,
     mover_talk(m);
 }
 
-UNIT_IN(move_wait, a_close_holds_and_ends_the_call, mover_test, struct mover *m)
+UNIT(move_wait, a_close_holds_and_ends_the_call)
 {
     struct moving moving;
     m->sides[THERE].stands = true;
@@ -181,8 +176,7 @@ UNIT_IN(move_wait, a_close_holds_and_ends_the_call, mover_test, struct mover *m)
     expect_eq(mover_read_end(m), 0);
 }
 
-UNIT_IN(move_wait, the_end_of_the_loop_ends_the_call, mover_test,
-        struct mover *m)
+UNIT(move_wait, the_end_of_the_loop_ends_the_call)
 {
     struct moving moving;
     m->sides[THERE].stands = true;

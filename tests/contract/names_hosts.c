@@ -18,10 +18,8 @@ NAMES(names_hosts, the_file_is_asked_before_servers_about_both_families, n)
 {
     names_use_hosts(n, "192.0.2.77 a4-a6.example\n2001:db8::77 a6.example\n"
                        "::1 loop.example\n");
-    names_lookup(n, "a4-a6.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.77:80 ");
-    names_lookup(n, "A6.Example", NULL);
-    expect_str_eq(names_text(n), "[2001:db8::77]:80 ");
+    names_expect(n, "a4-a6.example", NULL, "192.0.2.77:80 ");
+    names_expect(n, "A6.Example", NULL, "[2001:db8::77]:80 ");
     names_lookup(n, "loop.example",
                  &(struct weir_getaddrinfo_options){
                      .size = sizeof(struct weir_getaddrinfo_options),
@@ -32,11 +30,10 @@ NAMES(names_hosts, the_file_is_asked_before_servers_about_both_families, n)
 
 NAMES(names_hosts, a_family_that_the_file_has_not_is_asked_for_alone, n)
 {
-    const struct weir_getaddrinfo_options inet6 = {.size = sizeof(inet6),
-                                                   .family = AF_INET6};
     names_use_hosts(n, "192.0.2.77 a4-a6.example\n");
-    names_lookup(n, "a4-a6.example", &inet6);
-    expect_str_eq(names_text(n), "[2001:db8::1]:80 ");
+    names_expect(n, "a4-a6.example",
+                 SIZED(weir_getaddrinfo_options, .family = AF_INET6),
+                 "[2001:db8::1]:80 ");
 }
 
 NAMES(names_hosts, a_name_may_be_any_text, n)
@@ -66,10 +63,6 @@ static int connect_by_odd_name(weir_loop *loop, void *arg)
 {
     static CALLBACKS(endpoint, DATAGRAM);
     const struct weir_factory datagrams = bind_to(&endpoint, NULL);
-    const struct weir_datagram_options to_name = {.size = sizeof(to_name),
-                                                  .local_host = "odd!name",
-                                                  .remote_host = "odd!name",
-                                                  .remote_port = 9};
     struct weir_address bound;
     weir_transport *transport;
     weir_server *server;
@@ -83,8 +76,11 @@ static int connect_by_odd_name(weir_loop *loop, void *arg)
     weir_server_free(server);
     expect_eq(weir_open_connection(loop, "odder!name", 9, NULL, NULL, &writer),
               WEIR_EDNSBADNAME);
-    expect_ok(
-        weir_open_datagram_endpoint(loop, &datagrams, &to_name, &transport));
+    expect_ok(weir_open_datagram_endpoint(
+        loop, &datagrams,
+        SIZED(weir_datagram_options, .local_host = "odd!name",
+              .remote_host = "odd!name", .remote_port = 9),
+        &transport));
     weir_transport_abort(transport);
     weir_transport_unref(transport);
     return 0;
@@ -142,26 +138,21 @@ static int expect_name(weir_loop *loop, void *arg)
 NAMES(names_hosts, a_change_counts_within_a_second_and_for_kept_names, n)
 {
     names_use_hosts(n, "192.0.2.77 other.example\n");
-    names_lookup(n, "a4.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.1:80 ", "which is kept");
+    names_expect(n, "a4.example", NULL, "192.0.2.1:80 ");
 
     names_write_hosts(n, "192.0.2.7 a4.example\n");
     wait_for_look(n);
     expect_ok(weir_loop_run_task(n->loop, expect_name, NULL, NULL));
-    names_lookup(n, "a4.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.7:80 ");
-    names_lookup(n, "other.example", NULL);
-    expect_eq(n->result, WEIR_EDNSNOTFOUND);
+    names_expect(n, "a4.example", NULL, "192.0.2.7:80 ");
+    names_expect(n, "other.example", NULL, "WEIR_EDNSNOTFOUND");
 
     names_write_hosts(n, "192.0.2.8 a4.example odd!name\n");
     wait_for_look(n);
-    names_lookup(n, "odd!name", NULL);
-    expect_str_eq(names_text(n), "192.0.2.8:80 ");
+    names_expect(n, "odd!name", NULL, "192.0.2.8:80 ");
 
     names_remove_hosts(n);
     wait_for_look(n);
-    names_lookup(n, "a4.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.1:80 ");
+    names_expect(n, "a4.example", NULL, "192.0.2.1:80 ");
     expect_eq(names_start(n, "odd!name", NULL), WEIR_EDNSBADNAME);
 }
 
@@ -169,8 +160,7 @@ NAMES(names_hosts, a_change_counts_within_a_second_and_for_kept_names, n)
 NAMES(names_hosts, a_change_behind_a_trim_counts_for_kept_names, n)
 {
     names_use_hosts(n, "192.0.2.77 other.example\n");
-    names_lookup(n, "a4.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.1:80 ", "which is kept");
+    names_expect(n, "a4.example", NULL, "192.0.2.1:80 ");
 
     expect_eq(weir_loop_trim(n->loop), 0);
     names_write_hosts(n, "192.0.2.7 a4.example\n");
@@ -262,8 +252,7 @@ NAMES(names_hosts, its_memory_goes_with_a_trim, n)
     names_run_for(n, MS);
     expect_eq(weir_loop_trim(n->loop), 0);
     expect_eq(names_count_fds(), fds);
-    names_lookup(n, "two.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.77:80 ");
+    names_expect(n, "two.example", NULL, "192.0.2.77:80 ");
 }
 
 NAMES(names_hosts, a_lack_of_descriptors_is_no_missing_name, n)
@@ -276,8 +265,7 @@ NAMES(names_hosts, a_lack_of_descriptors_is_no_missing_name, n)
     give_descriptors(&before);
     expect_eq(err, -EMFILE);
     expect_eq(result, -EMFILE);
-    names_lookup(n, "a4.example", NULL);
-    expect_str_eq(names_text(n), "192.0.2.77:80 ");
+    names_expect(n, "a4.example", NULL, "192.0.2.77:80 ");
 }
 
 NAMES(names_hosts, an_answer_has_up_to_64_addresses_of_a_family, n)

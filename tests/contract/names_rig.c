@@ -36,6 +36,13 @@ struct weir_dns_options names_dns_options(struct names *n)
     };
 }
 
+void names_search(struct names *n, const char *domains)
+{
+    struct weir_dns_options dns = names_dns_options(n);
+    dns.search = domains;
+    expect_eq(weir_loop_set_dns_options(n->loop, &dns), 0);
+}
+
 void names_write_hosts(struct names *n, const char *text)
 {
     FILE *file = fopen(n->hosts_path, "we");
@@ -190,12 +197,20 @@ const char *names_text(const struct names *n)
 {
     static char text[2 * WEIR_ADDRESSES_MAX * WEIR_ADDRESS_TEXT_SIZE];
     char one[WEIR_ADDRESS_TEXT_SIZE];
-    text[0] = '\0';
+    strcpy(text, n->result < 0 ? weir_err_name(n->result) : "");
     for (int i = 0; i < n->result; i++) {
         strcat(text, weir_address_format(&n->addresses[i], one, sizeof(one)));
         strcat(text, " ");
     }
     return text;
+}
+
+void names_expect(struct names *n, const char *host,
+                  const struct weir_getaddrinfo_options *options,
+                  const char *text)
+{
+    names_lookup(n, host, options);
+    expect_str_eq(names_text(n), text, "%s", host);
 }
 
 static void names_one_done(void *arg, int err,

@@ -58,6 +58,8 @@ void names_test(void (*body)(struct names *n));
 /* Returns the options that the rig has passed to weir_loop_set_dns_options().
  */
 struct weir_dns_options names_dns_options(struct names *n);
+/* Replaces the search domains. */
+void names_search(struct names *n, const char *domains);
 /* Makes the resolver use a hosts file of the test with this text. */
 void names_use_hosts(struct names *n, const char *text);
 /* Replaces the text of that file; the resolver notices it within a second. */
@@ -86,9 +88,14 @@ bool names_is_over(void *names);
 void names_lookup(struct names *n, const char *host,
                   const struct weir_getaddrinfo_options *options);
 
-/* Returns the addresses of the last lookup, each followed by a space; static.
- */
+/* Returns the addresses of the last lookup, each followed by a space, or the
+ * name of its error; static. */
 const char *names_text(const struct names *n);
+
+/* Expects the result of a lookup, as names_text() has it. */
+void names_expect(struct names *n, const char *host,
+                  const struct weir_getaddrinfo_options *options,
+                  const char *text);
 
 /* Looks up WORDS.0.example, WORDS.1.example and so on at the same time. */
 void names_lookup_many(struct names *n, const char *words, int count,

@@ -84,9 +84,8 @@ static int adopt(struct conn *conn)
     int ends[2];
     const struct weir_factory factory = bind_to(&counting, conn);
     *conn = (struct conn){.peer = -1};
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                         ends),
-              0);
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                         ends));
     conn->peer = ends[1];
     return weir_create_connection_at(loop, &factory, weir_endpoint_fd(ends[0]),
                                      NULL, NULL, NULL, NULL);
@@ -117,7 +116,16 @@ static void send_to_all(void)
     }
 }
 
-static void open_all(void)
+static void close_peers(struct conn *all, int count)
+{
+    for (int i = 0; i < count; i++) {
+        expect_eq(all[i].t, NULL);
+        close(all[i].peer);
+    }
+}
+
+/* The body frees the loop, which ends all connections. */
+static void with_connections(void (*body)(void))
 {
     struct rlimit limit;
     expect_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -130,20 +138,6 @@ static void open_all(void)
     }
     send_to_all();
     turn_until_received(1);
-}
-
-static void close_peers(struct conn *all, int count)
-{
-    for (int i = 0; i < count; i++) {
-        expect_eq(all[i].t, NULL);
-        close(all[i].peer);
-    }
-}
-
-/* The body frees the loop, which ends all connections. */
-static void with_connections(void (*body)(void))
-{
-    open_all();
     body();
     allocator_check(&memory);
     close_peers(conns, COUNT);

@@ -141,13 +141,6 @@ static int adopt_one(struct maker *m, const struct place *place)
     return fds[1];
 }
 
-static void expect_echo(struct maker *m, int peer)
-{
-    char text[8];
-    expect_eq(send(peer, "hello", 5, 0), 5);
-    expect_eq(maker_read(m, peer, text, sizeof(text)), 5);
-}
-
 UNIT(no_stdin, servers_and_connections_have_its_number)
 {
     static const struct {
@@ -170,7 +163,9 @@ UNIT(no_stdin, servers_and_connections_have_its_number)
         expect_geq(peer, 1, "%s", kinds[i].what);
         maker_run_until_made(m, i + 1);
         expect_socket_at_zero();
-        expect_echo(m, peer);
+        char text[8];
+        expect_eq(send(peer, "hello", 5, 0), 5);
+        expect_eq(maker_read(m, peer, text, sizeof(text)), 5);
         close(peer);
         RUN_UNTIL(m->loop, m->lost == i + 1);
         weir_server_free(m->server);

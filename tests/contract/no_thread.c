@@ -7,6 +7,7 @@
  * before. Each row is a call; a new call that uses threads needs only a new
  * row.
  */
+#include "tests/bind.h"
 #include "tests/contract/shortage_pipes.h"
 #include "tests/contract/shortage_rig.h"
 
@@ -318,9 +319,8 @@ static int sendfile_of_stream(weir_loop *loop)
     make_ends(ends);
     struct receipt receipt = {.fd = ends[1]};
     weir_task *receiver = start_receiver(loop, &receipt);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer));
     uint64_t offset = 0;
     const int64_t sent = weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END);
     weir_writer_close(writer);
@@ -369,16 +369,14 @@ static int return_at_once(weir_thread *thread, void *arg)
 
 static int run_threads(weir_loop *loop)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 2};
-    return weir_threads_run(&options, return_at_once, NULL);
+    return weir_threads_run(SIZED(weir_threads_options, .thread_count = 2),
+                            return_at_once, NULL);
 }
 
 static int run_one_thread(weir_loop *loop)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 1};
-    return weir_threads_run(&options, return_at_once, NULL);
+    return weir_threads_run(SIZED(weir_threads_options, .thread_count = 1),
+                            return_at_once, NULL);
 }
 
 /* A descriptor that arrives on a connection without a callback for it: threads
@@ -405,9 +403,8 @@ static int drop_passed(weir_loop *loop)
     memcpy(CMSG_DATA(head), &pipes[1], sizeof(int));
     expect_eq(sendmsg(ends[1], &message, 0), 1);
     close(pipes[1]);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
-                                      &reader, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      &reader, &writer));
     expect_eq(weir_reader_read(reader, &byte, 1), 1);
     weir_writer_unref(writer);
     while (read(pipes[0], &byte, 1) != 0) {

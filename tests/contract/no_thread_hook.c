@@ -70,9 +70,8 @@ UNIT_OF(no_thread_hook, it_aborts_the_pipe_that_writes, shortage_run,
     char byte;
     weir_writer *writer;
     const int fd = make_fifo(O_WRONLY, &other);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(fd), NULL,
+                                      NULL, &writer));
     begin(loop, weir_writer_get_transport(writer), abort_it);
     expect_eq(weir_writer_write(writer, "abc", 3), 0);
 
@@ -91,9 +90,8 @@ static weir_writer *open_to_read(weir_loop *loop, weir_reader **ret_reader,
     weir_writer *writer;
     const int fd = make_fifo(O_RDONLY, ret_other);
     expect_eq(write(*ret_other, "abc", 3), 3);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(fd), NULL,
-                                      ret_reader, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_read_pipe(fd), NULL,
+                                      ret_reader, &writer));
     return writer;
 }
 
@@ -143,9 +141,8 @@ UNIT_OF(no_thread_hook, it_aborts_the_transport_that_sends_a_file, shortage_run,
         cr_skip_test("no file of the kernel's; runs with /sys");
     }
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer));
     begin(loop, weir_writer_get_transport(writer), abort_it);
 
     expect_lt(weir_writer_sendfile(writer, fd, &offset, WEIR_TO_END), 0);

@@ -5,6 +5,7 @@
  * getaddrinfo(3), gets the executor's -EAGAIN, and works again once threads are
  * possible.
  */
+#include "tests/bind.h"
 #include "tests/contract/dns_server.h"
 #include "tests/contract/shortage_rig.h"
 
@@ -19,12 +20,9 @@ static void with_server(weir_loop *loop, void (*body)(weir_loop *loop))
 {
     static struct dns_server server;
     dns_server_start(&server);
-    const struct weir_dns_options options = {.size = sizeof(options),
-                                             .servers = server.address,
-                                             .search = "",
-                                             .try_timeout_ns = WEIR_SECONDS(30),
-                                             .tries = 1};
-    const int err = weir_loop_set_dns_options(loop, &options);
+    const int err = weir_loop_set_dns_options(
+        loop, SIZED(weir_dns_options, .servers = server.address, .search = "",
+                    .try_timeout_ns = WEIR_SECONDS(30), .tries = 1));
     if (err == 0) {
         body(loop);
     }
@@ -101,9 +99,8 @@ static void job_done(void *arg, int result)
 {
     struct question *question = arg;
     if (question->lookup) {
-        expect_eq(weir_resolver_reply_addresses(question->lookup, 0, result,
-                                                &question->found, result == 0),
-                  0);
+        expect_ok(weir_resolver_reply_addresses(question->lookup, 0, result,
+                                                &question->found, result == 0));
     }
 }
 

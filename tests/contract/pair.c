@@ -243,10 +243,9 @@ UNIT(pair, a_close_waits_until_the_other_end_has_all)
 
 UNIT(pair, a_limit_for_closing_ends_the_wait_and_resets_the_other_end)
 {
-    const struct weir_pair_options options = {
-        .size = sizeof(options), .connection.timeouts = {.close_ns = RIG_MS}};
     ends[1].stays_paused = true;
-    open_pair(&options);
+    open_pair(
+        SIZED(weir_pair_options, .connection.timeouts = {.close_ns = RIG_MS}));
     expect_eq(weir_transport_write(pair[0], "all", 3), 0);
     expect_eq(weir_transport_close(pair[0]), 0);
 
@@ -395,14 +394,15 @@ static CALLBACKS(echo, STREAM, .connection_made = end_made,
 UNIT(pair, an_end_whose_bytes_are_not_taken_takes_few_more)
 {
     static const uint8_t bytes[64 << 10];
-    const struct weir_loop_options limits = {.size = sizeof(limits),
-                                             .queued_limit_bytes = 4 << 20};
     const struct weir_protocol_binding bindings[2] = {
         {.protocol = &peer, .user = &ends[0]},
         {.protocol = &echo, .user = &ends[1]},
     };
     ends[0].stays_paused = true;
-    expect_eq(weir_loop_new(&limits, &loop), 0);
+    expect_eq(
+        weir_loop_new(SIZED(weir_loop_options, .queued_limit_bytes = 4 << 20),
+                      &loop),
+        0);
     expect_eq(weir_transport_pair(loop, bindings, NULL, pair), 0);
     run_turns();
 
@@ -501,11 +501,9 @@ static void hold_the_loop_up(void *arg)
 
 UNIT(pair, a_loop_that_is_held_up_blames_no_end)
 {
-    const struct weir_pair_options options = {
-        .size = sizeof(options),
-        .connection.timeouts = {.close_ns = 20 * RIG_MS}};
     struct weir_handle handle;
-    open_pair(&options);
+    open_pair(SIZED(weir_pair_options,
+                    .connection.timeouts = {.close_ns = 20 * RIG_MS}));
     run_turns();
     expect_eq(weir_transport_write(pair[0], "all", 3), 0);
     expect_eq(weir_transport_close(pair[0]), 0);

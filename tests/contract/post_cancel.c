@@ -41,12 +41,10 @@ static void drop_letter(void *arg)
 
 static void open_letters(uint32_t post_limit)
 {
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .post_limit = post_limit};
     loop_thread = pthread_self();
     order_count = 0;
     memset(letters, 0, sizeof(letters));
-    open_loop(&options);
+    open_loop(SIZED(weir_loop_options, .post_limit = post_limit));
 }
 
 static int post(weir_callback_fn *cb, int number)

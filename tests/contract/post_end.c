@@ -46,11 +46,9 @@ static int run_letter_as_task(weir_loop *l, void *arg)
 
 static void open_limited(uint32_t post_limit)
 {
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .post_limit = post_limit};
     loop_thread = pthread_self();
     memset(letters, 0, sizeof(letters));
-    open_loop(&options);
+    open_loop(SIZED(weir_loop_options, .post_limit = post_limit));
     mailbox = weir_loop_get_mailbox(loop);
 }
 

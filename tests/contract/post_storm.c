@@ -82,20 +82,8 @@ static void *post_all(void *arg)
             sched_yield();
         }
     }
-    expect_eq(weir_mailbox_call_soon(self->mailbox, end_posting, NULL, NULL),
-              0);
+    expect_ok(weir_mailbox_call_soon(self->mailbox, end_posting, NULL, NULL));
     return NULL;
-}
-
-static void start_posters(struct unit_random *random)
-{
-    posting_count = POSTERS;
-    for (int i = 0; i < POSTERS; i++) {
-        posters[i] = (struct poster){.mailbox = weir_loop_get_mailbox(loop)};
-        posters[i].random.state = unit_random_next(random);
-        expect_ok(
-            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
-    }
 }
 
 static void join_posters(void)
@@ -135,7 +123,13 @@ static void start_job_tasks(weir_loop *l)
 
 static int storm_body(weir_loop *l, void *arg)
 {
-    start_posters(arg);
+    posting_count = POSTERS;
+    for (int i = 0; i < POSTERS; i++) {
+        posters[i] = (struct poster){.mailbox = weir_loop_get_mailbox(loop)};
+        posters[i].random.state = unit_random_next(arg);
+        expect_ok(
+            pthread_create(&posters[i].thread, NULL, post_all, &posters[i]));
+    }
     start_job_tasks(l);
     while (posting_count > 0 || statistics().tasks > 1) {
         expect_eq(weir_yield(l), 0);
@@ -240,10 +234,8 @@ static void expect_each_once(const struct shooter *shooter)
 
 static void free_under_fire(struct unit_random *random)
 {
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .post_limit = STORM_LIMIT};
     posting_count = 1; /* forever: the executor is kept busy */
-    open_loop(&options);
+    open_loop(SIZED(weir_loop_options, .post_limit = STORM_LIMIT));
     for (int i = 0; i < POSTERS; i++) {
         shooters[i] = (struct shooter){.mailbox = weir_loop_get_mailbox(loop)};
         shooters[i].random.state = unit_random_next(random);

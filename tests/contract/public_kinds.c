@@ -29,9 +29,8 @@ static weir_loop *kinds_loop(void)
 static void kinds_tcp(int ret[2])
 {
     ret[0] = socket(AF_INET, SOCK_STREAM, 0);
-    expect_eq(connect(ret[0], (struct sockaddr *)&public.address.storage,
-                      public.address.len),
-              0);
+    expect_ok(connect(ret[0], (struct sockaddr *)&public.address.storage,
+                      public.address.len));
     ret[1] = accept(public.listener, NULL, NULL);
     expect_geq(ret[1], 0);
 }
@@ -49,9 +48,8 @@ static void kinds_udp(int ret[2])
         expect_eq(getsockname(ret[i], (struct sockaddr *)&names[i], &len), 0);
     }
     for (int i = 0; i < 2; i++) {
-        expect_eq(
-            connect(ret[i], (struct sockaddr *)&names[!i], sizeof(names[i])),
-            0);
+        expect_ok(
+            connect(ret[i], (struct sockaddr *)&names[!i], sizeof(names[i])));
     }
 }
 
@@ -96,10 +94,9 @@ static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
     options.connection.fd_limit = scene.moment == PUBLIC_AT_FDS ? 8 : 0;
     options.tls = context ? &tls : NULL;
     public_begin(PUBLIC_MAKER);
-    expect_eq(weir_create_connection_at(
-                  kinds_loop(), &factory, weir_endpoint_fd(fd), &options,
-                  public_opened, is_peer ? NULL : &scene, NULL),
-              0);
+    expect_ok(weir_create_connection_at(
+        kinds_loop(), &factory, weir_endpoint_fd(fd), &options, public_opened,
+        is_peer ? NULL : &scene, NULL));
 }
 
 /* Both ends have TLS from the start. */
@@ -137,10 +134,9 @@ static void kinds_open_datagram(void)
     kinds_open_fds(fds);
     scene.peer_fd = fds[1];
     public_begin(PUBLIC_MAKER);
-    expect_eq(weir_create_datagram_endpoint_at(
-                  kinds_loop(), &factory, weir_endpoint_fd(fds[0]),
-                  weir_endpoint_none(), NULL, public_opened, &scene, NULL),
-              0);
+    expect_ok(weir_create_datagram_endpoint_at(
+        kinds_loop(), &factory, weir_endpoint_fd(fds[0]), weir_endpoint_none(),
+        NULL, public_opened, &scene, NULL));
 }
 
 static void kinds_open_pipe(void)
@@ -153,13 +149,11 @@ static void kinds_open_pipe(void)
     scene.peer_fd = fds[reads];
     public_begin(PUBLIC_MAKER);
     if (reads) {
-        expect_eq(weir_connect_read_pipe(kinds_loop(), &factory, fds[0], NULL,
-                                         public_opened, &scene, NULL),
-                  0);
+        expect_ok(weir_connect_read_pipe(kinds_loop(), &factory, fds[0], NULL,
+                                         public_opened, &scene, NULL));
     } else {
-        expect_eq(weir_connect_write_pipe(kinds_loop(), &factory, fds[1], NULL,
-                                          public_opened, &scene, NULL),
-                  0);
+        expect_ok(weir_connect_write_pipe(kinds_loop(), &factory, fds[1], NULL,
+                                          public_opened, &scene, NULL));
     }
 }
 
@@ -180,18 +174,14 @@ static void kinds_open_child(void)
 {
     static const char *const argv[] = {"/bin/cat", NULL};
     const struct weir_factory factory = {public_create, NULL};
-    const struct weir_spawn_options options = {
-        .size = sizeof(options),
-        .in = {.kind = WEIR_STDIO_PIPE},
-        .out = {.kind = WEIR_STDIO_PIPE},
-        .start_new_session = true,
-        .kill_at_close = true,
-    };
 
     public_begin(PUBLIC_MAKER);
-    expect_eq(weir_subprocess_exec(kinds_loop(), &factory, argv, &options,
-                                   public_opened, &scene, NULL),
-              0);
+    expect_ok(weir_subprocess_exec(
+        kinds_loop(), &factory, argv,
+        SIZED(weir_spawn_options, .in = {.kind = WEIR_STDIO_PIPE},
+              .out = {.kind = WEIR_STDIO_PIPE}, .start_new_session = true,
+              .kill_at_close = true),
+        public_opened, &scene, NULL));
 }
 
 /* ---- connections that another part of weir has ---- */
@@ -208,11 +198,9 @@ static const bool kinds_has_relays = true;
 
 static void kinds_relay(void)
 {
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .tap = public_tap};
-
     public_begin(PUBLIC_RELAY);
-    const int err = weir_relay(scene.t, public_other(scene.t), &options,
+    const int err = weir_relay(scene.t, public_other(scene.t),
+                               SIZED(weir_relay_options, .tap = public_tap),
                                public_relay_done, public_done_arg(), NULL);
     expect_eq(err, 0);
     public_begun(PUBLIC_RELAY, err, true);
@@ -225,25 +213,12 @@ static void kinds_relay(void)
 }
 #endif
 
-static void kinds_start_tls(void)
-{
-    weir_transport *below = scene.t;
-
-    public_begin(PUBLIC_START_TLS);
-    const int err = weir_transport_start_tls(below, public_tls(), NULL,
-                                             public_start_tls_done,
-                                             public_done_arg(), public_ret());
-    expect_eq(err, 0);
-    public_begun(PUBLIC_START_TLS, err, true);
-}
-
 static void kinds_open_stream(void)
 {
     kinds_open_sockets();
     PUBLIC_UNTIL(scene.done[PUBLIC_MAKER] == scene.begun[PUBLIC_MAKER]);
-    expect_eq(weir_stream_protocol_new(kinds_loop(), NULL, &scene.stream,
-                                       &scene.writer),
-              0);
+    expect_ok(weir_stream_protocol_new(kinds_loop(), NULL, &scene.stream,
+                                       &scene.writer));
     expect_eq(weir_transport_set_protocol(scene.t, &scene.stream, NULL, 0), 0);
     scene.is_taken = true;
     scene.stream.protocol->connection_made(scene.stream.user, scene.t);
@@ -284,7 +259,14 @@ bool public_open(void)
     if (scene.kind == PUBLIC_KIND_RELAYED) {
         kinds_relay();
     } else if (scene.kind == PUBLIC_KIND_BELOW_TLS) {
-        kinds_start_tls();
+        weir_transport *below = scene.t;
+
+        public_begin(PUBLIC_START_TLS);
+        const int err = weir_transport_start_tls(
+            below, public_tls(), NULL, public_start_tls_done, public_done_arg(),
+            public_ret());
+        expect_eq(err, 0);
+        public_begun(PUBLIC_START_TLS, err, true);
     } else if (scene.kind == PUBLIC_KIND_INNER_TLS) {
         public_start_tls_on_both();
         PUBLIC_UNTIL(scene.done[PUBLIC_START_TLS] ==

@@ -96,25 +96,22 @@ static int moments_task(weir_loop *loop, void *arg)
 
 static void moments_soon(void)
 {
-    expect_eq(weir_loop_call_soon(weir_transport_get_loop(scene.t), moments_now,
-                                  NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_soon(weir_transport_get_loop(scene.t), moments_now,
+                                  NULL, NULL));
 }
 
 static void moments_later(void)
 {
-    expect_eq(weir_loop_call_later(weir_transport_get_loop(scene.t), 1,
-                                   moments_now, NULL, NULL),
-              0);
+    expect_ok(weir_loop_call_later(weir_transport_get_loop(scene.t), 1,
+                                   moments_now, NULL, NULL));
 }
 
 static void moments_spawn(void)
 {
     weir_task *task;
 
-    expect_eq(weir_task_spawn(weir_transport_get_loop(scene.t), moments_task,
-                              NULL, NULL, &task),
-              0);
+    expect_ok(weir_task_spawn(weir_transport_get_loop(scene.t), moments_task,
+                              NULL, NULL, &task));
     weir_task_unref(task);
 }
 
@@ -131,18 +128,9 @@ static void moments_spawn_waiting(void)
     weir_task *task;
 
     scene.begun[PUBLIC_WAIT]++;
-    expect_eq(weir_task_spawn(weir_transport_get_loop(scene.t), moments_wait,
-                              NULL, NULL, &task),
-              0);
+    expect_ok(weir_task_spawn(weir_transport_get_loop(scene.t), moments_wait,
+                              NULL, NULL, &task));
     weir_task_unref(task);
-}
-
-static void moments_set_marks(int64_t high, int64_t low)
-{
-    const struct weir_water_marks marks = {.high_bytes = high,
-                                           .low_bytes = low};
-
-    expect_eq(weir_transport_set_write_buffer_limits(scene.t, marks), 0);
 }
 
 static int moments_write(size_t len)
@@ -165,9 +153,8 @@ static void moments_write_ref(void)
         scene.kind == PUBLIC_KIND_UNIX_DATAGRAM) {
         expect_geq(weir_transport_sendmsg(scene.t, &message), 0);
     } else {
-        expect_eq(weir_transport_write_ref(scene.t, public_bytes, 100,
-                                           public_release, NULL),
-                  0);
+        expect_ok(weir_transport_write_ref(scene.t, public_bytes, 100,
+                                           public_release, NULL));
     }
 }
 
@@ -190,7 +177,6 @@ static void moments_move(void)
 
 static void moments_peer_tls_done(void *arg, int err, weir_transport *t)
 {
-    (void)err;
     scene.done[PUBLIC_START_TLS]++;
 }
 
@@ -206,10 +192,9 @@ static void moments_start_tls(void)
                                              .context = public.server};
 
     public_begin(PUBLIC_START_TLS);
-    expect_eq(weir_transport_start_tls(scene.t, public_tls(), NULL,
+    expect_ok(weir_transport_start_tls(scene.t, public_tls(), NULL,
                                        public_start_tls_done, NULL,
-                                       public_ret()),
-              0);
+                                       public_ret()));
     public_begun(PUBLIC_START_TLS, 0, true);
     if (scene.moment == PUBLIC_AT_HANDSHAKING) {
         moments_take_above();
@@ -223,10 +208,8 @@ static void moments_start_tls(void)
     }
     weir_transport **sink = public_find_sink(scene.peer);
     scene.begun[PUBLIC_START_TLS]++;
-    expect_eq(weir_transport_start_tls(scene.peer, &server, NULL,
-                                       moments_peer_tls_done, NULL,
-                                       &scene.peer),
-              0);
+    expect_ok(weir_transport_start_tls(
+        scene.peer, &server, NULL, moments_peer_tls_done, NULL, &scene.peer));
     *sink = scene.peer;
 }
 
@@ -238,9 +221,8 @@ void public_start_tls_on_both(void)
 static void moments_send_file(void)
 {
     public_begin(PUBLIC_SENDFILE);
-    expect_eq(weir_transport_sendfile(scene.t, public.file, 0, 1000,
-                                      public_sendfile_done, NULL),
-              0);
+    expect_ok(weir_transport_sendfile(scene.t, public.file, 0, 1000,
+                                      public_sendfile_done, NULL));
 }
 
 static void moments_send_fds(void)
@@ -289,7 +271,9 @@ static void moments_close(void)
 
 static void moments_pause_writing(void)
 {
-    moments_set_marks(0, 0);
+    const struct weir_water_marks marks = {.high_bytes = 0, .low_bytes = 0};
+
+    expect_eq(weir_transport_set_write_buffer_limits(scene.t, marks), 0);
     expect_geq(moments_write(100), 0);
 }
 

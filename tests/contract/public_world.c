@@ -84,7 +84,6 @@ static void world_died(int signum)
 
 static void world_server_done(void *arg, int err, weir_server *server)
 {
-    (void)server;
     expect_eq(err, 0);
     *(bool *)arg = true;
 }
@@ -93,8 +92,6 @@ static void world_open_side(struct public_side *side)
 {
     static struct weir_protocol_binding sink;
     const struct weir_factory factory = {bind_answer, &sink};
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .no_sockets = true};
     bool is_there = false;
 
     sink = public_sink(NULL);
@@ -102,9 +99,9 @@ static void world_open_side(struct public_side *side)
     weir_loop_set_exception_handler(side->loop, public_call_hook, NULL);
     side->mailbox = weir_loop_get_mailbox(side->loop);
     expect_eq(weir_reader_new(side->loop, 1000, &side->reader), 0);
-    expect_eq(weir_create_server(side->loop, &factory, NULL, 0, &options,
-                                 world_server_done, &is_there, &side->server),
-              0);
+    expect_ok(weir_create_server(side->loop, &factory, NULL, 0,
+                                 SIZED(weir_server_options, .no_sockets = true),
+                                 world_server_done, &is_there, &side->server));
     while (!is_there) {
         expect_eq(weir_loop_run_once(side->loop), 0);
     }
@@ -117,9 +114,8 @@ void public_make_spares(void)
         const struct weir_protocol_binding bindings[2] = {public_sink(side),
                                                           public_sink(side)};
         if (!side->spare[0]) {
-            expect_eq(
-                weir_transport_pair(side->loop, bindings, NULL, side->spare),
-                0);
+            expect_ok(
+                weir_transport_pair(side->loop, bindings, NULL, side->spare));
         }
     }
 }
@@ -139,8 +135,7 @@ static void world_open(void)
                                     .sin_addr = {htonl(INADDR_LOOPBACK)}};
     expect_eq(bind(public.listener, (struct sockaddr *)address, len), 0);
     expect_eq(listen(public.listener, 16), 0);
-    expect_eq(getsockname(public.listener, (struct sockaddr *)address, &len),
-              0);
+    expect_ok(getsockname(public.listener, (struct sockaddr *)address, &len));
     public.address.len = len;
     public.file = memfd_create("public", 0);
     expect_eq(write(public.file, public_bytes, 2000), 2000);

@@ -32,22 +32,6 @@ enum { NO_FILTER = 77 };
         }                                                                      \
     } while (0)
 
-/* Makes io_uring_setup() fail with this error from now on. */
-static void refuse_rings(int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {.len = 4, .filter = code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-        _exit(NO_FILTER);
-    }
-}
-
 static void check_text(const char *text, const char *begin, int reason)
 {
     char wanted[512];
@@ -119,8 +103,6 @@ static _Atomic int heard_count;
 static void hear(void *arg, weir_loop *loop,
                  const struct weir_exception *exception)
 {
-    (void)arg;
-    (void)loop;
     heard = *exception;
     heard_count++;
 }
@@ -199,7 +181,6 @@ static void check_told_by_one_loop(int reason)
 static int hear_in_thread(weir_thread *thread, void *arg)
 {
     bool has_run = false;
-    (void)arg;
     return set_hook(weir_thread_get_loop(thread), &has_run);
 }
 
@@ -216,7 +197,6 @@ static void check_told_by_one_thread(int reason)
 
 static void check_not_told_where_asked_for(int reason)
 {
-    (void)reason;
     weir_loop *loop = make_loop(WEIR_ENGINE_POLL, hear);
     run_loop(loop);
     weir_loop_free(loop);
@@ -263,7 +243,19 @@ static void expect_in_child(int error, int reason, void (*check)(int reason))
     expect_geq(child, 0);
     if (child == 0) {
         alarm(60);
-        refuse_rings(error);
+        /* Makes io_uring_setup() fail with this error from now on. */
+        struct sock_filter code[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                     offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog program = {.len = 4, .filter = code};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+            _exit(NO_FILTER);
+        }
         CHILD_EXPECT(unsetenv("WEIR_ENGINE") == 0);
         check(reason);
         _exit(0);

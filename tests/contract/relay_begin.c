@@ -26,15 +26,10 @@ static void pass_initial(struct relayed *r)
         {.len = 0},
         {.data = bytes + 10, .len = SOME - 10},
     };
-    const struct weir_relay_options options = {
-        .size = sizeof(options),
-        .a_initial = initial,
-        .a_initial_count = 3,
-        .b_initial = initial,
-        .b_initial_count = 1,
-    };
     rig_pattern(bytes, 0, SOME);
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .a_initial = initial,
+                             .a_initial_count = 3, .b_initial = initial,
+                             .b_initial_count = 1));
     memset(bytes, 0xff, SOME); /* they were copied */
     r->a->peer_sent = SOME;
     r->b.peer_sent = 10;
@@ -59,7 +54,6 @@ static struct weir_buf kept;
 
 static int keep(struct rig *rig, const struct weir_buf *buf)
 {
-    (void)rig;
     kept = *buf;
     expect_eq(weir_buf_ref(&kept), 0);
     return 0;
@@ -73,9 +67,8 @@ UNIT_IN(relay_begin, initial_bytes_may_have_a_lease, relay_rig_run,
     rig_wait_received(r->a, LARGE);
     r->a->hooks.data_received = NULL;
     expect_eq(kept.len, LARGE);
-    const struct weir_relay_options options = {
-        .size = sizeof(options), .a_initial = &kept, .a_initial_count = 1};
-    relay_rig_begin(r, &options);
+    relay_rig_begin(
+        r, SIZED(weir_relay_options, .a_initial = &kept, .a_initial_count = 1));
     weir_buf_unref(kept.lease);
     rig_peer_read(&r->b, LARGE);
     weir_pending_cancel(r->pending);
@@ -86,9 +79,8 @@ UNIT_IN(relay_begin, a_cancellation_before_the_first_turn_drops_them,
         relay_rig_run, struct relayed *r)
 {
     const struct weir_buf initial = {.data = (const uint8_t *)"x", .len = 1};
-    const struct weir_relay_options options = {
-        .size = sizeof(options), .a_initial = &initial, .a_initial_count = 1};
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .a_initial = &initial,
+                             .a_initial_count = 1));
     weir_pending_cancel(r->pending);
     expect_eq(relay_rig_end(r), -ECANCELED);
     expect_eq(r->record.a_bytes, 0);
@@ -97,12 +89,11 @@ UNIT_IN(relay_begin, a_cancellation_before_the_first_turn_drops_them,
 static void pass_after_end(struct relayed *r)
 {
     const struct weir_buf initial = {.data = (const uint8_t *)"", .len = 1};
-    const struct weir_relay_options options = {
-        .size = sizeof(options), .a_initial = &initial, .a_initial_count = 1};
     r->a->eof_result = 1;
     rig_peer_shutdown(r->a);
     rig_wait_event(r->a, "eof");
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .a_initial = &initial,
+                             .a_initial_count = 1));
     rig_peer_read(&r->b, 1);
     expect_eq(relay_rig_end_of(&r->b), 0);
     rig_peer_shutdown(&r->b);
@@ -220,13 +211,10 @@ UNIT_IN(relay_begin, a_child_that_a_tap_has_forked_ends_before_another_callback,
         relay_rig_run, struct relayed *r)
 {
     const struct weir_buf initial = {.data = (const uint8_t *)"", .len = 1};
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .tap = fork_in_tap,
-                                               .a_initial = &initial,
-                                               .a_initial_count = 1};
 
     child = -1;
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .tap = fork_in_tap,
+                             .a_initial = &initial, .a_initial_count = 1));
     expect_eq(weir_loop_call_soon(r->a->loop, end_child, NULL, NULL), 0);
     rig_peer_read(&r->b, 1);
     expect_gt(child, 0);
@@ -269,20 +257,11 @@ UNIT(relay_begin, the_record_can_be_asked_for_on_the_way)
 
 static void ignore(void *arg, int err, const struct weir_relay_record *record)
 {
-    (void)arg;
-    (void)err;
-    (void)record;
 }
 
 UNIT_IN(relay_begin, a_call_that_is_refused_changes_nothing, relay_rig_run,
         struct relayed *r)
 {
-    const struct weir_relay_options least = {.size = sizeof(least),
-                                             .buffer_bytes = 4095};
-    const struct weir_relay_options most = {
-        .size = sizeof(most), .buffer_bytes = (UINT64_C(1) << 30) + 1};
-    const struct weir_relay_options rate = {
-        .size = sizeof(rate), .b_rate_bytes = (UINT64_C(1) << 40) + 1};
     const struct weir_relay_options sizeless = {.buffer_bytes = 4096};
     weir_transport *t = r->a->t;
     weir_pending *pending;
@@ -290,9 +269,20 @@ UNIT_IN(relay_begin, a_call_that_is_refused_changes_nothing, relay_rig_run,
     expect_eq(weir_relay(t, t, NULL, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_relay(t, NULL, NULL, NULL, NULL, NULL), -EINVAL);
     expect_eq(weir_relay(t, r->b.t, NULL, NULL, NULL, &pending), -EINVAL);
-    expect_eq(weir_relay(t, r->b.t, &least, ignore, NULL, NULL), -EINVAL);
-    expect_eq(weir_relay(t, r->b.t, &most, ignore, NULL, NULL), -EINVAL);
-    expect_eq(weir_relay(t, r->b.t, &rate, ignore, NULL, NULL), -EINVAL);
+    expect_eq(weir_relay(t, r->b.t,
+                         SIZED(weir_relay_options, .buffer_bytes = 4095),
+                         ignore, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_relay(t, r->b.t,
+                         SIZED(weir_relay_options,
+                               .buffer_bytes = (UINT64_C(1) << 30) + 1),
+                         ignore, NULL, NULL),
+              -EINVAL);
+    expect_eq(weir_relay(t, r->b.t,
+                         SIZED(weir_relay_options,
+                               .b_rate_bytes = (UINT64_C(1) << 40) + 1),
+                         ignore, NULL, NULL),
+              -EINVAL);
     expect_eq(weir_relay(t, r->b.t, &sizeless, ignore, NULL, NULL),
               WEIR_EOPTIONSIZE);
     rig_peer_send(r->a, SOME);
@@ -309,12 +299,10 @@ UNIT_IN(relay_begin, a_call_that_is_refused_changes_nothing, relay_rig_run,
 UNIT_IN(relay_begin, buffers_that_are_counted_and_not_given_are_refused,
         relay_rig_run, struct relayed *r)
 {
-    const struct weir_relay_options a = {.size = sizeof(a),
-                                         .a_initial_count = 1};
-    const struct weir_relay_options b = {.size = sizeof(b),
-                                         .b_initial_count = 1};
-    expect_eq(relay_rig_try(r, &a), -EINVAL);
-    expect_eq(relay_rig_try(r, &b), -EINVAL);
+    expect_eq(relay_rig_try(r, SIZED(weir_relay_options, .a_initial_count = 1)),
+              -EINVAL);
+    expect_eq(relay_rig_try(r, SIZED(weir_relay_options, .b_initial_count = 1)),
+              -EINVAL);
     relay_rig_begin(r, NULL);
     weir_pending_cancel(r->pending);
     expect_eq(relay_rig_end(r), -ECANCELED);
@@ -456,11 +444,9 @@ UNIT_IN(relay_begin, pieces_of_fewer_than_256_bytes_are_copied, relay_rig_run,
 /* A peer that does not read holds at most what the relay allows. */
 static void stall(struct relayed *r)
 {
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .buffer_bytes = 32768};
     static uint8_t bytes[65536];
     int idle = 0;
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .buffer_bytes = 32768));
     while (idle < 5) {
         rig_pattern(bytes, r->a->peer_sent, sizeof(bytes));
         const ssize_t sent =
@@ -515,13 +501,11 @@ static void fill(struct relayed *r, uint64_t *ret_twice)
 UNIT_IN(relay_begin, the_loop_tells_what_waits_in_it, relay_rig_run,
         struct relayed *r)
 {
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .buffer_bytes = 32768};
     uint64_t twice = 0;
 
     expect_eq(rig_statistics(r->a).queued_held_bytes, 0);
     cr_expect(!dump_has(r->a->loop, "relay "));
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .buffer_bytes = 32768));
     expect_dumped(r->a->loop, "relay open a=open a_bytes=0 b=open b_bytes=0\n");
     fill(r, &twice);
     expect(twice > 0);

@@ -142,15 +142,6 @@ static void adopt(int fd, const struct weir_protocol *protocol, struct end *end,
     weir_tls_context_unref(tls.context);
 }
 
-static void open_memory(struct end *end)
-{
-    const struct weir_protocol_binding bindings[2] = {
-        {.protocol = &near_protocol, .user = end},
-        {.protocol = &far_protocol, .user = end}};
-
-    expect_eq(weir_transport_pair(loop, bindings, NULL, NULL), 0);
-}
-
 /* @is_narrow makes the kernel's buffers small. */
 static void open_end(struct end *end, enum kind kind, bool is_narrow)
 {
@@ -158,7 +149,11 @@ static void open_end(struct end *end, enum kind kind, bool is_narrow)
 
     *end = (struct end){.kind = kind, .fd = -1};
     if (kind == MEMORY) {
-        open_memory(end);
+        const struct weir_protocol_binding bindings[2] = {
+            {.protocol = &near_protocol, .user = end},
+            {.protocol = &far_protocol, .user = end}};
+
+        expect_eq(weir_transport_pair(loop, bindings, NULL, NULL), 0);
         return;
     }
     if (kind == UNIX) {
@@ -343,19 +338,6 @@ static void read_some(uint64_t most)
     }
 }
 
-static void read_to_the_end(enum pace pace)
-{
-    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
-    const uint64_t most = pace == SLOW ? PIECE : UINT64_MAX;
-
-    while (!to.has_ended) {
-        expect_lt(rig_now_ns(), end_ns);
-        read_some(most);
-        turn();
-        poll(NULL, 0, to.has_ended ? 0 : 1);
-    }
-}
-
 /* ---- cells ---- */
 
 static bool is_plain(enum kind kind)
@@ -410,16 +392,6 @@ static void begin(const struct cell *cell)
     expect_eq(weir_relay(from.near, to.near, &options, done, NULL, NULL), 0);
 }
 
-/* Limits how long the relay waits for a peer that does not read. */
-static void limit_stall(void)
-{
-    const struct weir_timeouts limits = {.size = sizeof(limits),
-                                         .write_stall_ns = 100 * RIG_MS};
-
-    expect_eq(weir_transport_set_timeouts(to.near, &limits), 0);
-    RUN_UNTIL(loop, done_count > 0);
-}
-
 static void expect_end(const struct cell *cell, uint64_t acked)
 {
     const bool is_cut = cell->pace != STOPPED && to.received < acked;
@@ -441,17 +413,6 @@ static void expect_end(const struct cell *cell, uint64_t acked)
         expect_eq(record.err == WEIR_ETLSTRUNCATED, cell->how == CUT);
     }
     expect_geq(record.a_bytes, to.received);
-}
-
-/* Without large receive buffers no transfer counts as bulk, and nothing is
- * spliced. */
-static void note_splices(void)
-{
-    char text[4096];
-
-    weir_loop_get_features_text(loop, text, sizeof(text));
-    has_bulk = strstr(text, "buf_inc          6.12  yes") != NULL;
-    spliced_bytes += record.a_spliced_bytes;
 }
 
 static uint64_t count_bytes(const struct cell *cell)
@@ -478,18 +439,37 @@ static void play(const struct cell *cell)
         let_it_see_the_end();
     }
     if (cell->pace == STOPPED) {
-        limit_stall();
+        /* Limits how long the relay waits for a peer that does not read. */
+        const struct weir_timeouts limits = {.size = sizeof(limits),
+                                             .write_stall_ns = 100 * RIG_MS};
+
+        expect_eq(weir_transport_set_timeouts(to.near, &limits), 0);
+        RUN_UNTIL(loop, done_count > 0);
         if (to.fd >= 0) {
             expect_eq(ioctl(to.fd, FIONREAD, &waiting), 0);
         }
     }
-    read_to_the_end(cell->pace);
+    const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
+    const uint64_t most = cell->pace == SLOW ? PIECE : UINT64_MAX;
+
+    while (!to.has_ended) {
+        expect_lt(rig_now_ns(), end_ns);
+        read_some(most);
+        turn();
+        poll(NULL, 0, to.has_ended ? 0 : 1);
+    }
     RUN_UNTIL(loop, done_count > 0);
     expect_end(cell, acked);
     if (to.fd >= 0 && cell->pace == STOPPED) {
         expect_eq(to.received, waiting);
     }
-    note_splices();
+    /* Without large receive buffers no transfer counts as bulk, and nothing is
+     * spliced. */
+    char text[4096];
+
+    weir_loop_get_features_text(loop, text, sizeof(text));
+    has_bulk = strstr(text, "buf_inc          6.12  yes") != NULL;
+    spliced_bytes += record.a_spliced_bytes;
     close_end(&from);
     close_end(&to);
     weir_loop_free(loop);

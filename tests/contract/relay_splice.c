@@ -348,27 +348,22 @@ static bool is_stuck(const struct relayed *r, uint64_t *bytes)
     return is_same;
 }
 
-/* Fills all queues from A to B. */
-static void fill(struct relayed *r)
-{
-    uint64_t bytes = 0;
-
-    for (int idle = 0; idle < 5;) {
-        const uint64_t sent = r->a->peer_sent;
-        offer(r->a, MIB);
-        rig_turn_for(r->a, sent < r->a->peer_sent ? 0 : RIG_MS);
-        idle = is_stuck(r, &bytes) ? idle + 1 : 0;
-        expect_leq(weir_transport_get_write_buffer_size(r->b.t), HELD_MOST);
-        expect_leq(weir_transport_get_read_buffer_size(r->a->t), HELD_MOST);
-    }
-}
-
 static void stop_and_go_on(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
     move_until_spliced(r);
     for (int i = 0; i < 3; i++) {
-        fill(r);
+        /* Fills all queues from A to B. */
+        uint64_t bytes = 0;
+
+        for (int idle = 0; idle < 5;) {
+            const uint64_t sent = r->a->peer_sent;
+            offer(r->a, MIB);
+            rig_turn_for(r->a, sent < r->a->peer_sent ? 0 : RIG_MS);
+            idle = is_stuck(r, &bytes) ? idle + 1 : 0;
+            expect_leq(weir_transport_get_write_buffer_size(r->b.t), HELD_MOST);
+            expect_leq(weir_transport_get_read_buffer_size(r->a->t), HELD_MOST);
+        }
         rig_peer_read(&r->b, r->a->peer_sent - r->b.peer_received);
     }
     rig_peer_shutdown(r->a);

@@ -36,7 +36,6 @@ static int end_received(void *user, weir_transport *t,
                         const struct weir_buf *buf)
 {
     struct tls_end *end = user;
-    (void)t;
     expect(rig_is_pattern(buf->data, end->received, buf->len));
     end->received += buf->len;
     return 0;
@@ -44,7 +43,6 @@ static int end_received(void *user, weir_transport *t,
 
 static int end_ended(void *user, weir_transport *t)
 {
-    (void)t;
     ((struct tls_end *)user)->has_ended = true;
     return 1;
 }
@@ -52,7 +50,6 @@ static int end_ended(void *user, weir_transport *t)
 static void end_lost(void *user, weir_transport *t, int err)
 {
     struct tls_end *end = user;
-    (void)t;
     end->is_lost = true;
     end->lost_err = err;
 }
@@ -71,11 +68,10 @@ static void adopt(struct rig *rig, struct tls_end *end, int fd,
         .context = tls_context_of(is_server, 13),
         .server_hostname = is_server ? NULL : "localhost",
         .ignore_unexpected_eof = ignores_eof};
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .tls = &tls};
     memset(end, 0, sizeof(*end));
     expect_ok(weir_create_connection_at(
-        rig->loop, &factory, weir_endpoint_fd(fd), &options, NULL, NULL, NULL));
+        rig->loop, &factory, weir_endpoint_fd(fd),
+        SIZED(weir_connect_options, .tls = &tls), NULL, NULL, NULL));
     weir_tls_context_unref(tls.context);
 }
 
@@ -210,9 +206,8 @@ PAIRS(relay_tls, a_cut_is_an_end_where_the_settings_say_so, rig)
 
 PAIRS(relay_tls, a_cut_is_an_end_where_the_relay_says_so, rig)
 {
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .ignore_unexpected_eof = true};
-    begin_as(rig, false, &options);
+    begin_as(rig, false,
+             SIZED(weir_relay_options, .ignore_unexpected_eof = true));
     cut_and_end(rig);
 }
 

@@ -109,10 +109,7 @@ UNIT(relays, sides_that_the_program_refers_to_tell_their_addresses_at_last)
 /* A TLS record is larger than the buffer. */
 static void move_through_little(struct relayed *r)
 {
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .buffer_bytes = 4096};
-
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .buffer_bytes = 4096));
     relay_rig_move(r->a, &r->b, SOME, PIECE);
     relay_rig_move(&r->b, r->a, SOME, PIECE);
     rig_peer_shutdown(&r->b);
@@ -213,10 +210,7 @@ UNIT(relays, a_cancellation_aborts_both_sides)
 
 static void end_at_once(struct relayed *r)
 {
-    const struct weir_relay_options options = {.size = sizeof(options),
-                                               .close_at_first_end = true};
-
-    relay_rig_begin(r, &options);
+    relay_rig_begin(r, SIZED(weir_relay_options, .close_at_first_end = true));
     relay_rig_move(&r->b, r->a, SOME, PIECE);
     rig_peer_send(r->a, PIECE);
     rig_peer_shutdown(r->a);

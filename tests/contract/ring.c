@@ -133,9 +133,8 @@ static void echo_rounds(int rounds)
 
 UNIT(ring, more_submissions_than_the_queue_has_entries)
 {
-    const struct weir_loop_options options = {
-        .size = sizeof(options), .sq_entries = 8, .cq_entries = 1024};
-    open_lines(&options, 200);
+    open_lines(SIZED(weir_loop_options, .sq_entries = 8, .cq_entries = 1024),
+               200);
 
     echo_rounds(5);
 
@@ -146,9 +145,7 @@ UNIT(ring, more_submissions_than_the_queue_has_entries)
 
 UNIT(ring, a_queue_of_one_entry_is_enough)
 {
-    const struct weir_loop_options options = {
-        .size = sizeof(options), .sq_entries = 1, .cq_entries = 64};
-    open_lines(&options, 20);
+    open_lines(SIZED(weir_loop_options, .sq_entries = 1, .cq_entries = 64), 20);
 
     echo_rounds(5);
 
@@ -251,21 +248,6 @@ static void take_signals(void)
     expect_eq(sigaction(SIGALRM, &action, NULL), 0);
 }
 
-/* Raises a signal every millisecond, which interrupts any wait. */
-static void start_signals(void)
-{
-    const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
-                                      .it_value = {.tv_usec = 1000}};
-    take_signals();
-    expect_eq(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
-}
-
-static void stop_signals(void)
-{
-    const struct itimerval never = {.it_value = {.tv_usec = 0}};
-    expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-}
-
 /* The timer has fired, and waits were interrupted before. */
 static bool is_interrupted_and_due(void *arg)
 {
@@ -277,11 +259,16 @@ UNIT_IN(ring, an_interrupted_wait_is_no_error_and_ends_on_time, with_loop, void)
     const uint64_t start_ns = weir_loop_get_time(loop);
     later(100 * MS, note_number, number(1));
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
-    start_signals();
+    /* Raises a signal every millisecond, which interrupts any wait. */
+    const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
+                                      .it_value = {.tv_usec = 1000}};
+    take_signals();
+    expect_eq(setitimer(ITIMER_REAL, &each_ms, NULL), 0);
 
     expect_eq(weir_loop_run_until(loop, is_interrupted_and_due, NULL), 0);
 
-    stop_signals();
+    const struct itimerval never = {.it_value = {.tv_usec = 0}};
+    expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
     expect_geq(weir_loop_get_time(loop), start_ns + 100 * MS);
 }
 

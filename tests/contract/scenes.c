@@ -652,18 +652,6 @@ static const struct verb *find_verb(const char *name)
                                                     : NULL;
 }
 
-static void do_step(void)
-{
-    const struct verb *const verb = step->verb;
-    if (verb->call) {
-        told(verb->call(rig->t), 1);
-    } else if (verb->act) {
-        verb->act(rig);
-    } else {
-        verb->run();
-    }
-}
-
 /* ---- reading a scene ---- */
 
 static bool fits(char kind, const char *said)
@@ -779,7 +767,14 @@ static void play_text(const struct text *what)
     for (int at = 0; at < what->count && !is_cut; at++) {
         step = &what->steps[at];
         show_place();
-        do_step();
+        const struct verb *const verb = step->verb;
+        if (verb->call) {
+            told(verb->call(rig->t), 1);
+        } else if (verb->act) {
+            verb->act(rig);
+        } else {
+            verb->run();
+        }
         at = is_repeated ? -1 : at;
         is_repeated = false;
     }

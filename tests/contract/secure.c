@@ -61,19 +61,17 @@ static const struct weir_factory secure_factory = {.create = secure_create};
 
 static int secure_connect(weir_loop *loop, const struct weir_tls_settings *tls)
 {
-    const struct weir_connect_options options = {.size = sizeof(options),
-                                                 .tls = tls};
     return weir_create_connection(loop, &secure_factory, "127.0.0.1", 1,
-                                  &options, NULL, NULL, NULL);
+                                  SIZED(weir_connect_options, .tls = tls), NULL,
+                                  NULL, NULL);
 }
 
 static int secure_serve(weir_loop *loop, const struct weir_tls_settings *tls)
 {
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .tls = tls};
     weir_server *server = NULL;
     const int err = weir_create_server(loop, &secure_factory, "127.0.0.1", 0,
-                                       &options, NULL, NULL, &server);
+                                       SIZED(weir_server_options, .tls = tls),
+                                       NULL, NULL, &server);
     if (err == 0) {
         weir_server_free(server);
     }

@@ -485,9 +485,11 @@ PAIRS(send_fds, an_instance_of_io_uring_is_refused, rig)
     io_uring_queue_exit(&ring);
 }
 
-/* Drops privileges and lowers the limit of descriptors. */
-static void lose_privileges(void)
+PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig)
 {
+    int ends[2];
+    passed_pipe(ends);
+    /* Drops privileges and lowers the limit of descriptors. */
     struct rlimit limit;
     expect_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = 64;
@@ -496,13 +498,6 @@ static void lose_privileges(void)
         expect_eq(setresuid(65534, 65534, 65534), 0);
         expect_eq(prctl(PR_SET_DUMPABLE, 1), 0); /* for /proc/self/fd */
     }
-}
-
-PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig)
-{
-    int ends[2];
-    passed_pipe(ends);
-    lose_privileges();
 
     for (int i = 0; i < 200 && rig->lost_count == 0; i++) {
         int err = rig_send_fds(rig, 1, &ends[1], 1);

@@ -23,14 +23,6 @@ static uint8_t byte_at(uint64_t position)
     return (uint8_t)(position * 7u + position / 251u);
 }
 
-static void fill_written(void)
-{
-    written = test_pages(WRITTEN);
-    for (size_t i = 0; i < WRITTEN; i++) {
-        written[i] = byte_at(i);
-    }
-}
-
 static void write_all(struct maker *m)
 {
     const int room = KERNEL_BYTES;
@@ -116,7 +108,10 @@ static void read_all(struct maker *m, int fd, size_t step)
 
 static void open_world(struct maker *m, void (*in_made)(struct maker *m))
 {
-    fill_written();
+    written = test_pages(WRITTEN);
+    for (size_t i = 0; i < WRITTEN; i++) {
+        written[i] = byte_at(i);
+    }
     maker_open(m);
     m->in_made = in_made;
     maker_serve(m, "127.0.0.1", NULL);

@@ -50,9 +50,8 @@ MAKER(server, port_0_gets_a_port_that_the_socket_tells, m)
 MAKER(server, several_addresses_get_the_same_port, m)
 {
     const char *more[] = {"127.0.0.2", "::1", "127.0.0.1"};
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.hosts = more;
-    options.host_count = 3;
+    struct weir_server_options options = {
+        .size = sizeof(options), .hosts = more, .host_count = 3};
     maker_serve(m, "127.0.0.1", &options);
 
     expect_eq(weir_server_get_socket_count(m->server), 3,
@@ -113,9 +112,8 @@ MAKER(server, an_address_of_another_machine_is_an_error, m)
 MAKER(server, an_address_of_another_machine_is_skipped_beside_a_good_one, m)
 {
     const char *more[] = {"127.0.0.1"};
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.hosts = more;
-    options.host_count = 1;
+    struct weir_server_options options = {
+        .size = sizeof(options), .hosts = more, .host_count = 1};
 
     maker_serve(m, "192.0.2.1", &options);
 
@@ -130,8 +128,7 @@ MAKER(server, a_taken_port_is_an_error_after_two_seconds, m)
 
     maker_begin_server(m, "127.0.0.1", address_port(&taken), NULL);
     maker_expect_done(m, -EADDRINUSE);
-    const uint64_t took_ns = weir_loop_get_time(m->loop) - before_ns;
-    expect_geq(took_ns, 1990 * MS);
+    expect_geq(weir_loop_get_time(m->loop) - before_ns, 1990 * MS);
     close(other);
 }
 
@@ -143,14 +140,11 @@ MAKER(server, a_start_that_fails_tells_which_of_its_addresses, m)
     struct weir_address taken;
     const char *more[] = {"127.0.0.2", "127.0.0.1"};
     const int other = peer_listen(1, &taken);
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .hosts = more,
-                                                .host_count = 2,
-                                                .error_text = text,
-                                                .error_text_size =
-                                                    sizeof(text)};
 
-    maker_begin_server(m, "127.0.0.3", address_port(&taken), &options);
+    maker_begin_server(m, "127.0.0.3", address_port(&taken),
+                       SIZED(weir_server_options, .hosts = more,
+                             .host_count = 2, .error_text = text,
+                             .error_text_size = sizeof(text)));
     maker_expect_done(m, -EADDRINUSE);
     snprintf(wanted, sizeof(wanted), "%s: %s",
              weir_address_format(&taken, name, sizeof(name)),
@@ -162,11 +156,9 @@ MAKER(server, a_start_that_fails_tells_which_of_its_addresses, m)
 MAKER(server, a_start_that_fails_on_no_address_tells_the_error_alone, m)
 {
     char text[8] = "?";
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .error_text = text,
-                                                .error_text_size =
-                                                    sizeof(text)};
-    maker_begin_server(m, "127.0.0.1", 0, &options);
+    maker_begin_server(m, "127.0.0.1", 0,
+                       SIZED(weir_server_options, .error_text = text,
+                             .error_text_size = sizeof(text)));
     weir_server_close(m->server);
     maker_expect_done(m, -ECANCELED);
     expect_eq(strncmp(text, weir_strerror(-ECANCELED), sizeof(text) - 1), 0);
@@ -509,8 +501,7 @@ MAKER(server, leaves_options_that_a_listening_socket_has_to_be_inherited, m)
     int listener = peer_listen(10, &address);
     int on = 1;
     int off = 0;
-    expect_eq(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)),
-              0);
+    expect_ok(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
     m->server = adopt(m, listener);
     maker_run(m, maker_is_done);
     expect_eq(setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off)),
@@ -566,10 +557,10 @@ MAKER(server, r63__a_socket_that_cannot_be_used_is_closed, m)
 {
     int pair[2];
     const char *host = "::1";
-    const struct weir_server_options hosts = {
-        .size = sizeof(hosts), .hosts = &host, .host_count = 1};
     expect_refused(m, socket(AF_INET, SOCK_DGRAM, 0), NULL, -EINVAL);
-    expect_refused(m, socket(AF_INET, SOCK_STREAM, 0), &hosts, -EINVAL);
+    expect_refused(m, socket(AF_INET, SOCK_STREAM, 0),
+                   SIZED(weir_server_options, .hosts = &host, .host_count = 1),
+                   -EINVAL);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     expect_refused(m, pair[0], NULL, -EINVAL);
     close(pair[1]);

@@ -11,12 +11,13 @@
 enum { CLIENTS = 3 };
 
 /* Starts a server without a socket. */
-static void serve_adopted(struct maker *m, struct weir_server_options *options)
+static void serve_adopted(struct maker *m,
+                          const struct weir_server_options *options)
 {
-    struct weir_server_options own = {.size = sizeof(own)};
-    options = options ? options : &own;
-    options->no_sockets = true;
-    maker_serve(m, NULL, options);
+    struct weir_server_options own =
+        options ? *options : *SIZED(weir_server_options, .no_sockets = true);
+    own.no_sockets = true;
+    maker_serve(m, NULL, &own);
 }
 
 /* Passes a connection to the server. Returns the other end. */
@@ -155,15 +156,15 @@ static void adopt_without_memory(void *arg)
 {
     struct test_allocator *memory = arg;
     struct maker m = {.loop = NULL};
-    const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
-                                                   .allocator = &memory->hooks};
-    struct weir_server_options options = {.size = sizeof(options),
-                                          .no_sockets = true};
     int fds[2];
     maker_open(&m);
     expect_eq(weir_loop_free(m.loop), 0);
-    expect_eq(weir_loop_new(&loop_options, &m.loop), 0);
-    expect_ok(weir_create_server(m.loop, &m.factory, NULL, 0, &options,
+    expect_eq(
+        weir_loop_new(SIZED(weir_loop_options, .allocator = &memory->hooks),
+                      &m.loop),
+        0);
+    expect_ok(weir_create_server(m.loop, &m.factory, NULL, 0,
+                                 SIZED(weir_server_options, .no_sockets = true),
                                  maker_server_done, &m, &m.server));
     peer_tcp_pair(fds);
 
@@ -189,9 +190,7 @@ UNIT(server_adopt, without_memory_the_descriptor_is_closed)
 MAKER(server_adopt, the_limit_holds_and_the_oldest_is_served_first, m)
 {
     int fds[CLIENTS];
-    struct weir_server_options options = {.size = sizeof(options),
-                                          .connection_limit = 1};
-    serve_adopted(m, &options);
+    serve_adopted(m, SIZED(weir_server_options, .connection_limit = 1));
     for (int i = 0; i < CLIENTS; i++) {
         fds[i] = adopt(m);
     }
@@ -208,9 +207,9 @@ MAKER(server_adopt, the_limit_holds_and_the_oldest_is_served_first, m)
 
 MAKER(server_adopt, one_that_comes_before_the_start_waits_for_it, m)
 {
-    struct weir_server_options options = {
-        .size = sizeof(options), .no_sockets = true, .no_start_serving = true};
-    maker_begin_server(m, NULL, 0, &options);
+    maker_begin_server(m, NULL, 0,
+                       SIZED(weir_server_options, .no_sockets = true,
+                             .no_start_serving = true));
     int starting = adopt(m);
     maker_run(m, maker_is_done);
     int bound = adopt(m);
@@ -325,13 +324,12 @@ static void keep_given(void *arg, weir_server *server, int fd)
 static void serve_giving(struct maker *m, struct given *given,
                          const struct weir_factory *factory, uint64_t limit)
 {
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .connection_limit = limit,
-                                                .accepted = keep_given,
-                                                .accepted_arg = given};
     *given = (struct given){.m = m};
-    expect_ok(weir_create_server(m->loop, factory, "127.0.0.1", 0, &options,
-                                 maker_server_done, m, &m->server));
+    expect_ok(
+        weir_create_server(m->loop, factory, "127.0.0.1", 0,
+                           SIZED(weir_server_options, .connection_limit = limit,
+                                 .accepted = keep_given, .accepted_arg = given),
+                           maker_server_done, m, &m->server));
     maker_run(m, maker_is_done);
 }
 

@@ -58,7 +58,6 @@ static void hand_over(void *arg, weir_server *server, int fd)
     struct handed *handed = malloc(sizeof(*handed));
     weir_threads *threads = weir_thread_get_group(
         weir_loop_get_thread(weir_server_get_loop(server)));
-    (void)arg;
     cr_assert_not_null(handed);
     *handed = (struct handed){.index = service.next++ % THREADS, .fd = fd};
     const int err = weir_thread_call_soon(
@@ -92,7 +91,6 @@ static int serve_thread(weir_thread *thread, void *arg)
     const bool is_first = index == 0;
     struct weir_start_server_options options = {
         .size = sizeof(options), .arg = &service.served_count[index]};
-    (void)arg;
     options.server.no_sockets = !is_first;
     options.server.accepted = is_first ? hand_over : NULL;
     int err = weir_start_server(weir_thread_get_loop(thread), answer,
@@ -177,7 +175,6 @@ static int only_give(weir_loop *l, void *arg)
         .size = sizeof(options), .server.accepted = hand_over};
     weir_server *server = NULL;
     int fds[2];
-    (void)arg;
     expect_eq(weir_start_server(l, NULL, "127.0.0.1", 0, NULL, &server),
               -EINVAL);
     expect_eq(weir_start_server(l, NULL, "127.0.0.1", 0, &options, &server), 0);
@@ -195,7 +192,6 @@ UNIT(server_hand_over, a_server_may_have_no_function_to_serve_with)
 
 static int serve_task(weir_loop *l, void *server)
 {
-    (void)l;
     return weir_server_serve_forever(server);
 }
 
@@ -209,7 +205,6 @@ static int stop_tasks(weir_loop *l, void *arg)
     int fds[2];
     int result = 0;
     char byte;
-    (void)arg;
     service.served_count[0] = 0;
     expect_eq(weir_start_server(l, answer, NULL, 0, &options, &server), 0);
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);

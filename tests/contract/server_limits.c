@@ -76,9 +76,8 @@ MAKER(server_limits,
       a_server_that_fills_up_leaves_the_last_clients_to_the_kernel, m)
 {
     enum { LIMIT = 12, WAITING = 2, ROUNDS = 3 };
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.connection_limit = LIMIT;
-    options.backlog = 4;
+    struct weir_server_options options = {
+        .size = sizeof(options), .connection_limit = LIMIT, .backlog = 4};
     maker_serve(m, "127.0.0.1", &options);
     for (int round = 0, made = 0; round < ROUNDS; round++) {
         int fds[LIMIT + WAITING];
@@ -135,9 +134,8 @@ MAKER(server_limits, far_from_the_limit_one_accept_goes_on, m)
 {
     enum { LIMIT = 9, BACKLOG = 4, FAR = LIMIT - BACKLOG - 1 };
     int fds[LIMIT];
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.connection_limit = LIMIT;
-    options.backlog = BACKLOG;
+    struct weir_server_options options = {
+        .size = sizeof(options), .connection_limit = LIMIT, .backlog = BACKLOG};
     maker_serve(m, "127.0.0.1", &options);
     for (int i = 0; i < LIMIT; i++) {
         expect_eq(dump_number(m->loop, "server ", " accepts="),
@@ -204,10 +202,10 @@ MAKER(server_limits, each_socket_has_an_accept_and_no_more_without_room, m)
     enum { LIMIT = 8, EACH = LIMIT / 2 };
     static const char *const second[] = {"127.0.0.2"};
     int fds[EACH];
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.hosts = second;
-    options.host_count = 1;
-    options.connection_limit = LIMIT;
+    struct weir_server_options options = {.size = sizeof(options),
+                                          .hosts = second,
+                                          .host_count = 1,
+                                          .connection_limit = LIMIT};
     maker_serve(m, "127.0.0.1", &options);
     expect_eq(dump_number(m->loop, "server ", " accepts="), LIMIT);
     connect_in_turn(m, second, 1, fds, EACH);
@@ -223,10 +221,10 @@ MAKER(server_limits, connection_limit_holds_across_several_sockets, m)
     enum { HOSTS = 3 };
     const char *hosts[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3"};
     int fds[HOSTS];
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.hosts = hosts;
-    options.host_count = HOSTS;
-    options.connection_limit = 1;
+    struct weir_server_options options = {.size = sizeof(options),
+                                          .hosts = hosts,
+                                          .host_count = HOSTS,
+                                          .connection_limit = 1};
     maker_serve(m, NULL, &options);
     for (int i = 0; i < HOSTS; i++) {
         struct weir_address address =
@@ -258,10 +256,10 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
 {
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
     int fds[2];
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.hosts = hosts;
-    options.host_count = 2;
-    options.connection_limit = 1;
+    struct weir_server_options options = {.size = sizeof(options),
+                                          .hosts = hosts,
+                                          .host_count = 2,
+                                          .connection_limit = 1};
     maker_serve(m, NULL, &options);
     for (int i = 0; i < 2; i++) {
         struct weir_address address =
@@ -464,9 +462,8 @@ MAKER(server_limits, a_lowered_limit_of_descriptors_is_followed, m)
 {
     enum { ALL = 20, FEW = 5, LEFT = 3 };
     int fds[ALL];
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.connection_limit = 100;
-    options.backlog = ALL;
+    struct weir_server_options options = {
+        .size = sizeof(options), .connection_limit = 100, .backlog = ALL};
     maker_serve(m, "127.0.0.1", &options);
     const struct rlimit before = leave(fds, ALL, LEFT);
     connect_each(m, fds, FEW);
@@ -511,10 +508,10 @@ MAKER(server_limits, an_only_client_is_accepted_after_EMFILE, m)
 MAKER(server_limits, start_serving_that_fails_on_one_address_listens_on_none, m)
 {
     static const char *const second[] = {"127.0.0.2"};
-    struct weir_server_options options = {.size = sizeof(options)};
-    options.no_start_serving = true;
-    options.hosts = second;
-    options.host_count = 1;
+    struct weir_server_options options = {.size = sizeof(options),
+                                          .no_start_serving = true,
+                                          .hosts = second,
+                                          .host_count = 1};
     maker_serve(m, "127.0.0.1", &options);
     const uint16_t port = server_port(m->server);
     struct weir_address first = peer_address("127.0.0.1", port);

@@ -36,14 +36,12 @@ static void create(struct names *n, struct start *start, const char *host,
                    const char *const *hosts, size_t count)
 {
     *start = (struct start){.server = NULL};
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .hosts = hosts,
-                                                .host_count = count,
-                                                .error_text = start->text,
-                                                .error_text_size =
-                                                    sizeof(start->text)};
-    expect_ok(weir_create_server(n->loop, &factory, host, 0, &options, started,
-                                 start, &start->server));
+    expect_ok(
+        weir_create_server(n->loop, &factory, host, 0,
+                           SIZED(weir_server_options, .hosts = hosts,
+                                 .host_count = count, .error_text = start->text,
+                                 .error_text_size = sizeof(start->text)),
+                           started, start, &start->server));
 }
 
 static void run(struct names *n, struct start *start)
@@ -94,10 +92,10 @@ NAMES(server_names, the_family_that_is_asked_for_chooses_among_them, n)
 
     for (int i = 0; i < 2; i++) {
         struct start start = {.server = NULL};
-        const struct weir_server_options options = {.size = sizeof(options),
-                                                    .family = rows[i].family};
-        expect_ok(weir_create_server(n->loop, &factory, "self.example", 0,
-                                     &options, started, &start, &start.server));
+        expect_ok(weir_create_server(
+            n->loop, &factory, "self.example", 0,
+            SIZED(weir_server_options, .family = rows[i].family), started,
+            &start, &start.server));
         run(n, &start);
         expect_eq(start.err, 0, "%s", weir_strerror(start.err));
         expect_str_eq(addresses_of(&start), rows[i].addresses);

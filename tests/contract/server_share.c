@@ -38,9 +38,12 @@ static void serve_socket(struct maker *m, int fd,
     turn(m);
 }
 
-/* Returns a listening socket. NULL for @host means a Unix socket. */
-static int listen_at(struct pair *pair, const char *host)
+static int open_loops(struct pair *pair, const char *host)
 {
+    maker_open(&pair->one);
+    maker_open(&pair->other);
+    pair->client = -1;
+    /* Returns a listening socket. NULL for @host means a Unix socket. */
     struct weir_address *address = &pair->address;
 
     expect_ok(host ? weir_address_parse(host, 0, address)
@@ -52,14 +55,6 @@ static int listen_at(struct pair *pair, const char *host)
     expect_ok(getsockname(fd, &address->storage.any, &address->len));
     expect_ok(listen(fd, 16));
     return fd;
-}
-
-static int open_loops(struct pair *pair, const char *host)
-{
-    maker_open(&pair->one);
-    maker_open(&pair->other);
-    pair->client = -1;
-    return listen_at(pair, host);
 }
 
 /* @options are the first server's; NULL means the defaults. */
@@ -134,9 +129,8 @@ static void end_as_a_client_comes(const char *host, uint64_t limit,
                                   void (*end)(struct maker *m))
 {
     struct pair pair;
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .connection_limit = limit};
-    open_pair(&pair, host, &options);
+    open_pair(&pair, host,
+              SIZED(weir_server_options, .connection_limit = limit));
     connect_client(&pair);
     end(&pair.one);
     maker_run(&pair.one, maker_is_closed);
@@ -161,10 +155,9 @@ static void end_alone_as_a_client_comes(const char *host, uint64_t limit,
 {
     struct pair pair;
     char byte;
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .connection_limit = limit};
     const int fd = open_loops(&pair, host);
-    serve_socket(&pair.one, fd, &options);
+    serve_socket(&pair.one, fd,
+                 SIZED(weir_server_options, .connection_limit = limit));
     connect_client(&pair);
     end(&pair.one);
     maker_run(&pair.one, maker_is_closed);
@@ -217,9 +210,9 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
         int fds[3][2];
         /* A multishot accept is pending while there is space for a queue of
          * two. */
-        const struct weir_server_options options = {
-            .size = sizeof(options), .connection_limit = 3, .backlog = 1};
-        open_pair(&pair, hosts[i], &options);
+        open_pair(
+            &pair, hosts[i],
+            SIZED(weir_server_options, .connection_limit = 3, .backlog = 1));
         filling = &pair;
         pair.one.in_factory = connect_when_full;
         for (int j = 0; j < 3; j++) {
@@ -242,13 +235,11 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
 static void share_second(struct pair *pair, uint64_t limit)
 {
     static const char *const second[] = {"127.0.0.2"};
-    const struct weir_server_options options = {.size = sizeof(options),
-                                                .hosts = second,
-                                                .host_count = 1,
-                                                .connection_limit = limit};
     maker_open(&pair->one);
     maker_open(&pair->other);
-    maker_serve(&pair->one, "127.0.0.1", &options);
+    maker_serve(&pair->one, "127.0.0.1",
+                SIZED(weir_server_options, .hosts = second, .host_count = 1,
+                      .connection_limit = limit));
     turn(&pair->one);
     const int fd = weir_server_get_socket(pair->one.server, 1, &pair->address);
     serve_socket(&pair->other, dup(fd), NULL);

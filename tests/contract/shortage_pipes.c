@@ -90,9 +90,8 @@ static int read_from(weir_loop *loop, make_pipe_fn *make)
     weir_reader *reader;
     weir_writer *writer;
     make(false, ends);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_read_pipe(ends[0]),
-                                      NULL, &reader, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_read_pipe(ends[0]),
+                                      NULL, &reader, &writer));
     expect_eq(weir_sleep(loop, 0), 0);
     expect_eq(write(ends[1], "abcdef", 6), 6);
     const ssize_t got = weir_reader_readexactly(reader, bytes, 6);
@@ -115,16 +114,14 @@ static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
     expect_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
     memset(bytes, 'y', len);
     bytes[len - 1] = 'z';
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
-                                      NULL, NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
+                                      NULL, NULL, &writer));
     expect_eq(weir_writer_write(writer, bytes, len), 0);
     while (got < len) {
         const ssize_t part = read(ends[1], seen + got, len - got);
         got += part > 0 ? (size_t)part : 0;
         expect_eq(part > 0 ? 0 : weir_sleep(loop, 1000000), 0);
-        expect_eq(weir_transport_get_error(weir_writer_get_transport(writer)),
-                  0);
+        expect_ok(weir_transport_get_error(weir_writer_get_transport(writer)));
     }
     expect_eq(memcmp(bytes, seen, len), 0);
     weir_writer_close(writer);
@@ -147,9 +144,8 @@ int shortage_write_beyond(weir_loop *loop)
     const struct rlimit limit = {sizeof(bytes) / 2, before.rlim_max};
     expect_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
-                                      NULL, NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
+                                      NULL, NULL, &writer));
     expect_eq(weir_writer_write(writer, bytes, sizeof(bytes)), 0);
     weir_writer_close(writer);
     const int ret = weir_writer_wait_closed(writer);
@@ -167,9 +163,8 @@ int shortage_write_broken(weir_loop *loop)
     weir_writer *writer;
     signal(SIGPIPE, SIG_DFL);
     make_fifo(true, ends);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
-                                      NULL, NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_write_pipe(ends[0]),
+                                      NULL, NULL, &writer));
     expect_eq(weir_writer_write(writer, "abc", 3), 0);
     expect_eq(close(ends[1]), 0);
     const int ret = weir_writer_drain(writer);

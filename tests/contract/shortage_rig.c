@@ -66,16 +66,6 @@ static bool group_enter(void)
     return false;
 }
 
-/* Leaves it. Threads that have ended leave it a moment later. */
-static void group_leave(void)
-{
-    cr_assert(group_write(all_group, "cgroup.procs", "0"));
-    for (int i = 0; i < 60000 && rmdir(group) < 0; i++) {
-        cr_assert_eq(errno, EBUSY);
-        usleep(1000);
-    }
-}
-
 /* ---- a user ---- */
 
 /* Root may have any number of processes. */
@@ -167,6 +157,11 @@ void shortage_run(enum shortage shortage, task_body_fn *body)
 
     expect_eq(rmdir(shortage_folder), 0);
     if (kind == OF_A_GROUP) {
-        group_leave();
+        /* Leaves it. Threads that have ended leave it a moment later. */
+        cr_assert(group_write(all_group, "cgroup.procs", "0"));
+        for (int i = 0; i < 60000 && rmdir(group) < 0; i++) {
+            cr_assert_eq(errno, EBUSY);
+            usleep(1000);
+        }
     }
 }

@@ -222,20 +222,6 @@ UNIT(spawn, a_handle_without_done_and_a_missing_factory_are_refused)
         WEIR_EOPTIONSIZE);
 }
 
-/* Leaves space for @count more descriptors. */
-static void limit_fds(rlim_t count, struct rlimit *ret_before)
-{
-    struct rlimit limit;
-
-    cr_assert_eq(getrlimit(RLIMIT_NOFILE, ret_before), 0);
-    const int next = dup(0);
-    cr_assert_geq(next, 0);
-    close(next);
-    limit = *ret_before;
-    limit.rlim_cur = (rlim_t)next + count;
-    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
 UNIT(spawn, EMFILE_at_each_descriptor_leaves_nothing)
 {
     const char *const argv[] = {"true", NULL};
@@ -245,7 +231,16 @@ UNIT(spawn, EMFILE_at_each_descriptor_leaves_nothing)
     int err;
 
     do {
-        limit_fds(room, &before);
+        /* Leaves space for @count more descriptors. */
+        struct rlimit limit;
+
+        cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+        const int next = dup(0);
+        cr_assert_geq(next, 0);
+        close(next);
+        limit = before;
+        limit.rlim_cur = (rlim_t)next + room;
+        cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
         /* A loop that is never run makes no protocol. */
         err =
             weir_subprocess_exec(loop, &factory, argv, NULL, NULL, NULL, NULL);

@@ -46,9 +46,7 @@ static uint64_t queue_of(const struct crowd_member *member)
 static void stall_many(enum conduct conduct)
 {
     const int count = 400;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .queued_limit_bytes = 8u << 20};
-    crowd_begin_with(&options);
+    crowd_begin_with(SIZED(weir_loop_options, .queued_limit_bytes = 8u << 20));
     struct crowd_member *const served = crowd_add(true, CONDUCT_ECHOES);
     for (int i = 0; i < count; i++) {
         crowd_add(false, conduct);
@@ -87,9 +85,7 @@ UNIT(stalled, leases_that_wait_to_be_sent_leave_buffers_for_others)
 UNIT(stalled, a_peer_that_was_stopped_goes_on_when_it_reads)
 {
     const int count = 100;
-    const struct weir_loop_options options = {.size = sizeof(options),
-                                              .queued_limit_bytes = 1u << 20};
-    crowd_begin_with(&options);
+    crowd_begin_with(SIZED(weir_loop_options, .queued_limit_bytes = 1u << 20));
     for (int i = 0; i < count; i++) {
         crowd_add(false, CONDUCT_COPIES);
     }

@@ -40,18 +40,6 @@ static void push(struct rig *rig, uint64_t total)
     rig->peer_sent += sent > 0 ? (uint64_t)sent : 0;
 }
 
-/* The peer reads available bytes, and compares them. */
-static void pull(struct rig *rig)
-{
-    static uint8_t buf[PUSH_MAX];
-    ssize_t got;
-    while ((got = recv(rig->peer, buf, sizeof(buf), 0)) > 0) {
-        expect(rig_is_pattern(buf, rig->peer_received, (size_t)got));
-        rig->peer_received += (uint64_t)got;
-    }
-    expect(got == 0 || errno == EAGAIN);
-}
-
 /* ---- memory ---- */
 
 /* Maximum seen in any iteration of the consumer. */
@@ -153,15 +141,6 @@ static void open_far(struct rig *far, const struct rig *rig)
     far_side = side_of(far);
 }
 
-static void close_far(struct rig *far)
-{
-    weir_writer_close(far_side->writer);
-    rig_wait_lost(far);
-    rig_peer_close(far);
-    weir_transport_unref(far->t);
-    weir_server_free(far->server);
-}
-
 /* Passes everything on. Returns the statistics. */
 static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
 {
@@ -174,7 +153,14 @@ static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
     while (far.peer_received < total) {
         push(rig, total);
         rig_turn(rig);
-        pull(&far);
+        /* The peer reads available bytes, and compares them. */
+        static uint8_t buf[PUSH_MAX];
+        ssize_t got;
+        while ((got = recv(far.peer, buf, sizeof(buf), 0)) > 0) {
+            expect(rig_is_pattern(buf, far.peer_received, (size_t)got));
+            far.peer_received += (uint64_t)got;
+        }
+        expect(got == 0 || errno == EAGAIN);
         expect(rig_now_ns() < until_ns);
     }
     rig_peer_shutdown(rig);
@@ -187,7 +173,11 @@ static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
     expect_eq(stats.copied_by_write, 0);
     expect_eq(stats.copied_by_view, 0);
     expect_eq(stats.copied_to_protocol, 0);
-    close_far(&far);
+    weir_writer_close(far_side->writer);
+    rig_wait_lost(&far);
+    rig_peer_close(&far);
+    weir_transport_unref(far.t);
+    weir_server_free(far.server);
     return stats;
 }
 

@@ -17,9 +17,8 @@ static int send_one(weir_loop *loop, void *arg)
     weir_writer *writer;
     const int *ends = arg;
     const int fd = mark_open(6);
-    expect_eq(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
-                                      NULL, &writer),
-              0);
+    expect_ok(weir_open_connection_at(loop, weir_endpoint_fd(ends[0]), NULL,
+                                      NULL, &writer));
 
     expect_eq(weir_writer_send_fds(writer, "hello", 5, &fd, 1), 0);
     expect_eq(weir_writer_flush(writer), 0);
@@ -108,13 +107,6 @@ static void taker_open(struct taker *taker, weir_loop *loop)
                                       &taker->reader, &taker->writer));
 }
 
-static void taker_close(struct taker *taker)
-{
-    weir_writer_close(taker->writer);
-    weir_writer_unref(taker->writer);
-    close(taker->peer);
-}
-
 static void expect_taken(struct taker *taker, unsigned int first, size_t count)
 {
     expect_eq(weir_reader_take_fds(taker->reader, taker->fds, count),
@@ -131,7 +123,9 @@ static int call_body(weir_loop *loop, void *arg)
     struct taker taker;
     taker_open(&taker, loop);
     (*(body_fn **)arg)(&taker);
-    taker_close(&taker);
+    weir_writer_close(taker.writer);
+    weir_writer_unref(taker.writer);
+    close(taker.peer);
     return 0;
 }
 

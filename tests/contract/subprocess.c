@@ -330,13 +330,10 @@ UNIT(subprocess, the_dump_has_a_line_for_it)
 static void start_without_input(struct child *child, int input,
                                 enum weir_stdio_kind out, const char *command)
 {
-    const struct weir_spawn_options options = {.size = sizeof(options),
-                                               .in = {WEIR_STDIO_FD, input},
-                                               .out = {out, 0},
-                                               .err = {WEIR_STDIO_INHERIT, 0}};
-
     close(0);
-    child_shell(child, command, &options);
+    child_shell(child, command,
+                SIZED(weir_spawn_options, .in = {WEIR_STDIO_FD, input},
+                      .out = {out, 0}, .err = {WEIR_STDIO_INHERIT, 0}));
 }
 
 static void expect_zero_closed(int input)

@@ -34,18 +34,14 @@ static void begin(void)
     expect_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
 }
 
-static pid_t pid_from(const char *text)
-{
-    return (pid_t)strtol(text, NULL, 10);
-}
-
 /* Waits until the child has written a line, and parses a number in it. */
 static pid_t read_pid(const struct child *child)
 {
     while (!strchr(child->bytes[1], '\n')) {
         one_turn();
     }
-    return pid_from(child->bytes[1]);
+    const char *text = child->bytes[1];
+    return (pid_t)strtol(text, NULL, 10);
 }
 
 /* Returns the signal that has ended a process, or the last one of a group; @pid

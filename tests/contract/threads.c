@@ -65,11 +65,13 @@ UNIT(threads, without_pinning_the_kernel_moves_them)
 {
     static cpu_set_t sets[THREADS];
     cpu_set_t own;
-    const struct weir_threads_options options = {
-        .size = sizeof(options), .thread_count = THREADS, .no_pinning = true};
     expect_eq(sched_getaffinity(0, sizeof(own), &own), 0);
 
-    expect_eq(weir_threads_run(&options, note_cpus, sets), 0);
+    expect_eq(
+        weir_threads_run(SIZED(weir_threads_options, .thread_count = THREADS,
+                               .no_pinning = true),
+                         note_cpus, sets),
+        0);
 
     for (int i = 0; i < THREADS; i++) {
         cr_assert(CPU_EQUAL(&sets[i], &own));
@@ -80,17 +82,16 @@ static weir_threads *handle;
 
 static int look_at_handle(weir_thread *thread, void *arg)
 {
-    (void)arg;
     return handle == weir_thread_get_group(thread) ? 0 : -EIO;
 }
 
 UNIT(threads, main_tasks_find_the_handle_of_the_call)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     for (int round = 0; round < 50; round++) {
         handle = NULL;
-        expect_ok(weir_threads_start(&options, look_at_handle, NULL, &handle));
+        expect_ok(weir_threads_start(
+            SIZED(weir_threads_options, .thread_count = THREADS),
+            look_at_handle, NULL, &handle));
         expect_eq(weir_threads_join(handle), 0);
     }
 }
@@ -110,12 +111,10 @@ static int look_at_name(weir_thread *thread, void *arg)
 
 UNIT(threads, each_is_named_by_its_number)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 1};
     int found_count = 0;
     weir_threads *threads;
-    expect_ok(
-        weir_threads_start(&options, look_at_name, &found_count, &threads));
+    expect_ok(weir_threads_start(SIZED(weir_threads_options, .thread_count = 1),
+                                 look_at_name, &found_count, &threads));
     expect_eq(weir_threads_join(threads), 0);
     expect_eq(found_count, 1);
 }
@@ -129,8 +128,6 @@ static int note_id(weir_thread *thread, void *arg)
 
 UNIT(threads, the_caller_of_a_run_is_the_first_and_goes_on_as_before)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     pthread_t ids[THREADS];
     cpu_set_t cpus;
     cpu_set_t cpus_after;
@@ -139,7 +136,10 @@ UNIT(threads, the_caller_of_a_run_is_the_first_and_goes_on_as_before)
     expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
     expect_eq(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
 
-    expect_eq(weir_threads_run(&options, note_id, ids), 0);
+    expect_eq(
+        weir_threads_run(SIZED(weir_threads_options, .thread_count = THREADS),
+                         note_id, ids),
+        0);
 
     cr_assert(pthread_equal(ids[0], pthread_self()));
     for (int i = 1; i < THREADS; i++) {
@@ -162,10 +162,10 @@ static int find_itself(weir_thread *thread, void *arg)
 
 UNIT_IN(threads, a_loop_knows_its_thread, with_loop, void)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 1};
     int found_count = 0;
-    expect_eq(weir_threads_run(&options, find_itself, &found_count), 0);
+    expect_eq(weir_threads_run(SIZED(weir_threads_options, .thread_count = 1),
+                               find_itself, &found_count),
+              0);
     expect_eq(found_count, 1);
 
     cr_assert_null(weir_loop_get_thread(loop));
@@ -178,8 +178,6 @@ static void release_config(void *arg)
 
 static int never_run(weir_thread *thread, void *arg)
 {
-    (void)thread;
-    (void)arg;
     cr_assert_fail("a main task of a start that has failed");
     return 0;
 }
@@ -210,8 +208,6 @@ UNIT(threads, wrong_options_are_refused_and_release_the_configuration)
 
 static int end_at_once(weir_thread *thread, void *arg)
 {
-    (void)thread;
-    (void)arg;
     return 0;
 }
 
@@ -221,15 +217,12 @@ static void start_once(void *arg)
     int released_count = 0;
     const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
                                                    .allocator = &memory->hooks};
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 2,
-                                                 .loop = &loop_options,
-                                                 .config_release =
-                                                     release_config,
-                                                 .config_arg = &released_count};
 
     walk_begin(memory);
-    const int err = weir_threads_run(&options, end_at_once, NULL);
+    const int err = weir_threads_run(
+        SIZED(weir_threads_options, .thread_count = 2, .loop = &loop_options,
+              .config_release = release_config, .config_arg = &released_count),
+        end_at_once, NULL);
     const bool has_failed = walk_end(memory);
 
     /* A loop works without some of its memory. */
@@ -254,10 +247,10 @@ UNIT(threads, without_descriptors_for_all_loops_none_runs)
     struct rlimit few = before;
     few.rlim_cur = (rlim_t)fds.count + 6; /* a loop has two and more */
     expect_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 8};
 
-    expect_eq(weir_threads_run(&options, never_run, NULL), -EMFILE);
+    expect_eq(weir_threads_run(SIZED(weir_threads_options, .thread_count = 8),
+                               never_run, NULL),
+              -EMFILE);
 
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
@@ -285,13 +278,12 @@ UNIT(threads, if_one_cannot_be_made_none_runs)
     for (int fails = 1; fails <= THREADS; fails++) {
         weir_threads *threads;
         int released_count = 0;
-        const struct weir_threads_options options = {
-            .size = sizeof(options),
-            .thread_count = THREADS,
-            .config_release = release_config,
-            .config_arg = &released_count};
         create_fails_in = fails;
-        expect_eq(weir_threads_start(&options, never_run, NULL, &threads),
+        expect_eq(weir_threads_start(SIZED(weir_threads_options,
+                                           .thread_count = THREADS,
+                                           .config_release = release_config,
+                                           .config_arg = &released_count),
+                                     never_run, NULL, &threads),
                   -EAGAIN);
         expect_eq(create_fails_in, 0);
         expect_eq(released_count, 1);
@@ -305,13 +297,13 @@ UNIT(threads, if_one_cannot_be_made_beside_the_caller_none_runs)
     expect_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
     for (int fails = 1; fails < THREADS; fails++) {
         int released_count = 0;
-        const struct weir_threads_options options = {
-            .size = sizeof(options),
-            .thread_count = THREADS,
-            .config_release = release_config,
-            .config_arg = &released_count};
         create_fails_in = fails;
-        expect_eq(weir_threads_run(&options, never_run, NULL), -EAGAIN);
+        expect_eq(weir_threads_run(SIZED(weir_threads_options,
+                                         .thread_count = THREADS,
+                                         .config_release = release_config,
+                                         .config_arg = &released_count),
+                                   never_run, NULL),
+                  -EAGAIN);
         expect_eq(create_fails_in, 0);
         expect_eq(released_count, 1);
     }
@@ -336,7 +328,6 @@ UNIT(threads, a_stop_cancels_each_main_task_once)
 static int wait_for_stop(weir_loop *on, void *arg)
 {
     struct weir_waitable what = weir_waitable_stop(on);
-    (void)arg;
     return weir_wait_any(on, &what, 1);
 }
 
@@ -356,13 +347,12 @@ static int serve_beside_one_who_waits(weir_thread *thread, void *arg)
 
 UNIT(threads, a_stop_is_announced_on_each_loop)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     weir_threads *threads;
     sem_t begun;
     expect_eq(sem_init(&begun, 0, 0), 0);
-    expect_ok(weir_threads_start(&options, serve_beside_one_who_waits, &begun,
-                                 &threads));
+    expect_ok(
+        weir_threads_start(SIZED(weir_threads_options, .thread_count = THREADS),
+                           serve_beside_one_who_waits, &begun, &threads));
     for (int i = 0; i < THREADS; i++) {
         expect_eq(sem_wait(&begun), 0);
     }
@@ -390,12 +380,12 @@ UNIT(threads, a_stop_without_time_ends_a_stop_that_lasts)
 
 UNIT(threads, an_error_of_one_stops_the_others_and_is_the_result)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     served = (struct served){.failing = 1, .result = -EADDRINUSE};
     open_served();
-    expect_eq(weir_threads_run(&options, serve_until_cancelled, &served),
-              -EADDRINUSE);
+    expect_eq(
+        weir_threads_run(SIZED(weir_threads_options, .thread_count = THREADS),
+                         serve_until_cancelled, &served),
+        -EADDRINUSE);
     for (int i = 0; i < THREADS; i++) {
         expect_eq(served.cancelled_count[i], i == 1 ? 0 : 1);
     }
@@ -404,12 +394,11 @@ UNIT(threads, an_error_of_one_stops_the_others_and_is_the_result)
 UNIT(threads, one_that_ends_well_leaves_the_others_running)
 {
     weir_threads *threads;
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     served = (struct served){.failing = 0, .result = 7};
     open_served();
     expect_ok(
-        weir_threads_start(&options, serve_until_cancelled, &served, &threads));
+        weir_threads_start(SIZED(weir_threads_options, .thread_count = THREADS),
+                           serve_until_cancelled, &served, &threads));
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }
@@ -428,9 +417,9 @@ static int join_all(weir_thread *thread, void *arg)
 UNIT(threads, one_of_them_cannot_join_them)
 {
     int err = 0;
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = 1};
-    expect_eq(weir_threads_run(&options, join_all, &err), 0);
+    expect_eq(weir_threads_run(SIZED(weir_threads_options, .thread_count = 1),
+                               join_all, &err),
+              0);
     expect_eq(err, -EDEADLK);
 }
 
@@ -453,13 +442,10 @@ UNIT(threads, a_shorter_stop_comes_to_those_that_were_stopped_before)
 
 static void turn_over(void *arg, weir_thread *thread)
 {
-    (void)arg;
-    (void)thread;
 }
 
 static void turned_over(void *arg, int result)
 {
-    (void)arg;
     expect_eq(result, THREADS);
     weir_loop_stop(loop);
 }
@@ -489,35 +475,30 @@ static int fail_when_cancelled(weir_thread *thread, void *arg)
     return result == -ECANCELED ? -EIO : result;
 }
 
-UNIT(threads, the_first_error_is_the_result)
+UNIT(threads, the_first_error_that_is_no_stop_is_the_result)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
-    served = (struct served){.failing = 2, .result = -EADDRINUSE};
-    open_served();
-    expect_eq(weir_threads_run(&options, fail_when_cancelled, &served),
-              -EADDRINUSE);
-}
-
-UNIT(threads, an_error_gives_the_others_the_time_of_the_options)
-{
-    const struct weir_threads_options options = {
-        .size = sizeof(options), .thread_count = THREADS, .grace_ns = 10 * MS};
-    served =
-        (struct served){.failing = 0, .result = -EADDRINUSE, .patience = 1};
-    open_served();
-    expect_eq(weir_threads_run(&options, serve_until_cancelled, &served),
-              -EADDRINUSE);
-}
-
-UNIT(threads, a_cancellation_that_is_no_stop_is_an_error)
-{
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
-    served = (struct served){.failing = 0, .result = -ECANCELED};
-    open_served();
-    expect_eq(weir_threads_run(&options, serve_until_cancelled, &served),
-              -ECANCELED);
+    static const struct {
+        struct served behaviour;
+        int (*main)(weir_thread *thread, void *arg);
+        uint64_t grace_ns;
+    } rows[] = {
+        {{.failing = 2, .result = -EADDRINUSE}, fail_when_cancelled, 0},
+        /* The others have the time of the options. */
+        {{.failing = 0, .result = -EADDRINUSE, .patience = 1},
+         serve_until_cancelled,
+         10 * MS},
+        {{.failing = 0, .result = -ECANCELED}, serve_until_cancelled, 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct weir_threads_options options = {.size = sizeof(options),
+                                                     .thread_count = THREADS,
+                                                     .grace_ns =
+                                                         rows[i].grace_ns};
+        served = rows[i].behaviour;
+        open_served();
+        expect_eq(weir_threads_run(&options, rows[i].main, &served),
+                  rows[i].behaviour.result, "row %zu", i);
+    }
 }
 
 /* ---- children ---- */
@@ -549,38 +530,36 @@ UNIT(threads, a_forked_child_reaches_none_of_them)
 
 /* ---- signals ---- */
 
-UNIT(threads, a_signal_stops_all_of_them)
+UNIT(threads, a_signal_stops_all_of_them_and_a_second_one_ends_them)
 {
-    weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(kill(getpid(), SIGTERM), 0);
-    expect_eq(weir_threads_join(threads), 0);
-    for (int i = 0; i < THREADS; i++) {
-        expect_eq(served.cancelled_count[i], 1);
+    static const struct {
+        int signals[2];
+        uint64_t grace_ns; /* time of the options, 0 for the default */
+        int patience;
+        int result;
+    } rows[] = {
+        {{SIGTERM}, 0, 0, 0},
+        {{SIGINT, SIGTERM}, 0, 1, -EINTR},
+        {{SIGINT}, 10 * MS, 1, -ETIMEDOUT},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        weir_threads *threads = start_serving(
+            SIZED(weir_threads_options, .grace_ns = rows[i].grace_ns),
+            rows[i].patience);
+        for (int j = 0; j < 2 && rows[i].signals[j] != 0; j++) {
+            expect_eq(kill(getpid(), rows[i].signals[j]), 0);
+        }
+        expect_eq(weir_threads_join(threads), rows[i].result, "row %zu", i);
+        for (int j = 0; j < THREADS && rows[i].patience == 0; j++) {
+            expect_eq(served.cancelled_count[j], 1, "row %zu", i);
+        }
     }
-}
-
-UNIT(threads, a_second_signal_ends_tasks_that_go_on)
-{
-    weir_threads *threads = start_serving(NULL, 1);
-    expect_eq(kill(getpid(), SIGINT), 0);
-    expect_eq(kill(getpid(), SIGTERM), 0);
-    expect_eq(weir_threads_join(threads), -EINTR);
-}
-
-UNIT(threads, a_signal_gives_them_the_time_of_the_options)
-{
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .grace_ns = 10 * MS};
-    weir_threads *threads = start_serving(&options, 1);
-    expect_eq(kill(getpid(), SIGINT), 0);
-    expect_eq(weir_threads_join(threads), -ETIMEDOUT);
 }
 
 static volatile sig_atomic_t own_signal_count;
 
 static void count_signal(int signum)
 {
-    (void)signum;
     own_signal_count++;
 }
 
@@ -588,9 +567,8 @@ UNIT(threads, signals_can_stay_the_programs)
 {
     struct sigaction before;
     const struct sigaction own = {.sa_handler = count_signal};
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .no_signals = true};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads =
+        start_serving(SIZED(weir_threads_options, .no_signals = true), 0);
     expect_eq(sigaction(SIGTERM, &own, &before), 0);
 
     expect_eq(raise(SIGTERM), 0);

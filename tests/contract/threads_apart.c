@@ -74,7 +74,6 @@ static void *allocate(void *arg, size_t size)
 static void give_back(void *arg, void *ptr, size_t size)
 {
     struct apart *apart = arg;
-    (void)size;
     for (int i = 0; i < SIDES; i++) {
         const struct side *side = &apart->sides[i];
         if ((uintptr_t)ptr - (uintptr_t)side->memory < MEMORY_SIZE) {
@@ -90,7 +89,6 @@ static int note_data(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct apart *apart = arg;
     uintptr_t fixed_end = 0;
-    (void)size;
     if (info->dlpi_name[0] != '\0' && !strstr(info->dlpi_name, "libweir")) {
         return 0;
     }
@@ -133,8 +131,6 @@ static void protect_data(const struct apart *apart, int protection)
 static void tell_fault(int signum, siginfo_t *info, void *context)
 {
     char text[120];
-    (void)signum;
-    (void)context;
     const int len = snprintf(
         text, sizeof(text), "a message touches %p: %s\n", info->si_addr,
         info->si_code == SEGV_PKUERR ? "the other thread's memory"
@@ -145,20 +141,10 @@ static void tell_fault(int signum, siginfo_t *info, void *context)
     _exit(2);
 }
 
-static void catch_faults(void *stack)
-{
-    const struct sigaction action = {.sa_sigaction = tell_fault,
-                                     .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    const stack_t alternate = {.ss_sp = stack, .ss_size = 65536};
-    expect_eq(sigaltstack(&alternate, NULL), 0);
-    expect_eq(sigaction(SIGSEGV, &action, NULL), 0);
-}
-
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf buf;
     ssize_t len;
-    (void)arg;
     while ((len = weir_reader_read_view(reader, SIZE_MAX, &buf)) > 0) {
         int err = weir_writer_write(writer, buf.data, buf.len);
         err = err < 0 ? err : weir_writer_drain(writer);
@@ -217,7 +203,11 @@ static int serve_itself(weir_thread *thread, void *arg)
     uint8_t *stack = malloc(65536);
 
     cr_assert_not_null(stack);
-    catch_faults(stack);
+    const struct sigaction action = {.sa_sigaction = tell_fault,
+                                     .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    const stack_t alternate = {.ss_sp = stack, .ss_size = 65536};
+    expect_eq(sigaltstack(&alternate, NULL), 0);
+    expect_eq(sigaction(SIGSEGV, &action, NULL), 0);
     expect_ok(weir_start_server(l, echo, "127.0.0.1", 0, NULL, &server));
     weir_server_get_socket(server, 0, &addr);
     expect_ok(weir_open_connection(l, "127.0.0.1",
@@ -251,25 +241,13 @@ static struct apart *open_apart(void)
         side->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         cr_assert(side->memory != MAP_FAILED);
-        expect_eq(pkey_mprotect(side->memory, MEMORY_SIZE,
-                                PROT_READ | PROT_WRITE, side->key),
-                  0);
+        expect_ok(pkey_mprotect(side->memory, MEMORY_SIZE,
+                                PROT_READ | PROT_WRITE, side->key));
     }
     expect_eq(pthread_barrier_init(&apart->barrier, NULL, SIDES), 0);
     dl_iterate_phdr(note_data, apart);
     expect_gt(apart->data_count, 0);
     return apart;
-}
-
-static void close_apart(struct apart *apart)
-{
-    for (int i = 0; i < SIDES; i++) {
-        expect_gt(apart->sides[i].used, 0);
-        expect_eq(munmap(apart->sides[i].memory, MEMORY_SIZE), 0);
-        expect_eq(pkey_free(apart->sides[i].key), 0);
-    }
-    pthread_barrier_destroy(&apart->barrier);
-    free(apart);
 }
 
 static void run_apart(void)
@@ -279,15 +257,20 @@ static void run_apart(void)
         .alloc = allocate, .free = give_back, .arg = apart};
     const struct weir_loop_options loop_options = {.size = sizeof(loop_options),
                                                    .allocator = &allocator};
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = SIDES,
-                                                 .no_signals = true,
-                                                 .loop = &loop_options};
     weir_threads *threads;
 
-    expect_ok(weir_threads_start(&options, serve_itself, apart, &threads));
+    expect_ok(
+        weir_threads_start(SIZED(weir_threads_options, .thread_count = SIDES,
+                                 .no_signals = true, .loop = &loop_options),
+                           serve_itself, apart, &threads));
     expect_eq(weir_threads_join(threads), 0);
-    close_apart(apart);
+    for (int i = 0; i < SIDES; i++) {
+        expect_gt(apart->sides[i].used, 0);
+        expect_eq(munmap(apart->sides[i].memory, MEMORY_SIZE), 0);
+        expect_eq(pkey_free(apart->sides[i].key), 0);
+    }
+    pthread_barrier_destroy(&apart->barrier);
+    free(apart);
 }
 
 #else

@@ -58,7 +58,6 @@ weir_threads *start_serving(const struct weir_threads_options *options,
 
 static void do_nothing(void *arg)
 {
-    (void)arg;
 }
 
 void wait_for_end(weir_thread *thread)

@@ -20,7 +20,6 @@ struct tour {
 static void visit_one(void *arg, weir_thread *thread)
 {
     struct tour *tour = arg;
-    (void)thread;
     tour->count++;
     if (tour->visited) {
         expect_eq(sem_post(tour->visited), 0);
@@ -74,7 +73,6 @@ static sem_t may_end;
 
 static void let_end(void *arg)
 {
-    (void)arg;
     expect_eq(sem_post(&may_end), 0);
 }
 
@@ -210,8 +208,6 @@ static bool was_named;
 
 static void note_slow(void *arg, weir_loop *l, const struct weir_exception *e)
 {
-    (void)arg;
-    (void)l;
     /* A busy machine makes other callbacks slow, too. */
     was_named |= e->notice == WEIR_NOTICE_SLOW &&
                  strcmp(e->callback, "threads_each") == 0;

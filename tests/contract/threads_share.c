@@ -13,7 +13,6 @@ static pthread_t called_on;
 
 static void note_thread(void *arg)
 {
-    (void)arg;
     called_on = pthread_self();
     expect_eq(sem_post(&called), 0);
 }
@@ -65,9 +64,8 @@ UNIT(threads_share, a_visit_goes_to_each_thread_and_comes_back)
 {
     struct tour tour = {.result = 1};
     weir_threads *threads = start_serving(NULL, 0);
-    expect_eq(
-        weir_threads_run_each(threads, loop, visit_one, &tour, visited, &tour),
-        0);
+    expect_ok(
+        weir_threads_run_each(threads, loop, visit_one, &tour, visited, &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS);
     for (uint32_t i = 0; i < THREADS; i++) {
@@ -111,18 +109,16 @@ UNIT(threads_share, a_visit_leaves_out_threads_that_have_ended)
 {
     struct tour tour = {.result = 1};
     weir_threads *threads;
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     served = (struct served){.failing = -1};
     open_served();
-    expect_ok(weir_threads_start(&options, visit_when_one_has_ended, &served,
-                                 &threads));
+    expect_ok(
+        weir_threads_start(SIZED(weir_threads_options, .thread_count = THREADS),
+                           visit_when_one_has_ended, &served, &threads));
     wait_for(&served.runs);
     wait_for(&served.runs);
     wait_for_end(weir_threads_get(threads, 1));
-    expect_eq(
-        weir_threads_run_each(threads, loop, visit_one, &tour, visited, &tour),
-        0);
+    expect_ok(
+        weir_threads_run_each(threads, loop, visit_one, &tour, visited, &tour));
     expect_eq(weir_loop_run(loop), 0);
     expect_eq(tour.result, THREADS - 1);
     expect_eq(tour.order[0], 0);
@@ -137,7 +133,6 @@ static int storm_told_count;
 
 static void storm_told(void *arg, int result)
 {
-    (void)arg;
     cr_assert(result == -ECANCELED || (result >= 0 && result <= THREADS));
     pthread_mutex_lock(&storm_mutex);
     storm_told_count++;
@@ -146,8 +141,6 @@ static void storm_told(void *arg, int result)
 
 static void storm_visit(void *arg, weir_thread *thread)
 {
-    (void)arg;
-    (void)thread;
 }
 
 static int storm_main(weir_thread *thread, void *arg)
@@ -164,10 +157,11 @@ static int storm_main(weir_thread *thread, void *arg)
 UNIT_IN(threads_share, each_of_many_visits_is_told_once_though_threads_end,
         unit_alone, void)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     for (int round = 1; round <= 50; round++) {
-        expect_eq(weir_threads_run(&options, storm_main, NULL), 0);
+        expect_eq(weir_threads_run(
+                      SIZED(weir_threads_options, .thread_count = THREADS),
+                      storm_main, NULL),
+                  0);
         expect_eq(storm_told_count, round * THREADS * 8);
     }
 }
@@ -180,9 +174,8 @@ static void visit_without_memory(void *arg)
     struct tour tour = {.result = 1};
     loop_options = (struct weir_loop_options){.size = sizeof(loop_options),
                                               .allocator = &memory->hooks};
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .loop = &loop_options};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads =
+        start_serving(SIZED(weir_threads_options, .loop = &loop_options), 0);
 
     walk_begin(memory);
     const int err =
@@ -280,12 +273,10 @@ UNIT(threads_share, a_new_configuration_replaces_the_old_one_everywhere)
 {
     struct version versions[3] = {make_version(1), make_version(2),
                                   make_version(3)};
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .config = &versions[0],
-                                                 .config_release =
-                                                     release_version,
-                                                 .config_arg = &versions[0]};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads = start_serving(
+        SIZED(weir_threads_options, .config = &versions[0],
+              .config_release = release_version, .config_arg = &versions[0]),
+        0);
     expect_all_read(threads, 1);
     expect_eq(released(&versions[0]), 0);
     for (int i = 1; i < 3; i++) {
@@ -305,7 +296,6 @@ static weir_config *held_config;
 
 static void hold_version(void *arg, weir_thread *thread)
 {
-    (void)arg;
     if (weir_thread_get_index(thread) == 1) {
         held_config = weir_config_ref(thread);
     }
@@ -324,20 +314,17 @@ static void visit_all(weir_threads *threads, weir_threads_each_fn *visit,
                       void *arg)
 {
     struct tour tour = {.result = 1};
-    expect_eq(weir_threads_run_each(threads, loop, visit, arg, visited, &tour),
-              0);
+    expect_ok(weir_threads_run_each(threads, loop, visit, arg, visited, &tour));
     expect_eq(weir_loop_run(loop), 0);
 }
 
 UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
 {
     struct version versions[2] = {make_version(1), make_version(2)};
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .config = &versions[0],
-                                                 .config_release =
-                                                     release_version,
-                                                 .config_arg = &versions[0]};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads = start_serving(
+        SIZED(weir_threads_options, .config = &versions[0],
+              .config_release = release_version, .config_arg = &versions[0]),
+        0);
     visit_all(threads, hold_version, NULL);
     expect_ok(weir_config_publish(threads, &versions[1], release_version,
                                   &versions[1]));
@@ -352,12 +339,10 @@ UNIT(threads_share, a_reference_keeps_a_configuration_that_was_replaced)
 UNIT(threads_share, references_end_with_their_thread)
 {
     struct version version = make_version(1);
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .config = &version,
-                                                 .config_release =
-                                                     release_version,
-                                                 .config_arg = &version};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads = start_serving(
+        SIZED(weir_threads_options, .config = &version,
+              .config_release = release_version, .config_arg = &version),
+        0);
     visit_all(threads, hold_version, NULL);
     end_serving(threads);
     expect_eq(released(&version), 1);
@@ -368,9 +353,8 @@ static sem_t may_end;
 UNIT_IN(threads_share, another_thread_sees_neither_configuration_nor_loop,
         unit_alone, void)
 {
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .config = &may_end};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads =
+        start_serving(SIZED(weir_threads_options, .config = &may_end), 0);
     weir_thread *thread = weir_threads_get(threads, 1);
     cr_assert_null(weir_config_current(thread));
     cr_assert_null(weir_config_ref(thread));
@@ -381,12 +365,10 @@ UNIT_IN(threads_share, another_thread_sees_neither_configuration_nor_loop,
 UNIT(threads_share, a_reference_outlives_another_configuration)
 {
     struct version version = make_version(1);
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .config = &version,
-                                                 .config_release =
-                                                     release_version,
-                                                 .config_arg = &version};
-    weir_threads *threads = start_serving(&options, 0);
+    weir_threads *threads = start_serving(
+        SIZED(weir_threads_options, .config = &version,
+              .config_release = release_version, .config_arg = &version),
+        0);
     visit_all(threads, hold_version, NULL);
     weir_config_unref(NULL);
     expect_eq(weir_config_publish(threads, NULL, NULL, NULL), 0);
@@ -402,12 +384,11 @@ UNIT_IN(threads_share, a_configuration_is_released_though_a_thread_has_ended,
 {
     struct version versions[2] = {make_version(1), make_version(2)};
     weir_threads *threads;
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     served = (struct served){.failing = 1};
     open_served();
     expect_ok(
-        weir_threads_start(&options, serve_until_cancelled, &served, &threads));
+        weir_threads_start(SIZED(weir_threads_options, .thread_count = THREADS),
+                           serve_until_cancelled, &served, &threads));
     wait_for_end(weir_threads_get(threads, 1));
     for (int i = 0; i < 2; i++) {
         expect_ok(weir_config_publish(threads, &versions[i], release_version,
@@ -421,7 +402,6 @@ UNIT_IN(threads_share, a_configuration_is_released_though_a_thread_has_ended,
 static int end_when_told(weir_thread *thread, void *arg)
 {
     struct served *s = arg;
-    (void)thread;
     expect_eq(sem_post(&s->runs), 0);
     wait_for(&may_end);
     return 0;
@@ -433,11 +413,11 @@ UNIT_IN(threads_share, a_configuration_that_does_not_arrive_is_released,
 {
     struct version version = make_version(1);
     weir_threads *threads;
-    const struct weir_threads_options options = {.size = sizeof(options),
-                                                 .thread_count = THREADS};
     expect_eq(sem_init(&may_end, 0, 0), 0);
     open_served();
-    expect_ok(weir_threads_start(&options, end_when_told, &served, &threads));
+    expect_ok(
+        weir_threads_start(SIZED(weir_threads_options, .thread_count = THREADS),
+                           end_when_told, &served, &threads));
     for (int i = 0; i < THREADS; i++) {
         wait_for(&served.runs);
     }

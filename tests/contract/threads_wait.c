@@ -79,7 +79,6 @@ static void join(struct asking *asking)
 
 static int body_of_test(weir_loop *on, void *arg)
 {
-    (void)on;
     (*(void (**)(void))arg)();
     return 0;
 }
@@ -113,7 +112,6 @@ static void with_threads(void (*body)(void))
 
 static void stand(void *arg)
 {
-    (void)arg;
     expect_eq(sem_post(&inside), 0);
     wait_for(&go);
 }
@@ -285,7 +283,6 @@ UNIT(threads_wait, an_interruption_finds_the_visit_at_home)
 /* Releases the function when the loop's end interrupts this task. */
 static int let_go_at_end(weir_loop *on, void *arg)
 {
-    (void)arg;
     expect_eq(weir_sleep(on, FAILSAFE_S * 1000 * MS), -ECANCELED);
     let_go_on();
     return 0;
@@ -373,7 +370,6 @@ UNIT_IN(threads_wait, the_function_interrupts_the_task_that_asks, unit_alone,
 static void add_one(void *arg, weir_thread *thread)
 {
     struct tour *tour = arg;
-    (void)thread;
     tour->count++;
 }
 
@@ -382,7 +378,6 @@ static void add_one(void *arg, weir_thread *thread)
 static int storm_main(weir_thread *thread, void *arg)
 {
     weir_loop *own = weir_thread_get_loop(thread);
-    (void)arg;
     for (uint64_t i = 0; i < 40; i++) {
         struct weir_timeout limit;
         struct tour tour = {.count = 0};

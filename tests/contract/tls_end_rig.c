@@ -171,18 +171,6 @@ void tls_end_wait_peer_end(struct tls_end *end)
 
 /* ---- rounds ---- */
 
-/* Makes two connected TCP sockets; [0] is the peer's. */
-static void end_connect(const struct tls_end *end, int ret[2])
-{
-    tcp_pair(ret, end->small_buffers ? SMALL_BUFFER : 0, 0);
-    if (end->small_buffers) {
-        set_socket_option(ret[1], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
-    }
-    /* A reset drops what Nagle's algorithm has held back. */
-    set_socket_option(ret[0], IPPROTO_TCP, TCP_NODELAY, 1);
-    set_nonblocking(ret[0]);
-}
-
 /* Returns settings with a reference to the context. */
 static struct weir_tls_settings end_settings(const struct tls_end *end)
 {
@@ -220,20 +208,6 @@ static void end_started(void *arg, int err, weir_transport *t)
     end->is_starting = false;
 }
 
-/* Starts TLS on the subject, or one more layer. */
-static void end_start(struct tls_end *end)
-{
-    const struct weir_tls_settings settings = end_settings(end);
-    weir_transport *t;
-    end->is_starting = true;
-    expect_ok(weir_transport_start_tls(end->t, &settings, NULL, end_started,
-                                       end, &t));
-    weir_tls_context_unref(settings.context);
-    weir_transport_ref(t);
-    weir_transport_unref(end->t);
-    end->t = t;
-}
-
 static void end_begin(struct tls_end *end)
 {
     static const char *const ways[TLS_END_WAYS] = {
@@ -254,7 +228,14 @@ static void end_begin(struct tls_end *end)
              ways[end->way]);
     expect_eq(weir_loop_new(&options, &end->loop), 0);
     weir_loop_set_exception_handler(end->loop, end_report, end);
-    end_connect(end, fds);
+    /* Makes two connected TCP sockets; [0] is the peer's. */
+    tcp_pair(fds, end->small_buffers ? SMALL_BUFFER : 0, 0);
+    if (end->small_buffers) {
+        set_socket_option(fds[1], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
+    }
+    /* A reset drops what Nagle's algorithm has held back. */
+    set_socket_option(fds[0], IPPROTO_TCP, TCP_NODELAY, 1);
+    set_nonblocking(fds[0]);
     tls_peer_open(end, fds[0]);
     end_adopt(end, fds[1]);
     if (end->way == TLS_END_NESTED) {
@@ -264,7 +245,16 @@ static void end_begin(struct tls_end *end)
         TLS_END_UNTIL(end, end->t && (end->way == TLS_END_STARTED ||
                                       end->peer.outer.engine.state ==
                                           WR_TLS_ENGINE_OPEN));
-        end_start(end);
+        /* Starts TLS on the subject, or one more layer. */
+        const struct weir_tls_settings settings = end_settings(end);
+        weir_transport *t;
+        end->is_starting = true;
+        expect_ok(weir_transport_start_tls(end->t, &settings, NULL, end_started,
+                                           end, &t));
+        weir_tls_context_unref(settings.context);
+        weir_transport_ref(t);
+        weir_transport_unref(end->t);
+        end->t = t;
     }
     if (!end->no_handshake) {
         tls_peer_begin(end);

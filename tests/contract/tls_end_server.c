@@ -86,9 +86,8 @@ static void expect_served(struct maker *m)
                                                .context =
                                                    tls_context_of(false, 0),
                                                .server_hostname = "localhost"};
-    struct weir_connect_options options = {.size = sizeof(options)};
-
-    options.tls = &settings;
+    struct weir_connect_options options = {.size = sizeof(options),
+                                           .tls = &settings};
     m->made = m->lost = m->done = 0;
     expect_ok(weir_create_connection(m->loop, &m->factory, "127.0.0.1",
                                      server_port(m->server), &options,

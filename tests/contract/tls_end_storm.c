@@ -91,21 +91,6 @@ static int storm_count_answered(void)
     return count;
 }
 
-/* Adopts a connection without TLS on the same loop, which echoes. */
-static int storm_adopt_plain(struct maker *m)
-{
-    int fds[2];
-
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    m->echo = true;
-    m->done = 0;
-    expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_endpoint_fd(fds[1]), NULL,
-                                        maker_connect_done, m, NULL));
-    maker_run(m, maker_is_done);
-    return fds[0];
-}
-
 /* Sends a byte on the plain connection and runs one iteration. Returns true if
  * the echo has arrived after it. */
 static bool storm_turn(struct maker *m, int plain)
@@ -125,7 +110,16 @@ static void storm_of(struct maker *m, int version)
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
     serve(m, version);
     storm_make_hello(version);
-    const int plain = storm_adopt_plain(m);
+    int fds[2];
+
+    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    m->echo = true;
+    m->done = 0;
+    expect_ok(weir_create_connection_at(m->loop, &m->factory,
+                                        weir_endpoint_fd(fds[1]), NULL,
+                                        maker_connect_done, m, NULL));
+    maker_run(m, maker_is_done);
+    const int plain = fds[0];
     for (int i = 0; i < STORM_COUNT; i++) {
         storm.fds[i] = peer_connect(m);
     }

@@ -22,18 +22,23 @@ static void expect_broken(struct tls_end *end, int err)
     expect_eq(weir_transport_get_end(end->t), WEIR_END_BROKEN);
 }
 
-TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, end, .all_ways = true)
+static void expect_ended(struct tls_end *end)
 {
-    tls_peer_write(end, 40000);
-    tls_peer_close_notify(end);
-    tls_peer_shutdown(end);
-
     tls_end_wait_lost(end);
 
     expect_end_events(end, "made data eof lost");
     expect_eq(end->received, 40000);
     expect_eq(end->lost_err, 0);
     expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
+}
+
+TLS_ENDS(tls_ends, a_close_notify_is_an_end_of_stream, end, .all_ways = true)
+{
+    tls_peer_write(end, 40000);
+    tls_peer_close_notify(end);
+    tls_peer_shutdown(end);
+
+    expect_ended(end);
 }
 
 TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, end,
@@ -55,13 +60,18 @@ TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut, end,
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, end, .all_ways = true)
+static void send_without_last_byte(struct tls_end *end)
 {
     uint8_t sealed[4096];
     tls_peer_write(end, 40000);
     const size_t len = tls_peer_seal(end, 1000, sealed, sizeof(sealed));
     tls_peer_send(end, sealed, len - 1);
     end->sent -= 1000;
+}
+
+TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, end, .all_ways = true)
+{
+    send_without_last_byte(end);
     tls_peer_shutdown(end);
 
     expect_broken(end, WEIR_ETLSTRUNCATED);
@@ -70,6 +80,14 @@ TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, end, .all_ways = true)
 /* ---- a cut while bytes wait to be sent ---- */
 
 enum { MUCH = 4 << 20 };
+
+/* Writes much to a peer that does not read, but writes. */
+static void write_to_deaf(struct tls_end *end)
+{
+    end->peer.is_deaf = true;
+    tls_end_write(end, MUCH);
+    tls_peer_write(end, 40000);
+}
 
 static void expect_all_and_broken(struct tls_end *end)
 {
@@ -83,9 +101,7 @@ static void expect_all_and_broken(struct tls_end *end)
 TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
-    end->peer.is_deaf = true;
-    tls_end_write(end, MUCH);
-    tls_peer_write(end, 40000);
+    write_to_deaf(end);
     tls_peer_shutdown(end);
     TLS_END_UNTIL(end, weir_transport_is_closing(end->t));
 
@@ -96,9 +112,7 @@ TLS_ENDS(tls_ends, a_cut_is_told_after_all_that_was_written_is_sent, end,
 TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {
-    end->peer.is_deaf = true;
-    tls_end_write(end, MUCH);
-    tls_peer_write(end, 40000);
+    write_to_deaf(end);
     tls_peer_cut(end);
 
     expect_all_and_broken(end);
@@ -134,9 +148,7 @@ TLS_ENDS(tls_ends, a_cut_after_write_eof_is_told_after_the_data, end,
 TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, end,
          .small_buffers = true)
 {
-    end->peer.is_deaf = true;
-    tls_end_write(end, MUCH);
-    tls_peer_write(end, 40000);
+    write_to_deaf(end);
     tls_peer_cut(end);
     TLS_END_UNTIL(end, weir_transport_is_closing(end->t));
     tls_peer_reset(end);
@@ -146,9 +158,7 @@ TLS_ENDS(tls_ends, a_cut_and_a_reset_behind_it_is_a_cut, end,
 
 TLS_ENDS(tls_ends, a_cut_may_be_aborted, end, .small_buffers = true)
 {
-    end->peer.is_deaf = true;
-    tls_end_write(end, MUCH);
-    tls_peer_write(end, 40000);
+    write_to_deaf(end);
     tls_peer_cut(end);
     tls_end_wait_received(end, 40000);
     tls_end_turns(end, 3);
@@ -166,12 +176,8 @@ TLS_ENDS(tls_ends, a_fin_may_stand_for_a_close_notify, end, .ignores_eof = true,
 {
     tls_peer_write(end, 40000);
     tls_peer_shutdown(end);
-    tls_end_wait_lost(end);
 
-    expect_end_events(end, "made data eof lost");
-    expect_eq(end->received, 40000);
-    expect_eq(end->lost_err, 0);
-    expect_eq(weir_transport_get_end(end->t), WEIR_END_EOF);
+    expect_ended(end);
 }
 
 TLS_ENDS(tls_ends, and_all_that_was_written_is_sent_after_it, end,
@@ -192,11 +198,7 @@ TLS_ENDS(tls_ends, and_all_that_was_written_is_sent_after_it, end,
 
 TLS_ENDS(tls_ends, but_not_within_a_record, end, .ignores_eof = true)
 {
-    uint8_t sealed[4096];
-    tls_peer_write(end, 40000);
-    const size_t len = tls_peer_seal(end, 1000, sealed, sizeof(sealed));
-    tls_peer_send(end, sealed, len - 1);
-    end->sent -= 1000;
+    send_without_last_byte(end);
     tls_peer_cut(end);
 
     expect_broken(end, WEIR_ETLSTRUNCATED);
@@ -216,9 +218,7 @@ TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_for_the_TLS_below, end,
 TLS_ENDS(tls_ends, but_not_where_that_is_a_cut_below_while_bytes_wait, end,
          .ignores_eof = true, .all_ways = true, .small_buffers = true)
 {
-    end->peer.is_deaf = true;
-    tls_end_write(end, MUCH);
-    tls_peer_write(end, 40000);
+    write_to_deaf(end);
     tls_peer_cut(end);
     if (end->way == TLS_END_NESTED) {
         expect_all_and_broken(end);

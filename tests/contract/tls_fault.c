@@ -367,18 +367,6 @@ static int fault_talk(struct world *world)
     return err < 0 ? err : end;
 }
 
-static void fault_free(struct world *world)
-{
-    weir_tls_session_unref(world->session);
-    weir_tls_context_unref(world->contexts[0]);
-    weir_tls_context_unref(world->contexts[1]);
-    /* The server's connections may end after the client's. */
-    for (int i = 0; live > 0 && i < 60000; i++) {
-        expect_eq(weir_sleep(world->loop, 1000000), 0);
-    }
-    expect_eq(live, 0, "objects of the library are left");
-}
-
 /* Returns the first error of everything that a program does with TLS. */
 static int fault_live(weir_loop *loop, int version, bool *ret_has_resumed)
 {
@@ -394,7 +382,14 @@ static int fault_live(weir_loop *loop, int version, bool *ret_has_resumed)
         expect_eq(weir_server_wait_closed(world.server), 0);
         weir_server_free(world.server);
     }
-    fault_free(&world);
+    weir_tls_session_unref(world.session);
+    weir_tls_context_unref(world.contexts[0]);
+    weir_tls_context_unref(world.contexts[1]);
+    /* The server's connections may end after the client's. */
+    for (int i = 0; live > 0 && i < 60000; i++) {
+        expect_eq(weir_sleep(world.loop, 1000000), 0);
+    }
+    expect_eq(live, 0, "objects of the library are left");
     *ret_has_resumed = world.has_resumed;
     return err;
 }

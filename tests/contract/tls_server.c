@@ -133,10 +133,10 @@ static void client_end(struct client *client)
 static void serve_tls(struct maker *m, weir_tls_context *context)
 {
     const struct weir_tls_settings settings = settings_of(context);
-    struct weir_server_options options = {
-        .size = sizeof(options), .tls = &settings, .connection = asked};
     m->echo = true;
-    maker_serve(m, "127.0.0.1", &options);
+    maker_serve(
+        m, "127.0.0.1",
+        SIZED(weir_server_options, .tls = &settings, .connection = asked));
     weir_tls_context_unref(context);
 }
 
@@ -295,7 +295,6 @@ MAKER(tls_server, sockets_below_tls_have_the_options_of_both_ends, m)
 
 static void give_to_server(void *arg, weir_server *server, int fd)
 {
-    (void)server;
     expect_eq(weir_server_add_fd((weir_server *)arg, fd), 0);
 }
 
@@ -439,14 +438,13 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
     int fds[2];
     weir_tls_context *context = tls_context_of(false, 0);
     struct weir_tls_settings settings = settings_of(context);
-    const struct weir_connect_options options = {
-        .size = sizeof(options), .timeout_ns = 5 * MS, .tls = &settings};
     settings.server_hostname = "localhost";
     settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this field */
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    expect_ok(weir_create_connection_at(m->loop, &m->factory,
-                                        weir_endpoint_fd(fds[0]), &options,
-                                        maker_connect_done, m, NULL));
+    expect_ok(weir_create_connection_at(
+        m->loop, &m->factory, weir_endpoint_fd(fds[0]),
+        SIZED(weir_connect_options, .timeout_ns = 5 * MS, .tls = &settings),
+        maker_connect_done, m, NULL));
     maker_run(m, maker_is_done);
     expect_eq(m->done_err, -ETIMEDOUT, "%s", weir_err_name(m->done_err));
     weir_tls_context_unref(context);

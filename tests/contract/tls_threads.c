@@ -87,15 +87,6 @@ static void storm_replace_context(struct peer *self)
     weir_tls_context_unref(old);
 }
 
-static void storm_reload(struct peer *self)
-{
-    weir_tls_context *context = storm_take_context();
-    const struct weir_tls_settings tls = {.size = sizeof(tls),
-                                          .context = context};
-    expect_eq(weir_server_set_tls(self->server, &tls), 0);
-    weir_tls_context_unref(context);
-}
-
 /* ---- sessions ---- */
 
 static weir_tls_session *storm_take_session(int which, uint64_t slot)
@@ -107,16 +98,6 @@ static weir_tls_session *storm_take_session(int which, uint64_t slot)
     }
     pthread_mutex_unlock(&mutex);
     return session;
-}
-
-static void storm_put_session(int which, uint64_t slot,
-                              weir_tls_session *session)
-{
-    pthread_mutex_lock(&mutex);
-    weir_tls_session *old = sessions[which][slot];
-    sessions[which][slot] = session;
-    pthread_mutex_unlock(&mutex);
-    weir_tls_session_unref(old);
 }
 
 /* ---- connections ---- */
@@ -146,8 +127,12 @@ static void storm_talk(struct peer *self, weir_reader *reader,
     expect_eq(weir_transport_get_extra_info(t, "tls_resumed", &info), 0);
     self->resumed_count += info.number == 1;
     if (weir_tls_get_session(t, &session) == 0) {
-        storm_put_session(which, unit_random_below(&self->random, SLOTS),
-                          session);
+        const uint64_t slot = unit_random_below(&self->random, SLOTS);
+        pthread_mutex_lock(&mutex);
+        weir_tls_session *old = sessions[which][slot];
+        sessions[which][slot] = session;
+        pthread_mutex_unlock(&mutex);
+        weir_tls_session_unref(old);
     }
 }
 
@@ -218,7 +203,11 @@ static int storm_body(weir_loop *loop, void *arg)
         if (unit_random_below(&self->random, 8) == 0) {
             storm_replace_context(self);
         }
-        storm_reload(self);
+        weir_tls_context *context = storm_take_context();
+        const struct weir_tls_settings tls = {.size = sizeof(tls),
+                                              .context = context};
+        expect_eq(weir_server_set_tls(self->server, &tls), 0);
+        weir_tls_context_unref(context);
     }
     storm_meet(self, &done_count);
     weir_server_close(self->server);

@@ -28,7 +28,6 @@ static void start_done(void *arg, int err, weir_server *server)
     struct start *start = arg;
     start->err = err;
     start->m->done += --*start->left == 0;
-    (void)server;
 }
 
 /* Returns the place's path number @number. */

@@ -31,8 +31,6 @@ static void world_changed(void *arg, weir_upstream *upstream,
                           enum weir_upstream_state state, int err)
 {
     struct world *world = (struct world *)arg;
-    (void)upstream;
-    (void)err;
     world->change_count++;
     world->state = state;
 }
@@ -100,13 +98,6 @@ static struct told *connect_now(struct world *world)
     return &world->told;
 }
 
-static void leave(struct world *world, int result)
-{
-    weir_transport_abort(world->told.t);
-    weir_upstream_slot_release(world->told.slot, result);
-    world->told.slot = NULL;
-}
-
 UNIT(upstream_sockets, one_that_refuses_is_followed_by_one_that_accepts)
 {
     struct world world;
@@ -170,7 +161,9 @@ UNIT(upstream_sockets, names_and_unix_paths_are_upstreams)
         add_port(&world, "localhost", address_port(&address));
     expect_eq(connect_now(&world)->err, 0);
     expect_eq(world.told.upstream, named);
-    leave(&world, 0);
+    weir_transport_abort(world.told.t);
+    weir_upstream_slot_release(world.told.slot, 0);
+    world.told.slot = NULL;
     weir_upstream_remove(named);
 
     int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -230,7 +223,6 @@ static void run_until_changed(struct world *world)
 static int answer_received(void *user, weir_transport *t,
                            const struct weir_buf *buf)
 {
-    (void)buf;
     return weir_transport_write(t, user, strlen((const char *)user));
 }
 
@@ -240,7 +232,6 @@ static CALLBACKS(answering, STREAM, .data_received = answer_received);
 static int answer_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
-    (void)t;
     *ret = (struct weir_protocol_binding){&answering, *(char **)arg};
     return 0;
 }

@@ -38,8 +38,6 @@ static int make_protocol(void *arg, weir_transport *t,
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg;
-    (void)t;
     ret->protocol = &protocol;
     return 0;
 }
@@ -68,9 +66,8 @@ static void make_set(struct asker *asker)
         .seed = 7,
         .shared = all.shared,
     };
-    expect_eq(weir_upstreams_new(weir_thread_get_loop(asker->thread), &options,
-                                 &asker->set),
-              0);
+    expect_ok(weir_upstreams_new(weir_thread_get_loop(asker->thread), &options,
+                                 &asker->set));
     for (int i = 0; i < TARGETS; i++) {
         const char name[] = {(char)('a' + i), '\0'};
         const struct weir_upstream_options upstream = {
@@ -85,15 +82,13 @@ static int run_thread(weir_thread *thread, void *arg)
 {
     const struct weir_factory factory = {make_protocol, NULL};
     struct asker asker = {.thread = thread};
-    (void)arg;
     make_set(&asker);
     for (uint32_t i = 0; i < all.asks; i++) {
         const uint32_t key = weir_thread_get_index(thread) * all.asks + i;
         const struct weir_upstreams_connect_options options = {
             .size = sizeof(options), .key = &key, .key_size = sizeof(key)};
-        expect_eq(weir_upstreams_connect(asker.set, &factory, &options,
-                                         note_end, &asker, NULL),
-                  0);
+        expect_ok(weir_upstreams_connect(asker.set, &factory, &options,
+                                         note_end, &asker, NULL));
     }
     expect_eq(weir_sleep(weir_thread_get_loop(thread), UINT64_MAX / 2),
               -ECANCELED);

@@ -35,7 +35,6 @@ static void note_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state state, int err)
 {
     struct side *side = arg;
-    (void)upstream;
     expect_eq(state, WEIR_UPSTREAM_DOWN);
     expect_eq(err, -ECONNREFUSED);
     sem_post(&side->is_down);
@@ -60,7 +59,6 @@ static void make_set(weir_loop *loop, struct side *side)
 static int run_thread(weir_thread *thread, void *arg)
 {
     struct side *side = &all.sides[weir_thread_get_index(thread)];
-    (void)arg;
     side->thread = thread;
     make_set(weir_thread_get_loop(thread), side);
     sem_post(&all.ready);
@@ -97,9 +95,8 @@ static weir_threads *start(void)
         expect_eq(sem_init(&all.sides[i].is_down, 0, 0), 0);
     }
     all.listener = peer_listen(CHECKS, &all.address);
-    expect_eq(setsockopt(all.listener, SOL_SOCKET, SO_RCVTIMEO, &guard,
-                         sizeof(guard)),
-              0);
+    expect_ok(setsockopt(all.listener, SOL_SOCKET, SO_RCVTIMEO, &guard,
+                         sizeof(guard)));
     expect_eq(weir_upstreams_shared_new(NULL, &all.shared), 0);
     expect_eq(weir_threads_start(&options, run_thread, NULL, &threads), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -152,9 +149,8 @@ UNIT(upstream_one_check, checks_go_on_when_threads_leave)
     weir_threads *threads = start();
     for (int i = 0; i < THREADS - 1; i++) {
         take_checks(CHECKS / THREADS);
-        expect_eq(weir_thread_call_soon(all.sides[i].thread, free_set,
-                                        &all.sides[i], NULL),
-                  0);
+        expect_ok(weir_thread_call_soon(all.sides[i].thread, free_set,
+                                        &all.sides[i], NULL));
         wait_for(&all.ready);
     }
     take_checks(CHECKS / THREADS);
@@ -198,19 +194,6 @@ static void stop_loop(void *arg)
     weir_loop_stop(arg);
 }
 
-/* The other loop does not run meanwhile, and makes no check. */
-static void expect_no_check_by(weir_loop *loop)
-{
-    expect_eq(fcntl(all.listener, F_SETFL, O_NONBLOCK), 0);
-    while (has_check()) {
-    }
-    expect_eq(
-        weir_loop_call_later(loop, 3 * INTERVAL_MS * MS, stop_loop, loop, NULL),
-        0);
-    expect_eq(weir_loop_run(loop), 0);
-    cr_assert(!has_check());
-}
-
 /* Its set was the first. Choices of another set find that the check is late.
  * The first set does not check again when its loop runs. */
 UNIT(upstream_one_check, checks_go_on_when_a_loop_does_not_run)
@@ -230,14 +213,20 @@ UNIT(upstream_one_check, checks_go_on_when_a_loop_does_not_run)
         .excluded = &all.sides[1].upstream,
         .excluded_count = 1};
     for (int asked = 1; count_checks(&all.sides[1]) < 2; asked++) {
-        expect_eq(weir_upstreams_connect(all.sides[1].set, &m.factory, &options,
-                                         note_none, &told, NULL),
-                  0);
+        expect_ok(weir_upstreams_connect(all.sides[1].set, &m.factory, &options,
+                                         note_none, &told, NULL));
         maker_run_for(&m, INTERVAL_MS * MS);
         expect_eq(told, asked);
     }
     expect_eq(count_checks(&all.sides[0]), 0);
-    expect_no_check_by(asleep);
+    /* The other loop does not run meanwhile, and makes no check. */
+    expect_eq(fcntl(all.listener, F_SETFL, O_NONBLOCK), 0);
+    while (has_check()) {
+    }
+    expect_ok(weir_loop_call_later(asleep, 3 * INTERVAL_MS * MS, stop_loop,
+                                   asleep, NULL));
+    expect_eq(weir_loop_run(asleep), 0);
+    cr_assert(!has_check());
     weir_upstreams_free(all.sides[0].set);
     weir_upstreams_free(all.sides[1].set);
     weir_loop_free(asleep);

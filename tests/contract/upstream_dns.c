@@ -116,18 +116,6 @@ static void count_tried(void *arg, int err,
     }
 }
 
-/* Makes two names with this many addresses each, without listeners. */
-static void use_many(struct names *n)
-{
-    char text[2 * MANY * 32] = "";
-    for (int i = 0; i < 2 * MANY; i++) {
-        const size_t len = strlen(text);
-        snprintf(text + len, sizeof(text) - len, "127.1.0.%d many%d.example\n",
-                 i + 1, i / MANY);
-    }
-    names_use_hosts(n, text);
-}
-
 NAMES(upstream_dns, a_request_lists_64_addresses_at_most, n)
 {
     const struct weir_factory factory = {create_none, NULL};
@@ -136,7 +124,14 @@ NAMES(upstream_dns, a_request_lists_64_addresses_at_most, n)
         .endpoint = weir_endpoint_host("many0.example", 1)};
     struct tried tried = {.err = 1};
     weir_upstreams *set = NULL;
-    use_many(n);
+    /* Makes two names with this many addresses each, without listeners. */
+    char text[2 * MANY * 32] = "";
+    for (int i = 0; i < 2 * MANY; i++) {
+        const size_t len = strlen(text);
+        snprintf(text + len, sizeof(text) - len, "127.1.0.%d many%d.example\n",
+                 i + 1, i / MANY);
+    }
+    names_use_hosts(n, text);
     expect_ok(weir_upstreams_new(n->loop, NULL, &set));
     expect_ok(weir_upstreams_add(set, &target, NULL));
     target.endpoint.host = "many1.example";

@@ -96,9 +96,8 @@ static void have_set(enum weir_balance balance)
     expect_eq(weir_upstreams_new(world.m.loop, &options, &world.set), 0);
     for (int i = 0; i < PEERS; i++) {
         struct weir_address address = {.len = sizeof(address.storage)};
-        expect_eq(
-            getsockname(world.listeners[i], &address.storage.any, &address.len),
-            0);
+        expect_ok(getsockname(world.listeners[i], &address.storage.any,
+                              &address.len));
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),
             .endpoint = weir_endpoint_addresses(&address, 1),
@@ -303,9 +302,8 @@ UNIT(upstream_looks, keys_of_many_move_only_where_one_goes)
     for (int i = 0; i < MANY; i++) {
         struct weir_address address = {.len = sizeof(address.storage)};
         char name[24];
-        expect_eq(getsockname(world.listeners[i % PEERS], &address.storage.any,
-                              &address.len),
-                  0);
+        expect_ok(getsockname(world.listeners[i % PEERS], &address.storage.any,
+                              &address.len));
         snprintf(name, sizeof(name), "many-%d", i);
         const struct weir_upstream_options upstream = {
             .size = sizeof(upstream),

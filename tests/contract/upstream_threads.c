@@ -65,23 +65,11 @@ static int storm_create(void *arg, weir_transport *t,
 {
     static const struct weir_protocol protocol = {.size = sizeof(protocol),
                                                   .kind = WEIR_PROTOCOL_STREAM};
-    (void)arg;
-    (void)t;
     ret->protocol = &protocol;
     return 0;
 }
 
 /* ---- requests ---- */
-
-static void note_taken(int target)
-{
-    const int taken = atomic_fetch_add(&storm.taken[target], 1) + 1;
-    int most = atomic_load(&storm.most[target]);
-    cr_assert_leq(taken, target_limits[target]);
-    while (taken > most &&
-           !atomic_compare_exchange_weak(&storm.most[target], &most, taken)) {
-    }
-}
 
 static void check_all(struct loop_side *side)
 {
@@ -112,16 +100,6 @@ static void cancel(void *arg)
     }
 }
 
-/* At the loop's end: timers that would end slots no longer run. */
-static void leave(struct loop_side *side)
-{
-    for (int i = 0; i < side->asked_count; i++) {
-        end_slot(&side->asks[i]);
-    }
-    weir_upstreams_free(side->set);
-    side->set = NULL;
-}
-
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
@@ -132,20 +110,29 @@ static void note_end(void *arg, int err,
     side->told_count++;
     if (err == 0) {
         ask->target = weir_upstream_get_name(result->upstream)[0] - 'a';
-        note_taken(ask->target);
+        const int taken = atomic_fetch_add(&storm.taken[ask->target], 1) + 1;
+        int most = atomic_load(&storm.most[ask->target]);
+        cr_assert_leq(taken, target_limits[ask->target]);
+        while (taken > most && !atomic_compare_exchange_weak(
+                                   &storm.most[ask->target], &most, taken)) {
+        }
         side->served_count++;
         side->slot_count++;
         ask->slot = result->slot;
         weir_transport_abort(result->transport);
-        expect_eq(weir_loop_call_later(side->loop, roll(side, MS), end_slot,
-                                       ask, NULL),
-                  0);
+        expect_ok(weir_loop_call_later(side->loop, roll(side, MS), end_slot,
+                                       ask, NULL));
     } else {
         expect_eq(err, -ECANCELED);
     }
     check_all(side);
     if (side->is_leaving && side->told_count == side->asked_count) {
-        leave(side);
+        /* At the loop's end: timers that would end slots no longer run. */
+        for (int i = 0; i < side->asked_count; i++) {
+            end_slot(&side->asks[i]);
+        }
+        weir_upstreams_free(side->set);
+        side->set = NULL;
     }
 }
 
@@ -158,14 +145,12 @@ static void ask_for_one(struct loop_side *side)
         .excluded = &side->targets[roll(side, TARGETS)],
         .excluded_count = roll(side, 3) == 0};
     ask->side = side;
-    expect_eq(weir_upstreams_connect(side->set, &factory, &options, note_end,
-                                     ask, &ask->pending),
-              0);
+    expect_ok(weir_upstreams_connect(side->set, &factory, &options, note_end,
+                                     ask, &ask->pending));
     side->asked_count++;
     if (roll(side, 8) == 0) {
-        expect_eq(weir_loop_call_later(side->loop, roll(side, 5 * MS), cancel,
-                                       ask, NULL),
-                  0);
+        expect_ok(weir_loop_call_later(side->loop, roll(side, 5 * MS), cancel,
+                                       ask, NULL));
     }
 }
 
@@ -192,8 +177,7 @@ static void make_set(struct loop_side *side)
             .name = name,
             .endpoint = weir_endpoint_addresses(&storm.address, 1),
             .connection_limit = (uint32_t)target_limits[i]};
-        expect_eq(weir_upstreams_add(side->set, &upstream, &side->targets[i]),
-                  0);
+        expect_ok(weir_upstreams_add(side->set, &upstream, &side->targets[i]));
     }
 }
 
@@ -201,7 +185,6 @@ static int run_side(weir_thread *thread, void *arg)
 {
     const uint32_t index = weir_thread_get_index(thread);
     struct loop_side *side = &storm.sides[index];
-    (void)arg;
     side->loop = weir_thread_get_loop(thread);
     side->dice.state = storm.seed + index;
     make_set(side);

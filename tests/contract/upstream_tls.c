@@ -68,8 +68,6 @@ static weir_tls_context *make_context(bool is_server)
 static void note_change(void *arg, weir_upstream *upstream,
                         enum weir_upstream_state now, int err)
 {
-    (void)arg;
-    (void)upstream;
     state = now;
     state_err = err;
 }
@@ -77,7 +75,6 @@ static void note_change(void *arg, weir_upstream *upstream,
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
-    (void)arg;
     end_count++;
     end_err = err;
     end_slot = result->slot;
@@ -90,8 +87,6 @@ static char asked[512]; /* of the last connection */
 
 static void begin_request(void *user, weir_transport *t)
 {
-    (void)user;
-    (void)t;
     asked[0] = '\0';
 }
 
@@ -99,7 +94,6 @@ static int note_request(void *user, weir_transport *t,
                         const struct weir_buf *buf)
 {
     const size_t len = strlen(asked);
-    (void)user;
     expect_lt(len + buf->len, sizeof(asked));
     memcpy(asked + len, buf->data, buf->len);
     asked[len + buf->len] = '\0';
@@ -116,8 +110,6 @@ static int serve_http(void *arg, weir_transport *t,
         .kind = WEIR_PROTOCOL_STREAM,
         .connection_made = begin_request,
         .data_received = note_request};
-    (void)arg;
-    (void)t;
     *ret = (struct weir_protocol_binding){&protocol, NULL};
     return 0;
 }
@@ -214,8 +206,6 @@ static int open_refused(weir_loop *loop, void *arg)
     struct weir_upstreams_result result = {.size = sizeof(result)};
     weir_writer *writer = NULL;
 
-    (void)loop;
-    (void)arg;
     expect_eq(weir_upstreams_open_connection(set, NULL, &result, NULL, &writer),
               WEIR_ETLSHOSTNAME);
     cr_assert_null(writer);
@@ -370,9 +360,8 @@ static void start_refusing(enum weir_upstream_check_kind kind, bool is_13)
 static struct weir_upstream_statistics info_now(void)
 {
     struct weir_upstream_statistics info = {.size = sizeof(info)};
-    expect_eq(weir_upstream_get_statistics(weir_upstreams_get_upstream(set, 0),
-                                           &info),
-              0);
+    expect_ok(weir_upstream_get_statistics(weir_upstreams_get_upstream(set, 0),
+                                           &info));
     return info;
 }
 
@@ -451,10 +440,9 @@ UNIT(upstream_tls, an_attempt_names_the_alert_too)
                                                  .error_text = refused.text,
                                                  .error_text_size =
                                                      sizeof(refused.text)};
-    expect_eq(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
+    expect_ok(weir_create_connection(m.loop, &m.factory, "127.0.0.1",
                                      server_port(m.server), &options,
-                                     note_refused, &refused, &refused.connect),
-              0);
+                                     note_refused, &refused, &refused.connect));
     cr_assert_null(weir_connect_get_tls_alert(refused.connect));
     RUN_UNTIL(m.loop, refused.err != 0);
     expect_eq(refused.err, WEIR_ETLSALERT);

@@ -140,16 +140,11 @@ UNIT(watch_remove, what_is_no_descriptor_or_always_ready_is_refused)
     close(directory);
 }
 
-static void try_to_add(void *arg)
-{
-    struct watcher *watcher = (struct watcher *)arg;
-    watcher->calls =
-        weir_loop_add_reader(loop, watch_ends[0], watched, watcher);
-}
-
 static void add_when_lost(void *user, weir_transport *t, int err)
 {
-    try_to_add(user);
+    struct watcher *watcher = (struct watcher *)user;
+    watcher->calls =
+        weir_loop_add_reader(loop, watch_ends[0], watched, watcher);
 }
 
 UNIT_IN(watch_remove, a_loop_that_is_being_freed_takes_no_more, unit_alone,

@@ -69,8 +69,7 @@ void open_watching(void)
     exception_count = 0;
     exception_err = 0;
     weir_loop_set_exception_handler(loop, count_exception, NULL);
-    expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, watch_ends),
-              0);
+    expect_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, watch_ends));
     one_turn();
 }
 
