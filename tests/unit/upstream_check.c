@@ -14,6 +14,9 @@
 static struct wr_check check;
 static struct wr_check_talk talk; /* of the last verdict */
 
+#define SENDS(text)   .send = text, .send_size = sizeof(text) - 1
+#define EXPECTS(text) .expect = text, .expect_size = sizeof(text) - 1
+
 static int read_plan(const struct weir_upstream_check *plan)
 {
     return wr_check_init(&check, wr_default_allocator(), plan);
@@ -38,6 +41,8 @@ static void expect_refused(const struct weir_upstream_check *plan)
     expect_eq(read_plan(&sized), -EINVAL);
     expect_eq(check.text_size, 0);
 }
+
+#define REFUSED(...) expect_refused(&(struct weir_upstream_check){__VA_ARGS__})
 
 /* Judges the first @len bytes; text that the check sends is recorded. */
 static enum wr_verdict judge(const char *answer, size_t len, char **ret_end)
@@ -159,31 +164,24 @@ UNIT(upstream_plan, refuses_what_makes_no_sense)
         (enum weir_upstream_check_kind)kind)) {
         kind++;
     }
-    expect_refused(&(struct weir_upstream_check){
-        .kind = (enum weir_upstream_check_kind)kind});
-    expect_refused(&(struct weir_upstream_check){.send_size = 1});
-    expect_refused(&(struct weir_upstream_check){.expect_size = 1});
-    expect_refused(&(struct weir_upstream_check){
-        .expect = "abc", .expect_size = 3, .limit_bytes = 2});
-    expect_refused(&(struct weir_upstream_check){.min_status = 400});
-    expect_refused(&(struct weir_upstream_check){
-        .kind = WEIR_UPSTREAM_CHECK_HTTP, .limit_bytes = 11});
-    expect_refused(&(struct weir_upstream_check){
-        .kind = WEIR_UPSTREAM_CHECK_TLS, .no_tls = true});
-    expect_refused(&(struct weir_upstream_check){.path = ""});
-    expect_refused(&(struct weir_upstream_check){.path = "/ HTTP/1.0"});
-    expect_refused(&(struct weir_upstream_check){.host = "a\r\nb: c"});
-    expect_refused(&(struct weir_upstream_check){.host = "a\x7f"});
-    expect_refused(&(struct weir_upstream_check){.proxy_version = 3});
-    expect_refused(
-        &(struct weir_upstream_check){.kind = WEIR_UPSTREAM_CHECK_MYSQL});
-    expect_refused(&(struct weir_upstream_check){
-        .kind = WEIR_UPSTREAM_CHECK_POSTGRES, .user = ""});
+    REFUSED(.kind = (enum weir_upstream_check_kind)kind);
+    REFUSED(.send_size = 1);
+    REFUSED(.expect_size = 1);
+    REFUSED(EXPECTS("abc"), .limit_bytes = 2);
+    REFUSED(.min_status = 400);
+    REFUSED(.kind = WEIR_UPSTREAM_CHECK_HTTP, .limit_bytes = 11);
+    REFUSED(.kind = WEIR_UPSTREAM_CHECK_TLS, .no_tls = true);
+    REFUSED(.path = "");
+    REFUSED(.path = "/ HTTP/1.0");
+    REFUSED(.host = "a\r\nb: c");
+    REFUSED(.host = "a\x7f");
+    REFUSED(.proxy_version = 3);
+    REFUSED(.kind = WEIR_UPSTREAM_CHECK_MYSQL);
+    REFUSED(.kind = WEIR_UPSTREAM_CHECK_POSTGRES, .user = "");
     char user[WEIR_UPSTREAM_CHECK_USER_MAX + 2];
     memset(user, 'u', sizeof(user) - 1);
     user[sizeof(user) - 1] = '\0';
-    expect_refused(&(struct weir_upstream_check){
-        .kind = WEIR_UPSTREAM_CHECK_MYSQL, .user = user});
+    REFUSED(.kind = WEIR_UPSTREAM_CHECK_MYSQL, .user = user);
 }
 
 UNIT(upstream_plan, refuses_steps_that_make_no_sense)
@@ -192,46 +190,31 @@ UNIT(upstream_plan, refuses_steps_that_make_no_sense)
         many[WEIR_UPSTREAM_CHECK_STEPS_MAX + 1];
     const struct weir_upstream_check_step no_send = {.send_size = 1};
     const struct weir_upstream_check_step no_expect = {.expect_size = 1};
-    const struct weir_upstream_check_step much = {.expect = "abc",
-                                                  .expect_size = 3};
-    expect_refused(&(struct weir_upstream_check){.step_count = 1});
-    expect_refused(&(struct weir_upstream_check){
-        .steps = many, .step_count = WEIR_UPSTREAM_CHECK_STEPS_MAX + 1});
-    expect_refused(
-        &(struct weir_upstream_check){.steps = &no_send, .step_count = 1});
-    expect_refused(
-        &(struct weir_upstream_check){.steps = &no_expect, .step_count = 1});
-    expect_refused(&(struct weir_upstream_check){
-        .steps = &much, .step_count = 1, .limit_bytes = 2});
-    expect_refused(&(struct weir_upstream_check){
-        .steps = many, .step_count = 1, .send = "a", .send_size = 1});
+    const struct weir_upstream_check_step much = {EXPECTS("abc")};
+    REFUSED(.step_count = 1);
+    REFUSED(.steps = many, .step_count = WEIR_UPSTREAM_CHECK_STEPS_MAX + 1);
+    REFUSED(.steps = &no_send, .step_count = 1);
+    REFUSED(.steps = &no_expect, .step_count = 1);
+    REFUSED(.steps = &much, .step_count = 1, .limit_bytes = 2);
+    REFUSED(.steps = many, .step_count = 1, SENDS("a"));
 }
 
 UNIT(upstream_plan, refuses_places_that_checks_cannot_go_to)
 {
     const struct weir_address unnamed = {.len = 0};
-    expect_refused(&(struct weir_upstream_check){
-        .endpoint = weir_endpoint_host("a", 1), .port = 2});
-    expect_refused(
-        &(struct weir_upstream_check){.endpoint = weir_endpoint_host("", 1)});
-    expect_refused(
-        &(struct weir_upstream_check){.endpoint = weir_endpoint_unix("")});
-    expect_refused(&(struct weir_upstream_check){
-        .endpoint = weir_endpoint_unix("/a"), .port = 2});
-    expect_refused(&(struct weir_upstream_check){
-        .endpoint = weir_endpoint_addresses(&unnamed, 1)});
-    expect_refused(&(struct weir_upstream_check){
-        .endpoint = weir_endpoint_addresses(&unnamed, 2)});
-    expect_refused(
-        &(struct weir_upstream_check){.endpoint = weir_endpoint_fd(0)});
+    REFUSED(.endpoint = weir_endpoint_host("a", 1), .port = 2);
+    REFUSED(.endpoint = weir_endpoint_host("", 1));
+    REFUSED(.endpoint = weir_endpoint_unix(""));
+    REFUSED(.endpoint = weir_endpoint_unix("/a"), .port = 2);
+    REFUSED(.endpoint = weir_endpoint_addresses(&unnamed, 1));
+    REFUSED(.endpoint = weir_endpoint_addresses(&unnamed, 2));
+    REFUSED(.endpoint = weir_endpoint_fd(0));
 }
 
 UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
 {
-    const struct weir_upstream_check plan = {.size = sizeof(plan),
-                                             .kind = WEIR_UPSTREAM_CHECK_TEXT,
-                                             .send = "ping",
-                                             .send_size = 4};
+    const struct weir_upstream_check plan = {
+        .size = sizeof(plan), .kind = WEIR_UPSTREAM_CHECK_TEXT, SENDS("ping")};
     struct wr_check_piece pieces[WR_CHECK_PIECES];
     expect_eq(read_plan(&plan), 0);
     talk = (struct wr_check_talk){.step = 0};
@@ -243,8 +226,8 @@ UNIT(upstream_plan, a_text_is_asked_for_in_one_piece)
 
 UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
 {
-    const struct weir_upstream_check plan = {
-        .kind = WEIR_UPSTREAM_CHECK_TEXT, .expect = "+OK", .expect_size = 3};
+    const struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_TEXT,
+                                             EXPECTS("+OK")};
     expect_verdicts(&plan, "+OK hi", "..+");
     expect_verdicts(&plan, "+ERR", ".-");
     expect_verdicts(&plan, "x+OK", "-");
@@ -253,10 +236,8 @@ UNIT(upstream_plan, a_text_is_expected_at_the_beginning)
 UNIT(upstream_plan, or_anywhere_within_the_limit)
 {
     struct weir_upstream_check plan = {.kind = WEIR_UPSTREAM_CHECK_TEXT,
-                                       .send = "PING",
-                                       .send_size = 4,
-                                       .expect = "ab",
-                                       .expect_size = 2,
+                                       SENDS("PING"),
+                                       EXPECTS("ab"),
                                        .expect_anywhere = true,
                                        .limit_bytes = 6};
     expect_verdicts(&plan, "ab", ".+");
@@ -348,9 +329,7 @@ UNIT(upstream_plan, each_kind_takes_its_answer)
     .step_count =                                                              \
         sizeof((const struct weir_upstream_check_step[]){__VA_ARGS__}) /       \
         sizeof(struct weir_upstream_check_step)
-#define SENDS(text)   .send = text, .send_size = sizeof(text) - 1
-#define EXPECTS(text) .expect = text, .expect_size = sizeof(text) - 1
-#define ANYWHERE      .expect_anywhere = true
+#define ANYWHERE .expect_anywhere = true
 
 UNIT(upstream_dialogue, waits_for_a_banner_and_speaks_in_order)
 {
@@ -595,10 +574,8 @@ UNIT(upstream_plan, is_the_same_if_all_of_it_is)
     const struct weir_upstream_check first = {.size = sizeof(first),
                                               .kind = WEIR_UPSTREAM_CHECK_TEXT,
                                               .interval_ns = 5,
-                                              .send = "ab",
-                                              .send_size = 2,
-                                              .expect = "c",
-                                              .expect_size = 1,
+                                              SENDS("ab"),
+                                              EXPECTS("c"),
                                               .path = "/p",
                                               .host = "h"};
     struct weir_upstream_check others[23];
