@@ -59,57 +59,6 @@ static void empty(void)
     expect_eq(queue.count, 0);
 }
 
-UNIT(upstream_queue, the_oldest_of_each_kind_is_shown_in_the_order_of_arrival)
-{
-    start();
-    add(&all[0], 3, 0);
-    add(&all[1], 5, 7);
-    add(&all[2], 4, 0);
-    add(&all[3], 6, 8);
-    add(&all[4], 7, 7);
-    expect_shown("3 5 6 ");
-    wr_request_queue_remove(&all[0]);
-    expect_shown("4 5 6 ");
-    wr_request_queue_remove(&all[1]);
-    expect_shown("4 6 7 ");
-    wr_request_queue_remove(&all[2]);
-    expect_shown("6 7 ");
-    empty();
-}
-
-UNIT(upstream_queue, one_that_comes_back_is_in_its_old_place)
-{
-    start();
-    add(&all[0], 5, 0);
-    add(&all[1], 9, 0);
-    add(&all[2], 7, 3);
-    add(&all[3], 6, 0);
-    expect_shown("5 7 ");
-    add(&all[4], 2, 0);
-    expect_shown("2 7 ");
-    add(&all[5], 1, 3);
-    expect_shown("1 2 ");
-    wr_request_queue_remove(&all[4]);
-    wr_request_queue_remove(&all[0]);
-    expect_shown("1 6 ");
-    empty();
-}
-
-UNIT(upstream_queue, the_order_in_which_upstreams_are_excluded_makes_no_kind)
-{
-    start();
-    for (uint64_t i = 0; i < 3; i++) {
-        make(&all[i], i + 1);
-        wr_exclusions_add(&all[i].excluded, i == 0 ? 5 : 8);
-        wr_exclusions_add(&all[i].excluded, i == 0 ? 8 : 5);
-        wr_exclusions_add(&all[i].excluded, 8);
-        all[i].excluded.with_unchecked = i == 2;
-        wr_request_queue_add(&queue, &all[i]);
-    }
-    expect_shown("1 3 ");
-    empty();
-}
-
 UNIT(upstream_queue, sets_of_upstreams_with_one_sum_are_of_different_kinds)
 {
     start();
