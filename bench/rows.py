@@ -337,8 +337,7 @@ def _small_beside_bulk(settings, progress):
     yield Result("T9", case, "1/Jain", (_unfairness(own), None, None))
 
 
-# Maximum factor by which other connections may raise the p99 of small connections.
-# All share a CPU.
+# Maximum factor by which others on the same CPU may raise the p99 of small connections.
 P99_BESIDE = 1.5
 
 

@@ -25,8 +25,7 @@ from harness import (Client, Failure, Server, find_port, find_service,
 FLAT = 1.10
 CONNECTIONS = (100, 1000, 10000, 18000)
 FILES_BESIDE = 200  # open files of a process besides connections
-# Lengths of the two runs whose difference is used, in seconds. Opening many
-# connections takes a part of a run.
+# Lengths in seconds of two runs whose difference is used; many connections open slowly.
 WINDOWS = {100: (0.5, 2), 1000: (1, 3), 10000: (8, 14), 18000: (15, 30)}
 NORMAL_MS = 2000  # a longer --slice, for a busy machine, lengthens the runs
 # How many events share a call depends on the client's pace, not on weir, so these

@@ -70,7 +70,7 @@ static inline bool wr_timer_is_armed(const struct wr_timer *timer)
 void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
                   uint64_t when_ns);
 
-/* Has no effect on a timer that is not armed. */
+/* Does nothing if the timer is not armed. */
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
 /* Returns a time before which no timer fires: the first deadline rounded up to

@@ -304,9 +304,9 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
 WEIR_MUST_USE bool wr_budget_end_stuck(struct wr_budget *budget,
                                        struct wr_feeding *round);
 
-/* The same for starved connections, until their credits would fill the posted
- * buffers. Rounds alternately start with the bare connections and with the
- * others. */
+/* Like the functions above, for starved connections, until their credits would
+ * fill the posted buffers. Rounds alternately start with the bare connections
+ * and with the others. */
 bool wr_budget_begin_starved(struct wr_budget *budget,
                              struct wr_feeding *round);
 struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,

@@ -47,7 +47,8 @@ WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 
-/* A task that waits for the lookups must be interrupted as well. */
+/* Does not wake a task that waits for the lookups. The caller must interrupt
+ * it. */
 void wr_lookups_cancel(struct wr_lookups *lookups);
 
 void wr_lookups_fini(struct wr_lookups *lookups);

@@ -60,7 +60,7 @@ struct executor {
     struct wr_list ends;   /* struct executor_end, pending */
     struct wr_ready ready; /* handles more of `returned` */
 
-    /* Threads use the fields below. executor_open() sets them once. */
+    /* Threads use the fields below. executor_open() initializes them. */
     /* a copy, because the loop may be freed before */
     struct weir_allocator allocator;
     struct wr_wake *wake;

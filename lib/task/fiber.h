@@ -111,8 +111,8 @@ WEIR_MUST_USE int wr_stack_take(struct wr_stacks *stacks, size_t size,
 WEIR_MUST_USE int wr_stack_take_own(struct wr_stacks *stacks,
                                     struct wr_stack **ret);
 
-/* Releases a stack that no fiber uses any more. Returns true if free stacks
- * keep so much memory that it should be trimmed some seconds later. */
+/* Releases a stack that no fiber uses any more. Returns true if the memory of
+ * free stacks should be trimmed some seconds later. */
 bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
 
 /* Releases the pages of free stacks, and unmaps mappings without a stack in

@@ -32,7 +32,7 @@ enum wr_tier {
      * up. */
     WR_TIER_AWAITED = -1,
     WR_TIER_PRIMARY,
-    WR_TIER_UNCHECKED, /* not chosen yet, but waited for */
+    WR_TIER_UNCHECKED, /* first check has not ended: requests wait for it */
     WR_TIER_AWAITED_BACKUP,
     WR_TIER_BACKUP,
     WR_TIER_UNCHECKED_BACKUP,

@@ -463,9 +463,9 @@ static inline bool wr_shared_part_note_success(struct wr_shared_part *part,
            wr_shared_part_break_row(part, row);
 }
 
-/* Records a failed connection, and calls the other sets if the target is
- * ejected. The failure does not count towards an ejection if @plan is NULL.
- * Returns the end of the ejection that starts now, or 0. */
+/* Records a failed connection. If this ejects the target, calls the other sets
+ * and returns the end of the ejection. Otherwise returns 0. The failure does
+ * not count towards an ejection if @plan is NULL. */
 WEIR_MUST_USE uint64_t wr_shared_part_note_failure(
     struct wr_shared_part *part, const struct wr_ejection_plan *plan,
     enum wr_failure row, int err, const char *alert, uint64_t now_ns);

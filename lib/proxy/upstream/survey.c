@@ -101,8 +101,9 @@ static bool survey_is_described(const weir_upstreams *set,
     return true;
 }
 
-/* Returns the last time at which the candidates are valid if nothing changes,
- * or 0 if other requests cannot use them. The mutex must be held. */
+/* Returns the last time at which later requests can use the candidates if
+ * nothing changes, or 0 if only the current request can. The mutex must be
+ * held. */
 static uint64_t survey_find_end(const weir_upstreams *set)
 {
     uint64_t until_ns = UINT64_MAX;

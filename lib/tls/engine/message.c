@@ -739,8 +739,9 @@ void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
     }
 }
 
-/* Checks which extensions a server's hello has: only those that the client
- * offered, and in TLS 1.3 only these few (RFC 8446, 4.2). */
+/* Checks the extensions of a server's hello. Allowed are those that the client
+ * offered and, in a HelloRetryRequest, a cookie. TLS 1.3 allows only a few
+ * (RFC 8446, 4.2). */
 static struct wr_tls_message_fault
 message_check_answers(const struct wr_tls_message_facts *facts,
                       const struct message_extensions *extensions,

@@ -160,7 +160,7 @@ void wr_openssl_rest(struct wr_tls_conn *conn);
 
 /* ---- signature.c ---- */
 
-/* Returns a public key, or NULL if libcrypto refuses the numbers or runs out of
+/* Returns a public key, or NULL if libcrypto refuses @params or runs out of
  * memory. */
 EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params);
 

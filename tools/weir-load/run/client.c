@@ -528,16 +528,6 @@ static void watch_cb(void *arg)
     }
 }
 
-static uint32_t round_up_to_power(uint64_t value)
-{
-    uint32_t power = 1;
-
-    while (power < value) {
-        power *= 2;
-    }
-    return power;
-}
-
 static int open_codecs(struct client *client)
 {
     const struct run_options *options = client->options;
@@ -558,8 +548,11 @@ static int open_codecs(struct client *client)
 int client_init(struct client *client, const struct client_share *share)
 {
     const struct run_options *options = share->options;
-    uint32_t ring_size = round_up_to_power(options->depth);
+    uint32_t ring_size = 1;
 
+    while (ring_size < options->depth) {
+        ring_size *= 2;
+    }
     *client = (struct client){.options = options,
                               .share = *share,
                               .first_conn = share->first_conn,

@@ -144,7 +144,7 @@ static int append_file(FILE *out, const char *path)
 }
 
 /* Reads all revocation lists, if there are any, into one text, which the caller
- * frees. Returns 0, or a negative error with the file's name in @why. */
+ * frees. Returns 0 or a negative error. If a file failed, @why has its name. */
 static int read_crls(const struct config_texts *files, struct pairs *ret,
                      char *why)
 {
