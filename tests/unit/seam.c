@@ -354,7 +354,10 @@ UNIT(seam, a_wait_ends_at_its_time)
 {
     const uint64_t before = wr_sys_now();
     wr_prep_poll(uring, op, ends[0], POLLIN, false);
-    turn(1000000);
+    /* The kernel may end a wait early. */
+    for (int i = 0; i < 10 && wr_sys_now() - before < 1000000; i++) {
+        turn(1000000);
+    }
     expect_eq(result_count, 0);
     expect_geq(wr_sys_now() - before, 1000000);
     wr_op_cancel(uring, op);
