@@ -176,9 +176,18 @@ static bool keep_errors(const struct dg *rig)
  * not. */
 static void send_to_refusing(struct dg *rig)
 {
+    int sockets[REFUSING];
+
     for (int i = 0; i < REFUSING; i++) {
         refused[i] = 0;
         refusing[i] = dg_fresh_address(rig);
+        /* An address that is in use is not given again. */
+        sockets[i] = dg_socket(rig, &refusing[i]);
+    }
+    for (int i = 0; i < REFUSING; i++) {
+        close(sockets[i]);
+    }
+    for (int i = 0; i < REFUSING; i++) {
         expect_geq(weir_transport_sendto(rig->t, "n", 1, &refusing[i]), 0);
         expect_geq(dg_send(rig, "y", 1), 0);
     }

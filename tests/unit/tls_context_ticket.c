@@ -213,16 +213,15 @@ UNIT(tls_context_ticket, a_session_is_resumed_under_its_name_alone)
 }
 
 /* Returns true if a server gives tickets. */
-static bool ticket_arrives(enum weir_tls_version version, bool no_tickets,
-                           enum weir_tls_client_auth auth)
+static bool ticket_arrives(int version, bool no_tickets, int auth)
 {
     struct weir_tls_options client = tls_options(false);
     struct weir_tls_options server = tls_options(true);
-    client.max_version = version;
+    client.max_version = (enum weir_tls_version)version;
     client.certificate = server.certificate;
     client.key = server.key;
     server.no_tickets = no_tickets;
-    server.client_auth = auth;
+    server.client_auth = (enum weir_tls_client_auth)auth;
     server.authorities = auth ? client.authorities : server.authorities;
 
     tls_pair_join(&pair, &client, &server, NULL);
