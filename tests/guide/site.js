@@ -144,6 +144,15 @@ function press(event) {
     }
 }
 
+// In a wide window the menu is a column; in others an open menu covers the page.
+const menu = document.getElementById("guide");
+const isWide = matchMedia("(min-width: 1000px)");
+isWide.addEventListener("change", () => { menu.open = isWide.matches; });
+
+function closeMenu() {
+    menu.open = isWide.matches;
+}
+
 field.addEventListener("focus", load);
 field.addEventListener("input", search);
 field.addEventListener("keydown", press);
@@ -151,10 +160,13 @@ document.addEventListener("keydown", (event) => {
     if (event.key == "/" && !/INPUT|TEXTAREA/.test(event.target.tagName)) {
         field.focus();
         event.preventDefault();
+    } else if (event.key == "Escape") {
+        closeMenu();
     }
 });
 document.addEventListener("click", (event) => {
     if (!event.target.closest("search")) show(false);
+    if (!event.target.closest("#guide")) closeMenu();
 });
 list.addEventListener("click", () => show(false));
 
@@ -176,6 +188,5 @@ for (const program of document.querySelectorAll("div.fragment")) {
 
 const current = document.querySelector("#guide [aria-current]");
 if (current) {
-    const menu = document.getElementById("guide");
     menu.scrollTop = current.offsetTop - menu.offsetTop - 120;
 }

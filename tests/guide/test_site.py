@@ -110,6 +110,19 @@ def check_menu(view, name, width):
         assert how == "seen", f"{name} at {width}: {link} of the menu is {how}"
 
 
+def check_sizes(view, site):
+    """The menu opens and closes with the width of the window; Escape closes it."""
+    view.open(f"{site}/guide_tasks.html", 1280, 900)
+    for width in 820, 1280, 820:
+        view.call("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                  deviceScaleFactor=1, mobile=False)
+        is_open = view.evaluate("new Promise(requestAnimationFrame).then(() => menu.open)")
+        assert is_open == (width == 1280), f"widened or narrowed to {width}: {is_open}"
+    view.evaluate("menu.open = true")
+    view.press("Escape")
+    assert not view.evaluate("menu.open"), "Escape leaves the menu"
+
+
 def check_keys(view, site, width, shots):
     """The search is reached, used and left by keys, and keeps within the page."""
     view.open(f"{site}/index.html", width, 844)
@@ -154,6 +167,7 @@ def check_pictures(shots, site):
                 check_menu(view, name, width)
         for width in WIDTHS:
             check_keys(view, site, width, shots)
+        check_sizes(view, site)
         check_words(view)
         for scheme in ("light", "dark"):
             view.call("Emulation.setEmulatedMedia", features=[
