@@ -10,7 +10,6 @@
 
 struct as_completed;
 
-/* Counts of ended futures, and the condition for which a task waits. */
 struct as_completed_ends {
     enum weir_return_when return_when;
     bool has_failed;
@@ -95,7 +94,6 @@ static bool as_completed_is_enough(const struct as_completed_ends *ends)
                                                        : false;
 }
 
-/* `done` must not be empty. */
 static int as_completed_take(struct as_completed *all)
 {
     struct wr_list *link = wr_list_pop_front(&all->done);

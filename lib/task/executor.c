@@ -1,15 +1,14 @@
 /*
- * The executor: runs blocking calls of tasks on threads.
+ * The executor: runs blocking calls of tasks on threads (uring/jobs.c).
  *
  *     queue --> a thread runs it --> done --> returned --> its task
  *       |                                        |
  *       '--- interrupted before ---> abandoned() <--- its task has left
  *
- * uring/jobs.c has the threads. They post the executor's only item to the
- * loop's mailbox, and the loop takes all finished jobs at once. Neither step
- * allocates, so a result cannot be lost. If a task was interrupted, abandoned()
- * is called once its job has finished or was withdrawn, and the task has run. A
- * submitted job has a future instead of a task. If a job still runs when the
+ * Threads post the executor's only item to the loop's mailbox, and the loop
+ * takes all finished jobs at once. Neither step allocates, so a result cannot
+ * be lost. If a task was interrupted, abandoned() is called once its job has
+ * finished or was withdrawn, and the task has run. If a job still runs when the
  * loop ends, the last thread frees the executor and the jobs that finished
  * later.
  */
@@ -28,7 +27,7 @@
 /* Maximum number of results that are handled in one loop iteration. */
 #define RETURNS_MAX 1024u
 
-/* State of a job. Threads do not read it. */
+/* State of a job, used only on the loop's thread. */
 enum executor_job_state {
     EXECUTOR_JOB_AWAITED, /* a task waits: waiter is set */
     /* The task was interrupted, and has not run since. */
@@ -60,8 +59,8 @@ struct executor {
     struct wr_list ends;   /* struct executor_end, pending */
     struct wr_ready ready; /* handles more of `returned` */
 
-    /* Threads use the fields below. executor_open() initializes them. */
-    /* a copy, because the loop may be freed before */
+    /* Threads also use the fields below. The allocator is a copy, because
+     * threads may use it after the loop was freed. */
     struct weir_allocator allocator;
     struct wr_wake *wake;
     struct wr_wake_item item;
@@ -80,7 +79,8 @@ struct executor_abandoned {
     int result;
 };
 
-/* The future of a submitted job. A pending job holds a reference to it. */
+/* The future of a submitted job, which has no task. The pending job holds a
+ * reference. */
 struct executor_end {
     weir_future future;
     struct wr_list link;
@@ -313,7 +313,8 @@ static uint32_t executor_default_thread_limit(void)
     return (uint32_t)wr_min_u64(limit, THREADS_DEFAULT_MAX);
 }
 
-/* Returns finished submitted jobs. Jobs of tasks stay in `returned`. */
+/* Resolves the futures of finished submitted jobs. Jobs of tasks stay in
+ * `returned`. */
 static void executor_return_over(struct executor *executor)
 {
     struct wr_list over;
@@ -570,7 +571,7 @@ int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
     if (err < 0 && err != -ECANCELED) {
         return err;
     }
-    /* A cancelled task shuts the executor down as well, but does not wait. */
+    /* Even a cancelled task shuts the executor down, but it does not wait. */
     struct executor *executor;
     const int open_err = executor_open(loop, &executor);
     if (open_err < 0) {

@@ -88,8 +88,8 @@ struct fiber_exceptions {
 /* NULL if the program has no C++ runtime. */
 __attribute__((weak)) struct fiber_exceptions *__cxa_get_globals(void);
 
-/* Functions of AddressSanitizer's run-time library. NULL in a program without
- * it, whether or not this file was compiled for it. */
+/* Functions of AddressSanitizer; NULL in a program without it, whether or not
+ * this file was compiled for it. */
 __attribute__((weak)) void
 __sanitizer_start_switch_fiber(void **fake, const void *base, size_t size);
 __attribute__((weak)) void
@@ -105,18 +105,16 @@ static __attribute__((constructor)) void fiber_find_tools(void)
     fiber_is_watched = __cxa_get_globals || __asan_unpoison_memory_region;
 }
 
-/* The stack from which this thread's running fiber was entered. Used only for
+/* The stack from which this thread's running fiber was entered, for
  * AddressSanitizer. */
 static _Thread_local struct {
     const void *base;
     size_t size;
 } fiber_outside;
 
-/* Switches stacks, but saves the C++ runtime's exception state on the stack
- * that is left, and restores it when that stack runs again. A switch may happen
- * inside a catch block, or in a destructor during unwinding, and other fibers
- * may throw and catch before it returns. A new fiber starts without
- * exceptions. */
+/* Saves the C++ runtime's exception state on the stack that is left, and
+ * restores it when that stack runs again: a switch may happen inside a catch
+ * block, or in a destructor during unwinding. A new fiber has no exceptions. */
 static void
 fiber_switch_with_exceptions(struct wr_fiber *fiber,
                              void (*switch_stack)(struct wr_fiber *))
@@ -175,8 +173,8 @@ fiber_leave_watched(struct wr_fiber *fiber,
                                     &fiber_outside.size);
 }
 
-/* Runs a new fiber, which has no fake stack yet. The parameters have the same
- * order as in fiber_start(), so no register is moved. */
+/* Runs a new fiber, which has no fake stack yet. Parameters are in the order of
+ * fiber_start(), so no register is moved. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
 {
@@ -188,8 +186,7 @@ fiber_run_watched(const struct wr_fiber *fiber, void (*run)(void *), void *arg)
     run(arg);
 }
 
-/* Leaves a fiber for the last time. The fiber's frames do not return, and its
- * fake stack is freed. */
+/* Leaves a fiber for the last time, and frees its fake stack. */
 static __attribute__((noinline, no_sanitize("address"))) void
 fiber_exit_watched(struct wr_fiber *fiber,
                    void (*switch_stack)(struct wr_fiber *))
@@ -222,15 +219,14 @@ static _Noreturn void fiber_start(struct wr_fiber *fiber, void (*run)(void *),
 
 static void *fiber_top(const struct wr_stack *stack)
 {
-    /* The address of the record determines the offset: records of neighbouring
-     * stacks are adjacent in memory. */
+    /* Records of neighbouring stacks are adjacent in memory. */
     _Static_assert(sizeof(*stack) > 32, "neighbours differ");
     return stack->base + stack->size -
            ((uintptr_t)stack / 32 % COLOURS * COLOUR_STEP);
 }
 
-/* Reserves @size bytes at the top of the empty stack. Marks them as undefined
- * for valgrind, which knows the values of the previous fiber. */
+/* Reserves @size bytes at the top of the empty stack, and marks them as
+ * undefined for valgrind, which remembers the previous fiber's values. */
 static void *fiber_place_at_top(const struct wr_fiber *fiber, size_t size)
 {
     uint8_t *end = fiber->sp;

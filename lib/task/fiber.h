@@ -18,8 +18,8 @@
 /*
  * Stacks of tasks: mapped many at a time, guarded, and kept for reuse.
  *
- *     | guard | ................ usable ............... |
- *             base                         base + size, where it begins
+ *     | guard | ............ usable ............. |
+ *             base           base + size: the first frame is here
  *
  * Stacks of one size are cut from large mappings. The guard below a stack is
  * made with MADV_GUARD_INSTALL (Linux 6.13), which splits no mapping, or else
@@ -37,13 +37,13 @@
 /* The guard catches an overrun by a frame of up to this size, even if the code
  * was compiled without stack probes. */
 #define WR_STACK_GUARD (256u << 10)
-/* Stack sizes are powers of two from WR_STACK_MIN to WR_STACK_MAX. */
+/* Stack sizes are powers of two. */
 #define WR_STACK_CLASSES 17u
 /* Class for the library's own tasks, of WR_STACK_DEFAULT bytes. They run no
- * code of the program, so they have no guard on kernels where a guard costs
- * mappings, which are left to the program's tasks. */
+ * code of the program, so on kernels where a guard costs mappings they have
+ * none, and leave the mappings to the program's tasks. */
 #define WR_STACK_OWN WR_STACK_CLASSES
-/* Maximum memory of a loop's free stacks, in bytes, as estimated below. */
+/* Maximum estimated memory of a loop's free stacks, in bytes. */
 #define WR_STACK_WARM_BYTES (64u << 20)
 /* While the free stacks have at most WR_STACK_UNMEASURED_BYTES in total, each
  * is charged with its size. Above that, every WR_STACK_SAMPLE-th stack of a
@@ -54,8 +54,8 @@
 #define WR_STACK_UNMEASURED_BYTES (16u << 20)
 #define WR_STACK_SAMPLE           127u
 #define WR_STACK_SAMPLE_LARGE     17u
-/* Number of stacks after which wr_stacks_high_water() stops measuring, at 0.6
- * us each. It completes the last mapping. */
+/* wr_stacks_high_water() stops after the mapping in which it has measured this
+ * many stacks. A stack takes 0.6 us. */
 #define WR_STACK_MEASURED 4096u
 
 struct wr_stack_mapping;
@@ -68,7 +68,7 @@ struct wr_stack {
     uint32_t class_index;
     uint32_t valgrind_id;
     uint32_t charged_bytes; /* share of warm_bytes while the stack is warm */
-    /* Restore token of the shadow stack, or NULL if there is none. */
+    /* Restore token of the shadow stack; NULL without a shadow stack. */
     void *shadow;
     uint8_t *shadow_base;
 };
@@ -80,7 +80,8 @@ struct wr_stack_class {
     struct wr_stack_mapping *fresh;
     /* Bytes touched by the stack that was measured last. */
     uint32_t touched_bytes;
-    /* Stacks to charge with touched_bytes before the next is measured. */
+    /* Number of stacks to charge with touched_bytes before the next is
+     * measured. */
     uint32_t unmeasured;
 };
 
@@ -119,10 +120,9 @@ bool wr_stack_give(struct wr_stacks *stacks, struct wr_stack *stack);
  * use. */
 void wr_stacks_trim(struct wr_stacks *stacks);
 
-/* Returns the depth of the deepest used stack, in bytes, in whole pages.
- * Queries the kernel about all stacks or, if there are more than
- * WR_STACK_MEASURED, about this many; the next call continues with the next
- * ones. Does not see pages that are swapped out. */
+/* Returns the depth of the deepest used stack, in bytes, in whole pages. If
+ * there are more than WR_STACK_MEASURED stacks, measures about this many; the
+ * next call continues after them. Pages that are swapped out do not count. */
 uint64_t wr_stacks_high_water(struct wr_stacks *stacks);
 
 static inline bool wr_stack_guards(const struct wr_stack *stack,
@@ -133,7 +133,6 @@ static inline bool wr_stack_guards(const struct wr_stack *stack,
     return at < base && at >= base - WR_STACK_GUARD;
 }
 
-/* All stacks must have been returned with wr_stack_give(). */
 void wr_stacks_fini(struct wr_stacks *stacks);
 
 #if defined(__SANITIZE_THREAD__)
@@ -152,8 +151,8 @@ struct wr_fiber {
 #endif
 };
 
-/* Does not touch the stack: when many fibers are made, its page would be out of
- * the CPU's cache again before the fiber runs. */
+/* Does not touch the stack: if many fibers are made, its page would leave the
+ * CPU's cache before the fiber runs. */
 void wr_fiber_init(struct wr_fiber *fiber, struct wr_stack *stack);
 
 /* Must be called once, before the first wr_fiber_enter(), which then calls

@@ -214,7 +214,6 @@ int weir_file_stat(weir_loop *loop, int fd, struct weir_file_status *ret)
     return err;
 }
 
-/* A close is completed even if the task is interrupted. */
 static void file_ignore_interrupt(struct wr_waiter *waiter)
 {
     wr_assert(waiter->was_interrupted);
@@ -222,9 +221,9 @@ static void file_ignore_interrupt(struct wr_waiter *waiter)
 
 /* Returns true if the last close may take long: an unlinked file is truncated,
  * a socket lingers, a device's cached blocks are written. A worker closes such
- * a file, and it is released a moment after weir_file_close() has returned. All
- * other files are released before, so that another process can open, lock or
- * execute the file immediately. */
+ * a file, shortly after weir_file_close() has returned. Any other file is
+ * closed when the call returns, so that another process can open, lock or
+ * execute it immediately. */
 static bool file_closes_slowly(int fd)
 {
     struct statx known;

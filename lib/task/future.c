@@ -7,8 +7,8 @@
  * cancel are queued in the loop. The outermost call empties the queue, and
  * cancels each future once.
  *
- * A future that outlives its loop pins the loop's memory. wr_loop_release()
- * then runs ready items; callbacks are dropped.
+ * A future that outlives its loop pins the loop's memory. Afterwards
+ * wr_loop_release() runs the ready items, but drops callbacks.
  */
 #include "future.h"
 
@@ -18,9 +18,9 @@ struct settable {
     void *arg;
 };
 
-/* A callback of the program. While the future is pending, it is in the list of
- * observers, without a reference to the future. Afterwards it is in the ready
- * queue and again in the list, with a reference. */
+/* A callback of the program. While the future is pending, the callback is in
+ * its list of observers, without a reference to the future. Afterwards the
+ * callback is in the ready queue and again in the list, with a reference. */
 struct done_callback {
     struct wr_observer observer;
     struct wr_ready ready;

@@ -29,8 +29,8 @@ static void future_wait_keep_result(struct future_wait *wait,
     wait->is_done = true;
 }
 
-/* future_wait_suspend() returns -ECANCELED only if the task was interrupted,
- * too. */
+/* Wakes the task with -ECANCELED if the future was cancelled.
+ * future_wait_suspend() returns this only if the task was interrupted, too. */
 static void future_wait_wake(struct wr_observer *observer, weir_future *future)
 {
     struct future_wait *wait =
@@ -48,7 +48,7 @@ static void future_wait_pass_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct future_wait, waiter);
 
     wr_debug_assert(!wait->future->is_done);
-    /* false if a gather is about to end */
+    /* Returns false if a gather is about to end. */
     wr_ignore(weir_future_cancel(wait->future));
 }
 
@@ -69,8 +69,8 @@ static const struct wr_wait_kind future_wait_await_kind = {
 
 /* Returns true if awaiting @future in @task is a deadlock: @future is the end
  * of @task, or of a task that waits for @task, directly or through other tasks.
- * Only the end of the loop would break such a cycle. A cycle of more than
- * CIRCLE_MAX tasks, or through a gather, is not detected. */
+ * A cycle of more than CIRCLE_MAX tasks, or through a gather, is not
+ * detected. */
 static bool future_wait_closes_circle(const weir_future *future,
                                       const weir_task *task)
 {

@@ -208,9 +208,8 @@ static bool gather_is_cancelled(const weir_future *future)
                     ->member.link);
 }
 
-/* Cancels again the futures that have ignored their cancellation. Cancelled
- * gathers are left out: they cancel their own futures, so each future is
- * cancelled once. */
+/* Cancels again the futures that have ignored their cancellation, except
+ * cancelled gathers, which do the same with their own futures. */
 static void gather_shutdown(struct wr_member *member)
 {
     struct gather *gather = wr_container_of(member, struct gather, member);

@@ -37,10 +37,8 @@ static struct {
 static _Thread_local struct wr_overflow *overflow_watched
     __attribute__((tls_model("initial-exec")));
 
-/* ---- in the handler ---- */
-
-/* Walks forward only: the fault may have interrupted a change of the list, and
- * only the forward links are valid at any time. */
+/* Follows only the forward links: the fault may have interrupted a change of
+ * the list, and only these links are valid at any time. */
 static const weir_task *overflow_find_overrun(const void *address)
 {
     for (const struct wr_overflow *at = overflow_watched; at; at = at->next) {
@@ -96,8 +94,8 @@ static void overflow_pass_on(int signum, siginfo_t *info, void *context)
         before->sa_handler(signum);
         return;
     }
-    /* A fault repeats when the handler returns, and the restored action gets
-     * it. A signal that was sent must be raised again. */
+    /* A fault repeats when the handler returns, and the restored action handles
+     * it. A signal that a process sent must be raised again. */
     sigaction(signum, before, NULL);
     if (info->si_code <= 0 && before->sa_handler == SIG_DFL) {
         raise(signum);
@@ -125,8 +123,6 @@ static void overflow_on_fault(int signum, siginfo_t *info, void *context)
     overflow_pass_on(signum, info, context);
     errno = saved;
 }
-
-/* ---- installing ---- */
 
 WEIR_MUST_USE static int overflow_install(int fd)
 {

@@ -1,12 +1,11 @@
 /*
- * Tasks of the library itself, for operations that take several steps and wait
- * between them.
+ * Tasks of the library itself, for operations of several steps.
  *
  * The steps are one function of suspending calls, as a program would write it.
- * A cancellation ends it, and a weir_timeout limits it. Callbacks of the
- * program must run on the loop's stack, so the steps call none. When the steps
- * return, the task releases its stack. Then the loop calls `ended`, which may
- * call the program, free the object or start it again.
+ * A cancellation ends it, and a weir_timeout limits it. It must not call the
+ * program's callbacks, which must run on the loop's stack. When it returns, the
+ * task releases its stack, and then the loop calls `ended`, which may call the
+ * program, free the object or start it again.
  *
  * The loop's end interrupts such a task and waits for it. Dumps and statistics
  * include it, but programs do not see it among their tasks.
@@ -21,12 +20,11 @@ struct wr_own_task;
 /* Runs in the task, and must not call the program. Returns 0 or an error. */
 typedef int wr_own_task_fn(struct wr_own_task *own);
 
-/* Called when the task has ended, with the result of the steps. The loop makes
- * the call on its own stack, never inside wr_own_task_start() or
- * wr_own_task_cancel(). */
+/* Called on the loop's stack when the task has ended, with the result of the
+ * steps, but never inside wr_own_task_start() or wr_own_task_cancel(). */
 typedef void wr_own_task_ended_fn(struct wr_own_task *own, int err);
 
-/* Adds the object of the steps to the task's line of weir_loop_dump(). */
+/* Adds a description of the object to the task's line of weir_loop_dump(). */
 typedef void wr_own_task_dump_fn(const struct wr_own_task *own, FILE *out);
 
 struct wr_own_task {

@@ -2,9 +2,8 @@
  * Running a program's main task, as asyncio.run() does, and starting tasks from
  * other threads.
  *
- * The end of the main task ends the run. The first SIGINT or SIGTERM announces
- * a stop and cancels the main task, the second ends the run
- * (lib/loop/signal.c).
+ * The run ends with the main task. The first SIGINT or SIGTERM announces a stop
+ * and cancels the main task, the second ends the run (lib/loop/signal.c).
  */
 #include "task.h"
 
@@ -89,8 +88,8 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
-    /* Must be called before the task starts: it can fail, and a started task
-     * cannot be withdrawn. */
+    /* This can fail, so it precedes the start of the task, which cannot be
+     * undone. */
     err = wr_signals_begin_main(loop, run_tell_signal, &program);
     wr_require(err >= 0, err);
     wr_assert(program.signal_count == 0);

@@ -117,8 +117,8 @@ static uint64_t stack_depth_of(const struct wr_stacks *stacks,
 }
 
 /* Returns the depth of a mapping's deepest stack, in bytes. A guard and a stack
- * together must have at most MINCORE_PAGES pages, so that each mincore() covers
- * whole stacks. */
+ * must fit into MINCORE_PAGES pages, so that a mincore() covers whole
+ * stacks. */
 static uint64_t stack_depth_of_mapping(const struct wr_stacks *stacks,
                                        const struct wr_stack_mapping *mapping)
 {
@@ -232,8 +232,8 @@ WEIR_MUST_USE static int stack_install_guard(struct wr_stacks *stacks,
         if (errno != EINVAL) {
             return -ENOMEM;
         }
-        /* The kernel is older than Linux 6.13, or memory is locked and it is
-         * older than Linux 6.15. */
+        /* The kernel is older than Linux 6.13, or the memory is locked
+         * (mlockall()). */
         stacks->no_guard_install = true;
     }
     if (class_index == WR_STACK_OWN) {

@@ -2,8 +2,8 @@
  * The announcement of a graceful stop, for which tasks wait in one list of the
  * loop.
  *
- * The announcement ends no task, closes nothing and does not end the run; its
- * caller does. Until the woken tasks have run, servers close no idle connection
+ * The announcement itself ends no task, closes nothing and does not end the
+ * run. Until the woken tasks have run, servers close no idle connection
  * (wr_loop_tells_stop()).
  */
 #include "waitable.h"

@@ -8,24 +8,23 @@
  * wr_fiber_entry had called wr_fiber_swap. Unwinding ends there: the return
  * address is declared undefined and the frame pointer is 0.
  *
- * The notes at the end declare the features that this file supports. The linker
- * drops a note of a library if one of its objects does not have it.
+ * The notes at the end declare the processor features that this file supports.
+ * The linker drops a note of a library if one of its objects does not have it.
  *
- * On x86-64 a feature is indirect branch tracking (IBT). A switch jumps to the
- * instruction after a call of wr_fiber_swap(). gcc puts an endbr64 there with
+ * x86-64, indirect branch tracking (IBT): a switch jumps to the instruction
+ * after a call of wr_fiber_swap(). gcc puts an endbr64 there with
  * -fcf-protection (fiber.c); other compilers do not, so the jump is marked as
  * not tracked.
  *
- * The other feature on x86-64 is shadow stacks (SHSTK): wr_shadow_exchange()
- * exchanges the shadow stack as well (shadow.h). It is not declared with
- * ucontext, where the C library makes a shadow stack for each fiber and never
- * unmaps it: the loader then leaves shadow stacks off in a program that uses
- * this library, and does not load the library into a program that has them on.
+ * x86-64, shadow stacks (SHSTK): wr_shadow_exchange() also exchanges the shadow
+ * stack (shadow.h). Not declared with ucontext, where the C library makes a
+ * shadow stack for each fiber and never unmaps it. Without the note the loader
+ * leaves shadow stacks off in a program that uses this library, and does not
+ * load the library into a program that has them on.
  *
- * On aarch64 the features are BTI, which does not track returns, and pointer
- * authentication (PAC) if the compiler enables it with -mbranch-protection: a
- * return address is signed with the address of its frame, which is unique to
- * the fiber.
+ * aarch64: BTI, which does not track returns, and pointer authentication (PAC)
+ * if the compiler enables it with -mbranch-protection. A return address is
+ * signed with the address of its frame, which is unique to the fiber.
  */
 #ifndef WR_FIBER_UCONTEXT
 
@@ -101,11 +100,11 @@
 /*
  *     void wr_shadow_exchange(void **sp, void **shadow);
  *
- * *@shadow is the address of the other shadow stack's token, and afterwards of
- * this shadow stack's token. The return address of this call is dropped first,
+ * *@shadow is the address of the token of the other shadow stack, and
+ * afterwards of this one. The return address of this call is dropped first,
  * because the other side returns with a jump. rstorssp consumes the other
- * stack's token, and saveprevssp writes this one's; it reads the carry flag
- * that rstorssp sets.
+ * stack's token and sets the carry flag; saveprevssp reads the flag and writes
+ * this stack's token.
  */
     begin_switch wr_shadow_exchange
     movl $1, %eax
@@ -119,7 +118,7 @@
     end_switch wr_shadow_exchange
 
 /* Entry of a new fiber with a shadow stack, whose upper end is in rbx. Drops
- * the addresses that the last fiber left there. incsspq drops at most 255. */
+ * the addresses that the previous fiber left there, at most 255 per incsspq. */
     .p2align 4
     .globl wr_shadow_entry
     .hidden wr_shadow_entry
@@ -287,7 +286,7 @@ wr_fiber_entry:
 
 #endif
 
-/* With ucontext this file has no code: it forbids neither IBT, BTI nor PAC. */
+/* With ucontext this file has no code, so it permits IBT, BTI and PAC. */
 #if defined(__x86_64__) && defined(__LP64__)
 #define SWITCH_FEATURES 0xc0000002 /* GNU_PROPERTY_X86_FEATURE_1_AND */
 #ifdef WR_FIBER_UCONTEXT

@@ -15,9 +15,9 @@
 
 #include <string.h>
 
-/* Cache lines of a task that its first run and its end use. */
-#define TASK_LINES 4
-/* Cache lines of a stack that a switch and a suspending call use. */
+/* Cache lines of a task that its first run and its end use, and of a stack that
+ * a switch and a suspending call use. */
+#define TASK_LINES  4
 #define STACK_LINES 3
 /* Whole cache lines; see struct weir_task. */
 #define TASK_SIZE                                                              \
@@ -337,11 +337,10 @@ static inline void task_fetch_lines(uintptr_t start, uint32_t count)
     }
 }
 
-/* Prefetches the next tasks and their stacks. In a burst they are out of the
- * CPU's cache, and the processor cannot predict the address of a stack. In a
- * virtual machine the translation of the address took 65 ns for each stack,
- * half of the time of a burst. Consecutive prefetches are translated at the
- * same time. */
+/* Prefetches the next tasks and their stacks, which in a burst are not in the
+ * CPU's cache. In a virtual machine the address translation took 65 ns for each
+ * stack, half of the time of a burst; consecutive prefetches are translated at
+ * the same time. */
 static void task_fetch(const struct wr_list *queue)
 {
     const struct wr_list *link = queue->next;
@@ -364,8 +363,7 @@ static void task_fetch(const struct wr_list *queue)
         before = link;
         link = link->next;
     }
-    /* The next items are most likely tasks, too, and at the same distance from
-     * each other in memory. */
+    /* The next items are most likely tasks at the same distance in memory. */
     const uintptr_t distance = (uintptr_t)link - (uintptr_t)before;
     uintptr_t task = (uintptr_t)link - offsetof(weir_task, ready.link);
     for (uint32_t i = 0; i < WR_READY_FETCHED; i++) {
@@ -397,7 +395,7 @@ WEIR_MUST_USE static int task_open_tasks(weir_loop *loop)
 }
 
 /* Makes a task with a stack. @stack_size 0 means a task of the library itself.
- * The fields that are not set here have the values of an earlier task. */
+ * Fields that are not set here keep the values of an earlier task. */
 WEIR_MUST_USE static inline __attribute__((always_inline)) int
 task_make(weir_loop *loop, size_t stack_size, weir_task **ret)
 {

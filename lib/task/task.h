@@ -11,8 +11,7 @@
  * of the awaited object (or into none), and leaves its fiber. The code that
  * completes the wait unlinks the waiter, gives it a result and makes the task
  * ready. A cancellation or a time-out does the same with -ECANCELED, unless the
- * kind of wait has an `interrupt`; it has nothing to undo, because a waiter
- * gets nothing until it is woken.
+ * kind of wait has an `interrupt`.
  *
  * Exactly one suspending call reports an interruption, by returning -ECANCELED:
  * (1) the waiting call, if its result is -ECANCELED, or (2) the next call.
@@ -20,7 +19,7 @@
  *
  * A suspending call has this form:
  *
- *     int err = wr_task_enter(loop);        may this code suspend? cancelled?
+ *     int err = wr_task_enter(loop);
  *     while (err == 0 && !what_is_needed) {
  *         err = wr_task_wait(loop, &waiter, &object->waiters);
  *     }
@@ -35,13 +34,13 @@
 #include "weir/task.h"
 
 #define WR_TASK_NAME_MAX 32u
-/* A task that has used up its budget of calls gets more calls, and again until
- * WR_TASK_SLICE_NS after the first time: as many as it had, at most
- * WR_TASK_CALLS at a time and WR_TASK_CALLS_MAX in all. */
+/* A task that has used up its calls gets as many again, but at most
+ * WR_TASK_CALLS at a time and WR_TASK_CALLS_MAX in all, and only until
+ * WR_TASK_SLICE_NS after the first extension. */
 #define WR_TASK_CALLS_MAX 2048u
 #define WR_TASK_SLICE_NS  20000u
-/* Maximum number of suspending calls that a task may make while the loop is
- * being freed. The next call parks the task. */
+/* A task may make this many suspending calls while the loop is being freed. The
+ * next call parks it. */
 #define WR_TASK_REFUSALS_MAX 10000u
 
 /* One bit each, so that the check of an edge is one instruction. */
@@ -59,19 +58,17 @@ struct wr_waiter;
  * in its queue. A result of -ECANCELED reports the interruption. */
 typedef void wr_interrupt_fn(struct wr_waiter *waiter);
 
-/* For a task that has several waiters and waits with @waiter. Called when
- * another one of its waiters, @served, was woken with @result. Wakes
- * @waiter. */
+/* For a task with several waiters, which waits with @waiter. Called when
+ * another of its waiters, @served, was woken with @result. Wakes @waiter. */
 typedef void wr_serve_fn(struct wr_waiter *waiter, struct wr_waiter *served,
                          int result);
 
-/* A kind of object that tasks wait for. */
 struct wr_wait_kind {
     const char *name;
     wr_interrupt_fn *interrupt; /* NULL means unlink and wake with -ECANCELED */
-    /* Wakes the task with -ECANCELED at once. Called when the loop is being
-     * freed, the task was interrupted, and nothing else can wake it. May be
-     * NULL. Used only if `interrupt` is set. */
+    /* Wakes the interrupted task with -ECANCELED at once. Called while the loop
+     * is being freed, if nothing else can wake the task. May be NULL. Used only
+     * if `interrupt` is set. */
     wr_interrupt_fn *give_up;
     /* Only for a task that has several waiters (waitable.c), else NULL. */
     wr_serve_fn *serve;
@@ -100,8 +97,7 @@ struct wr_group_member {
 struct wr_task_hooks {
     /* Called when the task is parked. Frees the objects of @arg. */
     void (*parked)(void *arg);
-    /* Adds the object for which the task runs to the task's line of
-     * weir_loop_dump(). */
+    /* Adds the task's object to the task's line of weir_loop_dump(). */
     void (*dump)(const void *arg, FILE *out);
 };
 
@@ -130,7 +126,7 @@ struct weir_task {
     uint64_t number; /* unique in the loop, starting at 1 */
     /* Groups on the task's stack that were begun and have not ended. */
     uint32_t group_count;
-    /* task_wait.c writes this field and those from told_requests to
+    /* Only task_wait.c writes this field, and those from told_requests to
      * shutdown. */
     uint32_t requests; /* cancellations that were not withdrawn */
     struct wr_group_member group_member;
@@ -146,8 +142,8 @@ struct weir_task {
     char name[WR_TASK_NAME_MAX];
 };
 
-/* The loop's table for tasks. Also distinguishes tasks from the other members
- * that are shut down in the same stage. */
+/* Also distinguishes tasks from the other members that are shut down in the
+ * same stage. */
 extern const struct wr_member_ops wr_task_member_ops;
 
 void wr_task_check_invariants(const weir_task *task);
@@ -174,8 +170,8 @@ WEIR_MUST_USE int wr_task_begin_slowly(weir_loop *loop);
 WEIR_MUST_USE int wr_task_enter_slowly(weir_loop *loop);
 
 /* Takes one of the running task's calls. Returns true if a task runs that has
- * calls left and is not interrupted. If it returns false, the caller must take
- * the slow path immediately. */
+ * calls left and is not interrupted; else the caller must take the slow path
+ * immediately. */
 WEIR_MUST_USE static inline bool wr_task_try_enter(weir_loop *loop)
 {
     return WR_LIKELY(wr_loop_is_ours(loop) && --loop->calls.left >= 0);
@@ -188,7 +184,7 @@ WEIR_MUST_USE static inline int wr_task_enter(weir_loop *loop)
     return wr_task_try_enter(loop) ? 0 : wr_task_enter_slowly(loop);
 }
 
-/* Like wr_task_enter(), but does not return -ECANCELED. For a call that
+/* Like wr_task_enter(), but does not return -ECANCELED, for a call that
  * completes its wait even if the task was interrupted before. The call itself
  * checks wr_task_is_interrupted(), waits, and then returns wr_task_tell() or
  * another error. After another error the next call reports the interruption. */
@@ -210,9 +206,8 @@ WEIR_MUST_USE int wr_task_wait(weir_loop *loop, struct wr_waiter *waiter,
  * wr_task_enter(). Does not report interruptions. */
 void wr_task_yield(weir_loop *loop);
 
-/* Unlinks the waiter. Its task continues from the ready queue. If the task
- * waits with another waiter (waitable.h), calls the serve function of that
- * waiter. */
+/* Unlinks the waiter and makes its task ready. If the task waits with another
+ * waiter (waitable.h), calls that waiter's serve function to do so. */
 void wr_waiter_wake(struct wr_waiter *waiter, int result);
 
 /* Returns false if the queue is empty. */
@@ -227,7 +222,6 @@ void wr_waiters_wake_all(struct wr_list *waiters, int result);
  * interruption. */
 void wr_task_interrupt(weir_task *task, struct wr_list *cause);
 
-/* Returns true if an interruption is not reported yet. */
 static inline bool wr_task_is_interrupted(const weir_task *task)
 {
     return !wr_list_is_empty(&task->causes);
@@ -238,12 +232,12 @@ WEIR_MUST_USE int wr_task_tell(weir_loop *loop);
 
 /* Counts a cancellation, and interrupts the task. */
 void wr_task_request(weir_task *task, struct wr_list *cause);
-/* Called when a call has returned another error instead of -ECANCELED. Makes
- * the next call report the cancellations after the first @told_requests, unless
+/* Called when a call has returned another error instead of -ECANCELED. The next
+ * call then reports the cancellations after the first @told_requests, unless
  * they are withdrawn before. */
 void wr_task_request_again(weir_task *task, uint32_t told_requests);
-/* Withdraws a cancellation. If no unreported cancellation is left, the
- * interruption is withdrawn, too. */
+/* Withdraws a cancellation, and the interruption if no unreported cancellation
+ * is left. */
 void wr_task_withdraw(weir_task *task);
 
 /* Interrupts the task because one of its time-outs has expired. */
@@ -297,8 +291,7 @@ static inline void wr_task_init_wait(weir_task *task)
     wr_ready_push(&task->future.loop->ready, &task->ready);
 }
 
-/* Like weir_task_spawn(), but without a reference for the caller: the task is
- * alive until its function has returned. */
+/* Like weir_task_spawn(), but gives the caller no reference. */
 WEIR_MUST_USE int wr_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
                                 const struct weir_task_options *options,
                                 weir_task **ret);
@@ -330,12 +323,8 @@ static inline bool wr_task_has_ended(const weir_task *task)
     return task->state >= WR_TASK_PARKED;
 }
 
-/*
- * The run of a main task. Its owner decides which events end it:
- * wr_run_cancel() cancels the task, wr_run_give_up() ends the run even if the
- * task has not ended.
- */
-
+/* The run of a main task. wr_run_cancel() cancels the task; wr_run_give_up()
+ * ends the run even if the task has not ended. */
 struct wr_run {
     weir_task *task; /* NULL before the start and after the end */
     int given_up;    /* 0, or the error with which the run ends */
@@ -345,8 +334,8 @@ struct wr_run {
 WEIR_MUST_USE int wr_run_begin(struct wr_run *run, weir_loop *loop,
                                weir_task_fn *fn, void *arg);
 /* Runs the loop until the task has ended or wr_run_give_up() was called, and
- * releases the task. Returns 0 and sets *ret to the task's result, or returns
- * an error. @ret may be NULL. */
+ * releases the task. Returns 0 and sets *ret (which may be NULL) to the task's
+ * result, or returns an error. */
 WEIR_MUST_USE int wr_run_finish(struct wr_run *run, int *ret);
 void wr_run_cancel(struct wr_run *run);
 /* Ends the run with @err, unless it or the task has ended. */

@@ -144,8 +144,8 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
 {
     wr_task_debug_check(task);
     wr_debug_assert(waiter->kind->name);
-    /* Like wr_list_push_back(), but @link need not be initialised, which saves
-     * two stores in every wait. */
+    /* Like wr_list_push_back(), but without the initialisation of @link, which
+     * would cost two stores in every wait. */
     struct wr_list *link = &waiter->link;
     if (!queue) {
         wr_list_init(link);
@@ -162,7 +162,6 @@ static void task_wait_begin(weir_task *task, struct wr_waiter *waiter,
     wr_task_set_state(task, WR_TASK_WAITING);
 }
 
-/* Returns the result of the wake when the task runs again. */
 static int task_wait_suspend(weir_task *task, const struct wr_waiter *waiter)
 {
     wr_fiber_leave(&task->fiber);

@@ -3,9 +3,8 @@
  *
  * A scope that times out interrupts the task like a cancellation. The scope's
  * end turns -ECANCELED into -ETIMEDOUT, unless the task has more cancellations
- * than when the scope began. The time-outs of outer scopes count as
- * cancellations, so if nested scopes expire together, the outermost scope
- * returns -ETIMEDOUT.
+ * than when the scope began. Time-outs of outer scopes count as cancellations:
+ * if nested scopes expire together, the outermost scope returns -ETIMEDOUT.
  */
 #include "task.h"
 

@@ -1,10 +1,9 @@
 /*
  * A call in which a task may wait, alone or together with other calls.
  *
- * An object defines how such a call is made: immediately if possible, else by
- * waiting in its queue. lib/sync/ and weir_wait_any() make such calls. The task
- * of weir_wait_any() has a waiter in each queue, and waits with one more
- * waiter, which is in no queue. When an object wakes one of them,
+ * An object makes such a call immediately if possible, else by waiting in its
+ * queue. The task of weir_wait_any() has a waiter in each queue, and waits with
+ * one more waiter, which is in no queue. When an object wakes one of them,
  * wr_waiter_wake() removes all the others from their queues immediately, not
  * when the task runs. So an object never serves a task that no longer waits.
  */
