@@ -7,10 +7,10 @@
  *
  * The last task to arrive, a reset or an abort ends the round: all waiting
  * tasks become leaving and are woken with a result. Until the last of them has
- * run, a reset or an abort changes the results that were not returned yet to
- * WEIR_EBROKEN, and tasks that arrive are blocked. Blocked tasks are admitted
- * in the next run of the ready queue, so a reset that the last leaving task
- * makes does not affect them. Positions are assigned when the round is full, so
+ * run, tasks that arrive are blocked, and a reset or an abort changes the
+ * results that were not returned yet to WEIR_EBROKEN. Blocked tasks are
+ * admitted in the next run of the ready queue, so a reset by the last leaving
+ * task does not affect them. Positions are assigned when the round is full, so
  * a cancelled waiter leaves no gap.
  */
 #include "weir/error.h"
@@ -42,7 +42,7 @@ struct weir_barrier {
     struct wr_list blocked;
     struct wr_list waiters;
     struct wr_list leaving; /* struct barrier_visit */
-    /* pending: blocked tasks are admitted soon */
+    /* while it is pending, blocked tasks are about to be admitted */
     struct wr_ready unblock;
     uint32_t parties;
     uint32_t waiting_count;
@@ -74,7 +74,6 @@ static void barrier_set_state(struct barrier_visit *visit,
     }
 }
 
-/* While this is true, arriving tasks are blocked. */
 static bool barrier_is_draining(const weir_barrier *barrier)
 {
     return !wr_list_is_empty(&barrier->leaving) ||
@@ -120,7 +119,7 @@ static void barrier_interrupt(struct wr_waiter *waiter)
                      -ECANCELED);
 }
 
-/* Makes all waiting tasks leave. Their result is @err or, if @err is 0, their
+/* Makes all waiting tasks leave, with the result @err or, if @err is 0, their
  * position. Returns the number of tasks. */
 static int barrier_end_round(weir_barrier *barrier, int err)
 {

@@ -5,11 +5,10 @@
  *     queue --lock released--> running, with the lock
  *
  * A waiter suspends once: it runs again when it owns the lock. So a
- * cancellation does not end the wait: it only changes the result and, if the
- * waiter was already notified, notifies the next waiter instead. The wait ends
- * without the lock only while the loop is being freed: otherwise a deadlock, or
- * a task that ended as the owner of the lock, would prevent the end of the
- * loop.
+ * cancellation does not end the wait, but changes the result and, if the waiter
+ * was already notified, notifies the next waiter instead. Only while the loop
+ * is being freed does the wait end without the lock: a deadlock, or a task that
+ * ended as the owner of the lock, would otherwise prevent the loop's end.
  */
 #include "sync.h"
 

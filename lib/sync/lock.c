@@ -1,8 +1,7 @@
 /*
- * Locks: one task at a time owns a lock, in the order of the requests; see
- * sync.h. A waiter that is cancelled before it owns the lock leaves the queue
- * (lib/task/task_wait.c). A waiter that is cancelled later owns the lock
- * nevertheless.
+ * Locks: one task at a time owns a lock, in the order of the requests (sync.h).
+ * A waiter that is cancelled before it owns the lock leaves the queue
+ * (lib/task/task_wait.c); a waiter that is cancelled later still owns it.
  */
 #include "sync.h"
 

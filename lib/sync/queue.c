@@ -9,8 +9,8 @@
  * item.
  *
  * The items are in a ring (LIFO uses one end) or, in a priority queue, in a
- * binary heap. The items of a heap are numbered in the order of the puts: of
- * items that compare as equal, the one with the lower number is returned first.
+ * binary heap. Items of a heap are numbered in the order of the puts: if items
+ * compare as equal, the lower number is returned first.
  */
 #include "weir/error.h"
 #include "weir/sync.h"
@@ -44,8 +44,8 @@ struct weir_queue {
     weir_queue_compare_fn *compare; /* NULL if this is not a priority queue */
     void *compare_arg;
     uint64_t put_count; /* number of the next item that is put into a heap */
-    /* Numbers of a heap's items, with the items' indices; stored after the
-     * items. */
+    /* Numbers of a heap's items, in the order of the items; stored after
+     * them. */
     uint64_t *numbers;
     void *items[];
 };
@@ -180,7 +180,6 @@ static void *queue_pop(weir_queue *queue)
     return item;
 }
 
-/* A getter must wait, or the queue must not be full. */
 static void queue_put_now(weir_queue *queue, void *item)
 {
     struct wr_waitable *getter = queue_first_of(&queue->getters);

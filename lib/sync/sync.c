@@ -1,8 +1,7 @@
 /*
- * Allocating and freeing the objects that tasks wait on; see sync.h.
- *
- * The last reference frees an object's memory and unpins its loop. The file of
- * each kind of object decides when a wait ends.
+ * Allocating and freeing the objects that tasks wait on (sync.h). The last
+ * reference frees an object's memory and unpins its loop. The file of each kind
+ * of object decides when a wait ends.
  */
 #include "sync.h"
 
@@ -70,8 +69,8 @@ int wr_sync_enter(struct wr_sync *sync)
         wr_sync_ref(sync);
         return 0;
     }
-    /* A call that was interrupted may never return, so it takes no
-     * reference. */
+    /* wr_task_enter_slowly() may park an interrupted task and then never
+     * returns, so the call takes no reference. */
     if (sync->loop->current && wr_task_is_interrupted(sync->loop->current)) {
         return wr_task_enter_slowly(sync->loop);
     }

@@ -3,7 +3,7 @@
  *
  * The program may free an object while calls on it are suspended. So each call
  * holds a reference to the memory; calls on a freed object return -ECANCELED.
- * An object pins its loop's memory, so that it may be freed after the loop.
+ * An object pins its loop's memory: the program may free the loop first.
  */
 #ifndef WEIR_LIB_SYNC_SYNC_H
 #define WEIR_LIB_SYNC_SYNC_H
@@ -11,7 +11,6 @@
 #include "lib/task/waitable.h"
 #include "weir/sync.h"
 
-/* The first field of each object. */
 struct wr_sync {
     weir_loop *loop;
     size_t size; /* bytes of the object */
@@ -37,12 +36,13 @@ void wr_sync_unref(struct wr_sync *sync);
  * was freed while other tasks ran. After 0, wr_sync_unref() must follow. */
 WEIR_MUST_USE int wr_sync_enter(struct wr_sync *sync);
 
-/* A kind of call, for wr_sync_wait() and weir_wait_any(). ->object of the
- * waitable is the object. */
+/* A kind of call, for wr_sync_wait() and weir_wait_any(). The waitable's object
+ * points to the struct wr_sync. */
 struct wr_sync_call {
     /* WR_SYNC_OPS, a name, perhaps ->woken */
     struct wr_waitable_ops ops;
-    /* Like ->attempt of struct wr_waitable_ops. The object is not freed. */
+    /* Like `attempt` of struct wr_waitable_ops, but only for an object that was
+     * not freed. */
     bool (*attempt)(struct wr_waitable *what);
     size_t line; /* offset of the list of waiters in the object */
 };
@@ -99,23 +99,18 @@ WEIR_MUST_USE static inline int wr_sync_wait(const struct wr_sync_call *call,
     return what.result;
 }
 
-/*
- * A release makes the first waiter the owner, so no other task can take the
- * lock before the woken task runs. The owner is stored as the task's number,
- * which is unique in the loop, so a new task is not mistaken for an owner that
- * has ended.
- */
-
+/* A release makes the first waiter the owner, so no other task can take the
+ * lock before the woken task runs. */
 struct weir_lock {
     struct wr_sync sync;
-    /* a task's number; 0 if the lock is free */
+    /* Number of the owning task, or 0 if the lock is free. A number is unique
+     * in the loop: a new task is not mistaken for an owner that has ended. */
     uint64_t owner;
     struct wr_list waiters; /* struct wr_waiter */
 };
 
 void wr_lock_check_invariants(const weir_lock *lock);
 
-/* Returns true if the running task is the owner. */
 bool wr_lock_is_ours(const weir_lock *lock);
 
 /* Makes the first waiter the owner or, without waiters, frees the lock. */
@@ -123,8 +118,8 @@ void wr_lock_pass(weir_lock *lock);
 
 /* Moves a waiter to the lock's queue, and wakes it with 0 when it owns the
  * lock. If the lock is free, the waiter owns it immediately and is woken with
- * 0, or with -ECANCELED if it was interrupted. After wr_sync_free() of the
- * lock, the waiter is woken with -ECANCELED. */
+ * 0, or with -ECANCELED if it was interrupted. If the lock was freed, the
+ * waiter is woken with -ECANCELED. */
 void wr_lock_queue(weir_lock *lock, struct wr_waiter *waiter);
 
 #endif

@@ -2,10 +2,10 @@
  * A configuration that all threads read, and that can be replaced meanwhile.
  *
  * A version has a part for each thread, and only this thread changes the part's
- * reference count, so reading uses no shared data. The number of parts that
- * were not released is counted under the mutex; the last part releases the
- * version. A new version is posted to the mailbox of each thread, which then
- * uses its new part and releases the old part.
+ * reference count, so reading uses no shared data. The mutex protects the
+ * number of parts that were not released; the release of the last part releases
+ * the version. A new version is posted to the mailbox of each thread, which
+ * then uses its new part and releases the old part.
  */
 #include "threads.h"
 
@@ -13,11 +13,11 @@ struct weir_config {
     struct config_version *version;
     weir_thread *thread;
     struct wr_list link; /* in thread->configs while refs > 0 */
-    /* References of the program, and one of the thread while the part is its
-     * current part. */
+    /* References of the program, and one while this is the thread's current
+     * part. */
     uint32_t refs;
     struct wr_wake_item item;
-    uint8_t unused[64]; /* no cache line is used by parts of two threads */
+    uint8_t unused[64]; /* keeps parts of two threads on different lines */
 };
 
 struct config_version {

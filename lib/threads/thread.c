@@ -1,10 +1,10 @@
 /*
  * One thread: makes its loop, runs the main task, and frees the loop.
  *
- * A signal that stops the threads is delivered to each loop. The first signal
- * that any loop handles stops all threads. If any loop handles a second signal,
- * the main tasks of all threads are given up at once. Signals are counted for
- * each loop: a loop that began later may have missed the first.
+ * A signal is delivered to each loop. The first signal that any loop handles
+ * stops all threads. If any loop handles a second signal, all main tasks are
+ * given up at once. Each loop counts its own signals: a loop that began later
+ * may have missed the first.
  */
 #include "threads.h"
 

@@ -2,7 +2,7 @@
  * Starting threads that each run a loop, and joining them.
  *
  * Each thread makes its loop itself, on its processor. The start waits until
- * all have done so: either every main task runs, or none. The caller of
+ * have done so: either every main task runs, or none does. The caller of
  * weir_threads_run() is the first thread, because it only waits otherwise.
  */
 #include "threads.h"
@@ -88,7 +88,7 @@ static void threads_free(weir_threads *threads)
     wr_free(&allocator, threads, threads_size_of(threads->count));
 }
 
-/* Makes no configuration. */
+/* Does not make the configuration. */
 static int threads_make(const struct weir_threads_options *known,
                         weir_threads **ret)
 {
@@ -123,8 +123,9 @@ static int threads_make(const struct weir_threads_options *known,
     return 0;
 }
 
-/* Starts threads until one cannot be started. Returns the number of threads,
- * with the caller if has_caller is set. *ret_err is 0 or the error. */
+/* Starts threads until one cannot be started. Returns the number of started
+ * threads, including the caller if has_caller is set. Sets *ret_err to 0 or the
+ * error. */
 static uint32_t threads_create(weir_threads *threads, int *ret_err)
 {
     wr_assert(threads->state == WR_THREADS_STARTING);

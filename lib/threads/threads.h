@@ -22,7 +22,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* The state of all threads together.
+/* The common state of all threads.
  *
  *     starting -> running       every thread has a loop; the main tasks begin
  *     starting -> abandoned     a thread has no loop; no main task begins */
@@ -94,7 +94,7 @@ static inline void wr_threads_unlock(weir_threads *threads)
 }
 
 void wr_thread_init(weir_thread *thread, weir_threads *threads, uint32_t index);
-/* The start routine of a thread. @arg is the weir_thread. */
+/* The start routine of a thread; @arg is its weir_thread. */
 void *wr_thread_body(void *arg);
 /* The two halves of wr_thread_body(), for the caller of weir_threads_run().
  * wr_thread_begin() makes the loop; wr_thread_finish() runs the main task if
@@ -102,14 +102,15 @@ void *wr_thread_body(void *arg);
 void wr_thread_begin(weir_thread *thread);
 void wr_thread_finish(weir_thread *thread);
 
-/* A thread calls this when it has made its loop, or failed to with @err. */
+/* A thread calls this after its loop was made, or with the error @err if the
+ * loop could not be made. */
 void wr_threads_note_made(weir_threads *threads, int err);
 /* Waits until all threads have made their loops. Returns false if one
  * failed. */
 WEIR_MUST_USE bool wr_threads_wait_started(weir_threads *threads);
-/* Waits until @count threads have made their loops or failed, and then lets all
- * run, or end if @err or a thread reports an error. Returns the first error. If
- * there is none, sets *ret before any thread runs. */
+/* Waits until @count threads have made their loops or failed. If @err is 0 and
+ * no thread has failed, sets *ret and lets all threads run; otherwise makes
+ * them end. Returns the first error, or 0. */
 WEIR_MUST_USE int wr_threads_let_run(weir_threads *threads, uint32_t count,
                                      int err, weir_threads **ret);
 /* A thread calls this when its main task has ended with @result. */
@@ -117,7 +118,7 @@ void wr_threads_note_end(weir_threads *threads, int result);
 /* A thread calls this at its second signal. Stops all threads without a grace
  * period; the error is -EINTR. */
 void wr_threads_interrupt(weir_threads *threads);
-/* Called when stop_item runs. Returns the deadline of the stop. */
+/* Called when stop_item runs. Returns the stop's deadline. */
 uint64_t wr_threads_take_stop(weir_thread *thread);
 
 /* Makes the first configuration. Returns 0, or -ENOMEM after it has called

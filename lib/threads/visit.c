@@ -4,14 +4,14 @@
  *
  *     on the way <--> called       a thread runs the function
  *         |              '-------> called for the last time: the task was
- *         v                        interrupted, so the visit goes home
+ *         v                        interrupted, so the visit then goes home
  *        left                      the task waits no longer; the visit is freed
  *
- * A visit is one item that is posted to the mailbox of each thread in turn, and
- * finally to the mailbox of the requesting loop (home). A mailbox orders the
- * writes of its poster before the reads of its loop, so the function needs no
- * lock. The state is protected by a mutex because of a task that waits: when it
- * has been interrupted, the function must not run any more.
+ * A visit is an item that is posted to the mailbox of one thread after the
+ * other, and finally to the mailbox of the requesting loop (home). A mailbox
+ * orders the writes of its poster before the reads of its loop, so the function
+ * needs no lock. The mutex protects the state, because the function must not
+ * run any more after a waiting task has been interrupted.
  */
 #include "threads.h"
 
@@ -70,8 +70,7 @@ static void visit_set_state(struct visit *visit, enum visit_state state)
     visit->state = state;
 }
 
-/* Called on a thread or at home. Returns false if the task has left the
- * visit. */
+/* Called on a thread or at home. Returns false if the task waits no longer. */
 static bool visit_arrive(struct visit *visit)
 {
     visit_lock(visit);
@@ -119,8 +118,8 @@ static void visit_found_no_home(void *arg)
     visit_end(arg, -ECANCELED);
 }
 
-/* Posts the visit to the requesting loop. This loop may free the visit, with
- * its reference to the mailbox, before the post has returned. */
+/* Posts the visit to the requesting loop, which may free the visit, with its
+ * reference to the mailbox, before the post has returned. */
 static void visit_go_home(struct visit *visit)
 {
     struct wr_wake *home = visit->home;
@@ -250,7 +249,7 @@ static void visit_interrupt(struct wr_waiter *waiter)
         wr_container_of(waiter, struct visiting, waiter);
 
     wr_assert(visiting->visit != NULL);
-    /* If the function runs, the visit goes home after it. */
+    /* If the function is running, the visit goes home afterwards. */
     visit_lock(visiting->visit);
     const bool is_running = visiting->visit->state != VISIT_ON_THE_WAY;
     if (!is_running) {

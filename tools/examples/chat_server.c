@@ -33,7 +33,6 @@ static void tell_others(const struct member *from, const char *what)
     }
 }
 
-/* Reads a line and removes its line end. */
 static ssize_t read_line(weir_reader *reader, char *line, size_t size)
 {
     ssize_t len = weir_reader_readline(reader, line, size - 1);

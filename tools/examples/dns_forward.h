@@ -64,7 +64,6 @@ static inline int answer(void *user, weir_transport *t,
     return 0;
 }
 
-/* Sends SERVFAIL for all queries that have timed out. */
 static inline void expire(uint64_t now_ns)
 {
     struct pending *oldest = TAILQ_FIRST(&waiting);

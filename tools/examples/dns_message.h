@@ -47,7 +47,6 @@ static inline size_t dns_question(const uint8_t *message, size_t len)
     return at > len || at - DNS_HEAD > DNS_QUESTION ? 0 : at - DNS_HEAD;
 }
 
-/* Returns true if the message is a standard query with one question. */
 static inline bool dns_is_query(const uint8_t *message, size_t len)
 {
     return dns_question(message, len) > 0 &&
@@ -62,7 +61,6 @@ static inline bool dns_answers(const uint8_t *message, size_t len,
            memcmp(message + DNS_HEAD, question, question_len) == 0;
 }
 
-/* Turns a query, cut after its question, into a SERVFAIL response. */
 static inline void dns_fail(uint8_t *message)
 {
     message[2] = (uint8_t)(message[2] | DNS_RESPONSE);

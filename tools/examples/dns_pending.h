@@ -54,7 +54,7 @@ static inline int random_id(void)
     return -1;
 }
 
-/* Adds a pending query. Returns NULL if there are too many, or no free id was
+/* Returns NULL if there are too many pending queries, or no free id was
  * found. */
 static inline struct pending *pending_add(void)
 {

@@ -39,7 +39,7 @@ static inline const char *status_text(int status)
     }
 }
 
-/* Returns the current date. Formats it at most once a second. */
+/* Formats the date at most once a second. */
 static inline const char *date_text(void)
 {
     static char text[40];

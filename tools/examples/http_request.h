@@ -8,7 +8,6 @@
 
 #include "http_header.h"
 
-/* Parses the request line. Returns 0, or the status of the refusal. */
 static inline int parse_start(struct text line, struct http_request *ret)
 {
     struct text method;

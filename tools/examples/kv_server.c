@@ -9,7 +9,6 @@
 
 static struct kv_entry store[KV_KEYS];
 
-/* Reads a line and adds a NUL. Returns -ETIMEDOUT after five seconds. */
 static ssize_t read_line(weir_loop *loop, weir_reader *reader, char *line)
 {
     struct weir_timeout limit;
@@ -28,7 +27,7 @@ static int say(weir_writer *writer, const char *answer)
 }
 
 /* Sends the reason to a client that was too slow or whose line was too long.
- * Returns other errors. */
+ * Returns all other errors. */
 static int say_goodbye(weir_writer *writer, int error)
 {
     switch (error) {

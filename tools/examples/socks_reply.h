@@ -25,7 +25,7 @@ static inline uint8_t reply_of(int error)
     }
 }
 
-/* Writes a reply. @target is NULL if connecting failed. */
+/* @target is NULL if connecting failed. */
 static inline int say_reply(weir_writer *client, uint8_t reply,
                             weir_writer *target)
 {

@@ -109,8 +109,7 @@ void histogram_interval(const struct histogram *h, uint32_t share,
     double p = (double)share / HISTOGRAM_WHOLE;
     double spread = 1.96 * square_root(n * p * (1 - p));
     double low = n * p - spread;
-    /* Adds one rank for rounding, and one because the interval includes its
-     * ends. */
+    /* one rank for rounding, and one because the interval includes its ends */
     double high = n * p + spread + 2;
 
     *ret_low = histogram_at_rank(h, low < 1 ? 1 : (uint64_t)low);

@@ -1,13 +1,12 @@
 /*
  * Latencies of weir-load and of the client of bench/: a log-linear histogram of
- * nanoseconds with the index arithmetic of HdrHistogram. It has 1024 steps for
- * each power of two, so every value is kept with three significant digits (an
- * error of less than 0.1 %). Its memory does not depend on the number of
- * values.
+ * nanoseconds with the index arithmetic of HdrHistogram. Each power of two has
+ * 1024 buckets, so every value is kept with three significant digits (an error
+ * of less than 0.1 %). The memory does not depend on the number of values.
  *
  * Values above the last bucket (about 73 minutes) are counted in it and also as
- * overflows; the maximum keeps their true value. A quantile is an integer share
- * in 1/100000: 99900 is p99.9.
+ * overflows; the maximum keeps their true value. A quantile is given as an
+ * integer share in 1/100000: 99900 is p99.9.
  */
 #ifndef WEIR_LOAD_HISTOGRAM_H
 #define WEIR_LOAD_HISTOGRAM_H
@@ -30,8 +29,7 @@ struct histogram {
     uint64_t counts[HISTOGRAM_SIZE];
 };
 
-/* Returns the bucket of a value. A value that is too large belongs to the last
- * one. */
+/* Returns the bucket of a value; the last one if the value is too large. */
 static inline uint32_t histogram_index(uint64_t value)
 {
     uint32_t highest = 63U - (uint32_t)__builtin_clzll(value | 1);
@@ -80,12 +78,11 @@ uint64_t histogram_at_rank(const struct histogram *h, uint64_t rank);
  * histogram is empty. */
 uint64_t histogram_quantile(const struct histogram *h, uint32_t share);
 
-/* Returns how many values a histogram must have so that ten of them lie beyond
- * the quantile. */
+/* Returns how many values a histogram needs so that ten of them lie beyond the
+ * quantile. */
 uint64_t histogram_need(uint32_t share);
-
-/* Returns true if at least ten values lie beyond the quantile. With fewer
- * values beyond it a quantile is noise. */
+/* Returns true if at least ten values lie beyond the quantile; with fewer, it
+ * is noise. */
 bool histogram_can_tell(const struct histogram *h, uint32_t share);
 
 /* Computes a distribution-free 95 % interval for a quantile, by ranks. Assumes
@@ -93,8 +90,8 @@ bool histogram_can_tell(const struct histogram *h, uint32_t share);
 void histogram_interval(const struct histogram *h, uint32_t share,
                         uint64_t *ret_low, uint64_t *ret_high);
 
-/* Returns the mean, or 0 if the histogram is empty. The mean is exact, because
- * it is computed from the sum. */
+/* Returns the exact mean, computed from the sum, or 0 if the histogram is
+ * empty. */
 double histogram_mean(const struct histogram *h);
 
 /* Returns the standard deviation, computed from the middles of the buckets, or

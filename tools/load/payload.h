@@ -4,8 +4,8 @@
  *
  * The stream repeats after PAYLOAD_PERIOD bytes, a prime number. Blocks that
  * are lost, repeated or exchanged have the size of a power of two or of whole
- * requests, which is not a multiple of the period. The bytes that follow such a
- * block are then at a wrong position and differ.
+ * requests, which is not a multiple of the period. So the bytes after such a
+ * block are at a wrong position and differ.
  *
  * The stream is in memory once, with PAYLOAD_REACH contiguous bytes at every
  * position. Requests of any size are sent from it by reference, and responses
@@ -24,7 +24,7 @@ struct payload {
     uint8_t bytes[PAYLOAD_PERIOD + PAYLOAD_REACH];
 };
 
-/* Hashes a number: each bit of the value changes about half of the result's. */
+/* Hashes a number: each input bit changes about half of the result's bits. */
 uint64_t payload_mix(uint64_t value);
 
 /* Writes the first @size bytes of the stream of a seed. @size must be
@@ -38,8 +38,8 @@ void payload_init(struct payload *payload, uint64_t seed);
  * responses of an earlier connection are noticed. */
 uint32_t payload_start(uint64_t seed, uint64_t conn_index, uint64_t generation);
 
-/* Returns a random number for a connection. The random number of a request is
- * payload_mix() of this number plus the request's index. */
+/* Returns a random number for a connection. payload_mix() of this number plus a
+ * request's index is the random number of the request. */
 uint64_t payload_chance(uint64_t seed, uint32_t conn_index,
                         uint32_t generation);
 
