@@ -1,14 +1,11 @@
 /*
- * The answers that a loop keeps, and the queries that its lookups share.
+ * A cache of DNS answers. Lookups of the same name share one query.
  *
- *     lookup --+
- *     lookup --+--> entry: a lookup of its own --> resolver
- *     lookup --+
- *
- * An entry is for a name together with the requested families, because in a
- * search the result for one family depends on the other. The last lookup that
- * leaves an entry cancels the query. Peers may choose names, so the memory for
- * answers is limited.
+ * Each entry has a lookup of its own, which queries the resolver. The key is
+ * the name together with the requested families, because in a search the result
+ * for one family depends on the other. The last lookup that leaves an entry
+ * cancels the query. Peers may choose names, so the memory for answers is
+ * limited.
  */
 
 #include "lookup.h"
@@ -23,7 +20,7 @@
 struct cache {
     struct wr_module module;
     weir_loop *loop;
-    /* wr_resolver_get_version() of the answers. */
+    /* wr_resolver_get_version() when the answers were received. */
     uint64_t version;
     struct wr_list buckets[CACHE_BUCKETS]; /* struct cache_entry */
     struct wr_list asked; /* struct cache_entry, including unlisted entries */
@@ -33,12 +30,12 @@ struct cache {
     uint64_t miss_count;
 };
 
-/* When its own lookup has ended, the entry is kept or freed. */
+/* An entry is kept or freed when its own lookup has ended. */
 struct cache_entry {
     struct cache *cache;
     struct wr_list bucket; /* if not linked, no lookup finds the entry */
     struct wr_list link;
-    struct wr_list lookups; /* lookups that wait for open parts */
+    struct wr_list lookups; /* lookups that wait for the result */
     weir_lookup own;
     uint64_t until_ns; /* end of the TTL; UINT64_MAX if unknown */
     uint32_t turn;     /* counts hits: each starts with another address */
@@ -121,8 +118,7 @@ static void cache_drop_kept(struct cache *cache)
     }
 }
 
-/* True if the answer has addresses and a TTL, and no error that may be
- * temporary. */
+/* Keeps no answer with an error that may be temporary. */
 static bool cache_is_worth_keeping(const struct cache_entry *entry)
 {
     const weir_lookup *own = &entry->own;
@@ -222,7 +218,7 @@ static struct cache *cache_of_module(struct wr_module *module)
     return wr_container_of(module, struct cache, module);
 }
 
-/* No lookup waits any more. An entry may still be in `asked` if its query was
+/* All lookups have ended. An entry may still be in `asked` if its query was
  * answered in this iteration, but its own lookup was not called yet. */
 static void cache_end(struct wr_module *module)
 {

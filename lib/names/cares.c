@@ -1,12 +1,12 @@
 /*
  * The built-in resolver, on c-ares.
  *
- * A record connects a lookup with its queries to c-ares (cares_record.c).
- * c-ares cannot cancel a single query: the record of a cancelled lookup stays
- * until its queries are answered or timed out; when no lookup is left, all
- * queries are cancelled, and the sockets close. The number of queries is
- * limited, because they have 16-bit identifiers. A burst of queries would
- * overflow the sockets of servers and be answered only after a time-out.
+ * c-ares cannot cancel a single query. So the record of a cancelled lookup
+ * stays until its queries end; when no lookup is left, all queries are
+ * cancelled, and the sockets close. The number of queries is limited, because
+ * DNS identifiers have 16 bits. The rate is limited, too: a burst of queries
+ * would overflow the sockets of servers, and a lost query is answered only
+ * after a time-out.
  */
 #include "cares.h"
 
@@ -23,9 +23,8 @@
 
 /* ---- the hosts file ----
  *
- * The hosts file is kept in memory until it changes or the loop is trimmed. As
- * in the C library it answers both families of a lookup: if it has an address
- * of one family, no server is queried for the other. */
+ * As in the C library, the hosts file answers both families of a lookup: if it
+ * has an address of one family, no server is queried for the other. */
 
 static const char *cares_hosts_get_path(const struct cares *cares)
 {
@@ -76,7 +75,6 @@ static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
         wr_assert(wr_lookup_is_open(lookup, part));
         int err = wr_lookup_add(lookup, part, &address);
         wr_require(err >= 0, err);
-        /* The first name of a line is the canonical name. */
         if (found == 0 && lookup->canonical) {
             wr_name_write(wr_hosts_get_name(&cares->hosts, line),
                           lookup->canonical);
@@ -218,7 +216,7 @@ static void cares_abandon(struct wr_module *module)
 }
 
 /* Frees the hosts file and, if they are idle, the channels. Returns the bytes
- * freed. Those of the channels are unknown, because c-ares uses malloc(). */
+ * freed without those of the channels: c-ares uses malloc(). */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -272,8 +270,6 @@ static struct cares *cares_get(weir_loop *loop)
     return cares;
 }
 
-/* If resolv.conf has changed and no lookup uses the channels, closes them; the
- * next lookup opens new ones. Drops the hosts file if it has changed. */
 static void cares_refresh(struct cares *cares)
 {
     cares_check_invariants(cares);

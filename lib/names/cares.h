@@ -2,9 +2,8 @@
  * Declarations shared by the files of the resolver on c-ares.
  *
  * c-ares implements the DNS protocol, its retries and time-outs; it reads no
- * file of the system. The loop polls the sockets of c-ares with the ring. The
- * global initialisation of c-ares, which Linux does not need, is not called.
- * c-ares uses malloc(), because another allocator would be global.
+ * file of the system. c-ares uses malloc(), because another allocator would be
+ * global.
  */
 #ifndef WEIR_LIB_NAMES_CARES_H
 #define WEIR_LIB_NAMES_CARES_H
@@ -43,7 +42,7 @@ struct cares {
     ares_channel tcp;  /* queries over TCP; open with ->dns */
     ares_channel udp6; /* IPv6 queries from another socket, or NULL */
     struct wr_resolv_conf system;
-    struct wr_system_file system_file; /* resolv.conf */
+    struct wr_system_file system_file;
 
     struct wr_hosts hosts;
     struct wr_system_file hosts_file;
@@ -51,8 +50,8 @@ struct cares {
 
     struct wr_list sockets; /* struct cares_socket, including closing sockets */
     int socket_err;         /* error of the last socket made, or 0 */
-    uint8_t rcode;     /* SERVFAIL, NOTIMP or REFUSED of the answer that c-ares
-                        * reads, or 0 */
+    uint8_t rcode;     /* response code of the answer that c-ares reads, if it
+                        * is in enum cares_rcode, or 0 */
     bool is_truncated; /* the answer is a datagram, and truncated */
     bool has_records;  /* the answer has records */
 
@@ -62,7 +61,7 @@ struct cares {
     uint64_t begin_ns;      /* earliest start of the next, if many are live */
     struct wr_timer timer;  /* runs c-ares when one of its time-outs expires */
     struct wr_ready work;
-    /* Number of detected changes of resolv.conf and of the hosts file. */
+    /* Counts detected changes of resolv.conf and of the hosts file. */
     uint64_t change_count;
     bool is_stopping;
 };
@@ -91,7 +90,7 @@ struct cares_record {
     int first_errs[WR_LOOKUP_PARTS]; /* errors of the first, unchanged name */
     struct cares_question questions[WR_LOOKUP_PARTS];
     char name[WR_NAME_SIZE];  /* the name as it was written */
-    char asked[WR_NAME_SIZE]; /* the name that the present step queries */
+    char asked[WR_NAME_SIZE]; /* the name that the current step queries */
 };
 
 static inline void wr_cares_push_work(struct cares *cares)

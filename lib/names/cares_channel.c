@@ -1,23 +1,21 @@
 /*
  * The channels of c-ares, and their settings.
  *
- * One channel queries servers over UDP, and one over TCP for answers that were
- * truncated over UDP. When a server seems to fail, c-ares moves all queries of
- * the channel to the next server; with two channels, a name that cannot be
- * answered over TCP costs the other names no tries. With
- * `single-request-reopen` IPv6 queries have another channel over UDP, and so a
- * socket of their own.
+ * One channel queries servers over UDP. A second one repeats over TCP the
+ * queries whose answers were truncated. When a server seems to fail, c-ares
+ * moves all queries of the channel to the next server; with two channels, a
+ * failure over TCP costs the queries over UDP no tries. With
+ * `single-request-reopen`, IPv6 queries have a third channel, and so a socket
+ * of their own.
  *
- * The program's settings override resolv.conf. Only resolv_conf.c reads this
- * file; c-ares is given an empty file instead. A changed file is read again
- * when no query is pending.
+ * resolv_conf.c reads resolv.conf; c-ares is given an empty file instead.
  */
 #include "cares.h"
 
 #include <string.h>
 
-/* c-ares has a cache since 1.31. This option disables it with a lifetime of 0,
- * because cache.c keeps the answers. */
+/* c-ares has a cache since 1.31. This option disables it, because cache.c keeps
+ * the answers. */
 #ifdef ARES_OPT_QUERY_CACHE
 #define OPT_OWN_CACHE ARES_OPT_QUERY_CACHE
 #else

@@ -1,17 +1,14 @@
 /*
  * Records: the queries of one lookup to c-ares, step by step.
  *
- *     first name --no address--> next name ... end
+ * Each step queries one name for both families concurrently, and ends when both
+ * are answered. The step that finds an address is the last, so addresses of two
+ * names are never mixed.
  *
- * The steps end with the first step that finds addresses. A step queries both
- * families concurrently and ends when both are answered; the addresses of one
- * family are passed on earlier. So addresses of two names are never mixed.
- *
- * The search of c-ares is not used. If c-ares is queried for each family
- * separately, the IPv4 address may be of a name in one domain and the IPv6
- * address of a name in another. If c-ares is queried for both together, it
- * answers when it has both: IPv4 waits for a server that does not answer for
- * IPv6, and one family's error is lost.
+ * The search of c-ares is not used. If it is called for each family, the IPv4
+ * address may be of a name in one domain and the IPv6 address of a name in
+ * another. If it is called for both families together, it answers only when it
+ * has both, and loses the error of one.
  */
 #include "cares.h"
 
@@ -45,7 +42,7 @@ static int cares_record_get_refusal(const struct cares *cares)
  *
  * name.c has the order of the names. The rules after a failure are those of the
  * C library. If the name as it was written fails first, all domains follow.
- * After a name below a domain, the next domain follows if the servers know no
+ * After a name in a domain, the next domain follows if the servers know no
  * address, or cannot answer (SERVFAIL): a lame domain hides no other. Otherwise
  * the name as it was written follows: servers that refuse, or do not answer,
  * would do the same for the other domains. The search ends if no server can be
@@ -215,7 +212,7 @@ static void cares_record_finish(struct cares_record *record, int err)
     wr_cares_detach(record);
 }
 
-/* Finishes a record that needs no other step, and returns false. */
+/* Returns true if another step is needed; otherwise finishes the record. */
 static bool cares_record_is_to_go_on(struct cares_record *record)
 {
     const weir_lookup *lookup = record->lookup;
@@ -236,7 +233,7 @@ static bool cares_record_is_to_go_on(struct cares_record *record)
     return false;
 }
 
-/* Returns the name at the end of the aliases from @name. */
+/* Follows the chain of aliases from @name to its end. */
 static const char *
 cares_record_follow(const struct ares_addrinfo_cname *aliases, const char *name)
 {
@@ -293,8 +290,6 @@ static uint64_t cares_record_read_ttl(int ttl_s)
     return ttl_s > 0 ? (uint64_t)ttl_s * NS_PER_S : 0;
 }
 
-/* The TTL of the answer is the minimum of the TTLs of the addresses and of
- * their aliases. */
 static void cares_record_tell_ttl(const struct cares_record *record,
                                   const struct ares_addrinfo *result)
 {
@@ -474,8 +469,6 @@ static ares_channel cares_record_get_channel(const struct cares *cares)
     return cares->system.use_vc ? cares->tcp : cares->dns;
 }
 
-/* Queries the families that are still needed; one after the other if the
- * settings require this. */
 static void cares_record_ask_servers(struct cares_record *record)
 {
     static const int families[] = {
@@ -489,7 +482,7 @@ static void cares_record_ask_servers(struct cares_record *record)
         now = inet;
     }
     record->to_ask &= ~now;
-    /* Counts all first: a query may be answered immediately. */
+    /* Counts all first: c-ares may answer inside the call. */
     record->holds +=
         ((now >> WR_LOOKUP_INET6) & 1u) + ((now >> WR_LOOKUP_INET) & 1u);
     wr_assert(record->holds > 1); /* the caller holds the record, too */

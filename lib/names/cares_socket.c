@@ -3,8 +3,8 @@
  *
  * Each socket has one one-shot poll for the events that c-ares wants: c-ares
  * reads the available bytes, and the next poll finds the rest. A socket that
- * c-ares closes during its poll is kept until the poll has ended, so that its
- * number is not reused before.
+ * c-ares closes during its poll is kept until the poll has ended, so that the
+ * kernel does not reuse its number earlier.
  */
 #include "cares.h"
 
@@ -120,7 +120,7 @@ static void cares_socket_process(struct cares_socket *socket, uint32_t events)
     wr_cares_push_work(cares);
 }
 
-/* A poll with a lasting error is not repeated; the queries time out. */
+/* A poll that fails for good is not repeated; the queries time out. */
 static void cares_socket_polled(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct cares_socket *socket = wr_container_of(op, struct cares_socket, op);

@@ -1,8 +1,7 @@
 /*
  * getaddrinfo and getnameinfo: lookups for a task, or with a callback.
- *
- * A task waits for one lookup with struct wr_lookups. A lookup with a callback
- * is a request, which the program may cancel.
+ * A lookup with a callback is a request, which the program may cancel. A task
+ * waits for its lookup with struct wr_lookups.
  */
 #include "lib/base/options.h"
 #include "lib/loop/pending.h"
@@ -13,8 +12,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* Returns -EINVAL for an unknown family, and for options that are not
- * compatible with each other, with the host or with the port. */
 WEIR_MUST_USE static int
 getaddrinfo_check(const char *host, uint16_t port,
                   const struct weir_getaddrinfo_options *known)

@@ -1,23 +1,12 @@
 /*
- * Lookups.
+ * Lookups: their queries, time-outs and ends. The table in
+ * wr_lookup_set_state() has the transitions of the states.
  *
- *     IDLE --start--> WAITING --ready item--> ASKING --answers--> ANSWERED
- *                        |                      |                  ^   |
- *                        |                  given up               |   |
- *                        |                      v                  |   |
- *                    cancelled               LEAVING --time-out----+   |
- *                        |                      |                      |
- *                        |                  cancelled             ready item
- *                        v                      v                      v
- *                        +-------------------> ENDED <-----------------+
+ * In state LEAVING the resolver's cancel function is running: the lookup
+ * refuses answers, and may be cancelled.
  *
- * LEAVING: the resolver's cancel function is running. Answers are refused then,
- * and the lookup may be cancelled. IDLE and WAITING lead directly to ANSWERED
- * if no resolver is called, and ANSWERED leads to ENDED by a cancel, too.
- *
- * A start runs no code of the program: the resolver, which may be the
- * program's, and the owner are called from the ready queue, on the loop's
- * stack.
+ * A start runs no code of the program. The loop calls the resolver, which may
+ * be the program's, and the owner from the ready queue, on its own stack.
  */
 #include "lookup.h"
 
@@ -28,7 +17,6 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* Returns 0 for a loopback address, and for another family. */
 static unsigned lookup_get_configured_bit(const struct sockaddr *address)
 {
     struct sockaddr_in6 inet6;
@@ -48,10 +36,9 @@ static unsigned lookup_get_configured_bit(const struct sockaddr *address)
 }
 
 /* Returns the families of this machine's addresses, as bits of enum
- * wr_lookup_part. Returns 0 if there are none or they cannot be read. They are
- * read with netlink each time, because addresses change. Link-local addresses
- * (fe80::1) count, as in the C library. Must not be called on the stack of a
- * task. */
+ * wr_lookup_part, or 0 if there are none or they cannot be read. Link-local
+ * addresses (fe80::1) count, as in the C library. Must not be called on the
+ * stack of a task. */
 static unsigned lookup_find_configured(void)
 {
     struct ifaddrs *entries = NULL;
@@ -65,7 +52,7 @@ static unsigned lookup_find_configured(void)
         families |= lookup_get_configured_bit(entry->ifa_addr);
     }
     freeifaddrs(entries);
-    wr_assert(families < 1u << WR_LOOKUP_NAME); /* not a family */
+    wr_assert(families < 1u << WR_LOOKUP_NAME);
     return families;
 }
 
@@ -131,7 +118,6 @@ static void lookup_ask(weir_lookup *lookup)
         return;
     }
     wr_lookup_set_state(lookup, WR_LOOKUP_ASKING);
-    /* A lookup that may share its answer goes through the cache. */
     if (lookup->cache && wr_resolver_is_shared(loop)) {
         lookup->user = loop;
         lookup->resolver = lookup->cache;

@@ -1,12 +1,12 @@
 /*
- * Lookups: one host's addresses, one address's name, or the records of one
+ * Lookups: the addresses of a host, the name of an address, or the records of a
  * service.
  *
- * A struct weir_lookup is embedded in its owner, for example a request of the
- * program or a call on a task's stack. Each family is answered separately, so
- * that a connection attempt may use the addresses of one family while it waits
- * for the other. The owner is called from the ready queue with each answer. It
- * may cancel the lookup at any time; no call follows.
+ * A struct weir_lookup is embedded in its owner. Each family is answered
+ * separately, so that a connection attempt may use the addresses of one family
+ * while it waits for the other. The loop calls the owner from the ready queue
+ * with each answer. The owner may cancel the lookup at any time; no call
+ * follows.
  */
 #ifndef WEIR_LIB_NAMES_LOOKUP_H
 #define WEIR_LIB_NAMES_LOOKUP_H
@@ -54,14 +54,16 @@ typedef void wr_lookup_closed_fn(weir_lookup *lookup, enum wr_lookup_part part);
 struct weir_lookup {
     weir_loop *loop;
     enum wr_lookup_state state;
-    /* Called after a new part, and at the end; then the lookup may be freed. */
+    /* Called when a part is answered, and at the end, when the owner may free
+     * it. */
     void (*changed)(weir_lookup *lookup);
     /* Set only in the cache's own lookups. */
     wr_lookup_closed_fn *closed;
     struct wr_list sharing;               /* linked by the cache */
     const struct weir_resolver *cache;    /* NULL if the answer is not shared */
     const struct weir_resolver *resolver; /* set when ASKING begins */
-    void *user;                           /* of the resolver */
+    void *user;                           /* argument of the resolver's
+                                           * functions */
     void *data;
     struct wr_ready ready;
     struct wr_timer timer;

@@ -120,7 +120,6 @@ static int lookup_answer_get_family(enum wr_lookup_part part)
     return part == WR_LOOKUP_INET6 ? AF_INET6 : AF_INET;
 }
 
-/* Copies the significant fields of the address, with the lookup's port. */
 static struct weir_address
 lookup_answer_clean(const weir_lookup *lookup,
                     const struct weir_address *address)

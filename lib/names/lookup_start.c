@@ -1,8 +1,7 @@
 /*
  * The start of lookups. Literal addresses and this machine's own names are
- * answered here. Other names are looked up from the ready queue (lookup.c), in
- * the cache (cache.c) if the answer may be shared. A text that is
- * not a host name is looked up only in the hosts file.
+ * answered here; lookup.c looks up other names from the ready queue. A text
+ * that is not a host name is looked up only in the hosts file.
  */
 #include "lookup.h"
 #include "resolver.h"
@@ -54,8 +53,8 @@ int wr_lookup_check_name(weir_loop *loop, const char *host)
     return 1;
 }
 
-/* Returns 1 if the lookup was answered, 0 if a resolver is needed, or an error.
- */
+/* Returns 1 if the lookup is answered, 0 if it needs a resolver, or an
+ * error. */
 WEIR_MUST_USE static int
 lookup_start_known(weir_lookup *lookup,
                    const struct wr_lookup_question *question)
@@ -116,7 +115,6 @@ int wr_lookup_start(weir_lookup *lookup,
     wr_assert(known >= 0 || lookup->capacity == 0);
     wr_require(known >= 0, known);
     if (known > 0) {
-        /* The state changes from IDLE to ANSWERED with the last part. */
         wr_lookup_close_all(lookup, lookup->count > 0 ? 0 : WEIR_EDNSNODATA);
         return 0;
     }

@@ -47,8 +47,7 @@ WEIR_MUST_USE int wr_lookups_await(struct wr_lookups *lookups,
 const weir_lookup *wr_lookups_get_next(const struct wr_lookups *lookups,
                                        const weir_lookup *lookup);
 
-/* Does not wake a task that waits for the lookups. The caller must interrupt
- * it. */
+/* Does not wake a task that waits for the lookups; the caller interrupts it. */
 void wr_lookups_cancel(struct wr_lookups *lookups);
 
 void wr_lookups_fini(struct wr_lookups *lookups);

@@ -2,8 +2,8 @@
  * The rules of host names, and of searching for short ones.
  *
  * The rules are those of RFC 1123, but '_', and '-' at the ends of a label, are
- * allowed, too. One to four labels of digits only are a mistaken address: a
- * server's answer for "127.1" could be anything. "web.1" is a name.
+ * allowed, too. A name of one to four labels, all of them numbers ("127.1"), is
+ * refused as a mistaken address.
  *
  * The search is that of the C library:
  *
@@ -20,12 +20,11 @@
 
 #define NAME_MAX_LEN  253u
 #define LABEL_MAX_LEN 63u
-#define NUMBERS_MAX   4u /* of an address */
+#define NUMBERS_MAX   4u /* numbers in an IPv4 address */
 
 _Static_assert(WR_NAME_SIZE >= NAME_MAX_LEN + sizeof("."),
                "a name and its last dot have room");
 
-/* Sets *ret_is_number to true if a valid label has only digits. */
 static bool name_is_label(const char *label, size_t len, bool *ret_is_number)
 {
     bool is_number = true;

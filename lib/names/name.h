@@ -28,7 +28,7 @@ struct wr_search_walk {
     bool has_begun;
     bool was_first; /* the unchanged name was tried before any domain */
     bool was_as_is; /* the name was tried unchanged */
-    bool was_below; /* the name was tried below a domain */
+    bool was_below; /* the name was tried in a domain */
     bool is_cut;    /* no more domains are tried */
     bool has_ended;
 };

@@ -224,7 +224,6 @@ static void resolv_conf_read_server(struct wr_resolv_conf *conf,
     } else if (weir_address_parse(word, PORT_DEFAULT, &address) < 0) {
         return;
     }
-    /* The C library drops further servers, too; its limit is three. */
     wr_ignore(!resolv_conf_add_server(&conf->servers, &address));
 }
 

@@ -14,9 +14,9 @@
 struct resolver {
     struct wr_module module;
     weir_loop *loop;
-    const struct weir_resolver *table; /* NULL means the built-in one */
+    const struct weir_resolver *table; /* NULL means the built-in resolver */
     void *user;
-    bool no_cache; /* the program's settings */
+    bool no_cache;
     uint64_t keep_ns;
     uint64_t version;
 };

@@ -10,10 +10,9 @@
 #include "weir/resolver.h"
 
 /*
- * The cache is a resolver for lookups and calls the loop's resolver. It answers
- * a name from memory for at most the TTL of the answer. Lookups that wait for
- * the same name share one query. Lookups of a canonical name, of an address's
- * name and of the records of a service bypass the cache.
+ * The cache is a resolver that calls the loop's resolver. It keeps an answer
+ * for at most its TTL. Lookups of a canonical name, of an address's name and of
+ * the records of a service bypass the cache.
  */
 
 /* The first argument of its functions is the loop. */
@@ -23,8 +22,7 @@ const struct weir_resolver *wr_resolver_get(weir_loop *loop, void **ret_user);
 
 bool wr_resolver_is_builtin(const weir_loop *loop);
 
-/* The table of an older program has no function for the records of a service.
- */
+/* Tables of older programs end before start_srv. */
 static inline bool wr_resolver_has_srv(const struct weir_resolver *resolver)
 {
     return resolver->size >= offsetof(struct weir_resolver, start_srv) +

@@ -1,7 +1,7 @@
 /*
- * Services by services(5): "http 80/tcp www # a comment". The C library's
- * functions load modules for other sources and need more stack than a small
- * task has.
+ * Parses the services file, whose lines are like "http 80/tcp www # a comment"
+ * (services(5)). The C library's functions load modules for other sources and
+ * need more stack than a small task has.
  */
 
 #include "system_file.h"

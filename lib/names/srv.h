@@ -37,7 +37,7 @@ struct wr_srv {
     weir_lookup records; /* idle, in progress, or ended */
     struct wr_srv_host *hosts;
     size_t host_count;
-    size_t open_count; /* of hosts */
+    size_t open_count; /* lookups of hosts in progress */
     uint64_t ttl_ns;
 };
 

@@ -119,9 +119,8 @@ struct wr_hosts {
     size_t line_capacity;
 };
 
-/* Frees the file that was read before. An unreadable file counts as empty.
- * Returns 0, -ENOMEM, or -EMFILE or a similar error if the process is out of
- * resources. */
+/* Frees the file that was read before. Errors are those of
+ * wr_system_text_read(). */
 WEIR_MUST_USE int wr_hosts_read(const struct weir_allocator *allocator,
                                 struct wr_hosts *hosts, const char *path);
 
@@ -191,9 +190,8 @@ WEIR_MUST_USE int
 wr_resolv_conf_read_line(const struct weir_allocator *allocator,
                          struct wr_resolv_conf *conf, const char *line);
 
-/* Sets the defaults and reads a file, then the environment; an unreadable file
- * counts as empty. Returns 0, -ENOMEM, or -EMFILE or a similar error if the
- * process was out of resources; after an error @conf is incomplete. */
+/* Sets the defaults, then reads a file, then the environment. Errors are those
+ * of wr_system_text_read(), and leave @conf incomplete. */
 WEIR_MUST_USE int wr_resolv_conf_read(const struct weir_allocator *allocator,
                                       struct wr_resolv_conf *conf,
                                       const char *path);
