@@ -1,12 +1,10 @@
 /*
  * Datagram endpoints: their addresses, and how they are made.
  *
- * Text that is not an address is a name; the two names are looked up together.
- * Then each address of the peer is an attempt, with the first local address of
- * its family. If the peer has no name, each local address is an attempt. A
- * socket is made, bound and connected for one attempt after the other until one
- * works. All attempts are repeated for a while if an address is in use, as for
- * a server.
+ * Each address of the peer is an attempt, with the first local address of its
+ * family. If the peer has no name, each local address is an attempt. Attempts
+ * are made one after the other until one works. If an address is in use, all
+ * are repeated for a while, as for a server.
  *
  * The transport is made on the loop's stack, because its factory calls the
  * program.
@@ -41,7 +39,7 @@ struct endpoint {
     bool is_given_up;
     struct weir_factory factory;
     struct weir_datagram_options options;
-    /* The addresses of the present attempt. */
+    /* The addresses of the current attempt. */
     struct datagram_endpoint_plan plan;
     struct wr_lookups names;
     const weir_lookup *own; /* NULL if the local host is not a name */
@@ -236,7 +234,6 @@ static int datagram_endpoint_plan_read(weir_loop *loop,
                : datagram_endpoint_plan_choose_local(plan, call->options);
 }
 
-/* Returns false if the name has no address of @family. */
 static bool datagram_endpoint_find_own(const weir_lookup *own, int family,
                                        struct weir_address *ret)
 {
@@ -700,7 +697,6 @@ static void datagram_endpoint_maker_ended(struct wr_own_task *own, int err)
     wr_loop_unpin(loop);
 }
 
-/* Returns the address of one side, or the name that is looked up. */
 static const char *
 datagram_endpoint_name_side(const struct weir_address *address,
                             const weir_lookup *lookup, char *text)

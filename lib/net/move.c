@@ -1,9 +1,8 @@
 /*
  * Moving a connection to another loop.
  *
- * A move belongs to the old loop, from the call to done. Its parcel has the
- * connection's content. The parcel is in the mailbox of the new loop first, and
- * then in the mailbox of the old loop.
+ * A move belongs to the old loop. Its parcel has the connection's content, and
+ * goes to the mailbox of the new loop and back.
  *
  *     PACKED <--> OFFERED --taken--> TAKEN --> MADE, or FAILED
  *                    \--> RECALLED     \--> ORPHANED
@@ -281,7 +280,7 @@ static void move_fail(struct parcel *parcel, int err)
     move_free_parcel(parcel);
 }
 
-/* Takes an offered parcel. If it was recalled, frees it and returns false. */
+/* If the parcel was recalled, frees it and returns false. */
 static bool move_take(struct parcel *parcel)
 {
     const enum parcel_state state =

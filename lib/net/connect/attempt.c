@@ -1,19 +1,17 @@
 /*
  * One attempt to connect.
  *
- *     idle --start--> in progress --completion--> idle
- *
- * Giving up stores a cause and cancels the operation. If the socket was
- * connected nevertheless, it is closed with a reset: the peer, which may have
- * accepted it, must not read an empty stream with a regular end.
+ * wr_attempt_give_up() cancels the operation. If the socket was connected
+ * nevertheless, it is closed with a reset: the peer, which may have accepted
+ * it, must not read an empty stream with a regular end.
  *
  * If no socket listens on a port of this machine, the kernel may choose this
  * port as the local port, and the TCP socket is then connected to itself. Such
  * a connection counts as refused.
  *
  * A Unix server whose queue is full refuses with -EAGAIN, and the kernel does
- * not report when the queue has space. So the attempt keeps its socket, waits
- * and tries again. (A blocking connect would wait in a worker thread of the
+ * not report when the queue has space. So the attempt keeps its socket and
+ * tries again later. (A blocking connect would occupy a worker thread of the
  * kernel.)
  */
 #include "race.h"
@@ -94,8 +92,8 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         res = -ECONNREFUSED;
     }
     if (attempt->cause < 0) {
-        /* Makes the close send a reset. After a cancel this is necessary, too,
-         * because the peer may have accepted meanwhile. */
+        /* The close must send a reset even after a cancel: the peer may have
+         * accepted. */
         wr_socket_reset_on_close(attempt->fd);
         if (res >= 0 && is_unix) { /* the peer may have sent descriptors */
             wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);
@@ -179,9 +177,8 @@ static int attempt_bind(int fd, int family, const struct weir_address *local,
     return wr_sys_bind(fd, &address.storage.any, address.len);
 }
 
-/* Makes a socket with the options and binds it, without waiting. Returns the
- * descriptor or an error. A Unix socket is non-blocking until it is connected,
- * so that connecting to a server with a full queue returns -EAGAIN. */
+/* A Unix socket is non-blocking until it is connected, so that a connect to a
+ * server with a full queue returns -EAGAIN. */
 static int attempt_open(const weir_loop *loop, int family,
                         const struct wr_attempt_options *options)
 {

@@ -37,14 +37,14 @@ struct wr_connect {
     bool is_direct;         /* made without a task */
     bool is_cancelled;      /* given up by the program or by the loop's end */
     bool was_told;          /* done was called, or the call has returned */
-    enum weir_endpoint_kind kind; /* of the peer's endpoint */
-    bool is_adopted;              /* the program brought the descriptor */
-    bool is_shaking;              /* TLS will call connect_shaken() */
+    enum weir_endpoint_kind kind;
+    bool is_adopted; /* the program brought the descriptor */
+    bool is_shaking; /* TLS will call connect_shaken() */
     struct weir_factory factory;
     weir_connect_done_fn *done;
     void *done_arg;
     uint64_t timeout_ns;
-    struct weir_timeout limit; /* in the task */
+    struct weir_timeout limit; /* the time limit of the task */
     char *error_text;          /* memory of the program, or NULL */
     size_t error_text_size;
     struct weir_address local; /* len 0 means any */
@@ -101,8 +101,8 @@ static int connect_take_socket(struct wr_connect *connect)
     return fd;
 }
 
-/* Closes a socket that no transport has taken. The peer may have accepted it.
- */
+/* Closes a socket that no transport has taken; the peer may have accepted
+ * it. */
 static void connect_drop_socket(struct wr_connect *connect)
 {
     if (connect->race.fd >= 0) {
@@ -120,7 +120,6 @@ static struct wr_sock_options connect_options(const struct wr_connect *c)
                                     c->race.options.attempt.fast_open};
 }
 
-/* Makes a transport without TLS, which takes the socket or the pipe. */
 static int connect_open(struct wr_connect *connect, weir_transport **ret)
 {
     const struct wr_sock_options options = connect_options(connect);
@@ -140,8 +139,7 @@ static int connect_open(struct wr_connect *connect, weir_transport **ret)
     }
 }
 
-/* Reports the result. After an error @t is the transport that failed, or NULL.
- */
+/* After an error @t is the transport that failed, or NULL. */
 static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
 {
     wr_assert(err < 0 || t);
@@ -160,9 +158,8 @@ static void connect_tell(struct wr_connect *connect, int err, weir_transport *t)
     }
 }
 
-/* Makes the transport if @err is 0, and reports the result. A transport whose
- * connection was cancelled meanwhile, for example by its own callbacks, is
- * aborted. */
+/* Makes the transport if @err is 0. Aborts it if the connection was cancelled
+ * meanwhile, for example by the transport's own callbacks. */
 static void connect_settle(struct wr_connect *connect, int err)
 {
     weir_transport *t = connect->secure;
@@ -205,8 +202,7 @@ static void connect_stop_shaking(struct wr_waiter *waiter)
         wr_container_of(waiter, struct wr_connect, shaker)->secure);
 }
 
-/* The TLS transport takes the socket. Returns 0 and sets ->secure, or returns
- * an error. */
+/* The TLS transport takes the socket. Sets ->secure on success. */
 static int connect_shake(struct wr_connect *connect)
 {
     static const struct wr_wait_kind kind = {.name = "TLS handshake",
@@ -314,7 +310,6 @@ static void connect_race_rested(struct wr_race *race)
     }
 }
 
-/* True if the time limit has expired. Called before done. */
 static bool connect_is_late(const struct wr_connect *connect)
 {
     return connect->is_direct ? connect->race.first.attempt.cause == -ETIMEDOUT
@@ -401,7 +396,7 @@ static void connect_init(struct wr_connect *connect, weir_loop *loop,
 {
     const struct weir_connect_options *options = call->options;
     const struct wr_race_options race = {
-        /* With a time limit for the whole, the lookup needs none. */
+        /* The time limit of the connection includes the lookup. */
         .lookup_timeout_ns =
             options->timeout_ns > 0 ? UINT64_MAX : WR_LOOKUP_TIMEOUT_NS,
         .eyeballs = {.delay_ns = options->happy_eyeballs_delay_ns,

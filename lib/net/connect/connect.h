@@ -19,8 +19,7 @@ struct wr_connect_call {
     void *done_arg;
 };
 
-/* Reads the options of a connection, the last field of @outer; see options.h.
- */
+/* Reads options that are the last field of @outer; see options.h. */
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 

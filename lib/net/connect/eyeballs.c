@@ -82,7 +82,6 @@ void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
     wr_eyeballs_check_invariants(eyeballs);
 }
 
-/* Returns false if @family has no untried candidate. AF_UNSPEC means any. */
 static bool eyeballs_find(const struct wr_eyeballs *eyeballs, int family,
                           size_t *ret_index)
 {

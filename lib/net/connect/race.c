@@ -1,9 +1,9 @@
 /*
- * A race to a connected socket. eyeballs.c decides the next step. The task
- * takes it and waits for the next event: an answer of the lookup, the end of an
- * attempt, or the timer. The first attempt that succeeds ends the race. If
- * another attempt has succeeded at the same moment, its socket is closed when
- * the attempt completes.
+ * A race to a connected socket. eyeballs.c decides the next step; the task
+ * takes this step and waits for the next event: an answer of the lookup, the
+ * end of an attempt, or the timer. The first attempt that succeeds ends the
+ * race. If another attempt has succeeded at the same moment, its socket is
+ * closed when the attempt completes.
  */
 #include "race.h"
 

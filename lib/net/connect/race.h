@@ -14,11 +14,6 @@
 #include "weir/connect_options.h"
 #include "weir/pending.h"
 
-/*
- * One attempt to connect to one address. It ends once, with a call of its
- * owner.
- */
-
 struct wr_attempt {
     weir_loop *loop;
     /* Called when the attempt has ended with 0 or a negative error. With 0 the
@@ -156,8 +151,7 @@ enum wr_eyeballs_step wr_eyeballs_next(struct wr_eyeballs *eyeballs,
                                        uint64_t now_ns, size_t *ret_index,
                                        uint64_t *ret_when_ns);
 
-/* Called when an attempt has started, to the candidate @index that
- * wr_eyeballs_next() has returned. */
+/* Records that an attempt to the candidate @index has started. */
 void wr_eyeballs_try(struct wr_eyeballs *eyeballs, size_t index,
                      uint64_t now_ns);
 
@@ -170,7 +164,7 @@ void wr_eyeballs_fail(struct wr_eyeballs *eyeballs, size_t index, int err,
  * that this machine does not have; (3) the first error. */
 int wr_eyeballs_get_error(const struct wr_eyeballs *eyeballs);
 
-/* Returns the candidate @index of those that were tried, or NULL. */
+/* Returns the tried candidate @index, or NULL. */
 const struct wr_candidate *
 wr_eyeballs_find_tried(const struct wr_eyeballs *eyeballs, size_t index);
 

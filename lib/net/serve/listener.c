@@ -33,7 +33,6 @@
 
 #define FILE_PATH_SIZE (sizeof(((struct sockaddr_un *)NULL)->sun_path) + 1)
 
-/* Returns false if the address has no path. */
 static bool listener_file_get_path(const struct weir_address *address,
                                    char path[FILE_PATH_SIZE])
 {

@@ -218,8 +218,7 @@ void wr_listener_set_tell(struct wr_listener_set *set, int err);
  * error closes all. */
 WEIR_MUST_USE int wr_listener_set_open(struct wr_listener_set *set);
 
-/* Listens on all bound sockets, or on none. May be called again after an error.
- */
+/* Listens on all bound sockets or on none. May be repeated after an error. */
 WEIR_MUST_USE int wr_listener_set_listen(struct wr_listener_set *set);
 
 void wr_listener_set_close(struct wr_listener_set *set);

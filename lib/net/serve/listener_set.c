@@ -264,7 +264,6 @@ void wr_listener_set_fini(struct wr_listener_set *set)
     listener_set_free_room(set);
 }
 
-/* Opens the next listener, on @fd or bound to @address. */
 static int listener_set_open_next(struct wr_listener_set *set, int fd,
                                   const struct weir_address *address)
 {
@@ -289,8 +288,7 @@ static int listener_set_open_next(struct wr_listener_set *set, int fd,
     return err;
 }
 
-/* Adds an attempt to bind to the program's list. After a success the last
- * listener of the set is the result. */
+/* If @err is 0, the attempt has opened the last listener of the set. */
 static void listener_set_note_attempt(struct wr_listener_set *set,
                                       const struct weir_address *address,
                                       int err)

@@ -1,7 +1,6 @@
 /*
- * Internals of a server, for its parts and for tasks that wait for its end.
- * server_state.c has the states. server_accept.c accepts clients and has the
- * lists of clients and of waiting connections. server.c, which calls both, has
+ * Internals of a server. server_state.c has the states. server_accept.c accepts
+ * clients, and has the lists of clients and of parked connections. server.c has
  * the server's life.
  */
 #ifndef WEIR_LIB_NET_SERVE_SERVER_H
@@ -21,8 +20,7 @@ enum server_state {
     SERVER_ENDING,   /* grace period expired: connections were aborted */
 };
 
-/* Waits until a server is closed, or until it is over; in a list of the server.
- */
+/* Waits until a server is closed or over; linked in a list of the server. */
 struct wr_server_watch {
     struct wr_list link;
     /* Called once. The watch is in no list and may be freed. */
@@ -65,7 +63,7 @@ struct weir_server {
     uint64_t parked_count;
     /* Tasks that serve the server's connections. */
     struct wr_list handlers;
-    struct wr_list close_watches; /* called with the close */
+    struct wr_list close_watches; /* called when the server closes */
     struct wr_list over_watches;  /* called when wr_server_is_over() */
     uint32_t pins;                /* calls that still use the memory */
     int err;                      /* the reason if the server does not listen */

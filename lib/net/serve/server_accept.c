@@ -216,7 +216,7 @@ static void server_accept_park(weir_server *server,
 
 /* True if the limit of descriptors has changed since the multishot accept was
  * armed. Checks once per iteration. With epoll each accept is a call under the
- * present limit. */
+ * current limit. */
 static bool server_accept_has_other_limit(struct wr_listener *listener)
 {
     const weir_loop *loop = listener->loop;
@@ -255,9 +255,8 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     if (!listener->multishot) {
         wr_server_arm(server);
     } else if (server->connection_limit != UINT64_MAX) {
-        /* The multishot accept continues, unless it was armed with another
-         * limit of descriptors. Then it is ended, and its end arms a new one.
-         */
+        /* A multishot accept that was armed with another limit of descriptors
+         * is ended; its end arms a new one. */
         if (server_accept_is_near_limit(server)) {
             wr_server_arm(server);
         } else if (server_accept_has_other_limit(listener)) {
@@ -267,8 +266,7 @@ static void server_accept_listener_accepted(struct wr_listener *listener,
     wr_debug_check(wr_server_check_invariants(server));
 }
 
-/* Called for a connection that the kernel accepted before the accept was
- * cancelled. A stopping server serves it. A server that was only closed turns
+/* A stopping server serves the connection. A server that was only closed turns
  * it away. */
 static void server_accept_listener_accepted_late(struct wr_listener *listener,
                                                  int fd)
@@ -376,8 +374,7 @@ int weir_server_add_transport(weir_server *server, weir_transport *t)
     return 0;
 }
 
-/* Cancelling a handler only makes its task ready, so the list does not change.
- */
+/* Only makes the handlers' tasks ready, so the list does not change. */
 static void server_accept_cancel_handlers(weir_server *server)
 {
     wr_assert(server->state == SERVER_ENDING);
@@ -450,8 +447,8 @@ const struct wr_connection_set_ops wr_server_set_ops = {
     .forget = server_accept_forget,
     .note_idle = server_accept_note_idle};
 
-/* Calls @end, which closes or aborts, for each client. A client stays in the
- * list until its step has run, so the list does not change. */
+/* A client stays in the list until its step has run, so the list does not
+ * change. */
 void wr_server_end_clients(weir_server *server, int (*end)(weir_transport *t))
 {
     wr_debug_assert(wr_list_count(&server->clients) == server->client_count);

@@ -1,12 +1,6 @@
 /*
  * The states of a server, and their invariants.
  *
- *     STARTING --binds--> BOUND --listens--> SERVING
- *         |                 |                   |
- *         +-----------------+------ close ------+--> CLOSED
- *
- *     CLOSED --stop--> STOPPING --grace period expired--> ENDING
- *
  * A closed server accepts no more, but its connections continue. It is quiet
  * when all accepts have ended and all connections are lost. It is over when the
  * tasks that serve connections have ended, too.
