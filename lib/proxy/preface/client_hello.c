@@ -1,12 +1,10 @@
 /*
  * Parses a ClientHello in its TLS records (RFC 8446, 5.1).
  *
- * First the parser walks over the record headers and reads the type and length
- * of the message. When the message is complete, its parts in several records
- * are copied together, and lib/base/hello.c reads it. Each call starts again at
- * the first record, so that nothing is kept between calls; the caller's limit
- * bounds this work. Records before the message, empty records, and bytes after
- * the message in its last record are refused: no client sends them.
+ * Each call starts again at the first record, so that nothing is kept between
+ * calls; the caller's limit bounds this work. Records before the message, empty
+ * records, and bytes after the message in its last record are refused: no
+ * client sends them.
  */
 #include "lib/proxy/libweir.h"
 
@@ -36,8 +34,6 @@ struct client_hello_walk {
     size_t total; /* bytes of the message, or 0 if not known */
     uint8_t head[CLIENT_HELLO_HEAD]; /* the message's first bytes */
 };
-
-/* ---- records ---- */
 
 static int client_hello_read_header(const struct client_hello_walk *walk)
 {
@@ -142,8 +138,6 @@ static void client_hello_gather(const struct client_hello_walk *walk,
     wr_assert(used == walk->total);
 }
 
-/* ---- the message ---- */
-
 static bool client_hello_is_name_byte(uint8_t byte)
 {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
@@ -173,8 +167,7 @@ static bool client_hello_is_name(const uint8_t *name, size_t len)
     return label > 0;
 }
 
-/* Sets the host name without a trailing dot, or ->odd_name if it is not a valid
- * host name. */
+/* An invalid host name becomes ->odd_name. A trailing dot is removed. */
 static void client_hello_read_name(const struct wr_tls_hello *hello,
                                    struct weir_client_hello *ret)
 {
@@ -218,8 +211,7 @@ static bool client_hello_read_protocols(struct wr_bytes body,
     return true;
 }
 
-/* Finds the highest version, from the list if there is one. Returns false if
- * the list is malformed. */
+/* Returns false if the list of versions is malformed. */
 static bool client_hello_read_version(const struct wr_tls_hello *hello,
                                       uint16_t *ret)
 {

@@ -1,9 +1,7 @@
 /*
- * The parts of a PROXY header, for the files that read and write it.
- *
- * proxy_line.c has version 1, proxy_header.c and proxy_write.c have version 2,
- * and proxy_tlv.c has the TLVs and their checksum. Functions that read return
- * errors of weir_proxy_header_parse(); all bytes come from a peer.
+ * Functions and constants shared by the files that read and write PROXY
+ * headers. Functions that read return errors of weir_proxy_header_parse(); all
+ * bytes come from a peer.
  */
 #ifndef WEIR_LIB_PROXY_PREFACE_PROXY_H
 #define WEIR_LIB_PROXY_PREFACE_PROXY_H
@@ -26,7 +24,7 @@ size_t wr_proxy_addresses_size(int family);
 
 /* ---- proxy_line.c ---- */
 
-/* Parses a line. Returns its length, or an error. */
+/* Returns the length of the line, or an error. */
 WEIR_MUST_USE int wr_proxy_line_parse(const uint8_t *data, size_t len,
                                       struct weir_proxy_header *ret);
 

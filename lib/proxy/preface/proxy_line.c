@@ -40,8 +40,6 @@ static const struct proxy_line_kind proxy_line_kinds[] = {
 };
 #define PROXY_LINE_KINDS (sizeof(proxy_line_kinds) / sizeof(*proxy_line_kinds))
 
-/* ---- reading ---- */
-
 /* Finds the bytes before the end of the line. Returns the length of the whole
  * line, or -EAGAIN, -EMSGSIZE or -EPROTO. */
 static int proxy_line_find_end(const uint8_t *data, size_t len,
@@ -226,8 +224,6 @@ int wr_proxy_line_parse(const uint8_t *data, size_t len,
     ret->socket_type = SOCK_STREAM;
     return proxy_line_read_fields(text, kind->family, ret) ? end : -EPROTO;
 }
-
-/* ---- writing ---- */
 
 /* Writes an address as the specification requires, without the IPv4 notation
  * inside IPv6 that inet_ntop() uses. */

@@ -30,8 +30,7 @@ static bool proxy_tlv_is_valid(const struct weir_proxy_tlvs *tlvs)
     return left.len == 0;
 }
 
-/* Splits the value of a TLV WEIR_PROXY_SSL. Returns false if it is
- * malformed. */
+/* Returns false if the value is malformed. */
 static bool proxy_tlv_read_ssl(const struct weir_proxy_tlv *tlv,
                                struct weir_proxy_ssl *ret)
 {

@@ -105,8 +105,7 @@ static size_t proxy_write_addresses(const struct weir_proxy_header *header,
     return size;
 }
 
-/* Copies the TLVs without a checksum, unless @to is NULL. Returns their
- * size. */
+/* Copies the TLVs except a checksum. With @to NULL only returns their size. */
 static size_t proxy_write_tlvs(const struct weir_proxy_header *header,
                                uint8_t *to)
 {

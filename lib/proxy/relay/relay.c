@@ -1,11 +1,11 @@
 /*
- * Relays: their creation from two transports, the transports' errors and
- * losses, and the record that the program gets at the end.
+ * Relays: their creation from two transports, and the record that the program
+ * gets at the end.
  *
- * The relay is over when both transports are lost, and only then: relay_state.c
- * closes or aborts them, and their losses are reported here, including at the
- * end of the loop. A broken side is lost after its last bytes were delivered,
- * and the other side is aborted when it has sent these bytes.
+ * The relay is over when both transports are lost: relay_state.c closes or
+ * aborts them, even at the end of the loop. A broken side is lost after its
+ * last bytes were delivered, and the other side is aborted when it has sent
+ * these bytes.
  */
 #include "relay.h"
 
@@ -17,8 +17,6 @@
 #define BUFFER_DEFAULT UINT64_C(65536)
 #define BUFFER_MOST    (UINT64_C(1) << 30)
 #define RATE_MOST      (UINT64_C(1) << 40)
-
-/* ---- the end ---- */
 
 static void relay_free(struct wr_relay *relay)
 {
@@ -75,8 +73,6 @@ static void relay_finish(struct wr_relay *relay)
     wr_transport_unref(b);
 }
 
-/* ---- the protocol of both transports ---- */
-
 /* Called for the first error of a side, before the last bytes of this side are
  * delivered. These bytes may wait until the other side has space. */
 static void relay_broke(void *user, weir_transport *t, int err,
@@ -124,8 +120,6 @@ static const struct weir_protocol relay_protocol = {
     .eof_received = wr_way_received_end,
     .error_received = relay_broke,
 };
-
-/* ---- creating a relay ---- */
 
 static void relay_give_up(weir_pending *pending)
 {
@@ -234,8 +228,8 @@ static int relay_keep(struct wr_relay *relay,
                        options->b_initial_count);
 }
 
-/* Makes the relay the protocol of both transports. Setting a protocol without
- * initial bytes cannot fail on a transport that was checked. */
+/* Setting a protocol without initial bytes cannot fail on a checked
+ * transport. */
 static void relay_bind(struct wr_relay *relay,
                        const struct weir_relay_options *options)
 {

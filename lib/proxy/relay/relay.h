@@ -87,8 +87,7 @@ enum wr_relay_state {
     WR_RELAY_STATES,
 };
 
-/* The state of a draining relay: how much the peer of the intact side has
- * received. */
+/* How much the peer of the intact side of a draining relay has received. */
 struct wr_drain {
     struct wr_way *way; /* direction from the broken side */
     uint64_t began_ns;
@@ -178,14 +177,12 @@ void wr_relay_break(struct wr_relay *relay, enum weir_relay_party party,
 void wr_relay_break_by(struct wr_way *way, int err);
 /* Returns true for the errors of a transport's own time limits. */
 bool wr_relay_is_limit(int err);
-/* Stores the error of a side as the cause of the end, unless an error is
- * stored. */
+/* Stores the error of a side as the cause of the end, unless one is stored. */
 void wr_relay_note_error(struct wr_relay *relay, enum weir_relay_party party,
                          int err);
 /* Replaces the stored error by its cause. */
 void wr_relay_correct_error(struct wr_relay *relay, int err);
-/* Records that a direction has ended; closes both sides if nothing is left to
- * do. */
+/* Records an ended direction; closes both sides if nothing is left to do. */
 void wr_relay_way_ended(struct wr_relay *relay, struct wr_way *way);
 
 /* ---- relay_drain.c ---- */
@@ -202,8 +199,7 @@ uint64_t wr_relay_drain_next_ns(const struct wr_relay *relay);
 
 /* ---- relay_list.c ---- */
 
-/* Allocates a relay, zeroes it and adds it to the loop's list of relays.
- * Returns NULL if memory runs out. */
+/* Allocates a zeroed relay in the loop's list of relays. May return NULL. */
 WEIR_MUST_USE struct wr_relay *wr_relay_take(weir_loop *loop);
 void wr_relay_give(struct wr_relay *relay);
 
@@ -212,8 +208,7 @@ void wr_relay_give(struct wr_relay *relay);
 /* Returns 0, or -ENOMEM, possibly after one of two rates was allocated. */
 WEIR_MUST_USE int wr_relay_time_init(struct wr_relay *relay,
                                      const struct weir_relay_options *options);
-/* Frees the rate of a direction that has one. The relay's timer must not be
- * armed. */
+/* The direction must have a rate, and the relay's timer must not be armed. */
 void wr_way_free_rate(struct wr_way *way);
 /* Starts all time limits, when both transports belong to the relay. */
 void wr_relay_time_begin(struct wr_relay *relay);
@@ -236,8 +231,7 @@ void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
 /* Starts splicing if the direction has moved many bytes and both transports
  * support it. */
 void wr_way_splice_if_due(struct wr_way *way);
-/* Passes initial bytes on, until something else holds the direction or none are
- * left. */
+/* Passes initial bytes on until none are left or the direction is held. */
 void wr_way_pass_initial(struct wr_way *way);
 /* Callbacks of the protocol of both transports. */
 int wr_way_received(void *user, weir_transport *t, const struct weir_buf *buf);

@@ -11,8 +11,6 @@
 
 #include <errno.h>
 
-/* ---- invariants ---- */
-
 void wr_way_check_invariants(const struct wr_way *way)
 {
     wr_assert(way->from == wr_way_back(way)->to);
@@ -39,8 +37,6 @@ void wr_relay_check_invariants(const struct wr_relay *relay)
     wr_debug_assert(relay->state != WR_RELAY_DRAINING ||
                     wr_way_back(relay->drain->way)->state == WR_WAY_BROKEN);
 }
-
-/* ---- states ---- */
 
 void wr_way_set_state(struct wr_way *way, enum wr_way_state state)
 {
@@ -70,8 +66,6 @@ void wr_relay_set_state(struct wr_relay *relay, enum wr_relay_state state)
     wr_assert(allowed[state] >> relay->state & 1u);
     relay->state = state;
 }
-
-/* ---- reading or not ---- */
 
 bool wr_way_is_read(const struct wr_way *way)
 {
@@ -126,8 +120,6 @@ void wr_way_drop_initial(struct wr_way *way)
         wr_lease_unref(wr_way_pop_initial(way));
     }
 }
-
-/* ---- the end ---- */
 
 static void relay_state_note_cause(struct wr_relay *relay,
                                    enum weir_relay_party party,

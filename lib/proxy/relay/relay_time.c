@@ -16,8 +16,6 @@
 #define SECOND_NS        WEIR_SECONDS(1)
 #define LOOKS            4u /* in an idle limit */
 
-/* ---- rates ---- */
-
 static int64_t relay_time_burst(const struct wr_rate *rate)
 {
     wr_assert(rate->bytes > 0);
@@ -50,8 +48,6 @@ static void relay_time_fill(struct wr_rate *rate, uint64_t now_ns)
     }
     rate->filled_ns = now_ns;
 }
-
-/* ---- deadlines ---- */
 
 struct relay_deadline {
     uint64_t when_ns; /* UINT64_MAX if there is no deadline */
@@ -128,8 +124,6 @@ static void relay_time_look(struct wr_relay *relay)
         relay->active_ns = now_ns;
     }
 }
-
-/* ---- the timer ---- */
 
 static void relay_time_arm(struct wr_relay *relay)
 {

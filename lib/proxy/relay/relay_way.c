@@ -9,11 +9,9 @@
  *
  * The destination's peer decides how long bytes wait, so the source's receive
  * limit is small at first ("narrow", NARROW_BYTES). It is raised ("wide") when
- * bytes have passed and the kernel has space for twice the buffer, and lowered
- * again when the kernel refuses bytes. Until the kernel accepts these bytes,
- * nothing is received.
- *
- *     narrow --the kernel has much room--> wide --it refuses bytes--> narrow
+ * bytes have passed and the kernel has space for twice the buffer. It is
+ * lowered again when the kernel refuses bytes; nothing is received until the
+ * kernel accepts them.
  */
 #include "relay.h"
 
@@ -21,8 +19,6 @@
 #define SPLICE_FROM_BYTES (64u << 10)
 /* The narrow bound: a receive of this many bytes moves bulk (sock_bulk.c). */
 #define NARROW_BYTES (32u << 10)
-
-/* ---- the bound ---- */
 
 /* Returns the wide bound: the relay's buffer size, minus a sixteenth if `to` is
  * TLS. Computed from the high mark of `to`, which is half of the buffer size
@@ -84,8 +80,6 @@ static __attribute__((noinline)) void relay_way_look(struct wr_way *way)
     relay_way_set_narrow(way, way->is_narrow && !relay_way_has_room(way));
 }
 
-/* ---- bytes ---- */
-
 /* Handles a write that `to` has refused with @err. If `to` has failed, its
  * error is the cause. The error is handled here and not in connection_lost,
  * because a paused transport may delay connection_lost. If `to` is only
@@ -125,8 +119,8 @@ static inline void relay_way_pass(struct wr_way *way,
         return;
     }
     wr_debug_assert(buf->lease && buf->lease->refs > 0);
-    /* weir_transport_write() is faster for few bytes, which are copied in any
-     * case. */
+    /* weir_transport_write() is faster for few bytes, which are copied
+     * anyway. */
     const int err = buf->len < WR_LEASE_LEAST
                         ? weir_transport_write(way->to, buf->data, buf->len)
                         : weir_transport_write_buf(way->to, buf);
@@ -196,8 +190,6 @@ void wr_way_resume_back(void *user, weir_transport *t)
     }
 }
 
-/* ---- the end ---- */
-
 /* Passes the end of the stream on with write_eof. If the other direction has
  * ended before, both sides are closed instead, which passes the end on after
  * the queued bytes. */
@@ -229,8 +221,6 @@ int wr_way_received_end(void *user, weir_transport *t)
     }
     return 1; /* the relay closes */
 }
-
-/* ---- initial bytes ---- */
 
 int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs, size_t count)
 {
