@@ -2,8 +2,7 @@
  * Blocks: size classes and free lists.
  *
  * The size of a block, including its header, determines its class, so a block
- * does not store its class. A block above 64 KiB has its exact size and is
- * freed at once.
+ * does not store its class.
  */
 #include "block.h"
 

@@ -1,9 +1,8 @@
 /*
  * Aborting a process whose invariants are broken.
  *
- * One line is written to standard error with write(2), because the buffers and
- * locks of stdio may be damaged. weir prints nothing else unless it is asked
- * to.
+ * The message is written to standard error with write(2), because the buffers
+ * and locks of stdio may be damaged.
  */
 #include "check.h"
 

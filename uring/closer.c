@@ -7,9 +7,9 @@
  * outlive its owner and the loop, and a close that blocks for ever delays
  * neither.
  *
- * A lane is a set of threads. Slow closes may fill one lane, but do not delay
- * the close of empty sockets in the other, for which peers wait. A forked child
- * starts with empty lanes; queued closes stay with the parent.
+ * A lane is a set of threads. Slow closes in one lane do not delay the closes
+ * of empty sockets in the other. A forked child starts with empty lanes; queued
+ * closes stay with the parent.
  */
 #include "closer.h"
 
@@ -36,7 +36,6 @@ struct wr_closer {
     struct closer_batch *last;
     struct wr_jobs *lane;
     uint32_t refs;
-    /* Set when the job is pushed, cleared when all descriptors are closed. */
     bool is_busy;
     bool is_awaited;
     bool is_posted;
@@ -48,7 +47,6 @@ struct wr_closer {
 
 static pthread_mutex_t closer_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct wr_jobs closer_slow;
-/* threads for closes that are unlikely to block */
 static struct wr_jobs closer_quick;
 
 static pthread_once_t closer_once = PTHREAD_ONCE_INIT;

@@ -5,8 +5,8 @@
  * bytes are sent, on FUSE until a process responds. Other processes may share
  * and change the file, so this cannot be known beforehand. So threads close
  * descriptors that weir received over a Unix socket and drops, and Unix sockets
- * whose queues may contain descriptors. If memory or threads have run out, the
- * caller closes them and may block.
+ * whose queues may contain descriptors. Without memory or threads the caller
+ * closes them and may block.
  *
  * Each owner of such descriptors, for example a connection, has a closer. At
  * most one thread at a time works for a closer.

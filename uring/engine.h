@@ -48,20 +48,15 @@ struct wr_ring {
 extern const struct wr_engine wr_engine_kernel;
 extern const struct wr_engine wr_engine_poll;
 
-/*
- * Waiting for the locked memory of closed rings.
+/* Opening a ring sleeps for a millisecond and tries again while locked memory
+ * is short: some kernels charge a ring to RLIMIT_MEMLOCK until 5 to 15 ms after
+ * it was closed or its process was killed. Sleeps are counted, not timed,
+ * because on a busy machine the kernel is late too.
  *
- * Some kernels charge a ring to RLIMIT_MEMLOCK until 5 to 15 ms after it was
- * closed or its process was killed, so a restarted program finds too little
- * memory at first. Opening a ring then sleeps for a millisecond and tries
- * again. Sleeps are counted, not timed, because on a busy machine the kernel is
- * late too.
+ * These are the most sleeps of one ring: before smaller sizes are tried; in
+ * total until this process closes a ring; in total afterwards. Until the first
+ * close the cause is usually a low RLIMIT_MEMLOCK, and waiting does not help.
  */
-
-/* Maximum number of sleeps for one ring: before smaller sizes are tried; in
- * total while this process has not closed a ring; in total afterwards. Before
- * the first close, only a killed process can have left memory charged. Usually
- * the cause is then a low RLIMIT_MEMLOCK, and waiting does not help. */
 #define WR_LOCKED_WAITS_FOR_SIZE 100u
 #define WR_LOCKED_WAITS_AT_FIRST 100u
 #define WR_LOCKED_WAITS          1000u
@@ -71,8 +66,7 @@ extern const struct wr_engine wr_engine_poll;
  * earlier ring has used up its sleeps without success. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
-/* Called when a ring of this process was closed, which frees locked memory.
- * wr_locked_wait() then sleeps again. */
+/* Called when a ring was closed. wr_locked_wait() then sleeps again. */
 void wr_locked_given_back(void);
 
 #endif

@@ -6,11 +6,10 @@
  *
  *     | filler, header, data: read-write | guard: no access |
  *
- * The data ends at the guard, so an overrun faults too; an underrun into the
- * filler does not. Freed mappings become inaccessible and stay in a quarantine
- * until they are reused or the quarantine is full. A small record still comes
- * from the allocator, so that its counts and failures are the same in both
- * builds.
+ * An overrun of the data faults; an underrun into the filler does not. Freed
+ * mappings become inaccessible and stay in a quarantine until they are reused
+ * or the quarantine is full. A small record still comes from the allocator, so
+ * that its counts and failures are the same in both builds.
  */
 #include "guard.h"
 
@@ -85,16 +84,14 @@ static size_t guard_map_size(size_t size)
     return (pages + 1) * page;
 }
 
-/* The header is at the start of the page that contains the ALIGN bytes before
- * the data. */
+/* Returns the header, which starts the page of the ALIGN bytes before @data. */
 static struct header *guard_header(void *data)
 {
     const uintptr_t before = (uintptr_t)data - ALIGN;
     return (void *)(before - before % guard_page_size());
 }
 
-/* Removes mapping @i and moves the first mapping, about the oldest, to its
- * slot. */
+/* Removes mapping @i and moves the first mapping to its slot. */
 static struct mapping guard_quarantine_remove(unsigned i)
 {
     struct mapping *first = &quarantine.ring[quarantine.first];
@@ -127,8 +124,8 @@ static void guard_quarantine_push(struct mapping mapping)
     pthread_mutex_unlock(&quarantine.mutex);
 }
 
-/* Returns a mapping without access: one freed some time ago, which costs no
- * page faults, or a new one. Returns MAP_FAILED if out of memory. */
+/* Returns an inaccessible mapping, or MAP_FAILED if out of memory. Accesses to
+ * a reused mapping cause no page faults. */
 static void *guard_map(size_t size)
 {
     void *base = MAP_FAILED;

@@ -1,8 +1,10 @@
 /*
- * Threads are counted, not listed. After wr_jobs_shut() a thread that ends is
- * joined by the owner or by the thread that ends next. A thread that ends
- * because it was idle, or because its owner has gone, detaches itself. No
- * thread holds the mutex while it runs a job or calls `tell`.
+ * Jobs on threads; see jobs.h.
+ *
+ * Static functions that do not lock the mutex are called with it locked. No
+ * thread holds it while it runs a job or calls `tell`. Threads are counted, not
+ * listed. After wr_jobs_shut() a thread that ends is joined by the owner or by
+ * the thread that ends next. All other threads detach themselves.
  */
 #include "jobs.h"
 
@@ -14,7 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-/* These fail only if the mutex is not initialised. */
 static void jobs_lock(struct wr_jobs *jobs)
 {
     const int err = pthread_mutex_lock(&jobs->mutex);
@@ -27,7 +28,6 @@ static void jobs_unlock(struct wr_jobs *jobs)
     wr_check(err == 0);
 }
 
-/* Functions that do not lock the mutex must be called with it locked. */
 static void jobs_set_state(struct wr_jobs *jobs, enum wr_jobs_state state)
 {
     static const uint8_t allowed[WR_JOBS_STATES] = {

@@ -5,11 +5,11 @@
  *     push --> queue --a thread--> run --> done --> the owner takes it
  *                '--> withdrawn
  *
- * A thread is made when a job is pushed and no thread is idle, up to a limit.
- * It blocks all signals. The owner is the thread that pushes jobs and takes
- * finished jobs; a closer's jobs have several owners. Nothing here allocates. A
- * forked child has none of the threads: its owner must call wr_jobs_init()
- * again, or stop using the jobs.
+ * A push makes a thread if no thread is idle, up to a limit. Threads block all
+ * signals. The owner is the thread that pushes jobs and takes finished jobs; a
+ * closer's jobs have several owners. Nothing here allocates. A forked child has
+ * none of the threads: its owner must call wr_jobs_init() again, or stop using
+ * the jobs.
  */
 #ifndef WEIR_URING_JOBS_H
 #define WEIR_URING_JOBS_H
@@ -61,11 +61,10 @@ struct wr_jobs {
     uint32_t thread_limit;
     uint32_t queue_limit; /* maximum number of jobs that wait for a thread */
 
-    pthread_mutex_t mutex; /* guards all fields below */
+    pthread_mutex_t mutex; /* guards the fields below */
     /* signalled when a job is queued or the state has changed */
     pthread_cond_t work;
-    /* Signalled when a job was withdrawn, a thread has ended, or the state has
-     * changed. */
+    /* signalled when a job is withdrawn, a thread ends or the state changes */
     pthread_cond_t change;
     struct wr_list queue;
     struct wr_list done;
@@ -104,8 +103,7 @@ void wr_jobs_hear(struct wr_jobs *jobs);
 
 void wr_jobs_take_done(struct wr_jobs *jobs, struct wr_list *ret);
 
-/* Returns true if there are no threads and no jobs, not even finished jobs. All
- * threads have then been joined. */
+/* Returns true if no thread and no job is left. All threads are then joined. */
 WEIR_MUST_USE bool wr_jobs_are_over(struct wr_jobs *jobs);
 
 void wr_jobs_shut(struct wr_jobs *jobs);

@@ -11,10 +11,10 @@
 
 #include "pool.h"
 
-/* A shorter rest is copied, so that it does not pin a buffer. */
+/* A lease on fewer bytes is copied, so that it does not pin a receive buffer.
+ */
 #define WR_COMPACT_BELOW (4u << 10)
-/* A shorter kept piece is copied, which costs less than tracking its
- * position. */
+/* Fewer kept bytes are copied: it costs less than to track their position. */
 #define WR_LEASE_LEAST (1u << WR_BLOCK_MIN_BITS)
 
 struct weir_lease {
@@ -39,29 +39,25 @@ WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         const void *data, size_t len);
 
 /* Returns a lease on the first @len bytes of @block, charged to @account, or
- * NULL if out of memory. Takes @block, which must come from the pool's blocks,
- * even on failure. */
+ * NULL. Takes @block, one of the pool's blocks, even on failure. */
 WEIR_MUST_USE weir_lease *wr_lease_block(struct wr_pool *pool,
                                          struct wr_account *account,
                                          struct wr_block *block, size_t len);
 
 /* Returns a lease on a new block of at least @capacity bytes, or NULL if out of
- * memory. The lease's len is the capacity of the block. It is charged to the
- * pool's `own` account, which has no limit, so the caller must limit these
- * bytes. */
+ * memory. Its len is the block's capacity. It is charged to the pool's `own`
+ * account, which has no limit, so the caller must limit these bytes. */
 WEIR_MUST_USE weir_lease *wr_lease_own(struct wr_pool *pool, size_t capacity);
 
 /* Returns a lease on some bytes of @parent, without a copy, or NULL if out of
  * memory. On success takes the caller's reference to @parent. In a receive
- * buffer only these bytes are charged. In a block the new lease references the
- * lease of the whole block, which stays charged. */
+ * buffer only these bytes are charged; a block stays charged as a whole. */
 WEIR_MUST_USE weir_lease *wr_lease_slice(weir_lease *parent,
                                          const uint8_t *data, uint32_t len);
 
-/* Keeps the bytes of @buf, which are all or some bytes of a lease, and gives
- * @buf a reference to them. The bytes are copied if they are fewer than
- * WR_LEASE_LEAST, a small part of a block, or if the pool is short of buffers.
- * Returns 0, or -ENOMEM without any change. */
+/* Keeps the bytes of @buf, and gives @buf a reference to them. Copies them if
+ * they are fewer than WR_LEASE_LEAST or a small part of a block, or if the pool
+ * is short of buffers. Returns 0, or -ENOMEM without any change. */
 WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
 
 /* Keeps the bytes of @buf in a lease on exactly these bytes, with only the
@@ -88,7 +84,7 @@ static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
 
 /* Copies the @len bytes at @data from their receive buffer to a block, and
  * drops the lease's other bytes. Has no effect if there are other references,
- * if the lease pins no buffer, or if out of memory. */
+ * no receive buffer or no memory. */
 void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
 
 /* Like wr_lease_move_out() for all bytes of the lease, if they are fewer than
@@ -143,8 +139,8 @@ static inline void wr_lease_charge(weir_lease *lease)
     lease->pool->held_bytes += lease->len;
 }
 
-/* Drops a borrowed reference. If the lease was kept meanwhile, charges it to
- * its account, else frees it. */
+/* Drops the callback's reference. Charges the lease if it was kept meanwhile,
+ * else frees it. */
 static inline void wr_lease_end_borrow(weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(lease));

@@ -1,9 +1,9 @@
 /*
  * Sleeping until the kernel has uncharged the memory of closed rings.
  *
- * Each ring counts its sleeps. Once a ring has used up its sleeps without
- * success, no ring of the process sleeps until a ring is closed. Otherwise a
- * program with many loops would start slowly.
+ * Once a ring has used up its sleeps without success, no ring of the process
+ * sleeps until a ring is closed. Otherwise a program with many loops would
+ * start slowly.
  */
 #include "engine.h"
 
@@ -15,8 +15,7 @@
 #include <pthread.h>
 
 static pthread_mutex_t locked_mutex = PTHREAD_MUTEX_INITIALIZER;
-/* Maximum number of sleeps of a ring; 0 once a ring has used them up. Guarded
- * by the mutex. */
+/* Maximum number of sleeps of a ring; 0 once a ring has used them up. */
 static uint32_t locked_most = WR_LOCKED_WAITS_AT_FIRST;
 
 static void locked_set_most(uint32_t most)

@@ -167,7 +167,6 @@ void wr_op_abandon(struct wr_uring *uring, struct wr_op *op)
     }
 }
 
-/* The cancel request has no owner. The completion of @op has the result. */
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op)
 {
     if (!op->in_flight || !uring->ring) {
@@ -279,7 +278,7 @@ void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
         return;
     }
     struct iovec *copy = op_take_iov(uring, iov_count);
-    /* a short send; the caller sends the rest later */
+    /* the caller sends the rest later */
     if (WR_UNLIKELY(!copy)) {
         wr_prep_send(uring, op, fd, iov[0].iov_base, iov[0].iov_len);
         return;
@@ -351,8 +350,6 @@ void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
     /* the kernel's ABI swaps the halves */
     events = events << 16 | events >> 16;
 #endif
-    /* The kernel adds POLLRDHUP to every poll (IO_POLL_UNMASK), so after the
-     * peer's FIN a one-shot poll would complete at once, again and again. */
     sqe->len = multishot ? IORING_POLL_ADD_MULTI : 0;
     sqe->poll32_events = events;
 }

@@ -4,13 +4,9 @@
  * A struct wr_op is embedded in its owner; its address is the operation's
  * user_data. It is in flight from its preparation to its last completion
  * (without WR_CQE_MORE). Meanwhile the owner and all memory that the operation
- * uses must stay in place, so closing is a state of the owner, not a single
- * step. A cancelled operation, too, ends only with its own completion, which
- * may still carry data. Cancel requests and closes without an owner have
- * user_data 0, except counted closes, which have a tag (op_close.c).
- *
- * A result of -ECANCELED has two causes: weir's own cancel request, or an
- * engine that could not continue. wr_op_was_cancelled() distinguishes them.
+ * uses must stay in place. A cancelled operation, too, ends only with its own
+ * completion, which may still carry data. Cancel requests and closes without an
+ * owner have user_data 0, except counted closes, which have a tag (op_close.c).
  */
 #ifndef WEIR_URING_OP_H
 #define WEIR_URING_OP_H
@@ -47,19 +43,16 @@ struct wr_op {
     bool is_cancelled;
 };
 
-/* An operation that may need a worker thread. If no thread can be made, because
- * of a limit of processes or threads, the engine ends the operation with
- * -ECANCELED before it has begun. The loop's thread then carries it out from
- * the copy of its entry (wr_work_here()), unless its owner has cancelled it. If
- * a file system itself returned -ECANCELED, the owner gets -EIO. */
+/* An operation that may need a worker thread. If the process may make no more
+ * threads, the engine ends the operation with -ECANCELED before it has begun.
+ * The loop's thread then carries it out from the copy of its entry
+ * (wr_work_here()), unless its owner has cancelled it. See op_file.c. */
 struct wr_file_op {
     struct wr_op base;
-    /* The owner's function. base.complete is replaced while the operation is in
-     * flight. */
+    /* The owner's function. base.complete differs while in flight. */
     wr_op_complete_fn *complete;
     struct wr_uring *uring;
-    /* Number of times that the operation ended with -ECANCELED without a
-     * cancel. */
+    /* number of results of -ECANCELED without a cancel */
     uint32_t doubts;
     uint64_t asked_ns; /* time of the last request for a worker, or 0 */
     uint64_t entry[8]; /* a copy of the SQE */
@@ -80,9 +73,8 @@ struct wr_uring {
     uint32_t iov_used;
     uint32_t msg_used;
     struct wr_ring_stats last_stats;
-    /* Called when there was no worker thread for an operation, which the loop's
-     * thread will carry out. May be NULL. The operation has not completed yet,
-     * so the callback may only record the event. */
+    /* May be NULL. Called before the loop's thread carries out an operation for
+     * want of a worker. The callback may only record the event. */
     void (*lacks_worker)(struct wr_uring *uring);
     /* Before this time no operation requests a worker. */
     uint64_t lacks_until_ns;
@@ -91,8 +83,7 @@ struct wr_uring {
      * earliest. The last worker ends only if the set of CPUs that the process
      * may use has changed (Linux 5.19). */
     uint64_t worker_ns;
-    /* Descriptors whose counted close waits for a NOP that checks for a
-     * worker. */
+    /* Descriptors whose counted closes wait for a NOP (op_close.c). */
     int *looking;
     uint32_t looking_count;
     uint32_t looking_room;
@@ -130,20 +121,18 @@ static inline void wr_op_init(struct wr_op *op, wr_op_complete_fn *complete)
     op->is_cancelled = false;
 }
 
-/* Returns true if @res means that wr_op_cancel() or wr_op_abandon() ended the
- * operation before it did anything. -ECANCELED alone does not show this: an
- * engine may end an operation with -ECANCELED too (wr_prep_recv(), struct
- * wr_file_op). A worker thread that waits is interrupted by a signal:
- * -EINTR. */
+/* Returns true if wr_op_cancel() or wr_op_abandon() ended the operation before
+ * it did anything. -ECANCELED alone does not show this: an engine may end an
+ * operation with -ECANCELED too (wr_prep_recv(), struct wr_file_op). A worker
+ * thread whose wait was interrupted returns -EINTR. */
 WEIR_MUST_USE static inline bool wr_op_was_cancelled(const struct wr_op *op,
                                                      int32_t res)
 {
     return op->is_cancelled && (res == -ECANCELED || res == -EINTR);
 }
 
-/* Returns @res, or -EAGAIN if an engine, not wr_op_cancel(), ended the
- * operation with -ECANCELED. For owners that take -ECANCELED for their own
- * cancellation. */
+/* Returns @res, or -EAGAIN for an -ECANCELED that wr_op_cancel() has not
+ * caused. */
 WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                                                      int32_t res)
 {
@@ -152,8 +141,7 @@ WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                : res;
 }
 
-/* Returns true if the operation did nothing and should be prepared again if it
- * is still wanted. */
+/* Returns true if the operation did nothing and may be prepared again. */
 WEIR_MUST_USE static inline bool wr_res_is_transient(int64_t res)
 {
     return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
@@ -172,12 +160,11 @@ struct wr_recv_limits {
 };
 
 /* Receives into provided buffers (see pool.h), at most the credit in total. The
- * receive is multishot if the kernel limits the total (RECV_CREDIT), else
- * one-shot. The socket may wake the receive again and again without bytes; a
- * peer can cause this with urgent bytes. The kernel then ends a multishot
- * receive with -ECANCELED and no buffer. It moves a one-shot receive to a
- * worker thread, which must not happen with incremental buffers: see
- * wr_features_reduce(). */
+ * receive is multishot with RECV_CREDIT, else one-shot. A socket may wake the
+ * receive again and again without bytes; a peer can cause this with urgent
+ * bytes. The kernel then ends a multishot receive with -ECANCELED and no
+ * buffer. It moves a one-shot receive to a worker thread, which must not happen
+ * with incremental buffers: see wr_features_reduce(). */
 void wr_prep_recv(struct wr_uring *uring, struct wr_op *op, int fd,
                   const struct wr_recv_limits *limits);
 void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
@@ -200,8 +187,7 @@ void wr_prep_accept(struct wr_uring *uring, struct wr_op *op, int fd,
                     bool multishot);
 void wr_prep_connect(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct sockaddr *addr, socklen_t addr_len);
-/* wr_prep_connect_new() connects a new stream socket of weir. If
- * wr_connects_non_blocking() returns true, the caller must make the socket
+/* If true, the caller of wr_prep_connect_new() must make the new stream socket
  * non-blocking, and blocking again once it is connected. The poll engine then
  * need not query the socket's mode. */
 WEIR_MUST_USE bool wr_connects_non_blocking(const struct wr_uring *uring,
@@ -209,8 +195,9 @@ WEIR_MUST_USE bool wr_connects_non_blocking(const struct wr_uring *uring,
 void wr_prep_connect_new(struct wr_uring *uring, struct wr_op *op, int fd,
                          const struct sockaddr *addr, socklen_t addr_len);
 /* Completes when one of @events, POLLRDHUP, POLLHUP or POLLERR holds; the last
- * three need not be requested. A one-shot poll is level-triggered. A multishot
- * poll completes for each change until it is cancelled. */
+ * three need not be requested. A one-shot poll is level-triggered, so after the
+ * peer's FIN it always completes at once. A multishot poll completes for each
+ * change until it is cancelled. */
 void wr_prep_poll(struct wr_uring *uring, struct wr_op *op, int fd,
                   uint32_t events, bool multishot);
 /* Reads from an eventfd or a signalfd. */
@@ -245,10 +232,9 @@ void wr_prep_read_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
 void wr_prep_write_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                       const void *buf, size_t len, uint64_t offset);
-/* Opens a file in a kernel worker thread. The result is the descriptor. A
- * relative @path starts at @folder. @path and @how must stay until the
- * operation ends. (The loop's thread does not try first: even a lookup of
- * cached names may query a network file system or FUSE, and wait.) */
+/* Opens a file in a kernel worker thread, because even a lookup of cached names
+ * may wait for a network file system or FUSE. The result is the descriptor.
+ * @path and @how must stay until the operation ends. */
 struct open_how;
 void wr_prep_open(struct wr_uring *uring, struct wr_file_op *op, int folder,
                   const char *path, const struct open_how *how);

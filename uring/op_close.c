@@ -1,12 +1,11 @@
 /*
  * Closes of descriptors by the ring.
  *
- * Most closes have no completion. A counted close has one, because it may wait
- * or fail: a worker thread closes a file that has to be flushed. Without a
- * worker the kernel ends the close with -ECANCELED, which a file system may
- * return as well: see op_file.c. So unless a worker is known to exist, a NOP
- * checks for one before a counted close of a file. The descriptor is stored in
- * `looking` until then.
+ * Most closes have no completion. A counted close has one, because a worker
+ * thread may have to flush the file, which may wait or fail. Without a worker
+ * the kernel ends the close with -ECANCELED, which a file system may return as
+ * well: see op_file.c. So unless a worker is known to exist, a NOP checks for
+ * one before a counted close of a file.
  */
 #include "alloc.h"
 #include "op_impl.h"
@@ -16,11 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The user_data of a counted close is CLOSE_TAG and the descriptor. CLOSE_TAG
- * distinguishes it from the address of an operation. A NOP that checks for a
- * worker has CLOSE_TAG and CLOSE_BEFORE if closes wait for it. It has
- * CLOSE_TAG, CLOSE_AFTER and the descriptor if it follows a close's
- * -ECANCELED. */
+/* The user_data of a counted close is CLOSE_TAG and the descriptor. No address
+ * of an operation has CLOSE_TAG. A NOP that checks for a worker has CLOSE_TAG
+ * and CLOSE_BEFORE if closes wait for it. If it follows a close's -ECANCELED,
+ * it has CLOSE_TAG, CLOSE_AFTER and the descriptor. */
 #define CLOSE_TAG    (1ull << 63)
 #define CLOSE_BEFORE (1ull << 62)
 #define CLOSE_AFTER  (1ull << 61)
@@ -108,9 +106,8 @@ op_close_looked_before(struct wr_uring *uring, int32_t res)
     }
 }
 
-/* Called after a close ended with -ECANCELED, when a NOP has checked for a
- * worker. If there is no worker, the descriptor is still open and is closed
- * here. If there is a worker, it has closed the descriptor, and -ECANCELED was
+/* Ends a close that returned -ECANCELED. Without a worker the descriptor is
+ * still open, and is closed here. A worker has closed it, and -ECANCELED was
  * the file system's error. */
 static __attribute__((noinline, cold)) void
 op_close_looked_after(struct wr_uring *uring, const struct wr_cqe *cqe)

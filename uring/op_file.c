@@ -1,20 +1,17 @@
 /*
  * Operations on files, which worker threads may carry out.
  *
- * Each operation keeps a copy of its entry. If the kernel may make no thread
- * for the process (RLIMIT_NPROC, pids.max), an engine ends an operation that
- * needs one with -ECANCELED; io_uring does so after about 50 ms. The loop's
- * thread then carries out the operation, and may wait for a file system; a call
- * that would wait for another program fails with -EAGAIN. For one second after
- * that, a NOP replaces each such operation in the ring.
+ * If the kernel may make no thread for the process (RLIMIT_NPROC, pids.max), an
+ * engine ends an operation that needs one with -ECANCELED; io_uring does so
+ * after about 50 ms. The loop's thread then carries out the operation, and may
+ * wait for a file system; a call that would wait for another program fails with
+ * -EAGAIN. For the next second, a NOP replaces each such operation in the ring.
  *
- * A file system may return -ECANCELED itself, and io_uring does not distinguish
- * this from a shortage of threads. So a NOP then checks for a worker thread. If
- * there is one, the operation is tried once more, and a second -ECANCELED is
- * the file system's: -EIO. A close must not be repeated, since its number may
- * be another file's by then. So a close that may need a worker checks for one
- * beforehand, unless a worker is known to stay until then. Its -ECANCELED is
- * then always the file system's.
+ * A file system may return -ECANCELED itself. So a NOP then checks for a worker
+ * thread. If there is one, the operation is tried once more, and a second
+ * -ECANCELED is reported as -EIO. A close must not be repeated, since its
+ * number may be another file's by then. So a close that may need a worker
+ * checks for one beforehand, unless a worker is known to stay until then.
  */
 #include "op_impl.h"
 
@@ -30,8 +27,7 @@ _Static_assert(sizeof(struct io_uring_sqe) ==
                    sizeof(((struct wr_file_op *)NULL)->entry),
                "a copy must fit");
 
-/* Maximum number of times that an operation is tried if it ends with -ECANCELED
- * although there is a worker. Then -ECANCELED is the file system's error. */
+/* Maximum number of results of -ECANCELED although there is a worker. */
 #define DOUBTS_MAX 2u
 
 static wr_op_complete_fn op_file_completed;
@@ -86,8 +82,7 @@ static struct io_uring_sqe *op_file_prepare(struct wr_file_op *file,
     return sqe;
 }
 
-/* Replaces the owner's function while a NOP or an empty splice checks for a
- * worker. */
+/* Handles the end of a NOP or an empty splice that checked for a worker. */
 static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);
@@ -118,7 +113,6 @@ static void op_file_looked(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Replaces the owner's function while the operation is in flight. */
 static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_file_op *file = op_file_of(op);
@@ -135,9 +129,8 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
         wr_op_note_lack(file->uring);
         op_file_work(file);
     } else {
-        /* Checks with a NOP whether the kernel has a worker thread for the
-         * operation. A splice has other workers, so a splice of 0 bytes checks
-         * for them. */
+        /* A NOP checks for a worker. A splice has other workers, so a splice of
+         * 0 bytes checks for them. */
         struct io_uring_sqe *sqe = op_file_prepare(file, op_file_looked);
 
         file->doubts++;
@@ -151,7 +144,6 @@ static void op_file_completed(struct wr_op *op, int32_t res, uint32_t flags)
     }
 }
 
-/* Replaces the owner's function if a NOP replaced the entry. */
 static void op_file_nop_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     wr_assert(!(flags & WR_CQE_MORE));
@@ -165,9 +157,9 @@ static bool op_file_needs_worker(const struct io_uring_sqe *sqe)
            sqe->opcode == IORING_OP_SPLICE || sqe->flags & IOSQE_ASYNC;
 }
 
-/* Chooses what is submitted: the entry, a NOP that checks for a worker and
- * after which the entry follows, or a NOP after which this thread carries out
- * the entry. The returned function handles the completion. */
+/* Chooses what is submitted: the entry, a NOP that checks for a worker before
+ * the entry, or a NOP after which this thread carries out the entry. Returns
+ * the function that handles the completion. */
 static wr_op_complete_fn *op_file_choose(const struct wr_uring *uring,
                                          const struct io_uring_sqe *sqe)
 {

@@ -11,8 +11,7 @@
 #include "sqe.h"
 #include "sys.h"
 
-/* Time after a shortage of threads during which no operation requests a
- * worker. */
+/* After a lack of threads, no operation requests a worker for this time. */
 #define WR_WORKER_LACK_NS UINT64_C(1000000000)
 
 static inline void wr_op_note_lack(struct wr_uring *uring)
@@ -50,8 +49,7 @@ static inline bool wr_op_has_worker(const struct wr_uring *uring)
 
 /* Handles the completion of a counted close, or of the NOP for a close. */
 void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
-/* Closes the descriptors of closes that were not submitted when the ring
- * broke. */
+/* Closes the descriptors of closes that a broken ring has not submitted. */
 void wr_op_close_unsubmitted(struct wr_uring *uring);
 void wr_op_free_closes(struct wr_uring *uring);
 

@@ -5,7 +5,7 @@
  * ring of provided buffers. With incremental consumption (feature.h) a receive
  * consumes only the filled part of a 256 KiB buffer, so slices of one buffer
  * belong to different sockets. Otherwise a receive consumes a whole 16 KiB
- * buffer. A buffer is free again when it is used up *and* every slice was
+ * buffer. A buffer is free again when it is used up and every slice was
  * released:
  *
  *     free --post--> posted --used up--> retired --last slice released--> free
@@ -16,17 +16,16 @@
  * The kernel reports which buffer a receive filled and whether it is used up;
  * the pool counts the bytes of each receive. If the two contradict each other,
  * the owner of the bytes is unknown. The receive then fails with
- * WEIR_EBADBUFFER, and the buffer is lost: it is kept until the end and never
- * posted again.
+ * WEIR_EBADBUFFER, and the lost buffer is never posted again.
  *
  * Free buffers are a stack, because the buffer that was freed last is still in
  * the CPU's cache. A receive with a system call (wr_pool_recv()) fills the open
  * buffer from `offset` on, and from its start if no slice of it is left.
  *
- * A lease (lease.h) pins its whole buffer. When leases pin more than a quarter
- * of the buffers, the pool is short: kept bytes are then copied to blocks, so
- * that leases never pin the last buffer. The pool only counts; budget.h decides
- * how much a connection may hold.
+ * A lease (lease.h) pins its whole buffer, and peers choose the sizes of
+ * slices. When leases pin more than a quarter of the buffers, the pool is
+ * short: kept bytes are then copied to blocks. The pool only counts; budget.h
+ * decides how much a connection may hold.
  */
 #ifndef WEIR_URING_POOL_H
 #define WEIR_URING_POOL_H
@@ -147,9 +146,7 @@ static inline bool wr_pool_can_grow(const struct wr_pool *pool)
     return pool->buf_count < pool->buf_max;
 }
 
-/* Returns true if leases pin more than a quarter of the buffers. Kept bytes are
- * then copied, because a small slice pins a large buffer, and peers choose the
- * sizes of slices. */
+/* Returns true if leases pin more than a quarter of the buffers. */
 static inline bool wr_pool_is_short(const struct wr_pool *pool)
 {
     return pool->pinnable < 0;
@@ -171,22 +168,21 @@ WEIR_MUST_USE weir_lease *wr_pool_receive(struct wr_pool *pool,
                                           struct wr_account *account,
                                           int32_t res, uint32_t flags);
 
-/* wr_sys_recv() or wr_sys_read(). */
+/* Type of wr_sys_recv() and wr_sys_read(). */
 typedef int32_t wr_pool_call_fn(int fd, struct iovec *iov, uint32_t count);
 
 /* Receives at most @most bytes of a stream with @call, into the open buffer and
  * free buffers. Returns their number, and sets *ret to borrowed leases, in
  * order and linked by `next`. The caller must pass each to
- * wr_lease_end_borrow(), in order, which charges those that were kept. Returns
- * 0 at the end of the stream, -EAGAIN if there are no bytes, -ENOBUFS without
- * memory for a buffer, or the error of the call. */
+ * wr_lease_end_borrow(), in order. Returns 0 at the end of the stream, -EAGAIN
+ * if there are no bytes, -ENOBUFS without memory for a buffer, or the error of
+ * the call. */
 WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
                                    struct wr_account *account,
                                    wr_pool_call_fn *call, int fd, uint32_t most,
                                    weir_lease **ret);
 
-/* Maximum number of buffers that one receive fills: 4 MiB, or 256 KiB if
- * buffers are not incremental. */
+/* Maximum number of buffers of one receive: 4 MiB, or 256 KiB if plain. */
 #define WR_ROOM_BUFS 16u
 
 /* Memory of a receive, from wr_pool_open_room() to wr_pool_close_room(). */
@@ -206,8 +202,7 @@ WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
                                              struct wr_account *account,
                                              struct wr_room *room, int32_t res);
 
-/* Maximum number of datagrams that one system call receives, and of buffers for
- * them: 4 MiB, or 256 KiB if buffers are not incremental. */
+/* Maximum numbers of datagrams and of buffers in one system call. */
 #define WR_SLOTS_MAX  64u
 #define WR_SLOTS_BUFS 16u
 #define WR_SLOT_ALIGN 64u
@@ -215,8 +210,7 @@ WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
 /* Memory for datagrams, from wr_pool_open_slots() to wr_pool_close_slots(). */
 struct wr_slots {
     uint32_t count;
-    /* Set by the caller: the number of slots with a datagram, from the first
-     * on. */
+    /* number of slots with a datagram, from the first; set by the caller */
     uint32_t used;
     uint32_t buf_count;
     struct wr_pool_buf *bufs[WR_SLOTS_BUFS];

@@ -19,17 +19,16 @@ static inline void wr_pool_set_state(struct wr_pool_buf *buf,
     buf->state = state;
 }
 
-/* Returns an empty buffer in state FREE and not listed, or NULL if out of
- * memory. */
+/* Returns an empty, unlisted buffer in state FREE, or NULL if out of memory. */
 struct wr_pool_buf *wr_pool_take_buf(struct wr_pool *pool);
 
 void wr_pool_push_free(struct wr_pool *pool, struct wr_pool_buf *buf);
 
 void wr_pool_check_bufs(const struct wr_pool *pool);
 
-/* Returns a lease whose parent and block are NULL, or NULL if out of memory.
- * The fields need no store: leases are returned to the slab like this, and new
- * memory of the slab is zeroed. */
+/* Returns a lease, or NULL if out of memory. Its parent and block are NULL
+ * without a store, as leases return to the slab like this and new memory is
+ * zeroed. */
 static inline weir_lease *wr_pool_take_lease(struct wr_pool *pool)
 {
     weir_lease *lease = wr_slab_take_raw(&pool->leases);

@@ -38,7 +38,6 @@ static void pool_open_retire(struct wr_pool *pool, struct wr_pool_buf *buf)
     wr_pool_free_if_unused(pool, buf);
 }
 
-/* After a receive, keeps the buffer open, frees it or retires it. */
 static void pool_open_end(struct wr_pool *pool, struct wr_pool_buf *buf)
 {
     wr_assert(buf->offset <= pool->buf_size);
@@ -183,8 +182,7 @@ bool wr_pool_open_slots(struct wr_pool *pool, struct wr_slots *slots,
     return slots->count > 0;
 }
 
-/* Makes leases on the used slots of a buffer. Returns the link for the next
- * lease. */
+/* Returns the link for the next lease. */
 static weir_lease **pool_open_lend_slots(struct wr_pool *pool,
                                          struct wr_account *account,
                                          const struct wr_slots *slots,

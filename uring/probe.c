@@ -3,8 +3,7 @@
  *
  * A seccomp profile may allow io_uring_setup() and refuse io_uring_enter() or
  * io_uring_register(), and a kernel may accept a flag and ignore it. So the
- * probe uses a small ring and compares the results. This takes about 200
- * microseconds and leaves nothing behind.
+ * probe uses a small ring, which takes about 200 microseconds.
  */
 #include "probe.h"
 
@@ -45,8 +44,7 @@ static int probe_read_sysctl(void)
     return len == 1 ? digit - '0' : -1;
 }
 
-/* Returns true in the initial user namespace, or if the namespace is
- * unknown. */
+/* Returns true in the initial user namespace, or if it is unknown. */
 static bool probe_is_outermost(void)
 {
     static const char all[] = "0 0 4294967295";
@@ -72,9 +70,8 @@ static bool probe_is_outermost(void)
     return len <= 0 || at == sizeof(all);
 }
 
-/* Returns true if RLIMIT_MEMLOCK applies to rings of this process. CAP_IPC_LOCK
- * lifts it only in the initial user namespace, so it applies to the root of a
- * container with a user namespace. */
+/* CAP_IPC_LOCK lifts RLIMIT_MEMLOCK only in the initial user namespace, so not
+ * for the root of a container with a user namespace. */
 static bool probe_is_limited(void)
 {
     struct __user_cap_header_struct header = {.version =
@@ -104,7 +101,6 @@ int wr_probe_explain(int err)
     }
 }
 
-/* All earlier SQEs were submitted, so there is a free one. */
 static struct io_uring_sqe *probe_sqe(struct io_uring *uring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
@@ -232,9 +228,8 @@ static bool probe_send_vectorized(struct io_uring *uring, const int fds[2])
            memcmp(got, "abc", 3) == 0;
 }
 
-/* Tries MADV_GUARD_INSTALL. qemu-user accepts every advice but ignores most, so
- * this also checks that the page cannot be populated, which only a guard
- * prevents. */
+/* qemu-user accepts every advice but ignores most, so this also checks that the
+ * page cannot be populated, which only a guard prevents. */
 static bool probe_guard_install(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -289,8 +284,7 @@ static bool probe_pidfd_group(void)
     if (pidfd < 0) {
         return false;
     }
-    /* Tries PIDFD_SIGNAL_PROCESS_GROUP with signal 0, which sends nothing.
-     * -ESRCH: this process leads no group. */
+    /* Signal 0 sends nothing. -ESRCH means that this process leads no group. */
     const int err = wr_spawn_signal_group(pidfd, 0);
     close(pidfd);
     return err == 0 || err == -ESRCH;

@@ -32,9 +32,8 @@ static inline void wr_race_acquire(void *address)
     }
 }
 
-/* Returns true in a program with ThreadSanitizer. The sanitizer does not see
- * that a ring closes a descriptor, and would report a race if another thread
- * got the same number. */
+/* ThreadSanitizer does not see that a ring closes a descriptor, and would
+ * report a race if another thread got the same number. */
 static inline bool wr_race_is_watched(void)
 {
     return __tsan_acquire != NULL;

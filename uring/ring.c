@@ -33,7 +33,6 @@ static int ring_engine_of_environment(void)
     return -EINVAL;
 }
 
-/* If it fails, nothing is left open. */
 static int ring_open_whole(const struct wr_engine *engine,
                            const struct wr_ring_options *options,
                            struct wr_ring **ret,

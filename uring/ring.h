@@ -31,9 +31,7 @@ struct wr_ring_options {
     const struct weir_allocator *allocator;
     uint32_t sq_entries; /* power of two */
     uint32_t cq_entries; /* power of two, more than sq_entries */
-    /* Number of provided buffers in group 0: a power of two, or 0. With
-     * WR_FEATURE_BUF_INC a receive consumes only the part of a buffer that it
-     * fills. */
+    /* Number of provided buffers in group 0: a power of two, or 0. */
     uint32_t buf_entries;
     enum wr_engine_kind engine;
 };
@@ -41,7 +39,7 @@ struct wr_ring_options {
 /* Opens a ring with its provided buffers, not yet bound to a thread, and probes
  * the kernel's features. WR_ENGINE_AUTO means the engine that WEIR_ENGINE names
  * (-EINVAL if that is not auto, uring or poll). If WEIR_ENGINE is unset or
- * auto, it means io_uring, or epoll if any part of io_uring is refused;
+ * auto, it means io_uring, or epoll if io_uring is refused;
  * ret_features->refusal is then the reason.
  *
  * If locked memory is short, waits until the kernel has freed closed rings:
@@ -52,8 +50,8 @@ WEIR_MUST_USE int wr_ring_open(const struct wr_ring_options *options,
                                struct wr_ring **ret,
                                struct wr_features *ret_features);
 
-/* Binds the ring to the calling thread. Must be called once, before entries are
- * prepared and before the ring is entered. */
+/* Binds the ring to the calling thread. Must be called once, before any
+ * entry. */
 WEIR_MUST_USE int wr_ring_enable(struct wr_ring *ring);
 
 /* Cancels all operations in the kernel, waits for them, and frees the ring. */
@@ -70,9 +68,8 @@ struct io_uring_sqe *wr_ring_unsubmitted_at(struct wr_ring *ring,
                                             uint32_t index);
 
 /* Submits prepared SQEs and waits, in one system call, for @want completions or
- * until @timeout_ns has passed. A timeout of 0 does not wait, UINT64_MAX waits
- * for ever. Returns 0, even if a signal interrupted the wait, or a negative
- * error, which is permanent. */
+ * until @timeout_ns has passed; UINT64_MAX waits for ever. Returns 0, even if a
+ * signal interrupted the wait, or a permanent negative error. */
 WEIR_MUST_USE int wr_ring_enter(struct wr_ring *ring, uint32_t want,
                                 uint64_t timeout_ns);
 

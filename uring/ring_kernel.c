@@ -61,8 +61,7 @@ static struct wr_ring_kernel *ring_kernel_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ring_kernel, base);
 }
 
-/* Makes the queues. @task_work is the set-up flag that decides when task work
- * runs. */
+/* @task_work is the set-up flag that decides when task work runs. */
 WEIR_MUST_USE static int ring_kernel_init(struct io_uring *uring,
                                           uint32_t sq_entries,
                                           uint32_t cq_entries,
@@ -242,8 +241,7 @@ static int ring_kernel_keep_error(struct wr_ring_kernel *ring, int ret)
     }
 }
 
-/* Passes the prepared SQEs to the kernel and returns their number. liburing has
- * filled the array of indices once, in order. */
+/* liburing has filled the array of indices once, in order. */
 static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
 {
     struct io_uring_sq *sq = &ring->uring.sq;
@@ -253,8 +251,7 @@ static unsigned int ring_kernel_publish(struct wr_ring_kernel *ring)
     return sq->sqe_tail - *sq->khead;
 }
 
-/* Submits prepared SQEs, runs task work and waits, with one io_uring_enter().
- * liburing's helpers cannot pass NO_IOWAIT. */
+/* Makes one io_uring_enter(). liburing's helpers cannot pass NO_IOWAIT. */
 static int ring_kernel_call(struct wr_ring_kernel *ring, uint32_t want,
                             uint64_t timeout_ns)
 {
@@ -384,8 +381,7 @@ static uint32_t ring_kernel_reap(struct wr_ring *base, struct wr_cqe *ret,
     return count;
 }
 
-/* Enlarges the completion queue after an overflow. The kernel refuses to resize
- * it while overflowed CQEs are pending. */
+/* The kernel refuses to resize the queue while overflowed CQEs are pending. */
 static bool ring_kernel_handle_overflow(struct wr_ring *base)
 {
     struct wr_ring_kernel *ring = ring_kernel_of(base);
@@ -412,8 +408,7 @@ static bool ring_kernel_handle_overflow(struct wr_ring *base)
     const int err = io_uring_resize_rings(&ring->uring, &params);
     if (err == 0 && io_uring_major_version() == 2 &&
         io_uring_minor_version() == 9) {
-        /* liburing 2.9 leaves the old SQEs mapped (see
-         * probe_find_features()). */
+        /* liburing 2.9 leaves the old SQEs mapped (probe_find_features()). */
         wr_ignore(
             munmap(old, params.sq_entries * sizeof(struct io_uring_sqe)) != 0);
     }
@@ -499,24 +494,20 @@ static uint64_t ring_kernel_trim(struct wr_ring *base)
  *
  * The descriptor with which another event loop, the host, waits for the ring.
  *
- * With DEFER_TASKRUN the kernel finishes a completion only when the ring's
- * thread enters the ring. An eventfd that is registered with the ring reports
- * pending work. But if the work is caused by a write to another eventfd, like
- * the loop's mailbox, the kernel reports it only after an RCU period of 10 to
- * 20 ms, and from Linux 6.13 on (also in 6.12.117) only once. The ring's own
- * descriptor is no substitute there.
- *
- * So if the host is known before the ring is enabled, the ring is made again
- * without DEFER_TASKRUN. The ring's own descriptor is then readable at once and
- * as long as there are completions, in every kernel since 6.1.
+ * With DEFER_TASKRUN an eventfd that is registered with the ring reports
+ * pending work. But if a write to another eventfd, like the loop's mailbox,
+ * causes the work, the kernel reports it only after an RCU period of 10 to 20
+ * ms, and from Linux 6.13 on (also in 6.12.117) only once. So if the host is
+ * known before the ring is enabled, the ring is made again without
+ * DEFER_TASKRUN. The ring's own descriptor is then readable at once and as long
+ * as there are completions, in every kernel since 6.1.
  *
  * Without DEFER_TASKRUN the kernel marks the thread as if a signal were pending
  * when it has something to finish, and a TCP receive that is before an urgent
  * byte gives up while the mark is set. An armed receive then waits for the next
  * event of its socket (Linux 6.18), which never arrives after the peer's end. A
- * receive that is submitted after the end may wait too: the kernel tries it
- * twice, and the mark may be set each time. A one-shot poll misses nothing, and
- * a system call that gives up returns an error.
+ * receive that is submitted after the end may wait too. A one-shot poll misses
+ * nothing.
  *
  * A ring that is already enabled has operations in the kernel, so it is kept.
  * It is also kept if RLIMIT_MEMLOCK does not allow a second ring. An eventfd

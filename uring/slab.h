@@ -52,8 +52,7 @@ void wr_slab_check_invariants(const struct wr_slab *slab);
 WEIR_MUST_USE bool wr_slab_grow(struct wr_slab *slab);
 
 /* Returns an object, or NULL if out of memory. A new object is zeroed. A reused
- * object has the contents with which it was returned, except for the first
- * word. */
+ * one keeps its contents, except for the first word. */
 WEIR_MUST_USE static inline void *wr_slab_take_raw(struct wr_slab *slab)
 {
     if (WR_UNLIKELY(!slab->free_list) && !wr_slab_grow(slab)) {

@@ -9,11 +9,10 @@
  * some take locks or act on all threads.
  *
  * No signal handler may run in the child, as it would use the parent's memory.
- * So all signals are blocked first, including those of the C library, and the
- * child resets the handlers before it unblocks the signals.
- *
- * Only execve() sets SIGCHLD as the exit signal of the child. So neither a
- * handler nor a wait() of the host program sees a child whose execve() failed.
+ * So all signals are blocked first, even the C library's, and the child resets
+ * the handlers before it unblocks the signals. Only execve() sets SIGCHLD as
+ * the child's exit signal. So neither a handler nor a wait() of the host
+ * program sees a child whose execve() failed.
  */
 #include "spawn.h"
 
@@ -258,7 +257,7 @@ static int spawn_wait(int pidfd, int options, siginfo_t *ret)
 extern int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     __attribute__((weak));
 
-/* All signals must be blocked. @stack is the child's stack. */
+/* All signals must be blocked. */
 static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
                        int *ret_pidfd)
 {
@@ -278,13 +277,11 @@ static int spawn_clone(struct spawn_shared *shared, char *stack, pid_t *ret_pid,
     if (shared->err) {
         siginfo_t info;
 
-        /* -ECHILD means that other code has reaped the child, with a wait for
-         * children of all kinds. If a seccomp filter refuses waitid(), other
-         * code must reap it. */
+        /* -ECHILD means that other code has reaped the child. If a seccomp
+         * filter refuses waitid(), other code must reap it. */
         wr_ignore(spawn_wait(pidfd, 0, &info) < 0);
         close(pidfd);
-        /* A file system's ECANCELED must not look like a cancellation by
-         * weir. */
+        /* A file system's ECANCELED must not look like weir's cancellation. */
         return shared->err == ECANCELED ? -EIO : -shared->err;
     }
     *ret_pid = pid;

@@ -33,11 +33,11 @@ struct wr_spawn {
     mode_t umask;
 };
 
-/* Makes a child that runs the program. The calling thread sleeps until the
- * program runs. If any step fails, even execve(), there is no child, and
- * *ret_step is a static string that names the step. The child has only
- * descriptors 0 to 2 and pass_fds, even if other threads open files meanwhile.
- * Its signals are unblocked and have no handlers. */
+/* Makes a child, and sleeps until the child runs the program. If any step
+ * fails, even execve(), there is no child, and *ret_step is a static string
+ * that names the step. The child has only descriptors 0 to 2 and pass_fds, even
+ * if other threads open files meanwhile. Its signals are unblocked and have no
+ * handlers. */
 WEIR_MUST_USE int wr_spawn(const struct wr_spawn *spawn, pid_t *ret_pid,
                            int *ret_pidfd, const char **ret_step);
 

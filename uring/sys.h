@@ -59,8 +59,8 @@ uint64_t wr_sys_now(void);
 /* Sleeps for a millisecond. */
 void wr_sys_sleep_a_little(void);
 
-/* The socket is blocking unless @type has SOCK_NONBLOCK: io_uring then polls
- * it. */
+/* Makes a blocking socket, which io_uring polls. @type may add
+ * SOCK_NONBLOCK. */
 int wr_sys_socket(int family, int type, int protocol);
 int wr_sys_set_blocking(int fd);
 int wr_sys_set_cloexec(int fd);
@@ -68,10 +68,9 @@ int wr_sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
 int wr_sys_listen(int fd, int backlog);
 int wr_sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
-/* Gets the peer's address. For a TCP socket this works even after a reset, when
- * wr_sys_getpeername() returns -ENOTCONN, unless the kernel has no SO_PEERNAME.
- * It fails after wr_sys_disconnect(). *len must be at least the size of an IPv6
- * address. */
+/* For a TCP socket this works even after a reset, unless the kernel has no
+ * SO_PEERNAME, but not after wr_sys_disconnect(). *len must be at least the
+ * size of an IPv6 address. */
 int wr_sys_getpeername_ever(int fd, struct sockaddr *addr, socklen_t *len);
 int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);
@@ -92,8 +91,7 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count);
 #define WR_PASSED_MAX 344u
 struct wr_passed {
     uint32_t count;
-    /* More descriptors arrived than fit into `fds` or the process's descriptor
-     * table. */
+    /* more descriptors arrived than fit into `fds` or the process's table */
     bool has_lost;
     int fds[WR_PASSED_MAX];
 };
@@ -167,8 +165,7 @@ int wr_sys_outq(int fd);
  * FIONREAD). Works at a pipe's writing end too. */
 int wr_sys_inq(int fd);
 
-/* Returns the current limit of descriptors (RLIMIT_NOFILE), or 0 if it is
- * unknown. Other processes may change the limit. */
+/* Returns RLIMIT_NOFILE, which other processes may change, or 0 if unknown. */
 uint64_t wr_sys_get_nofile(void);
 
 /* Returns 1 if a receive would not wait, because of bytes, the end or an error;
@@ -202,9 +199,8 @@ int wr_sys_stat_known(int fd, struct statx *ret);
 
 /* Returns true for a regular file whose operations must run in a kernel worker
  * thread, because its file system has no non-blocking reads. Also returns true
- * if this is unknown, because the file is not open for reading. (On the loop's
- * thread io_uring would, for example, send a poll and a read to FUSE's server,
- * and wait.) */
+ * if the file is not open for reading, which hides this. On the loop's thread
+ * io_uring would, for example, wait for FUSE's server. */
 WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
 
 /* Maximum number of bytes that one call of wr_sys_cached_bytes() checks. */
@@ -213,9 +209,8 @@ WEIR_MUST_USE bool wr_sys_needs_worker(int fd);
 /* Returns how many of the next @len bytes (at most WR_CACHED_MAX, within the
  * file's @size) can be read without waiting for a device. Returns an error if
  * the kernel does not report it: -EPERM for a file that the process may not
- * write and does not own, -EOPNOTSUPP for some file systems. Sets *is_told if
- * the kernel reports it for this file. The caller keeps *is_told for later
- * calls, which then do not check this again. */
+ * write and does not own, -EOPNOTSUPP for some file systems. The caller keeps
+ * *is_told, which spares later calls this check. */
 int64_t wr_sys_cached_bytes(int file, uint64_t offset, size_t len,
                             uint64_t size, bool *is_told);
 
@@ -230,12 +225,10 @@ int wr_sys_is_cached(int file, uint64_t offset, size_t len);
  * report this, or another error. */
 int64_t wr_sys_read_cached(int file, void *buf, size_t len, uint64_t offset);
 
-/* Makes an eventfd with count 0. Any thread may call wr_sys_eventfd_write(),
- * which adds 1 to the count. */
+/* Any thread may call wr_sys_eventfd_write(), which adds 1 to the count. */
 int wr_sys_eventfd(void);
 int wr_sys_eventfd_write(int fd);
-/* wr_sys_eventfd_drain() resets the count of a non-blocking eventfd. The count
- * may be 0. */
+/* wr_sys_eventfd_drain() resets the count, which may be 0. */
 int wr_sys_eventfd_nonblock(void);
 int wr_sys_eventfd_drain(int fd);
 

@@ -39,9 +39,8 @@ struct cache_view {
     uint8_t *data;  /* a mapping with PROT_NONE */
 };
 
-/* Returns 0 if mincore() reports the true state, else a negative error. If the
- * process may not know the state, mincore() reports every page as ready, even a
- * page after the end of the file. */
+/* If the process may not know the state, mincore() reports every page as ready,
+ * even a page after the end of the file. Returns 0 or a negative error. */
 static int sys_cache_tells(const struct cache_view *view)
 {
     unsigned char beyond = 0;

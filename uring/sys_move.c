@@ -27,8 +27,7 @@ static bool sys_move_is_refused(int err)
     return err == -EPERM || err == -ENOSYS;
 }
 
-/* Falls back to readv(), because a seccomp filter may allow readv() but not
- * read(). */
+/* A seccomp filter may allow readv() but not read(). */
 int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
 {
     const struct iovec iov = {.iov_base = buf, .iov_len = len};
@@ -105,8 +104,7 @@ int wr_sys_eventfd_drain(int fd)
 
 _Static_assert(sizeof(long) == sizeof(off_t), "a position is one argument");
 
-/* Maps the errors of kernels and filters that do not know the call. The caller
- * then uses other calls, which return an error of the file itself. */
+/* The caller then makes other calls, which return the file's own errors. */
 static int32_t sys_move_lacks(int32_t err)
 {
     return sys_move_is_refused(err) ? -EOPNOTSUPP : err;
@@ -115,8 +113,7 @@ static int32_t sys_move_lacks(int32_t err)
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
     wr_assert(count > 0);
-    /* musl has preadv2() since 1.2.5. With offset -1 it uses the file's own
-     * position. */
+    /* musl has preadv2() since 1.2.5. Offset -1 means the file's own. */
     const ssize_t got = syscall(SYS_preadv2, fd, iov, (unsigned long)count, -1L,
                                 0L, RWF_NOWAIT);
     wr_check(got <= INT32_MAX);
@@ -163,9 +160,8 @@ void wr_sys_restore_signals(const struct wr_sys_signals *signals,
                             bool may_be_raised)
 {
     if (may_be_raised) {
-        /* The kernel sets the sender of a signal that a call of this thread has
-         * raised to the process itself. A signal from another process is queued
-         * again. */
+        /* The sender of a signal that a call of this thread has raised is this
+         * process. A signal from another process is queued again. */
         static const struct timespec at_once = {.tv_sec = 0};
         siginfo_t info;
 
@@ -237,8 +233,7 @@ int64_t wr_sys_sendfile(int fd, int file, uint64_t offset, size_t len)
     }
     const int64_t ret = wr_sys_sendfile_bare(fd, file, offset, len);
     wr_sys_end_nonblock(fd, flags);
-    /* SIGPIPE is raised even if some bytes were sent before the socket
-     * broke. */
+    /* SIGPIPE is raised even if some bytes were sent before. */
     wr_sys_restore_signals(&signals, ret < (int64_t)len);
     return ret;
 }

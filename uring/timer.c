@@ -8,9 +8,7 @@
  * occupied level has the earliest deadlines.
  *
  * Time jumps from one occupied slot to the next. A slot of the lowest level
- * becomes due as a whole; the timers of a higher slot move to the levels below,
- * each at most once for each digit. Most timers are cancelled or armed again
- * before they move.
+ * becomes due as a whole; the timers of a higher slot move to the levels below.
  *
  * Opening a slot of a million timers would stop the loop for 40 ms. So each
  * expiry takes a few timers out of the next slot of each level early, and sorts
@@ -81,9 +79,7 @@ static uint64_t timer_check_list(const struct wr_wheel *wheel,
     return count;
 }
 
-/* Checks a level's occupied lists, or its stages. Returns the number of timers.
- * The staged slot may have timers only in its stages, so its own list may be
- * empty. */
+/* Returns the number of timers. The staged slot's own list may be empty. */
 static uint64_t timer_check_marked(const struct wr_wheel *wheel, unsigned level,
                                    bool stages)
 {
@@ -192,8 +188,7 @@ static void timer_merge(struct wr_list *older, struct wr_list *younger)
     wr_list_splice_back(younger, &merged);
 }
 
-/* Moves timers that were armed for the past to the due list. A merge sort: run
- * i has 2^i timers, which were armed before those of the lower runs. */
+/* A merge sort: run i has 2^i timers, armed before those of lower runs. */
 static void timer_take_past(struct wr_wheel *wheel)
 {
     struct wr_list runs[SORT_RUNS];
@@ -223,9 +218,8 @@ static void timer_take_past(struct wr_wheel *wheel)
     wr_list_splice_back(&wheel->due, &sorted);
 }
 
-/* Links a timer into the slot of its deadline. If the deadline is past, links
- * it into @passed, and sets next_ns to unknown, so that wr_wheel_next() checks
- * the lists. */
+/* Links a timer into the slot of its deadline, or into @passed. next_ns is then
+ * unknown, so that wr_wheel_next() checks the lists. */
 static inline void timer_place(struct wr_wheel *wheel, struct wr_timer *timer,
                                struct wr_list *passed)
 {
@@ -263,8 +257,7 @@ static void timer_clear_slot(struct wr_wheel *wheel, unsigned level,
     }
 }
 
-/* Called when a list has lost its last timer. The due, past and held lists have
- * no bit in `occupied` or `staged`. */
+/* The due, past and held lists have no bit in `occupied` or `staged`. */
 static void timer_note_empty(struct wr_wheel *wheel, const struct wr_list *list)
 {
     uintptr_t in_slots = (uintptr_t)list - (uintptr_t)wheel->slots;
@@ -312,9 +305,8 @@ static void timer_deal(struct wr_wheel *wheel, struct wr_list *list)
     }
 }
 
-/* Moves the stages of an opening slot into the level below. Timers whose digit
- * there is 0 move to lower levels, before the timers that are still in the
- * slot's own list. */
+/* Timers whose digit in the level below is 0 move to lower levels, before the
+ * timers that are still in the slot's own list. */
 static void timer_unstage(struct wr_wheel *wheel, unsigned level)
 {
     uint64_t left = wheel->staged[level] & ~UINT64_C(1);

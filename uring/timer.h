@@ -1,12 +1,11 @@
 /*
  * Timers: a hierarchical wheel.
  *
- * Arming and cancelling take constant time: a timer is linked into the slot of
- * its deadline, found by shifting and masking. Slots of the lowest level are
+ * Arming and cancelling take constant time. Slots of the lowest level are
  * WR_TICK_NS wide. A timer fires at its deadline or at most one tick later,
  * never before. Timers of different ticks fire in the order of their deadlines,
  * even if these are in the past; timers of one tick fire in the order of
- * arming. The caller passes the time.
+ * arming.
  */
 #ifndef WEIR_URING_TIMER_H
 #define WEIR_URING_TIMER_H
@@ -42,9 +41,8 @@ struct wr_wheel {
     struct wr_list past; /* armed for the past since the last expiry */
     struct wr_list held; /* due, but not called before wr_wheel_release() */
     uint64_t occupied[WR_WHEEL_LEVELS]; /* a bit for each slot in use */
-    /* Slot of each level whose timers are sorted early into `stages`, or 0 if
-     * there is none. stages[level] has a list for each slot of the level
-     * below. */
+    /* The slot of each level whose timers are sorted early into stages[level],
+     * with a list for each slot of the level below; 0 if there is none. */
     uint8_t staged_index[WR_WHEEL_LEVELS];
     uint64_t staged[WR_WHEEL_LEVELS]; /* a bit for each list in use */
     struct wr_list slots[WR_WHEEL_LEVELS][WR_WHEEL_SLOTS];
@@ -74,9 +72,8 @@ void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
 /* Returns a time before which no timer fires: the first deadline rounded up to
- * its tick, or an earlier time if many timers share a slot of a higher level.
- * Returns 0 or a past time if a timer is due, UINT64_MAX if no timer ever
- * fires. */
+ * its tick, or an earlier time if many timers share a slot. Returns 0 or a past
+ * time if a timer is due, UINT64_MAX if no timer ever fires. */
 uint64_t wr_wheel_next(struct wr_wheel *wheel);
 
 /* Like wr_wheel_next(), without a search. Returns 0 if a timer may be due. */
@@ -125,8 +122,7 @@ static inline bool wr_wheel_holds(const struct wr_wheel *wheel)
 
 /* Calls at most @max of the timers that are due at @now_ns; the rest stay due.
  * Returns the number of calls. A timer is disarmed before its call, and may arm
- * and cancel any timer, even itself. Timers armed by the calls run in the next
- * expiry at the earliest. */
+ * and cancel any timer. Timers armed by the calls run in a later expiry. */
 unsigned wr_wheel_expire(struct wr_wheel *wheel, uint64_t now_ns, unsigned max);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * Tracepoints, which bpftrace, perf, SystemTap and gdb find by name in a
- * running program, and can count or stop at.
+ * Tracepoints, which bpftrace, perf, SystemTap and gdb find by name.
  *
  * Each is one nop and an ELF note with its address and the registers of its
  * arguments (USDT, provider "weir"). Names and arguments are a public

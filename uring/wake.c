@@ -10,8 +10,7 @@
  * write, or on the owner, which checks again after each take. When the stack is
  * empty, the owner turns the awake mark into NULL, with an exchange that fails
  * if there was a post meanwhile. So no post is missed, and a stream of posts to
- * a busy loop writes nothing. The loop may be woken once without need, if it
- * takes a post before its poster writes.
+ * a busy loop writes nothing.
  *
  * The number of waiting posts is posted_count - popped_total. Posters count
  * before a push, the owner after some pops, so the difference is never too low.
@@ -162,9 +161,8 @@ static bool wake_has_room_for(struct wr_wake *wake, uint64_t number)
     return number < end;
 }
 
-/* Counts one more post if it is within the limit. A post above the limit is not
- * counted, even for a moment: it could make other posters fail, or wait without
- * a wake-up. */
+/* A post above the limit is not counted, even for a moment: it could make other
+ * posters fail, or wait without a wake-up. */
 static int wake_claim(struct wr_wake *wake)
 {
     uint64_t number =
@@ -464,8 +462,7 @@ struct wr_wake_item *wr_wake_pop(struct wr_wake *wake)
         wr_assert(wake->popped_count > 0);
         const uint64_t before =
             atomic_load_explicit(&wake->popped_total, memory_order_relaxed);
-        /* Must precede the check for waiting posters. Pairs with
-         * wr_wake_wait_room(). */
+        /* Must precede the check for waiting posters (wr_wake_wait_room()). */
         atomic_store_explicit(&wake->popped_total, before + wake->popped_count,
                               memory_order_seq_cst);
         wake->popped_count = 0;
@@ -498,8 +495,7 @@ static void wake_run_nothing(void *arg)
     (void)arg;
 }
 
-/* Cancels posts in a list. They stay in the list, so that their count and order
- * do not change. */
+/* Cancelled posts stay in the list, which keeps its count and order. */
 static size_t wake_cancel_in(struct wr_wake_item *item, void (*run)(void *arg),
                              const void *arg)
 {
@@ -534,8 +530,7 @@ size_t wr_wake_cancel(struct wr_wake *wake, void (*run)(void *arg),
 void wr_wake_close(struct wr_wake *wake)
 {
     wake_check_invariants(wake);
-    /* Acquires like wr_wake_take(). Must precede the check for waiting
-     * posters. */
+    /* Acquires like wr_wake_take(). Must precede the check for waiters. */
     struct wr_wake_item *head = atomic_exchange_explicit(
         &wake->head, &wake_closed_mark, memory_order_seq_cst);
     if (wake_is_item(head)) {

@@ -1,11 +1,11 @@
 /*
  * The mailbox for posts from other threads to a loop.
  *
- * A post pushes onto a lock-free stack. It writes the eventfd that the loop
- * reads through its ring only if the loop does not check the stack any more, so
- * a thousand posts cost one wake-up. The loop takes the whole stack at once and
- * reverses it. The mailbox has a reference count and may outlive the loop, so
- * that a post after the loop's end is an error and not a use after free.
+ * A post pushes onto a lock-free stack, which the loop takes as a whole. The
+ * post writes the eventfd that the loop reads through its ring only if the loop
+ * does not check the stack any more, so a thousand posts cost one wake-up. The
+ * mailbox may outlive the loop, so that a post after the loop's end is an error
+ * and not a use after free.
  *
  * The owner is the loop's thread. Functions that any thread may call are
  * marked; all others are for the owner.
@@ -55,8 +55,7 @@ bool wr_wake_is_owned_by(const struct wr_wake *wake, const void *thread);
 
 /* Any thread; @thread is the caller's. Posts a call. Returns 0, -ENOMEM,
  * -ENOBUFS at the limit, or -ESHUTDOWN after wr_wake_close(). After 0, the
- * caller of wr_wake_pop() calls either @run or, if not NULL, @drop with
- * @arg. */
+ * caller of wr_wake_pop() calls @run or, if not NULL, @drop with @arg. */
 WEIR_MUST_USE int wr_wake_post(struct wr_wake *wake, const void *thread,
                                void (*run)(void *arg), void *arg,
                                void (*drop)(void *arg));
@@ -77,10 +76,9 @@ WEIR_MUST_USE int wr_wake_wait_room(struct wr_wake *wake, const void *thread,
 /* Returns the eventfd, which must be read with 8 bytes. */
 int wr_wake_fd(const struct wr_wake *wake);
 
-/* Takes all items posted so far. Returns true if there are items to pop. After
- * this no post wakes the owner until wr_wake_rest(). So the owner pops all
- * items, calls wr_wake_take() again, and calls wr_wake_rest() when there is no
- * item. */
+/* Takes all items posted so far. Returns true if there are items to pop. No
+ * post then wakes the owner until wr_wake_rest(). So the owner pops all items
+ * and takes again, until there is no item. */
 WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
 
 /* Lets the next post wake the owner. All taken items must have been popped.

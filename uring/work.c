@@ -4,15 +4,15 @@
  * A FIFO or a terminal was ready when its operation came here. But another
  * process may take the bytes or the space first, and a blocking call would wait
  * for more, out of reach of a cancel. So the file is opened once more, for this
- * one call, in non-blocking mode. The mode of the original is not changed,
- * because other processes share it. If the second open is refused, the call is
- * made on the descriptor itself, and may wait.
+ * one call, in non-blocking mode: other processes share the original's mode. If
+ * the second open is refused, the call is made on the descriptor itself, and
+ * may wait.
  *
  * The loop's thread avoids that wait as far as it can. It moves the bytes of a
  * pipe through a non-blocking pipe of its own, since a splice to or from such a
  * pipe does not wait. It polls a terminal first, and moves only as much as
- * needs no wait, but waits if another process was faster. It also blocks the
- * signals that a write may raise, which other threads always block.
+ * needs no wait. It also blocks the signals that a write may raise, which other
+ * threads always block.
  */
 #include "work.h"
 
@@ -54,8 +54,7 @@ bool wr_work_has_places(const struct io_uring_sqe *sqe)
            (lseek(sqe->fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE);
 }
 
-/* Returns true if bytes are read from the file. One end of a splice is a
- * non-blocking pipe of weir, the other end is the file. */
+/* One end of a splice is a non-blocking pipe of weir, the other is the file. */
 static bool work_reads(const struct io_uring_sqe *sqe)
 {
     wr_assert(work_moves(sqe) || sqe->opcode == IORING_OP_SPLICE);
@@ -133,8 +132,7 @@ static int32_t work_move_on(const struct io_uring_sqe *sqe, int fd)
                  : wr_sys_pipe_write(fd, buf, sqe->len);
 }
 
-/* Moves bytes with a second descriptor, and stores the result in *ret. Returns
- * -EINVAL without effect if the file cannot be opened once more. */
+/* Returns -EINVAL without effect if the file cannot be opened once more. */
 static int work_move_apart(const struct io_uring_sqe *sqe, int32_t *ret)
 {
     const int own = work_reopen(work_file(sqe));
@@ -168,8 +166,7 @@ static int32_t work_fetch(int stage, char *buf, int32_t len)
     return len;
 }
 
-/* Moves a pipe's bytes through @stage, a non-blocking pipe. Bytes that the pipe
- * did not accept are dropped with the stage. */
+/* Bytes that the pipe did not accept are dropped with @stage. */
 static int32_t work_move_staged(const struct io_uring_sqe *sqe,
                                 const int stage[2])
 {
@@ -186,8 +183,7 @@ static int32_t work_move_staged(const struct io_uring_sqe *sqe,
     return work_result(splice(stage[0], NULL, sqe->fd, NULL, (size_t)put, 0));
 }
 
-/* Moves a pipe's bytes. A read or a write needs a stage. A splice is made
- * directly, because one of its ends is a non-blocking pipe already. */
+/* A splice needs no stage, because one of its ends is a non-blocking pipe. */
 static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 {
     int stage[2];
@@ -204,8 +200,7 @@ static int32_t work_move_pipe(const struct io_uring_sqe *sqe)
 }
 
 /* Returns how many bytes one call may move without blocking once the file is
- * ready. A character device that is writable accepts at least one byte. All
- * other files are always ready, and accept all bytes. */
+ * ready. A character device accepts at least one byte, other files all. */
 static uint32_t work_step(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -226,8 +221,7 @@ static uint32_t work_step(const struct io_uring_sqe *sqe)
                : sqe->len;
 }
 
-/* Moves bytes in steps that do not block. A read returns the available
- * bytes. */
+/* Moves bytes in steps that do not block. A read makes only one step. */
 static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
 {
     struct io_uring_sqe step;
@@ -278,7 +272,6 @@ static int32_t work_call(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
     case IORING_OP_NOP:
         return 0;
     default:
-        /* No other opcode gets here. */
         wr_check(sqe->opcode == IORING_OP_CLOSE);
         return -EINVAL;
     }

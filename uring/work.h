@@ -34,15 +34,12 @@ WEIR_MUST_USE int32_t wr_work(const struct io_uring_sqe *sqe, wr_rest_fn *rest,
 WEIR_MUST_USE int32_t wr_work_here(const struct io_uring_sqe *sqe);
 
 /* Returns true for a read, a write or a splice of a pipe, a terminal or a
- * socket. These need no file system, and wr_work_here() does not wait in
- * them. */
+ * socket. wr_work_here() does not wait in these calls. */
 bool wr_work_asks_nothing(const struct io_uring_sqe *sqe);
 
-/* Returns true for a read or a write at the file's own position, and a
- * splice. */
+/* Returns true for a splice, and for a read or a write without an offset. */
 bool wr_work_waits(const struct io_uring_sqe *sqe);
-/* Returns true for a read or a write at an offset. A pipe ignores the offset,
- * as with io_uring. */
+/* Returns false for a pipe, which ignores the offset, as with io_uring. */
 bool wr_work_has_places(const struct io_uring_sqe *sqe);
 
 WEIR_MUST_USE int32_t wr_work_open(const struct io_uring_sqe *sqe,

@@ -1,11 +1,10 @@
 /*
  * Opening files for wr_work().
  *
- * Opening a FIFO waits for its other end, perhaps for ever, and only a signal
- * could interrupt the thread. So a FIFO is opened in non-blocking mode, and
- * polled until its other end is open or the caller's rest function fails.
- * Without a writer, tee() from a reader returns 0. Without a reader, a writer's
- * open() fails with ENXIO.
+ * Opening a FIFO waits for its other end, perhaps for ever. So a FIFO is opened
+ * in non-blocking mode, and polled until its other end is open or the caller's
+ * rest function fails. Without a writer, tee() from a reader returns 0. Without
+ * a reader, a writer's open() fails with ENXIO.
  *
  * The loop's thread opens all files in non-blocking mode, because open() may
  * wait for a terminal's carrier or for the holder of a lease (fcntl(2)). For a

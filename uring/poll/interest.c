@@ -1,11 +1,9 @@
 /*
  * The epoll set: which descriptors it has, and which it should have.
  *
- * The kernel removes a descriptor from the set when the last reference to its
- * file is closed, so the set may miss descriptors that have a watch; changing a
- * missing descriptor adds it again. If a file is still open elsewhere, the set
- * may report a descriptor that was closed here. Then its watch is not
- * registered, or the generation in the event is older than the watch's.
+ * The kernel may remove a descriptor from the set by itself, so changing a
+ * missing descriptor adds it again. If the set reports a file that was closed
+ * here, its watch is not registered, or the event has an older generation.
  */
 #include "poll_impl.h"
 
@@ -25,8 +23,7 @@
  * end every wait at once. */
 #define VAIN_MAX 8u
 /* Time in ns that a wait sleeps first if the set may report files that were
- * closed here. The events of such files cannot be removed and would end every
- * wait at once. */
+ * closed here, because their events would end every wait at once. */
 #define REST_NS 1000000u
 
 void wr_ep_interest_close(struct wr_ep_interest *interest)
@@ -102,8 +99,7 @@ static void interest_mark(struct wr_ep_interest *interest,
     }
 }
 
-/* Returns true if the set already reports all events that @op, the watch's only
- * operation, waits for. interest_update() would change nothing. */
+/* Returns true if the set already reports all events that @op waits for. */
 static bool interest_has_all(const struct wr_ep_watch *watch,
                              const struct wr_ep_op *op)
 {
@@ -211,9 +207,8 @@ void wr_ep_watch_close(struct wr_ep_interest *interest,
     wr_ep_watch_forget(interest, watch);
 }
 
-/* Returns the events that the operations of a watch wait for. Adds EPOLLET if
- * the set would otherwise report an event all the time: an error and a hang-up
- * cannot be masked. */
+/* Adds EPOLLET if the set would otherwise report an event all the time: an
+ * error and a hang-up cannot be masked. */
 static uint32_t interest_wanted(const struct wr_ep_watch *watch)
 {
     const uint32_t unasked = (uint32_t)(EPOLLERR | EPOLLHUP);
@@ -294,9 +289,8 @@ static int interest_open_set(int own_fd)
     return epfd >= 0 ? epfd : -errno;
 }
 
-/* Makes a new set, without files that were closed here. The watches are added
- * before the next wait. On error keeps the old set: no descriptor, file or
- * memory is left. */
+/* Makes a new set, without files that were closed here. Keeps the old set on
+ * error. The watches are added before the next wait. */
 static int interest_renew(struct wr_ep_interest *interest)
 {
     const int epfd = interest_open_set(interest->own_fd);
@@ -379,9 +373,8 @@ int wr_ep_interest_open(struct wr_ep_interest *interest,
     return 0;
 }
 
-/* Waits with epoll_pwait2() if the timeout is neither 0 nor infinite, else with
- * epoll_wait(). epoll_pwait2() exists since Linux 5.11, and a seccomp filter
- * may refuse any of the calls. Then another call is tried. */
+/* Calls epoll_pwait2() (Linux 5.11) if the timeout is neither 0 nor infinite.
+ * If a seccomp filter refuses a call, makes another. */
 static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     const int max = (int)WR_EP_EVENTS_MAX;
@@ -418,7 +411,6 @@ static int interest_call(struct wr_ep_interest *interest, uint64_t timeout_ns)
 int wr_ep_interest_wait(struct wr_ep_interest *interest, uint64_t timeout_ns)
 {
     if (WR_UNLIKELY(interest->has_leftover)) {
-        /* See REST_NS. */
         const struct timespec rest = {
             .tv_nsec = (long)wr_min_u64(timeout_ns, REST_NS)};
 

@@ -1,6 +1,5 @@
 /*
- * Moves operations between their states: begins entries, attempts parked
- * operations, and collects from the workers. cancel.c ends them early.
+ * Moves operations between their states; see kind.h.
  *
  * Operations that need not wait complete in the order of submission, all others
  * in the order of readiness.
@@ -25,8 +24,7 @@ static void issue_time(struct wr_ep_ring *ring, struct wr_ep_op *op)
     wr_list_push_back(at->next, &op->link);
 }
 
-/* Continues an operation, which must be in no list. @res is the result of a
- * call, @flags are the flags of the completion. */
+/* @op must be in no list. @res is a result of a function of kind.h. */
 static void issue_go_on(struct wr_ep_ring *ring, struct wr_ep_op *op,
                         int32_t res, uint32_t flags)
 {
@@ -57,8 +55,8 @@ issue_alone(const struct wr_ep_kind *kind, struct wr_ep_call *call)
 {
     int32_t res = kind->begin(call);
 
-    /* WR_EP_WORKS: a close or a NOP. Without memory for an operation it cannot
-     * go to a worker, so this thread makes the call, even if a close blocks. */
+    /* A close or a NOP without memory for an operation cannot go to a worker,
+     * so this thread makes the call, even if the close blocks. */
     if (res == WR_EP_WORKS) {
         res = wr_work_here(call->sqe);
     }

@@ -75,8 +75,7 @@ static int32_t kind_cancel(struct wr_ep_call *call)
     return 0;
 }
 
-/* A NOP completes at once. With IOSQE_ASYNC it is passed to a worker, to check
- * whether there is one. */
+/* With IOSQE_ASYNC a NOP checks whether there is a worker. */
 static int32_t kind_nop(struct wr_ep_call *call)
 {
     wr_assert(!call->op);

@@ -49,7 +49,6 @@ struct wr_ep_kind {
 #define WR_EP_KINDS (IORING_OP_SPLICE + 1)
 extern const struct wr_ep_kind wr_ep_kinds[WR_EP_KINDS];
 
-/* Aborts if no kind has the entry's opcode. */
 static inline const struct wr_ep_kind *
 wr_ep_kind_of(const struct io_uring_sqe *sqe)
 {

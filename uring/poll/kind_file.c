@@ -31,9 +31,8 @@ static int32_t kind_file_begin_place(struct wr_ep_call *call)
     return WR_EP_WORKS;
 }
 
-/* Returns true if the entry goes to a worker without a poll: it has IOSQE_ASYNC
- * and the file is always ready. A poll may query the file system, which may not
- * respond. */
+/* Returns true if an entry with IOSQE_ASYNC needs no poll, because its file is
+ * always ready. A poll may query a file system that does not respond. */
 static bool kind_file_is_never_awaited(const struct io_uring_sqe *sqe)
 {
     mode_t mode;
@@ -68,8 +67,7 @@ int32_t wr_ep_begin_move(struct wr_ep_call *call)
                : WR_EP_PARKS;
 }
 
-/* Called when the file is ready. A file that only weir reads is read here; all
- * other calls are left to a worker. */
+/* A file that only weir reads is read here. Other calls need a worker. */
 int32_t wr_ep_move(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;
@@ -82,8 +80,7 @@ int32_t wr_ep_move(struct wr_ep_call *call)
         wr_sys_pipe_read(sqe->fd, (void *)(uintptr_t)sqe->addr, sqe->len));
 }
 
-/* One end is a pipe of weir, which is non-blocking and ready. Waits for the
- * other end. */
+/* Waits for the end that is not weir's non-blocking pipe, which is ready. */
 int32_t wr_ep_begin_splice(struct wr_ep_call *call)
 {
     const int flags = fcntl(call->sqe->splice_fd_in, F_GETFL);
@@ -125,9 +122,8 @@ int32_t wr_ep_close(struct wr_ep_call *call)
         wr_ep_watch_forget(interest, watch);
     }
     if (is_slow) {
-        /* The last close may wait for a peer. A duplicate of the descriptor
-         * keeps the file open until the closer's thread closes it
-         * (closer.h). */
+        /* The last close may wait for a peer, so a closer's thread closes a
+         * duplicate. */
         const int kept = wr_sys_dup_to_pass(sqe->fd);
 
         wr_require(kept >= 0, WR_EP_WORKS);

@@ -32,8 +32,7 @@
 #define VAIN_FIRSTS_MAX   8u
 #define VAIN_FIRSTS_APART 16u
 
-/* Counts an attempt that may find nothing. Returns false if it should be
- * skipped. The caller resets the count when an attempt finds something. */
+/* Counts an attempt. Returns false if it should be skipped. */
 static bool kind_socket_tries(uint32_t *vain_count)
 {
     const uint32_t vain = (*vain_count)++;
@@ -41,10 +40,8 @@ static bool kind_socket_tries(uint32_t *vain_count)
     return vain < VAIN_FIRSTS_MAX || vain % VAIN_FIRSTS_APART == 0;
 }
 
-/* Called when a receive has got bytes. If it is multishot and continues, posts
- * a completion and returns true. Returns false if it ends with these bytes: it
- * is one-shot, its limit is reached, or there is no memory for another
- * completion. */
+/* Posts a completion and returns true if a multishot receive continues. Returns
+ * false if the receive ends with these bytes, or if out of memory. */
 static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
 {
     const uint32_t credit = wr_sqe_optlen(call->sqe);
@@ -58,8 +55,7 @@ static bool kind_socket_goes_on(struct wr_ep_call *call, uint32_t got)
                           call->flags);
 }
 
-/* Receives into a provided buffer or the caller's memory. If the socket
- * returned fewer bytes than fit, it has no more bytes. */
+/* If the socket returned fewer bytes than fit, it has no more bytes. */
 int32_t wr_ep_recv(struct wr_ep_call *call)
 {
     struct wr_ep_buffers *buffers = &call->ring->buffers;
@@ -89,9 +85,8 @@ int32_t wr_ep_recv(struct wr_ep_call *call)
     return kind_socket_goes_on(call, (uint32_t)res) ? WR_EP_PARKS : res;
 }
 
-/* The first receive of a connection, or the first after a pause. If the epoll
- * set has this descriptor, it may be an earlier file with the same number,
- * which was closed in this iteration. */
+/* If the epoll set has this descriptor, it may be an earlier file with the same
+ * number, which was closed in this iteration. */
 static int32_t kind_socket_recv_first(struct wr_ep_call *call)
 {
     struct wr_ep_ring *ring = call->ring;
@@ -157,9 +152,8 @@ static bool kind_socket_has_connection(int fd)
     return poll(&look, 1, 0) != 0;
 }
 
-/* Returns true if an accept after @count accepts of this event will probably
- * find a connection. If connections arrive one by one, it usually returns false
- * without a poll, and epoll reports the next connection. */
+/* Returns true if another accept will probably find a connection. If
+ * connections arrive one by one, usually returns false without a poll. */
 static bool kind_socket_goes_on_accepting(struct wr_ep_ring *ring, int fd,
                                           uint32_t count)
 {
@@ -206,8 +200,6 @@ static bool kind_socket_listens(int fd)
     return listens != 0;
 }
 
-/* Makes the listener non-blocking for good: accept4() has no flag not to
- * wait. */
 int32_t wr_ep_begin_accept(struct wr_ep_call *call)
 {
     const int fd = call->sqe->fd;
@@ -242,7 +234,6 @@ static int32_t kind_socket_connect(struct wr_ep_call *call)
     return res == -EINPROGRESS || res == -EALREADY ? WR_EP_PARKS : res;
 }
 
-/* Calls connect(). A blocking socket is non-blocking only during the call. */
 int32_t wr_ep_begin_connect(struct wr_ep_call *call)
 {
     const struct io_uring_sqe *sqe = call->sqe;

@@ -46,7 +46,6 @@ static size_t ops_ended_bytes(uint32_t size)
     return size * sizeof(struct wr_cqe);
 }
 
-/* Returns false if out of memory. The queue is unchanged then. */
 static bool ops_resize_ended(struct wr_ep_ops *ops, uint32_t size)
 {
     struct wr_cqe *ended = wr_alloc(ops->allocator, ops_ended_bytes(size));

@@ -53,8 +53,7 @@ struct wr_ep_op {
     struct wr_ep_op *same_hash;
     int awaited_fd; /* the descriptor that the operation may wait for, or -1 */
     int32_t res;    /* set by a worker */
-    /* In state PARKED: events that wake the operation. Errors and hang-ups
-     * always do. */
+    /* in state PARKED: events that wake it, besides errors and hang-ups */
     uint16_t events;
     uint16_t told; /* multishot poll: the events of its last completion */
     enum wr_ep_state state : 8;
@@ -105,8 +104,7 @@ static inline uint64_t wr_ep_ops_ended_max(const struct wr_ep_ops *ops)
     return ops->ended_count + ops->slab.used_count;
 }
 
-/* Ensures that there is space for one operation and its completion. Returns
- * false if out of memory. */
+/* Ensures space for one operation and its completion, unless out of memory. */
 WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
 {
     const bool has_room =
@@ -115,8 +113,7 @@ WEIR_MUST_USE static inline bool wr_ep_ops_reserve(struct wr_ep_ops *ops)
     return WR_LIKELY(has_room) || wr_ep_ops_grow(ops);
 }
 
-/* Returns true if there is space for the completion of a prepared entry,
- * although there is no memory for an operation. */
+/* Returns true if a prepared entry can complete without an operation. */
 static inline bool wr_ep_ops_may_end(const struct wr_ep_ops *ops)
 {
     wr_debug_assert(ops->ended_room < ops->ended_size);
@@ -146,8 +143,7 @@ static inline void wr_ep_ops_push(struct wr_ep_ops *ops,
     ops->ended_count++;
 }
 
-/* Adds a completion, unless the entry wants none for success. There must be
- * space for it. */
+/* Adds a completion, unless the entry wants none for success. */
 static inline void wr_ep_ops_complete(struct wr_ep_ops *ops,
                                       const struct io_uring_sqe *sqe,
                                       int32_t res, uint32_t flags)
@@ -179,10 +175,9 @@ WEIR_MUST_USE uint32_t wr_ep_ops_reap(struct wr_ep_ops *ops, struct wr_cqe *ret,
                                       uint32_t max);
 
 /*
- * The provided buffers of the poll engine: a queue, the oldest first.
- *
- * A receive removes the first buffer, or only the part that it filled if
- * buffers are incremental. Receives see added buffers after a commit.
+ * Provided buffers, the oldest first. A receive removes the first buffer, or
+ * only the part that it filled if buffers are incremental. Receives see added
+ * buffers after a commit.
  */
 
 struct wr_ep_buffer {
@@ -219,8 +214,7 @@ wr_ep_buffers_first(const struct wr_ep_buffers *buffers)
                : &buffers->ring[buffers->head & (buffers->entries - 1)];
 }
 
-/* Consumes the first @len bytes of the next buffer. Returns the flags of the
- * completion. */
+/* Consumes @len bytes of the next buffer. Returns the completion's flags. */
 static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
                                           uint32_t len)
 {
@@ -248,26 +242,23 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
  * a receive that is armed again in the loop iteration of its completion costs
  * no system call. A watch without operations leaves the set before the next
  * wait, because its descriptor may be closed, and its number used again,
- * unnoticed. Closes of weir's stream sockets are noticed (wr_ep_watch_close()),
- * so these stay until the set reports an event that no operation waits for,
- * unless a host waits for the set.
+ * unnoticed. Closes of weir's stream sockets are noticed, so these stay until
+ * the set reports an event that no operation waits for, unless a host waits for
+ * the set.
  *
- * The kernel removes a descriptor from the set at its close, unless another
- * process or descriptor has the same file: then the set continues to report the
- * file. When such an event is seen, a new set replaces the old one, and from
+ * If another process or descriptor has the same file, the set continues to
+ * report a closed descriptor. A new set then replaces the old one, and from
  * then on descriptors leave the set before they are closed. While no new set
- * can be made, because descriptors or memory have run out, the old set is
- * called at most once in a millisecond. A set that a host waits for cannot be
- * replaced, so descriptors always leave it before they are closed.
+ * can be made, the old set is called at most once in a millisecond. A set that
+ * a host waits for cannot be replaced, so descriptors always leave it before
+ * they are closed.
  */
 
 #define WR_EP_CHUNK_WATCHES 64u
-/* Maximum number of events that one wait returns. If more descriptors are
- * ready, the kernel reports them in turn, so a descriptor that is always ready
- * is not reported in every iteration. */
+/* Maximum number of events of one wait. The kernel reports further ready
+ * descriptors in turn. */
 #define WR_EP_EVENTS_MAX 1024u
-/* Flag next to the descriptor in an event: its watch had is_own when it entered
- * the set. */
+/* Flag in an event: the watch had is_own when it entered the set. */
 #define WR_EP_EVENT_OWN 0x80000000u
 
 struct wr_ep_watch {
@@ -281,8 +272,7 @@ struct wr_ep_watch {
      * is_drained, is_connector and is_overheard. */
     bool is_own : 1;       /* a stream socket of weir */
     bool is_connector : 1; /* weir connected the socket */
-    /* An operation was parked, or an edge-triggered event has completed an
-     * operation. */
+    /* an operation was parked, or an edge-triggered event completed one */
     bool is_fresh : 1;
     /* the set may report events that no operation waits for */
     bool is_overheard : 1;
@@ -314,8 +304,7 @@ WEIR_MUST_USE int wr_ep_interest_open(struct wr_ep_interest *interest,
                                       int own_fd);
 void wr_ep_interest_close(struct wr_ep_interest *interest);
 
-/* Returns the watch of a descriptor, or NULL if the descriptor was never
- * watched. The address of a watch never changes. */
+/* Returns NULL if the descriptor was never watched. A watch never moves. */
 static inline struct wr_ep_watch *
 wr_ep_watch_find(const struct wr_ep_interest *interest, int fd)
 {
@@ -328,8 +317,7 @@ wr_ep_watch_find(const struct wr_ep_interest *interest, int fd)
     return &interest->chunks[index][(uint32_t)fd % WR_EP_CHUNK_WATCHES];
 }
 
-/* Makes the watch of a descriptor that has none. Returns NULL if out of
- * memory. */
+/* Returns NULL if out of memory. The descriptor must have no watch. */
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_watch_add(struct wr_ep_interest *interest, int fd);
 
@@ -381,8 +369,8 @@ static inline void wr_ep_watch_note(struct wr_ep_interest *interest,
 
 /* Applies changes to the set. Returns NULL when all are applied. If the set
  * refuses a watch, returns it and sets *ret_err; -EPERM means that the file is
- * always ready. The caller must then end or move the operations of the watch,
- * and call again. */
+ * always ready. The caller then ends or moves its operations, and calls
+ * again. */
 WEIR_MUST_USE struct wr_ep_watch *
 wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 
@@ -396,8 +384,7 @@ WEIR_MUST_USE int wr_ep_interest_wait(struct wr_ep_interest *interest,
                                       uint64_t timeout_ns);
 void wr_ep_interest_note_leftover(struct wr_ep_interest *interest);
 
-/* Returns the watch of event @index and sets *ret_events. Returns NULL if the
- * event's descriptor has left the set. */
+/* Returns NULL if the event's descriptor has left the set. */
 static inline struct wr_ep_watch *
 wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
                      uint32_t *ret_events)
@@ -417,7 +404,6 @@ wr_ep_interest_event(struct wr_ep_interest *interest, uint32_t index,
     return NULL;
 }
 
-/* Returns true if the watch of the event had is_own when it entered the set. */
 static inline bool wr_ep_interest_is_own(const struct wr_ep_interest *interest,
                                          uint32_t index)
 {
@@ -432,11 +418,10 @@ wr_ep_interest_has_events(const struct wr_ep_interest *interest)
 }
 
 /*
- * The threads of a ring that make system calls which can block.
- *
- * A thread runs an operation's call. An eventfd in the epoll set then notifies
- * the loop's thread, which collects the operation. A call that has begun is not
- * interrupted: a cancel reaches only queued operations and opens of FIFOs.
+ * Threads that make system calls which can block. An eventfd in the epoll set
+ * notifies the loop's thread, which collects the operation. A call that has
+ * begun is not interrupted: a cancel reaches only queued operations and opens
+ * of FIFOs.
  */
 
 #define WR_EP_WORKERS_MAX 4u
@@ -451,9 +436,9 @@ WEIR_MUST_USE int wr_ep_workers_open(struct wr_ep_workers *workers);
  * operations are cancelled. */
 void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
 
-/* Passes an operation, in state WORKING and in no list, to the threads. Returns
- * false if there is no thread and none can be made. The caller then ends it
- * with -ECANCELED, like io_uring (see struct wr_file_op). */
+/* Passes an operation, in state WORKING and in no list, to the threads. If it
+ * returns false, the caller ends the operation with -ECANCELED, like
+ * io_uring. */
 WEIR_MUST_USE bool wr_ep_workers_push(struct wr_ep_workers *workers,
                                       struct wr_ep_op *op);
 /* Removes a queued operation. Returns false if a thread has started it. */
@@ -468,8 +453,7 @@ struct wr_ep_ring {
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
-    /* Entries at the start of `sq` that wait for memory. Used only inside
-     * ring_submit_rest(), else 0. */
+    /* entries that ring_submit_rest() keeps at the start of `sq`, else 0 */
     uint32_t kept_count;
     struct wr_ep_ops ops;
     struct wr_ep_buffers buffers;
@@ -501,8 +485,7 @@ WEIR_MUST_USE bool wr_ep_issue(struct wr_ep_ring *ring,
 
 /* Handles an event of a watch. Returns false if its receive must wait until the
  * loop has handled earlier receives: the provided buffers are used up, or many
- * connections have received in this enter. The bytes of those connections are
- * then sent on while they are in the CPU's cache. */
+ * connections, whose bytes should stay in the CPU's cache, have received. */
 WEIR_MUST_USE bool wr_ep_wake(struct wr_ep_ring *ring,
                               struct wr_ep_watch *watch, uint32_t events);
 
@@ -513,8 +496,7 @@ void wr_ep_go_on_without_set(struct wr_ep_ring *ring, struct wr_ep_watch *watch,
 void wr_ep_collect(struct wr_ep_ring *ring);
 
 void wr_ep_expire(struct wr_ep_ring *ring);
-/* Returns the time until the first timed operation is due, at most
- * @limit_ns. */
+/* Returns the time until the first timed operation, at most @limit_ns. */
 uint64_t wr_ep_time_left(const struct wr_ep_ring *ring, uint64_t limit_ns);
 
 /* ---- cancel.c ---- */

@@ -1,20 +1,19 @@
 /*
  * The poll engine: a ring that epoll, system calls and a few threads carry out.
  *
- * This engine implements ring.h if io_uring is refused. The same entries go in
- * and the same completions come out. Receives are multishot and buffers
- * incremental, as on Linux 6.17: single receives of 16 KiB would take nearly
- * twice the instructions for an echo.
+ * This engine implements ring.h if io_uring is refused. Receives are multishot
+ * and buffers incremental, as on Linux 6.17: single receives of 16 KiB would
+ * take nearly twice the instructions for an echo.
  *
  * An enter begins the prepared entries, adds those that must wait for
  * descriptors to the epoll set, waits, and attempts the operations whose
  * descriptors have become ready. If there are completions, or the loop has work
  * left, the enter does not wait, and only every fourth of such enters calls
- * epoll_wait() at all.
+ * epoll_wait().
  *
  * Without memory an entry that would have to wait stays in the queue, and is
- * tried again each millisecond; others continue. When the queue is full of such
- * entries, the oldest ends with -ENOMEM.
+ * tried again each millisecond. When the queue is full of such entries, the
+ * oldest ends with -ENOMEM.
  */
 #include "poll_impl.h"
 
@@ -40,8 +39,6 @@ static struct wr_ep_ring *ring_of(struct wr_ring *base)
     return wr_container_of(base, struct wr_ep_ring, base);
 }
 
-/* The workers' eventfd has a watch without operations: its events call
- * wr_ep_collect(). */
 static int ring_open_parts(struct wr_ep_ring *ring, uint32_t sq_entries)
 {
     const struct weir_allocator *allocator = ring->base.allocator;
@@ -154,9 +151,8 @@ static struct io_uring_sqe *ring_unsubmitted_at(struct wr_ring *base,
     return &ring->sq[ring->sq_head + index];
 }
 
-/* Called when there is no memory for the first entry. Begins the other entries,
- * some of which need none. Entries that cannot begin stay in the queue, in
- * order. */
+/* Begins the entries after the first, for which there was no memory; some need
+ * none. Entries that cannot begin stay in the queue, in order. */
 static __attribute__((noinline, cold)) void
 ring_submit_rest(struct wr_ep_ring *ring)
 {
@@ -262,9 +258,8 @@ static bool ring_handle_event(struct wr_ep_ring *ring, uint32_t index)
     return !watch || wr_ep_wake(ring, watch, events);
 }
 
-/* Keeps the remaining events of weir's stream sockets for the next enter. All
- * other events are handled now, because they may not hold any more in the next
- * iteration. */
+/* Keeps the remaining events of weir's stream sockets for the next enter. Other
+ * events may not hold any more by then, so they are handled now. */
 static void ring_keep_events(struct wr_ep_ring *ring)
 {
     struct wr_ep_interest *interest = &ring->interest;
@@ -306,8 +301,6 @@ static void ring_wait(struct wr_ep_ring *ring, uint64_t timeout_ns)
     }
 }
 
-/* The next enter, at most SHORTAGE_NS later, tries the waiting entries
- * again. */
 static __attribute__((noinline, cold)) int
 ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
 {
@@ -324,10 +317,8 @@ ring_enter_without_memory(struct wr_ep_ring *ring, uint64_t timeout_ns)
     return ring->error;
 }
 
-/* Returns true if this enter need not call epoll_wait(): the loop has
- * completions or other work to handle, and no SQE or event is pending. Returns
- * false after SKIPS_MAX calls in a row, and if a host waits for the epoll set,
- * because the host may do so after any enter. */
+/* Returns true if this enter need not call epoll_wait(). It must if a host
+ * waits for the epoll set, because the host may do so after any enter. */
 static bool ring_skips_wait(struct wr_ep_ring *ring)
 {
     const bool is_due = ring->base.is_due;
@@ -417,8 +408,7 @@ static void ring_forget(struct wr_ring *base, int fd)
     }
 }
 
-/* Returns a duplicate of the epoll set's descriptor, which is readable while
- * the set has an event. */
+/* The descriptor is readable while the epoll set has an event. */
 static int ring_open_signal(struct wr_ring *base)
 {
     struct wr_ep_ring *ring = ring_of(base);
