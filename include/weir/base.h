@@ -24,24 +24,24 @@
 #ifdef __cplusplus
 /** Opens a part of a header in which everything has C linkage. */
 #define WEIR_BEGIN_DECLS extern "C" {
-/** Ends what WEIR_BEGIN_DECLS opened. */
+/** Ends the part that WEIR_BEGIN_DECLS has opened. */
 #define WEIR_END_DECLS }
 #else
 /** Opens a part of a header in which everything has C linkage. */
 #define WEIR_BEGIN_DECLS
-/** Ends what WEIR_BEGIN_DECLS opened. */
+/** Ends the part that WEIR_BEGIN_DECLS has opened. */
 #define WEIR_END_DECLS
 #endif
 
 /** Marks a symbol that the library exports. */
 #define WEIR_API __attribute__((visibility("default")))
 
-/** Makes the compiler warn if the result of a function is ignored. Functions
- * have this mark if they suspend, because every wait can be interrupted, and if
- * they can fail in a correct program without another report of the failure.
- * These functions have no mark: writes, whose error is kept (writer.h);
- * functions whose error a later call returns, too; functions that send a
- * signal; and functions that fail only after misuse. */
+/** Makes the compiler warn if the result of a function is ignored. Two kinds of
+ * functions have this mark: functions that suspend, because every wait can be
+ * interrupted, and functions whose failure, in a correct program, is reported
+ * only by their result. These functions have no mark: writes, whose error is
+ * kept (writer.h); functions whose error a later call returns, too; functions
+ * that send a signal; and functions that fail only after misuse. */
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 
 /** Makes the compiler check the arguments of a function like printf().
@@ -49,8 +49,8 @@
  * argument, counted from 1. */
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/** The default of signed fields in which zero is a valid value, for example
- * water marks. In all other fields zero is the default. */
+/** Selects the default of a signed field in which zero is a valid value, for
+ * example a water mark. In all other fields zero selects the default. */
 #define WEIR_DEFAULT INT64_MIN
 
 /** @p x seconds in nanoseconds, the unit of times and delays. @p x is an
@@ -110,8 +110,8 @@ typedef struct weir_mailbox weir_mailbox;
  * - weir_loop_call_soon_threadsafe() and weir_mailbox_call_soon() allocate on
  *   the calling thread;
  * - the last weir_mailbox_unref() frees on the calling thread;
- * - a job of the executor that ends after its loop was freed frees its own
- *   memory on the job's thread. */
+ * - if a job of the executor ends after its loop was freed, the job's thread
+ *   frees the job's memory. */
 struct weir_allocator {
     /** Like malloc(), with a @p size above 0. Returns NULL if there is no
      * memory. */

@@ -39,11 +39,12 @@ struct weir_buf {
 };
 
 /**
- * Keep received bytes after the callback, or a view after the next call.
+ * Keep received bytes beyond the callback, or a reader's view beyond the next
+ * call on the reader.
  *
- * To keep only a part of the bytes, change @p buf to that part before. A call
- * with bytes that are already kept returns another lease. The bytes may be
- * copied, so use the new address in @p buf afterwards; the old address is still
+ * To keep only a part of the bytes, first change @p buf to that part. For bytes
+ * that are already kept, each call gives another lease. The call may copy the
+ * bytes: afterwards use the address in @p buf, because the old address is still
  * only borrowed.
  *
  * Release leases while the connection is open. When kept bytes reach the

@@ -138,8 +138,8 @@ struct weir_message {
      * copied, and the library takes its own reference. May be NULL. */
     weir_lease *lease;
     /** If this is not NULL, the bytes are not copied, but held, and the
-     * function is called when the library no longer needs them. It is not
-     * called if the call fails. */
+     * function is called when the library no longer needs them, but not if
+     * weir_transport_sendmsg() fails. */
     weir_release_fn *release;
     /** First argument of release. */
     void *release_arg;
@@ -147,8 +147,9 @@ struct weir_message {
      * datagrams of this length (UDP GSO); the last datagram may be shorter. 0
      * sends one datagram. */
     uint32_t segment_bytes;
-    /** Ancillary data of the datagram: of WEIR_ANCILLARY_LOCAL, _TOS and _TTL
-     * the items that are set in its `has`; borrowed. May be NULL. */
+    /** Ancillary data to send with the datagram; borrowed, may be NULL. Of
+     * WEIR_ANCILLARY_LOCAL, _TOS and _TTL the items are sent that are set in
+     * its `has`. */
     const struct weir_ancillary *ancillary;
 };
 

@@ -80,10 +80,10 @@ WEIR_BEGIN_DECLS
  * Get the descriptor that is readable when the loop has work.
  *
  * The first call makes the descriptor, which should happen before the loop's
- * first run (see the head of this file). weir_loop_run() does not become slower
- * by it. The descriptor remains the same until weir_loop_free() closes it. Wait
- * only until it is readable, level-triggered, as with poll(), and with epoll
- * without EPOLLET. Do not read from it.
+ * first run (see the head of this file). It does not make weir_loop_run()
+ * slower. The descriptor remains the same until weir_loop_free() closes it.
+ * Wait only until it is readable, level-triggered, as with poll(), and with
+ * epoll without EPOLLET. Do not read from it.
  *
  * @return the descriptor, borrowed; valid until the loop is freed; or a
  *         negative error, after which nothing has changed

@@ -66,7 +66,7 @@ enum weir_error {
      * callback. */
     WEIR_ENOTTASK = -4301,
     /** No further task stack with a guard can be made, because the limit
-     * vm.max_map_count is reached (before Linux 6.13). */
+     * vm.max_map_count is reached (before Linux 6.13, or after mlockall()). */
     WEIR_ESTACKLIMIT = -4302,
     /** The barrier was aborted or reset. */
     WEIR_EBROKEN = -4303,

@@ -133,8 +133,8 @@ WEIR_API WEIR_MUST_USE int weir_future_await(weir_future *future, int *ret);
  * @param ret  set to the result of the future; may be NULL
  * @return     0 when the future is done
  * @retval -ECANCELED  this task was cancelled, but the future was not
- * @retval -EDEADLK    the future would never be done, for the reason that
- *                     weir_future_await() gives
+ * @retval -EDEADLK    this task would wait for its own end, as in
+ *                     weir_future_await()
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
@@ -150,8 +150,8 @@ WEIR_API WEIR_MUST_USE int weir_future_shield(weir_future *future, int *ret);
  * @return            0 when the future is done
  * @retval -ETIMEDOUT  the time has expired, and the future was cancelled
  * @retval -ECANCELED  this task was cancelled, and so was the future
- * @retval -EDEADLK    the future would never be done, for the reason that
- *                     weir_future_await() gives
+ * @retval -EDEADLK    this task would wait for its own end, as in
+ *                     weir_future_await()
  * @suspends yes
  */
 WEIR_API WEIR_MUST_USE int weir_wait_for(weir_future *future,
@@ -209,8 +209,8 @@ struct weir_as_completed {
  *
  * The iteration does not cancel futures, and takes no references to them. A
  * future whose last reference is released is done with -ECANCELED, as always.
- * An error of this call may be ignored, because
- * weir_as_completed_next() returns it, too.
+ * An error of this call may be ignored, because weir_as_completed_next()
+ * returns it, too.
  *
  * @param done     the iteration; held until weir_as_completed_end(), which may
  *                 be called even after an error of this call

@@ -103,8 +103,8 @@ struct weir_loop_statistics {
  * Get the statistics of a loop. The call iterates over all connections, for
  * queued_held_bytes.
  *
- * @return 0, or -EPERM or -ECHILD as all functions of a loop; after an error
- *         nothing is written
+ * @return 0, or -EPERM or -ECHILD as for all functions of a loop; after an
+ *         error nothing is written
  */
 WEIR_API WEIR_MUST_USE int
 weir_loop_get_statistics(const weir_loop *loop,

@@ -4,13 +4,13 @@
  *
  * An iteration of the loop submits operations and waits for completions in one
  * system call, passes the completions to their connections, expires timers,
- * runs the callbacks and tasks that are in the ready queue then, sends written
+ * runs the callbacks and tasks that are then in the ready queue, sends written
  * bytes, and frees closed objects. Callbacks and tasks that completions and
  * timers make ready run in the same iteration; callbacks and tasks that ready
  * callbacks add run in the next iteration. If the ready queue is long, an
- * iteration runs only a part of it, in order: 128 callbacks and tasks, and then
- * more until a millisecond has passed and it has run as many as it had
- * completions, but at most 4096 in all.
+ * iteration runs only the first entries: 128, and then more until a millisecond
+ * has passed and it has run as many entries as it had completions, but at most
+ * 4096 in all.
  *
  * Before a run returns, written bytes have been passed to the kernel. If an
  * earlier send of the same connection is still in flight, later bytes follow in
@@ -55,13 +55,14 @@ struct weir_loop_options {
      * the iteration. */
     uint32_t sq_entries;
     /** Completion entries of the ring, at most 65536, rounded up to a power of
-     * two, and at least twice sq_entries; default 4096. The loop uses fewer
-     * entries if RLIMIT_MEMLOCK is too low for them, and later more if they did
-     * not suffice and the kernel can resize the ring (Linux 6.13). */
+     * two, and at least twice sq_entries; default 4096. If RLIMIT_MEMLOCK is
+     * too low, the loop starts with fewer entries. It adds entries later if
+     * they did not suffice and the kernel can resize the ring (Linux 6.13). */
     uint32_t cq_entries;
     /** Received bytes that all connections together may hold, at least 1 MiB;
-     * default 64 MiB. Half of the limit is a reserve. One connection may hold a
-     * sixteenth of the unused part of the other half, but always 8 KiB. */
+     * default 64 MiB. One connection may hold a sixteenth of the unused part of
+     * the first half, but always 8 KiB; the second half is a reserve for these
+     * 8 KiB. */
     uint64_t held_limit_bytes;
     /** Report callbacks that run longer than this time, in nanoseconds, to the
      * exception hook; 0 reports none. */
@@ -102,9 +103,9 @@ struct weir_loop_options {
  * RLIMIT_MEMLOCK is so low that this matters, for example when a program is
  * restarted, this call blocks the thread until the pages are free. It waits 100
  * ms for memory for all requested entries, then up to a second in all for as
- * many entries as possible, and longer on a busy machine. So if one thread
- * needs two loops, make both before it runs the first one. After a wait without
- * success later calls do not wait.
+ * many entries as possible, and longer on a busy machine. Because of this wait,
+ * a thread that needs two loops should make both before it runs the first one.
+ * After a wait without success later calls do not wait.
  *
  * @retval -EINVAL  an option, or the environment variable WEIR_ENGINE, has an
  *                  invalid value
@@ -194,7 +195,8 @@ WEIR_API void weir_loop_announce_stop(weir_loop *loop);
  */
 WEIR_API bool weir_loop_is_stopping(const weir_loop *loop);
 
-/** Report whether the loop is inside a run, as in its callbacks. */
+/** Report whether a run of the loop is under way. This is true inside the
+ * loop's callbacks and tasks. */
 WEIR_API bool weir_loop_is_running(const weir_loop *loop);
 
 /**
@@ -230,8 +232,8 @@ WEIR_API weir_loop *weir_get_running_loop(void);
  */
 WEIR_API int weir_loop_free(weir_loop *loop);
 
-/** Return idle memory to the system: free unused receive buffers, blocks,
- * objects and stacks. The loop does this itself a few seconds after a
+/** Return idle memory to the system: free unused receive buffers, memory
+ * blocks, objects and stacks. The loop does this itself a few seconds after a
  * connection was lost or one of many tasks has ended; this call is for a
  * program that knows that a busy period has ended. With the default allocator
  * this call also calls malloc_trim() if a megabyte or more was freed. The loop
@@ -333,7 +335,7 @@ WEIR_API bool weir_handle_reschedule(weir_loop *loop, struct weir_handle handle,
  * A **post** is one such call. The function runs from the ready queue of the
  * iteration that finds the post. Posts of one thread run in the order of their
  * calls; posts of the loop's own thread are ordered with weir_loop_call_soon().
- * An iteration runs at most 4096 posts, and more only if a
+ * An iteration runs at most 4096 posts, and more only to keep the order, if a
  * weir_loop_call_soon() follows a post of the loop's own thread. The loop must
  * not be freed during this call; use a weir_mailbox if it might be.
  *

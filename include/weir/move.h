@@ -2,10 +2,11 @@
  * @file move.h
  * Moving an open connection to another loop, on another thread.
  *
- * Moves distribute connections evenly that were accepted unevenly. A move keeps
- * the state of the connection: received bytes that were not delivered, written
- * bytes that were not sent, a half-closed direction, the marks, the limits of
- * memory and the remaining time of time-outs. The peer notices nothing.
+ * A program moves connections to distribute them evenly if they were accepted
+ * unevenly. A move keeps the state of the connection: received bytes that were
+ * not delivered, written bytes that were not sent, a half-closed direction, the
+ * marks, the limits of memory and the remaining time of time-outs. The peer
+ * notices nothing.
  *
  * On the other loop the connection has a new transport with its own protocol,
  * which a factory makes there. The user pointer may be the same, because the

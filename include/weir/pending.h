@@ -1,7 +1,7 @@
 /**
  * @file pending.h
- * Operations under way, which call a function of the program, their @c done,
- * when they end.
+ * Operations under way. When an operation ends, it calls its @c done, a
+ * function of the program.
  *
  * A call that starts an operation can return a handle for cancelling it. The
  * handle belongs to the library, and may be used until @c done returns.

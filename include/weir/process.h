@@ -128,11 +128,11 @@ struct weir_process_output {
     size_t size;
     /** Standard output, followed by a zero byte; NULL if it is not a pipe. */
     const char *out;
-    /** Number of bytes. */
+    /** Number of bytes at out, without the zero byte. */
     size_t out_len;
     /** Standard error, followed by a zero byte; NULL if it is not a pipe. */
     const char *err;
-    /** Number of bytes. */
+    /** Number of bytes at err, without the zero byte. */
     size_t err_len;
 };
 

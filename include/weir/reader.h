@@ -16,7 +16,7 @@
  * For two errors the reader has more information:
  *
  * - WEIR_EINCOMPLETE: the stream ended too early. weir_reader_get_expected()
- *   returns the number of bytes that the call wanted. The buffered bytes can
+ *   returns the number of bytes that the call requested. The buffered bytes can
  *   still be read.
  * - WEIR_ELIMIT: there was no separator within the limit.
  *   weir_reader_get_consumed() returns the number of bytes that can be skipped
@@ -26,9 +26,9 @@
  * weir_reader_readuntil() accepts, and the measure of back-pressure. Reading is
  * paused if more than twice the limit is buffered, and resumed if no more than
  * the limit is buffered or a task has to wait for more bytes. So a reader holds
- * at most twice the limit plus a receive in flight, of up to 1 MiB. If bytes
- * are moved out of the receive buffers into the reader's own memory, they no
- * longer count against held_limit_bytes (loop.h).
+ * at most twice the limit, plus one receive of up to 1 MiB that is in flight.
+ * If bytes are moved out of the receive buffers into the reader's own memory,
+ * they no longer count against held_limit_bytes (loop.h).
  *
  * Only one task at a time may read. All suspending calls return -EBUSY if
  * another task is reading.
@@ -282,15 +282,15 @@ WEIR_API int weir_reader_consume(weir_reader *reader, size_t len);
 /** Get the number of buffered bytes, without the bytes of a view. */
 WEIR_API size_t weir_reader_get_buffer_size(const weir_reader *reader);
 
-/** Get the number of bytes that the last read that failed with WEIR_ELIMIT has
- * searched without finding a separator. These bytes can be skipped; asyncio's
+/** Get the number of bytes in which the last read found no separator, before it
+ * failed with WEIR_ELIMIT. These bytes can be skipped; asyncio's
  * LimitOverrunError.consumed. */
 WEIR_API size_t weir_reader_get_consumed(const weir_reader *reader);
 
 /**
- * Get the number of bytes that the last read that failed with WEIR_EINCOMPLETE
- * wanted; asyncio's IncompleteReadError.expected. The bytes that have arrived
- * (weir_reader_get_buffer_size()) can still be read.
+ * Get the number of bytes that the last read requested before it failed with
+ * WEIR_EINCOMPLETE; asyncio's IncompleteReadError.expected. The bytes that have
+ * arrived (weir_reader_get_buffer_size()) can still be read.
  *
  * @return number of bytes; 0 if the read searched for a separator
  */

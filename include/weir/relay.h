@@ -16,21 +16,21 @@
  * the callbacks of the old protocols are not called any more. If an old
  * protocol has received bytes that it does not use, set them in the options
  * (a_initial, b_initial); they are forwarded first. Bytes that were written
- * before the relay are sent before the relay's bytes.
- * During the relay the program may only call getters of the two transports and
- * set their time-outs. weir_pending_cancel() ends the relay. Descriptors that a
- * Unix socket receives are closed.
+ * before the relay are sent before the relay's bytes. During the relay the
+ * program may only call getters of the two transports and set their time-outs.
+ * weir_pending_cancel() ends the relay. Descriptors that a Unix socket receives
+ * are closed.
  *
  * **Back-pressure.** Each direction is limited: while more than `buffer_bytes`
  * wait to be sent to one side, the other side is not read. For this the relay
  * sets the write buffer limits and the read buffer limits of both transports to
  * this number of bytes; to fewer bytes with TLS, where bytes wait both before
- * and after encryption. At first at most 32 KiB may wait. The limit rises when
- * the kernel has space for twice `buffer_bytes`, and falls when the kernel
- * refuses bytes; nothing is received until it accepts them. If the
- * read_limit_bytes of a side (struct weir_connection_options) is larger than
- * the new limit, the relay cancels its receive in flight and begins another
- * one.
+ * and after encryption. At first at most 32 KiB may wait. This limit rises to
+ * `buffer_bytes` when the kernel has space for twice `buffer_bytes`. When the
+ * kernel refuses bytes, the limit falls to 32 KiB again, and nothing is
+ * received until the kernel accepts these bytes. If a side's read_limit_bytes
+ * (struct weir_connection_options) is larger than the new limit, the relay
+ * cancels the side's receive in flight and begins another one.
  *
  * **The end of one direction.** If a side ends its stream, the end is forwarded
  * after all its bytes (weir_transport_write_eof(); with TLS a close_notify),

@@ -36,9 +36,9 @@
  * address for it, or if its servers fail (SERVFAIL). The search skips the
  * remaining domains if the servers of a domain refuse (REFUSED, NOTIMP,
  * FORMERR) or do not answer; the unchanged name is still queried. If nothing is
- * found and the unchanged name was queried first, its error is returned; else
- * WEIR_EDNSNODATA or WEIR_EDNSSERVFAIL, if one of them occurred; else the last
- * error.
+ * found, the lookup fails with one of these errors, in this order: the error of
+ * the unchanged name, if it was queried first; WEIR_EDNSNODATA or
+ * WEIR_EDNSSERVFAIL, if a query failed with it; the last error.
  *
  * From resolv.conf(5) weir reads:
  * - `nameserver`, at most 32, with a zone if need be (fe80::1%eth0);

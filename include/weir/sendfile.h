@@ -28,8 +28,8 @@
  * accepted do not count for the size of the write buffer: they use no memory,
  * and pause_writing and weir_writer_flush() ignore them. Parts that pass
  * through the write buffer count for its size. The next part is read while the
- * size is not above the high mark, and at most two parts wait. They do not
- * cause pause_writing, but resume_writing and weir_writer_flush() wait for
+ * size is not above the high mark, and at most two parts wait. These parts do
+ * not cause pause_writing, but resume_writing and weir_writer_flush() wait for
  * them. Time-outs apply to all transports: write_stall_ns ends a connection
  * whose peer receives nothing of the file; the time in which the file's device
  * is slow does not count.

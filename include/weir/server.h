@@ -77,7 +77,7 @@ struct weir_server_options {
     uint64_t defer_accept_ns;
     /** TCP Fast Open (RFC 7413): maximum number of connections that are served
      * before the end of their TCP handshake, because their first bytes arrived
-     * with the SYN; at most the backlog. 0 switches Fast Open off. Without bit
+     * with the SYN; at most the backlog. 0 switches Fast Open off. Without flag
      * 2 in net.ipv4.tcp_fastopen the kernel ignores the option. The bytes of a
      * SYN may arrive twice, so serving them twice must do no harm. */
     uint32_t fast_open_limit;
@@ -89,8 +89,8 @@ struct weir_server_options {
     /** Maximum number of connections at a time; with 0 only the number of
      * descriptors is a limit. Further connections wait in the kernel's queue,
      * where another process that shares the socket may accept them. A few
-     * connections that the server has accepted before it noticed the limit wait
-     * unread. */
+     * connections that the server had accepted before it noticed the limit wait
+     * without being read. */
     uint64_t connection_limit;
     /** Grace period for connections that are not idle when
      * weir_server_serve_forever() is cancelled, in nanoseconds; default 30 s;
@@ -200,8 +200,8 @@ WEIR_API WEIR_MUST_USE int weir_server_start_serving(weir_server *server);
 
 /**
  * Add a connection that moves to the server's loop (move.h) to the server's
- * connections, so that the server ends it, too. The factory of the move calls
- * this, and must not free the server afterwards.
+ * connections, so that a stop of the server ends it, too. The factory of the
+ * move calls this, and must not free the server afterwards.
  *
  * @param t  the transport that the factory was called with; borrowed
  * @return   0 if the connection will be added, which happens when the factory

@@ -17,9 +17,9 @@
  * and resume_writing are about the child's standard input.
  *
  * The end of a child is detected with its pidfd. weir installs no handler for
- * SIGCHLD and never waits for a process that it did not start. A child is
- * always reaped, even after its transport was closed, and when the loop is
- * freed, which aborts it.
+ * SIGCHLD and never waits for a process that it did not start. weir always
+ * reaps a child: even after its transport was closed, and when the loop is
+ * freed, which aborts the transport.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop
@@ -97,8 +97,8 @@ struct weir_spawn_options {
     bool use_umask;
     /** With use_umask: the mask of file permissions. */
     mode_t umask;
-    /** Time between the SIGTERM and the SIGKILL of weir_transport_close();
-     * default 5 s. */
+    /** Time from the SIGTERM to the SIGKILL of weir_transport_close(), in
+     * nanoseconds; default 5 s. */
     uint64_t close_grace_ns;
     /** Let weir_transport_close() send SIGKILL at once, as asyncio does. */
     bool kill_at_close;

@@ -9,11 +9,11 @@
  *
  * **Suspending calls** that need not wait return without suspending. But after
  * 128 such calls in a row other tasks run, so that no task blocks the others. A
- * task whose calls are quick continues for 20 us more, up to 2048 calls in all.
- * In a busy loop, whose last iteration took more than a millisecond and left
- * work, the first limit is 8 calls instead of 128, and the clock is read each
- * time the number of calls has doubled. Do not ignore the results of suspending
- * calls: a C loop that ignores -ECANCELED never ends.
+ * task with quick calls continues for 20 us more, but for at most 2048 calls in
+ * all. In a busy loop, whose last iteration took more than a millisecond and
+ * left work, the first limit is 8 calls instead of 128, and the 20 us are
+ * checked each time the number of calls has doubled. Do not ignore the results
+ * of suspending calls: a C loop that ignores -ECANCELED never ends.
  *
  * **Cancellation** interrupts the innermost wait of the task. Exactly one call
  * returns -ECANCELED for it:
@@ -105,15 +105,15 @@ struct weir_task_options {
  * Start a task; asyncio's create_task. The task first runs from the ready
  * queue, not inside this call. Callbacks may call this function, too.
  *
- * If the task ends with an error other than -ECANCELED and has no handle, the
- * loop calls the exception hook.
+ * If the task ends with an error other than -ECANCELED, and the program has no
+ * reference to it, the loop calls the exception hook.
  *
  * @param ret  set to the task; one reference is given, see weir_task_ref(); may
  *             be NULL
  * @retval -EINVAL     @p fn is NULL, or the stack size is invalid
  * @retval WEIR_ESTACKLIMIT  no further stack with a guard is possible, because
- *                           the kernel is older than Linux 6.13 and
- *                           vm.max_map_count is reached
+ *                           vm.max_map_count is reached. Guards need mappings
+ *                           before Linux 6.13, and after mlockall()
  */
 WEIR_API WEIR_MUST_USE int
 weir_task_spawn(weir_loop *loop, weir_task_fn *fn, void *arg,
@@ -159,9 +159,9 @@ WEIR_API bool weir_task_cancel(weir_task *task);
 WEIR_API uint32_t weir_task_get_cancelling(const weir_task *task);
 
 /**
- * Withdraw a cancellation, because the task has handled it and continues. If
- * all cancellations are withdrawn for which no call has returned -ECANCELED
- * yet, no call returns it for them.
+ * Withdraw a cancellation, because the task has handled it and continues. If no
+ * call has returned -ECANCELED for the cancellation yet, and no other such
+ * cancellation is left, no call returns -ECANCELED.
  *
  * @return weir_task_get_cancelling() after the call
  */

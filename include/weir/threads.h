@@ -254,8 +254,8 @@ weir_threads_run_each(weir_threads *threads, weir_loop *loop,
  * When the call returns, even after an interruption, the function does not run
  * on any thread, and is not called any more. So @p arg may be on the task's
  * stack. If the task is interrupted while the function is running, the call
- * waits for its end; if the loop is being freed, it blocks the thread for that
- * time.
+ * waits until the function has returned. If the loop is being freed then, this
+ * wait blocks the thread.
  *
  * @param loop  the loop of the task, which may be any loop of the program; held
  * @param fn    the function

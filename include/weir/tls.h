@@ -11,8 +11,8 @@
  * the server's certificate and its name. The WEIR_ETLS... codes of error.h
  * distinguish the faults of certificates.
  *
- * Only names in subjectAltName are compared. A wildcard is a whole first label,
- * followed by two labels or more.
+ * Only the names in a certificate's subjectAltName are compared. A wildcard
+ * must be the whole first label, followed by at least two labels.
  *
  * A peer may send its certificates in any order, mixed with unrelated
  * certificates. weir searches for a path to an authority, and verifies each
@@ -20,8 +20,8 @@
  * constraints of each issuer, including the authority, apply to all
  * certificates below it: the length of the path, and constraints of DNS, IP,
  * mail and directory names. A certificate is refused if a name of another kind
- * is constrained. At most 10 certificates of a peer are read (9 if wolfSSL was
- * built with its default limit).
+ * is constrained. A peer that sends more than 10 certificates is refused with
+ * WEIR_ETLSPATHLEN (more than 9 if wolfSSL was built with its default limit).
  *
  * TLS is in a separate library, libweir-tls (`pkg-config weir-tls`), built with
  * wolfSSL or OpenSSL 3; include/guide/tls-reference.md has the differences.
@@ -87,7 +87,7 @@ struct weir_tls_to_sign {
     size_t size;
     /** The kind of the signature. */
     enum weir_tls_signature kind;
-    /** The hash, made with SHA-256, SHA-384 or SHA-512, as its size shows. For
+    /** The hash, of SHA-256, SHA-384 or SHA-512; hash_size shows which. For
      * RSASSA-PKCS1-v1_5 it has no DigestInfo. Borrowed. */
     const void *hash;
     /** Number of bytes of the hash: 32, 48 or 64. */
@@ -222,11 +222,11 @@ struct weir_tls_options {
      * SHA-512), and the older form of OpenSSL (DEK-Info) with AES-CBC. */
     struct weir_tls_pem key;
     /** Authorities that are trusted to issue the peers' certificates. The
-     * search for a path reads at most 10 certificates of a peer and verifies at
-     * most 16 signatures, which allows for several issuers with the same name.
-     * Slower keys have a lower limit: 8 signatures with P-384, 5 with P-521 or
-     * with RSA with an exponent above 17 bits. A peer that needs more
-     * signatures is refused with WEIR_ETLSPATHLEN. */
+     * search for a path verifies at most 16 signatures, which allows for
+     * several issuers with the same name. Slower keys have a lower limit: 8
+     * signatures with P-384, 5 with P-521 or with RSA with an exponent above 17
+     * bits. A peer that needs more signatures is refused with
+     * WEIR_ETLSPATHLEN. */
     struct weir_tls_pem authorities;
     /** Certificate revocation lists (CRL) as PEM. If they are given, every
      * certificate of a path below the authority is checked against the lists of
@@ -275,12 +275,11 @@ struct weir_tls_options {
     const char *ciphers;
     /** Server: further certificates with their keys. For a requested name (SNI)
      * the server uses the first certificate for this name whose key the client
-     * supports, beginning with the field certificate. A client supports a key
-     * by its signature algorithms, and with TLS 1.2 also by its suites and
-     * curves; so an ECDSA and an RSA certificate for one name serve all
-     * clients. If no certificate matches, or the client requests no name, the
-     * server uses the field certificate, or another certificate with one of the
-     * same names. */
+     * supports, beginning with `certificate`. A client supports a key by its
+     * signature algorithms, and with TLS 1.2 also by its suites and curves; so
+     * an ECDSA and an RSA certificate for one name serve all clients. If no
+     * certificate matches, or the client requests no name, the server uses
+     * `certificate`, or another certificate with one of the same names. */
     const struct weir_tls_identity *const *identities;
     /** Number of elements in identities. */
     size_t identity_count;
@@ -312,8 +311,7 @@ struct weir_tls_options {
     /** The first argument of keylog; borrowed for the life of the context. */
     void *keylog_user;
     /** Server: a function that chooses a certificate in each handshake, if the
-     * certificates are not known beforehand. With NULL the field identities is
-     * used. */
+     * certificates are not known beforehand. With NULL `identities` is used. */
     weir_tls_choose_fn *choose;
     /** The first argument of choose; borrowed for the life of the context. */
     void *choose_user;

@@ -75,10 +75,10 @@ struct weir_tls_settings {
     bool no_hostname_check;
     /** Maximum duration of the handshake, in nanoseconds; then it fails with
      * WEIR_ETLSTIMEOUT. Default 10 s. If the loop was late and the peer has
-     * sent bytes meanwhile, the limit is extended by the delay. One extension
-     * is at most as long as the limit itself. When all extensions together are
-     * longer, there are no more. The timeout_ns of the connect options includes
-     * the handshake, and ends it with -ETIMEDOUT. */
+     * sent bytes meanwhile, the limit is extended by the delay. Each extension
+     * is at most as long as the limit itself. When all extensions together
+     * exceed the limit, there are no more. The timeout_ns of the connect
+     * options includes the handshake, and ends it with -ETIMEDOUT. */
     uint64_t handshake_timeout_ns;
     /** How long a close waits for the peer's close_notify after it has sent its
      * own, in nanoseconds; then the close fails with WEIR_ETLSTIMEOUT. It also

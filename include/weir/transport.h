@@ -62,11 +62,10 @@ struct weir_water_marks {
     int64_t low_bytes;
 };
 
-/** Time limits of a connection, in nanoseconds; 0 means no limit. The peer does
- * not lose time if the loop is late, because a callback was slow or the process
- * was stopped: bytes that wait in the kernel count as received, and
- * write_stall_ns and close_ns restart if the peer has received all bytes from
- * the kernel. */
+/** Time limits of a connection, in nanoseconds; 0 means no limit. A late loop
+ * (a slow callback, a stopped process) does not shorten the peer's time: bytes
+ * that wait in the kernel count as received, and write_stall_ns and close_ns
+ * restart if the peer has received all bytes from the kernel. */
 struct weir_timeouts {
     size_t size;
     /** End with WEIR_EIDLE if no byte was sent or received for this time. */

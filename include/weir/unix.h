@@ -61,9 +61,9 @@
  * descriptors, and the task of a stream takes them (weir_reader_take_fds()) and
  * closes them. Datagram endpoints do not need this (datagram.h).
  *
- * If a connection has an fd_limit, weir receives by poll and recvmsg(2), so it
- * does not read ahead, nor directly into a protocol's memory. The connection is
- * lost with -ENOMEM if there is no memory to wait for closes.
+ * If a connection has an fd_limit, weir receives with poll and recvmsg(2), so
+ * it neither reads ahead nor reads directly into a protocol's memory. The
+ * connection is lost with -ENOMEM if there is no memory to wait for closes.
  *
  * On connections with fd_limit an urgent byte (MSG_OOB) is part of the stream,
  * because descriptors may be attached to it. For this SO_OOBINLINE is set, and

@@ -6,8 +6,9 @@
  * A set belongs to one loop. Each upstream in it is a host, an address or a
  * Unix path. weir_upstreams_connect() chooses an upstream, connects to it, and
  * tries another one if this fails. With the transport the program gets a
- * **slot**, which counts the connection at the upstream. The program releases
- * the slot after the connection, and reports its result at the same time.
+ * **slot**, which counts the connection against the upstream's limit. After the
+ * end of the connection the program releases the slot, and with the same call
+ * reports the connection's result.
  *
  * Which upstreams can be chosen:
  * - upstreams with weight 0, drained or removed are never chosen;
@@ -128,8 +129,8 @@ typedef void weir_upstream_changed_fn(void *arg, weir_upstream *upstream,
  * succeed again.
  *
  * It is called from the loop, once for several changes in one loop iteration.
- * Of several sets with the same @c shared only the set that has connected calls
- * it. The function may change the set, and may free it.
+ * Of several sets with the same @c shared only the set that made the attempt
+ * calls it. The function may change the set, and may free it.
  *
  * @param arg       the changed_arg of the options
  * @param upstream  the upstream; borrowed
@@ -144,8 +145,8 @@ typedef void weir_upstream_failing_fn(void *arg, weir_upstream *upstream,
  * upstream in use is the one that gets new connections. The function is also
  * called for the first upstream in use.
  *
- * It is called from the loop, after the calls for the changes of states that
- * have caused it. The function may change the set, and may free it.
+ * It is called from the loop, after the calls that report the changes of state
+ * that caused it. The function may change the set, and may free it.
  *
  * @param arg       the changed_arg of the options
  * @param upstream  the upstream; borrowed
@@ -744,8 +745,8 @@ typedef void weir_upstreams_done_fn(void *arg, int err,
  * @param done     called once, from the loop
  * @param ret      a handle for weir_pending_cancel(), and for
  *                 weir_pending_get_attempt() until @p done has returned. The
- *                 attempts are the addresses of all tries, but of at most 64
- *                 failed ones. May be NULL
+ *                 attempts are the addresses of all tries, of which at most 64
+ *                 failed ones are kept. May be NULL
  * @retval -EINVAL  @p factory or @p done is NULL; or the options have tls or
  *                  fast_open in connect, more than 16 excluded upstreams, or
  *                  more than 16 tries

@@ -20,11 +20,11 @@
  * }
  * @endcode
  *
- * In asyncio this is wait() with FIRST_COMPLETED and a task for each thing, and
- * a task that has taken an item although another task was first must put the
- * item back. In weir only the call that is made takes something: all other
- * items remain in their queues, in order, and locks with their owners. Nothing
- * is allocated.
+ * asyncio needs wait() with FIRST_COMPLETED and a task for each thing. A task
+ * that has taken an item although another task was first must put the item
+ * back. In weir only the call that is made takes something: all other items
+ * remain in their queues, in order, and locks with their owners. Nothing is
+ * allocated.
  *
  * For a time limit use weir_timeout_begin().
  *

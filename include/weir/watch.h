@@ -16,10 +16,10 @@
  * callback watches the new file. If a closed descriptor cannot be watched any
  * more, the loop removes its callback and calls the exception hook.
  *
- * For an O_PATH descriptor, or a file that the kernel cannot poll (/dev/null),
- * there is either an error, or it is always ready, as in poll(2). Watching
- * never blocks, except for a character device that a process implements (CUSE):
- * the loop's thread waits for that process.
+ * An O_PATH descriptor, or a file that the kernel cannot poll (/dev/null),
+ * either causes an error or is always ready, as in poll(2). Watching never
+ * blocks, except for a character device that a process implements (CUSE): the
+ * loop's thread waits for that process.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop

@@ -104,10 +104,10 @@ WEIR_API bool weir_writer_can_write_eof(const weir_writer *writer);
  * (weir_transport_set_write_buffer_limits()). Otherwise it returns at once. Any
  * number of tasks may drain.
  *
- * After weir_writer_write_buf() the call also returns at once while fewer than
- * 256 KiB were written and the kernel was not offered any of them. So received
- * bytes that are forwarded in small pieces are sent together; they take no
- * additional memory, because their lease keeps them anyway.
+ * After weir_writer_write_buf() the call also returns at once if fewer than 256
+ * KiB were written and none of these bytes has been passed to the kernel yet.
+ * So received bytes that are forwarded in small pieces are sent together. They
+ * take no additional memory, because their lease keeps them anyway.
  *
  * After a refused write the call does not wait. It returns the error of the
  * write, once, and writes are accepted again if there is space.
