@@ -123,12 +123,12 @@ def _where(document, parts=None):
 def section(document, other):
     """README's section, from its bold words to the end of its last table."""
     rows = [_line((document, other), *line) for line in LINES]
-    text = (f"{COST} An echo server (128 B, 50 connections) in each library's usual style; in "
-            "brackets, weir's tasks divided by the column (0.5 is half). The second table has "
-            "weir's best and worst ratios of CPU to selected peers; there, bare is a hand-written "
-            "loop, and tuned libuv is libuv with one read buffer and uv_try_write(). "
-            "[Measured](bench/README.md) on "
-            f"{_where(document, 1)}, {_peers(document, rows)}: {_medians(document)}, "
+    text = (f"{COST} The first table compares echo servers (128 B, 50 connections) in each "
+            "library's usual style, with the ratio of weir's tasks to each column. The second "
+            "table has the lowest and the highest ratio of weir's CPU to that of another program: "
+            "\"bare\" is a hand-written loop, \"tuned\" libuv has one read buffer and "
+            "uv_try_write(). [Measured](bench/README.md) on "
+            f"{_where(document, 1)} with {_peers(document, rows)}: {_medians(document)}, "
             "but memory is of one run.")
     return "\n".join([
         *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "", *_first(document),
