@@ -5,15 +5,12 @@
  * woken often would pay for that thousands of times before its first deadline.
  * So after several waits in a row that ended early the loop submits the
  * deadline once, as a timeout operation that stays in flight, and enters
- * without a time-out.
- *
- * If the timer is cancelled or moved to a later time, the alarm stays: it costs
- * one idle loop iteration.
+ * without a time-out. If the timer is cancelled or moved to a later time, the
+ * alarm stays: it costs one idle loop iteration.
  */
 #include "loop_impl.h"
 
-/* An alarm is armed after this many waits in a row that ended early. An alarm
- * costs as much as three or four enters with time-outs. */
+/* An alarm costs as much as three or four enters with time-outs. */
 #define ALARM_EARLY_MAX 8u
 #define SECOND_NS       UINT64_C(1000000000)
 
@@ -26,8 +23,7 @@ static void alarm_check_invariants(const struct wr_module *module)
     wr_assert(alarm->early_count <= ALARM_EARLY_MAX);
 }
 
-/* Any result counts as the end: if the kernel had no memory, a later wait arms
- * again. */
+/* If the kernel had no memory, a later wait arms again. */
 static void alarm_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_alarm *alarm = wr_container_of(op, struct wr_alarm, op);
@@ -61,7 +57,6 @@ static void alarm_cancel(weir_loop *loop)
     }
 }
 
-/* Returns true if enough waits in a row have ended before their deadline. */
 static bool alarm_is_worth_it(struct wr_alarm *alarm, uint64_t now_ns,
                               uint64_t deadline_ns)
 {
@@ -91,8 +86,7 @@ uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns)
     if (!alarm_is_worth_it(alarm, now_ns, deadline_ns)) {
         return wait_ns;
     }
-    /* The armed alarm would fire too late. A later wait arms the next one,
-     * after this one has ended. */
+    /* The armed alarm would fire too late. A later wait arms the next one. */
     if (alarm->op.in_flight) {
         alarm_cancel(loop);
         return wait_ns;

@@ -229,8 +229,7 @@ static void budget_set_state(struct wr_demand *demand,
     demand->state = state;
 }
 
-/* Queues a connection that may not receive until fewer bytes are held than
- * now. */
+/* @demand may not receive until fewer bytes are held than now. */
 static void budget_push_bare(struct wr_budget *budget, struct wr_demand *demand)
 {
     const uint64_t held = budget_held_of(budget);
@@ -312,8 +311,7 @@ static struct wr_demand *budget_take_first(struct wr_feeding *round)
     return demand;
 }
 
-/* Puts the rest of the batch back to the front of the queue, before connections
- * that were queued since. */
+/* Returns the rest of the batch to the front of the queue. */
 static void budget_put_rest_back(struct wr_list *queue,
                                  struct wr_feeding *round)
 {
@@ -350,8 +348,7 @@ struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
         return NULL;
     }
     struct wr_demand *demand = budget_take_first(round);
-    /* At least WR_CREDIT_MIN, because feeding without a credit costs work
-     * too. */
+    /* At least WR_CREDIT_MIN: feeding without a credit costs work too. */
     const uint64_t bytes =
         wr_max_u64(wr_budget_credit(budget, demand), WR_CREDIT_MIN);
     round->room_bytes -= wr_min_u64(round->room_bytes, bytes);
@@ -384,8 +381,7 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Removes and returns the first bare connection whose share is no longer used
- * up. Returns NULL if there is none, or no tries are left. */
+/* Removes and returns the first bare connection that may receive, or NULL. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
                                           struct wr_feeding *round)
 {

@@ -9,10 +9,8 @@
  * holds little.
  *
  * A connection's credit is the number of bytes that it may receive next. It
- * depends on the connection's window. The window doubles when all bytes older
- * than the last credit were released and sent. It halves while more bytes than
- * the window were not: down to a new connection's window, and further when
- * memory is short.
+ * depends on the connection's window, which doubles while the bytes are
+ * released and sent quickly, and halves otherwise (wr_budget_window()).
  *
  * A connection that may not receive now waits in a queue. Its struct wr_demand
  * has one of these states:
@@ -29,9 +27,6 @@
  * A starved connection whose share is used up is bare, and is in a separate
  * list. An iteration tries at most WR_BUDGET_TRIES bare connections without
  * success. The next iteration continues after them.
- *
- * budget.c reads the pool's counts, and calls no function of a connection, a
- * clock or an allocator.
  */
 #ifndef WEIR_LIB_LOOP_BUDGET_H
 #define WEIR_LIB_LOOP_BUDGET_H
@@ -49,8 +44,7 @@
 #define WR_QUEUED_LEAST (16u << 10)
 /* Limits of one iteration: bytes that all due connections together receive, and
  * bytes of long sends. The last connection may exceed them. So most iterations
- * serve one such connection, whose bytes are still in the CPU's cache when they
- * are sent on. */
+ * serve one connection, whose bytes are sent on from the CPU's cache. */
 #define WR_TURN_BYTES (64u << 10)
 
 #define WR_BUDGET_TRIES 16u
@@ -78,8 +72,7 @@ struct wr_demand_ops {
 
 #define WR_DEMAND_PASS_BITS 24
 
-/* Counts the bytes of one connection, and queues it. Embedded in the
- * connection. Small, because idle connections have it too. */
+/* Embedded in each connection, even an idle one, so it is small. */
 struct wr_demand {
     struct wr_account account; /* its ops point into a struct wr_demand_ops */
     struct wr_list link;
@@ -94,15 +87,13 @@ struct wr_demand {
     enum wr_demand_state state : 8;
 };
 
-/* Received bytes that a reader can move out of the pool. Embedded in the
- * reader. */
+/* Embedded in a reader that can move received bytes out of the pool. */
 struct wr_evictable {
     struct wr_list link;
     /* The connection's pointer to this while it is in the list, or NULL. */
     struct wr_evictable **place;
     void (*evict)(struct wr_evictable *evictable);
-    /* Called when the connection's limit has changed. The reader may have to
-     * move bytes. */
+    /* Called when the connection's limit has changed. May move bytes. */
     void (*look)(struct wr_evictable *evictable);
 };
 
@@ -120,9 +111,8 @@ struct wr_budget {
     uint64_t turn_received_bytes; /* received by due connections */
     uint64_t turn_sent_bytes;     /* sent in long sends */
     struct wr_list evictable;
-    /* If no bare connection could receive in the last pass: the maximum number
-     * of held bytes in that pass. Another pass is useless until fewer are held.
-     * Otherwise UINT64_MAX. */
+    /* If no bare connection could receive in the last pass: the most bytes held
+     * in that pass. Otherwise UINT64_MAX. The next pass waits for fewer. */
     uint64_t unfed_bytes;
     uint64_t pass_bytes; /* maximum number of held bytes in this pass so far */
     uint32_t pass : WR_DEMAND_PASS_BITS;
@@ -135,8 +125,7 @@ enum wr_shortage {
     WR_SHORTAGE_NONE,
     /* The connection is at its limit, and must release bytes. */
     WR_SHORTAGE_LIMIT,
-    /* The connection holds its share. It can receive again when any connection
-     * has released bytes. */
+    /* The connection holds its share, until any connection releases bytes. */
     WR_SHORTAGE_SHARE,
     WR_SHORTAGE_STUCK, /* send queues are too long */
 };
@@ -148,12 +137,10 @@ enum wr_feed {
     WR_FEED_LATER, /* no memory for a buffer: try again later */
 };
 
-/* One round of feeding. A connection that is queued again during the round
- * waits for the next round. */
+/* A connection that is queued again waits for the next round. */
 struct wr_feeding {
     struct wr_list batch;
-    /* Free bytes in posted buffers or send queues, minus the round's
-     * credits. */
+    /* free bytes in posted buffers or send queues, minus the round's credits */
     uint64_t room_bytes;
     /* bare connections that may still be tried without success */
     uint32_t tries;
@@ -184,8 +171,7 @@ static inline void wr_demand_feed(struct wr_demand *demand,
 /* Returns how many bytes each connection may hold now. */
 uint64_t wr_budget_held_share(const struct wr_budget *budget);
 
-/* Returns how many bytes one connection may have queued now, or UINT64_MAX if
- * there is no bound. */
+/* Returns how much one connection may queue. UINT64_MAX means no bound. */
 uint64_t wr_budget_queued_share(const struct wr_budget *budget);
 
 /* Returns true if all send queues together use more than a quarter of the
@@ -260,8 +246,7 @@ static inline void wr_budget_begin_turn(struct wr_budget *budget)
     budget->turn_sent_bytes = 0;
 }
 
-/* Removes and returns the next due connection. Returns NULL if there is none or
- * the iteration's budget is used up. */
+/* Returns NULL if none is due or the iteration's budget is used up. */
 struct wr_demand *wr_budget_next_due(struct wr_budget *budget);
 
 static inline void wr_budget_received_due(struct wr_budget *budget,
@@ -292,11 +277,10 @@ static inline enum wr_feed wr_budget_next_feed(const struct wr_budget *budget)
 }
 
 /* A round of feeding stuck connections. wr_budget_begin_stuck() returns false
- * if there is none, or none may receive. wr_budget_next_stuck() removes a
- * connection from its queue and returns it to be fed. It returns NULL when no
- * connection is left, or when the credits of the round would fill the send
- * queues. wr_budget_end_stuck() returns true if the next iteration can feed
- * others. */
+ * if none may receive. wr_budget_next_stuck() removes a connection from its
+ * queue and returns it to be fed, or returns NULL when none is left or the
+ * round's credits would fill the send queues. wr_budget_end_stuck() returns
+ * true if the next iteration can feed others. */
 WEIR_MUST_USE bool wr_budget_begin_stuck(struct wr_budget *budget,
                                          struct wr_feeding *round);
 struct wr_demand *wr_budget_next_stuck(struct wr_budget *budget,
@@ -314,8 +298,7 @@ struct wr_demand *wr_budget_next_starved(struct wr_budget *budget,
 void wr_budget_end_starved(struct wr_budget *budget, struct wr_feeding *round);
 
 /* Adds a reader that waits for more bytes and could move its bytes out of the
- * pool. *@place is set to the reader while it is in the list. @place may be
- * NULL. */
+ * pool. *@place is the reader while it is in the list; @place may be NULL. */
 static inline void wr_budget_offer(struct wr_budget *budget,
                                    struct wr_evictable *evictable,
                                    struct wr_evictable **place)
@@ -337,9 +320,8 @@ static inline void wr_budget_withdraw(struct wr_evictable *evictable)
     }
 }
 
-/* Removes and returns the next reader whose bytes must be moved out of the
- * pool, because connections are starved and none of them can be fed. Returns
- * NULL if there is no such reader, or no need. */
+/* Removes and returns a reader that must move its bytes out of the pool, or
+ * returns NULL if connections can be fed or there is no reader. */
 struct wr_evictable *wr_budget_next_evicted(struct wr_budget *budget);
 
 #endif

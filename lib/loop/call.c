@@ -1,9 +1,9 @@
 /*
  * Calls between a program and its loop.
  *
- * Checks that a caller is on the loop's thread and process, and finds the loop
- * of a thread. Calls the program: measures slow callbacks, calls the exception
- * hook, and ends a forked child that returns from a callback into the loop.
+ * Checks that a caller is on the loop's thread and process. Calls the program:
+ * measures slow callbacks, calls the exception hook, and ends a forked child
+ * that returns from a callback into the loop.
  */
 #include "loop_impl.h"
 

@@ -3,10 +3,9 @@
  *
  * Entries are in a table of chunks that never move. A handle is an entry's
  * index and generation. The generation changes when the entry has run or was
- * cancelled, so that a late cancel does nothing.
- *
- * An entry is one cache line. Moving one timer among a million touches three
- * lines: its own and those of its neighbours in the wheel.
+ * cancelled, so that a late cancel does nothing. An entry is one cache line.
+ * Moving one timer among a million touches three: its own and those of its
+ * neighbours in the wheel.
  */
 #include "loop_impl.h"
 
@@ -241,8 +240,7 @@ static void callback_call(struct callback *entry, const char *name)
     wr_loop_call(loop, cb, arg, name);
 }
 
-/* Runs this thread's posts that are older than the callback. The callback stays
- * in the queue meanwhile. Returns false if a post has cancelled it. */
+/* Runs this thread's older posts. Returns false if one has cancelled @entry. */
 static bool callback_run_posts(struct callback *entry)
 {
     weir_loop *loop = entry->table->loop;

@@ -13,8 +13,7 @@
 #include <string.h>
 #include <weir/error.h>
 
-/* The fields of struct weir_loop_statistics, in their order. A COUNT starts at
- * 0 when the loop is made, and only grows. */
+/* The fields of struct weir_loop_statistics, in order. A COUNT only grows. */
 static const struct {
     const char *name;
     size_t offset;
@@ -238,8 +237,7 @@ int weir_statistics_write_prometheus(
     return ferror(out) ? -EIO : 0;
 }
 
-/* Writes the engine and, if io_uring was refused, the reason, like
- * snprintf(). */
+/* Writes the engine and, if io_uring was refused, why, like snprintf(). */
 static size_t inspect_write_engine(const weir_loop *loop, char *buf,
                                    size_t size)
 {
@@ -292,9 +290,8 @@ static void inspect_dump(const weir_loop *loop, FILE *out)
     }
 }
 
-/* Writes the dump to memory first, and then to @out in one call. Standard error
- * has no buffer, so text of other threads and processes could come in
- * between. */
+/* Writes to memory first: standard error has no buffer, so text of other
+ * threads and processes could come in between. */
 void weir_loop_dump(const weir_loop *loop, FILE *out)
 {
     char *text = NULL;

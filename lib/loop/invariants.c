@@ -48,7 +48,6 @@ static void invariants_check_state(const weir_loop *loop)
 {
     wr_assert(loop->state < WR_LOOP_STATES);
     wr_assert(!loop->is_stopping || !wr_loop_is_closing(loop));
-    /* Only the owner thread makes iterations and calls callbacks. */
     if (wr_loop_is_running(loop)) {
         wr_assert(*loop->owner != WR_UNBOUND);
     } else {

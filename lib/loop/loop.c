@@ -25,16 +25,14 @@
 #define TIMERS_MAX 4096u
 #define READY_MAX  4096u
 /* Time that ready items run in an iteration, so that tasks with much work delay
- * neither bytes nor timers. The clock is read after each portion. A longer
- * iteration that leaves work makes the loop crowded, until an iteration is far
- * shorter or leaves none. */
+ * neither bytes nor timers. A longer iteration that leaves work makes the loop
+ * crowded, until an iteration is far shorter or leaves none. */
 #define READY_NS      1000000u
 #define READY_PORTION 64u
 #define SHORT_TURN_NS (READY_NS / 16)
 /* A timer that fires more than this after its deadline is late. */
 #define LATE_NS 1000000u
-/* Bounds of the time and the iterations that late timers wait for
- * completions. */
+/* Limits of the time and the iterations for which late timers are held. */
 #define HELD_MAX_NS    10000000u
 #define HELD_TURNS_MAX 64u
 /* The pause before buffers are tried again after -ENOMEM. */
@@ -57,7 +55,6 @@ int wr_loop_bind(weir_loop *loop)
     return 0;
 }
 
-/* Returns how long to wait before starved connections are tried again. */
 static uint64_t loop_feed_wait(const weir_loop *loop)
 {
     static const uint64_t waits_ns[] = {
@@ -107,8 +104,7 @@ static inline bool loop_run_items(struct wr_list *batch, uint32_t count)
     return true;
 }
 
-/* Runs a portion of the items. Returns false if there were fewer. @fetch is
- * called for each WR_READY_FETCHED items; it may be NULL. */
+/* Returns false if there were fewer items. @fetch may be NULL. */
 static inline bool loop_run_portion(struct wr_list *batch,
                                     wr_ready_fetch_fn *fetch)
 {
@@ -126,8 +122,8 @@ static inline bool loop_run_portion(struct wr_list *batch,
 
 /* Runs more portions for READY_NS, but at least as many items as there were
  * completions: completions add items, and the queue must not grow faster than
- * it is run. A loop that stops or is being freed ignores READY_NS. At most
- * READY_MAX items run. The rest stays before items added since. */
+ * it is run. A loop that stops or is being freed ignores READY_NS. The rest
+ * stays before items added since. */
 static __attribute__((noinline)) void
 loop_run_more(weir_loop *loop, struct wr_list *batch, uint32_t completions)
 {
@@ -190,8 +186,8 @@ static __attribute__((noinline)) void loop_feed(weir_loop *loop)
     }
 }
 
-/* Runs the turn ends that write to other transports, and those that they add,
- * so that a chain of transports sends in one iteration. */
+/* Also runs turn ends that are added meanwhile, so that a chain of transports
+ * sends in one iteration. */
 static void loop_run_before_ends(weir_loop *loop)
 {
     struct wr_list *link;
@@ -227,12 +223,11 @@ void wr_loop_run_turn_ends(weir_loop *loop)
     loop_run_turn_ends(loop);
 }
 
-/* Holds back timers that are late because the loop was busy. Such a loop has
- * not seen all completions, because the kernel posts only some of them in each
- * enter. Until it has seen all, a timer could time out a peer whose bytes have
- * arrived. The wait is limited, because an overloaded loop never sees all.
- * Timers due at loop->now_ns (the time of the last iteration) or earlier are
- * not held: they were armed for the past. */
+/* Holds back timers that are late because the loop was busy. The kernel posts
+ * only some completions in each enter, and until the loop has seen all, a timer
+ * could time out a peer whose bytes have arrived. The wait is limited, because
+ * an overloaded loop never sees all. Timers due at loop->now_ns (the time of
+ * the last iteration) or earlier are not held: they were armed for the past. */
 static __attribute__((noinline)) void loop_hold_late(weir_loop *loop,
                                                      uint64_t now_ns)
 {
@@ -315,8 +310,7 @@ static bool loop_has_other_work(weir_loop *loop)
            loop->state != WR_LOOP_RUNNING;
 }
 
-/* Handles completions, after restoring the signal mask. Does nothing if the
- * loop has no work other than sending files; see moves.c. */
+/* Handles completions, unless the loop only sends files; see moves.c. */
 static __attribute__((noinline)) uint32_t loop_dispatch_moving(weir_loop *loop)
 {
     wr_assert(loop->moves.goes_on);
@@ -360,8 +354,7 @@ int wr_loop_turn(weir_loop *loop)
     wr_budget_begin_turn(&loop->budget);
     if (WR_UNLIKELY(wr_budget_has_due(&loop->budget))) {
         /* Other due connections wait for the next iteration, so that the
-         * received bytes are sent on while they are in the CPU's cache, and
-         * connections that receive little are served in between. */
+         * received bytes are sent on while they are in the CPU's cache. */
         struct wr_demand *demand;
 
         while ((demand = wr_budget_next_due(&loop->budget))) {

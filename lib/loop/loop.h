@@ -2,9 +2,7 @@
  * The loop's internal interface, for its members and modules.
  *
  * The loop owns the engine, the queues of an iteration ("turn" in identifiers),
- * and the lists of members and modules, which it knows only by their tables. A
- * new kind of object needs no change in this folder.
- *
+ * and the lists of members and modules, which it knows only by their tables.
  * Some fields belong to higher layers. They are here because every message or
  * every suspending call reads them.
  */
@@ -31,8 +29,7 @@
 struct wr_callbacks;
 struct wr_tasks;
 
-/* A step of an object at the end of an iteration, for example sending written
- * bytes. Embedded in the object. */
+/* A step at the end of an iteration, for example sending written bytes. */
 struct wr_turn_end {
     struct wr_list link;
     void (*run)(struct wr_turn_end *turn_end);
@@ -54,8 +51,7 @@ struct wr_member;
 
 /* When the loop is freed, its members are shut down in this order. */
 enum wr_stage {
-    /* Servers, attempts to connect, lookups and file operations. They may make
-     * new objects, and wake tasks. */
+    /* servers, connects, lookups, file operations; they may make new objects */
     WR_STAGE_MAKERS,
     WR_STAGE_TASKS, /* interrupted before the objects that they wait for end */
     WR_STAGE_FUTURES,    /* cancelled gathers; the loop keeps them alive */
@@ -66,8 +62,7 @@ enum wr_stage {
 /* The table of one kind of members. abandon, count and check may be NULL. */
 struct wr_member_ops {
     enum wr_stage stage;
-    /* Called when the loop is being freed. The member ends, perhaps in a later
-     * iteration, and leaves the loop. */
+    /* Ends the member, which leaves the loop, perhaps in a later iteration. */
     void (*shutdown)(struct wr_member *member);
     /* Called after shutdown, perhaps repeatedly, if the ring is broken. Ends
      * the member's operations at once. */
@@ -101,22 +96,20 @@ enum wr_end_step {
 /* Functions may be NULL. */
 struct wr_module_ops {
     void (*end[WR_END_STEPS])(struct wr_module *module);
-    /* Called when no event can wake the waiting tasks any more. Ends the wait
-     * of one task, or returns false if none waits. */
+    /* Ends the wait of one task that no event can wake any more, or returns
+     * false if no task waits. */
     bool (*give_up)(struct wr_module *module);
     /* Frees idle memory. Returns the number of bytes freed. */
     uint64_t (*trim)(struct wr_module *module);
     void (*count)(struct wr_module *module, struct weir_loop_statistics *ret);
     /* Prints a line for weir_loop_dump() for each object that is no member. */
     void (*dump)(const struct wr_module *module, FILE *out);
-    /* Called when the loop's memory is freed. Frees the module, which has left
-     * the list. */
+    /* Called when the loop's memory is freed. Frees the module. */
     void (*close)(struct wr_module *module);
     void (*check)(const struct wr_module *module);
 };
 
-/* State that one source file keeps in a loop, from the file's first use of the
- * loop to the loop's end. */
+/* State that one source file keeps in a loop until the loop's end. */
 struct wr_module {
     struct wr_list link;
     const struct wr_module_ops *ops;
@@ -191,9 +184,8 @@ enum wr_loop_state {
 };
 
 /* Suspending calls that one task may make without waiting before the clock is
- * read. Iterations between quick calls would cost more than the calls. A loop
- * is crowded if an iteration took long and left work (see loop.c): then other
- * tasks must not wait for many calls. */
+ * read, because an iteration costs more than such calls. In a crowded loop (see
+ * loop.c) other tasks must not wait for many calls. */
 #define WR_TASK_CALLS         128u
 #define WR_TASK_CALLS_CROWDED 8u
 
@@ -223,8 +215,7 @@ struct weir_loop {
     bool trims_again;
 
     struct wr_list ready;
-    /* Called for the items of a long queue, whose objects are not in the CPU's
-     * cache. NULL before the first task. */
+    /* Called for the items of a long queue. NULL before the first task. */
     wr_ready_fetch_fn *fetch;
     struct wr_list turn_ends;
     /* Like turn_ends, but run first: steps that write to other transports. */
@@ -285,8 +276,8 @@ struct weir_loop {
     /* the loop in whose callback or task this loop runs, or NULL */
     weir_loop *outer;
     struct wr_list stop_waiters;
-    /* Pushed onto the ready queue after the tasks that an announced stop has
-     * woken. While it is pending, some of them have not run. See stopping.c. */
+    /* Pending while some tasks that an announced stop has woken have not run;
+     * see stopping.c. */
     struct wr_ready stop_told;
     struct wr_list clock_limits;
 };
@@ -348,11 +339,10 @@ WEIR_MUST_USE static inline int wr_loop_check(const weir_loop *loop)
 
 bool wr_loop_admits_slowly(const weir_loop *loop, const char *call);
 
-/* Checks a public call that cannot return an error. Returns true if the call
- * may continue, false in a forked child, where it must do nothing. Ends the
- * process with a message if another thread than the owner calls, because the
- * program would not notice this mistake otherwise. A closed loop has no owner:
- * any thread may free the objects that are left of the loop. */
+/* Checks a public call that cannot return an error. Returns false in a forked
+ * child, where the call must do nothing. Ends the process with a message if
+ * another thread than the owner calls. A closed loop has no owner: any thread
+ * may free the objects that are left of the loop. */
 static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 {
     return WR_LIKELY(*loop->owner == wr_this_thread()) ||
@@ -364,9 +354,9 @@ static inline bool wr_loop_admits_call(const weir_loop *loop, const char *call)
 void wr_loop_end_child(const weir_loop *loop);
 
 /* Called when a callback of the program has returned. If the callback has
- * forked, the child ends here with a message, because it has no ring, and must
- * not use the descriptors, which it shares with its parent. A child on a task's
- * stack continues until the task ends. */
+ * forked, the child ends here with a message: it has no ring, and shares its
+ * descriptors with its parent. A child on a task's stack continues until the
+ * task ends. */
 static inline void wr_loop_end_if_forked(const weir_loop *loop)
 {
     if (WR_UNLIKELY(*loop->owner == NULL)) {
@@ -382,8 +372,8 @@ static inline void wr_loop_keep_calls(weir_loop *loop)
     loop->calls.left = 0;
 }
 
-/* The running task is changed by wr_loop_enter_task(), wr_loop_leave_task(),
- * wr_loop_begin_callback() and wr_loop_end_callback() only. */
+/* Only this function, the next one and wr_loop_begin_callback() and
+ * wr_loop_end_callback() change the running task. */
 static inline void wr_loop_enter_task(weir_loop *loop, weir_task *task)
 {
     wr_debug_assert(!loop->current);
@@ -436,8 +426,7 @@ void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                   const char *name);
 
 /* Runs the ready queue of a closed loop, and frees the loop's memory if nothing
- * pins it. Does nothing for other loops. Called after an item became ready or a
- * pin was removed. */
+ * pins it. Called after an item became ready or a pin was removed. */
 void wr_loop_release(weir_loop *loop);
 
 static inline void wr_loop_pin(weir_loop *loop)
@@ -478,8 +467,7 @@ static inline void wr_loop_move_later(weir_loop *loop,
  * a negative error. */
 WEIR_MUST_USE int wr_moves_hold_signals(weir_loop *loop);
 
-/* Like weir_loop_run_until(), for a condition that does not call the
- * program. */
+/* Like weir_loop_run_until(). @condition must not call the program. */
 WEIR_MUST_USE int wr_loop_run_until(weir_loop *loop,
                                     weir_predicate_fn *condition, void *arg);
 
@@ -527,8 +515,7 @@ struct wr_module *wr_loop_find_module(const weir_loop *loop,
 /* The invariants hold between two steps of the loop. */
 void wr_loop_check_invariants(const weir_loop *loop);
 
-/* Frees idle memory some seconds later. Called when memory has become idle, for
- * example after a connection was lost. */
+/* Frees idle memory some seconds later, for example after a lost connection. */
 void wr_loop_trim_later(weir_loop *loop);
 
 /* Called when a main task begins. From now on @tell is called for SIGINT and

@@ -45,8 +45,7 @@ static void loop_end_abandon_stage(struct wr_list *members)
     }
 }
 
-/* Called when the ring failed permanently. Once it is closed the kernel uses no
- * memory of the loop. Members are notified, and end from the ready queue. */
+/* Called when the ring failed permanently. Members end from the ready queue. */
 static void loop_end_abandon_everything(weir_loop *loop)
 {
     wr_uring_close(&loop->uring);
@@ -63,8 +62,7 @@ static void loop_end_abandon_everything(weir_loop *loop)
     wr_assert(loop->uring.ops_in_flight == 0);
 }
 
-/* Runs iterations until all members have left and no turn end is pending, then
- * waits until no operation is in flight. */
+/* Runs iterations until all members have left, then waits for operations. */
 static void loop_end_reap_everything(weir_loop *loop)
 {
     int err = 0;

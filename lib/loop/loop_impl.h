@@ -24,8 +24,7 @@ void wr_moves_restore_signals(weir_loop *loop);
 void wr_loop_run_ready(weir_loop *loop);
 void wr_loop_run_turn_ends(weir_loop *loop);
 
-/* Sets the budget of calls for tasks that are entered from now on. @is_crowded
- * is true if the last iteration was long and left work. */
+/* Sets the budget of tasks that are entered from now on. */
 static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
 {
     const uint32_t given = is_crowded ? WR_TASK_CALLS_CROWDED : WR_TASK_CALLS;
@@ -72,8 +71,6 @@ static inline void wr_notices_go_on(weir_loop *loop)
 
 void wr_host_open(weir_loop *loop);
 void wr_host_begin_run(weir_loop *loop);
-/* Called after a run: new work makes the descriptor readable.
- * wr_ring_has_work() finds earlier work. */
 void wr_host_end_run(weir_loop *loop);
 
 WEIR_MUST_USE int wr_callbacks_open(weir_loop *loop);

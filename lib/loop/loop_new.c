@@ -51,8 +51,7 @@ static uint32_t loop_new_round_up_pow2(uint32_t value)
     return result;
 }
 
-/* Called when the last lease without a connection was released, which may have
- * been the last object that pinned the loop's memory. */
+/* The last lease without a connection may have pinned the loop's memory. */
 static void loop_new_own_released(struct wr_account *account)
 {
     wr_loop_release(wr_container_of(account, weir_loop, pool.own));
@@ -61,8 +60,7 @@ static void loop_new_own_released(struct wr_account *account)
 static const struct wr_account_ops loop_new_own_ops = {
     .released = loop_new_own_released};
 
-/* Function of feed_again and stop_told, which matter only while they are in the
- * ready queue. */
+/* For feed_again and stop_told, which matter only while they are queued. */
 static void loop_new_do_nothing(struct wr_ready *ready)
 {
     wr_assert(!wr_ready_is_pending(ready));

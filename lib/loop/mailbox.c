@@ -35,9 +35,8 @@ static bool mailbox_run_one(weir_loop *loop)
     return true;
 }
 
-/* Returns true if there are posts to run; otherwise the next post wakes the
- * loop. Every function that takes posts makes posts.ready pending, which calls
- * this at the end. */
+/* Returns false if the next post wakes the loop. Every function that takes
+ * posts makes posts.ready pending, which calls this at the end. */
 static bool mailbox_look_again(weir_loop *loop)
 {
     wr_assert(!wr_ready_is_pending(&loop->posts.ready));

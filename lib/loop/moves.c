@@ -4,11 +4,9 @@
  * sendfile() raises SIGPIPE on a broken socket, and has no flag against it.
  * Blocking the signal and restoring the mask take two more system calls for
  * each piece of a file. So the signal stays blocked from one piece to the next,
- * and over iterations in which no callback, task, host or wait runs. The only
- * function of the program that may run then is its allocator.
- *
- * Pieces that did not fit into the iteration's budget are sent first in the
- * next iteration.
+ * and over iterations in which no callback, task, host or wait runs. Pieces
+ * that did not fit into the iteration's budget are sent first in the next
+ * iteration.
  */
 #include "loop_impl.h"
 

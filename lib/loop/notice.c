@@ -3,10 +3,8 @@
  *
  * A cause is detected before the loop has a hook, or in the middle of an
  * operation. So a notice is kept until there is a hook, and is reported from
- * the ready queue, where the hook may call any function.
- *
- * The use of epoll is reported once in a process: its cause is usually the same
- * for all loops.
+ * the ready queue, where the hook may call any function. The use of epoll is
+ * reported once in a process: its cause is usually the same for all loops.
  */
 #include "loop_impl.h"
 
@@ -34,8 +32,7 @@ static void notice_tell_engine(weir_loop *loop)
     };
 
     wr_assert(exception.err < 0);
-    /* Set once in the process, so only one loop reports. Relaxed: orders
-     * nothing. */
+    /* Relaxed: orders nothing. */
     static atomic_flag was_told = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set_explicit(&was_told, memory_order_relaxed)) {
         wr_loop_report(loop, &exception);

@@ -39,7 +39,6 @@ static inline uint64_t wr_owned_bit(int fd)
     return (uint64_t)1 << ((uint32_t)fd % 64);
 }
 
-/* wr_owned_make_room() must have been called. */
 static inline void wr_owned_add(struct wr_owned *owned, int fd)
 {
     wr_assert((uint32_t)fd / 64 < owned->word_count);

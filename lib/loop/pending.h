@@ -11,11 +11,9 @@
 
 struct weir_pending {
     weir_loop *loop;
-    /* Cancels the operation. The done callback is called later, from the
-     * loop. */
+    /* Cancels the operation. The loop calls the done callback later. */
     void (*give_up)(struct weir_pending *pending);
-    /* Gets attempt @index, or returns -EINVAL. NULL if there are no
-     * attempts. */
+    /* Returns attempt @index or -EINVAL. NULL if there are no attempts. */
     int (*get_attempt)(const struct weir_pending *pending, size_t index,
                        struct weir_attempt *ret);
 };

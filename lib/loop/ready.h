@@ -14,9 +14,8 @@ struct wr_ready;
 
 typedef void wr_ready_fn(struct wr_ready *ready);
 
-/* Prefetches the memory that the first WR_READY_FETCHED items of @queue, which
- * run next, will use, and the start of the items after them. Changes
- * nothing. */
+/* Prefetches the memory that the first WR_READY_FETCHED items of @queue will
+ * use, and the start of the items after them. */
 typedef void wr_ready_fetch_fn(const struct wr_list *queue);
 
 #define WR_READY_FETCHED 8u

@@ -4,17 +4,15 @@
  * For a signal that a loop handles the process has a signal handler, which may
  * run on any thread. So no thread has to block signals, and executed programs
  * start with the default action. The handler counts the signal for each loop
- * that wants it, and posts an item to the loop's mailbox (a compare-and-swap
- * and a write()). The loop then calls its callback, or for SIGINT and SIGTERM
- * without a callback its main task. The program's previous action is restored
- * when no loop wants the signal any more. A main task wants a signal only if
- * that action is the default.
+ * that wants it, and posts an item to the loop's mailbox. The loop then calls
+ * its callback, or for SIGINT and SIGTERM without a callback its main task. The
+ * program's previous action is restored when no loop wants the signal any more.
  *
  * The handler walks the list, so the list's lock must be async-signal-safe: a
- * spin lock, held briefly and with all signals blocked, so that the handler
- * never waits for the thread that it interrupted. fork() does not take this
- * lock: fork() also waits for malloc()'s locks, whose holder may be interrupted
- * by a handler that waits for this lock.
+ * spin lock, held with all signals blocked, so that the handler never waits for
+ * the thread that it interrupted. fork() does not take this lock: fork() also
+ * waits for malloc()'s locks, whose holder may be interrupted by a handler that
+ * waits for this lock.
  */
 #include "loop.h"
 
@@ -99,8 +97,7 @@ static void signal_let_in(const sigset_t *before)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Returns the next loop in the list that wants the signal, or NULL. The lock
- * must be held. */
+/* Returns the next loop that wants the signal, or NULL. Needs the lock. */
 static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 {
     for (link = link->next; link != &signal_program.list; link = link->next) {
@@ -116,16 +113,14 @@ static struct wr_signals *signal_next(const struct wr_list *link, int signum)
 
 static void signal_arrived(int signum);
 
-/* Returns true if the action of the signal is our handler. Returns false for
- * signals that the C library uses itself. */
+/* Returns false for signals that the C library uses itself. */
 static bool signal_is_ours(int signum, struct sigaction *ret)
 {
     return sigaction(signum, NULL, ret) == 0 && !(ret->sa_flags & SA_SIGINFO) &&
            ret->sa_handler == signal_arrived;
 }
 
-/* Restores the action before ours, unless the program has set another action
- * since. */
+/* Leaves an action that the program has set since. */
 static void signal_give_back(int signum)
 {
     struct sigaction now;
@@ -136,10 +131,9 @@ static void signal_give_back(int signum)
     }
 }
 
-/* The process's signal handler. If no loop wants the signal any more, drops the
- * signal and restores the previous action. This happens if another thread has
- * restored the action meanwhile, or if the program has saved this handler and
- * set it again. */
+/* The process's signal handler. No loop may want the signal any more, if
+ * another thread has restored the action meanwhile, or the program has saved
+ * this handler and set it again. The signal is then dropped. */
 static void signal_arrived(int signum)
 {
     const int before = errno;
@@ -175,9 +169,8 @@ static void signal_arrived(int signum)
     errno = before;
 }
 
-/* Sets the handler. The lock must be held. Returns 0, -EINVAL if the signal
- * cannot be handled, or -EBUSY if a main task must leave the signal to the
- * program. */
+/* The lock must be held. Returns 0, -EINVAL if the signal cannot be handled, or
+ * -EBUSY if a main task must leave the signal to the program. */
 WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
 {
     struct sigaction now = {.sa_flags = 0};
@@ -201,8 +194,7 @@ WEIR_MUST_USE static int signal_take_over(int signum, bool is_for_main)
     return sigaction(signum, &action, NULL) < 0 ? -errno : 0;
 }
 
-/* Drops undelivered signals, and restores the action if no loop wants the
- * signal; this loop's main task may still want it. The lock must be held. */
+/* The lock must be held. This loop's main task may still want the signal. */
 static void signal_leave(struct wr_signals *signals, int signum)
 {
     wr_assert(!signals->slots[signum].cb);

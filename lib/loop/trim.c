@@ -4,12 +4,9 @@
  * A loop keeps free receive buffers, blocks, objects and stacks for reuse. It
  * frees them some seconds after wr_loop_trim_later() was called: a connection
  * was lost, one of many tasks ended, or a relayed connection's sends stalled.
- * weir_loop_trim() frees them at once.
- *
  * Only these events arm the timer, so that an idle loop is not woken
- * repeatedly. If there was another event while the timer was armed, the timer
- * is armed once more when it expires, as memory used until then becomes idle
- * later.
+ * repeatedly. After another event in the meantime the timer is armed once more,
+ * as memory used until then becomes idle later.
  */
 #include "loop_impl.h"
 
