@@ -49,6 +49,8 @@ ENTRY = """# weir
 <a href="guide_index.html">Guide</a> <a href="list_functions.html">Reference</a>
 <a href="examples.html">Examples</a></p>@endhtmlonly
 
+{tries}
+
 {install}
 
 @htmlonly[block]</div><div class="code">@endhtmlonly
@@ -116,8 +118,8 @@ def upright(table):
 
 
 def entry(text):
-    """README.md as a page: pitch, commands, program, cost, and the list of its other
-    parts."""
+    """README.md as a page: pitch, commands, of which two install weir, program, cost,
+    and the list of its other parts."""
     parts = blocks(text)
     program = next(index for index, part in enumerate(parts)
                    if part.startswith("```c\n"))
@@ -125,10 +127,12 @@ def entry(text):
                 if re.search(r"^\|(?=.*\n(?:.*\n)*\| CPU)", part))
     commands = [index for index, part in enumerate(parts) if part.startswith("    ")]
     compiled = next((index for index in commands if index > program), program)
+    lines = parts[compiled].splitlines()
     return ENTRY.format(
         pitch=parts[1], program=parts[program],
-        compile="" if compiled == program else parts[compiled],
-        install="\n\n".join(parts[index] for index in commands if index < program),
+        compile="" if compiled == program else "\n".join(lines[2:]),
+        tries="\n\n".join(parts[index] for index in commands if index < program),
+        install="\n".join(["To [install](include/guide/install.md) weir:\n", *lines[:2]]),
         cost="\n\n".join([parts[cost - 1], upright(parts[cost]), parts[cost + 1]]),
         rest="\n\n".join(part for part in parts if part.startswith("- **")))
 
