@@ -83,8 +83,8 @@ struct weir_connect_options {
     size_t size;
     /** Maximum duration of the whole operation, including the lookup of the
      * name and a TLS handshake, in nanoseconds; then it fails with -ETIMEDOUT.
-     * By default only the lookup is limited, to 10 s, and each attempt, by
-     * attempt_timeout_ns. */
+     * By default there are only two limits: 10 s for the lookup, and
+     * attempt_timeout_ns for each attempt. */
     uint64_t timeout_ns;
     /** Maximum duration of the attempt on one address, in nanoseconds. By
      * default the kernel ends an attempt after about two minutes; an attempt to

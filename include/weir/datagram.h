@@ -256,11 +256,11 @@ struct weir_datagram_options {
  * are tried in order, IPv6 first, and the endpoint uses the first address that
  * a socket can be bound or connected to. If all fail, @p done gets the error of
  * the first address; if the lookup fails, it gets the error of the lookup.
- * Connecting a datagram socket sends nothing to the peer, so this does not show
- * whether the peer serves the address: if the peer serves only one family, set
- * family. If a local address is in use, the bind is repeated for two seconds,
- * as by weir_create_server(). weir_pending_get_attempt() returns the tried
- * addresses.
+ * Connecting a datagram socket sends nothing to the peer, so a successful
+ * connect does not show whether the peer serves the address. If the peer serves
+ * only one family, set family. If a local address is in use, the bind is
+ * repeated for two seconds, as by weir_create_server().
+ * weir_pending_get_attempt() returns the tried addresses.
  *
  * @param factory  called when the socket is ready; copied. Its protocol must be
  *                 of the datagram kind

@@ -233,12 +233,11 @@ WEIR_API weir_loop *weir_get_running_loop(void);
 WEIR_API int weir_loop_free(weir_loop *loop);
 
 /** Return idle memory to the system: free unused receive buffers, memory
- * blocks, objects and stacks. The loop does this itself a few seconds after a
- * connection was lost or one of many tasks has ended; this call is for a
- * program that knows that a busy period has ended. With the default allocator
- * this call also calls malloc_trim() if a megabyte or more was freed. The loop
- * itself does not, because malloc_trim() takes milliseconds in a large
- * process. */
+ * blocks, objects and stacks. The loop does this itself a few seconds after
+ * connections were lost or many tasks have ended; this call is for a program
+ * that knows that a busy period has ended. With the default allocator this call
+ * also calls malloc_trim() if a megabyte or more was freed. The loop itself
+ * does not, because malloc_trim() takes milliseconds in a large process. */
 WEIR_API int weir_loop_trim(weir_loop *loop);
 
 /**

@@ -112,9 +112,9 @@ WEIR_API WEIR_MUST_USE int
 weir_process_get_returncode(const weir_process *process, int *ret);
 
 /**
- * Wait until the child has ended, but not for its output. The output may be
- * unread then, and a grandchild may still have the pipes open. A child that
- * fills an unread pipe does not end.
+ * Wait until the child has ended, but not until its output has ended. The
+ * output may be unread then, and a grandchild may still have the pipes open. A
+ * child that fills an unread pipe does not end.
  *
  * @param ret  as weir_process_get_returncode(); may be NULL
  * @retval -ECANCELED      the task was interrupted; the child continues

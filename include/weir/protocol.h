@@ -61,7 +61,7 @@ struct weir_protocol {
     /** The queue has shrunk to the low mark or below: continue to write. It is
      * also called if the connection breaks while reading is paused or at its
      * limit: the queue is dropped, and connection_lost waits until the bytes
-     * that arrived before were read. */
+     * that arrived before the error were read. */
     void (*resume_writing)(void *user, weir_transport *t);
 
     /** Bytes have arrived. All of them count as consumed when the callback

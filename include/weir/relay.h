@@ -198,8 +198,8 @@ struct weir_relay_options {
     uint64_t lifetime_ns;
     /** Maximum rate in bytes per second at which bytes from A are forwarded, or
      * dropped after an error of B; 0 means no limit. The relay reads no faster
-     * than that. After a pause the bytes of an eighth of a second, at least
-     * 4096, may pass at once, and up to one receive more. */
+     * than that. After a pause the bytes of an eighth of a second (at least
+     * 4096 bytes) may pass at once, plus up to one receive. */
     uint64_t a_rate_bytes;
     /** Maximum rate in bytes per second at which bytes from B are forwarded; 0
      * means no limit. */

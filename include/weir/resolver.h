@@ -162,8 +162,8 @@ struct weir_getaddrinfo_options {
  *                  capacity, but only @p capacity are written
  * @retval WEIR_EDNSNOTFOUND     there is no such name
  * @retval WEIR_EDNSNODATA       the name has no address of the requested
- *                               family; or, with configured_only, this machine
- *                               has no address of it
+ *                               family; or configured_only is set, and this
+ *                               machine has no address of this family
  * @retval WEIR_EDNSSERVFAIL     the servers cannot answer now; try again
  * @retval WEIR_EDNSTIMEOUT      no server has answered in time; try again
  * @retval WEIR_EDNSREFUSED      the servers refuse to answer
@@ -171,10 +171,10 @@ struct weir_getaddrinfo_options {
  * @retval WEIR_EDNSBADANSWER    the answer is malformed, or the canonical name
  *                               is not a host name
  * @retval WEIR_EDNSBADNAME      @p host is not a host name
- * @retval WEIR_ESERVICE         the service is unknown, or with numeric_service
- *                               not a number
+ * @retval WEIR_ESERVICE         the service is unknown, or is not a number
+ *                               although numeric_service is set
  * @retval WEIR_ENONAMES         weir was built without a resolver
- * @retval WEIR_ENOTLITERAL      a name, with numeric_host
+ * @retval WEIR_ENOTLITERAL      @p host is a name, and numeric_host is set
  * @retval -ENODEV     the zone of an address names no interface
  * @retval -EMFILE     the process has no free descriptor
  * @retval -EINVAL     the family is unknown; @p ret is NULL; map_ipv4 or

@@ -175,9 +175,10 @@ WEIR_API WEIR_MUST_USE int weir_create_server(
  * @return          as weir_create_server()
  * @retval -EINVAL  the endpoint has no address, or an address is invalid or has
  *                  another family than requested; the descriptor is not a
- *                  stream socket or is connected; the options have a proto
- *                  although there is a descriptor, or hosts; or
- *                  another cause that weir_create_server() lists
+ *                  stream socket or is connected; the options have hosts
+ *                  although the endpoint is not a host, or a proto although it
+ *                  is a descriptor; or another cause that weir_create_server()
+ *                  lists
  * @retval -EBADF   the descriptor is not open
  * @retval -EAFNOSUPPORT  the socket is neither IPv4, IPv6 nor Unix
  */

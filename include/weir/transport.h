@@ -41,8 +41,8 @@ enum weir_end {
     WEIR_END_NONE = 0,
     /** This program called weir_transport_close(). */
     WEIR_END_CLOSED,
-    /** The peer ended its stream, and eof_received did not keep the
-     * connection. */
+    /** The peer ended its stream, and eof_received did not keep the connection
+     * open. */
     WEIR_END_EOF,
     /** This program called weir_transport_abort() or freed the loop. */
     WEIR_END_ABORTED,
@@ -266,8 +266,8 @@ WEIR_API int weir_transport_set_write_hard_limit(weir_transport *t,
                                                  uint64_t limit_bytes);
 
 /**
- * Change the time limits of a connection. The times without received bytes and
- * without sent bytes are counted from this call.
+ * Change the time limits of a connection. The times of idle_ns, read_ns and
+ * write_stall_ns start again with this call.
  *
  * @param timeouts  borrowed; NULL means no limits
  * @retval -ENOMEM  no memory; the limits are unchanged

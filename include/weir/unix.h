@@ -3,7 +3,7 @@
  * Unix stream sockets: connecting and listening by path or abstract name, the
  * peer's credentials, and passing descriptors.
  *
- * Names are texts as for weir_address_parse_unix(): a path, "@name" for an
+ * A name is a text, as for weir_address_parse_unix(): a path, "@name" for an
  * abstract name, which is not a file, or "" for a name that the kernel chooses.
  * The calls of connect.h and server.h that take addresses also take Unix
  * addresses.
@@ -41,10 +41,10 @@
  * closed, weir does not receive from the connection: its protocol gets neither
  * bytes nor the end of the stream, and connection_lost is not called if the
  * connection breaks; but its time-outs run. If all threads block, further
- * closes and their connections wait, but no other connections. A socket that is
- * closed with unread bytes also waits, and its peer sees the end late. The end
- * of a loop does not wait for the threads. exit() and execve() may wait for a
- * file on FUSE whose process hangs.
+ * closes wait, and so do their connections, but no other connections. A socket
+ * that is closed with unread bytes also waits, and its peer sees the end late.
+ * The end of a loop does not wait for the threads. exit() and execve() may wait
+ * for a file on FUSE whose process hangs.
  *
  * **The descriptor table.** Descriptors that wait to be closed remain in the
  * process's table, up to WEIR_FDS_MAX (253) for each connection, even after its

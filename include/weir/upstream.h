@@ -370,12 +370,13 @@ struct weir_upstream_options {
      * upstream, with the name "NAME at ADDRESS" and the same options. The
      * upstreams follow the answers of the lookups, which have at most
      * WEIR_ADDRESSES_MAX addresses per family. An upstream keeps its health and
-     * counts while the answers have its address. It is removed when an answer
-     * does not have it, as weir_upstream_remove() does. A lookup that fails
-     * changes nothing. A change of the added upstream's weight, drain or TLS
-     * settings, and its removal, apply to the upstreams of all addresses.
-     * Requests wait for the first answer. A literal address is a single
-     * upstream. @c health does not apply to the upstreams of addresses. */
+     * counts while the answers have its address. It is removed, as by
+     * weir_upstream_remove(), when an answer does not have its address. A
+     * lookup that fails changes nothing. A change of the added upstream's
+     * weight, drain or TLS settings, and its removal, apply to the upstreams of
+     * all addresses. Requests wait for the first answer. A literal address is a
+     * single upstream. @c health does not apply to the upstreams of
+     * addresses. */
     bool each_address;
     /** The host is the name of a service, such as "_postgres._tcp.db.example".
      * Each address of each host in its SRV records (RFC 2782) is an upstream,
@@ -540,12 +541,12 @@ WEIR_API const char *weir_upstream_get_name(const weir_upstream *upstream);
 /** Get the user pointer of an upstream. */
 WEIR_API void *weir_upstream_get_user(const weir_upstream *upstream);
 
-/** Facts about an upstream, for metrics. Counts are of this set only: if there
- * are several sets, add up their counts. State, errors, status, alerts and
- * is_being_checked are common to all sets with the same weir_upstreams_shared.
- * For a name with each_address the counts are sums over all its addresses,
- * including removed ones; the error, the status and the alerts are from the
- * first address that has failed. */
+/** Facts about an upstream, for metrics. The counts are those of this set: if
+ * there are several sets, add up their counts. State, errors, status, alerts
+ * and is_being_checked are common to all sets with the same
+ * weir_upstreams_shared. For a name with each_address the counts are sums over
+ * all its addresses, including removed ones; the error, the status and the
+ * alerts are from the first address that has failed. */
 struct weir_upstream_statistics {
     size_t size;
     /** The state of the upstream. */
