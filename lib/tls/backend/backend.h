@@ -1,7 +1,7 @@
 /*
  * The interface between weir's TLS and the library that does the cryptography
  * and runs the protocol: a table of functions for each library (a backend), and
- * the functions with which the backend calls weir (events).
+ * functions of weir that the backend calls (events).
  *
  *     contexts, engine, filter        weir's: options, files, paths, verdicts,
  *          |            ^             names, ticket keys, states, errors, bytes
@@ -9,21 +9,19 @@
  *          v            |
  *     lib/tls/wolfssl, lib/tls/openssl
  *
- * No other file names a library. Only weir accepts or refuses certificates: a
- * backend has no authorities, and passes the peer's chain to weir. weir also
- * reads the client's first message before the backend gets a byte of it, and
- * chooses certificate and protocol from it; a backend chooses neither.
+ * Only weir accepts or refuses certificates: a backend has no authorities, and
+ * passes the peer's chain to weir. weir also reads the client's first message
+ * before the backend gets a byte of it, and chooses certificate and protocol.
  *
- * Errors: a function returns 0, -ENOMEM, -EINVAL, -EOPNOTSUPP, -EBADMSG or a
+ * Errors: functions return 0, -ENOMEM, -EINVAL, -EOPNOTSUPP, -EBADMSG or a
  * WEIR_ETLS code. After a failed constructor there is nothing to free. The
- * steps of a connection return WR_TLS_STEP_* and store a code and the library's
- * number in the connection.
+ * steps of a connection return WR_TLS_STEP_* and store weir's code and the
+ * library's error number in the connection.
  *
  * Threads: contexts and credentials are constant once they are created, and
- * shared by connections on several threads, which may also open and close at
- * the same time. A connection belongs to one thread at a time. A session may be
- * freed on any thread. Primitives keep no state and may be called on any
- * thread.
+ * connections on several threads share them, open and close at the same time. A
+ * connection belongs to one thread at a time. A session may be freed on any
+ * thread. Primitives keep no state and may be called on any thread.
  */
 #ifndef WEIR_LIB_TLS_BACKEND_BACKEND_H
 #define WEIR_LIB_TLS_BACKEND_BACKEND_H
@@ -35,27 +33,25 @@
 
 struct wr_tls_account;
 struct wr_tls_conn;
-struct wr_tls_credential; /* the backend's: certificates and their key */
-struct wr_tls_known;      /* the backend's: a session that can be resumed */
-struct wr_tls_shared;     /* the backend's: the common part of connections */
+struct wr_tls_credential; /* of the backend: certificates and their key */
+struct wr_tls_known;      /* of the backend: a session that can be resumed */
+struct wr_tls_shared;     /* of the backend: common part of connections */
 struct wr_tls_verdict;
 
-/* Versions as sent in messages. */
 enum {
     WR_TLS_VERSION_1_2 = 0x0303,
     WR_TLS_VERSION_1_3 = 0x0304,
 };
 
 /* Each output block begins with this many free bytes, in which the filter
- * stores a struct filter_record. A record that wolfSSL seals in a block begins
- * at this offset. */
+ * stores a struct filter_record. wolfSSL seals a record in a block at this
+ * offset. */
 #define WR_TLS_OUTPUT_OFFSET 27u
 
 /* Maximum plaintext bytes of a sent record. The record, its buffer's header and
  * wolfSSL's overhead fit a block of 16 KiB. */
 #define WR_TLS_RECORD_MAX ((16u << 10) - 128u)
 
-/* Capabilities of a backend. */
 enum {
     /* The backend skips early data that it cannot open (RFC 8446, 4.2.10), up
      * to 16 KiB. Without this bit the engine skips the data, using expand(),
@@ -69,19 +65,18 @@ enum {
      * message if the client's hello has a session identifier (RFC 8446, D.4).
      * Without this bit the engine sends it. */
     WR_TLS_DOES_CHANGE = 1 << 2,
-    /* The backend reports the secrets that a key log contains. */
+    /* The backend can report the secrets of a key log. */
     WR_TLS_DOES_SECRETS = 1 << 3,
-    /* The build of the library has the key exchange group P-521. */
+    /* The library is built with the key exchange group P-521. */
     WR_TLS_DOES_P521 = 1 << 4,
-    /* The library uses AES instructions of the CPU. Without this bit weir
+    /* The library uses the CPU's AES instructions. Without this bit weir
      * prefers ChaCha20. */
     WR_TLS_DOES_FAST_AES = 1 << 5,
 };
 
-/* The memory source of a loop's connections. It belongs to a loop and outlives
- * the loop's connections. A backend's account struct starts with this one, and
- * may also count what the library allocates. account_init() sets both
- * fields. */
+/* The memory source of a loop's connections, which it outlives. A backend's
+ * account struct starts with this one, and may also count what the library
+ * allocates. account_init() sets both fields. */
 struct wr_tls_account {
     const struct weir_allocator *allocator; /* the loop's */
     struct wr_blocks *blocks;
@@ -89,7 +84,7 @@ struct wr_tls_account {
 
 /* ---- primitives ---- */
 
-enum { WR_TLS_HASH_MAX = 64 }; /* maximum size of a hash, in bytes */
+enum { WR_TLS_HASH_MAX = 64 };
 
 enum wr_tls_aead_kind {
     WR_TLS_AEAD_AES_128_GCM,
@@ -99,7 +94,6 @@ enum wr_tls_aead_kind {
 
 enum { WR_TLS_AEAD_NONCE = 12, WR_TLS_AEAD_TAG = 16 };
 
-/* A message to seal or open; @in and @out may be equal. */
 struct wr_tls_aead {
     enum wr_tls_aead_kind kind;
     const uint8_t *key; /* 16 bytes for AES-128, else 32 */
@@ -130,8 +124,6 @@ struct wr_tls_derive {
     size_t size; /* at most WR_TLS_DERIVED_MAX */
 };
 
-/* A signature to verify. The caller has checked that the key is of the
- * signature's kind. */
 struct wr_tls_signed {
     const struct wr_x509_signature_kind *kind;
     struct wr_bytes key_info;       /* a SubjectPublicKeyInfo with its header */
@@ -140,13 +132,13 @@ struct wr_tls_signed {
     struct wr_bytes bits;           /* the signature; DER for ECDSA */
 };
 
-/* A private key outside weir, with which a backend signs. weir owns the struct,
+/* A private key outside weir, which signs for a backend. weir owns the struct,
  * which outlives the credentials that use it. */
 struct wr_tls_signer {
     /* Signs @hash with the algorithm @kind. PSS uses a salt as long as the
      * hash, and the same hash for the mask. Returns the size of the signature,
-     * at most @size, or WEIR_ETLSSIGN, which must end the handshake. weir has
-     * verified the signature. The call may take long. */
+     * at most @size, or WEIR_ETLSSIGN, which must end the handshake. Before it
+     * returns, weir verifies the signature. The call may block for long. */
     int (*sign)(struct wr_tls_signer *signer,
                 const struct wr_x509_signature_kind *kind, struct wr_bytes hash,
                 uint8_t *ret, size_t size);
@@ -154,36 +146,34 @@ struct wr_tls_signer {
 
 /* ---- settings of contexts and connections ---- */
 
-/* The common settings of connections. shared_new() keeps none of the pointers
- * except @credential, which outlives its result. */
+/* Common settings of connections. Of the pointers shared_new() keeps only
+ * @credential, which outlives its result. */
 struct wr_tls_settings {
     bool is_server;
     bool has_1_2; /* enabled versions: one or both */
     bool has_1_3;
     /* IANA's names of cipher suites from suites.h, separated by colons, the
      * preferred first. There is at least one for each enabled version. A server
-     * selects the first suite of its own list that the client has. */
+     * selects the first suite of this list that the client offers. */
     const char *suites;
     /* IANA's numbers of the key exchange groups, the preferred first. A client
      * sends a share for the first group and, if that is a hybrid group, for the
      * first classical group, too. */
     const uint16_t *groups;
     size_t group_count;
-    /* If true, the event chain() is called. If false, a server requests no
-     * certificate, and a client accepts any without calling chain(). */
+    /* If false, a server requests no certificate, and a client accepts any
+     * certificate; chain() is not called. */
     bool verifies;
     /* Server that verifies: refuses a client without a certificate
      * (WEIR_ETLSNOCERT). */
     bool demands_certificate;
-    /* Server: issues tickets, one for each connection, with TLS 1.2 and 1.3,
-     * and accepts them. A client always accepts TLS 1.3 tickets, and requests
+    /* Server: issues one ticket for each connection, with TLS 1.2 and 1.3, and
+     * accepts tickets. A client always accepts TLS 1.3 tickets, and requests
      * TLS 1.2 tickets as well. Sessions are resumed only with a new key
      * exchange (psk_dhe_ke); there is no cache and no session identifier. */
     bool has_tickets;
     uint32_t ticket_lifetime; /* in seconds */
-    /* The event secret() is called for each secret of a key log. */
     bool logs_keys;
-    /* A connection may present certificates whose key is a wr_tls_signer. */
     bool has_signers;
     /* The certificates that a server presents unless show() is called, and that
      * a client presents on request. Only a client may have NULL. */
@@ -193,19 +183,19 @@ struct wr_tls_settings {
 /* Settings of one connection; borrowed during open(). */
 struct wr_tls_peer {
     struct wr_tls_shared *shared;
-    /* Like the fields of the same names in the settings of @shared. */
+    /* These four fields replace the same fields in the settings of @shared. */
     struct wr_tls_credential *credential;
     bool verifies;
     bool demands_certificate;
     bool logs_keys;
-    /* Client: the name to request (SNI), not a literal address, without a dot
-     * at its end, or NULL. */
+    /* Client: the name to request (SNI), without a final dot, or NULL. Never a
+     * literal address. */
     const char *name;
     /* Client: the application protocols to offer, 1 to 32 names of 1 to 255
      * bytes, separated by commas, or NULL. If the server chooses another
      * protocol, the handshake fails with WEIR_ETLSALPN. */
     const char *protocols;
-    /* Client: a session to resume, which is copied, or NULL. If it is too old,
+    /* Client: a session to resume, or NULL. open() copies it. If it is too old,
      * a full handshake follows without an error. */
     const struct wr_tls_known *session;
 };
@@ -222,24 +212,22 @@ struct wr_tls_conn {
     bool is_server;
     bool can_export; /* export_keys() may be called */
 
-    /* Set by a step that returns WR_TLS_STEP_FAILED. */
     bool lacks_memory; /* an allocation has failed */
     int code;          /* a WEIR_ETLS code, or -ENOMEM */
-    int number;        /* the library's, for text_of(), or 0 */
+    int number;        /* the library's error for text_of(), or 0 */
 
     void *ssl;      /* the library's connection, or NULL */
     void *own;      /* for the backend's use */
     uint32_t flags; /* for the backend's use */
 };
 
-/* Results of the steps other than 0 and byte counts. */
 enum {
     WR_TLS_STEP_WANTS = -1,  /* more input is needed: take() had nothing */
     WR_TLS_STEP_ENDED = -2,  /* the peer's close_notify was read */
     WR_TLS_STEP_FAILED = -3, /* permanent; see `code` and `number` */
 };
 
-/* Added to the number of an alert whose level is not fatal. */
+/* Added to the number of an alert whose level is "warning". */
 enum { WR_TLS_ALERT_WARNS = 1 << 8 };
 
 /* Results of the event take(). */
@@ -258,7 +246,6 @@ enum wr_tls_secret_kind {
     WR_TLS_SECRET_EXPORTER,
 };
 
-/* Sizes of the parts of a ticket, and of the keys that seal them. */
 enum {
     WR_TLS_TICKET_NAME = 16, /* bytes of a key's name */
     WR_TLS_TICKET_SECRET = 32,
@@ -266,19 +253,19 @@ enum {
     WR_TLS_TICKET_NONCE = 12,
     WR_TLS_TICKET_IV = 16, /* the nonce and the time of sealing */
     WR_TLS_TICKET_TAG = 16,
-    WR_TLS_TICKET_DIGEST = 32, /* digest of the name that a client requests */
+    WR_TLS_TICKET_DIGEST = 32, /* of the name that a client requests */
     WR_TLS_TICKET_CLIENT = 32, /* identifies the client */
 };
 
-/* Keys for a backend that seals tickets itself, derived from the secret of one
- * of weir's keys. */
+/* Keys for a backend that seals tickets itself, derived from one of weir's
+ * secrets. */
 struct wr_tls_ticket_pair {
     uint8_t cipher[WR_TLS_TICKET_KEY];
     uint8_t mac[WR_TLS_TICKET_KEY];
 };
 
-/* A ticket that weir seals or opens. ->host and ->has_client are authenticated,
- * but are not part of the ticket. */
+/* A ticket that weir seals or opens. ->host and ->has_client are authenticated
+ * with the ticket, but not sent in it. */
 struct wr_tls_ticket {
     uint8_t *name; /* WR_TLS_TICKET_NAME bytes */
     uint8_t *iv;   /* WR_TLS_TICKET_IV bytes */
@@ -289,59 +276,61 @@ struct wr_tls_ticket {
     bool has_client;     /* set by weir */
 };
 
-/* The backend's calls to weir, made only within a function of the connection,
- * on its thread. An event may call show(), choose_protocol(), hear_secrets()
- * and the getters of the same connection, but no other function of it. */
+/* Functions of weir that a backend calls, only within a function of the
+ * connection, on its thread. An event may call show(), choose_protocol(),
+ * hear_secrets() and the getters of the same connection, but no other function
+ * of it. */
 struct wr_tls_events {
     /* Copies up to @size received bytes to @buf. Returns their number, or
      * WR_TLS_TAKE_*. A backend asks for a record's header of exactly 5 bytes,
      * then for exactly its body, in one or several calls, and never reads
      * ahead: weir counts and refuses records in these calls. weir may change a
-     * header so that the backend refuses the record. The end of the stream is
-     * not reported to the backend; the engine handles it. */
+     * header so that the backend refuses the record. The engine handles the end
+     * of the stream, which take() does not report. */
     int (*take)(struct wr_tls_conn *conn, uint8_t *buf, size_t size);
 
     /* Sends @size bytes to the peer, all or nothing. Returns 0 or -ENOMEM,
      * after which each later call fails. A backend without WR_TLS_DOES_ALERT or
-     * WR_TLS_DOES_CHANGE passes each record in its own call, and the bytes may
-     * be changed in place before they are copied. */
+     * WR_TLS_DOES_CHANGE passes each record in its own call, and weir may
+     * change the bytes in place before it copies them. */
     int (*put)(struct wr_tls_conn *conn, uint8_t *data, size_t size);
 
     /* ---- the peer's certificates; only if the settings verify ---- */
 
     /* Verifies the certificates as the peer sent them, in DER, the leaf first;
-     * borrowed. If a client sends no certificate on request, the backend must
-     * call this with @count 0. Called before a signature made with the leaf's
-     * key is verified, but not if a session is resumed. It may be called again
-     * with the same chain, and returns the same result. Returns true if the
-     * peer is accepted. Otherwise the handshake fails with the alert
-     * *ret_alert, or with the backend's own if that is 0. For an accepted leaf
-     * a backend verifies only that its key has signed the handshake. */
+     * borrowed. Returns true if the peer is accepted. Otherwise the handshake
+     * fails with the alert *ret_alert, or with the backend's own if that is 0.
+     *
+     * Called before the signature of the leaf's key is verified. Called with
+     * @count 0 if a client sends no certificate on request. Not called if a
+     * session is resumed. A second call with the same chain returns the same
+     * result. For an accepted leaf a backend verifies only that its key has
+     * signed the handshake. */
     bool (*chain)(struct wr_tls_conn *conn, const struct wr_bytes *certs,
                   size_t count, uint8_t *ret_alert);
 
     /* Called if the library, for a reason of its own, cannot use the leaf that
-     * chain() accepted. Gets a code and a text; returns the alert with which
-     * the handshake fails. */
+     * chain() accepted. @code and @text become the error. Returns the alert
+     * with which the handshake fails. */
     uint8_t (*refused)(struct wr_tls_conn *conn, int code, const char *text);
 
     /* ---- tickets; server ---- */
 
-    /* For a backend that lets weir seal whole tickets: seal and open in place.
-     * ticket_seal() returns 0 or an error. If ticket_open() returns false, a
-     * full handshake follows. */
+    /* For a backend that lets weir seal whole tickets in place. ticket_seal()
+     * returns 0 or an error. If ticket_open() returns false, a full handshake
+     * follows. */
     int (*ticket_seal)(struct wr_tls_conn *conn,
                        const struct wr_tls_ticket *ticket);
     bool (*ticket_open)(struct wr_tls_conn *conn,
                         const struct wr_tls_ticket *ticket);
 
-    /* For a backend that seals tickets itself. ticket_key() returns the name of
-     * the current key and the keys derived from it, and 0 or an error.
-     * ticket_find() returns the keys for a name, or false if there is none. The
-     * backend must refuse tickets that were sealed longer ago than their
-     * lifetime. A ticket is valid only for the name that the client requested
-     * when it was issued: the backend stores the digest of ticket_host() in it,
-     * sealed or authenticated, and compares the digest. */
+    /* For a backend that seals tickets itself. ticket_key() stores the name of
+     * the current key and the keys derived from it, and returns 0 or an error.
+     * ticket_find() stores the keys for a name and returns true, or returns
+     * false if there are none. The backend must refuse tickets that were sealed
+     * longer ago than their lifetime. A ticket is valid only for the name that
+     * the client requested when it was issued: the backend stores the digest of
+     * ticket_host() in it, sealed or authenticated, and compares the digest. */
     int (*ticket_key)(struct wr_tls_conn *conn,
                       uint8_t name[WR_TLS_TICKET_NAME],
                       struct wr_tls_ticket_pair *ret);
@@ -355,12 +344,11 @@ struct wr_tls_events {
     int (*ticket_host)(struct wr_tls_conn *conn, bool seals,
                        uint8_t ret[WR_TLS_TICKET_DIGEST]);
 
-    /* If the settings verify: ticket_client() returns the bytes that a backend
-     * seals into a ticket, and ticket_known() gets them when it has opened one.
-     * ticket_client() returns 0 or an error; after an error no ticket is
-     * issued. If ticket_known() returns false, the ticket is not accepted. The
-     * backend may resume any of the accepted tickets, at any time, or none: all
-     * are of one client. */
+    /* If the settings verify: ticket_client() stores the bytes that a backend
+     * seals into a ticket, and returns 0 or an error; after an error no ticket
+     * is issued. ticket_known() gets these bytes from an opened ticket, and
+     * returns true if the ticket is accepted. Of several accepted tickets the
+     * backend may resume any or none, because all are of one client. */
     int (*ticket_client)(struct wr_tls_conn *conn,
                          uint8_t ret[WR_TLS_TICKET_CLIENT]);
     bool (*ticket_known)(struct wr_tls_conn *conn,
@@ -370,8 +358,8 @@ struct wr_tls_events {
      * session. */
     void (*ticket_came)(struct wr_tls_conn *conn, size_t size);
 
-    /* Reports a secret, if the settings log keys, or after hear_secrets().
-     * Returns 0, or an error that ends the handshake. */
+    /* Reports a secret. Called only if the settings log keys, or after
+     * hear_secrets(). Returns 0, or an error that ends the handshake. */
     int (*secret)(struct wr_tls_conn *conn, enum wr_tls_secret_kind kind,
                   const uint8_t *secret, size_t size);
 };
@@ -387,29 +375,29 @@ struct wr_tls_export {
 };
 
 struct wr_tls_backend {
-    const char *name;    /* "wolfSSL", "OpenSSL" */
-    uint32_t does;       /* WR_TLS_DOES_* */
-    size_t account_size; /* size of its account struct */
+    const char *name; /* "wolfSSL", "OpenSSL" */
+    uint32_t does;    /* WR_TLS_DOES_* */
+    size_t account_size;
 
-    /* Initializes the library for the process, once; may be called on any
+    /* Initializes the library, once for the process; may be called on any
      * thread, any number of times. Must precede all other calls except
      * version() and account_init(). Returns 0 or WEIR_ETLSENGINE. Afterwards
-     * the library changes no shared variable on first use. It registers nothing
+     * the library changes no shared variable on first use. Registers nothing
      * with atexit(), because threads may still run in exit(). */
     int (*start)(void);
-    /* Returns why start() has failed, a static text or NULL. The entry may be
+    /* Returns why start() has failed, a static text or NULL. May itself be
      * NULL. */
     const char *(*start_text)(void);
     /* Returns the version of the running library, such as "5.7.2". */
     const char *(*version)(void);
     /* After start(): returns true if X25519MLKEM768 (4588) is among the groups.
-     * NULL means false. */
+     * A NULL entry means false. */
     bool (*has_hybrid)(void);
     /* Version of the source package from which a bundled library was built;
-     * NULL if the library is the system's. */
+     * NULL for the system's library. */
     const char *source;
-    /* After start(): returns true if the configuration makes the library use a
-     * FIPS module for everything. NULL if there is no such mode. */
+    /* After start(): returns true if OpenSSL's configuration makes it use only
+     * a FIPS module. NULL if the library has no such mode. */
     bool (*is_fips)(void);
 
     /* ---- accounts; these functions allocate nothing ---- */
@@ -418,11 +406,11 @@ struct wr_tls_backend {
                          struct wr_blocks *blocks);
     void (*account_fini)(struct wr_tls_account *account);
     void (*account_check)(const struct wr_tls_account *account);
-    /* Both are NULL if sealed records are copied. claim() returns true if the
-     * record at @data, just passed to put(), is in a block of its own at
-     * WR_TLS_OUTPUT_OFFSET. take_claimed() then returns that block, with
-     * ownership, once the library has freed it, which is before it seals the
-     * next record or returns. */
+    /* Both are NULL for a backend whose sealed records are copied. claim()
+     * returns true if the record at @data, just passed to put(), is in a block
+     * of its own at WR_TLS_OUTPUT_OFFSET. take_claimed() then returns this
+     * block, with ownership, once the library has freed it: before the next
+     * record is sealed, or before the step returns. */
     bool (*claim)(struct wr_tls_account *account, const void *data);
     struct wr_block *(*take_claimed)(struct wr_tls_account *account);
 
@@ -432,12 +420,12 @@ struct wr_tls_backend {
     int (*hash)(enum wr_x509_hash kind, struct wr_bytes data,
                 uint8_t ret[WR_TLS_HASH_MAX]);
     /* Returns 0, -ENOMEM, -EOPNOTSUPP if the library has no such algorithm, or
-     * -EBADMSG for a wrong signature, an invalid key, or another error of the
-     * library. */
+     * -EBADMSG (a wrong signature, an invalid key, or another error of the
+     * library). */
     int (*verify)(const struct wr_tls_signed *job);
     /* Return 0 or an error. open_sealed() returns -EBADMSG if the message was
-     * not sealed with these parameters; any other error leaves open whether it
-     * was. */
+     * not sealed with these parameters; after any other error it may have
+     * been. */
     int (*seal)(const struct wr_tls_aead *job);
     int (*open_sealed)(const struct wr_tls_aead *job);
     /* HKDF-Expand-Label of TLS 1.3, with "tls13 " before the label and no
@@ -449,139 +437,133 @@ struct wr_tls_backend {
     /* Derives a key for encrypted private keys. Returns 0, -ENOMEM or
      * -EOPNOTSUPP. */
     int (*derive)(const struct wr_tls_derive *job);
-    /* Decrypts whole blocks in place with AES, a key of 16, 24 or 32 bytes;
-     * padding is kept. Returns 0, -ENOMEM or -EOPNOTSUPP. */
+    /* Decrypts whole blocks in place with AES. The key has 16, 24 or 32 bytes.
+     * The padding stays in @data. Returns 0, -ENOMEM or -EOPNOTSUPP. */
     int (*open_cbc)(struct wr_bytes key, const uint8_t iv[WR_TLS_CBC_BLOCK],
                     uint8_t *data, size_t size);
 
-    /* A credential is made from PEM texts in this order: credential_new(),
-     * use_chain(), use_key(), check(). The caller frees it after an error of
-     * the last three. RSA of less than 2048 bits and curves of less than 256
-     * bits are refused (WEIR_ETLSFILE). The texts are borrowed during the call.
-     * A stored key is wiped when it is freed; a library may leave copies of it
-     * in freed memory when it decodes the text. */
-    int (*credential_new)(struct wr_tls_credential **ret); /* 0 or -ENOMEM */
+    /* Call credential_new(), use_chain(), use_key() and check() in this order.
+     * After an error of the last three the caller frees the credential. RSA of
+     * less than 2048 bits and curves of less than 256 bits are refused
+     * (WEIR_ETLSFILE). The texts are borrowed during the call. A stored key is
+     * wiped when it is freed; a library may leave copies of it in freed memory
+     * when it decodes the text. */
+    int (*credential_new)(struct wr_tls_credential **ret);
     /* Sets the leaf and its issuers, which are sent unchanged. Returns 0,
      * -ENOMEM or WEIR_ETLSFILE. */
     int (*credential_use_chain)(struct wr_tls_credential *credential,
                                 const uint8_t *pem, size_t size);
     /* Sets the key: PKCS #8, or the older forms of RSA and EC. Returns 0,
-     * -ENOMEM, WEIR_ETLSPASSWORD for an encrypted key (never prompts on a
-     * terminal) or WEIR_ETLSNOKEY. */
+     * -ENOMEM, WEIR_ETLSPASSWORD for an encrypted key (never prompts) or
+     * WEIR_ETLSNOKEY. */
     int (*credential_use_key)(struct wr_tls_credential *credential,
                               const uint8_t *pem, size_t size);
     /* Called instead of use_key() if the key is a wr_tls_signer. @key_info is
-     * the leaf's SubjectPublicKeyInfo, RSA or elliptic curve. Both are
-     * borrowed, the signer for the life of the credential. Returns 0, -ENOMEM,
+     * the leaf's SubjectPublicKeyInfo, RSA or elliptic curve. @signer is
+     * borrowed for the life of the credential. Returns 0, -ENOMEM,
      * WEIR_ETLSFILE, or -EOPNOTSUPP if the build cannot sign in this way with
      * this kind of key. */
     int (*credential_use_signer)(struct wr_tls_credential *credential,
                                  struct wr_tls_signer *signer,
                                  struct wr_bytes key_info);
-    /* Checks a credential, which can be shown after success. Returns 0,
-     * -ENOMEM, WEIR_ETLSMISMATCH if the key is not the leaf's, WEIR_ETLSENGINE
-     * or WEIR_ETLSSIGN if it cannot sign, or WEIR_ETLSWEAK if the library's own
+    /* Checks that connections can present the credential. Returns 0, -ENOMEM,
+     * WEIR_ETLSMISMATCH if the key is not the leaf's, WEIR_ETLSENGINE or
+     * WEIR_ETLSSIGN if it cannot sign, or WEIR_ETLSWEAK if the library's own
      * security level forbids it. */
     int (*credential_check)(struct wr_tls_credential *credential);
-    void (*credential_free)(
-        struct wr_tls_credential *credential); /* may be NULL */
+    void (*credential_free)(struct wr_tls_credential *credential);
 
-    /* Returns 0, -ENOMEM, WEIR_ETLSCIPHERS or WEIR_ETLSGROUPS if the library
-     * cannot use a list, WEIR_ETLSVERSION if its configuration forbids the
-     * versions, WEIR_ETLSFILE if it refuses the credential, or
+    /* Returns 0, -ENOMEM, WEIR_ETLSCIPHERS or WEIR_ETLSGROUPS (the library
+     * cannot use a list), WEIR_ETLSVERSION (its configuration forbids the
+     * versions), WEIR_ETLSFILE (it refuses the credential) or
      * WEIR_ETLSENGINE. */
     int (*shared_new)(const struct wr_tls_settings *settings,
                       struct wr_tls_shared **ret);
-    void (*shared_free)(struct wr_tls_shared *shared); /* may be NULL */
+    void (*shared_free)(struct wr_tls_shared *shared);
 
     /* ---- connections: open and close ---- */
 
-    /* Returns 0, -ENOMEM or WEIR_ETLSENGINE. After an error there is nothing to
-     * close. */
+    /* Returns 0, -ENOMEM or WEIR_ETLSENGINE. */
     int (*open)(struct wr_tls_conn *conn, const struct wr_tls_peer *peer);
     void (*close)(struct wr_tls_conn *conn); /* sends nothing */
 
-    /* ---- steps. Each may put() output, even if it fails ---- */
+    /* ---- steps; each may put() output, even if it fails ---- */
 
     /* Returns 0 when the handshake is done, else WR_TLS_STEP_*. */
     int (*handshake)(struct wr_tls_conn *conn);
     /* Returns the number of bytes, all from one record, or WR_TLS_STEP_*. @size
-     * is at most INT_MAX. Tickets, key updates and similar messages are handled
-     * internally. */
+     * is at most INT_MAX. */
     int (*read)(struct wr_tls_conn *conn, void *buf, size_t size);
     /* Returns how many bytes read() can return without take(). */
     size_t (*pending)(const struct wr_tls_conn *conn);
     /* Seals one record of @len bytes, 1 to WR_TLS_RECORD_MAX, and puts it.
-     * Returns 0 or WR_TLS_STEP_FAILED. For a client that requested shorter
-     * records, of at least 512 bytes (max_fragment_length, RFC 6066, 4), it may
-     * seal several. */
+     * Returns 0 or WR_TLS_STEP_FAILED. May seal several records of at least 512
+     * bytes for a client that requested shorter ones (max_fragment_length, RFC
+     * 6066, 4). */
     int (*write)(struct wr_tls_conn *conn, const void *data, size_t len);
-    /* Puts a close_notify and does not wait for the peer's; reads continue.
-     * Returns 0 or WR_TLS_STEP_FAILED. Called once. */
     int (*shutdown)(struct wr_tls_conn *conn);
     /* TLS 1.3: changes the sending keys and asks the peer to change its own.
      * Returns 0, -EOPNOTSUPP with TLS 1.2, or WR_TLS_STEP_FAILED. */
     int (*update_keys)(struct wr_tls_conn *conn);
-    /* Releases buffers because no step may follow soon. NULL if there are none.
+    /* Releases buffers of an idle connection. NULL if the backend has none.
      * Called after one or more steps, including the handshake and after a
      * failure, but neither within a record nor while plaintext is pending. */
     void (*rest)(struct wr_tls_conn *conn);
 
-    /* ---- server: by the client's first message. show() and choose_protocol()
-     * are called within take(), before the backend gets a byte of that
-     * message ---- */
+    /* ---- server: show() and choose_protocol() are called within take(),
+     * before the backend gets a byte of the client's first message ---- */
 
     /* Makes the connection present these certificates, which outlive it and may
-     * be another context's. @suites, names as in the settings, replaces the
-     * connection's list if the key is of another kind; NULL keeps the list.
+     * be another context's. If the key is of another kind, @suites (names as in
+     * the settings) replaces the connection's list; NULL keeps the list.
      * Returns 0 or -ENOMEM. */
     int (*show)(struct wr_tls_conn *conn, struct wr_tls_credential *credential,
                 const char *suites);
-    /* Selects this application protocol, which the client offers. @name may
-     * instead be the server's whole list (with commas), of which the client
-     * offers nothing: then the handshake fails with no_application_protocol
-     * (WEIR_ETLSALPN) if the client offers any protocol. @name is borrowed for
-     * the connection's life. Returns 0 or -ENOMEM. */
+    /* Selects an application protocol that the client offers. If @name is the
+     * server's whole list (with commas), the client offers none of it: the
+     * handshake then fails with no_application_protocol (WEIR_ETLSALPN) if the
+     * client offers any protocol. @name is borrowed for the connection's life.
+     * Returns 0 or -ENOMEM. */
     int (*choose_protocol)(struct wr_tls_conn *conn, const char *name,
                            size_t len);
     /* Enables reporting of TLS 1.3 secrets. Called before the handshake or
-     * within take(), only with WR_TLS_DOES_SECRETS, and if the backend lacks
-     * WR_TLS_DOES_SKIP_EARLY, WR_TLS_DOES_ALERT or both. */
+     * within take(), only for a backend that has WR_TLS_DOES_SECRETS but not
+     * both WR_TLS_DOES_SKIP_EARLY and WR_TLS_DOES_ALERT. */
     void (*hear_secrets)(struct wr_tls_conn *conn);
 
     /* ---- facts; valid from the end of the handshake until close(), unless
      * stated otherwise ---- */
 
-    /* Returns WR_TLS_VERSION_*; the highest one before it is agreed on. */
+    /* Returns WR_TLS_VERSION_*; before a version is agreed on, the highest
+     * enabled one. */
     uint16_t (*get_version)(const struct wr_tls_conn *conn);
     /* Returns IANA's number; valid in the handshake once it is chosen. */
     uint16_t (*get_suite)(const struct wr_tls_conn *conn);
-    /* Returns IANA's number of the key exchange group, or 0 if not known yet.
-     * In the handshake a server knows it once its ServerKeyExchange was put. */
+    /* Returns IANA's number of the key exchange group, or 0 if not known yet. A
+     * server knows it once it has put its ServerKeyExchange. */
     uint16_t (*get_group)(const struct wr_tls_conn *conn);
     bool (*was_resumed)(const struct wr_tls_conn *conn);
     /* Returns a name valid as long as the connection, or NULL. */
     const char *(*get_protocol)(const struct wr_tls_conn *conn,
                                 size_t *ret_len);
-    /* Server: returns the name that the client requested, terminated by a NUL,
-     * or NULL; valid once the hello was read. */
+    /* Server: returns the name that the client requested, or NULL; valid once
+     * the backend has read the hello. */
     const char *(*get_name)(const struct wr_tls_conn *conn);
     /* Returns the newest alert received and the first fatal alert sent, or -1
-     * for none. A received alert has WR_TLS_ALERT_WARNS if it is an error whose
-     * level is not fatal and that the library has ignored. */
+     * for none. A received alert has WR_TLS_ALERT_WARNS if it is an error with
+     * the level "warning" that the library has ignored. */
     void (*get_alerts)(const struct wr_tls_conn *conn, int *ret_received,
                        int *ret_sent);
     bool (*get_client_random)(const struct wr_tls_conn *conn, uint8_t ret[32]);
     /* Exports keying material (RFC 5705; RFC 8446, 7.5). Called only if
-     * can_export was set. For TLS 1.2 weir has checked that the extended master
-     * secret is used. Returns 0, -ENOMEM or -EINVAL, including for a reserved
-     * label. */
+     * can_export was set and, with TLS 1.2, the extended master secret is used.
+     * Returns 0, -ENOMEM or -EINVAL, including for a reserved label. */
     int (*export_keys)(struct wr_tls_conn *conn,
                        const struct wr_tls_export *job);
 
-    /* Returns the newest session in *ret, after ticket_came(). Returns 0 or
-     * -ENOMEM. The session's memory is malloc()'s. The session may outlive the
-     * connection, and several connections may use it. */
+    /* Stores the newest session in *ret; called after ticket_came(). Returns 0
+     * or -ENOMEM. The session comes from malloc(), may outlive the connection,
+     * and several connections may use it. */
     int (*session_take)(struct wr_tls_conn *conn, struct wr_tls_known **ret);
     void (*session_free)(struct wr_tls_known *session);
 
@@ -589,10 +571,10 @@ struct wr_tls_backend {
     const char *(*text_of)(int number);
 };
 
-/* The entries that each backend implements with a function of its own, such as
- * wr_wolfssl_open() and wr_openssl_open(). The backend's header declares them
- * with the types above, and its table names them. clang-format would indent
- * each entry more than the previous. */
+/* Entries that each backend implements with a function of its own, such as
+ * wr_wolfssl_open() and wr_openssl_open(). The backend's header declares these
+ * functions, and its table names them. clang-format would indent each entry
+ * more than the previous. */
 /* clang-format off */
 #define WR_TLS_BACKEND_ENTRIES(X, backend)                                    \
     X(backend, hash) X(backend, verify) X(backend, seal)                      \
@@ -617,8 +599,8 @@ struct wr_tls_backend {
 extern const struct wr_tls_backend wr_tls_wolfssl; /* lib/tls/wolfssl */
 extern const struct wr_tls_backend wr_tls_openssl; /* lib/tls/openssl */
 
-/* Returns the table that contexts, accounts and primitives use, always the same
- * in a process. Defined in by_wolfssl.c or by_openssl.c. */
+/* Returns the library's table, always the same in a process. Defined in
+ * by_wolfssl.c or by_openssl.c. */
 const struct wr_tls_backend *wr_tls_backend_get(void);
 
 #endif

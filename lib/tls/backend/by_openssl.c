@@ -1,8 +1,8 @@
 /*
  * The backend of a libweir-tls with OpenSSL (-Dtls_engine=openssl).
  *
- * Replaces by_wolfssl.c. A program that switches between libweir-tls with
- * wolfSSL and libweir-tls with OpenSSL need not be linked again.
+ * A program can switch between libweir-tls with wolfSSL and with OpenSSL
+ * without being linked again.
  */
 #include "backend.h"
 

@@ -1,9 +1,8 @@
 /*
  * The backend of a libweir-tls with wolfSSL (-Dtls_engine=wolfssl).
  *
- * A build has either this file or by_openssl.c; only these choose a library, by
- * naming its table, which is in a higher layer. All other code uses the table
- * that they return.
+ * A build has either this file or by_openssl.c. Only these two files name a
+ * library, by its table, which is in a higher layer.
  */
 #include "backend.h"
 

@@ -2,9 +2,9 @@
  * The TLS engine: states, errors and steps.
  *
  * Each step calls the backend and turns the result into a byte count, -EAGAIN
- * or the sticky error. The event take() never reports the end of the
- * transport; this file detects it when the backend wants more input after the
- * end. This distinguishes truncation from a close_notify.
+ * or the sticky error. take() never reports the transport's end of stream to
+ * the backend. Instead, this file detects the truncation when the backend wants
+ * more input after the end.
  */
 #include "engine.h"
 
@@ -37,14 +37,12 @@ static void engine_set_state(struct wr_tls_engine *engine,
     engine->state = state;
 }
 
-/* Returns true if the peer's close_notify was received. */
 static bool engine_is_ended(const struct wr_tls_engine *engine)
 {
     return engine->state == WR_TLS_ENGINE_RECEIVED_CLOSE ||
            engine->state == WR_TLS_ENGINE_CLOSED;
 }
 
-/* Returns true if our close_notify was put into the output. */
 static bool engine_is_closed(const struct wr_tls_engine *engine)
 {
     return engine->state == WR_TLS_ENGINE_SENT_CLOSE ||
@@ -91,10 +89,10 @@ static void engine_note_alerts(struct wr_tls_engine *engine)
     }
 }
 
-/* Records an unencrypted alert that the backend has refused. A TLS 1.3 client
+/* Stores an unencrypted alert that the backend has refused. A TLS 1.3 client
  * that rejects the server's messages, such as OpenSSL's, may have no keys yet
  * to seal its alert. The backend refuses the header of such a record and leaves
- * the alert in the input. The alert ends the handshake like any other error. */
+ * the alert in the input. */
 static void engine_note_plain_alert(struct wr_tls_engine *engine)
 {
     const uint8_t alert = 21;
@@ -108,8 +106,6 @@ static void engine_note_plain_alert(struct wr_tls_engine *engine)
     }
 }
 
-/* Fails for a reason that is not the peer's fault. During a handshake the peer
- * may get internal_error; see wr_tls_engine_alert_internal(). */
 static int engine_fail_here(struct wr_tls_engine *engine, int err)
 {
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
@@ -118,8 +114,6 @@ static int engine_fail_here(struct wr_tls_engine *engine, int err)
     return engine_fail(engine, err);
 }
 
-/* Sets the error text if the newest record header of a handshake is not one of
- * TLS. */
 static void engine_note_foreign(struct wr_tls_engine *engine)
 {
     static const char *const words[] = {"GET ", "HEAD", "POST", "PUT ", "OPTI",
@@ -300,14 +294,14 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
 }
 
 /* Returns false if the backend completed a handshake although weir has not
- * accepted the peer. If a client resumes a session, its ticket replaces the
- * verification of its certificate.
+ * accepted the peer. If a client resumes a session, the server accepts its
+ * ticket instead of its certificate.
  *
  * wolfSSL looks up a 32-byte ticket among the sessions of the process, even for
  * a context that keeps no sessions, and may find a session of another server in
- * the program. The client has proved that it knows that session, and may have
- * presented a stolen ticket next to it or in an earlier hello. So if a hello
- * contains a 32-byte ticket, no ticket is accepted. */
+ * the program. The client has proved that it knows this session, and may have
+ * presented a stolen ticket next to it or in an earlier hello. Therefore no
+ * ticket of a hello with a 32-byte ticket is accepted. */
 static bool engine_has_judged(struct wr_tls_engine *engine)
 {
     struct wr_tls_verdict *verdict = &engine->verdict;
@@ -347,8 +341,8 @@ int wr_tls_engine_handshake(struct wr_tls_engine *engine)
     return ret;
 }
 
-/* Returns true if the backend could only ask for more input. It reads one
- * record at a time and buffers nothing of the next record. */
+/* Returns true if the backend could only ask for more input. The backend reads
+ * one record at a time and buffers nothing of the next record. */
 static bool engine_is_drained(const struct wr_tls_engine *engine)
 {
     return engine->input_left == 0 && !engine->input_ended &&
@@ -453,7 +447,7 @@ int wr_tls_engine_close(struct wr_tls_engine *engine)
     if (engine->conn.backend->shutdown(&engine->conn) != 0) {
         err = engine_fail_by_step(engine);
     }
-    wr_tls_engine_collect(engine); /* puts the close_notify into the output */
+    wr_tls_engine_collect(engine);
     if (err == 0) {
         engine_set_state(engine, engine_is_ended(engine)
                                      ? WR_TLS_ENGINE_CLOSED

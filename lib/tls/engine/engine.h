@@ -11,12 +11,12 @@
  *     HANDSHAKE -> OPEN -> SENT_CLOSE ------> CLOSED
  *                      \-> RECEIVED_CLOSE ----^
  *
- * Each state except CLOSED can change to FAILED. The first error is sticky
- * (->err): each later call returns it. If the transport ends without the peer's
- * close_notify, the error is WEIR_ETLSTRUNCATED; ignores_eof permits such an
- * end after the handshake, between two records.
+ * Each state except CLOSED can change to FAILED. The first error is kept in
+ * ->err, and each later call returns it (the sticky error). If the transport
+ * ends without the peer's close_notify, the error is WEIR_ETLSTRUNCATED;
+ * ignores_eof permits such an end after the handshake, between two records.
  *
- * A TLS library needs about 50 KiB of stack in a handshake. So init(),
+ * A TLS library needs about 50 KiB of stack in a handshake. Therefore init(),
  * handshake(), read(), write(), close() and update_keys() must be called on the
  * loop's stack, never on a task's.
  */
@@ -51,13 +51,13 @@ struct wr_tls_engine {
     int16_t alert_received; /* newest fatal alert, or -1 */
     int16_t alert_sent;
     int16_t alert_passed; /* newest alert before TLS 1.3 was agreed on, or -1 */
-    const uint8_t *input; /* input that is not consumed yet; borrowed */
+    const uint8_t *input;
     size_t input_left;
     struct wr_block *output_first;
     struct wr_block *output_last;
     size_t output_bytes;
     uint32_t claimed_size; /* size of the record sent in its own buffer, or 0 */
-    uint32_t record_left;  /* missing bytes of the current record */
+    uint32_t record_left;
     uint32_t idle_records; /* records without data; see engine_record.c */
     uint32_t plain_bytes;  /* data bytes modulo ENGINE_RECORD_EARN_BYTES */
     /* Data records that may still be sent or received before the keys are
@@ -77,22 +77,19 @@ struct wr_tls_engine {
     struct wr_block *secret; /* secret for an alert; see engine_secret.c */
     /* The peer's unencrypted messages; see engine_message.c. */
     struct wr_block *message; /* a message that arrives in parts */
-    struct wr_block
-        *first; /* server: the first hello, after a HelloRetryRequest */
-    uint32_t message_skip; /* bytes to skip of an unchecked message */
-    uint8_t message_alert; /* alert for a refused message, or 0 */
+    struct wr_block *first; /* server: first hello, after a HelloRetryRequest */
+    uint32_t message_skip;  /* bytes to skip of an unchecked message */
+    uint8_t message_alert;  /* alert for a refused message, or 0 */
     struct wr_tls_message_facts facts;
-    bool
-        /* Set by the options or the filter; cleared if bytes may be lost. */
-        ignores_eof : 1;
-    bool input_ended : 1;         /* set by wr_tls_engine_feed_eof() */
-    bool was_open : 1;            /* the handshake was completed */
-    bool has_session : 1;         /* client: a ticket arrived */
-    bool no_memory : 1;           /* an allocation has failed */
-    bool is_counted : 1;          /* the newest record is among idle_records */
-    bool flooded : 1;             /* too many records without data */
-    bool oversized : 1;           /* a record header has too large a length */
-    bool awaits_hello : 1;        /* the peer's first message is to be read */
+    bool ignores_eof : 1; /* EOF without close_notify is no error */
+    bool input_ended : 1;
+    bool was_open : 1;    /* the handshake was completed */
+    bool has_session : 1; /* client: a ticket arrived */
+    bool no_memory : 1;
+    bool is_counted : 1; /* the newest record is among idle_records */
+    bool flooded : 1;    /* too many records without data */
+    bool oversized : 1;  /* a record header has too large a length */
+    bool awaits_hello : 1;
     bool is_mute : 1;             /* sends nothing; see engine_record.c */
     bool owes_change : 1;         /* must send a change_cipher_spec */
     bool offers_early : 1;        /* server: the hello announces early data */
@@ -101,37 +98,35 @@ struct wr_tls_engine {
     bool may_seal : 1;            /* our alerts may have to be sealed */
 };
 
-/* Initializes the engine of a connection and takes a reference to @context. The
- * backend's memory, as far as it can be counted, is charged to @account; output
- * blocks come from the account, too. Returns 0, -ENOMEM, -EINVAL (invalid name)
- * or an error of wr_tls_context_open(). After an error, do not call
+/* Initializes the engine of a connection and takes a reference to @context.
+ * Memory of the backend that weir can count is charged to @account, and output
+ * blocks come from it. Returns 0, -ENOMEM, -EINVAL (invalid name) or an error
+ * of wr_tls_context_open(). After an error, do not call
  * wr_tls_engine_fini(). */
 WEIR_MUST_USE int wr_tls_engine_init(struct wr_tls_engine *engine,
                                      weir_tls_context *context,
                                      const struct wr_tls_peer_options *options,
                                      struct wr_tls_account *account);
 
-/* Frees everything, including output that was not taken. */
 void wr_tls_engine_fini(struct wr_tls_engine *engine);
 
 void wr_tls_engine_check_invariants(const struct wr_tls_engine *engine);
 
-/* Passes @len received bytes to the engine. They are borrowed until handshake()
+/* Passes @len received bytes to the engine. It borrows them until handshake()
  * and read() have copied them, record by record. All bytes fed before must have
- * been consumed. No input is left after handshake() or read() returned -EAGAIN,
- * 0 (read) or a sticky error. */
+ * been consumed. When handshake() or read() returns -EAGAIN, a sticky error or
+ * the end (0 from read()), all input is consumed. */
 void wr_tls_engine_feed(struct wr_tls_engine *engine, const uint8_t *data,
                         size_t len);
 
-/* Returns how many bytes at the end of the input have not been consumed. The
- * caller must keep them (under a lease); it may move them and pass the new
+/* Returns how many bytes at the end of the input are not consumed. The caller
+ * must keep these bytes (under a lease); it may move them and pass the new
  * address to wr_tls_engine_refeed(). */
 size_t wr_tls_engine_get_input_left(const struct wr_tls_engine *engine);
 
 void wr_tls_engine_refeed(struct wr_tls_engine *engine, const uint8_t *data,
                           size_t len);
 
-/* Drops the remaining input; nothing more is read. */
 void wr_tls_engine_drop_input(struct wr_tls_engine *engine);
 
 /* Reports the transport's end of stream. When the input is consumed,
@@ -196,12 +191,10 @@ size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine);
  * Never returns NULL. */
 const char *wr_tls_engine_get_error_text(const struct wr_tls_engine *engine);
 
-/* Returns the number of the fatal alert that was received, or -1. */
 int wr_tls_engine_get_alert_received(const struct wr_tls_engine *engine);
 
 /* Returns the name of the alert with which the peer refused the connection, a
- * static string. Returns NULL if there is no error or if another error was
- * first. */
+ * static string, or NULL if ->err is not the peer's alert. */
 const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine);
 
 /* Returns the context whose certificate a server shows: the context that its
@@ -229,9 +222,9 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
                                    uint32_t index, size_t *ret_size);
 
 /* Exports keying material (RFC 5705; RFC 8446, 7.5). @context may be NULL.
- * Returns 0, -ENOTCONN before the handshake is done, -EOPNOTSUPP without
- * can_export or, with TLS 1.2, without the extended master secret, -EINVAL for
- * invalid arguments such as a reserved label, or -ENOMEM. */
+ * Returns 0, -ENOTCONN before the handshake is done, -EOPNOTSUPP (can_export is
+ * not set, or TLS 1.2 without the extended master secret), -EINVAL for invalid
+ * arguments such as a reserved label, or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_engine_export(struct wr_tls_engine *engine,
                                        const char *label, const void *context,
                                        size_t context_len, void *out,

@@ -3,11 +3,11 @@
  *
  * A client that has a ticket of another server may send data right after its
  * hello, sealed with keys derived from the ticket. A server without these keys
- * skips the data and makes a full handshake. The first record that the
- * handshake keys open is the first record after the early data. wolfSSL closes
- * the connection at a record that it cannot open, so each record is tried here
- * before wolfSSL gets it. After a HelloRetryRequest there are no keys yet: data
- * records are skipped until the second hello arrives.
+ * skips the data and makes a full handshake. Early data ends before the first
+ * record that the handshake keys open. wolfSSL closes the connection at a
+ * record that it cannot open, so this file tries each record before wolfSSL
+ * gets it. After a HelloRetryRequest there are no keys yet: data records are
+ * skipped until the second hello arrives.
  *
  * A record is collected in the block that held the first message.
  */
@@ -17,9 +17,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* The maximum number of data bytes that are skipped; OpenSSL has the same
- * default. A record counts as at least ENGINE_EARLY_LEAST bytes, because each
- * attempt to open a record costs CPU time. */
+/* Maximum number of data bytes that are skipped, OpenSSL's default. A record
+ * counts as at least ENGINE_EARLY_LEAST bytes, because each attempt to open a
+ * record costs CPU time. */
 #define ENGINE_EARLY_MAX (1u << 14)
 
 enum {
@@ -60,9 +60,9 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
     return true;
 }
 
-/* Returns true if the backend must get the record: the backend waits for it, or
- * refuses it itself. An error other than a wrong tag does not show whether the
- * keys fit, so the backend decides. */
+/* Returns true if the backend must get the record, because it is not early data
+ * or must be refused by the backend. An error other than a wrong tag does not
+ * show whether the keys fit, so the backend decides. */
 static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 {
     const struct wr_tls_engine_early *early = engine_early_of(engine);
@@ -82,7 +82,6 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
     const int err = wr_tls_engine_open_first(&early->keys, record, block->data);
     const bool is_foreign = err == -EBADMSG;
     if (!is_foreign) {
-        /* The attempt to open the record has written plaintext to the block. */
         explicit_bzero(block->data, size);
     }
     wr_block_give(engine->conn.account->blocks, block);
@@ -92,13 +91,14 @@ static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 static enum wr_tls_engine_first engine_early_end(struct wr_tls_engine *engine)
 {
     wr_tls_engine_drop(engine, &engine->early);
-    engine->hello_given = ENGINE_EARLY_HEADER; /* the record begins there */
+    engine->hello_given =
+        ENGINE_EARLY_HEADER; /* ->hello starts with unused space for a header */
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
 /* Skips the collected record, or ends early data. After too much early data the
- * backend gets a record to which it responds with unexpected_message: an
- * unencrypted record if there are keys, else this record. */
+ * backend gets a record to which it responds with unexpected_message: if there
+ * are keys, the record becomes an unencrypted one, else it stays as it is. */
 static enum wr_tls_engine_first
 engine_early_decide(struct wr_tls_engine *engine)
 {
@@ -127,8 +127,8 @@ engine_early_decide(struct wr_tls_engine *engine)
 }
 
 /* Returns true if the next record may be early data: it has the data type, and
- * the version is TLS 1.3. Other records go to the backend. All of them except a
- * change_cipher_spec of TLS 1.3 end early data. */
+ * the version is TLS 1.3. Any other record goes to the backend and ends early
+ * data, except a change_cipher_spec of TLS 1.3. */
 static bool engine_early_comes(struct wr_tls_engine *engine)
 {
     wr_assert(!engine->hello);
@@ -146,7 +146,7 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
 }
 
 /* Collects a record in ->hello, or only its header if the record is too long.
- * The block starts with space for a record header, which is not used here. */
+ * The record is stored after unused space for a header. */
 static enum wr_tls_engine_first
 engine_early_collect(struct wr_tls_engine *engine)
 {

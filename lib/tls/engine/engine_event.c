@@ -1,7 +1,7 @@
 /*
  * The events with which the backend calls its engine.
  *
- * The engine handles events about bytes and secrets; its context handles events
+ * The engine handles events about bytes and secrets. Its context handles events
  * about certificates and tickets.
  */
 #include "engine_impl.h"
@@ -28,8 +28,7 @@ static uint8_t engine_event_refused(struct wr_tls_conn *conn, int code,
     return engine->verdict.alert;
 }
 
-/* If a hello contains a 32-byte ticket, no ticket is accepted
- * (engine_has_judged() in engine.c). */
+/* engine_has_judged() in engine.c explains names_session. */
 static bool
 engine_event_ticket_known(struct wr_tls_conn *conn,
                           const uint8_t client[WR_TLS_TICKET_CLIENT])

@@ -1,8 +1,8 @@
 /*
  * The engine's getters: the result of the handshake, and the error.
  *
- * Getters change nothing except the library's own buffers (the exporter), and
- * return the same values after the connection has ended.
+ * The getters return the same values after the connection has ended, and only
+ * the exporter changes memory of the TLS library.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/suites.h"
@@ -209,10 +209,10 @@ wr_tls_engine_get_peer_certificate(const struct wr_tls_engine *engine,
     return verdict->chain[index].der;
 }
 
-/* Returns true if no other connection can have the same secret. Without the
+/* Returns false if another connection may have the same secret. Without the
  * extended master secret (RFC 7627) an attacker can make two TLS 1.2
- * connections share one secret, so that one peer knows the keys of the other
- * connection. */
+ * connections share one secret, so that a peer of one knows the keys of the
+ * other. */
 static bool engine_facts_has_own_secret(const struct wr_tls_engine *engine)
 {
     const struct wr_tls_conn *conn = &engine->conn;

@@ -3,14 +3,15 @@
  *
  * A server configures its connection from the ClientHello (hello.h); a client
  * that can export checks the ServerHello for the extended master secret. Nearly
- * always a hello is one record that has arrived in one piece: it is read in
+ * always a hello is one record that has arrived in one piece, and is read in
  * place. Otherwise its parts are collected in a block as one record, which is
- * then passed to the backend. Records of other types before it pass.
+ * then passed to the backend. Records of other types that precede the hello go
+ * to the backend unread.
  *
  * A server refuses a hello that cannot be read here, even if the backend would
  * accept it; otherwise a client could get the certificate of a name that it did
- * not request. A client passes such a hello on and concludes nothing from
- * it.
+ * not request. A client passes such a hello to the backend and does not export
+ * keys from a TLS 1.2 connection.
  */
 #include "engine_impl.h"
 #include "lib/base/hello.h"
@@ -21,14 +22,14 @@
 
 #include <string.h>
 
-/* Maximum size of a hello that is read, in bytes: the body of one record. */
+/* Limits a hello to the body of one record. */
 #define ENGINE_HELLO_MAX (1u << 14)
 
 static const uint32_t engine_hello_header = 5; /* size of a record header */
 static const uint8_t engine_hello_type = 22;   /* handshake */
 
-/* Chooses the server's certificate. The program's callback runs to its end
- * before this file touches the engine again. */
+/* The program's callback runs to its end before this file touches the engine
+ * again. */
 static enum wr_tls_engine_first
 engine_hello_choose(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
@@ -80,8 +81,8 @@ engine_hello_set_up(struct wr_tls_engine *engine,
     return WR_TLS_ENGINE_FIRST_PASSES;
 }
 
-/* Returns the alert for a refused first message. The last collected bytes may
- * be the header of a record that is too long. */
+/* The last collected bytes may be the header of a record that is too long, for
+ * which the alert is record_overflow. */
 static uint8_t engine_hello_alert(const struct wr_tls_engine *engine)
 {
     const struct wr_block *block = engine->hello;
@@ -95,7 +96,7 @@ static uint8_t engine_hello_alert(const struct wr_tls_engine *engine)
                : WR_TLS_ALERT_DECODE_ERROR;
 }
 
-/* Treats an impossible host name, with a NUL or of more than 255 bytes, as an
+/* Treats an impossible host name (with a NUL, or more than 255 bytes) as an
  * unknown name. */
 static enum wr_tls_engine_first
 engine_hello_refuse(struct wr_tls_engine *engine,
@@ -203,7 +204,7 @@ static enum wr_tls_engine_first engine_hello_end(struct wr_tls_engine *engine,
 }
 
 /* Returns how many bytes of the current record have arrived and how many are
- * needed: first its header, then the whole record. Returns false if the record
+ * needed: the header first, then the whole record. Returns false if the record
  * cannot continue the message. */
 static bool engine_hello_measure(const struct wr_tls_engine *engine,
                                  size_t *ret_fill, size_t *ret_want)

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-/* A level, and numbers of alerts (RFC 8446, 6); message.c has more numbers. */
+/* Alert level and alert numbers (RFC 8446, 6); message.c has more numbers. */
 enum {
     WR_TLS_ALERT_FATAL = 2,
     WR_TLS_ALERT_RECORD_OVERFLOW = 22,
@@ -24,13 +24,13 @@ enum {
     WR_TLS_ALERT_UNRECOGNIZED_NAME = 112,
 };
 
-/* The largest body of a TLS 1.3 record (RFC 8446, 5.2). TLS 1.2 allows more for
- * suites that weir does not have, and wolfSSL allows that much for both. */
+/* The largest body of a TLS 1.3 record (RFC 8446, 5.2). TLS 1.2 allows 2^14 +
+ * 2048 bytes for suites that weir does not have, and wolfSSL accepts the larger
+ * size for both versions. */
 #define WR_TLS_ENGINE_BODY_MAX ((1u << 14) + 256u)
 
 #define WR_TLS_ENGINE_TAG 16u
 
-/* Maximum size of an alert's record, sealed or not, in bytes. */
 #define WR_TLS_ENGINE_ALERT_MAX 32u
 
 static inline size_t wr_tls_engine_body_size(const uint8_t *header)
@@ -56,9 +56,8 @@ static inline struct wr_tls_engine *wr_tls_engine_of(struct wr_tls_conn *conn)
     return wr_container_of(conn, struct wr_tls_engine, conn);
 }
 
-/* Releases a block of the handshake, if there is one, and clears its memory
- * because it may have held keys. Releasing ->early ends the wait for early
- * data. */
+/* Releases a block of the handshake, if there is one. Clears its memory, which
+ * may have held keys. Releasing ->early ends the wait for early data. */
 static inline void wr_tls_engine_drop(struct wr_tls_engine *engine,
                                       struct wr_block **block)
 {
@@ -78,14 +77,10 @@ static inline void wr_tls_engine_drop_blocks(struct wr_tls_engine *engine)
     wr_tls_engine_drop(engine, &engine->first);
 }
 
-/* ---- engine_facts.c ---- */
-
-/* The first returns a sentence about the peer's alert, the second only the
- * alert's name, such as "unknown_ca". Both are static strings. */
+/* Both strings are static: a sentence about the peer's alert, and only the
+ * alert's name, such as "unknown_ca". */
 const char *wr_tls_engine_alert_text(int alert);
 const char *wr_tls_engine_alert_name(int alert);
-
-/* ---- engine_event.c ---- */
 
 extern const struct wr_tls_events wr_tls_engine_events;
 
@@ -94,24 +89,20 @@ extern const struct wr_tls_events wr_tls_engine_events;
 int wr_tls_engine_take(struct wr_tls_conn *conn, uint8_t *buf, size_t size);
 int wr_tls_engine_put(struct wr_tls_conn *conn, uint8_t *data, size_t size);
 
-/* If a record was sealed in its own buffer, appends this buffer to the
- * output. */
 void wr_tls_engine_collect(struct wr_tls_engine *engine);
 
-/* Called when the handshake is done: frees the handshake's blocks and starts to
- * count idle records again (engine_record.c). */
+/* Called when the handshake is done: frees the handshake's blocks and resets
+ * the count of idle records (engine_record.c). */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine);
 
 /* Counts @size bytes of application data that the backend has returned. Data
- * allows the peer more idle records (engine_record.c). */
+ * permits the peer more idle records (engine_record.c). */
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size);
 
 /* Called when the peer was asked for new keys: its answer is one record without
- * data, which must not count as idle. */
+ * data, which must not use up the peer's idle records. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine);
 
-/* Returns true if the newest record header has a valid type and major
- * version. */
 bool wr_tls_engine_has_tls_header(const struct wr_tls_engine *engine);
 
 void wr_tls_engine_drop_output(struct wr_tls_engine *engine);
@@ -126,21 +117,20 @@ enum wr_tls_engine_first {
     WR_TLS_ENGINE_FIRST_SKIPPED, /* skipped; read the next record */
 };
 
-/* Called at the start of each record until the first message was read or
- * cannot be read. The backend then gets the bytes in ->hello before any
- * input. */
+/* Called at the start of each record until the first message is read or
+ * refused. The backend then gets the bytes in ->hello before any input. */
 enum wr_tls_engine_first wr_tls_engine_take_hello(struct wr_tls_engine *engine);
 
-/* Moves input into ->hello until the current record, which has @fill bytes
- * there, has @want bytes or the input is consumed. Returns false if memory runs
+/* Moves input into ->hello, which has @fill bytes of the current record, until
+ * it has @want bytes or the input is consumed. Returns false if memory runs
  * out. */
 bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
                               size_t want);
 
 /* ---- engine_early.c ---- */
 
-/* Prepares for early data after the ClientHello, before the backend has read
- * the hello. Returns false if memory runs out. */
+/* Prepares for early data after the ClientHello; must be called before the
+ * backend reads the hello. Returns false if memory runs out. */
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine);
 
 /* Skips early data at the start of a record. Skipping ends with the first
@@ -151,12 +141,12 @@ enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 /* ---- engine_message.c ---- */
 
 /* Checks bytes of a record's body before the backend gets them. Returns false
- * if they are refused (the caller sends ->message_alert, and the verdict has
- * the reason) or if memory runs out. */
+ * if the message is refused (the caller sends ->message_alert, and the verdict
+ * has the reason) or if memory runs out. */
 bool wr_tls_engine_check_body(struct wr_tls_engine *engine, const uint8_t *data,
                               size_t size);
 
-/* Called for each @data that the backend sends in the handshake. Updates the
+/* Called for each record that the backend sends in the handshake. Stores the
  * facts that checks of the peer's messages need: the group that a server has
  * chosen, and the contents of our own hello. */
 void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
@@ -169,39 +159,36 @@ bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
 
 /* ---- engine_secret.c ---- */
 
-/* The event secret(). */
 int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
                               enum wr_tls_secret_kind kind,
                               const uint8_t *secret, size_t size);
 
-/* Returns true if the engine needs secrets to seal an alert itself: about the
- * peer's certificates, or because a wr_tls_signer could not sign. */
+/* Returns true if the engine may have to seal an alert itself, about the peer's
+ * certificates or because a wr_tls_signer could not sign. */
 bool wr_tls_engine_wants_secrets(const struct wr_tls_engine *engine);
 
-/* Counts a sent handshake record, because an alert's nonce depends on the
- * number of records sealed before it. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
                                 const uint8_t *record);
 
-/* Writes the record of a fatal alert in the handshake, sealed if necessary.
+/* Writes the record of a fatal alert in the handshake, sealed with TLS 1.3.
  * Returns its size, or 0 if it cannot be sealed. */
 size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
                                 uint8_t record[WR_TLS_ENGINE_ALERT_MAX]);
 
 /* Sends the alert internal_error in a handshake that failed through no fault of
- * the peer, if no alert was sent (engine_record.c). A server sends it as long
- * as its alerts need not be sealed. Otherwise it is sent only if a
- * wr_tls_signer could not sign and the backend lacks WR_TLS_DOES_ALERT. */
+ * the peer, unless an alert was sent before. Sends it in two cases only: a
+ * server that need not seal its alerts yet, and a wr_tls_signer that could not
+ * sign with a backend without WR_TLS_DOES_ALERT. Defined in engine_record.c. */
 void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 
 /* Opens a record that is the first one sealed with @keys, and writes the
- * plaintext to @ret. Returns 0, or -EBADMSG if the keys do not fit. Any other
- * error leaves open whether they fit. */
+ * plaintext to @ret. Returns 0, or -EBADMSG if the keys do not fit. After any
+ * other error the keys may fit or not. */
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
                              uint8_t *record, uint8_t *ret);
 
-/* When the peer's certificates were refused, replaces the backend's alert in a
- * record with the verdict's alert. */
+/* Replaces the backend's alert in a record with the verdict's alert. Called
+ * when the peer's certificates were refused. */
 void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
                                  size_t size);
 

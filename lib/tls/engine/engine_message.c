@@ -2,15 +2,15 @@
  * Checks the peer's unencrypted handshake messages before the backend gets
  * them.
  *
- * A checked message (message.h) that a record contains as a whole, as nearly
- * always, is checked in place; otherwise its parts are collected in a block.
- * When a message is refused, the backend gets none of its remaining bytes.
+ * A message that arrives in one record, as nearly always, is checked in place.
+ * Otherwise its parts are collected in a block. When a message is refused, the
+ * backend gets none of its remaining bytes.
  *
  * With TLS 1.2 the checks end with a change_cipher_spec, because later messages
- * are sealed. Then the client's signature, which the backend has verified, must
- * have used an algorithm for the type of key in its certificate. With TLS 1.3
- * sealed records have the type of application data, and once there are keys the
- * backend refuses other handshake records by their header.
+ * are sealed. By then the backend has verified the client's signature, and its
+ * algorithm must suit the key in the client's certificate. With TLS 1.3 sealed
+ * records have the type of application data. Once there are keys, the backend
+ * refuses an unencrypted handshake record.
  */
 #include "engine_impl.h"
 #include "message.h"
@@ -57,8 +57,8 @@ static bool engine_message_check(struct wr_tls_engine *engine,
     return fault.alert == 0 || engine_message_fail(engine, &fault);
 }
 
-/* Refuses a client that signed with an algorithm for another kind of key than
- * its certificate's, or that signed although no certificate was accepted. */
+/* Refuses a client whose signature algorithm does not suit its certificate's
+ * key, or that signed although no certificate was accepted. */
 static bool engine_message_check_scheme(struct wr_tls_engine *engine)
 {
     const uint16_t scheme = engine->facts.scheme;
@@ -105,9 +105,9 @@ static size_t engine_message_wants(const struct wr_tls_engine *engine)
                : WR_TLS_MESSAGE_HEADER;
 }
 
-/* Adds bytes of at most one message to the block, and checks the message when
- * it is complete. Returns how many bytes were taken, or 0 if the message is
- * refused or memory runs out. */
+/* Adds bytes of at most one message to the block. Checks the message when it is
+ * complete. Returns how many bytes were taken, or 0 if the message is refused
+ * or memory runs out. */
 static size_t engine_message_collect(struct wr_tls_engine *engine,
                                      const uint8_t *data, size_t size)
 {
@@ -169,9 +169,8 @@ void wr_tls_engine_note_sent(struct wr_tls_engine *engine, const uint8_t *data,
     wr_tls_message_note_own(&engine->facts, data, size);
     struct wr_bytes *first = &engine->facts.first;
     if (engine->facts.was_asked_again && first->data && !engine->first) {
-        /* Keeps the client's first hello, which is in the input or in the
-         * hello's block, until the second hello that the server has requested
-         * arrives. */
+        /* The client's first hello is in the input or in the hello's block.
+         * Keep a copy until the second hello arrives. */
         wr_assert(engine->conn.is_server);
         if (wr_tls_engine_reserve(engine, &engine->first, first->size)) {
             memcpy(engine->first->data, first->data, first->size);

@@ -3,10 +3,10 @@
  *
  * A backend asks for a record's 5-byte header, then for its body. So this file
  * sees where records begin and can limit "idle" records, which have no data:
- * key updates, warnings, tickets, empty records. Each costs work, and a backend
- * continues to read as long as they arrive. A connection may receive
- * ENGINE_RECORD_IDLE_MAX of them in advance, and more after it has received
- * data.
+ * key updates, warnings, tickets, empty records. Each costs CPU time, and a
+ * backend continues to read as long as they arrive. A connection may receive
+ * ENGINE_RECORD_IDLE_MAX idle records before any data, and one more for each
+ * ENGINE_RECORD_EARN_BYTES of data.
  *
  * A large record is sent in the block in which it was sealed, if the backend
  * can claim it; small records are packed into one block.
@@ -19,22 +19,16 @@
 #include <errno.h>
 #include <string.h>
 
-/* The maximum number of records without data that an open connection may
- * receive before it has received data. */
-#define ENGINE_RECORD_IDLE_MAX 64u
-/* Data bytes that allow one more idle record. */
+#define ENGINE_RECORD_IDLE_MAX   64u
 #define ENGINE_RECORD_EARN_BYTES 1024u
-/* The maximum number of records of one handshake. Each byte of a message may
- * have its own record. */
+/* Maximum number of records of one handshake. A peer may send each byte of a
+ * message in its own record. */
 #define ENGINE_RECORD_HANDSHAKE_MAX (64u << 10)
-/* A sealed record smaller than this is copied into a block with others. */
+/* A smaller sealed record is copied into a block with other records. */
 #define ENGINE_RECORD_COPY_BELOW 2048u
-/* Bytes after the record offset in a small block. */
-#define ENGINE_RECORD_ROOM (WR_BLOCK_SMALL - WR_TLS_OUTPUT_OFFSET)
+#define ENGINE_RECORD_ROOM       (WR_BLOCK_SMALL - WR_TLS_OUTPUT_OFFSET)
 
 static const uint32_t engine_record_header_size = 5;
-
-/* ---- out ---- */
 
 static void engine_record_append(struct wr_tls_engine *engine,
                                  struct wr_block *block)
@@ -69,8 +63,8 @@ static void engine_record_fill(struct wr_block *block, const uint8_t *data,
     block->used += (uint32_t)size;
 }
 
-/* Appends a copy of @size bytes to the output. On failure appends nothing,
- * because a peer cannot use a part of a record. */
+/* Appends a copy of @size bytes to the output. Returns false, and appends
+ * nothing, if memory runs out: a part of a record is useless to the peer. */
 static bool engine_record_copy(struct wr_tls_engine *engine,
                                const uint8_t *data, size_t size)
 {
@@ -125,8 +119,8 @@ static int engine_record_send(struct wr_tls_engine *engine, const uint8_t *data,
     return 0;
 }
 
-/* Sends a record of the handshake. The alert about a refused certificate is
- * replaced by the verdict's. With TLS 1.3, if the client sent a session
+/* Sends a record of the handshake. The verdict's alert replaces the backend's
+ * alert about a refused certificate. With TLS 1.3, if the client sent a session
  * identifier, a change_cipher_spec follows the server's first message, so that
  * old middleboxes take the connection for TLS 1.2 (RFC 8446, D.4). */
 __attribute__((noinline, cold)) static int
@@ -196,15 +190,13 @@ size_t wr_tls_engine_get_output_bytes(const struct wr_tls_engine *engine)
     return engine->output_bytes;
 }
 
-/* Maximum bytes that sealing adds to a record: header 5, explicit nonce 8 (TLS
- * 1.2), type 1 (TLS 1.3), tag 16. */
+/* Maximum number of bytes that sealing adds to a record: header 5, explicit
+ * nonce 8 (TLS 1.2), type 1 (TLS 1.3), tag 16. */
 #define ENGINE_RECORD_EXTRA 30u
 _Static_assert(WR_TLS_RECORD_MAX + ENGINE_RECORD_EXTRA + WR_TLS_OUTPUT_OFFSET +
                        sizeof(struct wr_block) <=
                    16u << 10,
                "a whole record fits a block of 16 KiB");
-
-/* ---- in ---- */
 
 static bool engine_record_is_flood(const struct wr_tls_engine *engine)
 {
@@ -214,11 +206,11 @@ static bool engine_record_is_flood(const struct wr_tls_engine *engine)
     return engine->idle_records > most;
 }
 
-/* Handles a record header with too large a length. The last @size bytes of the
- * header, at @data, are changed so that the length exceeds the limit by one
- * byte, if both bytes of the length are among them. Each library responds to
- * this with record_overflow, while wolfSSL sends no alert for a larger length.
- */
+/* Handles a record header whose length exceeds the limit. Replaces the length
+ * by one that is 1 byte too large, to which each library responds with
+ * record_overflow; for a larger length wolfSSL sends no alert. @data has the
+ * last @size bytes of the header. If @size is 1, the backend already has the
+ * first byte of the length, which stays. */
 __attribute__((noinline, cold)) static void
 engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -234,8 +226,8 @@ engine_record_overflow(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 }
 
 /* Handles a record that exceeds the limit of idle records. After the handshake,
- * a whole header at @data is changed to that of an unencrypted record, to which
- * a TLS 1.3 library responds with unexpected_message. */
+ * if @data has the whole header, changes it to that of an unencrypted record,
+ * to which a TLS 1.3 library responds with unexpected_message. */
 __attribute__((noinline, cold)) static void
 engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
 {
@@ -248,8 +240,8 @@ engine_record_flood(struct wr_tls_engine *engine, uint8_t *data, size_t size)
     }
 }
 
-/* Gives the backend meaningless bytes as the body of a record that is too long,
- * and no body of a record that exceeds the limit of idle records. */
+/* Gives the backend meaningless bytes as the body of an oversized record.
+ * Refuses the body of a record that exceeds the limit of idle records. */
 __attribute__((noinline, cold)) static int
 engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
 {
@@ -264,8 +256,8 @@ engine_record_give_body(struct wr_tls_engine *engine, uint8_t *buf, size_t size)
     return (int)count;
 }
 
-/* Counts the records in the input: the backend takes @size bytes at @data,
- * which are all in one header or all in one body. */
+/* Counts the records in the input. @data has @size bytes that the backend
+ * takes, all of one header or all of one body. */
 static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
                                 size_t size)
 {
@@ -290,8 +282,8 @@ static void engine_record_count(struct wr_tls_engine *engine, uint8_t *data,
     }
 }
 
-/* Sends an alert that the backend does not know about, and mutes the
- * connection, because the backend would otherwise send an alert of its own. */
+/* Sends an alert that the backend does not know about. Mutes the connection,
+ * because the backend would send an alert of its own. */
 static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
 {
     const uint8_t alert[] = {21, 3, 3, 0, 2, WR_TLS_ALERT_FATAL, code};
@@ -328,8 +320,8 @@ void wr_tls_engine_alert_internal(struct wr_tls_engine *engine)
     engine->is_mute = true;
 }
 
-/* Reads the first message or skips early data at the start of a record. Returns
- * 0 if the backend may get input, else the event's result. */
+/* Called at the start of a record: reads the first message or skips early data.
+ * Returns 0 if the backend may get input, else the event's result. */
 static int engine_record_look(struct wr_tls_engine *engine)
 {
     const enum wr_tls_engine_first first =
@@ -354,8 +346,6 @@ static int engine_record_look(struct wr_tls_engine *engine)
     }
 }
 
-/* Checks bytes of a body before the backend gets them. Returns false if they
- * are refused, after sending the alert, or if memory runs out. */
 static bool engine_record_check(struct wr_tls_engine *engine,
                                 const uint8_t *data, size_t size)
 {
@@ -387,7 +377,7 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
 }
 
 /* Handles take() before the handshake is done. Returns 0 if the backend may get
- * the input, else the event's result. Cold, to keep it off the data path. */
+ * the input, else the event's result. */
 __attribute__((noinline, cold)) static int
 engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                          size_t size)
@@ -414,9 +404,9 @@ engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
 }
 
 /* Returns true if the record without data that has just ended was an alert that
- * ends the connection. With TLS 1.3 every alert ends it whatever its level (RFC
- * 8446, 6.2), except alerts that only announce an end, but a library may ignore
- * alerts that are not fatal. */
+ * ends the connection. With TLS 1.3 every alert does, whatever its level (RFC
+ * 8446, 6.2), except alerts that announce an end. A library may ignore alerts
+ * that are not fatal, so this is checked here. */
 __attribute__((noinline, cold)) static bool
 engine_record_was_error(struct wr_tls_engine *engine)
 {
@@ -486,10 +476,10 @@ void wr_tls_engine_begin_data(struct wr_tls_engine *engine)
     engine->plain_bytes = 0;
 }
 
-/* Allows for the peer's answer, which will be an idle record. Uncounts one idle
- * record, but not the newest: if that proves to be data, it is uncounted
- * anyway. If no other record is counted, raises the limit of idle records by
- * one for the rest of the connection. */
+/* Uncounts one idle record, because the peer's answer will be one. Skips the
+ * newest record, which is uncounted anyway if it has data. If no other record
+ * is counted, raises the limit of idle records by one for the rest of the
+ * connection. */
 void wr_tls_engine_expect_answer(struct wr_tls_engine *engine)
 {
     const uint32_t newest = engine->is_counted;

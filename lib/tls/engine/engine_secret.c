@@ -1,21 +1,20 @@
 /*
- * TLS 1.3 traffic secrets in the engine. Derives the keys that distinguish
- * early data from the handshake (engine_early.c), and seals the alert that
- * reports why the peer's certificates are refused.
+ * TLS 1.3 traffic secrets in the engine: derives the keys that distinguish
+ * early data from the handshake (engine_early.c), and seals alerts that the
+ * backend cannot send.
  *
- * A backend without WR_TLS_DOES_ALERT, such as wolfSSL, chooses that alert from
- * its own error. This error is always an unknown signer, because only weir
- * verifies. So the record with the backend's alert is replaced. With TLS 1.2
- * this alert is not sealed. With TLS 1.3 it is the first record under its key,
- * because a side has sent nothing else under that key when it verifies the
- * other: a client uses the handshake key, a server the data key. If the secret
- * is not known (the backend does not report it, or memory ran out), the
- * backend's alert is sent.
+ * A backend without WR_TLS_DOES_ALERT, such as wolfSSL, responds to a refused
+ * certificate with the alert of its own error, always an unknown signer. The
+ * engine replaces this record. With TLS 1.2 the alert is not sealed. With TLS
+ * 1.3 it is the first record under its key, because a side that verifies its
+ * peer has sent nothing under this key yet: a client uses the handshake key, a
+ * server the data key. If the secret is not known (the backend does not report
+ * it, or memory ran out), the backend's alert is sent.
  *
- * If a wr_tls_signer could not sign, such a backend sends no alert at all. Then
- * the engine makes an alert. With TLS 1.3 it is sealed with the handshake key,
- * after the records already sealed with this key, which is why records are
- * counted.
+ * If a wr_tls_signer could not sign, such a backend sends no alert, so the
+ * engine makes one. With TLS 1.3 it seals the alert with the handshake key. The
+ * nonce depends on the number of records sealed with this key before, so the
+ * engine counts them.
  */
 #include "engine_impl.h"
 #include "lib/tls/backend/backend.h"
@@ -65,7 +64,6 @@ static int engine_secret_expand(struct wr_bytes secret, const char *label,
     return wr_tls_backend_get()->expand(kind, secret, label, ret, size);
 }
 
-/* Derives key and IV (RFC 8446, 7.3). */
 static int engine_secret_derive(struct wr_tls_engine_keys *keys, int suite,
                                 struct wr_bytes secret)
 {
@@ -80,8 +78,8 @@ static int engine_secret_derive(struct wr_tls_engine_keys *keys, int suite,
                : engine_secret_expand(secret, "iv", keys->iv, sizeof(keys->iv));
 }
 
-/* Describes the first record under @keys, with a body and a tag at @body. The
- * nonce of the first record is the IV. */
+/* Describes a record whose body and tag are at @body. Its nonce is the IV, as
+ * for the first record under a key. */
 static struct wr_tls_aead
 engine_secret_describe(const struct wr_tls_engine_keys *keys,
                        const uint8_t *header, uint8_t *body)
@@ -179,8 +177,7 @@ int wr_tls_engine_note_secret(struct wr_tls_conn *conn,
     return err;
 }
 
-/* Seals an alert with this code as the secret's next record, which is also its
- * last. */
+/* Seals an alert as the secret's next record, then releases the secret. */
 static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
                                      uint8_t *record)
 {
@@ -195,7 +192,7 @@ static bool engine_secret_seal_alert(struct wr_tls_engine *engine, uint8_t code,
     int err = engine_secret_derive(
         &keys, engine->conn.backend->get_suite(&engine->conn),
         (struct wr_bytes){.data = secret->data, .size = secret->size});
-    /* The IV becomes the nonce after the sent records (RFC 8446, 5.3). */
+    /* XOR with the record number makes the nonce (RFC 8446, 5.3). */
     for (size_t i = 0; i < sizeof(secret->records); i++) {
         keys.iv[sizeof(keys.iv) - 1 - i] ^= (uint8_t)(secret->records >> 8 * i);
     }
@@ -231,9 +228,9 @@ void wr_tls_engine_replace_alert(struct wr_tls_engine *engine, uint8_t *record,
     engine->alert_sent = code;
 }
 
-/* Counts a record sealed with the handshake secret. ->secret may already be the
- * secret of the server's data, because a backend may report that before it
- * sends the Finished, which is sealed with the handshake secret. A backend
+/* Counts a sent record if it is sealed with the handshake secret. ->secret may
+ * already be the server's data secret, because a backend may report it before
+ * it sends the Finished, which is sealed with the handshake secret. A backend
  * seals nothing with the data secret until the handshake is done. */
 void wr_tls_engine_count_sealed(struct wr_tls_engine *engine,
                                 const uint8_t *record)

@@ -2,9 +2,8 @@
  * Parses and checks messages as RFC 8446 (4.1.2, 4.1.3, 4.2) and RFC 8422 (5.4,
  * 5.7) define them.
  *
- * A message is read up to the part that is checked; wolfSSL reads the rest. A
- * message that cannot be parsed is refused, so that wolfSSL cannot interpret it
- * in another way.
+ * A message that cannot be parsed is refused, so that wolfSSL cannot interpret
+ * it in another way.
  */
 #include "message.h"
 
@@ -97,8 +96,8 @@ static struct wr_tls_message_fault message_illegal(const char *text)
     return message_refuse(MESSAGE_ILLEGAL, text);
 }
 
-/* Returns true if @list has at least one vector with a one-byte length, and
- * each vector has at least @least bytes. */
+/* Returns true if @list consists of one or more vectors with a one-byte length,
+ * each of at least @least bytes. */
 static bool message_is_list(struct wr_bytes list, size_t least)
 {
     struct wr_bytes one;
@@ -115,7 +114,7 @@ static bool message_is_list(struct wr_bytes list, size_t least)
 }
 
 /* Parses the session tickets and their binders. Returns false if the extension
- * is malformed. *ret_is_even reports whether there is one binder for each
+ * is malformed. Sets *ret_is_even to true if there is one binder for each
  * ticket. */
 static bool message_read_shared_key(struct wr_bytes body, bool *ret_is_even,
                                     bool *ret_names_session)
@@ -161,7 +160,7 @@ static bool message_take_list(struct wr_bytes body, size_t size,
            ret->size > 0;
 }
 
-/* Parses a request for the status of a certificate (RFC 6066, 8). */
+/* RFC 6066, 8 */
 static bool message_is_status(struct wr_bytes body)
 {
     const size_t ocsp = 1;
@@ -189,7 +188,7 @@ static bool message_read_points(struct wr_bytes body,
     return true;
 }
 
-/* Parses renegotiation_info, which must be empty: there was no earlier
+/* Sets *ret_has to true if the body is not empty, which claims an earlier
  * handshake. */
 static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
 {
@@ -202,7 +201,7 @@ static bool message_read_renegotiation(struct wr_bytes body, bool *ret_has)
     return true;
 }
 
-/* Returns the bit of a known type in ->seen, or 0 for another type, which may
+/* Returns the bit of a known type in ->seen, or 0 for any other type, which may
  * be repeated. */
 static uint64_t message_bit_of(uint16_t type)
 {
@@ -212,8 +211,6 @@ static uint64_t message_bit_of(uint16_t type)
     return type < MESSAGE_KNOWN ? (uint64_t)1 << type : 0;
 }
 
-/* Reads an extension that has the same form on both sides, or that is not
- * parsed. */
 static bool message_read_common(uint16_t type, struct wr_bytes body,
                                 struct message_extensions *ret)
 {
@@ -335,7 +332,7 @@ static bool message_take_share(struct wr_bytes *from, uint16_t *ret_group,
            wr_bytes_take_vector(from, 2, ret) && ret->size > 0;
 }
 
-/* Returns the bit of a known group, or 0 for another group, which may be
+/* Returns the group's bit, or 0 if the group is not known and may be
  * repeated. */
 static uint64_t message_bit_of_group(uint16_t group)
 {
@@ -372,9 +369,9 @@ static uint64_t message_bits_of_shares(struct wr_bytes body)
     return bits;
 }
 
-/* Returns true if the share is valid. A hybrid group has different shares for
- * client and server. For a group that is not known here a client may send
- * anything, and a server nothing. */
+/* Returns true if the share is valid. Client and server have different shares
+ * of a hybrid group. A share of an unknown group is valid only from a
+ * client. */
 static bool message_is_share(uint16_t group, struct wr_bytes share,
                              bool is_of_client)
 {
@@ -387,8 +384,8 @@ static bool message_is_share(uint16_t group, struct wr_bytes share,
                : is_of_client;
 }
 
-/* Checks a client's shares, one for each group. A second share of a known group
- * is refused, which limits the computation. */
+/* Checks a client's shares. Refuses a second share of a known group, which
+ * limits the CPU time. */
 static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
 {
     struct wr_bytes list;
@@ -412,8 +409,8 @@ static struct wr_tls_message_fault message_check_shares(struct wr_bytes body)
     return message_good;
 }
 
-/* Checks a server's share, whose group must be one of those for which the
- * client has sent a share. weir's clients offer no unknown group. */
+/* Checks a server's share. The client must have sent a share of the same group.
+ * weir's clients offer no unknown group. */
 static struct wr_tls_message_fault
 message_check_share(const struct wr_tls_message_facts *facts,
                     struct wr_bytes body)
@@ -467,8 +464,8 @@ static bool message_has_number(struct wr_bytes list, uint16_t number)
     return false;
 }
 
-/* Returns the highest version that a client offers. GREASE versions (RFC 8701)
- * do not count. */
+/* Returns the highest version that a client offers, without GREASE versions
+ * (RFC 8701). */
 static uint16_t message_best_of(const struct message_hello *hello,
                                 struct wr_bytes versions)
 {
@@ -484,8 +481,7 @@ static uint16_t message_best_of(const struct message_hello *hello,
     return best;
 }
 
-/* Returns true if the hello has the extensions that a TLS 1.3 key exchange
- * needs (RFC 8446, 9.2 and 4.2.9). */
+/* RFC 8446, 9.2 and 4.2.9 */
 static bool message_is_complete(const struct message_extensions *extensions)
 {
     const bool has_groups = message_has(extensions, MESSAGE_GROUPS);
@@ -588,8 +584,7 @@ message_check_versions(const struct wr_tls_message_facts *facts,
                : message_good;
 }
 
-/* Checks a ClientHello. Resets ->group, because the server chooses its group
- * again after a second hello. */
+/* Resets ->group, because the server chooses again after a second hello. */
 static struct wr_tls_message_fault
 message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
 {
@@ -629,8 +624,7 @@ message_check_client(struct wr_tls_message_facts *facts, struct wr_bytes body)
     return fault;
 }
 
-/* Returns true for the random value of a HelloRetryRequest (RFC 8446,
- * 4.1.3). */
+/* Compares with the random value of a HelloRetryRequest (RFC 8446, 4.1.3). */
 static bool message_asks_again(struct wr_bytes random)
 {
     static const uint8_t number[MESSAGE_RANDOM] = {
@@ -677,7 +671,7 @@ static void message_note_client(struct wr_tls_message_facts *facts,
     }
 }
 
-/* Notes the server's own hello. A HelloRetryRequest leaves ->first set. */
+/* A HelloRetryRequest leaves ->first set for the second hello. */
 static void message_note_server(struct wr_tls_message_facts *facts,
                                 const struct message_hello *hello,
                                 const struct message_extensions *extensions)
@@ -739,9 +733,9 @@ void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
     }
 }
 
-/* Checks the extensions of a server's hello. Allowed are those that the client
- * offered and, in a HelloRetryRequest, a cookie. TLS 1.3 allows only a few
- * (RFC 8446, 4.2). */
+/* Checks the extensions of a server's hello. The client must have offered each
+ * extension, except a cookie in a HelloRetryRequest. A TLS 1.3 hello may have
+ * only a few extensions (RFC 8446, 4.2). */
 static struct wr_tls_message_fault
 message_check_answers(const struct wr_tls_message_facts *facts,
                       const struct message_extensions *extensions,
@@ -829,8 +823,8 @@ message_check_request(struct wr_tls_message_facts *facts,
 }
 
 /* Checks a hello of TLS 1.2. A TLS 1.3 server that chooses a lower version
- * marks its random value, which reveals an attacker that has changed the
- * versions (RFC 8446, 4.1.3). */
+ * marks its random value. The mark reveals an attacker that has removed
+ * versions from our hello (RFC 8446, 4.1.3). */
 static struct wr_tls_message_fault
 message_check_older(const struct wr_tls_message_facts *facts,
                     const struct message_hello *hello,

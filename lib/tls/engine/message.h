@@ -3,8 +3,8 @@
  * (point.h), the algorithm of a client's signature in TLS 1.2, and malformed
  * messages that wolfSSL accepts, or refuses without an alert. Pure functions.
  *
- * A message that passes these checks may still be invalid; wolfSSL reads all of
- * it.
+ * A message that passes these checks may still be invalid; wolfSSL checks the
+ * rest.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_MESSAGE_H
 #define WEIR_LIB_TLS_ENGINE_MESSAGE_H
@@ -24,11 +24,11 @@ enum {
     WR_TLS_MESSAGE_HEADER = 4, /* bytes: the type, then a 3-byte length */
 };
 
-/* Facts from earlier messages. The engine sets those that are marked "set by
- * the user". */
+/* Facts from earlier messages. The user of this header sets the fields that are
+ * marked "set by the user". */
 struct wr_tls_message_facts {
     bool is_server : 1;        /* the reader is a server; set by the user */
-    bool is_newest : 1;        /* a server hello has chosen TLS 1.3 */
+    bool is_newest : 1;        /* a ServerHello has chosen TLS 1.3 */
     bool was_asked_again : 1;  /* a HelloRetryRequest was received or sent */
     bool gave_cookie : 1;      /* server: its HelloRetryRequest had a cookie */
     bool owes_hello : 1;       /* server: its next message is its hello */
@@ -44,9 +44,10 @@ struct wr_tls_message_facts {
     uint64_t types;  /* client: extension types of its hello; 0 if not known */
     uint64_t groups; /* client: groups that its hello offers */
     uint64_t shares; /* client: groups of which its hello has a share */
-    /* Server: the body of the client's hello, borrowed until the server's own
-     * hello was noted. If that is a HelloRetryRequest, the user keeps the bytes
-     * until the second hello was checked. */
+    /* Server: the body of the client's hello, borrowed until
+     * wr_tls_message_note_own() gets the server's hello. After a
+     * HelloRetryRequest the user keeps the bytes until the second hello is
+     * checked. */
     struct wr_bytes first;
     const uint16_t *own_groups; /* set by the user */
     size_t own_count;
@@ -69,9 +70,9 @@ WEIR_MUST_USE struct wr_tls_message_fault
 wr_tls_message_check(struct wr_tls_message_facts *facts, const uint8_t *data,
                      size_t size);
 
-/* Records the contents of the own hello, from @size bytes that are sent. A
- * client's hello that is sent in several parts is ignored; the peer's hello is
- * then not compared with it. */
+/* Stores the contents of our own hello from @size bytes that are sent. A
+ * client's hello that is sent in several parts is ignored, and the server's
+ * hello is then not compared with it. */
 void wr_tls_message_note_own(struct wr_tls_message_facts *facts,
                              const uint8_t *data, size_t size);
 

@@ -21,8 +21,7 @@ static const struct wr_tls_message_fault message_key_malformed = {
 static const struct wr_tls_message_fault message_key_no_point = {
     KEY_ILLEGAL, "The peer's key share is not one of its group", 0};
 
-/* Checks a TLS 1.2 share, in the uncompressed form or, if the own hello lists
- * it, the compressed form. */
+/* A compressed point is valid only if our own hello lists that form. */
 static struct wr_tls_message_fault
 message_key_check_point(const struct wr_tls_message_facts *facts,
                         uint16_t group, struct wr_bytes point)
@@ -51,8 +50,8 @@ wr_tls_message_check_server_key(const struct wr_tls_message_facts *facts,
     return message_key_check_point(facts, group, point);
 }
 
-/* Checks a TLS 1.2 client's share, because wolfSSL computes with a point of any
- * size and curve as if it were of the server's group. */
+/* wolfSSL does not check that the point is on the curve of the server's group,
+ * and computes with it anyway. */
 struct wr_tls_message_fault
 wr_tls_message_check_client_key(const struct wr_tls_message_facts *facts,
                                 struct wr_bytes body)
@@ -69,8 +68,8 @@ wr_tls_message_check_client_key(const struct wr_tls_message_facts *facts,
     return message_key_check_point(facts, facts->group, point);
 }
 
-/* Also stores the scheme. Once the signature is verified, the engine compares
- * the scheme with the certificate's key. */
+/* Stores the scheme. When the signature is verified, the engine compares the
+ * scheme with the certificate's key. */
 struct wr_tls_message_fault
 wr_tls_message_check_verify(struct wr_tls_message_facts *facts,
                             struct wr_bytes body)

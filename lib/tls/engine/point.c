@@ -1,11 +1,11 @@
 /*
  * Checks the curve equation y^2 = x^3 - 3x + b with Montgomery multiplication.
- * Each multiplication divides its result by a power of the radix, so each term
- * is multiplied equally often before the sides are compared. Shares are public,
- * so the run time may depend on them.
+ * Each multiplication also divides by R (the radix to the number of limbs), so
+ * each term goes through the same number of multiplications before the sides
+ * are compared. Shares are public, so the run time may depend on them.
  *
- * The order of a point is not checked: on these curves only infinity has
- * another order, and it cannot be encoded in the required form.
+ * The order of a point is not checked: on these curves only the point at
+ * infinity has another order, and the required form cannot encode it.
  */
 #include "point.h"
 
@@ -160,8 +160,7 @@ static bool point_read(const struct point_curve *curve, const uint8_t *data,
 
 /* ---- shares ---- */
 
-/* Returns true if y^2 + 3x = x^3 + b, with each term divided by the radix
- * twice. */
+/* Compares y^2 + 3x with x^3 + b, both divided by R^2. */
 static bool point_is_on(const struct point_curve *curve, const uint64_t *x,
                         const uint64_t *y)
 {
@@ -213,9 +212,9 @@ static void point_find_root(const struct point_curve *curve, const uint64_t *a,
     }
 }
 
-/* Returns true if x^3 - 3x + b has a square root. The value is computed divided
- * by the radix twice, an even power of two, so it has a root if the quotient
- * has one. */
+/* Returns true if x^3 - 3x + b has a square root. The code computes the value
+ * divided by R^2, an even power of two, which has a root if the value has
+ * one. */
 static bool point_has_root(const struct point_curve *curve, const uint64_t *x)
 {
     static const uint64_t one[POINT_LIMBS_MAX] = {1};

@@ -5,9 +5,8 @@
  * RFC 8446, 4.2.8.2 and 7.4.2: a point of P-256, P-384 and P-521 must be on the
  * curve, and a share of X25519 must not make the common secret zero. wolfSSL
  * does not check this unless it is built to validate each key that it imports.
- * With such a build a handshake takes twice as long, since wolfSSL multiplies
- * each key by the group's order, including its own key and the keys of
- * certificates.
+ * Such a build doubles the time of a handshake, since wolfSSL multiplies each
+ * key by the group's order, including its own key and the keys of certificates.
  */
 #ifndef WEIR_LIB_TLS_ENGINE_POINT_H
 #define WEIR_LIB_TLS_ENGINE_POINT_H
@@ -25,9 +24,9 @@ enum {
 /* Returns true for each of the groups above except the hybrid group. */
 bool wr_tls_point_knows(uint16_t group);
 
-/* Returns true if this is a share of X25519MLKEM768: an ML-KEM-768 key of a
- * client, or a ciphertext of a server, followed by a valid share of X25519.
- * Does not check the ML-KEM key, which the TLS library does (FIPS 203, 7.2). */
+/* Returns true if this is a share of X25519MLKEM768: a client's ML-KEM-768 key,
+ * or a server's ciphertext, followed by a valid share of X25519. The TLS
+ * library checks the ML-KEM key (FIPS 203, 7.2). */
 WEIR_MUST_USE bool wr_tls_point_is_hybrid(const uint8_t *data, size_t size,
                                           bool is_of_client);
 
@@ -36,7 +35,7 @@ WEIR_MUST_USE bool wr_tls_point_is_good(uint16_t group, const uint8_t *data,
                                         size_t size);
 
 /* Returns true if this is a point of a curve in the compressed form, which only
- * TLS 1.2 has (RFC 4492, 5.1.2). Takes a square root. */
+ * TLS 1.2 has (RFC 4492, 5.1.2). Costs a square root modulo p. */
 WEIR_MUST_USE bool wr_tls_point_is_compressed(uint16_t group,
                                               const uint8_t *data, size_t size);
 

@@ -1,12 +1,12 @@
 /*
- * Compares the second hello of a client, which a HelloRetryRequest has
- * requested, with its first hello, from which the server has chosen certificate
- * and protocol. Pure functions.
+ * Compares a client's second hello, which a HelloRetryRequest has requested,
+ * with its first hello, from which the server has chosen certificate and
+ * protocol. Pure functions.
  *
- * Each extension that may not change must be in both hellos, in any order,
- * because wolfSSL's clients change the order. Tickets may be left out, and
- * padding may differ. If the server has requested a share of a group, the
- * second hello must have this share alone.
+ * Both hellos must have the same extensions, in any order, because wolfSSL's
+ * clients change the order. Tickets may be left out, and padding may differ. If
+ * the server has requested a share of a group, the second hello must have only
+ * this share.
  */
 #include "message.h"
 
@@ -49,7 +49,6 @@ static bool retry_take_front(struct wr_bytes *from, struct wr_bytes *ret)
     return true;
 }
 
-/* Returns true for an extension that may differ or be in only one hello. */
 static bool retry_may_change(const struct wr_tls_message_facts *facts,
                              uint16_t type)
 {
@@ -132,7 +131,8 @@ static bool retry_take_ticket(struct wr_bytes *from, struct wr_bytes *ret)
            wr_bytes_take(from, RETRY_AGE, &age);
 }
 
-/* Tickets may be left out; their ages and binders change. */
+/* Checks that the second hello has no new ticket. Tickets may be left out;
+ * their ages and binders change. */
 static bool retry_keeps_tickets(struct wr_bytes first, struct wr_bytes second)
 {
     struct wr_bytes old = {.data = NULL};
@@ -154,7 +154,6 @@ static bool retry_keeps_tickets(struct wr_bytes first, struct wr_bytes second)
     return true;
 }
 
-/* Returns true for a single share of the requested group. */
 static bool retry_is_share(struct wr_bytes body, uint16_t asked)
 {
     struct wr_bytes list;

@@ -1,12 +1,12 @@
 /*
  * Sessions that a client can resume, as the program holds them.
  *
- * A session proves nothing about the server except that it was verified when
- * the session was made. So only connections of the same context (whose rules do
- * not change) that verify the same name may use it.
+ * A session proves only that its server was verified when the session was made.
+ * Therefore only connections of the same context (whose rules do not change)
+ * that verify the same name may use it.
  *
- * Connections of several threads hold references, so a mutex guards their
- * count. Nothing else in a session changes.
+ * Connections of several threads hold references, so a mutex guards the
+ * reference count. Nothing else in a session changes.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/context_impl.h"
@@ -82,7 +82,8 @@ const struct wr_tls_known *wr_tls_session_use(const weir_tls_session *session,
                                               const weir_tls_context *context,
                                               const char *hostname)
 {
-    /* A resumed handshake shows no certificate that a list could revoke. */
+    /* A resumed handshake has no certificate to look up in the revocation
+     * lists. */
     if (!session || session->context != context ||
         context->revocation.count > 0) {
         return NULL;

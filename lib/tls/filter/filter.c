@@ -1,14 +1,13 @@
 /*
  * TLS filters: the device of a connection on top of another transport.
  *
- * The callbacks of the transport below, the connection's step and the end of
- * the loop iteration are handled here. Each event is recorded; then the pump
- * opens and delivers the received bytes, and the connection advances. A filter
- * is lost when the transport below is lost, and not before.
+ * This file has the callbacks of the transport below, the connection's step and
+ * the work before the end of a loop iteration. Each stores its event; then the
+ * pump opens and delivers the received bytes, and the connection advances. A
+ * filter is lost only when the transport below is lost.
  *
- * Only the loop and the transport below make the filter advance. Callbacks of
- * the protocol run inside the pump; they may abort the filter or push its step,
- * so no pump runs inside another.
+ * Callbacks of the protocol run inside the pump. They may abort the filter or
+ * push its step, but never run a pump.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
@@ -19,9 +18,9 @@
 
 /* ---- facts of the transport below ----
  *
- * The addresses, the descriptor and the time-outs idle, read and write stall
- * belong to the transport below. Marks and limits of writing belong to the
- * filter. The read limit applies to both. */
+ * The transport below has the addresses, the descriptor and the time-outs idle,
+ * read and write stall. The filter has the marks and limits of writing. The
+ * read limit applies to both. */
 
 static const weir_transport *filter_get_below(const weir_transport *t)
 {
@@ -73,15 +72,14 @@ static void filter_set_read_limit(weir_transport *t, uint64_t bytes)
  *
  * The connection's clock has the limit of a close, from the call until the
  * transport below is lost. The filter adds the limits of the handshake and of
- * the wait for the peer's close_notify, and a last limit, so that a peer that
+ * the wait for the peer's close_notify. A last limit ensures that a peer that
  * does not read an alert cannot keep a broken connection open.
  *
  * A peer that has received all bytes, but sends data instead of its
- * close_notify, no longer decides how long the close lasts: see WR_END_REST_NS.
- * Bytes are counted as they arrive from the network, including records without
- * data and partial records. */
+ * close_notify, gets only WR_END_REST_NS and WR_END_REST_BYTES more. Bytes are
+ * counted as they arrive from the network, including records without data and
+ * partial records. */
 
-/* Adds the limit of the wait for the peer's close_notify. */
 static void filter_consider_peer(const struct wr_filter *f,
                                  struct wr_deadline *first)
 {
@@ -98,8 +96,7 @@ static void filter_consider_peer(const struct wr_filter *f,
     }
 }
 
-/* Adds the filter's limits. If two limits of a close end at the same time, the
- * limit close_ns is reported. */
+/* If two limits of a close end at the same time, reports close_ns. */
 static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_filter *f = wr_filter_of(t);
@@ -126,10 +123,10 @@ static void filter_view_time(const weir_transport *t, struct wr_clock_view *ret)
     }
 }
 
-/* Returns how much more time the handshake gets because the loop was late: the
- * filter got the peer's bytes too late, or has not read them yet. Returns 0 if
- * the handshake has expired. A handshake that has had twice its time gets no
- * more, even if the loop is always late. */
+/* Returns how much more time the handshake gets, or 0 if it has expired. It
+ * gets more time if the loop was late, so that the filter got the peer's bytes
+ * too late or has not read them yet. A handshake that has had twice its time
+ * gets no more. */
 static uint64_t filter_owes(const struct wr_filter *f, uint64_t when_ns)
 {
     const uint64_t limit_ns = f->handshake_timeout_ns;
@@ -169,8 +166,8 @@ static void filter_time_expired(weir_transport *t,
     }
 }
 
-/* Returns true if the peer has received all that this filter has sent. From
- * then on, dropped bytes are counted from 0. */
+/* Returns true if the peer has received all that this filter has sent. The
+ * first time, restarts the count of dropped bytes. */
 static bool filter_peer_has_all(struct wr_filter *f)
 {
     wr_assert(wr_filter_discards(f));
@@ -187,8 +184,8 @@ static bool filter_peer_has_all(struct wr_filter *f)
     return true;
 }
 
-/* Called when the lowest transport has received bytes: @f and the filters above
- * it that are closing drop them, and may end. */
+/* Called when the lowest filter has received bytes. Each closing filter, from
+ * @f up, drops them, and ends at its limit. */
 static void filter_note_dropped(struct wr_filter *f, size_t bytes)
 {
     wr_assert(bytes > 0);
@@ -206,7 +203,7 @@ static void filter_note_dropped(struct wr_filter *f, size_t bytes)
     }
 }
 
-/* Disables the limits idle and read of the transport below during a close. */
+/* The idle and read limits of the transport below do not apply to a close. */
 static void filter_rest(struct wr_filter *f)
 {
     struct weir_timeouts limits = *wr_clock_get_limits(f->c.clock);
@@ -217,8 +214,8 @@ static void filter_rest(struct wr_filter *f)
         limits.idle_ns = 0;
         limits.read_ns = 0;
         if (f->below->ops->set_timeouts(f->below, &limits) < 0) {
-            /* If there is no memory to copy the remaining limits, removes all
-             * limits, which needs no memory. The filter has its own limits. */
+            /* Without memory to copy the remaining limits, remove all limits,
+             * which needs none. The filter has its own limits. */
             const struct weir_timeouts none = {.size = sizeof(none)};
             wr_ignore(f->below->ops->set_timeouts(f->below, &none) < 0);
         }
@@ -236,7 +233,8 @@ static int filter_set_timeouts(weir_transport *t,
     }
     int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
-    /* Allocates nothing: equal limits of a loop share one copy. */
+    /* Allocates nothing, because ->below has just stored equal limits, and
+     * equal limits of a loop share one copy. */
     err = wr_clock_set_limits(f->c.clock, timeouts);
     wr_require(err == 0, err);
     if (wr_filter_discards(f)) {
@@ -244,8 +242,6 @@ static int filter_set_timeouts(weir_transport *t,
     }
     return 0;
 }
-
-/* ---- the end ---- */
 
 static void filter_free_settings(struct wr_filter *f)
 {
@@ -285,8 +281,8 @@ static void filter_tell_failure(struct wr_filter *f)
     filter_tell(f, f->c.t.error ? f->c.t.error : -ECANCELED);
 }
 
-/* Ends the filter: drops its input, and closes or aborts the transport below. A
- * close still sends sealed bytes, above all the alert of a failure. */
+/* Drops the input, and closes or aborts the transport below. A close still
+ * sends sealed bytes, above all an alert. */
 static void filter_stop(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -299,7 +295,7 @@ static void filter_stop(struct wr_connection *c)
     wr_list_remove(&f->seal.link);
     f->since_ns = weir_loop_get_time(c->t.loop);
     wr_clock_changed(c->clock);
-    wr_connection_push(c); /* the step reports to the opener */
+    wr_connection_push(c); /* its step reports the failure to the opener */
     if (f->below_lost) {
         return;
     }
@@ -313,12 +309,12 @@ static void filter_stop(struct wr_connection *c)
     below->ops->close(below);
 }
 
-/* The protocol of a lost filter that its program never knew. */
+/* Protocol of a lost filter that the program never knew. */
 static const struct weir_protocol filter_nobody = {
     .size = sizeof(filter_nobody), .kind = WEIR_PROTOCOL_STREAM};
 
-/* In state ENDING the transport below is lost, and has dropped the sealed bytes
- * that it had not sent. */
+/* Called in state ENDING after the transport below is lost, which has dropped
+ * the sealed bytes that it had not sent. */
 static void filter_drop(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -327,7 +323,7 @@ static void filter_drop(struct wr_connection *c)
         wr_assert(f->unsent_bytes == 0);
         return;
     }
-    wr_assert(f->below_lost); /* the transport below is lost first */
+    wr_assert(f->below_lost);
     if (f->is_cut && !f->aborts && c->t.error == 0) {
         wr_transport_set_error(&c->t, WEIR_ETLSTRUNCATED, "TLS receive");
     }
@@ -342,9 +338,8 @@ static void filter_drop(struct wr_connection *c)
     filter_tell_failure(f);
 }
 
-/* Starts the wait for the peer's close_notify after everything was sent.
- * Returns false if there is no wait. The pump may have held back the end of the
- * stream until now. */
+/* Called when everything was sent. Returns true to wait for the peer's
+ * close_notify. The pump may have postponed the end of the stream until now. */
 static bool filter_linger(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
@@ -355,8 +350,6 @@ static bool filter_linger(struct wr_connection *c)
     return f->engine.state == WR_TLS_ENGINE_SENT_CLOSE &&
            f->shutdown_timeout_ns > 0;
 }
-
-/* ---- the start ---- */
 
 static const struct wr_tls_known *
 filter_find_session(const struct wr_secure_settings *settings)
@@ -400,7 +393,7 @@ static bool filter_make_known(struct wr_filter *f)
 {
     weir_transport *t = &f->c.t;
 
-    t->is_busy = false; /* from now on set by the program */
+    t->is_busy = false; /* from now on the program sets it */
     const int err = wr_protocol_find(t, &f->opener.factory);
     if (err == 0 && !wr_life_is_over(t)) {
         wr_connection_open(&f->c);
@@ -444,8 +437,7 @@ static void filter_pump(struct wr_filter *f)
         f->engine.state == WR_TLS_ENGINE_OPEN && filter_begin(f)) {
         wr_filter_pump(f);
     }
-    /* The peer has ended without a close_notify: closes once the peer's last
-     * bytes are delivered. */
+    /* The peer is cut off: close once its last bytes are delivered. */
     if (WR_UNLIKELY(f->is_cut) && f->c.t.state == WR_LIFE_OPEN && !f->upper &&
         f->c.t.error == 0 && !wr_delivery_has_held(&f->c.delivery)) {
         wr_connection_close_unasked(&f->c);
@@ -486,9 +478,9 @@ static int filter_below_received(void *user, weir_transport *below,
     return 0;
 }
 
-/* eof_received of the transport below, which stays writable. If that transport
- * is a filter that was cut off, bytes may be missing, and a close_notify is
- * required. */
+/* eof_received of the transport below, which stays writable. If the transport
+ * below is a filter that was cut off, bytes may be missing, so a close_notify
+ * is required here. */
 static int filter_below_ended(void *user, weir_transport *below)
 {
     struct wr_filter *f = user;
@@ -504,8 +496,8 @@ static int filter_below_ended(void *user, weir_transport *below)
 }
 
 /* error_received of the transport below. Bytes received before the error are
- * still delivered. Reports WEIR_ETLSTRUNCATED instead if the stream ended
- * without a close_notify, or the engine's error if there is one. */
+ * still delivered. WEIR_ETLSTRUNCATED (the stream ended without a close_notify)
+ * or the engine's error replaces @err. */
 static void filter_below_broke(void *user, weir_transport *below, int err,
                                const struct weir_address *peer)
 {
@@ -525,7 +517,7 @@ static void filter_below_broke(void *user, weir_transport *below, int err,
 }
 
 /* connection_lost of the transport below, which has dropped its unsent bytes. A
- * transport ends by itself only with an error. */
+ * transport that the filter did not end is lost only with an error. */
 static void filter_below_was_lost(void *user, weir_transport *below, int err)
 {
     struct wr_filter *f = user;
@@ -539,8 +531,8 @@ static void filter_below_was_lost(void *user, weir_transport *below, int err)
     wr_connection_advance(&f->c);
 }
 
-/* data_received of the transport below, while this filter or one above it
- * closes: also counts the bytes. */
+/* data_received of the transport below while this filter, or a filter above it,
+ * closes. */
 static int filter_below_received_late(void *user, weir_transport *below,
                                       const struct weir_buf *buf)
 {
@@ -561,8 +553,8 @@ const struct weir_protocol wr_filter_protocol =
 static const struct weir_protocol filter_protocol_late =
     FILTER_PROTOCOL(filter_below_received_late);
 
-/* Starts a close: no bytes are delivered any more, and the lowest filter counts
- * the bytes that it receives. */
+/* From now on no bytes are delivered, and the lowest filter counts the bytes
+ * that it receives. */
 static void filter_begin_close(struct wr_connection *c)
 {
     struct wr_filter *lowest = wr_filter_of(&c->t);
@@ -582,9 +574,9 @@ static void filter_begin_close(struct wr_connection *c)
 
 /* ---- facts for the connection's decision ---- */
 
-/* Returns true until the close_notify has followed the written bytes. If the
- * filter waits for the peer's close_notify, also until the transport below has
- * sent all of this. */
+/* Returns true until the written bytes and the close_notify are sealed. If the
+ * filter will wait for the peer's close_notify, returns true until the
+ * transport below has sent them. */
 static bool filter_is_sending(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);
@@ -597,9 +589,9 @@ static bool filter_is_sending(const struct wr_connection *c)
            f->engine.state == WR_TLS_ENGINE_RECEIVED_CLOSE;
 }
 
-/* Returns true if a broken handshake may end. Bytes received before the error
+/* Returns true if a failed handshake may end. Bytes received before the error
  * of the transport below are opened first, because an alert is more precise
- * than the reset that followed it. */
+ * than the reset that follows it. */
 static bool filter_has_shaken(const struct wr_filter *f)
 {
     wr_assert(f->c.t.error);
@@ -607,9 +599,8 @@ static bool filter_has_shaken(const struct wr_filter *f)
            (f->below_lost && !f->input_head);
 }
 
-/* Returns true if no received bytes are left to deliver. Bytes received before
- * the error may be left: ciphertext, or the end of a record whose start was
- * delivered. */
+/* Returns true if no received bytes are left to deliver. Ciphertext from before
+ * the error may be left, or the end of a record whose start was delivered. */
 static bool filter_has_read_all(const struct wr_connection *c)
 {
     const struct wr_filter *f = wr_filter_of(&c->t);
@@ -667,7 +658,7 @@ static void filter_check_invariants(const struct wr_connection *c)
     wr_assert(!f->input_head == !f->input_tail);
     wr_assert(!f->input_tail || !f->input_tail->next);
     wr_assert(!f->head_is_fed || f->input_head);
-    /* The engine's input is the first lease's, or is lent. */
+    /* The engine's input is in the first lease, or is lent. */
     wr_assert(!f->has_engine || f->lent || f->head_is_fed ||
               wr_tls_engine_get_input_left(&f->engine) == 0);
     wr_assert(!f->lent || (f->has_engine && !f->input_head));
@@ -679,8 +670,7 @@ static void filter_check_invariants(const struct wr_connection *c)
     }
 }
 
-/* Returns true if there are bytes that the protocol wants, but no event will
- * deliver them. */
+/* Returns true if no event will deliver bytes that the protocol wants. */
 static bool filter_is_forgotten(const struct wr_filter *f)
 {
     return wr_connection_is_reading(&f->c.t) && !wr_filter_is_shaking(f) &&
@@ -717,8 +707,6 @@ static void filter_dump(const struct wr_connection *c, FILE *out)
             wr_tls_engine_get_input_left(&f->engine),
             wr_tls_engine_get_output_bytes(&f->engine));
 }
-
-/* ---- the table ---- */
 
 static void filter_reset(struct wr_connection *c)
 {
@@ -778,8 +766,8 @@ static int filter_set_protocol(weir_transport *t,
     return wr_intake_set_protocol(t, binding, initial, count);
 }
 
-/* Lets an end of stream count as a close_notify, except if a filter below was
- * cut off: then bytes of this filter may be missing. */
+/* If the filter below was cut off, bytes of this filter may be missing, so a
+ * close_notify stays required. */
 static void filter_ignore_unexpected_eof(weir_transport *t)
 {
     struct wr_filter *f = wr_filter_of(t);

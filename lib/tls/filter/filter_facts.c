@@ -2,8 +2,9 @@
  * TLS filters: facts of a connection.
  *
  * Sessions, exported keys and the certificates of a chain have functions of
- * their own in addition to weir_transport_get_extra_info(), because the result
- * is created for the caller, can be refused, or has several parts.
+ * their own in addition to weir_transport_get_extra_info(): the result is
+ * created for the caller, the call can be refused, or the result has several
+ * parts.
  */
 #include "filter_impl.h"
 
@@ -82,8 +83,7 @@ static int filter_facts_get_fact(const struct wr_filter *f, const char *name,
     return filter_facts_get_cause(f, name, ret);
 }
 
-/* Returns true for facts about TLS. A transport below is never asked for
- * them. */
+/* If this filter has no such fact, the transport below is not asked. */
 static bool filter_facts_is_own(const char *name)
 {
     return strncmp(name, "tls_", 4) == 0 || strcmp(name, "cipher") == 0 ||

@@ -13,12 +13,12 @@
  *     filter_settings.c the settings of a connection
  *
  * In state HANDSHAKING the program does not know the filter; the factory gets
- * the filter when the handshake is done. A filter made by start_tls is OPEN
- * from the start. In CLOSING the filter seals the written bytes and its
- * close_notify. If the filter must wait for the peer's close_notify, the
- * transport below first sends all of this, and the state during the wait is
- * LINGERING. ENDING waits for the loss of the transport below, which was
- * aborted, or closed so that sealed bytes and alerts are sent.
+ * it when the handshake is done. A filter made by start_tls is OPEN from the
+ * start. In CLOSING the filter seals the written bytes and its close_notify. If
+ * the filter must wait for the peer's close_notify, the transport below sends
+ * all of this first, and then the filter is LINGERING. In ENDING the filter
+ * waits for the loss of the transport below, which was aborted, or closed so
+ * that sealed bytes and alerts are sent.
  *
  * A peer that ends its stream without a required close_notify is "cut off". The
  * connection fails, but first sends the written bytes, like a close.
@@ -27,8 +27,8 @@
  * received before the loss, for a protocol that has paused.
  *
  * Except for its getters and the export of keys, the engine runs only on the
- * loop's stack: calls of the program only record a request and schedule the
- * step or `seal`. `seal` runs before the end of the loop iteration, so that its
+ * loop's stack. Calls of the program only store a request and schedule the step
+ * or `seal`, which runs before the end of the loop iteration, so that its
  * records are sent in the same iteration.
  */
 #ifndef WEIR_LIB_TLS_FILTER_FILTER_IMPL_H
@@ -41,17 +41,16 @@
 #include "weir/connect_options.h"
 #include "weir/error.h"
 
-/* The common part of a loop's filters, a module of the loop. */
 struct wr_filter_shared {
     struct wr_module module;
     weir_loop *loop;
     struct wr_tls_account *account; /* placed after this struct */
     struct wr_block *scratch;       /* plaintext of one call, or NULL */
-    /* Filters whose handshake waits to be continued. */
+    /* Filters whose handshake waits for a later loop iteration. */
     struct wr_list waiting;
-    struct wr_ready ready; /* lets some of the waiting filters continue */
-    uint64_t turn;         /* loop iteration of `steps` */
-    uint32_t steps;        /* handshake steps in that iteration */
+    struct wr_ready ready; /* runs steps of waiting handshakes */
+    uint64_t turn;  /* number of the loop iteration that ->steps counts */
+    uint32_t steps; /* handshake steps in that iteration */
 };
 
 struct wr_filter {
@@ -64,8 +63,8 @@ struct wr_filter {
     struct wr_secure_settings *settings; /* NULL once the engine exists */
     bool has_engine : 1;
     bool is_upper : 1;      /* below is a filter; set before the start */
-    bool may_handshake : 1; /* the handshake may make a step */
-    bool aborts : 1;        /* the end aborts ->below instead of closing it */
+    bool may_handshake : 1; /* its next handshake step is counted already */
+    bool aborts : 1;        /* to end, abort ->below instead of closing it */
     /* The stream of ->below ended without a required close_notify. */
     bool is_cut : 1;
     bool below_paused : 1; /* this filter has paused reading of ->below */
@@ -83,7 +82,8 @@ struct wr_filter {
 
     uint64_t unsent_bytes; /* plaintext sealed, but not passed to ->below yet */
     uint64_t sealed_ns;    /* time at which bytes were last sealed */
-    /* Bytes sealed since the last idle time, up to a bound. */
+    /* Bytes sealed since the filter was last idle; stops growing at
+     * BURST_BYTES. */
     uint32_t burst_bytes;
     /* Blocks without plaintext that ->below has not sent. */
     uint32_t answer_count;
@@ -93,14 +93,14 @@ struct wr_filter {
     uint64_t handshake_began_ns;
     uint64_t handshake_took_ns; /* 0 until the handshake is done */
     uint64_t heard_ns;          /* time of the handshake's last step */
-    /* Start of the time limit of the handshake, of the wait for a close_notify,
-     * or of the end of the transport below. */
+    /* Start of the time limit that runs: of the handshake, of the wait for a
+     * close_notify, or of the end of the transport below. */
     uint64_t since_ns;
-    /* Time at which a peer that had received everything first sent bytes
+    /* Time at which a peer that had received everything first sent more bytes
      * instead of a close_notify, or 0. */
     uint64_t rest_ns;
 
-    struct wr_secure_opener opener; /* ->opened is NULL once it was called */
+    struct wr_secure_opener opener; /* ->opened is NULL after its call */
 };
 
 static inline struct wr_filter *wr_filter_of(const weir_transport *t)
@@ -110,14 +110,13 @@ static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 
 /* filter.c */
 
-/* Creates a filter in state NEW. Returns NULL if memory runs out. */
 WEIR_MUST_USE struct wr_filter *
 wr_filter_make(weir_loop *loop, const struct weir_connection_options *options,
                const struct wr_secure_settings *settings,
                const struct wr_secure_opener *opener);
 /* Starts the handshake on @below. The filter replaces @below in the loop and in
- * the server's set of connections. If connection_made was called, the program
- * knows the filter. */
+ * the server's set of connections. For start_tls, ->c.t.is_made must be set
+ * before. */
 void wr_filter_begin(struct wr_filter *f, weir_transport *below);
 extern const struct weir_protocol wr_filter_protocol;
 
@@ -126,30 +125,27 @@ int wr_filter_get_extra_info(const weir_transport *t, const char *name,
                              struct weir_extra_info *ret);
 
 /* filter_read.c */
-/* Receives @buf from the transport below: keeps the bytes after earlier ones,
- * or lends them to the pump, which must be called next and opens them in place.
- */
+/* Receives @buf from the transport below. Keeps the bytes after earlier ones,
+ * or lends them to wr_filter_pump(), which must be called next and opens them
+ * in place. */
 void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
 /* Opens and delivers as much as possible, or continues the handshake. Then
- * keeps the unread part of the bytes that the transport below has lent. */
+ * keeps the unread part of lent bytes. */
 void wr_filter_pump(struct wr_filter *f);
-/* Pauses or resumes reading of the transport below, as the state requires. */
+/* Pauses or resumes the transport below, as the state requires. */
 void wr_filter_settle_read(struct wr_connection *c);
-/* Appends bytes to the input that waits for the engine. Takes ownership of
- * @lease. */
+/* Appends bytes to the input. Takes ownership of @lease. */
 void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
 
 /* filter_write.c */
-/* Seals as much as the transport below has space for, seals the close_notify if
- * it is time, and resumes the program's writing if enough was sent. */
+/* Seals as much as the transport below has space for, then the close_notify if
+ * the program has ended its stream. Resumes the program's writing if enough was
+ * sent. */
 void wr_filter_seal(struct wr_filter *f);
-/* Schedules wr_filter_seal() before the end of this loop iteration or the
- * next. */
 void wr_filter_seal_later(struct wr_connection *c);
-/* Passes the engine's output to the transport below. */
 void wr_filter_send_output(struct wr_filter *f);
-/* Bytes of a file that are read at once: a whole number of records. */
+/* Bytes of a file in one read: a whole number of records. */
 #define WR_FILTER_PART_BYTES (4u * WR_TLS_RECORD_MAX)
 void wr_filter_queued(weir_transport *t, size_t len);
 void wr_filter_file_begins(weir_transport *t);
@@ -160,19 +156,19 @@ void wr_filter_file_ended(weir_transport *t);
  * NULL if memory runs out. */
 WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
-/* Passes ownership of the scratch block to the caller, which delivers it. */
+/* Passes ownership of the scratch block to the caller. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 /* Returns true if the handshake may make a step now. Otherwise queues the
- * filter, whose step is run in a later loop iteration. */
+ * filter for a later loop iteration. */
 WEIR_MUST_USE bool wr_filter_may_handshake(struct wr_filter *f);
 
 /* filter_settings.c */
-/* Checks and copies the program's settings; see secure.h. */
+/* See secure.h. */
 WEIR_MUST_USE int
 wr_filter_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
                         enum wr_secure_side side, const char *host);
-/* Copies settings and takes its own references. */
+/* Takes references of its own. */
 void wr_filter_settings_copy(struct wr_secure_settings *ret,
                              const struct wr_secure_settings *settings);
 void wr_filter_settings_drop(struct wr_secure_settings *settings);
@@ -184,37 +180,35 @@ static inline uint64_t wr_filter_below_depth(const struct wr_filter *f)
                : 0;
 }
 
-/* Returns the plaintext bytes that are sealed and passed to the transport
- * below, which has not sent them yet. */
+/* Returns the plaintext bytes that were passed to the transport below as
+ * records, and that it has not sent yet. */
 static inline uint64_t wr_filter_sealed_bytes(const struct wr_filter *f)
 {
     return f->c.outbox.passed_bytes - f->unsent_bytes;
 }
 
-/* Returns true until the handshake is done. */
 static inline bool wr_filter_is_shaking(const struct wr_filter *f)
 {
     return f->handshake_took_ns == 0;
 }
 
-/* Returns true while received plaintext is discarded, because close was
- * called. */
+/* Received plaintext is discarded after a close. */
 static inline bool wr_filter_discards(const struct wr_filter *f)
 {
     return f->c.t.state == WR_LIFE_CLOSING || f->c.t.state == WR_LIFE_LINGERING;
 }
 
 /* Returns true while received bytes may be opened: there is no error, or only
- * an error of the transport below, which came after the bytes. */
+ * an error of the transport below, which follows the bytes. */
 static inline bool wr_filter_may_open(const struct wr_filter *f)
 {
     return f->c.t.error == 0 ||
            (f->c.t.error == f->below->error && f->engine.err == 0);
 }
 
-/* Returns true if bytes are opened although the protocol has paused. This is so
- * if the transport below has broken: when no plaintext from before is left, the
- * loss is reported at once. */
+/* Returns true if bytes are opened although the protocol has paused, because
+ * the transport below has broken: when no plaintext is left, the loss is
+ * reported at once. */
 static inline bool wr_filter_looks_ahead(const struct wr_filter *f)
 {
     const struct wr_delivery *d = &f->c.delivery;

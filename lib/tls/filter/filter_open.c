@@ -1,11 +1,11 @@
 /*
- * TLS filters: creating one with a socket transport from a descriptor, or on a
- * transport of the program (start_tls); and the table of functions that create
- * filters.
+ * TLS filters: creates a filter with a socket transport from a descriptor, or
+ * on a transport of the program (start_tls), and has the table of these
+ * functions.
  *
  * The engine is created later on the loop's stack, from a copy of the settings.
- * Connect and server code finds the table in the context, so contexts are
- * created here.
+ * Connect and server code finds the table in the context, so this file creates
+ * contexts.
  */
 #include "filter_impl.h"
 
@@ -13,9 +13,7 @@
 #include "lib/tls/context/context.h"
 #include "lib/transport/socket.h"
 
-/* ---- with a socket transport ---- */
-
-/* The factory of the transport below, whose protocol is the filter from the
+/* Factory of the transport below, whose protocol is the filter from the
  * start. */
 static int filter_open_bind(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
@@ -56,11 +54,10 @@ static int filter_open_socket(weir_loop *loop, int fd,
 
 /* ---- on a transport of the program (start_tls) ----
  *
- * The protocol moves from the transport below to the filter: from now on it is
- * called with the filter, and its connection_lost follows even if the handshake
- * fails. Bytes that the program has not used become the engine's input, before
- * the bytes that the transport below still has, so no byte can be delivered as
- * plaintext any more. */
+ * The protocol moves from the transport below to the filter. It gets
+ * connection_lost even if the handshake fails. Bytes that the program has not
+ * used become the engine's input, before the bytes that the transport below
+ * still has, so that no byte is delivered as plaintext. */
 
 static int filter_open_keep(struct wr_filter *f, const struct weir_buf *bufs,
                             size_t count)
@@ -81,8 +78,6 @@ static int filter_open_keep(struct wr_filter *f, const struct weir_buf *bufs,
     return 0;
 }
 
-/* Inserts @f between @below and its protocol. Returns -ESHUTDOWN if @below is
- * closing. */
 static int filter_open_take_protocol(struct wr_filter *f, weir_transport *below)
 {
     const struct weir_protocol_binding binding = below->binding;
@@ -126,7 +121,7 @@ static int filter_open_make(weir_transport *t,
     return 0;
 }
 
-/* Creates a filter on @t; see weir_transport_start_tls(). */
+/* See weir_transport_start_tls(). */
 static int filter_open_on(weir_transport *t,
                           const struct weir_tls_settings *tls,
                           const struct weir_start_tls_options *options,
@@ -158,8 +153,8 @@ static int filter_open_on(weir_transport *t,
     f->c.t.is_made = true; /* connection_made was called for @t */
     wr_filter_begin(f, t);
     if (handover.is_paused) {
-        /* The handshake needs the bytes of @t: the pause moves to the filter.
-         */
+        /* The handshake needs the bytes of @t, so the filter is paused
+         * instead. */
         wr_delivery_pause(&f->c.delivery);
         t->ops->resume_reading(t);
     }
@@ -169,8 +164,6 @@ static int filter_open_on(weir_transport *t,
     }
     return 0;
 }
-
-/* ---- the table ---- */
 
 static const struct wr_secure_ops filter_open_ops = {
     .read = wr_filter_settings_read,

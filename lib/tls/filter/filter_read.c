@@ -1,19 +1,19 @@
 /*
  * TLS filters: from received ciphertext to plaintext, and the handshake.
  *
- * Received bytes are recorded, and the pump opens them in place, before the
- * call in which the transport below delivers them returns. Bytes that cannot be
- * opened yet, because the protocol has paused or holds too much, or the
- * handshake waits its turn, are kept under leases, in order, and the transport
- * below is paused. So its receive limit also bounds the bytes that wait here.
+ * The pump opens received bytes in place, before the call in which the
+ * transport below delivers them returns. Bytes that cannot be opened yet (the
+ * protocol has paused or holds too much, or the handshake waits for a later
+ * iteration) are kept under leases, in order, and the transport below is
+ * paused. So the receive limit of the transport below also bounds the bytes
+ * that wait here.
  *
- * Plaintext is opened into a block that the loop's filters share. Many bytes
- * are delivered in that block, and the filters take another block; few bytes
- * are copied to a block that fits, so that a lease on them pins no more.
+ * Plaintext is opened into a block that the loop's filters share. If the bytes
+ * fill half of the block, they are delivered in it, and the filters take
+ * another block. Fewer bytes are copied to a smaller block, so that a lease on
+ * them pins less.
  */
 #include "filter_impl.h"
-
-/* ---- the input ---- */
 
 void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease)
 {
@@ -68,9 +68,9 @@ static bool filter_read_keep_rest(struct wr_filter *f,
     return true;
 }
 
-/* Feeds the end of the stream. If a close_notify was required, the end makes
- * the engine fail. So the end is postponed until our close_notify is sealed,
- * after everything that was written, here or in a filter above. */
+/* Feeds the end of the stream, at which the engine fails if it requires a
+ * close_notify. Then postpones the end until our own close_notify is sealed,
+ * after everything that was written to this filter or to a filter above. */
 static __attribute__((noinline)) bool filter_read_feed_end(struct wr_filter *f)
 {
     const bool is_open =
@@ -109,10 +109,9 @@ static bool filter_read_has_input(const struct wr_filter *f)
            wr_tls_engine_get_input_left(&f->engine) > 0;
 }
 
-/* Handles a failed engine. If the transport below has already failed, the bytes
- * that made the engine fail were received before that. So the engine's error
- * replaces the error of the transport below, even in the filters above this
- * one. */
+/* If the transport below has already failed, the bytes that made the engine
+ * fail arrived before. So the engine's error replaces the error of the
+ * transport below, even in the filters above this one. */
 static void filter_read_fail(struct wr_filter *f, int err, const char *what)
 {
     const int later = f->c.t.error;
@@ -151,8 +150,6 @@ static void filter_read_handshake(struct wr_filter *f)
     }
 }
 
-/* ---- plaintext ---- */
-
 /* Decrypts records into @to until it is full or no record is left. Returns the
  * number of bytes, 0 at the peer's end, -EAGAIN or the engine's error. */
 static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
@@ -172,8 +169,6 @@ static ssize_t filter_read_fill(struct wr_filter *f, uint8_t *to, size_t size)
     return (ssize_t)len;
 }
 
-/* Returns a lease of the first @len bytes of the scratch block, or NULL if
- * memory runs out. */
 static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
 {
     struct wr_pool *pool = &f->c.t.loop->pool;
@@ -186,15 +181,13 @@ static weir_lease *filter_read_lease(struct wr_filter *f, size_t len)
                : wr_lease_block(pool, account, wr_filter_take_scratch(f), len);
 }
 
-/* Called at the end of the peer's stream, when all plaintext was delivered. */
 static void filter_read_deliver_end(struct wr_filter *f)
 {
     wr_assert(f->c.t.state == WR_LIFE_OPEN);
     wr_connection_received_end(&f->c);
 }
 
-/* Returns how many bytes of plaintext may be opened next, or 0 if the filter
- * has to wait. */
+/* Returns how many bytes of plaintext may be opened next, or 0 to wait. */
 static uint32_t filter_read_room(struct wr_filter *f)
 {
     if (wr_filter_discards(f) || wr_filter_looks_ahead(f)) {
@@ -221,8 +214,8 @@ static bool filter_read_has_more(const struct wr_filter *f)
 }
 
 /* Opens and delivers once. Returns false if no more can be opened now. Requests
- * a receive window even if nothing is left to open, because the transport below
- * is paused while there is no window. */
+ * a receive window even if nothing is left to open, because without a window
+ * the transport below is paused. */
 static bool filter_read_open(struct wr_filter *f)
 {
     const uint32_t credit = filter_read_room(f);
@@ -285,8 +278,8 @@ static bool filter_read_wants(const struct wr_filter *f)
     return false;
 }
 
-/* Reports the end of the stream of a cut-off peer to a filter above, so that
- * the filter above can still send what was written to it. */
+/* Reports the end of the stream to the filter above, which can still send what
+ * was written to it. */
 static __attribute__((noinline)) void
 filter_read_tell_upper(struct wr_filter *f)
 {
@@ -297,8 +290,8 @@ filter_read_tell_upper(struct wr_filter *f)
     }
 }
 
-/* Keeps the unread part of lent bytes, before the call that delivers them
- * returns. */
+/* Keeps the unread part of lent bytes, because the loan ends when the call that
+ * delivers them returns. */
 static void filter_read_end_loan(struct wr_filter *f)
 {
     const size_t left = wr_tls_engine_get_input_left(&f->engine);

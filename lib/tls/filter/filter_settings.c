@@ -1,8 +1,8 @@
 /*
- * The settings of TLS connections: the program's settings, checked and copied
- * by the call that gets them, with a reference to the context.
+ * Checks and copies the program's settings of a TLS connection.
  *
- * Defaults are set here, and a client's host becomes the verified name.
+ * Sets defaults, makes a client's host the verified name, and takes a reference
+ * to the context.
  */
 #include "filter_impl.h"
 #include "lib/tls/context/context.h"
@@ -11,7 +11,7 @@
 
 #define HANDSHAKE_DEFAULT_NS UINT64_C(10000000000)
 
-/* A client must set the server's name, which defaults to @host, or
+/* The name defaults to @host. A client that has neither must set
  * no_hostname_check. */
 static int filter_settings_read_name(struct wr_secure_settings *ret,
                                      const struct weir_tls_settings *settings,

@@ -1,19 +1,16 @@
 /*
  * The common part of the filters of a loop.
  *
- * The common part has the account of the backend's memory, a block for
- * plaintext on its way to a protocol or into a record, and the queue of
- * handshakes. A step of a handshake takes up to a millisecond, so only a few
- * steps are made in a loop iteration; the other handshakes wait in the order of
- * arrival.
+ * It has the account of the backend's memory, a block for plaintext on its way
+ * to a protocol or into a record, and the queue of handshakes. A step of a
+ * handshake takes up to a millisecond, so a loop iteration runs only a few
+ * steps; the other handshakes wait in the order of arrival.
  */
 #include "filter_impl.h"
 
 #include <string.h>
 
-/* Maximum number of handshake steps in a loop iteration. */
-#define STEPS_MAX 4u
-/* The largest block that is kept for reuse. */
+#define STEPS_MAX     4u
 #define SCRATCH_BYTES ((64u << 10) - sizeof(struct wr_block))
 
 static void filter_shared_give_scratch(struct wr_filter_shared *shared)
@@ -78,8 +75,8 @@ static void filter_shared_look_at_turn(struct wr_filter_shared *shared)
     }
 }
 
-/* Lets the filters that have waited longest continue. Their steps count for
- * this iteration. */
+/* Lets the filters that have waited longest continue, and counts their steps
+ * for this iteration. */
 static void filter_shared_ready(struct wr_ready *ready)
 {
     struct wr_filter_shared *shared =

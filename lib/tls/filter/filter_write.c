@@ -1,30 +1,29 @@
 /*
  * TLS filters: from written bytes to the transport below.
  *
- * Writes go to the queue. Before the loop iteration ends the queue is sealed
- * (encrypted into records) as long as the depth of the transport below is not
- * above its high mark; the rest waits as plaintext. The program's marks and
- * limits count plaintext: waiting plaintext, and plaintext in records that the
- * transport below has not sent. TLS overhead and TLS's own messages do not
- * count. Writes of one iteration share a record. The first records of a
- * transfer fit into one segment each, so that the peer can open a record as
- * soon as its segment arrives; later records have the full size.
+ * Writes go to the queue. Before the loop iteration ends, the queue is sealed
+ * (encrypted into records) while the depth of the transport below is not above
+ * its high mark; the rest waits as plaintext. The program's marks and limits
+ * count plaintext that waits, or is in records that the transport below has not
+ * sent. TLS overhead and TLS's own messages do not count. Writes of one
+ * iteration share a record. The first records of a transfer fit into one
+ * segment each, so that the peer can open a record as soon as its segment
+ * arrives; later records have the full size.
  */
 #include "filter_impl.h"
 
 #include <string.h>
 
-/* Maximum plaintext of a record that fits into one segment on an Ethernet
- * path. */
+/* Maximum plaintext bytes of a record that fits into one segment on
+ * Ethernet. */
 #define RECORD_FIRST 1300u
-/* After this much plaintext in small records, records get the full size. */
-#define BURST_BYTES (48u << 10)
-/* After this time without a byte the records are small again. */
+#define BURST_BYTES  (48u << 10)
+/* After this time without a byte, records are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)
 #define RECORD_PIECES 64u
 /* Maximum bytes that sealing adds to a record. */
 #define RECORD_EXTRA 64u
-/* Sealed bytes are passed to the transport below when there are this many. They
+/* Sealed bytes are passed to the transport below in portions of this size. They
  * count as unsent until the transport below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
 
@@ -40,8 +39,6 @@ static void filter_write_fail(struct wr_filter *f, int err)
     wr_connection_push(&f->c);
 }
 
-/* ---- ciphertext ---- */
-
 /* Maximum number of blocks without plaintext in the queue of the transport
  * below. A handshake creates some; a peer that reads nothing causes one with
  * each key update that it requests. */
@@ -50,12 +47,13 @@ static void filter_write_fail(struct wr_filter *f, int err)
 /* Stored in a block of the engine, before the TLS record. */
 struct filter_record {
     struct wr_filter *filter;
-    /* Bytes sealed in all blocks of an output, stored in the last of them. 0 in
-     * the others, and in all if the transport below is a filter. */
+    /* The last block of an output has the plaintext bytes of all its blocks;
+     * the other blocks have 0, as have all if the transport below is a filter.
+     */
     uint64_t plain_bytes;
 };
 
-/* Called when the peer of a closing filter has read something: the limit on
+/* Called when the peer of a closing filter has read something. The count of
  * bytes that the close drops starts again. */
 static __attribute__((noinline)) void
 filter_write_note_progress(struct wr_filter *f)
@@ -78,9 +76,9 @@ static void filter_write_go_on(struct wr_filter *f)
     }
 }
 
-/* Called when the transport below has sent the records of @plain_bytes. For a
- * filter above this one, "sent" only means that this filter has sealed the
- * bytes. So a filter above counts bytes as unsent up to the depth of the filter
+/* Called when the transport below has sent the records of @plain_bytes. When
+ * this filter reports bytes of the filter above as sent, it has only sealed
+ * them. So a filter above counts as unsent at most the depth of the filter
  * below it. */
 static void filter_write_sent(struct wr_filter *f, uint64_t plain_bytes)
 {
@@ -117,8 +115,8 @@ static void filter_write_release_answer(void *arg)
     filter_write_release(block);
 }
 
-/* Passes a block to the transport below. The last block of the engine's output
- * accounts for all bytes sealed since the last call. */
+/* The last block of the engine's output accounts for all bytes sealed since the
+ * last output. */
 static inline void filter_write_send(struct wr_filter *f,
                                      struct wr_block *block,
                                      weir_release_fn *release)
@@ -178,8 +176,6 @@ void wr_filter_send_output(struct wr_filter *f)
     wr_assert(f->unsent_bytes == 0);
 }
 
-/* ---- sealing ---- */
-
 static bool filter_write_may_seal(const struct wr_filter *f)
 {
     return (f->c.t.state == WR_LIFE_OPEN || f->c.t.state == WR_LIFE_CLOSING) &&
@@ -205,7 +201,7 @@ static size_t filter_write_record_size(struct wr_filter *f)
     return f->burst_bytes < BURST_BYTES ? RECORD_FIRST : WR_TLS_RECORD_MAX;
 }
 
-/* Returns at most the first @size bytes of the queue, in one piece. */
+/* Returns the first bytes of the queue in one piece, at most @size. */
 static const uint8_t *filter_write_gather(struct wr_filter *f, size_t size,
                                           size_t *ret_len)
 {
@@ -249,9 +245,9 @@ static void filter_write_seal_record(struct wr_filter *f)
     wr_outbox_consume(&f->c.t, len);
 }
 
-/* Sets how many of the unsent bytes of the transport below are only the
- * close_notify. A peer that has ended may respond to the close_notify with a
- * reset; then no data is lost. */
+/* Stores how many unsent bytes of the transport below are only the
+ * close_notify. If a peer that has ended responds to the close_notify with a
+ * reset, no data is lost. */
 static void filter_write_note_farewell(struct wr_filter *f)
 {
     const size_t own = wr_tls_engine_get_output_bytes(&f->engine);
@@ -265,7 +261,7 @@ static void filter_write_note_farewell(struct wr_filter *f)
     }
 }
 
-/* Called when the queue is empty: seals the close_notify if the program has
+/* Called when the queue is empty. Seals the close_notify if the program has
  * ended its stream. */
 static void filter_write_seal_end(struct wr_filter *f)
 {
@@ -302,8 +298,8 @@ void wr_filter_seal(struct wr_filter *f)
     if (f->c.outbox.sender && f->c.t.error == 0 && !wr_life_is_over(&f->c.t)) {
         wr_sender_go_on(f->c.outbox.sender);
     }
-    /* Not while the program may still write after a pause, or a file is
-     * sent. */
+    /* No close_notify while a program that was paused may still write, or a
+     * file is sent. */
     if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->c.outbox.queue) &&
         !f->c.t.writing_paused && !f->c.outbox.sender) {
         filter_write_seal_end(f);
@@ -326,8 +322,8 @@ void wr_filter_queued(weir_transport *t, size_t len)
     wr_filter_file_begins(t);
 }
 
-/* Schedules sealing and the step: the close_notify may have waited for the
- * file, or the loss may be due in this iteration. */
+/* The close_notify may have waited for the file (sealing), or the loss may be
+ * due in this iteration (the step). */
 void wr_filter_file_ended(weir_transport *t)
 {
     wr_assert(wr_outbox_of(t)->sender && t->state != WR_LIFE_LOST);

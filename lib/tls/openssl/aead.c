@@ -1,6 +1,6 @@
 /*
- * Authenticated encryption of one message with libcrypto: AES-GCM and
- * ChaCha20-Poly1305.
+ * Authenticated encryption of one message with libcrypto (AES-GCM,
+ * ChaCha20-Poly1305).
  *
  * These are the primitives seal() and open_sealed() of the backend's table.
  */

@@ -1,13 +1,12 @@
 /*
  * The BIO of a connection: OpenSSL reads and writes through weir's events.
  *
- * OpenSSL reads a record's 5-byte header, then exactly its body, because it
- * does not read ahead. So weir sees where records begin, and nothing of the
- * next record is consumed. The BIO records in the connection whether a failed
- * call only needed more bytes.
+ * libssl reads a record's 5-byte header, then exactly its body, because reading
+ * ahead is disabled. So weir sees where records begin. The BIO stores in the
+ * connection whether a failed call only needed more bytes.
  *
- * The BIO never reports the end of the transport. The engine detects it and
- * distinguishes a truncation from a close_notify.
+ * The BIO never reports the transport's end of stream, which the engine
+ * handles.
  */
 #include "openssl.h"
 
@@ -21,12 +20,12 @@
 
 static BIO_METHOD *bio_method;
 
-/* Inspects the first bytes of the connection. An SSL 2 hello, which TLS 1.2
- * does not have, has no record and its length is at another offset, so libssl
- * would read past a record's end. So libssl gets an unknown record type, which
- * it refuses. (With the type of a handshake it would read a hello that weir has
- * not read.) The bytes are kept because libssl does not report an alert at this
- * position. */
+/* Inspects the first bytes of the connection, and keeps them because libssl
+ * does not report an alert at this position. Changes the first byte of an SSL 2
+ * hello to an unknown record type, which libssl refuses. Such a hello has no
+ * record, and its length is at another offset, so libssl would read past a
+ * record's end. (If the byte became the type of a handshake, libssl would read
+ * a hello that weir has not read.) */
 static void bio_look(struct wr_openssl_own *own, uint8_t *data, size_t size)
 {
     const size_t count = wr_min_u64(size, sizeof(own->first) - own->first_len);
@@ -68,7 +67,7 @@ static int bio_write(BIO *bio, const char *data, size_t size, size_t *ret)
 
     wr_assert(data && size > 0);
     BIO_clear_retry_flags(bio);
-    /* The data is in libssl's buffer and may be changed there. */
+    /* put() may change the data, which is in libssl's buffer. */
     if (conn->events->put(conn, (uint8_t *)(uintptr_t)data, size) < 0) {
         conn->lacks_memory = true;
         return 0;
@@ -82,7 +81,7 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
     (void)bio;
     (void)number;
     (void)pointer;
-    return command == BIO_CTRL_FLUSH; /* nothing is held back */
+    return command == BIO_CTRL_FLUSH; /* the BIO has no buffer */
 }
 
 int wr_openssl_start_bio(void)

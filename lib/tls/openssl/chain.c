@@ -1,21 +1,20 @@
 /*
- * Passes the peer's certificates to weir, which alone decides.
+ * Passes the peer's certificates to weir, which accepts or refuses them.
  *
- * weir verifies the message as it was received, before libssl reads it
- * (chain_note()), and leaves libssl only the leaf's key, in a minimal
- * certificate of the same size. So libssl's parsing of a certificate, in either
- * version of TLS, cannot change the verdict, and a certificate that the path
- * does not need cannot end the handshake.
+ * weir verifies the Certificate message before libssl reads it (chain_note()),
+ * and leaves only the leaf's key in it, in a minimal certificate of the same
+ * size. So libssl's parser cannot change the verdict, and a certificate that
+ * the path does not need cannot end the handshake.
  *
- * libssl calls chain_callback() instead of X509_verify_cert() (RFC 8446,
- * 4.4.2), and so has no authorities, no lists and no path rules of its own. It
- * only verifies that the leaf's key has signed the handshake. Its alert for a
- * refused chain follows from the number that is set here.
+ * libssl calls chain_callback() instead of X509_verify_cert(), so it applies no
+ * authorities, no revocation lists and no path rules of its own. It only
+ * verifies that the leaf's key has signed the handshake. The X509_V_ERR number
+ * that the callback sets selects the alert for a refused chain.
  *
  * OpenSSL documents that a program may inspect a message, but not that it may
- * change it. So nothing relies on the change: whatever libssl has parsed, the
- * key of its leaf must be the key that weir has verified (chain_has_key()). A
- * message that libssl did not show is refused.
+ * change it. So weir does not rely on the change: whatever libssl has parsed,
+ * the key of its leaf must be the key that weir has verified (chain_has_key()).
+ * If libssl did not call chain_note() for a message, the peer is refused.
  */
 #include "openssl.h"
 
@@ -30,9 +29,7 @@
 
 #include <string.h>
 
-/* More certificates than any path has, so that weir can detect too many. */
-#define CHAIN_MAX 32
-/* Bytes of a length in the message. */
+#define CHAIN_MAX    32
 #define CHAIN_LENGTH 3
 
 enum {
@@ -45,7 +42,6 @@ enum {
     CHAIN_INTERNAL = 80,
 };
 
-/* Returns the number for which OpenSSL sends this alert. */
 static int chain_number_of(uint8_t alert)
 {
     switch (alert) {
@@ -76,8 +72,8 @@ struct chain_list {
     bool has_more; /* an entry has extensions, which weir never requests */
 };
 
-/* Reads a Certificate message with its header (RFC 5246, 7.4.2; RFC 8446,
- * 4.4.2). Returns false if it is malformed or has no certificate. */
+/* RFC 5246, 7.4.2; RFC 8446, 4.4.2. @message has its header. Returns false if
+ * it is malformed or has no certificate. */
 static bool chain_read(struct chain_list *ret, struct wr_bytes message,
                        bool is_newest)
 {
@@ -122,9 +118,10 @@ static bool chain_write_entry(uint8_t *to, size_t size, bool is_newest,
     return true;
 }
 
-/* Replaces all certificates by minimal ones: one with the leaf's key and, if
- * both fit, another as long as the rest. libssl has already hashed the message.
- * If no minimal one fits, libssl reads the original certificates. */
+/* Replaces the certificates by one minimal certificate with the leaf's key and,
+ * if both fit, a second one that fills the rest. If no minimal certificate
+ * fits, libssl reads the original ones. libssl has already hashed the
+ * message. */
 static void chain_replace(const struct chain_list *list, bool is_newest,
                           struct wr_bytes key)
 {
@@ -153,7 +150,7 @@ void wr_openssl_forget_key(struct wr_tls_conn *conn)
     own->key_size = 0;
 }
 
-/* Keeps the key of an accepted leaf until libssl has read it, too. */
+/* Keeps the key of an accepted leaf until libssl has parsed its certificate. */
 static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -176,8 +173,8 @@ static bool chain_keep_key(struct wr_tls_conn *conn, struct wr_bytes leaf)
 
 /* Verifies a received Certificate message, and replaces its certificates in
  * place. libssl calls this for each record and message of a handshake; a
- * received message is complete and not yet parsed. A malformed message is left
- * to libssl, which refuses it. */
+ * received message is complete and not yet parsed. libssl itself refuses a
+ * malformed message. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static void chain_note(int is_sent, int version, int type, const void *data,
                        size_t size, SSL *ssl, void *arg)
@@ -203,8 +200,6 @@ static void chain_note(int is_sent, int version, int type, const void *data,
     chain_replace(&list, is_newest, (struct wr_bytes){own->key, own->key_size});
 }
 
-/* ---- the verdict ---- */
-
 static bool chain_decodes(struct wr_bytes key)
 {
     const unsigned char *at = key.data;
@@ -215,9 +210,9 @@ static bool chain_decodes(struct wr_bytes key)
     return is_good;
 }
 
-/* Returns true if OpenSSL has the key that weir has verified, and can use it.
- * If it could not decode the key when it read the certificate, but can do so
- * now, it had run out of memory. */
+/* Returns true if libssl has the key that weir has verified, and can use it. If
+ * libssl could not decode the key when it read the certificate, but can do so
+ * now, memory had run out. */
 static bool chain_has_key(struct wr_tls_conn *conn, const X509 *leaf,
                           uint8_t *ret_alert)
 {

@@ -1,13 +1,12 @@
 /*
  * Certificates and their private key, from PEM texts.
  *
- * A key is created by the providers of the system's configuration. The key
- * signs once here, unless it is a wr_tls_signer, and is set in an SSL_CTX once.
- * So a key that cannot be used is an error of the context instead of each
- * handshake.
+ * The providers of the system's configuration create a key. The key signs once
+ * here, unless it is a wr_tls_signer, and is set in an SSL_CTX once. So an
+ * unusable key is an error of the context, not of each handshake.
  *
- * The key itself is wiped when it is freed. OpenSSL's PEM decoder does not wipe
- * the memory in which it decodes.
+ * EVP_PKEY_free() wipes the key. OpenSSL's PEM decoder does not wipe the memory
+ * in which it decodes.
  */
 #include "openssl.h"
 
@@ -41,11 +40,9 @@ void wr_openssl_credential_free(struct wr_tls_credential *credential)
     }
     X509_free(credential->leaf);
     sk_X509_pop_free(credential->issuers, X509_free);
-    EVP_PKEY_free(credential->key); /* wipes it */
+    EVP_PKEY_free(credential->key);
     free(credential);
 }
-
-/* ---- the chain ---- */
 
 /* Returns true if TLS 1.3 has a signature for the key's curve. */
 static bool credential_has_curve(EVP_PKEY *key)
@@ -124,9 +121,6 @@ int wr_openssl_credential_use_chain(struct wr_tls_credential *credential,
     return err < 0 && errors.lacks_memory ? -ENOMEM : err;
 }
 
-/* ---- the key ---- */
-
-/* Called by OpenSSL for the password of an encrypted key. */
 static int credential_ask(char *buf, int size, int writes, void *arg)
 {
     bool *is_encrypted = arg;
@@ -138,7 +132,6 @@ static int credential_ask(char *buf, int size, int writes, void *arg)
     return -1;
 }
 
-/* Returns true if the text of an unreadable key names its encryption. */
 static bool credential_says_encrypted(const uint8_t *pem, size_t size)
 {
     static const char *const signs[] = {"-----BEGIN ENCRYPTED PRIVATE KEY-----",
@@ -178,8 +171,8 @@ int wr_openssl_credential_use_key(struct wr_tls_credential *credential,
                : WEIR_ETLSNOKEY;
 }
 
-/* The public key is the leaf's, which weir has already rated, so @key_info is
- * not read. */
+/* Does not read @key_info, because the public key is the leaf's, which weir has
+ * already checked. */
 int wr_openssl_credential_use_signer(struct wr_tls_credential *credential,
                                      struct wr_tls_signer *signer,
                                      struct wr_bytes key_info)
@@ -215,8 +208,8 @@ static bool credential_signs(EVP_PKEY *key)
     return is_signed;
 }
 
-/* Sets the credential, as each connection will: the system's security level may
- * forbid the key or a signature of the chain. Returns 0 or an error. */
+/* Sets the credential in an SSL_CTX, as a connection does, because the system's
+ * security level may forbid the key or a signature of the chain. */
 static int credential_try(const struct wr_tls_credential *credential)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());

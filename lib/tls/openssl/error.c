@@ -2,17 +2,17 @@
  * OpenSSL's errors: the queue of a thread, which the program may use too, and
  * weir's code for each reason.
  *
- * Each call is made between wr_openssl_enter() and wr_openssl_leave(), which
- * removes the errors of the call, notes the newest and keeps the program's own
- * errors. Only a step of a handshake loses these: OpenSSL itself empties the
- * queue, and no mark survives it. SSL_get_error() is not used, because it
- * inspects the oldest error of the queue, which may be the program's.
+ * wr_openssl_leave() removes the errors of the calls since wr_openssl_enter(),
+ * stores the newest and keeps the program's own errors. Only a step of a
+ * handshake loses the program's errors, because OpenSSL itself empties the
+ * queue, with its marks. SSL_get_error() is not used, because it inspects the
+ * oldest error of the queue, which may be the program's.
  *
  * Since 3.2 the newest error of a refused record is vague, and the error before
- * it has the reason. If the program has errors in the queue, that error cannot
- * be reached, and the alert that was sent is used instead (ssl.c).
+ * it has the reason. If the program has errors in the queue, the earlier error
+ * cannot be reached, and the alert that was sent decides (ssl.c).
  *
- * A reason that is not in the table counts as the peer's protocol violation,
+ * A reason that is not in the table counts as a protocol violation by the peer,
  * because OpenSSL nearly always fails while it reads.
  */
 #include "openssl.h"
@@ -27,17 +27,17 @@
 #include <errno.h>
 #include <limits.h>
 
-/* The reason of an error that separates the program's errors from ours. */
+/* Reason of the error that separates the program's errors from ours. */
 #define ERROR_MARK 100
-/* SSL_R_RECORD_LAYER_FAILURE, which headers before OpenSSL 3.2 lack. A program
- * may run with a newer libssl than it was built with. */
+/* SSL_R_RECORD_LAYER_FAILURE, which is missing in headers before OpenSSL 3.2. A
+ * program may run with a newer libssl than it was built with. */
 #define ERROR_RECORD_LAYER 313
 
-/* Other parts of OpenSSL use the same numbers for other reasons, so a row is
- * only for errors of libssl, or for a reason common to all parts. */
+/* Other parts of OpenSSL use the same numbers for other reasons. So the table
+ * applies only to errors of libssl, and to reasons common to all parts. */
 struct error_reason {
-    int reason; /* reason of ERR_LIB_SSL, or one common to all libraries */
-    int code;   /* weir's */
+    int reason;
+    int code;
 };
 
 static const struct error_reason error_reasons[] = {
@@ -89,7 +89,7 @@ static const struct error_reason error_reasons[] = {
     {SSL_R_NO_CERTIFICATE_SET, WEIR_ETLSENGINE},
 
     {ERR_R_MALLOC_FAILURE, -ENOMEM},
-    {ERR_R_ASN1_LIB, WEIR_ETLSBADCERT}, /* of a peer's certificate */
+    {ERR_R_ASN1_LIB, WEIR_ETLSBADCERT}, /* in a peer's certificate */
     {ERR_R_INTERNAL_ERROR, WEIR_ETLSENGINE},
     {ERR_R_EVP_LIB, WEIR_ETLSENGINE},
     {ERR_R_RAND_LIB, WEIR_ETLSENGINE},
@@ -131,7 +131,7 @@ void wr_openssl_leave(struct wr_openssl_errors *errors)
         return;
     }
     if (WR_UNLIKELY(errors->has_mark)) {
-        wr_ignore(ERR_pop_to_mark() != 1); /* a handshake drops the mark */
+        wr_ignore(ERR_pop_to_mark() != 1); /* a handshake removes the mark */
         if (ERR_GET_LIB(newest) == ERR_LIB_USER &&
             ERR_GET_REASON(newest) == ERROR_MARK) {
             return;

@@ -2,7 +2,7 @@
  * The getters of a connection, and the sessions that a client may resume.
  *
  * Getters change nothing and return the same values after the connection has
- * ended. A session is a copy, which connections of several threads may use.
+ * ended.
  */
 #include "openssl.h"
 
@@ -99,8 +99,8 @@ bool wr_openssl_get_client_random(const struct wr_tls_conn *conn,
     return SSL_get_client_random(conn->ssl, ret, 32) == 32;
 }
 
-/* Returns true for the labels of TLS itself (RFC 5705, 4), which libssl refuses
- * only with TLS 1.2. */
+/* Labels of TLS itself (RFC 5705, 4), which libssl refuses only with TLS
+ * 1.2. */
 static bool facts_is_reserved(const char *label)
 {
     static const char *const labels[] = {
@@ -134,9 +134,7 @@ int wr_openssl_export_keys(struct wr_tls_conn *conn,
     return is_done ? 0 : errors.lacks_memory ? -ENOMEM : -EINVAL;
 }
 
-/* ---- sessions ---- */
-
-/* Returns a copy, because libssl may write to the connection's session. */
+/* Copies the session, because libssl may write to the connection's session. */
 int wr_openssl_session_take(struct wr_tls_conn *conn, struct wr_tls_known **ret)
 {
     struct wr_openssl_errors errors;

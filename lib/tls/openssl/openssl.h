@@ -26,7 +26,6 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
-/* The hybrid group, as IANA and OpenSSL name it. */
 #define WR_OPENSSL_HYBRID "X25519MLKEM768"
 enum { WR_OPENSSL_HYBRID_GROUP = 4588 };
 
@@ -41,10 +40,10 @@ struct wr_tls_shared {
     SSL_CTX *ctx;
 };
 
-/* Data of a connection for which libssl has no field. */
 struct wr_openssl_own {
     SSL_SESSION *session; /* client: the newest session, or NULL */
-    const char *protocol; /* server: of choose_protocol(); NULL ignores ALPN */
+    const char
+        *protocol; /* server: set by choose_protocol(); NULL ignores ALPN */
     size_t protocol_len;
     uint8_t *offered; /* client: its protocols in ALPN's format, or NULL */
     size_t offered_size;
@@ -53,18 +52,17 @@ struct wr_openssl_own {
     char *name; /* server: the name that the client requests, or NULL */
     int16_t alert_received; /* newest alert that is an error, or -1 */
     int16_t alert_sent;     /* first fatal alert, or -1 */
-    /* Alert to send if the peer is refused; 0 means any. */
     uint8_t alert;
-    uint8_t first[7]; /* first received bytes: a record with an alert fits */
+    uint8_t first[7]; /* first received bytes; an alert's record fits */
     uint8_t first_len;
     bool wants_bytes; /* take() had no bytes in this step */
-    bool has_buffers; /* a step may have allocated buffers */
+    bool has_buffers; /* libssl may have buffers */
     bool verifies : 1;
     bool is_judged : 1; /* chain() was called at least once */
-    /* chain() was called for the certificates that libssl now processes. */
+    /* chain() was called for the certificates that libssl verifies now. */
     bool has_verdict : 1;
     bool is_accepted : 1; /* the verdict's result */
-    bool is_failed : 1;   /* an event failed in a callback without a result */
+    bool is_failed : 1; /* an event failed in a callback that returns nothing */
 };
 
 static inline struct wr_openssl_own *
@@ -89,8 +87,9 @@ bool wr_openssl_is_fips(void);
 /* X25519MLKEM768, supported since OpenSSL 3.5. */
 bool wr_openssl_has_hybrid(void);
 
-/* Return objects that are fetched once, or NULL if the library has none.
- * WR_X509_HASH_NONE is SHA-1, used only for the mask of PSS and for PBKDF2. */
+/* Return objects that are fetched once, or NULL if no provider has the
+ * algorithm. WR_X509_HASH_NONE is SHA-1, used only for the mask of PSS and for
+ * PBKDF2. */
 const EVP_MD *wr_openssl_digest(enum wr_x509_hash hash);
 const EVP_CIPHER *wr_openssl_aead(enum wr_tls_aead_kind kind);
 /* AES-256-CBC, for tickets. */
@@ -104,27 +103,26 @@ BIO *wr_openssl_new_bio(struct wr_tls_conn *conn);
 
 /* ---- error.c ---- */
 
-/* The result of the calls to OpenSSL between wr_openssl_enter() and
- * wr_openssl_leave(). */
 struct wr_openssl_errors {
-    /* The program had errors in the queue, which are kept. */
+    /* The queue has errors of the program, which are kept. */
     bool has_mark;
     bool lacks_memory;    /* one of the errors is out of memory */
     unsigned long newest; /* code of the newest error, or 0 */
 };
 
-/* Calls to OpenSSL must be made between these two; pairs may be nested. */
+/* Each call to OpenSSL is made between these two; pairs may be nested.
+ * wr_openssl_leave() sets the result of the calls. */
 void wr_openssl_enter(struct wr_openssl_errors *errors);
 void wr_openssl_leave(struct wr_openssl_errors *errors);
-/* Returns true if this error only reports that a record was refused: the error
- * before it has the reason. */
+/* Returns true if this error only reports that a record was refused, and the
+ * error before it has the reason. */
 bool wr_openssl_is_vague(unsigned long number);
 int wr_openssl_code_of(unsigned long number);
 
 /* ---- signer.c ---- */
 
-/* Returns a key with which @signer signs for the public key @shown, RSA or
- * elliptic curve, or NULL if memory runs out. The signer must outlive the
+/* Returns a key whose signatures @signer makes, for the public key @shown (RSA
+ * or elliptic curve), or NULL if memory runs out. The signer must outlive the
  * key. */
 EVP_PKEY *wr_openssl_signer_key(EVP_PKEY *shown, struct wr_tls_signer *signer);
 /* Returns true if a signer has failed on this thread since the last call. */
@@ -143,18 +141,15 @@ void wr_openssl_forget_key(struct wr_tls_conn *conn);
 
 /* ---- ticket.c ---- */
 
-/* Makes a server seal and open its tickets with weir's keys. Returns false if
- * memory runs out. */
+/* Returns false if memory runs out. */
 bool wr_openssl_use_tickets(SSL_CTX *ctx);
 
 /* ---- secret.c ---- */
 
-/* Reports secrets with the event secret(). */
 void wr_openssl_use_secrets(SSL_CTX *ctx);
 
 /* ---- ssl.c ---- */
 
-/* Sets the callbacks of connections: alerts, protocols, sessions. */
 void wr_openssl_use_callbacks(SSL_CTX *ctx, bool is_server);
 void wr_openssl_rest(struct wr_tls_conn *conn);
 

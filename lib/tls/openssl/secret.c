@@ -1,9 +1,9 @@
 /*
  * The secrets of connections, for a key log.
  *
- * OpenSSL reports secrets as lines in NSS key log format, from which weir
- * writes its own lines. A line with an unknown label, possibly of a later
- * OpenSSL, is ignored.
+ * OpenSSL reports secrets as lines in NSS key log format, which this file
+ * parses. A line with an unknown label, possibly of a later OpenSSL, is
+ * ignored.
  */
 #include "openssl.h"
 
@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { SECRET_MAX = 64 }; /* bytes of a secret */
+enum { SECRET_MAX = 64 };
 
 struct secret_row {
     const char *label;

@@ -1,10 +1,10 @@
 /*
  * The common part of connections: an SSL_CTX with weir's settings.
  *
- * OpenSSL's own defaults decide nothing: versions, suites, groups and signature
- * algorithms are named, there are no authorities, and the security level of the
- * system's configuration may be raised, but not lowered. A suite or group that
- * the library's providers do not have, for example a FIPS module, is left out.
+ * No default of OpenSSL applies: weir names versions, suites, groups and
+ * signature algorithms, and sets no authorities. It may raise the security
+ * level of the system's configuration, but never lowers it. A suite or group
+ * that no provider has (for example, with a FIPS module) is left out.
  */
 #include "openssl.h"
 
@@ -22,25 +22,23 @@
 
 #define SHARED_LIST_SIZE  512
 #define SHARED_GROUPS_MAX 8
-/* At least RSA of 2048 bits and curves of 224; no SHA-1. */
+/* At least RSA of 2048 bits and curves of 224 bits; no SHA-1. */
 #define SHARED_SECURITY_LEVEL 2
 /* Maximum size of a Certificate message, as with wolfSSL. */
 #define SHARED_CHAIN_BYTES (64 << 10)
 /* SSL_OP_NO_TX_CERTIFICATE_COMPRESSION and
- * SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, which headers before OpenSSL 3.2 lack.
- * A program may run with a newer libssl than it was built with; an older libssl
- * ignores these bits. */
+ * SSL_OP_NO_RX_CERTIFICATE_COMPRESSION, which are missing in headers before
+ * OpenSSL 3.2. A program may run with a newer libssl than it was built with; an
+ * older libssl ignores these bits. */
 #define SHARED_NO_COMPRESSED_CHAIN (UINT64_C(3) << 32)
 
-/* The algorithms of a peer's signatures: those that weir's rules for
- * certificates allow (lib/x509/strength.h). */
+/* A peer may sign with the algorithms that weir also allows in certificates
+ * (lib/x509/strength.h). */
 #define SHARED_SIGNATURES                                                      \
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"                                  \
     "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"             \
     "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:"                \
     "RSA+SHA256:RSA+SHA384:RSA+SHA512"
-
-/* ---- suites ---- */
 
 struct shared_suite {
     const char *iana;
@@ -85,7 +83,7 @@ static void shared_append(char *list, const char *name, size_t len)
     list[used + (used > 0) + len] = '\0';
 }
 
-/* Splits a list into OpenSSL's two lists. TLS 1.3 suites have IANA's names. */
+/* OpenSSL has a list for each version, with IANA's names only for TLS 1.3. */
 static void shared_part_suites(const char *suites, char newer[SHARED_LIST_SIZE],
                                char older[SHARED_LIST_SIZE])
 {
@@ -107,7 +105,6 @@ static void shared_part_suites(const char *suites, char newer[SHARED_LIST_SIZE],
     }
 }
 
-/* Returns true if the providers have a suite for each version. */
 static bool shared_has_suites(SSL_CTX *ctx,
                               const struct wr_tls_settings *settings)
 {
@@ -139,8 +136,6 @@ static int shared_use_suites(SSL_CTX *ctx,
     }
     return shared_has_suites(ctx, settings) ? 0 : WEIR_ETLSCIPHERS;
 }
-
-/* ---- groups and signatures ---- */
 
 static int shared_group_of(uint16_t number)
 {
@@ -179,8 +174,8 @@ static const char *shared_group_name(uint16_t number)
 /* Sets a list in the syntax of libssl 3.5: '*' sends a share, '?' skips a group
  * that a provider lacks, and '/' separates tuples. A server selects the first
  * tuple that the client has, even if it has to request a share. A client sends
- * its first share and, if that is a hybrid group, the first classical one, so
- * that an older server need not send a HelloRetryRequest. */
+ * a share of the first group and, if this is the hybrid group, of the first
+ * classical one, so that an older server need not send a HelloRetryRequest. */
 static int shared_use_hybrid(SSL_CTX *ctx,
                              const struct wr_tls_settings *settings)
 {
@@ -207,8 +202,7 @@ static int shared_use_hybrid(SSL_CTX *ctx,
     return SSL_CTX_set1_groups_list(ctx, list) == 1 ? 0 : WEIR_ETLSGROUPS;
 }
 
-/* Returns true if the hybrid group, which requires TLS 1.3, can be agreed
- * on. */
+/* The hybrid group requires TLS 1.3. */
 static bool shared_wants_hybrid(const struct wr_tls_settings *settings)
 {
     wr_assert(settings->groups != NULL);
@@ -241,8 +235,6 @@ static int shared_use_groups(SSL_CTX *ctx,
                : WEIR_ETLSGROUPS;
 }
 
-/* ---- rules ---- */
-
 void wr_openssl_raise_level(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
@@ -251,10 +243,9 @@ void wr_openssl_raise_level(SSL_CTX *ctx)
     }
 }
 
-/* Sets the range of versions to the versions that both weir's settings and the
- * system's configuration allow. A limit of 0 means that the configuration sets
- * none. Returns 0, WEIR_ETLSVERSION if no version is left, or
- * WEIR_ETLSENGINE. */
+/* Enables the versions that both weir's settings and the system's configuration
+ * allow; a limit of 0 means that the configuration has none. Returns 0,
+ * WEIR_ETLSVERSION if no version is left, or WEIR_ETLSENGINE. */
 static int shared_use_versions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {
@@ -275,8 +266,8 @@ static int shared_use_versions(SSL_CTX *ctx,
                : WEIR_ETLSENGINE;
 }
 
-/* Sets and clears the options that weir relies on, because the system's
- * configuration may have changed them. */
+/* The system's configuration may have changed the options that weir relies
+ * on. */
 static void shared_use_options(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
@@ -289,8 +280,7 @@ static void shared_use_options(SSL_CTX *ctx)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE |
                                  SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
-    /* Disables compressed certificates: a few bytes of a peer could expand to
-     * many. */
+    /* A peer's compressed certificate could expand to a large one. */
     SSL_CTX_set_options(ctx, SHARED_NO_COMPRESSED_CHAIN);
     SSL_CTX_clear_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ASYNC |
                                 SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -316,7 +306,6 @@ static void shared_use_verification(SSL_CTX *ctx,
     SSL_CTX_set_verify(ctx, mode, NULL);
 }
 
-/* Servers store no session; clients store the newest one themselves. */
 static int shared_use_sessions(SSL_CTX *ctx,
                                const struct wr_tls_settings *settings)
 {

@@ -3,9 +3,9 @@
  * Ed25519, with SHA-256, SHA-384 and SHA-512. Also computes hashes and derives
  * TLS 1.3 keys from secrets.
  *
- * Keys are made from the numbers that weir has parsed: libcrypto's own parser
- * of a SubjectPublicKeyInfo tries each of its decoders, which takes longer than
- * the verification.
+ * Keys are made from the numbers that weir has parsed: libcrypto's parser of a
+ * SubjectPublicKeyInfo tries each of its decoders, which takes longer than the
+ * verification of the signature.
  */
 #include "openssl.h"
 
@@ -22,11 +22,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Size of the longest signature (RSA, 4096 bits), and of a number of its
- * key. */
+/* Bytes of the longest signature (RSA, 4096 bits), and of its key's numbers. */
 #define SIGNATURE_MAX 512u
-
-/* ---- keys ---- */
 
 EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params)
 {
@@ -47,7 +44,7 @@ EVP_PKEY *wr_openssl_make_key(const char *kind, const OSSL_PARAM *params)
 }
 
 /* Converts a number to the processor's byte order, as libcrypto requires.
- * Returns false if it is empty or longer than any supported number. */
+ * Returns false if it is empty or too long. */
 static bool signature_to_native(struct wr_bytes number,
                                 uint8_t ret[SIGNATURE_MAX + 1])
 {
@@ -172,8 +169,6 @@ static int signature_run_edwards(const struct wr_tls_signed *job, EVP_PKEY *key)
     return is_signed;
 }
 
-/* ---- the primitives ---- */
-
 static EVP_PKEY *signature_key_of(const struct wr_tls_signed *job)
 {
     struct wr_x509_key_strength strength;
@@ -201,7 +196,7 @@ static EVP_PKEY *signature_key_of(const struct wr_tls_signed *job)
                                                 point.data, point.size);
 }
 
-/* Returns true if no provider has the algorithm; a FIPS provider lacks some. */
+/* A FIPS provider, for example, lacks some algorithms. */
 static bool signature_is_unknown(const struct wr_openssl_errors *errors)
 {
     return ERR_GET_LIB(errors->newest) == ERR_LIB_EVP &&
@@ -236,7 +231,7 @@ int wr_openssl_verify(const struct wr_tls_signed *job)
 }
 
 /* Writes the HkdfLabel of TLS 1.3 and the number of the first block (RFC 8446,
- * 7.1; RFC 5869, 2.3). Returns its size. */
+ * 7.1; RFC 5869, 2.3). Returns their size. */
 static size_t signature_label(const char *label, size_t size, uint8_t ret[64])
 {
     static const char protocol[] = "tls13 ";

@@ -1,12 +1,12 @@
 /*
  * Private keys outside weir, with which a wr_tls_signer signs.
  *
- * OpenSSL 3 gets such a key from a provider, which this file implements: keys
- * with the certificate's public key and a signer, and their signatures as TLS
- * uses them. The provider has a library context of its own, which is created
- * for the first such key and kept. So neither the program nor weir ever fetches
- * an algorithm from this provider by name; it is used only through a key that
- * was created here.
+ * OpenSSL 3 gets such a key from a provider, which this file implements. A key
+ * has the certificate's public key and a signer, and makes the signatures of
+ * TLS. The provider has a library context of its own, which is created for the
+ * first such key and kept. So OpenSSL uses this provider only for keys that
+ * were created here, never for an algorithm that the program or weir fetches by
+ * name.
  *
  * A key is constant, and many threads may sign with it.
  */
@@ -26,12 +26,11 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The provider's name, which is also the name of the parameter that creates a
- * key. */
+/* Also the name of the parameter that creates a key. */
 #define SIGNER_NAME "weir-signer"
 
 struct signer_key {
-    EVP_PKEY *shown;              /* the public key, of another provider */
+    EVP_PKEY *shown;              /* the public key, in another provider */
     struct wr_tls_signer *signer; /* NULL if created for a comparison */
 };
 
@@ -39,10 +38,9 @@ struct signer_job {
     const struct signer_key *key;
     enum wr_x509_hash hash;
     bool is_pss;
-    bool has_salt; /* the salt is as long as the hash */
+    bool has_salt; /* the salt has the size of the hash */
 };
 
-/* A signature on this thread has failed. */
 static _Thread_local bool signer_has_failed;
 
 bool wr_openssl_take_sign_failure(void)
@@ -52,8 +50,6 @@ bool wr_openssl_take_sign_failure(void)
     signer_has_failed = false;
     return has_failed;
 }
-
-/* ---- keys ---- */
 
 static void *signer_key_new(void *provider)
 {
@@ -90,8 +86,7 @@ static int signer_key_match(const void *left, const void *right, int selection)
 }
 
 /* Imports a key of wr_openssl_signer_key(), or the public key of a certificate
- * that OpenSSL compares with such a key. Private keys are neither imported nor
- * exported. */
+ * that OpenSSL compares with such a key. */
 static int signer_key_import(struct signer_key *key, const char *kind,
                              const OSSL_PARAM *params)
 {
@@ -157,8 +152,6 @@ static const char *signer_name_curve(int operation)
     return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
 }
 
-/* ---- signatures ---- */
-
 static void *signer_job_new(void *provider, const char *properties)
 {
     (void)properties;
@@ -171,8 +164,7 @@ static void signer_job_free(void *job)
     OPENSSL_free(job);
 }
 
-/* Returns true if a parameter is this string or this number; OpenSSL uses
- * either. */
+/* OpenSSL passes some parameters as a string or as a number. */
 static bool signer_is(const OSSL_PARAM *param, const char *word, int number)
 {
     int given = 0;
@@ -183,7 +175,7 @@ static bool signer_is(const OSSL_PARAM *param, const char *word, int number)
                : OSSL_PARAM_get_int(param, &given) == 1 && given == number;
 }
 
-/* Sets RSA parameters: the padding, and the salt length that TLS uses. */
+/* Sets the padding of RSA. Refuses salt lengths that TLS does not use. */
 static int signer_job_set(void *data, const OSSL_PARAM *params)
 {
     struct signer_job *job = data;
@@ -232,7 +224,7 @@ static enum wr_x509_hash signer_hash_of(const char *name)
     return WR_X509_HASH_NONE;
 }
 
-/* OpenSSL also calls this to find out whether the key signs with a hash. */
+/* OpenSSL also calls this to test whether the key signs with a hash. */
 static int signer_job_begin(void *data, const char *hash, void *key,
                             const OSSL_PARAM *params)
 {
@@ -299,8 +291,6 @@ static int signer_job_sign(void *data, unsigned char *ret, size_t *ret_size,
     *ret_size = (size_t)count;
     return 1;
 }
-
-/* ---- the provider ---- */
 
 #define SIGNER_FUNCTION(number, function)                                      \
     {                                                                          \
@@ -376,7 +366,7 @@ static int signer_start(const OSSL_CORE_HANDLE *handle,
 static pthread_mutex_t signer_mutex = PTHREAD_MUTEX_INITIALIZER;
 static OSSL_LIB_CTX *signer_library; /* NULL until the first such key */
 
-/* Returns NULL if memory runs out; the next key tries again. */
+/* Returns NULL if memory runs out; the next call tries again. */
 static OSSL_LIB_CTX *signer_get_library(void)
 {
     pthread_mutex_lock(&signer_mutex);

@@ -1,14 +1,13 @@
 /*
  * Open, steps and close of a connection: an SSL whose bytes weir moves.
  *
- * The BIO records whether a step failed because it needed bytes, so neither
- * SSL_get_error() nor a state of libssl is needed. The
- * peer's close_notify is a flag of the SSL, which a fatal alert sets, too.
+ * The BIO stores whether a step failed because it needed bytes, so
+ * SSL_get_error() is not called. libssl sets the flag SSL_RECEIVED_SHUTDOWN at
+ * the peer's close_notify, but also at a fatal alert.
  *
- * libssl reads a message after the handshake, a ticket or a KeyUpdate, as a
- * whole, and accepts no data for sending until it is complete. If such a
- * message arrives in several records, and data is sent between them, the
- * connection ends.
+ * After the handshake libssl accepts no data for sending while a ticket or a
+ * KeyUpdate has arrived in part. If such a message arrives in several records,
+ * and data is sent between them, the connection ends.
  */
 #include "openssl.h"
 
@@ -26,8 +25,7 @@
 
 /* ---- results ---- */
 
-/* Handles a client whose first record is a fatal alert, which libssl does not
- * read. */
+/* libssl does not read an alert that is a client's first record. */
 static void ssl_note_first(struct wr_openssl_own *own)
 {
     const uint8_t alert[] = {21, 3, 3, 0, 2, SSL3_AL_FATAL};
@@ -40,7 +38,7 @@ static void ssl_note_first(struct wr_openssl_own *own)
     }
 }
 
-/* Returns weir's code for OpenSSL's error @number. If the number only reports
+/* Returns weir's code for OpenSSL's error @number. If the error only reports
  * that a record was refused, the code depends on the alert that was sent. */
 static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
 {
@@ -48,7 +46,7 @@ static int ssl_code_of(const struct wr_openssl_own *own, unsigned long number)
         return wr_openssl_code_of(number);
     }
     switch (own->alert_sent) {
-    case -1: /* after our close_notify; a bad MAC is the usual reason */
+    case -1: /* no alert after our close_notify; usually a bad MAC */
     case SSL_AD_BAD_RECORD_MAC:
         return WEIR_ETLSRECORD;
     case SSL_AD_PROTOCOL_VERSION:
@@ -111,8 +109,8 @@ static void ssl_enter(struct wr_tls_conn *conn,
 
 /* ---- callbacks ---- */
 
-/* Returns true once TLS 1.3 is agreed on. Before that, SSL_version() returns
- * TLS 1.3, too, and libssl ignores warnings. */
+/* Returns true once TLS 1.3 is agreed on. SSL_version() returns TLS 1.3 even
+ * before, while libssl ignores warnings. */
 static bool ssl_is_newest(const SSL *ssl)
 {
     return SSL_version(ssl) == TLS1_3_VERSION &&
@@ -120,9 +118,8 @@ static bool ssl_is_newest(const SSL *ssl)
                SSL_CTX_get_ssl_method(SSL_get_SSL_CTX(ssl));
 }
 
-/* libssl calls this for alerts, and for each of the many states of a handshake.
- * @number has the level and the alert. TLS 1.3 has two alerts that are not
- * fatal. */
+/* libssl calls this for alerts, and for each state of a handshake. @number has
+ * the level and the alert. Two alerts of TLS 1.3 are not fatal. */
 static void ssl_note(const SSL *ssl, int where, int number)
 {
     struct wr_openssl_own *own;
@@ -142,8 +139,9 @@ static void ssl_note(const SSL *ssl, int where, int number)
     }
 }
 
-/* Selects the protocol that weir chose from the ClientHello. If weir found none
- * in common, it has set its whole list, and the handshake is refused. */
+/* Selects the protocol that weir chose from the ClientHello. If the client
+ * offers none of weir's protocols, weir has set its whole list, and the
+ * handshake is refused. */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
                              unsigned char *ret_len, const unsigned char *list,
@@ -169,7 +167,7 @@ static int ssl_take_protocol(SSL *ssl, const unsigned char **ret,
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* Finds the name in the body of the extension server_name (RFC 6066, 3). */
+/* The body of the extension server_name (RFC 6066, 3). */
 static bool ssl_find_name(const uint8_t *data, size_t size,
                           struct wr_bytes *ret)
 {
@@ -184,9 +182,9 @@ static bool ssl_find_name(const uint8_t *data, size_t size,
            ret->size <= UINT8_MAX && !memchr(ret->data, '\0', ret->size);
 }
 
-/* Reads the name before libssl does, because libssl opens tickets, which are
- * valid for one name, before it reads the name. Disables the messages for old
- * middleboxes for a client without a session identifier. */
+/* Reads the name here, because libssl opens tickets, which are valid for one
+ * name, before it reads the name. For a client without a session identifier,
+ * disables the messages for old middleboxes. */
 static int ssl_read_hello(SSL *ssl, int *ret_alert, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
@@ -216,8 +214,8 @@ static int ssl_read_hello(SSL *ssl, int *ret_alert, void *arg)
     return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* Makes the server confirm in its hello that it has used the requested name,
- * because weir has selected the certificate by it. */
+/* Makes the server confirm in its hello that it has used the requested name, by
+ * which weir has selected the certificate. */
 static int ssl_take_name(SSL *ssl, int *ret_alert, void *arg)
 {
     (void)ssl;
@@ -226,7 +224,7 @@ static int ssl_take_name(SSL *ssl, int *ret_alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* Called when a ticket has arrived. Returns 1 if it takes ownership of the
+/* Called when a ticket has arrived. Returns 1 to take ownership of the
  * session. */
 static int ssl_take_session(SSL *ssl, SSL_SESSION *session)
 {
@@ -258,7 +256,6 @@ void wr_openssl_use_callbacks(SSL_CTX *ctx, bool is_server)
 
 /* ---- open and close ---- */
 
-/* Offers the names of a list, each after its length. */
 static int ssl_offer_protocols(struct wr_tls_conn *conn, const char *list)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -282,8 +279,8 @@ static int ssl_offer_protocols(struct wr_tls_conn *conn, const char *list)
                : -ENOMEM;
 }
 
-/* The connection gets a copy, because libssl writes to a connection's session,
- * while connections on other threads read it. */
+/* The connection gets a copy, because libssl writes to a connection's session
+ * and other threads may use @session. */
 static int ssl_use_session(SSL *ssl, const struct wr_tls_known *session)
 {
     SSL_SESSION *copy = SSL_SESSION_dup((const SSL_SESSION *)session);
@@ -390,8 +387,8 @@ static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
                              (struct wr_bytes){name, len});
 }
 
-/* Finishes a handshake that libssl has completed. If a client has sent no
- * certificate and libssl has not reported that, lets weir decide here. */
+/* Finishes a handshake that libssl has completed. libssl calls no callback for
+ * a client that sent no certificate, so weir decides here. */
 static int ssl_finish(struct wr_tls_conn *conn)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -425,8 +422,8 @@ int wr_openssl_handshake(struct wr_tls_conn *conn)
     return ret == 1 ? ssl_finish(conn) : ssl_translate(conn, &errors);
 }
 
-/* Responds to the peer's request for new keys. libssl would change them with
- * the next write, which would then be two records. */
+/* Responds to the peer's request for new keys. libssl would respond in the next
+ * write, which would then make two records. */
 static bool ssl_answer(SSL *ssl)
 {
     if (WR_LIKELY(SSL_get_key_update_type(ssl) == SSL_KEY_UPDATE_NONE) ||
@@ -508,11 +505,10 @@ int wr_openssl_update_keys(struct wr_tls_conn *conn)
     return is_done ? 0 : ssl_fail(conn, &errors);
 }
 
-/* Releases libssl's buffers, 16 KiB for each direction. libssl searches them in
- * each of 32 pipelines, so this is done only after a step. Before 3.0.14,
- * 3.1.6, 3.2.2 and 3.3.1 libssl freed them too early after a record's header,
- * or with plaintext left (CVE-2024-4741); this function is never called
- * then. */
+/* Releases libssl's buffers, 16 KiB for each direction. Does so only after a
+ * step, because libssl searches 32 pipelines for buffers. Before 3.0.14, 3.1.6,
+ * 3.2.2 and 3.3.1 libssl freed them too early after a record's header, or with
+ * plaintext left (CVE-2024-4741); this function is never called then. */
 void wr_openssl_rest(struct wr_tls_conn *conn)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -521,10 +517,7 @@ void wr_openssl_rest(struct wr_tls_conn *conn)
     own->has_buffers = own->has_buffers && SSL_free_buffers(conn->ssl) != 1;
 }
 
-/* ---- by the first message ---- */
-
-/* libssl itself selects a suite for the connection's kind of key, so the list
- * of suites is not changed. */
+/* libssl itself selects a suite for the kind of key, so @suites is ignored. */
 int wr_openssl_show(struct wr_tls_conn *conn,
                     struct wr_tls_credential *credential, const char *suites)
 {
@@ -539,7 +532,7 @@ int wr_openssl_show(struct wr_tls_conn *conn,
         SSL_use_cert_and_key(conn->ssl, credential->leaf, credential->key,
                              credential->issuers, 1) == 1;
     wr_openssl_leave(&errors);
-    /* The credential was checked before, so there is no other error. */
+    /* credential_check() has found all other errors before. */
     return is_shown ? 0 : -ENOMEM;
 }
 

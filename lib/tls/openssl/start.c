@@ -1,11 +1,11 @@
 /*
  * Initializes OpenSSL, once for the process, and returns facts about it.
  *
- * The default library context is used, with the system's configuration, so that
- * its providers and its FIPS mode apply. Unless the program has initialized
- * libcrypto before, it is not torn down at exit(), because threads whose loops
- * still run would use freed memory. Hashes are fetched once, because otherwise
- * OpenSSL searches a name each time.
+ * weir uses the default library context, with the system's configuration, so
+ * that its providers and its FIPS mode apply. Unless the program has
+ * initialized libcrypto before, exit() does not free it, because loops that
+ * still run on other threads would use freed memory. Algorithms are fetched
+ * once, because otherwise OpenSSL searches the name each time.
  */
 #include "openssl.h"
 
@@ -25,7 +25,7 @@
 #endif
 
 static pthread_once_t start_once = PTHREAD_ONCE_INIT;
-static int start_error; /* 0 if OpenSSL can be used */
+static int start_error;
 static char start_text[256];
 
 static EVP_MD *start_hashes[WR_X509_HASH_SHA512 + 1];
@@ -47,8 +47,8 @@ static const char *const start_aead_names[WR_TLS_AEAD_CHACHA20 + 1] = {
 };
 
 /* Since 3.5 libssl has the hybrid group if a provider can create its keys. An
- * earlier libssl may know the group, too, but not the list syntax that contexts
- * use to select key shares. */
+ * earlier libssl may know the group, but not the list syntax that selects key
+ * shares. */
 static void start_find_hybrid(void)
 {
     EVP_KEYMGMT *keys = EVP_KEYMGMT_fetch(NULL, WR_OPENSSL_HYBRID, NULL);
@@ -61,8 +61,7 @@ static void start_find_hybrid(void)
     EVP_KEYMGMT_free(keys);
 }
 
-/* Writes why OpenSSL cannot be used. Usually the system's configuration is the
- * reason. */
+/* Usually a fault of the system's configuration is the reason. */
 static void start_explain(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -110,7 +109,7 @@ int wr_openssl_start(void)
 
     wr_openssl_enter(&errors);
     const int err = pthread_once(&start_once, start_library);
-    wr_openssl_leave(&errors); /* start_error has the result */
+    wr_openssl_leave(&errors);
     wr_assert(err == 0);
     return start_error;
 }
@@ -139,8 +138,8 @@ const EVP_CIPHER *wr_openssl_cbc(void)
     return start_cbc;
 }
 
-/* Does not check that a FIPS module is loaded: without it wr_openssl_start()
- * finds no hash, and fails. */
+/* Need not check that a FIPS module is loaded: without it wr_openssl_start()
+ * finds no hash and fails. */
 bool wr_openssl_is_fips(void)
 {
     wr_assert(start_cbc || start_error < 0);

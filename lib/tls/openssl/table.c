@@ -1,9 +1,9 @@
 /*
  * The table of OpenSSL 3's backend functions (lib/tls/backend/backend.h).
  *
- * libssl's memory is malloc()'s, and no loop's account counts it: libssl's
- * allocator can be set only for the whole process, before libssl is used.
- * libssl copies each record that it seals, so no record can be claimed.
+ * libssl uses malloc(), and no loop's account counts its memory: an allocator
+ * can be set only for the whole process, before libssl is used. libssl copies
+ * each record that it seals, so no record can be claimed.
  */
 #include "openssl.h"
 

@@ -2,10 +2,10 @@
  * Session tickets in OpenSSL's own format, with weir's keys.
  *
  * OpenSSL encrypts a session with AES-256-CBC and authenticates it with
- * HMAC-SHA-256. The keys for both are derived once from the secret of each of
- * weir's keys. A ticket is valid only for the name that the client requested.
- * OpenSSL does not check the name with TLS 1.3, so a digest of the name is
- * stored in the session; if it differs, a full handshake follows.
+ * HMAC-SHA-256. Both keys are derived, once, from the secret of a ticket key of
+ * weir. A ticket is valid only for the name that the client requested. OpenSSL
+ * does not check the name with TLS 1.3, so a digest of the name is stored in
+ * the session; if it differs, a full handshake follows.
  */
 #include "openssl.h"
 
@@ -35,7 +35,6 @@ static bool ticket_set_mac(EVP_MAC_CTX *mac, struct wr_tls_ticket_pair *pair)
     return EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* Results of OpenSSL's callback. */
 enum { TICKET_FAILS = -1, TICKET_FOREIGN = 0, TICKET_IS_OPEN = 1 };
 
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
@@ -66,10 +65,8 @@ static int ticket_prepare(SSL *ssl, unsigned char *name, unsigned char *iv,
     return ret;
 }
 
-/* ---- names and clients ---- */
-
-/* Stored in a session: the digest of the name and, if clients have
- * certificates, the identifier of the client. */
+/* Stored in a session: the digest of the requested name and, if the server
+ * verifies clients, the client's identifier. */
 enum { TICKET_NOTE = WR_TLS_TICKET_DIGEST + WR_TLS_TICKET_CLIENT };
 
 static size_t ticket_note_size(const struct wr_tls_conn *conn)
@@ -79,8 +76,8 @@ static size_t ticket_note_size(const struct wr_tls_conn *conn)
                                              : WR_TLS_TICKET_DIGEST;
 }
 
-/* Stores the digest and the identifier in a session that will be sealed. A
- * ticket without them cannot be resumed. */
+/* Called before a session is sealed. A ticket without these bytes cannot be
+ * resumed. */
 static int ticket_note_name(SSL *ssl, void *arg)
 {
     struct wr_tls_conn *conn = wr_openssl_conn_of(ssl);
@@ -113,8 +110,8 @@ static bool ticket_is_for(struct wr_tls_conn *conn, SSL_SESSION *session)
                                        (uint8_t *)known + sizeof(digest)));
 }
 
-/* With TLS 1.3 each connection gets a new ticket, so that a client need not
- * show a ticket twice (RFC 8446, C.4). */
+/* With TLS 1.3 each connection gets a new ticket, so that a client need not use
+ * a ticket twice (RFC 8446, C.4). */
 /* NOLINTNEXTLINE(readability-function-size): OpenSSL sets the parameters */
 static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
                                        const unsigned char *name,
@@ -135,8 +132,8 @@ static SSL_TICKET_RETURN ticket_decide(SSL *ssl, SSL_SESSION *session,
 bool wr_openssl_use_tickets(SSL_CTX *ctx)
 {
     wr_assert(ctx != NULL);
-    /* Without a context id OpenSSL refuses clients with certificates when they
-     * resume a session. */
+    /* Without a context id OpenSSL refuses to resume the session of a client
+     * that has a certificate. */
     static const uint8_t name[] = "weir";
     return SSL_CTX_set_session_id_context(ctx, name, sizeof(name) - 1) == 1 &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_prepare) == 1 &&

@@ -1,8 +1,9 @@
 /*
  * Key derivation from passphrases, and AES-CBC, for encrypted private keys.
  *
- * Algorithms come from the providers of the system's configuration: a FIPS
- * module has no MD5, and so opens no key in the traditional format.
+ * Algorithms come from the providers of the system's configuration. A FIPS
+ * module has no MD5, so keys in OpenSSL's traditional format cannot be
+ * decrypted.
  */
 #include "openssl.h"
 
@@ -16,10 +17,8 @@
 
 enum { UNLOCK_MD5 = 16 };
 
-/* ---- keys ---- */
-
-/* Derives a key like OpenSSL's EVP_BytesToKey() with one round of MD5: hashes
- * the previous block, the password and the salt. */
+/* Each block is the MD5 of the previous block, the password and the salt, as in
+ * EVP_BytesToKey() with one round. */
 static int unlock_derive_old(const struct wr_tls_derive *job, EVP_MD_CTX *hash,
                              const EVP_MD *md5)
 {
@@ -86,8 +85,6 @@ int wr_openssl_derive(const struct wr_tls_derive *job)
     wr_openssl_leave(&errors);
     return err < 0 && errors.lacks_memory ? -ENOMEM : err;
 }
-
-/* ---- AES-CBC ---- */
 
 struct unlock_cbc {
     struct wr_bytes key;

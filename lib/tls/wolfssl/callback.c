@@ -2,17 +2,17 @@
  * wolfSSL's callbacks, translated to events: bytes in and out, certificates,
  * tickets, secrets.
  *
- * Only weir decides about certificates. wolfSSL has no authorities; it reads
- * the certificates as they were sent, from the last to the leaf, and calls back
- * for each; weir is called each time. wolfSSL's own error, an unknown signer,
- * is overruled. If wolfSSL is built with WOLFSSL_PUBLIC_ASN, as by tools/deps,
- * so is every other error, and for a leaf that it cannot parse wolfSSL gets
- * only the key.
+ * Only weir accepts or refuses certificates. wolfSSL has no authorities. It
+ * reads the certificates as they were sent, from the last to the leaf, and
+ * calls weir for each. weir overrules wolfSSL's own error, an unknown signer.
+ * If wolfSSL is built with WOLFSSL_PUBLIC_ASN, as tools/deps does, weir
+ * overrules every other error, too, and wolfSSL gets only the key of a leaf
+ * that it cannot parse.
  *
- * During the calls for the other certificates of an accepted peer, wolfSSL must
- * verify nothing. Otherwise it would add each issuer to the context, which
- * threads share, and verify signatures with those keys once more. The call for
- * the leaf, the last one, restores the context's mode.
+ * During the calls for the other certificates of an accepted peer, wolfSSL's
+ * verify mode is off. Otherwise wolfSSL would add each issuer to the context,
+ * which threads share, and verify signatures with those keys once more. The
+ * call for the leaf, the last one, restores the mode.
  */
 #include "lib/x509/path.h"
 #include "wolfssl.h"
@@ -34,7 +34,7 @@
 #error "this wolfSSL accepts a leaf unseen if it has no memory for a copy"
 #endif
 
-/* Returns the connection in a callback without a user argument. */
+/* For callbacks without a user argument. */
 static struct wr_tls_conn *callback_conn(WOLFSSL *ssl)
 {
     struct wr_tls_conn *conn = wolfSSL_GetIOReadCtx(ssl);
@@ -42,8 +42,6 @@ static struct wr_tls_conn *callback_conn(WOLFSSL *ssl)
     wr_debug_assert(conn && conn->ssl == ssl);
     return conn;
 }
-
-/* ---- bytes ---- */
 
 int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
 {
@@ -57,7 +55,7 @@ int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg)
                                       : WOLFSSL_CBIO_ERR_GENERAL;
 }
 
-/* Records the first fatal alert. wolfSSL reports only the last one, and
+/* Stores the first fatal alert. wolfSSL reports only the last one, and
  * sometimes sends a second one with another number. */
 static void callback_note_alert(struct wr_tls_conn *conn)
 {
@@ -93,10 +91,8 @@ int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg)
     return wr_wolfssl_on_send(ssl, buf, size, arg);
 }
 
-/* ---- certificates ---- */
-
-/* Returns true if wolfSSL's error for the leaf is one that weir has checked
- * again. Other errors are final, for example an unusable key. */
+/* Returns true if weir itself has checked what wolfSSL's error for the leaf is
+ * about. Other errors are final, for example an unusable key. */
 static bool callback_overrules(struct wr_tls_conn *conn, int error)
 {
     static const int others[] = {
@@ -119,8 +115,7 @@ static bool callback_overrules(struct wr_tls_conn *conn, int error)
     return false;
 }
 
-/* Passes the peer's chain to weir, and returns weir's verdict. @error is
- * wolfSSL's, or 0 if it accepts the certificate. */
+/* @error is wolfSSL's, or 0 if wolfSSL accepts the certificate. */
 static bool callback_judge(struct wr_tls_conn *conn,
                            const WOLFSSL_X509_STORE_CTX *store, int error)
 {
@@ -156,23 +151,23 @@ int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store)
     if (store->totalCerts > 0) {
         return callback_judge(conn, store, is_good ? 0 : store->error);
     }
-    /* chain() accepts a client without a certificate. If one is required,
-     * wolfSSL refuses the client, with TLS 1.2 later. */
+    /* chain() accepts a client without a certificate. If the settings demand a
+     * certificate, wolfSSL refuses the client, with TLS 1.2 later. */
     return is_good && conn->events->chain(conn, NULL, 0, &alert);
 }
 
 #ifdef WOLFSSL_PUBLIC_ASN
 
-/* wolfSSL declares this function in a header that it does not install. */
+/* wolfSSL does not install the header that declares this function. */
 void wolfSSL_CTX_SetProcessPeerCertCb(WOLFSSL_CTX *ctx,
                                       int (*callback)(WOLFSSL *,
                                                       DecodedCert *));
 
-/* Gives wolfSSL a minimal certificate with only the key, instead of one that it
- * cannot parse. */
+/* Replaces a certificate that wolfSSL cannot parse by a minimal certificate
+ * with only the key. */
 static void callback_replace(DecodedCert *cert)
 {
-    static __thread uint8_t bare[WR_X509_BARE_MAX]; /* until reused */
+    static __thread uint8_t bare[WR_X509_BARE_MAX]; /* until the next call */
     struct wr_x509 x509;
     void *heap = cert->heap;
 
@@ -187,9 +182,10 @@ static void callback_replace(DecodedCert *cert)
     wr_ignore(wc_ParseCert(cert, CERT_TYPE, NO_VERIFY, NULL) != 0);
 }
 
-/* Called when wolfSSL has parsed a certificate, or failed. wolfSSL needs
+/* Called when wolfSSL has parsed a certificate, or failed to. wolfSSL needs
  * nothing of an issuer, and only the key of the leaf. Whatever this function
- * returns, weir is called next if the peer is verified at all. */
+ * returns, wolfSSL calls wr_wolfssl_on_certificate() next if it verifies the
+ * peer at all. */
 static int callback_read(WOLFSSL *ssl, DecodedCert *cert)
 {
     wr_assert(ssl && cert);
@@ -216,8 +212,8 @@ void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx)
 
 #endif
 
-/* Does nothing, but must be set: wolfSSL stores the name that a client requests
- * only if there is a callback. */
+/* Must be set, because wolfSSL stores the name that a client requests only if
+ * there is a callback. */
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg)
 {
     (void)ret_alert;
@@ -235,8 +231,8 @@ _Static_assert((int)WR_TLS_TICKET_IV == WOLFSSL_TICKET_IV_SZ,
 _Static_assert((int)WR_TLS_TICKET_TAG <= WOLFSSL_TICKET_MAC_SZ,
                "a tag has its place in a ticket");
 
-/* Returns true if tickets also contain the client's identifier, after wolfSSL's
- * part. */
+/* If the settings verify clients, tickets also contain the client's identifier,
+ * after wolfSSL's part. */
 static bool callback_knows_clients(const struct wr_tls_conn *conn)
 {
     wr_assert(conn->is_server);
@@ -273,9 +269,9 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
         (room < (int)WR_TLS_TICKET_CLIENT ||
          conn->events->ticket_client(conn, ticket->data + ticket->size) < 0)) {
         /* wolfSSL was built with less space (WOLFSSL_TICKET_EXTRA_PADDING_SZ),
-         * or the client could not be recorded. An error would end the
-         * handshake, so the ticket is made unusable instead: the time in it is
-         * older than any lifetime. */
+         * or memory ran out. An error would end the handshake. Instead, zeros
+         * make the ticket unusable: the time in it is older than any
+         * lifetime. */
         memset(ticket->data, 0, ticket->size);
     } else if (has_client) {
         whole.size += WR_TLS_TICKET_CLIENT;
@@ -284,8 +280,8 @@ static int callback_seal_ticket(struct wr_tls_conn *conn,
     return conn->events->ticket_seal(conn, &whole);
 }
 
-/* A foreign ticket is refused, and a full handshake follows. The size of a
- * ticket to open comes from the client and may be 0. */
+/* After a refused ticket a full handshake follows. The size of a ticket to open
+ * comes from the client and may be 0. */
 /* NOLINTNEXTLINE(readability-function-size): wolfSSL sets the parameters */
 int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                          unsigned char *mac, int seals, unsigned char *data,
@@ -325,8 +321,6 @@ int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
     conn->events->ticket_came(conn, (size_t)size);
     return 0;
 }
-
-/* ---- secrets ---- */
 
 #ifdef HAVE_SECRET_CALLBACK
 

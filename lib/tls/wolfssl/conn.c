@@ -2,8 +2,7 @@
  * The WOLFSSL of a connection: open, steps, close.
  *
  * Each step enters the loop's memory account, calls wolfSSL once, and turns the
- * result into a byte count or WR_TLS_STEP_*. wolfSSL's receive callback never
- * reports the end of the stream.
+ * result into a byte count or WR_TLS_STEP_*.
  */
 #include "wolfssl.h"
 
@@ -13,9 +12,8 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- failures ---- */
-
-/* wolfSSL reports an internal error for certificates that it cannot parse. */
+/* wolfSSL reports an internal error for a certificate that it cannot parse, but
+ * sends the alert bad_certificate. */
 static bool conn_was_bad_certificate(WOLFSSL *ssl)
 {
     WOLFSSL_ALERT_HISTORY history;
@@ -59,8 +57,6 @@ static int conn_translate(struct wr_tls_conn *conn, int ret)
     return conn_fail(conn, number < 0 ? number : WOLFSSL_FATAL_ERROR);
 }
 
-/* ---- open and close ---- */
-
 static int conn_open_client(struct wr_tls_conn *conn,
                             const struct wr_tls_peer *peer)
 {
@@ -83,19 +79,19 @@ static int conn_open_client(struct wr_tls_conn *conn,
     if (!peer->session) {
         return 0;
     }
-    /* The connection gets a copy, because wolfSSL writes to a connection's
-     * session, while connections on other threads read it. */
+    /* wolfSSL writes to a connection's session, and other threads may use
+     * peer->session. */
     WOLFSSL_SESSION *copy =
         wolfSSL_SESSION_dup((WOLFSSL_SESSION *)(uintptr_t)peer->session);
     wr_require(copy, -ENOMEM);
-    /* wolfSSL refuses an expired session: a full handshake follows. */
+    /* If the session has expired, wolfSSL refuses it, and a full handshake
+     * follows. */
     wr_ignore(wolfSSL_set_session(ssl, copy) != WOLFSSL_SUCCESS);
     wolfSSL_SESSION_free(copy);
     return 0;
 }
 
-/* Sets the credential of the connection, or NULL. Callbacks find it in
- * `own`. */
+/* Callbacks find the credential, which may be NULL, in ->own. */
 static void conn_set_credential(struct wr_tls_conn *conn,
                                 const struct wr_tls_credential *credential)
 {
@@ -118,7 +114,8 @@ static void conn_attach(struct wr_tls_conn *conn,
     conn->flags = (peer->verifies ? WR_WOLFSSL_VERIFIES : 0) |
                   (peer->demands_certificate ? WR_WOLFSSL_DEMANDS : 0);
     if (conn->can_export || !conn->is_server) {
-        /* The arrays hold the exporter's secret and the parts of a ticket. */
+        /* wolfSSL's arrays hold the exporter's secret and the parts of a
+         * ticket. */
         wolfSSL_KeepArrays(ssl);
     }
     conn_set_credential(conn, peer->credential);
@@ -182,9 +179,9 @@ conn_drop_arrays(struct wr_tls_conn *conn)
     wolfSSL_FreeArrays(wr_wolfssl_of(conn));
 }
 
-/* Keeps the memory in which wolfSSL joins a ticket that arrives in several
- * records; otherwise wolfSSL would free the memory after the handshake. With
- * TLS 1.3 tickets arrive before the data, with TLS 1.2 during the handshake. */
+/* With TLS 1.3, keeps the arrays in which wolfSSL joins a ticket that arrives
+ * in several records until the first data, which follows the tickets. With TLS
+ * 1.2 tickets arrive during the handshake. */
 static void conn_begin_data(struct wr_tls_conn *conn)
 {
     wr_assert(!(conn->flags & WR_WOLFSSL_KEEPS_ARRAYS));
@@ -244,7 +241,7 @@ int wr_wolfssl_write(struct wr_tls_conn *conn, const void *data, size_t len)
 
     wr_debug_assert(len > 0 && len <= WR_TLS_RECORD_MAX);
     if (ret > 0) {
-        wr_assert((size_t)ret == len); /* the send callback takes all */
+        wr_assert((size_t)ret == len); /* the send callback accepts all bytes */
         ret = 0;
     } else {
         ret = conn_translate(conn, ret);
@@ -281,7 +278,7 @@ int wr_wolfssl_update_keys(struct wr_tls_conn *conn)
     return ret;
 }
 
-/* The list of suites is set, too, because wolfSSL still assumes a key of the
+/* Sets the list of suites, too, because wolfSSL still assumes a key of the
  * first certificate's kind, and would choose a TLS 1.2 suite for that kind. */
 int wr_wolfssl_show(struct wr_tls_conn *conn,
                     struct wr_tls_credential *credential, const char *suites)
@@ -303,10 +300,10 @@ int wr_wolfssl_show(struct wr_tls_conn *conn,
                : -ENOMEM;
 }
 
-/* wolfSSL itself would choose by the client's order. So a server's connection
- * has no list of ALPN protocols at first, and gets a list of a single name
- * before wolfSSL reads the hello: wolfSSL refuses to resume a session if an
- * extension is added after it has read the hello. */
+/* wolfSSL would choose a protocol in the client's order. So a server's
+ * connection gets a list of a single name, before wolfSSL reads the hello,
+ * because wolfSSL refuses to resume a session if an extension is added
+ * later. */
 int wr_wolfssl_choose_protocol(struct wr_tls_conn *conn, const char *name,
                                size_t len)
 {

@@ -2,9 +2,9 @@
  * Certificates and their private keys.
  *
  * Each credential is read and checked in a WOLFSSL_CTX of its own, so that a
- * handshake only copies valid ones into its connection. That context has no
- * signing callbacks unless the key is a wr_tls_signer: with them wolfSSL
- * accepts a public key as a private key.
+ * connection gets only valid ones. This context has no signing callbacks unless
+ * the key is a wr_tls_signer, because with them wolfSSL accepts a public key as
+ * a private key.
  */
 #include "wolfssl.h"
 
@@ -22,8 +22,8 @@ static struct wr_tls_memory_scope credential_enter(void)
     return wr_tls_memory_enter(NULL, WR_TLS_MEMORY_PLAIN);
 }
 
-/* Returns @err, or -ENOMEM if an allocation has failed, because wolfSSL often
- * reports another error then. */
+/* Returns -ENOMEM instead of @err if an allocation has failed, because wolfSSL
+ * often reports another error then. */
 static int credential_leave(struct wr_tls_memory_scope before, int err)
 {
     wr_tls_memory_leave(before);

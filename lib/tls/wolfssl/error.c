@@ -1,9 +1,8 @@
 /*
  * Translates wolfSSL's error numbers to weir's codes.
  *
- * A number that is not in the table counts as the peer's protocol violation,
- * because wolfSSL nearly always fails while it reads; wolfSSL's text has the
- * details (wr_tls_engine_get_error_text()).
+ * A number that is not in the table counts as a protocol violation by the peer,
+ * because wolfSSL nearly always fails while it reads.
  */
 #include "wolfssl.h"
 
@@ -12,8 +11,8 @@
 #include <errno.h>
 
 struct error_row {
-    int number; /* wolfSSL's */
-    int code;   /* weir's */
+    int number;
+    int code;
 };
 
 static const struct error_row error_rows[] = {
@@ -65,7 +64,7 @@ static const struct error_row error_rows[] = {
     {EXT_MASTER_SECRET_NEEDED_E, WEIR_ETLSCIPHER},
 
     {RNG_FAILURE_E, WEIR_ETLSENGINE},
-    {WOLFSSL_FATAL_ERROR, WEIR_ETLSENGINE}, /* a failure of the RNG, too */
+    {WOLFSSL_FATAL_ERROR, WEIR_ETLSENGINE}, /* includes RNG failures */
     {WC_INIT_E, WEIR_ETLSENGINE},
     {BAD_MUTEX_E, WEIR_ETLSENGINE},
     {BAD_STATE_E, WEIR_ETLSENGINE},

@@ -1,9 +1,8 @@
 /*
  * Facts about a connection, its sessions and its exported keys.
  *
- * The functions do not change the connection, except that the exporter changes
- * wolfSSL's own buffers. They return the same values after the connection has
- * ended.
+ * The functions return the same values after the connection has ended, and only
+ * the exporter changes wolfSSL's buffers.
  */
 #include "wolfssl.h"
 
@@ -22,8 +21,6 @@ uint16_t wr_wolfssl_get_suite(const struct wr_tls_conn *conn)
     return (uint16_t)wolfSSL_get_current_cipher_suite(wr_wolfssl_of(conn));
 }
 
-/* Returns the group of the server's key, or 0 if wolfSSL names no known
- * group. */
 uint16_t wr_wolfssl_get_group(const struct wr_tls_conn *conn)
 {
     static const struct {

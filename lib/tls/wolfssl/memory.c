@@ -29,17 +29,15 @@ struct memory_header {
     uint32_t kind;
 };
 
-/* wolfSSL places the 5-byte record header before a multiple of 16. */
 _Static_assert(WR_TLS_OUTPUT_OFFSET == sizeof(struct memory_header) + 16 - 5,
                "a record that was sealed in a block begins here");
 _Static_assert(sizeof(struct memory_header) % _Alignof(max_align_t) == 0,
                "what follows a header is aligned as malloc()'s memory is");
 
-/* The largest allocation in a block of 16 KiB. */
 #define MEMORY_BLOCK_MAX                                                       \
     ((16u << 10) - sizeof(struct wr_block) - sizeof(struct memory_header))
 
-/* This model of thread-local storage saves a call for each access. */
+/* This model of thread-local storage saves a function call for each access. */
 static _Thread_local struct wr_tls_memory_scope memory_scope
     __attribute__((tls_model("initial-exec")));
 static _Thread_local bool
@@ -53,8 +51,6 @@ static struct memory_header *memory_header_of(void *ptr)
     return (struct memory_header *)ptr - 1;
 }
 
-/* ---- allocating and freeing ---- */
-
 static void *memory_alloc(size_t size)
 {
     struct wr_tls_memory *memory = memory_scope.memory;
@@ -62,7 +58,7 @@ static void *memory_alloc(size_t size)
     struct memory_header *header = NULL;
 
     if (size > INT_MAX) {
-        return NULL; /* too large for the header; wolfSSL never needs it */
+        return NULL; /* too large for ->size */
     }
     if (!memory) {
         header = malloc(total);
@@ -179,8 +175,6 @@ static void *memory_realloc(void *ptr, size_t size)
     return moved;
 }
 
-/* ---- the library ---- */
-
 static int memory_try_cipher(const uint8_t key[32])
 {
     Aes aes;
@@ -203,8 +197,8 @@ static int memory_try_cipher(const uint8_t key[32])
 }
 
 /* When an algorithm is first used, wolfCrypt detects the CPU's instructions and
- * stores the result in plain variables. Doing this here, in one thread, avoids
- * a race between the first handshakes of several loops. */
+ * stores the result in plain variables. This call, in one thread, avoids a race
+ * between the first handshakes of several loops. */
 static int memory_try_algorithms(void)
 {
     static const uint8_t zeros[32];
@@ -224,7 +218,7 @@ static int memory_try_algorithms(void)
 
 static void memory_start_once(void)
 {
-    wr_assert(!memory_started); /* nothing has failed yet */
+    wr_assert(!memory_started);
 #ifdef WR_TLS_OWN_WOLFSSL
     memory_started =
         wolfSSL_SetAllocators(memory_alloc, memory_free, memory_realloc);
@@ -250,8 +244,6 @@ int wr_tls_memory_start_library(void)
     wr_assert(err == 0);
     return memory_started == 0 ? 0 : WEIR_ETLSENGINE;
 }
-
-/* ---- accounts ---- */
 
 void wr_tls_memory_check_invariants(const struct wr_tls_account *account)
 {

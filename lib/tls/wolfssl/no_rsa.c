@@ -16,12 +16,12 @@ int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
 
 void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key)
 {
-    wr_assert(!key); /* always NULL */
+    wr_assert(!key);
 }
 
 void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx)
 {
-    wr_assert(ctx); /* wolfSSL signs */
+    wr_assert(ctx);
 }
 
 void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key)

@@ -2,8 +2,7 @@
  * wolfCrypt's primitives: hashes, verification of signatures, sealing, and
  * expansion of secrets.
  *
- * wolfCrypt keeps no state between these calls, so threads may make them at the
- * same time. Keys on the stack are wiped.
+ * wolfCrypt keeps no state between these calls, so any thread may make them.
  */
 #include "wolfssl.h"
 
@@ -25,9 +24,9 @@
 _Static_assert((int)WC_MAX_DIGEST_SIZE <= (int)WR_TLS_HASH_MAX,
                "each hash has room");
 
-/* Size of the longest signature (RSA, 4096 bits). */
+/* Bytes of the longest signature (RSA, 4096 bits). */
 #define PRIMITIVE_SIGNATURE_MAX 512u
-/* Maximum size of a DigestInfo, the hash as PKCS #1 signs it. */
+/* Maximum size of a DigestInfo (RFC 8017, 9.2), in bytes. */
 #define PRIMITIVE_HASH_MAX (WC_MAX_DIGEST_SIZE + 32u)
 
 static int primitive_code_of(int number, int other)
@@ -62,8 +61,8 @@ int wr_wolfssl_hash(enum wr_x509_hash kind, struct wr_bytes data,
     return number == 0 ? size : primitive_code_of(number, -EOPNOTSUPP);
 }
 
-/* ---- signatures; functions return 0 if the key has signed, else wolfCrypt's
- * error ---- */
+/* ---- signatures; functions return 0 if the signature is valid, else
+ * wolfCrypt's error ---- */
 
 static int primitive_verify_ecdsa(const struct wr_tls_signed *job)
 {
@@ -211,7 +210,7 @@ int wr_wolfssl_verify(const struct wr_tls_signed *job)
         number = primitive_verify_ed25519(job);
 #endif
         break;
-    case WR_X509_KEY_OTHER: /* signs nothing */
+    case WR_X509_KEY_OTHER:
         break;
     }
     return primitive_code_of(number, -EBADMSG);

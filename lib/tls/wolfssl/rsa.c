@@ -1,12 +1,11 @@
 /*
  * RSA keys of certificates, for signing with libcrypto (rsa_key.h).
  *
- * wolfSSL still reads and checks each key, decodes it and verifies the
- * signatures; only signing is done by these callbacks, or by a wr_tls_signer
- * (signer.c). The callbacks are set on a context whose keys were checked
- * without callbacks, because with callbacks wolfSSL accepts a public key as a
- * private one. A connection holds a reference to its signing key, which may
- * belong to another context (SNI).
+ * wolfSSL reads and checks each key, and verifies signatures. Only signing is
+ * done by these callbacks, which call libcrypto or a wr_tls_signer (signer.c).
+ * With callbacks wolfSSL accepts a public key as a private one, so a key must
+ * be checked in a context without callbacks first. A connection holds a
+ * reference to its signing key, which may belong to another context (SNI).
  */
 #include "rsa_key.h"
 #include "wolfssl.h"
@@ -58,8 +57,8 @@ static int rsa_give(RsaKey *rsa, struct wr_tls_rsa_key **ret)
     return err;
 }
 
-/* Decodes a key of any kind that wolfSSL accepted. If it is not RSA, *ret is
- * not changed. */
+/* Decodes a key that wolfSSL has accepted. Leaves *ret unchanged if the key is
+ * not RSA. */
 static int rsa_decode(const uint8_t *der, int size, struct wr_tls_rsa_key **ret)
 {
     RsaKey rsa;
@@ -102,8 +101,6 @@ void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key)
     wr_tls_rsa_key_unref(key);
 }
 
-/* ---- signing ---- */
-
 static int rsa_sign(struct wr_tls_rsa_key *key,
                     const struct wr_tls_rsa_digest *digest, uint8_t *out,
                     word32 *out_size)
@@ -119,11 +116,10 @@ static int rsa_sign(struct wr_tls_rsa_key *key,
     return 0;
 }
 
-/* Passes the hash, which is at the end of a DigestInfo, to a signer. */
 static int rsa_sign_info(struct wr_tls_signer *signer, const uint8_t *info,
                          size_t size, uint8_t *out, word32 *out_size)
 {
-    const size_t before = 19; /* for SHA-2 (RFC 8017, 9.2) */
+    const size_t before = 19; /* size of the header for SHA-2 (RFC 8017, 9.2) */
     const size_t hash_size = size > before ? size - before : 0;
     const struct wr_x509_signature_kind kind = {
         .key = WR_X509_KEY_RSA,

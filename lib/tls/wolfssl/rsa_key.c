@@ -2,13 +2,12 @@
  * RSA signing with libcrypto. No other file of the wolfSSL backend uses
  * libcrypto.
  *
- * Everything happens in a library context of our own, with the built-in
- * provider and no configuration, so that the program's use of libcrypto and
- * ours do not affect each other. OpenSSL 3 still reads the system's
- * configuration when it creates a key, because the configuration may name an
- * engine. Forbidding this would forbid it to the program too, which may rely on
- * it. All keys share one library context, because a context has about 330 KiB
- * of tables. It is created with the first key and kept.
+ * The keys are in a library context of weir, with the built-in provider and no
+ * configuration, so that the program's use of libcrypto and weir's do not
+ * affect each other. OpenSSL 3 still reads the system's configuration when it
+ * creates a key, because the configuration may name an engine. Disabling that
+ * would disable it for the program, too. All keys share one library context,
+ * which has about 330 KiB of tables. It is created with the first key and kept.
  */
 #include "rsa_key.h"
 
@@ -46,8 +45,8 @@ static const char *const rsa_key_digests[] = {
     [WR_TLS_RSA_PSS_SHA512] = "SHA2-512",
 };
 
-/* Unless the program has initialized libcrypto, libcrypto is not torn down at
- * exit(), because threads whose loops still run would use freed memory. */
+/* Unless the program has initialized libcrypto before, exit() does not free it,
+ * because loops that still run on other threads would use freed memory. */
 static void rsa_key_start_once(void)
 {
     if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) == 1) {
@@ -95,8 +94,6 @@ int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
     return is_signed ? 0 : WEIR_ETLSSIGN;
 }
 
-/* ---- creating a key ---- */
-
 /* Converts a number to the processor's byte order, as libcrypto requires. */
 static void rsa_key_to_native(const struct wr_tls_rsa_bytes *number,
                               struct wr_tls_rsa_bytes *ret)
@@ -128,8 +125,8 @@ static int rsa_key_make(OSSL_PARAM *numbers, EVP_PKEY **ret)
     return is_made ? 0 : WEIR_ETLSENGINE;
 }
 
-/* Signs once, so that a key that cannot sign is an error of the context instead
- * of each handshake. The first signature also takes four times as long as later
+/* Signs once, so that an unusable key is an error of the context, not of each
+ * handshake. The first signature also takes four times as long as later
  * ones. */
 static int rsa_key_try(struct wr_tls_rsa_key *key)
 {

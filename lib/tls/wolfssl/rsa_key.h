@@ -3,10 +3,10 @@
  * wolfSSL: it has code for AVX-512 IFMA and keeps a key's precomputed numbers.
  * libcrypto only signs; wolfSSL reads and checks keys, and verifies.
  *
- * Threads whose connections sign with a key share it. libcrypto blinds each
- * operation, works in constant time, checks the result with the public key, and
- * wipes a key's numbers when it is freed. Its memory is malloc()'s, about 5 KiB
- * for a key and 330 KiB once per process, and no loop counts it.
+ * Several threads may sign with a key. libcrypto blinds each operation, works
+ * in constant time, checks the result with the public key, and wipes a key's
+ * numbers when it is freed. Its memory comes from malloc(), about 5 KiB for a
+ * key and 330 KiB once per process, and no loop counts it.
  */
 #ifndef WEIR_LIB_TLS_WOLFSSL_RSA_KEY_H
 #define WEIR_LIB_TLS_WOLFSSL_RSA_KEY_H
@@ -35,7 +35,6 @@ enum wr_tls_rsa_number {
 /* Maximum size of a modulus, as wolfSSL is built. */
 #define WR_TLS_RSA_SIZE_MAX 512u
 
-/* A number in big-endian order. */
 struct wr_tls_rsa_bytes {
     uint8_t data[WR_TLS_RSA_SIZE_MAX];
     size_t size;
@@ -47,13 +46,12 @@ WEIR_MUST_USE int
 wr_tls_rsa_key_new(const struct wr_tls_rsa_bytes numbers[WR_TLS_RSA_NUMBERS],
                    struct wr_tls_rsa_key **ret);
 
-/* Both accept NULL. */
 struct wr_tls_rsa_key *wr_tls_rsa_key_ref(struct wr_tls_rsa_key *key);
 void wr_tls_rsa_key_unref(struct wr_tls_rsa_key *key);
 
 enum wr_tls_rsa_scheme {
-    WR_TLS_RSA_PKCS1,      /* a digest in its ASN.1 (DigestInfo) */
-    WR_TLS_RSA_PSS_SHA256, /* a digest; a salt of the same size */
+    WR_TLS_RSA_PKCS1,      /* data is a DigestInfo */
+    WR_TLS_RSA_PSS_SHA256, /* data is a digest, and the salt has its size */
     WR_TLS_RSA_PSS_SHA384,
     WR_TLS_RSA_PSS_SHA512,
 };

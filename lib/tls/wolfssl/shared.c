@@ -1,10 +1,10 @@
 /*
  * The WOLFSSL_CTX of a context: the common settings of its connections.
  *
- * The WOLFSSL_CTX is in malloc()'s memory (wolfssl.h), because several threads
+ * The WOLFSSL_CTX comes from malloc() (wolfssl.h), because several threads
  * share it. Memory that wolfSSL would add to it during the first connection is
- * allocated here. wolfSSL's own tickets are not used, because wolfSSL would
- * allocate the context's random generator in the memory of the first
+ * allocated here. wolfSSL does not seal tickets itself, because it would
+ * allocate the context's random generator from the account of the first
  * connection's loop.
  */
 #include "wolfssl.h"
@@ -43,8 +43,8 @@ int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx)
                : WEIR_ETLSENGINE;
 }
 
-/* Sets the lists. Without a list wolfSSL would allocate one for the context
- * during the first connection. */
+/* Without a list wolfSSL would allocate one for the context during the first
+ * connection. */
 static int shared_set_lists(WOLFSSL_CTX *ctx,
                             const struct wr_tls_settings *settings)
 {
@@ -56,15 +56,15 @@ static int shared_set_lists(WOLFSSL_CTX *ctx,
         return WEIR_ETLSCIPHERS;
     }
     for (int i = 0; i < count; i++) {
-        groups[i] = settings->groups[i]; /* IANA's numbers are wolfSSL's */
+        groups[i] = settings->groups[i]; /* wolfSSL uses IANA's numbers */
     }
     return wolfSSL_CTX_set_groups(ctx, groups, count) == WOLFSSL_SUCCESS
                ? 0
                : WEIR_ETLSENGINE;
 }
 
-/* Disables tickets. wolfSSL reports an error for TLS 1.3 tickets if TLS 1.2 is
- * the highest version; that error is ignored. */
+/* If TLS 1.2 is the highest version, wolfSSL reports an error for TLS 1.3
+ * tickets, which is ignored. */
 static int shared_refuse_tickets(WOLFSSL_CTX *ctx,
                                  const struct wr_tls_settings *settings)
 {
@@ -76,8 +76,8 @@ static int shared_refuse_tickets(WOLFSSL_CTX *ctx,
                                                               : WEIR_ETLSENGINE;
 }
 
-/* Servers without tickets need the callback, too: clients may offer tickets,
- * and without the callback wolfSSL would use its own. */
+/* A server without tickets needs the callback, too, because clients may offer
+ * tickets, and without the callback wolfSSL would open them itself. */
 static int shared_set_tickets(WOLFSSL_CTX *ctx,
                               const struct wr_tls_settings *settings)
 {
@@ -114,7 +114,6 @@ static int shared_set_rules(WOLFSSL_CTX *ctx,
         settings->has_1_2) {
         return WEIR_ETLSENGINE;
     }
-    /* Sessions are resumed only with a new key exchange (psk_dhe_ke). */
     if (wolfSSL_CTX_only_dhe_psk(ctx) != 0 && settings->has_1_3) {
         return WEIR_ETLSENGINE;
     }

@@ -1,10 +1,10 @@
 /*
  * Private keys outside weir, with which a wr_tls_signer signs.
  *
- * wolfSSL has the public key instead of the private key, and calls a callback
- * for each signature. The callback is set on a context. If a context has keys
- * of both kinds, the callback also signs with elliptic curve keys inside weir.
- * The RSA callbacks, which are always set, are in rsa.c.
+ * wolfSSL gets the public key instead of the private key, and calls a callback
+ * for each signature. The callback is set on a context, so it also signs with
+ * the context's elliptic curve keys inside weir. rsa.c has the RSA callbacks,
+ * which are always set.
  */
 #include "wolfssl.h"
 
@@ -50,7 +50,6 @@ int wr_wolfssl_sign(struct wr_tls_signer *signer,
     return 0;
 }
 
-/* Signs with a key inside weir, as wolfSSL would if no callback were set. */
 static int signer_sign_here(WOLFSSL *ssl, struct wr_bytes hash,
                             struct wr_bytes der, uint8_t *out, word32 *size)
 {

@@ -18,14 +18,15 @@
 #define TABLE_P521 0
 #endif
 
-/* AES with tables is slow and leaks its key by timing. */
+/* Without AES instructions wolfSSL uses tables, which are slow and leak the key
+ * by timing. */
 #if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
 #define TABLE_FAST_AES WR_TLS_DOES_FAST_AES
 #else
 #define TABLE_FAST_AES 0
 #endif
 
-/* Version of the source package, known only if the library is from .deps/. */
+/* Known only if the library was built in .deps/. */
 #ifndef WR_TLS_SOURCE
 #define WR_TLS_SOURCE NULL
 #endif

@@ -1,11 +1,11 @@
 /*
  * Key derivation from passphrases, and AES-CBC, for encrypted private keys.
  *
- * PBKDF2 is wolfCrypt's. MD5 and AES-CBC decryption are not in the wolfSSL that
- * tools/deps builds, so that no connection can use them; they are implemented
- * here, plain and slow. The table lookups of AES depend on the key, so an
- * observer on the same processor could learn about it through the caches. But
- * this code runs only when a context is created.
+ * wolfCrypt computes PBKDF2. The wolfSSL that tools/deps builds has no MD5 and
+ * no AES-CBC decryption, so that no connection can use them. This file
+ * implements both, plain and slow. The table lookups of AES depend on the key,
+ * so another process on the same processor could learn about it through the
+ * caches. But this code runs only when a context is created.
  */
 #include "wolfssl.h"
 
@@ -106,8 +106,8 @@ static void unlock_md5_end(struct unlock_md5 *md5, uint8_t ret[UNLOCK_MD5])
     }
 }
 
-/* Derives a key like OpenSSL's EVP_BytesToKey() with one round: hashes the
- * previous block, the password and the salt. */
+/* Each block is the MD5 of the previous block, the password and the salt, as in
+ * OpenSSL's EVP_BytesToKey() with one round. */
 static void unlock_by_md5(const struct wr_tls_derive *job)
 {
     uint8_t block[UNLOCK_MD5];
@@ -128,8 +128,6 @@ static void unlock_by_md5(const struct wr_tls_derive *job)
     explicit_bzero(block, sizeof(block));
     explicit_bzero(&md5, sizeof(md5));
 }
-
-/* ---- PBKDF2 ---- */
 
 #ifndef NO_PWDBASED
 
@@ -204,8 +202,8 @@ static uint8_t unlock_times(uint8_t a, uint8_t b)
     return sum;
 }
 
-/* The powers of 3 are all numbers except 0; negating the exponent gives the
- * inverse. */
+/* The powers of 3 are all numbers except 0, and the inverse of a power has the
+ * negative exponent. */
 static void unlock_make_boxes(struct unlock_aes *aes)
 {
     uint8_t powers[255];

@@ -34,10 +34,10 @@
  * wolfSSL has one set of allocator functions for the whole process and passes
  * them no argument. So each call to wolfSSL is made between
  * wr_tls_memory_enter() and wr_tls_memory_leave(), which set the account to
- * charge, and a header before each allocation names its account for the free.
- * An account belongs to a loop and uses the loop's allocator. Without an
- * account, memory is malloc()'s: for contexts, which threads share, and for
- * sessions, which may leave their thread.
+ * charge. A header before each allocation names its account, for the free. An
+ * account belongs to a loop and uses the loop's allocator. Without an account,
+ * memory comes from malloc(): for contexts, which threads share, and for
+ * sessions, which may be freed on another thread.
  *
  * An open connection seals and opens records in buffers of a few sizes that
  * live for one call. These buffers come from the loop's blocks
@@ -46,16 +46,16 @@
  * sealed it (wr_tls_memory_claim()).
  *
  * If weir is linked with the system's wolfSSL, other code of the program may
- * use it, too. Then wolfSSL's allocator is not replaced, nothing is counted,
- * and no record can be claimed.
+ * use it, too. Then weir does not replace wolfSSL's allocator, counts nothing,
+ * and claims no record.
  */
 
 struct wr_tls_memory {
-    struct wr_tls_account account; /* first member */
-    uint64_t bytes;                /* live bytes, as requested */
-    uint64_t count;                /* live allocations */
-    void *spare;  /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
-    void *newest; /* newest live allocation in a block */
+    struct wr_tls_account account;
+    uint64_t bytes; /* live bytes, as requested */
+    uint64_t count; /* live allocations */
+    void *spare;    /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
+    void *newest;   /* newest live allocation in a block */
     /* The claimed block; becomes ->ready when wolfSSL frees it. */
     void *claimed;
     bool failed; /* an allocation failed since wr_tls_memory_enter() */
@@ -67,8 +67,9 @@ enum wr_tls_memory_mode {
     WR_TLS_MEMORY_BLOCKS, /* memory for one call: from the blocks */
 };
 
-/* Size of a spare buffer for received records, which are up to this size. It is
- * between two block sizes, so one buffer is kept. */
+/* Size of a spare buffer, for a received record of up to this size. Such a
+ * record is too large for one block size and wastes most of the next, so one
+ * buffer is kept. */
 #define WR_TLS_MEMORY_SPARE ((16u << 10) + 512u)
 
 static inline struct wr_tls_memory *
@@ -80,14 +81,10 @@ wr_tls_memory_of(const struct wr_tls_account *account)
 void wr_tls_memory_init(struct wr_tls_account *account,
                         struct wr_blocks *blocks);
 
-/* All memory of the account must have been freed. */
 void wr_tls_memory_fini(struct wr_tls_account *account);
 
 void wr_tls_memory_check_invariants(const struct wr_tls_account *account);
 
-/* Initializes wolfSSL for the process, once; may be called on any thread.
- * Returns 0 or WEIR_ETLSENGINE. Must precede all other calls to wolfSSL.
- * Afterwards wolfSSL changes no global variable on first use. */
 WEIR_MUST_USE int wr_tls_memory_start_library(void);
 
 /* The previous account and mode, for wr_tls_memory_leave(). */
@@ -97,34 +94,34 @@ struct wr_tls_memory_scope {
 };
 
 /* Charges this thread's calls to wolfSSL to @memory from now on, or to no
- * account if it is NULL. */
+ * account if @memory is NULL. */
 WEIR_MUST_USE struct wr_tls_memory_scope
 wr_tls_memory_enter(struct wr_tls_memory *memory, enum wr_tls_memory_mode mode);
 
 void wr_tls_memory_leave(struct wr_tls_memory_scope before);
 
 /* Returns true if an allocation without an account has failed on this thread
- * since the last call. wolfSSL often reports another error for it. */
+ * since the last call. wolfSSL often reports another error for such a
+ * failure. */
 bool wr_tls_memory_take_failure(void);
 
-/* Returns true if @data was sealed in wolfSSL's newest block. If so, claims the
- * block: wr_tls_memory_take_claimed() returns it after wolfSSL has freed it. */
+/* If @data was sealed in wolfSSL's newest block, claims the block and returns
+ * true. */
 WEIR_MUST_USE bool wr_tls_memory_claim(struct wr_tls_account *account,
                                        const void *data);
 
-/* Returns the block that wr_tls_memory_claim() has claimed, or NULL if none was
- * claimed. Must be called after wolfSSL has freed the block. The caller owns
- * the block; ->used is 0. */
+/* Returns the claimed block, or NULL if none was claimed. Must be called after
+ * wolfSSL has freed the block. The caller owns the block; ->used is 0. */
 struct wr_block *wr_tls_memory_take_claimed(struct wr_tls_account *account);
 
 struct wr_tls_rsa_key;
 
-/* Certificates and their key, not parsed. Each context and each connection for
- * which they are set parses them again. */
+/* Certificates and their key, not parsed. Each context and each connection that
+ * gets them parses them again. */
 struct wr_tls_credential {
     uint8_t *chain; /* PEM */
     long chain_size;
-    uint8_t *key; /* PEM; with a signer: the public key as DER */
+    uint8_t *key; /* PEM, or, with a signer, the public key as DER */
     long key_size;
     WOLFSSL_CTX *trial;             /* NULL after check() */
     struct wr_tls_rsa_key *rsa_key; /* NULL if wolfSSL signs */
@@ -141,8 +138,8 @@ wr_wolfssl_key_format(const struct wr_tls_credential *credential)
 enum {
     WR_WOLFSSL_VERIFIES = 1 << 0,
     WR_WOLFSSL_DEMANDS = 1 << 1, /* requires a client's certificate */
-    /* Client, TLS 1.3: the arrays of the handshake, which hold the parts of a
-     * ticket, are kept until the first data. */
+    /* Client, TLS 1.3: wolfSSL's arrays of the handshake, which hold the parts
+     * of a ticket, are kept until the first data arrives. */
     WR_WOLFSSL_KEEPS_ARRAYS = 1 << 2,
     /* The handshake's first fatal alert was sent; its number is in the highest
      * byte. */
@@ -175,19 +172,20 @@ WR_TLS_BACKEND_ENTRIES(WR_TLS_BACKEND_DECLARE, wolfssl)
 
 /* ---- rsa.c; or no_rsa.c if wolfSSL signs ---- */
 
-/* If the private key @pem, which wolfSSL has accepted, is an RSA key, loads it
- * into libcrypto; otherwise sets *ret to NULL. Returns 0, -ENOMEM or a
- * WEIR_ETLS code. */
+/* Loads the private key @pem, which wolfSSL has accepted, into libcrypto, or
+ * sets *ret to NULL if it is not an RSA key. Returns 0, -ENOMEM or a WEIR_ETLS
+ * code. */
 WEIR_MUST_USE int wr_wolfssl_read_rsa(const uint8_t *pem, long size,
                                       struct wr_tls_rsa_key **ret);
 void wr_wolfssl_free_rsa(struct wr_tls_rsa_key *key);
 
 /* Sets the callbacks for signing with RSA. wolfSSL then accepts a public key as
- * a private key, so a key must have been checked before, in another context. */
+ * a private key, so the key must have been checked in another context
+ * before. */
 void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx);
 
-/* Makes the connection sign with @key and hold a reference until the next call.
- * NULL means no RSA key. */
+/* Makes the connection sign with @key, and hold a reference to it until the
+ * next call. NULL means no RSA key. */
 void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
 
 /* Returns false if only wolfSSL signs with RSA. */
@@ -195,19 +193,17 @@ bool wr_wolfssl_leaves_rsa(void);
 
 /* ---- signer.c ---- */
 
-/* Sets the callback for ECDSA, with which keys inside weir sign, too. */
+/* Sets the callback for ECDSA, which then also signs with keys inside weir. */
 void wr_wolfssl_use_signers(WOLFSSL_CTX *ctx);
 
-/* Returns the signer of the connection's credential, or NULL. */
 struct wr_tls_signer *wr_wolfssl_signer_of(WOLFSSL *ssl);
 
-/* Signs with a signer. *@size is the space at @out, and is set to the size of
- * the signature. Returns 0, or RSA_SIGN_FAULT, which becomes WEIR_ETLSSIGN. */
+/* *@size is the space at @out, and is set to the size of the signature. Returns
+ * 0, or RSA_SIGN_FAULT, which becomes WEIR_ETLSSIGN. */
 int wr_wolfssl_sign(struct wr_tls_signer *signer,
                     const struct wr_x509_signature_kind *kind,
                     struct wr_bytes hash, uint8_t *out, word32 *size);
 
-/* Returns the hash of this size, or WR_X509_HASH_NONE. */
 enum wr_x509_hash wr_wolfssl_hash_of(size_t size);
 
 /* ---- shared.c; struct wr_tls_shared is the WOLFSSL_CTX itself ---- */
@@ -218,12 +214,11 @@ WEIR_MUST_USE int wr_wolfssl_set_strength(WOLFSSL_CTX *ctx);
 
 int wr_wolfssl_on_recv(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_send(WOLFSSL *ssl, char *buf, int size, void *arg);
-/* Sends like wr_wolfssl_on_send(), and records the first alert. Used during the
- * handshake. */
+/* Also stores the first alert. Used during the handshake. */
 int wr_wolfssl_on_send_first(WOLFSSL *ssl, char *buf, int size, void *arg);
 int wr_wolfssl_on_certificate(int is_good, WOLFSSL_X509_STORE_CTX *store);
-/* Lets weir decide about certificates that wolfSSL cannot parse, if wolfSSL is
- * built with support for it. */
+/* Lets weir verify certificates that wolfSSL cannot parse, if wolfSSL is built
+ * with WOLFSSL_PUBLIC_ASN. */
 void wr_wolfssl_use_chain(WOLFSSL_CTX *ctx);
 int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg);
 int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
@@ -231,9 +226,9 @@ int wr_wolfssl_on_ticket(WOLFSSL *ssl, unsigned char *name, unsigned char *iv,
                          int size, int *ret_size, void *arg);
 int wr_wolfssl_on_session(WOLFSSL *ssl, const unsigned char *ticket, int size,
                           void *arg);
-/* Enable reports of secrets: wr_wolfssl_hear_secrets() of TLS 1.3,
- * wr_wolfssl_log_keys() of all versions. If this wolfSSL cannot report secrets,
- * the first does nothing, and the second returns WEIR_ETLSENGINE. */
+/* wr_wolfssl_hear_secrets() enables reports of TLS 1.3 secrets,
+ * wr_wolfssl_log_keys() of all secrets. If wolfSSL is built without such
+ * reports, the first does nothing, and the second returns WEIR_ETLSENGINE. */
 void wr_wolfssl_hear_secrets(struct wr_tls_conn *conn);
 WEIR_MUST_USE int wr_wolfssl_log_keys(struct wr_tls_conn *conn);
 
