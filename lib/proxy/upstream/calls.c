@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-/* ---- changes ---- */
-
 /* Called after the program may have changed the state. */
 static void calls_end(weir_upstream *upstream)
 {
@@ -20,8 +18,8 @@ static void calls_end(weir_upstream *upstream)
     wr_upstreams_wake(upstream->set);
 }
 
-/* Returns the next upstream, starting at *index, that represents an address of
- * the name of @source, or NULL if there is none. Advances *index. */
+/* Returns the next member of the name @source at or after *index, or NULL.
+ * Advances *index. */
 static weir_upstream *calls_next_member(const weir_upstream *source,
                                         size_t *index)
 {
@@ -39,8 +37,8 @@ static weir_upstream *calls_next_member(const weir_upstream *source,
 
 typedef int calls_fn(weir_upstream *one, const void *arg);
 
-/* Makes a call about an upstream and the addresses of its name. Returns 0 or
- * the first error; if the first call succeeds, the others succeed. */
+/* Makes a call about an upstream and its members. Returns 0 or the first error;
+ * if the first call succeeds, the others succeed. */
 static int calls_for_each(weir_upstream *upstream, calls_fn *call,
                           const void *arg)
 {
@@ -169,10 +167,7 @@ void *weir_upstream_get_user(const weir_upstream *upstream)
     return upstream->user;
 }
 
-/* ---- queries ---- */
-
-/* Returns the part of the full weight that an upstream has during a slow start,
- * in thousandths. */
+/* Returns the part of the full weight during a slow start, in thousandths. */
 static uint32_t calls_get_warmth(const weir_upstreams *set, uint64_t back_ns)
 {
     if (back_ns == 0) {

@@ -1,10 +1,7 @@
 /*
  * The plan of active checks, and the verdict on a response. Each kind of checks
  * has a table of functions (kind.h).
- *
- * For HTTP the start of the status line is read, "HTTP/1.1 200", after the
- * heads of interim responses. The steps of the plan and its texts are in one
- * block.
+ * The texts of a plan, and the steps of its dialogue, are in one block.
  */
 #include "check.h"
 
@@ -22,8 +19,6 @@
 
 static const struct wr_check_kind *
 check_find_kind(enum weir_upstream_check_kind kind);
-
-/* ---- the plan ---- */
 
 static void check_set_defaults(struct weir_upstream_check *plan)
 {
@@ -244,8 +239,7 @@ void wr_check_fini(struct wr_check *check,
     *check = (struct wr_check){.text = NULL};
 }
 
-/* Returns true if the texts of both plans are equal. NULL and an empty text
- * differ, even if the blocks are equal. */
+/* NULL and an empty text differ, even if the blocks are equal. */
 static bool check_has_same_texts(const struct wr_check *a,
                                  const struct wr_check *b)
 {
@@ -302,8 +296,6 @@ struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check)
                : check->plan.endpoint;
 }
 
-/* ---- HTTP ---- */
-
 static size_t check_ask_http(const struct wr_check *check,
                              const struct wr_check_talk *talk,
                              const char *authority,
@@ -347,8 +339,7 @@ static enum wr_verdict check_read_status(const uint8_t *answer, size_t len,
     return WR_VERDICT_GOOD;
 }
 
-/* Returns the end of the response head that starts at @at, or 0 if it is
- * incomplete. */
+/* Returns the end of the response head that starts at @at, or 0. */
 static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
 {
     wr_assert(at <= len);
@@ -363,8 +354,8 @@ static size_t check_find_end(const uint8_t *answer, size_t len, size_t at)
     return 0;
 }
 
-/* Evaluates the response to an HTTP check by its status. Skips interim
- * responses, such as 103 Early Hints (RFC 9110, 15.2); 101 is a final one. */
+/* Skips interim responses, such as 103 Early Hints (RFC 9110, 15.2); 101 is a
+ * final one. */
 static enum wr_verdict check_judge_http(const struct wr_check *check,
                                         struct wr_check_talk *talk,
                                         const uint8_t *answer, size_t len)
@@ -390,8 +381,6 @@ static enum wr_verdict check_judge_http(const struct wr_check *check,
     } while (at > 0);
     return WR_VERDICT_MORE;
 }
-
-/* ---- the kinds ---- */
 
 static const struct wr_check_kind check_tcp = {.name = "tcp", .is_bare = true};
 static const struct wr_check_kind check_tls = {.name = "tls",

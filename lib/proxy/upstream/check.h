@@ -1,9 +1,8 @@
 /*
  * The plan of active checks, and the verdict on a response: pure functions.
  *
- * A plan is a copy of the program's struct weir_upstream_check with its
- * defaults. A response is evaluated each time that more of it has arrived, from
- * its first byte, while it fits the space that the plan requests.
+ * A response is evaluated each time that more of it has arrived, from its first
+ * byte, while it fits the space that the plan requests.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHECK_H
 #define WEIR_LIB_PROXY_UPSTREAM_CHECK_H
@@ -11,8 +10,8 @@
 #include "lib/proxy/libweir.h"
 #include "weir/upstream_check.h"
 
-/* A step of a dialogue: offsets of its bytes in the text. No padding, because
- * plans are compared by the bytes of their texts. */
+/* A step of a dialogue; offsets are in wr_check.text. Has no padding, because
+ * plans are compared byte by byte. */
 struct wr_check_step {
     size_t send_at;
     size_t send_size;
@@ -33,8 +32,7 @@ struct wr_check {
     struct weir_address address;
 };
 
-/* Copies the program's plan. Returns 0 or the errors of
- * weir_upstreams_new(). */
+/* Copies the program's plan. Errors are those of weir_upstreams_new(). */
 WEIR_MUST_USE int wr_check_init(struct wr_check *check,
                                 const struct weir_allocator *allocator,
                                 const struct weir_upstream_check *plan);
@@ -48,15 +46,14 @@ static inline bool wr_check_is_active(const struct wr_check *check)
     return check->plan.interval_ns > 0;
 }
 
-/* Returns true if a check needs the TLS settings of its upstream. */
+/* True if a check needs the TLS settings of its upstream. */
 bool wr_check_has_handshake(const struct wr_check *check);
-/* Returns true if a check is made without the TLS settings. */
+/* True if a check is made without the TLS settings. */
 bool wr_check_is_bare(const struct wr_check *check);
-/* Returns true if a check requires a response, not only a connection. */
+/* True if a check requires a response, not only a connection. */
 bool wr_check_has_answer(const struct wr_check *check);
 
-/* Returns true if checks connect to an endpoint of their own
- * (wr_check_get_endpoint()) instead of the upstream's. */
+/* True if checks do not connect to the upstream's endpoint. */
 bool wr_check_has_endpoint(const struct wr_check *check);
 struct weir_endpoint wr_check_get_endpoint(const struct wr_check *check);
 
@@ -77,9 +74,9 @@ struct wr_check_piece {
 
 #define WR_CHECK_PIECES 5
 
-/* Writes to @ret the bytes that the current step sends, in pieces, and returns
- * the number of pieces. @authority is the upstream's host and port. Only for a
- * check that ends with a response (wr_check_has_answer()). */
+/* Writes to @ret the bytes that the current step sends. Returns the number of
+ * pieces. @authority is the upstream's host and port. Requires
+ * wr_check_has_answer(). */
 size_t wr_check_ask(const struct wr_check *check,
                     const struct wr_check_talk *talk, const char *authority,
                     struct wr_check_piece ret[WR_CHECK_PIECES]);

@@ -15,8 +15,6 @@
 
 #define NO_INDEX SIZE_MAX
 
-/* ---- random numbers and hashes ---- */
-
 /* First step of the mix. It is linear: step(a ^ b) is step(a) ^ step(b). */
 static uint64_t choose_mix_begin(uint64_t x)
 {
@@ -93,8 +91,6 @@ static uint64_t choose_log(uint64_t x)
     return ((uint64_t)(zeros + 1) << 24) - log;
 }
 
-/* ---- eligible candidates ---- */
-
 enum wr_tier wr_choose_find_tier(const struct wr_candidate_upstream *candidates,
                                  size_t count)
 {
@@ -123,10 +119,7 @@ static bool choose_may_take(const struct wr_candidate_upstream *candidate,
            !candidate->is_full;
 }
 
-/* ---- the five balances ---- */
-
-/* Makes a candidate a participant if it is eligible, else removes it. Returns
- * true if it is eligible. */
+/* Makes a candidate take part if it is eligible, else removes it. */
 static bool choose_set_turn(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             size_t index)
@@ -160,9 +153,8 @@ static bool choose_is_by_connections(const struct wr_choosing *choosing)
     return choosing->balance == WEIR_BALANCE_LEAST_CONNECTIONS;
 }
 
-/* Called when participants have changed since choosing->version: checks only
- * the candidates of these participants. Returns false if all candidates must be
- * checked. */
+/* Called when candidates that take part have changed since choosing->version:
+ * checks only these. Returns false if all candidates must be checked. */
 static bool choose_follow_turns(struct wr_choosing *choosing,
                                 const struct wr_candidates *candidates)
 {
@@ -187,8 +179,7 @@ static bool choose_follow_turns(struct wr_choosing *choosing,
     return is_enough;
 }
 
-/* Chooses by smooth weighted round robin, among all candidates or only the
- * least busy ones. */
+/* Smooth weighted round robin, among all candidates or the least busy ones. */
 static size_t choose_in_turn(struct wr_choosing *choosing,
                              const struct wr_candidates *candidates)
 {
@@ -247,8 +238,8 @@ static uint64_t choose_sum_before(const struct wr_candidates *candidates,
     return sum;
 }
 
-/* Returns the index of the first candidate for which the weights up to and
- * including its own add up to more than @sum. */
+/* Returns the first candidate at which the weights, with its own, exceed
+ * @sum. */
 static size_t choose_find_sum(const struct wr_candidates *candidates,
                               uint64_t sum)
 {
@@ -300,9 +291,8 @@ static size_t choose_of_two(const struct wr_choosing *choosing,
 }
 
 /* Returns the first candidate, starting at @i, that may draw @least or more, or
- * ->count if there is none. Compares only the bits that the last step of the
- * hash does not change. A choice among many candidates spends nearly all its
- * time here. */
+ * ->count. Compares only the bits that the last step of the hash does not
+ * change: a choice among many candidates spends nearly all its time here. */
 static size_t choose_find_draw(const struct wr_candidates *candidates, size_t i,
                                uint64_t mixed, uint64_t least)
 {
@@ -379,8 +369,6 @@ static void choose_keep_best(struct choice_by_key *best, size_t index,
             : choose_find_number(choose_log(number) * heaviest / weight);
 }
 
-/* Skips numbers below best.least, which cannot win, to compute fewer
- * logarithms. */
 static size_t choose_by_key(const struct wr_choosing *choosing,
                             const struct wr_candidates *candidates,
                             uint64_t key)
@@ -472,7 +460,6 @@ void wr_choose_by_rank(struct wr_candidate_upstream *candidates, size_t count)
     }
 }
 
-/* Returns the kept candidate, or else the first. */
 static size_t choose_find_first(const struct wr_candidate_upstream *candidates,
                                 size_t count, enum wr_tier tier)
 {
@@ -501,7 +488,6 @@ size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                : choose_find_first(candidates, count, tier);
 }
 
-/* Records the weight of a candidate that the hash may choose. */
 static void choose_note_weight(struct wr_choosing *choosing,
                                const struct wr_candidate_upstream *one)
 {
@@ -590,7 +576,6 @@ bool wr_choose_change(struct wr_choosing *choosing,
     return true;
 }
 
-/* Returns a candidate of the tier that has space, or NO_INDEX. */
 static size_t choose_index(struct wr_choosing *choosing,
                            const struct wr_candidates *candidates, uint64_t key)
 {

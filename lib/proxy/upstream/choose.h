@@ -1,15 +1,11 @@
 /*
  * Chooses among upstreams: pure functions.
  *
- * The owner has an array of candidates, writes for each whether it can be
- * chosen, and requests an index. These functions use no clock and no
- * connection; the random numbers come from a generator that the owner seeds.
- *
  * After a change all candidates are checked once. This prepares any number of
  * choices: round robin and least connections take the head of a heap (turns.h),
  * a random choice searches a tree of sums of weights, and WEIR_BALANCE_FIRST
  * has one answer. Only WEIR_BALANCE_HASH checks each candidate for each choice,
- * because each key orders them differently; this takes ten instructions per
+ * because each key orders them differently. This takes ten instructions per
  * candidate, and few logarithms.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_CHOOSE_H
@@ -22,13 +18,12 @@
 /* Weights of candidates are finer than the program's, for slow starts. */
 #define WR_WEIGHT_UNIT 256u
 
-/* If there are at most this many candidates, all are checked again after any
- * change. */
+/* With at most this many candidates, any change checks all of them again. */
 #define WR_CANDIDATES_FEW 2u
 
 /* A choice is made only from the first tier that has candidates. */
 enum wr_tier {
-    /* Unchecked, and in the order of the balance before all others that are
+    /* Unchecked, but chosen in the order of the balance before others that are
      * up. */
     WR_TIER_AWAITED = -1,
     WR_TIER_PRIMARY,
@@ -71,7 +66,6 @@ uint64_t wr_hash_bytes(const void *data, size_t size);
 
 uint64_t wr_hash_candidate(const void *name, size_t size);
 
-/* Returns true for candidates whose first check has not ended. */
 static inline bool wr_tier_is_unchecked(enum wr_tier tier)
 {
     wr_assert(tier <= WR_TIER_NONE);
@@ -81,7 +75,7 @@ static inline bool wr_tier_is_unchecked(enum wr_tier tier)
 
 /* For WEIR_BALANCE_FIRST: changes the tier of an unchecked candidate to AWAITED
  * if no candidate before it is up. Treats primaries and backups separately.
- * Without this a later candidate would be used for a moment. */
+ * Otherwise a later candidate would be used for a moment. */
 void wr_choose_await(struct wr_candidate_upstream *candidates, size_t count);
 
 /* Disables candidates that do not have the least rank of their class. The
@@ -113,7 +107,7 @@ enum wr_choice {
 size_t wr_choose_find_first(const struct wr_candidate_upstream *candidates,
                             size_t count);
 
-/* The candidates of a set, and state shared with other sets. */
+/* The candidates of a set, and state that sets share. */
 struct wr_candidates {
     struct wr_candidate_upstream *all;
     size_t count;
@@ -125,15 +119,15 @@ struct wr_candidates {
 struct wr_choosing {
     enum wr_tier tier;
     enum weir_balance balance;
-    size_t first;      /* for WEIR_BALANCE_FIRST */
+    size_t first;      /* of WEIR_BALANCE_FIRST */
     uint64_t total;    /* sum of the weights for drawing */
-    uint32_t heaviest; /* the largest weight, for WEIR_BALANCE_HASH */
+    uint32_t heaviest; /* the largest weight of WEIR_BALANCE_HASH */
     size_t in_tier;    /* number of candidates, unless they are few */
     uint64_t version;  /* turns->version when these candidates last took part */
 };
 
-/* Must be called after each change of a candidate, before the next choice,
- * unless wr_choose_change() was called. */
+/* Must be called before the next choice after a candidate has changed, unless
+ * wr_choose_change() has returned true. */
 void wr_choose_prepare(struct wr_choice_way way,
                        const struct wr_candidates *candidates,
                        struct wr_choosing *ret);

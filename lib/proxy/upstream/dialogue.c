@@ -34,7 +34,6 @@ dialogue_get(const struct wr_check *check, size_t index)
         step->is_anywhere != 0};
 }
 
-/* Returns true if no step expects anything: then any byte is accepted. */
 static bool dialogue_takes_any(const struct wr_check *check)
 {
     const size_t count = dialogue_count(check);

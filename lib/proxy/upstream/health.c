@@ -8,9 +8,8 @@
 
 #include <string.h>
 
-/* Maximum number of earlier ejections that are taken over. More would not make
- * the next one longer: the time doubles each time and has reached its maximum
- * before. */
+/* More earlier ejections would not lengthen the next one: the time doubles each
+ * time, and has reached its maximum before. */
 #define RESUMED_MAX 64u
 
 /* The only function that changes the state. */

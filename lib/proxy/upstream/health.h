@@ -16,12 +16,6 @@
 #include "lib/proxy/libweir.h"
 #include "weir/base.h"
 
-/*
- *     unknown --first result--> up, down
- *     up --`fall` failures in a row--> down
- *     down --`rise` successes in a row--> up
- *     unknown, down --wr_health_lift()--> up
- */
 enum wr_health_state {
     WR_HEALTH_UNKNOWN, /* the first check decides */
     WR_HEALTH_UP,
@@ -38,22 +32,20 @@ struct wr_health {
 void wr_health_init(struct wr_health *health, uint32_t rise, uint32_t fall,
                     enum wr_health_state state);
 
-/* Sets the state to up until checks find the upstream down. Returns true if the
- * state was not up. */
+/* The upstream is up until checks find it down. Returns false if it was up. */
 bool wr_health_lift(struct wr_health *health);
 
 /* Called when a check has ended. Returns true if the state has changed. */
 bool wr_health_note(struct wr_health *health, bool is_good);
 
-/* Returns the time since @then_ns, or 0 if @then_ns is in the future, because
- * clocks of different loops may differ. */
+/* Returns 0 if @then_ns is in the future: clocks of different loops may
+ * differ. */
 static inline uint64_t wr_since(uint64_t now_ns, uint64_t then_ns)
 {
     return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 
-/* Returns the time until the next check: the interval, plus or minus a
- * tenth. */
+/* Returns the interval, plus or minus a tenth. */
 uint64_t wr_health_next_ns(uint64_t interval_ns, uint64_t random);
 
 enum wr_failure {
@@ -69,8 +61,7 @@ struct wr_ejection_plan {
     uint64_t max_ns;
 };
 
-/* The ejection of a target, with its failures so far. Zero-initialized at
- * first. */
+/* The ejection of a target, with its failures so far. All 0 at first. */
 struct wr_ejection {
     uint32_t fails[WR_FAILURES]; /* consecutive failures */
     bool is_ejected;
@@ -79,8 +70,7 @@ struct wr_ejection {
         cause; /* kind of failures that ejected last, if count > 0 */
 };
 
-/* Initializes @ejection from an earlier state: after @count ejections whose row
- * was not broken, possibly still ejected. */
+/* Continues after @count ejections whose row of failures was not broken. */
 void wr_ejection_resume(struct wr_ejection *ejection, uint32_t count,
                         enum wr_failure cause, bool is_ejected);
 
@@ -93,11 +83,10 @@ static inline bool wr_ejection_has_row(const struct wr_ejection *ejection,
            (ejection->count > 0 && ejection->cause == row);
 }
 
-/* Records a success, which ends the row of failures of this kind. */
 void wr_ejection_note_success(struct wr_ejection *ejection,
                               enum wr_failure row);
 
-/* Records a failure. Returns the time of the ejection that it starts, or 0. */
+/* Returns the time of the ejection that the failure starts, or 0. */
 WEIR_MUST_USE uint64_t wr_ejection_note_failure(
     struct wr_ejection *ejection, const struct wr_ejection_plan *plan,
     enum wr_failure row);

@@ -32,20 +32,17 @@ struct wr_check_kind {
     struct wr_check_piece bye;
 };
 
-/* dialogue.c */
 extern const struct wr_check_kind wr_check_text;
-/* Returns true if silence after these bytes means that they are a wrong
- * response. */
+/* Returns true if silence after these bytes means that they are wrong. */
 bool wr_dialogue_is_over_when_quiet(const struct wr_check *check,
                                     const struct wr_check_talk *talk,
                                     size_t len);
 
-/* Appends the first line of a text from the server to the reason of the
+/* Appends the first line of the server's text to the reason of the
  * conversation. Bytes that are not plain text become '?'. */
 void wr_dialogue_note_reason(struct wr_check_talk *talk, const void *words,
                              size_t len);
 
-/* login.c */
 extern const struct wr_check_kind wr_check_postgres;
 extern const struct wr_check_kind wr_check_mysql;
 

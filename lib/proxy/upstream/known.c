@@ -22,8 +22,7 @@ int wr_known_read(const struct wr_check *check,
     return 0;
 }
 
-/* Returns the state that checks have found, or the state before the first
- * one. */
+/* Returns the state that checks have found, or the state before a check. */
 static enum wr_health_state
 known_get_health(const struct wr_check *check,
                  const struct weir_upstream_health *known)

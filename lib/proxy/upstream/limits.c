@@ -34,8 +34,6 @@ void wr_limits_leave_queue(weir_upstreams_shared *shared)
     wr_shared_unlock(shared);
 }
 
-/* ---- targets ---- */
-
 static struct wr_limits_target *
 limits_make_target(weir_upstreams_shared *shared, const char *name)
 {
@@ -55,8 +53,7 @@ limits_make_target(weir_upstreams_shared *shared, const char *name)
     return target;
 }
 
-/* Returns the target with the name of @made, or NULL. The mutex must be
- * held. */
+/* The mutex must be held. */
 static struct wr_limits_target *
 limits_find_target(weir_upstreams_shared *shared,
                    const struct wr_limits_target *made)
@@ -74,8 +71,7 @@ limits_find_target(weir_upstreams_shared *shared,
     return NULL;
 }
 
-/* Updates ->least_limit after a share with this limit has left. The mutex must
- * be held. */
+/* Called after a share with this limit has left. The mutex must be held. */
 static void limits_find_least(struct wr_limits_target *target, uint32_t limit)
 {
     uint32_t least = UINT32_MAX;
@@ -148,8 +144,6 @@ void wr_limits_share_close(struct wr_limits_share *share)
     }
 }
 
-/* ---- slots ---- */
-
 /* Calls the waiting sets that may take a free slot, except @own. The mutex must
  * be held. */
 static void limits_call_waiting(struct wr_limits_target *target,
@@ -198,8 +192,8 @@ bool wr_limits_share_is_full(const struct wr_limits_share *share,
     return takes_last || share->limit <= target->taken + older_count;
 }
 
-/* Records a change if some set's upstream may be full with @taken slots taken,
- * but not with one fewer. The mutex must be held. */
+/* Records a change if an upstream may be full with @taken slots taken, but not
+ * with one fewer. The mutex must be held. */
 static void limits_note_taken(const struct wr_limits_share *share,
                               uint32_t taken)
 {
@@ -234,8 +228,6 @@ void wr_limits_share_give(struct wr_limits_share *share)
     limits_call_waiting(target, share->call);
     wr_shared_unlock(share->call->shared);
 }
-
-/* ---- waiting ---- */
 
 void wr_limits_share_wait(struct wr_limits_share *share, uint64_t ticket,
                           uint64_t round)

@@ -2,12 +2,12 @@
  * The slots of targets, and the sets that wait for one: shared by sets of
  * several loops.
  *
- * A target represents all upstreams with one name; it counts the slots that are
- * taken. Nothing is ever reserved: a slot is taken or free, and a waiting set
- * is recorded at the target with a ticket, the number of its oldest request. A
- * request gets a slot if more slots are free than older requests of other sets
- * wait. So the oldest request is served first, and when a waiter gives up or a
- * loop ends, nothing has to be undone.
+ * A target represents all upstreams with one name. Nothing is ever reserved: a
+ * slot is taken or free, and a waiting set is recorded at the target with a
+ * ticket, the number of its oldest request. A request gets a slot if more slots
+ * are free than older requests of other sets wait. So the oldest request is
+ * served first, and when a waiter gives up or a loop ends, nothing has to be
+ * undone.
  *
  * A function that frees a slot or removes a waiter calls the sets whose turn it
  * is. It may run on any thread, and the call allocates nothing. A call only
@@ -41,8 +41,6 @@ struct wr_limits_share {
     uint64_t round;            /* the set's round in which the ticket was set */
 };
 
-/* ---- sets ---- */
-
 /* Assigns a ticket to a request whose ticket is 0. The mutex must be held. */
 static inline void wr_limits_draw_ticket(weir_upstreams_shared *shared,
                                          uint64_t *ticket)
@@ -60,10 +58,8 @@ WEIR_MUST_USE bool wr_limits_enter_queue(weir_upstreams_shared *shared,
                                          uint64_t *ticket);
 void wr_limits_leave_queue(weir_upstreams_shared *shared);
 
-/* ---- upstreams ---- */
-
-/* Joins the target of a name. Returns 0 or -ENOMEM. Without a limit there is no
- * target. */
+/* Joins the target of a name; without a limit there is no target. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_limits_share_open(struct wr_limits_share *share,
                                        struct wr_shared_call *call,
                                        const char *name, uint32_t limit);

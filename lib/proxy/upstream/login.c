@@ -16,8 +16,6 @@
 
 #include <string.h>
 
-/* ---- PostgreSQL ---- */
-
 #define POSTGRES_HEAD 5u /* a type, and the length without it */
 
 static uint32_t login_get_be32(const uint8_t *data)
@@ -52,8 +50,8 @@ static size_t login_postgres_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
-/* Adds SQLSTATE and text of an error message to the reason. The message
- * consists of fields, each a letter and a text. */
+/* Adds SQLSTATE and text of an error message, which consists of fields with a
+ * letter and a text, to the reason. */
 static void login_postgres_note_error(struct wr_check_talk *talk,
                                       const uint8_t *message, size_t size)
 {
@@ -126,8 +124,6 @@ static enum wr_verdict login_postgres_judge(const struct wr_check *check,
     }
     return verdict;
 }
-
-/* ---- MySQL ---- */
 
 #define MYSQL_HEAD 4u /* three bytes of length, and a number */
 
@@ -235,8 +231,6 @@ static enum wr_verdict login_mysql_judge(const struct wr_check *check,
     talk->used += MYSQL_HEAD + size;
     return login_mysql_judge_one(talk, packet + MYSQL_HEAD, size);
 }
-
-/* ---- sending ---- */
 
 static size_t login_ask(const struct wr_check *check,
                         const struct wr_check_talk *talk, const char *authority,

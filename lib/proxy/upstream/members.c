@@ -2,12 +2,10 @@
  * The upstreams of a set: adding, removing, and upstreams for the addresses of
  * a name.
  *
- * If an upstream is a name that is spread (is_spread), it is never chosen
- * itself. It looks the name up, and each address of the answer becomes an
- * upstream, called a member, with all settings of the name. A member stays as
- * long as its address is in the answers, with its health and counts. If its
- * address is no longer in the answer, it is removed, but its connections
- * continue.
+ * An upstream that is a name and spread (is_spread) is never chosen itself.
+ * Each address of the name becomes an upstream, called a member, with all
+ * settings of the name. A member stays as long as its address is in the
+ * answers, with its health and counts. A removed member keeps its connections.
  *
  * Members of a service have a rank from the priority of their DNS record, and a
  * share of the name's weight from the weight of the record. Both follow the
@@ -22,8 +20,6 @@
 #define MEMBERS_NAME_SIZE 512u
 #define MEMBERS_SOURCE_MAX                                                     \
     ((int)(MEMBERS_NAME_SIZE - WEIR_ADDRESS_TEXT_SIZE - 5))
-
-/* ---- the arrays ---- */
 
 static void members_number(weir_upstreams *set, size_t index)
 {
@@ -94,8 +90,6 @@ void wr_members_drop_of(weir_upstreams *set, const weir_upstream *source)
     wr_assert(source != NULL);
 }
 
-/* ---- addresses of a name ---- */
-
 static bool members_have(const weir_upstreams *set, const weir_upstream *source,
                          const struct weir_address *address)
 {
@@ -138,7 +132,7 @@ static void members_rank(weir_upstream *member, const struct wr_target *target,
     member->set->has_ranks |= rank > 0;
 }
 
-/* Returns an address of the answer that is not an upstream yet, or NULL. */
+/* Returns an address that is not a member yet, or NULL. */
 static const struct weir_address *members_find_new(const weir_upstreams *set,
                                                    const weir_upstream *source)
 {
@@ -157,9 +151,8 @@ static const struct weir_address *members_find_new(const weir_upstreams *set,
     return NULL;
 }
 
-/* Returns true if @member precedes @other, a member of the same name. Members
- * are ordered by the bytes of their addresses, so that all sets have the same
- * order, whatever answers they have received. */
+/* Members of a name are ordered by the bytes of their addresses, so that all
+ * sets have the same order, whatever answers they have received. */
 static bool members_is_before(const weir_upstream *member,
                               const weir_upstream *other)
 {
@@ -170,8 +163,7 @@ static bool members_is_before(const weir_upstream *member,
                   sizeof(address->storage)) < 0;
 }
 
-/* Returns the index at which to insert a member: after its name, and before the
- * upstreams that were added after the name. */
+/* Members come after their name, and before upstreams added after the name. */
 static size_t members_find_index(const weir_upstreams *set,
                                  const weir_upstream *member)
 {

@@ -2,10 +2,10 @@
  * One active check of an upstream.
  *
  * A connection that is the whole check, or that has had no response, is
- * aborted, so that the check leaves nothing behind at either end. A connection
- * with a response, or with only a PROXY header, is closed: it ends its stream,
- * and reads the peer's bytes until the peer ends its own, concurrently with
- * later checks.
+ * aborted, so that it leaves no state at either end. A connection with a
+ * response, or with only a PROXY header, is closed: it ends its stream, and
+ * reads the peer's bytes until the peer ends its own, concurrently with later
+ * checks.
  */
 #include "upstream.h"
 
@@ -20,8 +20,6 @@
 /* If the response does not match so far, the check fails once no bytes arrive
  * for 1/QUIET_PART of the time-out. */
 #define QUIET_PART 8u
-
-/* ---- the conversation ---- */
 
 static int probe_write(weir_writer *writer, const struct wr_check_piece *piece)
 {
@@ -57,8 +55,7 @@ static ssize_t probe_read(struct wr_probe *probe, weir_reader *reader)
     return got == 0 ? -EPROTO : got;
 }
 
-/* Reads more, but limits the time of silence if the response is wrong so
- * far. */
+/* Limits the time of silence if the response is wrong so far. */
 static ssize_t probe_read_on(struct wr_probe *probe, weir_reader *reader)
 {
     struct weir_timeout quiet;
@@ -114,8 +111,6 @@ static int probe_converse(struct wr_probe *probe, weir_reader *reader,
     return -EPROTO;
 }
 
-/* ---- the connection ---- */
-
 static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
 {
     const weir_transport *t = weir_writer_get_transport(writer);
@@ -141,7 +136,6 @@ static int probe_introduce(const struct wr_probe *probe, weir_writer *writer)
     return weir_writer_start_tls(writer, &tls);
 }
 
-/* Ends a connection that has had a response, or only a header. */
 static void probe_leave(const struct wr_probe *probe, weir_writer *writer)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),

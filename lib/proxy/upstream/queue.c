@@ -1,6 +1,5 @@
 /*
  * Waiting requests, in the order of their arrival.
- *
  * Most arrive in the order of their tickets. Requests that return from a failed
  * try are older than other waiting ones, in any order.
  */
@@ -20,8 +19,6 @@ static void queue_check_links(const struct wr_queued *queued)
     wr_debug_assert(!queued->below[YOUNGER] ||
                     queued->below[YOUNGER]->ticket > queued->ticket);
 }
-
-/* ---- the tree of a kind ---- */
 
 static uint64_t queue_get_rank(const struct wr_queued *queued)
 {
@@ -107,10 +104,7 @@ static struct wr_queued *queue_get_higher(const struct wr_queued *queued)
     return queue_get_rank(older) > queue_get_rank(younger) ? older : younger;
 }
 
-/* ---- kinds ---- */
-
-/* Returns true if both exclude the same upstreams. Their counts must be equal,
- * and neither may have duplicates. */
+/* The counts must be equal, and neither may have duplicates. */
 static bool queue_has_all(const struct wr_exclusions *a,
                           const struct wr_exclusions *b)
 {
@@ -141,8 +135,8 @@ static struct wr_queued *queue_find(const struct wr_request_queue *queue,
     return NULL;
 }
 
-/* Inserts the oldest request of a kind into the list of kinds, by its ticket.
- * The search starts at @at; the requests before @at must be older. */
+/* Inserts the oldest request of a kind into the list of kinds. The search
+ * starts at @at; requests before @at must be older. */
 static void queue_link(struct wr_request_queue *queue, struct wr_list *at,
                        struct wr_queued *oldest)
 {
@@ -206,7 +200,7 @@ void wr_request_queue_remove(struct wr_queued *queued)
     wr_assert(queue->count > 0);
     struct wr_queued *second = is_oldest ? queue_find_second(queued) : NULL;
     while ((higher = queue_get_higher(queued))) {
-        queue_turn_up(higher); /* until the node is a leaf */
+        queue_turn_up(higher); /* until @queued is a leaf */
     }
     queue_hang(queued->above, queue_get_side(queued), NULL);
     queued->above = NULL;

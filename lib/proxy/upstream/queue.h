@@ -47,7 +47,6 @@ static inline bool wr_exclusions_have(const struct wr_exclusions *exclusions,
     return false;
 }
 
-/* Adds an id, which may already be present. */
 static inline void wr_exclusions_add(struct wr_exclusions *exclusions,
                                      uint64_t id)
 {
@@ -85,7 +84,6 @@ struct wr_queued {
 void wr_request_queue_init(struct wr_request_queue *queue);
 void wr_queued_init(struct wr_queued *queued);
 
-/* Adds a request with a unique ticket. */
 void wr_request_queue_add(struct wr_request_queue *queue,
                           struct wr_queued *queued);
 void wr_request_queue_remove(struct wr_queued *queued);

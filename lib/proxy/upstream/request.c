@@ -17,9 +17,6 @@
  * request takes a free slot only if no earlier request can. Requests of several
  * sets are ordered by tickets, too (limits.h).
  *
- * A try that failed because this machine ran out of a resource does not count
- * if the request may wait.
- *
  * A request keeps the options that its tries need, so that the program may free
  * them: the local address is copied, the key is hashed, and upstreams are
  * remembered by numbers that are never reused. Only the memory of the host and
@@ -79,8 +76,7 @@ struct wr_request {
     struct wr_list attempts;  /* struct request_attempt: of failed tries */
     uint32_t attempt_count;
     struct weir_upstreams_result result;
-    /* The error text of all tries, if the program has passed no buffer for
-     * it. */
+    /* Used if the program has passed no buffer for the error text. */
     char text[512];
 };
 
@@ -108,8 +104,7 @@ static void request_check_invariants(const struct wr_request *request)
     wr_assert(request->cause <= 0);
 }
 
-/* Arms the timer of a wait, for @until_ns or the request's deadline, whichever
- * is earlier. The request may be in a queue or in no list. */
+/* Arms the timer of a wait: @until_ns, or the request's deadline if earlier. */
 static void request_wait(struct wr_request *request, uint64_t until_ns)
 {
     until_ns = wr_min_u64(until_ns, request->end_ns);
@@ -135,7 +130,7 @@ static void request_stop_waiting(struct wr_request *request)
     wr_assert(!request->queued.queue);
 }
 
-/* Makes the ready item pending, which decides the next step of the request. */
+/* The ready item decides the next step of the request. */
 static void request_go_on(struct wr_request *request)
 {
     wr_assert(!request->connecting);
@@ -151,8 +146,7 @@ struct request_attempt {
     struct weir_attempt attempt;
 };
 
-/* Keeps the attempts of a failed try that is about to be freed. Attempts for
- * which memory runs out are not reported. */
+/* Keeps the attempts of a failed try, as far as there is memory. */
 static void request_keep_attempts(struct wr_request *request)
 {
     const struct weir_allocator *counting = &request->set->loop->counting;
@@ -193,8 +187,7 @@ static int request_get_attempt(const struct weir_pending *pending, size_t index,
     return 0;
 }
 
-/* Removes the last separator if the last try has written no text after it.
- * Returns the length of the error text. */
+/* Removes a trailing separator. Returns the length of the error text. */
 static size_t request_end_text(const struct wr_request *request)
 {
     char *text = request->connect.error_text;
@@ -318,8 +311,7 @@ static void request_note_try(struct wr_request *request,
     request->last = upstream;
 }
 
-/* If the last try failed for lack of a resource and there is time, waits and
- * returns true. */
+/* If a resource ran out and there is time, waits and returns true. */
 static bool request_wait_if_short(struct wr_request *request)
 {
     const uint64_t now_ns = request_now(request);
@@ -400,8 +392,7 @@ static void request_connected(void *arg, int err, weir_transport *t)
     request_keep_attempts(request);
     request->connecting = NULL;
     if (request->is_left && request->cause == 0 && !request->was_made) {
-        /* A try that was cancelled because its upstream is down does not
-         * count. */
+        /* A try is not counted if its upstream went down meanwhile. */
         wr_assert(request->try_count > 0);
         request->is_left = false;
         request->try_count--;
@@ -447,8 +438,7 @@ static int request_get_error(struct wr_request *request)
     return request->err < 0 ? request->err : -EHOSTDOWN;
 }
 
-/* Waits until the first checks of the possible upstreams have ended, but not
- * longer than one check lasts. */
+/* Waits at most as long as one check lasts. */
 static void request_wait_for_checks(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -560,8 +550,7 @@ static void request_run(struct wr_ready *ready)
     }
 }
 
-/* Continues requests that need not wait for checks any more. This is the same
- * for all requests of a kind. */
+/* Whether a request still waits is the same for all requests of its kind. */
 static void request_serve_unchecked(weir_upstreams *set)
 {
     struct wr_queued *before = NULL; /* the last request that still waits */
@@ -601,8 +590,7 @@ static void request_give_up(struct wr_request *request, int cause)
         return;
     }
     if (request_is_queued(request)) {
-        /* Other requests may take the slot for which this request has
-         * waited. */
+        /* Other requests may take the slot for which this one has waited. */
         wr_upstreams_wake(request->set);
     }
     request_go_on(request);
@@ -844,9 +832,8 @@ static void request_interrupt(struct wr_waiter *waiter)
     weir_pending_cancel(opening->request); /* this leads to request_opened() */
 }
 
-/* Drops the result's reference to the upstream. If the result has no slot and
- * the upstream was removed from its set, nothing else keeps it, so the pointer
- * becomes NULL. */
+/* Without a slot nothing else keeps a removed upstream: its pointer becomes
+ * NULL. */
 static void request_leave_upstream(struct weir_upstreams_result *result)
 {
     weir_upstream *upstream = result->upstream;
@@ -899,8 +886,7 @@ struct request_stream {
     weir_writer *writer; /* NULL until there is a connection */
 };
 
-/* Creates the stream when there is a connection, so that a waiting request has
- * no stream. */
+/* Called when connected, so a waiting request has no stream. */
 static int request_create_stream(void *arg, weir_transport *t,
                                  struct weir_protocol_binding *ret)
 {

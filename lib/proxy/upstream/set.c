@@ -23,8 +23,6 @@ static void set_check_invariants(const weir_upstreams *set)
     wr_assert(!set->is_freed || set->count == 0);
 }
 
-/* ---- upstreams ---- */
-
 void weir_upstream_remove(weir_upstream *upstream)
 {
     weir_upstreams *set = upstream->set;
@@ -63,8 +61,7 @@ static int set_check_add(const weir_upstreams *set,
     return 0;
 }
 
-/* Adds an upstream with parsed options. Takes ownership of @own_check, which
- * may be NULL, unless this fails. */
+/* Takes ownership of @own_check, which may be NULL, unless this fails. */
 static int set_add_checked(weir_upstreams *set,
                            struct weir_upstream_options *known,
                            const struct wr_check *own_check,
@@ -133,8 +130,6 @@ int weir_upstreams_add(weir_upstreams *set,
     }
     return err;
 }
-
-/* ---- the ready item ---- */
 
 /* Arms timers for changes made by other sets and by this set. */
 static void set_follow(weir_upstreams *set)
@@ -259,8 +254,6 @@ static void set_run(struct wr_ready *ready)
     wr_upstreams_unref(set);
 }
 
-/* ---- the end ---- */
-
 static void set_close(weir_upstreams *set)
 {
     if (set->is_closed) {
@@ -332,8 +325,6 @@ void weir_upstreams_replace(weir_upstreams *set)
     }
 }
 
-/* ---- creating a set ---- */
-
 static uint64_t set_or(uint64_t value, uint64_t otherwise)
 {
     wr_assert(otherwise > 0);
@@ -392,8 +383,6 @@ int weir_upstreams_new(weir_loop *loop,
     *ret = set;
     return 0;
 }
-
-/* ---- queries ---- */
 
 size_t weir_upstreams_get_count(const weir_upstreams *set)
 {

@@ -10,7 +10,7 @@
 
 #define ROOM_FIRST 8u
 
-/* Called when a slot for which the set waits is free, or the set must follow a
+/* Called when a slot is free for the set, or when the set must follow a
  * change. */
 static void set_life_look(void *owner, bool has_news)
 {

@@ -187,8 +187,7 @@ shared_next_part(const struct wr_shared_target *target,
                : wr_container_of(link, struct wr_shared_part, link);
 }
 
-/* Returns true if a part of the set belongs to this target and has not left.
- * The mutex must be held. */
+/* True if the set has an active part in the target. The mutex must be held. */
 static bool shared_is_taken(const struct wr_shared_target *target,
                             const struct wr_shared_call *call)
 {
@@ -227,8 +226,7 @@ shared_find_target(weir_upstreams_shared *shared,
     return oldest;
 }
 
-/* Records a change of the target on which choices depend. The mutex must be
- * held. */
+/* Records a change on which choices depend. The mutex must be held. */
 static void shared_note_change_of_target(const struct wr_shared_part *part)
 {
     wr_assert(part->target != NULL);
@@ -281,8 +279,8 @@ shared_make_health(weir_upstreams_shared *shared,
     return health;
 }
 
-/* Returns true if a part that has not left uses this health, even if its checks
- * are paused. The mutex must be held. */
+/* True if an active part uses this health, even a paused one. The mutex must be
+ * held. */
 static bool shared_is_kept(const struct wr_shared_target *target,
                            const struct wr_shared_health *health)
 {
@@ -297,8 +295,8 @@ static bool shared_is_kept(const struct wr_shared_target *target,
     return false;
 }
 
-/* Returns the health of the target whose checks have the same plan, or NULL.
- * The mutex must be held. */
+/* Returns the health with the same check plan, or NULL. The mutex must be
+ * held. */
 static struct wr_shared_health *
 shared_find_health(const struct wr_shared_target *target,
                    const struct wr_check *check)

@@ -41,11 +41,10 @@
  *
  * A set can be called from any thread, and the call allocates nothing. A call
  * only means "check": the set checks again under the mutex, notifies its
- * program, serves its queue, and arms its timers. Other sets are called when
- * checks have changed a state and when a target is ejected. A set is also
- * called when it becomes the checker. Each set has a timer for the end of an
- * ejection; the first timer to expire ends the ejection for all sets. A forked
- * child changes nothing here, because it may not call functions of sets.
+ * program, serves its queue, and arms its timers. Each set has a timer for the
+ * end of an ejection; the first timer to expire ends the ejection for all sets.
+ * A forked child changes nothing here, because it may not call functions of
+ * sets.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H
@@ -61,15 +60,12 @@
 
 /*
  * A tree in which entries are found by their hashes: at each level one bit of
- * the hash selects the side.
- *
- * Hashes are mixed, so the tree of n entries is about log n deep without being
- * balanced, and needs no memory. Entries with the same hash are on one path: a
- * lookup follows it and compares.
+ * the hash selects the side. Hashes are mixed, so the tree of n entries is
+ * about log n deep without being balanced. Entries with the same hash are on
+ * one path: a lookup follows the path and compares.
  */
 
-/* An entry, embedded in its owner. The hash must be set before the entry is
- * added. */
+/* The hash must be set before the entry is added. */
 struct wr_hashed {
     uint64_t hash;
     struct wr_hashed *below[2];
@@ -154,8 +150,7 @@ struct weir_upstreams_shared {
     struct wr_shared_change changes[WR_CHANGES_KEPT]; /* the newest */
 };
 
-/* The call of a set, allocated separately: it may outlive the set while
- * posted. */
+/* Allocated separately: it may outlive its set while posted. */
 struct wr_shared_call {
     weir_upstreams_shared *shared;
     struct wr_wake *wake;     /* a reference to the mailbox of the set's loop */
@@ -228,8 +223,6 @@ struct wr_shared_part {
     bool is_paused;  /* makes no checks, not even for others */
 };
 
-/* ---- the object ---- */
-
 /* Creates an object with one reference. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_shared_make(const struct weir_allocator *allocator,
                                  weir_upstreams_shared **ret);
@@ -269,10 +262,7 @@ void wr_shared_seed(weir_upstreams_shared *shared, uint64_t seed);
 
 uint64_t wr_shared_draw(weir_upstreams_shared *shared);
 
-/* ---- sets ---- */
-
-/* Creates the call of a set, with references to @shared and @wake. Returns 0 or
- * -ENOMEM. */
+/* The call has references to @shared and @wake. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_shared_call_make(weir_upstreams_shared *shared,
                                       struct wr_wake *wake,
                                       void (*look)(void *owner, bool has_news),
@@ -280,8 +270,7 @@ WEIR_MUST_USE int wr_shared_call_make(weir_upstreams_shared *shared,
 /* Called when the set is freed, after all its parts were closed. */
 void wr_shared_call_end(struct wr_shared_call *call);
 
-/* Removes and returns the next part in call->news, which has a new state or
- * checker. Returns NULL if there is none. */
+/* Removes and returns the next part in call->news, or returns NULL. */
 struct wr_shared_part *wr_shared_call_next_news(struct wr_shared_call *call);
 
 /* Posts a call of ->look to the set's loop, unless one is posted already. The
@@ -333,9 +322,8 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
 /* Called when the set of this part is retired: another set makes the checks, if
  * there is one. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
-/* Starts or ends a pause, in which the set of this part makes no checks.
- * Another set with the same target and plan makes the checks, if there is
- * one. */
+/* During a pause another set with the same target and plan makes the checks, if
+ * there is one. */
 void wr_shared_part_pause(struct wr_shared_part *part, bool is_paused,
                           uint64_t now_ns);
 /* Called when the upstream is removed from the set. */
@@ -363,8 +351,8 @@ struct wr_shared_facts {
 void wr_shared_part_read(const struct wr_shared_part *part,
                          struct wr_shared_facts *ret);
 
-/* Returns how long the target has been in use, at least 1, or 0 if it is not in
- * use. */
+/* Returns how long the target has been in use, at least 1, or 0 if it is
+ * not. */
 static inline uint64_t wr_shared_get_use(const struct wr_shared_facts *facts,
                                          uint64_t now_ns)
 {
@@ -433,16 +421,14 @@ static inline void wr_shared_part_give(struct wr_shared_part *part)
     wr_turns_give(&part->call->shared->turns, &part->target->turn);
 }
 
-/* Returns true if WEIR_BALANCE_FIRST uses the target. The mutex must be
- * held. */
+/* True if WEIR_BALANCE_FIRST uses the target. The mutex must be held. */
 static inline bool wr_shared_part_is_in_use(const struct wr_shared_part *part)
 {
     wr_debug_assert(part->target != NULL);
     return part->call->shared->in_use == part->target;
 }
 
-/* Records the part whose target is in use from now on; NULL means none. The
- * mutex must be held. */
+/* NULL means that no target is in use from now on. The mutex must be held. */
 void wr_shared_use(weir_upstreams_shared *shared,
                    const struct wr_shared_part *part, uint64_t now_ns);
 
@@ -452,8 +438,7 @@ bool wr_shared_part_break_row(struct wr_shared_part *part, enum wr_failure row);
 /* Records a failed connect. Returns true if the previous one had not failed. */
 bool wr_shared_part_begin_failing(struct wr_shared_part *part);
 
-/* Records a success. Returns true if it is the first successful connect after a
- * failed one. */
+/* Returns true for the first successful connect after a failed one. */
 static inline bool wr_shared_part_note_success(struct wr_shared_part *part,
                                                enum wr_failure row)
 {
@@ -478,11 +463,9 @@ WEIR_MUST_USE uint64_t wr_shared_part_end_ejection(struct wr_shared_part *part,
 
 /* ---- checks ---- */
 
-/* Starts a check by the checker. Returns false if another part is the
- * checker. */
+/* Returns false if another part is the checker. */
 WEIR_MUST_USE bool wr_shared_part_begin_check(struct wr_shared_part *part);
-/* Ends a check. Returns false if another part is the checker, and the check
- * does not count. */
+/* Returns false if another part is the checker: the check does not count. */
 WEIR_MUST_USE bool wr_shared_part_end_check(struct wr_shared_part *part);
 
 /* Records the result of a check. Returns true if it has changed the state. */
@@ -492,18 +475,17 @@ WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
                                              const char *reason,
                                              uint64_t now_ns);
 
-/* Makes the target count as up until its checks find it down. Returns true if
- * it did not count as up. */
+/* The target counts as up until checks find it down. Returns false if it was
+ * up. */
 bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns);
 
-/* Returns true if the result of the last check contradicts the state, which has
- * not changed yet. */
+/* True if the last check contradicts the state, which has not changed yet. */
 bool wr_shared_part_is_in_doubt(const struct wr_shared_part *part);
 
 void wr_shared_part_set_due(struct wr_shared_part *part, uint64_t due_ns);
 
-/* Makes the part the checker if the current checker is late and this part's
- * checks are not paused. Returns true if it did. The mutex must be held. */
+/* Makes the part the checker if the current one is late and the part is not
+ * paused. Returns true if it did. The mutex must be held. */
 WEIR_MUST_USE bool wr_shared_part_take_over(struct wr_shared_part *part,
                                             uint64_t now_ns);
 

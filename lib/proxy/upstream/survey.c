@@ -88,8 +88,7 @@ static bool survey_is_in_time(const weir_upstreams *set)
     return weir_loop_get_time(set->loop) <= set->described_until_ns;
 }
 
-/* Returns true if the candidates are valid for this request. The mutex must be
- * held. */
+/* True if the candidates are valid for this request. The mutex must be held. */
 static bool survey_is_described(const weir_upstreams *set,
                                 const struct wr_queued *queued)
 {
@@ -101,9 +100,8 @@ static bool survey_is_described(const weir_upstreams *set,
     return true;
 }
 
-/* Returns the last time at which later requests can use the candidates if
- * nothing changes, or 0 if only the current request can. The mutex must be
- * held. */
+/* Returns the time until which later requests can use the candidates, or 0 if
+ * only the current request can. The mutex must be held. */
 static uint64_t survey_find_end(const weir_upstreams *set)
 {
     uint64_t until_ns = UINT64_MAX;
@@ -285,8 +283,7 @@ static bool survey_follow(weir_upstreams *set)
     return is_enough;
 }
 
-/* Writes the candidates for a request. The mutex of the shared state must be
- * held. */
+/* The mutex of the shared state must be held. */
 static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
 {
     const struct wr_exclusions *excluded = &queued->excluded;
@@ -324,8 +321,8 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     wr_choose_prepare(way, &candidates, &set->choosing);
 }
 
-/* Makes the set wait for the upstreams that the request could use. The mutex of
- * the shared state must be held. */
+/* Waits for the upstreams that the request could use. The mutex must be
+ * held. */
 static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
     const struct wr_candidate_upstream *candidates = set->candidates;
@@ -366,10 +363,7 @@ enum wr_choice wr_survey_choose(weir_upstreams *set, struct wr_queued *queued,
     return choice;
 }
 
-/* ---- the survey ---- */
-
-/* Does the same as wr_choose_find_tier(), for candidates whose weights were not
- * written yet. */
+/* Like wr_choose_find_tier(), for candidates that have no weights yet. */
 static enum wr_tier survey_find_tier(const weir_upstreams *set)
 {
     enum wr_tier found = WR_TIER_NONE;
@@ -428,7 +422,6 @@ void wr_survey_make(weir_upstreams *set)
     } else if (set->has_ranks) {
         survey_forget_exclusions(set);
         survey_rank(set);
-        /* The first tier of the remaining candidates. */
         survey->tier = survey_find_tier(set);
     }
     for (size_t i = 0; i < set->count && survey->tier != WR_TIER_NONE; i++) {
@@ -454,8 +447,7 @@ void wr_survey_note_taken(weir_upstream *upstream)
         i++;
     }
     if (!has_place && i < survey->free_count) {
-        /* Swaps @upstream with the last upstream that has a slot: it becomes
-         * the first full upstream. */
+        /* Swaps @upstream with the last one that has a slot. */
         survey->free_count--;
         survey->firsts[i] = survey->firsts[survey->free_count];
         survey->firsts[survey->free_count] = upstream;

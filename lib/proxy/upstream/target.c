@@ -15,8 +15,6 @@
 
 #define TTL_MIN_NS UINT64_C(1000000000)
 
-/* ---- lookups ---- */
-
 /* Schedules the next lookup for the end of the answer's lifetime @ttl_ns, and
  * at the latest after resolve_ns. */
 static void target_arm(struct wr_target *target, uint64_t ttl_ns)
@@ -70,8 +68,7 @@ static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
     wr_assert(target->is_asking);
     target->is_asking = false;
     target->error_count += !is_good;
-    /* Retries soon if there is no address and nothing else looks the name up.
-     */
+    /* Retries soon if nothing else looks the name up. */
     target_arm(target,
                !is_good && target->is_waited_for && target->address_count == 0
                    ? TTL_MIN_NS
@@ -81,8 +78,8 @@ static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
     }
 }
 
-/* Replaces the addresses of a service by those that were found, possibly none.
- * Returns false if the old ones are kept. */
+/* Replaces the addresses of a service. Returns false if the old ones are
+ * kept. */
 static bool target_take_service(struct wr_target *target)
 {
     const struct weir_allocator *allocator = &target->loop->counting;
@@ -181,8 +178,6 @@ static void target_timer_expired(struct wr_timer *timer)
         target_arm(target, UINT64_MAX);
     }
 }
-
-/* ---- starting and stopping ---- */
 
 int wr_target_read_endpoint(weir_loop *loop,
                             const struct weir_endpoint *endpoint,
@@ -293,8 +288,6 @@ void wr_target_stop(struct wr_target *target)
     wr_assert(!wr_timer_is_armed(&target->timer));
 }
 
-/* ---- HOST:PORT ---- */
-
 void wr_target_write_endpoint(const char *host, uint16_t port,
                               char ret[WR_ENDPOINT_SIZE])
 {
@@ -383,8 +376,6 @@ void wr_target_write_authority(const struct wr_target *target,
     target_cut_endpoint(ret, tls ? ":443" : ":80");
 }
 
-/* ---- connecting ---- */
-
 struct weir_tls_settings wr_target_get_tls(const struct wr_secure_settings *tls)
 {
     wr_assert(wr_secure_settings_are_set(tls));
@@ -452,8 +443,7 @@ target_get_endpoint_at(const struct wr_target *target, uint16_t port,
     return weir_endpoint_addresses(copies, count);
 }
 
-/* Returns true if the local address can be used for @endpoint. It cannot if a
- * check connects to an endpoint of its own, of another family. */
+/* A check's own endpoint may have another family than the local address. */
 static bool target_has_local_for(const struct wr_target *target,
                                  const struct weir_endpoint *endpoint)
 {

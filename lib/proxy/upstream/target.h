@@ -78,15 +78,13 @@ static inline size_t wr_target_get_size(const struct wr_target *target,
                            : count * sizeof(struct weir_address);
 }
 
-/* Takes ownership of the addresses of an earlier lookup, allocated by the
- * loop. */
+/* Takes ownership of addresses from the loop's allocator. */
 void wr_target_begin(struct wr_target *target, struct weir_address *addresses,
                      size_t count);
 
 void wr_target_fini(struct wr_target *target);
 
-/* Starts to look the name up, if there is one. Returns 0, or an error of the
- * name. */
+/* Starts to look up the name, if any. Returns 0, or an error of the name. */
 WEIR_MUST_USE int wr_target_start(struct wr_target *target);
 
 /* Starts no lookup after the one that is running, if any. */
@@ -119,8 +117,7 @@ WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     weir_connect_done_fn *done, void *done_arg,
                                     weir_pending **ret);
 
-/* Maximum number of addresses of a name to which a check with another port
- * connects. */
+/* A check with another port tries at most this many addresses of a name. */
 #define WR_TARGET_PORTS_MAX 8u
 
 /* Connects in a task for a check, like weir_open_connection(), with @ret_alert

@@ -5,8 +5,6 @@
  */
 #include "turns.h"
 
-/* ---- a heap ---- */
-
 static bool turns_is_before(const struct wr_turn *a, const struct wr_turn *b)
 {
     wr_debug_assert(a->group == b->group);
@@ -61,8 +59,6 @@ static void turns_cut(struct wr_turn_group *group, struct wr_turn *turn)
     turn->below[1] = NULL;
 }
 
-/* ---- groups ---- */
-
 static struct wr_turn_group *turns_next(const struct wr_turns *turns,
                                         const struct wr_turn_group *group)
 {
@@ -86,8 +82,8 @@ static int turns_compare(const struct wr_turn_group *group, uint32_t busy,
                         : (group->weight > weight) - (group->weight < weight);
 }
 
-/* Returns the group with this weight and number of connections, which is
- * created if necessary. */
+/* Returns the group with this weight and number of connections; may create
+ * it. */
 static struct wr_turn_group *turns_find(struct wr_turns *turns, uint32_t busy,
                                         uint32_t weight)
 {
@@ -193,8 +189,6 @@ static int64_t turns_scale(int64_t credit, uint64_t bound, uint64_t was)
     return is_owed ? scaled : -scaled;
 }
 
-/* ---- functions for the owner ---- */
-
 void wr_turns_init(struct wr_turns *turns)
 {
     *turns = (struct wr_turns){.version = 1};
@@ -228,8 +222,7 @@ void wr_turns_begin(struct wr_turns *turns, bool is_by_connections)
     wr_assert(turns->version > 0);
 }
 
-/* Records a change of @turn. NULL means that a participant has left: older
- * changes may refer to freed memory. */
+/* NULL means that a participant has left. */
 static void turns_note_change(struct wr_turns *turns, struct wr_turn *turn)
 {
     wr_assert(turns->version > 0);

@@ -91,25 +91,20 @@ void wr_turns_init(struct wr_turns *turns);
 
 /* Adds a spare group. There must be one group for each participant. */
 void wr_turns_give_room(struct wr_turns *turns, struct wr_turn_group *group);
-/* Removes a spare group, when there will be one participant less. The owner
- * frees the group. */
+/* Removes a spare group, for the owner to free, before a participant leaves. */
 struct wr_turn_group *wr_turns_take_room(struct wr_turns *turns);
 
-/* Starts or stops counting connections. If this changes, all participants are
- * removed. */
+/* Starts or stops counting connections. A change removes all participants. */
 void wr_turns_begin(struct wr_turns *turns, bool is_by_connections);
 
-/* Makes @turn a participant with this weight and index. A weight of 0 removes
- * it. */
+/* Makes @turn a participant, or removes it if @weight is 0. */
 void wr_turns_set(struct wr_turns *turns, struct wr_turn *turn, uint32_t weight,
                   size_t index);
 void wr_turns_clear(struct wr_turns *turns);
-/* Scales credits that are too large. Must be called when all weights are
- * set. */
+/* Scales credits that are too large. All weights must be set. */
 void wr_turns_scale(struct wr_turns *turns);
 
-/* Returns the participant with the most credit, and subtracts from its credit
- * what all participants have earned. There must be a participant. */
+/* Returns the participant with the most credit. There must be a participant. */
 struct wr_turn *wr_turns_choose(struct wr_turns *turns);
 
 /* Counts a new connection of the chosen participant. */

@@ -156,7 +156,7 @@ void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
     candidate->weight =
         candidate->tier == WR_TIER_NONE ? 0 : wr_upstream_get_weight(upstream);
     wr_assert(candidate->tier == WR_TIER_NONE || candidate->weight > 0);
-    /* Makes this part the checker if the present checker's loop is stuck. */
+    /* Makes this part the checker if the current checker's loop is stuck. */
     if (upstream->part.health &&
         wr_shared_part_take_over(&upstream->part,
                                  weir_loop_get_time(upstream->set->loop))) {
@@ -281,8 +281,7 @@ static void upstream_note_check(weir_upstream *upstream, int err)
 {
     wr_assert(err <= 0);
     if (wr_err_is_own(err)) {
-        /* This machine had no resource for the check, so the check has no
-         * result. */
+        /* This machine had no resource for the check: it has no result. */
         upstream->counts.checks_skipped++;
         if (upstream->skipped_count == 0) {
             upstream->skipped_err = err;
@@ -431,8 +430,7 @@ static void upstream_resolved(struct wr_target *target, bool is_good)
     }
 }
 
-/* Initializes an upstream that is a name, with the addresses that another set
- * has found, if any. Returns 0 or -ENOMEM. */
+/* Takes over the addresses that another set has found. Returns 0 or -ENOMEM. */
 static int upstream_begin_name(weir_upstream *upstream)
 {
     struct wr_target *target = &upstream->target;

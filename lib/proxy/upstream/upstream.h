@@ -108,8 +108,7 @@ struct weir_upstreams {
     bool is_retired;
     bool is_behind; /* other sets have changed shared state (wr_shared_call) */
     bool has_ranks; /* some addresses are used only if others cannot be */
-    /* Other sets wake this set through this object, which refers to the shared
-     * state. */
+    /* Other sets wake this set through this object. */
     struct wr_shared_call *call;
     uint64_t round; /* from 1: number of times the queue was served */
     uint64_t last_id;
@@ -209,8 +208,8 @@ struct weir_upstream {
 
 /* ---- set_life.c ---- */
 
-/* Creates a set with one reference, which uses @shared, or state of its own if
- * @shared is NULL. Returns 0 or -ENOMEM. */
+/* Creates a set with one reference. If @shared is NULL, it has state of its
+ * own. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_upstreams_make(weir_loop *loop,
                                     weir_upstreams_shared *shared,
                                     weir_upstreams **ret);
@@ -232,9 +231,9 @@ void wr_upstreams_wake(weir_upstreams *set);
 
 /* ---- upstream.c ---- */
 
-/* Creates an upstream, which has a reference to the set. The first reference to
- * the upstream is for the set. Options and known facts must be parsed. Takes
- * ownership of @own_check, which may be NULL, unless this fails. */
+/* Creates an upstream, whose first reference is for the set. Options and known
+ * facts must be parsed. Takes ownership of @own_check, which may be NULL,
+ * unless this fails. */
 WEIR_MUST_USE int wr_upstream_make(weir_upstreams *set,
                                    const struct weir_upstream_options *options,
                                    const struct wr_check *own_check,
@@ -257,8 +256,7 @@ wr_upstream_make_member(weir_upstream *source,
                         const struct weir_upstream_options *options,
                         weir_upstream **ret);
 
-/* Updates ->is_apart. Must be called after each change of is_removed,
- * is_draining or is_spread. */
+/* Must be called after is_removed, is_draining or is_spread has changed. */
 static inline void wr_upstream_note_apart(weir_upstream *upstream)
 {
     wr_assert(upstream->set || !upstream->is_removed);
@@ -292,8 +290,7 @@ void wr_upstream_fold(weir_upstream *member);
 /* Drops a reference; the last one frees the upstream, and possibly the set. */
 void wr_upstream_unref(weir_upstream *upstream);
 
-/* Starts the lookups of the upstream's name. Returns 0, or an error of the
- * name. */
+/* Starts to look up the upstream's name. Returns 0, or an error of the name. */
 WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 
 /* Arms this set's timers for the shared target: for the next check, and for the
@@ -336,8 +333,7 @@ uint64_t wr_upstreams_get_warm_end(const weir_upstreams *set);
 void wr_upstream_describe(weir_upstream *upstream, uint64_t ticket,
                           struct wr_candidate_upstream *candidate);
 
-/* Counts a slot of the upstream, which was chosen, as taken. The mutex of the
- * shared state must be held. */
+/* Counts a taken slot of the chosen upstream. The mutex must be held. */
 void wr_upstream_take(weir_upstream *upstream);
 
 /* Record a successful or failed connection; @alert may be NULL. */
@@ -354,8 +350,8 @@ struct weir_upstream_slot {
 /* Returns a slot without an upstream, or NULL if memory runs out. */
 weir_upstream_slot *wr_slot_make(weir_upstreams *set);
 void wr_slot_free(weir_upstreams *set, weir_upstream_slot *slot);
-/* Stores a chosen upstream in @slot, and takes a reference to the upstream.
- * wr_upstream_take() was called before. */
+/* Takes a reference to a chosen upstream. wr_upstream_take() was called
+ * before. */
 void wr_slot_take(weir_upstream_slot *slot, weir_upstream *upstream);
 /* Releases the target's slot and the reference to the upstream. */
 void wr_slot_leave(weir_upstream_slot *slot);
