@@ -1,8 +1,7 @@
 /*
- * Reads the clocks with clock_gettime().
- *
- * None of them can fail, so the functions return a time and no error. With a
- * vDSO reading a clock does not enter the kernel.
+ * Reads the clocks with clock_gettime(). This cannot fail for these clocks, so
+ * the functions return a time and no error. With a vDSO reading a clock does
+ * not enter the kernel.
  */
 #include "clock.h"
 

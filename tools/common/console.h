@@ -18,8 +18,7 @@ extern const char console_name[];
 #define CONSOLE_FAILED 1
 
 /* Replaces control characters, which a terminal would execute, by question
- * marks. Must be used for texts that a peer or another user may have
- * written. */
+ * marks. For texts that a peer or another user may have written. */
 void console_clean(char *text);
 
 /* Prints the program's name, ": " and a line to standard error, without control
@@ -33,8 +32,7 @@ void console_divert(char *line, size_t size);
 /* Returns the columns, 80 if unknown, or 0 if @fd is not a terminal. */
 unsigned console_width(int fd);
 
-/* Writes lines to standard error. Other threads' lines do not come between
- * them. */
+/* Writes lines to standard error, not mixed with lines of other threads. */
 void console_write(const char *text, size_t len);
 
 /* Returns the length of the next piece: whole lines that a pipe accepts

@@ -82,21 +82,16 @@ struct http_head_reader {
     enum http_head_state state;
     /* Bytes so far of the status line's fixed part, or of a field name. */
     uint32_t at;
-    /* Number of bytes so far. */
     uint32_t size_bytes;
     /* Bit mask of the field names that still match. */
     uint8_t fitting;
     /* After the colon: index of the field, or HTTP_FIELD_OTHER. */
     uint8_t field;
-    /* Length of the current element of a list. */
     uint8_t element_len;
-    /* A blank has followed the current element of a list. */
     bool element_has_blank;
     /* A field has begun, so a folded line may continue it. */
     bool has_field;
-    /* The fields are trailers and are ignored. */
     bool is_trailer;
-    /* The fields belong to a request. */
     bool is_request;
     char element[HTTP_ELEMENT_SIZE];
     struct http_head head;
@@ -128,8 +123,7 @@ struct http_request_line {
 int http_request_line_read(const char *line, size_t len,
                            struct http_request_line *ret);
 
-/* Parses a complete request head, which nothing follows. Returns 0, or the
- * status of the refusal. */
+/* Parses a complete request head. Returns 0, or the status of the refusal. */
 int http_request_read(const char *head, size_t len,
                       struct http_request_line *ret);
 

@@ -159,7 +159,6 @@ enum options_result options_read(const struct option_set *set, void *options,
                                  int argc, char **argv, int first,
                                  struct option_list *ret_given);
 
-/* Returns true if the option of this name was given. */
 bool option_is_given(const struct option_list *given, const char *name);
 
 /* Sets the fields of @owner that have this scope and an initial value. */

@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Maximum size of a line. */
 #define SHELL_LINE_SIZE 4096
 
 struct shell_line {

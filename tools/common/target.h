@@ -54,11 +54,9 @@ struct target {
 
 bool target_has_scheme(const char *text);
 
-/*
- * Parses a target. For listening, port 0, an empty host, "*" and an empty path
+/* Parses a target. For listening, port 0, an empty host, "*" and an empty path
  * are accepted. Returns 0, or -EINVAL with a reason in @why (TARGET_WHY_SIZE
- * bytes).
- */
+ * bytes). */
 int target_parse(const char *text, bool listening, struct target *ret,
                  char *why);
 

@@ -1,8 +1,7 @@
 /*
- * Writes the failed attempts of an operation.
- *
- * The format is that of error_text (weir/connect.h).
- * Lines therefore look the same whether the library or a tool writes them.
+ * Writes the failed attempts of an operation in the format of error_text
+ * (weir/connect.h), so that lines look the same whether the library or a tool
+ * writes them.
  */
 #include "tried.h"
 
