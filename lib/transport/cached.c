@@ -1,9 +1,9 @@
 /*
  * The table of cached parts of files; see sendfile.h. The entries of a file are
- * adjacent, from an index that is computed from its inode and device. So the
- * entries of a file of at most one GiB never overwrite each other. Adjacent
- * cached bytes extend an entry. It expires one second after its first bytes
- * were found, because pages may leave the cache.
+ * adjacent, from an index that depends on its inode and device, so the entries
+ * of a file of at most 1 GiB never overwrite each other. Adjacent cached bytes
+ * extend an entry, which still expires one second after its first bytes were
+ * found.
  */
 #include "sendfile.h"
 
@@ -100,8 +100,7 @@ static bool cached_is_valid(const struct cached_entry *entry,
            now_ns < entry->until_ns;
 }
 
-/* Returns the part of a range that is in its first chunk, and removes this part
- * from the range. */
+/* Removes the first chunk's part from a range, and returns it. */
 static struct cached_range cached_take_first(uint64_t *offset, size_t *len)
 {
     const uint64_t first = *offset % CHUNK_BYTES;

@@ -1,7 +1,7 @@
 /*
- * Time limits of a connection; clock.h explains them. This file finds the
- * limit that expires next, and decides whether the peer or a late loop is the
- * cause.
+ * Time limits of a connection; clock.h explains them. This file computes the
+ * limit that expires next, and decides whether the peer or a late loop made it
+ * expire. A late loop restarts the limit.
  */
 #include "clock.h"
 
@@ -9,8 +9,7 @@
 
 #include <errno.h>
 
-/* Number of shared limits, most recently used first, that are compared with new
- * limits. A program with more kinds of limits stores some of them twice. */
+/* Number of recently used limits that are compared with new limits. */
 #define LIMITS_LOOKED_AT 4
 
 struct wr_deadline wr_clock_next(const struct wr_clock *clock)
@@ -24,8 +23,7 @@ struct wr_deadline wr_clock_next(const struct wr_clock *clock)
         wr_assert(first.when_ns == UINT64_MAX);
         return first;
     }
-    /* While a part of a file is read, the file's device is slow, not the peer.
-     */
+    /* While a file is read, its device is slow, not the peer. */
     const uint64_t sent_ns =
         view.awaits_file ? clock->t->loop->now_ns : clock->sent_ns;
     if (clock->closing_ns != 0) {
@@ -69,9 +67,9 @@ static bool clock_has_taken_late(const struct wr_deadline *over,
            t->ops->has_taken_all(t);
 }
 
-/* True if the loop was late, not the peer: bytes that have arrived wait to be
- * delivered, or the peer has taken everything. WEIR_EIDLE is fair while bytes
- * wait to be sent, even if received bytes wait, too: the peer does not read. */
+/* True if the loop was late, not the peer: received bytes wait to be delivered,
+ * or the peer has taken everything. WEIR_EIDLE is fair while bytes wait to be
+ * sent, even if received bytes wait, too: then the peer does not read. */
 static bool clock_is_unfair(const struct wr_deadline *over,
                             const weir_transport *t)
 {
@@ -140,8 +138,7 @@ static void clock_fired(struct wr_timer *timer)
         t->ops->doom(t);
         return;
     }
-    /* Each unfair limit restarts at most once here, because a limit does not
-     * expire at the moment when it restarts. */
+    /* Terminates, because a restarted limit does not expire at once. */
     struct wr_deadline next = wr_clock_next(clock);
 
     while (next.when_ns <= clock->t->loop->now_ns &&
@@ -188,8 +185,8 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     return NULL;
 }
 
-/* Returns a reference to shared limits equal to @limits, and moves them to the
- * end of the loop's list. Returns NULL if out of memory. */
+/* Returns a reference to shared limits equal to @limits, or NULL without
+ * memory. */
 static struct wr_clock_limits *
 clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
 {

@@ -1,13 +1,13 @@
 /*
- * Connections: the life of a byte stream on any device. Calls of the program
- * and completions note what happened; then wr_connection_next_step() decides
- * the next step, and wr_connection_advance() takes it. After an error, unsent
- * bytes are dropped, and bytes that arrived before the error are delivered.
+ * The life of a byte stream on any device. Public calls and completions note
+ * what happened; wr_connection_next_step() then decides what to do, and
+ * wr_connection_advance() does it. After an error, unsent bytes are dropped,
+ * and bytes that arrived before the error are delivered.
  *
  *     OPEN --begin_leaving--> MOVING --leave--> gone
  *       ^--- come back, recall ---/
  *
- * In state MOVING no byte is delivered or sent and no time limit runs, so the
+ * In MOVING no byte is delivered or sent and no time limit runs, so the
  * connection can come back until the other loop has it (lib/net/move.c).
  */
 #include "connection.h"
@@ -21,8 +21,7 @@
 
 #include <string.h>
 
-/* True if the step continues a file. A device with ->splice continues the file
- * itself, when the socket has space. */
+/* A device with ->splice continues a file itself, when the socket has space. */
 static bool connection_sends_file(const struct wr_connection *c)
 {
     return c->outbox.sender && c->t.error == 0 &&
@@ -77,10 +76,7 @@ int wr_connection_options_read_all(void *known, size_t size,
     return err;
 }
 
-/* ---- the clock ----
- *
- * Most connections have no limits, so the clock is made with the first limit,
- * or when a device needs it. The clock of a device may have more fields. */
+/* ---- the clock, made on first use: most connections have no limits ---- */
 
 void wr_connection_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
@@ -140,7 +136,7 @@ int wr_connection_set_limits(struct wr_connection *c,
 
     wr_require(err == 0, err);
     if (!c->t.ops->linger) {
-        limits.linger_ns = 0; /* a close waits until everything is sent */
+        limits.linger_ns = 0; /* such a close only waits until all is sent */
     }
     return wr_clock_set_limits(c->clock, &limits);
 }
@@ -268,8 +264,7 @@ static bool connection_may_drop(const struct wr_connection *c)
            !c->t.ops->holds_queue(c);
 }
 
-/* True if a broken connection has delivered all bytes that arrived before the
- * error. */
+/* True if all bytes that arrived before the error were delivered. */
 static bool connection_has_delivered(const struct wr_connection *c)
 {
     const struct wr_transport_ops *ops = c->t.ops;
@@ -283,8 +278,8 @@ static enum wr_connection_next
 connection_next_of_broken(const struct wr_connection *c)
 {
     if (connection_may_drop(c)) {
-        return WR_CONNECTION_DROP_QUEUE; /* frees memory that the next receive
-                                          * may need */
+        /* Frees memory that the next receive may need. */
+        return WR_CONNECTION_DROP_QUEUE;
     }
     if (c->t.state <= WR_LIFE_OPEN && !connection_has_delivered(c)) {
         return WR_CONNECTION_RECEIVE;
@@ -330,7 +325,7 @@ enum wr_connection_next wr_connection_next_step(const struct wr_connection *c)
     case WR_LIFE_ENDING:
         return connection_is_in_flight(c) ? WR_CONNECTION_WAIT
                                           : WR_CONNECTION_LOSE;
-    /* The move waits for operations, and for the thread of the other loop. */
+    /* A move waits for operations, and for the thread of the other loop. */
     case WR_LIFE_MOVING:
         return c->leaving->is_away || c->t.ops->is_in_flight(c)
                    ? WR_CONNECTION_WAIT
@@ -358,13 +353,11 @@ static __attribute__((noinline)) void connection_doom(struct wr_connection *c)
 {
     wr_debug_assert(c->t.state > WR_LIFE_NEW && c->t.state < WR_LIFE_ENDING);
     if (!wr_life_is_over(&c->t)) {
-        wr_life_set_state(&c->t, WR_LIFE_DOOMED); /* connection_end() follows
-                                                   * without a step */
+        wr_life_set_state(&c->t, WR_LIFE_DOOMED);
     }
     connection_end(c);
 }
 
-/* Lingers if the device requires it and the peer has not ended its stream. */
 static void connection_linger(struct wr_connection *c)
 {
     const struct wr_transport_ops *ops = c->t.ops;
@@ -438,8 +431,8 @@ void wr_connection_advance(struct wr_connection *c)
     }
 }
 
-/* Notifies the protocol of the end of the stream. Closes the connection unless
- * eof_received returned a positive value; always closes a one-way device. */
+/* Calls eof_received. Then closes the connection, unless the result is positive
+ * and the device is two-way. */
 static void connection_end_stream(struct wr_connection *c)
 {
     weir_transport *t = &c->t;
@@ -449,7 +442,7 @@ static void connection_end_stream(struct wr_connection *c)
     if (wr_delivery_is_shut(&c->delivery) || (ret > 0 && !t->ops->is_one_way)) {
         return;
     }
-    if (t->write_error == 0) { /* else connection_lost has the error */
+    if (t->write_error == 0) {
         wr_transport_set_end(t, WEIR_END_EOF);
     }
     weir_transport_close(t);
@@ -564,7 +557,6 @@ void wr_connection_free(weir_transport *t)
     wr_guard_free(&t->loop->counting, wr_connection_of(t), t->ops->size);
 }
 
-/* Cancels a move. Returns true if the connection is OPEN again. */
 WEIR_MUST_USE static bool connection_recall(struct wr_connection *c,
                                             int (*wish)(weir_transport *t))
 {
@@ -618,9 +610,8 @@ void wr_connection_abort(weir_transport *t)
     if (c->t.ops->reset) {
         c->t.ops->reset(c);
     }
-    wr_life_doom(t);   /* schedules the step, in case nothing is in flight */
-    connection_end(c); /* the cancels are submitted together with this loop
-                        * iteration's sends */
+    wr_life_doom(t);   /* its step also runs if nothing is in flight */
+    connection_end(c); /* submits the cancels with this iteration's sends */
     wr_connection_check_invariants(c);
 }
 
@@ -647,7 +638,7 @@ void wr_connection_pause_reading(weir_transport *t)
         !wr_delivery_is_paused(&c->delivery)) {
         wr_delivery_pause(&c->delivery);
         wr_debug_assert(!wr_connection_wants(c));
-        wr_connection_push(c); /* the device stops receiving */
+        wr_connection_push(c);
     }
 }
 
@@ -713,7 +704,7 @@ void wr_connection_leave(struct wr_connection *c)
     connection_free_clock(c);
     wr_budget_unqueue(&t->loop->budget, c->outbox.queue.bytes);
     wr_sendq_clear(&c->outbox.queue, &t->loop->send_memory);
-    wr_loop_end_if_forked(t->loop); /* a release callback may have forked */
+    wr_loop_end_if_forked(t->loop);
     wr_life_lose(t);
     wr_protocol_moved(t);
     wr_life_leave(t);
@@ -845,7 +836,7 @@ void wr_connection_check(const weir_transport *t)
     wr_connection_check_invariants(c);
     wr_assert(t->loop->budget.queued_bytes >= c->outbox.queue.bytes);
     if (wr_ready_is_pending(&t->step)) {
-        return; /* the step handles everything */
+        return;
     }
     wr_assert(c->t.is_made || !t->binding.protocol);
     wr_assert(t->state != WR_LIFE_DOOMED);

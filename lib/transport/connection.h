@@ -1,6 +1,6 @@
 /*
- * Connections: the common part of byte-stream transports. A device, which moves
- * the bytes, is a table of functions and a struct that begins with the
+ * Connections: the common part of byte-stream transports. A device moves the
+ * bytes; it is a table of functions and a struct that begins with the
  * connection.
  *
  *     step: held bytes -> end of the stream -> file -> look -> advance
@@ -19,35 +19,33 @@
 #include "weir/connect_options.h"
 
 /*
- * Deliveries: received bytes on their way to the protocol. Bytes are shown to
- * the protocol at once, unless it has paused or older bytes are held; then they
- * are held, too. Small held pieces are copied together, so that they neither
- * pin a large buffer nor cost a block each. A buffered protocol gets copies. If
- * a callback pauses, closes, fails or switches the protocol before all bytes
- * are shown, the remaining bytes are held, dropped, or shown to the new
- * protocol.
+ * The delivery of a connection: received bytes on their way to the protocol.
+ * The protocol gets bytes at once, unless it has paused or older bytes are
+ * held; then they are held, too. Small held pieces are copied together, so that
+ * they neither pin a large buffer nor cost a block each. A buffered protocol
+ * gets copies. If a callback pauses, closes, fails or replaces the protocol,
+ * the remaining bytes are held, dropped, or go to the new protocol.
  *
- * A struct wr_delivery starts zeroed. The connection shuts it when no byte may
- * be delivered any more (life.h). If a callback fails, or bytes are lost
- * because memory ran out, ->doom() ends the transport.
+ * A struct wr_delivery starts zeroed. It is shut when no byte may be delivered
+ * any more. If a callback fails or bytes are lost, ->doom() ends the transport.
  */
 
 enum wr_delivery_fact {
-    WR_DELIVERY_SHUT = 1u << 0,   /* for ever; never with HELD or END */
-    WR_DELIVERY_PAUSED = 1u << 1, /* by pause_reading */
-    WR_DELIVERY_HELD = 1u << 2,   /* older bytes go first */
-    /* The end of the stream has arrived; the protocol was not notified yet. */
+    WR_DELIVERY_SHUT = 1u << 0, /* for ever; never with HELD or END */
+    WR_DELIVERY_PAUSED = 1u << 1,
+    WR_DELIVERY_HELD = 1u << 2,
+    /* The end of the stream has arrived, and the protocol was not notified. */
     WR_DELIVERY_END = 1u << 3,
     WR_DELIVERY_AWAY = 1u << 4, /* the connection moves to another loop */
 };
 
 struct wr_delivery {
-    weir_lease *held_head; /* received and not delivered, oldest first */
+    weir_lease *held_head; /* not delivered, oldest first */
     weir_lease *held_tail;
-    uint8_t facts; /* sum of wr_delivery_fact */
-    /* Number of leases at the head of the list with the initial bytes of new
-     * protocols. The rest of a lease that a buffered protocol is being shown is
-     * held after them. */
+    uint8_t facts;
+    /* Number of leases at the head with a new protocol's initial bytes. The
+     * rest of a lease that is being shown to a buffered protocol follows
+     * them. */
     uint32_t given_count;
 };
 
@@ -60,14 +58,12 @@ static inline void wr_delivery_check_invariants(const struct wr_delivery *d)
     wr_debug_assert(!d->held_tail || !d->held_tail->next);
 }
 
-/* True if new bytes may be shown at once. */
 static inline bool wr_delivery_is_free(const struct wr_delivery *d)
 {
     return !(d->facts & (WR_DELIVERY_SHUT | WR_DELIVERY_PAUSED |
                          WR_DELIVERY_HELD | WR_DELIVERY_AWAY));
 }
 
-/* True if the protocol may be called with bytes, held bytes first. */
 static inline bool wr_delivery_may_show(const struct wr_delivery *d)
 {
     return !(d->facts &
@@ -94,10 +90,9 @@ static inline bool wr_delivery_has_end(const struct wr_delivery *d)
     return d->facts & WR_DELIVERY_END;
 }
 
-/* At least one lease must be held. */
 void wr_delivery_drop_held(struct wr_delivery *d);
 
-/* Shows nothing from now on: drops held bytes and a pending end. */
+/* Delivers nothing from now on: drops held bytes and a pending end. */
 static inline void wr_delivery_shut(struct wr_delivery *d)
 {
     d->facts = (uint8_t)((d->facts & ~WR_DELIVERY_END) | WR_DELIVERY_SHUT);
@@ -122,23 +117,20 @@ static inline void wr_delivery_set_away(struct wr_delivery *d, bool is_away)
                                  : d->facts & ~WR_DELIVERY_AWAY);
 }
 
-/* Calls ->doom(), because received bytes are lost or uncertain: no byte after
- * the gap may be delivered. */
+/* Calls ->doom(), because bytes are lost, and none after them may be
+ * delivered. */
 void wr_delivery_lose_bytes(weir_transport *t, int err);
 
 /* Reports a callback's error and calls ->doom(). */
 void wr_delivery_fail(weir_transport *t, int err, const char *callback);
 
-/* Appends a lease's bytes to the held bytes. Takes over the reference to the
- * lease, which must be the only one. */
+/* Appends a lease to the held bytes. Takes its only reference. */
 void wr_delivery_hold(struct wr_delivery *d, weir_lease *lease);
 
 void wr_delivery_show_buffered(weir_transport *t, struct wr_delivery *d,
                                weir_lease *lease);
 
-/* Shows bytes that precede all held bytes. The caller keeps its reference to
- * the lease. The protocol takes its own references, and the delivery takes one
- * if bytes remain. */
+/* Shows bytes that precede all held bytes. The caller keeps its reference. */
 static inline void wr_delivery_show(weir_transport *t, struct wr_delivery *d,
                                     weir_lease *lease)
 {
@@ -174,15 +166,14 @@ WEIR_MUST_USE static inline bool wr_delivery_borrowed(weir_transport *t,
     wr_lease_ref(lease);
     wr_lease_end_borrow(lease);
     if (t->is_relayed && wr_lease_wastes(lease, lease->len)) {
-        /* The other peer of the relay decides how long they are held. */
+        /* The relay's other peer decides how long the bytes are held. */
         wr_lease_move_out(lease, lease->data, lease->len);
     }
     wr_delivery_hold(d, lease);
     return true;
 }
 
-/* Takes the only reference to @lease, and shows, holds or drops its bytes.
- * Returns true if they are held: the owner must schedule its step. */
+/* Like wr_delivery_borrowed(), but takes the only reference to @lease. */
 WEIR_MUST_USE bool wr_delivery_given(weir_transport *t, struct wr_delivery *d,
                                      weir_lease *lease);
 
@@ -196,14 +187,12 @@ static inline void wr_delivery_end(struct wr_delivery *d)
     d->facts |= WR_DELIVERY_END;
 }
 
-/* True if eof_received must be called now: all bytes were shown. */
 static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
 {
     return d->facts == WR_DELIVERY_END;
 }
 
-/* Calls eof_received and returns its result. If that is negative, ->doom() was
- * called. */
+/* Calls eof_received. If the result is negative, ->doom() was called. */
 WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
                                                      struct wr_delivery *d)
 {
@@ -216,9 +205,8 @@ WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
     return ret;
 }
 
-/* Binds another protocol, to which the @initial bytes are delivered before all
- * other held bytes. Returns 0, -EINVAL if a part of @initial has no lease, or
- * -ENOMEM. After an error nothing has changed. */
+/* Binds another protocol, which gets the @initial bytes before all other held
+ * bytes. Returns 0, -EINVAL if a part of @initial has no lease, or -ENOMEM. */
 WEIR_MUST_USE int
 wr_delivery_set_protocol(weir_transport *t, struct wr_delivery *d,
                          const struct weir_protocol_binding *binding,
@@ -230,14 +218,13 @@ struct wr_leaving_ops {
     /* Called when nothing of the connection is in flight any more, except
      * operations that schedule the step when they end. May end the move. */
     void (*settled)(struct wr_leaving *leaving);
-    /* Called when the program closes or aborts the connection, or the
-     * connection fails: cancels the move. Returns false if the other loop has
-     * taken the connection, or is taking it. If the connection returns after
-     * all, @wish is called then. */
+    /* Cancels the move, because the connection closes or fails. Returns false
+     * if the other loop has the connection or is taking it. If the connection
+     * returns after all, @wish is called then. */
     bool (*recall)(struct wr_leaving *leaving, int (*wish)(weir_transport *t));
 };
 
-/* A connection's move to another loop; embedded in the object of the move. */
+/* A connection's move to another loop. */
 struct wr_leaving {
     const struct wr_leaving_ops *ops;
     bool is_away;   /* another thread has the descriptor */
@@ -273,12 +260,9 @@ wr_connection_make(weir_loop *loop, const struct wr_transport_ops *ops,
                    const struct weir_connection_options *options);
 void wr_connection_init(struct wr_connection *c, weir_loop *loop,
                         const struct wr_transport_ops *ops);
-/* Sets the time limits. The end of the connection must not be decided. Returns
- * 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_connection_set_limits(struct wr_connection *c,
                                            const struct weir_timeouts *limits);
 
-/* Sets the limits of a NEW connection. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int
 wr_connection_apply(struct wr_connection *c,
                     const struct weir_connection_options *options)
@@ -296,8 +280,8 @@ void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop and to the server's set.
  * The first step calls connection_made unless it was called before. */
 void wr_connection_begin(struct wr_connection *c);
-/* Starts a connection on top of the transport @below, which it replaces. Starts
- * with a handshake unless connection_made was called before. */
+/* Starts a connection on top of @below, which it replaces: with a handshake,
+ * unless connection_made was called before. */
 void wr_connection_begin_on(struct wr_connection *c, weir_transport *below);
 void wr_connection_open(struct wr_connection *c);
 
@@ -322,21 +306,18 @@ static inline bool wr_connection_wants(const struct wr_connection *c)
 /* Returns the receive window; if 0, the connection waits for one. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
-/* Notes that receiving continues. Restarts the peer's read time-out if it was
- * stopped because there was no receive window. */
+/* Notes that receiving continues. Resumes the peer's read time-out. */
 void wr_connection_goes_on(struct wr_connection *c);
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* Called once, when the peer's stream has ended; the step notifies the
- * protocol. */
+/* Called once, when the peer's stream has ended. The step calls
+ * eof_received. */
 void wr_connection_received_end(struct wr_connection *c);
-/* Like wr_connection_received_end(), for a device that has set eof_seen itself,
- * perhaps before it was certain of the end. */
+/* For a device that has set eof_seen itself, perhaps before it was certain. */
 void wr_connection_deliver_end(struct wr_connection *c);
-/* Closes a connection because its device has ended, not because the program has
- * called close. Sends the written bytes first. */
+/* Closes a connection whose device has ended. Sends the written bytes first. */
 void wr_connection_close_unasked(struct wr_connection *c);
-/* Called when the first @bytes were sent. Callbacks may write, close and
+/* Called after a send of the first @bytes. Callbacks may write, close or
  * abort. */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
 void wr_connection_end_sending(struct wr_connection *c);
@@ -350,8 +331,7 @@ static inline void wr_connection_shut_when_sent(struct wr_connection *c)
     }
 }
 
-/* Drops the queue of a broken connection. Notifies a protocol that waits for
- * its queue to be sent; see wr_intake_awaits_drop(). */
+/* Drops the queue of a broken connection; see wr_intake_awaits_drop(). */
 void wr_connection_drop_queue(struct wr_connection *c);
 
 WEIR_MUST_USE int wr_connection_make_clock(struct wr_connection *c);
@@ -363,7 +343,6 @@ static inline void wr_connection_time_changed(struct wr_connection *c)
     }
 }
 
-/* For a device that delivers received bytes itself. */
 static inline void wr_connection_note_received(struct wr_connection *c,
                                                uint64_t bytes)
 {
@@ -386,33 +365,31 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
     }
 }
 
-/* Changes state OPEN to MOVING. The device must then cancel its operations, and
- * start no others. */
+/* Enters MOVING. The device must then cancel its operations and start no
+ * more. */
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
-/* Changes state MOVING back to OPEN, because the connection did not leave. */
+/* Enters OPEN again, because the connection did not leave. */
 void wr_connection_come_back(struct wr_connection *c);
-/* Removes the connection from this loop, because another loop has the
- * descriptor. The device must have released the descriptor and have nothing in
- * flight. */
+/* Removes a connection that another loop has. The device must have released the
+ * descriptor and have nothing in flight. */
 void wr_connection_leave(struct wr_connection *c);
 /* `doom` of a table: the connection has failed, perhaps in state MOVING. */
 void wr_connection_fail(weir_transport *t);
 
 enum wr_connection_next {
-    WR_CONNECTION_WAIT,       /* nothing to do until an operation ends */
+    WR_CONNECTION_WAIT,
     WR_CONNECTION_RECEIVE,    /* state unchanged: receive, or stop receiving */
     WR_CONNECTION_DROP_QUEUE, /* queued bytes will never be sent */
     WR_CONNECTION_LINGER,     /* everything is sent: linger if needed */
-    WR_CONNECTION_END,        /* cancel the operations in flight */
-    WR_CONNECTION_LOSE,       /* nothing is in flight: call connection_lost */
-    WR_CONNECTION_HAND_OVER,  /* nothing is in flight: continue the move */
+    WR_CONNECTION_END,
+    WR_CONNECTION_LOSE,      /* nothing is in flight: call connection_lost */
+    WR_CONNECTION_HAND_OVER, /* nothing is in flight: continue the move */
 };
 
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c);
-/* Makes all changes of state that are possible now. Called by a step. A device
- * may call it as the last act of a completion, because it may free the
- * connection. */
+/* Makes all changes of state that are possible now. May free the connection, so
+ * a device calls this only as the last act of a completion. */
 void wr_connection_advance(struct wr_connection *c);
 void wr_connection_check_invariants(const struct wr_connection *c);
 

@@ -1,7 +1,7 @@
 /*
- * Deliveries: held bytes, buffered protocols, and a change of the protocol.
- * connection.h explains deliveries and has the fast path, in which the bytes
- * are shown at once.
+ * Delivers received bytes that were held, serves buffered protocols, and
+ * changes the protocol. connection.h explains deliveries and has the fast path,
+ * in which the protocol gets bytes at once.
  */
 #include "connection.h"
 #include "weir/error.h"
@@ -83,9 +83,8 @@ void wr_delivery_drop_held(struct wr_delivery *d)
     } while (wr_delivery_has_held(d));
 }
 
-/* Copies bytes to the memory of a buffered protocol. Returns the number of
- * copied bytes. It is less than @len if the protocol paused, closed, failed or
- * was switched. */
+/* Copies bytes to a buffered protocol, and returns their number. It is less
+ * than @len if the protocol paused, closed, failed or was replaced. */
 static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
                             const uint8_t *data, size_t len)
 {
@@ -103,7 +102,7 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
             break;
         }
         if (!wr_delivery_may_show(d) || !wr_protocol_is_bound(t, &from)) {
-            wr_protocol_give_back(t, &from, buf); /* paused or replaced */
+            wr_protocol_give_back(t, &from, buf);
             continue;
         }
         const size_t part = wr_min_u64(len - fed, size);
@@ -119,7 +118,7 @@ static size_t delivery_feed(weir_transport *t, struct wr_delivery *d,
     return fed;
 }
 
-/* Holds the rest of a lease after the initial bytes of a new protocol, and
+/* Holds the rest of a lease after the initial bytes of a new protocol and
  * before all other held bytes. */
 static void delivery_hold_remainder(weir_transport *t, struct wr_delivery *d,
                                     const struct weir_buf *rest)

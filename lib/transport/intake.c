@@ -1,7 +1,8 @@
 /*
- * Intakes: waiting for receive windows and buffers. A connection at its own
- * limit is called when its own leases are released. A connection at its share
- * also joins queue STARVED, because leases that others release help it, too.
+ * Waits of connections for receive windows and buffers. A connection at its own
+ * limit waits for the release of its own leases. A connection at its share of
+ * the budget also joins queue STARVED, because other connections' releases
+ * help, too.
  */
 #include "intake.h"
 
@@ -19,7 +20,7 @@ void wr_intake_fed(struct wr_demand *demand, enum wr_demand_state queue)
 
     wr_assert(demand->state == WR_DEMAND_IDLE && queue != WR_DEMAND_IDLE);
     wr_assert(t->state > WR_LIFE_NEW && t->state < WR_LIFE_LOST);
-    demand->account.notify_released = false; /* the device makes a request */
+    demand->account.notify_released = false;
     t->ops->fed(t, queue);
 }
 
@@ -58,11 +59,11 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     wr_assert(t->demand.state == WR_DEMAND_IDLE);
     t->held_back = true;
     if (account->held_bytes > 0) {
-        account->notify_released = true; /* its own leases may suffice */
+        account->notify_released = true;
     }
     switch (shortage) {
     case WR_SHORTAGE_SHARE:
-        wr_intake_starve(t); /* leases of any connection help */
+        wr_intake_starve(t);
         break;
     case WR_SHORTAGE_STUCK:
         wr_budget_make_stuck(&t->loop->budget, &t->demand);
@@ -72,7 +73,7 @@ void wr_intake_wait(weir_transport *t, enum wr_shortage shortage)
     case WR_SHORTAGE_NONE:
         wr_assert(false);
     }
-    wr_assert(wr_intake_waits(t)); /* otherwise the connection would hang */
+    wr_assert(wr_intake_waits(t));
 }
 
 uint32_t wr_intake_ask_uncounted(weir_transport *t)
@@ -97,7 +98,7 @@ bool wr_intake_may_poll(weir_transport *t)
                   WR_SHORTAGE_NONE)) {
         return true;
     }
-    credit = wr_intake_ask(t); /* returns 0 and starts to wait */
+    credit = wr_intake_ask(t);
     wr_assert(credit == 0);
     return false;
 }

@@ -1,13 +1,12 @@
 /*
- * Intakes: when a connection receives, and what it waits for otherwise. A
- * connection requests a receive window from the loop's budget before it
- * receives. Without a window it waits: for the release of its own leases, in
- * queue STARVED for the release of any connection's leases, or in queue STUCK
- * until bytes are sent. A connection that receives by system calls joins queue
- * DUE when bytes have arrived. If a queue of the budget ends a wait, the
- * transport's ops->fed is called; otherwise the transport's step is pushed.
- *
- * The state is in the transport's fields `demand` and `held_back`.
+ * The intake of a connection: when it receives, and what it waits for
+ * otherwise. Before it receives, it requests a receive window from the loop's
+ * budget. Without a window it waits for the release of its own leases, in queue
+ * STARVED for the release of any connection's leases, or in queue STUCK until
+ * bytes are sent. A connection that receives with system calls joins queue DUE
+ * when bytes have arrived. A queue of the budget ends a wait with ->fed; other
+ * waits end with the transport's step. The fields `demand` and `held_back` have
+ * the state.
  */
 #ifndef WEIR_LIB_TRANSPORT_INTAKE_H
 #define WEIR_LIB_TRANSPORT_INTAKE_H
@@ -18,8 +17,7 @@
 wr_demand_feed_fn wr_intake_fed;
 wr_account_released_fn wr_intake_released;
 
-/* @its_over is called when the intake holds more bytes than its limit; may be
- * NULL. */
+/* @its_over is called if the intake holds more than its limit; may be NULL. */
 #define WR_INTAKE_OPS(its_over)                                                \
     {                                                                          \
         .account = {.released = wr_intake_released, .over = (its_over)},       \
@@ -54,9 +52,8 @@ static inline bool wr_intake_is_queued(const weir_transport *t)
 void wr_intake_wait(weir_transport *t, enum wr_shortage shortage);
 void wr_intake_starve(weir_transport *t);
 
-/* Returns the window of the next receive. If there is none, starts to wait and
- * returns 0. Adapts the window to what became of the last received bytes; see
- * wr_budget_ask(). */
+/* Returns the window of the next receive, or 0 if the connection waits for one.
+ * Adapts the window to the bytes that are still held (wr_budget_window()). */
 WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
 {
     uint32_t credit;
@@ -70,17 +67,15 @@ WEIR_MUST_USE static inline uint32_t wr_intake_ask(weir_transport *t)
     return credit;
 }
 
-/* Like wr_intake_ask(), but does not adapt the window to the bytes of the last
- * receive. */
+/* Like wr_intake_ask(), but does not adapt the window. */
 WEIR_MUST_USE uint32_t wr_intake_ask_uncounted(weir_transport *t);
 
 /* True if there is a window for the receive after a poll. If false, the
- * connection waits and must not poll: polls would complete at once, in a
- * busy loop. */
+ * connection waits and must not poll: each poll would complete at once. */
 WEIR_MUST_USE bool wr_intake_may_poll(weir_transport *t);
 
-/* Notes that receiving continues. Returns true if it was stopped because there
- * was no window or buffer: the caller restarts the peer's time-out. */
+/* Notes that receiving continues. Returns true if it had stopped for lack of a
+ * window or a buffer: then the caller restarts the peer's time-out. */
 WEIR_MUST_USE static inline bool wr_intake_goes_on(weir_transport *t)
 {
     if (WR_LIKELY(!t->held_back)) {
@@ -112,23 +107,20 @@ static inline void wr_intake_leave(weir_transport *t)
 
 const char *wr_intake_queue_name(const weir_transport *t);
 
-/* Ends the wait and schedules the step, which makes a new request. A connection
- * in queue DUE stays there and makes it when `fed` is called. */
+/* Ends the wait and schedules the step, which makes a new request. In queue DUE
+ * the connection stays there, and makes the request in ->fed. */
 void wr_intake_look_anew(weir_transport *t);
-/* Makes a new request if the connection waits for its own leases, because
- * leases were released or a limit was changed. Must not be called in state
- * LOST. */
+/* Calls wr_intake_look_anew() if the connection waits for its own leases. Must
+ * not be called in state LOST. */
 void wr_intake_seek_credit(weir_transport *t);
-/* Binds another protocol, and makes a new request, because the protocol may
- * need no window. */
+/* Binds another protocol and makes a new request: it may need no window. */
 int wr_intake_set_protocol(weir_transport *t,
                            const struct weir_protocol_binding *binding,
                            const struct weir_buf *initial, size_t count);
 void wr_intake_set_limit(weir_transport *t, uint64_t bytes);
 
-/* True if the protocol must be notified that its unsent bytes were dropped. A
- * protocol that stopped reading or keeps leases until it may write would wait
- * for ever, and so would its undelivered bytes. */
+/* True if the protocol must be notified of the drop of its unsent bytes: it has
+ * stopped reading or keeps leases until it may write, which would be never. */
 WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
 {
     wr_assert(t->error);
@@ -139,12 +131,12 @@ WEIR_MUST_USE static inline bool wr_intake_awaits_drop(const weir_transport *t)
 
 void wr_intake_tell_drop(weir_transport *t);
 
-/* Without a free buffer a connection waits in queue STARVED. But if buffers are
- * posted to the kernel, that queue is served in every loop iteration, and each
+/* Without a free buffer a connection waits in queue STARVED. But while the
+ * kernel has posted buffers, each loop iteration serves that queue, and each
  * attempt would fail. Then the connection pauses until a timer expires. */
 
 void wr_intake_rest(weir_transport *t, struct wr_timer *rest);
-/* Called if a connection that receives by system calls found no free buffer. */
+/* Called if a receive with a system call found no free buffer. */
 void wr_intake_lack_buffer(weir_transport *t, struct wr_timer *rest);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Lives: the last steps of all kinds of connections. wr_life_doom() runs no
- * callback, because an abort by the program calls it. A connection leaves the
- * loop after its last callback, and after the end of its last operation.
+ * The last states of all kinds of connections. wr_life_doom() runs no callback,
+ * because weir_transport_abort() may call it. A connection leaves the loop
+ * after its last callback, and after the end of its last operation.
  */
 #include "life.h"
 
@@ -45,7 +45,7 @@ void wr_life_leave(weir_transport *t)
 
     wr_assert(t->state == WR_LIFE_LOST);
     wr_ready_cancel(&t->step);
-    if (!t->is_below) { /* else the loop has the upper transport */
+    if (!t->is_below) { /* else the upper transport is the member */
         wr_loop_remove_member(loop, &t->member);
     }
     wr_assert(loop->budget.account_count > 0);

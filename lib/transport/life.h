@@ -1,5 +1,5 @@
 /*
- * Lives: the states of a connection from its creation to its loss.
+ * The states of a connection, from its creation to its loss.
  *
  *     NEW -> OPEN -> CLOSING -> LINGERING
  *       \      ^  \________\___________\__ DOOMED -> ENDING -> LOST
@@ -8,23 +8,22 @@
  *
  *     OPEN <-> MOVING -> DOOMED
  *
- * A kind of transport decides when to change the state. This file has the
- * allowed changes, and their effect on the outbox, the delivery, the loop, the
- * budget and a server's set.
- *
- * A call by the program never runs a callback of the life cycle. It changes the
- * state and schedules the transport's step, which the loop runs.
+ * A kind of transport decides when to change the state. This file checks the
+ * change and applies it to the outbox, the delivery, the loop, the budget and
+ * the server's set. A public call only changes the state and schedules the
+ * transport's step; the loop runs the step, which calls connection_made and
+ * connection_lost.
  */
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
 
 #include "connection.h"
 
-/* Inlined, because little code is left with a constant @state. */
+/* Inline, because a constant @state leaves little code. */
 static inline void wr_life_set_state(weir_transport *t,
                                      enum wr_life_state state)
 {
-    /* For each state, a bit for each state from which it may be entered. */
+    /* Bits of the states from which each state may be entered. */
     static const uint8_t allowed[WR_LIFE_STATES] = {
         [WR_LIFE_HANDSHAKING] = 1u << WR_LIFE_NEW,
         [WR_LIFE_MOVING] = 1u << WR_LIFE_OPEN,
@@ -53,7 +52,7 @@ static inline void wr_life_set_state(weir_transport *t,
         wr_outbox_close(wr_outbox_of(t));
     } else if (state == WR_LIFE_OPEN &&
                wr_outbox_of(t)->state == WR_OUTBOX_NEW) {
-        wr_outbox_open(wr_outbox_of(t)); /* a handshake opens it earlier */
+        wr_outbox_open(wr_outbox_of(t)); /* unless a handshake has opened it */
     }
 }
 
@@ -64,12 +63,11 @@ const char *wr_life_state_name(const weir_transport *t);
 
 void wr_life_doom(weir_transport *t);
 void wr_life_expire(weir_transport *t, const struct wr_deadline *over);
-/* Removes a LOST connection from the loop and the set, after its last callback,
- * and drops the library's reference. May free it. */
+/* Removes a LOST connection from the loop and from the server's set, and drops
+ * the library's reference. May free the connection. */
 void wr_life_leave(weir_transport *t);
 
-/* Enters the first state after NEW. The loop and the budget count the
- * connection. */
+/* Enters the first state after NEW, and counts the connection. */
 static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
 {
     wr_assert(t->state == WR_LIFE_NEW && t->step.run);
@@ -78,8 +76,7 @@ static inline void wr_life_begin(weir_transport *t, enum wr_life_state state)
     t->loop->budget.account_count++;
 }
 
-/* Enters LOST; no operation is in flight. From now on the release of the last
- * lease may free the connection. */
+/* Enters LOST. Now the release of the last lease may free the connection. */
 static inline void wr_life_lose(weir_transport *t)
 {
     wr_life_set_state(t, WR_LIFE_LOST);

@@ -1,7 +1,7 @@
 /*
- * Outboxes: checking and refusing writes, the queue and its marks, and the
- * files between written bytes. outbox.h explains outboxes. A write that exceeds
- * the hard limit or finds no memory breaks a closing connection.
+ * The outbox of a connection: accepts or refuses writes, queues bytes, checks
+ * the water marks, and sends files between written bytes. outbox.h explains the
+ * states.
  */
 #include "connection.h"
 
@@ -51,7 +51,7 @@ void wr_outbox_close(struct wr_outbox *o)
 void wr_outbox_begin_leaving(struct wr_outbox *o)
 {
     wr_assert(!o->sender);
-    wr_assert(o->passed_bytes == 0); /* there is no transport below */
+    wr_assert(o->passed_bytes == 0);
     outbox_set_state(o, WR_OUTBOX_MOVING);
 }
 
@@ -69,13 +69,11 @@ void wr_outbox_lose_peer(struct wr_outbox *o)
 
 void wr_outbox_shut(struct wr_outbox *o)
 {
-    if (!wr_outbox_is_over(o)) { /* GONE and MOVING stay */
+    if (!wr_outbox_is_over(o)) {
         outbox_set_state(o, WR_OUTBOX_SHUT);
     }
 }
 
-/* Ends a closing connection with an error, because the peer must not see a
- * clean end when refused bytes are missing. */
 static void outbox_break(weir_transport *t, int err, const char *what)
 {
     const struct wr_outbox *o = wr_outbox_of(t);
@@ -188,7 +186,6 @@ int wr_outbox_write_ref(weir_transport *t, const void *data, size_t len,
     return 0;
 }
 
-/* The copy is charged to the same account. */
 static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
                               const struct weir_buf *buf)
 {
@@ -204,8 +201,8 @@ static int outbox_queue_apart(weir_transport *t, struct wr_sendq *queue,
     return err;
 }
 
-/* Queues a lease. Copies its bytes if receive buffers are short, because the
- * lease would pin a buffer. */
+/* Queues a lease, or copies its bytes if receive buffers are short, or if few
+ * bytes would pin a large buffer while the peer takes nothing. */
 static int outbox_queue_lease(weir_transport *t, struct wr_outbox *o,
                               const struct weir_buf *buf)
 {
@@ -231,9 +228,9 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf)
     struct wr_outbox *o = wr_outbox_of(t);
 
     if (buf->len < WR_LEASE_LEAST) {
-        /* A small piece is copied, because its chunk would take more memory,
-         * and the peer decides how many such pieces there are. The copy is not
-         * counted as copied by a write. */
+        /* A small piece takes less memory than its chunk, and the peer decides
+         * how many pieces there are. So it is copied, and counted as a copy by
+         * the pool. */
         const int err = t->ops->write(t, buf->data, buf->len);
 
         if (WR_LIKELY(err == 0)) {
@@ -291,7 +288,7 @@ int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file)
 {
     struct wr_outbox *o = wr_outbox_of(t);
 
-    /* During a close resume_writing may write bytes but send no file. */
+    /* During a close resume_writing may write bytes, but not send a file. */
     wr_require(o->state != WR_OUTBOX_CLOSING || t->error != 0, -ESHUTDOWN);
     const int err = wr_outbox_check(t, 0);
     wr_require(err == 0, err);
@@ -376,5 +373,5 @@ void wr_outbox_drop(weir_transport *t)
     t->has_dropped |= o->queue.bytes > 0;
     wr_budget_unqueue(&t->loop->budget, o->queue.bytes);
     wr_sendq_clear(&o->queue, &t->loop->send_memory);
-    wr_loop_end_if_forked(t->loop); /* a release callback may have forked */
+    wr_loop_end_if_forked(t->loop);
 }

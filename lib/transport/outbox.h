@@ -1,7 +1,7 @@
 /*
- * Outboxes: the bytes and files to be sent on a connection. A write is accepted
- * or refused as a whole. A queued byte is in a copy, in memory of the caller,
- * or under a lease of the receive pool. A file is queued between written bytes,
+ * The outbox of a connection: bytes and files to be sent. A write is accepted
+ * or refused as a whole. Queued bytes are a copy, memory of the caller, or
+ * leased bytes of the receive pool. A file is queued between written bytes,
  * part by part.
  *
  *     new -> open -> ended -> closed
@@ -11,9 +11,9 @@
  *     open, ended, closing, closed -> gone
  *     new, open, ended, closing, closed -> shut
  *
- * An outbox starts zeroed. If a write during a close exceeds the hard limit or
- * finds no memory, or a file fails then, the outbox calls ->doom(): otherwise
- * the peer would see a clean end without these bytes.
+ * An outbox starts zeroed. If a write or a file fails during a close, the
+ * outbox calls ->doom(), because the peer must not see a clean end without
+ * these bytes.
  */
 #ifndef WEIR_LIB_TRANSPORT_OUTBOX_H
 #define WEIR_LIB_TRANSPORT_OUTBOX_H
@@ -23,28 +23,26 @@
 
 /*
  * A sender sends a file. The ring reads a part of the file into a chunk, so
- * nothing blocks on the file's device. The chunk joins the send queue after
- * written bytes. The next part is read while the depth is not above the high
- * mark, and at most two parts wait, so memory does not depend on the file's
- * size. For a pipe this costs as much CPU as a splice by a worker thread of the
- * ring (Linux 6.18).
+ * nothing blocks on the file's device. Then the chunk joins the send queue. The
+ * next part is read while the depth is at most the high mark and fewer than two
+ * parts wait, so memory does not depend on the file's size. For a pipe this
+ * costs as much CPU as a splice by a worker thread of the ring (Linux 6.18).
  *
- * A device that can send from the page cache is offered cached bytes first,
- * when the queue is empty. A part that is read for such a device is sent from
- * its chunk without the queue. Bytes that the socket does not take are dropped
- * and looked up again.
+ * A device with ->splice is offered cached bytes first, when the queue is
+ * empty. A part that is read for such a device is sent from its chunk, not
+ * queued. Bytes that the socket does not take are dropped and looked up again.
  *
  *     next --> reading --> sending --> next    without the queue
  *     next --> reading --------------> next    into the queue
  *     next, reading, sending --> stopping --> done
  *     next, reading, sending ---------------> done
  *
- * If no bytes are left, the sender stays in state NEXT until the queue is sent.
- * The transport is lost only after done was called.
+ * After the last part, the sender stays in NEXT until the queue is sent. The
+ * transport is lost only after done was called.
  */
 
 enum wr_sender_state {
-    WR_SENDER_NEXT, /* the next part, or the end, waits for its turn */
+    WR_SENDER_NEXT, /* waits to read a part, or to finish */
     WR_SENDER_READING,
     WR_SENDER_SENDING,
     WR_SENDER_STOPPING,
@@ -53,15 +51,15 @@ enum wr_sender_state {
 };
 
 struct wr_sender {
-    weir_transport *t; /* of a connection */
+    weir_transport *t;
     struct wr_sendfile file;
     enum wr_sender_state state; /* set by sender_set_state() alone */
-    /* Error that stops the sender, later the result. */
+    /* Error that stops the sender; later the result of the file. */
     int err;
-    bool has_lost_queue;    /* set when the queue will be dropped */
-    uint64_t sent_bytes;    /* bytes of the file that were sent or queued */
-    uint64_t queued_bytes;  /* part of sent_bytes that was queued */
-    size_t last_bytes;      /* bytes in the last part */
+    bool has_lost_queue;   /* set when the queue will be dropped */
+    uint64_t sent_bytes;   /* bytes of the file that were sent or queued */
+    uint64_t queued_bytes; /* part of sent_bytes that was queued */
+    size_t last_bytes;
     struct wr_chunk *chunk; /* the part being read or sent */
     struct wr_file_op read_op;
     struct wr_ready ready;
@@ -70,36 +68,30 @@ struct wr_sender {
 WEIR_MUST_USE struct wr_sender *wr_sender_new(weir_transport *t,
                                               const struct wr_sendfile *file);
 
-/* Queues a short file at once if it is cached, so that it is sent together with
- * written bytes. wr_sender_go_on() continues. */
+/* Queues a short cached file at once, so that it is sent with written bytes. */
 void wr_sender_join(struct wr_sender *f);
 /* Called when the next part may be read, or the depth may have fallen. */
 void wr_sender_go_on(struct wr_sender *f);
 
-/* Called by the device when a send of a part, or a wait for space, has ended
- * with @res. */
+/* Called when the device's send of a part, or its wait for space, has ended. */
 void wr_sender_sent(struct wr_sender *f, int32_t res);
-/* Called by the device when a stopping file has no operation in flight any
- * more. */
+/* Called when the device has nothing of a stopping file in flight. */
 void wr_sender_stopped(struct wr_sender *f);
 
-/* Subtracts from sent_bytes the file's bytes among the last @waiting bytes of
- * the queue, because they will not be sent. Returns their number, and 0 if
- * called again. */
+/* Subtracts from sent_bytes the file's bytes that are dropped with the last
+ * @waiting bytes of the queue. Returns their number, or 0 if called again. */
 WEIR_MUST_USE uint64_t wr_sender_take_back(struct wr_sender *f,
                                            uint64_t waiting);
 
-/* Cancels the file. Queued bytes are still sent unless ->withdraw removes them.
- */
+/* Cancels the file. Sends the queued bytes that ->withdraw does not remove. */
 void wr_sender_cancel(struct wr_sender *f);
 
-/* Ends the file together with its connection: queued bytes are not sent. */
+/* Ends the file with its connection. Queued bytes are not sent. */
 void wr_sender_break(struct wr_sender *f);
 
 void wr_sender_abandon(struct wr_sender *f);
 
 void wr_sender_check_invariants(const struct wr_sender *f);
-/* For assertions between loop iterations, while the transport can send. */
 void wr_sender_check_progress(const struct wr_sender *f);
 
 const char *wr_sender_state_name(const struct wr_sender *f);
@@ -131,8 +123,8 @@ struct wr_outbox {
     bool in_resume;                 /* set during resume_writing */
     bool is_stalled; /* set from wr_outbox_stall() to wr_outbox_go_on() */
     bool is_opening; /* set by the owner until the peer has answered the SYN */
-    /* Set by the owner during a close: bytes received and dropped since the
-     * last send, or since all sent bytes were acknowledged. */
+    /* Set by the owner of a closing connection: bytes dropped since the last
+     * send, or since all sent bytes were acknowledged. */
     uint32_t dropped_bytes;
 };
 
@@ -149,7 +141,6 @@ void wr_outbox_open(struct wr_outbox *o);
 /* In state OPEN, ends the stream after the queued bytes; else has no effect. */
 void wr_outbox_end(struct wr_outbox *o);
 void wr_outbox_close(struct wr_outbox *o);
-/* The state must be OPEN or ENDED. */
 void wr_outbox_begin_leaving(struct wr_outbox *o);
 /* @has_ended is true if write_eof was called before the move. */
 void wr_outbox_come_back(struct wr_outbox *o, bool has_ended);
@@ -166,8 +157,6 @@ static inline bool wr_outbox_has_ended(const struct wr_outbox *o)
     return o->state == WR_OUTBOX_ENDED || o->state == WR_OUTBOX_CLOSED;
 }
 
-/* True if nothing is sent, because the connection is moving, the peer accepts
- * no more bytes, or the connection ends. */
 static inline bool wr_outbox_is_over(const struct wr_outbox *o)
 {
     return o->state >= WR_OUTBOX_MOVING;
@@ -184,8 +173,8 @@ static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
     return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
 }
 
-/* Returns true if @len more bytes may be written when wr_outbox_depth() is
- * @depth. A fast path: if it returns false, wr_outbox_check() decides. */
+/* Returns true if @len more bytes may be written at @depth. If false,
+ * wr_outbox_check() decides. */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
                                       size_t len)
@@ -197,8 +186,7 @@ static inline bool wr_outbox_has_room(const weir_transport *t,
 }
 
 /* Returns 0 if @len more bytes may be written, else the error of the write.
- * Stores -ENOBUFS, so that later writes are refused, too. If the connection is
- * already closing, also calls ->doom() after -ENOBUFS. */
+ * After -ENOBUFS later writes fail, too, and a closing connection is doomed. */
 WEIR_MUST_USE int wr_outbox_check(weir_transport *t, size_t len);
 
 /* Called before wr_outbox_consume(), if a transport below takes the bytes. */
@@ -208,14 +196,13 @@ static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
     o->passed_bytes += bytes;
 }
 
-/* Called when the transport below has sent or dropped @bytes. */
 static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->passed_bytes);
     o->passed_bytes -= bytes;
 }
 
-/* Counts @bytes that a close has received and dropped. Returns the count. */
+/* Counts @bytes that a close has dropped. Returns the total. */
 static inline uint32_t wr_outbox_note_dropped(struct wr_outbox *o, size_t bytes)
 {
     const uint32_t most = UINT32_MAX - o->dropped_bytes;
@@ -231,11 +218,10 @@ static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
     o->dropped_bytes = 0;
 }
 
-/* Called when the peer takes nothing for now, and no byte is in flight. Copies
- * waiting bytes, and bytes queued later, out of the receive buffers: the peer
- * decides how long they wait, and a few bytes would pin a large buffer. */
+/* Called when the peer takes nothing. Copies queued bytes, and bytes queued
+ * later, out of receive buffers, because a few bytes would pin a large buffer
+ * for long. */
 void wr_outbox_stall(weir_transport *t);
-/* Called when the peer may take bytes again. */
 static inline void wr_outbox_go_on(struct wr_outbox *o)
 {
     wr_assert(o->is_stalled);
@@ -247,8 +233,6 @@ void wr_outbox_consume(weir_transport *t, uint64_t bytes);
 void wr_outbox_notify(weir_transport *t);
 void wr_outbox_drop(weir_transport *t);
 
-/* ---- entries of struct wr_transport_ops ---- */
-
 int wr_outbox_write(weir_transport *t, const void *data, size_t len);
 int wr_outbox_writelines(weir_transport *t, const struct iovec *iov,
                          size_t count, size_t total);
@@ -258,7 +242,7 @@ int wr_outbox_write_lease(weir_transport *t, const struct weir_buf *buf);
 int wr_outbox_sendfile(weir_transport *t, const struct wr_sendfile *file);
 void wr_outbox_cancel_sendfile(weir_transport *t);
 void wr_outbox_limits_changed(weir_transport *t);
-/* Called when the ring has failed: a read of a file ends now. */
+/* Ends a read of a file now, because the ring has failed. */
 void wr_outbox_abandon(weir_transport *t);
 
 void wr_outbox_queue_file(weir_transport *t, struct wr_chunk *chunk,

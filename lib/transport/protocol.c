@@ -1,14 +1,14 @@
 /*
- * Calls from a transport up to its protocol. A transport calls its protocol
- * only here: a missing entry is skipped, a slow callback is reported, and a
- * child that was forked inside a callback ends. The function for data_received,
- * the most frequent call, is chosen when the protocol is bound.
+ * Calls the protocol of a transport. Every call skips a missing entry, reports
+ * a slow callback, and ends a child process that was forked inside the
+ * callback. wr_protocol_bound() chooses the function for data_received, the
+ * most frequent call.
  */
 #include "transport.h"
 #include "weir/datagram.h"
 #include "weir/error.h"
 
-/* For each kind, the size of the smallest table with all its entries. */
+/* Minimum size of the table of each kind. Entries that follow are optional. */
 static const size_t protocol_least_sizes[] = {
     [WEIR_PROTOCOL_STREAM] = offsetof(struct weir_protocol, datagram_received),
     [WEIR_PROTOCOL_BUFFERED] =
@@ -58,7 +58,7 @@ static inline void protocol_end_timing(weir_transport *t, uint64_t start_ns,
     }
 }
 
-/* A task may call this inside a write: the callback must not suspend. */
+/* A task that writes may call this, so pause_writing must not suspend. */
 void wr_protocol_pause(weir_transport *t)
 {
     wr_assert(t->writing_paused);

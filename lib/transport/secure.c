@@ -1,7 +1,7 @@
 /*
- * Calls to TLS, through the table at the start of a context. This file reads
- * the program's settings only to find the context and its table; the table's
- * functions read the rest.
+ * Calls TLS through the table of functions at the start of a context
+ * (secure.h). This file reads only the context from the program's settings; the
+ * table's functions read the other settings.
  */
 #include "secure.h"
 

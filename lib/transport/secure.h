@@ -1,8 +1,8 @@
 /*
- * TLS for clients and servers: a table of functions. A weir_tls_context begins
- * with a pointer to the table of the library that made it. Connect calls,
- * servers and start_tls use TLS only through this table, so libweir does not
- * refer to libweir-tls, and a program without TLS does not load it.
+ * TLS for clients and servers. A weir_tls_context begins with a pointer to the
+ * function table of the library that made it. Connect calls, servers and
+ * start_tls use TLS only through this table, so libweir does not refer to
+ * libweir-tls, and a program without TLS does not load libweir-tls.
  */
 #ifndef WEIR_LIB_TRANSPORT_SECURE_H
 #define WEIR_LIB_TRANSPORT_SECURE_H
@@ -18,22 +18,20 @@ struct wr_sock_options;
 
 /* A copy of struct weir_tls_settings, kept until there is a descriptor. */
 struct wr_secure_settings {
-    weir_tls_context *context; /* a reference, or NULL without TLS */
-    weir_tls_session *session; /* a reference, or NULL */
+    weir_tls_context *context; /* reference; NULL without TLS */
+    weir_tls_session *session;
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     bool no_hostname_check;
     bool can_export;
     bool ignore_unexpected_eof;
-    char server_hostname[WR_SECURE_HOSTNAME_MAX]; /* empty if not set */
+    char server_hostname[WR_SECURE_HOSTNAME_MAX];
 };
 
-/* Called once, from the loop, when the handshake has ended. If @err is 0,
- * connection_made was called. If it is an error, @t may only be inspected. */
+/* Called once, from the loop, after the handshake. If @err is 0,
+ * connection_made was called; after an error @t may only be inspected. */
 typedef void wr_secure_opened_fn(void *arg, int err, weir_transport *t);
 
-/* The factory of a connection's protocol, and the function that is called with
- * the result of the handshake. */
 struct wr_secure_opener {
     struct weir_factory factory; /* not called if a protocol is set */
     wr_secure_opened_fn *opened;
@@ -46,8 +44,8 @@ enum wr_secure_side {
     WR_SECURE_EITHER, /* client or server, as the context is */
 };
 
-/* Implementations of the functions below, in the library that made the context.
- * `settings` have the size with which libweir was built. */
+/* The functions below, in the context's library. `settings` have the size with
+ * which libweir was built. */
 struct wr_secure_ops {
     int (*read)(struct wr_secure_settings *ret,
                 const struct weir_tls_settings *settings,
@@ -68,9 +66,8 @@ struct wr_secure_context {
 
 /* Copies the program's @settings, which are NULL without TLS. A client verifies
  * the name @host unless @settings have another name. Returns 0, an error of
- * wr_options_read(), or -EINVAL: there is no context, the context is for the
- * other side, or a client must verify a name and has none, or a name is too
- * long. */
+ * wr_options_read(), or -EINVAL if there is no context, the context is for the
+ * other side, a client has no name to verify, or a name is too long. */
 WEIR_MUST_USE int
 wr_secure_settings_read(struct wr_secure_settings *ret,
                         const struct weir_tls_settings *settings,
@@ -84,9 +81,9 @@ wr_secure_settings_are_set(const struct wr_secure_settings *settings)
     return settings->context != NULL;
 }
 
-/* Makes a socket transport from a connected descriptor, and a TLS transport on
- * top, which starts the handshake. Takes @fd, even on failure. The opener is
- * not called after a failure. *ret is borrowed, for weir_transport_abort(). */
+/* Makes a socket transport from a connected descriptor, and on top a TLS
+ * transport that starts the handshake. Takes @fd, even on failure, and does not
+ * call the opener then. *ret is borrowed, for weir_transport_abort(). */
 WEIR_MUST_USE int wr_secure_open(weir_loop *loop, int fd,
                                  const struct wr_sock_options *options,
                                  const struct wr_secure_settings *settings,

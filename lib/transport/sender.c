@@ -1,7 +1,7 @@
 /*
- * Sends a file; see outbox.h. Queued bytes belong to the queue. A sender owns
- * at most one part, which is being read or sent without the queue. The sender
- * is freed when done is called.
+ * Sends a file; outbox.h explains senders. Queued bytes belong to the queue. A
+ * sender owns at most one part, which is being read or sent without the queue.
+ * The sender is freed before done is called.
  */
 #include "connection.h"
 
@@ -49,7 +49,7 @@ uint64_t wr_sender_take_back(struct wr_sender *f, uint64_t waiting)
     return lost;
 }
 
-/* Schedules done; nothing of the file is in flight any more. */
+/* Schedules done. Nothing of the file may be in flight. */
 static void sender_finish(struct wr_sender *f, int err)
 {
     const bool is_whole = f->file.left == 0 && !f->has_lost_queue;
@@ -96,7 +96,7 @@ static void sender_read(struct wr_sender *f)
     uint64_t len = wr_min_u64(f->file.left, f->t->ops->part_bytes);
 
     wr_assert(len > 0 && !f->chunk);
-    if (!f->t->ops->send_part) { /* the part will be queued */
+    if (!f->t->ops->send_part) {
         len = wr_min_u64(len, wr_max_u64(wr_transport_high(f->t), PART_LEAST));
     }
     f->chunk = wr_sendq_make_chunk(&loop->send_memory, (size_t)len);
@@ -211,7 +211,7 @@ void wr_sender_join(struct wr_sender *f)
     }
 }
 
-/* Called after the device took @res bytes or failed with @res. */
+/* @res is the number of bytes that the device took, or its error. */
 static void sender_went(struct wr_sender *f, int64_t res)
 {
     weir_transport *t = f->t;
@@ -302,8 +302,7 @@ void wr_sender_go_on(struct wr_sender *f)
     }
 }
 
-/* Stops sending the file with the error @err. If a read or a send is in flight,
- * the file stops when that operation ends. */
+/* Stops the file with @err, after the end of a read or a send in flight. */
 static void sender_stop(struct wr_sender *f, int err)
 {
     wr_assert(err < 0);
@@ -338,7 +337,7 @@ void wr_sender_break(struct wr_sender *f)
     }
 }
 
-/* Breaks first: otherwise a completed read would start another. */
+/* Breaks the file first; otherwise a completed read would start another. */
 void wr_sender_abandon(struct wr_sender *f)
 {
     wr_sender_break(f);

@@ -1,7 +1,7 @@
 /*
- * Sending files: the public functions, and the rules of sendfile.h. The file is
- * checked once, here, for all kinds of transports: it must be a regular file,
- * open for reading, and the part must be within the kernel's range of offsets.
+ * Sending files: the public functions, and the rules of sendfile.h. The file
+ * must be a regular file, open for reading, and the part must be within the
+ * kernel's range of offsets.
  */
 #include "sendfile.h"
 
@@ -10,22 +10,18 @@
 
 #include <fcntl.h>
 
-/* Bytes of one system call and of one loop iteration; other connections wait
- * about 100 us meanwhile. With smaller pieces the kernel's queue is seldom
- * full, and packets are sent inside the server's calls instead of on
- * acknowledgements: over the loopback, pieces of 256 KiB cost the server twice
- * as much CPU. */
+/* Bytes of one system call and of one loop iteration, which takes about 100 us.
+ * With smaller pieces the kernel's queue is seldom full, and packets are sent
+ * inside the server's calls instead of on acknowledgements: over the loopback,
+ * pieces of 256 KiB double the server's CPU time. */
 #define PIECE_BYTES WR_CACHED_MAX
-/* Minimum bytes that are looked up in the cache at once, for a peer that takes
- * little at a time. */
+/* Minimum of a lookup in the cache, for a peer that takes little at a time. */
 #define LOOK_LEAST ((size_t)64 << 10)
 
-/* When the cached pages of a file are counted, at most this many bytes are
- * counted in advance, and the count is used for at most this long. */
+/* Limits of counting cached pages in advance: bytes, and age of the count. */
 #define COUNTED_BYTES ((uint64_t)4 << 20)
 #define COUNTED_NS    2000000u
 
-/* Returns 0 if the file can be sent, else the error. */
 static int sendfile_look(int fd, struct statx *ret)
 {
     const int flags = wr_sys_flags(fd);
@@ -77,9 +73,9 @@ int wr_sendfile_init(struct wr_sendfile *part, int fd, uint64_t offset,
     return 0;
 }
 
-/* Returns 1 if all pages of the next @len bytes, which were ready a moment ago,
- * are still in the cache. If a page is missing, also forgets that the bytes
- * were ready, because cachestat() counts a page as soon as its read starts. */
+/* Returns 1 if the next @len bytes, known to be ready, are all still cached.
+ * Else forgets them, because cachestat() counts a page as soon as its read
+ * starts. */
 static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
 {
     if (part->never_counts ||
@@ -97,8 +93,7 @@ static int sendfile_count(struct wr_sendfile *part, weir_loop *loop, size_t len)
     return 1;
 }
 
-/* True if the next @len bytes were ready a moment ago, and all their pages are
- * still in the cache. For a fast peer, counts the following pieces, too. */
+/* For a fast peer, counts the following pieces, too. */
 static bool sendfile_is_still_cached(struct wr_sendfile *part, weir_loop *loop,
                                      size_t len)
 {
@@ -137,8 +132,8 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
     return (size_t)ret;
 }
 
-/* Adapts ->look to the socket's free space, because looking up a page takes 9
- * to 60 ns. */
+/* Adapts ->look to the socket's free space: a page takes 9 to 60 ns to look
+ * up. */
 static void sendfile_found_room(struct wr_sendfile *part, size_t len,
                                 uint64_t bytes)
 {
@@ -155,8 +150,7 @@ static void sendfile_found_room(struct wr_sendfile *part, size_t len,
     }
 }
 
-/* True for an error of the file, which a read will report, too, and if
- * sendfile() refuses the file. Other errors concern the socket. */
+/* True for an error of the file or of sendfile(), not of the socket. */
 static bool sendfile_is_blamed(int err)
 {
     switch (err) {

@@ -1,10 +1,9 @@
 /*
- * Sending a part of a file to a descriptor. Bytes in the page cache are sent by
+ * Sends a part of a file to a descriptor. Bytes in the page cache are sent by
  * one system call without a copy. Other bytes are read by the ring into a block
  * and sent from there, so nothing blocks on the file's device. The block is
  * freed when its send has ended, and unsent bytes are looked up in the cache
- * again, so a slow peer pins no memory. The state is in a sender (outbox.h), or
- * on the stack of a task that sends on the program's own socket.
+ * again, so a slow peer pins no memory.
  */
 #ifndef WEIR_LIB_TRANSPORT_SENDFILE_H
 #define WEIR_LIB_TRANSPORT_SENDFILE_H
@@ -14,13 +13,13 @@
 #include "weir/sendfile.h"
 
 /*
- * The table of cached parts of files. Only mincore() reports for each page
- * whether it is ready, and it costs 60 ns a page. cachestat() counts the pages
- * of a range in 9 ns each, but also counts pages whose read has only begun. So
- * a part is looked up with mincore() first; during the next second it is enough
- * that cachestat() finds no page missing. This overlooks a page that left the
- * cache within this second and that another process has begun to read again. A
- * loop has one table; a file takes an entry for each 4 MiB.
+ * The table of cached parts of files. mincore() reports which pages are ready,
+ * in 60 ns a page. cachestat() takes 9 ns a page, but also counts pages whose
+ * read has only begun. So a part is looked up with mincore() first; during the
+ * next second it is enough that cachestat() finds no page missing. This
+ * overlooks a page that left the cache within this second and that another
+ * process has begun to read again. A loop has one table, with an entry for each
+ * 4 MiB of a file.
  */
 
 struct wr_file_id {
@@ -45,8 +44,7 @@ void wr_cached_forget(weir_loop *loop, const struct wr_file_id *file,
 #define WR_SENDFILE_READ                                                       \
     ((64u << 10) - sizeof(struct wr_block) - sizeof(struct wr_chunk))
 
-/* A file of at most this size is read at once if it is cached, and sent
- * together with written bytes. */
+/* A cached file of at most this size is sent together with written bytes. */
 #define WR_SENDFILE_SMALL (32u << 10)
 
 struct wr_sendfile {
@@ -57,15 +55,15 @@ struct wr_sendfile {
     uint64_t size;  /* size of the file when it was checked */
     uint64_t burst; /* bytes taken since the socket was last full */
     size_t look;    /* bytes to look up in the cache at once */
-    bool is_full;   /* set when the descriptor took fewer bytes than offered */
-    bool is_told;   /* set when the kernel can report the cache */
-    int flags;      /* original flags of the socket if a transport has made it
-                     * non-blocking, else -1 */
-    uint64_t counted_end; /* end of the bytes whose pages were counted */
+    bool is_full;
+    bool is_told; /* the kernel can report the cache of this file */
+    /* Original flags of a socket that was made non-blocking, else -1. */
+    int flags;
+    uint64_t counted_end;
     uint64_t counted_until_ns;
-    bool never_counts; /* set when the kernel does not count cached pages */
-    bool only_reads;   /* set when the kernel cannot report the cache, or
-                        * sendfile() refuses the file */
+    bool never_counts;
+    /* The kernel cannot report the cache, or sendfile() refuses the file. */
+    bool only_reads;
     weir_sendfile_done_fn *done;
     void *arg;
 };
@@ -75,13 +73,12 @@ struct wr_sendfile {
 WEIR_MUST_USE int wr_sendfile_init(struct wr_sendfile *part, int fd,
                                    uint64_t offset, uint64_t count);
 
-/* Returns the length of the cached part of the next piece. Returns 0 if the
- * next bytes must be read, which also finds the end of the file. */
+/* Returns the length of the cached part of the next piece, or 0 if the next
+ * bytes must be read; the read also finds the end of the file. */
 size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop);
 
-/* Called after the socket was offered @len bytes. @res is the number of bytes
- * that it accepted, or its error. Returns the number of accepted bytes, 0 if
- * the bytes must be read, or an error of the socket. */
+/* Handles the result of offering @len bytes to a socket. Returns the number
+ * taken, 0 if the bytes must be read, or the socket's error. */
 WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
                                           weir_loop *loop, size_t len,
                                           int64_t res);
@@ -89,7 +86,7 @@ WEIR_MUST_USE int64_t wr_sendfile_offered(struct wr_sendfile *part,
 /* Restores the original flags of the socket @fd. */
 void wr_sendfile_end_burst(struct wr_sendfile *part, int fd);
 
-/* Offers the cached part of the next piece to the program's socket @fd. */
+/* Sends the cached part of the next piece to the program's socket @fd. */
 WEIR_MUST_USE int64_t wr_sendfile_splice(struct wr_sendfile *part,
                                          weir_loop *loop, int fd);
 

@@ -1,17 +1,16 @@
 /*
- * Sockets of the kernel: names, adoption, and unwanted descriptors. If a peer
- * sent descriptors and no receive takes them, the kernel closes them in the
- * thread that receives their bytes or closes the socket. Such a close may block
- * as long as the peer likes (SO_LINGER). Since Linux 6.16 a socket can refuse
- * descriptors.
+ * Socket addresses, adopted sockets, and unwanted descriptors. If no receive
+ * takes a peer's descriptors, the kernel closes them in the thread that
+ * receives their bytes or closes the socket. This may block as long as the peer
+ * likes (SO_LINGER). Since Linux 6.16 a socket can refuse descriptors
+ * (SO_PASSRIGHTS).
  */
 #include "socket.h"
 
 #include "lib/base/address.h"
 #include "uring/closer.h"
 
-/* Copies the kernel's address. For a Unix path that fills sun_path, the
- * kernel's length counts a NUL after it. */
+/* The kernel counts a NUL after a Unix path that fills sun_path. */
 static void socket_keep_name(struct weir_address *addr, int err,
                              struct weir_address *ret)
 {
@@ -57,8 +56,8 @@ bool wr_socket_is_own_peer(int fd, const struct weir_address *peer)
         wr_address_port(&own) != wr_address_port(peer)) {
         return false;
     }
-    /* For 0.0.0.0 the kernel reports the loopback address. With TCP Fast Open
-     * the kernel reports a peer only after the first bytes were sent. */
+    /* getpeername() reports the loopback address for 0.0.0.0. With TCP Fast
+     * Open it reports a peer only after the first bytes were sent. */
     if (wr_sys_getpeername(fd, &named.storage.any, &named.len) < 0) {
         named = *peer;
     }
@@ -89,7 +88,7 @@ void wr_socket_find_own(const struct weir_address *peer,
     }
     const uint16_t port = wr_address_port(own);
     own->len = 0;
-    /* Connecting a datagram socket sends nothing, but chooses an address. */
+    /* connect() on a datagram socket sends nothing, but chooses an address. */
     const int fd = wr_sys_socket(family, SOCK_DGRAM, 0);
     if (fd >= 0 && wr_sys_connect(fd, &peer->storage.any, peer->len) >= 0) {
         wr_ignore(wr_socket_ask_sockname(fd, own));
@@ -166,7 +165,7 @@ void wr_socket_refuse(int fd)
     if (fd >= 0 && wr_socket_get_option(fd, SO_DOMAIN) == AF_UNIX) {
         wr_socket_close_unix(fd);
     } else if (fd >= 0) {
-        wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
+        wr_ignore(wr_sys_close(fd));
     }
 }
 
@@ -185,9 +184,8 @@ void wr_socket_wake_accepts(int fd)
     wr_assert(fd >= 0);
     if (wr_socket_get_option(fd, SO_ACCEPTCONN) > 0 &&
         wr_sys_is_readable(fd) > 0) {
-        /* This does not change a listening socket. It only forbids a Unix
-         * socket to send, which a listening socket cannot do anyway
-         * (inet_shutdown(), unix_shutdown() of Linux 5.10 to 6.18). */
+        /* Wakes the accepts. A listening socket cannot send anyway
+         * (inet_shutdown() and unix_shutdown() of Linux 5.10 to 6.18). */
         wr_ignore(wr_sys_shutdown(fd, SHUT_WR) < 0);
     }
 }

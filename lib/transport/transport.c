@@ -1,7 +1,7 @@
 /*
- * Transports: the public functions. A function that changes a transport
- * checks that the caller is on the loop's thread, does the common part,
- * and calls the kind's table.
+ * The public functions of transports. A function that changes a transport
+ * checks that the caller is on the loop's thread, does the common part, and
+ * calls the kind's table.
  */
 #include "transport.h"
 
@@ -362,7 +362,7 @@ int weir_transport_set_read_buffer_limit(weir_transport *t,
     wr_require(limit_bytes == 0 || limit_bytes >= WR_CREDIT_MIN, -EINVAL);
     t->ops->set_read_limit(t,
                            limit_bytes ? limit_bytes : WR_READ_LIMIT_DEFAULT);
-    if (t->evictable) { /* it may already hold more than the new limit */
+    if (t->evictable) { /* the reader may hold more already */
         t->evictable->look(t->evictable);
     }
     return 0;
@@ -445,8 +445,8 @@ int weir_transport_set_timeouts(weir_transport *t,
     return t->ops->set_timeouts(t, &known);
 }
 
-/* Aborts instead of closing, so that the peer does not mistake the received
- * bytes for the whole stream. */
+/* Aborts, because the peer would mistake an end of stream for the whole
+ * stream. */
 static int transport_break_off(weir_transport *t)
 {
     const struct weir_exception exception = {
@@ -568,9 +568,7 @@ void weir_buf_unref(weir_lease *lease)
     }
 }
 
-/* ---- facts ----
- *
- * All queries also work after the loss. */
+/* ---- queries; they also work after the loss ---- */
 
 /* The lowest transport has the descriptor and the addresses. */
 static const weir_transport *transport_lowest(const weir_transport *t)
@@ -716,10 +714,10 @@ void wr_transport_count(const struct wr_member *member,
 
 /* ---- replacing another transport ----
  *
- * TLS is a transport on a transport. For the program the upper transport is
- * the connection: the loop ends it, the server counts it, and it resumes a
- * protocol that the lower transport had paused. The lower transport keeps
- * its descriptor and its bytes, and gets the default water marks. */
+ * For the program the upper of two transports is the connection: the loop ends
+ * it, the server counts it, and it resumes a protocol that the lower one had
+ * paused. The lower transport keeps its descriptor, and gets the default water
+ * marks. */
 
 /* Owner of a replaced transport: no thread may call its public functions. */
 static const void *const volatile transport_nobody;
@@ -760,8 +758,6 @@ void wr_transport_take_place(weir_transport *t, weir_transport *below)
     below->flush = NULL;
     below->must_notify = false;
 }
-
-/* ---- writes of kinds without writes ---- */
 
 int wr_refuse_write(weir_transport *t, const void *data, size_t len)
 {

@@ -1,8 +1,8 @@
 /*
  * Internals that all kinds of transport share. A kind (a stream socket, a pipe,
  * TLS) embeds struct weir_transport as its first field and has a table of
- * operations. A kind calls its protocol only through the wr_protocol_...()
- * functions, which time slow callbacks and use the current protocol.
+ * operations. It calls its protocol only through the wr_protocol_...()
+ * functions, which report slow callbacks.
  */
 #ifndef WEIR_LIB_TRANSPORT_TRANSPORT_H
 #define WEIR_LIB_TRANSPORT_TRANSPORT_H
@@ -23,8 +23,8 @@ enum wr_life_state {
     WR_LIFE_LINGERING,   /* waits until the peer has received all sent bytes */
     WR_LIFE_DOOMED,      /* about to end: accepts and delivers no byte */
     WR_LIFE_ENDING,      /* waits for operations, or for the transport below */
-    WR_LIFE_LOST,        /* connection_lost or connection_moved was called, or
-                          * is about to be */
+    /* connection_lost or connection_moved was called, or is about to be. */
+    WR_LIFE_LOST,
     WR_LIFE_STATES,
 };
 
@@ -49,18 +49,16 @@ struct wr_connection_set_ops {
 
 struct wr_handler_ops {
     void (*cancel)(struct wr_handler *handler);
-    /* True while the task waits for the next request. After the first call,
-     * note_idle is called each time the task starts this wait. */
+    /* True while the task waits for the next request. After the first call, the
+     * task calls note_idle at each start of this wait. */
     bool (*is_idle)(struct wr_handler *handler);
 };
 
-/* A task that serves a connection; embedded in the task's object. */
 struct wr_handler {
     const struct wr_handler_ops *ops;
     struct wr_list link;
 };
 
-/* Waits for an empty queue; embedded in the waiting object. */
 struct wr_flush {
     void (*flushed)(struct wr_flush *flush);
 };
@@ -72,17 +70,15 @@ struct wr_connection_set {
 /* State that a transport takes over when it replaces another. */
 struct wr_handover {
     struct weir_timeouts timeouts;
-    bool is_paused; /* the protocol has paused reading */
-    bool has_ended; /* the protocol knows of the end of the stream */
-    bool is_new; /* connection_made was not called yet, or the handshake has not
-                  * ended */
+    bool is_paused;
+    bool has_ended; /* eof_received was called */
+    bool is_new;    /* connection_made was not called */
 };
 
 /* The operations of a kind. If an entry for all kinds is NULL, its public
- * function returns -EOPNOTSUPP, returns a default such as false or 0, or does
+ * function returns -EOPNOTSUPP or a default such as false or 0, or does
  * nothing. wr_transport_check_ops() lists the entries that are never NULL. The
- * four writes are never NULL, which saves a test per message: a kind without
- * writes uses wr_refuse_write() and similar functions.
+ * four writes are among them, which saves a test per message.
  *
  * The other parts are for kinds whose struct begins with a wr_connection. */
 struct wr_transport_ops {
@@ -90,12 +86,9 @@ struct wr_transport_ops {
     /* Bits of the accepted kinds of protocol; see WR_PROTOCOL_BIT(). */
     unsigned int protocol_kinds;
     bool can_write_eof;
-    /* Bytes move in one direction only: the end of the stream ends the
-     * connection, even if the protocol would keep it. */
+    /* The end of the stream always ends the connection. */
     bool is_one_way;
     size_t size; /* size of a struct that begins with a wr_connection, else 0 */
-
-    /* ---- all kinds ---- */
 
     int (*write)(weir_transport *t, const void *data, size_t len);
     int (*writelines)(weir_transport *t, const struct iovec *iov, size_t count,
@@ -116,10 +109,9 @@ struct wr_transport_ops {
     bool (*is_reading)(const weir_transport *t);
     bool (*is_closing)(const weir_transport *t);
     uint64_t (*get_depth)(const weir_transport *t);
-    /* Returns the queue. Returns NULL while bytes of it are being sent or wait
-     * for space in the kernel. */
+    /* Returns the queue, or NULL while bytes of it are being sent or wait for
+     * space in the kernel. */
     const struct wr_sendq *(*get_unoffered)(const weir_transport *t);
-    /* Works after the loss, too. */
     const weir_transport *(*get_below)(const weir_transport *t);
     /* NULL if no transport can be made on top of this kind. */
     void (*get_handover)(const weir_transport *t, struct wr_handover *ret);
@@ -131,19 +123,16 @@ struct wr_transport_ops {
      * a FIN counts as one. Returns 0 if the end is decided. NULL if bytes have
      * arrived as soon as the kernel has taken them. */
     uint64_t (*get_unacknowledged)(const weir_transport *t);
-    /* Called when the watermarks were changed: pauses writing if the depth is
-     * too high. */
     void (*limits_changed)(weir_transport *t);
     void (*set_read_limit)(weir_transport *t, uint64_t limit_bytes);
-    /* Called when the connection has left @queue of the loop's budget, and may
-     * receive; see intake.h. */
+    /* Called when the connection has left @queue of the loop's budget and may
+     * receive (intake.h). */
     void (*fed)(weir_transport *t, enum wr_demand_state queue);
-    /* Lets the kind move bytes to splicing->to without delivering them while
-     * the present protocol stays bound. Returns 0, or an error if all bytes
-     * will be delivered. NULL if the kind always delivers. */
+    /* Allows the kind to move bytes to splicing->to instead of delivering them
+     * while the present protocol stays bound. Returns 0, or an error if all
+     * bytes will be delivered. NULL if the kind always delivers. */
     int (*splice_to)(weir_transport *t, struct wr_splicing *splicing);
-    /* From now on accepts an end of the stream without TLS's close_notify. NULL
-     * if the kind is not TLS. */
+    /* From now on accepts an end of the stream without close_notify. */
     void (*ignore_unexpected_eof)(weir_transport *t);
     int (*set_timeouts)(weir_transport *t,
                         const struct weir_timeouts *timeouts);
@@ -152,15 +141,13 @@ struct wr_transport_ops {
                         const struct weir_buf *initial, size_t count);
     void (*close)(weir_transport *t);
     void (*abort)(weir_transport *t);
-    /* Ends the connection soon and delivers no more. For kinds with a delivery.
-     */
+    /* Ends the connection soon, and delivers no more bytes. */
     void (*doom)(weir_transport *t);
     void (*get_peername)(const weir_transport *t, struct weir_address *ret);
     void (*get_sockname)(const weir_transport *t, struct weir_address *ret);
     int (*get_socket)(const weir_transport *t);
-    /* Writes information that only this kind has to @ret. Returns 0, -ENOENT if
-     * the transport below is to be queried, or -ENODATA if no other is to be
-     * queried. */
+    /* Writes information that only this kind has to @ret. Returns 0, -ENOENT to
+     * query the transport below, or -ENODATA to query no other. */
     int (*get_extra_info)(const weir_transport *t, const char *name,
                           struct weir_extra_info *ret);
     /* Called when the ring has failed: ends operations in flight at once. */
@@ -171,52 +158,44 @@ struct wr_transport_ops {
 
     /* ---- the device ---- */
 
-    /* Called when @len bytes were queued. Sends them later, not in this call.
-     */
+    /* Called when @len bytes were queued. Must not send them in this call. */
     void (*queued)(weir_transport *t, size_t len);
-    /* Delivers held bytes; called in each step, even after the end is decided.
-     * NULL means wr_delivery_show_held(). */
+    /* Delivers held bytes, in each step, even after the end is decided. NULL
+     * means wr_delivery_show_held(). */
     void (*deliver)(struct wr_connection *c);
-    /* Called in each step of an intact connection, before its decision. Returns
-     * 0, or the error that makes sending impossible. May run callbacks. NULL if
-     * the device sets the error itself. */
+    /* Called in each step of an intact connection. Returns 0, or an error if
+     * sending has become impossible. May run callbacks. May be NULL. */
     int (*look)(struct wr_connection *c);
-    /* Called for the decision WR_CONNECTION_RECEIVE. While
-     * wr_connection_wants() is true, receives or arms a receive. Otherwise
-     * stops and leaves the budget's queue, unless the device reads the last
-     * bytes of a broken connection, or drops bytes during a close. */
+    /* While wr_connection_wants() is true, receives or arms a receive.
+     * Otherwise stops and leaves the budget's queue, except to read the last
+     * bytes of a broken connection or to drop bytes during a close. */
     void (*receive)(struct wr_connection *c);
-    /* Called when state CLOSING begins: stops receiving, before the last send.
-     * If NULL, the connection only leaves the budget's queue. */
+    /* Stops receiving in CLOSING, before the last send. If NULL, the connection
+     * only leaves the budget's queue. */
     void (*stop_receiving)(struct wr_connection *c);
     /* Called when everything is sent after write_eof. NULL if the peer sees the
      * end only when the device is closed. */
     void (*shut)(struct wr_connection *c);
-    /* Called when a close has sent everything, unless the peer has ended its
-     * stream. Returns true if closing the device now might destroy bytes, or
-     * the program has set a linger time. The connection then lingers until an
-     * error, the peer's end, or the end of the wait (->look_at_queue, a time
-     * limit). NULL means false. */
+    /* Called when a close has sent everything. Returns true if closing the
+     * device now might destroy bytes, or a linger time is set. The connection
+     * then lingers until an error, the peer's end, ->look_at_queue or a time
+     * limit. NULL means false. */
     bool (*linger)(struct wr_connection *c);
-    /* Called when the program aborts: breaks the connection. NULL if ->stop is
-     * enough. */
+    /* Resets the connection, because the program aborts. May be NULL. */
     void (*reset)(struct wr_connection *c);
-    /* Called when the end is decided: cancels operations. If any was in flight,
-     * the device calls wr_connection_push() or wr_connection_advance() after
-     * the last. */
+    /* Cancels operations. After the last one ends, the device calls
+     * wr_connection_push() or wr_connection_advance(). */
     void (*stop)(struct wr_connection *c);
-    /* Called before the queue is dropped, and before connection_lost: releases
-     * the device's references to memory of the program. May be NULL. */
+    /* Releases references to the program's memory, before the queue is dropped
+     * and before connection_lost. May be NULL. */
     void (*drop)(struct wr_connection *c);
     /* Called after connection_lost. NULL if there is nothing to close. */
     void (*close_device)(struct wr_connection *c);
 
-    /* ---- facts that a connection decides by ---- */
-
     /* True while the kernel may use the queue's memory. */
     bool (*holds_queue)(const struct wr_connection *c);
-    /* True while a closing connection with an empty queue must not end, because
-     * the device has more to send. NULL means false. */
+    /* True while the device of a closing connection has more to send, although
+     * the queue is empty. NULL means false. */
     bool (*is_sending)(const struct wr_connection *c);
     /* True while the kernel may use memory of the connection or its queue. */
     bool (*is_in_flight)(const struct wr_connection *c);
@@ -225,50 +204,44 @@ struct wr_transport_ops {
     /* True if bytes wait to be received. NULL if the kind does not receive. */
     bool (*has_arrived)(const struct wr_connection *c);
     void (*check_device)(const struct wr_connection *c);
-    /* Asserts, between loop iterations and while no step is pending, that each
-     * direction that has stopped waits for an event. */
+    /* Asserts that a stopped direction waits for an event, or a step is
+     * pending. */
     void (*check_progress)(const struct wr_connection *c);
-    /* For weir_loop_dump(). May be NULL. */
     void (*dump_device)(const struct wr_connection *c, FILE *out);
 
     /* ---- sending files; see outbox.h; all are set if ->splice is ---- */
 
     size_t part_bytes; /* maximum bytes of one read */
-    /* Called by the sender: wr_outbox_queue_file() and wr_outbox_end_file(). */
     void (*queue_file)(weir_transport *t, struct wr_chunk *chunk, size_t len);
     void (*end_file)(weir_transport *t, int err);
-    /* Called when a file was started: makes sure that wr_sender_go_on() is
-     * called later. wr_sender_join() follows and may queue a short file. */
+    /* Called when a file was started: schedules a call of wr_sender_go_on(). */
     void (*file_begins)(weir_transport *t);
-    /* Called before the sender is freed: resumes operations that waited for the
-     * end of the file. */
+    /* Resumes operations that waited for the file. The sender is freed next. */
     void (*file_ended)(weir_transport *t);
-    /* For a device that takes bytes from the page cache: sends the next bytes,
-     * at the end of a loop iteration. Returns the same values as
-     * wr_sendfile_offered(), or -EINTR to be called again in the next
-     * iteration. If NULL, all bytes of a file are queued. */
+    /* Sends the next bytes from the page cache, at the end of a loop iteration.
+     * Returns the result of wr_sendfile_offered(), or -EINTR to be called again
+     * in the next iteration. If NULL, all bytes of a file are queued. */
     int64_t (*splice)(weir_transport *t, struct wr_sendfile *file);
     /* Starts to send @len bytes of a part without the queue. Returns an error,
      * or 0 if wr_sender_sent() will be called. */
     int (*send_part)(weir_transport *t, const void *data, size_t len);
-    /* Called after bytes of a file were sent or refused. @err is 0 if the next
-     * bytes are sent in the next loop iteration, or -EAGAIN if they wait for
-     * space in the socket. Any other error breaks the connection. */
+    /* Called after bytes of a file were sent or refused. @err is 0 to send more
+     * in the next loop iteration, -EAGAIN to wait for space, or the
+     * connection's error. */
     void (*file_went)(weir_transport *t, int err);
     /* Cancels the send in flight. Returns false if wr_sender_sent() or
-     * wr_sender_stopped() follows. Returns true if no byte of the file is in
-     * flight, nor in the queue unless the queue will be dropped. */
+     * wr_sender_stopped() follows, true if no byte of the file is in flight or
+     * in a queue that will be sent. */
     bool (*withdraw)(weir_transport *t);
 
     /* ---- time limits; see clock.h ---- */
 
     void (*view_time)(const weir_transport *t, struct wr_clock_view *ret);
     void (*time_expired)(weir_transport *t, const struct wr_deadline *over);
-    /* ->next_look_ns returns the time of the next call of ->look_at_queue, or
-     * UINT64_MAX. A send that starts brings this time no nearer than
-     * 1/WR_STALL_LOOKS of the write-stall limit. ->look_at_queue reads the
-     * kernel's queue, and returns true if the connection can end, because a
-     * wait for the peer is over. Both may be NULL. */
+    /* ->look_at_queue reads the kernel's queue, and returns true if a wait for
+     * the peer is over. ->next_look_ns returns the time of its next call, or
+     * UINT64_MAX; a new send brings it no nearer than 1/WR_STALL_LOOKS of the
+     * write-stall limit. */
     uint64_t (*next_look_ns)(const weir_transport *t);
     bool (*look_at_queue)(weir_transport *t);
 };
@@ -276,17 +249,14 @@ struct wr_transport_ops {
 struct weir_transport {
     const struct wr_transport_ops *ops;
     weir_loop *loop;
-    /* Thread of the loop, or none if another transport has replaced this one.
-     */
+    /* The loop's thread, or none if another transport has replaced this one. */
     const void *const volatile *owner;
     struct weir_protocol_binding binding;
-    /* The protocol's data_received, or a replacement; see wr_protocol_bound().
-     */
+    /* Chosen by wr_protocol_bound(). */
     int (*data_received)(void *user, weir_transport *t,
                          const struct weir_buf *buf);
-    struct wr_member member; /* until the connection is lost */
-    struct wr_ready step;    /* advances the transport's life */
-    /* Request for receive memory, with the account. */
+    struct wr_member member;
+    struct wr_ready step;
     struct wr_demand demand;
     struct wr_connection_set *set; /* the server's, or NULL */
     struct wr_list set_link;
@@ -294,10 +264,10 @@ struct weir_transport {
     struct wr_handler *handler;
     /* Received bytes that the reader could move out of the pool, or NULL. */
     struct wr_evictable *evictable;
-    struct wr_flush *flush; /* called at a depth of 0; may be NULL */
+    struct wr_flush *flush;
     const char *error_what; /* operation that failed, static text; or NULL */
     int error;              /* the first, sticky */
-    /* Error of the first refused write, until it is returned. */
+    /* Error of the first refused write, until the program takes it. */
     int write_error;
     uint32_t refs;
     uint32_t high_bytes;
@@ -307,30 +277,29 @@ struct weir_transport {
     uint32_t farewell_bytes;
     /* Descriptor of the device, if any; -1 when closed, after the loss. */
     int fd;
-    /* A send queue of at most this depth exceeds neither the high mark nor the
-     * connection's share. */
+    /* Up to this depth, neither the high mark nor the share is exceeded. */
     uint16_t check_bytes;
-    /* For connections: is_made is set before connection_made, end_sent when all
-     * bytes are sent and none follows, eof_seen when the end was received. */
+    /* is_made is set before connection_made, end_sent when everything is sent
+     * after the last write, eof_seen when the peer's end was received. */
     bool is_made;
     bool end_sent;
     bool eof_seen;
     enum weir_end end : 8;        /* the first, sticky */
     enum wr_life_state state : 8; /* set by wr_life_set_state() alone */
-    bool writing_paused : 1;      /* set before pause_writing, cleared before
-                                   * resume_writing */
-    bool has_dropped : 1; /* set when written bytes are dropped, or refused
-                           * during a close */
-    bool is_busy : 1;     /* set by weir_transport_set_busy() */
-    bool is_part : 1; /* set for a pipe of a child or a side of a relay, whose
-                       * protocol must stay */
-    bool is_relayed : 1;  /* set by a relay: error_received is called with the
-                           * first error, before the last bytes and
-                           * connection_lost; pause_writing is called when the
-                           * peer takes nothing, even below the high mark */
-    bool is_below : 1;    /* set when another transport has replaced it */
-    bool held_back : 1;   /* set when there was no receive window or buffer,
-                           * cleared by wr_intake_goes_on() */
+    /* Set before pause_writing, cleared before resume_writing. */
+    bool writing_paused : 1;
+    /* Set when written bytes are dropped, or refused during a close. */
+    bool has_dropped : 1;
+    bool is_busy : 1;
+    /* Pipe of a child or side of a relay: the protocol must stay. */
+    bool is_part : 1;
+    /* Set by a relay: error_received reports the first error at once, and
+     * pause_writing is called when the peer takes nothing, even below the high
+     * mark. */
+    bool is_relayed : 1;
+    bool is_below : 1; /* set when another transport has replaced it */
+    /* Receiving has stopped for lack of a window or a buffer. */
+    bool held_back : 1;
     bool must_notify : 1; /* writing_paused or flush is set */
 };
 
@@ -349,8 +318,7 @@ static inline bool wr_transport_is_connection(const weir_transport *t)
     return t->ops->size > 0;
 }
 
-/* Asserts that the entries that are called without a test are set. Used when a
- * transport is made, with -Dinvariants=true. */
+/* Asserts that the mandatory entries are set. Called with -Dinvariants=true. */
 void wr_transport_check_ops(const struct wr_transport_ops *ops);
 
 void wr_transport_init(weir_transport *t, weir_loop *loop,
@@ -361,25 +329,21 @@ const char *wr_transport_get_alert(const weir_transport *t);
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);
 
-/* Replaces the open transport @below by @t, which was made on top of it. @t
- * becomes the loop object, the entry of the server's set and the transport of
- * the task that serves the connection, and takes over the water marks. */
+/* Replaces the open transport @below by @t, which was made on top of it and
+ * takes over its server, its task and its water marks. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
-/* Limits of the kernel for keep_alive_idle_ns and keep_alive_interval_ns, and
- * for keep_alive_count. */
+/* The kernel's limits of TCP keep-alive times and of the number of probes. */
 #define WR_KEEP_ALIVE_MAX_NS    WEIR_SECONDS(32767)
 #define WR_KEEP_ALIVE_MAX_COUNT 127u
 
-/* Checks the options of new connections in @outer, a struct that
- * wr_options_read() has filled. */
+/* Checks the options in @outer, which wr_options_read() has filled. */
 WEIR_MUST_USE int
 wr_connection_options_read(const void *outer,
                            struct weir_connection_options *connection);
 
-/* Reads the options of a call that makes connections into @known, of @size
- * bytes, which ends with @connection. On error closes @fd, because the call
- * takes it in any case. @fd may be -1. */
+/* Reads options of @size bytes, which end with @connection, into @known. On
+ * error closes @fd, because the call takes it in any case. @fd may be -1. */
 WEIR_MUST_USE int
 wr_connection_options_read_all(void *known, size_t size, const void *options,
                                struct weir_connection_options *connection,
@@ -449,7 +413,6 @@ void wr_transport_check_invariants(const weir_transport *t);
 bool wr_protocol_fits(const weir_transport *t,
                       const struct weir_protocol_binding *binding);
 
-/* For tables of kinds that cannot write; all return -EOPNOTSUPP. */
 int wr_refuse_write(weir_transport *t, const void *data, size_t len);
 int wr_refuse_writelines(weir_transport *t, const struct iovec *iov,
                          size_t count, size_t total);
@@ -480,9 +443,8 @@ static inline bool wr_transport_can_write(const weir_transport *t)
     return (t->error | t->write_error) == 0;
 }
 
-/* Records that a write was refused with @err on an intact connection. Later
- * writes are refused, too, until the program has taken the error. Returns the
- * first such error. */
+/* Records the error of a refused write; later writes fail until the program
+ * takes the error. Returns the first such error. */
 WEIR_MUST_USE int wr_transport_refuse(weir_transport *t, int err);
 
 WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
@@ -490,7 +452,6 @@ WEIR_MUST_USE int wr_transport_take_write_error(weir_transport *t);
 /* True if no request is being served, as far as the library knows. */
 bool wr_transport_is_idle(weir_transport *t);
 
-/* Count received bytes, and bytes taken by the kernel or transport below. */
 static inline void wr_transport_count_received(weir_transport *t,
                                                uint64_t bytes)
 {
@@ -511,17 +472,15 @@ static inline void wr_transport_note_idle(weir_transport *t)
     }
 }
 
-/* True if the bytes that the protocol keeps use up the receive window. Nothing
- * is received until some of them are released or moved out of the pool. */
+/* True if the protocol keeps as many bytes as the receive window allows. */
 bool wr_transport_lacks_credit(const weir_transport *t);
 
-/* wr_transport_pause() calls pause_writing. wr_transport_notify() then calls
- * resume_writing if @depth is at most the low mark, and `flush` if it is 0. */
+/* wr_transport_notify() calls resume_writing at the low mark, `flush` at 0. */
 void wr_transport_pause(weir_transport *t);
 void wr_transport_notify(weir_transport *t, uint64_t depth);
 
 /* Calls @flush once, when the depth falls to 0 or the queue of a broken
- * connection is dropped. NULL cancels. For the bound protocol. */
+ * connection is dropped. NULL cancels. */
 void wr_transport_on_flushed(weir_transport *t, struct wr_flush *flush);
 
 /* Returns the present high mark, or WR_NO_LIMIT. It is lower while all send
@@ -553,12 +512,10 @@ static inline void wr_transport_check_low(weir_transport *t, uint64_t depth)
     }
 }
 
-/* True if a task may write above the high mark. The queued bytes are few and
- * the kernel was not offered them, so one send covers old and new bytes; the
- * last ones are under a lease and take no more memory. */
+/* True if a task may write above the high mark: the queue is short, not offered
+ * to the kernel, and ends with leased bytes, so one send will cover all. */
 bool wr_transport_may_join(const weir_transport *t);
 
-/* Chooses how data_received is called, after t->binding was set. */
 void wr_protocol_bound(weir_transport *t);
 
 WEIR_MUST_USE static inline int
@@ -597,7 +554,7 @@ WEIR_MUST_USE int wr_protocol_datagram(weir_transport *t,
 void wr_protocol_error(weir_transport *t, int err,
                        const struct weir_address *peer);
 
-/* For the protocol of a subprocess; @fd is the child's descriptor. */
+/* @fd is the child's descriptor. */
 WEIR_MUST_USE int wr_protocol_pipe_data(weir_transport *t, int fd,
                                         const struct weir_buf *buf);
 void wr_protocol_pipe_lost(weir_transport *t, int fd, int err);

@@ -1,15 +1,15 @@
 /*
  * A pair of transports in memory: each end receives the other's bytes. Written
  * bytes wait in the writer's outbox until the other end takes them, in its step
- * and within its receive window. So marks, limits and time-outs work as with a
+ * and within its receive window, so marks, limits and time-outs work as with a
  * socket. A write pushes the other end's step, which runs in the next loop
- * iteration. The device needs no operations of the ring.
+ * iteration.
  *
  *     write --> outbox --step of the other end--> lease --> delivery
  *
- * A closing end takes and drops arriving bytes, so that two ends that both
- * close do not wait for each other. It is lost when the other end has taken
- * everything. An end that is lost otherwise resets the other end.
+ * A closing end takes and drops arriving bytes, so that two closing ends do not
+ * wait for each other. It is lost when the other end has taken everything. An
+ * end that is lost otherwise resets the other end.
  */
 #include "lib/base/options.h"
 #include "lib/transport/connection.h"
@@ -17,14 +17,13 @@
 
 #include <weir/pair.h>
 
-/* Maximum bytes that an end takes from the other end at a time, and in one loop
- * iteration. */
+/* Maximum bytes that an end takes at a time, and in one loop iteration. */
 #define TAKE_BYTES      (64u << 10)
 #define TURN_TAKE_BYTES (4u * TAKE_BYTES)
 
 struct wr_memory {
     struct wr_connection c;
-    /* The other end; NULL when one of the two has ended. */
+    /* The other end; NULL after one of the two has ended. */
     struct wr_memory *other;
     /* Set when the other end has not taken all bytes. */
     bool is_stuck;
@@ -63,9 +62,8 @@ static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
     return piece.iov_len;
 }
 
-/* Receives from the other end. Callbacks may close and abort both ends
- * meanwhile, but both structs stay, because only the steps of the ends free
- * them. */
+/* Callbacks may close and abort both ends, but only their steps free the
+ * structs. */
 static void memory_receive(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);
@@ -83,7 +81,7 @@ static void memory_receive(struct wr_connection *c)
             break;
         }
     }
-    /* At most one end is stuck, so that the two do not wait for each other. */
+    /* At most one end is stuck, so that the ends do not wait for each other. */
     if (m->other) {
         m->other->is_stuck =
             memory_has_arrived(c) && c->t.demand.state != WR_DEMAND_STUCK;
