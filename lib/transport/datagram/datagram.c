@@ -1,7 +1,7 @@
 /*
- * Datagram transports: creation and life. Calls of the program change the state
- * and schedule the step. A transport is lost only after its last operation has
- * ended: until then the number of its descriptor must not be reused.
+ * Datagram transports: creation and life. Public calls change the state and
+ * schedule the step. A transport is lost only after its last operation has
+ * ended, because until then the number of its descriptor must not be reused.
  */
 #include "datagram_impl.h"
 #include "lib/transport/socket.h"
@@ -10,8 +10,6 @@
 #include <string.h>
 
 #define OVERFLOW_BYTES (WR_SLOTS_MAX * WR_OVERFLOW_AREA)
-
-/* ---- shared by a loop's datagram transports ---- */
 
 static void datagram_shared_close(struct wr_module *module)
 {
@@ -47,7 +45,6 @@ static struct wr_datagram_shared *datagram_shared_find(weir_loop *loop)
     return shared;
 }
 
-/* Returns NULL if out of memory. */
 static struct wr_datagram_shared *datagram_share(weir_loop *loop)
 {
     struct wr_datagram_shared *shared = datagram_shared_find(loop);
@@ -96,8 +93,7 @@ static void datagram_lose(struct wr_datagram *d)
     wr_life_leave(&d->t);
 }
 
-/* Breaks the transport when the close time-out has expired, because the peer
- * does not take the queue. */
+/* The close time-out has expired: the peer does not take the queue. */
 static void datagram_close_expired(struct wr_timer *timer)
 {
     struct wr_datagram *d =
@@ -117,13 +113,12 @@ static void datagram_end(struct wr_datagram *d)
     wr_datagram_end_send(d);
     wr_timer_cancel(&d->t.loop->wheel, &d->close_timer);
     wr_datagram_drop_queue(d);
-    /* If nothing is in flight, no completion follows. */
     wr_life_push_step(&d->t);
     wr_assert(!wr_intake_is_queued(&d->t));
     wr_assert(d->outlet_state == WR_OUTLET_IDLE);
 }
 
-/* Every handler calls this last, because the transport may be freed. */
+/* Handlers call this last, because it may free the transport. */
 static void datagram_advance(struct wr_datagram *d)
 {
     if (d->t.state == WR_LIFE_CLOSING && wr_datagramq_is_empty(&d->queue)) {
@@ -176,7 +171,7 @@ static void datagram_send_completed(struct wr_op *op, int32_t res,
 
     wr_assert(d->t.state > WR_LIFE_NEW && d->t.state < WR_LIFE_LOST);
     wr_check(!(flags & WR_CQE_MORE));
-    if (wr_datagram_is_alive(d)) { /* the next send returns errors */
+    if (wr_datagram_is_alive(d)) {
         if (res > 0 && (uint32_t)res & POLLERR) {
             /* otherwise each poll would complete at once */
             wr_datagram_tell_queued_errors(d);
@@ -224,8 +219,8 @@ static void datagram_abandon(weir_transport *t)
     struct wr_datagram *d = wr_datagram_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    wr_assert(!wr_datagram_is_alive(d)); /* the loop has shut it down */
-    weir_transport_ref(t);               /* the last completion loses it */
+    wr_assert(!wr_datagram_is_alive(d));
+    weir_transport_ref(t); /* the last completion loses it */
     wr_op_abandon(uring, &d->recv_op);
     wr_op_abandon(uring, &d->send_op);
     wr_transport_unref(t);
@@ -419,7 +414,6 @@ int wr_datagram_open(weir_loop *loop, const struct wr_datagram_socket *socket,
     d->family = (sa_family_t)family;
     d->meets_fds = wr_datagram_meets_fds(loop, family);
     datagram_open_set_limits(d, options);
-    /* The peer of a connected socket is the remote address. */
     struct weir_address peer;
 
     wr_assert(d->fd >= 0);

@@ -1,5 +1,5 @@
 /*
- * Datagram transports: the caller makes the socket, configures it with the
+ * Datagram transports. The caller makes the socket, configures it with the
  * functions here, binds and connects it, and opens the transport, which takes
  * the socket.
  */
@@ -23,12 +23,11 @@ wr_datagram_configure(const weir_loop *loop, int fd, int family,
 struct wr_datagram_socket {
     int fd;
     int family;
-    const struct weir_address *remote; /* default destination; its len is 0 if
-                                        * there is none */
+    /* Default destination; its len is 0 if there is none. */
+    const struct weir_address *remote;
 };
 
-/* True if peers can send descriptors over a socket of this family, and the
- * kernel cannot refuse them. */
+/* True if peers can send descriptors that the kernel cannot refuse. */
 WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
                                                        int family)
 {
@@ -36,11 +35,11 @@ WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
            !wr_has(&loop->uring.features, WR_FEATURE_PASSRIGHTS);
 }
 
-/* Closes a socket, in a thread if it may contain descriptors of peers. */
+/* Closes a socket, in a thread if it may hold descriptors of peers. */
 void wr_datagram_close_fd(const weir_loop *loop, int fd, int family);
 
-/* Makes a transport from the socket. Takes its descriptor, even on failure. If
- * 0 is returned, connection_made was called. */
+/* Makes a transport, and calls connection_made. Takes the descriptor in any
+ * case. */
 WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,
                                    const struct wr_datagram_socket *socket,
                                    const struct weir_factory *factory,

@@ -1,8 +1,7 @@
 /*
- * Ancillary data of datagrams, from and to control messages. IPv4 and IPv6 have
- * their own options and messages for most facts. Only facts that the kernel has
- * sent are marked as present; unknown messages are skipped. datagram_fds.c
- * handles descriptors from Unix peers.
+ * Converts ancillary data of datagrams from and to control messages. IPv4 and
+ * IPv6 have their own options and messages for most facts. Unknown messages are
+ * skipped.
  */
 #include "datagram_impl.h"
 
@@ -170,7 +169,7 @@ void wr_datagram_read_control(struct wr_datagram_head *head,
     }
 }
 
-/* Appends a fact at offset @len. Returns the offset of the next fact. */
+/* Appends a fact at offset @len. Returns the next offset. */
 static size_t datagram_control_put(uint8_t *control, size_t len, int level,
                                    int type, const void *data, size_t data_len)
 {

@@ -1,11 +1,10 @@
 /*
- * Datagram transports: errors that do not end the transport, and the peer that
- * each error concerns. The error of a failed send concerns the datagram's
- * destination. Other errors are reported by the network, about earlier
- * datagrams. The kernel keeps the last such error of a connected socket for the
- * next call of any kind. If the program sets IP_RECVERR, the kernel keeps it
- * for any socket, and also queues each error with its destination. A poll ends
- * at once while this queue is not empty.
+ * Errors that do not end a datagram transport, and the peer of each. A failed
+ * send's error belongs to the datagram's destination. Other errors come from
+ * the network, about earlier datagrams. The next call of any kind on a
+ * connected socket returns the last such error. If the program sets IP_RECVERR,
+ * this holds for any socket, and the kernel also queues each error with its
+ * destination. A poll ends at once while this queue is not empty.
  */
 #include "datagram_impl.h"
 
@@ -23,9 +22,8 @@ void wr_datagram_tell_error(struct wr_datagram *d, int err,
     }
 }
 
-/* Returns the negative error that the network reported. Returns 0 if the
- * message is of another kind: a time stamp, or a send's own error, which the
- * send has returned. */
+/* Returns the network's error, or 0 for another message: a time stamp, or an
+ * error that a send has returned. */
 static int datagram_error_read(struct msghdr *header)
 {
     struct sock_extended_err known;
@@ -48,8 +46,7 @@ static int datagram_error_read(struct msghdr *header)
     return 0;
 }
 
-/* Removes the network's next error from the error queue. Returns it, negative,
- * and sets its peer; or returns 0. */
+/* Removes the network's next error from the error queue. Returns it, or 0. */
 static int datagram_error_take(struct wr_datagram *d, struct weir_address *peer)
 {
     /* A Unix socket has no error queue; the call would return a datagram. */
@@ -90,9 +87,8 @@ void wr_datagram_tell_kept_error(struct wr_datagram *d, int err)
     struct weir_address peer = {.len = 0};
     const int queued = datagram_error_take(d, &peer);
 
-    /* The queue returns the oldest error, although the failed call may have
-     * returned the newest one. The newest one is not lost: the kernel returns
-     * it again. */
+    /* The queue has the oldest error, but the failed call may have returned the
+     * newest. The kernel returns the newest again, so it is not lost. */
     datagram_error_tell(d, queued < 0 ? queued : err, &peer);
 }
 

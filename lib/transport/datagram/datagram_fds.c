@@ -1,21 +1,18 @@
 /*
- * Datagram transports: descriptors sent by Unix peers (SCM_RIGHTS). Descriptors
- * are never given to the program. Since Linux 6.16 the socket refuses them.
- * If a receive has no space for descriptors, or the socket is closed, an older
- * kernel closes them in the calling thread, and such a close may block as long
- * as the peer likes. So the transport has space for all descriptors of a
- * message, and threads (closer.h) close them, and also a socket that may
- * contain some. It receives one datagram at a time, and none while descriptors
- * are being closed: so a peer has at most one message's descriptors in the
+ * Descriptors that Unix peers send with datagrams (SCM_RIGHTS). The program
+ * never gets them, and since Linux 6.16 the socket refuses them. An older
+ * kernel closes them in the calling thread if a receive has no space for them
+ * or the socket is closed; this may block as long as the peer likes. So
+ * receives have space for all of them, and threads (closer.h) close them and
+ * the socket. It receives one datagram at a time, and none while descriptors
+ * are being closed, so that a peer has at most one message's descriptors in the
  * process's table.
  */
 #include "datagram_impl.h"
 
-/* SCM_PIDFD, since Linux 6.5: a program may have requested a pidfd of each
- * sender; it is closed, too. */
+/* SCM_PIDFD (Linux 6.5): a pidfd of the sender, if the program requested it. */
 #define DATAGRAM_FDS_PIDFD 4
-/* A closed descriptor costs as much of the iteration's budget as this many
- * received bytes. */
+/* Bytes of the iteration's budget that a closed descriptor costs. */
 #define FD_COST 256u
 
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header)
@@ -86,6 +83,6 @@ void wr_datagram_close_fd(const weir_loop *loop, int fd, int family)
     if (wr_datagram_meets_fds(loop, family)) {
         datagram_fds_close_socket(&closer, fd);
     } else {
-        wr_ignore(wr_sys_close(fd)); /* the call returns its own error */
+        wr_ignore(wr_sys_close(fd));
     }
 }

@@ -1,7 +1,7 @@
 /*
- * Datagram transports: multicast groups, with the calls of RFC 3678,
- * which are the same for IPv4 and IPv6. The kernel checks the
- * addresses.
+ * Multicast groups of datagram transports. The calls of RFC 3678 are the same
+ * for IPv4 and IPv6. This file checks the family of the addresses, and the
+ * kernel checks the addresses themselves.
  */
 #include "datagram_impl.h"
 

@@ -1,16 +1,14 @@
 /*
- * Internals of datagram transports. Datagrams are moved with recvmmsg and
- * sendmmsg, which take many at a time; the ring only polls for datagrams and
- * for space. A submission and a completion for each datagram would cost more
- * than the two calls for a batch: relative to recvmmsg and sendmmsg alone, a
- * 64-byte echo takes 1.05 to 1.08 of the CPU with multishot receives and single
- * sends, and 1.01 with a poll and the two calls.
+ * Internals of datagram transports. recvmmsg and sendmmsg move many datagrams
+ * at a time; the ring only polls for datagrams and for space. A 64-byte echo
+ * takes 1.01 times the CPU of recvmmsg and sendmmsg alone, but 1.05 to 1.08
+ * times with multishot receives and single sends.
  *
  *     new -> open -> closing -> doomed -> ending -> lost
  *               \---------------/
  *
- * In state CLOSING the transport sends the queue and receives nothing. In state
- * ENDING it waits for its operations.
+ * In CLOSING the transport sends the queue and receives nothing. In ENDING it
+ * waits for its operations.
  */
 #ifndef WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
 #define WEIR_LIB_TRANSPORT_DATAGRAM_DATAGRAM_IMPL_H
@@ -24,46 +22,43 @@
 
 enum wr_outlet {
     WR_OUTLET_IDLE,
-    WR_OUTLET_DIRTY,   /* the queue is sent at the end of the loop iteration */
-    WR_OUTLET_POLLING, /* a poll waits for space */
-    WR_OUTLET_PAUSING, /* a timer waits, because no poll reports space */
+    WR_OUTLET_DIRTY, /* sends at the end of the loop iteration */
+    WR_OUTLET_POLLING,
+    WR_OUTLET_PAUSING, /* a timer waits: no poll reports space */
     WR_OUTLET_STATES,
 };
 
 #define WR_CONTROL_MAX 256u
-/* Space for control messages with all descriptors that a message can carry.
- * They follow data that the program has requested from the socket: the label of
- * a security module may be long. */
+/* Space for all descriptors of a message. They follow data that the program has
+ * requested; the label of a security module may be long. */
 #define WR_CONTROL_FDS_MAX                                                     \
     (2u * WR_CONTROL_MAX + CMSG_SPACE(WEIR_FDS_MAX * sizeof(int)))
 
-/* The start of a slot (uring/pool.h). The bytes of the datagram follow it, or
- * follow `datagram` directly if the transport wants no ancillary data. */
+/* The start of a slot (uring/pool.h). The datagram follows it, or follows
+ * `datagram` directly if the transport wants no ancillary data. */
 struct wr_datagram_head {
     struct weir_datagram datagram;
     struct weir_ancillary ancillary;
     _Alignas(8) uint8_t control[WR_CONTROL_MAX];
 };
 
-/* Bytes before a datagram; @type is struct wr_datagram_head or weir_datagram.
- */
+/* Bytes before a datagram; @type is wr_datagram_head or weir_datagram. */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
-/* One per loop, made with its first transport. All transports use it in turn,
- * because their system calls end before any code of the program runs. */
+/* One per loop: system calls with it end before any code of the program
+ * runs. */
 struct wr_datagram_shared {
     struct wr_module module;
     weir_loop *loop;
-    uint64_t transport_count; /* the last one frees the overflow memory */
-    /* WR_SLOTS_MAX areas of WR_OVERFLOW_AREA bytes, for datagrams that are
-     * longer than a slot. Pages that are never touched take no memory. */
+    uint64_t transport_count;
+    /* Areas for datagrams that are longer than a slot; untouched pages take no
+     * memory. */
     uint8_t *overflow;
     struct wr_slots slots;
     struct iovec in_iov[WR_SLOTS_MAX][2];
     struct iovec out_iov[WR_SLOTS_MAX];
     struct mmsghdr in[WR_SLOTS_MAX];
     struct mmsghdr out[WR_SLOTS_MAX];
-    /* Control messages of a datagram, if it may carry descriptors. */
     _Alignas(8) uint8_t control_fds[WR_CONTROL_FDS_MAX];
 };
 
@@ -75,35 +70,35 @@ struct wr_datagram {
     struct wr_datagram_shared *shared;
     int fd;
     sa_family_t family;
-    enum wr_outlet outlet_state : 8; /* set by wr_datagram_set_outlet_state() */
-    uint8_t batch;                   /* datagrams to receive at once */
-    uint8_t small_batches;           /* batches in a row whose datagrams would
-                                      * fit into half a slot */
-    bool paused : 1; /* set by pause_reading, cleared by resume_reading */
-    bool wants_control : 1; /* the program requested ancillary data */
+    enum wr_outlet outlet_state : 8;
+    uint8_t batch; /* datagrams to receive at once */
+    /* Batches in a row whose datagrams would fit into half a slot. */
+    uint8_t small_batches;
+    bool paused : 1;
+    bool wants_control : 1;
     bool is_connected : 1;
     bool in_resume : 1; /* set during resume_writing */
-    bool hup_seen : 1;  /* set by a poll: the program shut the socket down */
-    bool meets_fds : 1; /* peers can send descriptors */
-    bool rests : 1;     /* set while descriptors are being closed */
+    bool hup_seen : 1;  /* a poll has seen the socket shut down */
+    bool meets_fds : 1;
+    bool rests : 1; /* set while descriptors are being closed */
 
-    struct wr_op recv_op; /* the poll for datagrams */
-    struct wr_op send_op; /* the poll for space */
+    struct wr_op recv_op;
+    struct wr_op send_op;
     struct wr_timer send_timer;
-    struct wr_timer rest_timer; /* end of a pause */
+    struct wr_timer rest_timer;
     struct wr_timer close_timer;
     uint64_t close_timeout_ns; /* 0 for no limit */
     uint64_t peer_wait_ns;     /* UINT64_MAX for no limit */
     struct wr_turn_end turn_end;
     struct wr_datagramq queue;
-    uint32_t size_limit_bytes; /* of a datagram */
-    /* Maximum bytes of a message: a datagram or a train of datagrams. */
+    uint32_t size_limit_bytes;
+    /* Maximum bytes of a datagram or a train of datagrams. */
     uint32_t room_bytes;
-    uint32_t head_bytes;   /* bytes before the datagram in a slot */
+    uint32_t head_bytes;
     uint32_t slot_bytes;   /* including the head */
     weir_lease *kept_head; /* received while reading was paused */
     weir_lease *kept_tail;
-    struct wr_closer *closer; /* closes peers' descriptors; may be NULL */
+    struct wr_closer *closer;
     struct weir_datagram_counts counts;
     struct weir_address sockname;
     struct weir_address remote; /* len is 0 if there is none */
@@ -133,14 +128,12 @@ static inline bool wr_datagram_is_alive(const struct wr_datagram *d)
 
 void wr_datagram_set_outlet_state(struct wr_datagram *d, enum wr_outlet state);
 void wr_datagram_break(struct wr_datagram *d, int err, const char *what);
-/* Reports the error of datagram_received, and ends the transport. */
 void wr_datagram_fail_callback(struct wr_datagram *d, int err);
 void wr_datagram_check_invariants(const struct wr_datagram *d);
 void wr_datagram_check_progress(const struct wr_datagram *d);
 void wr_datagram_dump(const weir_transport *t, FILE *out);
 
 void wr_datagram_recv_init(struct wr_datagram *d, bool joins_segments);
-/* Arms the poll, or leaves a queue of the budget, as needed. */
 void wr_datagram_update_recv(struct wr_datagram *d);
 void wr_datagram_recv_polled(struct wr_datagram *d, int32_t res);
 void wr_datagram_fed(weir_transport *t, enum wr_demand_state queue);
@@ -151,7 +144,7 @@ void wr_datagram_deliver_kept(struct wr_datagram *d);
 void wr_datagram_drop_kept(struct wr_datagram *d);
 
 void wr_datagram_send_init(struct wr_datagram *d);
-/* Appends a datagram whose destination was checked. */
+/* Appends a datagram whose destination is valid. */
 WEIR_MUST_USE int wr_datagram_queue(struct wr_datagram *d,
                                     const struct wr_outgoing_parts *parts);
 void wr_datagram_send_polled(struct wr_datagram *d);
@@ -166,26 +159,24 @@ wr_datagram_ask_control(int fd, int family,
                         const struct weir_datagram_options *options);
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header);
-/* Writes the control messages for @message into @control, of WR_CONTROL_MAX
- * bytes. Returns the number of bytes used, or an error. */
+/* Writes control messages to @control, of WR_CONTROL_MAX bytes. Returns the
+ * number of bytes used, or an error. */
 WEIR_MUST_USE int wr_datagram_write_control(const struct weir_message *message,
                                             int family, uint8_t *control);
 
-/* Returns the number of datagrams that the kernel has dropped, or 0 if the
- * kernel does not report it. */
+/* Datagrams that the kernel has dropped, or 0 if it does not report them. */
 uint64_t wr_datagram_ask_drops(const struct wr_datagram *d);
 
 /* Calls error_received; the transport stays open. @peer may be NULL. */
 void wr_datagram_tell_error(struct wr_datagram *d, int err,
                             const struct weir_address *peer);
-/* Reports to the protocol an error that the kernel kept for a later call. */
+/* Reports an error that the kernel has kept for a later call. */
 void wr_datagram_tell_kept_error(struct wr_datagram *d, int err);
-/* Reports the errors in the socket's error queue to the protocol. */
 void wr_datagram_tell_queued_errors(struct wr_datagram *d);
 
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header);
-/* True while descriptors are being closed: the transport receives nothing, and
- * the step is scheduled afterwards. */
+/* True while descriptors are being closed. The transport then receives nothing,
+ * and its step is scheduled afterwards. */
 WEIR_MUST_USE bool wr_datagram_rest_for_fds(struct wr_datagram *d);
 void wr_datagram_close_own(struct wr_datagram *d);
 

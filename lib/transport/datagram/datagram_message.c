@@ -1,7 +1,7 @@
 /*
- * Datagram transports: weir_transport_sendto() and its variants. The arguments
- * are checked before the state of the transport, as in asyncio, so that a
- * mistake is reported in every state. Then the datagram is queued.
+ * weir_transport_sendto() and its variants. The arguments are checked before
+ * the state of the transport, as in asyncio, so that a mistake is reported in
+ * every state. Then the datagram is queued.
  */
 #include "datagram_impl.h"
 
@@ -15,8 +15,7 @@
 /* The smallest UDP_MAX_SEGMENTS of all kernels. */
 #define SEGMENTS_MAX 64u
 
-/* Sets *ret to the destination of a datagram, or to NULL if the socket is
- * connected to it. Returns 0 or an error. */
+/* Sets *ret to the destination; NULL if the socket is connected to it. */
 static int datagram_message_find_peer(const struct wr_datagram *d,
                                       const struct weir_address *addr,
                                       const struct weir_address **ret)
@@ -48,7 +47,6 @@ static int datagram_message_check_bytes(const struct wr_datagram *d,
     return len <= most ? 0 : -EMSGSIZE;
 }
 
-/* Returns the time until which a new datagram may wait for its peer. */
 static uint64_t datagram_message_deadline(const struct wr_datagram *d)
 {
     wr_assert(d->peer_wait_ns > 0);
@@ -88,8 +86,7 @@ static int datagram_message_check(const struct wr_datagram *d,
     return datagram_message_check_bytes(d, message->data, message->len);
 }
 
-/* Copies few bytes, and bytes that would pin a buffer while buffers are short.
- */
+/* Copies few bytes, and leased bytes while receive buffers are short. */
 static enum wr_outgoing_kind
 datagram_message_kind(const struct wr_pool *pool,
                       const struct weir_message *message)

@@ -7,15 +7,14 @@
  *     due --fed, no memory--> idle until a timer expires
  *     idle --descriptors of a peer are being closed--> idle until they are
  *
- * The budget feeds transports in queue DUE one after the other, within the byte
- * limit of the loop iteration (budget.h), so that a flooded transport does not
- * delay the others. A fed transport takes one batch. After a full batch it
- * joins the queue again; otherwise the kernel's queue is empty and a poll
- * waits.
+ * A transport in queue DUE takes one batch when the budget feeds it (budget.h),
+ * so that a flooded transport does not delay the others. After a full batch it
+ * joins the queue again. After any other batch the kernel's queue is empty, and
+ * a poll waits.
  *
  * Datagrams are received into slots of one size, at first for an Ethernet
- * frame. The end of a longer datagram goes to overflow memory and is joined
- * with its start by a copy, and then the slots grow. They shrink when datagrams
+ * frame. The end of a longer datagram goes to overflow memory, is joined with
+ * its start by a copy, and makes the slots grow. They shrink when datagrams
  * have been short for some time. So a usual datagram touches few cache lines,
  * which were just used.
  */
@@ -27,23 +26,19 @@
 #define BATCH_MIN     8u
 #define SLOT_DATA_MIN 2048u
 #define SLOT_MAX      (64u << 10)
-/* Slots shrink after this many batches of short datagrams in a row. */
+/* Slots shrink after this many batches of short datagrams. */
 #define SMALL_BATCHES_MAX 64u
-/* A datagram costs this many bytes of the iteration's budget in addition to its
- * length; an error costs as much. */
+/* Bytes of the budget that a datagram costs above its length, and an error. */
 #define TURN_COST 256u
 
 _Static_assert(SLOT_MAX <= WR_OVERFLOW_AREA, "an area has room for a slot");
 
 /* ---- from received messages to the protocol ----
  *
- * The kernel has put each datagram into a slot, after its address and ancillary
- * data. While a datagram is shown to the protocol, the lease over its slot is
- * borrowed. If the protocol pauses reading inside a batch, the remaining
- * datagrams are kept and delivered when it resumes. After a close they are
- * dropped. A train of datagrams (UDP_GRO) is shown as received. If its
- * datagrams are longer than the transport's limit, they are shown one by one,
- * each truncated. */
+ * If the protocol pauses inside a batch, the remaining datagrams are kept until
+ * it resumes, or dropped at a close. A train of datagrams (UDP_GRO) is shown as
+ * received, unless its datagrams exceed the transport's limit: then they are
+ * shown one by one, truncated. */
 
 static struct wr_datagram_head *datagram_recv_head(const weir_lease *lease)
 {
@@ -70,8 +65,8 @@ static void datagram_recv_show(struct wr_datagram *d, weir_lease *lease)
     }
 }
 
-/* Keeps a datagram until the protocol resumes reading. The caller keeps its
- * reference to @lease. If out of memory, drops and counts the datagram. */
+/* Keeps a datagram until the protocol resumes reading. Without memory, drops
+ * and counts it. The caller keeps its reference to @lease. */
 static void datagram_recv_keep(struct wr_datagram *d, weir_lease *lease)
 {
     const struct weir_buf all = {
@@ -110,7 +105,6 @@ static void datagram_recv_fill(struct wr_datagram *d,
     datagram->peer.len = header->msg_namelen;
     if (WR_UNLIKELY(datagram->peer.len >
                     sizeof(datagram->peer.storage.local))) {
-        /* The kernel counts a NUL after a path that fills sun_path. */
         datagram->peer.len = sizeof(datagram->peer.storage.local);
     }
     if (WR_UNLIKELY(d->family == AF_UNIX && header->msg_controllen > 0)) {
@@ -139,7 +133,7 @@ static size_t datagram_recv_longest(const weir_lease *lease)
                                                       : datagram->buf.len;
 }
 
-/* Copies @len bytes at @offset of message @i, which are one datagram, into a
+/* Copies one datagram of a train, @len bytes at @offset of message @i, into a
  * new lease, up to the size limit. Returns NULL if out of memory. */
 static weir_lease *datagram_recv_cut(struct wr_datagram *d, uint32_t i,
                                      const weir_lease *message, size_t offset,
@@ -187,7 +181,6 @@ static void datagram_recv_one(struct wr_datagram *d, uint32_t i,
 
     if (datagram_recv_head(lease)->datagram.buf.len + d->head_bytes >
         lease->len) {
-        /* The datagram is longer than its slot. */
         uint8_t *area = wr_datagram_overflow(d->shared, i);
         const struct wr_datagram_head *head = datagram_recv_head(lease);
         const size_t len = d->head_bytes + head->datagram.buf.len;
@@ -213,8 +206,7 @@ static void datagram_recv_one(struct wr_datagram *d, uint32_t i,
     }
 }
 
-/* Delivers @count received messages, in @lease and the following slots. Returns
- * the length of the longest message. */
+/* Returns the length of the longest message. */
 static uint64_t datagram_recv_deliver(struct wr_datagram *d, weir_lease *lease,
                                       uint32_t count)
 {
@@ -227,8 +219,8 @@ static uint64_t datagram_recv_deliver(struct wr_datagram *d, weir_lease *lease,
         datagram_recv_fill(d, &messages[i], lease);
         longest =
             wr_max_u64(longest, datagram_recv_head(lease)->datagram.buf.len);
-        /* A message without a sender is not a datagram: a socket that the
-         * program has shut down returns such messages without end. */
+        /* No datagram lacks a sender. A socket that the program has shut down
+         * returns such messages without end. */
         if (WR_UNLIKELY(d->family != AF_UNIX &&
                         messages[i].msg_hdr.msg_namelen == 0)) {
             wr_datagram_break(d, -ESHUTDOWN, "receive");
@@ -364,7 +356,6 @@ static void datagram_recv_name_control(struct wr_datagram *d,
     }
 }
 
-/* Sets where the kernel puts datagrams, addresses and control messages. */
 static void datagram_recv_name_slots(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
@@ -392,15 +383,15 @@ static void datagram_recv_name_slots(struct wr_datagram *d)
     }
 }
 
-/* True for errors of the descriptor itself: later calls would fail, too. */
+/* True if later calls would fail, too. */
 static bool datagram_recv_is_fatal(int err)
 {
     return err == -EBADF || err == -ENOTSOCK || err == -EFAULT ||
            err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
 }
 
-/* Called when the kernel's queue is empty. A poll that ended without a datagram
- * has seen a shutdown of the socket, or queued errors, which are removed. */
+/* A poll without a datagram has seen a shutdown of the socket, or queued
+ * errors. */
 static void datagram_recv_found_nothing(struct wr_datagram *d)
 {
     if (WR_UNLIKELY(d->hup_seen)) {
@@ -422,7 +413,7 @@ static void datagram_recv_failed(struct wr_datagram *d, int err)
         wr_intake_make_due(&d->t);
     } else if (datagram_recv_is_fatal(err)) {
         wr_datagram_break(d, err, "receive");
-    } else if (err == -ENOMEM) { /* memory may stay short */
+    } else if (err == -ENOMEM) {
         wr_intake_rest(&d->t, &d->rest_timer);
         wr_datagram_tell_error(d, err, NULL);
     } else {

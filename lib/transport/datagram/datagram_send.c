@@ -1,7 +1,6 @@
 /*
- * Datagram transports: sending. Datagrams wait in the queue until the end of
- * the loop iteration, and are then sent in batches; each batch is one system
- * call that does not wait.
+ * Datagram transports: sending. Queued datagrams are sent at the end of the
+ * loop iteration, in batches; each batch is one system call that does not wait.
  *
  *     idle --queue--> dirty --all sent--> idle
  *                       ^ \--no space--> polling or pausing --\
@@ -9,22 +8,22 @@
  *     dirty, polling or pausing --end of the transport--> idle
  *
  * A poll waits for space. No poll reports space in the queue of a network
- * device, or of one of several Unix peers: for these a timer waits. The time
- * limit for a Unix peer counts from the time when the datagram was queued. All
- * datagrams before it have earlier limits, so none waits longer than the limit,
- * and the order is kept.
+ * device, or of one of several Unix peers, so a timer waits for these. The time
+ * limit for a Unix peer starts when the datagram is queued. Earlier datagrams
+ * have earlier limits, so none waits longer than the limit, and the order is
+ * kept.
  *
- * An error belongs to the first datagram of the batch, or to an earlier
+ * A send's error belongs to the first datagram of the batch, or to an earlier
  * datagram that a peer refused: the kernel keeps that error and returns it
- * instead of sending. So a datagram that fails is tried again. If it is sent,
- * the error belonged to the earlier datagram; if it fails again, it is dropped.
- * The protocol gets one error in both cases. Unix sockets keep no such errors.
+ * instead of sending. So the first datagram is sent again. If it fails again,
+ * it is dropped. The protocol gets one error in both cases. Unix sockets keep
+ * no such errors.
  */
 #include "datagram_impl.h"
 
 #include <poll.h>
 
-/* Approximate limit of bytes that a transport sends in a loop iteration. */
+/* Approximate limit of bytes per transport and loop iteration. */
 #define FLUSH_BYTES (1u << 20)
 /* Time to wait for space in the queue of a device or a Unix peer. */
 #define PAUSE_NS 1000000u
@@ -36,8 +35,7 @@ static void datagram_send_make_dirty(struct wr_datagram *d)
     wr_loop_at_turn_end(d->t.loop, &d->turn_end);
 }
 
-/* Removes the first datagram. Returns its size in the queue. A release callback
- * may run. */
+/* Returns the datagram's size in the queue. A release callback may run. */
 static uint64_t datagram_send_pop(struct wr_datagram *d)
 {
     weir_loop *loop = d->t.loop;
@@ -50,8 +48,7 @@ static uint64_t datagram_send_pop(struct wr_datagram *d)
     return bytes;
 }
 
-/* Called when the first @count datagrams were sent. Returns their size in the
- * queue. */
+/* The first @count datagrams were sent. Returns their size in the queue. */
 static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
 {
     const int earlier = wr_datagramq_first(&d->queue)->error;
@@ -70,8 +67,7 @@ static uint64_t datagram_send_took(struct wr_datagram *d, uint32_t count)
     return bytes;
 }
 
-/* Drops the first datagram and notifies the protocol. Returns its size in the
- * queue. */
+/* Returns the datagram's size in the queue. */
 static uint64_t datagram_send_drop(struct wr_datagram *d, int err)
 {
     struct weir_address peer;
@@ -96,7 +92,7 @@ static uint32_t datagram_send_failed(struct wr_datagram *d, int err)
     return 1;
 }
 
-/* True if the first datagram may no longer wait for space at its peer. */
+/* True if the first datagram has waited too long for space at its peer. */
 static bool datagram_send_is_over(const struct wr_datagram *d)
 {
     const uint64_t deadline_ns = wr_datagramq_first(&d->queue)->deadline_ns;
@@ -104,8 +100,8 @@ static bool datagram_send_is_over(const struct wr_datagram *d)
     return WR_UNLIKELY(deadline_ns < UINT64_MAX) && wr_sys_now() >= deadline_ns;
 }
 
-/* Sends the datagrams queued now, but none that callbacks queue meanwhile.
- * Returns 0, or the reason why the remaining datagrams must wait. */
+/* Sends the datagrams queued now, but none that callbacks queue. Returns 0, or
+ * the error that the remaining datagrams wait for. */
 static int datagram_send_all(struct wr_datagram *d)
 {
     struct wr_datagram_shared *shared = d->shared;
@@ -178,10 +174,9 @@ static void datagram_send_flush(struct wr_turn_end *turn_end)
     } else if (why < 0) {
         datagram_send_wait(d, why);
     } else {
-        /* Callbacks have queued more datagrams, which the step in the next loop
-         * iteration sends. A run that ends repeats the sends of an iteration's
-         * end until none is pending, so callbacks that always queue more would
-         * keep the run from ending. */
+        /* Callbacks have queued more datagrams, which the next iteration's step
+         * sends. Callbacks that always queue more would otherwise keep a run
+         * from ending. */
         wr_life_push_step(&d->t);
     }
 }

@@ -1,7 +1,7 @@
 /*
- * Datagram transports: the state of sending, and the invariants. Sending has
- * its own state, next to the transport's life. Sending is idle after its end,
- * even before the last completion of a poll.
+ * The state of sending of datagram transports, and the invariants. Sending has
+ * its own state next to the transport's life. It is idle after the transport's
+ * end, even before the last completion of a poll.
  */
 #include "datagram_impl.h"
 
@@ -79,7 +79,7 @@ void wr_datagram_check_progress(const struct wr_datagram *d)
 {
     wr_datagram_check_invariants(d);
     if (wr_ready_is_pending(&d->t.step)) {
-        return; /* the step handles everything */
+        return;
     }
     wr_assert(d->t.state != WR_LIFE_DOOMED);
     wr_assert(!datagram_state_is_forgotten(d));

@@ -1,5 +1,5 @@
 /*
- * Pipes: the device of a connection that moves bytes one way. A pipe is lost
+ * The device of a pipe transport, which moves bytes one way. A pipe is lost
  * only after its last operation has ended: until then the kernel may use its
  * memory, and the number of its descriptor must not be reused.
  */
@@ -51,8 +51,8 @@ static void pipe_queued(weir_transport *t, size_t len)
     wr_pipe_write_later(wr_pipe_of(c));
 }
 
-/* Cancels the operation, repeatedly if a worker makes it: a worker may miss a
- * cancel, see wr_prep_read_waiting(). */
+/* Repeats the cancel of a worker, which may miss it
+ * (wr_prep_read_waiting()). */
 static void pipe_cancel(struct wr_pipe *p)
 {
     weir_loop *loop = p->c.t.loop;
@@ -95,8 +95,7 @@ static bool pipe_is_in_flight(const struct wr_connection *c)
     return p->op.base.in_flight || p->watch_op.in_flight;
 }
 
-/* True if bytes may have arrived: a worker thread may have taken them and
- * complete later. */
+/* A worker thread may have taken bytes and complete later. */
 static bool pipe_has_arrived(const struct wr_connection *c)
 {
     const struct wr_pipe *p = wr_pipe_of(c);
@@ -119,7 +118,6 @@ static void pipe_close(struct wr_connection *c)
     p->c.t.fd = -1;
 }
 
-/* The end of writing ends the connection. */
 static void pipe_write_eof(weir_transport *t)
 {
     wr_assert(t->ops == &wr_pipe_write_ops);
@@ -163,8 +161,8 @@ static int pipe_get_extra_info(const weir_transport *t, const char *name,
     return 0;
 }
 
-/* True if bytes wait here although the reader has taken all bytes from the
- * kernel. A pipe reports its bytes at both ends, a socket its unsent bytes. */
+/* True if bytes wait here although the reader has emptied the kernel's buffer.
+ * A pipe reports its bytes at both ends, a socket its unsent bytes. */
 static bool pipe_has_taken_all(const weir_transport *t)
 {
     const struct wr_pipe *p = wr_pipe_of(wr_connection_of(t));

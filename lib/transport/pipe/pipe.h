@@ -1,7 +1,7 @@
 /*
  * Pipe transports move bytes one way over a pipe, a FIFO, a terminal, another
- * character device, a stream socket or a regular file. pipe_impl.h describes
- * how.
+ * character device, a stream socket or a regular file. See pipe_impl.h for the
+ * design.
  */
 #ifndef WEIR_LIB_TRANSPORT_PIPE_PIPE_H
 #define WEIR_LIB_TRANSPORT_PIPE_PIPE_H
@@ -14,17 +14,15 @@ enum wr_pipe_direction {
     WR_PIPE_WRITE,
 };
 
-/* Checks if a pipe transport of this direction can be made from the descriptor.
- * Returns 0, -EBADF if it is not open for this direction, or -EINVAL if it is
- * of another type. */
+/* Returns 0 if a pipe transport can use @fd, -EBADF if it is not open for this
+ * direction, or -EINVAL if it is of another type. */
 WEIR_MUST_USE int wr_pipe_check(int fd, enum wr_pipe_direction direction);
 
-/* Makes the transport from a descriptor that wr_pipe_check() has accepted,
- * calls the factory for its protocol, and calls connection_made. Reading starts
- * in the next step. Takes @fd, even on failure. Called from the loop (a
- * completion or a ready item), or from a call of the program if the factory and
- * connection_made call no code of the program. On success the loop has the
- * transport, and *ret is borrowed: the protocol may have closed it already. */
+/* Makes the transport from a descriptor that wr_pipe_check() has accepted, and
+ * calls the factory and connection_made. Takes @fd, even on failure. Only the
+ * loop may call this (in a completion or a ready item), unless factory and
+ * connection_made run no code of the program. *ret is borrowed: the protocol
+ * may have closed it already. */
 WEIR_MUST_USE int
 wr_pipe_open(weir_loop *loop, int fd, enum wr_pipe_direction direction,
              const struct weir_factory *factory,

@@ -1,5 +1,5 @@
 /*
- * Pipes: making a transport from a descriptor. The type of the file decides how
+ * Makes a pipe transport from a descriptor. The type of the file decides how
  * bytes are moved. The flags of the file stay unchanged, because other
  * processes may use it.
  */
@@ -33,8 +33,8 @@ int wr_pipe_check(int fd, enum wr_pipe_direction direction)
     return S_ISFIFO(mode) || S_ISCHR(mode) || S_ISREG(mode) ? 0 : -EINVAL;
 }
 
-/* A regular file is not read with RWF_NOWAIT: while the disk is read the result
- * is -EAGAIN, and a poll always reports bytes. */
+/* A regular file is not read with RWF_NOWAIT: while the disk is read it returns
+ * -EAGAIN, but a poll always reports bytes. */
 static void pipe_open_find_way(struct wr_pipe *p)
 {
     const struct wr_features *features = &p->c.t.loop->uring.features;

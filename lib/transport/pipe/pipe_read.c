@@ -1,21 +1,20 @@
 /*
- * Pipes: reading. A pipe that wants bytes waits with a poll, which holds no
- * memory and takes no byte, so pausing and closing lose none. When bytes have
- * arrived the pipe joins queue DUE of the budget. It reads when the budget
- * calls `fed`: with a system call that does not wait, into buffers of the pool,
- * or directly into the memory of a buffered protocol. So a flooded pipe reads
- * no more in a loop iteration than its receive window.
+ * Pipes: reading. A pipe waits with a poll, which holds no memory and takes no
+ * byte, so pausing and closing lose none. When bytes have arrived the pipe
+ * joins queue DUE of the budget. It reads in ->fed, with a system call that
+ * does not wait, into buffers of the pool or into the memory of a buffered
+ * protocol. So a flooded pipe reads at most its receive window in a loop
+ * iteration.
  *
  *     idle --arm--> polling --bytes arrived--> due --fed--> idle
  *                                                \--fed--> working --> idle
  *     due --fed, no buffer--> starved, or idle until a timer expires
  *     idle --arm, of a regular file--> due
  *
- * A read may have to wait after the poll, because another process may take the
- * bytes first. If the file has no nowait reads, a worker thread of the kernel
- * makes one read at a time into the pipe's memory, which is copied. The read is
- * cancelled when the pipe ends. If the protocol pauses, a read in flight
- * continues, and its bytes are held.
+ * A read may have to wait even after the poll, because another process may take
+ * the bytes first. If the file has no nowait reads, a worker thread makes one
+ * read at a time into the pipe's memory, which is copied. A pause does not
+ * cancel this read; its bytes are held. The end of the pipe cancels it.
  */
 #include "pipe_impl.h"
 
@@ -59,7 +58,7 @@ static void pipe_read_failed(struct wr_pipe *p, int err)
         wr_intake_lack_buffer(&p->c.t, &p->timer);
     } else if (!wr_res_is_transient(err)) {
         wr_transport_set_error(&p->c.t, err, "read");
-    } /* else wr_pipe_update_read() decides */
+    }
 }
 
 static void pipe_read_note(struct wr_pipe *p, uint32_t bytes)
@@ -95,7 +94,6 @@ static void pipe_read_by_worker(struct wr_pipe *p)
     wr_pipe_set_io(p, WR_PIPE_WORKING);
 }
 
-/* Returns the number of bytes, 0 at the end of the stream, or an error. */
 static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     weir_lease *lease;
@@ -120,8 +118,7 @@ static int32_t pipe_read_into_pool(struct wr_pipe *p, wr_pool_call_fn *call)
     return res;
 }
 
-/* Reads into the protocol's memory, which is returned before this call returns,
- * even if the protocol has release_buffer. */
+/* The protocol gets its memory back before this returns. */
 static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
 {
     const struct weir_protocol_binding from = p->c.t.binding;
@@ -133,7 +130,7 @@ static int32_t pipe_read_into_own(struct wr_pipe *p, wr_pool_call_fn *call)
         return -EAGAIN;
     }
     if (!wr_connection_wants(&p->c) || !wr_protocol_is_bound(&p->c.t, &from)) {
-        /* get_buffer has paused, closed or switched. */
+        /* get_buffer has paused, closed or replaced the protocol. */
         wr_protocol_give_back(&p->c.t, &from, iov.iov_base);
         return -EAGAIN;
     }
@@ -215,7 +212,7 @@ void wr_pipe_read_completed(struct wr_pipe *p, int32_t res)
             pipe_read_failed(p, res);
         } else if (wr_connection_wants(&p->c)) {
             wr_intake_make_due(&p->c.t);
-            return; /* the budget will call `fed` */
+            return;
         }
         if (p->is_file) {
             wr_pipe_update_read(p); /* in this loop iteration */

@@ -1,7 +1,7 @@
 /*
- * Pipes: the operation in flight, and the invariants. Only this file writes
- * `io`. Between loop iterations every pipe that wants to move bytes waits for
- * an operation, the end of the iteration, a timer or a receive window.
+ * The state of a pipe's operation, and the invariants. Between loop iterations
+ * every pipe that wants to move bytes waits for an operation, the end of the
+ * iteration, a timer or a receive window.
  */
 #include "pipe_impl.h"
 

@@ -1,20 +1,19 @@
 /*
- * Pipes: writing. Writes go to the queue. At the end of the loop iteration a
- * system call that does not wait writes as much of the queue as fits. The
- * remaining bytes wait until a poll reports space.
+ * Pipes: writing. Writes are queued. At the end of the loop iteration a system
+ * call that does not wait writes as much of the queue as fits. The remaining
+ * bytes wait until a poll reports space.
  *
  *     idle --end of the iteration--> idle
  *              \--no space--> polling --space--> idle
  *              \--> working --done, failed--> idle
  *
- * If a write may have to wait although there is some space, a worker thread of
- * the kernel writes a few bytes at a time, so that it seldom waits. The write
- * is cancelled when the pipe ends. No write raises SIGPIPE: see wr_sys_write();
- * worker threads have it blocked.
+ * If a write may wait despite free space, a worker thread writes a few bytes at
+ * a time, so that it seldom waits. The end of the pipe cancels the write. No
+ * write raises SIGPIPE: see wr_sys_write(); worker threads have it blocked.
  *
  * A second poll notices the end of the reader while nothing is written. It
  * waits only for POLLERR and POLLHUP, because a readable terminal or socket is
- * not an end.
+ * no end.
  */
 #include "pipe_impl.h"
 
@@ -40,10 +39,9 @@ static void pipe_write_failed(struct wr_pipe *p, int err)
     wr_connection_push(&p->c);
 }
 
-/* Waits for space. A single-shot POLLOUT also reports space that exists
- * already. After the peer of a socket has shut its direction down, such a poll
- * would complete at once without space. Then an edge-triggered multishot poll
- * is used, and cancelled. */
+/* A single-shot POLLOUT also reports existing space. But it completes at once
+ * without space after a socket's peer has shut its direction down. Then an
+ * edge-triggered multishot poll is used, and cancelled. */
 static void pipe_write_wait_for_room(struct wr_pipe *p)
 {
     wr_assert(!wr_sendq_is_empty(&p->c.outbox.queue));
@@ -53,7 +51,6 @@ static void pipe_write_wait_for_room(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-/* @is_short is true if the file did not take all bytes. */
 static void pipe_write_ended(struct wr_pipe *p, int32_t res, bool is_short)
 {
     wr_assert(p->io == WR_PIPE_IDLE);
@@ -125,8 +122,8 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     pipe_write_ended(p, res, res >= 0 && (uint32_t)res < bytes);
 }
 
-/* Handles the end of a poll for space: there is space, or an error that the
- * next write will return. Returns false if the wait continues. */
+/* Returns false if the wait continues. The next write returns an error of
+ * @res. */
 static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
 {
     const bool is_over =
@@ -180,14 +177,14 @@ void wr_pipe_watch(struct wr_pipe *p)
     wr_assert(p->direction == WR_PIPE_WRITE);
     wr_assert(!p->watch_op.in_flight);
     if (p->is_file) {
-        return; /* a file has no reader */
+        return;
     }
     wr_prep_poll(&p->c.t.loop->uring, &p->watch_op, p->c.t.fd, 0,
                  p->sees_changes);
 }
 
-/* Ends the pipe because its reader has gone. This is a clean end only if no
- * byte waits or was refused. */
+/* Called when the reader has gone: a clean end if no byte waits or was
+ * refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {
     wr_assert(!wr_life_is_over(&p->c.t));
@@ -204,10 +201,9 @@ static void pipe_write_lose_peer(struct wr_pipe *p)
     }
 }
 
-/* Handles the completion of the watch. If a socket's peer has only shut its
- * direction down, the watch continues with an edge-triggered poll: a
- * single-shot poll would complete at once, again and again. Devices that cannot
- * be polled refuse the poll, and have no reader that could go away. */
+/* If a socket's peer has only shut its direction down, each single-shot poll
+ * would complete at once; an edge-triggered poll continues. Devices that refuse
+ * polls have no reader. */
 void wr_pipe_watched(struct wr_pipe *p, int32_t res)
 {
     if (wr_life_is_over(&p->c.t)) {

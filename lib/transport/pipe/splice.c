@@ -1,9 +1,8 @@
 /*
- * The stage, a pipe between the loop and a file that may block. Both ends of
- * the stage are non-blocking, and only the loop and one operation at a time use
- * it. It is empty before a read, and before the loop fills it for a write. So a
- * splice from another pipe does not wait either, and returns -EAGAIN if another
- * process was faster.
+ * The stage is a pipe between the loop and a file that may block. Its ends are
+ * non-blocking, and only the loop and one operation at a time use it. It is
+ * empty before each read and write. So a splice from another pipe does not wait
+ * either, and returns -EAGAIN if another process was faster.
  */
 #include "pipe_impl.h"
 
@@ -33,7 +32,7 @@ void wr_splice_close(struct wr_splice *splice)
     splice->staged = 0;
 }
 
-/* Returns 1 if the next operation should splice, 0 if not, or an error. */
+/* Returns 1 to splice, 0 to read or write directly, or an error. */
 WEIR_MUST_USE static int splice_open(struct wr_splice *splice,
                                      const struct wr_uring *uring)
 {
@@ -49,7 +48,6 @@ WEIR_MUST_USE static int splice_open(struct wr_splice *splice,
     return true;
 }
 
-/* Converts the result of a splice, or of the read or write that replaces it. */
 static int32_t splice_result(struct wr_splice *splice, int32_t res)
 {
     if (res == -EINVAL && splice_is_open(splice)) {
@@ -74,9 +72,8 @@ int wr_splice_prep_read(struct wr_splice *splice, struct wr_uring *uring,
     return 0;
 }
 
-/* Reads @len spliced bytes from the stage, in several reads if necessary:
- * packets of the pipe (O_DIRECT) keep their boundaries. A read may fail,
- * because a page that the peer has lent (vmsplice) may be gone. */
+/* Reads @len spliced bytes, in several reads if the pipe has packets
+ * (O_DIRECT). Fails if a page that the peer has lent (vmsplice) is gone. */
 static int32_t splice_fetch(const struct wr_splice *splice, char *buf,
                             uint32_t len)
 {
@@ -111,7 +108,7 @@ int wr_splice_prep_write(struct wr_splice *splice, struct wr_uring *uring,
     if (splices) {
         const int32_t put = wr_sys_pipe_write(splice->ends[1], buf, len);
         wr_require(put >= 0, put);
-        wr_check(put > 0 && put <= (int32_t)len); /* the stage was empty */
+        wr_check(put > 0 && put <= (int32_t)len);
         splice->staged = (uint32_t)put;
         wr_prep_splice(uring, op, splice->ends[0], fd, splice->staged);
     } else {
