@@ -1,21 +1,20 @@
 /*
- * Datagrams of the fake machine, on their way: boxes and the network.
+ * Datagrams of the fake machine: boxes (sockets) and the network between them.
  *
  *     queue of the sender --network--> queue of the receiver --> receive
  *
- * A box is a socket of datagrams, weir's own or one that the test plays. The
- * network takes one datagram after the other from all senders and hands it over
- * LINK_NS later, or much later when it makes a detour; it loses some and
- * doubles some. Until then a datagram fills its sender's queue. As in Linux a
- * queue takes one more datagram as long as it is not full, a poll tells of room
- * when half is free, a receiver whose queue is full drops, and a port that has
- * no socket tells a connected sender, whose next call fails with -ECONNREFUSED
- * and does nothing else.
+ * A box is a datagram socket of weir, or one that the test plays. The network
+ * delivers datagrams one after the other, each LINK_NS later, or much later
+ * after a detour. It loses some and delivers some twice. Until then a datagram
+ * occupies its sender's queue. As in Linux a queue that is not full accepts one
+ * more datagram, a poll reports space when half is free, and a full receiver
+ * drops datagrams. If a port has no socket, a connected sender's next call
+ * fails with -ECONNREFUSED and does nothing else.
  *
- * Unix sockets have no network: their datagrams arrive at once, or the send
- * fails, with -EAGAIN where more than FAKE_UNIX_QUEUE wait. They fill the
- * sender's queue until they are read, and no poll tells of room at a peer.
- * There are no connected Unix sockets of datagrams here.
+ * Unix sockets have no network: a datagram arrives at once, or the send fails
+ * with -EAGAIN if more than FAKE_UNIX_QUEUE wait. A datagram occupies the
+ * sender's queue until it is read, and no poll reports space at a peer. Unix
+ * datagram sockets cannot be connected here.
  */
 #include "tests/fake/world.h"
 
@@ -28,7 +27,7 @@
 
 #define LINK_NS   5000u
 #define DETOUR_NS 400000u
-/* Memory of a datagram besides its bytes. */
+/* Memory of a datagram in addition to its bytes. */
 #define PACKET_COST 256u
 
 /* ---- packets ---- */
@@ -79,7 +78,6 @@ static bool is_same_addr(const struct fake_addr *one,
            memcmp(&one->storage, &other->storage, one->len) == 0;
 }
 
-/* A name of its own for each family. */
 struct fake_addr fake_box_fresh_name(int family)
 {
     struct fake_addr addr = {.len = 0};
@@ -91,7 +89,7 @@ struct fake_addr fake_box_fresh_name(int family)
     }
     const int len = snprintf(name, sizeof(name), "%05x", fake.port_next++);
     local->sun_family = AF_UNIX;
-    memcpy(local->sun_path + 1, name, (size_t)len); /* an abstract name */
+    memcpy(local->sun_path + 1, name, (size_t)len);
     addr.len =
         (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1u + (socklen_t)len;
     return addr;
@@ -144,7 +142,7 @@ void fake_boxes_free(void)
     }
 }
 
-/* The box of this name that takes datagrams from there. */
+/* Returns the box that has the name @to and accepts datagrams from @from. */
 static struct fake_box *find_box(const struct fake_addr *to,
                                  const struct fake_addr *from)
 {
@@ -220,9 +218,9 @@ int fake_box_take_error(struct fake_box *box)
     return err;
 }
 
-/* ---- on the way ---- */
+/* ---- delivery ---- */
 
-/* The sender may have gone, or another one have taken its port. */
+/* The sender may be closed by now, or another socket may have its port. */
 static void refuse(const struct fake_packet *packet)
 {
     struct fake_box *box = find_box(&packet->from, &packet->to);

@@ -1,12 +1,11 @@
 /*
- * The fake's closes of what peers have chosen; see uring/closer.h.
+ * The fake machine's closes of descriptors from peers (uring/closer.h).
  *
- * The fake machine has no threads. A close is made at once, unless it waits:
- * that is one of the machine's faults, for a time that comes from the seed, or
- * the test's doing, until it lets all of them end. What an owner gives while
- * one of its closes waits is closed with that. The owner is told as by a
- * thread, through its mailbox, and what has no owner any more is closed all the
- * same.
+ * The machine has no threads. A close ends at once, unless it waits: by a
+ * random fault, for a time that comes from the seed, or because the test holds
+ * all closes. Descriptors that an owner gives while one of its closes waits are
+ * closed together with it. As with a thread, the owner is notified through its
+ * mailbox, and descriptors whose owner is gone are closed, too.
  */
 #include "uring/closer.h"
 #include "tests/fake/world.h"
@@ -15,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A close that waits by chance ends after some turns, or after a long time. */
+/* A close that waits by a fault ends after a few iterations, or much later. */
 #define SHORT_NS UINT64_C(1000000)
 #define LONG_NS  UINT64_C(3000000000)
 
@@ -23,13 +22,13 @@ struct wr_closer {
     struct wr_list link; /* in the machine's list while closes wait */
     int *fds;            /* of closes that wait */
     size_t count;
-    uint64_t due_ns; /* UINT64_MAX: when the test says so */
-    uint32_t refs;   /* of the owner, of the list, and of the mailbox */
+    uint64_t due_ns; /* UINT64_MAX: when the test lets it end */
+    uint32_t refs;   /* of the owner, the list and the mailbox */
     bool is_awaited;
     bool is_posted;
     struct wr_wake *wake;
     struct wr_wake_item item;
-    void (*on_idle)(void *arg); /* NULL: the owner is gone, or never waited */
+    void (*on_idle)(void *arg); /* NULL if the owner is gone or never waited */
     void *arg;
 };
 
@@ -58,7 +57,7 @@ static void closer_unref(struct wr_closer *closer)
     }
 }
 
-/* ---- the owner is told ---- */
+/* ---- notifying the owner ---- */
 
 static void run_item(void *arg)
 {
@@ -202,7 +201,6 @@ void wr_closer_close_alone(const int *fds, size_t count)
     wr_closer_detach(&closer);
 }
 
-/* There is nothing to wait for. */
 void wr_closer_close_empty(int fd)
 {
     const struct fake_file *file = fake_file_get(fd, "close");

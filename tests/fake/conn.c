@@ -1,11 +1,11 @@
 /*
  * Connections of the fake machine: pipes, ends, listeners.
  *
- * A connection is two ends, each with the pipe it reads from. An end's answer
- * after a reset, a FIN or a shutdown follows Linux's TCP: data that arrived
- * comes first; an error is told once, to whoever asks first; after it a receive
- * gives 0 and a send -EPIPE; writing to an end that has closed works once and
- * brings a reset.
+ * A connection is two ends, each with the pipe that it reads from. As in
+ * Linux's TCP, after a reset, a FIN or a shutdown an end first returns the
+ * bytes that have arrived, then reports an error once, to the first call; later
+ * receives return 0 and sends -EPIPE. One write to an end that has closed
+ * succeeds and causes a reset.
  */
 #include "tests/fake/world.h"
 
@@ -57,7 +57,6 @@ static uint32_t pipe_push(struct fake_pipe *pipe, const uint8_t *buf,
     return take;
 }
 
-/* The batch at the head of the list, or NULL. */
 static struct fake_batch *pipe_batch(const struct fake_pipe *pipe)
 {
     return wr_list_is_empty(&pipe->batches)
@@ -65,7 +64,7 @@ static struct fake_batch *pipe_batch(const struct fake_pipe *pipe)
                : wr_container_of(pipe->batches.next, struct fake_batch, link);
 }
 
-/* The first batch, if its byte was popped. */
+/* Returns the first batch if its byte was popped, else NULL. */
 static struct fake_batch *pipe_pop_batch(struct fake_pipe *pipe)
 {
     struct fake_batch *batch = pipe_batch(pipe);
@@ -76,7 +75,7 @@ static struct fake_batch *pipe_pop_batch(struct fake_pipe *pipe)
     return batch;
 }
 
-/* Bytes before the second batch. */
+/* Returns the number of bytes before the second batch. */
 static size_t pipe_reach(const struct fake_pipe *pipe)
 {
     const struct fake_batch *first = pipe_batch(pipe);
@@ -152,7 +151,7 @@ size_t fake_end_writable(const struct fake_end *end)
     return end->other->in.size - end->other->in.len;
 }
 
-/* A FIN arrives after the bytes before it. */
+/* Returns true if a FIN and all bytes before it have arrived. */
 static bool fin_arrived(const struct fake_end *end)
 {
     return end->in.fin && end->in.len <= end->in.recv_size;
@@ -207,7 +206,7 @@ ssize_t fake_end_recv_batch(struct fake_end *end, void *buf, size_t len,
     return taken;
 }
 
-/* Bytes for an end that has closed: they are taken, and answered by RST. */
+/* Accepts bytes for an end that has closed, and answers with a reset. */
 static ssize_t send_to_gone(struct fake_end *end, size_t len)
 {
     size_t taken = (size_t)wr_min_u64(len, end->other->in.size);
@@ -305,8 +304,8 @@ void fake_end_reset(struct fake_end *end)
     struct fake_end *other = end->other;
     if (!end->dead && !other->gone && !other->dead) {
         other->lost = fake_end_unacked(other);
-        /* Bytes that had not arrived are lost with the sender's queue. Those
-         * of a Unix socket have none to wait in. */
+        /* Bytes that had not arrived are lost with the sender's queue. Unix
+         * sockets have no such queue. */
         other->in.fin = fin_arrived(other);
         if (!fake_end_is_unix(end)) {
             other->in.len = pipe_arrived(&other->in);
@@ -423,7 +422,7 @@ struct fake_listener *fake_listener_new(const struct fake_addr *addr,
     return listener;
 }
 
-/* Of several on one port the one that had the longest rest. */
+/* If several listeners share the port, returns the least recently used one. */
 struct fake_listener *fake_listener_find(const struct fake_addr *addr)
 {
     struct fake_listener *best = NULL;

@@ -1,10 +1,10 @@
 /*
- * Datagram sockets of the fake machine: the system calls, and what tests ask.
+ * Datagram sockets of the fake machine: the system calls, and queries of tests.
  *
- * The calls take and give many datagrams at once, as those of Linux do: an
- * error that is kept for the socket comes first and alone, an error behind
- * datagrams is not told, and the length of one that was cut is the length that
- * it had. There are no ancillary data.
+ * As in Linux one call sends or receives many datagrams. A stored error of the
+ * socket is reported first and alone; an error after datagrams is not reported.
+ * The length of a truncated datagram is its original length. There is no
+ * ancillary data.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -27,7 +27,7 @@ static struct fake_box *box_at(int fd, const char *what)
     return file->box;
 }
 
-/* Why a datagram of @len bytes cannot leave now; 0: it can. */
+/* Returns the error of sending @len bytes now, or 0. */
 static int refuse_to_send(struct fake_box *box, size_t len)
 {
     const size_t most =
@@ -97,7 +97,7 @@ int wr_sys_sendmmsg(int fd, struct mmsghdr *messages, uint32_t count)
     return sent > 0 ? (int)sent : err;
 }
 
-/* Copies as much as there is room for. */
+/* Copies as many bytes as fit. */
 static void scatter(const struct fake_packet *packet, struct mmsghdr *message)
 {
     struct msghdr *header = &message->msg_hdr;
@@ -109,7 +109,7 @@ static void scatter(const struct fake_packet *packet, struct mmsghdr *message)
         memcpy(header->msg_iov[i].iov_base, packet->data + at, part);
         at += part;
     }
-    message->msg_len = (unsigned int)packet->len; /* MSG_TRUNC was asked for */
+    message->msg_len = (unsigned int)packet->len; /* as with MSG_TRUNC */
     header->msg_flags = at < packet->len ? MSG_TRUNC : 0;
     header->msg_controllen = 0;
     if (header->msg_name) {
@@ -147,7 +147,7 @@ int wr_sys_recvmmsg(int fd, struct mmsghdr *messages, uint32_t count)
     if (fake_chance(fake.options.permille[FAKE_VAIN_POLL])) {
         return -EAGAIN;
     }
-    /* Those that are left are as good as ones that arrive a moment later. */
+    /* Datagrams that are left here look as if they arrived a moment later. */
     while (got < count && !wr_list_is_empty(&box->queue) &&
            !(got > 0 && fake_chance(fake.options.permille[FAKE_SHORT_RECV]))) {
         struct fake_packet *packet = fake_box_pop(box);
@@ -170,7 +170,7 @@ int wr_sys_is_readable(int fd)
     return (fake_box_poll(box_at(fd, "is_readable")) & (POLLIN | POLLERR)) != 0;
 }
 
-/* Nothing here asks for the queue of errors. */
+/* The error queue is not used here. */
 int wr_sys_recv_error(int fd, struct msghdr *message)
 {
     wr_ignore(box_at(fd, "recv_error") == NULL);

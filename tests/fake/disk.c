@@ -1,9 +1,9 @@
 /*
  * Regular files of the fake machine, and the system calls that send them.
  *
- * A file has a size and a function that makes its bytes. Whether a part of it
- * is in the cache is a matter of chance, asked anew each time, unless the test
- * has placed it; a read by the ring takes as long as FAKE_DELAY lets it.
+ * A file has a size and a function that generates its bytes. Chance decides
+ * anew each time whether a part is in the cache, unless the test has set its
+ * state. A read by the ring takes a time that FAKE_DELAY determines.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -37,8 +37,8 @@ void fake_disk_place(int fd, enum fake_place place, uint64_t offset,
     file->place_end = offset + len;
 }
 
-/* The first of @len bytes at @offset that the test has put elsewhere; the end:
- * none. */
+/* Returns the offset of the first of @len bytes at @offset whose state the test
+ * has set, or the end of the bytes if there is none. */
 static uint64_t disk_first_placed(const struct fake_file *file, uint64_t offset,
                                   size_t len)
 {
@@ -88,7 +88,7 @@ bool wr_sys_needs_worker(int fd)
     return false;
 }
 
-/* A part of it may be on its way from the device. */
+/* mincore(): a part of the bytes may still be arriving from the device. */
 int64_t wr_sys_cached_bytes(int fd, uint64_t offset, size_t len, uint64_t size,
                             bool *is_told)
 {
@@ -110,7 +110,7 @@ int64_t wr_sys_cached_bytes(int fd, uint64_t offset, size_t len, uint64_t size,
                : (int64_t)most;
 }
 
-/* Old kernels do not count. */
+/* cachestat(), which old kernels do not have. */
 int wr_sys_is_cached(int fd, uint64_t offset, size_t len)
 {
     const struct fake_file *file = fake_file_get(fd, "cachestat");
@@ -135,7 +135,7 @@ int64_t wr_sys_read_cached(int fd, void *buf, size_t len, uint64_t offset)
     return fake_disk_read(file, buf, len, offset);
 }
 
-/* Takes what there is room for: 0 or more, or a negative error. */
+/* Takes as many bytes as fit. Returns their number, or a negative error. */
 static int64_t disk_to_stream(struct fake_end *end,
                               const struct fake_file *file, uint64_t offset,
                               size_t len)

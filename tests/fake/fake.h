@@ -56,18 +56,18 @@ enum fake_fault {
 
 struct fake_options {
     uint64_t seed;
-    uint64_t variant; /* printed with the seed; not used here */
+    uint64_t variant; /* printed with the seed; not used by the machine */
     uint32_t missing; /* bits of enum wr_feature that this kernel lacks */
     uint32_t permille[FAKE_FAULT_COUNT];
-    uint32_t send_size;    /* bytes of each socket's send queue, 0: 64 KiB */
-    uint32_t recv_size;    /* and of its receive queue, 0: 64 KiB */
-    uint32_t fd_limit;     /* limit of open descriptors, 0: none */
+    uint32_t send_size;    /* bytes of each socket's send queue; 0: 64 KiB */
+    uint32_t recv_size;    /* bytes of each receive queue; 0: 64 KiB */
+    uint32_t fd_limit;     /* limit of open descriptors; 0: none */
     uint32_t datagram_max; /* longer ones get -EMSGSIZE; 0: UDP's limit */
     uint32_t sq_max;       /* limit of the rings' entries, 0: as requested */
     uint32_t cq_max;
-    int open_error; /* of wr_ring_open(); 0: it succeeds */
-    bool fresh_fds; /* closed numbers are never used again */
-    bool poison;    /* overwrites posted and armed memory first */
+    int open_error; /* error of wr_ring_open(); 0: it succeeds */
+    bool fresh_fds; /* numbers of closed descriptors are not used again */
+    bool poison;    /* overwrites posted and armed memory before its use */
     bool trace;     /* records events as text, see fake_text() */
     void (*entered)(void *arg);
     bool (*idle)(void *arg); /* returns true if it did something */
@@ -97,51 +97,52 @@ struct fake_stats {
     uint64_t received_bytes;
     uint64_t no_buffers; /* receives that ended with -ENOBUFS */
     uint64_t overflows;  /* completions while the queue was full */
-    /* Receives by a system call: those with bytes, those of these with fewer
-     * than there was memory for, and those without. */
+    /* Receives by a system call: with bytes; with bytes, but fewer than fit;
+     * without bytes. */
     uint64_t call_receives;
     uint64_t call_receives_short;
     uint64_t call_receives_empty;
-    uint64_t call_receives_left; /* by sockets that use the ring again */
+    uint64_t call_receives_left; /* of sockets that then use the ring again */
     /* sendfile() calls: all, those that took less than requested, and those
-     * without space. */
+     * that found no space. */
     uint64_t sendfiles;
     uint64_t sendfiles_short;
     uint64_t sendfiles_full;
-    uint64_t flag_changes;     /* sockets made non-blocking for one */
-    uint64_t receives_refused; /* by such sockets, without bytes */
+    uint64_t flag_changes;     /* sockets made non-blocking for sendfile() */
+    uint64_t receives_refused; /* by non-blocking sockets, without bytes */
     uint64_t disk_reads;       /* by the ring, with bytes */
     /* Bytes of files that the cache was queried about. */
     uint64_t looked_up_bytes; /* by mincore() */
     uint64_t counted_bytes;   /* by cachestat() */
-    /* Of pipes: reads with bytes, writes, writes without space, and writes
-     * without a reader. */
+    /* Calls on pipes: reads with bytes, writes, writes without space, and
+     * writes without a reader. */
     uint64_t fifo_reads;
     uint64_t fifo_writes;
     uint64_t fifo_full;
     uint64_t fifo_broken;
     uint64_t fifo_worked; /* reads and writes by workers */
-    /* Operations that ended because there was no worker, and those of them that
-     * were also cancelled. */
+    /* Operations that ended because no worker could be started, and how many of
+     * them were also cancelled. */
     uint64_t workers_lacking;
     uint64_t workers_lacking_cancelled;
     uint64_t worked_here; /* calls on the loop's thread instead */
-    /* Bytes spliced between sockets; how often two sockets were prepared, and
+    /* Bytes spliced between sockets, pairs of sockets that were prepared, and
      * splices that left bytes in the pipe. */
     uint64_t spliced_bytes;
     uint64_t splices_prepared;
     uint64_t splices_short;
-    /* Datagrams of weir's sockets, */
+    /* datagrams of weir's sockets */
     uint64_t datagrams_sent;
     uint64_t datagrams_received;
     uint64_t datagrams_truncated;
     uint64_t datagrams_empty;
-    /* calls without memory, and sends without space or too long, */
+    /* Failed calls: sends and receives without memory, sends without space, and
+     * sends with too many bytes. */
     uint64_t datagrams_short;
     uint64_t datagrams_no_memory;
     uint64_t datagrams_full;
     uint64_t datagrams_too_long;
-    /* and of the network: lost, doubled and so on. */
+    /* faults of the network */
     uint64_t datagrams_lost;
     uint64_t datagrams_doubled;
     uint64_t datagrams_delayed;
@@ -159,16 +160,17 @@ void fake_stop(void);
 
 const struct fake_stats *fake_stats(void);
 uint32_t fake_fd_count(void);
-/* Without operations that only wait for time. */
+/* Does not count operations that only wait for time. */
 uint32_t fake_ops_in_flight(void);
 void fake_set_fault(enum fake_fault fault, uint32_t permille);
 void fake_set_fd_limit(uint32_t limit);
 
-/* Prints what is wrong with the seed, and aborts. */
+/* Prints the message and the seed, and aborts. */
 _Noreturn void fake_fail(const char *fmt, ...) WEIR_PRINTF(1, 2);
 
-/* Return a random number from 0 to @below - 1, and true with a probability. */
+/* Returns a random number from 0 to @below - 1. */
 uint64_t fake_random(uint64_t below);
+/* Returns true with this probability, in thousandths. */
 bool fake_chance(uint32_t permille);
 
 /* ---- clock ---- */
@@ -183,25 +185,26 @@ void fake_at(uint64_t when_ns, void (*run)(void *arg), void *arg);
 
 /* ---- the process ---- */
 
-/* Every call of the ring fails from now on with @err, which is negative. */
+/* Makes every later call of the ring fail with @err, which is negative. */
 void fake_break_ring(int err);
-/* The next receive that fills a provided buffer reports wrong flags: these bits
- * are inverted. */
+/* Inverts these bits in the completion of the next receive that fills a
+ * provided buffer, as a faulty kernel might. */
 void fake_spoil_receive(uint32_t flags);
 /* Returns the port at the other end of a descriptor, even after a reset. */
 uint16_t fake_remote_port(int fd);
-/* Returns how many bytes sends on a connected descriptor have taken. */
+/* Returns how many bytes weir's sends on a connected descriptor have passed. */
 uint64_t fake_taken_bytes(int fd);
-/* Returns how many bytes receives on it have returned. */
+/* Returns how many bytes weir's receives on a descriptor have returned. */
 uint64_t fake_given_bytes(int fd);
-/* Return how many bytes a receive on it would return, and a send take. */
+/* Returns how many bytes a receive on the descriptor would return. */
 size_t fake_waiting_bytes(int fd);
+/* Returns how many bytes a send on the descriptor would accept. */
 size_t fake_room_bytes(int fd);
 /* Returns how many polls for space were ended by a FIN alone. */
 uint64_t fake_fin_polls(int fd);
-/* Returns true if its writing side was ended. */
+/* Returns true if weir has ended the descriptor's writing side. */
 bool fake_has_shut(int fd);
-/* Returns true if a receive on it would only return the end of the stream. */
+/* Returns true if a receive would only return the end of the stream. */
 bool fake_has_ended(int fd);
 /* Returns an int option set with wr_sys_setsockopt(); -1 if never set. */
 int fake_sockopt(int fd, int level, int name);
@@ -219,43 +222,43 @@ bool fake_is_nonblocking(int fd);
 enum fake_place {
     FAKE_READY,   /* in the cache, except with FAKE_COLD */
     FAKE_ABSENT,  /* not in the cache */
-    FAKE_ARRIVING /* its read has begun: counted, and not ready */
+    FAKE_ARRIVING /* being read: mincore() counts it, but it is not ready */
 };
 
-/* Opens a regular file for reading, closed by wr_sys_close(). */
+/* Opens a regular file for reading. wr_sys_close() closes it. */
 int fake_disk_open(uint64_t size, fake_fill_fn *fill, void *arg);
-/* Changes its size. */
 void fake_disk_truncate(int fd, uint64_t size);
-/* Sets the state of @len bytes of it, and of no others. sendfile() must not
- * touch arriving pages, because it would wait for the device. */
+/* Sets the state of @len bytes of the file; all others lose a state that was
+ * set before. sendfile() must not touch arriving pages, because it would wait
+ * for the device. */
 void fake_disk_place(int fd, enum fake_place place, uint64_t offset,
                      uint64_t len);
 
 /* ---- descriptors that are passed ---- */
 
-/* Opens a descriptor that can only be passed, closed by wr_sys_close(). It and
- * its duplicates stand for @token, wherever they arrive. */
+/* Opens a descriptor that can only be passed. wr_sys_close() closes it. The
+ * descriptor and its duplicates stand for @token, wherever they arrive. */
 int fake_token_open(uint64_t token);
 uint64_t fake_token(int fd);
-/* If true, closes of descriptors from peers (uring/closer.h) wait from now on.
- * If false, these end, and later ones do not wait. */
+/* With true, closes of descriptors from peers (uring/closer.h) wait from now
+ * on. With false, the waiting closes end, and later closes do not wait. */
 void fake_hold_closes(bool holds);
-/* Returns how many of these @count tokens have descriptors that wait. */
+/* Returns how many of @count tokens have descriptors whose close waits. */
 uint32_t fake_closing_tokens(uint64_t first, uint64_t count);
 
 /* ---- children ---- */
 
-/* Ends the child of this number; a negative returncode is minus a signal. */
+/* Ends the child @pid. A negative @returncode is minus a signal. */
 void fake_child_end(int pid, int returncode);
-/* Other code reaps the child when it has ended. */
+/* Makes other code reap the child when it has ended. */
 void fake_child_steal(int pid);
-/* Later signals to the child fail with @err; 0: they succeed. */
+/* Makes later signals to the child fail with @err; 0 lets them succeed. */
 void fake_child_refuse(int pid, int err);
-/* The next poll of the child reports once that it has ended: a lie. */
+/* Makes the child's next poll report, once and wrongly, that it has ended. */
 void fake_child_wake(int pid);
-/* The current or else the next poll of the child fails with @err. */
+/* Makes the current poll of the child, or else the next one, fail with @err. */
 void fake_child_fail_poll(int pid, int err);
-/* SIGKILL reaches the child, but only the test ends it. */
+/* Makes the child survive SIGKILL until the test ends it. */
 void fake_child_hang(int pid);
 /* Returns the last signal to the child, or 0. SIGKILL ends the child. */
 int fake_child_signal(int pid);
@@ -267,7 +270,7 @@ struct fake_peer;
 /* A listener of the test, to which weir connects. */
 struct fake_listener;
 
-/* FAKE_FULL: -EAGAIN, like a Unix server whose queue is full. */
+/* FAKE_FULL answers -EAGAIN, like a Unix server whose queue is full. */
 enum fake_answer { FAKE_ACCEPT, FAKE_REFUSE, FAKE_SILENT, FAKE_FULL };
 
 struct fake_listener *fake_listen(const struct sockaddr *addr, socklen_t len);
@@ -286,103 +289,103 @@ int fake_connected_fd(struct fake_peer **ret_peer);
 
 /* Returns a Unix socket, which can pass descriptors. */
 int fake_connected_unix_fd(struct fake_peer **ret_peer);
-/* Write bytes, with descriptors of the tokens from @first on at the first byte,
- * at most as many as the kernel passes at once; or read up to the next batch
- * but one, and set *ret_count. */
+/* Write bytes, with descriptors of the tokens from @first on, which go with the
+ * first byte; at most FAKE_TOKENS_MAX, as the kernel passes at once. Or read
+ * bytes up to the second batch of descriptors, and set *ret_count. */
 #define FAKE_TOKENS_MAX 253u
 ssize_t fake_peer_write_tokens(struct fake_peer *peer, const void *buf,
                                size_t len, uint64_t first, uint32_t count);
 ssize_t fake_peer_read_tokens(struct fake_peer *peer, void *buf, size_t len,
                               uint64_t *tokens, uint32_t *ret_count);
 
-/* Like read(2) and write(2) without blocking: -EAGAIN, or 0 at the end ... */
+/* Like non-blocking read(2) and write(2), but return -errno on failure. */
 ssize_t fake_peer_read(struct fake_peer *peer, void *buf, size_t len);
 ssize_t fake_peer_write(struct fake_peer *peer, const void *buf, size_t len);
-/* Returns how many bytes that it has written a reset would drop. */
+/* Returns how many bytes that the peer has written would be lost in a reset. */
 size_t fake_peer_unacked(const struct fake_peer *peer);
-/* Returns how many bytes a read would return. */
+/* Returns how many bytes the peer could read now. */
 size_t fake_peer_readable(const struct fake_peer *peer);
-/* Sends urgent bytes, which no receive requests: each wakes waits in vain. */
+/* Sends urgent bytes. No receive requests them, so each wakes waiting
+ * operations without success. */
 void fake_peer_urge(struct fake_peer *peer, uint32_t count);
-/* Hides bytes and the end of this peer from all multishot receives of the other
- * side, current and later ones. In a ring for a host the kernel may do so after
- * an urgent byte. */
+/* Hides this peer's bytes and end of stream from all multishot receives of the
+ * other side, current and later ones. The kernel may do so after an urgent byte
+ * if the ring has a host. */
 void fake_peer_deafen(struct fake_peer *peer);
 void fake_peer_shutdown(struct fake_peer *peer);
 void fake_peer_reset(struct fake_peer *peer);
-/* Resets at the moment when a send takes the error: it completes late. */
+/* Resets when a send of weir takes the error; the send then completes late. */
 void fake_peer_reset_send(struct fake_peer *peer);
-/* Returns true if weir has closed its descriptor. */
+/* Returns true if weir has closed its end. */
 bool fake_peer_is_alone(const struct fake_peer *peer);
-/* Return the peer's own port, and the port of weir's side. */
+/* Return the port of the peer, and the port of weir's end. */
 uint16_t fake_peer_port(const struct fake_peer *peer);
 uint16_t fake_peer_remote_port(const struct fake_peer *peer);
-/* Closes (a reset if bytes are unread) and frees. */
+/* Closes the peer, with a reset if it has unread bytes, and frees it. */
 void fake_peer_close(struct fake_peer *peer);
 
 /* ---- pipes ---- */
 
-/* A pipe, one end of which is the test's. It is freed with its second end, or
+/* A pipe between weir and the test. It is freed when both ends are closed, or
  * by fake_stop(). */
 struct fake_fifo;
 
-/* Sets ret_fd to weir's end. @by_name: like a FIFO opened by its name. @size is
- * at least a page. */
+/* Sets *ret_fd to weir's end. With @by_name the pipe behaves like a FIFO that
+ * was opened by its name. @size is at least a page. */
 struct fake_fifo *fake_fifo_open(bool weir_reads, bool by_name, uint32_t size,
                                  int *ret_fd);
-/* The test's end, like read(2) and write(2) without blocking. */
+/* The test's end: like non-blocking read(2) and write(2). */
 ssize_t fake_fifo_write(struct fake_fifo *fifo, const void *data, size_t len);
 ssize_t fake_fifo_read(struct fake_fifo *fifo, void *data, size_t len);
 void fake_fifo_close(struct fake_fifo *fifo);
-/* Return the number of bytes in it, and the space for more. */
+/* Return the number of bytes in the pipe, and the space for more. */
 uint32_t fake_fifo_len(const struct fake_fifo *fifo);
 uint32_t fake_fifo_room(const struct fake_fifo *fifo);
-/* Return how many bytes writes have taken and reads have returned. */
+/* Return how many bytes writes have put into the pipe, and reads have taken. */
 uint64_t fake_fifo_taken(const struct fake_fifo *fifo);
 uint64_t fake_fifo_given(const struct fake_fifo *fifo);
 
 /* ---- datagrams ---- */
 
 /* A datagram socket of the test with a name, UDP over IPv4 or Unix. fake_stop()
- * closes those that are open. */
+ * closes open boxes. */
 struct fake_box;
 
 struct fake_box *fake_box_open(int family);
 void fake_box_close(struct fake_box *box);
 socklen_t fake_box_name(const struct fake_box *box,
                         struct sockaddr_storage *ret);
-/* Sends a datagram, identified by @tag, to weir's socket @fd. Returns false if
+/* Sends a datagram with the number @tag to weir's socket @fd. Returns false if
  * it cannot be sent. */
 bool fake_box_send(struct fake_box *box, int fd, uint64_t tag, const void *data,
                    size_t len);
-/* Returns the length, or -EAGAIN. *ret_is_copy: the network made it. */
+/* Returns the length, or -EAGAIN. *ret_is_copy: the network has doubled it. */
 ssize_t fake_box_receive(struct fake_box *box, void *buf, size_t size,
                          bool *ret_is_copy);
 
-/* Returns false while a send to it would fail without space: only Unix, if it
- * does not read. */
+/* Returns false if a send to the box would fail for lack of space, as to a Unix
+ * socket that does not read. */
 bool fake_box_has_place(const struct fake_box *box);
 
-/* Returns how many datagrams receives have returned, and their tags. */
+/* Return how many datagrams weir's receives have returned, and their tags. */
 uint64_t fake_given_count(int fd);
 uint64_t fake_given_tag(int fd, uint64_t index);
-/* Returns how many sends have taken. */
+/* Returns how many datagrams weir's sends have passed. */
 uint64_t fake_taken_datagrams(int fd);
-/* Return how many stored errors a receive, or a send, has reported. */
+/* Return how many stored errors receives, and sends, have reported. */
 uint64_t fake_received_errors(int fd);
 uint64_t fake_sent_errors(int fd);
-/* Returns how many found its queue full. */
+/* Returns how many datagrams found the receive queue full. */
 uint64_t fake_datagram_drops(int fd);
-/* Return true if a receive would return a datagram or an error; if a poll would
- * report space. */
+/* Returns true if a receive would return a datagram or an error. */
 bool fake_has_datagrams(int fd);
+/* Returns true if a poll would report space for a datagram. */
 bool fake_has_datagram_room(int fd);
 
 /* ---- trace ---- */
 
-/* Adds a line, if tracing is on. */
+/* Adds a line if the options switch tracing on. */
 void fake_trace(const char *fmt, ...) WEIR_PRINTF(1, 2);
-/* Returns all lines so far. */
 const char *fake_text(void);
 void fake_text_clear(void);
 

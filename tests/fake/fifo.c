@@ -1,11 +1,11 @@
 /*
  * Pipes of the fake machine: one end is weir's, the other one the test's.
  *
- * As in Linux a write of up to a page goes in whole or not at all, a poll tells
- * of room for a page, bytes that were written before the writer went come
- * first, and a writer whose reader has gone gets -EPIPE and no signal. A pipe
- * that was opened by its name refuses calls that do not wait: its bytes go
- * through a worker, which waits until it can move all of a page or some bytes.
+ * As in Linux a write of up to a page is taken completely or not at all, a poll
+ * reports space for a page, bytes are read before the end that a closed writer
+ * leaves, and a writer without a reader gets -EPIPE and no signal. A pipe that
+ * was opened by its name refuses calls that do not wait. A worker moves its
+ * bytes, and waits until it can move a whole page or, for a read, some bytes.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -50,7 +50,7 @@ void fake_fifos_free(void)
     }
 }
 
-/* One of the two has let go of its end. */
+/* Closes one end. */
 static void fifo_leave(struct fake_fifo *fifo, bool *own, const bool *other)
 {
     wr_assert(!*own);
@@ -139,7 +139,7 @@ uint64_t fake_fifo_given(const struct fake_fifo *fifo)
     return fifo->given;
 }
 
-/* ---- weir's ---- */
+/* ---- weir's end ---- */
 
 int32_t fake_fifo_take(struct fake_fifo *fifo, const struct iovec *iov,
                        uint32_t count)

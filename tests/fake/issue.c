@@ -1,11 +1,11 @@
 /*
  * How submission entries become operations of the fake machine.
  *
- * Vectors and addresses are copied here, at submission, as the kernel does; the
- * bytes that they name are left alone. Entries that weir has no reason to make,
- * and entries that break a rule of its own (a second send on a socket, a close
- * under an operation, an owner that is in flight already) end the test instead
- * of giving an error that might be handled.
+ * Vectors and addresses are copied here, at submission, as in the kernel; the
+ * bytes that they point to are not copied. An entry that weir has no reason to
+ * make, or that breaks one of weir's rules (a second send on a socket, a close
+ * during an operation, an owner that is already in flight), ends the test, and
+ * does not return an error that weir might handle.
  */
 #include "tests/fake/world.h"
 #include "uring/sqe.h"
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define POISON_LEN 65536u
-/* The longest time until an operation that lacks a worker ends. */
+/* Maximum time after which an operation without a worker ends. */
 #define LACK_NS UINT64_C(50000000)
 
 static bool has_bad_luck_with_workers(void)
@@ -24,13 +24,13 @@ static bool has_bad_luck_with_workers(void)
     return fake_chance(fake.options.permille[FAKE_NO_WORKER]);
 }
 
-/* The last worker for files stays. */
+/* A ring that has a worker for files keeps it. */
 static bool lacks_worker(const struct wr_ring *ring)
 {
     return !ring->has_worker && has_bad_luck_with_workers();
 }
 
-/* For entries that nothing waits for. */
+/* For entries that no operation waits for. */
 static void end_at_once(struct wr_ring *ring, const struct io_uring_sqe *sqe,
                         int32_t res)
 {
@@ -164,7 +164,7 @@ static int32_t start_timeout(struct fake_op *op)
     return fake_chance(fake.options.permille[FAKE_NO_TIMEOUT]) ? -ENOMEM : 0;
 }
 
-/* 0, or the result that the operation has at once. */
+/* Returns 0, or the result if the operation ends at once. */
 static int32_t start_op(struct fake_op *op)
 {
     const struct io_uring_sqe *sqe = &op->sqe;
@@ -185,7 +185,7 @@ static int32_t start_op(struct fake_op *op)
             fake_fail("an accept on descriptor %d, flags %#x", sqe->fd,
                       sqe->accept_flags);
         }
-        /* The kernel takes a number before it looks for a connection. */
+        /* The kernel allocates the descriptor before it finds a connection. */
         return fake.options.fd_limit != 0 &&
                        fake.file_count >= fake.options.fd_limit
                    ? -EMFILE
@@ -202,7 +202,7 @@ static int32_t start_op(struct fake_op *op)
         op->lacks_worker = kind == FAKE_DISK
                                ? lacks_worker(op->ring)
                                : op->file->fifo && has_bad_luck_with_workers();
-        if (op->lacks_worker) { /* the kernel tries some times */
+        if (op->lacks_worker) { /* the kernel tries several times */
             op->ready_ns = fake.now_ns + fake_random(LACK_NS);
         }
         return kind >= FAKE_EVENTFD ? 0 : -EINVAL;
@@ -271,7 +271,7 @@ void fake_file_close(struct fake_file *file)
     fake_file_drop(file);
 }
 
-/* Ends a wrong entry before it can do harm. */
+/* Ends the test if the entry is wrong, before it can do harm. */
 static void check_entry(const struct wr_ring *ring,
                         const struct io_uring_sqe *sqe)
 {
@@ -308,7 +308,7 @@ static struct fake_op *new_op(struct wr_ring *ring,
     return op;
 }
 
-/* One for a worker tells of a lack. */
+/* A no-op for a worker reports if no worker can be started. */
 static void issue_nop(struct wr_ring *ring, const struct io_uring_sqe *sqe)
 {
     const bool lacks = sqe->flags & IOSQE_ASYNC && lacks_worker(ring);
@@ -320,7 +320,7 @@ static void issue_nop(struct wr_ring *ring, const struct io_uring_sqe *sqe)
     end_at_once(ring, sqe, lacks ? -ECANCELED : 0);
 }
 
-/* Entries that are done as soon as they are seen. */
+/* Completes entries that need no operation. Returns false for all others. */
 static bool issue_at_once(struct wr_ring *ring, const struct io_uring_sqe *sqe)
 {
     switch (sqe->opcode) {

@@ -1,20 +1,19 @@
 /*
- * The work of the fake machine's operations when it is their turn.
+ * The operations of the fake machine while they are in flight.
  *
  *     issued --not ready--> waiting --ready--> completed
  *
- * An operation is tried when it is submitted and, if it cannot go on, each
- * time the ring looks at what waits. The memory that it names is read or
- * written at that moment and not before: what a program changes or frees too
- * early arrives changed.
+ * An operation is tried when it is submitted and, if it cannot make progress,
+ * each time the ring checks the waiting operations. Its memory is read or
+ * written only then, so a test notices memory that was changed or freed too
+ * early.
  *
- * The kernel tries an operation that it has woken in vain a limited number of
- * times. Then a multishot receive ends with -ECANCELED; a single one goes on in
- * a worker thread, where it blocks: it takes its buffer beforehand, and a
- * cancel gives -EINTR. Sends do not wait, here as in weir, and polls cannot be
- * exhausted. The engine on epoll tries as often as it is woken. Where no thread
- * can be made for a file's operation, it ends with -ECANCELED before it has
- * begun.
+ * The kernel retries an operation a limited number of times after wakes without
+ * success. Then a multishot receive ends with -ECANCELED, and a single receive
+ * continues in a worker thread, which blocks: it takes its buffer beforehand,
+ * and a cancellation gives -EINTR. Sends do not wait here, and polls have no
+ * limit. The engine on epoll retries without limit. If no thread can be started
+ * for a file operation, the operation ends with -ECANCELED before it begins.
  */
 #include "tests/fake/world.h"
 
@@ -23,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A flooded socket gives way to others after SHOTS_MAX receives. */
+/* A multishot receive yields to other operations after SHOTS_MAX receives. */
 #define SHOTS_MAX          32u
 #define WAKES_MAX          128u
 #define CONNECT_TIMEOUT_NS (127u * UINT64_C(1000000000))
@@ -97,9 +96,9 @@ void fake_op_end(struct fake_op *op, int32_t res, uint32_t flags)
 
 /* ---- receive ---- */
 
-/* Room for one receive, and where it is; NULL when there is no buffer. The
- * total of a multishot receive does not bound a single step: the last one may
- * overshoot (seen on Linux 6.18). */
+/* Returns the memory for one receive and its size, or NULL without a buffer.
+ * The limit of a multishot receive does not limit a single step, so the last
+ * step may exceed it (seen on Linux 6.18). */
 static uint8_t *recv_target(const struct fake_op *op, uint32_t *ret_room)
 {
     uint32_t cap = op->sqe.len;
@@ -126,7 +125,7 @@ static uint32_t use_slot(const struct fake_op *op, uint32_t len)
     return fake_ring_slot_use(op->ring, len) ^ spoil;
 }
 
-/* One receive; false when the operation waits on or has ended. */
+/* Makes one receive. Returns false if the operation waits or has ended. */
 static bool recv_shot(struct fake_op *op)
 {
     struct fake_end *end = op->file->end;
@@ -189,7 +188,7 @@ size_t fake_op_bytes(const struct fake_op *op)
     return total;
 }
 
-/* Bytes of one piece; descriptors go along with the first of all. */
+/* Sends the bytes of one piece. Descriptors go with the first byte of all. */
 static ssize_t send_piece(struct fake_op *op, size_t sent, size_t index,
                           size_t len)
 {
@@ -224,7 +223,7 @@ static void run_send(struct fake_op *op)
 
 /* ---- accept, connect ---- */
 
-/* One connection; false when the accept has ended. */
+/* Accepts one connection. Returns false if the accept has ended. */
 static bool accept_shot(struct fake_op *op)
 {
     struct fake_listener *listener = op->file->listener;
@@ -354,8 +353,8 @@ static uint32_t poll_events(const struct fake_file *file)
     return POLLOUT | POLLHUP;
 }
 
-/* The events that a poll would tell: the kernel always adds some events, and a
- * multishot one speaks of changes only. */
+/* Returns the events that a poll would report: the kernel always adds some
+ * events, and a multishot poll reports only changes. */
 static uint32_t poll_news(const struct fake_op *op)
 {
     const uint32_t mask = op->sqe.poll32_events | POLLERR | POLLHUP | POLLRDHUP;
@@ -363,7 +362,7 @@ static uint32_t poll_news(const struct fake_op *op)
     return events & ~op->told ? events : 0;
 }
 
-/* A poll ends; one for room may have seen something else. */
+/* Ends a poll. A poll for space may report other events instead. */
 static void end_poll(struct fake_op *op, uint32_t events)
 {
     const uint32_t asked = op->sqe.poll32_events | POLLERR | POLLHUP;
@@ -397,7 +396,7 @@ static bool is_of_fifo(const struct fake_op *op)
     return op->file->fifo && op->sqe.opcode != IORING_OP_POLL_ADD;
 }
 
-/* In a worker: it has waited until there were bytes, or room for all. */
+/* Runs in a worker, after there were bytes to read or space for all bytes. */
 static void run_fifo(struct fake_op *op)
 {
     const struct iovec iov = {(void *)(uintptr_t)op->sqe.addr, op->sqe.len};
@@ -494,7 +493,7 @@ static bool can_progress(const struct fake_op *op)
                !(op->multishot && file->end->is_deaf);
     case IORING_OP_SEND:
     case IORING_OP_SENDMSG:
-        return true; /* to say that there is no room, if there is none */
+        return true; /* without space it completes with an error */
     case IORING_OP_CONNECT:
     case IORING_OP_TIMEOUT:
         return op->ready_ns <= fake.now_ns;
@@ -510,7 +509,7 @@ bool fake_op_is_ready(const struct fake_op *op)
     return op->cancelled || op->exhausted || can_progress(op);
 }
 
-/* Also for one that was cancelled meanwhile. */
+/* Also ends an operation that was cancelled meanwhile. */
 static void end_without_worker(struct fake_op *op)
 {
     fake.stats.workers_lacking++;
@@ -529,7 +528,7 @@ void fake_op_run(struct fake_op *op)
 {
     op->judged = false;
     if (!fake_op_is_ready(op)) {
-        return; /* another one took the connection */
+        return; /* another accept took the connection */
     }
     if (op->lacks_worker) {
         end_without_worker(op);

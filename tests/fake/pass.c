@@ -1,10 +1,10 @@
 /*
  * Descriptors that Unix sockets of the fake machine pass.
  *
- * What can be passed stands for a number, its token, and for nothing else. On
- * its way a descriptor is that number; a receive with room for it opens a new
- * one. As in the kernel a receive ends before a second batch, and what finds no
- * room in the table is lost.
+ * A descriptor that can be passed stands only for a number, its token, and is
+ * this number while it is in flight. A receive opens a new descriptor for it.
+ * As in the kernel a receive ends before a second batch, and descriptors that
+ * do not fit into the table are lost.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -43,7 +43,7 @@ int wr_sys_dup_to_pass(int fd)
     return fake_token_open(fake_token(fd));
 }
 
-/* A descriptor is looked up when the send takes its bytes. */
+/* The descriptors are looked up when the send takes its bytes. */
 struct fake_batch *fake_batch_of(const struct fake_op *op)
 {
     const struct cmsghdr *control = op->control;
@@ -68,7 +68,7 @@ struct fake_batch *fake_batch_of(const struct fake_op *op)
     return batch;
 }
 
-/* Opens the descriptors of a batch for which there is room. */
+/* Opens as many descriptors of a batch as the table has space for. */
 static void install(struct fake_batch *batch, struct wr_passed *ret)
 {
     while (ret->count < batch->count &&
@@ -108,7 +108,7 @@ int32_t wr_sys_recv_fds(int fd, struct iovec *iov, uint32_t count,
         total += taken > 0 ? (int32_t)taken : 0;
         if (taken < (ssize_t)iov[i].iov_len ||
             fake_end_readable(file->end) == 0) {
-            break; /* an error or the end after bytes is told next time */
+            break; /* the next call reports an error or the end after bytes */
         }
     }
     if (batch) {

@@ -1,8 +1,7 @@
 /*
- * Peers of the fake machine, and what else a test asks of its connections.
- *
- * The test plays the far ends: it listens, connects, reads and writes as a
- * program would that never blocks.
+ * The far ends of connections, which the test plays, and queries of tests about
+ * connections. A test listens, connects, reads and writes like a program with
+ * non-blocking sockets.
  */
 #include "tests/fake/world.h"
 
@@ -10,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The peer's handle is the end itself. */
 static struct fake_end *end_of(struct fake_peer *peer)
 {
     return (struct fake_end *)(void *)peer;
@@ -127,7 +125,7 @@ size_t fake_peer_readable(const struct fake_peer *peer)
 
 void fake_peer_shutdown(struct fake_peer *peer)
 {
-    wr_ignore(fake_end_shutdown(end_of(peer), SHUT_WR)); /* dead: no matter */
+    wr_ignore(fake_end_shutdown(end_of(peer), SHUT_WR)); /* may be dead */
 }
 
 size_t fake_peer_unacked(const struct fake_peer *peer)

@@ -1,11 +1,11 @@
 /*
- * The fake's queues, its waiting, and its provided buffers; see uring/ring.h.
+ * The fake machine's queues, waiting, and provided buffers (uring/ring.h).
  *
  * An enter submits the prepared entries, lets ready operations make progress
- * (at most as many as the kernel's deferred work allows in one go), and waits
- * if that is not enough. Waiting is the only thing that takes time: the clock
- * jumps to the next thing that can happen. When nothing can, and the wait has
- * no end, the loop hangs, and that is a failure.
+ * (at most as many as one run of the kernel's deferred work), and waits if that
+ * is not enough. Only waiting takes time: the clock jumps to the next time at
+ * which something can happen. If nothing can happen, and the wait has no time
+ * limit, the loop hangs, which is a failure.
  */
 #include "tests/fake/world.h"
 
@@ -16,18 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Features of io_uring, which the engine on epoll lacks; see
- * wr_probe_machine(). */
+/* Features of io_uring that the engine on epoll lacks (wr_probe_machine()). */
 #define RING_FEATURES                                                          \
     (1u << WR_FEATURE_RING_RESIZE | 1u << WR_FEATURE_NO_IOWAIT |               \
      1u << WR_FEATURE_SEND_VECTORIZED)
 
-/* Deferred work that one run does: IO_LOCAL_TW_DEFAULT_MAX of Linux 6.13. */
+/* Limit of one run of deferred work: IO_LOCAL_TW_DEFAULT_MAX of Linux 6.13. */
 #define WORK_MAX 20u
-/* A completion that is held back comes after a few ticks of this length. */
+/* A completion that is held back appears after a few ticks of this length. */
 #define TICK_NS        20000u
 #define HOLD_TICKS_MAX 8u
-/* The sleep of ring.c when the kernel has no memory for entries. */
+/* The time that ring.c sleeps if the kernel has no memory for entries. */
 #define AGAIN_NS 1000000u
 
 /* ---- completions ---- */
@@ -54,7 +53,7 @@ static void cq_double(struct wr_ring *ring)
 static void cq_push(struct wr_ring *ring, const struct wr_cqe *cqe)
 {
     if (ring->cq_len == ring->cq_entries) {
-        cq_double(ring); /* on epoll; others keep it in the backlog */
+        cq_double(ring); /* on epoll; other rings use the backlog */
     }
     ring->cq[(ring->cq_head + ring->cq_len) % ring->cq_entries] = *cqe;
     ring->cq_len++;
@@ -102,7 +101,7 @@ static void flush_backlog(struct wr_ring *ring)
 
 /* ---- opening ---- */
 
-/* As ring.c chooses it; nothing refuses io_uring here. */
+/* Chooses like ring.c, but io_uring is never refused here. */
 static enum wr_engine_kind choose_engine(enum wr_engine_kind asked)
 {
     const char *name = getenv("WEIR_ENGINE");
@@ -221,7 +220,7 @@ void fake_break_ring(int err)
 
 /* ---- submission ---- */
 
-/* Ready and not held back; throws the dice for holding it back. */
+/* Returns true if the operation is ready. Chance may hold it back. */
 static bool is_due(const struct wr_ring *ring, struct fake_op *op)
 {
     if (op->held_to_tick > ring->tick || !fake_op_is_ready(op)) {
@@ -230,7 +229,7 @@ static bool is_due(const struct wr_ring *ring, struct fake_op *op)
     if (!op->judged && op->file->end && op->file->end->err_is_taken &&
         (op->sqe.opcode == IORING_OP_SEND ||
          op->sqe.opcode == IORING_OP_SENDMSG)) {
-        op->judged = true; /* it has the error, and tells of it late */
+        op->judged = true; /* it has taken the error, and reports it late */
         op->held_to_tick = ring->tick + 1;
         return false;
     }
@@ -244,7 +243,6 @@ static bool is_due(const struct wr_ring *ring, struct fake_op *op)
     return true;
 }
 
-/* The first @count entries become operations. */
 static void submit(struct wr_ring *ring, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -259,7 +257,7 @@ static void submit(struct wr_ring *ring, uint32_t count)
     fake.stats.submitted += count;
 }
 
-/* As many as a kernel short of memory may take. */
+/* Returns how many entries a kernel that is short of memory takes. */
 static uint32_t entries_to_take(const struct wr_ring *ring)
 {
     if (ring->sq_len == 0 ||
@@ -350,7 +348,7 @@ static void do_work(struct wr_ring *ring, uint32_t max)
     free(due);
 }
 
-/* When something can happen by itself; UINT64_MAX: never. */
+/* Returns the time of the next event, or UINT64_MAX without one. */
 static uint64_t next_change(const struct wr_ring *ring)
 {
     uint64_t next = fake_event_next();
@@ -424,7 +422,7 @@ int wr_ring_enter(struct wr_ring *ring, uint32_t want, uint64_t timeout_ns)
     submit(ring, entries_to_take(ring));
     flush_backlog(ring);
     if (ring->sq_len > 0) {
-        fake.now_ns += AGAIN_NS; /* -EAGAIN: neither work nor waiting */
+        fake.now_ns += AGAIN_NS; /* -EAGAIN: no work was done, no wait made */
         return 0;
     }
     do_work(ring, (uint32_t)wr_max_u64(want, WORK_MAX));
@@ -452,7 +450,7 @@ void wr_ring_forget(struct wr_ring *ring, int fd)
     }
 }
 
-/* The machine's host waits for nothing: see the hook `idle`. */
+/* The test plays the host in the hook `idle`, so nothing waits here. */
 int wr_ring_open_signal(struct wr_ring *ring)
 {
     ring->misses_ends = !ring->enabled && !fake_ring_polls(ring);
@@ -473,7 +471,7 @@ uint64_t wr_ring_trim(struct wr_ring *ring)
     return 0;
 }
 
-/* The fake machine leaves none. */
+/* The fake machine has no deferred work to flush. */
 void wr_ring_set_due(struct wr_ring *ring)
 {
     (void)ring;

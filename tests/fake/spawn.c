@@ -1,9 +1,8 @@
 /*
- * The fake's children; see uring/spawn.h.
+ * The fake machine's children (uring/spawn.h).
  *
- * A child is a number and a pidfd. It does nothing, and ends when the test says
- * so or when SIGKILL reaches it; the steps of making one, which are the
- * kernel's, always succeed.
+ * A child is a number and a pidfd. It does nothing, and ends when the test ends
+ * it or SIGKILL reaches it. Starting a child always succeeds.
  */
 #include "uring/spawn.h"
 
@@ -12,7 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 
-/* Numbers that no test can take for those of descriptors. */
+/* Keeps process ids apart from descriptors. */
 #define PID_OFFSET 100000
 
 static struct fake_child *child_of_pid(int pid)
@@ -89,7 +88,7 @@ int wr_spawn_signal(int pidfd, int signum)
     return 0;
 }
 
-/* The fake has no processes beside its children. */
+/* There are no processes except the children. */
 int wr_spawn_signal_group(int pidfd, int signum)
 {
     return wr_spawn_signal(pidfd, signum);

@@ -1,10 +1,9 @@
 /*
- * Pipes of which weir has both ends, and what is spliced through them.
+ * Pipes of which weir has both ends, for splices.
  *
- * The machine is stricter than the kernel: a pipe must be empty when bytes are
- * spliced into it and when it is closed, because those in it would be lost or
- * out of order, and no operation in flight may receive from or send to the
- * socket.
+ * The machine is stricter than the kernel. When bytes are spliced into a pipe
+ * or the pipe is closed, it must be empty, because its bytes would be lost or
+ * out of order. No operation in flight may receive from or send to the socket.
  */
 #include "tests/fake/world.h"
 #include "uring/sys.h"
@@ -97,13 +96,13 @@ int32_t wr_sys_pipe_read(int fd, void *buf, size_t len)
     return (int32_t)got;
 }
 
-/* Operations here need no pipe: see wr_splice. */
+/* Not used: operations of the fake machine need no pipe. */
 int32_t wr_sys_pipe_write(int fd, const void *buf, size_t len)
 {
     return -EBADF;
 }
 
-/* Fewer by chance, each fourth time by one, and all that there is otherwise. */
+/* Returns @len, or by chance less; every fourth time one byte less. */
 static size_t shorten(size_t len, enum fake_fault fault)
 {
     if (len < 2 || !fake_chance(fake.options.permille[fault])) {

@@ -1,9 +1,8 @@
 /*
- * The fake's system calls and clock; see uring/sys.h.
+ * The fake machine's system calls and clock (uring/sys.h).
  *
- * Each works on the descriptors of world.c. What no test needs to look at (most
- * socket options) is remembered and given back, what has an effect on TCP's
- * behaviour (SO_LINGER, SO_REUSEPORT) has that effect.
+ * Most socket options are only stored and returned. Options that change TCP's
+ * behaviour (SO_LINGER, SO_REUSEPORT) have their effect.
  */
 #include "uring/sys.h"
 
@@ -20,7 +19,7 @@ uint64_t wr_sys_now(void)
     return fake.now_ns;
 }
 
-/* Unix sockets are of datagrams alone: a stream of them is made by the test. */
+/* Unix sockets made here are datagram sockets; tests make Unix streams. */
 int wr_sys_socket(int family, int type, int protocol)
 {
     const bool is_datagram = (type & 0xf) == SOCK_DGRAM;
@@ -54,7 +53,7 @@ int wr_sys_set_cloexec(int fd)
     return fake_file_get(fd, "set_cloexec") ? 0 : -EBADF;
 }
 
-/* The fake has no files. */
+/* There are no files. */
 int wr_sys_lstat(const char *path, struct stat *ret)
 {
     return -ENOENT;
@@ -81,7 +80,7 @@ int wr_sys_lock_directory(const char *path)
     return -ENOENT;
 }
 
-/* True when a bound socket stands in the way of @addr. */
+/* Returns true if a bound socket prevents the bind to @addr. */
 static bool is_taken(const struct fake_file *self, const struct fake_addr *addr)
 {
     for (uint32_t i = 0; i < fake.file_slots; i++) {
@@ -236,7 +235,7 @@ int wr_sys_setsockopt(int fd, int level, int name, const void *value,
     return 0;
 }
 
-/* Options that the machine answers itself, whatever was set. */
+/* Answers options that the machine computes, whatever was set. */
 static int query_sockopt(struct fake_file *file, int level, int name)
 {
     const struct fake_sockopt_value *option = find_sockopt(file, level, name);
@@ -266,7 +265,7 @@ static int query_sockopt(struct fake_file *file, int level, int name)
     return option ? option->value : 0;
 }
 
-/* The drops alone. */
+/* Sets only the number of drops. */
 static int give_meminfo(const struct fake_file *file, void *value,
                         socklen_t *len)
 {
@@ -300,7 +299,7 @@ int wr_sys_shutdown(int fd, int how)
 {
     struct fake_file *file = fake_file_get(fd, "shutdown");
     if (file->kind == FAKE_LISTENER && how == SHUT_WR) {
-        return 0; /* every accept here looks at the queue by itself */
+        return 0; /* the accept of each listener checks the queue itself */
     }
     if (file->kind != FAKE_STREAM) {
         return -ENOTCONN;
@@ -373,7 +372,7 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
         total += taken > 0 ? (int32_t)taken : 0;
         if (taken < (ssize_t)iov[i].iov_len ||
             fake_end_readable(file->end) == 0) {
-            break; /* an error or the end after bytes is told next time */
+            break; /* the next call reports an error or the end after bytes */
         }
     }
     count_recv(file, total, most);
@@ -382,7 +381,7 @@ int32_t wr_sys_recv(int fd, struct iovec *iov, uint32_t count)
     return total > 0 ? total : (int32_t)taken;
 }
 
-/* Streams stand for files of all kinds but pipes. */
+/* Streams stand for all files except pipes. */
 int32_t wr_sys_read(int fd, struct iovec *iov, uint32_t count)
 {
     const struct fake_file *file = fake_file_get(fd, "read");
@@ -481,7 +480,7 @@ uint64_t wr_sys_get_nofile(void)
     return limit > 0 ? limit : UINT64_MAX;
 }
 
-/* Of sockets of datagrams. */
+/* Connects a datagram socket. */
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
     const struct fake_file *file = fake_file_get(fd, "connect");
@@ -490,7 +489,7 @@ int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
                                        : -ENETUNREACH;
 }
 
-/* Those who use these have no sockets here. */
+/* The calls that use these functions have no sockets here. */
 int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len)
 {
@@ -535,7 +534,7 @@ int wr_sys_eventfd_write(int fd)
     return 0;
 }
 
-/* Children here have no pipes: nothing would be at the other end. */
+/* Children have no pipes here. */
 int wr_sys_pipe(int ret[2])
 {
     return -EMFILE;

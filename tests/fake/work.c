@@ -1,9 +1,10 @@
 /*
- * The fake's calls of entries that no worker could take; see uring/work.h.
+ * The fake machine's calls for entries that no worker could take
+ * (uring/work.h).
  *
- * They move the same bytes as a worker would, of a file on a disk or of a pipe
- * that was opened by its name, and do not wait: without bytes or room they are
- * -EAGAIN.
+ * Each moves the bytes that a worker would move, of a file on a disk or of a
+ * pipe that was opened by its name. It does not wait: without bytes or space it
+ * returns -EAGAIN.
  */
 #include "uring/work.h"
 #include "tests/fake/world.h"

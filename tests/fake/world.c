@@ -1,10 +1,10 @@
 /*
  * Seed, clock, descriptors and trace of the fake machine.
  *
- * The one global of the tests: the seam's functions have no place for a
- * context, so the machine is a variable. Numbers of descriptors start at 1000,
- * where the process has none of its own, and the lowest free one is taken, as
- * the kernel does, unless the options ask for fresh ones.
+ * The machine is a global variable, because the functions of uring/sys.h have
+ * no parameter for a context. Numbers of descriptors start at 1000, where the
+ * process has none of its own. As in the kernel the lowest free number is
+ * taken, unless the options request fresh numbers.
  */
 #include "tests/fake/world.h"
 
@@ -45,7 +45,7 @@ void fake_fail(const char *fmt, ...)
     abort();
 }
 
-/* splitmix64: every seed, 0 too, gives a good sequence. */
+/* splitmix64, which gives a good sequence for every seed, even 0. */
 uint64_t fake_random(uint64_t below)
 {
     fake.random += 0x9e3779b97f4a7c15u;
