@@ -118,7 +118,7 @@ static void cache_drop_kept(struct cache *cache)
     }
 }
 
-/* Keeps no answer with an error that may be temporary. */
+/* True if the answer has addresses and a TTL, and no temporary error. */
 static bool cache_is_worth_keeping(const struct cache_entry *entry)
 {
     const weir_lookup *own = &entry->own;

@@ -64,8 +64,8 @@ static bool cares_record_tells_end(const struct cares_record *record, int err)
 }
 
 enum cares_record_next {
-    CARES_RECORD_DOMAIN, /* continue with the next domain */
-    CARES_RECORD_AS_IS,  /* continue with the name as it was written */
+    CARES_RECORD_DOMAIN,
+    CARES_RECORD_AS_IS,
     CARES_RECORD_NONE
 };
 

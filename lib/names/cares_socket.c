@@ -256,8 +256,7 @@ static size_t cares_socket_get_size(const struct cares_socket *socket)
                      (size_t)(socket->head[0] << 8 | socket->head[1]);
 }
 
-/* Finds the DNS messages in bytes received over TCP, and records the header of
- * the last complete message. */
+/* Finds the DNS messages in a TCP stream, and records the last one's header. */
 static void cares_socket_note_stream(struct cares_socket *socket,
                                      const uint8_t *data, size_t len)
 {

@@ -161,7 +161,7 @@ struct lookup_request {
     struct weir_pending pending;
     weir_lookup lookup;
     struct wr_member member;
-    struct wr_ready cancelled; /* reports a cancellation */
+    struct wr_ready cancelled;
     weir_resolve_done_fn *done;
     void *arg;
 };

@@ -41,7 +41,7 @@ struct wr_lookup_question {
     bool numeric_host;
     bool configured_only;
     bool fresh;    /* do not use a kept answer */
-    bool map_ipv4; /* the family is AF_INET6 */
+    bool map_ipv4; /* requires the family AF_INET6 */
     bool map_all;
     char *canonical; /* WEIR_HOST_SIZE bytes, valid until the lookup has ended;
                       * may be NULL */
@@ -54,16 +54,15 @@ typedef void wr_lookup_closed_fn(weir_lookup *lookup, enum wr_lookup_part part);
 struct weir_lookup {
     weir_loop *loop;
     enum wr_lookup_state state;
-    /* Called when a part is answered, and at the end, when the owner may free
-     * it. */
+    /* Called for each answered part; at the end the owner may free the
+     * lookup. */
     void (*changed)(weir_lookup *lookup);
     /* Set only in the cache's own lookups. */
     wr_lookup_closed_fn *closed;
     struct wr_list sharing;               /* linked by the cache */
     const struct weir_resolver *cache;    /* NULL if the answer is not shared */
     const struct weir_resolver *resolver; /* set when ASKING begins */
-    void *user;                           /* argument of the resolver's
-                                           * functions */
+    void *user;                           /* argument of its functions */
     void *data;
     struct wr_ready ready;
     struct wr_timer timer;

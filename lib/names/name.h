@@ -15,7 +15,7 @@
 /* The search list of short names, in the order of the search. */
 struct wr_search_list {
     char *domains; /* each terminated with a NUL; "" is the root */
-    size_t size;   /* bytes at domains */
+    size_t size;
     size_t count;
     uint32_t ndots;    /* names with at least this many dots are tried unchanged
                         * first */

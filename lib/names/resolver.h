@@ -49,7 +49,7 @@ uint64_t wr_resolver_count_changes(weir_loop *loop);
  * -ENOMEM, -EMFILE or a similar error. @name may be any text. */
 WEIR_MUST_USE int wr_resolver_has_name(weir_loop *loop, const char *name);
 
-/* weir_loop_set_dns_options() with checked options. */
+/* Implements weir_loop_set_dns_options() with checked options. */
 WEIR_MUST_USE int wr_resolver_configure(weir_loop *loop,
                                         const struct weir_dns_options *options);
 

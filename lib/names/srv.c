@@ -201,7 +201,7 @@ int wr_srv_collect(const struct wr_srv *srv, const struct weir_address *old,
                    struct weir_address *ret, struct wr_srv_rank *ret_ranks)
 {
     struct srv_collecting all = {ret, ret_ranks, 0};
-    int first = 0; /* the first error */
+    int first = 0;
 
     wr_assert(srv->open_count == 0);
     const int err = wr_lookup_get_result(&srv->records);

@@ -34,7 +34,7 @@ struct wr_srv {
     weir_loop *loop;
     /* Called when the addresses can be collected, or when there is an error. */
     void (*ended)(struct wr_srv *srv);
-    weir_lookup records; /* idle, in progress, or ended */
+    weir_lookup records;
     struct wr_srv_host *hosts;
     size_t host_count;
     size_t open_count; /* lookups of hosts in progress */

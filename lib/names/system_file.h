@@ -15,7 +15,7 @@
 /* The bytes of a file, terminated with a NUL. All 0 means empty. */
 struct wr_system_text {
     char *bytes;
-    size_t size; /* of the memory */
+    size_t size; /* allocated bytes */
     size_t len;
     bool is_cut; /* the file is longer */
 };
@@ -52,9 +52,7 @@ WEIR_MUST_USE bool wr_system_file_has_changed(struct wr_system_file *file,
                                               const char *path,
                                               uint64_t now_ns);
 
-/*
- * Services: names of ports, each for one protocol (services(5)).
- */
+/* Services: names of ports, each for one protocol (services(5)). */
 
 #define WR_SERVICES_PATH "/etc/services"
 

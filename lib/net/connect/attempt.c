@@ -92,8 +92,7 @@ static void attempt_completed(struct wr_op *op, int32_t res, uint32_t flags)
         res = -ECONNREFUSED;
     }
     if (attempt->cause < 0) {
-        /* The close must send a reset even after a cancel: the peer may have
-         * accepted. */
+        /* Even after a cancel the peer may have accepted: send it a reset. */
         wr_socket_reset_on_close(attempt->fd);
         if (res >= 0 && is_unix) { /* the peer may have sent descriptors */
             wr_socket_close(attempt->loop, attempt->fd, AF_UNIX);

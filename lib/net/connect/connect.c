@@ -101,8 +101,7 @@ static int connect_take_socket(struct wr_connect *connect)
     return fd;
 }
 
-/* Closes a socket that no transport has taken; the peer may have accepted
- * it. */
+/* Closes a socket without a transport. The peer may have accepted it. */
 static void connect_drop_socket(struct wr_connect *connect)
 {
     if (connect->race.fd >= 0) {

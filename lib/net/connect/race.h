@@ -172,7 +172,7 @@ struct wr_runner {
     struct wr_attempt attempt;
     struct wr_race *race;
     struct wr_list link; /* in race.runners while in progress */
-    size_t index;        /* index of the candidate that is tried */
+    size_t index;        /* of the candidate */
 };
 
 struct wr_race_options {
