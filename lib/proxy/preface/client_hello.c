@@ -18,9 +18,9 @@ enum {
     CLIENT_HELLO_BODY_MAX = 16384, /* maximum size of a record's body */
     CLIENT_HELLO_RECORD = 22,      /* record type: handshake */
     CLIENT_HELLO_MAJOR = 3,        /* of all versions since SSL 3.0 */
-    CLIENT_HELLO_TYPE = 1,         /* message type */
-    CLIENT_HELLO_HEAD = 4,         /* type and length of the message */
-    CLIENT_HELLO_NAME_MAX = 253,   /* maximum size of a host name (RFC 1035) */
+    CLIENT_HELLO_TYPE = 1,
+    CLIENT_HELLO_HEAD = 4,       /* type and length of the message */
+    CLIENT_HELLO_NAME_MAX = 253, /* maximum size of a host name (RFC 1035) */
     CLIENT_HELLO_LABEL_MAX = 63,
 };
 
@@ -32,7 +32,7 @@ struct client_hello_walk {
     size_t at;    /* offset of the next record */
     size_t have;  /* bytes of the message in earlier records */
     size_t total; /* bytes of the message, or 0 if not known */
-    uint8_t head[CLIENT_HELLO_HEAD]; /* the message's first bytes */
+    uint8_t head[CLIENT_HELLO_HEAD];
 };
 
 static int client_hello_read_header(const struct client_hello_walk *walk)

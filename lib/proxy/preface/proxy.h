@@ -22,8 +22,6 @@ extern const uint8_t wr_proxy_signature[WR_PROXY_SIGNATURE];
 /* Returns the size of both addresses of a family; 0 for AF_UNSPEC. */
 size_t wr_proxy_addresses_size(int family);
 
-/* ---- proxy_line.c ---- */
-
 /* Returns the length of the line, or an error. */
 WEIR_MUST_USE int wr_proxy_line_parse(const uint8_t *data, size_t len,
                                       struct weir_proxy_header *ret);
@@ -31,8 +29,6 @@ WEIR_MUST_USE int wr_proxy_line_parse(const uint8_t *data, size_t len,
 /* Writes a line. Returns its length or -ENOBUFS. */
 WEIR_MUST_USE int wr_proxy_line_write(const struct weir_proxy_header *header,
                                       char *buf, size_t size);
-
-/* ---- proxy_tlv.c ---- */
 
 /* Returns 0 or -EPROTO. */
 WEIR_MUST_USE int wr_proxy_tlvs_check(const struct weir_proxy_tlvs *tlvs);

@@ -213,7 +213,6 @@ static struct wr_relay *relay_make(weir_transport *const sides[2],
     return relay;
 }
 
-/* Allocates the rates and the initial bytes. Returns 0 or -ENOMEM. */
 static int relay_keep(struct wr_relay *relay,
                       const struct weir_relay_options *options)
 {
@@ -228,8 +227,7 @@ static int relay_keep(struct wr_relay *relay,
                        options->b_initial_count);
 }
 
-/* Setting a protocol without initial bytes cannot fail on a checked
- * transport. */
+/* A checked transport cannot refuse a protocol without initial bytes. */
 static void relay_bind(struct wr_relay *relay,
                        const struct weir_relay_options *options)
 {

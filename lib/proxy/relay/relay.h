@@ -166,8 +166,7 @@ void wr_way_release(struct wr_way *way, enum wr_way_hold reason);
 weir_lease *wr_way_pop_initial(struct wr_way *way);
 void wr_way_drop_initial(struct wr_way *way);
 
-/* Returns how many bytes of this direction the other side's peer may not have
- * received. */
+/* Returns how many bytes the other side's peer may not have received. */
 uint64_t wr_way_left(const struct wr_way *way);
 void wr_way_break(struct wr_way *way);
 /* Aborts both sides, unless they are already aborted. */
@@ -215,8 +214,7 @@ void wr_relay_time_begin(struct wr_relay *relay);
 /* Called when a direction has ended, which may bring the next limit nearer. */
 void wr_relay_time_half_closed(struct wr_relay *relay);
 void wr_relay_time_stop(struct wr_relay *relay);
-/* Counts passed or dropped bytes of a direction with a rate, and holds it if
- * they were too many. */
+/* Counts bytes against the rate; holds the direction if they were too many. */
 void wr_way_spend(struct wr_way *way, size_t len);
 
 /* ---- relay_way.c ---- */
@@ -228,8 +226,7 @@ WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
 /* Starts the direction: limits the queue of `to` and the bytes that `from` may
  * hold. @has_ended is true if the end of `from` was already received. */
 void wr_way_begin(struct wr_way *way, uint64_t buffer_bytes, bool has_ended);
-/* Starts splicing if the direction has moved many bytes and both transports
- * support it. */
+/* Starts splicing if many bytes have passed and both transports support it. */
 void wr_way_splice_if_due(struct wr_way *way);
 /* Passes initial bytes on until none are left or the direction is held. */
 void wr_way_pass_initial(struct wr_way *way);

@@ -42,8 +42,7 @@ static uint64_t relay_drain_end_ns(const struct wr_drain *drain)
         wr_add_sat(drain->began_ns, whole_ns > 0 ? whole_ns : WR_END_WHOLE_NS));
 }
 
-/* Estimates how long the remaining bytes will take, if @moved bytes have taken
- * @passed_ns. */
+/* Estimates the time for @left bytes, if @moved bytes have taken @passed_ns. */
 static uint64_t relay_drain_rest_ns(uint64_t passed_ns, uint64_t moved,
                                     uint64_t left)
 {

@@ -99,8 +99,7 @@ static __attribute__((noinline)) void relay_way_refused(struct wr_way *way,
     }
 }
 
-/* Passes the bytes to the program's tap. Returns false if the tap has ended the
- * relay. */
+/* Calls the program's tap. Returns false if the tap has ended the relay. */
 static __attribute__((noinline)) bool relay_way_tap(struct wr_way *way,
                                                     const struct weir_buf *buf)
 {
@@ -119,8 +118,7 @@ static inline void relay_way_pass(struct wr_way *way,
         return;
     }
     wr_debug_assert(buf->lease && buf->lease->refs > 0);
-    /* weir_transport_write() is faster for few bytes, which are copied
-     * anyway. */
+    /* weir_transport_write() is faster for few bytes: both copy them. */
     const int err = buf->len < WR_LEASE_LEAST
                         ? weir_transport_write(way->to, buf->data, buf->len)
                         : weir_transport_write_buf(way->to, buf);
@@ -274,8 +272,7 @@ static void relay_way_spliced(struct wr_splicing *splicing, uint64_t bytes)
     wr_assert(way->bytes >= SPLICE_FROM_BYTES);
     way->bytes += bytes;
     way->spliced_bytes += bytes;
-    way->look_at = wr_add_sat(way->look_at, bytes); /* spliced bytes do not
-                                                     * wait */
+    way->look_at = wr_add_sat(way->look_at, bytes); /* they do not wait */
 }
 
 void wr_way_splice_if_due(struct wr_way *way)

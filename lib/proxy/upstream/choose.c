@@ -238,8 +238,7 @@ static uint64_t choose_sum_before(const struct wr_candidates *candidates,
     return sum;
 }
 
-/* Returns the first candidate at which the weights, with its own, exceed
- * @sum. */
+/* Returns the first candidate up to which the weights add to more than @sum. */
 static size_t choose_find_sum(const struct wr_candidates *candidates,
                               uint64_t sum)
 {
@@ -258,7 +257,6 @@ static size_t choose_find_sum(const struct wr_candidates *candidates,
     return before;
 }
 
-/* Returns true if @a has fewer connections for its weight than @b. */
 static bool choose_is_less_busy(const struct wr_candidate_upstream *a,
                                 const struct wr_candidate_upstream *b)
 {

@@ -38,8 +38,7 @@ bool wr_health_lift(struct wr_health *health);
 /* Called when a check has ended. Returns true if the state has changed. */
 bool wr_health_note(struct wr_health *health, bool is_good);
 
-/* Returns 0 if @then_ns is in the future: clocks of different loops may
- * differ. */
+/* Clocks of different loops may differ, so @then_ns may be in the future. */
 static inline uint64_t wr_since(uint64_t now_ns, uint64_t then_ns)
 {
     return now_ns > then_ns ? now_ns - then_ns : 0;
@@ -63,7 +62,7 @@ struct wr_ejection_plan {
 
 /* The ejection of a target, with its failures so far. All 0 at first. */
 struct wr_ejection {
-    uint32_t fails[WR_FAILURES]; /* consecutive failures */
+    uint32_t fails[WR_FAILURES];
     bool is_ejected;
     uint32_t count; /* ejections since the row was last broken */
     enum wr_failure

@@ -319,8 +319,7 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,
                               struct weir_address **ret, size_t *ret_count);
 
-/* Called when the set of this part is retired: another set makes the checks, if
- * there is one. */
+/* Called when the part's set is retired: another set makes checks, if any. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* During a pause another set with the same target and plan makes the checks, if
  * there is one. */
@@ -351,8 +350,7 @@ struct wr_shared_facts {
 void wr_shared_part_read(const struct wr_shared_part *part,
                          struct wr_shared_facts *ret);
 
-/* Returns how long the target has been in use, at least 1, or 0 if it is
- * not. */
+/* Returns how long the target has been in use, at least 1; else returns 0. */
 static inline uint64_t wr_shared_get_use(const struct wr_shared_facts *facts,
                                          uint64_t now_ns)
 {
@@ -475,8 +473,7 @@ WEIR_MUST_USE bool wr_shared_part_note_check(struct wr_shared_part *part,
                                              const char *reason,
                                              uint64_t now_ns);
 
-/* The target counts as up until checks find it down. Returns false if it was
- * up. */
+/* The target is up until checks find it down. Returns false if it was up. */
 bool wr_shared_part_lift(struct wr_shared_part *part, uint64_t now_ns);
 
 /* True if the last check contradicts the state, which has not changed yet. */

@@ -321,8 +321,7 @@ static void survey_describe(weir_upstreams *set, struct wr_queued *queued)
     wr_choose_prepare(way, &candidates, &set->choosing);
 }
 
-/* Waits for the upstreams that the request could use. The mutex must be
- * held. */
+/* Waits for upstreams that the request could use. The mutex must be held. */
 static void survey_wait(weir_upstreams *set, const struct wr_queued *queued)
 {
     const struct wr_candidate_upstream *candidates = set->candidates;

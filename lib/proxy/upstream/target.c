@@ -78,8 +78,7 @@ static void target_end(struct wr_target *target, bool is_good, uint64_t ttl_ns)
     }
 }
 
-/* Replaces the addresses of a service. Returns false if the old ones are
- * kept. */
+/* Replaces a service's addresses. Returns false if the old ones are kept. */
 static bool target_take_service(struct wr_target *target)
 {
     const struct weir_allocator *allocator = &target->loop->counting;

@@ -82,8 +82,7 @@ static int turns_compare(const struct wr_turn_group *group, uint32_t busy,
                         : (group->weight > weight) - (group->weight < weight);
 }
 
-/* Returns the group with this weight and number of connections; may create
- * it. */
+/* Finds or makes the group with this weight and number of connections. */
 static struct wr_turn_group *turns_find(struct wr_turns *turns, uint32_t busy,
                                         uint32_t weight)
 {

@@ -62,8 +62,7 @@ struct wr_turn {
     struct wr_turn *above;       /* parent in the heap, or NULL */
     struct wr_turn *below[2];
     size_t index; /* among the candidates of the set that chooses */
-    /* Written by the thread that ends a connection, so on its own cache
-     * line. */
+    /* Has its own cache line: threads that end connections write it. */
     char before[WR_CACHE_LINE];
     _Atomic uint32_t active_count; /* connections */
     _Atomic bool is_noted;         /* in turns->noted */
@@ -75,10 +74,10 @@ struct wr_turn {
 struct wr_turns {
     struct wr_list groups; /* struct wr_turn_group */
     struct wr_list spare;  /* unused groups */
-    size_t count;          /* number of participants */
-    uint64_t total;        /* sum of the participants' weights */
-    uint64_t bound;        /* bound of the participants' credits */
-    uint64_t version;      /* number of changes of participants, from 1 */
+    size_t count;
+    uint64_t total;   /* sum of the participants' weights */
+    uint64_t bound;   /* bound of the participants' credits */
+    uint64_t version; /* number of changes of participants, from 1 */
     /* The changed participant, by version. NULL means that one has left: older
      * changes may refer to freed memory. */
     struct wr_turn *changed[WR_TURNS_KEPT];

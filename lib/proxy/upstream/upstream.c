@@ -31,8 +31,7 @@ static void upstream_check_invariants(const weir_upstream *upstream)
 
 /* ---- state ---- */
 
-/* Returns the state of an upstream that does not depend on checks and
- * failures. */
+/* The state does not depend on checks and failures. */
 static enum weir_upstream_state
 upstream_get_state_apart(const weir_upstream *upstream)
 {

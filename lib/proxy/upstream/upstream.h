@@ -33,13 +33,10 @@
 #include "queue.h"
 #include "target.h"
 
-/*
- * One active check of an upstream. A probe connects, exchanges the bytes that
- * its plan requires, and disconnects, in an internal task.
- */
-
+/* One active check of an upstream. A probe connects, exchanges the bytes that
+ * its plan requires, and disconnects, in an internal task. */
 struct wr_probe {
-    struct wr_own_task own; /* runs while the probe runs */
+    struct wr_own_task own;
     const struct wr_check *check;
     /* Called once for each probe, from the loop, with 0 or a negative error.
      * Never called inside a call of the owner. */
@@ -89,8 +86,8 @@ struct wr_survey {
      * upstreams without one for which the set does not wait yet in this
      * round. */
     weir_upstream **firsts;
-    size_t free_count; /* upstreams with a slot */
-    size_t full_count; /* upstreams without a slot */
+    size_t free_count;
+    size_t full_count;
 };
 
 struct weir_upstreams {
