@@ -1,7 +1,8 @@
 /*
- * Counted: a connection to one of few upstreams and to one of many, by its key,
- * and in turn where it takes the only place, which changes what may be chosen.
- * What it costs must not depend on how many upstreams there are.
+ * Counted: a connection to one of few upstreams and to one of many, chosen by a
+ * key, and round robin where it takes the upstream's only slot, which changes
+ * the set of free upstreams. The cost must not depend on the number of
+ * upstreams.
  */
 #include "tests/counts/upstreams.h"
 
@@ -34,7 +35,7 @@ static void served(void *arg, int err,
     struct count *c = arg;
 
     if (err == -ECANCELED) {
-        return; /* it is the end */
+        return; /* the case ends */
     }
     count_require(err == 0, "one was not served");
     c->callbacks++;

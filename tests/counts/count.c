@@ -3,10 +3,10 @@
  *
  *     count CASE TURNS CONNECTIONS DEPTH [CASE TURNS CONNECTIONS DEPTH...]
  *
- * Each run, which four words describe, is a process of its own, one after
- * another. counts.py runs all under one callgrind, which takes longer to start
- * than most runs do, each in two lengths, and takes the difference, so that
- * starting up does not count. What can be counted exactly without a tool is
+ * Each run, which four words describe, is a process of its own, one after the
+ * other. counts.py runs all of them under one callgrind, whose start takes
+ * longer than most runs. It makes each run in two lengths and takes the
+ * difference, so that starting up does not count. Counts that need no tool are
  * printed as one line of JSON for each run.
  */
 #include "tests/counts/count.h"
@@ -39,8 +39,8 @@ static const struct count_case *const cases[] = {
 #endif
 };
 
-/* System calls about pages of stacks; the linker puts these functions before
- * those of the C library. */
+/* System calls on pages of stacks. The linker replaces the C library's
+ * functions with these. */
 static uint64_t page_calls;
 
 int __real_mincore(void *start, size_t size, unsigned char *ret);
@@ -60,7 +60,7 @@ int __wrap_madvise(void *start, size_t size, int advice)
     return __real_madvise(start, size, advice);
 }
 
-/* System calls that ask about a socket, of a life. */
+/* System calls that query a socket, in the life of a connection. */
 static uint64_t asks;
 
 int __real_wr_sys_getsockname(int fd, struct sockaddr *ret, socklen_t *len);
@@ -107,7 +107,7 @@ static const struct count_case *find_case(const char *name)
     fake_fail("no such case: %s", name);
 }
 
-/* counts.py knows it by its name: nothing in it is counted. */
+/* counts.py knows this function by its name, and counts nothing inside it. */
 static bool count_play_peers(void *arg)
 {
     struct count *c = arg;
@@ -123,7 +123,7 @@ static bool is_over(void *arg)
     return c->what->is_over(c);
 }
 
-/* Waits in the host's place while the guest has nothing to do. */
+/* Waits instead of a host while the loop has no work. */
 static void run_as_host(struct count *c)
 {
     count_require(weir_loop_get_fd(c->loop) >= 0, "no descriptor");
@@ -171,7 +171,7 @@ static uint64_t parse(const char *text, uint64_t max)
     return value;
 }
 
-/* @words: CASE TURNS CONNECTIONS DEPTH. */
+/* @words are CASE TURNS CONNECTIONS DEPTH. */
 static void run(char **words)
 {
     struct count c = {0};

@@ -1,7 +1,7 @@
 /*
- * Counted: the whole life of a connection that makes one request. It is
- * accepted, answers 128 bytes and is closed, by its peer or by the server, and
- * lost. All connections take each of these steps together.
+ * Counted: the whole life of a connection with one request. It is accepted,
+ * answers 128 bytes, is closed by its peer or by the server, and is lost. All
+ * connections take each of these steps together.
  */
 #include "tests/counts/count.h"
 

@@ -1,7 +1,7 @@
 /*
  * A server that is counted, and its clients. When the loop would sleep, every
- * peer checks the answer to what it sent last and sends again, so that all
- * messages of a turn arrive together and each turn is like any other.
+ * peer checks the answer to its last messages and sends again, so that all
+ * messages of a turn arrive together and all turns are alike.
  */
 #include "tests/counts/count.h"
 
@@ -50,7 +50,7 @@ size_t count_answer_echo(uint32_t depth, uint8_t first, uint8_t *ret)
     return (size_t)depth * COUNT_MESSAGE;
 }
 
-/* Messages begin with a byte that tells the peers apart. */
+/* The first byte of a message identifies its peer. */
 static size_t make_messages(const struct count *c, uint8_t first, uint8_t *ret)
 {
     const struct count_traffic *traffic = c->what->traffic;
@@ -68,7 +68,7 @@ static size_t make_messages(const struct count *c, uint8_t first, uint8_t *ret)
 
 static uint8_t first_byte(uint32_t index)
 {
-    return (uint8_t)('A' + index); /* COUNT_CONNS_MAX of them; no newline */
+    return (uint8_t)('A' + index); /* less than COUNT_CONNS_MAX; no newline */
 }
 
 void count_connect(struct count *c)

@@ -1,9 +1,10 @@
 /*
  * Counted: the echo of a protocol.
  *
- * Every message is answered by a write of its own, as in asyncio's example; at
- * a depth above one, many of them come in one receive and leave in one send.
- * Or the answer is memory that lasts, as that of one message to many is.
+ * Every message is answered with a write, as in asyncio's example. At a depth
+ * above one, many messages arrive in one receive and their answers leave in one
+ * send. In other cases the answer is memory that is not copied, like one
+ * message for many receivers.
  */
 #include "tests/counts/count.h"
 

@@ -1,12 +1,13 @@
 /*
- * Counted: a connection to an upstream that has a place, and to one whose place
- * others wait for.
+ * Counted: a connection to an upstream with a free slot, and to an upstream for
+ * whose slot other requests wait.
  *
- * An upstream takes one connection at a time. When one ends, the request that
- * waits longest gets its place, and another comes and waits behind all. One of
- * those that wait, behind most of them, excludes this upstream: it waits for
- * others that never have a place. What a connection costs must not depend on
- * how many wait, nor on how many different upstreams they exclude.
+ * An upstream takes one connection at a time. When it ends, the oldest waiting
+ * request gets the slot, and a new request joins the end of the queue. One of
+ * the last waiting requests excludes this upstream: it waits for other
+ * upstreams, whose slots never become free. The cost of a connection must not
+ * depend on how many requests wait, nor on how many different upstreams they
+ * exclude.
  */
 #include "tests/counts/upstreams.h"
 
@@ -18,10 +19,10 @@
 #define OTHERS 40u
 
 static weir_upstream *used;
-static struct fake_listener *listener; /* of that one */
+static struct fake_listener *listener; /* of `used` */
 static weir_upstream *others[OTHERS];
 static struct fake_listener *other_listeners[OTHERS];
-static weir_upstream_slot *kept[OTHERS]; /* their places */
+static weir_upstream_slot *kept[OTHERS]; /* their slots */
 static uint32_t kept_count;
 static uint32_t asked_count;
 
@@ -33,7 +34,7 @@ static void served(void *arg, int err,
     struct count *c = arg;
 
     if (err == -ECANCELED) {
-        return; /* it is the end */
+        return; /* the case ends */
     }
     count_require(err == 0, "one was not served");
     c->callbacks++;
@@ -54,8 +55,8 @@ static void ask(struct count *c, weir_upstream *const *excluded, size_t count)
     count_upstreams_ask(c, &options, served);
 }
 
-/* The next one for the place that is used. In the case of many kinds it
- * excludes two others, which differ from those of most that wait. */
+/* Makes the next request for the slot. In the case of many kinds it excludes
+ * two other upstreams, not the same as most waiting requests. */
 static void ask_next(struct count *c)
 {
     const uint32_t number = asked_count++;
@@ -73,7 +74,7 @@ static uint32_t count_waiting(const struct count *c)
                                          : MANY;
 }
 
-/* Upstreams that most of those that wait exclude; each has a connection. */
+/* Upstreams that most waiting requests exclude; each has a connection. */
 static void take_others(struct count *c)
 {
     for (uint32_t i = 0; i < OTHERS; i++) {
@@ -111,7 +112,7 @@ static void end(struct count *c)
 
     count_require(weir_upstreams_get_statistics(count_upstreams, &info) == 0,
                   "no facts");
-    /* One has the place, and another is asking. */
+    /* One request has the slot, and another is about to wait. */
     count_require(info.queued_count + 2 >= count_waiting(c),
                   "too few have waited");
     count_require(kept_count == (count_waiting(c) > 0 ? OTHERS : 0),

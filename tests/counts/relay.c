@@ -1,18 +1,18 @@
 /*
- * Counted: messages that a relay passes on, and the whole life of a relayed
+ * Counted: messages that a relay forwards, and the whole life of a relayed
  * connection.
  *
- * The connections of a server are relayed two by two, so a message of each
- * peer is the answer to the other one's. In a life each has one message; then
- * both peers end.
+ * The connections of a server are relayed in pairs, so the messages of each
+ * peer are the answers to the other peer. In a life each peer sends one
+ * message, and then both peers end.
  */
 #include "tests/counts/count.h"
 
 #include <weir/relay.h>
 
-static weir_transport *waiting; /* for the second of two */
+static weir_transport *waiting; /* for the second connection of a pair */
 
-/* Both connections of a relay are lost. */
+/* Called when both connections of a relay are lost. */
 static void relayed(void *arg, int err, const struct weir_relay_record *record)
 {
     struct count *c = arg;
@@ -58,7 +58,7 @@ static void start(struct count *c)
     count_serve(c, make_protocol);
 }
 
-/* The other peer's messages. */
+/* The answer is the other peer's messages. */
 static size_t answer(uint32_t depth, uint8_t first, uint8_t *ret)
 {
     return count_answer_echo(depth, (uint8_t)('A' + ((first - 'A') ^ 1)), ret);

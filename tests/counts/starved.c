@@ -1,8 +1,9 @@
 /*
- * Counted: an echo beside connections that starve.
+ * Counted: an echo while other connections have no receive window.
  *
- * Their protocol keeps all bytes until none of them has credit, and their peers
- * go on sending. What a turn costs then must not depend on their number.
+ * The protocol of the others keeps all bytes until none of them has a window,
+ * and their peers continue to send. The cost of a turn must not depend on the
+ * number of these connections.
  */
 #include "tests/counts/count.h"
 
@@ -12,8 +13,8 @@
 #define FEW        10u
 #define MANY       1000u
 #define HELD_LIMIT (16u << 20)
-#define CONNECTS   50u /* in a turn: a backlog holds them */
-#define SENDS      64u /* turns in which those that starve get bytes */
+#define CONNECTS   50u /* per turn, so that the backlog has space */
+#define SENDS      64u /* turns in which the other connections get bytes */
 #define BLOCK      (16u << 10)
 #define KEPT_MAX   65536u
 
@@ -63,7 +64,7 @@ static void start(struct count *c)
     count_serve(c, make_protocol);
 }
 
-/* The next of those that starve connect; false: all have. */
+/* Connects some of the others. Returns false when all are connected. */
 static bool connect_some(const struct count *c)
 {
     const struct sockaddr_in addr = {.sin_family = AF_INET,
@@ -109,7 +110,7 @@ static void end(struct count *c)
     uint32_t starved = 0;
 
     for (uint32_t i = 0; i < hungry_count; i++) {
-        /* Its socket is full, as nothing more is received. */
+        /* The socket is full, because nothing more is received. */
         starved += fake_peer_write(hungry[i], &byte, 1) == -EAGAIN;
         fake_peer_close(hungry[i]);
     }

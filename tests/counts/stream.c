@@ -1,10 +1,10 @@
 /*
- * Counted: what a stream with a task costs. Echo reads a view, writes a copy of
- * it and drains, for every message; lines are read as views, or into the task's
- * memory, and the last one of a receive is answered with how many there were.
+ * Counted: a stream with a task. For every message the echo reads a view,
+ * writes a copy of it and drains. Lines are read as views, or into the task's
+ * memory; the last line of a receive is answered with the number of lines.
  *
- * A turn's messages lie together in one receive, so the echo takes 128 bytes a
- * read however many there are.
+ * A turn's messages are together in one receive, so the echo takes 128 bytes
+ * per read, whatever their number.
  */
 #include "tests/counts/count.h"
 

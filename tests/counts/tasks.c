@@ -1,9 +1,9 @@
 /*
- * Counted: what tasks cost without any connection.
+ * Counted: tasks without any connection.
  *
- * A yield is one switch to the loop and one back, among tasks that all do the
- * same; the life of a task is its spawn, its return at once and its join. In a
- * burst many tasks of a group live at once, and end one after the other.
+ * A yield is one switch to the loop and one back, among tasks that all yield.
+ * The life of a task is its spawn, its immediate return and its join. In a
+ * burst many tasks of a group are alive at once, and end one after the other.
  */
 #include "tests/counts/count.h"
 

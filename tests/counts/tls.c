@@ -1,11 +1,11 @@
 /*
  * Counted: the echo of a protocol over TLS.
  *
- * The peers are wolfSSL's clients, without weir around them: one for each
- * connection, whose bytes the fake machine carries. All shake hands before the
- * first turn, so that the turns are alike; a record of TLS 1.3 is 22 bytes
- * longer than what is in it. Of the server, what wolfSSL does is not counted.
- * It is not run over OpenSSL, whose memory and clients are others.
+ * The peers are wolfSSL clients without weir, one for each connection; the fake
+ * machine carries their bytes. All handshakes end before the first turn, so all
+ * turns are alike. A TLS 1.3 record is 22 bytes longer than its content.
+ * wolfSSL's instructions in the server are not counted. The case does not run
+ * with OpenSSL, which has other clients and memory functions.
  */
 #include "tests/counts/count.h"
 
@@ -23,7 +23,7 @@
 
 static WOLFSSL_CTX *client_context;
 static WOLFSSL *clients[COUNT_CONNS_MAX];
-static uint32_t open_count; /* clients that have shaken hands */
+static uint32_t open_count; /* clients whose handshake has ended */
 
 /* ---- the clients ---- */
 
@@ -66,7 +66,7 @@ static void free_clients(struct count *c)
     wolfSSL_CTX_free(client_context);
 }
 
-/* Goes on with every handshake. */
+/* Continues every handshake. */
 static void shake(struct count *c)
 {
     for (uint32_t i = 0; i < c->conns; i++) {

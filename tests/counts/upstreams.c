@@ -1,7 +1,7 @@
 /*
- * A set of upstreams at addresses of the machine, whose listeners accept at
- * once; the cases of choose.c and queue.c ask it for connections, one after the
- * other.
+ * A set of upstreams at addresses of the fake machine, whose listeners accept
+ * at once. The cases of choose.c and queue.c request connections from it, one
+ * after the other.
  */
 #include "tests/counts/upstreams.h"
 
