@@ -168,7 +168,6 @@ static void as_completed_free(struct as_completed *all)
     wr_free(&all->loop->counting, all, as_completed_size_of(all->ends.count));
 }
 
-/* Returns the index of the first done future, or an error. */
 WEIR_MUST_USE static int as_completed_wait(struct as_completed *all)
 {
     static const struct wr_wait_kind kind = {

@@ -39,7 +39,6 @@ enum executor_job_state {
     EXECUTOR_JOB_STATES,
 };
 
-/* Freed by the loop or, after the loop's end, by a thread. */
 struct executor_job {
     struct wr_job job; /* job.link is also used in `returned` */
     weir_job_fn *fn;
@@ -580,7 +579,7 @@ int weir_loop_shutdown_executor(weir_loop *loop, uint64_t timeout_ns)
     executor_check_invariants(executor);
     wr_jobs_shut(&executor->jobs);
     const int begin_err = weir_timeout_begin(loop, &limit, timeout_ns);
-    wr_assert(begin_err == 0); /* called in a task on the loop's thread */
+    wr_assert(begin_err == 0);
     while (err == 0 && !(wr_list_is_empty(&executor->returned) &&
                          wr_jobs_are_over(&executor->jobs))) {
         err = wr_task_wait(loop, &waiter, &executor->shutdown_waiters);

@@ -85,7 +85,6 @@ struct fiber_exceptions {
 #endif
 };
 
-/* NULL if the program has no C++ runtime. */
 __attribute__((weak)) struct fiber_exceptions *__cxa_get_globals(void);
 
 /* Functions of AddressSanitizer; NULL in a program without it, whether or not
@@ -105,8 +104,7 @@ static __attribute__((constructor)) void fiber_find_tools(void)
     fiber_is_watched = __cxa_get_globals || __asan_unpoison_memory_region;
 }
 
-/* The stack from which this thread's running fiber was entered, for
- * AddressSanitizer. */
+/* The stack from which the running fiber was entered, for AddressSanitizer. */
 static _Thread_local struct {
     const void *base;
     size_t size;

@@ -30,8 +30,7 @@
  * call per task. When the free stacks of a loop have touched
  * WR_STACK_WARM_BYTES together, a stack that is freed releases its pages.
  *
- * A stack costs its touched pages and the kernel's page tables for its
- * addresses: 1 KiB for a stack of the default size.
+ * A stack of the default size takes its touched pages and 1 KiB of page tables.
  */
 
 /* The guard catches an overrun by a frame of up to this size, even if the code
@@ -80,9 +79,7 @@ struct wr_stack_class {
     struct wr_stack_mapping *fresh;
     /* Bytes touched by the stack that was measured last. */
     uint32_t touched_bytes;
-    /* Number of stacks to charge with touched_bytes before the next is
-     * measured. */
-    uint32_t unmeasured;
+    uint32_t unmeasured; /* stacks to charge before the next is measured */
 };
 
 struct wr_stacks {
@@ -96,7 +93,7 @@ struct wr_stacks {
     uint64_t warm_bytes;
     uint64_t high_water_bytes;             /* deepest of the measured stacks */
     struct wr_stack_mapping *measure_next; /* NULL means the first mapping */
-    bool no_guard_install; /* this kernel has no MADV_GUARD_INSTALL */
+    bool no_guard_install; /* the kernel refuses MADV_GUARD_INSTALL */
 };
 
 void wr_stacks_check_invariants(const struct wr_stacks *stacks);
@@ -163,14 +160,12 @@ void wr_fiber_begin(struct wr_fiber *fiber, void (*run)(void *arg), void *arg);
 /* Continues the fiber, from the loop's stack. Returns when the fiber leaves. */
 void wr_fiber_enter(struct wr_fiber *fiber);
 
-/* Switches to the loop's stack. Returns at the next wr_fiber_enter(). */
 void wr_fiber_leave(struct wr_fiber *fiber);
 
 /* Like wr_fiber_leave(), but the fiber is not entered again. */
 _Noreturn void wr_fiber_exit(struct wr_fiber *fiber);
 
-/* Called when the fiber is not entered any more. The stack may then be used for
- * another fiber. */
+/* Called when the fiber is not entered any more. */
 #ifdef WR_FIBER_TSAN
 void wr_fiber_fini(struct wr_fiber *fiber);
 #else

@@ -127,8 +127,7 @@ void wr_future_collect(weir_future *future, struct wr_observer *observer,
     }
 }
 
-/* Returns true if nothing can set the result any more: the program has no
- * reference left, or the loop has no more iterations. */
+/* Returns true if neither the program nor the loop can set the result. */
 static bool future_has_no_setter(const weir_future *future)
 {
     return !future->is_done &&

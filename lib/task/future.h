@@ -13,17 +13,15 @@
 #include "weir/future.h"
 
 struct wr_future_ops {
-    /* Cancels a pending future. Called by weir_future_cancel(), and when the
-     * last reference is dropped. Never called inside another future's
-     * cancel. */
+    /* Cancels a pending future. Also called when the last reference is dropped.
+     * Never called inside another future's cancel. */
     void (*cancel)(weir_future *future);
     /* Returns false if the pending future has nothing left to cancel. NULL
      * means that it can always be cancelled. */
     bool (*can_cancel)(const weir_future *future);
     /* Called when the future is done and the last reference was dropped. */
     void (*free)(weir_future *future);
-    /* The program sets the result, with weir_future_set_result(). */
-    bool is_settable;
+    bool is_settable; /* by weir_future_set_result() */
 };
 
 struct weir_future {
@@ -79,8 +77,7 @@ static inline void wr_future_ref(weir_future *future)
 
 void wr_future_resolve(weir_future *future, int result);
 
-/* Returns true if each future belongs to this loop, and every index fits into
- * an int. */
+/* Returns true if all futures are of this loop and @count fits into an int. */
 bool wr_futures_are_usable(const weir_loop *loop, weir_future *const *futures,
                            size_t count);
 

@@ -92,7 +92,6 @@ static bool future_wait_closes_circle(const weir_future *future,
     return false;
 }
 
-/* Returns 0 when the future is done, or -ECANCELED. */
 static int future_wait_suspend(struct future_wait *wait)
 {
     weir_future *future = wait->future;
@@ -132,8 +131,7 @@ int weir_future_await(weir_future *future, int *ret)
     if (err < 0) {
         return err;
     }
-    /* An earlier interruption is reported by this call, even if the future is
-     * done. */
+    /* This call reports an earlier interruption, even if the future is done. */
     const bool tells = wr_task_is_interrupted(loop->current);
     if (!future->is_done && future_wait_closes_circle(future, loop->current)) {
         return tells ? wr_task_tell(loop) : -EDEADLK;

@@ -117,7 +117,6 @@ static void overflow_on_fault(int signum, siginfo_t *info, void *context)
         end =
             overflow_append(end, " bytes; give it a larger stack_size_bytes\n");
         wr_assert(end <= line + sizeof(line));
-        /* A failure cannot be reported. */
         wr_ignore(write(overflow_process.fd, line, (size_t)(end - line)) < 0);
     }
     overflow_pass_on(signum, info, context);

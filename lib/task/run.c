@@ -88,8 +88,7 @@ int weir_loop_run_task(weir_loop *loop, weir_task_fn *fn, void *arg, int *ret)
     int err = wr_loop_check(loop);
     wr_require(err >= 0, err);
     wr_require(!wr_loop_is_running(loop), -EBUSY);
-    /* This can fail, so it precedes the start of the task, which cannot be
-     * undone. */
+    /* This can fail, and the start of the task cannot be undone. */
     err = wr_signals_begin_main(loop, run_tell_signal, &program);
     wr_require(err >= 0, err);
     wr_assert(program.signal_count == 0);

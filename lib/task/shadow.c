@@ -25,7 +25,6 @@
 #define SHADOW_STACK_SET_TOKEN 1
 #endif
 
-/* in switch.S */
 void wr_shadow_exchange(void **sp, void **shadow);
 void wr_shadow_entry(void);
 

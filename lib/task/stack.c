@@ -64,7 +64,6 @@ static size_t stack_mapped_size(const struct wr_stack_mapping *mapping)
     return mapping->stride * mapping->capacity;
 }
 
-/* Valid only in wr_stacks_trim(). */
 static bool stack_is_unneeded(const struct wr_stack_mapping *mapping)
 {
     return mapping->free_count == mapping->made_count;
@@ -232,8 +231,7 @@ WEIR_MUST_USE static int stack_install_guard(struct wr_stacks *stacks,
         if (errno != EINVAL) {
             return -ENOMEM;
         }
-        /* The kernel is older than Linux 6.13, or the memory is locked
-         * (mlockall()). */
+        /* The kernel is older than Linux 6.13, or the memory is locked. */
         stacks->no_guard_install = true;
     }
     if (class_index == WR_STACK_OWN) {
@@ -338,8 +336,7 @@ int wr_stack_take(struct wr_stacks *stacks, size_t size, struct wr_stack **ret)
 {
     wr_assert(size >= WR_STACK_MIN);
     wr_assert(size <= WR_STACK_MAX);
-    /* The class is the number of times that the smallest size must be
-     * doubled. */
+    /* class: how many times the smallest size must be doubled */
     const uint64_t doubled =
         (wr_max_u64(size, stacks->page_size) - 1) / WR_STACK_MIN;
     const uint32_t class =

@@ -50,7 +50,7 @@ struct wr_switch_frame {
     uint64_t d8_to_d15[8];
     uint64_t fpcr;
     uint64_t unused;
-    void *end[2]; /* 0 ends unwinding by frame pointers */
+    void *end[2];
 };
 
 _Static_assert(sizeof(struct wr_switch_frame) == 192,

@@ -19,7 +19,6 @@
  * a switch and a suspending call use. */
 #define TASK_LINES  4
 #define STACK_LINES 3
-/* Whole cache lines; see struct weir_task. */
 #define TASK_SIZE                                                              \
     ((sizeof(weir_task) + WR_SLAB_LINE - 1) / WR_SLAB_LINE * WR_SLAB_LINE)
 
@@ -299,12 +298,11 @@ static void task_run(struct wr_ready *ready)
         task_enter_timed(task);
     }
     if (WR_LIKELY(task->state == WR_TASK_READY)) {
-        /* The task has yielded, so this is no forked child, where the call
-         * would have failed. */
+        /* The task has yielded, which fails in a forked child. */
         wr_task_debug_check(task);
         return;
     }
-    wr_loop_end_if_forked(task->future.loop); /* the task may have forked */
+    wr_loop_end_if_forked(task->future.loop);
     if (WR_UNLIKELY(task->state >= WR_TASK_RUNNING)) {
         task_end(task);
     } else {

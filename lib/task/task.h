@@ -70,16 +70,14 @@ struct wr_wait_kind {
      * is being freed, if nothing else can wake the task. May be NULL. Used only
      * if `interrupt` is set. */
     wr_interrupt_fn *give_up;
-    /* Only for a task that has several waiters (waitable.c), else NULL. */
-    wr_serve_fn *serve;
+    wr_serve_fn *serve; /* only with several waiters (waitable.c), else NULL */
 };
 
 struct wr_waiter {
     struct wr_list link; /* in the queue of the awaited object, if any */
     weir_task *task;
     const struct wr_wait_kind *kind;
-    /* The task was interrupted while it waited. Set by task_wait.c. */
-    bool was_interrupted;
+    bool was_interrupted; /* while it waited; set by task_wait.c */
 };
 
 struct wr_timeout;
@@ -105,8 +103,7 @@ struct wr_task_hooks {
  * of the CPU's cache when they run, load few cache lines: a switch needs the
  * first two lines, the first run and the end of a task the first four. */
 struct weir_task {
-    /* Resolved at the task's end. Must be the first field. */
-    struct weir_future future;
+    struct weir_future future; /* resolved at the end; the first field */
 
     struct wr_fiber fiber;
     struct wr_ready ready;
@@ -123,9 +120,8 @@ struct weir_task {
     /* in the loop's list until the task is done or parked */
     struct wr_member member;
 
-    uint64_t number; /* unique in the loop, starting at 1 */
-    /* Groups on the task's stack that were begun and have not ended. */
-    uint32_t group_count;
+    uint64_t number;      /* unique in the loop, starting at 1 */
+    uint32_t group_count; /* groups on the stack that have not ended */
     /* Only task_wait.c writes this field, and those from told_requests to
      * shutdown. */
     uint32_t requests; /* cancellations that were not withdrawn */

@@ -252,8 +252,7 @@ void wr_task_yield(weir_loop *loop)
     wr_fiber_leave(&task->fiber);
 }
 
-/* Extends the budget when it is used up. Returns false if the task must
- * yield. */
+/* Returns false if the task must yield. */
 static bool task_wait_extend(weir_task *task)
 {
     const uint64_t now_ns = wr_sys_now();
@@ -284,7 +283,6 @@ int wr_task_begin_slowly(weir_loop *loop)
     weir_task *task = loop->current;
     wr_require(task, WEIR_ENOTTASK);
     if (wr_list_is_linked(&task->shutdown)) {
-        /* The call fails, because the loop is being freed. */
         wr_assert(task->refusals <= WR_TASK_REFUSALS_MAX);
         task->refusals++;
         if (task->refusals > WR_TASK_REFUSALS_MAX) {
@@ -293,8 +291,7 @@ int wr_task_begin_slowly(weir_loop *loop)
             wr_assert(false); /* a parked task is not entered */
         }
     }
-    /* Charges the task for one call, and restores its calls
-     * (wr_loop_keep_calls()). */
+    /* Restores the task's calls (wr_loop_keep_calls()), minus this call. */
     wr_assert(loop->calls.left == 0);
     loop->calls.left = loop->kept_calls - 1;
     loop->kept_calls = 0;

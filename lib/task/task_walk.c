@@ -7,8 +7,7 @@
  */
 #include "own_task.h"
 
-/* Returns the program's task of a link in the list of members, or NULL for a
- * member of another kind or a task of the library. */
+/* Returns NULL for a member that is not a task of the program. */
 static weir_task *task_walk_task_of(struct wr_list *link)
 {
     struct wr_member *member = wr_container_of(link, struct wr_member, link);

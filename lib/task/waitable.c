@@ -120,7 +120,6 @@ static void waitable_serve(struct wr_waiter *waiter, struct wr_waiter *served,
     waitable_end(wait, 0);
 }
 
-/* Returns the index of the completed call, or -ECANCELED. */
 WEIR_MUST_USE static int waitable_wait(weir_loop *loop,
                                        struct wr_waitable *what, size_t count)
 {
@@ -149,7 +148,6 @@ WEIR_MUST_USE static int waitable_wait(weir_loop *loop,
     return (int)wait.index;
 }
 
-/* Returns the index of the call that was made, or an error. */
 WEIR_MUST_USE static int
 waitable_make_first(weir_loop *loop, struct wr_waitable *what, size_t count)
 {
