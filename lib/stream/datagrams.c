@@ -1,11 +1,10 @@
 /*
- * Datagram streams: the protocol of an endpoint for tasks.
- *
- * Datagrams wait in a ring of slots that is allocated with the stream, so
- * receiving allocates nothing. A full ring pauses the endpoint; a half-empty
- * ring resumes it. Each datagram and each error wakes one waiting task, which
- * waits again if another task has taken the datagram. The program, suspended
- * calls and, until its loss, the endpoint hold references.
+ * Datagram streams: the protocol of an endpoint for tasks. A ring of slots,
+ * made with the stream, keeps received datagrams, so receiving allocates
+ * nothing. A full ring pauses the endpoint; a half-empty ring resumes it. Each
+ * datagram and each error wakes one waiting task, which waits again if another
+ * task has taken the datagram. The program, suspended calls and, until its
+ * loss, the endpoint hold references.
  */
 #include "lib/base/options.h"
 #include "lib/net/datagram_endpoint.h"
@@ -24,19 +23,19 @@ struct place {
 
 struct weir_datagram_stream {
     struct wr_sync sync;
-    /* A reference to the endpoint. NULL before it is made and after the stream
-     * is freed. */
+    /* A reference; NULL before the endpoint is made and after the stream is
+     * freed. */
     weir_transport *t;
-    struct wr_list receivers; /* struct wr_waiter */
+    struct wr_list receivers;
     struct wr_list drainers;
     struct wr_list closers;
-    int error; /* the first error that no call has returned yet */
+    int error; /* the first error, until a call returns it */
     int end;   /* error of the endpoint's end; 0 until it is lost */
     uint32_t capacity;
     uint32_t first;
     uint32_t count;
     bool is_full;
-    bool writing_paused; /* set and cleared by the endpoint */
+    bool writing_paused;
     /* Ancillary data of the datagram that was taken last. */
     struct weir_ancillary ancillary;
     struct place places[];
@@ -61,7 +60,7 @@ static struct place *datagrams_place(weir_datagram_stream *stream,
     return &stream->places[at < stream->capacity ? at : at - stream->capacity];
 }
 
-/* Removes the oldest datagram. Its lease then belongs to the caller. */
+/* Removes the oldest datagram. The caller owns its lease. */
 static void datagrams_pop(weir_datagram_stream *stream,
                           struct weir_datagram *ret)
 {
@@ -133,7 +132,6 @@ static void datagrams_resume_writing(void *user, weir_transport *t)
     wr_waiters_wake_all(&stream->drainers, 0);
 }
 
-/* Keeps only the first error that was not returned yet. Wakes a receiver. */
 static void datagrams_note_error(weir_datagram_stream *stream, int err)
 {
     wr_assert(err < 0);
@@ -249,7 +247,7 @@ static int datagrams_make(weir_loop *loop, uint32_t queue_count,
     return 0;
 }
 
-/* Makes a stream and its endpoint. Takes the socket of @call. */
+/* Takes the socket of @call. */
 static int datagrams_open(weir_loop *loop,
                           struct wr_datagram_endpoint_call *call,
                           const struct weir_datagram_stream_options *options,
@@ -307,7 +305,7 @@ int weir_open_datagram_stream_at(
     return datagrams_open(loop, &call, options, ret);
 }
 
-/* Waits for a datagram. Called after wr_sync_enter(). */
+/* Called after wr_sync_enter(). */
 static int datagrams_await(weir_datagram_stream *stream)
 {
     static const struct wr_wait_kind kind = {.name = "datagram"};

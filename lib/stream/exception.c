@@ -1,10 +1,8 @@
 /*
- * An exception hook that prints one line for each exception. No loop has it by
- * default; a program passes it to weir_loop_set_exception_handler().
- *
- * The line is formatted here and written in one call, so that lines of several
- * loops do not mix, and the task's stack need not hold the buffer that printf()
- * makes for an unbuffered stream.
+ * An exception hook that prints one line for each exception; a program passes
+ * it to weir_loop_set_exception_handler(). The line is written in one call, so
+ * that lines of several loops do not mix. printf() to an unbuffered stream
+ * would also put a large buffer on the task's stack.
  */
 #include "uring/check.h"
 #include "weir/error.h"
@@ -67,7 +65,6 @@ void weir_print_exception(void *arg, weir_loop *loop,
     } else if (exception->err > 0) {
         wr_ignore(snprintf(error, PART_SIZE, ": error %d", exception->err) < 0);
     }
-    /* A task is named instead of its callback. */
     if (exception->task) {
         exception_format(place, "; task ", weir_task_get_name(exception->task));
     } else {

@@ -1,9 +1,8 @@
 /*
- * Processes: starting a child from a task, waiting for its end, freeing it.
- *
- * A start blocks the loop, so the call yields before it: other tasks run first,
- * and a cancellation finds no child. A task waits for the child and not for its
- * pipes, because a grandchild may hold the pipes open for ever.
+ * Processes: starting a child from a task, waiting for its end, freeing it. A
+ * start blocks the loop, so other tasks run first, and a cancellation finds no
+ * child. A task waits for the child, not for its pipes, because a grandchild
+ * may hold the pipes open for ever.
  */
 #include "weir/process.h"
 #include "lib/base/options.h"
@@ -13,9 +12,9 @@
 #include <signal.h>
 
 #define COMMUNICATE_MAX_DEFAULT (64u << 20)
-/* maximum number of bytes of the input that are written at once */
+/* Maximum bytes of the input that are written at once. */
 #define COMMUNICATE_SLICE (64u << 10)
-/* initial size of the memory for an output */
+/* Initial size of an output's memory. */
 #define COMMUNICATE_ROOM 4096u
 
 struct wr_output {
@@ -26,13 +25,13 @@ struct wr_output {
 
 struct weir_process {
     weir_loop *loop;
-    weir_transport *transport;            /* a reference; NULL at first */
+    weir_transport *transport;            /* a reference */
     weir_writer *streams[WR_STDIO_COUNT]; /* NULL if not a pipe, or freed */
     struct wr_list waiters;
-    struct wr_output outputs[WR_STDIO_COUNT]; /* outputs[0] is not used */
-    size_t input_count; /* bytes of the input that communicate has written */
+    struct wr_output outputs[WR_STDIO_COUNT];
+    size_t input_count; /* bytes that communicate has written */
     uint32_t refs;
-    bool is_communicating; /* set during communicate */
+    bool is_communicating;
 };
 
 static void process_check_invariants(const weir_process *process)
@@ -46,7 +45,7 @@ static void process_check_invariants(const weir_process *process)
     }
 }
 
-/* Frees a process that has no child, or whose child has ended or is killed. */
+/* The process has no child, or its child has ended or was killed. */
 static void process_destroy(weir_process *process)
 {
     weir_loop *loop = process->loop;
@@ -203,7 +202,7 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
     const int unread = process_read_options(options, &known);
     int err = wr_stream_enter(loop, unread, ret != NULL);
     if (err == 0) {
-        err = weir_yield(loop); /* a start blocks the loop */
+        err = weir_yield(loop);
     }
     if (err == 0) {
         err = process_make(loop, &known, sinks, &process);
@@ -324,10 +323,9 @@ int weir_process_killpg(weir_process *process, int signum)
 
 /* ---- communicate ----
  *
- * weir_process_communicate(): input and output of a child at the same time.
- * Each pipe has its own task, so there is no deadlock, in whatever order the
- * child reads and writes. The progress is kept in the process, so a cancelled
- * call loses nothing. */
+ * Each pipe of the child has its own task, so there is no deadlock, in whatever
+ * order the child reads and writes. The process keeps the progress, so a
+ * cancelled call loses nothing. */
 
 struct communication {
     weir_process *process;
@@ -355,9 +353,8 @@ static int process_grow_output(weir_loop *loop, struct wr_output *output)
     return 0;
 }
 
-/* Reads the available bytes. Returns their number, 0 at the end of the output,
- * or an error. Output of exactly the limit is allowed; one more byte is an
- * error. */
+/* Returns the number of bytes read, 0 at the end of the output, or an error if
+ * the output exceeds the limit. */
 static ssize_t process_read_output(const struct communication *call,
                                    weir_reader *reader,
                                    struct wr_output *output)

@@ -1,9 +1,8 @@
 /*
- * Readers: received bytes wait here for a task.
- *
- * A task that needs more bytes than are buffered waits. It is woken when the
- * bytes have arrived or no more will arrive, and then checks the queue again: a
- * wait has no result, so a cancelled wait loses nothing.
+ * Readers: received bytes wait here for a task. A task that needs more bytes
+ * waits. It is woken when the bytes have arrived or no more will arrive, and
+ * checks the queue again: a wait has no result, so a cancelled wait loses
+ * nothing.
  */
 #include "reader.h"
 
@@ -182,7 +181,7 @@ int weir_reader_new(weir_loop *loop, uint64_t limit_bytes, weir_reader **ret)
         return -ENOMEM;
     }
     wr_reader_init(reader, loop, (size_t)limit_bytes);
-    wr_loop_pin(loop); /* the reader may be freed after the loop */
+    wr_loop_pin(loop);
     *ret = reader;
     return 0;
 }
@@ -210,7 +209,7 @@ static inline void reader_fed(weir_reader *reader)
                   reader->queue.total >= reader->needed)) {
         reader_wake(reader);
         if (WR_LIKELY(reader->queue.total <= reader->high_bytes)) {
-            return; /* the woken call handles remaining bytes */
+            return;
         }
     }
     const bool waits = !wr_list_is_empty(&reader->waiters);
@@ -287,7 +286,7 @@ int weir_reader_set_transport(weir_reader *reader, weir_transport *t)
     wr_require(!t || !reader->transport || reader->transport == t, -EBUSY);
     if (reader->transport != t) {
         wr_budget_withdraw(&reader->evictable);
-        wr_reader_look_later(reader); /* offers the bytes for eviction again */
+        wr_reader_look_later(reader); /* offers the bytes again */
         reader->transport = t;
         reader->is_paused = false;
     }
@@ -406,8 +405,7 @@ size_t weir_reader_peek(weir_reader *reader, size_t offset,
     wr_recvq_drop_shown(&reader->queue);
     const size_t len = wr_recvq_peek(&reader->queue, offset, ret);
     if (len > 0 && !wr_reader_is_busy(reader)) {
-        /* Only while no task reads, because holding the peeked bytes pins
-         * memory. */
+        /* Held only while no task reads, because this pins memory. */
         wr_recvq_hold(&reader->queue, ret);
     }
     wr_reader_debug_check(reader);

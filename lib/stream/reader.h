@@ -1,6 +1,6 @@
 /*
  * Internals of readers, for the stream protocol that owns the reader and for
- * the reading calls in reader.c, reader_exact.c and reader_until.c.
+ * the reading calls.
  *
  * The reader may be freed while a reading call waits. So the call has a
  * wr_reader_visit on its stack, and wr_reader_fini() sets its reader to NULL.
@@ -24,49 +24,46 @@ struct wr_reader_visit {
 struct weir_reader {
     struct wr_recvq queue;
     weir_loop *loop;
-    weir_transport *transport; /* feeds the reader; may be NULL */
-    struct wr_list waiters;    /* the task that waits for bytes */
-    /* The call whose task was woken and uses the reader, or the long read that
-     * has begun (reader_exact.c), or NULL. */
+    weir_transport *transport; /* may be NULL */
+    struct wr_list waiters;    /* at most one task */
+    /* The call that was woken and uses the reader, or a long read
+     * (reader_exact.c). */
     struct wr_reader_visit *woken;
-    /* Calls whose tasks yield before they read. */
     struct wr_list visits;
     struct wr_timer compaction_timer;
-    struct wr_turn_end turn_end; /* compacts, or pauses the transport */
+    struct wr_turn_end turn_end;
     struct wr_evictable evictable;
     size_t limit_bytes;
     size_t high_bytes; /* reading is paused above this; see wr_reader_high() */
-    size_t needed;     /* bytes that the waiting task needs */
-    size_t moved;      /* bytes that a long read has moved to its caller */
-    size_t consumed;   /* reported with the last WEIR_ELIMIT */
-    size_t expected;   /* reported with the last WEIR_EINCOMPLETE */
-    struct wr_reader_fds *fds; /* descriptors not taken yet; may be NULL */
+    size_t needed;
+    size_t moved;              /* bytes that a long read has taken */
+    size_t consumed;           /* of the last WEIR_ELIMIT */
+    size_t expected;           /* of the last WEIR_EINCOMPLETE */
+    struct wr_reader_fds *fds; /* may be NULL */
     int exception;             /* the first error; never cleared */
     bool is_eof;
     bool is_paused : 1; /* this reader has paused the transport */
-    /* Set when descriptors are closed, cleared when a call reports it. */
+    /* Set until a call reports the loss of descriptors. */
     bool has_lost_fds : 1;
     bool reports_idle : 1;
     bool is_reporting_idle;
     bool was_read; /* bytes were consumed since compaction_timer was armed */
-    /* Set when other connections need memory, cleared at the iteration's
-     * end. */
+    /* Set until the iteration's end if other connections need memory. */
     bool must_evict;
 };
 
-/* Makes a reader in place. @limit_bytes must not be 0. */
 void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 
-/* Frees the reader's contents. A waiting task gets -ECANCELED. */
+/* Frees the contents. A waiting task gets -ECANCELED. */
 void wr_reader_fini(weir_reader *reader);
 
-/* Like weir_reader_feed_buf(), for a transport: if the program has ended the
- * reader itself, bytes are dropped without an error. */
+/* Like weir_reader_feed_buf(), but drops bytes without an error if the program
+ * has ended the reader. */
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
 
-/* Takes descriptors that arrived with the transport's next bytes. @t closes
- * those that do not fit. @lost is true if others were closed before. */
+/* Takes descriptors that arrived with the next bytes. @t closes those that do
+ * not fit. @lost is true if others were closed before. */
 void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost);
 void wr_reader_drop_fds(weir_reader *reader);
@@ -82,49 +79,45 @@ static inline void wr_reader_debug_check(const weir_reader *reader)
 void wr_reader_memory_init(weir_reader *reader);
 void wr_reader_memory_fini(weir_reader *reader);
 
-/* Pause and resume the transport, if there is one. wr_reader_pause() has no
- * effect if this reader has paused it already, wr_reader_resume() none if this
- * reader has not. */
+/* Pause and resume the transport, if any. Resuming ends only this reader's
+ * pause. */
 void wr_reader_pause(weir_reader *reader);
 void wr_reader_resume(weir_reader *reader);
 
-/* Joins the unread bytes to one piece, and leaves them in the queue. Returns 0
- * or -ENOMEM. */
+/* Joins the unread bytes, and leaves them in the queue. Returns 0 or
+ * -ENOMEM. */
 WEIR_MUST_USE int wr_reader_gather(weir_reader *reader, struct weir_buf *ret);
-/* Drops the unread bytes, which another object has taken. */
 void wr_reader_discard(weir_reader *reader);
 
 void wr_reader_resume_if_low(weir_reader *reader);
 
 WEIR_MUST_USE int wr_reader_begin_slowly(weir_reader *reader);
 
-/* The end of the loop iteration will handle the unread bytes. */
+/* The end of the loop iteration handles the unread bytes. */
 static inline void wr_reader_look_later(weir_reader *reader)
 {
     wr_loop_at_turn_end(reader->loop, &reader->turn_end);
 }
 
-/* Returns the number of unread bytes above which reading is paused. It is lower
- * while other connections need the memory. */
+/* Reading is paused above this number of unread bytes. It is lower while other
+ * connections need the memory. */
 static inline uint64_t wr_reader_high(const weir_reader *reader)
 {
     return wr_budget_reader_high(&reader->loop->budget, reader->high_bytes);
 }
 
-/* Returns true while a reading call waits or was woken, and during a long read.
- * A call that was cancelled, or yields before it reads, does not count. */
+/* True while a reading call waits or was woken, and during a long read.
+ * Excludes calls that were cancelled, or yield before they read. */
 static inline bool wr_reader_is_busy(const weir_reader *reader)
 {
     return reader->woken || !wr_list_is_empty(&reader->waiters);
 }
 
-/* Returns true while a task waits in a read and no byte is buffered. After the
- * first call, the reader calls wr_transport_note_idle() each time that a read
- * starts to wait. */
+/* True while a task waits in a read and no byte is buffered. After the first
+ * call, each wait of a read calls wr_transport_note_idle(). */
 bool wr_reader_is_idle(weir_reader *reader);
 
-/* Starts a reading call and ends the last view. Returns 0, or an error for the
- * caller of the public function. */
+/* Starts a reading call, and ends the last view. Returns 0 or an error. */
 WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
 {
     wr_reader_debug_check(reader);
@@ -154,8 +147,7 @@ static inline size_t wr_reader_available(const weir_reader *reader)
  * an error, after which the reader may have been freed. */
 WEIR_MUST_USE int wr_reader_wait(weir_reader *reader, size_t needed);
 
-/* Must be called before a reading call returns an error. If bytes are left, the
- * end of the loop iteration will handle them. */
+/* Must be called before a reading call returns an error. */
 static inline void wr_reader_note_left(weir_reader *reader)
 {
     if (reader->queue.total > 0) {

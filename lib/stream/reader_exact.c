@@ -1,19 +1,16 @@
 /*
- * Readers: reading an exact number of bytes.
- *
- * A short read waits until all its bytes are buffered. A long read moves bytes
- * into the caller's memory as they arrive, so that they neither fill the
- * receive pool nor are kept in blocks. `woken` is the visit of the long read
- * from its first move to its end, so that no other task reads in between. If
- * the read fails, because of a cancellation or the end of the stream, it copies
- * its bytes back, so that all bytes can be read in order.
+ * Readers: reading an exact number of bytes. A short read waits until all its
+ * bytes are buffered. A long read moves bytes into the caller's memory as they
+ * arrive, so that they neither fill the receive pool nor are kept in blocks.
+ * `woken` is its visit until its end, so that no other task reads in between.
+ * If the read fails, it copies its bytes back, so that all bytes can be read in
+ * order.
  */
 #include "reader.h"
 
-/* A read of more bytes than this, of which some are missing, moves the bytes to
- * the caller as they arrive. */
+/* A longer read that misses bytes moves them to the caller as they arrive. */
 #define DIRECT_ABOVE (64u << 10)
-/* The task is woken for at least this many bytes, or all that are missing. */
+/* Minimum bytes that wake the task, unless fewer are missing. */
 #define PIECE ((size_t)16 << 10)
 
 struct transfer {
@@ -36,8 +33,8 @@ static void reader_exact_move_some(weir_reader *reader,
     }
 }
 
-/* Puts the bytes of a failed call back. Without memory the stream fails with
- * -ENOMEM, because bytes after the gap must not be read. */
+/* Without memory the stream fails with -ENOMEM, because bytes after the gap
+ * must not be read. */
 static void reader_exact_put_back(weir_reader *reader,
                                   const struct transfer *transfer)
 {
@@ -59,8 +56,7 @@ static void reader_exact_put_back(weir_reader *reader,
     wr_reader_look_later(reader);
 }
 
-/* Moves bytes until the read is complete. Returns 0, or an error, after which
- * the reader may have been freed. */
+/* Returns 0, or an error, after which the reader may have been freed. */
 static int reader_exact_move_all(weir_reader *reader, struct transfer *transfer)
 {
     for (;;) {

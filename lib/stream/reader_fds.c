@@ -1,14 +1,11 @@
 /*
- * Readers: descriptors that arrived with bytes (SCM_RIGHTS).
+ * Readers: descriptors that arrived with bytes (SCM_RIGHTS). They have their
+ * own queue. A descriptor is queued before its byte can be read, so a task that
+ * has read a message takes the message's descriptors without waiting.
  *
- * Descriptors have their own queue, in the order of sending. A descriptor is
- * queued before its byte can be read, so a task that has read a message takes
- * the message's descriptors without waiting.
- *
- * While descriptors are queued, the transport is paused at the end of the loop
- * iteration, unless a task waits for more bytes. So a peer cannot fill the
- * process's descriptor table, and a task that takes descriptors after each
- * message loses none.
+ * At the end of a loop iteration queued descriptors pause the transport, unless
+ * a task waits for more bytes. So a peer cannot fill the process's descriptor
+ * table, and a task that takes descriptors after each message loses none.
  */
 #include "reader.h"
 
@@ -18,14 +15,13 @@
 
 #include <string.h>
 
-/* Allocated for the first descriptor, freed when the last is taken. */
 struct wr_reader_fds {
     uint32_t count;
     int fds[WEIR_FDS_MAX];
 };
 
-/* Closes descriptors. The transport also counts them, if it has a function for
- * this; it has none if the program's own protocol feeds the reader. */
+/* A transport without discard_fds belongs to a protocol of the program that
+ * feeds the reader. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {
@@ -41,9 +37,8 @@ static void reader_fds_free(weir_reader *reader)
     reader->fds = NULL;
 }
 
-/* Returns how many descriptors can be queued. Returns 0 after a loss until a
- * call has reported the loss: otherwise later descriptors would be taken for
- * the lost descriptors. */
+/* Returns how many descriptors can be queued: none between a loss and its
+ * report, because later descriptors would be taken for the lost ones. */
 static size_t reader_fds_room(weir_reader *reader)
 {
     if (reader->has_lost_fds) {
@@ -63,7 +58,7 @@ void wr_reader_feed_fds(weir_reader *reader, weir_transport *t, const int *fds,
                         size_t count, bool lost)
 {
     wr_reader_check_invariants(reader);
-    if (reader->is_eof || reader->exception) { /* ended by the program */
+    if (reader->is_eof || reader->exception) {
         reader_fds_discard(t, fds, count);
         return;
     }

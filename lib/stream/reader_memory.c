@@ -1,18 +1,16 @@
 /*
- * Readers: the memory of unread bytes, and invariants.
- *
- * At the end of the loop iteration, when the tasks have read, the unread bytes
- * are compacted or moved out of the receive pool, and the transport is paused
- * if too many are left. A few small pieces are moved some time later, because a
- * relay would otherwise copy the tail of every receive. If a task waits for
- * more bytes and its unread bytes keep the transport from receiving, all of
- * them are moved.
+ * Readers: the memory of unread bytes, and invariants. At the end of a loop
+ * iteration the unread bytes are compacted or moved out of the receive pool,
+ * and the transport is paused if too many are left. A few small pieces are
+ * moved some time later, because a relay would otherwise copy the tail of every
+ * receive. If a task waits for more bytes and its unread bytes keep the
+ * transport from receiving, all of them are moved.
  */
 #include "reader.h"
 
 #include "lib/transport/transport.h"
 
-/* A few small pieces stay in place for this time: most are read within it. */
+/* FEW_PIECES stay in place for this time, in which most are read. */
 #define COMPACT_AFTER_NS 10000000u
 #define FEW_PIECES       64u
 
@@ -26,7 +24,6 @@ void wr_reader_check_invariants(const weir_reader *reader)
     wr_assert(!reader->is_paused || reader->transport);
     wr_assert(!reader->is_reporting_idle || reader->reports_idle);
     wr_assert((queue->total == 0) == (queue->count == 0));
-    /* Only a call that uses the reader has moved bytes. */
     wr_assert(reader->moved == 0 || reader->woken);
     if (!wr_list_is_empty(&reader->waiters)) {
         wr_assert(reader->needed > 0);
@@ -36,8 +33,7 @@ void wr_reader_check_invariants(const weir_reader *reader)
     if (reader->woken) {
         wr_debug_assert(reader->woken->reader == reader);
     }
-    /* While a window is open, the fast path of lines checks nothing else, so
-     * all of this must hold. */
+    /* While a window is open, the fast path of lines relies on all of this. */
     if (wr_recvq_has_window(queue)) {
         wr_assert(!wr_reader_is_busy(reader));
         wr_assert(!reader->is_paused);
@@ -97,7 +93,6 @@ void wr_reader_resume_if_low(weir_reader *reader)
     }
 }
 
-/* Called when other connections need memory. */
 static void reader_memory_evict(struct wr_evictable *evictable)
 {
     weir_reader *reader = wr_container_of(evictable, weir_reader, evictable);
@@ -131,14 +126,13 @@ static void reader_memory_timer_expired(struct wr_timer *timer)
     }
     if (reader->was_read) {
         reader_memory_watch_unread(reader);
-    } else { /* without memory the bytes stay until the next receive or read */
+    } else {
         wr_ignore(wr_recvq_compact(&reader->queue, false));
     }
     wr_reader_check_invariants(reader);
 }
 
-/* Returns true if the unread bytes are in many small pieces, whose bookkeeping
- * takes much memory. */
+/* Many small pieces need much memory for their bookkeeping. */
 static bool reader_memory_is_fragmented(const weir_reader *reader)
 {
     const uint64_t count = reader->queue.count;
@@ -150,19 +144,19 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
     weir_reader *reader = wr_container_of(turn_end, weir_reader, turn_end);
     struct wr_list *link = reader->waiters.next;
     const bool waits = link != &reader->waiters;
-    /* True if all bytes must be moved out of the receive pool to make room. */
+    /* All bytes must leave the receive pool. */
     const bool all = reader->must_evict ||
                      wr_pool_is_short(&reader->loop->pool) ||
                      (waits && reader->transport &&
                       wr_transport_lacks_credit(reader->transport));
 
     wr_assert(!wr_list_is_linked(&turn_end->link));
-    wr_assert(!waits || link->next == &reader->waiters); /* at most one */
+    wr_assert(!waits || link->next == &reader->waiters);
     wr_recvq_close_window(&reader->queue);
     wr_reader_debug_check(reader);
     reader->must_evict = false;
     if (WR_UNLIKELY(reader->fds != NULL) && !waits) {
-        wr_reader_pause(reader); /* the queue of descriptors may be full */
+        wr_reader_pause(reader);
     }
     if (reader->queue.total == 0) {
         return;
@@ -180,8 +174,7 @@ static void reader_memory_end_turn(struct wr_turn_end *turn_end)
         return;
     }
     if (all && !has_memory) {
-        /* The connection cannot receive, and nothing else would wake the
-         * task. */
+        /* The connection cannot receive, and nothing else wakes the task. */
         wr_waiter_wake(wr_container_of(link, struct wr_waiter, link), -ENOMEM);
     } else if (!all && !wr_list_is_linked(&reader->evictable.link)) {
         wr_budget_offer(&reader->loop->budget, &reader->evictable,

@@ -1,10 +1,9 @@
 /*
- * Readers: lines, and bytes up to a separator.
- *
- * The limits are asyncio's. The bytes before the separator may be as many as
- * the limit; a search that passes the limit without finding a separator fails.
- * The size of the caller's buffer limits a call in the same way. A call that
- * fails consumes nothing. With WEIR_ELIMIT it reports how far it has searched.
+ * Readers: lines, and bytes up to a separator. The limits are asyncio's: the
+ * bytes before the separator may be as many as the limit, and a search that
+ * passes the limit fails. The caller's buffer limits a call in the same way. A
+ * call that fails consumes nothing, and with WEIR_ELIMIT reports how far it has
+ * searched.
  */
 #include "reader.h"
 
@@ -14,15 +13,13 @@
 struct until {
     const struct weir_separator *separators;
     size_t count;
-    size_t size;  /* size of the caller's buffer; SIZE_MAX for a view */
+    size_t size;  /* SIZE_MAX for a view */
     bool is_line; /* the end of the stream also ends a line */
 };
 
 static const struct weir_separator reader_until_newline = {.data = "\n",
                                                            .len = 1};
 
-/* Ends a call with WEIR_ELIMIT. The bytes stay buffered; the end of the loop
- * iteration handles them. */
 static int reader_until_over(weir_reader *reader, size_t consumed)
 {
     wr_assert(consumed <= reader->queue.total);
@@ -31,8 +28,7 @@ static int reader_until_over(weir_reader *reader, size_t consumed)
     return WEIR_ELIMIT;
 }
 
-/* Returns 0 to wait for more bytes, or sets *ret_ended and returns the
- * result. */
+/* Returns 0 to wait, or sets *ret_ended and returns the result. */
 static ssize_t reader_until_not_found(weir_reader *reader,
                                       const struct until *until, size_t offset,
                                       bool *ret_ended)
@@ -57,7 +53,7 @@ static ssize_t reader_until_not_found(weir_reader *reader,
     }
     if (total >= until->size) {
         return reader_until_over(reader,
-                                 /* The separator would not fit. */
+                                 /* The separator does not fit. */
                                  offset);
     }
     *ret_ended = false;
@@ -115,8 +111,8 @@ static ssize_t reader_until_read_view(weir_reader *reader,
 }
 
 /* Opens a window for lines if no task waits and the end of the loop iteration
- * will handle the unread bytes anyway. Both stay true while the window is open:
- * a wait, a pause and the end of the iteration close it. */
+ * will handle the unread bytes. A wait, a pause and that end close the
+ * window. */
 static bool reader_until_open_window(weir_reader *reader)
 {
     struct wr_recvq *queue = &reader->queue;
@@ -130,8 +126,8 @@ static bool reader_until_open_window(weir_reader *reader)
     return true;
 }
 
-/* Returns the length of a line in the first segment if it is at most @max, else
- * 0. The task must have been charged for the call. */
+/* Returns the length of a line in the first segment, or 0 if there is none of
+ * at most @max bytes. The task must have been charged for the call. */
 static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
 {
     struct wr_recvq *queue = &reader->queue;
@@ -150,8 +146,8 @@ static size_t reader_until_look_ahead(weir_reader *reader, size_t max)
 }
 
 /* Takes a line of at most @max bytes out of the first segment. @has_entered is
- * true if the task was charged for the call. Returns the length, 0 if there is
- * no such line and the call has started without it, or an error. */
+ * true if the task was charged for the call. Returns the length, 0 if the call
+ * has started without such a line, or an error. */
 static ssize_t reader_until_take_ahead(weir_reader *reader, size_t max,
                                        bool has_entered, struct weir_buf *ret)
 {
@@ -183,15 +179,14 @@ reader_until_readline_view_slowly(weir_reader *reader, struct weir_buf *ret,
     if (len == 0) {
         return reader_until_read_view(reader, &until, ret);
     }
-    if (len > 0) { /* after an error the reader may be freed */
+    if (len > 0) {
         reader->queue.is_shown = true;
     }
     return len;
 }
 
-/* The fast path: the line's end was found already, or is found by one check of
- * a window of bytes. It calls no function, which would cost half as much
- * again. */
+/* The fast path: the line's end was found already, or by one check of a window.
+ * A call of a function would cost half as much again. */
 ssize_t weir_reader_readline_view(weir_reader *reader, struct weir_buf *ret)
 {
     struct wr_recvq *queue = &reader->queue;

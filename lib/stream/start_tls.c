@@ -1,11 +1,10 @@
 /*
- * start_tls from a task: of a transport, and of a stream.
- *
- * The task waits for the end of the handshake. If it is interrupted, it aborts
- * the connection and waits for its end, because struct starting is on the
- * task's stack. A stream moves to the new transport before its task suspends.
- * From then on buffered and arriving bytes go to TLS, so a task that starts to
- * read during the handshake gets only plaintext of TLS.
+ * start_tls of a transport or a stream, from a task that waits for the end of
+ * the handshake. If the task is interrupted, it aborts the connection and waits
+ * for its end, because struct starting is on the task's stack. A stream moves
+ * to the new transport before its task suspends. From then on buffered and
+ * arriving bytes go to TLS, so a task that reads during the handshake gets only
+ * plaintext.
  */
 #include "weir/start_tls.h"
 #include "weir/tls_connection.h"
@@ -39,7 +38,7 @@ static void start_tls_give_up(struct wr_waiter *waiter)
 static const struct wr_wait_kind start_tls_kind = {
     .name = "start_tls", .interrupt = start_tls_give_up};
 
-/* Starts the handshake; start_tls_wait() must follow. */
+/* start_tls_wait() must follow. */
 static int start_tls_begin(struct starting *starting, weir_transport *t,
                            const struct weir_tls_settings *tls,
                            const struct weir_start_tls_options *options)
@@ -102,7 +101,7 @@ static int start_tls_begin_of(weir_writer *writer, struct starting *starting,
     wr_require(err >= 0, err);
     const struct weir_start_tls_options options = {
         .size = sizeof(options), .initial = &unread, .initial_count = 1};
-    /* The unread bytes, which may have paused the transport, go to TLS next. */
+    /* TLS takes the unread bytes, which may have paused the transport. */
     wr_reader_resume(reader);
     err = start_tls_begin(starting, writer->transport, tls, &options);
     if (err < 0) {

@@ -1,9 +1,7 @@
 /*
- * Streams: the protocol that puts a reader and a writer on a connection.
- *
- * Received bytes are fed to the reader, the end of the connection ends the
- * reader, and the handler, if any, runs in a task that connection_made starts,
- * or with `no_task` in connection_made itself.
+ * Streams: the protocol that puts a reader and a writer on a connection. The
+ * handler, if any, runs in a task that connection_made starts, or with
+ * `no_task` in connection_made itself.
  */
 #include "writer.h"
 
@@ -44,7 +42,7 @@ static bool stream_is_known(const weir_writer *writer, int err)
         return true;
     }
     if (!t) {
-        return false; /* detached: the connection has not ended */
+        return false;
     }
     if (err == -EPIPE) { /* the error of writes on a broken connection */
         return t->end == WEIR_END_BROKEN;
@@ -90,7 +88,7 @@ static void stream_end_handler(void *arg)
     weir_writer_unref(writer);
 }
 
-/* The function of the handler's task, which holds a reference. */
+/* The task holds a reference. */
 static int stream_serve(weir_loop *loop, void *arg)
 {
     weir_writer *writer = arg;
@@ -163,7 +161,7 @@ static void stream_connection_made(void *user, weir_transport *t)
     weir_writer *writer = user;
 
     wr_writer_check_invariants(writer);
-    if (writer->state != WRITER_UNBOUND) { /* a stream is for one connection */
+    if (writer->state != WRITER_UNBOUND) {
         const struct weir_exception exception = {
             .message = "a stream protocol was used for two connections",
             .err = -EBUSY,
@@ -177,12 +175,11 @@ static void stream_connection_made(void *user, weir_transport *t)
     wr_assert(writer->refs > 0 || writer->client_connected);
     writer->transport = weir_transport_ref(t);
     wr_writer_set_state(writer, WRITER_BOUND);
-    /* cannot fail: the reader has no transport yet */
     weir_reader_set_transport(&writer->reader, t);
     if (!writer->client_connected) {
         return;
     }
-    writer->refs++; /* the handler's reference */
+    writer->refs++;
     if (writer->no_task) {
         /* This may run on a task's stack. */
         wr_assert(writer->no_task);
@@ -271,7 +268,7 @@ static void stream_resume_writing(void *user, weir_transport *t)
     wr_writer_resumed(user);
 }
 
-/* There is no pause_writing, because a drain queries the transport. */
+/* No pause_writing, because a drain queries the transport. */
 static const struct weir_protocol stream_protocol = {
     .size = sizeof(stream_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
@@ -351,8 +348,7 @@ int wr_stream_gather(weir_writer *writer, struct weir_buf *ret)
     wr_assert(wr_stream_may_leave(writer) == 0);
     const int err = wr_reader_gather(&writer->reader, ret);
     wr_require(err >= 0, err);
-    /* The unread bytes, which may have paused the transport, leave the reader
-     * next. */
+    /* The unread bytes, the cause of any pause, leave the reader next. */
     wr_reader_resume(&writer->reader);
     return 0;
 }

@@ -1,8 +1,7 @@
 /*
- * The memory of streams: one slab per loop, made with its first stream.
- *
- * A stream is made without a reference and without a connection. It is freed
- * when it has had one of them and has neither any more.
+ * The memory of streams: one slab per loop, made with its first stream. A new
+ * stream has no reference and no connection. It is freed when it has had one of
+ * them and has neither any more.
  */
 #include "uring/slab.h"
 #include "writer.h"
@@ -56,7 +55,7 @@ int wr_stream_make(weir_loop *loop, const struct weir_stream_options *options,
     if (!writer) {
         return -ENOMEM;
     }
-    wr_assert(writer->state == WRITER_UNBOUND); /* a slab's memory is zero */
+    wr_assert(writer->state == WRITER_UNBOUND);
     writer->loop = loop;
     writer->client_connected = options->client_connected;
     writer->arg = options->arg;

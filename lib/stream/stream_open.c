@@ -1,8 +1,7 @@
 /*
- * Streams that a task opens: weir_open_connection() and its variants.
- *
- * The connection is made in the calling task, on its stack: the protocol of a
- * stream calls no code of the program.
+ * weir_open_connection() and its variants. The connection is made in the
+ * calling task, on its stack, because the protocol of a stream calls no code of
+ * the program.
  */
 #include "lib/base/options.h"
 #include "lib/net/connect/connect.h"
@@ -20,8 +19,8 @@ static int stream_open_create(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Opens the connection of @call, and takes its descriptor. @unread is the
- * result of reading its options. */
+/* Takes the descriptor of @call. @unread is the result of reading its
+ * options. */
 static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
                             int unread, size_t limit_bytes,
                             const char **ret_alert, weir_writer **ret)
@@ -50,7 +49,7 @@ static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
         *ret_alert = alert;
     }
     if (err < 0) {
-        weir_writer_unref(writer); /* closes its connection, if any */
+        weir_writer_unref(writer);
         return err;
     }
     wr_writer_check_invariants(writer);

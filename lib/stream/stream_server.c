@@ -1,7 +1,6 @@
 /*
- * Servers of streams, and waiting for a server in a task.
- *
- * The options of a server's streams are in a block that is freed when the
+ * Servers of streams, and waiting for a server in a task. The options of a
+ * server's streams are in a block, struct service, that is freed when the
  * server reports its end.
  */
 #include "writer.h"
@@ -27,8 +26,7 @@ static int stream_server_create(void *arg, weir_transport *t,
     const struct service *service = arg;
     (void)t;
     wr_assert(service->stream.client_connected != NULL);
-    /* The stream is made without a reference. connection_made, which follows,
-     * takes one for the handler. */
+    /* connection_made takes a reference for the handler. */
     return weir_stream_protocol_new(service->loop, &service->stream, ret, NULL);
 }
 
@@ -63,7 +61,6 @@ stream_server_read_options(const struct weir_start_server_options *options,
     return wr_stream_check(ret_stream);
 }
 
-/* Takes @service, which is freed when the server ends. */
 static int stream_server_start(struct service *service,
                                struct weir_endpoint endpoint,
                                const struct weir_server_options *options,
@@ -161,8 +158,8 @@ static void stream_server_stop_waiting(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Suspends the task until the server calls the watches in @watches. Returns
- * @result, or -ECANCELED if the task was interrupted. */
+/* Returns @result when the server calls the watches, or -ECANCELED if the task
+ * was interrupted. */
 static int stream_server_wait(weir_server *server, struct wr_list *watches,
                               int result)
 {

@@ -1,15 +1,12 @@
 /*
- * Writers: the sending side of a stream.
- *
- * Writes go directly to the transport, which has the queue, the marks and the
- * status of every write; this file adds waiting. Drainers wait for the
- * transport to resume, flushers for an empty queue, closers for the loss. A
- * woken task queries the transport again: only the transport remembers its
- * first error and why it ended.
+ * Writers: the sending side of a stream. Writes go directly to the transport,
+ * which has the queue, the marks and the errors; this file adds waiting.
+ * Drainers wait for the transport to resume, flushers for an empty queue,
+ * closers for the loss. A woken task queries the transport again.
  *
  * A broken connection stays open while bytes that arrived before the error are
- * unread. Draining and flushing tasks do not wait for its end: they are woken
- * when the queue becomes empty, and an error empties the queue.
+ * unread. Draining and flushing tasks do not wait for its end, because an error
+ * empties the queue.
  */
 #include "writer.h"
 
@@ -51,8 +48,8 @@ void wr_writer_check_invariants(const weir_writer *writer)
     wr_reader_check_invariants(&writer->reader);
 }
 
-/* Returns the result of a connection that has ended or will end without sending
- * more: 0 if it was closed here and everything was sent. */
+/* Returns the error of a connection that sends nothing more, or 0 if it was
+ * closed here and everything was sent. */
 static int writer_end_of(const weir_transport *t)
 {
     if (t->error < 0) {
@@ -130,7 +127,7 @@ static int writer_refuse(const weir_writer *writer)
 {
     int err = wr_loop_check(writer->loop);
     if (err < 0) {
-        return err; /* another thread may not read the state */
+        return err;
     }
     wr_assert(!writer->transport);
     return -ENOTCONN;
@@ -202,8 +199,8 @@ bool weir_writer_can_write_eof(const weir_writer *writer)
     return writer->transport && weir_transport_can_write_eof(writer->transport);
 }
 
-/* Calls @wait, which suspends, while holding a reference, because another task
- * may drop the program's last reference during the wait. */
+/* Holds a reference, because another task may drop the program's last reference
+ * during @wait. */
 static __attribute__((noinline)) int
 writer_while_held(weir_writer *writer, int (*wait)(weir_writer *))
 {
@@ -227,9 +224,8 @@ static inline bool writer_must_drain(const weir_writer *writer)
            !wr_transport_may_join(t);
 }
 
-/* Waits until the queue is short enough. A wake with 1 means that the low mark
- * was reached: the task returns, unless other tasks have filled the queue
- * since. */
+/* A wake with 1 means that the low mark was reached: the task returns, unless
+ * other tasks have filled the queue since. */
 static int writer_drain(weir_writer *writer)
 {
     int ret = writer_enter(writer);
@@ -274,8 +270,7 @@ static bool writer_must_flush(const weir_writer *writer)
            t->write_error == 0 && weir_transport_get_write_buffer_size(t) > 0;
 }
 
-/* Waits until everything is sent. A wake with 1 means that the queue was empty,
- * even if it is not now. */
+/* A wake with 1 means that the queue was empty, even if it is not now. */
 static int writer_flush(weir_writer *writer)
 {
     int ret = writer_enter(writer);
@@ -306,8 +301,8 @@ uint64_t weir_writer_get_write_buffer_size(const weir_writer *writer)
                : 0;
 }
 
-/* A close ends the reader at once, because nothing more will be received. An
- * error of the connection is fed to the reader by connection_lost. */
+/* Ends the reader at once, because nothing more will be received.
+ * connection_lost reports an error of the connection to the reader. */
 int weir_writer_close(weir_writer *writer)
 {
     weir_transport *t = writer->transport;
@@ -398,7 +393,7 @@ void weir_writer_unref(weir_writer *writer)
         return;
     }
     if (writer->state == WRITER_BOUND) {
-        weir_writer_close(writer); /* connection_lost frees the stream */
+        weir_writer_close(writer);
     } else {
         wr_stream_free(writer);
     }

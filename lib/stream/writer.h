@@ -4,12 +4,11 @@
  *     UNBOUND --connection_made--> BOUND --connection_lost--> LOST
  *                                    '--detach--> DETACHED
  *
- * The writer is the handle of the stream: it contains the reader, and holds the
- * transport from connection_made until it is freed or detached, so that getters
- * work after the loss. The program, the handler's task and waiting calls hold
- * references.
- * The last reference closes the connection. The object is freed when it has
- * neither a reference nor a connection.
+ * The writer contains the reader, and holds the transport from connection_made
+ * until it is freed or detached, so that getters work after the loss. The
+ * program, the handler's task and waiting calls hold references; the last one
+ * closes the connection. The object is freed when it has neither a reference
+ * nor a connection.
  */
 #ifndef WEIR_LIB_STREAM_WRITER_H
 #define WEIR_LIB_STREAM_WRITER_H
@@ -28,17 +27,17 @@ enum writer_state {
 
 struct weir_writer {
     weir_loop *loop;
-    weir_transport *transport; /* NULL if unbound or detached */
+    weir_transport *transport;
     weir_client_connected_fn *client_connected; /* may be NULL */
     void *arg;
-    struct wr_connection_set *set; /* the set that has `handler` */
-    struct wr_handler handler;     /* entry in `set` */
-    weir_task *task;               /* runs client_connected; may be NULL */
+    struct wr_connection_set *set;
+    struct wr_handler handler;
+    weir_task *task; /* of client_connected, or NULL */
     size_t stack_size_bytes;
     struct wr_list drainers; /* tasks that wait for the low mark */
     struct wr_list flushers; /* tasks that wait for an empty queue */
     struct wr_list closers;  /* tasks that wait for the loss */
-    struct wr_flush flush;   /* used while tasks wait */
+    struct wr_flush flush;
     uint32_t refs;
     enum writer_state state;
     bool no_task; /* client_connected is called without a task */
@@ -54,8 +53,7 @@ static inline void wr_writer_debug_check(const weir_writer *writer)
                     (wr_writer_check_invariants(writer), true));
 }
 
-/* Wakes the tasks that wait for the queue: the low mark was reached, everything
- * was sent, or the queue was dropped. */
+/* Wakes the tasks that wait for the low mark or for an empty queue. */
 void wr_writer_resumed(void *writer);
 
 void wr_writer_lost(weir_writer *writer);
@@ -77,21 +75,19 @@ void wr_stream_free(weir_writer *writer);
 
 WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 
-/* Returns 0 if the connection of a stream may get another protocol, or an error
- * of weir_stream_detach(). */
+/* Returns 0 or an error of weir_stream_detach(). */
 WEIR_MUST_USE int wr_stream_may_leave(const weir_writer *writer);
 
-/* Gets the unread bytes of a stream that may leave its connection, and ends a
- * pause of reading. Returns 0 or -ENOMEM. wr_stream_leave() or
- * wr_reader_note_left() must follow. */
+/* Gets the unread bytes of a stream that may leave its connection, and resumes
+ * reading. Returns 0 or -ENOMEM. wr_stream_leave() or wr_reader_note_left()
+ * must follow. */
 WEIR_MUST_USE int wr_stream_gather(weir_writer *writer, struct weir_buf *ret);
 
 /* Ends a stream whose connection has another protocol. */
 void wr_stream_leave(weir_writer *writer);
 
-/* Starts a suspending call that makes a stream, a stream server or a process.
- * @unread is the result of reading the call's options; @is_complete is true if
- * no argument is missing. Returns 0 or the error of the call. */
+/* Starts a suspending call. @unread is the result of reading its options;
+ * @is_complete is false if an argument is missing. Returns 0 or an error. */
 WEIR_MUST_USE static inline int wr_stream_enter(weir_loop *loop, int unread,
                                                 bool is_complete)
 {

@@ -1,9 +1,8 @@
 /*
- * Sending a file from a task. The task waits for the transport's done callback.
- *
- * An interruption cancels the file, and the task continues to wait: the record
- * of the wait is on the task's stack, and only the callback gets the number of
- * sent bytes.
+ * Sending a file from a task, which waits for the transport's done callback. An
+ * interruption cancels the file, but the task continues to wait: the record of
+ * the wait is on its stack, and only the callback gets the number of sent
+ * bytes.
  */
 #include "lib/transport/transport.h"
 #include "weir/sendfile.h"

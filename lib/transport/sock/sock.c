@@ -1,6 +1,6 @@
 /*
  * Stream sockets: the device of a connection. Every completion ends in this
- * file: the files below note what happened, and then the socket continues to
+ * file: other files note what happened, and then the socket continues to
  * receive, or its step does the rest. A socket is lost only after its last
  * operation has ended: until then the kernel may write to its memory, and the
  * number of its descriptor must not be reused.
@@ -29,9 +29,9 @@ static inline bool sock_is_settled(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
-/* Continues after a receive. A connection whose end is decided is advanced at
- * once, because it may have waited only for this completion. An open, intact
- * socket receives again without a step. In all other cases the step decides. */
+/* Continues after a receive. A connection whose end is decided may have waited
+ * only for this completion. An open, intact socket receives again without a
+ * step. */
 static __attribute__((noinline)) void sock_go_on(struct wr_sock *s)
 {
     if (wr_life_is_over(&s->c.t)) {
@@ -51,7 +51,6 @@ static inline void sock_settle(struct wr_sock *s)
     }
 }
 
-/* A receive of this size starts bulk, whatever the limit of the connection. */
 #define BULK_LEAST (64 << 10)
 
 static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -68,8 +67,8 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
             sock_settle(s);
             return;
         }
-        /* Also starts bulk at half of the bytes that this connection may hold.
-         * A receive into a plain buffer never starts bulk. */
+        /* Bulk starts at BULK_LEAST, or at half of the bytes that the
+         * connection may hold, but never with a receive into a plain buffer. */
         wr_debug_assert(s->recv_state == WR_RECV_IDLE);
         if (WR_UNLIKELY(res > (int32_t)WR_POOL_PLAIN_SIZE) &&
             (res >= BULK_LEAST ||
@@ -96,8 +95,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* Called when it is the socket's turn to receive (WR_DEMAND_DUE), or when there
- * may be a buffer and a window again. */
+/* The socket may receive (WR_DEMAND_DUE), or may find a buffer and a window. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -116,12 +114,12 @@ static void sock_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
     (void)flags;
 
     wr_connection_check_invariants(&s->c);
-    /* An error alone is not the peer's end: an error in the socket's error
-     * queue stays there, and every poll would report it. */
+    /* An error alone is not the peer's end: it stays in the socket's error
+     * queue, and every poll would report it. */
     if (res > 0 && ((uint32_t)res & (POLLHUP | POLLRDHUP)) != 0 &&
         s->c.t.loop->host.misses_ends) {
-        wr_sock_recv_by_polls(s); /* an armed receive may miss the remaining
-                                   * bytes */
+        /* An armed receive may miss the remaining bytes. */
+        wr_sock_recv_by_polls(s);
     }
     wr_sock_watched(s, res);
     sock_settle(s);
@@ -133,11 +131,10 @@ static void sock_send_settle(struct wr_sock *s)
         wr_sock_confirm_eof(s);
     }
     if (WR_UNLIKELY(s->c.t.demand.state == WR_DEMAND_STUCK)) {
-        wr_intake_leave(&s->c.t); /* the window may have waited for the send */
+        wr_intake_leave(&s->c.t); /* the wait may have been for this send */
     }
-    /* Advances the connection here, because most closes wait only for a send. A
-     * pending step will advance it in the same loop iteration, unless the end
-     * is decided. */
+    /* Most closes wait only for a send. A pending step advances the connection
+     * in the same loop iteration, unless the end is decided. */
     wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(!sock_is_settled(s)) &&
         (wr_life_is_over(&s->c.t) || !wr_ready_is_pending(&s->c.t.step))) {
@@ -149,10 +146,9 @@ typedef bool sock_consume_fn(struct wr_sendq *q,
                              const struct wr_sendq_memory *memory,
                              uint64_t bytes);
 
-/* Handles the common end of a send and returns true; has no effect and returns
- * false in other cases. In the common case the send took the whole queue of an
- * intact connection, the queue is a single chunk that @consume accepts, and
- * nothing waits for the end of the send except a close. */
+/* Handles the common end of a send: the send took the whole queue of an intact
+ * connection, @consume accepts the only chunk, and nothing but a close waits
+ * for the end of the send. Otherwise has no effect and returns false. */
 static inline bool sock_took(struct wr_sock *s, int32_t res,
                              sock_consume_fn *consume)
 {
@@ -171,7 +167,7 @@ static inline bool sock_took(struct wr_sock *s, int32_t res,
     return true;
 }
 
-/* sock_is_settled() for a socket that may be written to, which implies OPEN. */
+/* Like sock_is_settled(); an open outbox implies state OPEN. */
 static inline bool sock_may_send_on(const struct wr_sock *s)
 {
     wr_debug_assert(s->c.outbox.state != WR_OUTBOX_OPEN ||
@@ -180,8 +176,6 @@ static inline bool sock_may_send_on(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
-/* Handles the uncommon ends of a send: the queue is not empty, or something
- * waits for the end of the send. */
 static __attribute__((noinline)) void sock_send_went(struct wr_sock *s,
                                                      int32_t res)
 {
@@ -239,10 +233,9 @@ static void sock_opening_completed(struct wr_op *op, int32_t res,
 
 /* ---- addresses and the peer's credentials ----
  *
- * The kernel is queried only when the program queries an address, because most
- * programs never do. The result is kept only when the kernel is about to forget
- * it: before a reset from this side, before a move to another loop, and at the
- * loss of a connection that has other references. */
+ * Most programs query no address, so none is stored until the kernel is about
+ * to forget it: before a reset from this side, before a move to another loop,
+ * and at the loss of a connection that has other references. */
 
 static const struct wr_sock_names *sock_names_of(const struct wr_sock *s)
 {
@@ -273,7 +266,6 @@ static void sock_get_sockname(const weir_transport *t, struct weir_address *ret)
     }
 }
 
-/* The pid is 0 on an error or if the socket is not a Unix socket. */
 static void sock_ask_peercred(const struct wr_sock *s,
                               struct weir_peercred *ret)
 {
@@ -359,19 +351,17 @@ static void sock_reset_on_close(struct wr_sock *s)
 static void sock_reset(struct wr_connection *c)
 {
     wr_assert(!wr_life_is_over(&c->t));
-    /* If a socket lingers when the loop is closed, the kernel continues to send
-     * the socket's bytes. */
+    /* If a lingering socket's loop is closed, the kernel continues to send. */
     if (c->t.state != WR_LIFE_LINGERING || !wr_loop_is_closing(c->t.loop)) {
         sock_reset_on_close(wr_sock_of(&c->t));
     }
 }
 
-/* Resets the connection if the file was sent in part, so that the peer does not
- * take the part for the whole. */
+/* Resets the connection if a part of the file is missing, so that the peer does
+ * not take the part for the whole. */
 static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
 {
-    /* A loss now would truncate a file that the program did not cancel. The
-     * file may have failed in this loop iteration, before the program was
+    /* The file may have failed in this iteration, before the program was
      * notified. */
     const struct wr_sender *file = s->c.outbox.sender;
     const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
@@ -397,10 +387,9 @@ static void sock_stop(struct wr_connection *c)
     wr_list_remove(&s->turn_end.link);
     wr_op_cancel(&s->c.t.loop->uring, &s->send_op);
     if (s->send_op.in_flight && s->resets) {
-        /* Resets the connection now, because the descriptor is closed only
-         * after the operation has ended. A Unix socket has no resets and is
-         * shut down. */
-        wr_sock_remember_names(s); /* the reset makes the kernel forget them */
+        /* Resets the connection now: the descriptor is closed only after the
+         * operation has ended. A Unix socket has no resets and is shut down. */
+        wr_sock_remember_names(s);
         if (wr_sys_disconnect(s->c.t.fd) < 0) {
             wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
         }
@@ -438,8 +427,7 @@ static void sock_close_fd(struct wr_sock *s)
     }
 }
 
-/* Runs at the end of the iteration after the loss, or earlier if the loss is
- * not followed by another iteration soon. */
+/* Runs at the end of the next iteration, or earlier if none is near. */
 static void sock_close_last(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -465,11 +453,10 @@ static void sock_close_late(struct wr_turn_end *turn_end)
     wr_loop_at_turn_end(loop, turn_end);
 }
 
-/* Closes a lost socket. If there are other references, its addresses must be
- * kept, because the getters work after the loss. A side of a relay, and a
- * socket below TLS, usually loses these references in the next loop iteration,
- * so its close waits for that; but a loop in a host may make no further
- * iteration. */
+/* Closes a lost socket. If there are other references, its addresses are kept
+ * for the getters. A side of a relay, and a socket below TLS, usually lose
+ * these references in the next loop iteration, so the close waits for it; but a
+ * loop in a host may make no further iteration. */
 static void sock_close(struct wr_connection *c)
 {
     struct wr_sock *s = wr_sock_of(&c->t);
@@ -551,7 +538,7 @@ static void sock_abandon(weir_transport *t)
     struct wr_sock *s = wr_sock_of(t);
     struct wr_uring *uring = &t->loop->uring;
 
-    weir_transport_ref(t); /* the end of the send may lose and free it */
+    weir_transport_ref(t); /* the end of the send may free it */
     wr_outbox_abandon(t);
     wr_op_abandon(uring, &s->send_op);
     wr_op_abandon(uring, &s->recv_op);
@@ -793,14 +780,13 @@ static int sock_set_option(int fd, int level, int name, int value)
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-/* Converts a time to seconds, rounded up. */
 static int sock_round_up(uint64_t time_ns)
 {
     wr_assert(time_ns <= WR_KEEP_ALIVE_MAX_NS);
     return time_ns == 0 ? 0 : (int)((time_ns - 1) / WEIR_SECONDS(1) + 1);
 }
 
-/* NULL for @connection requests the defaults. */
+/* @connection is NULL for the defaults. */
 static void sock_list(const struct weir_connection_options *connection,
                       struct sock_option ret[SOCK_OPTIONS])
 {
@@ -904,11 +890,9 @@ int wr_sock_open(weir_loop *loop, int fd, const struct weir_factory *factory,
     }
     if (WR_UNLIKELY(options->family == AF_UNIX && options->connection &&
                     options->connection->fd_limit > 0)) {
-        /* With SO_OOBINLINE a receive returns urgent bytes like other bytes.
-         * Without the option a receive would skip an urgent byte, and the
-         * kernel would close the descriptors that were sent with this byte, on
-         * the thread that receives. A kernel without urgent bytes on Unix
-         * sockets ignores the option. */
+        /* Without SO_OOBINLINE a receive would skip an urgent byte, and the
+         * kernel would close its descriptors on the receiving thread. A kernel
+         * without urgent bytes on Unix sockets ignores the option. */
         wr_assert(options->connection->fd_limit <= WEIR_FDS_MAX);
         s->fd_limit = (uint8_t)options->connection->fd_limit;
         wr_sock_recv_by_polls(s);

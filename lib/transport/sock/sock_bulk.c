@@ -1,23 +1,20 @@
 /*
  * Stream sockets: receiving bulk, one connection after the other. Armed
- * receives fill buffers of all connections at once, as bytes arrive. If twenty
- * connections receive 256 KiB each, the first bytes have left the near cache
- * when they are sent on. So a connection that moves bulk is armed with a poll,
- * and receives when the loop's budget feeds it, that is, calls sock_fed() in
- * sock.c:
+ * receives fill buffers of all connections at once, so with twenty connections
+ * that receive 256 KiB each, the first bytes have left the near cache when they
+ * are sent on. So a connection that moves bulk is armed with a poll, and
+ * receives with a system call when the loop's budget feeds it with sock_fed():
  *
  *     idle --poll--> armed --bytes arrived--> queue DUE --sock_fed()--> idle
  *        \--the last receive was full--> queue DUE --sock_fed()--> idle
  *
- * In an iteration the budget feeds connections of queue DUE up to a byte limit,
- * usually one connection (budget.h). The connection receives with a system
- * call, which fills buffers that are still in the cache. Its response is
- * submitted at the end of the iteration, before the next connection receives.
+ * In an iteration the budget feeds connections up to a byte limit, usually one
+ * connection (budget.h). Its response is submitted at the end of the iteration,
+ * before the next connection receives.
  *
- * A receive that filled its window has probably left bytes in the kernel. If
- * so, the next receive needs no poll. SIOCINQ is called first, which costs a
- * tenth of a receive that finds nothing. Its answer is assumed for some of the
- * following receives (UNASKED_COUNT).
+ * If a receive that filled its window has left bytes in the kernel, the next
+ * receive needs no poll. SIOCINQ, which costs a tenth of a receive that finds
+ * nothing, is called first; its result is assumed for some following receives.
  *
  * A connection starts to move bulk after one large receive (sock.c). It stops
  * after several small receives in a row, when no buffer is free, and when a
@@ -27,7 +24,7 @@
  * takes descriptors, which an armed receive cannot receive, and those whose end
  * an armed receive may miss (uring/ring_kernel.c). They do not busy-loop: after
  * an end each receive finds bytes or the end, and a Unix socket has no error
- * queue that would end a poll.
+ * queue.
  */
 #include "sock_impl.h"
 
@@ -35,51 +32,44 @@
 
 #define BULK_SMALL         (16u << 10)
 #define SMALL_RECEIVES_MAX 8u
-/* After a call of SIOCINQ, its answer is assumed for this many full receives.
- */
+/* The result of SIOCINQ is assumed for this many full receives. */
 #define UNASKED_COUNT 15u
-/* The answer "no bytes" is assumed after one such answer, the answer "bytes"
- * only after this many in a row. */
+/* "No bytes" is assumed after one result, "bytes" after this many in a row. */
 #define SURE_COUNT 3u
 /* Maximum bytes of a receive when no buffer is free. */
 #define FEW_BYTES 4096u
-/* A received descriptor costs as much of the iteration's budget as this many
- * bytes. */
+/* Bytes of the iteration's budget that a received descriptor costs. */
 #define FD_COST 256u
 
-/* Splicing starts at DEEP_BYTES in the receive queue and stops below DRY_BYTES:
- * a piece costs about 3 us besides its bytes. */
+/* Splicing starts at DEEP_BYTES in the receive queue and stops below DRY_BYTES,
+ * because a piece costs about 3 us in addition to its bytes. */
 #define DEEP_BYTES (128u << 10)
 #define DRY_BYTES  (64u << 10)
-/* Minimum free space in the other socket for which a piece is spliced. */
+/* Minimum free space in the other socket for a piece. */
 #define ROOM_LEAST (64u << 10)
-/* Size of a piece, and of the pipe: the pipe counts whole pages, and packets
- * fill only parts of pages. */
+/* The pipe counts whole pages, and packets fill only parts of pages. */
 #define PIECE_BYTES (256u << 10)
 #define PIPE_BYTES  (1u << 20)
-/* Maximum bytes that one call of wr_sock_bulk_receive() splices. Other
- * connections wait about 100 us. */
+/* Limit for one call of wr_sock_bulk_receive(): others wait about 100 us. */
 #define FEED_BYTES (1u << 20)
 
 /* ---- splicing bulk to another socket ----
  *
- * A socket that the budget feeds may splice its bytes to another socket, piece
- * by piece, through a pipe. It does so if its protocol has requested this, and
- * if many bytes wait in the receive queue:
+ * If its protocol has requested it and many bytes wait, a socket splices its
+ * bytes to another socket, piece by piece, through a pipe:
  *
  *     receive queue --> pipe of the loop --> the other's send queue
  *                                \--> receive buffers --> protocol
  *
  * The pipe is empty after each piece, so one pipe serves all connections. A
  * piece is no larger than the other socket's free space. If that socket takes
- * less nevertheless, the rest is read into receive buffers and delivered like
- * other bytes. The buffers are taken before the bytes, so no allocation can
- * fail in between. Bytes stay in order, because a piece is moved only while
- * this socket holds no bytes and the other has none queued or in flight.
+ * less nevertheless, the rest is read into receive buffers, which were taken
+ * before the piece, and delivered. Bytes stay in order, because a piece is
+ * moved only while this socket holds no bytes and the other has none queued or
+ * in flight.
  *
- * The receive handles an end of the stream, an urgent byte and an error of the
- * peer. An error of the other socket breaks that socket, like an error of a
- * send.
+ * An error of the other socket breaks that socket, like an error of a send. The
+ * receive handles the stream's end, urgent bytes and errors of the peer.
  *
  * The calls are splice(2), which does not block. IORING_OP_SPLICE always goes
  * to a worker thread (Linux 6.18). */
@@ -87,7 +77,7 @@
 struct sock_bulk_pipe {
     struct wr_module module;
     weir_loop *loop;
-    int ends[2]; /* read end and write end; -1 if not open */
+    int ends[2]; /* -1 if not open */
 };
 
 static struct sock_bulk_pipe *sock_bulk_pipe_of(struct wr_module *module)
@@ -106,8 +96,7 @@ static void sock_bulk_close_pipe(struct wr_module *module)
     }
 }
 
-/* Closes the idle pipe; the next splice opens it again. Returns 0, because this
- * frees no allocated memory. */
+/* Closes the idle pipe; the next splice opens it. Frees no allocated memory. */
 static uint64_t sock_bulk_trim_pipe(struct wr_module *module)
 {
     sock_bulk_close_pipe(module);
@@ -165,8 +154,7 @@ static void sock_bulk_set_splicing_state(struct wr_splicing *splicing,
     splicing->state = state;
 }
 
-/* True if bytes may bypass the protocol: the transport is open without an
- * error, and the protocol that requested the splicing is still bound. */
+/* True if bytes may bypass the protocol that requested the splicing. */
 static bool sock_bulk_may_leave(const struct wr_sock *s)
 {
     wr_assert(!wr_sock_has_kept(s));
@@ -184,9 +172,9 @@ static bool sock_bulk_may_arrive(const struct wr_sock *to)
            !wr_list_is_linked(&to->turn_end.link) && !to->c.t.is_below;
 }
 
-/* Returns how many bytes to splice now, or 0 to deliver them. TCP also charges
- * about 830 bytes for each segment to the socket's free space, and segments may
- * be small. So only half of the space is sure, if segments have 1 KiB. */
+/* Returns how many bytes to splice now, or 0 to deliver them. TCP charges about
+ * 830 bytes per segment to the socket's free space, so with segments of 1 KiB
+ * only half of the space is sure. */
 static uint32_t sock_bulk_count_to_splice(struct wr_splicing *splicing,
                                           uint32_t waiting)
 {
@@ -220,7 +208,7 @@ static void sock_bulk_read_rest(const struct sock_bulk_pipe *pipe,
         rest -= left;
         while (left > 0) {
             const int32_t got = wr_sys_pipe_read(pipe->ends[0], at, left);
-            wr_check(got > 0); /* only this file uses the pipe */
+            wr_check(got > 0);
             at += got;
             left -= (uint32_t)got;
         }
@@ -243,15 +231,15 @@ static void sock_bulk_note_moved(struct wr_sock *s,
     splicing->moved(splicing, bytes);
 }
 
-/* Shared by the splices of one call of wr_sock_bulk_receive(). */
+/* Shared by the splices of one receive. */
 struct sock_bulk_way {
     const struct sock_bulk_pipe *pipe;
     struct wr_sys_splices splices;
 };
 
-/* Splices at most @most bytes into the pipe and out of it. Returns the number
- * of bytes spliced into the pipe. Sets *ret_rest to the bytes that the other
- * socket has not taken, in borrowed leases. */
+/* Splices at most @most bytes into the pipe and out of it. Returns the bytes
+ * that entered the pipe. *ret_rest has the bytes that the other socket has not
+ * taken, in borrowed leases. */
 static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
                                        struct wr_splicing *splicing,
                                        struct sock_bulk_way *way, uint32_t most,
@@ -303,9 +291,9 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
     return in > 0 ? (uint32_t)in : 0;
 }
 
-/* Moves at most @count bytes and returns their number. Making the sockets
- * non-blocking and blocking the signals takes ten calls, so it is done once for
- * all pieces. */
+/* Moves at most @count bytes and returns their number. Makes the sockets
+ * non-blocking and blocks the signals once for all pieces, which takes ten
+ * calls. */
 static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
                                         struct wr_splicing *splicing,
                                         uint32_t count, weir_lease **ret_rest)
@@ -333,9 +321,8 @@ static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
     return done;
 }
 
-/* True if the protocol has requested a splicing that is possible now, and many
- * bytes may wait: the last receive has left some, the last bytes were spliced,
- * or @credit is at least DEEP_BYTES. */
+/* True if splicing was requested, is possible now, and many bytes may wait: the
+ * last receive left some, the last bytes were spliced, or @credit is large. */
 static bool sock_bulk_may_splice(const struct wr_sock *s, uint32_t credit)
 {
     const struct wr_splicing *splicing = s->extra->splicing;
@@ -347,11 +334,9 @@ static bool sock_bulk_may_splice(const struct wr_sock *s, uint32_t credit)
            sock_bulk_may_arrive(wr_sock_of(splicing->to));
 }
 
-/* Splices bulk to the other socket if possible and if enough bytes wait.
- * Returns the number of bytes taken from the kernel, or 0 if the caller must
- * receive. Sets *ret_rest to the bytes that the other socket has not taken, in
- * borrowed leases, to be delivered. If bytes were taken, sets *ret_has_more to
- * true if more bytes wait. */
+/* Returns the bytes taken from the kernel, or 0 if the caller must receive.
+ * Sets *ret_rest to bytes that the other socket has not taken, in borrowed
+ * leases, to be delivered, and *ret_has_more to true if more bytes wait. */
 WEIR_MUST_USE static uint32_t sock_bulk_splice_bytes(struct wr_sock *s,
                                                      weir_lease **ret_rest,
                                                      bool *ret_has_more)
@@ -396,8 +381,8 @@ void wr_sock_bulk_polled(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Several small receives in a row end bulk. A receive that left bytes in the
- * kernel (@has_more) does not count as small. */
+/* Several small receives in a row end bulk. @has_more is true if a receive left
+ * bytes in the kernel; it does not count as small. */
 static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
 {
     wr_assert(s->moves_bulk);
@@ -411,11 +396,10 @@ static void sock_bulk_count(struct wr_sock *s, uint32_t bytes, bool has_more)
     }
 }
 
-/* Returns true if the kernel probably has more bytes, after a receive that
- * filled its window. A wrong "no" costs a poll, which ends at once. A wrong
- * "yes" costs a receive that finds nothing. If the window is below BULK_SMALL,
- * the kernel is queried, because a wrong "no" would let the receive count as
- * small. */
+/* True if the kernel probably has more bytes after a full receive. A wrong "no"
+ * costs a poll, which ends at once; a wrong "yes" costs a receive that finds
+ * nothing. With a window below BULK_SMALL the kernel is queried, because a
+ * wrong "no" would let the receive count as small. */
 static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
 {
     wr_assert(s->moves_bulk);
@@ -430,7 +414,6 @@ static bool sock_bulk_has_more(struct wr_sock *s, uint32_t credit)
     return has_more;
 }
 
-/* The protocol may pause, close or be replaced after each lease. */
 static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
 {
     wr_assert(lease);
@@ -442,8 +425,8 @@ static void sock_bulk_deliver(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-/* Receives some bytes through memory on the stack, because no buffer is free.
- * @fds is NULL on a connection that takes no descriptors. */
+/* Receives through memory on the stack, because no buffer is free. @fds is NULL
+ * if the connection takes no descriptors. */
 static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
                               struct wr_passed *fds, weir_lease **ret)
 {
@@ -460,8 +443,7 @@ static int32_t sock_bulk_copy(struct wr_sock *s, uint32_t credit,
     return res;
 }
 
-/* Called when no buffer is free, on a connection that always polls. Another
- * connection would arm a receive. */
+/* No buffer is free. A connection that does not always poll arms a receive. */
 static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
 {
     weir_lease *lease = NULL;
@@ -469,7 +451,7 @@ static void sock_bulk_receive_few(struct wr_sock *s, uint32_t credit)
 
     wr_assert(s->always_polls && s->fd_limit == 0);
     if (res == -EAGAIN) {
-        return; /* poll again */
+        return;
     }
     if (res <= 0) {
         wr_sock_recv_other(s, res, 0);
@@ -520,7 +502,7 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
     const int32_t res = sock_bulk_recv_with_fds(s, credit, &fds, &lease);
 
     if (res == -EAGAIN) {
-        return; /* an urgent byte has ended the poll: poll again */
+        return; /* an urgent byte has ended the poll */
     }
     if (res <= 0) {
         wr_assert(fds.count == 0);
@@ -544,7 +526,6 @@ static void sock_bulk_receive_with_fds(struct wr_sock *s, uint32_t credit)
     }
 }
 
-/* Returns false if the caller must receive. */
 static __attribute__((noinline)) bool sock_bulk_splice(struct wr_sock *s)
 {
     weir_lease *rest;
@@ -591,8 +572,8 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         return;
     }
     if (res == -ENOBUFS || res == -EAGAIN) {
-        /* Stops moving bulk, so that an armed receive with its own window
-         * follows, or another poll on a connection that always polls. */
+        /* An armed receive with its own window follows, or another poll on a
+         * connection that always polls. */
         wr_assert(s->recv_state == WR_RECV_IDLE);
         wr_assert(s->moves_bulk);
         s->moves_bulk = s->always_polls;

@@ -3,29 +3,27 @@
  *
  * weir_transport_send_fds() duplicates the program's descriptors, so that the
  * program may close its own at once. The duplicates of one call are a batch
- * with an offset in the stream: the send that starts at this offset carries the
+ * with an offset in the stream. The send that starts at this offset carries the
  * batch, and no send continues past the next batch's offset. The kernel takes a
- * batch together with the first byte of its send; then its duplicates are
- * closed.
+ * batch with the first byte of its send; then the duplicates are closed.
  *
  *     pushed --offset is reached--> in flight --a byte was taken--> gone
  *                                         \-- no space: sent again
  *
- * If the protocol takes descriptors, threads (closer.h) close received
- * descriptors that are not taken, and a socket that may contain some, because
- * its last close drops them. While they are being closed, nothing is received
- * from the socket. So an open connection has at most one message's descriptors
- * in the process's table.
+ * Threads (closer.h) close received descriptors that the protocol does not
+ * take, and a socket that may hold some. Meanwhile nothing is received from the
+ * socket, so an open connection has at most one message's descriptors in the
+ * process's table.
  */
 #include "sock_impl.h"
 
 #include <string.h>
 
-/* Descriptors that are sent with one byte. Allocated as a block, because the
+/* Descriptors that are sent with one byte, in a block of their own, because the
  * kernel reads this struct while a send is in flight. */
 struct wr_fd_batch {
     struct wr_fd_batch *next;
-    /* Offset of the byte that carries the batch, counted like taken_bytes. */
+    /* Offset of the byte that carries the batch, in taken_bytes. */
     uint64_t at;
     struct msghdr msg;
     struct iovec iov;
@@ -83,7 +81,7 @@ void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count)
         return;
     }
     wr_closer_close_alone(fds, count);
-    /* Without memory for the closer, the connection cannot wait for it. */
+    /* Without a closer, the connection cannot wait for the closes. */
     if (!wr_life_is_over(&s->c.t)) {
         wr_transport_set_error(t, -ENOMEM, "close");
         t->ops->doom(t);
@@ -101,8 +99,7 @@ static void sock_fds_closed(void *arg)
     }
 }
 
-/* Arms the clock again, because the peer's time-outs also run while its
- * descriptors are being closed. */
+/* The peer's time-outs also run while its descriptors are being closed. */
 bool wr_sock_fds_rest(struct wr_sock *s)
 {
     wr_assert(s->fd_limit > 0);
@@ -115,8 +112,8 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     return s->rests;
 }
 
-/* Closes the lost socket, in a thread if its receive queue may contain
- * descriptors. After the end of the stream the queue is empty. */
+/* Closes the lost socket, in a thread unless its receive queue is empty, as
+ * after the end of the stream. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->fd_limit > 0);
@@ -133,8 +130,8 @@ void wr_sock_fds_close_own(struct wr_sock *s)
     }
 }
 
-/* Closes the duplicates, not in a thread: usually the kernel's message or the
- * program has the files, too, so these are not their last closes. */
+/* Closes the duplicates, not in a thread: usually these are not the last
+ * closes, because the kernel's message or the program has the files, too. */
 static void sock_fds_free_batch(weir_loop *loop, struct wr_fd_batch *batch)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -157,8 +154,8 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
     while (batch->count < count) {
         const int fd = wr_sys_dup_to_pass(fds[batch->count]);
         if (fd < 0) {
-            while (batch->count > 0) { /* at once, because descriptors may have
-                                        * run out */
+            /* At once, because descriptors may have run out. */
+            while (batch->count > 0) {
                 batch->count--;
                 wr_ignore(wr_sys_close(sock_fds_of(batch)[batch->count]) < 0);
             }
@@ -167,8 +164,8 @@ static int sock_fds_make_batch(weir_loop *loop, const int *fds, uint32_t count,
         }
         sock_fds_of(batch)[batch->count++] = fd;
     }
-    /* Assigned as a whole, which zeroes the padding of musl's struct: the
-     * kernel has the upper half of cmsg_len there. */
+    /* Assigned as a whole, which zeroes the padding of musl's struct: there the
+     * kernel has the upper half of cmsg_len. */
     *sock_fds_control(batch) =
         (struct cmsghdr){.cmsg_len = (socklen_t)control_len,
                          .cmsg_level = SOL_SOCKET,

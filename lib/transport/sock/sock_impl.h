@@ -1,6 +1,6 @@
 /*
  * Internals of stream sockets. A socket is a connection (connection.h). The
- * files of its device note what happened; at the end of a completion sock.c
+ * files of its device note what happened. At the end of a completion sock.c
  * continues to receive, or leaves the decision to the step. A file calls only
  * files after it in this list: sock_move.c, sock.c, sock_bulk.c, sock_send.c,
  * sock_recv.c, sock_linger.c, sock_state.c, sock_fds.c.
@@ -25,28 +25,27 @@ struct wr_fd_batch;
 struct wr_sock_fds {
     struct wr_fd_batch *first;
     struct wr_fd_batch *last;
-    uint64_t taken_bytes;     /* accepted by the kernel while batches wait */
-    uint32_t waiting_count;   /* descriptors in all batches */
+    uint64_t taken_bytes; /* bytes taken by the kernel while batches wait */
+    uint32_t waiting_count;
     struct wr_closer *closer; /* closes received descriptors; may be NULL */
 };
 
-/* Queues duplicates, to be sent with the next written byte. Returns 0, -EBADF,
+/* Queues duplicates, sent with the next written byte. Returns 0, -EBADF,
  * -EMFILE, -ENOMEM, -EINVAL for an io_uring, or -ENOBUFS if too many wait. */
 WEIR_MUST_USE int wr_sock_fds_push(struct wr_sock *s, const int *fds,
                                    size_t count);
-/* Undoes wr_sock_fds_push(): removes the last batch, because the byte with
- * which it was to be sent was not written. */
+/* Undoes wr_sock_fds_push(), because its byte was not written. */
 void wr_sock_fds_take_back(struct wr_sock *s);
-/* Returns how many bytes the next send may cover at most. */
+/* Returns the maximum number of bytes of the next send. */
 uint64_t wr_sock_fds_reach(const struct wr_sock *s);
-/* True if the next send must carry descriptors, with wr_sock_fds_send(). */
+/* True if the next send must be wr_sock_fds_send(). */
 bool wr_sock_fds_are_next(const struct wr_sock *s);
 void wr_sock_fds_send(struct wr_sock *s, const struct iovec *piece);
 void wr_sock_fds_took(struct wr_sock *s, uint64_t bytes);
 void wr_sock_fds_drop(struct wr_sock *s);
 /* Closes refused descriptors, in a thread, because the peer chose them. */
 void wr_sock_fds_discard(weir_transport *t, const int *fds, size_t count);
-/* True while received descriptors are being closed: the socket receives
+/* True while received descriptors are being closed. The socket then receives
  * nothing, and the step is scheduled afterwards. */
 WEIR_MUST_USE bool wr_sock_fds_rest(struct wr_sock *s);
 void wr_sock_fds_close_own(struct wr_sock *s);
@@ -56,42 +55,40 @@ void wr_sock_check_fds(const struct wr_sock *s);
 _Static_assert(WEIR_FDS_MAX <= UINT8_MAX, "fd_limit has 8 bits");
 
 enum wr_recv_state {
-    WR_RECV_IDLE,       /* nothing in the kernel */
-    WR_RECV_ARMED,      /* a receive or a poll for bytes is in flight */
-    WR_RECV_CANCELLING, /* being cancelled; may still bring bytes */
+    WR_RECV_IDLE,
+    WR_RECV_ARMED,      /* a receive or a poll is in flight */
+    WR_RECV_CANCELLING, /* being cancelled, and may still receive bytes */
     WR_RECV_STATES,
 };
 
-/* Fields that few sockets use: made on first use, freed with the socket. The
- * first fields are for received bytes that do not go into buffers of the pool,
- * but into memory that a buffered protocol has lent, or to another socket. */
+/* Fields that few sockets use, made on first use. The first ones are for bytes
+ * that are received into a buffered protocol's memory, or moved to another
+ * socket. */
 struct wr_sock_extra {
-    /* Protocol that has lent memory or requested the splicing. */
+    /* The protocol that has lent memory or requested the splicing. */
     struct weir_protocol_binding binding;
     void *buf;  /* lent memory, or NULL */
-    size_t len; /* received into buf; the protocol was not notified yet */
-    struct wr_splicing *splicing; /* NULL if not requested */
-    struct wr_sock_names *names;  /* NULL before the addresses are stored */
-    struct wr_sock_fds *fds;      /* made on first use */
+    size_t len; /* received into buf and not reported */
+    struct wr_splicing *splicing;
+    struct wr_sock_names *names;
+    struct wr_sock_fds *fds;
 };
 
 /* The clock of a socket, and its checks of the kernel's queue. */
 struct wr_sock_clock {
     struct wr_clock clock;
-    /* Time at which lingering started, or all bytes were found acknowledged; 0
-     * if not lingering. */
+    /* Start of lingering, or time when all bytes were found acknowledged; or
+     * 0. */
     uint64_t linger_ns;
     uint64_t looked_ns;    /* time of the last check of the kernel's queue */
     uint64_t look_wait_ns; /* lingering: from looked_ns to the next check */
-    /* Time at which a poll starts to watch the peer; 0 means never. */
+    /* Time of the start of a poll that watches the peer; 0 means never. */
     uint64_t watch_ns;
-    /* Bytes in the queue at the last check, plus one; 0 before the first
-     * check. */
+    /* Bytes in the kernel's queue at the last check, plus one; or 0. */
     int looked_bytes;
     bool is_acked; /* lingering: all bytes were found acknowledged */
 };
 
-/* Addresses, kept because the kernel forgets them at the end. */
 struct wr_sock_names {
     struct weir_address peername;
     struct weir_address sockname;
@@ -101,37 +98,37 @@ struct wr_sock_names {
 struct wr_sock {
     struct wr_connection c;
     enum wr_recv_state recv_state : 8; /* set by sock_recv_set_state() alone */
-    /* Number of small receives in a row, while the socket moves bulk. */
+    /* Small receives in a row, while the socket moves bulk. */
     uint8_t small_receives;
-    uint8_t unasked;   /* full receives until SIOCINQ is called again */
-    uint8_t yes_count; /* times in a row that the kernel had more bytes;
-                        * at most 3 */
-    /* Maximum number of descriptors passed to the protocol at once; 0 if the
-     * protocol takes none. */
+    uint8_t unasked; /* full receives before the next SIOCINQ */
+    /* Times in a row, at most 3, that the kernel had more bytes. */
+    uint8_t yes_count;
+    /* Maximum descriptors of one call of fds_received; 0 if they are
+     * refused. */
     uint8_t fd_limit;
-    bool has_received : 1;  /* set by the first bytes */
+    bool has_received : 1;
     bool armed_once : 1;    /* the receive ends with its first bytes */
-    bool moves_bulk : 1;    /* receives bulk; see sock_bulk.c */
-    bool always_polls : 1;  /* moves bulk always; see sock_bulk.c */
+    bool moves_bulk : 1;    /* see sock_bulk.c */
+    bool always_polls : 1;  /* moves_bulk stays set */
     bool polls_bytes : 1;   /* recv_op is a poll */
     bool expects_bytes : 1; /* moves bulk, and the last receive left bytes */
     bool eof_doubted : 1;   /* set with eof_seen until the send has ended */
-    bool recv_failed : 1;   /* set by the receive that returned an error */
+    bool recv_failed : 1;   /* a receive has returned an error */
     bool has_sent : 1;      /* set before the first bytes are sent */
-    bool sends_file : 1;    /* set while there is a sender */
-    bool sends_fds : 1;     /* set while descriptors wait to be sent */
-    bool sent_short : 1;    /* the last send left bytes in the queue */
-    bool hup_seen : 1;      /* set when no new watch is needed */
-    bool fin_seen : 1;      /* set when a FIN ended a poll for space */
-    bool has_waited : 1;    /* set when a send waits for space */
-    bool resets : 1;        /* set when the peer must see a reset */
+    bool sends_file : 1;
+    bool sends_fds : 1;
+    bool sent_short : 1; /* the last send left bytes in the queue */
+    bool hup_seen : 1;   /* set when no new watch is needed */
+    bool fin_seen : 1;   /* set when a FIN ended a poll for space */
+    bool has_waited : 1; /* set when a send waits for space */
+    bool resets : 1;
     bool rests : 1; /* set while received descriptors are being closed */
 
-    struct wr_op send_op; /* the send, or the poll for space while stalled */
+    struct wr_op send_op; /* also the poll for space */
     struct wr_turn_end turn_end;
 
     struct wr_op recv_op;
-    struct wr_op poll_op; /* watches for a hang-up */
+    struct wr_op poll_op;
 
     struct wr_sock_extra *extra;
 };
@@ -162,9 +159,7 @@ static inline bool wr_sock_is_unix(const weir_transport *t)
     return t->ops->send_fds != NULL;
 }
 
-/* ---- sock_send.c ---- */
 int wr_sock_write(weir_transport *t, const void *data, size_t len);
-/* weir_transport_send_fds() with 1 to WEIR_FDS_MAX descriptors. */
 int wr_sock_send_fds(weir_transport *t, const void *data, size_t len,
                      const int *fds, size_t count);
 void wr_sock_queued(weir_transport *t, size_t len);
@@ -175,54 +170,50 @@ int wr_sock_send_part(weir_transport *t, const void *data, size_t len);
 void wr_sock_file_went(weir_transport *t, int err);
 bool wr_sock_withdraw_file(weir_transport *t);
 void wr_sock_send_init(struct wr_sock *s);
-/* Handles uncommon ends of a send or poll. False if the poll continues. */
+/* Handles uncommon ends of a send or poll. Returns false if the poll
+ * continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
-/* Handles the end of the first send of a socket that opens, or of the poll for
- * the answer to the SYN. Returns false if the poll continues. */
+/* Like wr_sock_send_ended(), for the first send of a socket that opens, or the
+ * poll for the answer to the SYN. */
 WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
-/* Marks a socket that has sent bytes before, for example on another loop, so
- * that its next send is not handled as the first send. */
+/* Marks a socket that has sent bytes before, for example on another loop. */
 void wr_sock_send_go_on_from(struct wr_sock *s);
 void wr_sock_send_failed(struct wr_sock *s, int err);
 
 /* Makes the first send connect the NEW socket. */
 void wr_sock_opening_begin(struct wr_sock *s);
 
-/* ---- sock_recv.c ---- */
 wr_account_over_fn wr_sock_account_over;
-/* Arms or cancels the receive, or watches the peer; see sock_recv.c. */
 void wr_sock_update_recv(struct wr_connection *c);
-/* Ends the receive of a socket in state CLOSING, unless the socket must receive
- * bytes to drop them. */
+/* Ends the receive in state CLOSING, unless bytes must be received and
+ * dropped. */
 void wr_sock_recv_stop(struct wr_connection *c);
 void wr_sock_recv_ended(struct wr_sock *s);
 void wr_sock_recv_failed(struct wr_sock *s, int err);
 /* True if the protocol wants bytes and lends no memory for them. */
 bool wr_sock_recv_may_fill(const struct wr_sock *s);
-/* Returns a receive window of at least WR_CREDIT_MIN, or 0 if the socket waits
- * for a window or a buffer. */
+/* Returns a receive window, or 0 if the socket waits for a window or a
+ * buffer. */
 WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 /* Handles a completion without bytes in the pool. */
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
-/* Cancels the receive in flight if it fills buffers of the pool, because its
- * window is now larger than the socket may use. Another receive follows. */
+/* Cancels a receive into buffers of the pool, whose window is now too large.
+ * Another receive follows. */
 void wr_sock_recv_revoke(struct wr_sock *s);
-/* Makes every receive from now on a poll and a system call. */
+/* From now on every receive is a poll and a system call. */
 void wr_sock_recv_by_polls(struct wr_sock *s);
 void wr_sock_end_recv(struct wr_sock *s);
 
 void wr_sock_watched(struct wr_sock *s, int32_t res);
 
-/* ---- sock_bulk.c ---- */
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
-/* Receives with a system call. Called when the budget feeds the socket from
- * queue DUE. */
+/* Receives with a system call, when the budget feeds the socket from queue
+ * DUE. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
 
-/* Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
 {
     if (!s->extra) {
@@ -237,35 +228,34 @@ WEIR_MUST_USE static inline int wr_sock_make_extra(struct wr_sock *s)
 void wr_sock_received(struct wr_sock *s, weir_lease *lease);
 /* Holds a copy in a lease with one reference; the step delivers it. */
 void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
-/* Decides, after the end of a send, whether the stream has ended. */
+/* Called when the send has ended that put the end of the stream in doubt. The
+ * end is real unless the send got an error other than -EPIPE. With -EPIPE the
+ * socket had no error, or an error after the peer's FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s);
 void wr_sock_deliver_held(struct wr_connection *c);
-/* Returns lent memory to the protocol, and holds a copy of its bytes after the
- * held bytes: a protocol lends one piece of memory at a time, and may need it
- * for the held bytes. Returns false if the kernel still uses the memory, or if
- * there was no memory for the copy and the bytes are lost. */
+/* Returns lent memory to the protocol, and holds a copy of its bytes. A
+ * protocol lends one piece of memory at a time, and may need it for the held
+ * bytes. Returns false if the kernel still uses the memory, or if bytes were
+ * lost for lack of memory. */
 WEIR_MUST_USE bool wr_sock_take_back_lent(struct wr_sock *s);
 /* Returns lent memory if nothing was received into it. */
 void wr_sock_return_lent(struct wr_sock *s);
 void wr_sock_drop_lent(struct wr_sock *s);
 
-/* ---- sock_linger.c ---- */
 void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret);
 void wr_sock_time_expired(weir_transport *t, const struct wr_deadline *over);
 uint64_t wr_sock_next_look_ns(const weir_transport *t);
 bool wr_sock_look_at_queue(weir_transport *t);
-/* In state CLOSING, when everything is sent: starts to linger if closing the
- * descriptor might destroy bytes, or if the program has set a linger time. */
+/* Starts to linger if closing the descriptor might destroy bytes, or if the
+ * program has set a linger time. */
 bool wr_sock_linger(struct wr_connection *c);
-/* Sends a FIN, unless one was sent. */
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
 WEIR_MUST_USE bool wr_sock_linger_owes(const struct wr_sock *s);
-/* Counts bytes dropped after OPEN. May end lingering. */
+/* Counts dropped bytes. May end lingering. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes);
 uint64_t wr_sock_get_unacknowledged(const weir_transport *t);
 
-/* ---- sock_state.c ---- */
 void wr_sock_check_invariants(const struct wr_connection *c);
 void wr_sock_check_progress(const struct wr_connection *c);
 void wr_sock_dump(const struct wr_connection *c, FILE *out);
@@ -289,8 +279,8 @@ static inline void wr_sock_begin_bulk(struct wr_sock *s)
     s->yes_count = 0;
 }
 
-/* Starts a poll that notices a hang-up of the peer. It stays armed when reading
- * resumes, which saves a submission at each pause. */
+/* Starts a poll for a hang-up of the peer. It stays armed when reading resumes,
+ * which saves a submission at each pause. */
 static inline void wr_sock_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
@@ -298,10 +288,9 @@ static inline void wr_sock_watch(struct wr_sock *s)
     }
 }
 
-/* Returns the bytes of the send queue that the kernel has no space for: a
- * send or poll of an earlier iteration is in flight, or the last send was
- * short. Returns 0 in a close, which drops received bytes and needs no space
- * for them. */
+/* Returns the queued bytes that the kernel has no space for: a send or poll is
+ * in flight, or the last send was short. Returns 0 in a close, which needs no
+ * space for the bytes that it drops. */
 static inline uint64_t wr_sock_stuck_bytes(const struct wr_sock *s)
 {
     return (s->send_op.in_flight || s->sent_short) &&
@@ -333,9 +322,9 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
            (s->extra && s->extra->len > 0);
 }
 
-/* True, in a broken connection, if no byte is left in the kernel. Bytes that
- * arrived before a reset can be read after it; while reading is paused they
- * stay in the kernel. */
+/* True if a broken connection has no byte left in the kernel. Bytes that
+ * arrived before a reset can still be read; while reading is paused they stay
+ * there. */
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {
     return s->c.t.eof_seen || s->recv_failed ||

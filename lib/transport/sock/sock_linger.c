@@ -1,22 +1,22 @@
 /*
- * Stream sockets: lingering until the peer has all written bytes, and the
- * clock, which checks the kernel's queues and starts the poll that watches a
- * peer some time after its end of stream.
+ * Stream sockets: lingering until the peer has all written bytes. The clock
+ * checks the kernel's queues, and starts the poll that watches a peer some time
+ * after its end of stream.
  *
  * The kernel sends a reset if a socket is closed with unread bytes, or if bytes
  * arrive after the close. A reset drops all bytes that the peer's kernel has
  * not acknowledged. So a closing socket checks the kernel's queues once, when
- * all bytes were sent. If bytes are not acknowledged or not read, it shuts its
- * writing side down, reads and drops bytes, and checks repeatedly. No event
- * reports an acknowledgement, so a timer is used, with growing intervals.
- * Usually the peer's end of stream comes first.
+ * all bytes were sent. If bytes are unread or not acknowledged, it sends a FIN,
+ * reads and drops bytes, and checks again with growing intervals, because no
+ * event reports an acknowledgement. Usually the peer's end of stream comes
+ * first.
  *
- * If the peer sends fast, every check finds unread bytes. Once this peer has
- * acknowledged everything, the close reads only a moment longer, in which a
- * peer that reads ends its stream, and then resets.
+ * A peer that sends fast always has unread bytes. Once it has acknowledged
+ * everything, the close reads only a moment longer, in which a peer that reads
+ * ends its stream, and then resets.
  *
- * Bytes sent on a Unix socket are in the peer's queue, and a reset does not
- * drop them: a Unix socket waits only until its own queue is read.
+ * A reset does not drop bytes that a Unix socket has sent to its peer's queue,
+ * so a Unix socket waits only until its own queue is read.
  */
 #include "sock_impl.h"
 
@@ -32,13 +32,11 @@ static bool sock_linger_withholds(const struct wr_sock *s)
            s->c.t.held_back || s->has_waited;
 }
 
-/* Returns the number of bytes that the peer's kernel has not acknowledged; a
- * FIN counts as one. */
+/* A FIN counts as one byte. Returns 0 for a Unix socket. */
 static uint32_t sock_linger_unacked(const struct wr_sock *s)
 {
     wr_assert(s->c.t.fd >= 0);
-    const int unacked =
-        s->c.t.ops->send_fds ? 0 : wr_sys_outq(s->c.t.fd); /* not Unix */
+    const int unacked = s->c.t.ops->send_fds ? 0 : wr_sys_outq(s->c.t.fd);
     return unacked > 0 ? (uint32_t)unacked : 0;
 }
 
@@ -48,8 +46,7 @@ uint64_t wr_sock_get_unacknowledged(const weir_transport *t)
     return wr_life_is_over(t) ? 0 : sock_linger_unacked(wr_sock_of(t));
 }
 
-/* True if closing the descriptor might destroy bytes, or a linger time is set.
- * Usually a receive was armed, and has taken all bytes. */
+/* Usually a receive was armed, and has taken all bytes. */
 static bool sock_linger_is_due(const struct wr_sock *s)
 {
     wr_assert(s->c.t.state == WR_LIFE_CLOSING);
@@ -63,7 +60,7 @@ void wr_sock_shut(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
     int err = wr_sys_shutdown(s->c.t.fd, SHUT_WR);
-    /* With -ENOTCONN the peer is gone; the receive will find out. */
+    /* With -ENOTCONN the peer is gone, and the receive will notice. */
     if (err < 0 && err != -ENOTCONN) {
         wr_transport_set_error(&s->c.t, err, "shutdown");
         wr_life_doom(&s->c.t);
@@ -106,8 +103,6 @@ bool wr_sock_linger_owes(const struct wr_sock *s)
     return sock_linger_unacked(s) > s->c.t.farewell_bytes + 1; /* the FIN */
 }
 
-/* After the peer has acknowledged everything, lingering ends when
- * WR_END_REST_BYTES were dropped. */
 void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
 {
     const uint32_t dropped = wr_outbox_note_dropped(&s->c.outbox, bytes);
@@ -119,7 +114,6 @@ void wr_sock_note_dropped(struct wr_sock *s, uint32_t bytes)
     }
 }
 
-/* A change of the kernel's queue is progress of the peer. */
 static void sock_linger_note_look(struct wr_sock_clock *clock, int unacked)
 {
     const uint64_t now_ns = clock->clock.t->loop->now_ns;
@@ -139,10 +133,9 @@ static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
     return when_ns == 0 || s->c.t.state != WR_LIFE_OPEN ? UINT64_MAX : when_ns;
 }
 
-/* Returns the time of the next check of the kernel's queue. A send completes
- * when the kernel has the bytes, and the peer may still take bytes from the
- * kernel's queue, so the queue is checked several times per limit. The first
- * check has no earlier value and counts as progress, so a stall is reported at
+/* Returns the time of the next check of the kernel's queue. A completed send
+ * only filled this queue, so it is checked several times per limit. The first
+ * check has no earlier value and counts as progress: a stall is reported at
  * most one interval late. */
 static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
 {
@@ -163,8 +156,8 @@ static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
                       limits->write_stall_ns / WR_STALL_LOOKS + 1);
 }
 
-/* True if all bytes are acknowledged, and none is unread, or the peer has had
- * enough time since. */
+/* True if all bytes are acknowledged, and none is unread or the peer had
+ * time. */
 static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 {
     struct wr_sock_clock *clock = wr_sock_clock_of(s);
@@ -183,8 +176,6 @@ static bool sock_linger_is_over(struct wr_sock *s, int unacked)
            wr_sys_inq(s->c.t.fd) <= 0;
 }
 
-/* Starts to watch the peer and checks the kernel's queue, each if its time has
- * come. Returns true if lingering is over. */
 bool wr_sock_look_at_queue(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -231,9 +222,8 @@ sock_linger_deadline(const struct wr_sock_clock *clock)
     return end;
 }
 
-/* Adds the socket's facts to the clock's view. The read time-out also runs
- * while received descriptors are being closed: otherwise the peer could keep
- * the connection open with descriptors whose closes block. */
+/* The read time-out also runs while received descriptors are being closed:
+ * otherwise the peer could keep the connection open with closes that block. */
 void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret)
 {
     const struct wr_sock *s = wr_sock_of(t);

@@ -1,8 +1,8 @@
 /*
  * Stream sockets: leaving a loop, and arriving on another. All memory of a
- * connection belongs to its loop, so the connection takes copies along (struct
- * wr_sock_content), from which a new connection is made. The old connection
- * keeps everything until the new one is made; if that fails, it continues.
+ * connection belongs to its loop, so a new connection is made from copies
+ * (struct wr_sock_content). The old connection keeps everything until then, and
+ * continues if the move fails.
  *
  * A send never waits in the kernel (sock_send.c) and a receive is cancelled, so
  * a connection can leave within a few loop iterations, whatever its peer does.
@@ -13,7 +13,6 @@
 
 #include <string.h>
 
-/* Received bytes are copied in pieces of this size. */
 #define PIECE_BYTES (64u << 10)
 
 int wr_sock_check_move(const weir_transport *t)
@@ -39,7 +38,7 @@ void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving)
 
     wr_connection_begin_leaving(&s->c, leaving);
     wr_list_remove(&s->turn_end.link);
-    wr_sock_update_recv(&s->c); /* cancels, or leaves a queue */
+    wr_sock_update_recv(&s->c);
     wr_op_cancel(&t->loop->uring, &s->poll_op);
     if (s->c.outbox.is_stalled) {
         wr_op_cancel(&t->loop->uring, &s->send_op);
@@ -142,8 +141,7 @@ void wr_sock_content_free(struct wr_sock_content *content)
     }
 }
 
-/* After this call any loop may close the descriptor and reuse its number, so
- * the addresses are kept for the getters. */
+/* Any loop may now close the descriptor and reuse its number. */
 void wr_sock_send_off(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -285,7 +283,7 @@ static void sock_move_take_over(struct wr_remade *remade,
     wr_budget_queue(&s->c.t.loop->budget, s->c.outbox.queue.bytes);
     s->c.t.eof_seen = content->eof_seen;
     if (content->eof_seen) {
-        wr_delivery_end(&s->c.delivery); /* the new protocol is notified, too */
+        wr_delivery_end(&s->c.delivery);
     }
     if (content->has_ended) {
         wr_outbox_end(&s->c.outbox);
@@ -302,14 +300,14 @@ void wr_sock_begin_anew(struct wr_remade *remade,
     wr_owned_add(&t->loop->owned, s->c.t.fd);
     wr_connection_begin(&s->c);
     sock_move_take_over(remade, content);
-    wr_connection_push(&s->c); /* receives, after connection_made */
+    wr_connection_push(&s->c);
     if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         wr_sock_make_dirty(s);
         wr_connection_time_changed(&s->c);
     }
     wr_connection_tell_made(&s->c);
     if (t->state == WR_LIFE_OPEN) {
-        wr_outbox_limits_changed(t); /* may pause the protocol */
+        wr_outbox_limits_changed(t);
     }
     wr_transport_note_idle(t); /* its server may be stopping */
     wr_connection_debug_check(&s->c);

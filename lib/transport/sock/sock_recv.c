@@ -1,9 +1,9 @@
 /*
- * Stream sockets: receiving, and delivering received bytes. There is one
- * operation, limited by the receive window: each receive is armed for a number
- * of bytes, and the kernel ends it when they have arrived. A socket that moves
- * bulk or takes descriptors is armed with a poll instead (sock_bulk.c). The
- * next action depends on the state of the operation and the need of the stream:
+ * Stream sockets: receiving, and delivering received bytes. One operation
+ * receives, limited by the receive window: the kernel ends it when that many
+ * bytes have arrived. For bulk and descriptors it is a poll instead
+ * (sock_bulk.c). The next action depends on the operation's state and the
+ * stream's:
  *
  *                 open  held  lent    paused  kept    eof     closing
  *     idle        arm   -     -       watch   watch   watch   -
@@ -18,26 +18,22 @@
  * Queued: an idle socket is in a queue of the budget (intake.h). Leave: leaves
  * the queue, and the table is applied again.
  *
- * The kernel may also receive directly into memory that a buffered protocol has
- * lent. These bytes are delivered after held bytes, and before the end of the
- * stream.
+ * Bytes received into memory that a buffered protocol has lent are delivered
+ * after held bytes, and before the end of the stream.
  *
  * A receive notices the peer's end. While nothing is received, a poll watches
  * the peer: at once while the protocol has paused, or some time after the
  * peer's end of stream, because most connections end soon. If receives may miss
  * the end (ring_kernel.c), a TCP socket is watched from its first receive. When
- * the poll then reports the end, the remaining bytes are received with polls
- * and system calls (sock.c).
+ * the poll reports the end, polls and system calls receive the remaining bytes.
  */
 #include "sock_impl.h"
 
 #include <poll.h>
 #include <string.h>
 
-/* After this many doubts a loop changes the kind of its first receives: from
- * receives that stay armed to receives that end, or back; see
- * sock_recv_note_first(). More doubts are needed about receives that stay,
- * because each is less certain. */
+/* Doubts after which a loop changes the kind of its first receives; see
+ * sock_recv_note_first(). Doubts about receives that stay are less certain. */
 #define DOUBTS_OF_STAYING 16u
 #define DOUBTS_OF_ENDING  4u
 
@@ -61,8 +57,6 @@ enum action {
     ACTION_LEAVE,
 };
 
-/* The last row of the table: an idle socket that is in a queue of the
- * budget. */
 #define ROW_QUEUED WR_RECV_STATES
 
 static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
@@ -81,8 +75,8 @@ static const uint8_t sock_recv_actions[WR_RECV_STATES + 1][FLOW_STATES] = {
 
 #define WATCH_AFTER_NS UINT64_C(20000000)
 
-/* Notifies the protocol of the bytes in its lent memory, or returns the memory.
- * A protocol that was bound meanwhile gets a copy of the bytes. */
+/* Reports the bytes in lent memory to the protocol, or returns the memory. A
+ * protocol that was bound meanwhile gets a copy of the bytes. */
 static void sock_recv_deliver_into(struct wr_sock *s)
 {
     struct wr_sock_extra *extra = s->extra;
@@ -112,14 +106,11 @@ static void sock_recv_deliver_into(struct wr_sock *s)
         wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
         return;
     }
-    /* If release_buffer has paused, the bytes are held; resuming pushes the
-     * step. */
+    /* If release_buffer has paused, resuming will push the step. */
     wr_ignore(wr_delivery_given(&s->c.t, &s->c.delivery, lease));
 }
 
-/* True if the protocol may be notified of the bytes in its lent memory, or must
- * get the memory back unused. False while older bytes are held or reading is
- * paused. */
+/* False while older bytes are held or reading is paused. */
 static bool sock_recv_may_deliver_into(const struct wr_sock *s)
 {
     return wr_delivery_is_shut(&s->c.delivery) ||
@@ -134,7 +125,7 @@ bool wr_sock_take_back_lent(struct wr_sock *s)
         return true;
     }
     if (s->recv_op.in_flight) {
-        return false; /* being cancelled, see FLOW_LENT */
+        return false;
     }
     if (extra->len > 0) {
         lease = wr_lease_copy(&s->c.t.loop->pool, &s->c.t.demand.account,
@@ -146,7 +137,7 @@ bool wr_sock_take_back_lent(struct wr_sock *s)
         wr_delivery_hold(&s->c.delivery, lease);
     }
     extra->len = 0;
-    sock_recv_deliver_into(s); /* returns the memory without bytes */
+    sock_recv_deliver_into(s);
     return true;
 }
 
@@ -158,7 +149,7 @@ void wr_sock_deliver_held(struct wr_connection *c)
     while (wr_delivery_has_held(d) && wr_delivery_may_show(d) &&
            wr_sock_take_back_lent(s)) {
         if (!wr_delivery_may_show(d)) {
-            break; /* release_buffer has paused or closed */
+            break;
         }
         wr_delivery_show_first(&c->t, d);
     }
@@ -175,7 +166,6 @@ static __attribute__((noinline)) void sock_recv_deliver_later(struct wr_sock *s,
         wr_sock_note_dropped(s, lease->len);
     }
     if (wr_delivery_borrowed(&s->c.t, &s->c.delivery, lease)) {
-        /* In FLOW_KEPT the receive must be cancelled. */
         wr_connection_push(&s->c);
     }
 }
@@ -206,11 +196,9 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease)
     }
 }
 
-/* Handles a receive that returned 0. This may be no real end of the stream: the
- * kernel reports an error once, to a send or to a receive, and later receives
- * return 0. If a send is in flight, it may have got the error, so the end is in
- * doubt until the send's completion is handled. That is soon, because a send
- * never waits. */
+/* Handles a receive that returned 0. The kernel reports an error once, to a
+ * send or to a receive, and later receives return 0. So if a send is in flight,
+ * the end of the stream is in doubt until the send has ended, which is soon. */
 static void sock_recv_eof(struct wr_sock *s)
 {
     wr_assert(!s->c.t.eof_seen);
@@ -225,10 +213,6 @@ static void sock_recv_eof(struct wr_sock *s)
     wr_connection_deliver_end(&s->c);
 }
 
-/* Called when the send has ended that put the end of the stream in doubt. The
- * end of the stream is real unless the send got an error other than -EPIPE.
- * With -EPIPE the socket had no error, or one that came after the peer's
- * FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s)
 {
     wr_assert(s->c.t.eof_seen && s->eof_doubted);
@@ -245,7 +229,7 @@ void wr_sock_return_lent(struct wr_sock *s)
         sock_recv_deliver_into(s);
     }
     if (wr_delivery_has_held(&s->c.delivery) && s->c.t.state == WR_LIFE_OPEN) {
-        wr_connection_push(&s->c); /* held bytes waited for the memory */
+        wr_connection_push(&s->c);
     }
 }
 
@@ -256,8 +240,7 @@ void wr_sock_drop_lent(struct wr_sock *s)
     wr_sock_return_lent(s);
 }
 
-/* Watches the peer some time after its end of stream, with the clock; at once
- * if there is no memory for a clock. */
+/* Without memory for a clock, watches the peer at once. */
 static void sock_recv_watch_later(struct wr_sock *s)
 {
     if (s->poll_op.in_flight || s->hup_seen) {
@@ -309,10 +292,9 @@ static void sock_recv_set_state(struct wr_sock *s, enum wr_recv_state state)
     s->recv_state = state;
 }
 
-/* True if a socket that is not OPEN receives, and drops the bytes. It lingers,
- * or its own bytes have had to wait for space. In the second case the peer may
- * be closing, too, and wait for space here. If neither side read, both would
- * wait for ever. */
+/* True if a socket that is not OPEN receives, and drops the bytes: it lingers,
+ * or its own bytes had to wait for space. Then the peer may be closing and
+ * waiting for space, too; if neither side read, both would wait for ever. */
 static inline bool sock_recv_drops(const struct wr_sock *s)
 {
     return wr_sock_lingers(s) ||
@@ -360,9 +342,9 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
     if (WR_UNLIKELY(s->c.t.error != 0) && s->recv_state == WR_RECV_ARMED &&
         !s->armed_once) {
         /* A multishot receive that was started by its poll waits for an edge,
-         * and the edge of a reset may be over (Linux 6.18). So on a broken
-         * connection the remaining bytes are read by receives that end with the
-         * first bytes. */
+         * and the edge of a reset may be over (Linux 6.18). So receives that
+         * end with their first bytes read the remaining bytes of a broken
+         * connection. */
         return ACTION_CANCEL;
     }
     if (WR_UNLIKELY(wr_intake_is_queued(&s->c.t))) {
@@ -371,7 +353,6 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
     return (enum action)sock_recv_actions[s->recv_state][sock_recv_flow_of(s)];
 }
 
-/* Waits for a window or a buffer; the peer's time-out is suspended. */
 static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
 {
     wr_assert(s->c.t.held_back && s->recv_state == WR_RECV_IDLE);
@@ -379,7 +360,7 @@ static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
     if (WR_UNLIKELY(s->c.t.error) && !s->send_op.in_flight &&
         wr_intake_awaits_drop(&s->c.t)) {
         wr_connection_push(
-            &s->c); /* the step drops the queue, and makes a new request */
+            &s->c); /* The step drops the queue, and makes a new request. */
     }
 }
 
@@ -416,9 +397,8 @@ static void sock_recv_arm_into(struct wr_sock *s)
     size_t size;
 
     wr_assert(wr_delivery_is_free(&s->c.delivery));
-    wr_assert(!wr_sock_has_lent(s)); /* a protocol lends one at a time */
+    wr_assert(!wr_sock_has_lent(s));
     if (wr_sock_make_extra(s) < 0) {
-        /* No event would try again. */
         wr_delivery_lose_bytes(&s->c.t, -ENOMEM);
         return;
     }
@@ -433,7 +413,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
     }
     if (sock_recv_flow_of(s) != FLOW_OPEN || s->recv_state != WR_RECV_IDLE ||
         !wr_protocol_is_bound(&s->c.t, &from)) {
-        /* get_buffer has paused, closed or switched. */
+        /* get_buffer has paused, closed or replaced the protocol. */
         wr_protocol_give_back(&s->c.t, &from, buf);
         wr_connection_push(&s->c);
         return;
@@ -441,23 +421,22 @@ static void sock_recv_arm_into(struct wr_sock *s)
     s->extra->binding = from;
     s->extra->buf = buf;
     s->extra->len = 0;
-    s->extra->splicing = NULL; /* the protocol that requested it is not bound
-                                * any more */
+    s->extra->splicing = NULL; /* another protocol has requested it */
     sock_recv_note_armed(s, true);
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.t.fd, buf, size);
 }
 
 /* Learns which kind of first receive suits the loop's connections. A receive
- * that stays armed after the first bytes costs a cancel if the program closes
- * at the first bytes. A receive that ends with the first bytes costs another
- * submission if the connection continues.
+ * that stays armed costs a cancel if the program closes at the first bytes. A
+ * receive that ends with the first bytes costs another submission if the
+ * connection continues.
  *
- * @suits is true if the present kind was right for a connection. False adds a
- * doubt, and true removes one. A receive that ends is wrong if a second receive
- * is armed, and right if the program closes before. A receive that stays is
- * right if the peer ends the stream, and wrong if the program closes. A late
- * close also counts as wrong, although any receive would need a cancel then;
- * the doubts about receives that end correct this. */
+ * @suits is false if the present kind was wrong for a connection, which adds a
+ * doubt; true removes one. A receive that ends is wrong if a second receive is
+ * armed, and right if the program closes before. A receive that stays is right
+ * if the peer ends the stream, and wrong if the program closes. A late close
+ * also counts as wrong, although any receive would need a cancel then; the
+ * doubts about receives that end correct this. */
 static void sock_recv_note_first(weir_loop *loop, bool suits)
 {
     const unsigned int most =
@@ -524,8 +503,8 @@ static __attribute__((noinline)) void sock_recv_arm_lent(struct wr_sock *s)
     }
 }
 
-/* True if this is the first receive and must end with the first bytes. If this
- * is the second receive, records that such a first receive was wrong. */
+/* True if this is the first receive and must end with the first bytes. A second
+ * receive adds a doubt about such a first receive. */
 static inline bool sock_recv_ends_first(const struct wr_sock *s)
 {
     if (s->c.t.loop->first_stays) {
@@ -542,8 +521,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
     const struct wr_pool *pool = &s->c.t.loop->pool;
 
     wr_debug_assert(s->recv_state == WR_RECV_IDLE);
-    wr_assert(!wr_delivery_has_held(&s->c.delivery) &&
-              !wr_sock_has_lent(s)); /* older bytes are delivered first */
+    wr_assert(!wr_delivery_has_held(&s->c.delivery) && !wr_sock_has_lent(s));
     if (WR_UNLIKELY(sock_recv_receives_into(s))) {
         sock_recv_arm_lent(s);
         return;
@@ -561,7 +539,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         return;
     }
     wr_debug_assert(credit > 1);
-    /* An armed receive may miss the end of the stream, but not on a Unix
+    /* An armed receive may miss the end of the stream, except on a Unix
      * socket. */
     if (WR_UNLIKELY(s->c.t.loop->host.misses_ends) && !s->c.t.ops->send_fds) {
         wr_sock_watch(s);
@@ -617,8 +595,7 @@ static inline bool sock_recv_is_busy(const struct wr_sock *s)
     return s->recv_state != WR_RECV_IDLE || wr_intake_is_queued(&s->c.t);
 }
 
-/* Stops receiving before the last send. Out of line, because an immediate close
- * has nothing to stop. */
+/* Out of line, because an immediate close has nothing to stop. */
 static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
 {
     const bool is_busy = sock_recv_is_busy(s);
@@ -630,8 +607,8 @@ static __attribute__((noinline)) void sock_recv_stop_slowly(struct wr_sock *s)
     if (is_busy) {
         wr_sock_update_recv(&s->c);
     } else if (s->c.clock && wr_sock_clock_of(s)->watch_ns != 0) {
-        /* The peer has ended its stream, and no poll watches it yet. If the
-         * peer has sent a reset since, only the kernel knows of it. */
+        /* No poll watches the peer after its end of stream yet. If it has sent
+         * a reset since, only the kernel knows. */
         const int err = s->c.t.error == 0 ? sock_recv_pending_error(s) : 0;
 
         wr_assert(s->c.t.eof_seen);
@@ -658,11 +635,11 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     wr_check(!s->recv_op.in_flight);
     if (wr_res_is_transient(err)) {
         if (s->sends_file) {
-            /* Sending a file had made the socket non-blocking, so the receive
-             * did not wait. */
+            /* A file had made the socket non-blocking, so the receive did not
+             * wait. */
             wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.t.fd);
         }
-        return; /* the table decides */
+        return;
     }
     switch (err) {
     case -ENOBUFS:
@@ -674,10 +651,9 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     default:
         s->recv_failed = true;
         if (s->c.t.state == WR_LIFE_LINGERING && !wr_sock_linger_owes(s)) {
-            /* The peer has received everything, so the reset is not an
-             * error. */
+            /* The peer has received everything, so its reset is no error. */
             s->c.t.eof_seen = true;
-        } else if (!s->resets) { /* else this side may have reset */
+        } else if (!s->resets) { /* else this side has reset */
             wr_transport_set_error(&s->c.t, err, "receive");
         }
     }
@@ -688,7 +664,7 @@ void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags)
     struct wr_pool *pool = &s->c.t.loop->pool;
 
     wr_assert(!(flags & WR_CQE_BUFFER) || res <= 0);
-    if (flags & WR_CQE_BUFFER) { /* a buffer without bytes */
+    if (flags & WR_CQE_BUFFER) {
         wr_ignore(wr_pool_receive(pool, &s->c.t.demand.account, 0, flags) !=
                   NULL);
         if (wr_pool_lost_error(pool, flags) == WEIR_EBADBUFFER) {
@@ -725,8 +701,7 @@ void wr_sock_recv_ended(struct wr_sock *s)
     sock_recv_set_state(s, WR_RECV_IDLE);
 }
 
-/* Does not cancel a receive into lent memory or a poll, because these take no
- * memory of the pool. */
+/* Receives into lent memory and polls take no memory of the pool. */
 void wr_sock_recv_revoke(struct wr_sock *s)
 {
     wr_assert(s->c.t.state != WR_LIFE_NEW || s->recv_state == WR_RECV_IDLE);

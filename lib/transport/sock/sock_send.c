@@ -1,22 +1,20 @@
 /*
- * Stream sockets: sending. Writes go to the queue, and at the end of the loop
+ * Stream sockets: sending. Writes are queued, and at the end of the loop
  * iteration one send covers the whole queue. Only one send is in flight: if it
- * took only its first bytes, a second send would overtake the other bytes. A
- * send is bounded, so that progress is seen while a slow peer takes megabytes.
+ * took only its first bytes, a second send would overtake the others. A send is
+ * bounded, so that progress is seen while a slow peer takes megabytes.
  *
  *     idle --flush--> sending --taken, failed--> idle
  *                        \--no space--> waiting --space, error--> idle
  *
- * A send takes as many bytes as the socket has space for and never waits,
- * because the peer would decide for how long (see SEND_FLAGS in op.c). A poll,
- * with the same operation, waits.
+ * A send never waits in the kernel, because the peer would decide for how long
+ * (see SEND_FLAGS in op.c). A poll waits, with the same operation.
  *
- * A file is sent piece by piece, each at the end of an iteration, when the
- * queue is empty and the kernel has space: from the page cache, or from a chunk
- * that the ring has read (sender.c). Writes are refused meanwhile, so an
- * operation in flight over an empty queue belongs to the file. A short file is
- * copied to the queue, and removed from it if the file is cancelled before the
- * kernel has taken it.
+ * A file is sent in pieces, each at the end of an iteration, when the queue is
+ * empty and the kernel has space: from the page cache, or from a chunk that the
+ * ring has read (sender.c). Writes are refused meanwhile, so an operation in
+ * flight over an empty queue belongs to the file. A short file is copied to the
+ * queue, and removed if the file is cancelled before the kernel has taken it.
  */
 #include "sock_impl.h"
 
@@ -27,20 +25,18 @@
 
 /* ---- the first send, which connects ----
  *
- * With TCP Fast Open, connect() has sent nothing (TCP_FASTOPEN_CONNECT),
- * because the kernel has a cookie of the server. The first send takes the first
- * bytes of the queue along with the SYN, at the end of the loop iteration in
- * which the socket was made. If the queue is empty, the SYN is sent at the end
- * of the next iteration, even without bytes. So a protocol that waits for its
- * peer to speak is connected as well, and TLS that starts in a task has its
- * first bytes by then.
+ * With TCP_FASTOPEN_CONNECT, connect() has sent nothing, because the kernel has
+ * a cookie of the server. The first send takes the first bytes of the queue
+ * along with the SYN, at the end of the loop iteration in which the socket was
+ * made. If the queue is empty, the SYN is sent one iteration later, even
+ * without bytes: the protocol may wait for its peer to speak, and TLS may start
+ * in a task.
  *
  *     SYN to be sent --end of the iteration--> waiting --answer--> opened
  *
- * Then a poll waits for the answer. Until then nothing is shut down: in state
- * SYN_SENT, shutdown() and close() drop the connection and its bytes
- * (inet_shutdown()). So the outbox reports unsent data, even if its queue is
- * empty, and write_eof and close wait. */
+ * Then a poll waits for the answer. Until then the outbox reports unsent data,
+ * and write_eof and close wait: in SYN_SENT, shutdown() and close() drop the
+ * connection and its bytes (inet_shutdown()). */
 
 static void sock_send_opening(struct wr_turn_end *turn_end)
 {
@@ -52,7 +48,7 @@ static void sock_send_opening(struct wr_turn_end *turn_end)
     if (s->c.t.error || s->c.t.state >= WR_LIFE_LINGERING) {
         return;
     }
-    wr_sock_note_sent(s); /* the write-stall limit starts */
+    wr_sock_note_sent(s);
     wr_connection_time_changed(&s->c);
     wr_prep_send(&s->c.t.loop->uring, &s->send_op, s->c.t.fd,
                  head ? head->data : (const void *)"", head ? head->len : 0);
@@ -79,8 +75,8 @@ void wr_sock_opening_begin(struct wr_sock *s)
     s->turn_end.run = sock_send_first_open;
 }
 
-/* Handles the end, with @events, of the poll for the answer to the SYN. Returns
- * 0 or the error of connecting. */
+/* Handles the end of the poll for the answer to the SYN. Returns 0, or the
+ * error of connecting. */
 WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
                                                  uint32_t events)
 {
@@ -106,8 +102,7 @@ static __attribute__((noinline)) void sock_send_pieces(struct wr_sock *s,
     uint64_t bytes = 0;
 
     if (s->c.outbox.queue.bytes > SEND_SHORT && !wr_budget_may_send(budget)) {
-        /* Other long sends have used up this iteration's budget. The peer's
-         * time-out starts with the send. */
+        /* Other long sends have used up this iteration's budget. */
         wr_assert(!s->send_op.in_flight);
         wr_sock_note_sent(s);
         wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
@@ -145,7 +140,6 @@ static void sock_send_flush(struct wr_turn_end *turn_end)
     }
 }
 
-/* Replaces sock_send_flush() for the first send. */
 static void sock_send_flush_first(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -156,8 +150,8 @@ static void sock_send_flush_first(struct wr_turn_end *turn_end)
     sock_send_flush(turn_end);
 }
 
-/* Replaces sock_send_flush() while descriptors wait. A send carries descriptors
- * with its first byte, or ends before the byte of the next descriptors. */
+/* Replaces sock_send_flush() while descriptors wait. A send carries them with
+ * its first byte, or ends before their byte. */
 static void sock_send_flush_fds(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -179,7 +173,7 @@ static void sock_send_flush_fds(struct wr_turn_end *turn_end)
     }
     const uint32_t count = wr_sendq_gather(&s->c.outbox.queue, &piece, 1,
                                            wr_min_u64(most, SEND_SHORT));
-    wr_assert(count == 1); /* the descriptors' byte is in the queue */
+    wr_assert(count == 1);
     wr_sock_fds_send(s, &piece);
 }
 
@@ -190,8 +184,7 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     wr_sock_note_sent(s);
     wr_outbox_forget_dropped(&s->c.outbox);
     if (WR_UNLIKELY(s->sends_fds)) {
-        wr_sock_fds_took(s, bytes); /* first, because a release callback may
-                                     * send more */
+        wr_sock_fds_took(s, bytes); /* A release callback may send more. */
     }
     wr_outbox_consume(&s->c.t, bytes);
     if (WR_UNLIKELY(s->c.t.must_notify)) {
@@ -199,10 +192,9 @@ static void sock_send_took(struct wr_sock *s, uint32_t bytes)
     }
 }
 
-/* Waits for space in the socket. A single-shot POLLOUT also reports space that
- * exists already. After the peer's FIN such a poll would complete at once
- * without space. Then an edge-triggered multishot poll is used, and cancelled.
- */
+/* A single-shot POLLOUT also reports existing space. But it completes at once
+ * without space after the peer's FIN. Then an edge-triggered multishot poll is
+ * used, and cancelled. */
 static void sock_send_wait_for_room(struct wr_sock *s)
 {
     wr_assert(!s->send_op.in_flight);
@@ -223,17 +215,17 @@ void wr_sock_send_failed(struct wr_sock *s, int err)
         return;
     }
     wr_transport_set_error(&s->c.t, err, "send");
-    /* Bytes that have arrived, and then the end, can still be read. */
+    /* Bytes that have arrived can still be read, and then the end. */
     wr_ignore(wr_sys_shutdown(s->c.t.fd, SHUT_RDWR) < 0);
 }
 
-/* Replaces sock_send_flush(), which needs a queue that is not empty. The file
- * may have ended since, and bytes may have been written after it. */
+/* Replaces sock_send_flush(), which needs queued bytes. Bytes may have been
+ * written since the end of the file. */
 static void sock_send_flush_file(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
 
-    s->turn_end.run = sock_send_flush_fds; /* descriptors may follow the file */
+    s->turn_end.run = sock_send_flush_fds;
     if (!wr_sendq_is_empty(&s->c.outbox.queue)) {
         sock_send_flush_fds(turn_end);
         return;
@@ -257,8 +249,8 @@ static void sock_send_file_later(struct wr_sock *s)
     }
 }
 
-/* Handles the end of a poll for space: there is space, or an error that the
- * next send will return. Returns false if the wait continues. */
+/* Returns false if the wait continues. The next send returns an error of
+ * @res. */
 static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
                                                            int32_t res)
 {
@@ -315,8 +307,8 @@ static void sock_send_go_on(struct wr_sock *s, int32_t res)
     }
 }
 
-/* Removes the file's bytes among the last @waiting bytes of the queue, which
- * will not be sent. Leaves them if the whole queue will be dropped. */
+/* Removes the file's bytes among the last @waiting bytes of the queue, unless
+ * the whole queue will be dropped. */
 static void sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
 {
     struct wr_sendq *queue = &s->c.outbox.queue;
@@ -330,9 +322,8 @@ static void sock_send_no_more_of_file(struct wr_sock *s, uint64_t waiting)
     }
 }
 
-/* Ends a stopping file after the end of a send of the queue. If the
- * connection's end was decided before, @took bytes were sent but are still in
- * the queue. */
+/* Ends a stopping file after a send of the queue. @took bytes were sent but are
+ * still in the queue, if the connection's end was decided before. */
 static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
 {
     struct wr_sender *file = s->c.outbox.sender;
@@ -348,8 +339,8 @@ static void sock_send_ended_before_file(struct wr_sock *s, uint32_t took)
     }
 }
 
-/* Removes the sent bytes from the queue. If the connection's end was already
- * decided, leaves them there and returns true. */
+/* Removes the sent bytes from the queue. Returns true, and leaves them there,
+ * if the connection's end was already decided. */
 static bool sock_send_account(struct wr_sock *s, int32_t res)
 {
     if (wr_life_is_over(&s->c.t)) {
@@ -366,7 +357,7 @@ static bool sock_send_account(struct wr_sock *s, int32_t res)
 bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
 {
     if (!s->c.outbox.is_stalled) {
-        /* A SYN without bytes counts as -EINTR: the queue was empty, or the
+        /* A SYN without bytes counts as -EINTR. The queue was empty, or the
          * cookie had become invalid (-EINPROGRESS) and the bytes must be sent
          * again. */
         const bool is_alone = res == 0 || res == -EINPROGRESS;
@@ -389,11 +380,10 @@ bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
     }
     if (s->c.outbox.is_opening && s->c.t.error == 0 &&
         !wr_life_is_over(&s->c.t)) {
-        /* Waits for the answer to the SYN, or sends the SYN in the next loop
-         * iteration if the send was interrupted. */
+        /* If the send was interrupted, the next loop iteration sends the
+         * SYN. */
         if (s->has_sent) {
-            wr_list_remove(&s->turn_end.link); /* bytes may have been written
-                                                * already */
+            wr_list_remove(&s->turn_end.link); /* bytes were written since */
             sock_send_wait_for_room(s);
         } else {
             wr_loop_at_turn_end(s->c.t.loop, &s->turn_end);
@@ -411,11 +401,11 @@ bool wr_sock_send_ended(struct wr_sock *s, int32_t res)
         if (!sock_send_has_waited(s, res)) {
             return false;
         }
-        res = res < 0 ? res : -EINTR; /* a poll sends nothing: send again */
+        res = res < 0 ? res : -EINTR;
     }
     wr_assert(!s->send_op.in_flight);
     if (WR_UNLIKELY(wr_sendq_is_empty(&s->c.outbox.queue))) {
-        /* A send or a poll of the file has ended, with an empty queue. */
+        /* A send or a poll of the file has ended. */
         wr_assert(s->sends_file);
         if (res > 0) {
             wr_transport_count_sent(&s->c.t, (uint32_t)res);
@@ -453,10 +443,9 @@ const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t)
     return s->send_op.in_flight ? NULL : &s->c.outbox.queue;
 }
 
-/* Offers the next @len bytes of the file, which are cached. The socket stays
- * non-blocking for further pieces until it is full, until the loop iteration
- * returns to the host, or until a receive will be submitted, which would not
- * wait on a non-blocking socket. */
+/* Offers @len cached bytes of the file. The socket stays non-blocking for
+ * further pieces until it is full, the loop iteration returns to the host, or a
+ * receive will be submitted, which would not wait on a non-blocking socket. */
 static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
                                size_t len)
 {
@@ -470,8 +459,7 @@ static int64_t sock_send_offer(struct wr_sock *s, struct wr_sendfile *file,
     }
     const int64_t res =
         wr_sys_sendfile_bare(s->c.t.fd, file->fd, file->offset, len);
-    /* SIGPIPE may be pending even if a part was sent before the socket
-     * broke. */
+    /* SIGPIPE may be pending even after a part was sent. */
     loop->moves.may_be_raised |=
         res == -EPIPE || (res >= 0 && res < (int64_t)len);
     if (res < (int64_t)len || loop->never_waits ||
@@ -488,7 +476,7 @@ int64_t wr_sock_splice_file(weir_transport *t, struct wr_sendfile *file)
 
     wr_assert(!s->send_op.in_flight);
     if (!wr_budget_may_send(&loop->budget)) {
-        wr_sock_note_sent(s); /* the peer's time-out starts with the send */
+        wr_sock_note_sent(s);
         if (loop->never_waits || wr_ring_unsubmitted(loop->uring.ring) > 0) {
             wr_sendfile_end_burst(file, s->c.t.fd);
         }
@@ -556,7 +544,7 @@ bool wr_sock_withdraw_file(weir_transport *t)
     }
     sock_send_no_more_of_file(s, queue->bytes);
     if (wr_sendq_is_empty(queue) && !s->c.outbox.is_opening) {
-        wr_list_remove(&s->turn_end.link); /* nothing to send */
+        wr_list_remove(&s->turn_end.link);
     }
     return true;
 }
@@ -567,16 +555,16 @@ void wr_sock_file_begins(weir_transport *t)
 
     wr_assert(s->c.outbox.sender && !s->sends_file);
     s->sends_file = true;
-    wr_sock_note_sent(s); /* the write-stall limit starts */
+    wr_sock_note_sent(s);
     wr_connection_time_changed(&s->c);
     if (!s->send_op.in_flight && !s->c.outbox.is_opening) {
         sock_send_file_later(s);
     }
 }
 
-/* Ends the file's state, and schedules the step: a write_eof or a close may
- * have waited for the file. The step comes after `done`, in which the program
- * may abort if the file failed, so that the peer sees no clean end. */
+/* Schedules the step, because write_eof or close may have waited for the file.
+ * The step runs after `done`, in which the program may abort if the file
+ * failed, so that the peer sees no clean end. */
 void wr_sock_file_ended(weir_transport *t)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -588,23 +576,18 @@ void wr_sock_file_ended(weir_transport *t)
     wr_connection_push(&s->c);
 }
 
-/* ---- writes of the program ----
- *
- * The outbox checks and queues writes. This section has the fast path of most
- * writes, which copy few bytes to the end of a block. Descriptors of a Unix
- * socket are sent with copied bytes (sock_fds.c). */
+/* ---- the fast path of writes, which copy few bytes to the end of a block ----
+ */
 
-/* Called when the queue exceeds check_bytes. If the kernel has had no space for
- * more bytes than the connection's share, the peer does not read. Then nothing
- * is received from the peer, because its bytes may make the program write even
- * more. */
+/* If the kernel has had no space for more bytes than the connection's share,
+ * the peer does not read. Then nothing is received from the peer, because its
+ * bytes may make the program write even more. */
 static __attribute__((noinline)) void sock_send_check_stuck(struct wr_sock *s)
 {
     const struct wr_budget *budget = &s->c.t.loop->budget;
 
     wr_assert(s->c.outbox.queue.bytes > s->c.t.check_bytes);
-    /* Limited to 32 bits like the value of wr_demand_set_stuck(), which decides
-     * whether a receive is armed. */
+    /* Limited to 32 bits like the argument of wr_demand_set_stuck(). */
     if (wr_min_u64(wr_sock_stuck_bytes(s), UINT32_MAX) >
         wr_budget_queued_share(budget)) {
         wr_sock_recv_revoke(s);
@@ -627,7 +610,6 @@ void wr_sock_queued(weir_transport *t, size_t len)
 
     wr_connection_debug_check(&s->c);
     if (WR_UNLIKELY(s->sends_fds)) {
-        /* Descriptors wait, so sends carry them from now on. */
         s->has_sent = true;
         s->turn_end.run = sock_send_flush_fds;
     }
@@ -655,8 +637,8 @@ int wr_sock_write(weir_transport *t, const void *data, size_t len)
     loop->counts.copied_by_write += len;
     wr_budget_queue(&loop->budget, len);
     sock_send_note_written(s, len);
-    memcpy(room, data, len); /* last, so that no register is saved across the
-                              * call */
+    /* Last, so that no register is saved across the call. */
+    memcpy(room, data, len);
     if (WR_UNLIKELY(s->c.outbox.queue.bytes > t->check_bytes)) {
         sock_send_check_stuck(s);
         wr_transport_check_high(t, s->c.outbox.queue.bytes);

@@ -1,7 +1,7 @@
 /*
- * Checks the invariants of a stream socket, and prints its state. The
- * invariants hold whenever user code may run. Between loop iterations a
- * direction that has stopped also waits for an event that will resume it.
+ * Checks the invariants of a stream socket, and prints its state. Between loop
+ * iterations, a direction that has stopped also waits for an event that will
+ * resume it.
  */
 #include "sock_impl.h"
 
@@ -87,8 +87,8 @@ static void sock_state_check_file(const struct wr_sock *s)
         wr_assert(!s->c.outbox.is_stalled);
     }
     if (file->state == WR_SENDER_STOPPING) {
-        /* If nothing is in flight, a send of the queue has ended, and the
-         * file's queued bytes are being released. */
+        /* Otherwise a send has ended, and the file's queued bytes are being
+         * released. */
         wr_assert(is_in_flight || file->queued_bytes > 0);
     }
 }
@@ -108,8 +108,7 @@ void wr_sock_check_invariants(const struct wr_connection *c)
     }
 }
 
-/* True if nothing is being received although the protocol wants bytes, and no
- * event will change that. */
+/* True if the protocol wants bytes, but no event will start a receive. */
 static bool sock_state_is_forgotten(const struct wr_sock *s)
 {
     return wr_connection_is_reading(&s->c.t) && s->recv_state == WR_RECV_IDLE &&
