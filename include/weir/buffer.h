@@ -11,10 +11,11 @@
  * a protocol keeps, to bytes of weir_reader_take(), and to bytes that the
  * library itself keeps. When the limit is reached, nothing more is received, so
  * a program slows its peer down by keeping bytes. Kept bytes stay in their
- * receive buffer, which cannot be used for other bytes meanwhile. To leave
+ * receive buffer, which cannot be used for other bytes meanwhile. To free
  * receive buffers for other connections, the library copies kept bytes into
- * other memory if they are fewer than 256 bytes, or if kept bytes occupy a
- * quarter of the receive buffers. Copied bytes count as at least 256 bytes.
+ * other memory in two cases: if they are fewer than 256 bytes, and if kept
+ * bytes occupy a quarter of the receive buffers. Copied bytes count as at least
+ * 256 bytes.
  *
  * Rules of all headers: include/guide/rules.md.
  * @thread loop

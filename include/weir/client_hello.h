@@ -84,10 +84,10 @@ struct weir_client_hello {
     /** True if the client has also sent an encrypted hello (ECH), or random
      * bytes that look like one (GREASE). */
     bool has_ech;
-    /** True if the extension with the server's name, the protocols or the
-     * versions is malformed or repeated, or if the server's name is empty, has
-     * a NUL, or has more than 255 bytes. Malformed extensions are skipped. A
-     * server will refuse such a handshake. */
+    /** True in two cases: the extension with the server's name, the protocols
+     * or the versions is malformed or repeated; or the server's name is empty,
+     * has a NUL, or has more than 255 bytes. Malformed extensions are skipped.
+     * A server will refuse such a handshake. */
     bool is_malformed;
     /** The requested server name if it is not a host name, for a log; else
      * NULL. It can have any bytes, and points into the parsed bytes or into the

@@ -133,8 +133,8 @@ struct weir_connect_options {
      * The SYN is sent at the end of that loop iteration, with the bytes that
      * were written until then, if there are any; TLS writes its first bytes at
      * once. So a connect error, such as -ECONNREFUSED or the kernel's
-     * -ETIMEDOUT, ends the connection like other errors, and only the time
-     * limits of TLS and of the connection apply (write_stall_ns).
+     * -ETIMEDOUT, ends the connection like other errors. Only the time limits
+     * of TLS and of the connection (write_stall_ns) apply.
      *
      * The server may get the bytes of a SYN twice, so repeating them must do no
      * harm. TCPI_OPT_SYN_DATA in tcpi_options of TCP_INFO shows whether they

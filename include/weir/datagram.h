@@ -18,7 +18,7 @@
  * WEIR_DATAGRAM_COST bytes more than its length. While the kernel's send buffer
  * is full, datagrams wait in the queue, and none is lost. The loop's thread
  * looks up the path of a Unix peer for each datagram, and the paths that an
- * endpoint is bound and connected to, and waits for the file system.
+ * endpoint is bound and connected to. It waits for the file system.
  *
  * **Errors.** The error of one datagram does not end an endpoint.
  * error_received reports it, for example that the destination has refused the

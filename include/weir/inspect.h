@@ -167,8 +167,8 @@ weir_statistics_write_prometheus(const struct weir_loop_statistics *statistics,
  * addresses, states, operations in flight, receive window, held bytes, queued
  * bytes and first error. The line of a relay has, for each direction, the
  * state, the number of bytes, and what the direction waits for. All lines are
- * written with one call, so that on a stream without a buffer (stderr) the
- * output of other writers does not get between them, unless memory runs out.
+ * written with one call, unless memory runs out. So on a stream without a
+ * buffer (stderr) the output of other writers does not get between the lines.
  *
  * @param out  the stream to write to; borrowed
  */
@@ -203,9 +203,9 @@ WEIR_API const char *weir_task_get_wait(const weir_task *task);
 /**
  * Write a line for the engine, with the reason if it is not io_uring, and a
  * line for each feature of the kernel that weir uses. The line of a feature has
- * its name, the first kernel version that has it, "yes", "no", "masked" (by
- * WEIR_FEATURES_MASK) or "needs" with another feature that is missing, and then
- * weir's fallback.
+ * its name, the first kernel version that has it, a state and weir's fallback.
+ * The state is "yes", "no", "masked" (by WEIR_FEATURES_MASK), or "needs" with
+ * another feature that is missing.
  *
  * @param buf   memory for the text, which is always terminated by a NUL if @p
  *              size is not 0

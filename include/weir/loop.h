@@ -3,14 +3,14 @@
  * The event loop: one thread, one ring.
  *
  * An iteration of the loop submits operations and waits for completions in one
- * system call, passes the completions to their connections, expires timers,
- * runs the callbacks and tasks that are then in the ready queue, sends written
- * bytes, and frees closed objects. Callbacks and tasks that completions and
- * timers make ready run in the same iteration; callbacks and tasks that ready
- * callbacks add run in the next iteration. If the ready queue is long, an
- * iteration runs only the first entries: 128, and then more until a millisecond
- * has passed and it has run as many entries as it had completions, but at most
- * 4096 in all.
+ * system call. Then it passes the completions to their connections, expires
+ * timers, and runs the callbacks and tasks that are in the ready queue by then.
+ * Finally it sends written bytes and frees closed objects. Callbacks and tasks
+ * that completions and timers make ready run in the same iteration; callbacks
+ * and tasks that ready callbacks add run in the next iteration. If the ready
+ * queue is long, an iteration runs only its first entries, at least 128 and at
+ * most 4096. In between it stops when a millisecond has passed and it has run
+ * as many entries as it had completions.
  *
  * Before a run returns, written bytes have been passed to the kernel. If an
  * earlier send of the same connection is still in flight, later bytes follow in
@@ -276,10 +276,10 @@ WEIR_API WEIR_MUST_USE int weir_loop_call_soon(weir_loop *loop,
 /**
  * Call a function after some time.
  *
- * The loop adds at most 1.024 us to the delay. An exception: if the loop is
- * more than 1 ms late, and the kernel has more completions than one iteration
- * handles, the loop handles the completions first, for at most 64 iterations or
- * 10 ms.
+ * The loop adds at most 1.024 us to the delay. An exception: the loop is more
+ * than 1 ms late, and the kernel has more completions than one iteration
+ * handles. Then the loop handles completions first, for at most 64 iterations
+ * or 10 ms.
  *
  * Callbacks whose times differ by more than 1.024 us run in the order of their
  * times. An exception: if callbacks are late, a callback that is then set for a

@@ -64,9 +64,10 @@ typedef void weir_move_done_fn(void *arg, int err);
  * operations of the connection, which no peer can delay, the connection is
  * passed to the other loop. There @p factory is called, and then
  * connection_made. The new protocol gets all bytes that the old protocol has
- * not got, and eof_received if the peer has ended its stream, even if the old
- * protocol also got it. The new protocol may write at once; pause_writing
- * follows connection_made if too many bytes wait to be sent.
+ * not got. If the peer has ended its stream, eof_received is called for the new
+ * protocol, even if it was called for the old one. The new protocol may write
+ * at once; pause_writing follows connection_made if too many bytes wait to be
+ * sent.
  *
  * When the other loop has the connection, connection_moved is called on this
  * loop, and then @p done with 0. The old transport has ended (WEIR_END_MOVED).

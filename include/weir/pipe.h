@@ -19,14 +19,14 @@
  * descriptors, the connection is lost with -EMFILE.
  *
  * **Exceptions.** If no thread can be started, the loop's thread reads and
- * writes as far as it need not wait (file.h). At a terminal that it cannot open
+ * writes as far as it need not wait (file.h). Some terminals cannot be opened
  * again, such as the terminal of another user or the master of a
- * pseudo-terminal, the loop's thread waits if another process takes the bytes
- * or the space at the same moment. The last close of a serial line blocks the
- * loop until the written bytes are sent, for at most 30 s (its closing_wait).
- * One option of a Unix socket is changed, for every process that shares the
- * socket: its peer can no longer send descriptors (SO_PASSRIGHTS, since Linux
- * 6.16), because closing them could block the loop.
+ * pseudo-terminal. There the loop's thread waits if another process takes the
+ * bytes or the space at the same moment. The last close of a serial line blocks
+ * the loop until the written bytes are sent, for at most 30 s (its
+ * closing_wait). One option of a Unix socket is changed, for every process that
+ * shares the socket: its peer can no longer send descriptors (SO_PASSRIGHTS,
+ * since Linux 6.16), because closing them could block the loop.
  *
  * **The end.** When a read pipe has no more bytes and no writer, eof_received
  * is called, and then connection_lost. When all readers of a write pipe have

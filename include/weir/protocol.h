@@ -86,10 +86,10 @@ struct weir_protocol {
      * A negative result aborts the connection with this error. */
     int (*buffer_updated)(void *user, weir_transport *t, size_t len);
     /** Buffered only, optional. Without this entry bytes are received into the
-     * loop's receive pool and then copied to the memory of get_buffer. With it
-     * the kernel receives directly into that memory, and the protocol must keep
-     * the memory valid, even after the connection's end, until buffer_updated
-     * or this callback is called for this memory. May be called after
+     * loop's receive pool and then copied to the memory of get_buffer. With
+     * this entry the kernel receives directly into that memory. The protocol
+     * must keep the memory valid until buffer_updated or this callback is
+     * called for it, even after the connection's end. May be called after
      * connection_lost. */
     void (*release_buffer)(void *user, void *buf);
 

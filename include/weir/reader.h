@@ -24,11 +24,11 @@
  *
  * **The limit** is the same as in asyncio: the length of the longest line that
  * weir_reader_readuntil() accepts, and the measure of back-pressure. Reading is
- * paused if more than twice the limit is buffered, and resumed if no more than
- * the limit is buffered or a task has to wait for more bytes. So a reader holds
- * at most twice the limit, plus one receive of up to 1 MiB that is in flight.
- * If bytes are moved out of the receive buffers into the reader's own memory,
- * they no longer count against held_limit_bytes (loop.h).
+ * paused if more than twice the limit is buffered. It is resumed if no more
+ * than the limit is buffered, or a task has to wait for more bytes. So a reader
+ * holds at most twice the limit, plus one receive of up to 1 MiB that is in
+ * flight. If bytes are moved out of the receive buffers into the reader's own
+ * memory, they no longer count against held_limit_bytes (loop.h).
  *
  * Only one task at a time may read. All suspending calls return -EBUSY if
  * another task is reading.

@@ -46,9 +46,10 @@
  * rate of their direction.
  *
  * The wait for acknowledgements ends if no byte is acknowledged for the side's
- * write_stall_ns (30 s if it is not set), and at the latest after the side's
- * close_ns (5 minutes if it is not set). While bytes wait only for a rate
- * limit, and all earlier bytes are acknowledged, only the total time counts.
+ * write_stall_ns, or for 30 s if it is not set. It ends at the latest after the
+ * side's close_ns, or after 5 minutes if it is not set. While bytes wait only
+ * for a rate limit, and all earlier bytes are acknowledged, only the total time
+ * counts.
  *
  * Both sides are aborted at once if memory runs out, at a limit of the relay or
  * a time-out of a transport, and when the relay is cancelled. A TLS connection

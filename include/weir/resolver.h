@@ -13,11 +13,10 @@
  * Literal addresses ("192.0.2.1", "::1", "[::1]", "fe80::1%eth0") are not
  * looked up. "localhost" and all names below it are the loopback addresses ::1
  * and 127.0.0.1 (RFC 6761), whatever the hosts file contains. Text that is not
- * a host name is refused without a query, unless the hosts file has it. A text
- * is not a host name if it has more than 253 bytes, an empty label, a label of
- * more than 63 bytes, or bytes other than letters, digits, '-' and '_', or if
- * it consists of one to four labels of only digits, as in "127.1". Use the
- * "xn--" form of a name outside ASCII.
+ * a host name is refused without a query, unless the hosts file has it. A host
+ * name has at most 253 bytes. Each label has 1 to 63 letters, digits, '-' and
+ * '_'. One to four labels of only digits, as in "127.1", are not a host name.
+ * Use the "xn--" form of a name outside ASCII.
  *
  * The hosts file is searched first, by the rules of the C library with "multi
  * on" (host.conf(5)): all lines with the name are used, and if one of them has
@@ -25,9 +24,10 @@
  * of only IPv4, the address "::1" in the file counts as 127.0.0.1, and
  * "::ffff:192.0.2.1" as 192.0.2.1. A name in the file is any text of up to 253
  * bytes without blanks and '#'. Case does not matter, but a dot at the end
- * does; no search domain is added. Lines that do not begin with a complete
- * address without a zone (such as "127.1" or "fe80::1%eth0") are ignored, and
- * so is the rest of the file after 16 MiB or a million names.
+ * does; no search domain is added. A line must begin with a complete address
+ * without a zone; other lines are ignored (for example with "127.1" or
+ * "fe80::1%eth0"). The rest of the file after 16 MiB or a million names is
+ * ignored, too.
  *
  * Search domains are used as in the C library. A name with fewer dots than
  * `ndots` is queried with each domain of the list appended, and then unchanged;
@@ -137,8 +137,8 @@ struct weir_getaddrinfo_options {
     /** Memory for the canonical name of the host (AI_CANONNAME), or NULL. It is
      * held until the lookup has ended, and its content is undefined after an
      * error. The canonical name is the name at the end of the aliases (CNAME),
-     * the first name of the host's line in the hosts file, or the name with the
-     * search domain that was added, without a dot at the end. For a literal
+     * or the first name of the host's line in the hosts file. It includes a
+     * search domain that was added, and has no dot at the end. For a literal
      * address it is the address as weir writes it, for localhost the name
      * itself. If this is set, a host must be given. */
     char *canonical_name;

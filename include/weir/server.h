@@ -58,11 +58,11 @@ struct weir_server_options {
     bool no_reuse_address;
     /** Set SO_REUSEPORT, so that several loops or processes can listen on one
      * port. When one of the sockets is closed, the kernel resets the
-     * connections that wait to be accepted there. In a test 12 restarts, with
-     * the new socket open before the old one was closed, lost 170 of about 2500
-     * connections, and none with the sysctl net.ipv4.tcp_migrate_req set to 1.
-     * Nothing is lost if the listening socket is passed to the new process and
-     * stays open. */
+     * connections that wait to be accepted there. In a test of 12 restarts the
+     * new socket was open before the old one was closed; still 170 of about
+     * 2500 connections were lost. None was lost with the sysctl
+     * net.ipv4.tcp_migrate_req set to 1. Nothing is lost if the listening
+     * socket is passed to the new process and stays open. */
     bool reuse_port;
     /** Only bind the sockets. They listen after weir_server_start_serving();
      * until then clients are refused. */

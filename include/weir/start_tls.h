@@ -37,10 +37,10 @@ WEIR_BEGIN_DECLS
  * has ended; before connection_lost.
  *
  * @param arg  the done_arg of the call
- * @param err  0 after a complete handshake. Otherwise the connection is closed,
- *             connection_lost follows, and this is the error of the handshake
- *             or of the connection below, WEIR_ETLSTIMEOUT, or -ECANCELED if
- *             the program has closed or aborted the new transport
+ * @param err  0 after a complete handshake. After an error the connection is
+ *             closed, and connection_lost follows. The error is the error of
+ *             the handshake or of the connection below, WEIR_ETLSTIMEOUT, or
+ *             -ECANCELED if the program has closed or aborted the new transport
  * @param t    the new transport; borrowed
  */
 typedef void weir_start_tls_done_fn(void *arg, int err, weir_transport *t);
@@ -134,8 +134,8 @@ weir_start_tls(weir_transport *t, const struct weir_tls_settings *tls,
  * Start TLS on a stream, and wait until the handshake has ended.
  *
  * The call first waits like weir_writer_drain(). When the handshake begins, the
- * reader and the writer use the new transport, and unread bytes of the reader
- * are passed to TLS, so that no task takes plain text for data that TLS has
+ * reader and the writer use the new transport. Unread bytes of the reader are
+ * passed to TLS, so that no task takes plain text for data that TLS has
  * protected. A view of the reader stays valid until the next call on the
  * reader.
  *

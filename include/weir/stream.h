@@ -37,10 +37,11 @@ WEIR_BEGIN_DECLS
  * of the peer were not read (weir_transport_close()).
  *
  * A negative result is reported to the exception hook, unless it is -ECANCELED
- * or a consequence of the connection's end. Such consequences are the first
- * error of the connection, -EPIPE if the connection is broken, WEIR_EPEERCLOSED
- * if the peer has ended it, and -ESHUTDOWN or -ECONNABORTED if it was closed or
- * aborted.
+ * or a consequence of the connection's end:
+ * - the first error of the connection;
+ * - -EPIPE, if the connection is broken;
+ * - WEIR_EPEERCLOSED, if the peer has ended it;
+ * - -ESHUTDOWN or -ECONNABORTED, if it was closed or aborted.
  */
 typedef int weir_client_connected_fn(void *arg, weir_reader *reader,
                                      weir_writer *writer);

@@ -10,8 +10,8 @@
  * **Suspending calls** that need not wait return without suspending. But after
  * 128 such calls in a row other tasks run, so that no task blocks the others. A
  * task with quick calls continues for 20 us more, but for at most 2048 calls in
- * all. In a busy loop, whose last iteration took more than a millisecond and
- * left work, the first limit is 8 calls instead of 128, and the 20 us are
+ * all. A loop is busy if its last iteration took more than a millisecond and
+ * left work. Then the first limit is 8 calls instead of 128, and the 20 us are
  * checked each time the number of calls has doubled. Do not ignore the results
  * of suspending calls: a C loop that ignores -ECANCELED never ends.
  *

@@ -309,9 +309,9 @@ weir_threads_get_statistics_wait(weir_threads *threads, weir_loop *loop,
  * The configuration is memory of the program, which must not change any more.
  * Each thread switches to the new configuration in one of its next loop
  * iterations. When no thread uses the earlier configuration any more, and no
- * reference to it is left, the @p release with which it was published is
- * called, on the thread that used it last. If several threads publish
- * configurations at the same time, all threads get them in the same order.
+ * reference to it is left, the @p release that was passed with it is called, on
+ * the thread that used it last. If several threads publish configurations at
+ * the same time, all threads get them in the same order.
  *
  * @param config   the configuration, which may be NULL; held
  * @param release  called with @p arg when no thread uses @p config any more;

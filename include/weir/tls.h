@@ -290,14 +290,15 @@ struct weir_tls_options {
     /** Server: how long a session can be resumed, in nanoseconds, rounded down
      * to seconds; default 2 hours, at most 7 days. */
     uint64_t ticket_lifetime_ns;
-    /** Server: keys that encrypt session tickets, so that several processes or
-     * machines with the same version of the library can resume each other's
-     * sessions. 1 to 4 keys of 48 random bytes each (16 for a name, 32 for a
-     * secret), copied. The first key encrypts, all keys decrypt. A ticket is
-     * valid only for the server name of the connection that got it. An attacker
-     * who has the keys can read the TLS 1.2 connections that were resumed with
-     * them, so change the keys often, with a new context. NULL means a key that
-     * the context makes, and replaces after each ticket_lifetime_ns. */
+    /** Server: keys that encrypt session tickets, copied: 1 to 4 keys of 48
+     * random bytes each (16 for a name, 32 for a secret). With the same keys
+     * several processes or machines can resume each other's sessions, if they
+     * have the same version of the library. The first key encrypts, all keys
+     * decrypt. A ticket is valid only for the server name of the connection
+     * that got it. An attacker who has the keys can read the TLS 1.2
+     * connections that were resumed with them, so change the keys often, with a
+     * new context. NULL means a key that the context makes, and replaces after
+     * each ticket_lifetime_ns. */
     const void *ticket_keys;
     /** Number of bytes at ticket_keys. */
     size_t ticket_keys_size;

@@ -10,9 +10,8 @@
  *   gets the error, with the transport, which has the peer's address.
  * - Only the peer's close_notify is an end of the stream, unless
  *   ignore_unexpected_eof is set. If the peer ends the connection without it,
- *   bytes that were written before and a close_notify are still sent, later
- *   writes return -ESHUTDOWN, and then the connection ends with
- *   WEIR_ETLSTRUNCATED.
+ *   bytes that were written before and a close_notify are still sent, and later
+ *   writes return -ESHUTDOWN. Then the connection ends with WEIR_ETLSTRUNCATED.
  * - weir_transport_write_eof() sends a close_notify, and reading continues. A
  *   peer with TLS 1.2 may end the connection when it gets the close_notify.
  * - weir_transport_close() sends a close_notify. Bytes that the peer sends

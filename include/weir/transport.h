@@ -79,7 +79,7 @@ struct weir_timeouts {
     /** Maximum duration of a close. After this time unsent bytes are dropped,
      * and the connection ends with WEIR_ECLOSETIMEOUT. */
     uint64_t close_ns;
-    /** After a close has sent the last byte, it ends the writing side, and then
+    /** After a close has sent the last byte, it ends the writing side. Then it
      * reads and drops any number of bytes until the peer's end of stream, but
      * not longer than this time. The connection ends with WEIR_ECLOSETIMEOUT if
      * the peer's kernel has not acknowledged all bytes by then. With 0 a close

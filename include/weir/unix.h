@@ -20,9 +20,9 @@
  * fd_limit on every Unix socket that it gets. The option keeps this value when
  * the program passes the socket to another program.
  *
- * **Closing descriptors.** A peer chooses the files that it sends, and the last
- * close of a file can block as long as the peer wants, for example if it is a
- * TCP socket with SO_LINGER or a file on FUSE. A close() on the loop's thread
+ * **Closing descriptors.** A peer chooses the files that it sends. The last
+ * close of a file can block as long as the peer wants, for example of a TCP
+ * socket with SO_LINGER or of a file on FUSE. A close() on the loop's thread
  * then delays all connections. So unless you trust the peer, close received
  * descriptors in another thread (weir_run_in_executor()).
  *
@@ -54,12 +54,12 @@
  *
  * **Closes on the loop's thread.** The loop's thread closes descriptors itself
  * if memory runs out or no thread can be started. The kernel closes descriptors
- * on the loop's thread if the descriptor table is full, if a server closes and
- * the descriptors are in connections that were not accepted, and, before Linux
- * 6.16, if fd_limit is 0. Before Linux 6.16 set fd_limit to 1 for untrusted
- * peers: for a protocol without fds_received threads then close the
- * descriptors, and the task of a stream takes them (weir_reader_take_fds()) and
- * closes them. Datagram endpoints do not need this (datagram.h).
+ * on the loop's thread in three cases: if the descriptor table is full; if a
+ * server closes and the descriptors are in connections that were not accepted;
+ * and, before Linux 6.16, if fd_limit is 0. Before Linux 6.16 set fd_limit to 1
+ * for untrusted peers: for a protocol without fds_received threads then close
+ * the descriptors, and the task of a stream takes them (weir_reader_take_fds())
+ * and closes them. Datagram endpoints do not need this (datagram.h).
  *
  * If a connection has an fd_limit, weir receives with poll and recvmsg(2), so
  * it neither reads ahead nor reads directly into a protocol's memory. The
@@ -197,8 +197,8 @@ WEIR_API WEIR_MUST_USE int weir_transport_send_fds(weir_transport *t,
  * with fd_limit (struct weir_connection_options); Python's socket.recv_fds().
  *
  * Descriptors are taken in the order in which they were sent. A descriptor can
- * be taken as soon as the byte that it was sent with can be read, so a task
- * reads a message and then takes the descriptors of that message. At most
+ * be taken as soon as the byte that it was sent with can be read. So a task
+ * reads a message, and then takes the descriptors of that message. At most
  * WEIR_FDS_MAX descriptors wait in the reader. While a descriptor waits, weir
  * does not receive from the connection, unless a task waits for more bytes.
  * Waiting descriptors are closed when the stream is freed or detached.

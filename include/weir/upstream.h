@@ -198,9 +198,8 @@ struct weir_upstreams_options {
     /** Called when a check could not be made; may be NULL. */
     weir_upstream_check_skipped_fn *check_skipped;
     /** With WEIR_BALANCE_FIRST: keep choosing the upstream in use while it is
-     * up, even if an earlier upstream has recovered, or the upstream in use is
-     * a backup and another upstream has recovered. By default the recovered
-     * upstream is chosen. */
+     * up. By default an earlier upstream is chosen again when it has recovered,
+     * and any upstream that has recovered is chosen instead of a backup. */
     bool stay;
     /** Use only one backup at a time: choose the first backup that is up,
      * whatever the balance, and wait while it is at its limit. By default the

@@ -100,11 +100,11 @@ weir_upstream_check_kind_parse(const char *name,
  * WEIR_UPSTREAM_CHECK_TEXT and WEIR_UPSTREAM_CHECK_HTTP use the upstream's TLS
  * settings, if it has any.
  *
- * A check that cannot be made because this machine has no free descriptors,
- * memory, buffers, threads or ports, or does not have the local address, does
- * not change the state. It is counted and reported as skipped. It is repeated
- * after 100 ms, and then at intervals of up to a second, or of interval_ns if
- * that is shorter.
+ * A check cannot be made if this machine has no free descriptors, memory,
+ * buffers, threads or ports, or does not have the local address. Such a check
+ * does not change the state. It is counted and reported as skipped. It is
+ * repeated after 100 ms, and then at intervals of up to a second, or of
+ * interval_ns if that is shorter.
  *
  * A response is wrong when its first bytes differ from the expected bytes, and
  * when it ends or reaches limit_bytes without the expected bytes. With
