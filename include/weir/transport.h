@@ -294,7 +294,7 @@ weir_transport_set_timeouts(weir_transport *t,
  * - after 30 s without an acknowledgement, or 5 minutes in all, the close fails
  *   with WEIR_ECLOSETIMEOUT. close_ns replaces the 5 minutes;
  * - when everything is acknowledged and the peer still sends, the close drops
- *   what it sends for 2 s or 1 MiB, whichever is less;
+ *   these bytes for 2 s or 1 MiB, whichever is less;
  * - the same limits apply to a close of TLS that waits for the peer's
  *   close_notify (tls_connection.h).
  *
