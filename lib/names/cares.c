@@ -197,8 +197,7 @@ static bool cares_is_idle(const struct cares *cares)
     return cares->live_count == 0 && wr_list_is_empty(&cares->waiting);
 }
 
-/* Ends the queries of cancelled lookups. The sockets close with the last
- * completions. */
+/* The sockets close with the last completions. */
 static void cares_end(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);
@@ -216,7 +215,7 @@ static void cares_abandon(struct wr_module *module)
 }
 
 /* Frees the hosts file and, if they are idle, the channels. Returns the bytes
- * freed without those of the channels: c-ares uses malloc(). */
+ * freed, without the memory of the channels: c-ares uses malloc(). */
 static uint64_t cares_trim(struct wr_module *module)
 {
     struct cares *cares = cares_of_module(module);

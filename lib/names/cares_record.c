@@ -8,7 +8,7 @@
  * The search of c-ares is not used. If it is called for each family, the IPv4
  * address may be of a name in one domain and the IPv6 address of a name in
  * another. If it is called for both families together, it answers only when it
- * has both, and loses the error of one.
+ * has both, and loses the error of one family.
  */
 #include "cares.h"
 
@@ -498,8 +498,7 @@ static void cares_record_ask_servers(struct cares_record *record)
     }
 }
 
-/* Repeats a query over TCP if the answering datagram was truncated. Returns
- * true if the query was repeated; @record may then be freed. */
+/* Returns true if the query is repeated over TCP; @record may then be freed. */
 static bool cares_record_ask_by_tcp(struct cares_record *record,
                                     enum wr_lookup_part part)
 {
@@ -526,8 +525,7 @@ static bool cares_record_ask_by_tcp(struct cares_record *record,
     return true;
 }
 
-/* Closes the IPv6 part if the settings forbid IPv6 queries. If no other part is
- * open, finishes the record and returns false. */
+/* Finishes the record and returns false if no other part is open. */
 static bool cares_record_leave_out_inet6(struct cares_record *record)
 {
     weir_lookup *lookup = record->lookup;

@@ -22,9 +22,8 @@ struct wr_endpoint {
 };
 
 /* Returns 0, or 1 for a name that is valid only in the hosts file; else
- * -EINVAL, -ENAMETOOLONG, -ENODEV or an error of wr_lookup_check_name().
- * Returns -EINVAL for more than @limit addresses, and for a pipe, which has no
- * address. */
+ * -EINVAL, -ENAMETOOLONG, -ENODEV or an error of wr_lookup_check_name(). A
+ * pipe, or more than @limit addresses, is -EINVAL. */
 WEIR_MUST_USE int wr_endpoint_read(weir_loop *loop,
                                    const struct weir_endpoint *endpoint,
                                    size_t limit, struct wr_endpoint *ret);

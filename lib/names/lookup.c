@@ -56,8 +56,7 @@ static unsigned lookup_find_configured(void)
     return families;
 }
 
-/* Drops the families of which this machine has no address. If no requested
- * family is left, answers the lookup with WEIR_EDNSNODATA and returns false. */
+/* If no requested family is left, answers the lookup and returns false. */
 static bool lookup_limit_families(weir_lookup *lookup)
 {
     const unsigned configured = lookup_find_configured();

@@ -53,7 +53,7 @@ int wr_lookup_check_name(weir_loop *loop, const char *host)
     return 1;
 }
 
-/* Returns 1 if the lookup is answered, 0 if a resolver must, or an error. */
+/* Returns 1 for an answered lookup, 0 if a resolver is needed, or an error. */
 WEIR_MUST_USE static int
 lookup_start_known(weir_lookup *lookup,
                    const struct wr_lookup_question *question)

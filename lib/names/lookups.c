@@ -1,7 +1,7 @@
 /*
- * Lookups that a task waits for together, for example those of a server's
- * names. They run concurrently, and the end of the last one wakes the task. A
- * lookup may end before the task waits.
+ * Lookups that a task waits for together, for example of a server's names. They
+ * run concurrently, and the end of the last one wakes the task. A lookup may
+ * end before the task waits.
  */
 #include "lookups.h"
 

@@ -1,11 +1,11 @@
 /*
- * The rules of host names, and of searching for short ones.
+ * The rules of host names, and the search for short ones.
  *
- * The rules are those of RFC 1123, but '_', and '-' at the ends of a label, are
+ * The rules are as in RFC 1123, but '_', and '-' at the ends of a label, are
  * allowed, too. A name of one to four labels, all of them numbers ("127.1"), is
  * refused as a mistaken address.
  *
- * The search is that of the C library:
+ * The C library searches in this order, too:
  *
  *     ndots dots or more:  unchanged, domain, domain ...
  *     fewer:               domain, domain ... unchanged
@@ -163,8 +163,7 @@ int wr_search_read(const struct weir_allocator *allocator, const char *list,
     return 0;
 }
 
-/* Writes @name below @domain, which may be NULL, with a dot at the end. Returns
- * false if the text is too long. */
+/* @domain may be NULL. Returns false if the text is too long. */
 static bool name_join(const char *name, const char *domain,
                       char ret[WR_NAME_SIZE])
 {

@@ -51,9 +51,9 @@ uint32_t wr_name_hash(const char *name);
 /* Copies a name of up to 253 bytes without the dot at its end. */
 void wr_name_write(const char *name, char ret[WR_NAME_SIZE]);
 
-/* Replaces the domains of @search by those of @list, which are separated by
- * commas or blanks; invalid domains are skipped. @search must be initialised or
- * all 0. Returns 0, or -ENOMEM and changes nothing. */
+/* Replaces the domains of @search by the domains in @list, separated by commas
+ * or blanks; invalid domains are skipped. @search must be initialised or all 0.
+ * Returns 0, or -ENOMEM and changes nothing. */
 WEIR_MUST_USE int wr_search_read(const struct weir_allocator *allocator,
                                  const char *list,
                                  struct wr_search_list *search);

@@ -206,8 +206,7 @@ static void resolv_conf_read_options(struct wr_resolv_conf *conf,
     wr_assert(conf->search.ndots <= NDOTS_MAX);
 }
 
-/* Adds the name server of a line. An IPv4 address may have fewer than four
- * numbers, as in "127.1". */
+/* An IPv4 address may have fewer than four numbers, as in "127.1". */
 static void resolv_conf_read_server(struct wr_resolv_conf *conf,
                                     const char *text)
 {

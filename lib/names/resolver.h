@@ -35,14 +35,13 @@ bool wr_resolver_is_shared(const weir_loop *loop);
 
 uint64_t wr_resolver_get_keep_ns(const weir_loop *loop);
 
-/* Returns a number that grows with each change of the resolver or its settings.
- * Answers of an earlier number may be outdated. */
+/* Grows with each change: answers of an earlier number may be outdated. */
 uint64_t wr_resolver_get_version(weir_loop *loop);
 
 extern const struct weir_resolver wr_resolver_builtin;
 
-/* Counts changes of resolv.conf and the hosts file, which are checked once a
- * second. */
+/* Counts changes of resolv.conf and the hosts file. They are checked at most
+ * once a second. */
 uint64_t wr_resolver_count_changes(weir_loop *loop);
 
 /* Returns 1 if the hosts file of the built-in resolver has @name, 0 if not, or

@@ -48,8 +48,7 @@ int weir_resolve_srv(weir_loop *loop, const char *name,
     return err;
 }
 
-/* Returns 0 or an error. The records are sorted in allocated memory, because
- * the stack may be small. */
+/* Sorts the records in allocated memory, because the stack may be small. */
 static int srv_answer_with(weir_lookup *lookup, const struct weir_srv *records,
                            size_t count)
 {

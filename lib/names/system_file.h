@@ -117,8 +117,7 @@ struct wr_hosts {
     size_t line_capacity;
 };
 
-/* Frees the file that was read before. Errors are those of
- * wr_system_text_read(). */
+/* Frees the file that was read before. Fails like wr_system_text_read(). */
 WEIR_MUST_USE int wr_hosts_read(const struct weir_allocator *allocator,
                                 struct wr_hosts *hosts, const char *path);
 
@@ -188,8 +187,8 @@ WEIR_MUST_USE int
 wr_resolv_conf_read_line(const struct weir_allocator *allocator,
                          struct wr_resolv_conf *conf, const char *line);
 
-/* Sets the defaults, then reads a file, then the environment. Errors are those
- * of wr_system_text_read(), and leave @conf incomplete. */
+/* Sets the defaults, then reads a file, then the environment. Fails like
+ * wr_system_text_read(), and leaves @conf incomplete then. */
 WEIR_MUST_USE int wr_resolv_conf_read(const struct weir_allocator *allocator,
                                       struct wr_resolv_conf *conf,
                                       const char *path);

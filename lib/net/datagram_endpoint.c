@@ -92,8 +92,7 @@ static bool datagram_endpoint_plan_is_family(int family)
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-/* Returns the common family of the options and addresses, or -EINVAL if they
- * differ. */
+/* Returns the common family of the options and addresses, or -EINVAL. */
 static int
 datagram_endpoint_plan_find_family(const struct datagram_endpoint_plan *plan,
                                    const struct weir_datagram_options *options)

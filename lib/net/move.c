@@ -153,8 +153,7 @@ static enum parcel_state move_recall_parcel(struct move *move)
     return state;
 }
 
-/* Gives up a move with @err. Returns true if the old loop has the connection
- * again, or false if the new loop has taken the connection. */
+/* Returns false if the new loop has taken the connection. */
 static bool move_give_up(struct move *move, int err)
 {
     wr_assert(move->t->state == WR_LIFE_MOVING);
@@ -259,9 +258,8 @@ static void move_send_home(struct parcel *parcel)
     wr_wake_unref(home);
 }
 
-/* Returns the parcel to the old loop, because no connection was made here. If
- * the old loop was freed meanwhile, no loop owns the descriptor: closes it, and
- * a TCP peer gets a reset. */
+/* If the old loop was freed meanwhile, no loop owns the descriptor: closes it,
+ * and a TCP peer gets a reset. */
 static void move_fail(struct parcel *parcel, int err)
 {
     wr_assert(err < 0);

@@ -148,8 +148,7 @@ void wr_attempt_init(struct wr_attempt *attempt, weir_loop *loop,
     wr_timer_init(&attempt->retry, attempt_retry_expired);
 }
 
-/* Binds a socket to @local. If @local is empty, binds it to any address with
- * @local_port, or not at all if @local_port is 0. */
+/* An empty @local means any address, or no bind if @local_port is 0, too. */
 static int attempt_bind(int fd, int family, const struct weir_address *local,
                         uint16_t local_port)
 {

@@ -72,8 +72,6 @@ static size_t connect_get_size(size_t candidate_count)
            candidate_count * sizeof(struct wr_candidate);
 }
 
-/* Frees @connect unless its result is still to be reported, or a task or an
- * attempt uses it. */
 static void connect_release(struct wr_connect *connect)
 {
     weir_loop *loop = connect->loop;
@@ -178,8 +176,7 @@ static void connect_settle(struct wr_connect *connect, int err)
     connect_release(connect);
 }
 
-/* Called when the handshake has ended. Reports success at once, before any
- * other callback of the transport. */
+/* Reports success at once, before any other callback of the transport. */
 static void connect_shaken(void *arg, int err, weir_transport *t)
 {
     struct wr_connect *connect = arg;
@@ -480,8 +477,6 @@ static int connect_new(weir_loop *loop, const struct weir_factory *factory,
     return 0;
 }
 
-/* Lets the loop start the connection, in a task if there is TLS, a name to look
- * up or more than one candidate. */
 static int connect_push(struct wr_connect *connect)
 {
     struct wr_attempt_options *attempt = &connect->race.options.attempt;

@@ -23,8 +23,7 @@ struct wr_connect_call {
 WEIR_MUST_USE int wr_connect_options_read(const void *outer,
                                           struct weir_connect_options *connect);
 
-/* Checks a call, and reads its endpoint. Returns the family to use, AF_UNSPEC
- * for any, or an error. */
+/* Returns the family to use, AF_UNSPEC for any, or an error. */
 WEIR_MUST_USE int wr_connect_read_endpoint(weir_loop *loop,
                                            const struct wr_connect_call *call,
                                            struct wr_endpoint *ret);

@@ -11,8 +11,7 @@
 
 #define CANDIDATE_LIMIT 4096u
 
-/* Returns the common family of the options, the local address and the socket,
- * or AF_UNSPEC if none is set. Returns an error if they differ. */
+/* Returns AF_UNSPEC if no family is set, or an error if the families differ. */
 static int connect_endpoint_find_family(const struct wr_connect_call *call)
 {
     const struct weir_connect_options *options = call->options;

@@ -118,8 +118,7 @@ static size_t eyeballs_pick(const struct wr_eyeballs *eyeballs)
     return index;
 }
 
-/* True while addresses of other families wait for the lookup of the preferred
- * family. */
+/* True while addresses of other families wait for the preferred family. */
 static bool eyeballs_is_holding(struct wr_eyeballs *eyeballs, uint64_t now_ns)
 {
     size_t index;

@@ -350,8 +350,7 @@ void wr_race_abandon(struct wr_race *race)
     }
 }
 
-/* Appends the error of a transport that failed. A transport without an error
- * was aborted because of @err. */
+/* A transport without an error was aborted because of @err. */
 static void race_append_error(const weir_transport *broken, int err, char *buf,
                               size_t size)
 {

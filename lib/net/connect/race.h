@@ -71,7 +71,7 @@ static inline bool wr_attempt_is_under_way(const struct wr_attempt *attempt)
  * - The next attempt starts when the latest has taken longer than the delay, or
  *   immediately when it fails.
  * - While a name is being looked up, addresses of other families wait 50 ms for
- *   those of the preferred family. Addresses may be added at any time.
+ *   addresses of the preferred family. Addresses may be added at any time.
  */
 
 #define WR_EYEBALLS_DELAY_NS      UINT64_C(250000000)
@@ -133,8 +133,7 @@ void wr_eyeballs_check_invariants(const struct wr_eyeballs *eyeballs);
  * The first such family is preferred. */
 void wr_eyeballs_await(struct wr_eyeballs *eyeballs, int family);
 
-/* Adds a candidate at the end, for which the owner has reserved space. A new
- * family comes after all known families. */
+/* The owner has reserved space. A new family comes after all known families. */
 void wr_eyeballs_add(struct wr_eyeballs *eyeballs,
                      const struct weir_address *address);
 
@@ -248,9 +247,9 @@ int wr_race_get_attempt(const struct wr_race *race, size_t index,
 
 /* Writes each failed candidate with its error, as in "192.0.2.1:80: Connection
  * refused (from 198.51.100.7:40312); ...", and the name with its error. The
- * first error is that of @broken, the winner's transport, or @err if @broken
- * was aborted. If @broken is NULL, the candidate or the name with the error
- * @err comes first. A text that is too long is truncated. */
+ * first error is the error of @broken, the winner's transport, or @err if
+ * @broken was aborted. If @broken is NULL, the candidate or the name with the
+ * error @err comes first. A text that is too long is truncated. */
 void wr_race_write_errors(const struct wr_race *race,
                           const weir_transport *broken, int err, char *buf,
                           size_t size);

@@ -15,11 +15,11 @@
 
 /* ---- files of Unix sockets ----
  *
- * Connecting a datagram socket to a file shows which socket is bound to it. The
- * connect fails with -ECONNREFUSED if no socket is bound, fails with
- * -EPROTOTYPE if a stream socket is bound, and succeeds if a datagram socket is
- * bound. A server does not notice it. A server is also found if it does not
- * listen yet, or if its queue is full.
+ * Connecting a datagram socket to a file shows which socket is bound to it, and
+ * a server does not notice it. The connect fails with -ECONNREFUSED if no
+ * socket is bound, and succeeds if a datagram socket is bound. It fails with
+ * -EPROTOTYPE if a stream socket is bound, even if it does not listen yet or
+ * its queue is full.
  *
  * Two servers that start at once could both find the same stale file, and the
  * slower server would remove the file that the faster one has bound meanwhile.

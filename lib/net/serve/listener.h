@@ -30,8 +30,7 @@ struct wr_listener_ops {
      * means that wr_listener_end_multishot() or wr_listener_disarm() has
      * cancelled it. */
     void (*failed)(struct wr_listener *listener, int err);
-    /* Called when the descriptor is closed, some time after
-     * wr_listener_close(). */
+    /* Called after wr_listener_close(), when the descriptor is closed. */
     void (*closed)(struct wr_listener *listener);
 };
 
@@ -200,8 +199,7 @@ static inline bool wr_listener_set_has_names(const struct wr_listener_set *set)
     return !wr_list_is_empty(&set->names.all);
 }
 
-/* Waits for the addresses of the names, in a task that has called
- * wr_task_enter(). Returns 0 or an error. */
+/* Must be called in a task that has called wr_task_enter(). */
 WEIR_MUST_USE int wr_listener_set_resolve(struct wr_listener_set *set);
 
 /* True if the listeners are open, or if the server wants none (no_sockets). */

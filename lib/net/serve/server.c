@@ -28,8 +28,7 @@ struct closed_watch {
     void *arg;
 };
 
-/* Removes a quiet server from the loop. Frees the server if it is over and the
- * program has freed its handle. */
+/* Frees the server if it is over and the program has freed its handle. */
 static void server_release_if_over(weir_server *server)
 {
     weir_loop *loop = server->loop;
@@ -37,7 +36,7 @@ static void server_release_if_over(weir_server *server)
     if (server->pins > 0) { /* a client may still be added */
         return;
     }
-    if (wr_server_is_quiet(server) && /* the loop knows handlers as tasks */
+    if (wr_server_is_quiet(server) && /* its handlers may still run */
         wr_list_is_linked(&server->member.link)) {
         wr_loop_remove_member(loop, &server->member);
     }
