@@ -26,11 +26,9 @@ struct key_log *key_log_find(const char *path);
  * process's user, or to @other, which the process may become. Returns false
  * with a reason in @why. */
 bool key_log_open(struct key_log *log, uid_t other, char *why);
-/* Checks whether key_log_open() would accept the existing file or could create
- * one, but creates none. Returns false with a reason in @why. */
+/* Like key_log_open(), but only checks the file, and creates none. */
 bool key_log_try(const struct key_log *log, uid_t other, char *why);
-/* Decrements the use count. The last user closes the file; later lines are
- * dropped. */
+/* The last user closes the file; later lines are dropped. */
 void key_log_close(struct key_log *log);
 
 /* Reopens all open logs after their files were moved away. If this fails, the

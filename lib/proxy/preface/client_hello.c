@@ -75,8 +75,7 @@ static int client_hello_read_head(struct client_hello_walk *walk,
     return 0;
 }
 
-/* Checks whether a record of @size bytes fits the message's length and the
- * caller's limit. Returns 0, -EPROTO, -EMSGSIZE or -ENOBUFS. */
+/* Returns 0, -EPROTO, -EMSGSIZE or -ENOBUFS. */
 static int client_hello_check_record(const struct client_hello_walk *walk,
                                      size_t size)
 {

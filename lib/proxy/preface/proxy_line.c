@@ -40,8 +40,7 @@ static const struct proxy_line_kind proxy_line_kinds[] = {
 };
 #define PROXY_LINE_KINDS (sizeof(proxy_line_kinds) / sizeof(*proxy_line_kinds))
 
-/* Finds the bytes before the end of the line. Returns the length of the whole
- * line, or -EAGAIN, -EMSGSIZE or -EPROTO. */
+/* Returns the length of the whole line, or -EAGAIN, -EMSGSIZE or -EPROTO. */
 static int proxy_line_find_end(const uint8_t *data, size_t len,
                                struct proxy_line_text *ret)
 {
@@ -94,8 +93,7 @@ static bool proxy_line_may_follow(const struct proxy_line_kind *kind,
     return true;
 }
 
-/* Parses the name of the protocol, when the name is complete, and advances
- * @text past it. Returns 0, -EAGAIN or -EPROTO. */
+/* Advances @text past a complete name. Returns 0, -EAGAIN or -EPROTO. */
 static int proxy_line_take_kind(struct proxy_line_text *text,
                                 const struct proxy_line_kind **ret)
 {

@@ -219,8 +219,7 @@ void wr_way_spend(struct wr_way *way, size_t len);
 
 /* ---- relay_way.c ---- */
 
-/* Stores the bytes that this direction sends first, before it is started.
- * Returns 0 or -ENOMEM. */
+/* Stores the bytes that this direction sends first. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_way_keep(struct wr_way *way, const struct weir_buf *bufs,
                               size_t count);
 /* Starts the direction: limits the queue of `to` and the bytes that `from` may

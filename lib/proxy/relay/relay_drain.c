@@ -1,19 +1,17 @@
 /*
  * Draining: a relay of which one side has broken.
  *
- * Bytes that the broken side has sent before its error are passed on, as long
- * as its transport delivers them; then the other side gets time to receive
- * them. When the other side has no queued bytes and its peer's kernel has
- * acknowledged everything, the other side is aborted: its peer receives all
- * bytes, and then a reset. Bytes of the opposite direction have no destination
- * any more. They are read and dropped, because a peer that writes before it
- * reads would otherwise never read.
+ * Bytes that the broken side has sent before its error are passed on. When the
+ * other side has no queued bytes and its peer's kernel has acknowledged
+ * everything, the other side is aborted: its peer receives all bytes, and then
+ * a reset. Bytes of the opposite direction are read and dropped, because a peer
+ * that writes before it reads would otherwise never read.
  *
- * No event reports an acknowledgement, so the relay's timer checks, at
- * intervals that depend on the progress so far. Without progress the wait ends
- * after the side's write-stall limit, and in any case after its limit for a
- * close, or after the default times of a close. While bytes wait only for the
- * direction's rate limit, the peer need not make progress.
+ * No event reports an acknowledgement, so the relay's timer checks. Without
+ * progress the wait ends after the side's write-stall limit, and in any case
+ * after its limit for a close, or after the default times of a close. While
+ * bytes wait only for the direction's rate limit, the peer need not make
+ * progress.
  */
 #include "relay.h"
 
@@ -139,8 +137,9 @@ static void relay_drain_begin(struct wr_relay *relay, struct wr_way *way)
     relay_drain_arm(relay);
 }
 
-/* Returns true if the other side may send its rest after an error of the side
- * of @way. If both sides are closing, each ends within its own limits. */
+/* Returns true if the other side may send its remaining bytes after an error of
+ * the side of @way. If both sides are closing, each ends within its own
+ * limits. */
 static bool relay_drain_may_begin(const struct wr_way *way, int err)
 {
     const enum wr_relay_state state = way->relay->state;

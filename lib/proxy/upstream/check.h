@@ -32,7 +32,7 @@ struct wr_check {
     struct weir_address address;
 };
 
-/* Copies the program's plan. Errors are those of weir_upstreams_new(). */
+/* Copies the program's plan. Fails like weir_upstreams_new(). */
 WEIR_MUST_USE int wr_check_init(struct wr_check *check,
                                 const struct weir_allocator *allocator,
                                 const struct weir_upstream_check *plan);

@@ -139,8 +139,8 @@ WEIR_MUST_USE bool wr_choose_change(struct wr_choosing *choosing,
                                     const struct wr_candidate_upstream *before,
                                     size_t index);
 
-/* Chooses a candidate. If the result is WR_CHOICE_MADE, the candidate's index
- * is written. @key is the hash of the request's key, for WEIR_BALANCE_HASH. */
+/* Writes *ret_index if the result is WR_CHOICE_MADE. @key is the hash of the
+ * request's key, for WEIR_BALANCE_HASH. */
 enum wr_choice wr_choose(struct wr_choosing *choosing,
                          const struct wr_candidates *candidates, uint64_t key,
                          size_t *ret_index);

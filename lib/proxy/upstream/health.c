@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* More earlier ejections would not lengthen the next one: the time doubles each
- * time, and has reached its maximum before. */
+/* Maximum of earlier ejections. More would not lengthen the next one: the time
+ * doubles each time, and reaches its maximum before. */
 #define RESUMED_MAX 64u
 
 /* The only function that changes the state. */

@@ -1,5 +1,5 @@
 /*
- * Transfers what is known of an upstream from one set to another.
+ * Transfers the known state of an upstream from one set to another.
  *
  * The data may come from another process, of another version or with other
  * options, so it is limited to what the set's own options allow.

@@ -50,8 +50,7 @@ static size_t login_postgres_make_login(const struct weir_upstream_check *plan,
     return size;
 }
 
-/* Adds SQLSTATE and text of an error message, which consists of fields with a
- * letter and a text, to the reason. */
+/* Adds SQLSTATE and text of an error message to the reason. */
 static void login_postgres_note_error(struct wr_check_talk *talk,
                                       const uint8_t *message, size_t size)
 {

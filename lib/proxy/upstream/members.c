@@ -2,10 +2,10 @@
  * The upstreams of a set: adding, removing, and upstreams for the addresses of
  * a name.
  *
- * An upstream that is a name and spread (is_spread) is never chosen itself.
- * Each address of the name becomes an upstream, called a member, with all
- * settings of the name. A member stays as long as its address is in the
- * answers, with its health and counts. A removed member keeps its connections.
+ * An upstream whose name is spread (is_spread) is never chosen itself. Each
+ * address of the name becomes an upstream, called a member, with all settings
+ * of the name. A member stays as long as its address is in the answers, with
+ * its health and counts. A removed member keeps its connections.
  *
  * Members of a service have a rank from the priority of their DNS record, and a
  * share of the name's weight from the weight of the record. Both follow the

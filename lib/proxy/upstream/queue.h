@@ -3,18 +3,13 @@
  *
  * Requests that exclude the same upstreams are of one kind: if the oldest of a
  * kind may not have an upstream, no other request of that kind may. So
- * wr_request_queue_next() returns only the oldest of each kind, in the order of
- * their tickets. When the oldest has left, the next of its kind follows.
+ * wr_request_queue_next() returns only the oldest of each kind, by ticket.
  * Serving the queue checks each kind once and each served request once, however
  * many wait.
  *
- *     kinds <-> oldest of a kind <-> oldest of another <-> kinds
- *                   |                    |
- *                 tree                 tree       by ticket, the oldest first
- *
  * Each kind is a treap: a tree in the order of tickets, where no node has a
- * higher rank than its parent. Ranks are mixed tickets, so the tree is about as
- * deep as a tree of random numbers, in whatever order requests arrive.
+ * higher rank than its parent. Ranks are mixed tickets, so the depth does not
+ * depend on the order in which requests arrive.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_QUEUE_H
 #define WEIR_LIB_PROXY_UPSTREAM_QUEUE_H

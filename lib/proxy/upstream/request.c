@@ -9,13 +9,9 @@
  *     no list, connecting         for the end of a try
  *     no list, timer armed        after this machine ran out of a resource
  *
- * The ready item ends each wait and reports errors. An established connection
- * is reported immediately; this call comes from the loop, too.
- *
- * Requests that wait for a slot are ordered by their tickets, including a
- * request that has failed at one upstream and finds no slot at another. A new
- * request takes a free slot only if no earlier request can. Requests of several
- * sets are ordered by tickets, too (limits.h).
+ * The ready item ends each wait and reports errors. Requests of all sets get
+ * slots in the order of their tickets (limits.h), including a request that has
+ * failed at one upstream and finds no slot at another.
  *
  * A request keeps the options that its tries need, so that the program may free
  * them: the local address is copied, the key is hashed, and upstreams are
@@ -252,8 +248,7 @@ static void request_free(struct wr_request *request)
     wr_upstreams_unref(set);
 }
 
-/* Calls done. With 0 the program gets @t and the slot. Otherwise the slot has
- * no upstream any more. */
+/* With 0 the program gets @t and the slot; else the slot has no upstream. */
 static void request_finish(struct wr_request *request, int err,
                            weir_transport *t)
 {
@@ -464,8 +459,7 @@ static void request_serve(struct wr_request *request)
     }
 }
 
-/* Gives requests with tickets below @ticket the slots that they may take. If a
- * request is not served, no other of its kind is checked. */
+/* If a request is not served, no other of its kind is checked. */
 static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
 {
     struct wr_queued *before = NULL; /* the last request that was not served */
@@ -484,8 +478,7 @@ static void request_serve_queue(weir_upstreams *set, uint64_t ticket)
     }
 }
 
-/* Waits for a slot, which the ready item of the set assigns. Returns -ENOBUFS
- * if too many requests wait, even after waiting ones were served. */
+/* Returns -ENOBUFS if too many requests wait, after others were served. */
 static int request_enter_queue(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -512,8 +505,7 @@ static int request_enter_queue(struct wr_request *request)
     return 0;
 }
 
-/* Tries an upstream after earlier requests were served. Returns WR_CHOICE_FULL
- * if no remaining slot is for this request. */
+/* Returns WR_CHOICE_FULL if no remaining slot is for this request. */
 static enum wr_choice request_take_turn(struct wr_request *request)
 {
     weir_upstreams *set = request->set;
@@ -651,8 +643,7 @@ static void request_cancel(struct weir_pending *pending)
     request_give_up(request, -ECANCELED);
 }
 
-/* Called when the request or its wait in the queue has timed out, or when a
- * wait ends after which the request continues. */
+/* Called when the request, its wait in the queue or another wait times out. */
 static void request_timer_expired(struct wr_timer *timer)
 {
     struct wr_request *request =

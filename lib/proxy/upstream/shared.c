@@ -106,8 +106,6 @@ struct wr_shared_part *wr_shared_call_next_news(struct wr_shared_call *call)
                 : NULL;
 }
 
-/* ---- random numbers ---- */
-
 void wr_shared_seed(weir_upstreams_shared *shared, uint64_t seed)
 {
     wr_shared_lock(shared);
@@ -405,8 +403,7 @@ static bool shared_make_parts(weir_upstreams_shared *shared,
     return false;
 }
 
-/* Adds the part to its target and its health. Objects that do not exist yet are
- * taken from @made. The mutex must be held. */
+/* Takes objects that do not exist yet from @made. The mutex must be held. */
 static void shared_join(struct wr_shared_part *part, struct shared_made *made)
 {
     weir_upstreams_shared *shared = part->call->shared;
@@ -562,8 +559,6 @@ void wr_shared_part_close(struct wr_shared_part *part)
         wr_free(&shared->allocator, group, sizeof(*group));
     }
 }
-
-/* ---- addresses ---- */
 
 void wr_shared_part_keep_addresses(struct wr_shared_part *part,
                                    const struct weir_address *addresses,

@@ -4,21 +4,18 @@
  * target. A health has the results of a target's checks, for the sets whose
  * check plans are equal.
  *
- * Parts find their target by the upstream's name and endpoint: the first
- * upstream with a name and endpoint in each set is one target, the second is
- * another one. A target lives as long as it has parts. The part of a removed
- * upstream, or of an upstream whose set was freed, stays until its last slot
- * has ended, so that its connections count; but it no longer represents an
- * upstream of the set.
+ * The first upstream with a name and endpoint in each set is one target, the
+ * second is another one. The part of a removed upstream, or of an upstream
+ * whose set was freed, stays until its last slot has ended, so that its
+ * connections count. A target lives as long as it has parts.
  *
  * One part of each health is the checker: its set makes the checks. When the
- * checker leaves or is paused, the oldest other part becomes the checker and
- * its set is called. When the checker's set is retired, the youngest part
- * becomes the checker, because its settings are the newest. A part of a retired
- * set is the checker only if all other parts are of retired sets or paused. A
- * health whose parts have all left starts again with the next part. A checker
- * whose next check is late, because its loop does not run, is replaced by the
- * first set that chooses; its later results are dropped.
+ * checker leaves or is paused, the oldest other part becomes the checker; when
+ * its set is retired, the youngest, because its settings are the newest. A part
+ * of a retired set is the checker only if all other parts are of retired sets
+ * or paused. A checker whose next check is late, because its loop does not run,
+ * is replaced by the first set that chooses; its later results are dropped. A
+ * health whose parts have all left starts again with the next part.
  *
  * Rules of access:
  *
@@ -33,18 +30,15 @@
  *                   mailbox orders that.
  *     all else      under the mutex
  *
- * A choice locks the mutex once for all of this, and needs it for the slots of
- * targets anyway (limits.h). So concurrent choices of several sets are made one
- * after the other, as by one set. Nothing else in a connection's life takes the
- * mutex, unless its target has a limit, or the connection fails or is the first
- * success after a failure.
+ * A choice locks the mutex once for all of this. Nothing else in a connection's
+ * life takes the mutex, unless its target has a limit, or the connection fails
+ * or is the first success after a failure.
  *
  * A set can be called from any thread, and the call allocates nothing. A call
- * only means "check": the set checks again under the mutex, notifies its
- * program, serves its queue, and arms its timers. Each set has a timer for the
- * end of an ejection; the first timer to expire ends the ejection for all sets.
- * A forked child changes nothing here, because it may not call functions of
- * sets.
+ * only means "check": the set checks again under the mutex. Each set has a
+ * timer for the end of an ejection; the first timer to expire ends the ejection
+ * for all sets. A forked child changes nothing here, because it may not call
+ * functions of sets.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_SHARED_H
 #define WEIR_LIB_PROXY_UPSTREAM_SHARED_H
@@ -150,7 +144,7 @@ struct weir_upstreams_shared {
     struct wr_shared_change changes[WR_CHANGES_KEPT]; /* the newest */
 };
 
-/* Allocated separately: it may outlive its set while posted. */
+/* The call of a set, which it may outlive while posted. */
 struct wr_shared_call {
     weir_upstreams_shared *shared;
     struct wr_wake *wake;     /* a reference to the mailbox of the set's loop */
@@ -319,7 +313,7 @@ wr_shared_part_copy_addresses(const struct wr_shared_part *part,
                               const struct weir_allocator *allocator,
                               struct weir_address **ret, size_t *ret_count);
 
-/* Called when the part's set is retired: another set makes checks, if any. */
+/* The part's set is retired: another set, if there is one, makes the checks. */
 void wr_shared_part_retire(struct wr_shared_part *part, uint64_t now_ns);
 /* During a pause another set with the same target and plan makes the checks, if
  * there is one. */

@@ -1,15 +1,12 @@
 /*
  * Chooses an upstream of a set for a request.
  *
- * First all facts about the upstreams are written to the candidates of the set
- * (choose.h). This is done with the mutex of the shared state held, because
- * other sets take slots, too.
- *
- * The candidates remain valid for later requests until something changes. The
- * shared state counts its changes, and a set invalidates its candidates after a
- * change of its own. The candidates also expire: at the next step of an
- * upstream's weight during a slow start; when a checker becomes late; and at
- * once while a set waits for a slot.
+ * A set writes all facts about its upstreams to its candidates (choose.h), with
+ * the mutex of the shared state held, because other sets take slots, too. The
+ * candidates remain valid for later requests until something changes in the set
+ * or in the shared state, which counts its changes. They also expire: at the
+ * next step of a weight during a slow start; when a checker becomes late; and
+ * at once while a set waits for a slot.
  *
  * Before a set serves its queue, wr_survey_make() lists the upstreams that have
  * a free slot. The choice above, which reads all upstreams, is made only for
@@ -37,8 +34,7 @@ static void survey_rank(weir_upstreams *set)
     wr_choose_by_rank(set->candidates, set->count);
 }
 
-/* Completes the candidates for WEIR_BALANCE_FIRST. The mutex must be held, and
- * tiers and exclusions must have been written. */
+/* The mutex must be held, and tiers and exclusions must have been written. */
 static void survey_order(weir_upstreams *set)
 {
     wr_assert(set->options.balance == WEIR_BALANCE_FIRST);
@@ -123,8 +119,7 @@ static uint64_t survey_find_end(const weir_upstreams *set)
                       : until_ns;
 }
 
-/* Returns true while the first answer for a name is awaited, which may add the
- * upstream that is in use. */
+/* The first answer for a name may add the upstream that is in use. */
 static bool survey_awaits_names(const weir_upstreams *set)
 {
     bool awaits = false;
@@ -205,8 +200,7 @@ static uint64_t survey_get_end(const weir_upstreams *set,
                       : late_ns;
 }
 
-/* Updates the candidate of one upstream. Returns false if all candidates must
- * be updated. The mutex must be held. */
+/* Returns false if all candidates must be updated. The mutex must be held. */
 static bool survey_follow_one(weir_upstreams *set, weir_upstream *upstream)
 {
     struct wr_candidate_upstream *known = &set->candidates[upstream->index];

@@ -45,14 +45,12 @@ struct wr_target {
     uint64_t error_count; /* lookups that have failed */
 };
 
-/* Reads an endpoint with one address or a name. Returns 0, or an error of
- * weir_upstreams_add(). The result points to the program's memory. */
+/* The result points to program memory. Fails like weir_upstreams_add(). */
 WEIR_MUST_USE int wr_target_read_endpoint(weir_loop *loop,
                                           const struct weir_endpoint *endpoint,
                                           struct wr_endpoint *ret);
 
-/* Initializes the target of a parsed endpoint. Returns 0, or an error of the
- * TLS settings. @host is a copy of the host in the options, or NULL. */
+/* Returns 0, or an error of the TLS settings. @host is a copy, or NULL. */
 WEIR_MUST_USE int wr_target_init(struct wr_target *target, weir_loop *loop,
                                  const struct wr_endpoint *endpoint,
                                  const char *host,
@@ -108,8 +106,7 @@ void wr_target_write_authority(const struct wr_target *target,
                                const struct wr_secure_settings *tls,
                                char ret[WR_ENDPOINT_SIZE]);
 
-/* Connects to the target, or to @host instead if it is not NULL. The options
- * must not have TLS. */
+/* Connects to @host if it is not NULL. The options must not have TLS. */
 WEIR_MUST_USE int wr_target_connect(struct wr_target *target,
                                     const struct weir_factory *factory,
                                     const char *host, uint16_t port,

@@ -4,28 +4,26 @@
  *
  * With each choice every participant earns its weight as credit. The
  * participant with the most credit is chosen, and pays what all have earned.
- * Participants with the same weight earn together, so they are a group with a
- * clock: the clock counts the choices, and each participant stores its credit
- * minus clock * weight. So within a group only the chosen participant changes
- * its position. A group is a heap by credit, and a choice compares the heads of
- * the groups.
+ * Participants with the same weight are a group with a clock that counts the
+ * choices; each participant stores its credit minus clock * weight. So only the
+ * chosen participant changes its position in the group's heap, and a choice
+ * compares the heads of the groups.
  *
  * For least connections the participants of a group also have the same number
  * of connections. Only groups that are the least busy for their weight take
  * part in a choice; the clocks of the others stop.
  *
  * A credit is at most the sum of the weights. When the sum falls to half of its
- * maximum, because weights change or participants leave, all credits are scaled
- * down, so that they represent as many turns as before; otherwise a burst would
- * follow.
+ * maximum, all credits are scaled down, so that they represent as many choices
+ * as before; otherwise a burst would follow.
  *
- *     groups   connections / weight, the least first; equal ones by weight
- *        |
- *      heap    by credit, the highest first; equal ones by index
+ * Groups are ordered by connections / weight, the least first, then by weight.
+ * The entries of a heap are ordered by credit, the highest first, then by
+ * index.
  *
  * Connections start under the owner's mutex and end without it: the thread that
- * ends one pushes its participant to a stack, and the next choice updates the
- * groups.
+ * ends a connection pushes its participant to a stack, and the next choice
+ * updates the groups.
  */
 #ifndef WEIR_LIB_PROXY_UPSTREAM_TURNS_H
 #define WEIR_LIB_PROXY_UPSTREAM_TURNS_H

@@ -50,14 +50,12 @@ struct wr_probe {
     size_t len;      /* used bytes */
 };
 
-/* Initializes a probe. @answer must have the space that the plan requests. The
- * plan must outlive the probe. */
+/* @answer has the space that @check requests. @check outlives the probe. */
 void wr_probe_init(struct wr_probe *probe, weir_loop *loop,
                    const struct wr_check *check, uint8_t *answer,
                    void (*ended)(struct wr_probe *probe, int err));
 
-/* Starts an idle probe, with TLS unless @tls is NULL. Returns 0, or an error if
- * this machine has no resource for it. */
+/* Returns an error only if this machine has no resource. @tls may be NULL. */
 WEIR_MUST_USE int wr_probe_start(struct wr_probe *probe,
                                  const struct wr_target *target,
                                  const struct wr_secure_settings *tls);
@@ -246,8 +244,7 @@ struct wr_upstream_made {
 
 struct wr_upstream_made wr_upstream_copy(const weir_upstream *upstream);
 
-/* Creates an upstream for an address of @source, with these options and the
- * checks of @source. */
+/* Creates a member of @source, which has the checks of @source. */
 WEIR_MUST_USE int
 wr_upstream_make_member(weir_upstream *source,
                         const struct weir_upstream_options *options,
@@ -290,8 +287,7 @@ void wr_upstream_unref(weir_upstream *upstream);
 /* Starts to look up the upstream's name. Returns 0, or an error of the name. */
 WEIR_MUST_USE int wr_upstream_start(weir_upstream *upstream);
 
-/* Arms this set's timers for the shared target: for the next check, and for the
- * end of an ejection. */
+/* Arms this set's timers: for the next check, and the end of an ejection. */
 void wr_upstream_follow(weir_upstream *upstream);
 
 /* Starts no more lookups, and leaves checks to other sets, if there are any. */
@@ -355,8 +351,7 @@ void wr_slot_leave(weir_upstream_slot *slot);
 
 /* ---- known.c ---- */
 
-/* Reads @given, which may be NULL, for an upstream with this check plan.
- * Returns 0, or an error of weir_upstreams_add(). */
+/* Reads @given, which may be NULL. Fails like weir_upstreams_add(). */
 WEIR_MUST_USE int wr_known_read(const struct wr_check *check,
                                 const struct weir_upstream_health *given,
                                 struct weir_upstream_health *ret);
@@ -391,8 +386,7 @@ weir_upstream *wr_survey_find_use(weir_upstreams *set);
 void wr_survey_make(weir_upstreams *set);
 void wr_survey_note_taken(weir_upstream *upstream);
 
-/* Returns true if the survey shows that no other queued request can be served,
- * and the upstreams for which requests wait are recorded. */
+/* True if no other queued request can be served, and waits are recorded. */
 static inline bool wr_survey_is_over(const weir_upstreams *set)
 {
     const struct wr_survey *survey = &set->survey;
@@ -403,17 +397,14 @@ static inline bool wr_survey_is_over(const weir_upstreams *set)
            !wr_tier_is_unchecked(survey->tier);
 }
 
-/* Called when the whole queue was served: ends the waits for slots that were
- * not renewed in this round. */
+/* Called after serving the queue: ends waits that this round did not renew. */
 void wr_survey_settle(weir_upstreams *set);
 
-/* Returns true if the survey shows that a queued request may get a slot, or has
- * no upstream to wait for. */
+/* True if a queued request may get a slot, or has no upstream to wait for. */
 bool wr_survey_may_serve(const weir_upstreams *set,
                          const struct wr_queued *queued);
 
-/* Records that the set of this request, which may not be served, waits for the
- * upstreams of the first tier. */
+/* Makes the set of an unserved request wait for the first tier's upstreams. */
 void wr_survey_wait(weir_upstreams *set, const struct wr_queued *queued);
 
 /* Returns true if a request must wait for first checks. */
