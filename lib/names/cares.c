@@ -55,8 +55,7 @@ WEIR_MUST_USE static int cares_hosts_read(struct cares *cares)
     return 0;
 }
 
-/* Returns 1 if the hosts file has an address of @family, 0 if not, or an
- * error. */
+/* Returns 1 if the hosts file has an address of @family, else 0 or an error. */
 static int cares_hosts_add(const struct cares *cares, weir_lookup *lookup,
                            const char *host, int family)
 {

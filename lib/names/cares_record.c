@@ -53,9 +53,8 @@ static int cares_record_get_refusal(const struct cares *cares)
  * error is reported. Otherwise the error is "no address" if any name had it,
  * else SERVFAIL if any name had it, else the last error. */
 
-/* True if looking up another name would fail with the same error: this machine
- * is out of resources, or no server can be reached and no answer was truncated.
- */
+/* True if another name would fail in the same way: this machine is out of
+ * resources, or no server can be reached and no answer was truncated. */
 static bool cares_record_tells_end(const struct cares_record *record, int err)
 {
     wr_assert(err < 0);
@@ -69,9 +68,8 @@ enum cares_record_next {
     CARES_RECORD_NONE
 };
 
-/* Chooses how to continue after a name was not found. If servers refuse to
- * answer for one family and know no address of the other, continues as if both
- * had no address. */
+/* If servers refuse to answer for one family and know no address of the other,
+ * continues as if both had no address. */
 static enum cares_record_next
 cares_record_choose(const struct cares_record *record)
 {

@@ -1,7 +1,7 @@
 /*
  * --version and --tls-library of a program without libweir-tls.
  *
- * The output says that the program has no TLS library, for operators who check
+ * The output shows that the program has no TLS library, for operators who check
  * whether the library has a certain fix.
  */
 #include "version.h"
