@@ -23,8 +23,7 @@ struct place {
 
 struct weir_datagram_stream {
     struct wr_sync sync;
-    /* A reference; NULL before the endpoint is made and after the stream is
-     * freed. */
+    /* A reference; NULL before the endpoint is made and after the free. */
     weir_transport *t;
     struct wr_list receivers;
     struct wr_list drainers;

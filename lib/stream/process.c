@@ -14,8 +14,7 @@
 #define COMMUNICATE_MAX_DEFAULT (64u << 20)
 /* Maximum bytes of the input that are written at once. */
 #define COMMUNICATE_SLICE (64u << 10)
-/* Initial size of an output's memory. */
-#define COMMUNICATE_ROOM 4096u
+#define COMMUNICATE_ROOM  4096u
 
 struct wr_output {
     char *data;

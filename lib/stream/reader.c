@@ -286,7 +286,7 @@ int weir_reader_set_transport(weir_reader *reader, weir_transport *t)
     wr_require(!t || !reader->transport || reader->transport == t, -EBUSY);
     if (reader->transport != t) {
         wr_budget_withdraw(&reader->evictable);
-        wr_reader_look_later(reader); /* offers the bytes again */
+        wr_reader_look_later(reader); /* offers the bytes for eviction again */
         reader->transport = t;
         reader->is_paused = false;
     }

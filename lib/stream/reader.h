@@ -14,7 +14,6 @@
 #include "lib/task/task.h"
 #include "weir/reader.h"
 
-/* A suspended reading call, on the stack of its task. */
 struct wr_reader_visit {
     struct wr_waiter waiter;
     struct wr_list link;
@@ -26,8 +25,7 @@ struct weir_reader {
     weir_loop *loop;
     weir_transport *transport; /* may be NULL */
     struct wr_list waiters;    /* at most one task */
-    /* The call that was woken and uses the reader, or a long read
-     * (reader_exact.c). */
+    /* The call that was woken and uses the reader, or a long read, or NULL. */
     struct wr_reader_visit *woken;
     struct wr_list visits;
     struct wr_timer compaction_timer;
@@ -57,8 +55,7 @@ void wr_reader_init(weir_reader *reader, weir_loop *loop, size_t limit_bytes);
 /* Frees the contents. A waiting task gets -ECANCELED. */
 void wr_reader_fini(weir_reader *reader);
 
-/* Like weir_reader_feed_buf(), but drops bytes without an error if the program
- * has ended the reader. */
+/* Like weir_reader_feed_buf(), but drops bytes if the reader has ended. */
 WEIR_MUST_USE int wr_reader_feed(weir_reader *reader,
                                  const struct weir_buf *buf);
 
@@ -79,13 +76,11 @@ static inline void wr_reader_debug_check(const weir_reader *reader)
 void wr_reader_memory_init(weir_reader *reader);
 void wr_reader_memory_fini(weir_reader *reader);
 
-/* Pause and resume the transport, if any. Resuming ends only this reader's
- * pause. */
+/* Pause and resume the transport. Resuming ends only this reader's pause. */
 void wr_reader_pause(weir_reader *reader);
 void wr_reader_resume(weir_reader *reader);
 
-/* Joins the unread bytes, and leaves them in the queue. Returns 0 or
- * -ENOMEM. */
+/* Joins the unread bytes, which stay in the queue. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_reader_gather(weir_reader *reader, struct weir_buf *ret);
 void wr_reader_discard(weir_reader *reader);
 
@@ -132,8 +127,7 @@ WEIR_MUST_USE static inline int wr_reader_begin(weir_reader *reader)
     return 0;
 }
 
-/* Like wr_reader_wait(). After an error @visit->reader is NULL if the reader
- * was freed. */
+/* Like wr_reader_wait(). @visit->reader is NULL if the reader was freed. */
 WEIR_MUST_USE int wr_reader_wait_as(weir_reader *reader,
                                     struct wr_reader_visit *visit,
                                     size_t needed);

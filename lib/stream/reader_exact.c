@@ -33,8 +33,7 @@ static void reader_exact_move_some(weir_reader *reader,
     }
 }
 
-/* Without memory the stream fails with -ENOMEM, because bytes after the gap
- * must not be read. */
+/* Without memory the stream fails: no byte after the gap may be read. */
 static void reader_exact_put_back(weir_reader *reader,
                                   const struct transfer *transfer)
 {

@@ -20,8 +20,7 @@ struct wr_reader_fds {
     int fds[WEIR_FDS_MAX];
 };
 
-/* A transport without discard_fds belongs to a protocol of the program that
- * feeds the reader. */
+/* @t has no discard_fds if the program's own protocol feeds the reader. */
 static void reader_fds_discard(weir_transport *t, const int *fds, size_t count)
 {
     if (t->ops->discard_fds) {

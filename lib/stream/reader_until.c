@@ -110,9 +110,8 @@ static ssize_t reader_until_read_view(weir_reader *reader,
     return err < 0 ? err : wr_reader_show(reader, (size_t)len, ret);
 }
 
-/* Opens a window for lines if no task waits and the end of the loop iteration
- * will handle the unread bytes. A wait, a pause and that end close the
- * window. */
+/* Opens a window for lines if no task waits and the iteration's end will handle
+ * the unread bytes. A wait, a pause and the iteration's end close it. */
 static bool reader_until_open_window(weir_reader *reader)
 {
     struct wr_recvq *queue = &reader->queue;

@@ -19,8 +19,7 @@ static int stream_open_create(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Takes the descriptor of @call. @unread is the result of reading its
- * options. */
+/* Takes the descriptor of @call. @unread is the result of reading options. */
 static int stream_open_call(weir_loop *loop, const struct wr_connect_call *call,
                             int unread, size_t limit_bytes,
                             const char **ret_alert, weir_writer **ret)

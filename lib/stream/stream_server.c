@@ -158,8 +158,7 @@ static void stream_server_stop_waiting(struct wr_waiter *waiter)
     wr_waiter_wake(waiter, -ECANCELED);
 }
 
-/* Returns @result when the server calls the watches, or -ECANCELED if the task
- * was interrupted. */
+/* Returns @result, or -ECANCELED if the task was interrupted. */
 static int stream_server_wait(weir_server *server, struct wr_list *watches,
                               int result)
 {

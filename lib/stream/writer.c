@@ -199,8 +199,7 @@ bool weir_writer_can_write_eof(const weir_writer *writer)
     return writer->transport && weir_transport_can_write_eof(writer->transport);
 }
 
-/* Holds a reference, because another task may drop the program's last reference
- * during @wait. */
+/* Holds a reference, because another task may drop the program's last one. */
 static __attribute__((noinline)) int
 writer_while_held(weir_writer *writer, int (*wait)(weir_writer *))
 {

@@ -78,9 +78,9 @@ WEIR_MUST_USE int wr_stream_check(const struct weir_stream_options *options);
 /* Returns 0 or an error of weir_stream_detach(). */
 WEIR_MUST_USE int wr_stream_may_leave(const weir_writer *writer);
 
-/* Gets the unread bytes of a stream that may leave its connection, and resumes
- * reading. Returns 0 or -ENOMEM. wr_stream_leave() or wr_reader_note_left()
- * must follow. */
+/* Gets the unread bytes of a stream that may leave, and resumes reading.
+ * Returns 0 or -ENOMEM. wr_stream_leave() or wr_reader_note_left() must
+ * follow. */
 WEIR_MUST_USE int wr_stream_gather(weir_writer *writer, struct weir_buf *ret);
 
 /* Ends a stream whose connection has another protocol. */

@@ -185,8 +185,7 @@ clock_find_limits(const weir_loop *loop, const struct weir_timeouts *limits)
     return NULL;
 }
 
-/* Returns a reference to shared limits equal to @limits, or NULL without
- * memory. */
+/* Returns a reference to limits equal to @limits; NULL if out of memory. */
 static struct wr_clock_limits *
 clock_take_limits(weir_loop *loop, const struct weir_timeouts *limits)
 {

@@ -19,10 +19,10 @@
 #define WR_END_STALL_NS WEIR_SECONDS(30)
 /* Limit of a close without a time-out; a peer may acknowledge byte by byte. */
 #define WR_END_WHOLE_NS WEIR_SECONDS(300)
-/* Limits while the peer has acknowledged everything and continues to send. */
+/* Limits of a close while a peer that has acknowledged all still sends. */
 #define WR_END_REST_NS    WEIR_SECONDS(2)
 #define WR_END_REST_BYTES (1u << 20)
-/* Limit while the peer takes nothing: more than the kernel's queues hold. */
+/* Bytes that a close drops at most: more than the kernel's queues hold. */
 #define WR_END_DROP_BYTES (64u << 20)
 
 struct wr_deadline {
@@ -128,8 +128,7 @@ static inline void wr_clock_note_sent(struct wr_clock *clock)
     clock->sent_ns = weir_loop_get_time(clock->t->loop);
 }
 
-/* Starts the write-stall limit, the only limit that can expire earlier when
- * bytes join an empty queue. */
+/* Starts the write-stall limit; called when bytes join an empty queue. */
 static inline void wr_clock_begin_sending(struct wr_clock *clock)
 {
     wr_clock_note_sent(clock);

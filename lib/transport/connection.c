@@ -610,7 +610,7 @@ void wr_connection_abort(weir_transport *t)
     if (c->t.ops->reset) {
         c->t.ops->reset(c);
     }
-    wr_life_doom(t);   /* its step also runs if nothing is in flight */
+    wr_life_doom(t);   /* its step runs even if nothing is in flight */
     connection_end(c); /* submits the cancels with this iteration's sends */
     wr_connection_check_invariants(c);
 }

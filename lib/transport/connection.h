@@ -43,9 +43,8 @@ struct wr_delivery {
     weir_lease *held_head; /* not delivered, oldest first */
     weir_lease *held_tail;
     uint8_t facts;
-    /* Number of leases at the head with a new protocol's initial bytes. The
-     * rest of a lease that is being shown to a buffered protocol follows
-     * them. */
+    /* Leases at the head with a new protocol's initial bytes. The rest of a
+     * lease that a buffered protocol is being shown follows them. */
     uint32_t given_count;
 };
 
@@ -117,8 +116,7 @@ static inline void wr_delivery_set_away(struct wr_delivery *d, bool is_away)
                                  : d->facts & ~WR_DELIVERY_AWAY);
 }
 
-/* Calls ->doom(), because bytes are lost, and none after them may be
- * delivered. */
+/* Calls ->doom(): bytes are lost, and none after them may be delivered. */
 void wr_delivery_lose_bytes(weir_transport *t, int err);
 
 /* Reports a callback's error and calls ->doom(). */
@@ -192,7 +190,7 @@ static inline bool wr_delivery_end_is_due(const struct wr_delivery *d)
     return d->facts == WR_DELIVERY_END;
 }
 
-/* Calls eof_received. If the result is negative, ->doom() was called. */
+/* Calls eof_received. If its result is negative, calls ->doom(), too. */
 WEIR_MUST_USE static inline int wr_delivery_tell_end(weir_transport *t,
                                                      struct wr_delivery *d)
 {
@@ -278,7 +276,7 @@ wr_connection_apply(struct wr_connection *c,
 /* Frees a connection whose protocol was never called. */
 void wr_connection_discard(struct wr_connection *c);
 /* Adds a connection with a bound protocol to the loop and to the server's set.
- * The first step calls connection_made unless it was called before. */
+ * Its first step calls connection_made, unless the caller does. */
 void wr_connection_begin(struct wr_connection *c);
 /* Starts a connection on top of @below, which it replaces: with a handshake,
  * unless connection_made was called before. */
@@ -303,22 +301,20 @@ static inline bool wr_connection_wants(const struct wr_connection *c)
            !c->t.eof_seen && c->t.error == 0;
 }
 
-/* Returns the receive window; if 0, the connection waits for one. */
+/* Returns the receive window, or 0 if the connection waits for one. */
 WEIR_MUST_USE uint32_t wr_connection_ask(struct wr_connection *c,
                                          uint64_t stuck_bytes);
 /* Notes that receiving continues. Resumes the peer's read time-out. */
 void wr_connection_goes_on(struct wr_connection *c);
 void wr_connection_received(struct wr_connection *c, const void *data,
                             size_t len);
-/* Called once, when the peer's stream has ended. The step calls
- * eof_received. */
+/* Called once, at the end of the peer's stream. The step calls eof_received. */
 void wr_connection_received_end(struct wr_connection *c);
 /* For a device that has set eof_seen itself, perhaps before it was certain. */
 void wr_connection_deliver_end(struct wr_connection *c);
-/* Closes a connection whose device has ended. Sends the written bytes first. */
+/* Closes a connection whose device has ended; sends written bytes first. */
 void wr_connection_close_unasked(struct wr_connection *c);
-/* Called after a send of the first @bytes. Callbacks may write, close or
- * abort. */
+/* Called after a send of @bytes. Callbacks may write, close or abort. */
 void wr_connection_sent(struct wr_connection *c, uint64_t bytes);
 void wr_connection_end_sending(struct wr_connection *c);
 
@@ -365,8 +361,8 @@ static inline void wr_connection_note_queued(struct wr_connection *c,
     }
 }
 
-/* Enters MOVING. The device must then cancel its operations and start no
- * more. */
+/* Enters MOVING. The device then cancels its operations and starts no
+ * others. */
 void wr_connection_begin_leaving(struct wr_connection *c,
                                  struct wr_leaving *leaving);
 /* Enters OPEN again, because the connection did not leave. */
@@ -374,7 +370,7 @@ void wr_connection_come_back(struct wr_connection *c);
 /* Removes a connection that another loop has. The device must have released the
  * descriptor and have nothing in flight. */
 void wr_connection_leave(struct wr_connection *c);
-/* `doom` of a table: the connection has failed, perhaps in state MOVING. */
+/* ->doom of a table: ends a connection that has failed, perhaps in MOVING. */
 void wr_connection_fail(weir_transport *t);
 
 enum wr_connection_next {
@@ -389,7 +385,7 @@ enum wr_connection_next {
 
 enum wr_connection_next wr_connection_next_step(const struct wr_connection *c);
 /* Makes all changes of state that are possible now. May free the connection, so
- * a device calls this only as the last act of a completion. */
+ * in a device it is the last act of a completion. */
 void wr_connection_advance(struct wr_connection *c);
 void wr_connection_check_invariants(const struct wr_connection *c);
 
@@ -401,8 +397,6 @@ static inline void wr_connection_debug_check(const struct wr_connection *c)
     (void)c;
 #endif
 }
-
-/* ---- entries of struct wr_transport_ops ---- */
 
 bool wr_connection_is_reading(const weir_transport *t);
 void wr_connection_get_handover(const weir_transport *t,

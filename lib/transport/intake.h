@@ -110,8 +110,7 @@ const char *wr_intake_queue_name(const weir_transport *t);
 /* Ends the wait and schedules the step, which makes a new request. In queue DUE
  * the connection stays there, and makes the request in ->fed. */
 void wr_intake_look_anew(weir_transport *t);
-/* Calls wr_intake_look_anew() if the connection waits for its own leases. Must
- * not be called in state LOST. */
+/* Calls wr_intake_look_anew() if the connection waits for its own leases. */
 void wr_intake_seek_credit(weir_transport *t);
 /* Binds another protocol and makes a new request: it may need no window. */
 int wr_intake_set_protocol(weir_transport *t,

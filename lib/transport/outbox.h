@@ -83,7 +83,7 @@ void wr_sender_stopped(struct wr_sender *f);
 WEIR_MUST_USE uint64_t wr_sender_take_back(struct wr_sender *f,
                                            uint64_t waiting);
 
-/* Cancels the file. Sends the queued bytes that ->withdraw does not remove. */
+/* Cancels the file. Queued bytes that ->withdraw leaves are still sent. */
 void wr_sender_cancel(struct wr_sender *f);
 
 /* Ends the file with its connection. Queued bytes are not sent. */
@@ -173,8 +173,7 @@ static inline bool wr_outbox_has_unsent(const struct wr_outbox *o)
     return !wr_sendq_is_empty(&o->queue) || o->sender || o->is_opening;
 }
 
-/* Returns true if @len more bytes may be written at @depth. If false,
- * wr_outbox_check() decides. */
+/* True if @len bytes may be written at @depth; else see wr_outbox_check(). */
 static inline bool wr_outbox_has_room(const weir_transport *t,
                                       const struct wr_outbox *o, uint64_t depth,
                                       size_t len)
@@ -196,6 +195,7 @@ static inline void wr_outbox_pass(struct wr_outbox *o, uint64_t bytes)
     o->passed_bytes += bytes;
 }
 
+/* Called when the transport below has sent or dropped @bytes. */
 static inline void wr_outbox_passed(struct wr_outbox *o, uint64_t bytes)
 {
     wr_assert(bytes <= o->passed_bytes);
@@ -219,8 +219,8 @@ static inline void wr_outbox_forget_dropped(struct wr_outbox *o)
 }
 
 /* Called when the peer takes nothing. Copies queued bytes, and bytes queued
- * later, out of receive buffers, because a few bytes would pin a large buffer
- * for long. */
+ * later, out of receive buffers, because a few bytes would pin a large
+ * buffer. */
 void wr_outbox_stall(weir_transport *t);
 static inline void wr_outbox_go_on(struct wr_outbox *o)
 {

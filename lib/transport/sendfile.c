@@ -132,8 +132,7 @@ size_t wr_sendfile_cached_bytes(struct wr_sendfile *part, weir_loop *loop)
     return (size_t)ret;
 }
 
-/* Adapts ->look to the socket's free space: a page takes 9 to 60 ns to look
- * up. */
+/* Adapts ->look to the free space: looking up a page takes 9 to 60 ns. */
 static void sendfile_found_room(struct wr_sendfile *part, size_t len,
                                 uint64_t bytes)
 {

@@ -445,8 +445,7 @@ int weir_transport_set_timeouts(weir_transport *t,
     return t->ops->set_timeouts(t, &known);
 }
 
-/* Aborts, because the peer would mistake an end of stream for the whole
- * stream. */
+/* Aborts, so that the peer does not take a part for the whole stream. */
 static int transport_break_off(weir_transport *t)
 {
     const struct weir_exception exception = {
@@ -716,7 +715,7 @@ void wr_transport_count(const struct wr_member *member,
  *
  * For the program the upper of two transports is the connection: the loop ends
  * it, the server counts it, and it resumes a protocol that the lower one had
- * paused. The lower transport keeps its descriptor, and gets the default water
+ * paused. The lower one keeps its descriptor, and gets the default water
  * marks. */
 
 /* Owner of a replaced transport: no thread may call its public functions. */

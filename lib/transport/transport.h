@@ -83,7 +83,7 @@ struct wr_handover {
  * The other parts are for kinds whose struct begins with a wr_connection. */
 struct wr_transport_ops {
     const char *name;
-    /* Bits of the accepted kinds of protocol; see WR_PROTOCOL_BIT(). */
+    /* Accepted kinds of protocol; see WR_PROTOCOL_BIT(). */
     unsigned int protocol_kinds;
     bool can_write_eof;
     /* The end of the stream always ends the connection. */
@@ -204,8 +204,7 @@ struct wr_transport_ops {
     /* True if bytes wait to be received. NULL if the kind does not receive. */
     bool (*has_arrived)(const struct wr_connection *c);
     void (*check_device)(const struct wr_connection *c);
-    /* Asserts that a stopped direction waits for an event, or a step is
-     * pending. */
+    /* Asserts that stopped directions wait for events. No step is pending. */
     void (*check_progress)(const struct wr_connection *c);
     void (*dump_device)(const struct wr_connection *c, FILE *out);
 
@@ -329,8 +328,8 @@ const char *wr_transport_get_alert(const weir_transport *t);
 void wr_transport_count(const struct wr_member *member,
                         struct weir_loop_statistics *ret);
 
-/* Replaces the open transport @below by @t, which was made on top of it and
- * takes over its server, its task and its water marks. */
+/* Replaces the open transport @below by @t, which was made on top of it. @t
+ * takes over the server, the task and the water marks of @below. */
 void wr_transport_take_place(weir_transport *t, weir_transport *below);
 
 /* The kernel's limits of TCP keep-alive times and of the number of probes. */

@@ -38,8 +38,7 @@ WEIR_MUST_USE static inline bool wr_datagram_meets_fds(const weir_loop *loop,
 /* Closes a socket, in a thread if it may hold descriptors of peers. */
 void wr_datagram_close_fd(const weir_loop *loop, int fd, int family);
 
-/* Makes a transport, and calls connection_made. Takes the descriptor in any
- * case. */
+/* Makes a transport, and calls connection_made. Always takes the descriptor. */
 WEIR_MUST_USE int wr_datagram_open(weir_loop *loop,
                                    const struct wr_datagram_socket *socket,
                                    const struct weir_factory *factory,

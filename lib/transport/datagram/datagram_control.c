@@ -140,7 +140,7 @@ static void datagram_control_read_v6(struct weir_ancillary *facts,
 void wr_datagram_read_control(struct wr_datagram_head *head,
                               const struct msghdr *header)
 {
-    struct msghdr readable = *header; /* the CMSG macros need it non-const */
+    struct msghdr readable = *header;
     struct weir_ancillary *facts = &head->ancillary;
 
     wr_assert(header->msg_controllen <= WR_CONTROL_FDS_MAX);

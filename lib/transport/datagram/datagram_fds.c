@@ -17,7 +17,7 @@
 
 void wr_datagram_drop_fds(struct wr_datagram *d, const struct msghdr *header)
 {
-    struct msghdr readable = *header; /* the CMSG macros need it non-const */
+    struct msghdr readable = *header;
 
     wr_assert(d->family == AF_UNIX);
     for (struct cmsghdr *control = CMSG_FIRSTHDR(&readable); control;

@@ -45,13 +45,12 @@ struct wr_datagram_head {
 /* Bytes before a datagram; @type is wr_datagram_head or weir_datagram. */
 #define WR_DATAGRAM_HEAD_BYTES(type) ((sizeof(type) + 15u) & ~(size_t)15u)
 
-/* One per loop: system calls with it end before any code of the program
- * runs. */
+/* One per loop, because its system calls end before any program code runs. */
 struct wr_datagram_shared {
     struct wr_module module;
     weir_loop *loop;
     uint64_t transport_count;
-    /* Areas for datagrams that are longer than a slot; untouched pages take no
+    /* Areas for datagrams longer than a slot; untouched pages take no
      * memory. */
     uint8_t *overflow;
     struct wr_slots slots;

@@ -219,8 +219,8 @@ static uint64_t datagram_recv_deliver(struct wr_datagram *d, weir_lease *lease,
         datagram_recv_fill(d, &messages[i], lease);
         longest =
             wr_max_u64(longest, datagram_recv_head(lease)->datagram.buf.len);
-        /* No datagram lacks a sender. A socket that the program has shut down
-         * returns such messages without end. */
+        /* Every datagram has a sender. A socket that the program has shut down
+         * returns messages without one, without end. */
         if (WR_UNLIKELY(d->family != AF_UNIX &&
                         messages[i].msg_hdr.msg_namelen == 0)) {
             wr_datagram_break(d, -ESHUTDOWN, "receive");
@@ -390,8 +390,7 @@ static bool datagram_recv_is_fatal(int err)
            err == -EINVAL || err == -EOPNOTSUPP || err == -ENOTCONN;
 }
 
-/* A poll without a datagram has seen a shutdown of the socket, or queued
- * errors. */
+/* A poll without a datagram has seen a shutdown, or queued errors. */
 static void datagram_recv_found_nothing(struct wr_datagram *d)
 {
     if (WR_UNLIKELY(d->hup_seen)) {

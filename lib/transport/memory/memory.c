@@ -62,8 +62,7 @@ static size_t memory_take(struct wr_memory *m, struct wr_connection *from)
     return piece.iov_len;
 }
 
-/* Callbacks may close and abort both ends, but only their steps free the
- * structs. */
+/* Callbacks may close or abort both ends; only their steps free the structs. */
 static void memory_receive(struct wr_connection *c)
 {
     struct wr_memory *m = memory_of(c);

@@ -51,8 +51,7 @@ static void pipe_queued(weir_transport *t, size_t len)
     wr_pipe_write_later(wr_pipe_of(c));
 }
 
-/* Repeats the cancel of a worker, which may miss it
- * (wr_prep_read_waiting()). */
+/* A worker may miss a cancel; see wr_prep_read_waiting(). */
 static void pipe_cancel(struct wr_pipe *p)
 {
     weir_loop *loop = p->c.t.loop;

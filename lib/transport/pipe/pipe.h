@@ -15,7 +15,7 @@ enum wr_pipe_direction {
 };
 
 /* Returns 0 if a pipe transport can use @fd, -EBADF if it is not open for this
- * direction, or -EINVAL if it is of another type. */
+ * direction, or -EINVAL if its type is not supported. */
 WEIR_MUST_USE int wr_pipe_check(int fd, enum wr_pipe_direction direction);
 
 /* Makes the transport from a descriptor that wr_pipe_check() has accepted, and

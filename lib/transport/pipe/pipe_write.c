@@ -122,8 +122,7 @@ static void pipe_write_flush(struct wr_turn_end *turn_end)
     pipe_write_ended(p, res, res >= 0 && (uint32_t)res < bytes);
 }
 
-/* Returns false if the wait continues. The next write returns an error of
- * @res. */
+/* False if the wait continues. The next write returns an error of @res. */
 static bool pipe_write_has_waited(struct wr_pipe *p, int32_t res)
 {
     const bool is_over =
@@ -183,7 +182,7 @@ void wr_pipe_watch(struct wr_pipe *p)
                  p->sees_changes);
 }
 
-/* Called when the reader has gone: a clean end if no byte waits or was
+/* Called when the reader is gone: a clean end if no byte waits or was
  * refused. */
 static void pipe_write_lose_peer(struct wr_pipe *p)
 {

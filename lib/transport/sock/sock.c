@@ -29,9 +29,8 @@ static inline bool sock_is_settled(const struct wr_sock *s)
            s->recv_state == WR_RECV_ARMED;
 }
 
-/* Continues after a receive. A connection whose end is decided may have waited
- * only for this completion. An open, intact socket receives again without a
- * step. */
+/* A connection whose end is decided may have waited only for this completion.
+ * An open, intact socket receives again without a step. */
 static __attribute__((noinline)) void sock_go_on(struct wr_sock *s)
 {
     if (wr_life_is_over(&s->c.t)) {
@@ -95,7 +94,7 @@ static void sock_recv_completed(struct wr_op *op, int32_t res, uint32_t flags)
     sock_settle(s);
 }
 
-/* The socket may receive (WR_DEMAND_DUE), or may find a buffer and a window. */
+/* Called when the budget lets the socket receive (DUE) or request again. */
 static void sock_fed(weir_transport *t, enum wr_demand_state queue)
 {
     struct wr_sock *s = wr_sock_of(t);
@@ -357,12 +356,10 @@ static void sock_reset(struct wr_connection *c)
     }
 }
 
-/* Resets the connection if a part of the file is missing, so that the peer does
- * not take the part for the whole. */
+/* The peer must not take a part of the file for the whole. */
 static __attribute__((noinline)) void sock_stop_file(struct wr_sock *s)
 {
-    /* The file may have failed in this iteration, before the program was
-     * notified. */
+    /* The program may not know of a failure in this iteration yet. */
     const struct wr_sender *file = s->c.outbox.sender;
     const bool was_cancelled = file->err == -ECANCELED && s->c.t.error == 0;
     if (wr_sender_is_active(file) || (file->err < 0 && !was_cancelled)) {
@@ -439,7 +436,6 @@ static void sock_close_last(struct wr_turn_end *turn_end)
     wr_transport_unref(&s->c.t);
 }
 
-/* Runs at the end of the iteration of the loss. */
 static void sock_close_late(struct wr_turn_end *turn_end)
 {
     struct wr_sock *s = wr_container_of(turn_end, struct wr_sock, turn_end);
@@ -773,8 +769,6 @@ static void sock_begin(struct wr_sock *s)
     wr_connection_debug_check(&s->c);
 }
 
-/* ---- making a transport from a descriptor ---- */
-
 static int sock_set_option(int fd, int level, int name, int value)
 {
     return wr_sys_setsockopt(fd, level, name, &value, sizeof(value));
@@ -861,7 +855,7 @@ bool wr_sock_is_configured(int fd, int family,
 /* True if connecting has succeeded without a packet; see sock_send.c. */
 static bool sock_is_pending(int fd)
 {
-    uint8_t state = 0; /* the first field of struct tcp_info */
+    uint8_t state = 0;
     socklen_t len = sizeof(state);
 
     _Static_assert(offsetof(struct tcp_info, tcpi_state) == 0, "is first");

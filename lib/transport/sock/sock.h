@@ -18,8 +18,7 @@ struct wr_sock_options {
     bool may_open; /* the first send may connect (TCP Fast Open) */
 };
 
-/* All that a connection takes to another loop. Its memory belongs to no
- * loop. */
+/* A connection on its way to another loop. The memory belongs to no loop. */
 struct wr_sock_content {
     struct weir_allocator allocator;
     int fd;
@@ -60,8 +59,7 @@ struct wr_leaving;
 WEIR_MUST_USE int wr_sock_check_move(const weir_transport *t);
 /* Cancels operations, and calls ->settled when none is left. */
 void wr_sock_begin_leaving(weir_transport *t, struct wr_leaving *leaving);
-/* True if no operation is in flight and no received descriptor is being
- * closed. */
+/* True if no operation and no close of a received descriptor is in flight. */
 WEIR_MUST_USE bool wr_sock_is_settled_to_move(const weir_transport *t);
 /* Copies everything to @content. May run callbacks. Returns 0, -ENOMEM, or
  * -ECANCELED if a callback has ended the move. */
@@ -97,10 +95,9 @@ WEIR_MUST_USE int wr_sock_open(weir_loop *loop, int fd,
                                const struct wr_sock_options *options,
                                weir_transport **ret);
 
-/* Sets the socket options of a connection, or of a listener, whose connections
- * inherit them. Returns 0 or the first error. A Unix socket that takes no
- * descriptors refuses them since Linux 6.16, even if another program has
- * allowed them. */
+/* Sets the socket options of a connection, or of a listener, which passes them
+ * on. Returns 0 or the first error. A Unix socket that takes no descriptors
+ * refuses them (since Linux 6.16), even if another program allowed them. */
 WEIR_MUST_USE int
 wr_sock_configure(const weir_loop *loop, int fd, int family,
                   const struct weir_connection_options *connection);

@@ -237,9 +237,8 @@ struct sock_bulk_way {
     struct wr_sys_splices splices;
 };
 
-/* Splices at most @most bytes into the pipe and out of it. Returns the bytes
- * that entered the pipe. *ret_rest has the bytes that the other socket has not
- * taken, in borrowed leases. */
+/* Returns the number of bytes, at most @most, that entered the pipe. *ret_rest
+ * has the bytes that the other socket has not taken, in borrowed leases. */
 static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
                                        struct wr_splicing *splicing,
                                        struct sock_bulk_way *way, uint32_t most,
@@ -291,9 +290,8 @@ static uint32_t sock_bulk_splice_piece(struct wr_sock *s,
     return in > 0 ? (uint32_t)in : 0;
 }
 
-/* Moves at most @count bytes and returns their number. Makes the sockets
- * non-blocking and blocks the signals once for all pieces, which takes ten
- * calls. */
+/* Moves at most @count bytes, and returns their number. The ten calls that make
+ * the sockets non-blocking and block signals serve all pieces. */
 static uint32_t sock_bulk_splice_pieces(struct wr_sock *s,
                                         struct wr_splicing *splicing,
                                         uint32_t count, weir_lease **ret_rest)
@@ -572,8 +570,7 @@ void wr_sock_bulk_receive(struct wr_sock *s)
         return;
     }
     if (res == -ENOBUFS || res == -EAGAIN) {
-        /* An armed receive with its own window follows, or another poll on a
-         * connection that always polls. */
+        /* Next a receive is armed, or a poll if the connection always polls. */
         wr_assert(s->recv_state == WR_RECV_IDLE);
         wr_assert(s->moves_bulk);
         s->moves_bulk = s->always_polls;

@@ -112,8 +112,7 @@ bool wr_sock_fds_rest(struct wr_sock *s)
     return s->rests;
 }
 
-/* Closes the lost socket, in a thread unless its receive queue is empty, as
- * after the end of the stream. */
+/* Closes the lost socket, in a thread if descriptors may be in its queue. */
 void wr_sock_fds_close_own(struct wr_sock *s)
 {
     wr_assert(s->fd_limit > 0);

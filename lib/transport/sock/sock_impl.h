@@ -17,8 +17,6 @@
 
 #include <string.h>
 
-/* Descriptors that are sent with bytes; see sock_fds.c. */
-
 struct wr_sock;
 struct wr_fd_batch;
 
@@ -61,9 +59,8 @@ enum wr_recv_state {
     WR_RECV_STATES,
 };
 
-/* Fields that few sockets use, made on first use. The first ones are for bytes
- * that are received into a buffered protocol's memory, or moved to another
- * socket. */
+/* Fields that few sockets use, made on first use: for lent memory of a buffered
+ * protocol, splicing, addresses and descriptors. */
 struct wr_sock_extra {
     /* The protocol that has lent memory or requested the splicing. */
     struct weir_protocol_binding binding;
@@ -77,8 +74,7 @@ struct wr_sock_extra {
 /* The clock of a socket, and its checks of the kernel's queue. */
 struct wr_sock_clock {
     struct wr_clock clock;
-    /* Start of lingering, or time when all bytes were found acknowledged; or
-     * 0. */
+    /* Start of lingering, or time when all was found acknowledged; or 0. */
     uint64_t linger_ns;
     uint64_t looked_ns;    /* time of the last check of the kernel's queue */
     uint64_t look_wait_ns; /* lingering: from looked_ns to the next check */
@@ -103,8 +99,7 @@ struct wr_sock {
     uint8_t unasked; /* full receives before the next SIOCINQ */
     /* Times in a row, at most 3, that the kernel had more bytes. */
     uint8_t yes_count;
-    /* Maximum descriptors of one call of fds_received; 0 if they are
-     * refused. */
+    /* Maximum descriptors of one fds_received; 0 if they are refused. */
     uint8_t fd_limit;
     bool has_received : 1;
     bool armed_once : 1;    /* the receive ends with its first bytes */
@@ -170,11 +165,9 @@ int wr_sock_send_part(weir_transport *t, const void *data, size_t len);
 void wr_sock_file_went(weir_transport *t, int err);
 bool wr_sock_withdraw_file(weir_transport *t);
 void wr_sock_send_init(struct wr_sock *s);
-/* Handles uncommon ends of a send or poll. Returns false if the poll
- * continues. */
+/* Handles uncommon ends of a send or poll. False if the poll continues. */
 WEIR_MUST_USE bool wr_sock_send_ended(struct wr_sock *s, int32_t res);
-/* Like wr_sock_send_ended(), for the first send of a socket that opens, or the
- * poll for the answer to the SYN. */
+/* Like wr_sock_send_ended(), for a send or poll of a socket that opens. */
 WEIR_MUST_USE bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res);
 const struct wr_sendq *wr_sock_get_unoffered(const weir_transport *t);
 /* Marks a socket that has sent bytes before, for example on another loop. */
@@ -186,15 +179,13 @@ void wr_sock_opening_begin(struct wr_sock *s);
 
 wr_account_over_fn wr_sock_account_over;
 void wr_sock_update_recv(struct wr_connection *c);
-/* Ends the receive in state CLOSING, unless bytes must be received and
- * dropped. */
+/* Ends the receive in CLOSING, unless bytes must be dropped. */
 void wr_sock_recv_stop(struct wr_connection *c);
 void wr_sock_recv_ended(struct wr_sock *s);
 void wr_sock_recv_failed(struct wr_sock *s, int err);
 /* True if the protocol wants bytes and lends no memory for them. */
 bool wr_sock_recv_may_fill(const struct wr_sock *s);
-/* Returns a receive window, or 0 if the socket waits for a window or a
- * buffer. */
+/* Returns a receive window, or 0 if the socket waits for it or for a buffer. */
 WEIR_MUST_USE uint32_t wr_sock_recv_ask(struct wr_sock *s);
 /* Handles a completion without bytes in the pool. */
 void wr_sock_recv_other(struct wr_sock *s, int32_t res, uint32_t flags);
@@ -208,8 +199,7 @@ void wr_sock_end_recv(struct wr_sock *s);
 void wr_sock_watched(struct wr_sock *s, int32_t res);
 
 void wr_sock_bulk_polled(struct wr_sock *s, int32_t res);
-/* Receives with a system call, when the budget feeds the socket from queue
- * DUE. */
+/* Receives with a system call. Called from queue DUE of the budget. */
 void wr_sock_bulk_receive(struct wr_sock *s);
 
 int wr_sock_splice_to(weir_transport *t, struct wr_splicing *splicing);
@@ -233,10 +223,9 @@ void wr_sock_received_copy(struct wr_sock *s, weir_lease *lease);
  * socket had no error, or an error after the peer's FIN. */
 void wr_sock_confirm_eof(struct wr_sock *s);
 void wr_sock_deliver_held(struct wr_connection *c);
-/* Returns lent memory to the protocol, and holds a copy of its bytes. A
- * protocol lends one piece of memory at a time, and may need it for the held
- * bytes. Returns false if the kernel still uses the memory, or if bytes were
- * lost for lack of memory. */
+/* Returns lent memory to the protocol, and holds a copy of its bytes: the
+ * protocol may need the memory for older bytes. Returns false if the kernel
+ * still uses the memory, or if bytes were lost for lack of memory. */
 WEIR_MUST_USE bool wr_sock_take_back_lent(struct wr_sock *s);
 /* Returns lent memory if nothing was received into it. */
 void wr_sock_return_lent(struct wr_sock *s);
@@ -246,8 +235,7 @@ void wr_sock_view_time(const weir_transport *t, struct wr_clock_view *ret);
 void wr_sock_time_expired(weir_transport *t, const struct wr_deadline *over);
 uint64_t wr_sock_next_look_ns(const weir_transport *t);
 bool wr_sock_look_at_queue(weir_transport *t);
-/* Starts to linger if closing the descriptor might destroy bytes, or if the
- * program has set a linger time. */
+/* Starts to linger if a close might destroy bytes, or a linger time is set. */
 bool wr_sock_linger(struct wr_connection *c);
 void wr_sock_shut(struct wr_sock *s);
 /* True if the peer may not have all sent bytes. */
@@ -279,8 +267,8 @@ static inline void wr_sock_begin_bulk(struct wr_sock *s)
     s->yes_count = 0;
 }
 
-/* Starts a poll for a hang-up of the peer. It stays armed when reading resumes,
- * which saves a submission at each pause. */
+/* Starts a poll for a hang-up of the peer. The poll stays armed when reading
+ * resumes, which saves a submission at each pause. */
 static inline void wr_sock_watch(struct wr_sock *s)
 {
     if (!s->poll_op.in_flight && !s->hup_seen) {
@@ -323,7 +311,7 @@ static inline bool wr_sock_has_kept(const struct wr_sock *s)
 }
 
 /* True if a broken connection has no byte left in the kernel. Bytes that
- * arrived before a reset can still be read; while reading is paused they stay
+ * arrived before a reset can be read; while reading is paused they wait
  * there. */
 static inline bool wr_sock_has_read_all(const struct wr_sock *s)
 {

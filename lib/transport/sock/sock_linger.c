@@ -133,10 +133,9 @@ static uint64_t sock_linger_watch_ns(const struct wr_sock *s)
     return when_ns == 0 || s->c.t.state != WR_LIFE_OPEN ? UINT64_MAX : when_ns;
 }
 
-/* Returns the time of the next check of the kernel's queue. A completed send
- * only filled this queue, so it is checked several times per limit. The first
- * check has no earlier value and counts as progress: a stall is reported at
- * most one interval late. */
+/* A completed send has only filled the kernel's queue, so the queue is checked
+ * several times per limit. The first check has no earlier value and counts as
+ * progress: a stall is reported at most one interval late. */
 static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
 {
     const struct wr_sock_clock *clock = wr_sock_clock_of(s);
@@ -156,8 +155,7 @@ static uint64_t sock_linger_queue_look_ns(const struct wr_sock *s)
                       limits->write_stall_ns / WR_STALL_LOOKS + 1);
 }
 
-/* True if all bytes are acknowledged, and none is unread or the peer had
- * time. */
+/* True if all bytes are acknowledged, and read or WR_END_REST_NS has passed. */
 static bool sock_linger_is_over(struct wr_sock *s, int unacked)
 {
     struct wr_sock_clock *clock = wr_sock_clock_of(s);

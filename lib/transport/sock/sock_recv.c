@@ -341,10 +341,9 @@ static enum action sock_recv_next_action(const struct wr_sock *s)
 {
     if (WR_UNLIKELY(s->c.t.error != 0) && s->recv_state == WR_RECV_ARMED &&
         !s->armed_once) {
-        /* A multishot receive that was started by its poll waits for an edge,
-         * and the edge of a reset may be over (Linux 6.18). So receives that
-         * end with their first bytes read the remaining bytes of a broken
-         * connection. */
+        /* A multishot receive that its poll has started waits for an edge, and
+         * the edge of a reset may be over (Linux 6.18). So receives that end
+         * with their first bytes read the rest. */
         return ACTION_CANCEL;
     }
     if (WR_UNLIKELY(wr_intake_is_queued(&s->c.t))) {
@@ -359,8 +358,7 @@ static __attribute__((noinline)) void sock_recv_hold_back(struct wr_sock *s)
     wr_sock_watch(s);
     if (WR_UNLIKELY(s->c.t.error) && !s->send_op.in_flight &&
         wr_intake_awaits_drop(&s->c.t)) {
-        wr_connection_push(
-            &s->c); /* The step drops the queue, and makes a new request. */
+        wr_connection_push(&s->c); /* the step drops the queue */
     }
 }
 
@@ -421,7 +419,7 @@ static void sock_recv_arm_into(struct wr_sock *s)
     s->extra->binding = from;
     s->extra->buf = buf;
     s->extra->len = 0;
-    s->extra->splicing = NULL; /* another protocol has requested it */
+    s->extra->splicing = NULL; /* its protocol is not bound any more */
     sock_recv_note_armed(s, true);
     wr_prep_recv_into(&loop->uring, &s->recv_op, s->c.t.fd, buf, size);
 }
@@ -539,8 +537,7 @@ static __attribute__((noinline)) void sock_recv_arm(struct wr_sock *s)
         return;
     }
     wr_debug_assert(credit > 1);
-    /* An armed receive may miss the end of the stream, except on a Unix
-     * socket. */
+    /* An armed receive of TCP may miss the end of the stream. */
     if (WR_UNLIKELY(s->c.t.loop->host.misses_ends) && !s->c.t.ops->send_fds) {
         wr_sock_watch(s);
     }
@@ -635,8 +632,7 @@ void wr_sock_recv_failed(struct wr_sock *s, int err)
     wr_check(!s->recv_op.in_flight);
     if (wr_res_is_transient(err)) {
         if (s->sends_file) {
-            /* A file had made the socket non-blocking, so the receive did not
-             * wait. */
+            /* A file made the socket non-blocking; the receive did not wait. */
             wr_sendfile_end_burst(&s->c.outbox.sender->file, s->c.t.fd);
         }
         return;

@@ -75,8 +75,7 @@ void wr_sock_opening_begin(struct wr_sock *s)
     s->turn_end.run = sock_send_first_open;
 }
 
-/* Handles the end of the poll for the answer to the SYN. Returns 0, or the
- * error of connecting. */
+/* @events are the answer to the SYN. Returns 0, or the error of connecting. */
 WEIR_MUST_USE static int sock_send_opening_ended(struct wr_sock *s,
                                                  uint32_t events)
 {
@@ -249,8 +248,7 @@ static void sock_send_file_later(struct wr_sock *s)
     }
 }
 
-/* Returns false if the wait continues. The next send returns an error of
- * @res. */
+/* False if the wait continues. The next send returns an error of @res. */
 static __attribute__((noinline)) bool sock_send_has_waited(struct wr_sock *s,
                                                            int32_t res)
 {
@@ -357,9 +355,8 @@ static bool sock_send_account(struct wr_sock *s, int32_t res)
 bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
 {
     if (!s->c.outbox.is_stalled) {
-        /* A SYN without bytes counts as -EINTR. The queue was empty, or the
-         * cookie had become invalid (-EINPROGRESS) and the bytes must be sent
-         * again. */
+        /* A SYN without bytes counts as -EINTR. With -EINPROGRESS the cookie
+         * had become invalid, and the bytes must be sent again. */
         const bool is_alone = res == 0 || res == -EINPROGRESS;
 
         wr_assert(s->c.outbox.is_opening && !s->send_op.in_flight);
@@ -380,8 +377,7 @@ bool wr_sock_send_ended_opening(struct wr_sock *s, int32_t res)
     }
     if (s->c.outbox.is_opening && s->c.t.error == 0 &&
         !wr_life_is_over(&s->c.t)) {
-        /* If the send was interrupted, the next loop iteration sends the
-         * SYN. */
+        /* An interrupted SYN is sent in the next loop iteration. */
         if (s->has_sent) {
             wr_list_remove(&s->turn_end.link); /* bytes were written since */
             sock_send_wait_for_room(s);
@@ -576,8 +572,7 @@ void wr_sock_file_ended(weir_transport *t)
     wr_connection_push(&s->c);
 }
 
-/* ---- the fast path of writes, which copy few bytes to the end of a block ----
- */
+/* ---- the fast path of writes: few bytes, copied to the end of a block ---- */
 
 /* If the kernel has had no space for more bytes than the connection's share,
  * the peer does not read. Then nothing is received from the peer, because its

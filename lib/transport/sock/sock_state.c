@@ -87,8 +87,7 @@ static void sock_state_check_file(const struct wr_sock *s)
         wr_assert(!s->c.outbox.is_stalled);
     }
     if (file->state == WR_SENDER_STOPPING) {
-        /* Otherwise a send has ended, and the file's queued bytes are being
-         * released. */
+        /* Otherwise a send has ended, and queued bytes are being released. */
         wr_assert(is_in_flight || file->queued_bytes > 0);
     }
 }
