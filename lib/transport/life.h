@@ -10,9 +10,9 @@
  *
  * A kind of transport decides when to change the state. This file checks the
  * change and applies it to the outbox, the delivery, the loop, the budget and
- * the server's set. A public call only changes the state and schedules the
- * transport's step; the loop runs the step, which calls connection_made and
- * connection_lost.
+ * the server's set. A public call on a transport never calls connection_made or
+ * connection_lost. It changes the state and schedules the transport's step,
+ * which the loop runs.
  */
 #ifndef WEIR_LIB_TRANSPORT_LIFE_H
 #define WEIR_LIB_TRANSPORT_LIFE_H
