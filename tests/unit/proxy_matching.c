@@ -302,7 +302,9 @@ UNIT(proxy_matching, of_several_that_say_as_much_the_first_wins)
     facts.name = ".b.test";
     cr_assert_str_eq(choose_by_hello(&facts), "none");
     facts.name = "*.b.test";
-    cr_assert_str_eq(choose_by_hello(&facts), "*.b.test");
+    cr_assert_str_eq(choose_by_hello(&facts), "none", "it is no host name");
+    facts.name = "b\x01.b.test";
+    cr_assert_str_eq(choose_by_hello(&facts), "none", "it is no host name");
     facts.name = "";
     cr_assert_str_eq(choose_by_hello(&facts), "none");
 }

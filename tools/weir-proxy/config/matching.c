@@ -71,7 +71,8 @@ bool matching_is_within(const char *top, const char *name)
            (len == tail || name[len - tail - 1] == '.');
 }
 
-/* Matches a name, or with a pattern "*.NAME" all names below NAME. */
+/* Matches a name, or with a pattern "*.NAME" all host names below NAME. Clients
+ * may request a name that is no host name. */
 static bool is_for(const char *pattern, const char *name)
 {
     const bool is_below = strncmp(pattern, "*.", 2) == 0;
@@ -79,7 +80,8 @@ static bool is_for(const char *pattern, const char *name)
     const size_t tail = matching_length_of(pattern) - is_below;
 
     return (is_below ? len > tail : len == tail) &&
-           strncasecmp(name + len - tail, pattern + is_below, tail) == 0;
+           strncasecmp(name + len - tail, pattern + is_below, tail) == 0 &&
+           (!is_below || matching_is_host_name(name));
 }
 
 static enum verdict judge_name(const struct config_route *route,
