@@ -36,14 +36,14 @@ UNIT(proxy_hashes, the_first_of_equal_texts_is_found)
     const char *const texts[] = {"b", NULL, "a", "b", NULL, "ab", "b", ""};
     static const size_t firsts[] = {0, 1, 2, 0, 4, 5, 0, 7};
     const size_t count = sizeof(texts) / sizeof(texts[0]);
-    size_t *found = hashes_find_firsts(texts, count);
+    size_t *found = hashes_find_firsts(texts, sizeof(texts[0]), count);
 
     cr_assert_not_null(found);
     for (size_t i = 0; i < count; i++) {
         expect_eq(found[i], firsts[i]);
     }
     free(found);
-    found = hashes_find_firsts(NULL, 0);
+    found = hashes_find_firsts(NULL, 0, 0);
     cr_assert_not_null(found);
     free(found);
 }

@@ -87,11 +87,6 @@ static int take_passed(struct listeners *listeners)
     return count < 0 ? count : 0;
 }
 
-static void ignore(int signum)
-{
-    signal(signum, SIG_IGN);
-}
-
 static int begin_first(struct worker *worker)
 {
     int err = reload_prepare(worker->proxy);
@@ -164,27 +159,6 @@ static int run(struct proxy *proxy)
     }
 }
 
-static int make_workers(struct proxy *proxy)
-{
-    proxy->workers = calloc(proxy->worker_count, sizeof(*proxy->workers));
-    if (!proxy->workers) {
-        return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < proxy->worker_count; i++) {
-        proxy->workers[i].proxy = proxy;
-        proxy->workers[i].log.fd = -1;
-    }
-    return 0;
-}
-
-static void free_all(struct proxy *proxy)
-{
-    setup_unref(proxy->setup);
-    free(proxy->workers);
-    free(proxy->states);
-    setup_free_shared(proxy);
-}
-
 static int open_and_run(struct proxy *proxy)
 {
     struct setup *setup = proxy->setup;
@@ -225,23 +199,19 @@ static int serve(struct setup *setup, int argc, char **argv)
                           .notify_fd = -1};
     int code = EXIT_FAILED;
 
-    if (listeners_init(&setup->listeners, setup->config) == 0 &&
-        make_workers(&proxy) == 0) {
+    proxy.workers = calloc(proxy.worker_count, sizeof(*proxy.workers));
+    for (uint32_t i = 0; proxy.workers && i < proxy.worker_count; i++) {
+        proxy.workers[i].proxy = &proxy;
+    }
+    if (proxy.workers &&
+        listeners_init(&setup->listeners, setup->config) == 0) {
         code = open_and_run(&proxy);
     }
-    free_all(&proxy);
+    setup_unref(proxy.setup);
+    free(proxy.workers);
+    free(proxy.states);
+    setup_free_shared(&proxy);
     return code;
-}
-
-/* SIGHUP, SIGUSR1 and SIGUSR2 must not end the program before and after the
- * loops handle them. SIGPIPE is ignored because the reader of a log to a pipe
- * may end. */
-static void ignore_signals(void)
-{
-    ignore(SIGHUP);
-    ignore(SIGUSR1);
-    ignore(SIGUSR2);
-    ignore(SIGPIPE);
 }
 
 /* Prints how this configuration differs from the running proxy's. */
@@ -328,7 +298,13 @@ int main(int argc, char **argv)
         free(config);
         return console_end(code);
     }
-    ignore_signals();
+    /* SIGHUP, SIGUSR1 and SIGUSR2 must not end the program before and after
+     * the loops handle them. SIGPIPE is ignored because the reader of a log to
+     * a pipe may end. */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
     signals_hold();
     const enum options_result result = options_parse(argc, argv, config);
     if (result == OPTIONS_READY && config->is_top) {

@@ -6,8 +6,7 @@
  */
 #include "hashes.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "array.h"
 
 uint64_t hashes_add_bytes(uint64_t hash, const void *data, size_t size)
 {
@@ -27,18 +26,12 @@ uint64_t hashes_add_text(uint64_t hash, const char *text)
 
 bool hashes_add(struct hashes *hashes, uint64_t hash, size_t number)
 {
-    if (hashes->count == hashes->capacity) {
-        const size_t capacity =
-            hashes->capacity > 0 ? 2 * hashes->capacity : 16;
-        struct hashed *larger =
-            realloc(hashes->all, capacity * sizeof(*larger));
-        if (!larger) {
-            return false;
-        }
-        hashes->all = larger;
-        hashes->capacity = capacity;
+    struct hashed *one = array_add(&hashes->all, &hashes->count, sizeof(*one));
+
+    if (!one) {
+        return false;
     }
-    hashes->all[hashes->count++] = (struct hashed){hash, number};
+    *one = (struct hashed){hash, number};
     return true;
 }
 
@@ -88,43 +81,38 @@ size_t hashes_find(const struct hashes *hashes, uint64_t hash,
     return count;
 }
 
-/* Sets firsts[i] to the number of the first text equal to texts[i]; @hashes
- * must be sorted. */
-static void find_firsts(const struct hashes *hashes, const char *const *texts,
-                        size_t *firsts)
+static const char *text_at(const void *texts, size_t stride, size_t index)
 {
-    const struct hashed *first = hashes->all;
-
-    for (size_t i = 0; i < hashes->count; i++) {
-        const struct hashed *one = &hashes->all[i];
-        first = first->hash == one->hash ? first : one;
-        const struct hashed *same = first;
-        while (strcmp(texts[same->number], texts[one->number]) != 0) {
-            same++; /* stops at @one at the latest */
-        }
-        firsts[one->number] = same->number;
-    }
+    return *(const char *const *)((const char *)texts + index * stride);
 }
 
-size_t *hashes_find_firsts(const char *const *texts, size_t count)
+size_t *hashes_find_firsts(const void *texts, size_t stride, size_t count)
 {
     struct hashes hashes = {.all = NULL};
     size_t *firsts = calloc(count + 1, sizeof(*firsts));
     bool is_whole = firsts != NULL;
 
     for (size_t i = 0; i < count && is_whole; i++) {
+        const char *text = text_at(texts, stride, i);
         firsts[i] = i;
-        is_whole =
-            !texts[i] ||
-            hashes_add(&hashes, hashes_add_text(HASHES_BASIS, texts[i]), i);
+        is_whole = !text ||
+                   hashes_add(&hashes, hashes_add_text(HASHES_BASIS, text), i);
     }
-    if (is_whole) {
-        hashes_sort(&hashes);
-        find_firsts(&hashes, texts, firsts);
-    } else {
-        free(firsts);
-        firsts = NULL;
+    hashes_sort(&hashes);
+    const struct hashed *first = hashes.all;
+    for (size_t i = 0; i < hashes.count && is_whole; i++) {
+        const struct hashed *one = &hashes.all[i];
+        first = first->hash == one->hash ? first : one;
+        const struct hashed *same = first;
+        while (strcmp(text_at(texts, stride, same->number),
+                      text_at(texts, stride, one->number)) != 0) {
+            same++; /* stops at @one at the latest */
+        }
+        firsts[one->number] = same->number;
     }
     hashes_free(&hashes);
-    return firsts;
+    if (!is_whole) {
+        free(firsts);
+    }
+    return is_whole ? firsts : NULL;
 }

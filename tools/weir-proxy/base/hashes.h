@@ -20,7 +20,6 @@ struct hashed {
 struct hashes {
     struct hashed *all;
     size_t count;
-    size_t capacity;
 };
 
 #define HASHES_BASIS UINT64_C(0xcbf29ce484222325)
@@ -43,9 +42,11 @@ void hashes_free(struct hashes *hashes);
 size_t hashes_find(const struct hashes *hashes, uint64_t hash,
                    const struct hashed **ret);
 
-/* Returns an array with the index of the first equal text for each text. A NULL
- * text gets its own index. The caller frees the array. Returns NULL if out of
+/* Compares a field, a text, of the elements of an array. @texts points to the
+ * field of the first of @count elements, which are @stride bytes apart. Returns
+ * an array with the index of the first equal text for each text. A NULL text
+ * gets its own index. The caller frees the array. Returns NULL if out of
  * memory. */
-size_t *hashes_find_firsts(const char *const *texts, size_t count);
+size_t *hashes_find_firsts(const void *texts, size_t stride, size_t count);
 
 #endif

@@ -28,32 +28,17 @@ uint16_t check_plan_port(const struct config_route *route,
                                    : target->at.port;
 }
 
-static enum weir_proxy_version version_of(enum config_header header)
-{
-    return header == HEADER_V1   ? WEIR_PROXY_V1
-           : header == HEADER_V2 ? WEIR_PROXY_V2
-                                 : (enum weir_proxy_version)0;
-}
-
-static enum weir_proxy_version header_of(const struct config_route *route,
-                                         const struct config_target *target)
+static enum config_header header_of(const struct config_route *route,
+                                    const struct config_target *target)
 {
     const bool is_elsewhere =
         target->check.has_at && !check_plan_is_port_alone(&target->check.at);
 
-    switch (route->check_proxy) {
-    case CHECK_PROXY_OFF:
-        return version_of(HEADER_NONE);
-    case CHECK_PROXY_V1:
-        return WEIR_PROXY_V1;
-    case CHECK_PROXY_V2:
-        return WEIR_PROXY_V2;
-    case CHECK_PROXY_AUTO:
-    default:
-        return is_elsewhere || check_plan_port(route, target) != target->at.port
-                   ? version_of(HEADER_NONE)
-                   : version_of(config_header_of(route, target));
-    }
+    return config_own_header(route->check_proxy,
+                             is_elsewhere || check_plan_port(route, target) !=
+                                                 target->at.port
+                                 ? HEADER_NONE
+                                 : config_header_of(route, target));
 }
 
 bool check_plan_has_tls(const struct config_route *route,
@@ -175,7 +160,7 @@ void check_plan_make(const struct config_route *route,
                   !check_plan_has_tls(route, target),
         .min_status = (uint32_t)route->check_min_status,
         .max_status = (uint32_t)route->check_max_status,
-        .proxy_version = header_of(route, target),
+        .proxy_version = (enum weir_proxy_version)header_of(route, target),
         .starts_down = route->unchecked == UNCHECKED_WAIT,
     };
     write_place(route, target, &ret->check);

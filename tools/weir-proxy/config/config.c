@@ -6,31 +6,24 @@
  */
 #include "config.h"
 
+#include "tools/weir-proxy/base/array.h"
+
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define SECOND UINT64_C(1000000000)
 
-static void *grow(void *array, size_t count, size_t size)
-{
-    return realloc(array, (count + 1) * size);
-}
-
 bool config_add_text(struct config_texts *texts, const char *text)
 {
-    char **larger = grow(texts->texts, texts->count, sizeof(*larger));
+    char *copy = strdup(text);
+    char **one =
+        copy ? array_add(&texts->texts, &texts->count, sizeof(*one)) : NULL;
 
-    if (!larger) {
+    if (!one) {
+        free(copy);
         return false;
     }
-    texts->texts = larger;
-    texts->texts[texts->count] = strdup(text);
-    if (!texts->texts[texts->count]) {
-        return false;
-    }
-    texts->count++;
+    *one = copy;
     return true;
 }
 
@@ -61,17 +54,10 @@ static struct config_step *add_step(struct config_route *route)
         free_steps(route);
         route->inherits_steps = false;
     }
-    struct config_step *larger =
-        route->check_step_count < WEIR_UPSTREAM_CHECK_STEPS_MAX
-            ? grow(route->check_steps, route->check_step_count, sizeof(*larger))
-            : NULL;
-    if (!larger) {
-        return NULL;
-    }
-    route->check_steps = larger;
-    larger += route->check_step_count++;
-    *larger = (struct config_step){.send = NULL};
-    return larger;
+    return route->check_step_count < WEIR_UPSTREAM_CHECK_STEPS_MAX
+               ? array_add(&route->check_steps, &route->check_step_count,
+                           sizeof(*route->check_steps))
+               : NULL;
 }
 
 bool config_add_send(struct config *config, char *text, size_t size)
@@ -164,6 +150,31 @@ struct config_target *config_target(struct config *config)
                : NULL;
 }
 
+/* The texts that a route owns and that routes after it inherit. */
+static const size_t inherited[] = {
+    offsetof(struct config_route, check_user),
+    offsetof(struct config_route, check_path),
+    offsetof(struct config_route, check_host),
+    offsetof(struct config_route, check_ca),
+    offsetof(struct config_route, check_name),
+    offsetof(struct config_route, to_ca),
+    offsetof(struct config_route, to_crl),
+    offsetof(struct config_route, to_ciphers),
+    offsetof(struct config_route, to_groups),
+    offsetof(struct config_route, to_name),
+    offsetof(struct config_route, to_cert),
+    offsetof(struct config_route, to_key),
+    offsetof(struct config_route, to_key_words),
+    offsetof(struct config_route, to_key_log),
+};
+
+#define INHERITED_COUNT (sizeof(inherited) / sizeof(inherited[0]))
+
+static char **text_of(struct config_route *route, size_t number)
+{
+    return (char **)(void *)((char *)route + inherited[number]);
+}
+
 static void free_route(struct config_route *route)
 {
     for (size_t i = 0; i < route->target_count; i++) {
@@ -172,6 +183,9 @@ static void free_route(struct config_route *route)
         free(route->targets[i].tls_ca);
         config_free_texts(&route->targets[i].allowed);
     }
+    for (size_t i = 0; i < INHERITED_COUNT; i++) {
+        free(*text_of(route, i));
+    }
     free(route->targets);
     free(route->server_name);
     free(route->label);
@@ -179,20 +193,6 @@ static void free_route(struct config_route *route)
     config_free_texts(&route->alpn);
     free(route->group);
     free_steps(route);
-    free(route->check_user);
-    free(route->check_path);
-    free(route->check_ca);
-    free(route->check_name);
-    free(route->check_host);
-    free(route->to_ca);
-    free(route->to_crl);
-    free(route->to_ciphers);
-    free(route->to_groups);
-    free(route->to_name);
-    free(route->to_cert);
-    free(route->to_key);
-    free(route->to_key_words);
-    free(route->to_key_log);
 }
 
 void config_init(struct config *ret)
@@ -200,35 +200,20 @@ void config_init(struct config *ret)
     *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
 }
 
-/* Replaces a pointer to another route's text by a copy of the text. Returns
- * false if out of memory. */
-static bool copy_text(char **text)
-{
-    const char *other = *text;
-
-    *text = other ? strdup(other) : NULL;
-    return !other || *text;
-}
-
 /* Copies the settings that come before the first 'route' directive. Returns
  * false if out of memory; the route must be freed even then. */
 static bool inherit(struct config_route *route, const struct config_route *from)
 {
-    char **texts[] = {
-        &route->check_user,   &route->check_path, &route->check_host,
-        &route->check_ca,     &route->check_name, &route->to_ca,
-        &route->to_crl,       &route->to_ciphers, &route->to_groups,
-        &route->to_name,      &route->to_cert,    &route->to_key,
-        &route->to_key_words, &route->to_key_log};
-    bool is_whole = true;
-
     *route = *from; /* @from has no client settings, because no 'route' began
                      * it */
-    is_whole = inherit_steps(route, from);
+    bool is_whole = inherit_steps(route, from);
     route->server_name = NULL;
     route->group = NULL;
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        is_whole = copy_text(texts[i]) && is_whole;
+    for (size_t i = 0; i < INHERITED_COUNT; i++) {
+        char **text = text_of(route, i);
+        const char *other = *text;
+        *text = other ? strdup(other) : NULL;
+        is_whole = (!other || *text) && is_whole;
     }
     return is_whole;
 }
@@ -252,16 +237,13 @@ static struct config_route new_route(void)
 
 static bool add_route(struct config_service *service, const char *server_name)
 {
-    struct config_route *larger =
-        grow(service->routes, service->route_count, sizeof(*larger));
+    struct config_route *route =
+        array_add(&service->routes, &service->route_count, sizeof(*route));
 
-    if (!larger) {
+    if (!route) {
         return false;
     }
-    service->routes = larger;
-    struct config_route *route = &service->routes[service->route_count];
     *route = new_route();
-    service->route_count++; /* after an error the service frees it */
     if (service->route_count > 1 && service->routes[0].target_count == 0 &&
         !inherit(route, &service->routes[0])) {
         return false;
@@ -275,15 +257,14 @@ static bool add_route(struct config_service *service, const char *server_name)
 
 bool config_begin_service(struct config *config, const char *name)
 {
-    struct config_service *larger =
-        grow(config->services, config->service_count, sizeof(*larger));
+    struct config_service *service =
+        array_add(&config->services, &config->service_count, sizeof(*service));
 
-    if (!larger) {
+    if (!service) {
         return false;
     }
-    config->services = larger;
-    struct config_service *service = &config->services[config->service_count];
     *service = (struct config_service){
+        .line = config->line,
         .handshake_timeout_ns = 10 * SECOND,
         .hello_timeout_ns = 5 * SECOND,
         .silent_after_ns = 300 * (SECOND / 1000),
@@ -300,11 +281,10 @@ bool config_begin_service(struct config *config, const char *name)
     service->name = name ? strdup(name) : NULL;
     if ((name && !service->name) || !add_route(service, NULL)) {
         free(service->name);
+        config->service_count--;
         return false;
     }
-    service->line = config->line;
     service->routes[0].line = config->line;
-    config->service_count++;
     return true;
 }
 
@@ -345,15 +325,13 @@ bool config_begin_group(struct config *config, const char *group)
 bool config_add_begin(struct config *config, const void *bytes, size_t len)
 {
     struct config_route *route = config_route(config);
-    struct config_begin *larger =
-        grow(route->begins, route->begin_count, sizeof(*larger));
+    struct config_begin *begin =
+        array_add(&route->begins, &route->begin_count, sizeof(*begin));
 
-    if (!larger) {
+    if (!begin) {
         return false;
     }
-    route->begins = larger;
-    struct config_begin *begin = &route->begins[route->begin_count++];
-    *begin = (struct config_begin){.len = len};
+    begin->len = len;
     memcpy(begin->bytes, bytes, len);
     return true;
 }
@@ -467,14 +445,13 @@ bool config_add_listen(struct config *config, const char *text, char *why)
     if (!read_target(text, true, &target, why)) {
         return false;
     }
-    struct target *larger =
-        grow(service->listens, service->listen_count, sizeof(*larger));
-    if (!larger) {
+    struct target *one =
+        array_add(&service->listens, &service->listen_count, sizeof(*one));
+    if (!one) {
         free((char *)target.text);
         return option_refuse(why, "no memory");
     }
-    service->listens = larger;
-    service->listens[service->listen_count++] = target;
+    *one = target;
     return true;
 }
 
@@ -491,14 +468,13 @@ bool config_add_target(struct config *config, const char *text, char *why)
     if (!read_target(text, false, &target.at, why)) {
         return false;
     }
-    struct config_target *larger =
-        grow(route->targets, route->target_count, sizeof(*larger));
-    if (!larger) {
+    struct config_target *one =
+        array_add(&route->targets, &route->target_count, sizeof(*one));
+    if (!one) {
         free((char *)target.at.text);
         return option_refuse(why, "no memory");
     }
-    route->targets = larger;
-    route->targets[route->target_count++] = target;
+    *one = target;
     return true;
 }
 
@@ -517,17 +493,7 @@ const char *config_key_log(const struct config_service *service, size_t number)
 enum config_header config_header_of(const struct config_route *route,
                                     const struct config_target *target)
 {
-    switch (target->send_header) {
-    case TARGET_HEADER_NONE:
-        return HEADER_NONE;
-    case TARGET_HEADER_V1:
-        return HEADER_V1;
-    case TARGET_HEADER_V2:
-        return HEADER_V2;
-    case TARGET_HEADER_OF_ROUTE:
-    default:
-        return route->send_header;
-    }
+    return config_own_header(target->send_header, route->send_header);
 }
 
 const char *config_tls_name_of(const struct config_route *route,
@@ -586,73 +552,69 @@ void config_drop_first_route(struct config_service *service)
 
 static void free_service(struct config_service *service)
 {
+    char *texts[] = {service->name,        service->client_ca,
+                     service->key_words,   service->key_log,
+                     service->ciphers,     service->groups,
+                     service->client_share};
+    struct config_texts *lists[] = {
+        &service->client_crls,  &service->client_names, &service->certs,
+        &service->keys,         &service->alpn,         &service->trusted,
+        &service->client_allow, &service->client_deny,  &service->client_free};
+
     for (size_t i = 0; i < service->route_count; i++) {
         free_route(&service->routes[i]);
     }
     for (size_t i = 0; i < service->listen_count; i++) {
         free((char *)service->listens[i].text);
     }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        free(texts[i]);
+    }
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        config_free_texts(lists[i]);
+    }
     free(service->routes);
     hashes_free(&service->by_name);
     free(service->listens);
-    free(service->name);
-    free(service->client_ca);
-    free(service->key_words);
-    free(service->key_log);
-    config_free_texts(&service->client_crls);
-    config_free_texts(&service->client_names);
-    free(service->ciphers);
-    free(service->groups);
-    config_free_texts(&service->certs);
-    config_free_texts(&service->keys);
-    config_free_texts(&service->alpn);
-    config_free_texts(&service->trusted);
-    config_free_texts(&service->client_allow);
-    config_free_texts(&service->client_deny);
-    config_free_texts(&service->client_free);
-    free(service->client_share);
 }
 
 void config_free(struct config *config)
 {
+    char *texts[] = {
+        config->admin,         config->log_path,     config->log_names,
+        config->handover_path, config->control_path, config->resolver,
+        config->user,          config->group,        config->chroot};
+
     for (size_t i = 0; i < config->service_count; i++) {
         free_service(&config->services[i]);
     }
     for (size_t i = 0; i < config->part_count; i++) {
         free(config->parts[i].path);
     }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        free(texts[i]);
+    }
     free(config->parts);
     config_free_texts(&config->folders);
     free(config->services);
-    free(config->admin);
-    free(config->log_path);
-    free(config->log_names);
-    free(config->handover_path);
-    free(config->control_path);
-    free(config->resolver);
+    free(config->routes);
     config_free_texts(&config->said);
     free(config->words);
-    free(config->user);
-    free(config->group);
-    free(config->chroot);
     *config = (struct config){.services = NULL};
 }
 
 bool config_begin_part(struct config *config, const char *path, unsigned line)
 {
-    struct config_part *larger =
-        grow(config->parts, config->part_count, sizeof(*larger));
+    char *copy = strdup(path);
+    struct config_part *part =
+        copy ? array_add(&config->parts, &config->part_count, sizeof(*part))
+             : NULL;
 
-    if (!larger) {
+    if (!part) {
+        free(copy);
         return false;
     }
-    config->parts = larger;
-    config->parts[config->part_count] =
-        (struct config_part){strdup(path), config->line_count + 1, line};
-    if (!config->parts[config->part_count].path) {
-        return false;
-    }
-    config->part_count++;
+    *part = (struct config_part){copy, config->line_count + 1, line};
     return true;
 }
 
@@ -674,6 +636,14 @@ const char *config_place(const struct config *config, unsigned line,
         snprintf(ret_text, CONFIG_PLACE_SIZE, "%.200s: ", config->file);
     }
     return ret_text;
+}
+
+bool config_refuse(const struct config *config, const char *reason, char *why)
+{
+    char place[CONFIG_PLACE_SIZE];
+
+    return option_refuse(why, "%s%.250s",
+                         config_place(config, config->line, place), reason);
 }
 
 int config_read_admin(const char *text, struct weir_address *ret)

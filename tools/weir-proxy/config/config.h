@@ -14,6 +14,7 @@
 #include "tools/weir-proxy/facts/log.h"
 
 #include "weir/network.h"
+#include "weir/proxy_protocol.h"
 #include "weir/upstream_check.h"
 
 #include <stdbool.h>
@@ -69,18 +70,20 @@ enum config_tls_version {
     CONFIG_TLS_1_3,
 };
 
-enum config_check_proxy {
-    CHECK_PROXY_AUTO, /* like connections, if to the same address and port */
-    CHECK_PROXY_OFF,
-    CHECK_PROXY_V1,
-    CHECK_PROXY_V2,
-};
-
+/* Bits of enum weir_proxy_version. */
 enum config_header {
     HEADER_NONE,
-    HEADER_V1,
-    HEADER_V2,
-    HEADER_ANY,
+    HEADER_V1 = WEIR_PROXY_V1,
+    HEADER_V2 = WEIR_PROXY_V2,
+    HEADER_ANY = HEADER_V1 | HEADER_V2,
+};
+
+/* A header for a target or for checks: 0 is the usual one, any other value is
+ * one more than an enum config_header (config_own_header()). The usual header
+ * of a target is its route's, and the usual one of a check is that of
+ * connections, if it is to the same address and port. */
+enum config_own_header {
+    OWN_HEADER_USUAL,
 };
 
 /* Clients that a route accepts: any, with TLS, without TLS, or silent ones. */
@@ -114,13 +117,6 @@ enum config_tlv {
     CONFIG_TLV_SSL = 4,
 };
 
-enum config_target_header {
-    TARGET_HEADER_OF_ROUTE,
-    TARGET_HEADER_NONE,
-    TARGET_HEADER_V1,
-    TARGET_HEADER_V2,
-};
-
 struct config_texts {
     char **texts;
     size_t count;
@@ -147,7 +143,7 @@ struct config_target {
     bool inherits_from;       /* @from comes from [defaults] and applies only
                                * to targets of its address family */
     const char *said;         /* last directive after the 'to', or NULL */
-    enum config_target_header send_header;
+    enum config_own_header send_header;
     char *tls_name;              /* name in the target's certificate, or NULL */
     char *tls_ca;                /* file of certificate authorities, or NULL */
     struct config_texts allowed; /* for sni:PORT: names and their subdomains */
@@ -203,7 +199,7 @@ struct config_route {
     char *check_ca;
     char *check_name;
     bool check_insecure;
-    enum config_check_proxy check_proxy;
+    enum config_own_header check_proxy;
     enum config_unchecked unchecked;
     struct config_fate when_down;
     struct config_fate when_back;
@@ -220,6 +216,7 @@ struct config_route {
     char *to_groups;
     struct config_target *targets;
     size_t target_count;
+    const struct config_service *service; /* set by config_check() */
     size_t number;       /* index among the routes of all services; set by
                           * config_check() */
     size_t first_target; /* index of the route's first target among the targets
@@ -333,7 +330,9 @@ struct config {
     bool inherits; /* the current directive is inherited from [defaults] */
     struct config_service *services;
     size_t service_count;
-    size_t route_count;  /* routes of all services; set by config_check() */
+    struct config_route **routes; /* of all services, in order; set by
+                                   * config_check() */
+    size_t route_count;
     size_t target_count; /* targets of all routes; set by config_check() */
 };
 
@@ -376,8 +375,20 @@ bool config_logs_in(enum weir_upstream_check_kind kind);
  * clients. Number i + 1 is for the targets of route i. */
 const char *config_key_log(const struct config_service *service, size_t number);
 
+/* Returns @own, or @usual if @own is the usual header. */
+static inline enum config_header config_own_header(enum config_own_header own,
+                                                   enum config_header usual)
+{
+    return own == OWN_HEADER_USUAL ? usual : (enum config_header)((int)own - 1);
+}
+
 enum config_header config_header_of(const struct config_route *route,
                                     const struct config_target *target);
+
+static inline bool config_is_unix(const struct weir_address *address)
+{
+    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
+}
 
 /* Returns the name of a target's certificate, or NULL if none is known. */
 const char *config_tls_name_of(const struct config_route *route,
@@ -435,6 +446,8 @@ bool config_begin_part(struct config *config, const char *path, unsigned line);
  * CONFIG_PLACE_SIZE bytes. Returns @ret_text. */
 const char *config_place(const struct config *config, unsigned line,
                          char *ret_text);
+/* Writes the place of the current line and a reason. Returns false. */
+bool config_refuse(const struct config *config, const char *reason, char *why);
 
 /* Parses the address of the operator's page: "HOST:PORT", or "PORT" on the
  * loopback address. Returns 0 or an error of weir_address_parse_with_port(). */

@@ -11,11 +11,10 @@
 #include "tools/common/console.h"
 #include "tools/common/key_log.h"
 #include "tools/common/units.h"
+#include "tools/weir-proxy/base/array.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 /* Removes the first route if it has no targets and another route follows.
@@ -78,6 +77,7 @@ static bool is_target_again(const struct config_route *route, size_t number,
     return false;
 }
 
+/* Metrics distinguish a route's targets by name, so each must be unique. */
 static bool has_each_once(const struct config_route *route, unsigned *line,
                           char *why)
 {
@@ -106,31 +106,6 @@ static bool has_each_once(const struct config_route *route, unsigned *line,
     return is_good;
 }
 
-/* Metrics distinguish a route's targets by name, so each must be unique. */
-static bool check_names(const struct config_service *service, unsigned *line,
-                        char *why)
-{
-    for (size_t i = 0; i < service->route_count; i++) {
-        if (!has_each_once(&service->routes[i], line, why)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check_tls(const struct config_service *service, char *why)
-{
-    if (config_opens_tls(service) && service->certs.count == 0) {
-        return option_refuse(
-            why, "'%s' needs a certificate: 'cert'%s", service->listens[0].text,
-            config_is_tls_alone(service)
-                ? ""
-                : "; or 'passthrough' for its routes of TLS, and 'route-as = "
-                  "plain' for others");
-    }
-    return true;
-}
-
 static bool check_service(struct config *config, size_t number, char *why)
 {
     struct config_service *service = &config->services[number];
@@ -141,14 +116,25 @@ static bool check_service(struct config *config, size_t number, char *why)
                              service->name ? service->name : "the service");
     }
     if (!drop_empty_route(service, &config->line, why) ||
-        !config_check_routes(config, number, why) ||
-        !check_names(service, &config->line, why)) {
+        !config_check_routes(config, number, why)) {
         return false;
+    }
+    for (size_t i = 0; i < service->route_count; i++) {
+        if (!has_each_once(&service->routes[i], &config->line, why)) {
+            return false;
+        }
     }
     config->line =
         needs_line(config, "listen", &(struct config_word){.service = number},
                    service->line);
-    return check_tls(service, why);
+    return service->certs.count > 0 || !config_opens_tls(service) ||
+           option_refuse(
+               why, "'%s' needs a certificate: 'cert'%s",
+               service->listens[0].text,
+               config_is_tls_alone(service)
+                   ? ""
+                   : "; or 'passthrough' for its routes of TLS, and 'route-as "
+                     "= plain' for others");
 }
 
 static bool is_alike(const struct config_service *one,
@@ -162,41 +148,17 @@ static bool is_alike(const struct config_service *one,
            one->client_prefix6 == other->client_prefix6;
 }
 
-/* One text for each service or route. firsts[i] is the index of the first text
- * that equals all[i]. */
-struct texts {
-    const char **all;
-    size_t *firsts;
-};
-
-static void free_texts(struct texts *texts)
-{
-    free(texts->all);
-    free(texts->firsts);
-}
-
-static bool make_shares(const struct config *config, struct texts *ret)
-{
-    const size_t count = config->service_count;
-    const char **all = calloc(count + 1, sizeof(*all));
-
-    for (size_t i = 0; i < count && all; i++) {
-        all[i] = config->services[i].client_share;
-    }
-    *ret = (struct texts){all, all ? hashes_find_firsts(all, count) : NULL};
-    return ret->firsts != NULL;
-}
-
 /* Services with the same client-share must have the same client limits. */
 static bool check_shares(struct config *config, char *why)
 {
-    struct texts shares;
-    bool is_good =
-        make_shares(config, &shares) || option_refuse(why, "no memory");
+    size_t *firsts =
+        hashes_find_firsts(&config->services[0].client_share,
+                           sizeof(*config->services), config->service_count);
+    bool is_good = firsts || option_refuse(why, "no memory");
 
     for (size_t i = 0; i < config->service_count && is_good; i++) {
         const struct config_service *one = &config->services[i];
-        if (!is_alike(one, &config->services[shares.firsts[i]])) {
+        if (!is_alike(one, &config->services[firsts[i]])) {
             config->line =
                 needs_line(config, "client-share",
                            &(struct config_word){.service = i}, one->line);
@@ -207,46 +169,28 @@ static bool check_shares(struct config *config, char *why)
                 one->client_share);
         }
     }
-    free_texts(&shares);
+    free(firsts);
     return is_good;
-}
-
-static bool make_groups(const struct config *config, struct texts *ret)
-{
-    const char **all = calloc(config->route_count + 1, sizeof(*all));
-
-    for (size_t i = 0; i < config->service_count && all; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            all[service->routes[j].number] = service->routes[j].group;
-        }
-    }
-    *ret = (struct texts){
-        all, all ? hashes_find_firsts(all, config->route_count) : NULL};
-    return ret->firsts != NULL;
 }
 
 /* Marks the routes of a group except the first. */
 static bool note_members(const struct config *config, char *why)
 {
-    struct texts groups;
-    const bool is_good =
-        make_groups(config, &groups) || option_refuse(why, "no memory");
+    const char **groups = calloc(config->route_count + 1, sizeof(*groups));
 
-    for (size_t i = 0; i < config->service_count && is_good; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            struct config_route *route = &service->routes[j];
-            route->is_member = groups.firsts[route->number] < route->number;
-        }
+    for (size_t i = 0; i < config->route_count && groups; i++) {
+        groups[i] = config->routes[i]->group;
     }
-    free_texts(&groups);
+    size_t *firsts = groups ? hashes_find_firsts(groups, sizeof(*groups),
+                                                 config->route_count)
+                            : NULL;
+    for (size_t i = 0; i < config->route_count && firsts; i++) {
+        config->routes[i]->is_member = firsts[i] < i;
+    }
+    const bool is_good = firsts || option_refuse(why, "no memory");
+    free(groups);
+    free(firsts);
     return is_good;
-}
-
-static bool is_unix(const struct target *at)
-{
-    return at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
 }
 
 /* Returns true for a loopback or unspecified address. *ret_is_any is true for
@@ -294,13 +238,13 @@ struct listens {
 
 static uint64_t hash_listen(const struct target *at)
 {
-    return is_unix(at) ? hash_place(at) : at->port;
+    return config_is_unix(&at->address) ? hash_place(at) : at->port;
 }
 
 static bool add_listen(struct listens *listens, const struct target *at,
                        unsigned line)
 {
-    if (at->port == 0 && !is_unix(at)) {
+    if (at->port == 0 && !config_is_unix(&at->address)) {
         return true;
     }
     listens->all[listens->count] = (struct listen){*at, line};
@@ -407,9 +351,12 @@ static bool reaches(const struct target *to, const struct target *listen)
     bool to_any;
     bool at_any;
 
-    if (is_unix(to) || is_unix(listen) || is_same(to, listen)) {
-        return is_unix(to) == is_unix(listen) && is_same(to, listen) &&
-               (is_unix(to) || listen->port != 0);
+    const bool is_unix = config_is_unix(&to->address);
+    const bool is_equal = is_same(to, listen);
+
+    if (is_unix || config_is_unix(&listen->address) || is_equal) {
+        return is_unix == config_is_unix(&listen->address) && is_equal &&
+               (is_unix || listen->port != 0);
     }
     return to->port == listen->port && is_here(to, &to_any) &&
            is_here(listen, &at_any) &&
@@ -424,10 +371,12 @@ struct passage {
 };
 
 /* Appends the edges of a route's targets. Returns false if out of memory. */
-static bool add_passages(const struct config *config, size_t from,
+static bool add_passages(const struct config *config,
                          const struct config_route *route, struct passage **all,
                          size_t *count)
 {
+    const size_t from = (size_t)(route->service - config->services);
+
     for (size_t i = 0; i < route->target_count; i++) {
         for (size_t j = 0; j < config->service_count; j++) {
             const struct config_service *service = &config->services[j];
@@ -439,13 +388,11 @@ static bool add_passages(const struct config *config, size_t from,
             if (at == service->listen_count) {
                 continue;
             }
-            struct passage *larger =
-                realloc(*all, (*count + 1) * sizeof(*larger));
-            if (!larger) {
+            struct passage *one = array_add(all, count, sizeof(*one));
+            if (!one) {
                 return false;
             }
-            *all = larger;
-            larger[(*count)++] = (struct passage){from, j, &route->targets[i]};
+            *one = (struct passage){from, j, &route->targets[i]};
         }
     }
     return true;
@@ -479,13 +426,9 @@ static bool check_circles(struct config *config, char *why)
     size_t count = 0;
     bool is_good = true;
 
-    for (size_t i = 0; i < config->service_count && is_good; i++) {
-        for (size_t j = 0; j < config->services[i].route_count && is_good;
-             j++) {
-            is_good = add_passages(config, i, &config->services[i].routes[j],
-                                   &all, &count) ||
-                      option_refuse(why, "no memory");
-        }
+    for (size_t i = 0; i < config->route_count && is_good; i++) {
+        is_good = add_passages(config, config->routes[i], &all, &count) ||
+                  option_refuse(why, "no memory");
     }
     count = keep_circles(all, count);
     if (is_good && count > 0) {
@@ -498,36 +441,27 @@ static bool check_circles(struct config *config, char *why)
     return is_good;
 }
 
-/* Services without a name get the text of their first address. */
-static bool make_names(const struct config *config, struct texts *ret)
+/* Services without a name get the text of their first address. Refuses two
+ * services with the same name, because the log and the metrics distinguish
+ * services by name. */
+static bool name_services(struct config *config, char *why)
 {
-    const size_t count = config->service_count;
-    const char **all = calloc(count + 1, sizeof(*all));
-    bool is_whole = all != NULL;
+    bool is_whole = true;
 
-    for (size_t i = 0; i < count && is_whole; i++) {
+    for (size_t i = 0; i < config->service_count; i++) {
         struct config_service *service = &config->services[i];
         if (!service->name) {
             service->name = strdup(service->listens[0].text);
+            is_whole = service->name && is_whole;
         }
-        all[i] = service->name;
-        is_whole = service->name != NULL;
     }
-    *ret =
-        (struct texts){all, is_whole ? hashes_find_firsts(all, count) : NULL};
-    return ret->firsts != NULL;
-}
-
-/* Refuses two services with the same name, because the log and the metrics
- * distinguish services by name. */
-static bool name_services(struct config *config, char *why)
-{
-    struct texts names;
-    bool is_good =
-        make_names(config, &names) || option_refuse(why, "no memory");
-
+    size_t *firsts = is_whole ? hashes_find_firsts(&config->services[0].name,
+                                                   sizeof(*config->services),
+                                                   config->service_count)
+                              : NULL;
+    bool is_good = firsts || option_refuse(why, "no memory");
     for (size_t i = 0; i < config->service_count && is_good; i++) {
-        if (names.firsts[i] < i) {
+        if (firsts[i] < i) {
             config->line =
                 needs_line(config, "name", &(struct config_word){.service = i},
                            config->services[i].line);
@@ -535,7 +469,7 @@ static bool name_services(struct config *config, char *why)
                                     config->services[i].name);
         }
     }
-    free_texts(&names);
+    free(firsts);
     return is_good;
 }
 
@@ -661,31 +595,37 @@ static void warn_of_key_logs(const struct config *config)
 void config_warn(const struct config *config)
 {
     warn_of_key_logs(config);
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++) {
-                tell_of_list(config, &route->targets[k]);
-                warn_of_mysql(config, route, &route->targets[k]);
-            }
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        for (size_t j = 0; j < route->target_count; j++) {
+            tell_of_list(config, &route->targets[j]);
+            warn_of_mysql(config, route, &route->targets[j]);
         }
     }
 }
 
-static void number_all(struct config *config)
+/* Fills in config->routes, and the numbers of routes and targets. Returns false
+ * if out of memory. */
+static bool number_all(struct config *config)
 {
     config->route_count = 0;
     config->target_count = 0;
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         for (size_t j = 0; j < service->route_count; j++) {
-            struct config_route *route = &service->routes[j];
-            route->number = config->route_count++;
-            route->first_target = config->target_count;
-            config->target_count += route->target_count;
+            struct config_route **route = array_add(
+                &config->routes, &config->route_count, sizeof(*route));
+            if (!route) {
+                return false;
+            }
+            *route = &service->routes[j];
+            (*route)->service = service;
+            (*route)->number = config->route_count - 1;
+            (*route)->first_target = config->target_count;
+            config->target_count += (*route)->target_count;
         }
     }
+    return true;
 }
 
 bool config_check(struct config *config, char *why)
@@ -710,7 +650,9 @@ bool config_check(struct config *config, char *why)
             return false;
         }
     }
-    number_all(config);
+    if (!number_all(config)) {
+        return option_refuse(why, "no memory");
+    }
     return check_listens(config, why) && name_services(config, why) &&
            check_circles(config, why) && check_shares(config, why) &&
            note_members(config, why);

@@ -15,38 +15,42 @@
 
 bool config_takes_tlvs(const struct config_service *service)
 {
-    return service->accept_header == HEADER_V2 ||
-           service->accept_header == HEADER_ANY;
+    return (service->accept_header & HEADER_V2) != 0;
+}
+
+enum {
+    LISTENS_ANY = 1,
+    LISTENS_TLS = 2,
+    LISTENS_PLAIN = 4,
+};
+
+/* Returns bits for the kinds of addresses of a service. */
+static unsigned listens_of(const struct config_service *service)
+{
+    unsigned kinds = 0;
+
+    for (size_t i = 0; i < service->listen_count; i++) {
+        const struct target *at = &service->listens[i];
+        kinds |= at->is_any   ? LISTENS_ANY
+                 : at->is_tls ? LISTENS_TLS
+                              : LISTENS_PLAIN;
+    }
+    return kinds;
 }
 
 bool config_has_tls(const struct config_service *service)
 {
-    for (size_t i = 0; i < service->listen_count; i++) {
-        if (service->listens[i].is_tls) {
-            return true;
-        }
-    }
-    return false;
+    return (listens_of(service) & (LISTENS_ANY | LISTENS_TLS)) != 0;
 }
 
 bool config_is_tls_alone(const struct config_service *service)
 {
-    for (size_t i = 0; i < service->listen_count; i++) {
-        if (!service->listens[i].is_tls || service->listens[i].is_any) {
-            return false;
-        }
-    }
-    return true;
+    return (listens_of(service) & (LISTENS_ANY | LISTENS_PLAIN)) == 0;
 }
 
 bool config_has_tls_alone(const struct config_service *service)
 {
-    for (size_t i = 0; i < service->listen_count; i++) {
-        if (service->listens[i].is_tls && !service->listens[i].is_any) {
-            return true;
-        }
-    }
-    return false;
+    return (listens_of(service) & LISTENS_TLS) != 0;
 }
 
 bool config_says_plain(const struct config_service *service)
@@ -160,78 +164,28 @@ static char *make_label(const struct config_route *route)
 
 enum { LABEL_MAX = 200 };
 
-static uint64_t hash_label(const struct config_route *route)
-{
-    return hashes_add_text(HASHES_BASIS, route->label);
-}
-
-/* Returns true if the route's label is too long for the log, or equals the
- * label of an earlier route. @labels has the labels without numbers. */
-static bool is_no_label(const struct config_service *service, size_t route,
-                        const struct hashes *labels)
-{
-    const char *label = service->routes[route].label;
-    const struct hashed *same;
-    const size_t count =
-        hashes_find(labels, hash_label(&service->routes[route]), &same);
-
-    for (size_t i = 0; i < count && same[i].number < route; i++) {
-        if (strcmp(service->routes[same[i].number].label, label) == 0) {
-            return true;
-        }
-    }
-    return strlen(label) > LABEL_MAX;
-}
-
-static bool make_labels(struct config_service *service, char *why)
-{
-    for (size_t i = 0; i < service->route_count; i++) {
-        struct config_route *route = &service->routes[i];
-        free(route->label);
-        route->label = make_label(route);
-        if (!route->label) {
-            return option_refuse(why, "no memory");
-        }
-    }
-    return true;
-}
-
-/* Appends a number to each label that is ambiguous or too long. A label
- * identifies a route in metrics and across reloads. */
-static bool number_labels(struct config_service *service,
-                          const struct hashes *labels, char *why)
-{
-    char numbered[LABEL_MAX + 32];
-
-    for (size_t i = 0; i < service->route_count; i++) {
-        struct config_route *route = &service->routes[i];
-        if (!is_no_label(service, i, labels)) {
-            continue;
-        }
-        snprintf(numbered, sizeof(numbered), "%.*s#%zu", LABEL_MAX,
-                 route->label, i + 1);
-        free(route->label);
-        route->label = strdup(numbered);
-        if (!route->label) {
-            return option_refuse(why, "no memory");
-        }
-    }
-    return true;
-}
-
+/* Appends a number to each label that an earlier route has or that is too long
+ * for the log. A label identifies a route in metrics and across reloads. */
 static bool tell_labels_apart(struct config_service *service, char *why)
 {
-    struct hashes labels = {.all = NULL};
-    bool is_good = true;
+    size_t *firsts =
+        hashes_find_firsts(&service->routes[0].label, sizeof(*service->routes),
+                           service->route_count);
+    bool is_whole = firsts != NULL;
+    char numbered[LABEL_MAX + 32];
 
-    for (size_t i = 0; i < service->route_count && is_good; i++) {
-        is_good = hashes_add(&labels, hash_label(&service->routes[i]), i) ||
-                  option_refuse(why, "no memory");
+    for (size_t i = 0; i < service->route_count && is_whole; i++) {
+        struct config_route *route = &service->routes[i];
+        if (firsts[i] < i || strlen(route->label) > LABEL_MAX) {
+            snprintf(numbered, sizeof(numbered), "%.*s#%zu", LABEL_MAX,
+                     route->label, i + 1);
+            free(route->label);
+            route->label = strdup(numbered);
+            is_whole = route->label != NULL;
+        }
     }
-    hashes_sort(&labels);
-    is_good = is_good && number_labels(service, &labels, why);
-    hashes_free(&labels);
-    return is_good;
+    free(firsts);
+    return is_whole || option_refuse(why, "no memory");
 }
 
 /* Refuses a route whose application protocol the service does not offer. A
@@ -314,10 +268,13 @@ bool config_check_routes(struct config *config, size_t number, char *why)
     struct config_service *service = &config->services[number];
 
     for (size_t i = 0; i < service->route_count; i++) {
-        service->routes[i].as = settled(service, &service->routes[i]);
-    }
-    if (!make_labels(service, why)) {
-        return false;
+        struct config_route *route = &service->routes[i];
+        route->as = settled(service, route);
+        free(route->label);
+        route->label = make_label(route);
+        if (!route->label) {
+            return option_refuse(why, "no memory");
+        }
     }
     if (!matching_index(service)) {
         return option_refuse(why, "no memory");

@@ -131,10 +131,7 @@ static void use_networks(const struct walk *walk,
 
 static const char *path_of(const struct target *at)
 {
-    const bool is_unix =
-        at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
-
-    return is_unix && at->address.storage.local.sun_path[0]
+    return config_is_unix(&at->address) && at->address.storage.local.sun_path[0]
                ? at->address.storage.local.sun_path
                : NULL;
 }
@@ -178,14 +175,14 @@ static void use_route(const struct walk *walk, const struct config_route *route)
                                         "/usr/share/ca-certificates",
                                         "/usr/local/share/ca-certificates"};
     static const char *const names[] = {"/etc/resolv.conf", "/etc/hosts"};
+    const char *const files[] = {
+        route->to_ca,        route->to_crl,     route->to_cert, route->to_key,
+        route->to_key_words, route->to_key_log, route->check_ca};
 
-    use_path(walk, route->to_ca, CONFINE_READ);
-    use_path(walk, route->to_crl, CONFINE_READ);
-    use_path(walk, route->to_cert, CONFINE_READ);
-    use_path(walk, route->to_key, CONFINE_READ);
-    use_path(walk, route->to_key_words, CONFINE_READ);
-    use_path(walk, route->to_key_log, CONFINE_APPEND);
-    use_path(walk, route->check_ca, CONFINE_READ);
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        use_path(walk, files[i],
+                 files[i] == route->to_key_log ? CONFINE_APPEND : CONFINE_READ);
+    }
     for (size_t i = 0; i < route->target_count; i++) {
         use_path(walk, route->targets[i].tls_ca, CONFINE_READ);
         use_path(walk, path_of(&route->targets[i].at), CONFINE_CONNECT);

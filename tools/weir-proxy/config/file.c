@@ -18,12 +18,11 @@
 
 #include "sections.h"
 #include "tools/common/console.h"
+#include "tools/weir-proxy/base/array.h"
 
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define BLANK " \t\r\n"
@@ -42,12 +41,7 @@ struct reading {
 
 static bool fail(const struct reading *reading, const char *reason)
 {
-    char place[CONFIG_PLACE_SIZE];
-
-    snprintf(reading->why, OPTION_WHY_SIZE, "%s%.250s",
-             config_place(reading->config, reading->config->line, place),
-             reason);
-    return false;
+    return config_refuse(reading->config, reason, reading->why);
 }
 
 static bool fail_of(const struct reading *reading, const char *path,
@@ -63,29 +57,17 @@ static bool add_line(struct reading *reading, enum line_kind kind,
                      const char *name, const char *value)
 {
     struct lines *lines = &reading->lines;
-    struct line *larger =
-        realloc(lines->all, (lines->count + 1) * sizeof(*larger));
+    struct line *line = array_add(&lines->all, &lines->count, sizeof(*line));
 
-    if (!larger) {
+    if (!line) {
         return fail(reading, "no memory");
     }
-    lines->all = larger;
-    struct line *line = &lines->all[lines->count++];
     *line = (struct line){.kind = kind,
                           .number = reading->config->line,
                           .name = name ? strdup(name) : NULL,
                           .value = value ? strdup(value) : NULL};
     return (!name == !line->name && !value == !line->value) ||
            fail(reading, "no memory");
-}
-
-static void free_lines(struct lines *lines)
-{
-    for (size_t i = 0; i < lines->count; i++) {
-        free(lines->all[i].name);
-        free(lines->all[i].value);
-    }
-    free(lines->all);
 }
 
 static char *trim(char *text)
@@ -287,25 +269,19 @@ static bool read_file(struct reading *reading, const char *path)
     return is_good;
 }
 
-/* The folder's path ends with a slash, or is "". */
-struct pattern {
-    const char *folder;
-    size_t folder_len;
-    const char *names;
-};
-
 #define PATTERN_SIZE 1024
 
 /* Writes a pattern for glob(), with the folder's special characters escaped. */
-static void escape(const struct pattern *pattern, char *ret)
+static void escape(const char *folder, size_t folder_len, const char *names,
+                   char *ret)
 {
-    for (size_t i = 0; i < pattern->folder_len; i++) {
-        if (strchr("*?[\\", pattern->folder[i])) {
+    for (size_t i = 0; i < folder_len; i++) {
+        if (strchr("*?[\\", folder[i])) {
             *ret++ = '\\';
         }
-        *ret++ = pattern->folder[i];
+        *ret++ = folder[i];
     }
-    strcpy(ret, pattern->names);
+    strcpy(ret, names);
 }
 
 /* Records the folder for the sandbox: matching files may be created later. */
@@ -324,23 +300,24 @@ static bool note_folder(const struct reading *reading, const char *path,
            fail(reading, "no memory");
 }
 
-/* A pattern without special characters must match a file. */
-static bool read_all(struct reading *reading, const struct pattern *pattern)
+/* Reads the files that match a pattern. @folder ends with a slash, or has no
+ * bytes. A pattern without special characters must match a file. */
+static bool read_all(struct reading *reading, const char *folder,
+                     size_t folder_len, const char *names)
 {
     char path[PATTERN_SIZE];
     char escaped[2 * PATTERN_SIZE];
     glob_t found = {.gl_pathc = 0};
     const int len =
-        snprintf(path, sizeof(path), "%.*s%s", (int)pattern->folder_len,
-                 pattern->folder, pattern->names);
+        snprintf(path, sizeof(path), "%.*s%s", (int)folder_len, folder, names);
 
     if ((size_t)len >= sizeof(path)) {
         return fail(reading, "include: too long");
     }
-    if (!strpbrk(pattern->names, "*?[")) {
+    if (!strpbrk(names, "*?[")) {
         return read_file(reading, path);
     }
-    escape(pattern, escaped);
+    escape(folder, folder_len, names, escaped);
     const int err = glob(escaped, GLOB_ERR, NULL, &found);
     bool is_good = err == 0 || err == GLOB_NOMATCH;
     if (!is_good) {
@@ -350,7 +327,7 @@ static bool read_all(struct reading *reading, const struct pattern *pattern)
     } else if (err == GLOB_NOMATCH) {
         say("warning: there is no file '%.200s'", path);
     }
-    is_good = is_good && note_folder(reading, path, pattern->names);
+    is_good = is_good && note_folder(reading, path, names);
     for (size_t i = 0; is_good && i < found.gl_pathc; i++) {
         is_good = read_file(reading, found.gl_pathv[i]);
     }
@@ -364,8 +341,6 @@ static bool include(struct reading *reading, const char *value, bool in_section)
     const struct config *config = reading->config;
     const char *own = config->parts[config->part_count - 1].path;
     const char *slash = value[0] == '/' ? NULL : strrchr(own, '/');
-    const struct pattern pattern = {own, slash ? (size_t)(slash - own) + 1 : 0,
-                                    value};
 
     if (in_section) {
         return fail(reading,
@@ -374,38 +349,35 @@ static bool include(struct reading *reading, const char *value, bool in_section)
     if (value[0] == '\0') {
         return fail(reading, "include: it needs a value");
     }
-    return read_all(reading, &pattern);
+    return read_all(reading, own, slash ? (size_t)(slash - own) + 1 : 0, value);
 }
 
-static bool read_names(struct reading *reading, const char *names)
-{
-    const struct pattern pattern = {"", 0, names};
-
-    return read_all(reading, &pattern);
-}
-
-static bool
-read_and_say(struct config *config, const char *path,
-             bool (*read)(struct reading *reading, const char *path), char *why)
+static bool read_and_say(struct config *config, const char *path,
+                         bool is_pattern, char *why)
 {
     struct reading reading = {.config = config, .why = why};
 
     config->line = 0;
     config->file = NULL; /* errors of opening the file contain its path */
-    bool is_good = read(&reading, path);
+    bool is_good = is_pattern ? read_all(&reading, "", 0, path)
+                              : read_file(&reading, path);
     config->file = path;
     is_good = is_good && sections_say(config, &reading.lines, why);
     config->line = 0;
-    free_lines(&reading.lines);
+    for (size_t i = 0; i < reading.lines.count; i++) {
+        free(reading.lines.all[i].name);
+        free(reading.lines.all[i].value);
+    }
+    free(reading.lines.all);
     return is_good;
 }
 
 bool file_read(struct config *config, const char *path, char *why)
 {
-    return read_and_say(config, path, read_file, why);
+    return read_and_say(config, path, false, why);
 }
 
 bool file_read_all(struct config *config, const char *pattern, char *why)
 {
-    return read_and_say(config, pattern, read_names, why);
+    return read_and_say(config, pattern, true, why);
 }

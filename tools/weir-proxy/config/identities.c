@@ -7,12 +7,13 @@
  */
 #include "identities.h"
 
+#include "confine_paths.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A folder with more files is a mistake. */
@@ -25,13 +26,6 @@ static bool add(struct identities *identities, const char *cert,
 {
     return config_add_text(&identities->certs, cert) &&
            config_add_text(&identities->keys, key);
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -103,7 +97,7 @@ bool identities_find(const struct config_service *service,
     for (size_t i = 0; i < service->certs.count; i++) {
         const char *cert = service->certs.texts[i];
         const char *key = service->keys.texts[i];
-        if (!is_folder(cert)) {
+        if (!confine_is_folder(cert)) {
             if (!add(ret, cert, key)) {
                 return option_refuse(why, "no memory");
             }

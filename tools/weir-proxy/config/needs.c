@@ -9,10 +9,8 @@
 #include "needs.h"
 
 #include "check_plan.h"
+#include "tools/weir-proxy/base/array.h"
 #include "words.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 /* The object to check. Pointers below the scope of the need may be NULL. */
 struct needs_at {
@@ -68,16 +66,12 @@ static uint64_t facts_of_program(const struct config *config)
            IF(log && strncmp(log, "syslog", 6) == 0, NEED_SYSLOG);
 }
 
-static bool is_unix(const struct weir_address *address)
-{
-    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
-}
-
 static bool has_ip_listen(const struct config_service *service)
 {
     size_t i = 0;
 
-    while (i < service->listen_count && is_unix(&service->listens[i].address)) {
+    while (i < service->listen_count &&
+           config_is_unix(&service->listens[i].address)) {
         i++;
     }
     return i < service->listen_count;
@@ -195,7 +189,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
     const bool is_over_tls = check_plan_has_tls(route, target);
     const bool is_dialogue = route->check == WEIR_UPSTREAM_CHECK_TEXT ||
                              route->check == WEIR_UPSTREAM_CHECK_HTTP;
-    const bool is_unix_target = is_unix(&target->at.address);
+    const bool is_unix_target = config_is_unix(&target->at.address);
     const bool is_first = route->balance == BALANCE_FIRST;
     const bool has_tls = target->at.is_tls || is_over_tls;
     const bool uses_authorities = /* of the route */
@@ -243,7 +237,7 @@ static uint64_t facts_of_target(const struct needs_at *at)
            IF(is_other_family(&target->from, &target->at.address),
               FACT_FROM_OTHER) |
            IF(check->has_at && !target->inherits_from &&
-                  !is_unix(&check->at.address) &&
+                  !config_is_unix(&check->at.address) &&
                   is_other_family(&target->from, &check->at.address),
               FACT_FROM_OTHER_CHECK) |
            IF(is_unix_target && is_checked &&
@@ -488,14 +482,12 @@ bool needs_note(struct config *config, const struct option *word,
     if (!own.is_inherited && !word->repeats) {
         drop_inherited(config, &own);
     }
-    struct config_word *larger =
-        realloc(config->words, (config->word_count + 1) * sizeof(*larger));
-    if (!larger) {
-        return false;
+    struct config_word *one =
+        array_add(&config->words, &config->word_count, sizeof(*one));
+    if (one) {
+        *one = own;
     }
-    config->words = larger;
-    larger[config->word_count++] = own;
-    return true;
+    return one != NULL;
 }
 
 /* Returns the first target to which a directive about @last applies. This is
@@ -632,19 +624,19 @@ static bool check_rules(struct config *config, const struct config_word *at,
             (facts & rule->needs) != 0) {
             continue;
         }
-        if (scope == SCOPE_SERVICE) {
-            config->line = needs_line(config, rule->name, at, service->line);
-            return option_refuse(why, "%s", rule->text);
-        }
         const struct config_route *route =
-            &service->routes[at->route - service->has_dropped_route];
-        if (scope == SCOPE_ROUTE) {
-            config->line = needs_line(config, rule->name, at, route->line);
-            return option_refuse(why, "%s", rule->text);
-        }
-        const struct config_target *target = &route->targets[at->target];
-        config->line = needs_line(config, rule->name, at, target->line);
-        return option_refuse(why, "'%s'%s", target->at.text, rule->text);
+            scope > SCOPE_SERVICE
+                ? &service->routes[at->route - service->has_dropped_route]
+                : NULL;
+        const struct config_target *target =
+            scope > SCOPE_ROUTE ? &route->targets[at->target] : NULL;
+        config->line = needs_line(config, rule->name, at,
+                                  target  ? target->line
+                                  : route ? route->line
+                                          : service->line);
+        return target
+                   ? option_refuse(why, "'%s'%s", target->at.text, rule->text)
+                   : option_refuse(why, "%s", rule->text);
     }
     return true;
 }

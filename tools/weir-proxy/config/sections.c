@@ -35,11 +35,7 @@ struct range {
 
 static bool fail(const struct saying *saying, const char *reason)
 {
-    char place[CONFIG_PLACE_SIZE];
-
-    snprintf(saying->why, OPTION_WHY_SIZE, "%s%.250s",
-             config_place(saying->config, saying->config->line, place), reason);
-    return false;
+    return config_refuse(saying->config, reason, saying->why);
 }
 
 static bool fail_with(const struct saying *saying, const char *reason,
@@ -249,14 +245,13 @@ static bool say_of_target(const struct saying *saying)
         return true;
     }
     const struct range range = range_of(saying->lines, at);
-    const bool inherited = saying->config->inherits;
     saying->config->inherits = true;
     for (size_t i = range.first; i < range.end && is_good; i++) {
         const struct option *word = words_find(saying->lines->all[i].name);
         is_good = !word || word->scope != SCOPE_EACH_TARGET ||
                   say_line(saying, &saying->lines->all[i]);
     }
-    saying->config->inherits = inherited;
+    saying->config->inherits = false;
     struct config_target *target = config_target(saying->config);
     target->inherits_from = target->from.len > 0;
     target->said = NULL;

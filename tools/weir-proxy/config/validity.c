@@ -149,20 +149,6 @@ static void look_into(const char *service, const char *path)
     free(text);
 }
 
-/* Returns true if an earlier route has the same certificate for its targets. */
-static bool was_seen(const struct config_service *service, size_t route)
-{
-    const char *path = service->routes[route].to_cert;
-    size_t i = 0;
-
-    while (i < route && path &&
-           (!service->routes[i].to_cert ||
-            strcmp(service->routes[i].to_cert, path) != 0)) {
-        i++;
-    }
-    return i < route && path;
-}
-
 void validity_warn(const struct config *config)
 {
     for (size_t i = 0; i < config->service_count; i++) {
@@ -174,10 +160,15 @@ void validity_warn(const struct config *config)
             look_into(service->name, found.certs.texts[j]);
         }
         identities_free(&found);
-        for (size_t j = 0; j < service->route_count; j++) {
-            if (!was_seen(service, j)) {
+        /* Several routes may have the same certificate for their targets. */
+        size_t *firsts =
+            hashes_find_firsts(&service->routes[0].to_cert,
+                               sizeof(*service->routes), service->route_count);
+        for (size_t j = 0; firsts && j < service->route_count; j++) {
+            if (firsts[j] == j) {
                 look_into(service->name, service->routes[j].to_cert);
             }
         }
+        free(firsts);
     }
 }

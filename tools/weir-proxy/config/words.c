@@ -288,8 +288,8 @@ static const struct option rows[] = {
     {"route-as", 0, "HOW",
      "kind of clients of the route, by their first bytes: any, tls, plain "
      "(without TLS) or silent (which send nothing first) (any)",
-     .scope = SCOPE_ROUTE, .choices = kinds_of_clients,
-     .read = words_say_route_as, .need = NEED_LINE},
+     .kind = OPTION_CHOICE, .choices = kinds_of_clients,
+     .read = words_say_route_as, AT_ROUTE(as), .need = NEED_LINE},
     {"route-begin", 0, "TEXT",
      "first bytes of the route's clients, with \\r, \\n, \\t, \\\\ and \\xHH; "
      "may be repeated: one text is enough",

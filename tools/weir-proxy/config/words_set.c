@@ -50,34 +50,34 @@ void *words_owner(void *options, const struct option *word, char *why)
     return found;
 }
 
-static void *field_of(struct config *config, const struct option *word,
-                      char *why)
+static void *field_of(void *options, const struct option *word, char *why)
 {
-    char *owner = words_owner(config, word, why);
+    char *owner = words_owner(options, word, why);
 
     return owner ? owner + word->offset : NULL;
+}
+
+/* Replaces a text by a copy of @value, which must not be empty. */
+static bool set_text(char **text, const char *value, char *why)
+{
+    char *copy = value[0] ? strdup(value) : NULL;
+
+    if (!copy) {
+        return option_refuse(why, value[0] ? no_memory : "it needs a value");
+    }
+    free(*text);
+    *text = copy;
+    return true;
 }
 
 bool words_set_text(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config *config = options;
-    char **field = NULL;
-
     if (value[0] == '\0') {
         return option_refuse(why, "it needs a value");
     }
-    field = field_of(config, word, why);
-    if (!field) {
-        return false;
-    }
-    char *copy = strdup(value);
-    if (!copy) {
-        return option_refuse(why, no_memory);
-    }
-    free(*field);
-    *field = copy;
-    return true;
+    char **field = field_of(options, word, why);
+    return field && set_text(field, value, why);
 }
 
 static int hex_digit(char c)
@@ -187,8 +187,7 @@ bool words_add_expect(void *options, const struct option *word,
 bool words_add_text(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config *config = options;
-    struct config_texts *field = field_of(config, word, why);
+    struct config_texts *field = field_of(options, word, why);
 
     if (!field) {
         return false;
@@ -199,23 +198,31 @@ bool words_add_text(void *options, const struct option *word, const char *value,
     return config_add_text(field, value) || option_refuse(why, no_memory);
 }
 
+/* Copies the text before @mark, or all of it, into @size bytes. Returns the
+ * text after @mark, or NULL. The copy of a text that is too long is "". */
+static const char *split(const char *value, char mark, char *ret, size_t size)
+{
+    const char *at = strchr(value, mark);
+    const size_t len = at ? (size_t)(at - value) : strlen(value);
+
+    snprintf(ret, size, "%.*s", len < size ? (int)len : 0, value);
+    return at ? at + 1 : NULL;
+}
+
 bool words_add_texts(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config *config = options;
     char item[256];
 
-    while (*value) {
-        const size_t len = strcspn(value, ",");
-        if (len == 0 || len >= sizeof(item)) {
+    while (value && *value) {
+        const char *rest = split(value, ',', item, sizeof(item));
+        if (item[0] == '\0') {
             return option_refuse(why, "'%s' is not a list such as a,b", value);
         }
-        memcpy(item, value, len);
-        item[len] = '\0';
-        if (!words_add_text(config, word, item, why)) {
+        if (!words_add_text(options, word, item, why)) {
             return false;
         }
-        value += len + (value[len] == ',');
+        value = rest;
     }
     return true;
 }
@@ -233,25 +240,21 @@ static bool is_plain(const char *text)
 bool words_set_host(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config *config = options;
-
     if (!is_plain(value)) {
         return option_refuse(why,
                              "it is a name such as db.example, without spaces");
     }
-    return words_set_text(config, word, value, why);
+    return words_set_text(options, word, value, why);
 }
 
 bool words_set_path(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config *config = options;
-
     if (value[0] != '/' || !is_plain(value)) {
         return option_refuse(why,
                              "it is a path such as /health, without spaces");
     }
-    return words_set_text(config, word, value, why);
+    return words_set_text(options, word, value, why);
 }
 
 /* Requires a unit, like has_unit() in words.c. */
@@ -279,12 +282,8 @@ bool words_say_listen(void *options, const struct option *word,
 bool words_say_route(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config *config = options;
-
-    (void)word;
-    if (!config_service(config)) {
-        return option_refuse(why,
-                             "it must follow the 'listen' that it applies to");
+    if (!words_owner(options, word, why)) {
+        return false;
     }
     if (strcmp(value, "*") != 0 &&
         !matching_is_host_name(strncmp(value, "*.", 2) == 0 ? value + 2
@@ -292,7 +291,7 @@ bool words_say_route(void *options, const struct option *word,
         return option_refuse(why, "'%s' is not a server name, *.NAME or *",
                              value);
     }
-    return config_begin_route(config, value) || option_refuse(why, no_memory);
+    return config_begin_route(options, value) || option_refuse(why, no_memory);
 }
 
 /* Returns the current route if a 'route' directive began it. Otherwise returns
@@ -314,21 +313,8 @@ static struct config_route *narrowed(void *options, const struct option *word,
 bool words_say_route_as(void *options, const struct option *word,
                         const char *value, char *why)
 {
-    struct config_route *route = narrowed(options, word, why);
-    int found = 0;
-
-    if (!route) {
-        return false;
-    }
-    while (word->choices[found] && strcmp(word->choices[found], value) != 0) {
-        found++;
-    }
-    if (!word->choices[found]) {
-        return option_refuse(why, "'%.60s' is not any, tls, plain or silent",
-                             value);
-    }
-    route->as = (enum config_as)found;
-    return true;
+    return narrowed(options, word, why) &&
+           option_read_plain(&words, options, word, value, why);
 }
 
 bool words_say_route_begin(void *options, const struct option *word,
@@ -362,13 +348,12 @@ bool words_say_send_tlv(void *options, const struct option *word,
 {
     static const char *const names[] = {"authority", "alpn", "ssl"};
     struct config_route *route = words_owner(options, word, why);
-    const char *at = value;
+    char item[16];
 
-    while (route) {
-        const size_t len = strcspn(at, ",");
-        size_t i = 0;
-        while (i < 3 &&
-               (strlen(names[i]) != len || strncmp(names[i], at, len) != 0)) {
+    for (const char *at = value; route && at;) {
+        unsigned i = 0;
+        at = split(at, ',', item, sizeof(item));
+        while (i < 3 && strcmp(names[i], item) != 0) {
             i++;
         }
         if (i == 3) {
@@ -376,12 +361,8 @@ bool words_say_send_tlv(void *options, const struct option *word,
                                  value);
         }
         route->send_tlvs |= 1u << i;
-        if (at[len] == '\0') {
-            return true;
-        }
-        at += len + 1;
     }
-    return false;
+    return route != NULL;
 }
 
 bool words_say_to(void *options, const struct option *word, const char *value,
@@ -424,24 +405,17 @@ bool words_say_to(void *options, const struct option *word, const char *value,
 bool words_say_queue(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_route *route = words_owner(config, word, why);
-    const char *colon = strchr(value, ':');
+    struct config_route *route = words_owner(options, word, why);
     char count[32];
+    const char *time = split(value, ':', count, sizeof(count));
 
     if (!route) {
         return false;
     }
-    const size_t len = colon ? (size_t)(colon - value) : strlen(value);
-    if (len >= sizeof(count)) {
-        return option_refuse(why, "'%s' is not a number and a time", value);
-    }
-    memcpy(count, value, len);
-    count[len] = '\0';
     if (units_parse_count(count, &route->queue_limit) < 0 ||
         route->queue_limit > UINT32_MAX ||
-        (colon && (parse_time(colon + 1, &route->queue_timeout_ns) < 0 ||
-                   route->queue_timeout_ns == 0))) {
+        (time && (parse_time(time, &route->queue_timeout_ns) < 0 ||
+                  route->queue_timeout_ns == 0))) {
         return option_refuse(why,
                              "'%s' is not a number, or a number and a time "
                              "such as 500:2s",
@@ -452,24 +426,18 @@ bool words_say_queue(void *options, const struct option *word,
 
 /* Parses a kind and a user, such as "mysql:USER", and sets the kind and the
  * user of the check. */
-static bool read_login(struct config_route *route, const char *value,
-                       const char *colon)
+static bool read_login(struct config_route *route, const char *value)
 {
-    const size_t len = (size_t)(colon - value);
     char name[16];
-
-    if (len >= sizeof(name) ||
-        strlen(colon + 1) > WEIR_UPSTREAM_CHECK_USER_MAX || colon[1] == '\0') {
-        return false;
-    }
-    memcpy(name, value, len);
-    name[len] = '\0';
+    const char *said = split(value, ':', name, sizeof(name));
     enum weir_upstream_check_kind kind;
-    if (weir_upstream_check_kind_parse(name, &kind) < 0 ||
+
+    if (said[0] == '\0' || strlen(said) > WEIR_UPSTREAM_CHECK_USER_MAX ||
+        weir_upstream_check_kind_parse(name, &kind) < 0 ||
         !config_logs_in(kind)) {
         return false;
     }
-    char *user = strdup(colon + 1);
+    char *user = strdup(said);
     if (!user) {
         return false;
     }
@@ -484,8 +452,7 @@ static bool read_login(struct config_route *route, const char *value,
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_route *route = words_owner(config, word, why);
+    struct config_route *route = words_owner(options, word, why);
     const char *colon = strchr(value, ':');
     char names[128];
 
@@ -498,7 +465,7 @@ bool words_say_check(void *options, const struct option *word,
         return true;
     }
     enum weir_upstream_check_kind kind = route->check;
-    if (colon ? !read_login(route, value, colon)
+    if (colon ? !read_login(route, value)
               : weir_upstream_check_kind_parse(value, &kind) < 0 &&
                     (parse_time(value, &route->check_interval_ns) < 0 ||
                      route->check_interval_ns == 0)) {
@@ -519,8 +486,7 @@ bool words_say_check(void *options, const struct option *word,
 bool words_say_fate(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config *config = options;
-    struct config_fate *fate = field_of(config, word, why);
+    struct config_fate *fate = field_of(options, word, why);
     struct config_fate read = {.is_cut = strncmp(value, "cut", 3) == 0,
                                .within_ns = UINT64_C(1000000000)};
 
@@ -547,18 +513,15 @@ static bool read_status(const char *text, uint64_t *ret)
 bool words_say_check_status(void *options, const struct option *word,
                             const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_route *route = words_owner(config, word, why);
-    const char *dash = strchr(value, '-');
+    struct config_route *route = words_owner(options, word, why);
     char first[8];
+    const char *last = split(value, '-', first, sizeof(first));
 
     if (!route) {
         return false;
     }
-    snprintf(first, sizeof(first), "%.*s",
-             dash ? (int)(dash - value) : (int)sizeof(first), value);
     if (!read_status(first, &route->check_min_status) ||
-        !read_status(dash ? dash + 1 : value, &route->check_max_status) ||
+        !read_status(last ? last : value, &route->check_max_status) ||
         route->check_min_status > route->check_max_status) {
         return option_refuse(why,
                              "'%.60s' is not a status such as 200, or two of "
@@ -571,31 +534,27 @@ bool words_say_check_status(void *options, const struct option *word,
 bool words_say_check_tls(void *options, const struct option *word,
                          const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_route *route = words_owner(config, word, why);
+    static const char *const names[] = {"as-target", "on", "off"};
+    struct config_route *route = words_owner(options, word, why);
 
     if (!route) {
         return false;
     }
-    if (strcmp(value, "as-target") == 0) {
-        route->check_tls = CHECK_TLS_AS_TARGET;
-    } else if (strcmp(value, "on") == 0) {
-        route->check_tls = CHECK_TLS_ON;
-    } else if (strcmp(value, "off") == 0) {
-        route->check_tls = CHECK_TLS_OFF;
-    } else {
-        return option_refuse(why, "'%.60s' is neither as-target, on nor off",
-                             value);
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            route->check_tls = (enum config_check_tls)(CHECK_TLS_AS_TARGET + i);
+            return true;
+        }
     }
-    return true;
+    return option_refuse(why, "'%.60s' is neither as-target, on nor off",
+                         value);
 }
 
 /* Parses an address like a target's; an empty host is the target's host. */
 bool words_say_check_at(void *options, const struct option *word,
                         const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_target *target = words_owner(config, word, why);
+    struct config_target *target = words_owner(options, word, why);
     struct target at;
 
     if (!target) {
@@ -611,8 +570,7 @@ bool words_say_check_at(void *options, const struct option *word,
     if (target_parse(value, true, &at, why) < 0) {
         return false;
     }
-    const bool is_unix =
-        at.address.len > 0 && at.address.storage.any.sa_family == AF_UNIX;
+    const bool is_unix = config_is_unix(&at.address);
     if (is_unix ? strchr(value, ':')[1] == '\0' : at.port == 0) {
         return option_refuse(why, "'%.100s' has no %s", value,
                              is_unix ? "path" : "port");
@@ -626,16 +584,14 @@ bool words_say_check_at(void *options, const struct option *word,
 bool words_say_target_check(void *options, const struct option *word,
                             const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_target *target = words_owner(config, word, why);
+    struct config_target *target = words_owner(options, word, why);
     uint64_t interval_ns = 0;
 
     if (!target) {
         return false;
     }
     const bool is_off = strcmp(value, "off") == 0;
-    if (!is_off && (units_lacks_unit(value) ||
-                    parse_time(value, &interval_ns) < 0 || interval_ns == 0)) {
+    if (!is_off && (parse_time(value, &interval_ns) < 0 || interval_ns == 0)) {
         return option_refuse(why,
                              "'%.100s' is neither off nor a time such "
                              "as 2s",
@@ -657,8 +613,7 @@ static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
 bool words_say_keepalive(void *options, const struct option *word,
                          const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_service *service = words_owner(config, word, why);
+    struct config_service *service = words_owner(options, word, why);
     char text[64] = "";
     char *parts[3] = {text, NULL, NULL};
 
@@ -744,20 +699,13 @@ bool words_say_log_format(void *options, const struct option *word,
                              "such as {client}, and a brace as {{ or }}",
                              wrong);
     }
-    char *copy = strdup(value);
-    if (!copy) {
-        return option_refuse(why, no_memory);
-    }
-    free(config->log_names);
-    config->log_names = copy;
     config->log_format = LOG_NAMES;
-    return true;
+    return set_text(&config->log_names, value, why);
 }
 
 bool words_say_admin(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config *config = options;
     struct weir_address address;
 
     if (config_read_admin(value, &address) < 0) {
@@ -766,7 +714,7 @@ bool words_say_admin(void *options, const struct option *word,
                              "or a port",
                              value);
     }
-    return words_set_text(config, word, value, why);
+    return words_set_text(options, word, value, why);
 }
 
 /* Requires a path, because the file mode of a path keeps other users out. An
@@ -774,7 +722,6 @@ bool words_say_admin(void *options, const struct option *word,
 bool words_say_control(void *options, const struct option *word,
                        const char *value, char *why)
 {
-    struct config *config = options;
     struct weir_address address;
 
     if (value[0] == '@' || weir_address_parse_unix(value, &address) < 0) {
@@ -783,13 +730,12 @@ bool words_say_control(void *options, const struct option *word,
             "'%.40s' is not a path for a Unix socket, of at most 107 bytes",
             value);
     }
-    return words_set_text(config, word, value, why);
+    return words_set_text(options, word, value, why);
 }
 
 bool words_say_handover(void *options, const struct option *word,
                         const char *value, char *why)
 {
-    struct config *config = options;
     struct weir_address address;
 
     if (weir_address_parse_unix(value, &address) < 0) {
@@ -798,17 +744,16 @@ bool words_say_handover(void *options, const struct option *word,
                              "Unix socket",
                              value);
     }
-    return words_set_text(config, word, value, why);
+    return words_set_text(options, word, value, why);
 }
 
 /* A certificate's key is in the same file unless 'key' follows. */
 bool words_say_cert(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config *config = options;
-    struct config_service *service = words_owner(config, word, why);
+    struct config_service *service = words_owner(options, word, why);
 
-    if (!service || !words_add_text(config, word, value, why)) {
+    if (!service || !words_add_text(options, word, value, why)) {
         return false;
     }
     return config_add_text(&service->keys, value) ||
@@ -818,8 +763,7 @@ bool words_say_cert(void *options, const struct option *word, const char *value,
 bool words_say_key(void *options, const struct option *word, const char *value,
                    char *why)
 {
-    struct config *config = options;
-    struct config_service *service = words_owner(config, word, why);
+    struct config_service *service = words_owner(options, word, why);
 
     if (!service) {
         return false;
@@ -827,29 +771,19 @@ bool words_say_key(void *options, const struct option *word, const char *value,
     if (service->keys.count == 0) {
         return option_refuse(why, "it must follow the cert that it belongs to");
     }
-    if (value[0] == '\0') {
-        return option_refuse(why, "it needs a value");
-    }
-    char *copy = strdup(value);
-    if (!copy) {
-        return option_refuse(why, no_memory);
-    }
-    free(service->keys.texts[service->keys.count - 1]);
-    service->keys.texts[service->keys.count - 1] = copy;
-    return true;
+    return set_text(&service->keys.texts[service->keys.count - 1], value, why);
 }
 
 bool words_say_trust(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    struct config *config = options;
     struct weir_network network;
 
     if (weir_network_parse(value, &network) < 0) {
         return option_refuse(
             why, "'%s' is not a network such as 10.0.0.0/8 or unix", value);
     }
-    return words_add_text(config, word, value, why);
+    return words_add_text(options, word, value, why);
 }
 
 bool words_say_client_name(void *options, const struct option *word,
@@ -867,19 +801,16 @@ bool words_say_client_name(void *options, const struct option *word,
 bool words_say_client_rate(void *options, const struct option *word,
                            const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_service *service = words_owner(config, word, why);
-    const char *slash = strchr(value, '/');
+    struct config_service *service = words_owner(options, word, why);
     char count[32];
+    const char *time = split(value, '/', count, sizeof(count));
 
     if (!service) {
         return false;
     }
-    snprintf(count, sizeof(count), "%.*s", slash ? (int)(slash - value) : 0,
-             value);
-    if (!slash || units_parse_count(count, &service->client_rate) < 0 ||
+    if (!time || units_parse_count(count, &service->client_rate) < 0 ||
         service->client_rate == 0 || service->client_rate > UINT32_MAX ||
-        parse_time(slash + 1, &service->client_rate_ns) < 0 ||
+        parse_time(time, &service->client_rate_ns) < 0 ||
         service->client_rate_ns < 1000000) {
         return option_refuse(why,
                              "'%.100s' is not a number and a time of 1ms or "
@@ -892,19 +823,16 @@ bool words_say_client_rate(void *options, const struct option *word,
 bool words_say_client_prefix(void *options, const struct option *word,
                              const char *value, char *why)
 {
-    struct config *config = options;
-    struct config_service *service = words_owner(config, word, why);
-    const char *slash = strchr(value, '/');
+    struct config_service *service = words_owner(options, word, why);
     char bits[8];
+    const char *six = split(value, '/', bits, sizeof(bits));
 
     if (!service) {
         return false;
     }
-    snprintf(bits, sizeof(bits), "%.*s", slash ? (int)(slash - value) : 0,
-             value);
-    if (!slash || units_parse_count(bits, &service->client_prefix4) < 0 ||
+    if (!six || units_parse_count(bits, &service->client_prefix4) < 0 ||
         service->client_prefix4 == 0 || service->client_prefix4 > 32 ||
-        units_parse_count(slash + 1, &service->client_prefix6) < 0 ||
+        units_parse_count(six, &service->client_prefix6) < 0 ||
         service->client_prefix6 == 0 || service->client_prefix6 > 128) {
         return option_refuse(why,
                              "'%.100s' is not two numbers of bits, for IPv4 "
@@ -918,7 +846,6 @@ bool words_say_client_prefix(void *options, const struct option *word,
 bool words_say_client_networks(void *options, const struct option *word,
                                const char *value, char *why)
 {
-    struct config *config = options;
     struct weir_network network;
 
     if (value[0] != '@' && weir_network_parse(value, &network) < 0) {
@@ -927,7 +854,78 @@ bool words_say_client_networks(void *options, const struct option *word,
                              "unix, or @FILE",
                              value);
     }
-    return words_add_text(config, word, value, why);
+    return words_add_text(options, word, value, why);
+}
+
+bool words_say_from(void *options, const struct option *word, const char *value,
+                    char *why)
+{
+    struct config_target *target = words_owner(options, word, why);
+
+    if (!target) {
+        return false;
+    }
+    target->inherits_from = false;
+    if (strcmp(value, "any") == 0) {
+        target->from = (struct weir_address){.len = 0};
+        return true;
+    }
+    return weir_address_parse(value, 0, &target->from) == 0 ||
+           option_refuse(why,
+                         "'%.100s' is not an address such as 192.0.2.1 or ::1, "
+                         "or any",
+                         value);
+}
+
+bool words_say_resolver(void *options, const struct option *word,
+                        const char *value, char *why)
+{
+    struct weir_address address;
+    const char *at = value;
+    char item[128];
+
+    do {
+        const size_t len = strcspn(at, ",");
+        snprintf(item, sizeof(item), "%.*s", (int)len, at);
+        if (len >= sizeof(item) ||
+            (weir_address_parse(item, 53, &address) < 0 &&
+             weir_address_parse_with_port(item, &address) < 0)) {
+            return option_refuse(why,
+                                 "'%.100s' is not an address such as 10.0.0.53 "
+                                 "or [::1]:5353, or several of them",
+                                 item);
+        }
+        at += len + (at[len] == ',');
+    } while (*at);
+    return words_set_text(options, word, value, why);
+}
+
+bool words_say_sni_allow(void *options, const struct option *word,
+                         const char *value, char *why)
+{
+    const struct config_target *target = words_owner(options, word, why);
+
+    if (target && !target->is_sni) {
+        return option_refuse(why, "it must follow 'to = sni:PORT'");
+    }
+    if (!target || !words_add_texts(options, word, value, why)) {
+        return false;
+    }
+    for (size_t i = 0; i < target->allowed.count; i++) {
+        const char *name = target->allowed.texts[i];
+        size_t last = matching_length_of(name);
+        while (last > 0 && name[last - 1] != '.') {
+            last--;
+        }
+        if (!matching_is_host_name(name) ||
+            isdigit((unsigned char)name[last])) {
+            return option_refuse(why,
+                                 "'%.100s' is not a name such as a.example, "
+                                 "which allows all names below it",
+                                 name);
+        }
+    }
+    return true;
 }
 
 bool words_read_config(void *options, const struct option *word,

@@ -373,13 +373,6 @@ static void warn_of_folder(void *arg, const char *path, enum confine_use use)
     }
 }
 
-static void warn_of_folders(const struct config *config)
-{
-    struct breadth breadth = {.config = config};
-
-    confine_each_path(config, warn_of_folder, &breadth);
-}
-
 void confine_look(const struct config *config)
 {
     struct confinement confinement = {.is_confined = true};
@@ -390,7 +383,8 @@ void confine_look(const struct config *config)
     }
     warn_of_root(config);
     if (config->has_sandbox) {
-        warn_of_folders(config);
+        struct breadth breadth = {.config = config};
+        confine_each_path(config, warn_of_folder, &breadth);
     }
     const pid_t child = fork();
     if (child == 0) {

@@ -69,15 +69,13 @@ struct admin {
 
 static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
 {
-    weir_loop *loop = admin->worker->loop;
-    weir_threads *threads = weir_thread_get_group(admin->worker->thread);
-
-    const int count = weir_threads_run_each_wait(threads, loop, visit, arg);
+    const int count = worker_visit(admin->worker, visit, arg);
     if (count < 0) {
         return count;
     }
-    const int err =
-        weir_threads_get_statistics_wait(threads, loop, &admin->metrics.loops);
+    const int err = weir_threads_get_statistics_wait(
+        weir_thread_get_group(admin->worker->thread), admin->worker->loop,
+        &admin->metrics.loops);
     return err >= 0 && !metrics_finish(&admin->metrics) ? -ENOMEM : err;
 }
 
@@ -107,12 +105,15 @@ static int write_page(struct admin *admin, bool is_status,
     return err;
 }
 
-/* Must be called with the lock held. */
-static int make_page(struct admin *admin, bool is_status,
-                     const struct asker *asker)
+static int answer_page(struct admin *admin, bool is_status,
+                       const struct asker *asker)
 {
-    int err = metrics_init(&admin->metrics, admin->worker->proxy) ? 0 : -ENOMEM;
+    int err = weir_lock_acquire(admin->lock);
 
+    if (err < 0) {
+        return err;
+    }
+    err = metrics_init(&admin->metrics, admin->worker->proxy) ? 0 : -ENOMEM;
     if (err == 0) {
         err = is_status ? gather(admin, status_gather, &admin->status)
                         : gather(admin, metrics_gather, &admin->metrics);
@@ -122,18 +123,6 @@ static int make_page(struct admin *admin, bool is_status,
     }
     status_clear(&admin->status);
     metrics_free(&admin->metrics);
-    return err;
-}
-
-static int answer_page(struct admin *admin, bool is_status,
-                       const struct asker *asker)
-{
-    int err = weir_lock_acquire(admin->lock);
-
-    if (err < 0) {
-        return err;
-    }
-    err = make_page(admin, is_status, asker);
     if (admin->lock) {
         weir_lock_release(admin->lock);
     }
@@ -143,11 +132,10 @@ static int answer_page(struct admin *admin, bool is_status,
 static int answer_path(struct admin *admin, const struct asker *asker,
                        const char *path, size_t len)
 {
-    if (len == 8 && memcmp(path, "/metrics", len) == 0) {
-        return answer_page(admin, false, asker);
-    }
-    if (len == 7 && memcmp(path, "/status", len) == 0) {
-        return answer_page(admin, true, asker);
+    const bool is_status = len == 7 && memcmp(path, "/status", len) == 0;
+
+    if (is_status || (len == 8 && memcmp(path, "/metrics", len) == 0)) {
+        return answer_page(admin, is_status, asker);
     }
     if (len == 8 && memcmp(path, "/healthz", len) == 0) {
         return answer_text(asker, "200 OK", "ok\n");
@@ -159,14 +147,6 @@ static int answer_path(struct admin *admin, const struct asker *asker,
     }
     return answer_text(asker, "404 Not Found",
                        "there are /metrics, /status, /healthz and /readyz\n");
-}
-
-static int refuse(const struct asker *asker, int status)
-{
-    char text[32];
-
-    snprintf(text, sizeof(text), "%d Refused", status);
-    return answer_text(asker, text, "this is not an HTTP/1.1 request\n");
 }
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
@@ -188,7 +168,9 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
     const int status =
         len < 0 ? 431 : http_request_read(request, (size_t)len, &line);
     if (status != 0) {
-        return refuse(&asker, status);
+        char text[32];
+        snprintf(text, sizeof(text), "%d Refused", status);
+        return answer_text(&asker, text, "this is not an HTTP/1.1 request\n");
     }
     asker.wants_body = !http_request_line_has(&line, "HEAD");
     if (asker.wants_body && !http_request_line_has(&line, "GET")) {

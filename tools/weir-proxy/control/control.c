@@ -14,6 +14,7 @@
 #include "tools/weir-proxy/runtime/cuts.h"
 #include "tools/weir-proxy/runtime/setup.h"
 #include "tools/weir-proxy/runtime/targets.h"
+#include "tools/weir-proxy/runtime/worker.h"
 
 #include "weir/error.h"
 #include "weir/unix.h"
@@ -36,9 +37,14 @@ struct control {
                           * process, or 0 */
 };
 
+struct doing;
+
+typedef void target_fn(struct doing *doing, struct route *route, size_t target);
+
 struct doing {
     struct worker *worker;
     struct command command;
+    target_fn *call; /* for each target that the command is about */
     const char *who; /* the sender, for the log */
     weir_transport *transport;
     FILE *out;
@@ -48,30 +54,30 @@ struct doing {
     char like[COMMAND_WORD_MAX];
 };
 
-typedef void route_fn(struct doing *doing, struct route *route, size_t target);
-
+/* Calls @call for each target that the command is about or, with @is_any, for
+ * each target. */
 static void each_of(struct doing *doing, const struct services *services,
-                    route_fn *call)
+                    target_fn *call, bool is_any)
 {
     for (size_t i = 0; services && i < services->route_count; i++) {
         struct route *route = &services->routes[i];
         for (size_t j = 0; route->upstreams && j < route->config->target_count;
              j++) {
-            call(doing, route, j);
+            if (is_any ||
+                command_is_about(&doing->command, route->config->service->name,
+                                 route->config->targets[j].at.text)) {
+                call(doing, route, j);
+            }
         }
     }
 }
 
-/* If the command is about this target, stores it as the target's order. */
+/* Stores the command as the target's order. */
 static void give_order(struct doing *doing, struct route *route, size_t index)
 {
-    const struct config_service *service = route->service;
     const struct config_target *target = &route->config->targets[index];
     struct order *order = route->orders[index];
 
-    if (!command_is_about(&doing->command, service->name, target->at.text)) {
-        return;
-    }
     doing->match_count++;
     switch (doing->command.kind) {
     case COMMAND_WEIGHT:
@@ -91,7 +97,7 @@ static void give_order(struct doing *doing, struct route *route, size_t index)
         return; /* no order is stored */
     }
     const char *word = orders_word(order, target);
-    fprintf(doing->out, "%s/%s: %s, weight %u\n", service->name,
+    fprintf(doing->out, "%s/%s: %s, weight %u\n", route->config->service->name,
             command_short_name(target->at.text), word ? word : "ready",
             (unsigned)orders_weight(order, target));
 }
@@ -101,7 +107,7 @@ static void find_like(struct doing *doing, struct route *route, size_t index)
 {
     char name[COMMAND_WORD_MAX];
 
-    snprintf(name, sizeof(name), "%s/%s", route->service->name,
+    snprintf(name, sizeof(name), "%s/%s", route->config->service->name,
              command_short_name(route->config->targets[index].at.text));
     const size_t distance = option_distance(doing->command.target, name);
     if (distance < doing->least) {
@@ -110,66 +116,37 @@ static void find_like(struct doing *doing, struct route *route, size_t index)
     }
 }
 
-static void each_of_all(struct doing *doing, weir_thread *thread,
-                        route_fn *call)
-{
-    const struct worker *worker =
-        &doing->worker->proxy->workers[weir_thread_get_index(thread)];
-
-    each_of(doing, worker->services, call);
-    for (const struct link *link = worker->old.oldest; link;
-         link = link->younger) {
-        each_of(doing, (const struct services *)(const void *)link, call);
-    }
-}
-
 static void obey(struct doing *doing, struct route *route, size_t target)
 {
-    if (command_is_about(&doing->command, route->service->name,
-                         route->config->targets[target].at.text)) {
-        targets_obey(route, target);
-    }
+    (void)doing;
+    targets_obey(route, target);
 }
 
 static void lift(struct doing *doing, struct route *route, size_t target)
 {
-    if (route->added[target] &&
-        command_is_about(&doing->command, route->service->name,
-                         route->config->targets[target].at.text)) {
-        weir_upstream_lift(route->added[target]);
+    (void)doing;
+    if (route->targets[target].added) {
+        weir_upstream_lift(route->targets[target].added);
     }
 }
 
 static void cut(struct doing *doing, struct route *route, size_t target)
 {
-    const struct config_target *its = &route->config->targets[target];
+    doing->cut_count += cuts_do(route, &route->config->targets[target]);
+}
 
-    if (command_is_about(&doing->command, route->service->name, its->at.text)) {
-        doing->cut_count += cuts_do(route, its);
+static void visit_targets(void *arg, weir_thread *thread)
+{
+    struct doing *doing = arg;
+    const struct worker *worker =
+        &doing->worker->proxy->workers[weir_thread_get_index(thread)];
+
+    each_of(doing, worker->services, doing->call, false);
+    for (const struct link *link = worker->old.oldest; link;
+         link = link->younger) {
+        each_of(doing, (const struct services *)(const void *)link, doing->call,
+                false);
     }
-}
-
-static void visit_obey(void *arg, weir_thread *thread)
-{
-    each_of_all(arg, thread, obey);
-}
-
-static void visit_lift(void *arg, weir_thread *thread)
-{
-    each_of_all(arg, thread, lift);
-}
-
-static void visit_cut(void *arg, weir_thread *thread)
-{
-    each_of_all(arg, thread, cut);
-}
-
-static int visit(struct doing *doing, weir_threads_each_fn *call, void *arg)
-{
-    const struct worker *worker = doing->worker;
-
-    return weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
-                                      worker->loop, call, arg);
 }
 
 static char fail(struct doing *doing, int err)
@@ -181,7 +158,7 @@ static char fail(struct doing *doing, int err)
 static char refuse_target(struct doing *doing)
 {
     doing->least = strlen(doing->command.target) / 3 + 2;
-    each_of(doing, doing->worker->services, find_like);
+    each_of(doing, doing->worker->services, find_like, true);
     const bool has_like = doing->like[0] != '\0';
     fprintf(doing->out, "there is no target '%s'%s%s%s\n",
             doing->command.target,
@@ -195,15 +172,14 @@ static char do_to_target(struct doing *doing)
 {
     const bool is_cut = doing->command.kind == COMMAND_CUT;
 
-    each_of(doing, doing->worker->services, give_order);
+    each_of(doing, doing->worker->services, give_order, false);
     if (doing->match_count == 0) {
         return refuse_target(doing);
     }
-    const int count = visit(doing,
-                            is_cut                              ? visit_cut
-                            : doing->command.kind == COMMAND_UP ? visit_lift
-                                                                : visit_obey,
-                            doing);
+    doing->call = is_cut                              ? cut
+                  : doing->command.kind == COMMAND_UP ? lift
+                                                      : obey;
+    const int count = worker_visit(doing->worker, visit_targets, doing);
     if (count < 0) {
         return fail(doing, count);
     }
@@ -226,7 +202,7 @@ static char do_status(struct doing *doing)
     int err = metrics_init(&metrics, doing->worker->proxy) ? 0 : -ENOMEM;
 
     if (err == 0) {
-        err = visit(doing, metrics_gather, &metrics);
+        err = worker_visit(doing->worker, metrics_gather, &metrics);
     }
     if (err >= 0) {
         err = metrics_finish(&metrics) ? 0 : -ENOMEM;
@@ -412,47 +388,32 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
                     : carry_out(control, uid, line, (size_t)len - 1, writer);
 }
 
-/* Gets the process that called listen() for the other end of a connected
- * socket. */
-static bool read_process(int fd, pid_t *ret)
+bool control_get_peer(int fd, struct ucred *ret)
 {
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-    const bool is_known =
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+    socklen_t len = sizeof(*ret);
 
-    if (is_known) {
-        *ret = peer.pid;
-    }
-    return is_known;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &len) == 0;
 }
 
 /* Returns true if the predecessor listens at the path. Does not block. */
 static bool is_of_predecessor(const struct proxy *proxy, const char *path)
 {
     struct weir_address address;
-    pid_t predecessor;
-    pid_t process;
+    struct ucred predecessor;
+    struct ucred process;
     const int fd =
         socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const bool is_same = fd >= 0 &&
                          weir_address_parse_unix(path, &address) == 0 &&
                          connect(fd, &address.storage.any, address.len) == 0 &&
-                         read_process(fd, &process) &&
-                         read_process(proxy->predecessor, &predecessor) &&
-                         process == predecessor;
+                         control_get_peer(fd, &process) &&
+                         control_get_peer(proxy->predecessor, &predecessor) &&
+                         process.pid == predecessor.pid;
 
     if (fd >= 0) {
         close(fd);
     }
     return is_same;
-}
-
-static void free_path(const struct proxy *proxy, const char *path)
-{
-    if (proxy->predecessor >= 0 && is_of_predecessor(proxy, path)) {
-        unlink(path);
-    }
 }
 
 /* Checks that a socket can be created at the path. Abstract names are not
@@ -506,7 +467,10 @@ int control_begin(struct worker *worker)
                                         .close_ns = REQUEST_NS}}}};
         control->worker = worker;
         worker->control = control; /* control_free() frees it */
-        free_path(worker->proxy, path);
+        if (worker->proxy->predecessor >= 0 &&
+            is_of_predecessor(worker->proxy, path)) {
+            unlink(path);
+        }
         err = weir_start_unix_server(worker->loop, serve, path, &options,
                                      &control->server);
     }

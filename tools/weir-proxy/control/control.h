@@ -12,6 +12,7 @@
 #include "tools/weir-proxy/runtime/proxy.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 
 #define CONTROL_DONE   '0'
 #define CONTROL_FAILED '1'
@@ -32,6 +33,9 @@ void control_free(struct control *control);
 /* Connects to a Unix socket, with a time limit for its responses. Returns a
  * descriptor or a negative error. */
 int control_connect(const char *path, unsigned limit_s);
+/* Gets the process that called listen() for the other end of a connected Unix
+ * socket. Returns false if the kernel does not know it. */
+bool control_get_peer(int fd, struct ucred *ret);
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
 /* Gets the lines (changes.h) of the active configuration from the proxy that

@@ -75,9 +75,7 @@ static bool is_trusted(uid_t uid, const struct config *config)
 static bool is_ours(int fd, const struct config *config)
 {
     struct ucred peer;
-    socklen_t len = sizeof(peer);
-    const bool is_known =
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+    const bool is_known = control_get_peer(fd, &peer);
 
     if (is_known && !is_trusted(peer.uid, config)) {
         say("handover: a process of another user listens there");
@@ -401,8 +399,7 @@ static void wait_until_none_accepts(const struct worker *worker)
 
     while (err >= 0 && quiet_count < 2) {
         looking.accepts = false;
-        err = weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
-                                         worker->loop, look_at, &looking);
+        err = worker_visit(worker, look_at, &looking);
         quiet_count += !looking.accepts;
         if (err >= 0 && quiet_count < 2) {
             err = weir_sleep(worker->loop, LOOK_NS);
@@ -568,12 +565,9 @@ static void say_addresses(const struct proxy *proxy)
 
     for (size_t i = 0; i < setup->listeners.count; i++) {
         const struct listener *one = &setup->listeners.all[i];
-        const struct config_service *service =
-            &setup->config->services[one->service];
-        const struct target *at = &service->listens[one->listen];
-        const bool is_unix =
-            at->address.len > 0 && at->address.storage.any.sa_family == AF_UNIX;
-        say_address(service,
+        const struct target *at = one->at;
+        const bool is_unix = config_is_unix(&at->address);
+        say_address(one->config,
                     is_unix      ? (at->is_tls ? "tls+" : "")
                     : at->is_any ? "any://"
                     : at->is_tls ? "tls://"

@@ -20,18 +20,17 @@ static void name_targets(struct metrics *metrics)
     struct target_facts *facts = metrics->targets;
 
     for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        metrics->services[i].names[0] = service->name;
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            for (size_t k = 0; k < route->target_count; k++, facts++) {
-                const char *text = route->targets[k].at.text;
-                facts->names[0] = service->name;
-                facts->names[1] = route->label;
-                facts->names[2] = text;
-                facts->short_name = command_short_name(text);
-                facts->config = &route->targets[k];
-            }
+        metrics->services[i].names[0] = config->services[i].name;
+    }
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        for (size_t j = 0; j < route->target_count; j++, facts++) {
+            const char *text = route->targets[j].at.text;
+            facts->names[0] = route->service->name;
+            facts->names[1] = route->label;
+            facts->names[2] = text;
+            facts->short_name = command_short_name(text);
+            facts->config = &route->targets[j];
         }
     }
 }
@@ -101,8 +100,8 @@ static struct target_facts *find_target(struct metrics *metrics,
                                         const char *text)
 {
     size_t index;
-    const struct config_service *service =
-        find_service(metrics->setup->config, route->service->name, &index);
+    const struct config_service *service = find_service(
+        metrics->setup->config, route->config->service->name, &index);
 
     for (size_t i = 0; service && i < service->route_count; i++) {
         const struct config_route *config = &service->routes[i];
@@ -125,7 +124,7 @@ static void add_route(struct metrics *metrics, const struct route *route,
         struct target_facts *facts =
             sums ? &sums[i]
                  : find_target(metrics, route, config->targets[i].at.text);
-        const weir_upstream *upstream = route->added[i];
+        const weir_upstream *upstream = route->targets[i].added;
         if (!facts || !upstream) {
             continue;
         }
@@ -139,7 +138,7 @@ static void add_route(struct metrics *metrics, const struct route *route,
             sum->in_use = before.in_use;
             sum->in_use_ns = before.in_use_ns;
         } else {
-            counts_add_past(sum, &route->past[i]->past);
+            counts_add_past(sum, &route->targets[i].past->past);
         }
     }
 }
@@ -162,8 +161,9 @@ static void add_services(struct metrics *metrics,
 
     for (size_t i = 0; services && i < services->route_count; i++) {
         const struct route *route = &services->routes[i];
-        if (route->upstreams && find_service(metrics->setup->config,
-                                             route->service->name, &index)) {
+        if (route->upstreams &&
+            find_service(metrics->setup->config, route->config->service->name,
+                         &index)) {
             metrics->services[index].queued += count_queued(route);
             add_route(metrics, route,
                       is_same ? &metrics->targets[route->config->first_target]
@@ -222,23 +222,26 @@ static void finish_program(struct metrics *metrics)
     facts->is_reloaded = !proxy->was_refused;
 }
 
-static size_t list_addresses(struct metrics *metrics, bool only_counts)
+static bool list_addresses(struct metrics *metrics)
 {
     const struct services *services = metrics->proxy->workers[0].services;
-    size_t count = 0;
+    bool is_whole = true;
 
     for (size_t i = 0; services && services->setup == metrics->setup &&
                        i < services->route_count;
          i++) {
         const struct route *route = &services->routes[i];
+        const struct target_facts *facts =
+            &metrics->targets[route->config->first_target];
         for (size_t j = 0; route->upstreams && j < route->config->target_count;
              j++) {
-            count += targets_list_addresses(
-                route, j, &metrics->targets[route->config->first_target + j],
-                only_counts ? NULL : &metrics->addresses[count]);
+            is_whole =
+                targets_list_addresses(route, j, &facts[j], &metrics->addresses,
+                                       &metrics->address_count) &&
+                is_whole;
         }
     }
-    return count;
+    return is_whole;
 }
 
 bool metrics_finish(struct metrics *metrics)
@@ -267,13 +270,7 @@ bool metrics_finish(struct metrics *metrics)
         facts->weight = orders_weight(order, facts->config);
         facts->errors = facts->sum.connect_errors + facts->sum.reported_errors;
     }
-    metrics->address_count = list_addresses(metrics, true);
-    metrics->addresses =
-        calloc(metrics->address_count + 1, sizeof(*metrics->addresses));
-    if (metrics->addresses) {
-        list_addresses(metrics, false);
-    }
-    return metrics->addresses != NULL;
+    return list_addresses(metrics);
 }
 
 const void *metrics_object(const struct metrics *metrics, enum field_of of,

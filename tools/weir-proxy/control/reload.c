@@ -149,10 +149,8 @@ static struct setup *make_setup(struct proxy *proxy, char *why)
     console_divert(why, OPTION_WHY_SIZE);
     const bool is_found = listeners_init(&setup->listeners, setup->config) == 0;
     console_divert(NULL, 0);
-    const int err = is_found
-                        ? listeners_inherit(&setup->listeners, setup->config,
-                                            &before->listeners, before->config)
-                        : 0;
+    const int err =
+        is_found ? listeners_inherit(&setup->listeners, &before->listeners) : 0;
     if (err < 0) {
         option_refuse(why, "%s", weir_strerror(err));
     } else if (is_found && setup_open(setup, before, proxy, why)) {
@@ -215,9 +213,7 @@ static void drop_next(void *arg, weir_thread *thread)
 
 static int visit(struct change *change, weir_threads_each_fn *call)
 {
-    const struct worker *first = &change->proxy->workers[0];
-    const int count = weir_threads_run_each_wait(
-        weir_thread_get_group(first->thread), first->loop, call, change);
+    const int count = worker_visit(&change->proxy->workers[0], call, change);
 
     return count < 0 ? count : 0;
 }

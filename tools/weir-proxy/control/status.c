@@ -181,14 +181,16 @@ static void write_sentence(FILE *out, enum field_of of, const void *object)
 
 void status_answer(const struct metrics *metrics, FILE *out)
 {
-    const struct address_facts *address = metrics->addresses;
-    const struct address_facts *end = address + metrics->address_count;
+    const struct address_facts *address;
     const struct target_facts *target;
+    size_t at = 0;
 
     for (size_t i = 0; (target = metrics_object(metrics, OF_TARGET, i)); i++) {
         write_sentence(out, OF_TARGET, target);
-        for (; address < end && address->target == target; address++) {
+        while ((address = metrics_object(metrics, OF_ADDRESS, at)) &&
+               address->target == target) {
             write_sentence(out, OF_ADDRESS, address);
+            at++;
         }
     }
 }

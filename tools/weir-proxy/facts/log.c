@@ -67,20 +67,17 @@ int log_open(struct log *log, weir_loop *loop,
     if (!options->path) {
         return 0;
     }
-    log->buf = malloc(LOG_BUFFER_SIZE);
-    if (!log->buf) {
-        return -ENOMEM;
-    }
     if (options->fd >= 0) {
         log->fd = console_dup(options->fd);
     }
     if (log->fd < 0 && (options->fd >= 0 || options->server.len == 0)) {
-        free(log->buf);
-        log->buf = NULL;
         return log->fd;
     }
-    log->is_open = true;
-    return 0;
+    log->buf = malloc(LOG_BUFFER_SIZE);
+    if (!log->buf && log->fd >= 0) {
+        close(log->fd);
+    }
+    return log->buf ? 0 : -ENOMEM;
 }
 
 static void lose(struct log *log, uint64_t count, int err)
@@ -164,19 +161,23 @@ static uint64_t count_datagrams(const struct log *log, size_t at)
     return count;
 }
 
+static void replace_fd(struct log *log, int fd)
+{
+    if (log->fd >= 0) {
+        close(log->fd);
+    }
+    log->fd = fd;
+}
+
 /* Connects again, because the server may have a new socket. */
 static bool connect_again(struct log *log)
 {
     const int fd = sink_connect(&log->options->server);
 
-    if (fd < 0) {
-        return false;
+    if (fd >= 0) {
+        replace_fd(log, fd);
     }
-    if (log->fd >= 0) {
-        close(log->fd);
-    }
-    log->fd = fd;
-    return true;
+    return fd >= 0;
 }
 
 static int send_one(struct log *log, size_t at)
@@ -282,10 +283,7 @@ static void open_anew(struct log *log)
     }
     log->is_to_reopen = fd < 0;
     if (fd >= 0) {
-        if (log->fd >= 0) {
-            close(log->fd);
-        }
-        log->fd = fd;
+        replace_fd(log, fd);
     }
 }
 
@@ -331,7 +329,7 @@ static void add_datagram(struct log *log, const struct record *record)
 
 void log_add(struct log *log, const struct record *record)
 {
-    if (!log->is_open) {
+    if (!log->buf) {
         return;
     }
     const size_t most =
@@ -356,13 +354,13 @@ void log_add(struct log *log, const struct record *record)
 
 void log_reopen(struct log *log)
 {
-    if (log->is_open && strcmp(log->options->path, "-") != 0) {
+    if (log->buf && strcmp(log->options->path, "-") != 0) {
         log_flush(log);
         open_anew(log);
     }
 }
 
-static bool is_path(const char *one, const char *other)
+bool log_is_path(const char *one, const char *other)
 {
     return one && other ? strcmp(one, other) == 0 : one == other;
 }
@@ -371,7 +369,7 @@ void log_change(struct log *log, const struct log_options *options)
 {
     struct log other;
 
-    if (is_path(log->options->path, options->path)) {
+    if (log_is_path(log->options->path, options->path)) {
         log->options = options;
         return;
     }
@@ -387,16 +385,17 @@ void log_change(struct log *log, const struct log_options *options)
 
 void log_close(struct log *log, uint64_t end_ns)
 {
-    if (log->is_open && is_socket(log)) {
+    if (!log->buf) {
+        return;
+    }
+    if (is_socket(log)) {
         send_last(log, end_ns);
-    } else if (log->is_open) {
+    } else {
         log_flush(log);
     }
-    if (log->is_open && log->fd >= 0) {
+    if (log->fd >= 0) {
         close(log->fd);
     }
-    if (log->is_open) {
-        free(log->buf);
-    }
-    log->is_open = false;
+    free(log->buf);
+    log->buf = NULL;
 }

@@ -34,14 +34,13 @@ struct log_options {
 struct log {
     weir_loop *loop;
     const struct log_options *options;
-    bool is_open;
     int fd;              /* negative while not connected to the server */
     bool has_failed;     /* a failure was reported; reset by a written line */
     bool is_flush_armed; /* a flush is due within a second */
     bool is_to_reopen;   /* log_reopen() failed, which was reported */
     uint64_t lost_lines;
     size_t len;
-    char *buf;
+    char *buf; /* NULL if the log is not open */
 };
 
 /* Opens the log file or socket for all threads, which duplicate the descriptor.
@@ -54,8 +53,10 @@ int log_open(struct log *log, weir_loop *loop,
              const struct log_options *options);
 static inline bool log_is_open(const struct log *log)
 {
-    return log->is_open;
+    return log->buf != NULL;
 }
+/* Compares two paths of logs, which may be NULL. */
+bool log_is_path(const char *one, const char *other);
 void log_add(struct log *log, const struct record *record);
 void log_flush(struct log *log);
 /* For a file that was moved away. Retries later if opening fails. */

@@ -1,8 +1,8 @@
 /*
  * JSON has all fields that have a value, the text format only the first ones
- * (add_text()), and LOG_NAMES the fields that its format names. Server names
- * and Unix socket addresses contain bytes from peers. They are cut, and bytes
- * that would end the field are replaced.
+ * (record_write_text()), and LOG_NAMES the fields that its format names. Server
+ * names and Unix socket addresses contain bytes from peers. They are cut, and
+ * bytes that would end the field are replaced.
  */
 #include "record.h"
 
@@ -148,12 +148,12 @@ end_reason_of_connect(int err, const struct weir_upstreams_result *result,
     }
 }
 
-const char *record_alert_of(const weir_transport *t)
+const char *record_ask(const weir_transport *t, const char *name)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
 
-    return weir_transport_get_extra_info(t, "tls_alert", &info) == 0 ? info.text
-                                                                     : NULL;
+    return weir_transport_get_extra_info(t, name, &info) == 0 ? info.text
+                                                              : NULL;
 }
 
 /* Longer names are cut. Host names are never longer. */
@@ -176,17 +176,6 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *line,
     if (len > 0) {
         line->len += (size_t)len < room ? (size_t)len : room - 1;
     }
-}
-
-static void add_time(struct line *line, uint64_t time_ns)
-{
-    const time_t seconds = (time_t)(time_ns / 1000000000u);
-    struct tm tm;
-    char text[32];
-
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    add(line, "%s.%03uZ", text, (unsigned)(time_ns / 1000000u % 1000u));
 }
 
 /* Adds at most @most bytes of a text. Spaces become @space, and control,
@@ -236,9 +225,12 @@ static void add_address(struct line *line, const struct weir_address *address)
 static void add_field(struct line *line, const struct record *record,
                       const struct field *field, char space)
 {
+    char time[RECORD_TIME_SIZE];
+
     switch (field->kind) {
     case FIELD_TIME:
-        add_time(line, record->time_ns);
+        record_format_time(record->time_ns, time);
+        add(line, "%s", time);
         break;
     case FIELD_ADDRESS:
         add_address(line, field_value(field, record));
@@ -281,39 +273,6 @@ static void add_or_dash(struct line *line, const struct record *record,
     }
 }
 
-/* Writes a line of the text format. If left_out is not 0, it is the last field,
- * with a "+"; otherwise the next field is the last one. */
-static void add_text(struct line *line, const struct record *record)
-{
-    const struct field *field = fields;
-
-    for (; field->kind != FIELD_SMALL_IF_1; field++) {
-        add_or_dash(line, record, field);
-        add_words(line, " ", 1, ' ');
-    }
-    if (record->left_out > 0) {
-        add(line, "+%u", record->left_out);
-    } else {
-        add_or_dash(line, record, field + 1);
-    }
-}
-
-static void add_json(struct line *line, const struct record *record)
-{
-    char before = '{';
-
-    for (const struct field *field = fields; field->name; field++) {
-        const char *quote = field_is_number(field) ? "" : "\"";
-        if (field_has_value(field, record)) {
-            add(line, "%c\"%s\":%s", before, field->name, quote);
-            add_field(line, record, field, ' ');
-            add(line, "%s", quote);
-            before = ',';
-        }
-    }
-    add(line, "}");
-}
-
 static const struct field *find_field(const char *text, size_t len)
 {
     const struct field *field = fields;
@@ -344,22 +303,6 @@ static size_t take_piece(const char *format, const struct field **ret_field,
     return *ret_field ? (size_t)(end - format) + 1 : 0;
 }
 
-static void add_by_names(struct line *line, const struct record *record,
-                         const char *format)
-{
-    const struct field *field;
-    char byte;
-
-    while (*format) {
-        format += take_piece(format, &field, &byte);
-        if (!field) {
-            add(line, "%c", byte);
-        } else {
-            add_or_dash(line, record, field);
-        }
-    }
-}
-
 bool record_check_names(const char *format, const char **ret_wrong)
 {
     const struct field *field;
@@ -380,26 +323,44 @@ bool record_check_names(const char *format, const char **ret_wrong)
 /* Every line ends with a newline, even if it was cut. */
 static size_t finish(struct line *line)
 {
-    if (line->len > RECORD_TEXT_SIZE - 1) {
-        line->len = RECORD_TEXT_SIZE - 1;
-    }
     line->buf[line->len++] = '\n';
     return line->len;
 }
 
+/* If left_out is not 0, it is the last field, with a "+"; otherwise the next
+ * field is the last one. */
 size_t record_write_text(const struct record *record, char *buf)
 {
     struct line line = {.buf = buf};
+    const struct field *field = fields;
 
-    add_text(&line, record);
+    for (; field->kind != FIELD_SMALL_IF_1; field++) {
+        add_or_dash(&line, record, field);
+        add_words(&line, " ", 1, ' ');
+    }
+    if (record->left_out > 0) {
+        add(&line, "+%u", record->left_out);
+    } else {
+        add_or_dash(&line, record, field + 1);
+    }
     return finish(&line);
 }
 
 size_t record_write_json(const struct record *record, char *buf)
 {
     struct line line = {.buf = buf};
+    char before = '{';
 
-    add_json(&line, record);
+    for (const struct field *field = fields; field->name; field++) {
+        const char *quote = field_is_number(field) ? "" : "\"";
+        if (field_has_value(field, record)) {
+            add(&line, "%c\"%s\":%s", before, field->name, quote);
+            add_field(&line, record, field, ' ');
+            add(&line, "%s", quote);
+            before = ',';
+        }
+    }
+    add(&line, "}");
     return finish(&line);
 }
 
@@ -407,16 +368,28 @@ size_t record_write_names(const struct record *record, const char *format,
                           char *buf)
 {
     struct line line = {.buf = buf};
+    const struct field *field;
+    char byte;
 
-    add_by_names(&line, record, format);
+    while (*format) {
+        format += take_piece(format, &field, &byte);
+        if (!field) {
+            add(&line, "%c", byte);
+        } else {
+            add_or_dash(&line, record, field);
+        }
+    }
     return finish(&line);
 }
 
 void record_format_time(uint64_t time_ns, char *ret_text)
 {
-    char buf[RECORD_TEXT_SIZE];
-    struct line line = {.buf = buf};
+    const time_t seconds = (time_t)(time_ns / 1000000000u);
+    struct tm tm;
+    char text[32];
 
-    add_time(&line, time_ns);
-    snprintf(ret_text, RECORD_TIME_SIZE, "%.*s", (int)line.len, buf);
+    gmtime_r(&seconds, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(ret_text, RECORD_TIME_SIZE, "%s.%03uZ", text,
+             (unsigned)(time_ns / 1000000u % 1000u));
 }

@@ -100,9 +100,9 @@ struct record {
     const char *state;       /* if it has not ended (status.h) */
 };
 
-/* Returns the name of the alert with which the peer refused TLS, static, or
- * NULL if there was none. */
-const char *record_alert_of(const weir_transport *t);
+/* Returns a text of weir_transport_get_extra_info(), such as "tls_alert", or
+ * NULL if the transport has none of this name. */
+const char *record_ask(const weir_transport *t, const char *name);
 
 /* Writes a line with a newline but no NUL. Returns its length. */
 #define RECORD_TEXT_SIZE 3968

@@ -10,6 +10,7 @@
 #include "clients.h"
 
 #include "networks.h"
+#include "proxy.h"
 #include "tools/weir-proxy/base/hashes.h"
 
 #include <errno.h>
@@ -36,10 +37,9 @@ struct telling {
 };
 
 struct client {
+    struct link link; /* in the part's list of clients without connections;
+                       * must be the first field */
     struct client *next;
-    /* Neighbours in the part's list of clients without connections. */
-    struct client *older;
-    struct client *younger;
     uint8_t key[NETWORKS_KEY_SIZE];
     enum end_reason ban_reason : 8;
     uint32_t active;
@@ -52,8 +52,7 @@ struct client {
 struct part {
     pthread_mutex_t lock;
     struct client **buckets;
-    struct client *oldest; /* oldest client without connections */
-    struct client *youngest;
+    struct list idle; /* clients without connections */
     size_t count;
 };
 
@@ -90,16 +89,13 @@ static void free_lists(struct lists *lists)
 static bool read_lists(const struct config_service *config, struct lists *ret,
                        char *why)
 {
-    struct lists lists = {.allow = {.ranges = NULL}};
-
-    if (!networks_read(&config->client_allow, &lists.allow, why) ||
-        !networks_read(&config->client_deny, &lists.deny, why) ||
-        !networks_read(&config->client_free, &lists.free, why)) {
-        free_lists(&lists);
-        return false;
+    if (networks_read(&config->client_allow, &ret->allow, why) &&
+        networks_read(&config->client_deny, &ret->deny, why) &&
+        networks_read(&config->client_free, &ret->free, why)) {
+        return true;
     }
-    *ret = lists;
-    return true;
+    free_lists(ret);
+    return false;
 }
 
 enum standing { DENIED, LIMITED, FREE };
@@ -148,11 +144,8 @@ static void free_table(struct table *table)
 static struct table *make_table(size_t limit)
 {
     struct table *table = calloc(1, sizeof(*table));
-    bool is_whole = table != NULL;
+    bool is_whole = true;
 
-    for (size_t i = 0; table && i < PART_COUNT; i++) {
-        pthread_mutex_init(&table->parts[i].lock, NULL);
-    }
     if (!table) {
         return NULL;
     }
@@ -162,9 +155,10 @@ static struct table *make_table(size_t limit)
         table->secret = (uint64_t)(uintptr_t)table;
     }
     for (size_t i = 0; i < PART_COUNT; i++) {
-        table->parts[i].buckets =
-            calloc(table->bucket_count, sizeof(struct client *));
-        is_whole = is_whole && table->parts[i].buckets;
+        struct part *part = &table->parts[i];
+        pthread_mutex_init(&part->lock, NULL);
+        part->buckets = calloc(table->bucket_count, sizeof(struct client *));
+        is_whole = is_whole && part->buckets;
     }
     if (!is_whole) {
         free_table(table);
@@ -200,28 +194,18 @@ static struct part *part_of(struct table *table, const uint8_t *key)
     return &table->parts[hash_of(table, key) % PART_COUNT];
 }
 
-static void rest(struct part *part, struct client *client)
+/* Returns the oldest client without connections, or NULL. */
+static struct client *oldest_of(const struct part *part)
 {
-    client->older = part->youngest;
-    client->younger = NULL;
-    *(client->older ? &client->older->younger : &part->oldest) = client;
-    part->youngest = client;
-}
-
-static void wake(struct part *part, struct client *client)
-{
-    *(client->older ? &client->older->younger : &part->oldest) =
-        client->younger;
-    *(client->younger ? &client->younger->older : &part->youngest) =
-        client->older;
+    return (struct client *)(void *)part->idle.oldest;
 }
 
 static void forget(struct table *table, struct part *part)
 {
-    struct client *client = part->oldest;
+    struct client *client = oldest_of(part);
     struct client **place = bucket_of(table, part, client->key);
 
-    wake(part, client);
+    list_remove(&part->idle, &client->link);
     while (*place != client) {
         place = &(*place)->next;
     }
@@ -269,12 +253,12 @@ static struct client *find_client(struct clients *clients, struct part *part,
     if (known) {
         return known;
     }
-    for (unsigned i = 0; i < FORGET_MAX && part->oldest &&
-                         is_past(part->oldest, clients->config, now_ns);
+    for (unsigned i = 0; i < FORGET_MAX && oldest_of(part) &&
+                         is_past(oldest_of(part), clients->config, now_ns);
          i++) {
         forget(table, part);
     }
-    if (part->count >= table->limit && part->oldest) {
+    if (part->count >= table->limit && oldest_of(part)) {
         forget(table, part);
     }
     struct client *client =
@@ -284,7 +268,7 @@ static struct client *find_client(struct clients *clients, struct part *part,
         client->next = *bucket;
         *bucket = client;
         part->count++;
-        rest(part, client);
+        list_add(&part->idle, &client->link);
     }
     return client;
 }
@@ -356,7 +340,7 @@ static bool enter(struct clients *clients, struct client *client,
     const enum end_reason reason = judge(clients->config, client, now_ns);
 
     if (client->active == 0) {
-        wake(part, client);
+        list_remove(&part->idle, &client->link);
     }
     if (reason == END_REASONS) {
         client->active++;
@@ -364,7 +348,7 @@ static bool enter(struct clients *clients, struct client *client,
     }
     tell(&client->telling, reason, now_ns, ret);
     if (client->active == 0) {
-        rest(part, client); /* as the youngest */
+        list_add(&part->idle, &client->link); /* as the youngest */
     }
     return false;
 }
@@ -423,7 +407,7 @@ void clients_leave(struct clients *clients, struct client *client)
     pthread_mutex_lock(&part->lock);
     client->active--;
     if (client->active == 0) {
-        rest(part, client);
+        list_add(&part->idle, &client->link);
     }
     pthread_mutex_unlock(&part->lock);
 }
@@ -476,8 +460,9 @@ static bool find_sharing(struct making *making)
         const struct config_service *one = &config->services[i];
         shares[i] = has_rules(one) ? one->client_share : NULL;
     }
-    making->firsts =
-        shares ? hashes_find_firsts(shares, config->service_count) : NULL;
+    making->firsts = shares ? hashes_find_firsts(shares, sizeof(*shares),
+                                                 config->service_count)
+                            : NULL;
     free(shares);
     return making->firsts != NULL;
 }

@@ -18,18 +18,14 @@
 #include <string.h>
 #include <weir/error.h>
 
-struct service_contexts {
-    weir_tls_context *clients;
-    weir_tls_context **routes;
-    weir_tls_context **checks; /* NULL for a route whose checks use routes[i] */
-    weir_tls_context ***own;   /* own[route][target]; NULL uses the route's */
-    size_t *own_counts;
-    size_t route_count;
-};
-
+/* Arrays by the numbers of services, routes and targets (config_check()). */
 struct contexts {
-    size_t service_count;
-    struct service_contexts services[];
+    weir_tls_context **clients; /* of services */
+    weir_tls_context **routes;  /* NULL if neither targets nor checks use TLS */
+    weir_tls_context **checks;  /* NULL if checks use that of the route */
+    weir_tls_context **own;     /* of targets; NULL uses that of the route */
+    size_t count;
+    weir_tls_context *all[];
 };
 
 struct making {
@@ -293,102 +289,68 @@ static bool make_route(const struct making *making,
                        route->check_insecure, ret_checks);
 }
 
-/* Returns an earlier target's context with the same file, or NULL. */
-static weir_tls_context *find_own(const struct config_route *route,
-                                  size_t number, const struct hashes *paths,
-                                  weir_tls_context *const *made)
-{
-    const char *path = route->targets[number].tls_ca;
-    const struct hashed *same;
-    const size_t count =
-        hashes_find(paths, hashes_add_text(HASHES_BASIS, path), &same);
-
-    for (size_t i = 0; i < count && same[i].number < number; i++) {
-        if (strcmp(route->targets[same[i].number].tls_ca, path) == 0) {
-            return made[same[i].number];
-        }
-    }
-    return NULL;
-}
-
 /* Makes contexts for targets that have their own authorities. Their other
  * settings are the route's. Targets with the same file share a context. */
 static bool make_own(const struct making *making,
                      const struct config_route *route, weir_tls_context **ret)
 {
-    struct hashes paths = {.all = NULL};
-    bool is_good = true;
+    size_t *firsts =
+        hashes_find_firsts(&route->targets[0].tls_ca, sizeof(*route->targets),
+                           route->target_count);
+    bool is_good = firsts || fail(making, route, "", -ENOMEM);
 
     for (size_t i = 0; i < route->target_count && is_good; i++) {
         const char *path = route->targets[i].tls_ca;
-        is_good = !path ||
-                  hashes_add(&paths, hashes_add_text(HASHES_BASIS, path), i) ||
-                  fail(making, route, "", -ENOMEM);
+        if (firsts[i] < i) {
+            ret[i] = weir_tls_context_ref(ret[firsts[i]]);
+        } else if (path) {
+            is_good = make_client(making, route, path, false, &ret[i]);
+        }
     }
-    hashes_sort(&paths);
-    for (size_t i = 0; i < route->target_count && is_good; i++) {
-        const char *path = route->targets[i].tls_ca;
-        weir_tls_context *made = path ? find_own(route, i, &paths, ret) : NULL;
-        ret[i] = made ? weir_tls_context_ref(made) : NULL;
-        is_good =
-            made || !path || make_client(making, route, path, false, &ret[i]);
-    }
-    hashes_free(&paths);
+    free(firsts);
     return is_good;
 }
 
-static bool make_routes(const struct making *making,
-                        struct service_contexts *ret)
+static bool make_service(const struct making *making,
+                         const struct contexts *made)
 {
     const struct config_service *service = making->service;
 
+    if (service->certs.count > 0 &&
+        !make_server(making,
+                     &made->clients[service - making->config->services])) {
+        return false;
+    }
     for (size_t i = 0; i < service->route_count; i++) {
         const struct config_route *route = &service->routes[i];
-        ret->own[i] = calloc(route->target_count, sizeof(*ret->own[i]));
-        if (!ret->own[i]) {
-            return fail(making, NULL, "", -ENOMEM);
-        }
-        ret->own_counts[i] = route->target_count;
-        if (!make_route(making, route, &ret->routes[i], &ret->checks[i]) ||
-            !make_own(making, route, ret->own[i])) {
+        if (!make_route(making, route, &made->routes[route->number],
+                        &made->checks[route->number]) ||
+            !make_own(making, route, &made->own[route->first_target])) {
             return false;
         }
     }
     return true;
 }
 
-static bool make_service(const struct making *making,
-                         struct service_contexts *ret)
-{
-    const struct config_service *service = making->service;
-
-    if (service->certs.count > 0 && !make_server(making, &ret->clients)) {
-        return false;
-    }
-    ret->routes = calloc(service->route_count, sizeof(*ret->routes));
-    ret->checks = calloc(service->route_count, sizeof(*ret->checks));
-    ret->own = calloc(service->route_count, sizeof(*ret->own));
-    ret->own_counts = calloc(service->route_count, sizeof(*ret->own_counts));
-    if (!ret->routes || !ret->checks || !ret->own || !ret->own_counts) {
-        return fail(making, NULL, "", -ENOMEM);
-    }
-    ret->route_count = service->route_count;
-    return make_routes(making, ret);
-}
-
 struct contexts *contexts_make(const struct config *config, char *why)
 {
-    struct contexts *made = calloc(
-        1, sizeof(*made) + config->service_count * sizeof(made->services[0]));
+    const size_t count =
+        config->service_count + 2 * config->route_count + config->target_count;
+    struct contexts *made =
+        calloc(1, sizeof(*made) + count * sizeof(made->all[0]));
 
     if (!made) {
-        snprintf(why, OPTION_WHY_SIZE, "no memory");
+        option_refuse(why, "no memory");
         return NULL;
     }
-    made->service_count = config->service_count;
+    made->count = count;
+    made->clients = made->all;
+    made->routes = made->clients + config->service_count;
+    made->checks = made->routes + config->route_count;
+    made->own = made->checks + config->route_count;
     for (size_t i = 0; i < config->service_count; i++) {
         const struct making making = {config, &config->services[i], why};
-        if (!make_service(&making, &made->services[i])) {
+        if (!make_service(&making, made)) {
             contexts_free(made);
             return NULL;
         }
@@ -398,50 +360,31 @@ struct contexts *contexts_make(const struct config *config, char *why)
 
 void contexts_free(struct contexts *all)
 {
-    for (size_t i = 0; all && i < all->service_count; i++) {
-        struct service_contexts *service = &all->services[i];
-        weir_tls_context_unref(service->clients);
-        for (size_t j = 0; j < service->route_count; j++) {
-            weir_tls_context_unref(service->routes[j]);
-            weir_tls_context_unref(service->checks[j]);
-            for (size_t k = 0; k < service->own_counts[j]; k++) {
-                weir_tls_context_unref(service->own[j][k]);
-            }
-            free(service->own[j]);
-        }
-        free(service->own);
-        free(service->own_counts);
-        free(service->routes);
-        free(service->checks);
+    for (size_t i = 0; all && i < all->count; i++) {
+        weir_tls_context_unref(all->all[i]);
     }
     free(all);
 }
 
-/* Returns the FNV-1a hash of the service's name. */
-static uint64_t number_of(const struct config *config, size_t service)
+static uint64_t number_of(const struct config_service *service)
 {
-    uint64_t number = UINT64_C(0xcbf29ce484222325);
-
-    for (const char *at = config->services[service].name; *at; at++) {
-        number = (number ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-    }
-    return number;
+    return hashes_add_bytes(HASHES_BASIS, service->name, strlen(service->name));
 }
 
 struct contexts_keys *contexts_save_keys(const struct contexts *contexts,
                                          const struct config *config,
                                          size_t *ret_count)
 {
-    struct contexts_keys *all = calloc(contexts->service_count, sizeof(*all));
+    struct contexts_keys *all = calloc(config->service_count, sizeof(*all));
     size_t count = 0;
 
     *ret_count = 0;
-    for (size_t i = 0; all && i < contexts->service_count; i++) {
-        weir_tls_context *clients = contexts->services[i].clients;
+    for (size_t i = 0; all && i < config->service_count; i++) {
+        weir_tls_context *clients = contexts->clients[i];
         all[count].keys.size = sizeof(all[count].keys);
         if (clients &&
             weir_tls_context_get_ticket_keys(clients, &all[count].keys) == 0) {
-            all[count++].service = number_of(config, i);
+            all[count++].service = number_of(&config->services[i]);
         }
     }
     if (count == 0) {
@@ -456,10 +399,10 @@ void contexts_load_keys(const struct contexts *contexts,
                         const struct config *config,
                         const struct contexts_keys *keys, size_t count)
 {
-    for (size_t i = 0; i < contexts->service_count; i++) {
-        for (size_t j = 0; contexts->services[i].clients && j < count; j++) {
-            if (keys[j].service == number_of(config, i) &&
-                weir_tls_context_set_ticket_keys(contexts->services[i].clients,
+    for (size_t i = 0; i < config->service_count; i++) {
+        for (size_t j = 0; contexts->clients[i] && j < count; j++) {
+            if (keys[j].service == number_of(&config->services[i]) &&
+                weir_tls_context_set_ticket_keys(contexts->clients[i],
                                                  &keys[j].keys) < 0) {
                 break; /* the service no longer uses tickets */
             }
@@ -478,34 +421,27 @@ void contexts_forget_keys(struct contexts_keys *keys, size_t count)
 weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service)
 {
-    return contexts->services[service].clients;
+    return contexts->clients[service];
 }
 
-struct route_contexts contexts_of_route(const struct contexts *contexts,
-                                        size_t service, size_t route)
-{
-    const struct service_contexts *its = &contexts->services[service];
-
-    return (struct route_contexts){its->routes[route],
-                                   its->checks[route] ? its->checks[route]
-                                                      : its->routes[route],
-                                   its->own[route]};
-}
-
-weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
+weir_tls_context *contexts_for_target(const struct contexts *contexts,
                                       const struct config_route *route,
                                       const struct config_target *target)
 {
-    weir_tls_context *own = contexts->own[target - route->targets];
+    weir_tls_context *own =
+        contexts->own[route->first_target + (size_t)(target - route->targets)];
 
-    return own ? own : contexts->targets;
+    return own ? own : contexts->routes[route->number];
 }
 
-weir_tls_context *contexts_for_check(const struct route_contexts *contexts,
+weir_tls_context *contexts_for_check(const struct contexts *contexts,
                                      const struct config_route *route,
                                      const struct config_target *target)
 {
-    return check_plan_has_own_authorities(route)
-               ? contexts->checks
-               : contexts_for_target(contexts, route, target);
+    weir_tls_context *own = contexts->checks[route->number];
+
+    if (!check_plan_has_own_authorities(route)) {
+        return contexts_for_target(contexts, route, target);
+    }
+    return own ? own : contexts->routes[route->number];
 }

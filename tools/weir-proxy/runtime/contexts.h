@@ -37,20 +37,12 @@ void contexts_free(struct contexts *all);
 
 weir_tls_context *contexts_of_service(const struct contexts *contexts,
                                       size_t service);
-/* The TLS contexts that a route needs as a client. */
-struct route_contexts {
-    weir_tls_context *targets;    /* NULL if neither targets nor checks use
-                                   * TLS */
-    weir_tls_context *checks;     /* @targets unless checks have own
-                                   * authorities */
-    weir_tls_context *const *own; /* for each target; NULL is @targets */
-};
-struct route_contexts contexts_of_route(const struct contexts *contexts,
-                                        size_t service, size_t route);
-weir_tls_context *contexts_for_target(const struct route_contexts *contexts,
+/* Return the context for connections to a target, and for its checks. They
+ * return NULL, or a context that is not used, if there is no TLS. */
+weir_tls_context *contexts_for_target(const struct contexts *contexts,
                                       const struct config_route *route,
                                       const struct config_target *target);
-weir_tls_context *contexts_for_check(const struct route_contexts *contexts,
+weir_tls_context *contexts_for_check(const struct contexts *contexts,
                                      const struct config_route *route,
                                      const struct config_target *target);
 

@@ -106,6 +106,6 @@ size_t cuts_do(const struct route *route, const struct config_target *target)
         }
     }
     const int connecting = weir_upstream_fail_pending(
-        route->added[target - route->config->targets], SESSION_CUT);
+        route->targets[target - route->config->targets].added, SESSION_CUT);
     return connecting > 0 ? count + (size_t)connecting : count;
 }

@@ -7,13 +7,12 @@
 
 #include "keepalive.h"
 #include "tools/common/console.h"
+#include "tools/weir-proxy/base/array.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,41 +27,32 @@
 /* A reload blocks the loop, so it retries only a few times. */
 #define IMPATIENT_TRIES 2
 
-static bool is_unix(const struct weir_address *address)
-{
-    return address->len > 0 && address->storage.any.sa_family == AF_UNIX;
-}
-
 static bool add_listener(struct listeners *listeners,
                          const struct config *config, size_t service,
-                         size_t listen, const struct weir_address *address)
+                         const struct target *at,
+                         const struct weir_address *address)
 {
-    struct listener *larger =
-        realloc(listeners->all, (listeners->count + 1) * sizeof(*larger));
+    struct listener *one =
+        array_add(&listeners->all, &listeners->count, sizeof(*one));
 
-    if (!larger) {
+    if (!one) {
         return say("no memory");
     }
-    listeners->all = larger;
-    struct listener *one = &listeners->all[listeners->count++];
-    *one = (struct listener){
-        .service = service,
-        .listen = listen,
-        .config = &config->services[service],
-        .is_tls = config->services[service].listens[listen].is_tls,
-        .is_any = config->services[service].listens[listen].is_any,
-        .address = *address};
+    *one = (struct listener){.service = service,
+                             .config = &config->services[service],
+                             .at = at,
+                             .address = *address};
     weir_address_unmap(&one->address);
     return true;
 }
 
-static bool has_listener(const struct listeners *listeners, size_t service,
-                         size_t listen, const struct weir_address *address)
+static bool has_listener(const struct listeners *listeners,
+                         const struct target *at,
+                         const struct weir_address *address)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         const struct listener *one = &listeners->all[i];
-        if (one->service == service && one->listen == listen &&
-            weir_address_is_equal(&one->address, address)) {
+        if (one->at == at && weir_address_is_equal(&one->address, address)) {
             return true;
         }
     }
@@ -70,9 +60,8 @@ static bool has_listener(const struct listeners *listeners, size_t service,
 }
 
 static bool add_found(struct listeners *listeners, const struct config *config,
-                      size_t service, size_t listen)
+                      size_t service, const struct target *at)
 {
-    const struct target *target = &config->services[service].listens[listen];
     const struct addrinfo hints = {.ai_family = AF_UNSPEC,
                                    .ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE};
@@ -80,17 +69,17 @@ static bool add_found(struct listeners *listeners, const struct config *config,
     char port[8];
     bool is_added = true;
 
-    snprintf(port, sizeof(port), "%u", target->port);
-    const int err = getaddrinfo(target->host[0] ? target->host : NULL, port,
-                                &hints, &found);
+    snprintf(port, sizeof(port), "%u", at->port);
+    const int err =
+        getaddrinfo(at->host[0] ? at->host : NULL, port, &hints, &found);
     if (err) {
-        return say("%s: %s", target->text, gai_strerror(err));
+        return say("%s: %s", at->text, gai_strerror(err));
     }
-    for (struct addrinfo *at = found; at && is_added; at = at->ai_next) {
-        struct weir_address address = {.len = at->ai_addrlen};
-        memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        is_added = has_listener(listeners, service, listen, &address) ||
-                   add_listener(listeners, config, service, listen, &address);
+    for (struct addrinfo *one = found; one && is_added; one = one->ai_next) {
+        struct weir_address address = {.len = one->ai_addrlen};
+        memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+        is_added = has_listener(listeners, at, &address) ||
+                   add_listener(listeners, config, service, at, &address);
     }
     freeaddrinfo(found);
     return is_added;
@@ -101,11 +90,11 @@ int listeners_init(struct listeners *listeners, const struct config *config)
     *listeners = (struct listeners){.all = NULL};
     for (size_t i = 0; i < config->service_count; i++) {
         for (size_t j = 0; j < config->services[i].listen_count; j++) {
-            const struct target *target = &config->services[i].listens[j];
+            const struct target *at = &config->services[i].listens[j];
             const bool is_added =
-                target->address.len > 0
-                    ? add_listener(listeners, config, i, j, &target->address)
-                    : add_found(listeners, config, i, j);
+                at->address.len > 0
+                    ? add_listener(listeners, config, i, at, &at->address)
+                    : add_found(listeners, config, i, at);
             if (!is_added) {
                 return -1;
             }
@@ -114,16 +103,18 @@ int listeners_init(struct listeners *listeners, const struct config *config)
     return 0;
 }
 
+/* Takes ownership of @fd. Returns false if out of memory. */
 static bool add_fd(struct listener *one, int fd)
 {
-    int *larger = realloc(one->fds, (one->fd_count + 1) * sizeof(int));
+    size_t count = one->fd_count;
+    int *added = array_add(&one->fds, &count, sizeof(*added));
 
-    if (!larger) {
+    if (!added) {
         close(fd);
         return false;
     }
-    one->fds = larger;
-    one->fds[one->fd_count++] = fd;
+    *added = fd;
+    one->fd_count++;
     return true;
 }
 
@@ -135,12 +126,6 @@ static int ask(int fd, int level, int option)
     return getsockopt(fd, level, option, &value, &len) == 0 ? value : -1;
 }
 
-static bool is_listening_stream(int fd)
-{
-    return ask(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 &&
-           ask(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM;
-}
-
 /* Returns true if two Unix addresses lead to the same socket file. */
 static bool is_same_file(const struct weir_address *a,
                          const struct weir_address *b)
@@ -150,7 +135,7 @@ static bool is_same_file(const struct weir_address *a,
     struct stat file;
     struct stat other_file;
 
-    return is_unix(a) && is_unix(b) && one[0] && other[0] &&
+    return config_is_unix(a) && config_is_unix(b) && one[0] && other[0] &&
            stat(one, &file) == 0 && stat(other, &other_file) == 0 &&
            S_ISSOCK(file.st_mode) && file.st_dev == other_file.st_dev &&
            file.st_ino == other_file.st_ino;
@@ -193,7 +178,8 @@ static bool takes_both(int fd, const struct weir_address *bound,
 static struct listener *find_both(struct listener *six, struct listener *four)
 {
     if (six && four && six->service == four->service &&
-        six->is_tls == four->is_tls && six->is_any == four->is_any) {
+        six->at->is_tls == four->at->is_tls &&
+        six->at->is_any == four->at->is_any) {
         four->is_covered = true;
     } else if (six && four) {
         say("a passed socket at [::] also accepts IPv4, which another service "
@@ -208,7 +194,8 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
     struct weir_address inet;
     struct listener *one = NULL;
 
-    if (is_listening_stream(fd) &&
+    if (ask(fd, SOL_SOCKET, SO_ACCEPTCONN) > 0 &&
+        ask(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM &&
         getsockname(fd, &bound.storage.any, &bound.len) == 0) {
         weir_address_unmap(&bound);
         one = find_listener(listeners, &bound);
@@ -221,7 +208,7 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path)
         return false;
     }
     one->gets_path = with_path;
-    if (one->config->keepalive_idle_ns == 0 && !is_unix(&one->address)) {
+    if (one->config->keepalive_idle_ns == 0 && !config_is_unix(&one->address)) {
         const int off = 0; /* the old proxy may have enabled keepalive */
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &off, sizeof(off));
     }
@@ -236,21 +223,14 @@ static uint16_t *port_of(struct weir_address *address)
 }
 
 /* Keeps the port that the kernel chose for the same 'listen' before. */
-static void keep_port(struct listener *one, const struct config *config,
-                      struct listeners *before,
-                      const struct config *before_config)
+static void keep_port(struct listener *one, struct listeners *before)
 {
-    const struct config_service *service = &config->services[one->service];
-
     for (size_t i = 0; i < before->count; i++) {
         struct listener *other = &before->all[i];
-        const struct config_service *its =
-            &before_config->services[other->service];
         if (other->address.storage.any.sa_family ==
                 one->address.storage.any.sa_family &&
-            strcmp(its->listens[other->listen].text,
-                   service->listens[one->listen].text) == 0 &&
-            strcmp(its->name, service->name) == 0) {
+            strcmp(other->at->text, one->at->text) == 0 &&
+            strcmp(other->config->name, one->config->name) == 0) {
             *port_of(&one->address) = *port_of(&other->address);
         }
     }
@@ -268,17 +248,15 @@ static int hand(struct listeners *listeners, struct listener *other)
     return 0;
 }
 
-int listeners_inherit(struct listeners *listeners, const struct config *config,
-                      struct listeners *before,
-                      const struct config *before_config)
+int listeners_inherit(struct listeners *listeners, struct listeners *before)
 {
     int err = 0;
 
     listeners->is_impatient = true;
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *one = &listeners->all[i];
-        if (!is_unix(&one->address) && *port_of(&one->address) == 0) {
-            keep_port(one, config, before, before_config);
+        if (!config_is_unix(&one->address) && *port_of(&one->address) == 0) {
+            keep_port(one, before);
         }
     }
     for (size_t i = 0; i < before->count && err == 0; i++) {
@@ -307,11 +285,9 @@ static int set_options(int fd, const struct listener *one, int family,
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
         !keepalive_set(fd, one->config) ||
         (is_shared &&
-         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)) {
-        return -errno;
-    }
-    if (family == AF_INET6 &&
-        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) {
+         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+        (family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)) {
         return -errno;
     }
     return 0;
@@ -428,8 +404,7 @@ static void share_port(struct listeners *listeners, size_t index)
 
     for (size_t i = 0; i < index; i++) {
         struct listener *before = &listeners->all[i];
-        if (before->service == one->service && before->listen == one->listen &&
-            *port_of(&one->address) == 0) {
+        if (before->at == one->at && *port_of(&one->address) == 0) {
             *port_of(&one->address) = *port_of(&before->address);
         }
     }
@@ -441,8 +416,7 @@ static bool has_sibling(const struct listeners *listeners, size_t index)
 
     for (size_t i = 0; i < listeners->count; i++) {
         const struct listener *other = &listeners->all[i];
-        if (i != index && other->service == one->service &&
-            other->listen == one->listen && other->fd_count > 0) {
+        if (i != index && other->at == one->at && other->fd_count > 0) {
             return true;
         }
     }
@@ -450,14 +424,14 @@ static bool has_sibling(const struct listeners *listeners, size_t index)
 }
 
 static int open_listener(struct listeners *listeners, size_t index,
-                         const struct target *target, uint32_t thread_count)
+                         uint32_t thread_count)
 {
     struct listener *one = &listeners->all[index];
     const int tries = listeners->is_impatient ? IMPATIENT_TRIES : BIND_TRIES;
     char text[WEIR_ADDRESS_TEXT_SIZE];
     int err;
 
-    if (is_unix(&one->address)) {
+    if (config_is_unix(&one->address)) {
         err = open_unix(one, tries);
     } else {
         share_port(listeners, index);
@@ -468,20 +442,17 @@ static int open_listener(struct listeners *listeners, size_t index,
                      has_sibling(listeners, index))) {
         return 0;
     }
-    say("%s: %s: %s", target->text,
+    say("%s: %s: %s", one->at->text,
         weir_address_format(&one->address, text, sizeof(text)), strerror(-err));
     return -1;
 }
 
-int listeners_open(struct listeners *listeners, const struct config *config,
-                   uint32_t thread_count)
+int listeners_open(struct listeners *listeners, uint32_t thread_count)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         const struct listener *one = &listeners->all[i];
-        const struct target *target =
-            &config->services[one->service].listens[one->listen];
         if (one->fd_count == 0 && !one->is_covered &&
-            open_listener(listeners, i, target, thread_count) < 0) {
+            open_listener(listeners, i, thread_count) < 0) {
             return -1;
         }
     }

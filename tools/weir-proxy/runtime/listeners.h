@@ -20,11 +20,9 @@
 
 struct listener {
     size_t service;
-    size_t listen;
-    struct weir_address address; /* bound address, or the address to bind to */
     const struct config_service *config;
-    bool is_tls;
-    bool is_any;
+    const struct target *at;     /* the 'listen' of the service */
+    struct weir_address address; /* bound address, or the address to bind to */
     bool is_covered; /* another listener's socket accepts both families */
     int *fds;
     uint32_t fd_count;
@@ -51,17 +49,14 @@ bool listeners_offer(struct listeners *listeners, int fd, bool with_path);
 
 /* Duplicates the sockets of another configuration into the listeners at the
  * same addresses. Returns 0 or a negative error. */
-int listeners_inherit(struct listeners *listeners, const struct config *config,
-                      struct listeners *before,
-                      const struct config *before_config);
+int listeners_inherit(struct listeners *listeners, struct listeners *before);
 /* Releases the listeners of the old configuration. Sockets that the new
  * configuration has taken stay open, and their files stay. The others are
  * closed and their files removed. */
 void listeners_leave(struct listeners *before);
 
 /* Opens missing sockets. Returns 0, or -1 after printing the reason. */
-int listeners_open(struct listeners *listeners, const struct config *config,
-                   uint32_t thread_count);
+int listeners_open(struct listeners *listeners, uint32_t thread_count);
 
 /* Returns how many sockets of a listener a thread serves. */
 uint32_t listeners_share(const struct listener *listener, uint32_t thread,

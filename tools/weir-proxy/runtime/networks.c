@@ -6,12 +6,12 @@
  */
 #include "networks.h"
 
+#include "tools/weir-proxy/base/array.h"
+
 #include "weir/network.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct networks_range {
     uint8_t first[NETWORKS_KEY_SIZE];
@@ -20,7 +20,6 @@ struct networks_range {
 
 struct reading {
     struct networks *networks;
-    size_t room;
     char *why;
 };
 
@@ -53,19 +52,12 @@ static bool add(struct reading *reading, const struct weir_network *network)
         networks->has_unix = true;
         return true;
     }
-    if (networks->count == reading->room) {
-        const size_t room = reading->room ? 2 * reading->room : 16;
-        struct networks_range *larger =
-            realloc(networks->ranges, room * sizeof(*larger));
-        if (!larger) {
-            return option_refuse(reading->why, "no memory");
-        }
-        networks->ranges = larger;
-        reading->room = room;
+    struct networks_range *range =
+        array_add(&networks->ranges, &networks->count, sizeof(*range));
+    if (!range) {
+        return option_refuse(reading->why, "no memory");
     }
-    struct networks_range *range = &networks->ranges[networks->count++];
-    *range =
-        (struct networks_range){.first[0] = network->family == AF_INET ? 4 : 6};
+    range->first[0] = network->family == AF_INET ? 4 : 6;
     memcpy(range->first + 1, network->bytes, size);
     memcpy(range->last, range->first, sizeof(range->last));
     for (size_t bit = network->prefix_bits; bit < size * 8; bit++) {

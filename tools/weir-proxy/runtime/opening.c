@@ -385,10 +385,10 @@ static void be_late(void *arg)
 static bool read_header(struct session *session)
 {
     const struct service *service = session->door->service;
-    const int err =
-        service->reads_header && !session->is_opened
-            ? preface_read_header(session->preface, service->header_versions)
-            : 0;
+    const int err = service->reads_header && !session->is_opened
+                        ? preface_read_header(session->preface,
+                                              service->config->accept_header)
+                        : 0;
 
     if (err < 0 && (err != -EAGAIN || preface_is_too_long(session->preface))) {
         refuse_preface(session);

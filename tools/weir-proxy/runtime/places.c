@@ -62,11 +62,8 @@ static void let_in(struct door *door)
 
 static void look_in(const struct services *services)
 {
-    for (size_t i = 0; services && i < services->count; i++) {
-        const struct service *service = &services->all[i];
-        for (size_t j = 0; j < service->door_count; j++) {
-            let_in(&service->doors[j]);
-        }
+    for (size_t i = 0; services && i < services->door_count; i++) {
+        let_in(&services->doors[i]);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "weir/client_hello.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,12 +82,6 @@ int preface_feed(struct preface *preface, const void *data, size_t len)
 bool preface_is_too_long(const struct preface *preface)
 {
     return preface->len > PREFACE_MAX;
-}
-
-static void take_away(struct preface *preface, size_t len)
-{
-    preface->len -= len;
-    memmove(preface->data, preface->data + len, preface->len);
 }
 
 /* Keeps the server's name from the TLVs, unless it has an invalid length or a
@@ -176,7 +171,8 @@ int preface_read_header(struct preface *preface, unsigned versions)
         return err;
     }
     preface->has_header = true;
-    take_away(preface, (size_t)len);
+    preface->len -= (size_t)len;
+    memmove(preface->data, preface->data + len, preface->len);
     return 0;
 }
 
@@ -189,25 +185,16 @@ bool preface_has_header(const struct preface *preface)
 static bool keep_odd_name(struct preface *preface,
                           const struct weir_client_hello *hello)
 {
+    const char *name = hello->odd_name;
     const size_t len = hello->odd_name_len < WEIR_SERVER_NAME_SIZE
                            ? hello->odd_name_len
                            : WEIR_SERVER_NAME_SIZE - 1;
 
-    if (!hello->odd_name) {
-        return true;
+    preface->odd_name = name ? calloc(1, len + 1) : NULL;
+    for (size_t i = 0; preface->odd_name && i < len; i++) {
+        preface->odd_name[i] = name[i] ? name[i] : '?';
     }
-    preface->odd_name = malloc(len + 1);
-    if (!preface->odd_name) {
-        return false;
-    }
-    memcpy(preface->odd_name, hello->odd_name, len);
-    preface->odd_name[len] = '\0';
-    for (size_t i = 0; i < len; i++) {
-        if (preface->odd_name[i] == '\0') {
-            preface->odd_name[i] = '?';
-        }
-    }
-    return true;
+    return !name || preface->odd_name;
 }
 
 static bool keep_protocols(struct preface *preface,
@@ -307,13 +294,11 @@ const char *preface_server_name(const struct preface *preface)
 const char *preface_make_absolute(struct preface *preface)
 {
     const char *name = preface_server_name(preface);
-    const size_t len = matching_length_of(name);
 
     free(preface->absolute);
-    preface->absolute = malloc(len + 2);
-    if (preface->absolute) {
-        memcpy(preface->absolute, name, len);
-        memcpy(preface->absolute + len, ".", sizeof("."));
+    if (asprintf(&preface->absolute, "%.*s.", (int)matching_length_of(name),
+                 name) < 0) {
+        preface->absolute = NULL;
     }
     return preface->absolute;
 }

@@ -89,19 +89,23 @@ struct cuts {
     size_t left;
 };
 
-/* A worker's state of a route: its targets. */
+/* A worker's state of a target. */
+struct route_target {
+    weir_upstream *added;      /* NULL before it was added */
+    bool was_down;             /* it was down after it was last up */
+    struct target_tally *past; /* of freed upstream sets */
+};
+
+/* A worker's state of a route. */
 struct route {
     struct worker *worker;
     const struct services *services;
-    const struct config_service *service;
     const struct config_route *config;
     weir_upstreams *upstreams;
-    weir_upstream **added; /* for each target; NULL before it was added */
-    bool *was_down;        /* for each target: was down after it was last up */
-    char *in_use;          /* with balance first: name of the used upstream */
+    struct route_target *targets;
+    char *in_use; /* with balance first: name of the used upstream */
     struct cuts cuts;
-    struct target_tally **past; /* of freed upstream sets */
-    struct order **orders;      /* for each target: the operators' order */
+    struct order **orders; /* for each target: the operators' order */
 };
 
 static inline const char *route_get_name(const struct route *route)
@@ -127,13 +131,10 @@ struct service {
     const struct config_service *config;
     size_t index;
     struct route *routes;
-    struct door *doors;
-    size_t door_count;
     struct weir_network *trusted;
     size_t trusted_count;
-    struct clients *clients;  /* NULL if the service has no client rules */
-    bool reads_header;        /* connections begin with a PROXY header */
-    unsigned header_versions; /* bits of enum weir_proxy_version */
+    struct clients *clients; /* NULL if the service has no client rules */
+    bool reads_header;       /* connections begin with a PROXY header */
     bool reads_hello; /* the ClientHello is read before TLS is terminated */
     bool has_route_for_all; /* the only route is for all clients */
     bool has_alpn_route;    /* a route depends on the ClientHello's ALPN */
@@ -151,6 +152,9 @@ struct services {
     size_t count;
     struct route *routes; /* of all services, in order; zero until made */
     size_t route_count;
+    struct route_target *targets; /* of all routes, in order */
+    struct door *doors;           /* of all services */
+    size_t door_count;
     size_t busy; /* servers and sessions that have not ended */
     bool is_old;
 };

@@ -11,7 +11,6 @@
 #include "keepalive.h"
 #include "preface.h"
 #include "targets.h"
-#include "tlvs.h"
 #include "tools/common/tried.h"
 #include "trimming.h"
 #include "worker.h"
@@ -84,6 +83,114 @@ static void give_up(struct session *session, enum end_reason reason,
     }
 }
 
+/* Largest size of the TLVs: a server name, an application protocol, and TLS. */
+#define TLVS_SIZE_MAX 4608
+
+/* Version, cipher suite and common name, with their headers. */
+#define SSL_MAX 512
+
+struct list_of_tlvs {
+    struct weir_proxy_tlv all[3];
+    size_t count;
+};
+
+static void add_tlv(struct list_of_tlvs *list, unsigned type, const void *value,
+                    size_t len)
+{
+    if (len > 0) {
+        list->all[list->count++] = (struct weir_proxy_tlv){type, len, value};
+    }
+}
+
+static void add_tlv_text(struct list_of_tlvs *list, unsigned type,
+                         const char *text)
+{
+    add_tlv(list, type, text, text ? strlen(text) : 0);
+}
+
+/* The property's text is not NUL-terminated. */
+static void add_tlv_known(struct list_of_tlvs *list, unsigned type,
+                          const struct session *session, const char *name)
+{
+    struct weir_extra_info info = {.size = sizeof(info)};
+
+    if (weir_transport_get_extra_info(session->client, name, &info) == 0) {
+        add_tlv(list, type, info.text, info.len);
+    }
+}
+
+/* For TLS that the proxy terminates. Returns a size or negative error. */
+static int write_ssl(const struct session *session, uint8_t *buf)
+{
+    struct list_of_tlvs list = {.count = 0};
+    struct weir_extra_info info = {.size = sizeof(info)};
+    uint8_t inner[SSL_MAX - 8];
+    const bool has_certificate =
+        weir_transport_get_extra_info(session->client, "peercert", &info) == 0;
+    struct weir_proxy_ssl ssl = {
+        .size = sizeof(ssl),
+        .client = WEIR_PROXY_CLIENT_SSL |
+                  (has_certificate ? WEIR_PROXY_CLIENT_CERT_CONN |
+                                         WEIR_PROXY_CLIENT_CERT_SESS
+                                   : 0u),
+        .verify = !has_certificate,
+    };
+
+    add_tlv_known(&list, WEIR_PROXY_SSL_VERSION, session, "tls_version");
+    add_tlv_known(&list, WEIR_PROXY_SSL_CIPHER, session, "cipher");
+    add_tlv_text(&list, WEIR_PROXY_SSL_CN, session->client_cn);
+    const int len =
+        weir_proxy_tlvs_write(list.all, list.count, inner, sizeof(inner));
+    if (len < 0) {
+        return len;
+    }
+    ssl.tlvs = (struct weir_proxy_tlvs){inner, (size_t)len};
+    return weir_proxy_ssl_write(&ssl, buf, SSL_MAX);
+}
+
+static void add_tlv_told(struct list_of_tlvs *list,
+                         const struct session *session, unsigned type)
+{
+    struct weir_proxy_tlv tlv;
+
+    if (preface_find_tlv(session->preface, type, &tlv)) {
+        add_tlv(list, type, tlv.value, tlv.len);
+    }
+}
+
+/* Writes the TLVs that the session's route requests (enum config_tlv), as far
+ * as they are known. If the proxy terminates TLS, they have the TLS version,
+ * the cipher suite by its IANA name, and the common name of the client's
+ * verified certificate. Otherwise the TLS information of an accepted PROXY
+ * header is passed on. Returns the size of the TLVs or a negative error. */
+static int write_tlvs(const struct session *session, void *buf, size_t size)
+{
+    const unsigned wanted = session->route->config->send_tlvs;
+    struct list_of_tlvs list = {.count = 0};
+    uint8_t ssl[SSL_MAX];
+
+    if (wanted & CONFIG_TLV_ALPN) {
+        if (session->is_opened) {
+            add_tlv_known(&list, WEIR_PROXY_ALPN, session, "alpn");
+        } else {
+            add_tlv_told(&list, session, WEIR_PROXY_ALPN);
+        }
+    }
+    if (wanted & CONFIG_TLV_AUTHORITY) {
+        add_tlv_text(&list, WEIR_PROXY_AUTHORITY, session_server_name(session));
+    }
+    if ((wanted & CONFIG_TLV_SSL) && session->is_opened) {
+        const int len = write_ssl(session, ssl);
+        if (len < 0) {
+            return len;
+        }
+        add_tlv(&list, WEIR_PROXY_SSL, ssl, (size_t)len);
+    } else if (wanted & CONFIG_TLV_SSL) {
+        add_tlv_told(&list, session, WEIR_PROXY_SSL);
+    }
+    return weir_proxy_tlvs_write(list.all, list.count, buf, size);
+}
+
 static int send_header(const struct session *session)
 {
     const struct config_route *route = session->route->config;
@@ -92,7 +199,7 @@ static int send_header(const struct session *session)
         weir_upstream_get_user(weir_upstream_slot_get_upstream(session->slot)));
     struct weir_proxy_header header = {
         .size = sizeof(header),
-        .version = version == HEADER_V1 ? WEIR_PROXY_V1 : WEIR_PROXY_V2,
+        .version = (enum weir_proxy_version)version,
     };
     char tlvs[TLVS_SIZE_MAX];
     char text[TLVS_SIZE_MAX + 256];
@@ -101,8 +208,7 @@ static int send_header(const struct session *session)
         return 0;
     }
     if (route->send_tlvs && version == HEADER_V2) {
-        const int tlvs_len = tlvs_write(session, session_server_name(session),
-                                        tlvs, sizeof(tlvs));
+        const int tlvs_len = write_tlvs(session, tlvs, sizeof(tlvs));
         if (tlvs_len < 0) {
             return tlvs_len;
         }
@@ -374,14 +480,11 @@ static void sum_up(const struct session *session,
 const char *session_server_name(const struct session *session)
 {
     const char *name = preface_server_name(session->preface);
-    struct weir_extra_info info = {.size = sizeof(info)};
+    const char *in_tls = (!name || name[0] == '\0') && session->is_opened
+                             ? record_ask(session->client, "server_name")
+                             : NULL;
 
-    if ((!name || name[0] == '\0') && session->is_opened &&
-        weir_transport_get_extra_info(session->client, "server_name", &info) ==
-            0) {
-        return info.text;
-    }
-    return name;
+    return in_tls ? in_tls : name;
 }
 
 static void describe_tls(const struct session *session, struct record *record)
@@ -390,22 +493,17 @@ static void describe_tls(const struct session *session, struct record *record)
 
     record->server_name = preface_shown_name(session->preface);
     record->client_cn = session->client_cn;
-    if (weir_transport_get_extra_info(session->client, "tls_version", &info) ==
-        0) {
-        record->tls_version = info.text;
-        if (weir_transport_get_extra_info(session->client, "tls_group",
-                                          &info) == 0) {
-            record->tls_group = info.text;
-        }
-        if (weir_transport_get_extra_info(session->client, "tls_handshake",
-                                          &info) == 0) {
-            record->tls_ns = info.time_ns;
-        }
+    record->tls_version = record_ask(session->client, "tls_version");
+    if (record->tls_version) {
+        record->tls_group = record_ask(session->client, "tls_group");
     }
-    if (!record->server_name &&
-        weir_transport_get_extra_info(session->client, "server_name", &info) ==
-            0) {
-        record->server_name = info.text;
+    if (record->tls_version &&
+        weir_transport_get_extra_info(session->client, "tls_handshake",
+                                      &info) == 0) {
+        record->tls_ns = info.time_ns;
+    }
+    if (!record->server_name) {
+        record->server_name = record_ask(session->client, "server_name");
     }
 }
 
@@ -415,9 +513,9 @@ void session_describe(const struct session *session,
     sum_up(session, end, ret);
     preface_get_client(session->preface, session->client, &ret->client);
     describe_tls(session, ret);
-    ret->alert = record_alert_of(session->client);
+    ret->alert = record_ask(session->client, "tls_alert");
     if (!ret->alert) {
-        ret->alert = session->target ? record_alert_of(session->target)
+        ret->alert = session->target ? record_ask(session->target, "tls_alert")
                                      : session->connect_alert;
     }
     ret->tried = session->tried;

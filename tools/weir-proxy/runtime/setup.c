@@ -36,11 +36,6 @@ struct shared_route {
     weir_upstreams_shared *shared;
 };
 
-static bool is_text(const char *one, const char *other)
-{
-    return one && other ? strcmp(one, other) == 0 : one == other;
-}
-
 struct setup *setup_new(struct config *config, const struct setup *before,
                         char *why)
 {
@@ -132,7 +127,7 @@ static int open_log(struct setup *setup, const struct setup *before)
         return 0;
     }
     (void)!sink_read(log->path, &log->server, why); /* the syntax was checked */
-    if (before && is_text(before->log.path, log->path)) {
+    if (before && log_is_path(before->log.path, log->path)) {
         return 0;
     }
     log->fd = log_open_place(log);
@@ -214,61 +209,43 @@ static weir_upstreams_shared *find_route(struct proxy *proxy,
 static int share_routes(struct setup *setup, struct proxy *proxy)
 {
     const struct config *config = setup->config;
-    weir_upstreams_shared **shared =
-        calloc(config->route_count + 1, sizeof(*shared));
 
-    setup->route_shared = shared;
-    for (size_t i = 0; shared && i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            const struct config_route *route = &service->routes[j];
-            *shared = route->group
-                          ? find_route(proxy, "", route->group)
-                          : find_route(proxy, service->name, route->label);
-            if (!*shared++) {
-                return -ENOMEM;
-            }
-        }
-    }
-    return shared ? 0 : -ENOMEM;
-}
-
-/* Finds the orders of a route's targets, and applies the orders in
- * proxy->states. */
-static int find_orders_of(const struct config_service *service,
-                          const struct config_route *config,
-                          struct proxy *proxy, struct order **orders)
-{
-    const struct route route = {.service = service, .config = config};
-
-    for (size_t i = 0; i < config->target_count; i++) {
-        const struct config_target *target = &config->targets[i];
-        orders[i] = orders_find(&proxy->orders, service->name, config->label,
-                                target->at.text);
-        if (!orders[i]) {
+    setup->route_shared =
+        calloc(config->route_count + 1, sizeof(*setup->route_shared));
+    for (size_t i = 0; setup->route_shared && i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        setup->route_shared[i] =
+            route->group
+                ? find_route(proxy, "", route->group)
+                : find_route(proxy, route->service->name, route->label);
+        if (!setup->route_shared[i]) {
             return -ENOMEM;
         }
-        states_find_order(proxy->states, proxy->state_count, &route, target,
-                          orders[i]);
     }
-    return 0;
+    return setup->route_shared ? 0 : -ENOMEM;
 }
 
+/* Finds the orders of all targets, and applies the orders in proxy->states. */
 static int find_orders(struct setup *setup, struct proxy *proxy)
 {
     const struct config *config = setup->config;
     struct order **orders = calloc(config->target_count + 1, sizeof(*orders));
-    int err = orders ? 0 : -ENOMEM;
 
     setup->orders = orders;
-    for (size_t i = 0; i < config->service_count && err == 0; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count && err == 0; j++) {
-            err = find_orders_of(service, &service->routes[j], proxy, orders);
-            orders += service->routes[j].target_count;
+    for (size_t i = 0; orders && i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        for (size_t j = 0; j < route->target_count; j++, orders++) {
+            const struct config_target *target = &route->targets[j];
+            *orders = orders_find(&proxy->orders, route->service->name,
+                                  route->label, target->at.text);
+            if (!*orders) {
+                return -ENOMEM;
+            }
+            states_find_order(proxy->states, proxy->state_count, route, target,
+                              *orders);
         }
     }
-    return err;
+    return orders ? 0 : -ENOMEM;
 }
 
 static int share(struct setup *setup, struct proxy *proxy)
@@ -304,7 +281,7 @@ bool setup_open(struct setup *setup, const struct setup *before,
     }
     option_refuse(why, "no memory");
     console_divert(why, OPTION_WHY_SIZE);
-    err = listeners_open(&setup->listeners, config, proxy->worker_count);
+    err = listeners_open(&setup->listeners, proxy->worker_count);
     console_divert(NULL, 0);
     return err == 0 && share(setup, proxy) == 0;
 }

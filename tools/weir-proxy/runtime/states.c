@@ -11,6 +11,7 @@
 #include "setup.h"
 #include "tools/weir-proxy/base/hashes.h"
 #include "tools/weir-proxy/config/check_plan.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -76,7 +77,7 @@ static bool is_of_target(enum fact fact)
 
 /* Returns the key of a fact. The key of a state depends on the kind of check.
  * The keys of the other facts depend on the fact's name instead. */
-static uint64_t key_of(const struct route *route,
+static uint64_t key_of(const struct config_route *config,
                        const struct config_target *target, enum fact fact)
 {
     static const char *const names[FACTS] = {
@@ -84,11 +85,10 @@ static uint64_t key_of(const struct route *route,
         [FACT_ERROR] = "error",           [FACT_REST_NS] = "rest",
         [FACT_SLOW_START] = "slow start", [FACT_IN_USE] = "in use",
         [FACT_ORDER] = "order",           [FACT_WEIGHT] = "weight"};
-    const struct config_route *config = route->config;
     const bool is_of_checks = fact == FACT_STATE;
     const bool has_tls = !is_of_target(fact);
     const char *const texts[] = {
-        route->service->name,
+        config->service->name,
         config->label,
         target->at.text,
         is_of_checks ? config->check_user : NULL,
@@ -138,7 +138,7 @@ static void note_route(struct weir_upstream_health *known,
     for (size_t i = 0; i < route->config->target_count; i++) {
         struct weir_upstream_health one = {.size = sizeof(one)};
         if (known[i].size == 0 &&
-            weir_upstream_get_health(route->added[i], &one) == 0) {
+            weir_upstream_get_health(route->targets[i].added, &one) == 0) {
             known[i] = one;
         }
     }
@@ -209,7 +209,7 @@ static size_t write_facts(struct states_one *states, const struct route *route,
                            fact);
         if (value > 0) {
             states[count++] =
-                (struct states_one){key_of(route, target, fact), value};
+                (struct states_one){key_of(route->config, target, fact), value};
         }
     }
     return count;
@@ -241,9 +241,7 @@ int64_t states_gather(const struct worker *worker, struct states_one **ret)
     int64_t result = -ENOMEM;
 
     if (states && gathering.known) {
-        result =
-            weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
-                                       worker->loop, visit, &gathering);
+        result = worker_visit(worker, visit, &gathering);
     }
     if (result >= 0) {
         result = (int64_t)write_all(states, worker, gathering.known);
@@ -270,7 +268,7 @@ void states_sort(struct states_one *states, size_t count)
 }
 
 static uint64_t find(const struct states_one *states, size_t count,
-                     const struct route *route,
+                     const struct config_route *route,
                      const struct config_target *target, enum fact fact)
 {
     if (count == 0) {
@@ -289,7 +287,7 @@ static uint64_t at_most(uint64_t value, uint64_t most)
 }
 
 void states_find_order(const struct states_one *states, size_t count,
-                       const struct route *route,
+                       const struct config_route *route,
                        const struct config_target *target, struct order *order)
 {
     const uint64_t mode = find(states, count, route, target, FACT_ORDER);
@@ -304,10 +302,11 @@ void states_find_order(const struct states_one *states, size_t count,
 }
 
 struct weir_upstream_health states_find(const struct states_one *states,
-                                        size_t count, const struct route *route,
+                                        size_t count,
+                                        const struct config_route *route,
                                         const struct config_target *target)
 {
-    const bool is_checked = check_plan_is_checked(route->config, target);
+    const bool is_checked = check_plan_is_checked(route, target);
     uint64_t values[FACTS];
 
     for (enum fact fact = 0; fact < FACTS; fact++) {

@@ -27,12 +27,13 @@ void states_sort(struct states_one *states, size_t count);
 
 /* Sets *order to the operator's order about a target, if the facts have one. */
 void states_find_order(const struct states_one *states, size_t count,
-                       const struct route *route,
+                       const struct config_route *route,
                        const struct config_target *target, struct order *order);
 
 /* Returns the facts about a target. */
 struct weir_upstream_health states_find(const struct states_one *states,
-                                        size_t count, const struct route *route,
+                                        size_t count,
+                                        const struct config_route *route,
                                         const struct config_target *target);
 
 #endif

@@ -9,6 +9,7 @@
 #include "setup.h"
 #include "states.h"
 #include "tools/common/console.h"
+#include "tools/weir-proxy/base/array.h"
 #include "tools/weir-proxy/config/check_plan.h"
 
 #include "weir/error.h"
@@ -16,8 +17,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* Minimum time between two messages about skipped checks. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
@@ -65,7 +64,8 @@ static struct weir_upstream_health known_of(const struct route *route,
 {
     const struct proxy *proxy = route->worker->proxy;
 
-    return states_find(proxy->states, proxy->state_count, route, target);
+    return states_find(proxy->states, proxy->state_count, route->config,
+                       target);
 }
 
 /* A successful first check of a target is not printed. */
@@ -151,7 +151,7 @@ static void follow_change(struct route *route, weir_upstream *upstream,
 {
     const struct config_route *config = route->config;
     const struct config_target *target = weir_upstream_get_user(upstream);
-    bool *was_down = &route->was_down[target - config->targets];
+    bool *was_down = &route->targets[target - config->targets].was_down;
 
     if (state == WEIR_UPSTREAM_DOWN && config->when_down.is_cut) {
         cuts_begin(route, upstream, config->when_down.within_ns);
@@ -169,7 +169,7 @@ static const char *describe(const struct route *route, char *ret, size_t size)
     if (route->config->group) {
         snprintf(ret, size, "targets %s", route->config->group);
     } else {
-        snprintf(ret, size, "%s, route %s", route->service->name,
+        snprintf(ret, size, "%s, route %s", route->config->service->name,
                  route_get_name(route));
     }
     return ret;
@@ -297,7 +297,7 @@ void targets_obey(const struct route *route, size_t index)
     const struct config_target *target = &route->config->targets[index];
     const struct order *order = route->orders[index];
     const uint32_t weight = orders_weight(order, target);
-    weir_upstream *upstream = route->added[index];
+    weir_upstream *upstream = route->targets[index].added;
 
     if (upstream) {
         weir_upstream_set_weight(upstream, weight > 0 ? weight : 1);
@@ -308,15 +308,17 @@ void targets_obey(const struct route *route, size_t index)
     }
 }
 
-static int add_target(struct route *route, const struct config_target *target,
-                      struct route_contexts contexts)
+static int add_target(struct route *route, size_t index)
 {
+    const struct contexts *contexts = route->services->setup->contexts;
+    const struct config_target *target = &route->config->targets[index];
+    struct route_target *made = &route->targets[index];
     const struct weir_tls_settings tls =
         tls_of(route->config, target,
-               contexts_for_target(&contexts, route->config, target));
+               contexts_for_target(contexts, route->config, target));
     const struct weir_tls_settings check_tls =
         check_plan_tls(route->config, target,
-                       contexts_for_check(&contexts, route->config, target));
+                       contexts_for_check(contexts, route->config, target));
     const struct weir_upstream_health known = known_of(route, target);
     /* A placeholder: each connection to sni:PORT has its own host. */
     struct weir_address nowhere;
@@ -344,42 +346,26 @@ static int add_target(struct route *route, const struct config_target *target,
         .is_service = target->at.service != NULL,
         .local_address = target->from.len > 0 ? &target->from : NULL,
     };
-    weir_upstream *added;
-
     (void)!weir_address_parse("0.0.0.0", 0, &nowhere);
     check_plan_make(route->config, target, &plan);
-    const int err = weir_upstreams_add(route->upstreams, &options, &added);
+    made->past = counts_find_target(&route->worker->target_tallies,
+                                    route->config->service->name,
+                                    route->config->label, target->at.text);
+    const int err = made->past ? weir_upstreams_add(route->upstreams, &options,
+                                                    &made->added)
+                               : -ENOMEM;
 
     if (err < 0) {
         say("%s: %s", target->at.text, weir_strerror(err));
         return err;
     }
-    route->added[target - route->config->targets] = added;
-    route->was_down[target - route->config->targets] =
-        state_of(added) == WEIR_UPSTREAM_DOWN;
-    targets_obey(route, (size_t)(target - route->config->targets));
-    return 0;
-}
-
-static int find_past(struct worker *worker, struct route *route)
-{
-    const struct config_route *config = route->config;
-
-    for (size_t i = 0; i < config->target_count; i++) {
-        route->past[i] =
-            counts_find_target(&worker->target_tallies, route->service->name,
-                               config->label, config->targets[i].at.text);
-        if (!route->past[i]) {
-            return -ENOMEM;
-        }
-    }
+    made->was_down = state_of(made->added) == WEIR_UPSTREAM_DOWN;
+    targets_obey(route, index);
     return 0;
 }
 
 int targets_make(const struct services *services, struct route *route,
-                 const struct config_service *service,
-                 const struct config_route *config,
-                 struct route_contexts contexts)
+                 const struct config_route *config)
 {
     struct worker *worker = services->worker;
     const struct weir_upstreams_options options = {
@@ -402,24 +388,15 @@ int targets_make(const struct services *services, struct route *route,
         .shared = services->setup->route_shared[config->number],
     };
 
-    *route = (struct route){
-        .worker = worker,
-        .services = services,
-        .service = service,
-        .config = config,
-        .added = calloc(config->target_count, sizeof(*route->added)),
-        .was_down = calloc(config->target_count, sizeof(*route->was_down)),
-        .past = calloc(config->target_count, sizeof(*route->past)),
-        .orders = services->setup->orders + config->first_target};
-    if (!route->added || !route->was_down || !route->past) {
-        return -ENOMEM;
-    }
-    int err = find_past(worker, route);
-    if (err == 0) {
-        err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
-    }
+    *route = (struct route){.worker = worker,
+                            .services = services,
+                            .config = config,
+                            .targets = services->targets + config->first_target,
+                            .orders =
+                                services->setup->orders + config->first_target};
+    int err = weir_upstreams_new(worker->loop, &options, &route->upstreams);
     for (size_t i = 0; i < config->target_count && err == 0; i++) {
-        err = add_target(route, &config->targets[i], contexts);
+        err = add_target(route, i);
     }
     return err;
 }
@@ -446,9 +423,9 @@ static void describe_address(const weir_upstream *upstream,
         .target = target};
 }
 
-size_t targets_list_addresses(const struct route *route, size_t index,
-                              const struct target_facts *target,
-                              struct address_facts *ret)
+bool targets_list_addresses(const struct route *route, size_t index,
+                            const struct target_facts *target,
+                            struct address_facts **all, size_t *all_count)
 {
     const struct target *at = &target->config->at;
     const bool has_addresses =
@@ -456,37 +433,34 @@ size_t targets_list_addresses(const struct route *route, size_t index,
         (route->config->addresses == ADDRESSES_ALL && at->address.len == 0);
     const size_t count =
         has_addresses ? weir_upstreams_get_count(route->upstreams) : 0;
-    size_t listed = 0;
 
     for (size_t i = 0; i < count; i++) {
         const weir_upstream *one =
             weir_upstreams_get_upstream(route->upstreams, i);
-        if (one == route->added[index] ||
+        if (one == route->targets[index].added ||
             weir_upstream_get_user(one) != target->config) {
             continue;
         }
-        if (ret) {
-            describe_address(one, target, &ret[listed]);
+        struct address_facts *facts = array_add(all, all_count, sizeof(*facts));
+        if (!facts) {
+            return false;
         }
-        listed++;
+        describe_address(one, target, facts);
     }
-    return listed;
+    return true;
 }
 
 bool targets_begin_tls(const struct route *route, const weir_upstream *upstream,
                        struct weir_tls_settings *ret)
 {
-    const struct setup *setup = route->services->setup;
     const struct config_target *target = weir_upstream_get_user(upstream);
 
     if (!target->at.is_tls || has_tls_at_once(route->config, target)) {
         return false;
     }
-    const struct route_contexts contexts = contexts_of_route(
-        setup->contexts, (size_t)(route->service - setup->config->services),
-        (size_t)(route->config - route->service->routes));
     *ret = tls_of(route->config, target,
-                  contexts_for_target(&contexts, route->config, target));
+                  contexts_for_target(route->services->setup->contexts,
+                                      route->config, target));
     ret->handshake_timeout_ns = route->config->connect_timeout_ns;
     return true;
 }

@@ -17,16 +17,15 @@
 /* Makes the set of upstreams of @route. Returns 0 or a negative error. If a
  * target failed, prints a line that names it. */
 int targets_make(const struct services *services, struct route *route,
-                 const struct config_service *service,
-                 const struct config_route *config,
-                 struct route_contexts contexts);
+                 const struct config_route *config);
 /* Applies the operator's order and the configuration to a target. */
 void targets_obey(const struct route *route, size_t index);
-/* Lists the addresses of a srv:// target, or of a host name if each address is
- * a target of its own. Returns their number. @ret may be NULL. */
-size_t targets_list_addresses(const struct route *route, size_t index,
-                              const struct target_facts *target,
-                              struct address_facts *ret);
+/* Appends the addresses of a srv:// target, or of a host name if each address
+ * is a target of its own, to an array (array.h). Returns false if out of
+ * memory. */
+bool targets_list_addresses(const struct route *route, size_t index,
+                            const struct target_facts *target,
+                            struct address_facts **all, size_t *all_count);
 /* Returns true if connections to this target must be reset. Either the target
  * is down and when-down is cut, or the target is a backup, a better target is
  * up and when-back is cut. */

@@ -65,35 +65,18 @@ static int trust(struct service *service)
     return 0;
 }
 
-static unsigned versions_of(enum config_header header)
-{
-    return header == HEADER_V1   ? WEIR_PROXY_V1
-           : header == HEADER_V2 ? WEIR_PROXY_V2
-                                 : 0;
-}
-
-static bool passes_any_tls(const struct config_service *config)
-{
-    for (size_t i = 0; i < config->route_count; i++) {
-        if (config->routes[i].passes_tls) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_for_all(const struct config_route *route)
-{
-    return route->as == AS_ANY && !route->server_name &&
-           route->alpn.count == 0 && route->begin_count == 0;
-}
-
 static void note_routes(struct service *service)
 {
+    /* The client's address is checked before TLS is terminated. */
+    service->reads_hello = service->clients != NULL;
+    const struct config_route *first = &service->config->routes[0];
     service->has_route_for_all = service->config->route_count == 1 &&
-                                 is_for_all(&service->config->routes[0]);
+                                 first->as == AS_ANY && !first->server_name &&
+                                 first->alpn.count == 0 &&
+                                 first->begin_count == 0;
     for (size_t i = 0; i < service->config->route_count; i++) {
         const struct config_route *route = &service->config->routes[i];
+        service->reads_hello |= route->passes_tls;
         service->has_alpn_route |= route->alpn.count > 0;
         service->has_silent_route |= route->as == AS_SILENT;
     }
@@ -110,10 +93,7 @@ static int make_service(struct services *services, struct service *service,
     service->config = config;
     service->index = index;
     service->reads_header = config->accept_header != HEADER_NONE;
-    service->header_versions = versions_of(config->accept_header);
     service->clients = setup->clients[index];
-    /* The client's address is checked before TLS is terminated. */
-    service->reads_hello = passes_any_tls(config) || service->clients;
     note_routes(service);
     service->counts = counts_find(&worker->tallies, config->name);
     service->routes = &services->routes[config->routes[0].number];
@@ -122,9 +102,7 @@ static int make_service(struct services *services, struct service *service,
     }
     int err = trust(service);
     for (size_t i = 0; i < config->route_count && err == 0; i++) {
-        err = targets_make(services, &service->routes[i], config,
-                           &config->routes[i],
-                           contexts_of_route(setup->contexts, index, i));
+        err = targets_make(services, &service->routes[i], &config->routes[i]);
     }
     return err;
 }
@@ -144,7 +122,9 @@ static int make_services(struct worker *worker, struct setup *setup,
     services->setup = setup_ref(setup);
     services->all = calloc(config->service_count, sizeof(*services->all));
     services->routes = calloc(config->route_count, sizeof(*services->routes));
-    if (!services->all || !services->routes) {
+    services->targets =
+        calloc(config->target_count, sizeof(*services->targets));
+    if (!services->all || !services->routes || !services->targets) {
         return -ENOMEM;
     }
     services->count = config->service_count;
@@ -182,48 +162,31 @@ static void closed(void *arg, weir_server *server)
     worker_leave(services);
 }
 
-/* Returns true if the server starts TLS as soon as it accepts a connection,
- * because no bytes are read before TLS. */
-static bool opens_tls_first(const struct door *door)
-{
-    return door->at->is_tls && !door->at->is_any &&
-           !door->service->reads_header && !door->service->reads_hello;
-}
-
-static struct weir_tls_settings tls_of(const struct door *door)
-{
-    const struct service *service = door->service;
-    const struct setup *setup = service->services->setup;
-
-    return (struct weir_tls_settings){
-        .size = sizeof(struct weir_tls_settings),
-        .context = contexts_of_service(setup->contexts, service->index),
-        .handshake_timeout_ns = service->config->handshake_timeout_ns,
-    };
-}
-
-/* Returns the connection limit of a listening socket; more connections wait in
- * the kernel's queue. The limit need not exceed what all threads together may
- * serve (places.h). */
-static uint64_t limit_of(const struct service *service)
-{
-    /* One more is accepted and refused, so that the client notices. */
-    const uint64_t by_fds = service->worker->proxy->fd_limit + 1;
-    const uint64_t limit = service->config->conn_limit;
-
-    return limit > 0 && limit < by_fds ? limit : by_fds;
-}
-
+/* Opens a server. It starts TLS as soon as it accepts a connection, unless
+ * bytes are read before TLS. */
 static int open_door(struct door *door, int fd)
 {
     const struct service *service = door->service;
     struct waiting *waiting = &service->worker->opening;
     const struct weir_factory factory = {opening_create, door};
-    const struct weir_tls_settings tls = tls_of(door);
+    const bool opens_tls_first = door->at->is_tls && !door->at->is_any &&
+                                 !service->reads_header &&
+                                 !service->reads_hello;
+    const struct weir_tls_settings tls = {
+        .size = sizeof(struct weir_tls_settings),
+        .context = contexts_of_service(service->services->setup->contexts,
+                                       service->index),
+        .handshake_timeout_ns = service->config->handshake_timeout_ns,
+    };
+    /* More connections wait in the kernel's queue. The limit need not exceed
+     * what all threads together may serve (places.h). One more is accepted and
+     * refused, so that the client notices. */
+    const uint64_t by_fds = service->worker->proxy->fd_limit + 1;
+    const uint64_t limit = service->config->conn_limit;
     const struct weir_server_options options = {
         .size = sizeof(options),
-        .connection_limit = limit_of(service),
-        .tls = opens_tls_first(door) ? &tls : NULL,
+        .connection_limit = limit > 0 && limit < by_fds ? limit : by_fds,
+        .tls = opens_tls_first ? &tls : NULL,
         .no_cleanup_socket = true,
         .connection = connection_of(service->config, false)};
 
@@ -236,57 +199,25 @@ static int open_door(struct door *door, int fd)
     return err;
 }
 
-static size_t count_doors(const struct service *service)
+static int open_doors_at(struct services *services, const struct listener *at)
 {
-    const struct proxy *proxy = service->worker->proxy;
-    const struct listeners *listeners = &service->services->setup->listeners;
-    const uint32_t thread = weir_thread_get_index(service->worker->thread);
-    size_t count = 0;
-
-    for (size_t i = 0; i < listeners->count; i++) {
-        const struct listener *one = &listeners->all[i];
-        if (one->service == service->index) {
-            count += listeners_share(one, thread, proxy->worker_count);
-        }
-    }
-    return count;
-}
-
-static int open_doors_at(struct service *service, const struct listener *at)
-{
-    const struct proxy *proxy = service->worker->proxy;
-    const struct setup *setup = service->services->setup;
-    const uint32_t thread = weir_thread_get_index(service->worker->thread);
-    const uint32_t share = listeners_share(at, thread, proxy->worker_count);
+    const uint32_t worker_count = services->worker->proxy->worker_count;
+    const uint32_t thread = weir_thread_get_index(services->worker->thread);
+    const uint32_t share = listeners_share(at, thread, worker_count);
+    const struct setup *setup = services->setup;
+    struct service *service = &services->all[at->service];
     int err = 0;
 
     for (uint32_t i = 0; i < share && err == 0; i++) {
-        struct door *door = &service->doors[service->door_count];
-        const int fd = listeners_take(at, thread, proxy->worker_count, i);
+        struct door *door = &services->doors[services->door_count];
+        const int fd = listeners_take(at, thread, worker_count, i);
         *door =
             (struct door){.service = service,
-                          .at = &service->config->listens[at->listen],
+                          .at = at->at,
                           .places = setup->places[at - setup->listeners.all],
                           .take_in = opening_take_in};
         err = fd < 0 ? fd : open_door(door, fd);
-        service->door_count += err == 0;
-    }
-    return err;
-}
-
-static int open_doors_of(struct service *service)
-{
-    const struct listeners *listeners = &service->services->setup->listeners;
-    int err = 0;
-
-    service->doors = calloc(count_doors(service) + 1, sizeof(*service->doors));
-    if (!service->doors) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < listeners->count && err == 0; i++) {
-        if (listeners->all[i].service == service->index) {
-            err = open_doors_at(service, &listeners->all[i]);
-        }
+        services->door_count += err == 0;
     }
     return err;
 }
@@ -294,13 +225,24 @@ static int open_doors_of(struct service *service)
 /* worker->opening counts the servers that are not open yet. */
 static int begin_doors(struct services *services)
 {
-    struct waiting *waiting = &services->worker->opening;
+    const struct listeners *listeners = &services->setup->listeners;
+    struct worker *worker = services->worker;
+    size_t count = 0;
     int err = 0;
 
-    waiting->err = 0;
-    weir_event_clear(waiting->event);
-    for (size_t i = 0; i < services->count && err == 0; i++) {
-        err = open_doors_of(&services->all[i]);
+    worker->opening.err = 0;
+    weir_event_clear(worker->opening.event);
+    for (size_t i = 0; i < listeners->count; i++) {
+        count += listeners_share(&listeners->all[i],
+                                 weir_thread_get_index(worker->thread),
+                                 worker->proxy->worker_count);
+    }
+    services->doors = calloc(count + 1, sizeof(*services->doors));
+    if (!services->doors) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < listeners->count && err == 0; i++) {
+        err = open_doors_at(services, &listeners->all[i]);
     }
     return err;
 }
@@ -319,27 +261,21 @@ static int open_doors(struct worker *worker)
 
 static void stop_doors(struct services *services)
 {
-    for (size_t i = 0; i < services->count; i++) {
-        const struct service *service = &services->all[i];
-        for (size_t j = 0; j < service->door_count; j++) {
-            weir_server *server = service->doors[j].server;
-            if (server &&
-                weir_server_stop(server, UINT64_MAX, closed, services) == 0) {
-                services->worker->closing.count++;
-            } else if (server) {
-                weir_server_close(server); /* connections stay open */
-            }
+    for (size_t i = 0; i < services->door_count; i++) {
+        weir_server *server = services->doors[i].server;
+        if (server &&
+            weir_server_stop(server, UINT64_MAX, closed, services) == 0) {
+            services->worker->closing.count++;
+        } else if (server) {
+            weir_server_close(server); /* connections stay open */
         }
     }
 }
 
 static void refuse_waiting(const struct services *services)
 {
-    for (size_t i = 0; services && i < services->count; i++) {
-        const struct service *service = &services->all[i];
-        for (size_t j = 0; j < service->door_count; j++) {
-            opening_refuse_waiting(&service->doors[j]);
-        }
+    for (size_t i = 0; services && i < services->door_count; i++) {
+        opening_refuse_waiting(&services->doors[i]);
     }
 }
 
@@ -376,10 +312,8 @@ static void note_failed(struct door *door, weir_transport *client)
         record.total_ns = info.time_ns;
         record.time_ns -= info.time_ns; /* the time of the accept */
     }
-    if (weir_transport_get_extra_info(client, "server_name", &info) == 0) {
-        record.server_name = info.text;
-    }
-    record.alert = record_alert_of(client);
+    record.server_name = record_ask(client, "server_name");
+    record.alert = record_ask(client, "tls_alert");
     service->counts->accepted++;
     service->counts->active++;
     service->counts->failed_handshakes++;
@@ -407,12 +341,9 @@ static void print_exception(weir_loop *loop,
 static struct door *find_door_in(const struct services *services,
                                  const weir_server *server)
 {
-    for (size_t i = 0; services && i < services->count; i++) {
-        struct service *service = &services->all[i];
-        for (size_t j = 0; j < service->door_count; j++) {
-            if (service->doors[j].server == server) {
-                return &service->doors[j];
-            }
+    for (size_t i = 0; services && i < services->door_count; i++) {
+        if (services->doors[i].server == server) {
+            return &services->doors[i];
         }
     }
     return NULL;
@@ -453,16 +384,6 @@ static void report(void *arg, weir_loop *loop,
     print_exception(loop, exception);
 }
 
-static void say_features(const struct worker *worker)
-{
-    char text[4096];
-
-    if (worker->services->setup->config->is_verbose) {
-        weir_loop_get_features_text(worker->loop, text, sizeof(text));
-        fputs(text, stderr);
-    }
-}
-
 /* Stops all workers, then waits to be cancelled. */
 static void stop_all(struct worker *worker)
 {
@@ -478,7 +399,11 @@ static int serve(struct worker *worker)
     int err = open_doors(worker);
 
     if (err == 0 && is_first) {
-        say_features(worker);
+        if (worker_config(worker)->is_verbose) {
+            char text[4096];
+            weir_loop_get_features_text(worker->loop, text, sizeof(text));
+            fputs(text, stderr);
+        }
         err = worker->proxy->hooks->begin(worker);
     }
     if (err == 0) {
@@ -495,11 +420,11 @@ static void free_route(struct route *route)
     const struct config_route *config = route->config;
 
     for (size_t i = 0; i < config->target_count; i++) {
-        const weir_upstream *upstream = route->added[i];
-        if (upstream) {
+        const struct route_target *target = &route->targets[i];
+        if (target->added) {
             struct target_sum sum = {.chosen = 0};
-            counts_add_target(&sum, upstream);
-            counts_add_past(&route->past[i]->past, &sum);
+            counts_add_target(&sum, target->added);
+            counts_add_past(&target->past->past, &sum);
         }
     }
     weir_upstreams_free(route->upstreams);
@@ -508,12 +433,9 @@ static void free_route(struct route *route)
 
 static void free_objects_of(const struct services *services)
 {
-    for (size_t i = 0; services && i < services->count; i++) {
-        struct service *service = &services->all[i];
-        for (size_t j = 0; service->doors && j < service->door_count; j++) {
-            weir_server_free(service->doors[j].server);
-            service->doors[j].server = NULL;
-        }
+    for (size_t i = 0; services && i < services->door_count; i++) {
+        weir_server_free(services->doors[i].server);
+        services->doors[i].server = NULL;
     }
     for (size_t i = 0; services && i < services->route_count; i++) {
         if (services->routes[i].upstreams) {
@@ -531,19 +453,16 @@ static void free_services(struct services *services)
         return;
     }
     for (size_t i = 0; i < services->route_count; i++) {
-        struct route *route = &services->routes[i];
-        free(route->added);
-        free(route->was_down);
-        free(route->in_use);
-        free(route->past);
+        free(services->routes[i].in_use);
     }
     for (size_t i = 0; i < services->count; i++) {
-        free(services->all[i].doors);
         free(services->all[i].trusted);
     }
     setup_unref(services->setup);
     free(services->all);
     free(services->routes);
+    free(services->targets);
+    free(services->doors);
     free(services);
 }
 
@@ -574,18 +493,13 @@ void worker_leave(struct services *services)
 
 /* Stops the name lookups and checks of old upstream sets, because the new sets
  * do them from now on. */
-static void retire_targets(const struct services *services)
+static void retire(struct services *services)
 {
     for (size_t i = 0; i < services->route_count; i++) {
         if (services->routes[i].upstreams) {
             weir_upstreams_replace(services->routes[i].upstreams);
         }
     }
-}
-
-static void retire(struct services *services)
-{
-    retire_targets(services);
     services->is_old = true;
     list_add(&services->worker->old, &services->link);
     stop_doors(services);
@@ -689,7 +603,6 @@ int worker_main(weir_thread *thread, void *arg)
     struct proxy *proxy = arg;
     struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
 
-    worker->proxy = proxy;
     worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
     int err = prepare(worker);

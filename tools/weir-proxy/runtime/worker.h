@@ -19,6 +19,15 @@ void worker_free(struct worker *worker, uint64_t end_ns);
 void worker_reopen_log(void *arg, weir_thread *thread);
 void worker_dump(void *arg, weir_thread *thread);
 
+/* Calls @call with @arg on each thread, in a task of @worker, which waits.
+ * Returns the number of threads or a negative error. */
+static inline int worker_visit(const struct worker *worker,
+                               weir_threads_each_fn *call, void *arg)
+{
+    return weir_threads_run_each_wait(weir_thread_get_group(worker->thread),
+                                      worker->loop, call, arg);
+}
+
 const struct config *worker_config(const struct worker *worker);
 
 void worker_leave(struct services *services);
