@@ -9,6 +9,7 @@
 #include "tools/weir-proxy/base/array.h"
 
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #define SECOND UINT64_C(1000000000)
@@ -638,10 +639,16 @@ const char *config_place(const struct config *config, unsigned line,
     return ret_text;
 }
 
-bool config_refuse(const struct config *config, const char *reason, char *why)
+bool config_refuse(const struct config *config, char *why, const char *format,
+                   ...)
 {
     char place[CONFIG_PLACE_SIZE];
+    char reason[OPTION_WHY_SIZE];
+    va_list arguments;
 
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof(reason), format, arguments);
+    va_end(arguments);
     return option_refuse(why, "%s%.250s",
                          config_place(config, config->line, place), reason);
 }

@@ -447,7 +447,8 @@ bool config_begin_part(struct config *config, const char *path, unsigned line);
 const char *config_place(const struct config *config, unsigned line,
                          char *ret_text);
 /* Writes the place of the current line and a reason. Returns false. */
-bool config_refuse(const struct config *config, const char *reason, char *why);
+__attribute__((format(printf, 3, 4))) bool
+config_refuse(const struct config *config, char *why, const char *format, ...);
 
 /* Parses the address of the operator's page: "HOST:PORT", or "PORT" on the
  * loopback address. Returns 0 or an error of weir_address_parse_with_port(). */

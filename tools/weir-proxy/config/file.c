@@ -39,20 +39,6 @@ struct reading {
     unsigned file_count;
 };
 
-static bool fail(const struct reading *reading, const char *reason)
-{
-    return config_refuse(reading->config, reason, reading->why);
-}
-
-static bool fail_of(const struct reading *reading, const char *path,
-                    const char *reason)
-{
-    char text[OPTION_WHY_SIZE];
-
-    snprintf(text, sizeof(text), "%.180s: %.60s", path, reason);
-    return fail(reading, text);
-}
-
 static bool add_line(struct reading *reading, enum line_kind kind,
                      const char *name, const char *value)
 {
@@ -60,14 +46,14 @@ static bool add_line(struct reading *reading, enum line_kind kind,
     struct line *line = array_add(&lines->all, &lines->count, sizeof(*line));
 
     if (!line) {
-        return fail(reading, "no memory");
+        return config_refuse(reading->config, reading->why, "no memory");
     }
     *line = (struct line){.kind = kind,
                           .number = reading->config->line,
                           .name = name ? strdup(name) : NULL,
                           .value = value ? strdup(value) : NULL};
     return (!name == !line->name && !value == !line->value) ||
-           fail(reading, "no memory");
+           config_refuse(reading->config, reading->why, "no memory");
 }
 
 static char *trim(char *text)
@@ -121,8 +107,6 @@ static const char *find_variable(char *text)
 
 static bool expand(const struct reading *reading, char *value, FILE *out)
 {
-    char reason[OPTION_WHY_SIZE];
-
     while (*value) {
         char *end =
             value[0] == '$' && value[1] == '{' ? strchr(value, '}') : NULL;
@@ -133,11 +117,10 @@ static bool expand(const struct reading *reading, char *value, FILE *out)
         *end = '\0';
         const char *piece = find_variable(value + 2);
         if (!piece) {
-            snprintf(reason, sizeof(reason),
-                     "the environment has no variable '%.60s'; "
-                     "${%.60s:-TEXT} is TEXT then",
-                     value + 2, value + 2);
-            return fail(reading, reason);
+            return config_refuse(reading->config, reading->why,
+                                 "the environment has no variable '%.60s'; "
+                                 "${%.60s:-TEXT} is TEXT then",
+                                 value + 2, value + 2);
         }
         fputs(piece, out);
         value = end + 1;
@@ -151,12 +134,14 @@ static bool read_section(struct reading *reading, char *text, bool *in_section)
     char *behind = end ? trim(end + 1) : NULL;
 
     if (!behind || (behind[0] && behind[0] != ';')) {
-        return fail(reading, "write a section as '[NAME]'");
+        return config_refuse(reading->config, reading->why,
+                             "write a section as '[NAME]'");
     }
     *end = '\0';
     const char *name = trim(text + 1);
     if (name[0] == '\0') {
-        return fail(reading, "write a section as '[NAME]'");
+        return config_refuse(reading->config, reading->why,
+                             "write a section as '[NAME]'");
     }
     *in_section = true;
     return add_line(reading, LINE_SECTION, NULL, name);
@@ -173,12 +158,13 @@ static bool read_word(struct reading *reading, const char *name, char *value,
     FILE *out = value ? open_memstream(&expanded, &size) : NULL;
 
     if (!out) {
-        return fail(reading,
-                    value ? "no memory" : "a quote lacks its other end");
+        return config_refuse(reading->config, reading->why, "%s",
+                             value ? "no memory"
+                                   : "a quote lacks its other end");
     }
     bool is_good = expand(reading, value, out);
     if (fclose(out) != 0 && is_good) {
-        is_good = fail(reading, "no memory");
+        is_good = config_refuse(reading->config, reading->why, "no memory");
     }
     if (is_good && strcmp(name, "include") == 0) {
         is_good = include(reading, expanded, in_section);
@@ -204,7 +190,8 @@ static bool read_line(struct reading *reading, char *line, bool is_first,
         return read_section(reading, text, in_section);
     }
     if (!equals || equals == text) {
-        return fail(reading, "write 'KEY = VALUE' or '[NAME]'");
+        return config_refuse(reading->config, reading->why,
+                             "write 'KEY = VALUE' or '[NAME]'");
     }
     *equals = '\0';
     char *value = read_value(equals + 1);
@@ -214,7 +201,7 @@ static bool read_line(struct reading *reading, char *line, bool is_first,
 static bool begin_part(struct reading *reading, const char *path, unsigned line)
 {
     return (config_begin_part(reading->config, path, line) ||
-            fail(reading, "no memory")) &&
+            config_refuse(reading->config, reading->why, "no memory")) &&
            add_line(reading, LINE_FILE, NULL, NULL);
 }
 
@@ -233,13 +220,15 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
         config->line = ++config->line_count;
         is_good = strlen(text) == (size_t)len
                       ? read_line(reading, text, i == 1, &in_section)
-                      : fail(reading, "the line has a zero byte");
+                      : config_refuse(reading->config, reading->why,
+                                      "the line has a zero byte");
         if (is_good && config->part_count > part_count) {
             is_good = begin_part(reading, path, i + 1);
         }
     }
     if (is_good && !feof(file)) { /* getline() also fails if out of memory */
-        is_good = fail_of(reading, path, strerror(errno));
+        is_good = config_refuse(reading->config, reading->why, "%.180s: %.60s",
+                                path, strerror(errno));
     }
     free(text);
     return is_good;
@@ -248,18 +237,16 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
 /* An error of opening the file names the line that includes it. */
 static bool read_file(struct reading *reading, const char *path)
 {
-    char reason[OPTION_WHY_SIZE];
-    FILE *file = NULL;
-
     if (reading->depth == DEPTH_MAX || reading->file_count == FILES_MAX) {
-        snprintf(reason, sizeof(reason), "more than %d files%s",
-                 reading->depth == DEPTH_MAX ? DEPTH_MAX : FILES_MAX,
-                 reading->depth == DEPTH_MAX ? " include each other" : "");
-        return fail(reading, reason);
+        return config_refuse(
+            reading->config, reading->why, "more than %d files%s",
+            reading->depth == DEPTH_MAX ? DEPTH_MAX : FILES_MAX,
+            reading->depth == DEPTH_MAX ? " include each other" : "");
     }
-    file = fopen(path, "re");
+    FILE *file = fopen(path, "re");
     if (!file) {
-        return fail_of(reading, path, strerror(errno));
+        return config_refuse(reading->config, reading->why, "%.180s: %.60s",
+                             path, strerror(errno));
     }
     reading->depth++;
     reading->file_count++;
@@ -297,7 +284,7 @@ static bool note_folder(const struct reading *reading, const char *path,
              slash ? path : ".");
     return access(folder, F_OK) < 0 ||
            config_add_text(&reading->config->folders, folder) ||
-           fail(reading, "no memory");
+           config_refuse(reading->config, reading->why, "no memory");
 }
 
 /* Reads the files that match a pattern. @folder ends with a slash, or has no
@@ -312,7 +299,8 @@ static bool read_all(struct reading *reading, const char *folder,
         snprintf(path, sizeof(path), "%.*s%s", (int)folder_len, folder, names);
 
     if ((size_t)len >= sizeof(path)) {
-        return fail(reading, "include: too long");
+        return config_refuse(reading->config, reading->why,
+                             "include: too long");
     }
     if (!strpbrk(names, "*?[")) {
         return read_file(reading, path);
@@ -321,9 +309,9 @@ static bool read_all(struct reading *reading, const char *folder,
     const int err = glob(escaped, GLOB_ERR, NULL, &found);
     bool is_good = err == 0 || err == GLOB_NOMATCH;
     if (!is_good) {
-        fail_of(reading, path,
-                err == GLOB_NOSPACE ? "no memory"
-                                    : "the folder cannot be read");
+        config_refuse(reading->config, reading->why, "%.180s: %s", path,
+                      err == GLOB_NOSPACE ? "no memory"
+                                          : "the folder cannot be read");
     } else if (err == GLOB_NOMATCH) {
         say("warning: there is no file '%.200s'", path);
     }
@@ -343,11 +331,13 @@ static bool include(struct reading *reading, const char *value, bool in_section)
     const char *slash = value[0] == '/' ? NULL : strrchr(own, '/');
 
     if (in_section) {
-        return fail(reading,
-                    "include: this directive must precede the first section");
+        return config_refuse(
+            reading->config, reading->why,
+            "include: this directive must precede the first section");
     }
     if (value[0] == '\0') {
-        return fail(reading, "include: it needs a value");
+        return config_refuse(reading->config, reading->why,
+                             "include: it needs a value");
     }
     return read_all(reading, own, slash ? (size_t)(slash - own) + 1 : 0, value);
 }

@@ -33,21 +33,15 @@ struct range {
     size_t end;
 };
 
-static bool fail(const struct saying *saying, const char *reason)
-{
-    return config_refuse(saying->config, reason, saying->why);
-}
-
-static bool fail_with(const struct saying *saying, const char *reason,
-                      unsigned line)
+static bool refuse_again(const struct saying *saying, const char *reason,
+                         unsigned line)
 {
     char place[CONFIG_PLACE_SIZE];
-    char text[OPTION_WHY_SIZE];
 
     config_place(saying->config, line, place);
     place[strlen(place) - 2] = '\0';
-    snprintf(text, sizeof(text), "%.120s, in %.120s", reason, place);
-    return fail(saying, text);
+    return config_refuse(saying->config, saying->why, "%.120s, in %.120s",
+                         reason, place);
 }
 
 static enum section section_of(const char *title)
@@ -189,7 +183,7 @@ static bool is_first(const struct saying *saying, const struct option *word,
     char reason[OPTION_WHY_SIZE];
 
     snprintf(reason, sizeof(reason), "'%s' was already set", word->name);
-    return word->repeats || line == 0 || fail_with(saying, reason, line);
+    return word->repeats || line == 0 || refuse_again(saying, reason, line);
 }
 
 /* Forgets the recorded lines of directives that may be set again, because a new
@@ -230,7 +224,7 @@ static bool say_line(const struct saying *saying, const struct line *line)
 
     saying->config->line = line->number;
     return words_say(saying->config, line->name, line->value, reason) ||
-           fail(saying, reason);
+           config_refuse(saying->config, saying->why, "%s", reason);
 }
 
 /* Applies the directives that [defaults] has for each target to the current
@@ -352,7 +346,6 @@ static bool say_defaults(const struct saying *saying, struct range own,
 
 static bool check_own(const struct saying *saying, struct range own, size_t at)
 {
-    char reason[OPTION_WHY_SIZE];
 
     for (size_t i = own.first; i < own.end; i++) {
         const struct line *line = &saying->lines->all[i];
@@ -362,11 +355,11 @@ static bool check_own(const struct saying *saying, struct range own, size_t at)
             continue;
         }
         saying->config->line = line->number;
-        snprintf(reason, sizeof(reason),
-                 "%.30s: '%.30s' with 'to = %.60s' must be in [targets %.60s]",
-                 word->name, word->name, saying->lines->all[at].value,
-                 saying->lines->all[at].value + 1);
-        return fail(saying, reason);
+        return config_refuse(
+            saying->config, saying->why,
+            "%.30s: '%.30s' with 'to = %.60s' must be in [targets %.60s]",
+            word->name, word->name, saying->lines->all[at].value,
+            saying->lines->all[at].value + 1);
     }
     return true;
 }
@@ -376,20 +369,19 @@ static bool use_group(const struct saying *saying, size_t at)
     const struct range own = range_around(saying->lines, at, true);
     const char *group = saying->lines->all[at].value + 1;
     const size_t section = find_section(saying, SECTION_TARGETS, group);
-    char reason[OPTION_WHY_SIZE];
 
     if (section == saying->lines->count || group[0] == '\0') {
-        snprintf(reason, sizeof(reason),
-                 "to: there is no section [targets %.100s]", group);
-        return fail(saying, reason);
+        return config_refuse(saying->config, saying->why,
+                             "to: there is no section [targets %.100s]", group);
     }
     if (!config_service(saying->config)) {
-        return fail(saying,
-                    "to: it must follow the 'listen' that it applies to");
+        return config_refuse(
+            saying->config, saying->why,
+            "to: it must follow the 'listen' that it applies to");
     }
     return check_own(saying, own, at) &&
            (config_begin_group(saying->config, group) ||
-            fail(saying, "no memory")) &&
+            config_refuse(saying->config, saying->why, "no memory")) &&
            say_defaults(saying, range_of(saying->lines, section),
                         is_of_targets) &&
            say_section(saying, section, own, is_of_group);
@@ -419,10 +411,12 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
 
     saying->config->line = line->number;
     if (word && word->scope != SCOPE_PROGRAM && !in_service) {
-        return fail(saying, "this directive must be in a section: [NAME]");
+        return config_refuse(saying->config, saying->why,
+                             "this directive must be in a section: [NAME]");
     }
     if (word && word->scope == SCOPE_PROGRAM && in_service) {
-        return fail(saying, "this directive must precede the first section");
+        return config_refuse(saying->config, saying->why,
+                             "this directive must precede the first section");
     }
     if (word && !is_first(saying, word, line->value)) {
         return false;
@@ -445,11 +439,13 @@ static bool begin_service(struct saying *saying, size_t at)
     for (size_t i = 0; i < config->service_count; i++) {
         if (config->services[i].name &&
             strcmp(config->services[i].name, name) == 0) {
-            return fail(saying, "there is already a section of that name");
+            return config_refuse(saying->config, saying->why,
+                                 "there is already a section of that name");
         }
     }
     forget(saying, SCOPE_SERVICE);
-    return (config_begin_service(config, name) || fail(saying, "no memory")) &&
+    return (config_begin_service(config, name) ||
+            config_refuse(saying->config, saying->why, "no memory")) &&
            say_defaults(saying, range_around(saying->lines, at, false),
                         is_of_service);
 }
@@ -470,7 +466,6 @@ static bool check_words(struct saying *saying, size_t section,
                         enum section kind)
 {
     const struct range range = range_of(saying->lines, section);
-    char reason[OPTION_WHY_SIZE];
 
     forget(saying, SCOPE_PROGRAM);
     for (size_t i = range.first; i < range.end; i++) {
@@ -481,9 +476,9 @@ static bool check_words(struct saying *saying, size_t section,
             return say_line(saying, line); /* prints a similar name */
         }
         if (!may_be_in(kind, word)) {
-            snprintf(reason, sizeof(reason), "'%s' is not allowed in [%.60s]",
-                     word->name, saying->lines->all[section].value);
-            return fail(saying, reason);
+            return config_refuse(saying->config, saying->why,
+                                 "'%s' is not allowed in [%.60s]", word->name,
+                                 saying->lines->all[section].value);
         }
         if (!is_first(saying, word, line->value)) {
             return false;
@@ -521,7 +516,7 @@ static bool try_section(const struct saying *saying, size_t section,
                 (kind != SECTION_DEFAULTS ||
                  config_add_target(&scratch, "tcp://127.0.0.1:1", reason))
             ? say_section(&trial, section, (struct range){0}, all_of_it)
-            : fail(saying, "no memory");
+            : config_refuse(saying->config, saying->why, "no memory");
     scratch.parts = NULL;
     scratch.part_count = 0;
     config_free(&scratch);
@@ -537,15 +532,17 @@ static bool check_section(struct saying *saying, size_t section)
 
     saying->config->line = saying->lines->all[section].number;
     if (group && group[0] == '\0') {
-        return fail(saying, "write a group of targets as '[targets NAME]'");
+        return config_refuse(saying->config, saying->why,
+                             "write a group of targets as '[targets NAME]'");
     }
     if (first != section) {
-        return fail_with(saying, "there is already a section of that name",
-                         saying->lines->all[first].number);
+        return refuse_again(saying, "there is already a section of that name",
+                            saying->lines->all[first].number);
     }
     if (group && !has_word(saying->lines, range_of(saying->lines, section),
                            words_find("to"))) {
-        return fail(saying, "it has no target; add 'to'");
+        return config_refuse(saying->config, saying->why,
+                             "it has no target; add 'to'");
     }
     return check_words(saying, section, kind) &&
            try_section(saying, section, kind);
@@ -593,7 +590,7 @@ bool sections_say(struct config *config, const struct lines *lines, char *why)
                                 calloc(words.count + 1, sizeof(*saying.said))};
     const bool is_good = saying.said && index_sections(&saying)
                              ? check_sections(&saying) && say_lines(&saying)
-                             : fail(&saying, "no memory");
+                             : config_refuse(config, why, "no memory");
 
     free(saying.said);
     hashes_free(&saying.sections);

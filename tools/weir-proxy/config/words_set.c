@@ -237,26 +237,6 @@ static bool is_plain(const char *text)
     return true;
 }
 
-bool words_set_host(void *options, const struct option *word, const char *value,
-                    char *why)
-{
-    if (!is_plain(value)) {
-        return option_refuse(why,
-                             "it is a name such as db.example, without spaces");
-    }
-    return words_set_text(options, word, value, why);
-}
-
-bool words_set_path(void *options, const struct option *word, const char *value,
-                    char *why)
-{
-    if (value[0] != '/' || !is_plain(value)) {
-        return option_refuse(why,
-                             "it is a path such as /health, without spaces");
-    }
-    return words_set_text(options, word, value, why);
-}
-
 /* Requires a unit, like has_unit() in words.c. */
 static int parse_time(const char *text, uint64_t *ret_ns)
 {
@@ -703,50 +683,6 @@ bool words_say_log_format(void *options, const struct option *word,
     return set_text(&config->log_names, value, why);
 }
 
-bool words_say_admin(void *options, const struct option *word,
-                     const char *value, char *why)
-{
-    struct weir_address address;
-
-    if (config_read_admin(value, &address) < 0) {
-        return option_refuse(why,
-                             "'%s' is not an address such as 127.0.0.1:9100, "
-                             "or a port",
-                             value);
-    }
-    return words_set_text(options, word, value, why);
-}
-
-/* Requires a path, because the file mode of a path keeps other users out. An
- * abstract name has no file mode. */
-bool words_say_control(void *options, const struct option *word,
-                       const char *value, char *why)
-{
-    struct weir_address address;
-
-    if (value[0] == '@' || weir_address_parse_unix(value, &address) < 0) {
-        return option_refuse(
-            why,
-            "'%.40s' is not a path for a Unix socket, of at most 107 bytes",
-            value);
-    }
-    return words_set_text(options, word, value, why);
-}
-
-bool words_say_handover(void *options, const struct option *word,
-                        const char *value, char *why)
-{
-    struct weir_address address;
-
-    if (weir_address_parse_unix(value, &address) < 0) {
-        return option_refuse(why,
-                             "'%.40s...' is too long for the path of a "
-                             "Unix socket",
-                             value);
-    }
-    return words_set_text(options, word, value, why);
-}
-
 /* A certificate's key is in the same file unless 'key' follows. */
 bool words_say_cert(void *options, const struct option *word, const char *value,
                     char *why)
@@ -772,30 +708,6 @@ bool words_say_key(void *options, const struct option *word, const char *value,
         return option_refuse(why, "it must follow the cert that it belongs to");
     }
     return set_text(&service->keys.texts[service->keys.count - 1], value, why);
-}
-
-bool words_say_trust(void *options, const struct option *word,
-                     const char *value, char *why)
-{
-    struct weir_network network;
-
-    if (weir_network_parse(value, &network) < 0) {
-        return option_refuse(
-            why, "'%s' is not a network such as 10.0.0.0/8 or unix", value);
-    }
-    return words_add_text(options, word, value, why);
-}
-
-bool words_say_client_name(void *options, const struct option *word,
-                           const char *value, char *why)
-{
-    if (!certificate_is_name(value)) {
-        return option_refuse(why,
-                             "'%.100s' is not a name such as dns:a.example, "
-                             "uri:spiffe://a/b or cn:NAME",
-                             value);
-    }
-    return words_add_text(options, word, value, why);
 }
 
 bool words_say_client_rate(void *options, const struct option *word,
@@ -840,21 +752,6 @@ bool words_say_client_prefix(void *options, const struct option *word,
                              value);
     }
     return true;
-}
-
-/* Parses a network. A file of networks is read later. */
-bool words_say_client_networks(void *options, const struct option *word,
-                               const char *value, char *why)
-{
-    struct weir_network network;
-
-    if (value[0] != '@' && weir_network_parse(value, &network) < 0) {
-        return option_refuse(why,
-                             "'%.100s' is not a network such as 10.0.0.0/8, "
-                             "unix, or @FILE",
-                             value);
-    }
-    return words_add_text(options, word, value, why);
 }
 
 bool words_say_from(void *options, const struct option *word, const char *value,
@@ -926,6 +823,90 @@ bool words_say_sni_allow(void *options, const struct option *word,
         }
     }
     return true;
+}
+
+static bool is_path(const char *value)
+{
+    return value[0] == '/' && is_plain(value);
+}
+
+static bool is_admin(const char *value)
+{
+    struct weir_address address;
+
+    return config_read_admin(value, &address) == 0;
+}
+
+static bool is_socket_name(const char *value)
+{
+    struct weir_address address;
+
+    return weir_address_parse_unix(value, &address) == 0;
+}
+
+/* The file mode of a path keeps other users out. An abstract name has none. */
+static bool is_path_of_socket(const char *value)
+{
+    return value[0] != '@' && is_socket_name(value);
+}
+
+static bool is_network(const char *value)
+{
+    struct weir_network network;
+
+    return weir_network_parse(value, &network) == 0;
+}
+
+/* A file of networks is read later. */
+static bool is_network_or_file(const char *value)
+{
+    return value[0] == '@' || is_network(value);
+}
+
+/* Conditions of texts. */
+static const struct text_rule {
+    const char *name;
+    bool (*is_met)(const char *value);
+    int shown; /* maximum bytes of the value in the message; 0 shows none */
+    const char *message;
+} text_rules[] = {
+    {"check-host", is_plain, 0,
+     "it is a name such as db.example, without spaces"},
+    {"target-tls-name", is_plain, 0,
+     "it is a name such as db.example, without spaces"},
+    {"check-path", is_path, 0, "it is a path such as /health, without spaces"},
+    {"admin", is_admin, OPTION_WHY_SIZE,
+     "' is not an address such as 127.0.0.1:9100, or a port"},
+    {"ctl", is_path_of_socket, 40,
+     "' is not a path for a Unix socket, of at most 107 bytes"},
+    {"handover", is_socket_name, 40,
+     "...' is too long for the path of a Unix socket"},
+    {"trust", is_network, OPTION_WHY_SIZE,
+     "' is not a network such as 10.0.0.0/8 or unix"},
+    {"client-name", certificate_is_name, 100,
+     "' is not a name such as dns:a.example, uri:spiffe://a/b or cn:NAME"},
+    {"client-allow", is_network_or_file, 100,
+     "' is not a network such as 10.0.0.0/8, unix, or @FILE"},
+    {"client-deny", is_network_or_file, 100,
+     "' is not a network such as 10.0.0.0/8, unix, or @FILE"},
+    {"client-free", is_network_or_file, 100,
+     "' is not a network such as 10.0.0.0/8, unix, or @FILE"},
+};
+
+bool words_say_text(void *options, const struct option *word, const char *value,
+                    char *why)
+{
+    const struct text_rule *rule = text_rules;
+
+    while (strcmp(rule->name, word->name) != 0) {
+        rule++;
+    }
+    if (!rule->is_met(value)) {
+        return option_refuse(why, "%s%.*s%s", rule->shown > 0 ? "'" : "",
+                             rule->shown, value, rule->message);
+    }
+    return word->repeats ? words_add_text(options, word, value, why)
+                         : words_set_text(options, word, value, why);
 }
 
 bool words_read_config(void *options, const struct option *word,

@@ -17,8 +17,8 @@ option_read_fn words_add_send;
 option_read_fn words_add_expect;
 option_read_fn words_add_text;
 option_read_fn words_add_texts;
-option_read_fn words_set_host;
-option_read_fn words_set_path;
+/* Sets or adds a text that must meet a condition. */
+option_read_fn words_say_text;
 
 option_read_fn words_say_listen;
 option_read_fn words_say_route;
@@ -41,16 +41,10 @@ option_read_fn words_say_keepalive;
 option_read_fn words_say_threads;
 option_read_fn words_say_log;
 option_read_fn words_say_log_format;
-option_read_fn words_say_admin;
-option_read_fn words_say_handover;
-option_read_fn words_say_control;
 option_read_fn words_say_cert;
 option_read_fn words_say_key;
-option_read_fn words_say_trust;
-option_read_fn words_say_client_name;
 option_read_fn words_say_client_rate;
 option_read_fn words_say_client_prefix;
-option_read_fn words_say_client_networks;
 option_read_fn words_read_config;
 option_read_fn words_read_include;
 option_read_fn words_read_top;

@@ -138,7 +138,7 @@ static void add_route(struct metrics *metrics, const struct route *route,
             sum->in_use = before.in_use;
             sum->in_use_ns = before.in_use_ns;
         } else {
-            counts_add_past(sum, &route->targets[i].past->past);
+            counts_add_counters(&sum->counters, &route->targets[i].past->past);
         }
     }
 }
@@ -268,7 +268,8 @@ bool metrics_finish(struct metrics *metrics)
                        : facts->sum.is_up ? "up"
                                           : "down";
         facts->weight = orders_weight(order, facts->config);
-        facts->errors = facts->sum.connect_errors + facts->sum.reported_errors;
+        facts->errors = facts->sum.counters.connect_errors +
+                        facts->sum.counters.reported_errors;
     }
     return list_addresses(metrics);
 }

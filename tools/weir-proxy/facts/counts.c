@@ -7,7 +7,6 @@
 #include "counts.h"
 
 #include <errno.h>
-#include <string.h>
 
 const uint32_t counts_bucket_ms[COUNTS_BUCKETS] = {
     1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000,
@@ -51,18 +50,26 @@ void counts_end(struct counts *counts, const struct record *record)
     }
 }
 
-void counts_add(struct counts *sum, const struct counts *one)
+/* Adds two structs of @count numbers. */
+static void add(void *sum, const void *one, size_t count)
 {
-    uint64_t sums[sizeof(*sum) / sizeof(uint64_t)];
-    uint64_t ones[sizeof(*sum) / sizeof(uint64_t)];
+    uint64_t *sums = sum;
+    const uint64_t *ones = one;
 
-    _Static_assert(sizeof(*sum) == sizeof(sums), "all fields are sums");
-    memcpy(sums, sum, sizeof(sums));
-    memcpy(ones, one, sizeof(ones));
-    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++) {
+    for (size_t i = 0; i < count; i++) {
         sums[i] += ones[i];
     }
-    memcpy(sum, sums, sizeof(sums));
+}
+
+void counts_add(struct counts *sum, const struct counts *one)
+{
+    add(sum, one, sizeof(*sum) / sizeof(uint64_t));
+}
+
+void counts_add_counters(struct target_counters *sum,
+                         const struct target_counters *one)
+{
+    add(sum, one, sizeof(*sum) / sizeof(uint64_t));
 }
 
 struct counts *counts_find(struct keyed_table *tallies, const char *service)
@@ -96,27 +103,18 @@ void counts_add_target(struct target_sum *sum, const weir_upstream *upstream)
         sum->addresses = info.address_count;
     }
     sum->active += info.active_count;
-    sum->chosen += info.chosen_count;
-    sum->connect_errors += info.connect_error_count;
-    sum->reported_errors += info.reported_error_count;
-    sum->ejections += info.ejected_count;
-    sum->checks += info.check_count;
-    sum->check_errors += info.check_error_count;
-    sum->checks_skipped += info.check_skipped_count;
+    const struct target_counters counters = {
+        .chosen = info.chosen_count,
+        .connect_errors = info.connect_error_count,
+        .reported_errors = info.reported_error_count,
+        .ejections = info.ejected_count,
+        .checks = info.check_count,
+        .check_errors = info.check_error_count,
+        .checks_skipped = info.check_skipped_count};
+    counts_add_counters(&sum->counters, &counters);
     sum->in_use |= info.in_use_ns > 0;
     sum->in_use_ns =
         info.in_use_ns > sum->in_use_ns ? info.in_use_ns : sum->in_use_ns;
     sum->last_err = (uint64_t)(-(int64_t)info.last_err);
     sum->status = info.check_status;
-}
-
-void counts_add_past(struct target_sum *sum, const struct target_sum *past)
-{
-    sum->chosen += past->chosen;
-    sum->connect_errors += past->connect_errors;
-    sum->reported_errors += past->reported_errors;
-    sum->ejections += past->ejections;
-    sum->checks += past->checks;
-    sum->check_errors += past->check_errors;
-    sum->checks_skipped += past->checks_skipped;
 }

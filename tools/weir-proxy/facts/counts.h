@@ -37,10 +37,7 @@ struct counts {
     uint64_t queue_ns;
 };
 
-struct target_sum {
-    uint64_t is_up;     /* 0 or 1; all threads agree */
-    uint64_t addresses; /* of the target's name, counted on one thread */
-    uint64_t active;
+struct target_counters {
     uint64_t chosen;
     uint64_t connect_errors;
     uint64_t reported_errors;
@@ -48,6 +45,13 @@ struct target_sum {
     uint64_t checks;
     uint64_t check_errors;
     uint64_t checks_skipped;
+};
+
+struct target_sum {
+    uint64_t is_up;     /* 0 or 1; all threads agree */
+    uint64_t addresses; /* of the target's name, counted on one thread */
+    uint64_t active;
+    struct target_counters counters;
     uint64_t in_use;    /* with balance first: 1 or 0 */
     uint64_t in_use_ns; /* time for which it has been in use */
     uint64_t last_err;  /* last error, as a positive number, or 0 */
@@ -61,7 +65,7 @@ struct tally {
 
 struct target_tally {
     struct keyed keyed;
-    struct target_sum past;
+    struct target_counters past; /* of freed upstream sets */
 };
 
 /* Finds or creates a service's counts. Returns NULL if out of memory. */
@@ -72,9 +76,8 @@ struct target_tally *counts_find_target(struct keyed_table *tallies,
                                         const char *target);
 
 void counts_add_target(struct target_sum *sum, const weir_upstream *upstream);
-/* Adds the counters of freed upstream sets. States and gauges are not added,
- * because each belongs to one set. */
-void counts_add_past(struct target_sum *sum, const struct target_sum *past);
+void counts_add_counters(struct target_counters *sum,
+                         const struct target_counters *one);
 
 void counts_accept_error(struct counts *counts, int err);
 void counts_end(struct counts *counts, const struct record *record);

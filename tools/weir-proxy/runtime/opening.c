@@ -532,14 +532,12 @@ static void refuse_above_all(struct session *session)
 {
     const struct service *service = session->door->service;
     struct proxy *proxy = service->worker->proxy;
-    const uint64_t now_ns = weir_loop_get_time(session_loop(session));
-    uint64_t before_ns = atomic_load(&proxy->told_shortage_ns);
 
     if (atomic_load(&proxy->places.limit) == proxy->fd_limit) {
         counts_accept_error(service->counts, -EMFILE);
-        if ((before_ns == 0 || now_ns > before_ns + SHORTAGE_TOLD_NS) &&
-            atomic_compare_exchange_strong(&proxy->told_shortage_ns, &before_ns,
-                                           now_ns)) {
+        if (is_to_tell(&proxy->told_shortage_ns,
+                       weir_loop_get_time(session_loop(session)),
+                       SHORTAGE_TOLD_NS)) {
             say("the limit of open files allows %llu connections, and there "
                 "are as many: more are reset; raise the limit",
                 (unsigned long long)proxy->fd_limit);

@@ -270,6 +270,18 @@ connection_of(const struct config_service *config, bool is_to_target)
                      .write_stall_ns = config->stall_timeout_ns}};
 }
 
+/* Returns true if the last message of a kind, at @told_ns, is more than
+ * @apart_ns ago or if there was none. Sets the time to @now_ns then. Of several
+ * threads only one gets true. */
+static inline bool is_to_tell(_Atomic uint64_t *told_ns, uint64_t now_ns,
+                              uint64_t apart_ns)
+{
+    uint64_t before_ns = atomic_load(told_ns);
+
+    return (before_ns == 0 || now_ns > before_ns + apart_ns) &&
+           atomic_compare_exchange_strong(told_ns, &before_ns, now_ns);
+}
+
 /* Returns a worker's share of a total limit, rounded up; 0 for no limit. */
 static inline uint64_t share_of(uint64_t limit, const struct proxy *proxy)
 {

@@ -227,14 +227,11 @@ static void tell_in_use(void *arg, weir_upstream *upstream)
 static void tell_skipped(void *arg, weir_upstream *upstream, int err)
 {
     const struct route *route = arg;
-    _Atomic uint64_t *told_ns = &route->worker->proxy->told_skipped_ns;
-    const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
-    uint64_t before_ns = atomic_load(told_ns);
     char whose[256];
 
     if (!route->worker->is_draining &&
-        (before_ns == 0 || now_ns > before_ns + SKIPPED_TOLD_NS) &&
-        atomic_compare_exchange_strong(told_ns, &before_ns, now_ns)) {
+        is_to_tell(&route->worker->proxy->told_skipped_ns,
+                   weir_loop_get_time(route->worker->loop), SKIPPED_TOLD_NS)) {
         say("%s: target %s could not be checked, and keeps its state: %s",
             describe(route, whose, sizeof(whose)),
             weir_upstream_get_name(upstream), weir_strerror(err));
@@ -248,9 +245,6 @@ static void tell_failing(void *arg, weir_upstream *upstream, int err)
     const struct route *route = arg;
     const struct config_target *target = weir_upstream_get_user(upstream);
     struct order *order = route->orders[target - route->config->targets];
-    const uint64_t now_ns = weir_loop_get_time(route->worker->loop);
-    uint64_t before_ns = atomic_load(&order->failing_ns);
-    const bool is_due = before_ns == 0 || now_ns > before_ns + FAILING_TOLD_NS;
     char whose[256];
 
     if (route->worker->is_draining || route->services->is_old ||
@@ -258,9 +252,9 @@ static void tell_failing(void *arg, weir_upstream *upstream, int err)
         return;
     }
     describe(route, whose, sizeof(whose));
-    if (err < 0 && is_due &&
-        atomic_compare_exchange_strong(&order->failing_ns, &before_ns,
-                                       now_ns)) {
+    if (err < 0 &&
+        is_to_tell(&order->failing_ns, weir_loop_get_time(route->worker->loop),
+                   FAILING_TOLD_NS)) {
         atomic_store(&order->is_failing, true);
         say("%s: target %s starts to fail: %s", whose,
             weir_upstream_get_name(upstream), weir_strerror(err));

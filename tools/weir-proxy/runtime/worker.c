@@ -422,9 +422,9 @@ static void free_route(struct route *route)
     for (size_t i = 0; i < config->target_count; i++) {
         const struct route_target *target = &route->targets[i];
         if (target->added) {
-            struct target_sum sum = {.chosen = 0};
+            struct target_sum sum = {.is_up = 0};
             counts_add_target(&sum, target->added);
-            counts_add_past(&target->past->past, &sum);
+            counts_add_counters(&target->past->past, &sum.counters);
         }
     }
     weir_upstreams_free(route->upstreams);
