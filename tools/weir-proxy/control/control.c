@@ -141,8 +141,7 @@ static void visit_targets(void *arg, weir_thread *thread)
     const struct worker *worker =
         &doing->worker->proxy->workers[weir_thread_get_index(thread)];
 
-    each_of(doing, worker->services, doing->call, false);
-    for (const struct link *link = worker->old.oldest; link;
+    for (const struct link *link = worker->all.oldest; link;
          link = link->younger) {
         each_of(doing, (const struct services *)(const void *)link, doing->call,
                 false);

@@ -40,24 +40,28 @@
 #include <unistd.h>
 
 #define FDS_AT_ONCE 64
-#define MORE        'F'
-#define OWN         'O' /* like MORE; the old proxy owns the socket's file */
-#define STATES      'S' /* facts about targets: count, item size, data */
-#define KEYS        'K' /* session ticket keys, in the same format */
-#define WATCHDOG                                                               \
-    'W' /* watchdog's time; the manager passes it only to the first            \
-         * process */
-#define LAST     '.'
-#define READY    'R'
-#define ANSWER_S 10 /* time limit for the running proxy's response */
-#define READY_S  30 /* time limit until a successor serves */
-#define STOP_S                                                                 \
-    5 /* time limit until the running proxy has stopped accepting              \
-       */
-#define LOOK_NS UINT64_C(1000000) /* poll interval for the stop */
-#define AGAIN_NS                                                               \
-    UINT64_C(100000000) /* retry interval if no descriptor is                  \
-                         * free */
+
+/* First byte of a message. */
+enum {
+    MORE = 'F',     /* descriptors */
+    OWN = 'O',      /* like MORE; the old proxy owns the socket's file */
+    STATES = 'S',   /* facts about targets: count, item size, data */
+    KEYS = 'K',     /* session ticket keys, in the same format */
+    WATCHDOG = 'W', /* watchdog's time; the manager passes it only to the first
+                     * process */
+    LAST = '.',
+    READY = 'R',
+};
+
+/* Time limits for the running proxy's response, until a successor serves, and
+ * until the running proxy has stopped accepting. */
+#define ANSWER_S 10
+#define READY_S  30
+#define STOP_S   5
+/* Poll interval for the stop, and retry interval if no descriptor is free. */
+#define LOOK_NS  UINT64_C(1000000)
+#define AGAIN_NS UINT64_C(100000000)
+
 #define ITEMS_MAX (UINT64_C(1) << 20)
 #define ITEM_MAX  4096
 

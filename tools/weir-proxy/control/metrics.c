@@ -156,10 +156,10 @@ static uint32_t count_queued(const struct route *route)
 static void add_services(struct metrics *metrics,
                          const struct services *services)
 {
-    const bool is_same = services && services->setup == metrics->setup;
+    const bool is_same = services->setup == metrics->setup;
     size_t index;
 
-    for (size_t i = 0; services && i < services->route_count; i++) {
+    for (size_t i = 0; i < services->route_count; i++) {
         const struct route *route = &services->routes[i];
         if (route->upstreams &&
             find_service(metrics->setup->config, route->config->service->name,
@@ -196,10 +196,13 @@ void metrics_gather(void *arg, weir_thread *thread)
 
     metrics->seen[index] = true;
     add_counts(metrics, worker);
-    add_services(metrics, worker->services);
-    for (const struct link *link = worker->old.oldest; link;
-         link = link->younger) {
-        add_services(metrics, (const struct services *)(const void *)link);
+    for (const struct link *link = worker->all.youngest; link;
+         link = link->older) {
+        const struct services *services =
+            (const struct services *)(const void *)link;
+        if (services != worker->next) {
+            add_services(metrics, services);
+        }
     }
 }
 

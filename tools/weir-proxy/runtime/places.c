@@ -60,19 +60,14 @@ static void let_in(struct door *door)
     }
 }
 
-static void look_in(const struct services *services)
-{
-    for (size_t i = 0; services && i < services->door_count; i++) {
-        let_in(&services->doors[i]);
-    }
-}
-
 void places_look(struct worker *worker)
 {
-    for (struct link *link = worker->old.oldest; link; link = link->younger) {
-        look_in((const struct services *)(void *)link);
+    for (struct link *link = worker->all.oldest; link; link = link->younger) {
+        const struct services *services = (const struct services *)(void *)link;
+        for (size_t i = 0; i < services->door_count; i++) {
+            let_in(&services->doors[i]);
+        }
     }
-    look_in(worker->services);
 }
 
 static void look(void *arg)

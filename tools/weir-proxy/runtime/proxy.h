@@ -145,7 +145,7 @@ struct service {
 /* A worker's state of a setup. After a reload the old services accept no more
  * connections, and are freed after their last connection. */
 struct services {
-    struct link link; /* in worker->old; must be the first field */
+    struct link link; /* in worker->all; must be the first field */
     struct worker *worker;
     struct setup *setup; /* a reference */
     struct service *all;
@@ -181,8 +181,8 @@ struct worker {
     struct services *services;  /* services that accept; NULL before the first
                                  * setup */
     struct services *next;      /* services of a reload in progress, or NULL */
-    struct list old;            /* struct services, until their connections
-                                 * end */
+    struct list all;            /* struct services: the old ones, until their
+                                 * connections end, and these two */
     struct keyed_table tallies; /* struct tally: of all services so far */
     struct keyed_table target_tallies; /* struct target_tally */
     struct list sessions;              /* struct session */

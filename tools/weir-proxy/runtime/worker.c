@@ -119,6 +119,7 @@ static int make_services(struct worker *worker, struct setup *setup,
         return -ENOMEM;
     }
     services->worker = worker;
+    list_add(&worker->all, &services->link);
     services->setup = setup_ref(setup);
     services->all = calloc(config->service_count, sizeof(*services->all));
     services->routes = calloc(config->route_count, sizeof(*services->routes));
@@ -272,13 +273,6 @@ static void stop_doors(struct services *services)
     }
 }
 
-static void refuse_waiting(const struct services *services)
-{
-    for (size_t i = 0; services && i < services->door_count; i++) {
-        opening_refuse_waiting(&services->doors[i]);
-    }
-}
-
 /* Stops accepting, and waits until the last connection, even of old services,
  * has ended. The time limit of the stop also limits this wait. */
 static void close_doors(struct worker *worker)
@@ -288,9 +282,11 @@ static void close_doors(struct worker *worker)
     weir_event_clear(waiting->event);
     stop_doors(worker->services);
     worker_drop_next(worker);
-    refuse_waiting(worker->services);
-    for (struct link *link = worker->old.oldest; link; link = link->younger) {
-        refuse_waiting((struct services *)(void *)link);
+    for (struct link *link = worker->all.oldest; link; link = link->younger) {
+        const struct services *services = (const struct services *)(void *)link;
+        for (size_t i = 0; i < services->door_count; i++) {
+            opening_refuse_waiting(&services->doors[i]);
+        }
     }
     while (waiting->count > 0 && weir_event_wait(waiting->event) == 0) {
     }
@@ -338,31 +334,19 @@ static void print_exception(weir_loop *loop,
     }
 }
 
-static struct door *find_door_in(const struct services *services,
-                                 const weir_server *server)
-{
-    for (size_t i = 0; services && i < services->door_count; i++) {
-        if (services->doors[i].server == server) {
-            return &services->doors[i];
-        }
-    }
-    return NULL;
-}
-
 static struct door *find_door(const struct worker *worker,
                               const weir_server *server)
 {
-    struct door *door = server ? find_door_in(worker->services, server) : NULL;
-    const struct link *link = server ? worker->old.oldest : NULL;
-
-    if (!door && server) {
-        door = find_door_in(worker->next, server);
+    for (struct link *link = server ? worker->all.oldest : NULL; link;
+         link = link->younger) {
+        const struct services *services = (const struct services *)(void *)link;
+        for (size_t i = 0; i < services->door_count; i++) {
+            if (services->doors[i].server == server) {
+                return &services->doors[i];
+            }
+        }
     }
-    for (; !door && link; link = link->younger) {
-        door =
-            find_door_in((const struct services *)(const void *)link, server);
-    }
-    return door;
+    return NULL;
 }
 
 static void report(void *arg, weir_loop *loop,
@@ -433,11 +417,11 @@ static void free_route(struct route *route)
 
 static void free_objects_of(const struct services *services)
 {
-    for (size_t i = 0; services && i < services->door_count; i++) {
+    for (size_t i = 0; i < services->door_count; i++) {
         weir_server_free(services->doors[i].server);
         services->doors[i].server = NULL;
     }
-    for (size_t i = 0; services && i < services->route_count; i++) {
+    for (size_t i = 0; i < services->route_count; i++) {
         if (services->routes[i].upstreams) {
             weir_handle_cancel(services->worker->loop,
                                services->routes[i].cuts.timer);
@@ -449,9 +433,7 @@ static void free_objects_of(const struct services *services)
 /* Frees what sessions may need until their end. */
 static void free_services(struct services *services)
 {
-    if (!services) {
-        return;
-    }
+    list_remove(&services->worker->all, &services->link);
     for (size_t i = 0; i < services->route_count; i++) {
         free(services->routes[i].in_use);
     }
@@ -470,7 +452,6 @@ static void end_old(void *arg)
 {
     struct services *services = arg;
 
-    list_remove(&services->worker->old, &services->link);
     free_objects_of(services);
     free_services(services);
 }
@@ -501,7 +482,6 @@ static void retire(struct services *services)
         }
     }
     services->is_old = true;
-    list_add(&services->worker->old, &services->link);
     stop_doors(services);
     end_if_idle(services);
 }
@@ -513,9 +493,7 @@ static void free_objects(struct worker *worker)
     if (weir_thread_get_index(worker->thread) == 0) {
         worker->proxy->hooks->end(worker);
     }
-    free_objects_of(worker->services);
-    free_objects_of(worker->next);
-    for (struct link *link = worker->old.oldest; link; link = link->younger) {
+    for (struct link *link = worker->all.oldest; link; link = link->younger) {
         free_objects_of((struct services *)(void *)link);
     }
 }
@@ -637,12 +615,8 @@ int worker_main(weir_thread *thread, void *arg)
 void worker_free(struct worker *worker, uint64_t end_ns)
 {
     log_close(&worker->log, end_ns);
-    free_services(worker->services);
-    free_services(worker->next);
-    while (worker->old.oldest) {
-        struct link *link = worker->old.oldest;
-        list_remove(&worker->old, link);
-        free_services((struct services *)(void *)link);
+    while (worker->all.oldest) {
+        free_services((struct services *)(void *)worker->all.oldest);
     }
     keyed_free(&worker->tallies, NULL);
     keyed_free(&worker->target_tallies, NULL);
