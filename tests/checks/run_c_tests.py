@@ -90,6 +90,8 @@ def main():
     # A shell has what it starts in the background ignore SIGINT.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     env = dict(os.environ)
+    # More freed memory than a test has; 256 MiB, the default, is mostly page faults.
+    env.setdefault("ASAN_OPTIONS", "quarantine_size_mb=16")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     env.setdefault("TSAN_OPTIONS", "halt_on_error=1")
     if has_criterion:

@@ -12,10 +12,10 @@
 #include <weir/connect.h>
 #include <weir/resolver.h>
 
-/* The thread sanitizer knows a limited number of fibers. */
-#if defined(__SANITIZE_THREAD__)
+/* A sanitizer keeps memory of its own for each stack. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define COUNT 4000u
-/* There the guard of each object costs mappings. */
+/* The guard of each object costs mappings. */
 #elif defined(WR_GUARD)
 #define COUNT 20000u
 #else

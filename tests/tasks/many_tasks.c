@@ -8,11 +8,10 @@
 
 #include "uring/feature.h"
 
-/* The thread sanitizer knows a limited number of fibers. Without guards by
- * madvise the kernel's limit on mappings comes first. */
-#if defined(__SANITIZE_THREAD__)
+/* A sanitizer keeps memory of its own for each stack. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define COUNT 4000u
-/* More than the kernel's limit on mappings. */
+/* Without guards by madvise the kernel's limit on mappings comes first. */
 #elif defined(WR_GUARD)
 #define COUNT 40000u
 #else
