@@ -477,6 +477,19 @@ def test_a_request_that_is_late_ends_alone():
     equal(result["requests"]["timeout"] > 0, True, "time-outs")
     equal(result["connections"]["opened"], 1, "connections")
 
+    def serve_later(end):
+        end.begin()
+        ends.append(end)
+        while len(ends) == 1:
+            end.read()
+        end.answer_all()
+
+    ends = []
+    result = ran(serve_later, "-c", "1", "-d", "3s", "-w", "500ms", "--timeout", "1s",
+                 ends=ERRORS)
+    equal(result["warmup"]["timeout"], 1, "time-outs of the warm-up")
+    equal(result["summary"]["errors"], 1, "the connection is an error of the window")
+
 
 def test_requests_per_conn_ends_with_a_goaway():
     ends = []

@@ -114,6 +114,8 @@ static const struct {
     {"no file", "", ""},
     {"the CPU went offline", at_first, "cpu0 11 0 11 1170 11 0 0 0 0 0\n"},
     {"it came online", "cpu0 1 0 1 1000 1 0 0 0 0 0\n", at_last},
+    {"a sum of all CPUs that is like a line of CPU 1",
+     "cpu  1 1 0 1 1000 1 0 0 0 0 0\n", "cpu  1 11 0 11 1170 11 0 0 0 0 0\n"},
     {"counters that stand still, as gVisor's", at_first, at_first},
     {"counters that are 0", "cpu1 0 0 0 0 0 0 0 0 0 0\n",
      "cpu1 0 0 0 0 0 0 0 0 0 0\n"},

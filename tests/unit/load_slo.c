@@ -156,7 +156,9 @@ UNIT(load_slo, a_mistake_is_pointed_at)
         {"p99<5ms,", 9, "expected a figure"},
         {"p99<5ms errors<1", 9, "expected a comma"},
         {"p99<5ms,foo<1", 9, "expected a figure"},
-        {"foo.p99<1ms", 1, "'foo' is not response"},
+        {"foo.p99<1ms", 1,
+         "'foo' is not response, service, connect, tls, ttfb, late, "
+         "client, blocked or read"},
         {"service.rate>1", 9, "'rate' is not a latency"},
         {"p0<1ms", 1, "'p0' is not a percentile"},
         {"p100<1ms", 1, "'p100' is not a percentile"},

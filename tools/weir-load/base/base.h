@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* For printf() with %llu. */
+#define LLU(value) ((unsigned long long)(value))
+
 /* Exit codes of weir-load, documented in weir-load(1). Scripts learn the result
  * of a run from them. */
 

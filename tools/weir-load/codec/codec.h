@@ -69,6 +69,10 @@ int codec_write(struct codec_out *out, const void *bytes, size_t len);
  * codec.close. */
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
 
+/* Writes a request of @len bytes @count times. @bytes has @copies of it. */
+int codec_write_same(struct codec_out *out, const char *bytes, size_t len,
+                     size_t copies, uint32_t count);
+
 /* Sets which line of --mix or --urls a request is made from. @place is the
  * request's index in the batch. Without a call, it is the first line. */
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line);
@@ -245,5 +249,62 @@ static inline size_t codec_payload_recv_size(const struct codec_payload *shared,
                : (size_t)sizes_draw(&shared->recv, payload_mix(place->random +
                                                                2 * number + 1));
 }
+
+/*
+ * Requests of the codecs script and redis: one, or one for each kind of --mix
+ * or --urls. A request without placeholders is stored several times in a row,
+ * so that a batch is one write without a copy.
+ */
+
+struct codec_request {
+    struct template script;
+    const struct script_rule *rule;
+    /* Mode redis: replaces `script` and `rule`. */
+    struct redis_command command;
+    /* Copies of a request without placeholders, or NULL if it has some. */
+    char *bytes;
+    size_t len;
+    uint32_t copies;
+};
+
+struct codec_requests {
+    const struct run_options *options;
+    /* Owned by the first thread; the others read them. */
+    struct codec_request *list;
+    size_t count;
+    bool owns_list;
+    /* Buffer for one request with its placeholders replaced. */
+    char *scratch;
+};
+
+/* State of a connection. */
+struct codec_requests_conn {
+    uint32_t conn_index;
+    const struct template_value *named;
+    /* Only with --mix: seed from which the kind of each request is drawn. */
+    uint64_t random;
+    uint64_t sent_count;
+};
+
+int codec_requests_open(const struct codec_thread *thread, void **ret_shared);
+void codec_requests_close(void *shared);
+
+struct codec_requests_conn
+codec_requests_begin(const struct codec_requests *shared,
+                     const struct codec_start *start);
+
+/* Returns the connection's request with index @place. @number is its number in
+ * the run, which is used only with --urls. */
+const struct codec_request *
+codec_requests_find(const struct codec_requests *shared,
+                    const struct codec_requests_conn *conn, uint64_t place,
+                    uint64_t number);
+
+/* Writes a batch. With --urls @numbers gets the numbers of its requests, a ring
+ * of --pipeline elements indexed by sent_count. May be NULL. */
+int codec_requests_append(const struct codec_requests *shared,
+                          struct codec_requests_conn *conn, uint64_t *numbers,
+                          const struct codec_batch *batch,
+                          struct codec_out *out);
 
 #endif

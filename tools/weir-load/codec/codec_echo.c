@@ -55,8 +55,7 @@ static void tell_wrong_byte(const struct codec_payload *payload,
     snprintf(detail, ERRORS_DETAIL_SIZE,
              "connection %u, byte %llu of the answers: 0x%02x where 0x%02x "
              "was sent",
-             echo->conn_index,
-             (unsigned long long)(echo->received_bytes + good), bytes[good],
+             echo->conn_index, LLU(echo->received_bytes + good), bytes[good],
              payload->stream.bytes[at]);
 }
 

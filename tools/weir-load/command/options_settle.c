@@ -55,20 +55,19 @@ static bool settle_part(struct run_options *options)
     if (options->whole_conn_count < part->count) {
         return say(
             "--part: -c %llu is less than one connection for each of %u parts",
-            (unsigned long long)options->whole_conn_count, part->count);
+            LLU(options->whole_conn_count), part->count);
     }
     if (options->request_count > 0 && options->request_count < part->count) {
         return say(
             "--part: %llu requests are less than one for each of %u parts",
-            (unsigned long long)options->request_count, part->count);
+            LLU(options->request_count), part->count);
     }
     const uint64_t threads = options->thread_count * part->count;
     if (options->max_in_flight > 0 && options->max_in_flight < threads) {
         return say(
             "--max-inflight: %llu is less than one request for each of %llu "
             "threads%s",
-            (unsigned long long)options->max_in_flight,
-            (unsigned long long)threads,
+            LLU(options->max_in_flight), LLU(threads),
             part->count > 1 ? " of all parts" : "");
     }
     return true;
@@ -112,8 +111,7 @@ static bool settle_udp(struct run_options *options,
     if (options->conn_count * options->depth * sizeof(struct track_slot) >
         IN_FLIGHT_MAX) {
         return say("-c times -p is more than %lluM datagrams in flight",
-                   (unsigned long long)(IN_FLIGHT_MAX /
-                                        sizeof(struct track_slot) / 1000000));
+                   LLU(IN_FLIGHT_MAX / sizeof(struct track_slot) / 1000000));
     }
     if (!given->timeout) {
         options->timeout_ns = SECOND;
@@ -472,8 +470,7 @@ static bool settle_pace(struct run_options *options,
 {
     if (options->thread_count > options->conn_count) {
         return say("-t: %llu threads for %llu connections",
-                   (unsigned long long)options->thread_count,
-                   (unsigned long long)options->conn_count);
+                   LLU(options->thread_count), LLU(options->conn_count));
     }
     return settle_cpus(options) && (options->model == RUN_MODEL_CLOSED ||
                                     settle_stages(options, given));
@@ -616,7 +613,7 @@ static bool settle_least(const struct run_options *options)
            conn_stages_least(&options->conn_stages) >= least ||
            say("--conn-stages: with a schedule every thread needs a connection "
                "at all times; the stages must never go below %llu",
-               (unsigned long long)least);
+               LLU(least));
 }
 
 bool options_settle(struct options_reading *reading,

@@ -140,7 +140,7 @@ static bool check_text(const struct run_options *options, const char *text,
                   : template_parse(text, strlen(text), &template, why);
     if (err == 0) {
         err = template_bind(&template, options->data, place, why);
-        *ret_count += template_count_fields(&template);
+        *ret_count += template_count(&template, TEMPLATE_CSV);
         template_fini(&template);
     }
     if (err < 0) {
@@ -216,10 +216,10 @@ static bool check_connections(const struct run_options *options,
             given->data_order,
             "the preambles of %llu connections need as many rows; "
             "there are %zu; -c %zu uses each once",
-            (unsigned long long)conn_count, row_count, row_count);
+            LLU(conn_count), row_count, row_count);
     }
     say("warning: the preambles of %llu connections share %zu rows of --data",
-        (unsigned long long)conn_count, row_count);
+        LLU(conn_count), row_count);
     return true;
 }
 
@@ -250,8 +250,8 @@ bool settle_fields(const struct run_options *options,
         return option_say(given->data_order,
                           "%llu requests need as many rows; there are %zu; -n "
                           "%zu uses each once",
-                          (unsigned long long)options->request_count,
-                          options->data->row_count, options->data->row_count);
+                          LLU(options->request_count), options->data->row_count,
+                          options->data->row_count);
     }
     return true;
 }

@@ -19,14 +19,6 @@
 
 enum { WAY_HTTP1, WAY_HTTP2 };
 
-static bool is_http2(const weir_transport *t)
-{
-    struct weir_extra_info info = {.size = sizeof(info)};
-
-    return weir_transport_get_extra_info(t, "alpn", &info) >= 0 &&
-           info.len == 2 && memcmp(info.text, "h2", 2) == 0;
-}
-
 static void change_way(struct conn *conn, const struct traffic_way *to)
 {
     const struct traffic_way *from = conn->way;
@@ -56,7 +48,9 @@ static void change_way(struct conn *conn, const struct traffic_way *to)
 static void choose_way(struct conn *conn, const weir_transport *t)
 {
     struct traffic *traffic = conn->traffic;
-    const bool is_v2 = is_http2(t);
+    struct weir_extra_info info = {.size = sizeof(info)};
+    const bool is_v2 = weir_transport_get_extra_info(t, "alpn", &info) >= 0 &&
+                       info.len == 2 && memcmp(info.text, "h2", 2) == 0;
     const struct traffic_way *to =
         &traffic->ways[is_v2 ? WAY_HTTP2 : WAY_HTTP1];
 
@@ -65,17 +59,6 @@ static void choose_way(struct conn *conn, const weir_transport *t)
     if (conn->way != to) {
         change_way(conn, to);
     }
-}
-
-static struct attempt *take(struct attempts *attempts, struct conn *conn)
-{
-    struct attempt *attempt = attempts->first_free;
-
-    assert(attempt);
-    attempts->first_free = attempt->next_free;
-    attempt->conn = conn;
-    attempt->text[0] = '\0';
-    return attempt;
 }
 
 static void put_back(struct attempt *attempt)
@@ -89,7 +72,6 @@ static void put_back(struct attempt *attempt)
 static void made(void *arg, int err, weir_transport *t)
 {
     struct attempt *attempt = arg;
-    struct attempts *attempts = attempt->attempts;
     struct conn *conn = attempt->conn;
     char text[ERRORS_DETAIL_SIZE];
 
@@ -99,8 +81,8 @@ static void made(void *arg, int err, weir_transport *t)
     } else if (err < 0) {
         tried_write(attempt->pending, text, sizeof(text));
     }
-    put_back(attempt); /* first, because done() may start another attempt */
-    attempts->done(attempts->done_arg, conn, err, text);
+    put_back(attempt); /* first, because tried() may start another attempt */
+    conn->traffic->events->tried(conn->traffic->events_arg, conn, err, text);
 }
 
 static int create_protocol(void *arg, weir_transport *t,
@@ -137,33 +119,24 @@ choose_local(const struct run_options *options, const struct conn *conn)
 
 static int start_endpoint(struct attempt *attempt, const struct target *target)
 {
-    const struct attempts *attempts = attempt->attempts;
-    const struct target *place = options_place(attempts->options, target);
-    const bool has_name = place->address_count > 0; /* resolved by names.c */
     struct conn *conn = attempt->conn;
+    const struct run_options *options = conn->traffic->options;
+    const struct target *place = options_place(options, target);
+    const bool has_name = place->address_count > 0; /* resolved by names.c */
     struct weir_factory factory = {create_protocol, conn};
-    struct weir_datagram_options endpoint = {
-        .size = sizeof(endpoint),
-        .write_hard_limit_bytes = hard_limit_bytes(attempts->options)};
+    struct weir_datagram_options endpoint = {.size = sizeof(endpoint),
+                                             .write_hard_limit_bytes =
+                                                 hard_limit_bytes(options)};
 
-    const struct weir_address *local = choose_local(attempts->options, conn);
+    const struct weir_address *local = choose_local(options, conn);
     const struct weir_address *peer =
         has_name ? &place->addresses[conn->address_index] : &place->address;
 
     return weir_create_datagram_endpoint_at(
-        attempts->loop, &factory,
+        conn->traffic->loop, &factory,
         local ? weir_endpoint_addresses(local, 1) : weir_endpoint_none(),
         weir_endpoint_addresses(peer, 1), &endpoint, made, attempt,
         &attempt->pending);
-}
-
-static const char *find_server_name(const struct run_options *options,
-                                    const struct target *target)
-{
-    if (options->tls.sni) {
-        return options->tls.sni;
-    }
-    return target->host[0] ? target->host : NULL;
 }
 
 /* Returns the session to resume, or NULL. --resume sets the share of resumed
@@ -174,7 +147,7 @@ static weir_tls_session *choose_session(struct attempts *attempts,
     if (!conn->session) {
         return NULL;
     }
-    attempts->resume_due += attempts->options->tls.resume_share;
+    attempts->resume_due += conn->traffic->options->tls.resume_share;
     if (attempts->resume_due < TLS_RESUME_ALL) {
         return NULL;
     }
@@ -185,23 +158,25 @@ static weir_tls_session *choose_session(struct attempts *attempts,
 static int start_stream(struct attempt *attempt, const struct target *target)
 {
     struct attempts *attempts = attempt->attempts;
-    const struct run_options *options = attempts->options;
+    struct conn *conn = attempt->conn;
+    const struct run_options *options = conn->traffic->options;
+    const char *host = target->host[0] ? target->host : NULL;
     const struct target *place = options_place(options, target);
     const bool has_name = place->address_count > 0; /* resolved by names.c */
-    struct weir_factory factory = {create_protocol, attempt->conn};
+    struct weir_factory factory = {create_protocol, conn};
     const struct weir_tls_settings tls = {
         .size = sizeof(tls),
         .context = attempts->tls,
-        .server_hostname = find_server_name(options, target),
+        .server_hostname = options->tls.sni ? options->tls.sni : host,
         .no_hostname_check = options->tls.options.no_verify,
         .handshake_timeout_ns = options->connect_timeout_ns,
-        .session = choose_session(attempts, attempt->conn)};
+        .session = choose_session(attempts, conn)};
     struct weir_connect_options connect = {
         .size = sizeof(connect),
         /* with TLS, the connect and the handshake each have a limit */
         .timeout_ns = target->is_tls ? 0 : options->connect_timeout_ns,
         .attempt_timeout_ns = options->connect_timeout_ns,
-        .local_address = choose_local(options, attempt->conn),
+        .local_address = choose_local(options, conn),
         .error_text = attempt->text,
         .error_text_size = sizeof(attempt->text),
         .tls = target->is_tls ? &tls : NULL,
@@ -212,37 +187,30 @@ static int start_stream(struct attempt *attempt, const struct target *target)
 
     connect.connection.write_hard_limit_bytes = hard_limit_bytes(options);
     return weir_create_connection_at(
-        attempts->loop, &factory,
+        conn->traffic->loop, &factory,
         weir_endpoint_addresses(has_name ? place->addresses : &place->address,
                                 has_name ? place->address_count : 1),
         &connect, made, attempt, &attempt->pending);
 }
 
-void attempts_init(struct attempts *attempts, const struct run_options *options,
-                   weir_tls_context *tls, attempt_done_fn *done, void *done_arg)
+void attempts_init(struct attempts *attempts, weir_tls_context *tls)
 {
-    *attempts = (struct attempts){
-        .options = options,
-        .tls = tls,
-        .done = done,
-        .done_arg = done_arg,
-    };
+    *attempts = (struct attempts){.tls = tls};
     for (size_t i = 0; i < ATTEMPTS_MAX; i++) {
         attempts->all[i].attempts = attempts;
         put_back(&attempts->all[i]);
     }
 }
 
-void attempts_set_loop(struct attempts *attempts, weir_loop *loop)
-{
-    attempts->loop = loop;
-}
-
 int attempts_start(struct attempts *attempts, struct conn *conn,
                    const struct target *target)
 {
-    struct attempt *attempt = take(attempts, conn);
+    struct attempt *attempt = attempts->first_free;
 
+    assert(attempt);
+    attempts->first_free = attempt->next_free;
+    attempt->conn = conn;
+    attempt->text[0] = '\0';
     int err = target->is_datagram ? start_endpoint(attempt, target)
                                   : start_stream(attempt, target);
     if (err < 0) {

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 static void note_kind(const struct traffic *traffic,
@@ -87,8 +88,7 @@ static void note_lost(const struct conn *conn)
         return;
     }
     for (uint32_t i = conn->outstanding_warmup; i < conn->outstanding; i++) {
-        note_end(conn, &conn->flights[(conn->head + i) & traffic->ring_mask],
-                 REQUEST_LOST, 0, now_ns);
+        note_end(conn, conn_flight(conn, i), REQUEST_LOST, 0, now_ns);
     }
 }
 
@@ -121,6 +121,20 @@ struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
     return errors_add(&traffic->errors, phase, code, requests);
 }
 
+void conn_describe_error(struct conn *conn, struct error_kind *first,
+                         const char *format, ...)
+{
+    va_list args;
+
+    if (!first) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(first->detail, sizeof(first->detail), format, args);
+    va_end(args);
+    conn->traffic->events->failed(conn->traffic->events_arg, conn, first);
+}
+
 void conn_tell_drained(struct traffic *traffic)
 {
     if (traffic->outstanding == 0 &&
@@ -137,13 +151,10 @@ static void give_up(struct conn *conn, enum error_phase phase, int code,
     struct traffic *traffic = conn->traffic;
     uint32_t requests = counted + conn_drop_outstanding(conn);
 
-    struct error_kind *first = conn_count_error(conn, phase, code, requests);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail), "%s", detail);
-    }
+    conn_describe_error(conn, conn_count_error(conn, phase, code, requests),
+                        "%s", detail);
     conn->state = CONN_LEAVING;
     traffic->reading.taken_ns = 0;
-    traffic->events->failed(traffic->events_arg, conn, first);
     weir_transport_abort(conn->transport);
     conn_tell_drained(traffic);
 }
@@ -154,9 +165,22 @@ void conn_give_up(struct conn *conn, enum error_phase phase, int code,
     give_up(conn, phase, code, detail, 0);
 }
 
-void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late)
+void conn_report_late(struct conn *conn, uint32_t late, uint64_t measured,
+                      bool gives_up)
 {
-    give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail, late);
+    char detail[ERRORS_DETAIL_SIZE];
+
+    snprintf(detail, sizeof(detail),
+             "connection %u: %u requests unanswered, %u more were under way",
+             conn->index, late, conn->outstanding);
+    if (gives_up) {
+        give_up(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, detail,
+                (uint32_t)measured);
+    } else {
+        conn_describe_error(
+            conn, conn_count_error(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, late),
+            "%s", detail);
+    }
 }
 
 void conn_write_refused(struct conn *conn, int err)
@@ -170,11 +194,6 @@ void conn_write_refused(struct conn *conn, int err)
     conn_give_up(conn, PHASE_WRITE, err, detail);
 }
 
-static struct flight *flight_of(const struct conn *conn, uint32_t place)
-{
-    return &conn->flights[(conn->head + place) & conn->traffic->ring_mask];
-}
-
 bool conn_may_repeat(const struct conn *conn)
 {
     const struct traffic_way *way = conn->way;
@@ -184,7 +203,7 @@ bool conn_may_repeat(const struct conn *conn)
         return false;
     }
     for (uint32_t i = 0; i < conn->outstanding; i++) {
-        if (flight_of(conn, i)->is_repeated) {
+        if (conn_flight(conn, i)->is_repeated) {
             return false;
         }
     }
@@ -195,19 +214,10 @@ bool conn_may_repeat(const struct conn *conn)
 void conn_keep_requests(struct conn *conn)
 {
     for (uint32_t i = 0; i < conn->outstanding; i++) {
-        flight_of(conn, i)->is_repeated = true;
+        conn_flight(conn, i)->is_repeated = true;
     }
     conn->traffic->connections.repeated += conn->outstanding;
     conn->repeats = conn->outstanding > 0;
-}
-
-static bool keep_all(struct conn *conn)
-{
-    if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
-        return false;
-    }
-    conn_keep_requests(conn);
-    return true;
 }
 
 /* Returns true if the server may end the connection with @err. ended_new delays
@@ -221,8 +231,17 @@ static bool take_end(struct conn *conn, int err)
         err != WEIR_ETLSTRUNCATED) {
         return false;
     }
-    if (kind->keep ? !kind->keep(conn, err) : !is_idle && !keep_all(conn)) {
-        return false;
+    if (kind->keep) {
+        if (!kind->keep(conn, err)) {
+            return false;
+        }
+    } else if (conn->depth == 0) {
+        return false; /* in the greeting, the server refuses the connection */
+    } else if (!is_idle) {
+        if (conn->first_byte_ns > 0 || !conn_may_repeat(conn)) {
+            return false;
+        }
+        conn_keep_requests(conn);
     }
     conn->traffic->connections.ended_idle += is_idle;
     conn->ended_new += !conn->was_used;
@@ -251,8 +270,7 @@ int conn_ended(void *user, weir_transport *t)
     snprintf(detail, sizeof(detail),
              "connection %u after %llu bytes of answers, %u requests "
              "outstanding",
-             conn->index, (unsigned long long)conn->received_bytes,
-             conn->outstanding);
+             conn->index, LLU(conn->received_bytes), conn->outstanding);
     conn_give_up(conn, PHASE_EOF, ERROR_EOF, detail);
     return 0;
 }
@@ -370,11 +388,8 @@ static void count_failure(struct conn *conn, bool is_warmup,
 
     ledger->failed++;
     conn->was_counted |= !is_warmup;
-    struct error_kind *first = conn_count_error(conn, phase, answer->code, 1);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail), "%s", answer->detail);
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    conn_describe_error(conn, conn_count_error(conn, phase, answer->code, 1),
+                        "%s", answer->detail);
 }
 
 void conn_record_times(const struct conn *conn, const struct flight *flight,
@@ -389,19 +404,6 @@ void conn_record_times(const struct conn *conn, const struct flight *flight,
         traffic->reading.taken_ns = now_ns - flight->meant_ns;
         histogram_record(&traffic->record->response, now_ns - flight->meant_ns);
     }
-}
-
-static void record_answer(struct conn *conn, const struct flight *flight,
-                          uint64_t first_byte_ns, uint64_t now_ns)
-{
-    struct record *record = conn->traffic->record;
-
-    if (first_byte_ns == 0) {
-        conn_record_times(conn, flight, now_ns, &record->whole);
-        return;
-    }
-    conn_record_times(conn, flight, now_ns, &record->service);
-    histogram_record(&record->ttfb, first_byte_ns - flight->sent_ns);
 }
 
 static void end_flight(struct conn *conn, bool is_warmup)
@@ -436,7 +438,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
         snprintf(traffic->location, sizeof(traffic->location), "%s",
                  answer->location);
     }
-    if (!is_warmup && traffic->notes_ends) {
+    if (!is_warmup) {
         note_end(conn, flight, answer->code == 0 ? REQUEST_OK : REQUEST_FAILED,
                  answer->status, now_ns);
     }
@@ -446,7 +448,14 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
             traffic->kinds[flight->kind].counts.completed++;
         }
         if (!is_warmup) {
-            record_answer(conn, flight, first_byte_ns, now_ns);
+            struct record *record = traffic->record;
+            conn_record_times(conn, flight, now_ns,
+                              first_byte_ns == 0 ? &record->whole
+                                                 : &record->service);
+            if (first_byte_ns > 0) {
+                histogram_record(&record->ttfb,
+                                 first_byte_ns - flight->sent_ns);
+            }
         }
     } else {
         count_failure(conn, is_warmup, PHASE_VALIDATE, answer);
@@ -456,8 +465,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
 void conn_take_answer(struct conn *conn, const struct codec_answer *answer,
                       uint64_t now_ns)
 {
-    const struct flight *flight =
-        &conn->flights[conn->head & conn->traffic->ring_mask];
+    const struct flight *flight = conn_flight(conn, 0);
     const uint64_t first_byte_ns = conn->first_byte_ns;
 
     conn->head++;
@@ -524,8 +532,7 @@ void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     uint32_t late = 0;
 
     while (conn->state == CONN_OPEN && conn->outstanding > 0) {
-        const struct flight *flight =
-            &conn->flights[conn->head & traffic->ring_mask];
+        const struct flight *flight = conn_flight(conn, 0);
         if (now_ns < flight->sent_ns || now_ns - flight->sent_ns < timeout_ns) {
             break;
         }
@@ -534,13 +541,7 @@ void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
         late++;
     }
     if (late > 0) {
-        char detail[ERRORS_DETAIL_SIZE];
-        snprintf(detail, sizeof(detail),
-                 "connection %u: %u requests unanswered, %u more were under "
-                 "way",
-                 conn->index, late, conn->outstanding);
-        conn_give_up_late(conn, detail,
-                          (uint32_t)(traffic->measured.timeout - earlier));
+        conn_report_late(conn, late, traffic->measured.timeout - earlier, true);
     }
 }
 
@@ -600,14 +601,12 @@ void conn_lost(void *user, weir_transport *t, int err)
     } else if (conn->state == CONN_OPEN && err < 0 && take_end(conn, err)) {
         conn->state = CONN_CLOSING;
     } else if (conn->state == CONN_OPEN && err < 0) {
-        uint32_t requests = conn_drop_outstanding(conn);
-        struct error_kind *first =
-            conn_count_error(conn, PHASE_TRANSFER, err, requests);
-        if (first) {
-            weir_transport_get_error_text(t, first->detail,
-                                          sizeof(first->detail));
-        }
-        traffic->events->failed(traffic->events_arg, conn, first);
+        const uint32_t requests = conn_drop_outstanding(conn);
+        char detail[ERRORS_DETAIL_SIZE];
+        weir_transport_get_error_text(t, detail, sizeof(detail));
+        conn_describe_error(
+            conn, conn_count_error(conn, PHASE_TRANSFER, err, requests), "%s",
+            detail);
     }
     conn_preamble_drop(conn);
     const bool is_parting = conn->state == CONN_PARTING;
@@ -620,44 +619,29 @@ void conn_lost(void *user, weir_transport *t, int err)
     conn->transport = NULL;
     if (is_done) {
         traffic->events->closed(traffic->events_arg, conn, t);
-        conn_tell_drained(traffic);
-        return;
+    } else {
+        traffic->events->lost(traffic->events_arg, conn);
     }
-    traffic->events->lost(traffic->events_arg, conn);
-    conn_tell_drained(traffic);
-}
-
-void conn_lack(struct conn *conn, int err, const char *detail)
-{
-    struct traffic *traffic = conn->traffic;
-    uint32_t requests = conn_drop_outstanding(conn);
-
-    conn->repeats = false;
-    conn->state = CONN_IDLE;
-    conn->failures++;
-    traffic->shortages++;
-    traffic->shortage = err;
-    struct error_kind *first =
-        errors_add(&traffic->errors, PHASE_CONNECT, err, requests);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail), "%s", detail);
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
     conn_tell_drained(traffic);
 }
 
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
-                       const char *detail)
+                       const char *detail, bool is_shortage)
 {
     struct traffic *traffic = conn->traffic;
+    const uint32_t requests = conn_drop_outstanding(conn);
+    struct error_kind *first = NULL;
 
-    uint32_t requests = conn_drop_outstanding(conn);
     conn->repeats = false;
     conn->state = CONN_IDLE;
-    struct error_kind *first = conn_count_error(conn, phase, err, requests);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail), "%s", detail);
+    if (is_shortage) {
+        conn->failures++;
+        traffic->shortages++;
+        traffic->shortage = err;
+        first = errors_add(&traffic->errors, PHASE_CONNECT, err, requests);
+    } else {
+        first = conn_count_error(conn, phase, err, requests);
     }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    conn_describe_error(conn, first, "%s", detail);
     conn_tell_drained(traffic);
 }

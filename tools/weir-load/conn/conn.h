@@ -99,9 +99,11 @@ struct conn_events {
     void (*opened)(void *arg, struct conn *conn);
     /* The preamble is complete. */
     void (*prepared)(void *arg, struct conn *conn);
-    /* An error was counted. @first is not NULL for the first error of a phase
-     * and code; the callee may use its detail. */
+    /* The first error of a phase and code was counted. */
     void (*failed)(void *arg, struct conn *conn, struct error_kind *first);
+    /* An attempt has ended. @err is 0 after connection_made; otherwise @text
+     * describes the error. */
+    void (*tried)(void *arg, struct conn *conn, int err, const char *text);
     void (*lost)(void *arg, struct conn *conn);
     /* The connection was closed after its last answer, or the server ended it
      * without failing a request. */
@@ -423,13 +425,10 @@ struct conn {
     size_t partial_bytes;
 };
 
-/* Requests and answers of a codec. In all kinds, the user pointer of the
+/* Requests and answers of a codec, after its greeting (codec.greet) if it has
+ * one: conn.depth is 0 until then. In all kinds, the user pointer of the
  * protocol's callbacks is the struct conn. */
 extern const struct conn_kind conn_stream;
-
-/* Like conn_stream, after a greeting (codec.greet). conn.depth is 0 until
- * then. */
-extern const struct conn_kind conn_greeted;
 
 /* Mode connect: a request is a connection, closed once it is established. */
 extern const struct conn_kind conn_visit;
@@ -439,6 +438,13 @@ extern const struct conn_kind conn_hold;
 
 /* Mode stream: a request is a block of bytes, up or down. */
 extern const struct conn_kind conn_flow;
+
+/* Returns a request in flight. The oldest one has @place 0. */
+static inline struct flight *conn_flight(const struct conn *conn,
+                                         uint32_t place)
+{
+    return &conn->flights[(conn->head + place) & conn->traffic->ring_mask];
+}
 
 bool conn_has_room(const struct conn *conn);
 
@@ -460,13 +466,9 @@ void conn_tell_drained(struct traffic *traffic);
 void conn_mark_warmup(struct conn *conn);
 
 /* Counts a failed attempt to connect or a failed handshake. @detail may be
- * empty. */
+ * empty. A shortage is an error of this machine, not of the server. */
 void conn_fail_connect(struct conn *conn, enum error_phase phase, int err,
-                       const char *detail);
-
-/* Counts a connection that could not be made because this machine ran out of a
- * resource. This is not a failure of the server. */
-void conn_lack(struct conn *conn, int err, const char *detail);
+                       const char *detail, bool is_shortage);
 
 /* Mode idle: ends the request of an open connection successfully. */
 void conn_end_hold(struct conn *conn, uint64_t now_ns);
@@ -478,9 +480,11 @@ void conn_retire(struct conn *conn);
 void conn_give_up(struct conn *conn, enum error_phase phase, int code,
                   const char *detail);
 
-/* Like conn_give_up(), for a connection on which @late requests have timed out.
- * They are already counted, so the connection is not another error. */
-void conn_give_up_late(struct conn *conn, const char *detail, uint32_t late);
+/* Reports @late requests that have timed out and are already counted. Gives up
+ * the connection if @gives_up is set. This is another error only if none of
+ * these requests was measured (@measured). */
+void conn_report_late(struct conn *conn, uint32_t late, uint64_t measured,
+                      bool gives_up);
 
 /* Handles a failed write: aborts the connection. After -EPIPE it does nothing,
  * because connection_lost will report the cause. */
@@ -531,9 +535,16 @@ bool conn_may_repeat(const struct conn *conn);
 void conn_expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns);
 
 /* Counts an error of @requests requests. For the first error of a phase and
- * code it returns the entry, whose detail the caller sets; otherwise NULL. */
+ * code it returns the entry, which is then passed to conn_describe_error();
+ * otherwise NULL. */
 struct error_kind *conn_count_error(struct conn *conn, enum error_phase phase,
                                     int code, uint32_t requests);
+
+/* Writes the detail of an error and calls the failed event. Does nothing if
+ * @first is NULL. */
+__attribute__((format(printf, 3, 4))) void
+conn_describe_error(struct conn *conn, struct error_kind *first,
+                    const char *format, ...);
 
 /* Records the latency of a request that was answered or given up at @now_ns. */
 void conn_record_times(const struct conn *conn, const struct flight *flight,
@@ -619,11 +630,6 @@ extern const struct conn_kind exchange_kind;
 
 #define ATTEMPTS_MAX 256U
 
-/* Called when an attempt has ended. @err is 0 after connection_made; otherwise
- * @text describes the error. */
-typedef void attempt_done_fn(void *arg, struct conn *conn, int err,
-                             const char *text);
-
 struct attempts;
 
 struct attempt {
@@ -635,10 +641,6 @@ struct attempt {
 };
 
 struct attempts {
-    weir_loop *loop;
-    const struct run_options *options;
-    attempt_done_fn *done;
-    void *done_arg;
     /* NULL if no target has TLS. */
     weir_tls_context *tls;
     /* Sum of resume_share. A session is resumed when it reaches
@@ -648,14 +650,10 @@ struct attempts {
     struct attempt all[ATTEMPTS_MAX];
 };
 
-void attempts_init(struct attempts *attempts, const struct run_options *options,
-                   weir_tls_context *tls, attempt_done_fn *done,
-                   void *done_arg);
+void attempts_init(struct attempts *attempts, weir_tls_context *tls);
 
-void attempts_set_loop(struct attempts *attempts, weir_loop *loop);
-
-/* Starts an attempt; at most ATTEMPTS_MAX run at a time. Returns 0 if the done
- * callback will be called, else a negative error. */
+/* Starts an attempt; at most ATTEMPTS_MAX run at a time. Returns 0 if the tried
+ * event will follow, else a negative error. */
 int attempts_start(struct attempts *attempts, struct conn *conn,
                    const struct target *target);
 

@@ -44,13 +44,12 @@ static bool write_block(struct conn *conn)
 static void begin_blocks(struct conn *conn, uint32_t count, uint64_t meant_ns,
                          uint64_t now_ns)
 {
-    const struct traffic *traffic = conn->traffic;
-    const uint32_t first = conn->head + conn->outstanding - count;
+    const uint32_t first = conn->outstanding - count;
     const bool is_both = goes_up(conn) && goes_down(conn);
     uint32_t to_write = goes_up(conn) ? count : 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        conn->flights[(first + i) & traffic->ring_mask] =
+        *conn_flight(conn, first + i) =
             (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
     }
     if (goes_down(conn)) {

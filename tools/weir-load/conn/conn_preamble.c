@@ -97,13 +97,6 @@ static int make_script(struct preamble_requests *self, size_t line)
     return err;
 }
 
-static size_t size_of(const struct request *request)
-{
-    return request->http.size_max > request->script.size_max
-               ? request->http.size_max
-               : request->script.size_max;
-}
-
 static int make_all(struct preamble_requests *self)
 {
     const size_t line_count = self->preamble->line_count;
@@ -121,7 +114,9 @@ static int make_all(struct preamble_requests *self)
         err = self->is_http ? make_http(self, i / line_count, i % line_count)
                             : make_script(self, i);
         if (err == 0) {
-            const size_t size = size_of(&self->list[self->count++]);
+            const struct request *request = &self->list[self->count++];
+            const size_t size =
+                request->http.size_max + request->script.size_max;
             size_max = size > size_max ? size : size_max;
         }
     }
@@ -241,17 +236,15 @@ void conn_preamble_ended(struct conn *conn)
 
 void conn_preamble_broke(struct conn *conn, int err)
 {
-    struct traffic *traffic = conn->traffic;
+    char detail[ERRORS_DETAIL_SIZE];
     const uint32_t requests = conn_drop_outstanding(conn);
 
     conn->repeats = false;
-    traffic->connections.preambles_failed++;
-    struct error_kind *first =
-        conn_count_error(conn, PHASE_PREAMBLE, err, requests);
-    if (first) {
-        describe(conn, "the connection broke", first->detail);
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    conn->traffic->connections.preambles_failed++;
+    describe(conn, "the connection broke", detail);
+    conn_describe_error(conn,
+                        conn_count_error(conn, PHASE_PREAMBLE, err, requests),
+                        "%s", detail);
 }
 
 void conn_preamble_expire(struct conn *conn, uint64_t now_ns,
@@ -283,27 +276,22 @@ static void take_body(void *arg, const uint8_t *data, size_t len)
     state->body_len += len;
 }
 
-static const struct request *find_request(const struct conn *conn, size_t line)
-{
-    const struct preamble_requests *requests = conn->traffic->preamble;
-    const struct run_options *options = requests->options;
-    const size_t target =
-        (size_t)(options_target(options, conn->index) - options->targets);
-
-    return &requests->list[requests->is_http
-                               ? target * requests->preamble->line_count + line
-                               : line];
-}
-
 static void send_line(struct conn *conn, uint64_t now_ns)
 {
     struct preamble_requests *requests = conn->traffic->preamble;
+    const struct run_options *options = requests->options;
+    const size_t target =
+        (size_t)(options_target(options, conn->index) - options->targets);
     struct preamble_state *state = conn->preamble;
-    const struct request *request = find_request(conn, state->line);
+    const struct request *request =
+        &requests
+             ->list[requests->is_http
+                        ? target * requests->preamble->line_count + state->line
+                        : state->line];
     const struct template_values values = {
         .seq = conn->index,
         .conn = conn->index,
-        .seed = requests->options->seed,
+        .seed = options->seed,
         .named = conn->named,
     };
     const char *bytes = requests->scratch;
@@ -344,20 +332,6 @@ void conn_preamble_begin(struct conn *conn, uint64_t now_ns)
     send_line(conn, now_ns);
 }
 
-/* Stores a byte of a head. Returns false if out of memory or if the head is too
- * large. */
-static bool keep_head(struct preamble_state *state, uint8_t byte)
-{
-    if (!state->head) {
-        state->head = malloc(HTTP_HEAD_MAX);
-    }
-    if (!state->head || state->head_len == HTTP_HEAD_MAX) {
-        return false;
-    }
-    state->head[state->head_len++] = (char)byte;
-    return true;
-}
-
 /* Reads and stores the head. The head of an interim answer is discarded.
  * Returns the number of bytes used, or a negative code. */
 static ssize_t read_head(struct preamble_state *state, struct http_kept *kept,
@@ -368,9 +342,13 @@ static ssize_t read_head(struct preamble_state *state, struct http_kept *kept,
     while (at < len &&
            (state->response.state == HTTP_IN_HEAD ||
             (state->response.state == HTTP_COMPLETE && state->head_len == 0))) {
-        if (!keep_head(state, bytes[at])) {
+        if (!state->head) {
+            state->head = malloc(HTTP_HEAD_MAX);
+        }
+        if (!state->head || state->head_len == HTTP_HEAD_MAX) {
             return -ENOMEM;
         }
+        state->head[state->head_len++] = (char)bytes[at];
         const ssize_t used =
             http_response_read(&state->response, kept, bytes + at, 1);
         if (used < 0) {
@@ -445,8 +423,7 @@ static int check_answer(const struct conn *conn, char *why)
     const unsigned status = http_response_status(&state->response);
     if (status >= HTTP_FAILURE_STATUS) {
         return why_refuse(why, ERROR_STATUS, "status %u, a body of %llu bytes",
-                          status,
-                          (unsigned long long)state->response.body_bytes);
+                          status, LLU(state->response.body_bytes));
     }
     if (!http_response_may_go_on(&state->response)) {
         return why_refuse(

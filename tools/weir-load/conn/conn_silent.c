@@ -25,16 +25,11 @@ static void prepare(struct conn *conn, const struct target *target)
 {
 }
 
-static struct flight *oldest_of(const struct conn *conn)
-{
-    return &conn->flights[conn->head & conn->traffic->ring_mask];
-}
-
 static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
                   uint64_t now_ns)
 {
-    *oldest_of(conn) = (struct flight){.meant_ns = conn->connect_began_ns,
-                                       .sent_ns = conn->connect_began_ns};
+    *conn_flight(conn, 0) = (struct flight){.meant_ns = conn->connect_began_ns,
+                                            .sent_ns = conn->connect_began_ns};
     traffic_note_quiet(conn->traffic, now_ns);
     conn_take_answer(conn, &stands, conn->connected_ns);
     conn_finish(conn);
@@ -43,7 +38,8 @@ static void visit(struct conn *conn, uint32_t count, uint64_t meant_ns,
 static void hold(struct conn *conn, uint32_t count, uint64_t meant_ns,
                  uint64_t now_ns)
 {
-    *oldest_of(conn) = (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
+    *conn_flight(conn, 0) =
+        (struct flight){.meant_ns = meant_ns, .sent_ns = now_ns};
 }
 
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)

@@ -29,13 +29,26 @@ int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
     return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
 }
 
+int codec_write_same(struct codec_out *out, const char *bytes, size_t len,
+                     size_t copies, uint32_t count)
+{
+    int err = 0;
+
+    while (count > 0 && err == 0) {
+        const uint32_t part = count < copies ? count : (uint32_t)copies;
+        err = codec_write_ref(out, bytes, part * len);
+        count -= part;
+    }
+    return err;
+}
+
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line)
 {
     const struct conn *conn = out->conn;
     const struct traffic *traffic = conn->traffic;
 
     if (traffic->kinds) {
-        conn->flights[(out->first + place) & traffic->ring_mask].kind =
+        conn_flight(conn, out->first + place)->kind =
             traffic->options->groups->places[line];
     }
 }
@@ -50,7 +63,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
 {
     struct traffic *traffic = conn->traffic;
     const struct traffic_way *way = conn->way;
-    uint32_t first = conn->head + conn->outstanding - count;
+    const uint32_t first = conn->outstanding - count;
     struct codec_out out = {conn->transport, conn, first};
     const struct codec_batch batch = {
         .count = count,
@@ -60,7 +73,7 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
     };
 
     for (uint32_t i = 0; i < count; i++) {
-        conn->flights[(first + i) & traffic->ring_mask] = (struct flight){
+        *conn_flight(conn, first + i) = (struct flight){
             .meant_ns = meant_ns,
             .sent_ns = now_ns,
             .number = traffic->next_number + i * traffic->number_stride,
@@ -79,15 +92,14 @@ static void repeat_requests(struct conn *conn)
     const struct traffic *traffic = conn->traffic;
     const struct traffic_way *way = conn->way;
     const uint32_t count = conn->outstanding;
-    struct codec_out out = {conn->transport, conn, conn->head};
+    struct codec_out out = {conn->transport, conn, 0};
     int err = 0;
 
     conn->repeats = false;
     for (uint32_t i = 0; i < count && err == 0; i++) {
         const struct codec_batch batch = {
             .count = 1,
-            .number =
-                conn->flights[(conn->head + i) & traffic->ring_mask].number,
+            .number = conn_flight(conn, i)->number,
             .stride = traffic->number_stride,
             .has_last = i + 1 == count && count == conn->quota,
         };
@@ -196,6 +208,59 @@ read_answers(struct conn *conn, const uint8_t *bytes, size_t len, char *detail,
     return len == 0 || read_idle(conn, bytes, len);
 }
 
+/* Ends a connection without requests in flight. */
+static void end(struct conn *conn)
+{
+    const struct traffic_way *way = conn->way;
+
+    if (conn->depth == 0 || !way->codec->farewell) {
+        conn_finish(conn);
+        return;
+    }
+    const int err =
+        way->codec->farewell(way->shared, conn->codec_state, &conn->out);
+    if (err < 0) {
+        conn_write_refused(conn, err);
+    } else {
+        conn_part(conn);
+    }
+}
+
+static void end_greeting(struct conn *conn, uint64_t now_ns)
+{
+    struct traffic *traffic = conn->traffic;
+
+    conn->depth = traffic->depth;
+    if (conn->repeats) {
+        repeat_requests(conn);
+    }
+    if (conn->state == CONN_OPEN && traffic->pacing) {
+        traffic->ready(conn, now_ns);
+    } else if (conn->state == CONN_OPEN && traffic->sending) {
+        conn_fill(conn, now_ns);
+    }
+}
+
+static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
+                         char *detail, uint64_t now_ns)
+{
+    const struct traffic_way *way = conn->way;
+    struct codec_answer answer = {.detail = detail};
+
+    const ssize_t used = way->codec->welcome(way->shared, conn->codec_state,
+                                             bytes, len, &answer);
+    if (used < 0) {
+        conn_give_up(conn, PHASE_VALIDATE, (int)used, detail);
+        return;
+    }
+    assert(answer.is_complete || (size_t)used == len);
+    len -= (size_t)used;
+    if (answer.is_complete &&
+        (len == 0 || read_idle(conn, bytes + used, len))) {
+        end_greeting(conn, now_ns);
+    }
+}
+
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {
@@ -210,6 +275,10 @@ static int data_received(void *user, weir_transport *t,
     }
     uint64_t now_ns = clock_now_ns();
     conn->received_bytes += buf->len;
+    if (conn->depth == 0) {
+        read_welcome(conn, buf->data, buf->len, detail, now_ns);
+        return 0;
+    }
     if (!read_answers(conn, buf->data, buf->len, detail, now_ns)) {
         return 0;
     }
@@ -218,7 +287,7 @@ static int data_received(void *user, weir_transport *t,
     } else if (conn->way->announces_end && !conn->is_retired) {
         conn_part(conn);
     } else {
-        conn_finish(conn);
+        end(conn);
     }
     return 0;
 }
@@ -259,55 +328,19 @@ static void prepare(struct conn *conn, const struct target *target)
     };
 
     way->codec->begin(way->shared, conn->codec_state, &start);
-}
-
-static const struct weir_protocol protocol = {
-    .size = sizeof(struct weir_protocol),
-    .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = conn_made,
-    .connection_lost = conn_lost,
-    .data_received = data_received,
-    .eof_received = eof_received,
-};
-
-const struct conn_kind conn_stream = {
-    .protocol = &protocol,
-    .has_ring = true,
-    .prepare = prepare,
-    .send = send_requests,
-    .expire = conn_expire,
-    .repeat = repeat_requests,
-    .end = conn_finish,
-};
-
-static bool is_greeting(const struct conn *conn)
-{
-    return conn->depth == 0;
-}
-
-static void end_greeting(struct conn *conn, uint64_t now_ns)
-{
-    struct traffic *traffic = conn->traffic;
-
-    conn->depth = traffic->depth;
-    if (conn->repeats) {
-        repeat_requests(conn);
-    }
-    if (conn->state == CONN_OPEN && traffic->pacing) {
-        traffic->ready(conn, now_ns);
-    } else if (conn->state == CONN_OPEN && traffic->sending) {
-        conn_fill(conn, now_ns);
+    if (way->codec->greet) {
+        conn->depth = 0;
     }
 }
 
-static void greeted_made(void *user, weir_transport *t)
+static void made(void *user, weir_transport *t)
 {
     struct conn *conn = user;
     const struct traffic_way *way = conn->way;
 
     conn->out = (struct codec_out){t, conn, 0};
-    conn_made(conn, t); /* depth is still 0, so no request is sent */
-    if (conn->state != CONN_OPEN) {
+    conn_made(conn, t); /* with a greeting, depth is 0: no request is sent */
+    if (conn->state != CONN_OPEN || !way->codec->greet) {
         return;
     }
     const int waits =
@@ -319,94 +352,19 @@ static void greeted_made(void *user, weir_transport *t)
     }
 }
 
-static void read_welcome(struct conn *conn, const uint8_t *bytes, size_t len,
-                         uint64_t now_ns)
+static void repeat(struct conn *conn)
 {
-    const struct traffic_way *way = conn->way;
-    char detail[ERRORS_DETAIL_SIZE];
-    struct codec_answer answer = {.detail = detail};
-
-    const ssize_t used = way->codec->welcome(way->shared, conn->codec_state,
-                                             bytes, len, &answer);
-    if (used < 0) {
-        conn_give_up(conn, PHASE_VALIDATE, (int)used, detail);
-        return;
-    }
-    assert(answer.is_complete || (size_t)used == len);
-    len -= (size_t)used;
-    if (answer.is_complete &&
-        (len == 0 || read_idle(conn, bytes + used, len))) {
-        end_greeting(conn, now_ns);
-    }
-}
-
-static void end_greeted(struct conn *conn)
-{
-    const struct traffic_way *way = conn->way;
-
-    if (!way->codec->farewell) {
-        conn_finish(conn);
-        return;
-    }
-    const int err =
-        way->codec->farewell(way->shared, conn->codec_state, &conn->out);
-    if (err < 0) {
-        conn_write_refused(conn, err);
-    } else {
-        conn_part(conn);
-    }
-}
-
-static int greeted_received(void *user, weir_transport *t,
-                            const struct weir_buf *buf)
-{
-    struct conn *conn = user;
-    char detail[ERRORS_DETAIL_SIZE];
-
-    if (conn->state != CONN_OPEN) {
-        return 0;
-    }
-    const uint64_t now_ns = clock_now_ns();
-    conn->received_bytes += buf->len;
-    if (is_greeting(conn)) {
-        read_welcome(conn, buf->data, buf->len, now_ns);
-    } else if (read_answers(conn, buf->data, buf->len, detail, now_ns)) {
-        if (conn->quota > 0) {
-            conn->traffic->ready(conn, now_ns);
-        } else {
-            end_greeted(conn);
-        }
-    }
-    return 0;
-}
-
-static void greeted_prepare(struct conn *conn, const struct target *target)
-{
-    prepare(conn, target);
-    conn->depth = 0;
-}
-
-static void greeted_repeat(struct conn *conn)
-{
-    if (!is_greeting(conn)) {
+    if (conn->depth > 0) {
         repeat_requests(conn);
     }
 }
 
-/* During the greeting, the server's end of the connection means that it refuses
- * the connection. */
-static bool greeted_keep(struct conn *conn, int err)
-{
-    return !is_greeting(conn) && conn->outstanding == 0;
-}
-
-static void greeted_expire(struct conn *conn, uint64_t now_ns,
-                           uint64_t timeout_ns)
+static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     const uint64_t limit_ns = conn->traffic->options->connect_timeout_ns;
     char detail[ERRORS_DETAIL_SIZE];
 
-    if (!is_greeting(conn)) {
+    if (conn->depth > 0) {
         conn_expire(conn, now_ns, timeout_ns);
     } else if (now_ns > conn->connected_ns &&
                now_ns - conn->connected_ns >= limit_ns) {
@@ -417,42 +375,32 @@ static void greeted_expire(struct conn *conn, uint64_t now_ns,
     }
 }
 
-static void greeted_leave(struct conn *conn)
+static void leave_at_end(struct conn *conn)
 {
     const struct traffic_way *way = conn->way;
 
-    if (!is_greeting(conn) && way->codec->farewell) {
+    if (conn->depth > 0 && way->codec->farewell) {
         /* If the write fails, the connection has ended. */
         (void)way->codec->farewell(way->shared, conn->codec_state, &conn->out);
     }
 }
 
-static void greeted_end(struct conn *conn)
-{
-    if (is_greeting(conn)) {
-        conn_finish(conn);
-    } else {
-        end_greeted(conn);
-    }
-}
-
-static const struct weir_protocol greeted_protocol = {
+static const struct weir_protocol protocol = {
     .size = sizeof(struct weir_protocol),
     .kind = WEIR_PROTOCOL_STREAM,
-    .connection_made = greeted_made,
+    .connection_made = made,
     .connection_lost = conn_lost,
-    .data_received = greeted_received,
+    .data_received = data_received,
     .eof_received = eof_received,
 };
 
-const struct conn_kind conn_greeted = {
-    .protocol = &greeted_protocol,
+const struct conn_kind conn_stream = {
+    .protocol = &protocol,
     .has_ring = true,
-    .prepare = greeted_prepare,
+    .prepare = prepare,
     .send = send_requests,
-    .expire = greeted_expire,
-    .repeat = greeted_repeat,
-    .keep = greeted_keep,
-    .leave = greeted_leave,
-    .end = greeted_end,
+    .expire = expire,
+    .repeat = repeat,
+    .leave = leave_at_end,
+    .end = end,
 };

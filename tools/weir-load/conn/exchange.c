@@ -53,12 +53,8 @@ static void count_trouble(struct conn *conn, enum error_phase phase, int err)
 {
     struct traffic *traffic = conn->traffic;
 
-    struct error_kind *first = errors_add(&traffic->errors, phase, err, 0);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail), "connection %u",
-                 conn->index);
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    conn_describe_error(conn, errors_add(&traffic->errors, phase, err, 0),
+                        "connection %u", conn->index);
     traffic->events->datagram_error(traffic->events_arg);
 }
 
@@ -140,17 +136,12 @@ static bool is_right(const struct conn *conn, const struct head *head,
 static void report_wrong(struct conn *conn, const struct weir_buf *buf,
                          uint32_t requests)
 {
-    struct traffic *traffic = conn->traffic;
+    const int code =
+        has_heads(conn->traffic) ? ERROR_WRONG_ECHO : ERROR_WRONG_SIZE;
 
-    struct error_kind *first = conn_count_error(
-        conn, PHASE_VALIDATE,
-        has_heads(traffic) ? ERROR_WRONG_ECHO : ERROR_WRONG_SIZE, requests);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail),
-                 "connection %u, a datagram of %zu bytes", conn->index,
-                 buf->len);
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    conn_describe_error(
+        conn, conn_count_error(conn, PHASE_VALIDATE, code, requests),
+        "connection %u, a datagram of %zu bytes", conn->index, buf->len);
 }
 
 /* Ends a request with its first answer, right or wrong. */
@@ -258,15 +249,10 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     if (lost == 0) {
         return;
     }
-    struct error_kind *first =
-        conn_count_error(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, lost);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail),
-                 "connection %u: %u datagrams unanswered, %u more were under "
-                 "way",
-                 conn->index, lost, conn->outstanding);
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    conn_describe_error(
+        conn, conn_count_error(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, lost),
+        "connection %u: %u datagrams unanswered, %u more were under way",
+        conn->index, lost, conn->outstanding);
     traffic->ready(conn, now_ns);
 }
 

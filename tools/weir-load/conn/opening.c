@@ -30,18 +30,6 @@ static bool set_socket(struct conn *conn)
     return err >= 0;
 }
 
-static bool write_proxy_header(struct conn *conn)
-{
-    const int version = conn->traffic->options->proxy_version;
-    const int err =
-        version == 0 ? 0 : proxy_header_write(conn->transport, version);
-
-    if (err < 0) {
-        conn_give_up(conn, PHASE_WRITE, err, "the PROXY header");
-    }
-    return err >= 0;
-}
-
 void opening_look_at_syn(struct conn *conn)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -58,5 +46,15 @@ void opening_look_at_syn(struct conn *conn)
 
 bool opening_prepare(struct conn *conn)
 {
-    return set_socket(conn) && write_proxy_header(conn);
+    const int version = conn->traffic->options->proxy_version;
+
+    if (!set_socket(conn)) {
+        return false;
+    }
+    const int err =
+        version == 0 ? 0 : proxy_header_write(conn->transport, version);
+    if (err < 0) {
+        conn_give_up(conn, PHASE_WRITE, err, "the PROXY header");
+    }
+    return err >= 0;
 }

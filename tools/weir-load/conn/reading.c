@@ -118,18 +118,6 @@ static void pause_sampling(struct reading *reading, uint64_t sample_ns)
     }
 }
 
-/* Records the latency of a request, and this latency without the client's
- * delays in sending the request and in reading its answer. */
-static void record_times(struct traffic *traffic, uint64_t read_late_ns)
-{
-    const uint64_t taken_ns = traffic->reading.taken_ns;
-    const uint64_t late_ns = traffic->reading.sent_late_ns + read_late_ns;
-
-    histogram_record(&traffic->record->sampled, taken_ns);
-    histogram_record(&traffic->record->prompt,
-                     taken_ns > late_ns ? taken_ns - late_ns : 0);
-}
-
 static void take_sample(struct traffic *traffic, uint64_t now_ns)
 {
     struct reading *reading = &traffic->reading;
@@ -145,7 +133,13 @@ static void take_sample(struct traffic *traffic, uint64_t now_ns)
     }
     histogram_record(&traffic->record->reading, late_ns);
     if (reading->taken_ns > 0) {
-        record_times(traffic, late_ns);
+        /* The latency of a request, and the same without the client's delays in
+         * sending the request and in reading its answer. */
+        const uint64_t own_ns = reading->sent_late_ns + late_ns;
+        histogram_record(&traffic->record->sampled, reading->taken_ns);
+        histogram_record(&traffic->record->prompt,
+                         reading->taken_ns > own_ns ? reading->taken_ns - own_ns
+                                                    : 0);
     }
 }
 

@@ -532,8 +532,7 @@ static bool adapt_siege(struct grammar_line *line)
     if (reps && !*time) {
         line->kept[GRAMMAR_REQUESTS] = grammar_text(
             line, "%llu",
-            strtoull(reps, NULL, 10) *
-                (unsigned long long)grammar_count(line, GRAMMAR_CONNS));
+            strtoull(reps, NULL, 10) * LLU(grammar_count(line, GRAMMAR_CONNS)));
     } else if (!reps && digits > 0 && time[digits] &&
                strchr("sSmMhH", time[digits]) && !time[digits + 1]) {
         line->kept[GRAMMAR_DURATION] =

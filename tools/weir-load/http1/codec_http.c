@@ -131,9 +131,11 @@ static const struct http_request *find_request(const struct shared *shared,
                                                const struct http_conn *conn,
                                                uint64_t place)
 {
-    return http_load_choose(
-        &shared->load, conn->request, payload_mix(conn->random + place),
-        shared->load.options->urls ? get_number(shared, conn, place) : 0);
+    const struct run_options *options = shared->load.options;
+
+    return &conn->request[options_choose_kind(
+        options, payload_mix(conn->random + place),
+        options->urls ? get_number(shared, conn, place) : 0)];
 }
 
 /* Sets whether the next response answers a HEAD request. With --urls this is
@@ -216,20 +218,6 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     }
 }
 
-static int append_same(const struct http_request *request, uint32_t count,
-                       struct codec_out *out)
-{
-    int err = 0;
-
-    while (count > 0 && err == 0) {
-        const uint32_t part =
-            count < request->copies ? count : (uint32_t)request->copies;
-        err = codec_write_ref(out, request->bytes, part * request->len);
-        count -= part;
-    }
-    return err;
-}
-
 static int append(void *arg, void *state, const struct codec_batch *batch,
                   struct codec_out *out)
 {
@@ -239,11 +227,13 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
 
     if (conn->request->bytes && !shared->load.is_varied) {
         const uint32_t last = batch->has_last && shared->load.last_offset > 0;
-        err = append_same(conn->request, batch->count - last, out);
+        const struct http_request *request = conn->request;
+        err = codec_write_same(out, request->bytes, request->len,
+                               request->copies, batch->count - last);
+        request += shared->load.last_offset;
         return err < 0 || last == 0
                    ? err
-                   : append_same(conn->request + shared->load.last_offset, 1,
-                                 out);
+                   : codec_write_ref(out, request->bytes, request->len);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
         const bool is_last = batch->has_last && i + 1 == batch->count;

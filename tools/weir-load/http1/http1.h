@@ -271,12 +271,6 @@ bool http_load_announces_end(const struct run_options *options);
 const struct http_request *http_load_find(const struct http_load *self,
                                           const struct target *target);
 
-/* Returns the next request. With --urls it is chosen by @number, its number in
- * the run; with --mix by @random. @first is the target's first kind. */
-const struct http_request *http_load_choose(const struct http_load *self,
-                                            const struct http_request *first,
-                                            uint64_t random, uint64_t number);
-
 /* Returns true if a complete response with this status needs no further
  * check. */
 static inline bool http_load_takes_any(const struct http_load *self,

@@ -197,37 +197,21 @@ const struct http_request *http_load_find(const struct http_load *self,
     return &self->requests[index * (options->kinds ? options->kind_count : 1)];
 }
 
-const struct http_request *http_load_choose(const struct http_load *self,
-                                            const struct http_request *first,
-                                            uint64_t random, uint64_t number)
-{
-    const struct run_options *options = self->options;
-
-    if (!self->is_varied) {
-        return first;
-    }
-    return &first[options->urls ? urls_kind(options->urls, number)
-                                : mix_choose(options->mix, random)];
-}
-
-static bool is_expected(const struct http_load *self, uint16_t status)
-{
-    const struct http_options *http = &self->options->http;
-
-    return http->has_expected ? http->expected[status]
-                              : status < HTTP_FAILURE_STATUS;
-}
-
 void http_load_judge(const struct http_load *self, bool is_head_request,
                      uint64_t body_bytes, const struct wanted_reader *reader,
                      struct wanted_bytes echo, struct codec_answer *answer)
 {
+    const struct http_options *http = &self->options->http;
+    const bool is_expected = http->has_expected
+                                 ? http->expected[answer->status]
+                                 : answer->status < HTTP_FAILURE_STATUS;
+
     answer->code = 0;
-    if (!is_expected(self, answer->status)) {
+    if (!is_expected) {
         answer->code = ERROR_STATUS;
         snprintf(answer->detail, ERRORS_DETAIL_SIZE,
                  "status %u, a body of %llu bytes", answer->status,
-                 (unsigned long long)body_bytes);
+                 LLU(body_bytes));
     } else if (self->wanted.kind != WANTED_ANY && !is_head_request) {
         answer->code = wanted_judge(&self->wanted, reader, echo, answer->detail,
                                     ERRORS_DETAIL_SIZE);

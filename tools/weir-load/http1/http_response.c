@@ -78,16 +78,6 @@ static int name_error(const struct http_response *response, int err)
                                                              : err;
 }
 
-static void keep(struct http_kept *kept, const struct http_head *head,
-                 const uint8_t *data, size_t len)
-{
-    if (len <= sizeof(kept->bytes)) {
-        memcpy(kept->bytes, data, len);
-        kept->len = len;
-        kept->head = *head;
-    }
-}
-
 static ssize_t read_head(struct http_response *response, struct http_kept *kept,
                          const uint8_t *data, size_t len)
 {
@@ -109,8 +99,10 @@ static ssize_t read_head(struct http_response *response, struct http_kept *kept,
         }
         if (response->is_request) {
             reader->head.has_length |= !reader->head.is_chunked;
-        } else if (is_first) {
-            keep(kept, &reader->head, data, (size_t)used);
+        } else if (is_first && (size_t)used <= sizeof(kept->bytes)) {
+            kept->len = (size_t)used;
+            kept->head = reader->head;
+            memcpy(kept->bytes, data, kept->len);
         }
         begin_body(response);
     }
@@ -134,14 +126,13 @@ static size_t match_kept(struct http_response *response,
     return kept->len;
 }
 
-static ssize_t fail_body(struct http_response *response, const uint8_t *data,
-                         size_t len)
+/* Fails in a body. The bytes are shown in the message. */
+static ssize_t fail_body(struct http_response *response, int err,
+                         const uint8_t *data, size_t len)
 {
-    response->shown_len = 0;
-    response->shown_len =
-        (uint8_t)shown_add(response->shown, sizeof(response->shown),
-                           response->shown_len, data, len);
-    return fail(response, HTTP_E_CHUNK);
+    response->shown_len = (uint8_t)shown_add(
+        response->shown, sizeof(response->shown), 0, data, len);
+    return fail(response, err);
 }
 
 static void pass_body(struct http_response *response, const uint8_t *data,
@@ -198,16 +189,6 @@ static bool read_extension(struct http_response *response, uint8_t byte)
     return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
 }
 
-static void end_size_line(struct http_response *response)
-{
-    if (response->left_bytes > 0) {
-        response->state = HTTP_CHUNK_DATA;
-        return;
-    }
-    http_head_begin_trailers(&response->reader);
-    response->state = HTTP_TRAILERS;
-}
-
 /* Parses a byte of a chunk's framing. Returns false if it is invalid. */
 static bool read_framing(struct http_response *response, uint8_t byte)
 {
@@ -219,7 +200,11 @@ static bool read_framing(struct http_response *response, uint8_t byte)
         return read_extension(response, byte) &&
                response->line_bytes < HTTP_HEAD_MAX;
     case HTTP_CHUNK_FEED:
-        end_size_line(response);
+        response->state = HTTP_CHUNK_DATA;
+        if (response->left_bytes == 0) {
+            http_head_begin_trailers(&response->reader);
+            response->state = HTTP_TRAILERS;
+        }
         return byte == '\n';
     case HTTP_CHUNK_CR:
         response->state = HTTP_CHUNK_LF;
@@ -239,11 +224,7 @@ static ssize_t read_trailers(struct http_response *response,
 
     const int used = http_head_read(&response->reader, data, len, &at);
     if (used < 0) {
-        response->shown_len = 0;
-        response->shown_len =
-            (uint8_t)shown_add(response->shown, sizeof(response->shown),
-                               response->shown_len, data + at, len - at);
-        return fail(response, used);
+        return fail_body(response, used, data + at, len - at);
     }
     if (response->reader.state == HTTP_HEAD_DONE) {
         response->state = HTTP_COMPLETE;
@@ -265,8 +246,9 @@ static ssize_t read_body(struct http_response *response, const uint8_t *data,
     case HTTP_TRAILERS:
         return read_trailers(response, data, len);
     default:
-        return read_framing(response, data[0]) ? 1
-                                               : fail_body(response, data, len);
+        return read_framing(response, data[0])
+                   ? 1
+                   : fail_body(response, HTTP_E_CHUNK, data, len);
     }
 }
 

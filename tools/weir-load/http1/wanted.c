@@ -181,19 +181,6 @@ void wanted_keep(struct wanted_reader *reader)
     }
 }
 
-static void collect(struct wanted_reader *reader, const uint8_t *data,
-                    size_t len)
-{
-    if (reader->size_bytes + len > WANTED_KEPT_MAX || reader->has_no_memory) {
-        reader->piece = NULL;
-    } else if (reader->size_bytes == 0) {
-        reader->piece = data;
-    } else {
-        wanted_keep(reader);
-        append(reader, data, len);
-    }
-}
-
 void wanted_read(const struct wanted *self, struct wanted_reader *reader,
                  struct wanted_bytes echo, const uint8_t *data, size_t len)
 {
@@ -201,8 +188,14 @@ void wanted_read(const struct wanted *self, struct wanted_reader *reader,
 
     reader->shown_len = shown_add(reader->shown, sizeof(reader->shown),
                                   reader->shown_len, data, len);
-    if (self->kind == WANTED_MATCH) {
-        collect(reader, data, len);
+    if (self->kind == WANTED_MATCH &&
+        (reader->size_bytes + len > WANTED_KEPT_MAX || reader->has_no_memory)) {
+        reader->piece = NULL;
+    } else if (self->kind == WANTED_MATCH && reader->size_bytes == 0) {
+        reader->piece = data;
+    } else if (self->kind == WANTED_MATCH) {
+        wanted_keep(reader);
+        append(reader, data, len);
     } else if (self->kind != WANTED_SIZE) {
         compare(reader, self->kind == WANTED_ECHO ? echo : own, data, len);
     }
@@ -237,23 +230,11 @@ static int judge_bytes(const struct wanted_reader *reader, size_t len,
     }
     if (reader->right_bytes < reader->size_bytes && reader->right_bytes < len) {
         snprintf(detail, size, "byte %llu of the body is wrong",
-                 (unsigned long long)reader->right_bytes + 1);
+                 LLU(reader->right_bytes) + 1);
     } else {
         snprintf(detail, size, "a body of %llu bytes, not %zu",
-                 (unsigned long long)reader->size_bytes, len);
+                 LLU(reader->size_bytes), len);
     }
-    return ERROR_ANSWER;
-}
-
-static int judge_size(const struct wanted_reader *reader, uint64_t size_bytes,
-                      char *detail, size_t size)
-{
-    if (reader->size_bytes == size_bytes) {
-        return 0;
-    }
-    snprintf(detail, size, "a body of %llu bytes, not %llu",
-             (unsigned long long)reader->size_bytes,
-             (unsigned long long)size_bytes);
     return ERROR_ANSWER;
 }
 
@@ -269,7 +250,7 @@ static int judge_match(const struct wanted *self,
     if (reader->size_bytes > WANTED_KEPT_MAX) {
         snprintf(detail, size,
                  "a body of %llu bytes; re: is applied to at most %u",
-                 (unsigned long long)reader->size_bytes, WANTED_KEPT_MAX);
+                 LLU(reader->size_bytes), WANTED_KEPT_MAX);
         return ERROR_BODY_SIZE;
     }
     if (!reader->has_no_memory) {
@@ -278,12 +259,12 @@ static int judge_match(const struct wanted *self,
     }
     if (at == FOUND_NO_MEMORY) {
         snprintf(detail, size, "no memory for a body of %llu bytes",
-                 (unsigned long long)reader->size_bytes);
+                 LLU(reader->size_bytes));
         return ERROR_BODY_SIZE;
     }
     if (at < 0) {
         snprintf(detail, size, "a body of %llu bytes does not match",
-                 (unsigned long long)reader->size_bytes);
+                 LLU(reader->size_bytes));
         return ERROR_ANSWER;
     }
     return 0;
@@ -302,7 +283,11 @@ int wanted_judge(const struct wanted *self, const struct wanted_reader *reader,
         code = judge_bytes(reader, echo.len, detail, size);
         break;
     case WANTED_SIZE:
-        code = judge_size(reader, self->size_bytes, detail, size);
+        if (reader->size_bytes != self->size_bytes) {
+            snprintf(detail, size, "a body of %llu bytes, not %llu",
+                     LLU(reader->size_bytes), LLU(self->size_bytes));
+            code = ERROR_ANSWER;
+        }
         break;
     case WANTED_MATCH:
         code = judge_match(self, reader, detail, size);

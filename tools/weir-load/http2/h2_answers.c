@@ -186,14 +186,6 @@ static uint32_t read_number(const uint8_t *text, size_t len)
     return number;
 }
 
-static bool is_text(const uint8_t *bytes, size_t len, const char *text,
-                    size_t text_len)
-{
-    return len == text_len && memcmp(bytes, text, len) == 0;
-}
-
-#define IS(name, len, text) is_text(name, len, text, sizeof(text) - 1)
-
 /* Returns true for gRPC. application/grpc-web and others have the same
  * prefix. */
 static bool is_grpc_type(const uint8_t *value, size_t len)
@@ -227,17 +219,15 @@ static void take_location(struct h2_conn *self, const struct h2_stream *stream,
 static bool take_field(struct h2_conn *self, struct h2_stream *stream,
                        const struct h2_field *field)
 {
-    const uint8_t *name = field->name;
-    const size_t len = field->name_len;
     const bool is_header = stream->message.block == H2_BLOCK_HEADER;
 
-    if (IS(name, len, "grpc-status")) {
+    if (H2_IS(field, "grpc-status")) {
         stream->grpc_status = read_number(field->value, field->value_len);
-    } else if (IS(name, len, "location")) {
+    } else if (H2_IS(field, "location")) {
         if (is_header) {
             take_location(self, stream, field->value, field->value_len);
         }
-    } else if (IS(name, len, "content-type")) {
+    } else if (H2_IS(field, "content-type")) {
         if (is_header) {
             stream->is_grpc = is_grpc_type(field->value, field->value_len);
         }
@@ -245,14 +235,6 @@ static bool take_field(struct h2_conn *self, struct h2_stream *stream,
         return false;
     }
     return true;
-}
-
-static struct h2_known *known_place(struct h2_conn *self,
-                                    const nghttp2_rcbuf *value)
-{
-    const uintptr_t at = (uintptr_t)value / 64;
-
-    return &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 }
 
 /* Remembers a valid field by the addresses of its buffers. References to the
@@ -290,7 +272,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame,
 {
     struct h2_conn *self = arg;
     struct h2_stream *stream = find(self, frame->hd.stream_id);
-    struct h2_known *known = known_place(self, value);
+    const uintptr_t at = (uintptr_t)value / 64;
+    struct h2_known *known =
+        &self->known[(at ^ at / H2_KNOWN_COUNT) % H2_KNOWN_COUNT];
 
     if (known->name == name && known->value == value && stream) {
         counts_of(self)->header_bytes_in += known->bytes;
@@ -422,7 +406,6 @@ static void take_limit(struct h2_conn *self)
 static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
 {
     struct conn *conn = self->conn;
-    struct traffic *traffic = conn->traffic;
     const char *text = (const char *)goaway->opaque_data;
 
     counts_of(self)->goaways += !self->is_leaving;
@@ -433,18 +416,15 @@ static void take_goaway(struct h2_conn *self, const nghttp2_goaway *goaway)
     }
     struct error_kind *first = conn_count_error(
         conn, PHASE_TRANSFER, h2_error_of_goaway(goaway->error_code), 0);
-    if (first) {
-        char quoted[128];
-        http_quote(goaway->opaque_data,
-                   goaway->opaque_data_len < HTTP_SHOWN_MAX
-                       ? goaway->opaque_data_len
-                       : HTTP_SHOWN_MAX,
-                   quoted, sizeof(quoted));
-        snprintf(first->detail, sizeof(first->detail),
-                 "connection %u, last stream %d%s%s", conn->index,
-                 goaway->last_stream_id, text ? ": " : "", text ? quoted : "");
-    }
-    traffic->events->failed(traffic->events_arg, conn, first);
+    char quoted[128];
+    http_quote(goaway->opaque_data,
+               goaway->opaque_data_len < HTTP_SHOWN_MAX
+                   ? goaway->opaque_data_len
+                   : HTTP_SHOWN_MAX,
+               quoted, sizeof(quoted));
+    conn_describe_error(conn, first, "connection %u, last stream %d%s%s",
+                        conn->index, goaway->last_stream_id, text ? ": " : "",
+                        text ? quoted : "");
 }
 
 /* Handles a complete DATA frame. The library does not report frames of

@@ -35,7 +35,7 @@ static void give_up(struct h2_conn *self, enum error_phase phase, int code,
     char detail[ERRORS_DETAIL_SIZE];
 
     snprintf(detail, sizeof(detail), "connection %u after %llu bytes%s%s",
-             self->conn->index, (unsigned long long)self->conn->received_bytes,
+             self->conn->index, LLU(self->conn->received_bytes),
              what[0] ? ": " : "", what);
     conn_give_up(self->conn, phase, code, detail);
 }
@@ -63,6 +63,17 @@ static bool flush(struct h2_conn *self)
     return true;
 }
 
+/* Sends a GOAWAY, unless the server has sent one. Returns false if the
+ * connection was given up or will be lost. */
+static bool terminate(struct h2_conn *self)
+{
+    if (self->is_leaving) {
+        return true;
+    }
+    nghttp2_session_terminate_session(self->session, NGHTTP2_NO_ERROR);
+    return flush(self);
+}
+
 /* Ends a connection whose requests are answered or wait for the next
  * connection. It is an error if the server never allowed a request. */
 static void finish(struct h2_conn *self)
@@ -74,14 +85,10 @@ static void finish(struct h2_conn *self)
         return;
     }
     conn->repeats = h2_streams_count(&self->streams, H2_WAITING) > 0;
-    if (!self->is_leaving) {
-        nghttp2_session_terminate_session(self->session, NGHTTP2_NO_ERROR);
-        if (!flush(self)) {
-            return;
-        }
+    if (terminate(self)) {
+        conn->ended_new += !conn->was_used;
+        conn_finish(conn);
     }
-    conn->ended_new += !conn->was_used;
-    conn_finish(conn);
 }
 
 static int fill_body(const struct h2_shared *shared, struct h2_stream *stream,
@@ -182,9 +189,11 @@ static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
     stream->flight = *flight;
     stream->is_warmup = is_warmup;
     stream->refusals = 0;
-    stream->request = http_load_choose(
-        &self->shared->load, self->request,
-        payload_mix(self->random + self->sent_count), flight->number);
+    stream->request =
+        self->request +
+        options_choose_kind(self->shared->load.options,
+                            payload_mix(self->random + self->sent_count),
+                            flight->number);
     if (traffic->kinds) {
         stream->flight.kind =
             traffic->options->groups->places[stream->request - self->request];
@@ -193,27 +202,6 @@ static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
     self->warmup_count += is_warmup;
     h2_streams_move(&self->streams, stream, state, false);
     return stream;
-}
-
-static struct h2_stream *take_new(struct h2_conn *self, bool is_warmup,
-                                  uint64_t meant_ns, uint64_t now_ns)
-{
-    struct traffic *traffic = self->conn->traffic;
-    const struct flight flight = {
-        .meant_ns = meant_ns,
-        .sent_ns = now_ns,
-        .number = traffic->next_number,
-        .late_ns = traffic->late_ns,
-    };
-
-    traffic->next_number += traffic->number_stride;
-    return take_place(self, is_warmup, &flight, H2_LIVE);
-}
-
-/* The library can only have run out of memory. */
-static void submit_failed(struct h2_conn *self, int err)
-{
-    give_up(self, PHASE_WRITE, ERROR_HTTP2, nghttp2_strerror(err));
 }
 
 static void note_reached(const struct h2_conn *self)
@@ -228,14 +216,22 @@ static void send_requests(struct conn *conn, uint32_t count, uint64_t meant_ns,
                           uint64_t now_ns)
 {
     struct h2_conn *self = self_of(conn);
+    struct traffic *traffic = conn->traffic;
     const bool is_warmup = conn->outstanding_warmup > self->warmup_count;
     int err = 0;
 
     for (uint32_t i = 0; i < count && err == 0; i++) {
-        err = submit(self, take_new(self, is_warmup, meant_ns, now_ns));
+        const struct flight flight = {
+            .meant_ns = meant_ns,
+            .sent_ns = now_ns,
+            .number = traffic->next_number,
+            .late_ns = traffic->late_ns,
+        };
+        traffic->next_number += traffic->number_stride;
+        err = submit(self, take_place(self, is_warmup, &flight, H2_LIVE));
     }
-    if (err < 0) {
-        submit_failed(self, err);
+    if (err < 0) { /* the library can only have run out of memory */
+        give_up(self, PHASE_WRITE, ERROR_HTTP2, nghttp2_strerror(err));
         return;
     }
     note_reached(self);
@@ -258,7 +254,7 @@ static bool send_waiting(struct h2_conn *self)
         err = submit(self, stream);
     }
     if (err < 0) {
-        submit_failed(self, err);
+        give_up(self, PHASE_WRITE, ERROR_HTTP2, nghttp2_strerror(err));
         return false;
     }
     note_reached(self);
@@ -268,15 +264,9 @@ static bool send_waiting(struct h2_conn *self)
 /* Ends a connection with GOAWAY, even if no SETTINGS have arrived. */
 static void end(struct conn *conn)
 {
-    struct h2_conn *self = self_of(conn);
-
-    if (!self->is_leaving) {
-        nghttp2_session_terminate_session(self->session, NGHTTP2_NO_ERROR);
-        if (!flush(self)) {
-            return;
-        }
+    if (terminate(self_of(conn))) {
+        conn_finish(conn);
     }
-    conn_finish(conn);
 }
 
 /* Lets go_on() repeat the requests of the previous connection, once SETTINGS
@@ -387,32 +377,13 @@ static uint32_t expire_list(struct h2_conn *self, enum h2_stream_state state,
     return late;
 }
 
-static void report_late(struct h2_conn *self, uint32_t late, bool is_silent)
-{
-    struct conn *conn = self->conn;
-    char detail[ERRORS_DETAIL_SIZE];
-
-    snprintf(detail, sizeof(detail),
-             "connection %u: %u requests unanswered, %u more were under way",
-             conn->index, late, conn->outstanding);
-    if (is_silent) {
-        conn_give_up_late(conn, detail, late);
-        return;
-    }
-    struct error_kind *first =
-        conn_count_error(conn, PHASE_TIMEOUT, ERROR_NO_ANSWER, late);
-    if (first) {
-        snprintf(first->detail, sizeof(first->detail), "%s", detail);
-    }
-    conn->traffic->events->failed(conn->traffic->events_arg, conn, first);
-}
-
 /* Cancels streams that have timed out. Gives up the connection if nothing was
  * received within the time-out. */
 static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
 {
     struct h2_conn *self = self_of(conn);
     const uint64_t before_ns = now_ns > timeout_ns ? now_ns - timeout_ns : 0;
+    const uint64_t earlier = conn->traffic->measured.timeout;
 
     if (conn->depth == 0 && !self->is_leaving && self->shut_ns <= before_ns) {
         give_up(self, PHASE_TIMEOUT,
@@ -424,7 +395,8 @@ static void expire(struct conn *conn, uint64_t now_ns, uint64_t timeout_ns)
     if (late == 0) {
         return;
     }
-    report_late(self, late, self->received_ns <= before_ns);
+    conn_report_late(conn, late, conn->traffic->measured.timeout - earlier,
+                     self->received_ns <= before_ns);
     if (conn->state == CONN_OPEN) {
         go_on(self, now_ns);
     }
@@ -439,18 +411,6 @@ static bool may_repeat(const struct conn *conn, const struct h2_stream *stream)
            stream->first_byte_ns == 0 && !stream->flight.is_repeated;
 }
 
-/* Returns how many pending requests must not be repeated. */
-static uint32_t count_lost(struct h2_conn *self)
-{
-    uint32_t count = 0;
-
-    for (struct h2_stream *stream = h2_streams_first(&self->streams, H2_LIVE);
-         stream; stream = h2_streams_next(&self->streams, stream)) {
-        count += !may_repeat(self->conn, stream);
-    }
-    return count;
-}
-
 /* Implements conn_kind.keep. If no SETTINGS have arrived, the end of the
  * connection is an error. */
 static bool keep(struct conn *conn, int err)
@@ -459,11 +419,14 @@ static bool keep(struct conn *conn, int err)
     struct h2_streams *streams = &self->streams;
     const enum error_phase phase =
         err == ERROR_EOF ? PHASE_EOF : PHASE_TRANSFER;
-    const uint32_t live = h2_streams_count(streams, H2_LIVE);
-    struct h2_stream *stream = NULL;
+    struct h2_stream *stream = h2_streams_first(streams, H2_LIVE);
+    bool is_all_lost =
+        stream != NULL && h2_streams_count(streams, H2_WAITING) == 0;
 
-    if (!self->has_settings || (live > 0 && live == count_lost(self) &&
-                                h2_streams_count(streams, H2_WAITING) == 0)) {
+    for (; stream; stream = h2_streams_next(streams, stream)) {
+        is_all_lost &= !may_repeat(conn, stream);
+    }
+    if (!self->has_settings || is_all_lost) {
         return false;
     }
     while ((stream = h2_streams_first(streams, H2_LIVE))) {
@@ -513,8 +476,7 @@ static void take_over(struct conn *conn)
     struct h2_conn *self = self_of(conn);
 
     for (uint32_t i = 0; i < conn->outstanding; i++) {
-        const uint32_t place = (conn->head + i) & conn->traffic->ring_mask;
-        take_place(self, i < conn->outstanding_warmup, &conn->flights[place],
+        take_place(self, i < conn->outstanding_warmup, conn_flight(conn, i),
                    H2_WAITING);
     }
 }

@@ -14,13 +14,6 @@
 #define ONES  UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
-static bool is_named(const struct h2_field *field, const char *name, size_t len)
-{
-    return field->name_len == len && memcmp(field->name, name, len) == 0;
-}
-
-#define IS(field, name) is_named(field, name, sizeof(name) - 1)
-
 /* Finds a byte below 0x20 or equal to 0x7f among eight. Bytes above 0x7f are
  * ignored. */
 static uint64_t find_control(uint64_t eight)
@@ -30,11 +23,6 @@ static uint64_t find_control(uint64_t eight)
     const uint64_t del = (turned - ONES) & ~turned & HIGHS;
 
     return low | del;
-}
-
-static bool is_control(uint8_t byte)
-{
-    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
 }
 
 static bool has_control(const uint8_t *bytes, size_t len)
@@ -49,7 +37,7 @@ static bool has_control(const uint8_t *bytes, size_t len)
         }
     }
     for (; at < len; at++) {
-        if (is_control(bytes[at])) {
+        if ((bytes[at] < 0x20 && bytes[at] != '\t') || bytes[at] == 0x7f) {
             return true;
         }
     }
@@ -89,13 +77,13 @@ static bool is_of_connection(const struct h2_field *field)
 {
     switch (field->name_len) {
     case 7:
-        return IS(field, "upgrade");
+        return H2_IS(field, "upgrade");
     case 10:
-        return IS(field, "connection") || IS(field, "keep-alive");
+        return H2_IS(field, "connection") || H2_IS(field, "keep-alive");
     case 16:
-        return IS(field, "proxy-connection");
+        return H2_IS(field, "proxy-connection");
     case 17:
-        return IS(field, "transfer-encoding");
+        return H2_IS(field, "transfer-encoding");
     default:
         return false;
     }
@@ -105,9 +93,10 @@ static bool is_other_te(const struct h2_field *field)
 {
     static const char trailers[] = "trailers";
 
-    return IS(field, "te") && (field->value_len != sizeof(trailers) - 1 ||
-                               strncasecmp((const char *)field->value, trailers,
-                                           sizeof(trailers) - 1) != 0);
+    return H2_IS(field, "te") &&
+           (field->value_len != sizeof(trailers) - 1 ||
+            strncasecmp((const char *)field->value, trailers,
+                        sizeof(trailers) - 1) != 0);
 }
 
 void h2_message_begin(struct h2_message *self)
@@ -129,7 +118,7 @@ static const char *take_status(struct h2_message *self,
     uint16_t status = 0;
 
     if (self->block != H2_BLOCK_HEADER || self->has_fields ||
-        self->status > 0 || !IS(field, ":status")) {
+        self->status > 0 || !H2_IS(field, ":status")) {
         return "an unexpected pseudo-header field";
     }
     for (size_t i = 0; i < field->value_len; i++) {
@@ -173,7 +162,7 @@ const char *h2_message_field(struct h2_message *self,
         return take_status(self, field);
     }
     self->has_fields = true;
-    if (IS(field, "content-length")) {
+    if (H2_IS(field, "content-length")) {
         return self->block == H2_BLOCK_HEADER ? take_length(self, field)
                                               : "a content-length in trailers";
     }
@@ -190,7 +179,7 @@ const char *h2_message_field(struct h2_message *self,
 
 bool h2_message_is_known(const struct h2_field *field)
 {
-    return field->name[0] != ':' && !IS(field, "content-length");
+    return field->name[0] != ':' && !H2_IS(field, "content-length");
 }
 
 const char *h2_message_end_block(struct h2_message *self, bool is_last,

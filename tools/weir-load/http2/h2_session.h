@@ -126,6 +126,11 @@ struct h2_field {
     size_t value_len;
 };
 
+/* Returns true if the field has this name, a literal. */
+#define H2_IS(field, text)                                                     \
+    ((field)->name_len == sizeof(text) - 1 &&                                  \
+     memcmp((field)->name, text, sizeof(text) - 1) == 0)
+
 void h2_message_begin(struct h2_message *self);
 
 void h2_message_begin_block(struct h2_message *self);

@@ -27,8 +27,7 @@ static void write_row(uint32_t index, double level, uint64_t seen, FILE *out)
 {
     double value = (double)histogram_highest(index) / NS_PER_MS;
 
-    fprintf(out, "%12.3f %2.12f %10llu", value, level / 100,
-            (unsigned long long)seen);
+    fprintf(out, "%12.3f %2.12f %10llu", value, level / 100, LLU(seen));
     if (level < 100) {
         fprintf(out, " %14.2f", 1 / (1 - level / 100));
     }
@@ -61,7 +60,7 @@ void hgrm_write(const struct histogram *h, FILE *out)
             histogram_mean(h) / NS_PER_MS, histogram_deviation(h) / NS_PER_MS);
     fprintf(out, "#[Max     = %12.3f, Total count    = %12llu]\n",
             (double)(h->count ? histogram_highest(last) : 0) / NS_PER_MS,
-            (unsigned long long)h->count);
+            LLU(h->count));
     fprintf(out, "#[Buckets = %12u, SubBuckets     = %12u]\n", BUCKETS,
             SUB_BUCKETS);
 }

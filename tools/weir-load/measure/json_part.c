@@ -66,7 +66,7 @@ json_t *json_hash(const json_t *object)
     }
     const uint64_t hash = hash_bytes(HASH_BEGIN, dump, strlen(dump));
     free(dump);
-    snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
+    snprintf(text, sizeof(text), "%016llx", LLU(hash));
     return json_string(text);
 }
 

@@ -16,13 +16,6 @@
 
 static const char other_name[] = "other";
 
-/* Returns the length of a request up to the first blank or escape after its
- * first byte. The rest is left out because it may have a password. */
-static size_t measure_word(const char *request)
-{
-    return request[0] == '\0' ? 0 : 1 + strcspn(request + 1, " \t\\");
-}
-
 #define CUT_SIZE (KINDS_NAME_SIZE - sizeof("...#01234567"))
 
 struct name {
@@ -64,7 +57,9 @@ static void print_name(const struct request_kind *line, char *ret)
         add_bytes(&name, " ", 1);
         add_bytes(&name, line->path, strcspn(line->path, "?"));
     } else {
-        add_bytes(&name, line->request, measure_word(line->request));
+        /* The rest is left out because it may have a password. */
+        const char *text = line->request;
+        add_bytes(&name, text, text[0] ? 1 + strcspn(text + 1, " \t\\") : 0);
     }
     ret[name.len] = '\0';
     if (name.is_cut) {

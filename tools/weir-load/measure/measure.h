@@ -225,6 +225,12 @@ void record_init(struct record *record);
 /* Adds the answers that arrived in one piece to service and ttfb. */
 void record_settle(struct record *record);
 
+/* Returns the response times, or the service times in a closed loop. */
+static inline const struct histogram *record_times(const struct record *record)
+{
+    return record->response.count > 0 ? &record->response : &record->service;
+}
+
 /* Adds the counts of another record. Both must be settled. */
 void record_merge(struct record *record, const struct record *from);
 

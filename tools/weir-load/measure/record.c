@@ -9,13 +9,6 @@
 
 #define RECORD_COUNT (sizeof(struct record) / sizeof(struct histogram))
 
-static void clear(struct histogram *h)
-{
-    if (h->count > 0) {
-        histogram_clear(h);
-    }
-}
-
 static void add(struct histogram *h, const struct histogram *from)
 {
     if (from->count > 0) {
@@ -34,7 +27,9 @@ void record_settle(struct record *record)
 {
     add(&record->service, &record->whole);
     add(&record->ttfb, &record->whole);
-    clear(&record->whole);
+    if (record->whole.count > 0) {
+        histogram_clear(&record->whole);
+    }
 }
 
 void record_merge(struct record *record, const struct record *from)

@@ -12,8 +12,6 @@
 
 #include <stdlib.h>
 
-#define LLU(value) ((unsigned long long)(value))
-
 struct request_log *request_log_new(void)
 {
     struct request_log *log =

@@ -33,7 +33,9 @@ static bool read_cpu(const char *line, struct sharing_sample *ret)
     unsigned long long stolen = 0;
     unsigned cpu = 0;
 
-    if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu %llu %llu %llu", &cpu,
+    /* Without the digit, %u would read a counter of the line "cpu  ...". */
+    if (line[3] < '0' || line[3] > '9' ||
+        sscanf(line, "cpu%u %llu %llu %llu %llu %llu %llu %llu %llu", &cpu,
                &user, &nice, &system, &idle, &waiting, &hard, &soft,
                &stolen) != 9) {
         return false;

@@ -44,7 +44,7 @@ static const char *const times_names[SLO_TIMES_COUNT] = {
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-__attribute__((format(printf, 3, 4))) static int
+__attribute__((format(printf, 3, 4))) static bool
 refuse(const struct cursor *cursor, size_t at, const char *format, ...)
 {
     va_list args;
@@ -53,7 +53,7 @@ refuse(const struct cursor *cursor, size_t at, const char *format, ...)
     va_start(args, format);
     vsnprintf(cursor->error->why, SLO_WHY_SIZE, format, args);
     va_end(args);
-    return -EINVAL;
+    return false;
 }
 
 static void skip_blanks(struct cursor *cursor)
@@ -62,8 +62,8 @@ static void skip_blanks(struct cursor *cursor)
 }
 
 /* Parses the digits of p99.9. The unit of @ret is 1/100000. */
-static int read_share(struct cursor *cursor, const char *digits, size_t len,
-                      uint32_t *ret)
+static bool read_share(struct cursor *cursor, const char *digits, size_t len,
+                       uint32_t *ret)
 {
     char text[16];
     uint64_t millionths = 0;
@@ -76,36 +76,36 @@ static int read_share(struct cursor *cursor, const char *digits, size_t len,
                       (int)(len < 20 ? len : 20), digits);
     }
     *ret = (uint32_t)(millionths / 10);
-    return 0;
+    return true;
 }
 
-static int read_times(struct cursor *cursor, struct slo_term *term,
-                      bool *ret_given)
+static bool read_times(struct cursor *cursor, struct slo_term *term,
+                       bool *ret_given)
 {
     const char *text = cursor->text + cursor->at;
     size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
 
     *ret_given = text[len] == '.';
     if (!*ret_given) {
-        return 0;
+        return true;
     }
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
         if (strlen(times_names[i]) == len &&
             memcmp(times_names[i], text, len) == 0) {
             term->times = (enum slo_times)i;
             cursor->at += len + 1;
-            return 0;
+            return true;
         }
     }
-    return refuse(
-        cursor, cursor->at,
-        "'%.*s' is not response, service, connect, tls, ttfb, late or client",
-        (int)(len < 20 ? len : 20), text);
+    return refuse(cursor, cursor->at,
+                  "'%.*s' is not response, service, connect, tls, ttfb, late, "
+                  "client, blocked or read",
+                  (int)(len < 20 ? len : 20), text);
 }
 
 /* Reads a status like 503 or 5xx. 5xx includes 600 and above (RFC 9110, section
  * 15). */
-static int read_status(struct cursor *cursor, struct slo_term *term)
+static bool read_status(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;
     const size_t len = strcspn(text, " \t<>=,{");
@@ -128,10 +128,10 @@ static int read_status(struct cursor *cursor, struct slo_term *term)
         term->last_status = term->first_status;
     }
     cursor->at += len;
-    return 0;
+    return true;
 }
 
-static int read_figure(struct cursor *cursor, struct slo_term *term)
+static bool read_figure(struct cursor *cursor, struct slo_term *term)
 {
     static const char status[] = "status.";
     bool has_times = false;
@@ -140,17 +140,17 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
         cursor->at += sizeof(status) - 1;
         return read_status(cursor, term);
     }
-    int err = read_times(cursor, term, &has_times);
-    if (err < 0) {
-        return err;
+    if (!read_times(cursor, term, &has_times)) {
+        return false;
     }
     const char *text = cursor->text + cursor->at;
     size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.");
     if (text[0] == 'p' && text[1] >= '0' && text[1] <= '9') {
         term->figure = SLO_QUANTILE;
-        err = read_share(cursor, text + 1, len - 1, &term->share);
-        cursor->at += err < 0 ? 0 : len;
-        return err;
+        const bool is_good =
+            read_share(cursor, text + 1, len - 1, &term->share);
+        cursor->at += is_good ? len : 0;
+        return is_good;
     }
     for (size_t i = 0; i < COUNT_OF(figures); i++) {
         if (strlen(figures[i].name) != len ||
@@ -163,35 +163,25 @@ static int read_figure(struct cursor *cursor, struct slo_term *term)
                           figures[i].name);
         }
         cursor->at += len;
-        return 0;
+        return true;
     }
     return refuse(cursor, cursor->at,
                   "expected a figure: p50 to p99.999, mean, min, max, errors, "
                   "timeouts, dropped, rate, achieved or status.5xx");
 }
 
-static bool is_of_kinds(const struct slo_term *term)
-{
-    switch (term->figure) {
-    case SLO_DROPPED:
-    case SLO_ACHIEVED:
-        return false;
-    default:
-        return !slo_is_latency(term->figure) || term->times == SLO_RESPONSE;
-    }
-}
-
 /* Reads an optional "{GET /a}". Inner braces must be balanced. */
-static int read_kind(struct cursor *cursor, struct slo_term *term)
+static bool read_kind(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;
     size_t depth = 1;
     size_t len = 1;
 
     if (text[0] != '{') {
-        return 0;
+        return true;
     }
-    if (!is_of_kinds(term)) {
+    if (term->figure == SLO_DROPPED || term->figure == SLO_ACHIEVED ||
+        (slo_is_latency(term->figure) && term->times != SLO_RESPONSE)) {
         return refuse(cursor, cursor->at,
                       "a kind of requests has no such figure");
     }
@@ -213,10 +203,10 @@ static int read_kind(struct cursor *cursor, struct slo_term *term)
     }
     memcpy(term->kind, text + 1, len - 2);
     cursor->at += len;
-    return 0;
+    return true;
 }
 
-static int read_comparison(struct cursor *cursor, struct slo_term *term)
+static bool read_comparison(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;
     bool has_equal = text[0] != '\0' && text[1] == '=';
@@ -229,7 +219,7 @@ static int read_comparison(struct cursor *cursor, struct slo_term *term)
         return refuse(cursor, cursor->at, "expected <, <=, > or >=");
     }
     cursor->at += has_equal ? 2 : 1;
-    return 0;
+    return true;
 }
 
 static int parse_limit(const char *value, struct slo_term *term)
@@ -248,7 +238,7 @@ static int parse_limit(const char *value, struct slo_term *term)
     return units_parse_percent(value, &term->limit);
 }
 
-static int read_limit(struct cursor *cursor, struct slo_term *term)
+static bool read_limit(struct cursor *cursor, struct slo_term *term)
 {
     const char *text = cursor->text + cursor->at;
     size_t len = strcspn(text, ", \t");
@@ -271,33 +261,33 @@ static int read_limit(struct cursor *cursor, struct slo_term *term)
         return refuse(cursor, cursor->at, "'%s' is not %s", value, want);
     }
     cursor->at += len;
-    return 0;
+    return true;
 }
 
-static int read_term(struct cursor *cursor, struct slo_term *term)
+static bool read_term(struct cursor *cursor, struct slo_term *term)
 {
     skip_blanks(cursor);
     size_t begin = cursor->at;
 
-    int err = read_figure(cursor, term);
-    skip_blanks(cursor);
-    if (err == 0) {
-        err = read_kind(cursor, term);
+    if (!read_figure(cursor, term)) {
+        return false;
     }
     skip_blanks(cursor);
-    if (err == 0) {
-        err = read_comparison(cursor, term);
+    if (!read_kind(cursor, term)) {
+        return false;
     }
     skip_blanks(cursor);
-    if (err == 0) {
-        err = read_limit(cursor, term);
-    }
-    if (err == 0) {
-        snprintf(term->text, sizeof(term->text), "%.*s",
-                 (int)(cursor->at - begin), cursor->text + begin);
+    if (!read_comparison(cursor, term)) {
+        return false;
     }
     skip_blanks(cursor);
-    return err;
+    if (!read_limit(cursor, term)) {
+        return false;
+    }
+    snprintf(term->text, sizeof(term->text), "%.*s", (int)(cursor->at - begin),
+             cursor->text + begin);
+    skip_blanks(cursor);
+    return true;
 }
 
 int slo_parse(const char *text, struct slo *ret, struct slo_error *ret_error)
@@ -307,19 +297,19 @@ int slo_parse(const char *text, struct slo *ret, struct slo_error *ret_error)
 
     for (;;) {
         if (slo.count == SLO_TERMS_MAX) {
-            return refuse(&cursor, cursor.at, "more than %u terms",
-                          SLO_TERMS_MAX);
+            refuse(&cursor, cursor.at, "more than %u terms", SLO_TERMS_MAX);
+            return -EINVAL;
         }
-        int err = read_term(&cursor, &slo.terms[slo.count++]);
-        if (err < 0) {
-            return err;
+        if (!read_term(&cursor, &slo.terms[slo.count++])) {
+            return -EINVAL;
         }
         if (text[cursor.at] == '\0') {
             *ret = slo;
             return 0;
         }
         if (text[cursor.at] != ',') {
-            return refuse(&cursor, cursor.at, "expected a comma or the end");
+            refuse(&cursor, cursor.at, "expected a comma or the end");
+            return -EINVAL;
         }
         cursor.at++;
     }
@@ -443,8 +433,7 @@ const char *slo_format(const struct slo_term *term,
 
     if (!outcome->known && outcome->value_count > 0) {
         snprintf(buf, SLO_TEXT_SIZE, "not known from %llu values, %llu needed",
-                 (unsigned long long)outcome->value_count,
-                 (unsigned long long)outcome->values_needed);
+                 LLU(outcome->value_count), LLU(outcome->values_needed));
     } else if (!outcome->known && slo_is_latency(term->figure)) {
         snprintf(buf, SLO_TEXT_SIZE, "not known, as no such times were taken");
     } else if (!outcome->known) {

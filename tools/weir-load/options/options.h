@@ -326,6 +326,18 @@ static inline bool options_is_churn(const struct run_options *options)
     return options->mode == RUN_MODE_CRR || options->mode == RUN_MODE_CONNECT;
 }
 
+/* Returns the index of a request's kind, 0 without kinds. With --urls it is
+ * chosen by @number, the request's number in the run; with --mix by @random. */
+static inline size_t options_choose_kind(const struct run_options *options,
+                                         uint64_t random, uint64_t number)
+{
+    if (!options->kinds) {
+        return 0;
+    }
+    return options->urls ? urls_kind(options->urls, number)
+                         : mix_choose(options->mix, random);
+}
+
 /* Returns the option that defines the requests in mode script. */
 static inline const char *
 options_requests_flag(const struct run_options *options)

@@ -64,6 +64,19 @@ FILE *fifo_open(const char *path)
     return file;
 }
 
+int fifo_close(FILE *file)
+{
+    int err = 0;
+
+    if (fflush(file) != 0 || ferror(file)) {
+        err = errno ? errno : EIO;
+    }
+    if (file != stdout && fclose(file) != 0 && err == 0) {
+        err = errno;
+    }
+    return err;
+}
+
 const char *fifo_error_text(int err)
 {
     return err == ETIMEDOUT ? "no process reads this FIFO" : strerror(err);

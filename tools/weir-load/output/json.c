@@ -17,11 +17,13 @@
 
 /* Results are archived and must stay small enough to be read again. A large
  * result consists mostly of rows, each with numbers, errors and a coarse
- * histogram. The rest has seven full histograms, and one for each kind of
- * request. */
+ * histogram. The rest has full histograms of all times, and one for each kind
+ * of request. A full histogram of ten bytes for each bucket, in base64, and its
+ * percentiles have less than 0x80000 bytes. */
 #define ROW_SIZE_MAX (HDR_COARSE_SIZE + (ERRORS_KINDS + 1U) * 80U + 1000U)
 #define RESULT_SIZE_MAX                                                        \
-    (RESULT_ROWS_MAX * ROW_SIZE_MAX + 0x100000U * (7U + KINDS_MAX))
+    (RESULT_ROWS_MAX * ROW_SIZE_MAX +                                          \
+     0x80000U * ((unsigned)SLO_TIMES_COUNT + KINDS_MAX))
 _Static_assert(RESULT_SIZE_MAX <= JSON_SIZE_MAX,
                "what a run writes must be read again");
 
@@ -64,22 +66,18 @@ static json_t *cpus_part(const struct cpus *cpus)
     return list;
 }
 
-/* Returns null if the kernel does not report the error of the clock. */
-static json_t *clock_part(const struct host *host)
-{
-    return host->clock_greatest_error_ns == 0
-               ? json_null()
-               : json_pack("{s:b, s:I, s:I}", "synchronised",
-                           host->clock_is_synchronised, "estimated_error_ns",
-                           json_integer_of(host->clock_estimated_error_ns),
-                           "greatest_error_ns",
-                           json_integer_of(host->clock_greatest_error_ns));
-}
-
 static json_t *env_part(const struct result *result)
 {
     const struct host *host = &result->host;
+    json_t *clock = json_null(); /* the kernel does not report its error */
 
+    if (host->clock_greatest_error_ns > 0) {
+        clock = json_pack("{s:b, s:I, s:I}", "synchronised",
+                          host->clock_is_synchronised, "estimated_error_ns",
+                          json_integer_of(host->clock_estimated_error_ns),
+                          "greatest_error_ns",
+                          json_integer_of(host->clock_greatest_error_ns));
+    }
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:b, s:o, s:o}",
         "weir", weir_version(), "host", host->name, "kernel", host->kernel,
@@ -89,7 +87,7 @@ static json_t *env_part(const struct result *result)
         cpus_part(&result->options->client_cpus), "server_cpus",
         cpus_part(&result->options->server_cpus), "same_machine",
         result->same_machine, "io_uring", lines_part(result->features), "clock",
-        clock_part(host));
+        clock);
 }
 
 static void write_fields(const struct field *fields, const void *from,
@@ -154,14 +152,6 @@ static json_t *rate_part(const struct result *result)
                                           : json_real(result->offered_rate),
         "achieved", window_ns > 0 ? completed * 1e9 / window_ns : 0,
         "per_client_cpu_second", cpu_ns > 0 ? completed * 1e9 / cpu_ns : 0);
-}
-
-static json_t *model_part(const struct result *result)
-{
-    const char *arrival = options_arrival_name(result->model);
-
-    return json_pack("{s:s, s:o}", "kind", arrival ? "open" : "closed",
-                     "arrival", json_text_or_null(arrival));
 }
 
 static json_t *latency_part(const struct result *result)
@@ -293,30 +283,26 @@ static json_t *slo_part(const struct result *result)
     return list;
 }
 
-/* Returns NULL if the use is unknown. The member is then left out. */
-static json_t *sharing_part(const struct sharing *sharing)
-{
-    return sharing->cpu_count == 0
-               ? NULL
-               : json_pack("{s:I, s:f, s:f, s:f}", "count",
-                           json_integer_of(sharing->cpu_count), "idle",
-                           sharing->idle, "others", sharing->others, "stolen",
-                           sharing->stolen);
-}
-
 static json_t *threads_part(const struct result *result)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < result->thread_count; i++) {
         const struct result_thread *thread = &result->threads[i];
+        const struct sharing *sharing = &thread->sharing;
+        json_t *cpus = NULL; /* unknown: the member is left out */
+        if (sharing->cpu_count > 0) {
+            cpus = json_pack("{s:I, s:f, s:f, s:f}", "count",
+                             json_integer_of(sharing->cpu_count), "idle",
+                             sharing->idle, "others", sharing->others, "stolen",
+                             sharing->stolen);
+        }
         json_t *part = json_pack("{s:o}", "cpu",
                                  thread->cpu < 0 ? json_null()
                                                  : json_integer(thread->cpu));
         write_fields(fields_thread, thread, part);
-        list = json_appended(
-            list, join(part, json_pack("{s:o*}", "cpus",
-                                       sharing_part(&thread->sharing))));
+        list =
+            json_appended(list, join(part, json_pack("{s:o*}", "cpus", cpus)));
     }
     return list;
 }
@@ -364,6 +350,7 @@ static json_t *start_part(uint64_t wall_ns)
 json_t *json_begin(const struct result *result)
 {
     const struct run_options *options = result->options;
+    const char *arrival = options_arrival_name(result->model);
 
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, "
@@ -378,7 +365,9 @@ json_t *json_begin(const struct result *result)
             ? json_null()
             : json_pack("{s:i, s:i}", "index", (int)options->part.index + 1,
                         "count", (int)options->part.count),
-        "model", model_part(result));
+        "model",
+        json_pack("{s:s, s:o}", "kind", arrival ? "open" : "closed", "arrival",
+                  json_text_or_null(arrival)));
 }
 
 struct summary_figure {
@@ -425,7 +414,8 @@ static json_t *summary_part(const struct result *result)
     for (const struct summary_figure *figure = summary_figures; figure->name;
          figure++) {
         double ns = 0;
-        const bool is_known = find_figure(lateness_times(result), figure, &ns);
+        const bool is_known =
+            find_figure(record_times(&result->times), figure, &ns);
         json_object_set_new(part, figure->name,
                             is_known ? json_real(ns / NS_PER_MS) : json_null());
     }

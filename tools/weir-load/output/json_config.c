@@ -67,7 +67,7 @@ static json_t *hash_part(uint64_t hash)
 {
     char text[20];
 
-    snprintf(text, sizeof(text), "%016llx", (unsigned long long)hash);
+    snprintf(text, sizeof(text), "%016llx", LLU(hash));
     return json_string(text);
 }
 

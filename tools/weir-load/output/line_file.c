@@ -6,6 +6,8 @@
  */
 #include "output.h"
 
+#include "writers.h"
+
 #include "tools/common/console.h"
 
 #include <errno.h>
@@ -130,9 +132,8 @@ bool line_file_close(struct line_file *self)
         self->missing +=
             count_lines(self->waiting + self->first, self->end - self->first);
     }
-    if (self->file != stdout && fclose(self->file) != 0 && self->err == 0) {
-        self->err = errno;
-    }
+    const int err = fifo_close(self->file);
+    self->err = self->err ? self->err : err;
     self->file = NULL;
     free(self->waiting);
     if (self->err != 0) {
@@ -141,7 +142,7 @@ bool line_file_close(struct line_file *self)
     } else if (self->missing > 0) {
         say("%s: %s could not be written: its reader was too slow for %llu "
             "lines",
-            self->flag, name, (unsigned long long)self->missing);
+            self->flag, name, LLU(self->missing));
     }
     return self->err == 0 && self->missing == 0;
 }

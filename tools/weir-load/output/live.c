@@ -184,9 +184,8 @@ void live_print(const struct interval *row, const struct histogram *h,
     snprintf(texts[LIVE_RATE], UNITS_TEXT_SIZE, "%.0f",
              seconds > 0 ? (double)row->ok / seconds : 0);
     snprintf(texts[LIVE_IN_FLIGHT], UNITS_TEXT_SIZE, "%llu",
-             (unsigned long long)row->in_flight);
-    snprintf(texts[LIVE_CONNS], UNITS_TEXT_SIZE, "%llu",
-             (unsigned long long)row->open);
+             LLU(row->in_flight));
+    snprintf(texts[LIVE_CONNS], UNITS_TEXT_SIZE, "%llu", LLU(row->open));
     snprintf(texts[LIVE_BYTES], UNITS_TEXT_SIZE, "%.1f",
              seconds > 0 ? (double)row->received_bytes / seconds / 1e6 : 0);
     for (unsigned i = 0; i < LIVE_COUNT; i++) {

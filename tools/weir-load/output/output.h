@@ -138,14 +138,6 @@ struct outputs {
     uint64_t row_count;
 };
 
-/* Latencies of one interval. `response` is empty in a closed loop; `kinds` is
- * NULL if kinds are not counted. */
-struct outputs_times {
-    const struct histogram *response;
-    const struct histogram *service;
-    const struct kind_record *kinds;
-};
-
 /* Returns false, after printing an error, if two options use standard
  * output. */
 bool outputs_check(const struct run_options *options);
@@ -161,9 +153,12 @@ void outputs_print(const struct run_options *options, FILE *out);
  * be opened. */
 bool outputs_open(struct outputs *outputs, const struct run_options *options);
 
+/* Prints an interval and its latencies. @kinds is NULL if kinds are not
+ * counted. */
 void outputs_add_row(struct outputs *outputs, const struct result *result,
                      const struct result_row *row,
-                     const struct outputs_times *times);
+                     const struct histogram *times,
+                     const struct kind_record *kinds);
 
 /* Prints the report and the other outputs of an evaluated run. Returns the exit
  * code, which is LOAD_INTERNAL if something was not written. */

@@ -186,17 +186,6 @@ static bool open_file(const struct run_options *options, const char *flag,
     return *ret != NULL;
 }
 
-/* Like open_file(), for lines during the run. */
-static bool open_lines(const struct run_options *options, const char *flag,
-                       const char *name, struct line_file *ret)
-{
-    FILE *file = NULL;
-
-    const bool is_open = open_file(options, flag, name, &file);
-    line_file_start(ret, flag, name, file);
-    return is_open;
-}
-
 /* Like open_file(), for a file that is written at the end. */
 static bool open_whole(const struct run_options *options, const char *flag,
                        const char *name, struct whole_file *ret)
@@ -211,36 +200,16 @@ static bool open_whole(const struct run_options *options, const char *flag,
     return is_open;
 }
 
-static bool close_file(const char *flag, const char *path,
-                       struct output *output)
-{
-    if (!output->file) {
-        return true;
-    }
-    if ((fflush(output->file) != 0 || ferror(output->file)) &&
-        output->err == 0) {
-        output->err = errno != 0 ? errno : EIO;
-    }
-    if (output->file != stdout && fclose(output->file) != 0 &&
-        output->err == 0) {
-        output->err = errno;
-    }
-    output->file = NULL;
-    if (output->err != 0) {
-        say("%s: %s could not be written: %s", flag,
-            whole_file_is_stdout(path) ? "standard output" : path,
-            strerror(output->err));
-    }
-    return output->err == 0;
-}
-
+/* The heading is written now, so that a run without intervals has it. */
 /* The heading is written now, so that a run without intervals has it. */
 static bool open_csv(struct outputs *outputs, const struct run_options *options)
 {
-    if (!open_lines(options, "--csv", options->files.csv, &outputs->csv)) {
-        return false;
-    }
-    FILE *out = outputs->csv.file ? line_file_begin(&outputs->csv) : NULL;
+    FILE *out = NULL;
+    const char *name = options->files.csv;
+
+    const bool is_open = open_file(options, "--csv", name, &out);
+    line_file_start(&outputs->csv, "--csv", name, out);
+    out = out ? line_file_begin(&outputs->csv) : NULL;
     if (out) {
         for (const struct field *field = fields_interval; field->name;
              field++) {
@@ -250,7 +219,7 @@ static bool open_csv(struct outputs *outputs, const struct run_options *options)
         fputs(",kind\n", out);
         line_file_end(&outputs->csv);
     }
-    return true;
+    return is_open;
 }
 
 static bool open_publish(struct outputs *outputs,
@@ -295,7 +264,7 @@ static void write_csv_row(const struct interval *counts, const char *kind,
         fputs(field == fields_interval ? "" : ",", out);
         if ((!kind || field->has_kinds) &&
             (field->unit != FIELD_LATENCY || value > 0)) {
-            fprintf(out, "%llu", (unsigned long long)value);
+            fprintf(out, "%llu", LLU(value));
         }
     }
     fputc(',', out);
@@ -334,24 +303,20 @@ static void add_to_csv(struct outputs *outputs, const struct interval *whole,
 
 void outputs_add_row(struct outputs *outputs, const struct result *result,
                      const struct result_row *row,
-                     const struct outputs_times *times)
+                     const struct histogram *times,
+                     const struct kind_record *kinds)
 {
-    bool is_first = outputs->row_count == 0;
-
     if (outputs->is_live) {
-        live_print(&row->counts,
-                   times->response->count > 0 ? times->response
-                                              : times->service,
-                   outputs->row_count);
+        live_print(&row->counts, times, outputs->row_count);
     }
-    outputs->row_count++;
-    add_to_csv(outputs, &row->counts, times->kinds);
+    add_to_csv(outputs, &row->counts, kinds);
     if (outputs->options->files.streams) {
-        if (is_first) {
+        if (outputs->row_count == 0) {
             json_write_event("start", json_begin(result), stdout);
         }
         json_write_event("interval", json_row(row), stdout);
     }
+    outputs->row_count++;
 }
 
 static int write_result(const struct outputs *outputs,
@@ -380,9 +345,7 @@ enum load_exit outputs_finish(struct outputs *outputs,
 
     int err = write_result(outputs, result);
     if (outputs->hgrm.file) {
-        hgrm_write(result->times.response.count > 0 ? &result->times.response
-                                                    : &result->times.service,
-                   outputs->hgrm.file);
+        hgrm_write(record_times(&result->times), outputs->hgrm.file);
     }
     if (err < 0) {
         say("%s: the result could not be written: %s",
@@ -404,10 +367,17 @@ enum load_exit outputs_finish(struct outputs *outputs,
 
 bool outputs_close(struct outputs *outputs)
 {
-    const struct options_files *files = &outputs->options->files;
-
+    struct output *log = &outputs->log;
+    const char *path = outputs->options->files.log;
     bool good = line_file_close(&outputs->csv);
-    good &= close_file("--log", files->log, &outputs->log);
+    if (log->file) {
+        const int err = fifo_close(log->file);
+        log->err = log->err ? log->err : err;
+        good &= log->err == 0 ||
+                say("--log: %s could not be written: %s",
+                    whole_file_is_stdout(path) ? "standard output" : path,
+                    strerror(log->err));
+    }
     whole_file_drop(&outputs->json);
     whole_file_drop(&outputs->hgrm);
     publish_drop(&outputs->publish);

@@ -18,8 +18,6 @@
 /* Descriptors of an additional thread, for its ring and its loop. */
 #define THREAD_FDS 8U
 
-#define LLU(value) ((unsigned long long)(value))
-
 static uint64_t count_fds(const struct run_options *options)
 {
     return options->conn_count + (options->thread_count - 1) * THREAD_FDS;

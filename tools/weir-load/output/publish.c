@@ -27,17 +27,6 @@ bool publish_can_start(const char *flag)
     return results_run(argv, STDIN_FILENO, NULL, 0);
 }
 
-static void copy(FILE *from, FILE *to)
-{
-    char piece[65536];
-    size_t len = 0;
-
-    rewind(from);
-    while ((len = fread(piece, 1, sizeof(piece), from)) > 0) {
-        fwrite(piece, 1, len, to);
-    }
-}
-
 /* Arguments of the script: formats, their files' descriptors, and the run. */
 struct call {
     const char *argv[RESULTS_WORDS + PUBLISH_FORMATS + OPTIONS_LABELS_MAX + 4];
@@ -102,7 +91,12 @@ static bool write_files(struct publish *self, const struct result *result,
     bool is_good = true;
     for (size_t i = 0; i < PUBLISH_FORMATS; i++) {
         if (self->files[i].file) {
-            copy(outs[i], self->files[i].file);
+            char piece[65536];
+            size_t len = 0;
+            rewind(outs[i]);
+            while ((len = fread(piece, 1, sizeof(piece), outs[i])) > 0) {
+                fwrite(piece, 1, len, self->files[i].file);
+            }
             is_good &= whole_file_keep(&self->files[i]);
         }
     }

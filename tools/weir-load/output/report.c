@@ -28,21 +28,6 @@
 /* Indentation of the rest of a line that is too long for the terminal. */
 #define INDENT 12U
 
-#define LLU(value) ((unsigned long long)(value))
-
-/* Prints the load model, which determines the meaning of latencies. */
-static void print_model(const struct result *result, FILE *out)
-{
-    if (result->model == RUN_MODEL_CLOSED) {
-        fputs("  closed loop", out);
-        return;
-    }
-    fprintf(out, "  open %s", options_arrival_name(result->model));
-    if (result->measured_began) {
-        fprintf(out, " %.1f/s", result->offered_rate);
-    }
-}
-
 /* Prints the payload, or the number of different requests. */
 static void print_payload(const struct run_options *options, FILE *out)
 {
@@ -108,7 +93,15 @@ static void print_header(const struct result *result, FILE *out)
     if (options->target_count > 1) {
         fprintf(out, " and %zu more", options->target_count - 1);
     }
-    print_model(result, out);
+    /* The load model determines the meaning of latencies. */
+    if (result->model == RUN_MODEL_CLOSED) {
+        fputs("  closed loop", out);
+    } else {
+        fprintf(out, "  open %s", options_arrival_name(result->model));
+    }
+    if (result->model != RUN_MODEL_CLOSED && result->measured_began) {
+        fprintf(out, " %.1f/s", result->offered_rate);
+    }
     if (options->part.count > 1) {
         fprintf(out, ", part %u of %u", options->part.index + 1,
                 options->part.count);
@@ -271,10 +264,7 @@ static void print_spread(const struct result *result, FILE *out)
     size_t row_count = 0;
     char texts[4][UNITS_TEXT_SIZE];
 
-    const struct histogram *h = result->times.response.count > 0
-                                    ? &result->times.response
-                                    : &result->times.service;
-
+    const struct histogram *h = record_times(&result->times);
     if (!histogram_can_tell(h, 99000)) {
         return;
     }
@@ -541,25 +531,14 @@ void report_print(const struct result *result, FILE *out)
     free(text);
 }
 
-/* Returns the error that failed the most requests, the first one among equals.
- * A consequence, such as a failed reconnect, fails fewer requests. */
-static const struct error_kind *worst(const struct error_table *errors)
-{
-    const struct error_kind *found = NULL;
-
-    for (size_t i = 0; i < errors->kind_count; i++) {
-        if (!found || errors->kinds[i].requests > found->requests) {
-            found = &errors->kinds[i];
-        }
-    }
-    return found;
-}
-
-/* Returns the error that explains why no request succeeded: over UDP an error
- * reported by the kernel, if there was one, else that of worst(). */
+/* Returns the error that explains why a run failed: over UDP, if no request
+ * succeeded, an error reported by the kernel, if there was one; else the error
+ * that failed the most requests, the first one among equals. A consequence,
+ * such as a failed reconnect, fails fewer requests. */
 static const struct error_kind *find_reason(const struct result *result)
 {
     const struct error_table *errors = &result->errors;
+    const struct error_kind *worst = NULL;
 
     for (size_t i = 0; i < errors->kind_count; i++) {
         const struct error_kind *kind = &errors->kinds[i];
@@ -567,8 +546,11 @@ static const struct error_kind *find_reason(const struct result *result)
             result->exit == LOAD_NOTHING && kind->phase == PHASE_TRANSFER) {
             return kind;
         }
+        if (!worst || kind->requests > worst->requests) {
+            worst = kind;
+        }
     }
-    return worst(errors);
+    return worst;
 }
 
 static void complain_of_objective(const struct result *result)

@@ -27,7 +27,6 @@
 
 struct found {
     bool is_there;
-    bool is_special; /* written directly, or refused if a directory */
     mode_t mode;
 };
 
@@ -59,11 +58,7 @@ static struct found look(const char *path)
     if (stat(path, &status) < 0) {
         return (struct found){0};
     }
-    return (struct found){
-        .is_there = true,
-        .is_special = !S_ISREG(status.st_mode),
-        .mode = status.st_mode & 0777,
-    };
+    return (struct found){.is_there = true, .mode = status.st_mode};
 }
 
 /* Returns the path in the link at @path. Returns NULL if it is no link or
@@ -135,12 +130,13 @@ static int open_beside(struct whole_file *self, const struct found *found)
     if (!self->target || (found->is_there && access(self->target, W_OK) < 0)) {
         return -errno;
     }
-    const int fd = make_temporary(self, found->is_there ? found->mode : 0666);
+    const mode_t mode = found->is_there ? found->mode & 0777 : 0666;
+    const int fd = make_temporary(self, mode);
     if (fd < 0) {
         return fd;
     }
     self->file = fdopen(fd, "w");
-    if (!self->file || (found->is_there && fchmod(fd, found->mode) < 0)) {
+    if (!self->file || (found->is_there && fchmod(fd, mode) < 0)) {
         const int err = -errno;
         unlink(self->temporary);
         if (self->file) {
@@ -173,10 +169,8 @@ int whole_file_check(const char *path)
     if (found.is_there && access(path, W_OK) < 0) {
         return -errno;
     }
-    if (found.is_special) {
-        struct stat status;
-        return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? -EISDIR
-                                                                   : 0;
+    if (found.is_there && !S_ISREG(found.mode)) {
+        return S_ISDIR(found.mode) ? -EISDIR : 0;
     }
     char *target = follow(path);
     const int err = target ? check_folder(target) : -errno;
@@ -200,7 +194,7 @@ bool whole_file_open(struct whole_file *self, const char *flag,
     const struct found found = look(path);
     if (whole_file_is_stdout(path)) {
         self->file = stdout;
-    } else if (found.is_special) {
+    } else if (found.is_there && !S_ISREG(found.mode)) {
         self->file = fifo_open(path);
         err = self->file ? 0 : -errno;
     } else {
@@ -211,20 +205,6 @@ bool whole_file_open(struct whole_file *self, const char *flag,
         forget(self);
     }
     return err == 0;
-}
-
-static int close_file(struct whole_file *self)
-{
-    int err = 0;
-
-    if (fflush(self->file) != 0 || ferror(self->file)) {
-        err = errno ? errno : EIO;
-    }
-    if (self->file != stdout && fclose(self->file) != 0 && err == 0) {
-        err = errno;
-    }
-    self->file = NULL;
-    return err;
 }
 
 static int copy(int from, int to)
@@ -278,7 +258,7 @@ bool whole_file_keep(struct whole_file *self)
     if (!self->file) {
         return true;
     }
-    int err = close_file(self);
+    int err = fifo_close(self->file);
     if (err != 0) {
         complain(self, err);
         if (self->temporary) {
@@ -297,7 +277,7 @@ void whole_file_drop(struct whole_file *self)
     if (!self->file) {
         return;
     }
-    (void)close_file(self);
+    (void)fifo_close(self->file);
     if (self->temporary) {
         unlink(self->temporary);
     }

@@ -23,6 +23,10 @@
  * ETIMEDOUT means a FIFO without a reader. */
 FILE *fifo_open(const char *path);
 
+/* Flushes a file, and closes it unless it is standard output. Returns 0 or an
+ * errno, also of an earlier write. */
+int fifo_close(FILE *file);
+
 const char *fifo_error_text(int err);
 
 /* The result as JSON. The schema is versioned, in result.schema.json.in. Times

@@ -4,182 +4,38 @@
  * such as the reply to EXEC, are not counted.
  *
  * A connection begins with HELLO 3, AUTH and SELECT, if the target requires
- * them (redis_url.c). A command that never changes is in memory several times
- * in a row, so that a batch is one write without a copy.
+ * them (redis_url.c).
  */
 #include "tools/weir-load/codec/codec.h"
 
 #include "resp.h"
-#include "tools/common/console.h"
 #include "tools/common/http_head.h"
-#include "tools/load/payload.h"
 #include "tools/weir-load/measure/measure.h"
 #include "tools/weir-load/request/request.h"
 #include "tools/weir-load/target/target.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Limit in bytes of the copies of one command. */
-#define COPIES_BYTES (64U << 10)
 
 /* Size of HELLO or AUTH with user and password, and of SELECT. */
 #define GREETING_SIZE REDIS_PLAIN_SIZE(10, 2 * REDIS_LOGIN_MAX + 64)
 
 #define SHOWN_SIZE 512
 
-struct request {
-    struct redis_command command;
-    /* Copies of a command that never changes, or NULL if it changes. */
-    char *bytes;
-    size_t len;
-    uint32_t copies;
-};
-
-struct shared {
-    const struct run_options *options;
-    /* One request, or with --mix and --urls one for each kind. Owned by the
-     * first thread; the others read them. */
-    struct request *requests;
-    size_t request_count;
-    bool owns_requests;
-    char *scratch;
-};
-
 struct redis_conn {
+    struct codec_requests_conn requests;
     struct resp_reader reader;
     const struct target *target;
-    uint32_t conn_index;
     /* Number of commands of the greeting whose replies have not arrived. */
     uint32_t greetings;
-    /* Only with --mix: seed from which the kind of each request is drawn. */
-    uint64_t random;
-    uint64_t sent_count;
 };
-
-static void codec_redis_close(void *arg)
-{
-    struct shared *shared = arg;
-
-    for (size_t i = 0; shared->owns_requests && i < shared->request_count;
-         i++) {
-        redis_command_fini(&shared->requests[i].command);
-        free(shared->requests[i].bytes);
-    }
-    if (shared->owns_requests) {
-        free(shared->requests);
-    }
-    free(shared->scratch);
-    free(shared);
-}
-
-/* Stores a command that never changes as often as a batch has requests, up to
- * COPIES_BYTES. */
-static int make_copies(struct request *request, uint64_t depth)
-{
-    const struct template_values values = {0};
-    const size_t size = request->command.size_max;
-
-    if (!redis_command_is_fixed(&request->command)) {
-        return 0;
-    }
-    const size_t fitting = COPIES_BYTES / size > 0 ? COPIES_BYTES / size : 1;
-    request->copies = (uint32_t)(depth < fitting ? depth : fitting);
-    request->bytes = malloc(size * (request->copies + 1));
-    if (!request->bytes) {
-        return -ENOMEM;
-    }
-    request->len =
-        redis_command_render(&request->command, &values, request->bytes);
-    for (uint32_t i = 1; i < request->copies; i++) {
-        memcpy(request->bytes + i * request->len, request->bytes, request->len);
-    }
-    return 0;
-}
-
-static int make_requests(struct shared *shared, char *why)
-{
-    const struct run_options *options = shared->options;
-    const size_t count = options->kinds ? options->kind_count : 1;
-    int err = 0;
-
-    shared->owns_requests = true;
-    shared->requests = calloc(count, sizeof(*shared->requests));
-    if (!shared->requests) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < count && err == 0; i++) {
-        struct request *request = &shared->requests[i];
-        err = redis_command_parse(options->kinds ? options->kinds[i].request
-                                                 : options->http.body,
-                                  &request->command, why);
-        if (err == 0) {
-            shared->request_count++;
-            err = redis_command_bind(&request->command, options->data, why);
-        }
-        if (err == 0) {
-            err = make_copies(request, options->kinds ? 1 : options->depth);
-        }
-    }
-    return err;
-}
-
-static int add_requests(struct shared *shared, const struct shared *first,
-                        char *why)
-{
-    size_t size_max = 1;
-
-    if (first) {
-        shared->requests = first->requests;
-        shared->request_count = first->request_count;
-    } else {
-        const int err = make_requests(shared, why);
-        if (err < 0) {
-            return err;
-        }
-    }
-    for (size_t i = 0; i < shared->request_count; i++) {
-        const size_t size = shared->requests[i].command.size_max;
-        size_max = size > size_max ? size : size_max;
-    }
-    shared->scratch = malloc(size_max);
-    return shared->scratch ? 0 : -ENOMEM;
-}
-
-static int codec_redis_open(const struct codec_thread *thread,
-                            void **ret_shared)
-{
-    struct shared *shared = calloc(1, sizeof(*shared));
-    char why[WHY_SIZE] = "no memory";
-
-    if (!shared) {
-        say("no memory for requests");
-        return -ENOMEM;
-    }
-    shared->options = thread->options;
-    const int err = add_requests(shared, thread->first, why);
-    if (err < 0) {
-        say("the command: %s", why);
-        codec_redis_close(shared);
-        return err;
-    }
-    *ret_shared = shared;
-    return 0;
-}
 
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
-    const struct shared *shared = arg;
-    struct redis_conn *conn = state;
-
-    *conn = (struct redis_conn){
+    *(struct redis_conn *)state = (struct redis_conn){
+        .requests = codec_requests_begin(arg, start),
         .target = start->target,
-        .conn_index = start->conn_index,
-        .random = payload_chance(shared->options->seed, start->conn_index,
-                                 start->generation),
     };
 }
 
@@ -236,7 +92,7 @@ static size_t write_greeting(const struct redis_options *login,
 
 static int greet(void *arg, void *state, struct codec_out *out)
 {
-    const struct shared *shared = arg;
+    const struct codec_requests *shared = arg;
     struct redis_conn *conn = state;
     struct redis_place place;
     char bytes[GREETING_SIZE];
@@ -254,65 +110,12 @@ static int greet(void *arg, void *state, struct codec_out *out)
     return err < 0 ? err : 1;
 }
 
-/* Returns the next request of a connection. @number is its number in the
- * run. */
-static const struct request *choose(const struct shared *shared,
-                                    const struct redis_conn *conn,
-                                    uint64_t number)
-{
-    const struct run_options *options = shared->options;
-
-    if (!options->kinds) {
-        return &shared->requests[0];
-    }
-    return &shared->requests[options->urls
-                                 ? urls_kind(options->urls, number)
-                                 : mix_choose(options->mix,
-                                              payload_mix(conn->random +
-                                                          conn->sent_count))];
-}
-
-static int append_same(const struct request *request, uint32_t count,
-                       struct codec_out *out)
-{
-    int err = 0;
-
-    while (count > 0 && err == 0) {
-        const uint32_t part = count < request->copies ? count : request->copies;
-        err = codec_write_ref(out, request->bytes, part * request->len);
-        count -= part;
-    }
-    return err;
-}
-
 static int append(void *arg, void *state, const struct codec_batch *batch,
                   struct codec_out *out)
 {
-    const struct shared *shared = arg;
     struct redis_conn *conn = state;
-    int err = 0;
 
-    if (!shared->options->kinds && shared->requests[0].bytes) {
-        return append_same(&shared->requests[0], batch->count, out);
-    }
-    for (uint32_t i = 0; i < batch->count && err == 0; i++) {
-        const struct template_values values = {
-            .seq = batch->number + i * batch->stride,
-            .conn = conn->conn_index,
-            .seed = shared->options->seed,
-        };
-        const struct request *request = choose(shared, conn, values.seq);
-        codec_tell_line(out, i, (size_t)(request - shared->requests));
-        conn->sent_count++;
-        if (request->bytes) {
-            err = codec_write_ref(out, request->bytes, request->len);
-            continue;
-        }
-        const size_t len =
-            redis_command_render(&request->command, &values, shared->scratch);
-        err = codec_write(out, shared->scratch, len);
-    }
-    return err;
+    return codec_requests_append(arg, &conn->requests, NULL, batch, out);
 }
 
 static size_t word_size(const char *text, size_t len)
@@ -369,7 +172,7 @@ static ssize_t read_reply(struct redis_conn *conn, const uint8_t *bytes,
         const ssize_t used = resp_read(reader, bytes + at, len - at);
         if (used < 0) {
             snprintf(answer->detail, ERRORS_DETAIL_SIZE,
-                     "connection %u: %s, in %s", conn->conn_index,
+                     "connection %u: %s, in %s", conn->requests.conn_index,
                      resp_fault_text(reader->fault), quote(conn, shown));
             return ERROR_RESP;
         }
@@ -458,8 +261,8 @@ static ssize_t stray(void *arg, void *state, const uint8_t *bytes, size_t len,
 const struct codec codec_redis = {
     .name = "redis",
     .state_size = sizeof(struct redis_conn),
-    .open = codec_redis_open,
-    .close = codec_redis_close,
+    .open = codec_requests_open,
+    .close = codec_requests_close,
     .begin = begin,
     .greet = greet,
     .welcome = welcome,

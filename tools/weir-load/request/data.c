@@ -136,8 +136,7 @@ static size_t write_field(const struct field *field, char *out)
 
 static int refuse(char *why, uint64_t line, const char *text)
 {
-    return why_refuse(why, -EINVAL, "line %llu: %s", (unsigned long long)line,
-                      text);
+    return why_refuse(why, -EINVAL, "line %llu: %s", LLU(line), text);
 }
 
 static uint64_t count_lines(const struct data *data, size_t from, size_t to)
@@ -165,8 +164,8 @@ static int add_name(struct data *data, const struct field *field, uint64_t line,
     }
     name[write_field(field, name)] = '\0';
     if (data_find(data, name) >= 0) {
-        snprintf(why, WHY_SIZE, "line %llu: two columns '%.60s'",
-                 (unsigned long long)line, name);
+        snprintf(why, WHY_SIZE, "line %llu: two columns '%.60s'", LLU(line),
+                 name);
         free(name);
         return -EINVAL;
     }
@@ -235,7 +234,7 @@ static int read_line(struct data *data, bool is_first, size_t *at,
     }
     if (err == 0 && count != data->column_count) {
         err = why_refuse(why, -EINVAL, "line %llu: %zu fields, and not %zu",
-                         (unsigned long long)line, count, data->column_count);
+                         LLU(line), count, data->column_count);
     }
     return err;
 }

@@ -132,12 +132,19 @@ int template_take(const char *bytes, size_t len, struct template *ret);
 int template_bind(struct template *self, const struct data *data,
                   enum template_place place, char *why);
 
-size_t template_count_fields(const struct template *self);
+/* Returns the number of parts of a kind. */
+size_t template_count(const struct template *self, enum template_kind kind);
 
-bool template_may_be_empty(const struct template *self);
+static inline bool template_may_be_empty(const struct template *self)
+{
+    return template_count(self, TEMPLATE_CSV) == self->part_count;
+}
 
 /* Returns true if the text is the same in all requests. */
-bool template_is_fixed(const struct template *self);
+static inline bool template_is_fixed(const struct template *self)
+{
+    return template_count(self, TEMPLATE_TEXT) == self->part_count;
+}
 
 /* Writes the text to @out, which has size_max bytes. Returns its length. */
 size_t template_render(const struct template *self,

@@ -27,6 +27,13 @@ struct reading {
     char *why;
 };
 
+static bool refuse(const struct reading *reading, const char *at,
+                   const char *want)
+{
+    why_refuse_at(reading->why, reading->text, at, want);
+    return false;
+}
+
 /* Copies the text up to a character of @ends. Returns false if it is too
  * long. */
 static bool read_word(struct reading *reading, const char *ends,
@@ -43,83 +50,67 @@ static bool read_word(struct reading *reading, const char *ends,
     return true;
 }
 
-static int read_size(struct reading *reading, const char *ends, uint64_t *ret)
+static bool read_size(struct reading *reading, const char *ends, uint64_t *ret)
 {
     const char *begin = reading->at;
     char word[WORD_SIZE];
+    char want[64];
 
     if (!read_word(reading, ends, word) || units_parse_size(word, ret) < 0) {
-        return why_refuse_at(reading->why, reading->text, begin,
-                             "not a size such as 128 or 64K");
+        return refuse(reading, begin, "not a size such as 128 or 64K");
     }
-    if (*ret < reading->least || *ret > SIZES_MAX) {
-        char want[64];
-        snprintf(want, sizeof(want), "out of range, %llu to 64M",
-                 (unsigned long long)reading->least);
-        return why_refuse_at(reading->why, reading->text, begin, want);
-    }
-    return 0;
+    snprintf(want, sizeof(want), "out of range, %llu to 64M",
+             LLU(reading->least));
+    return (*ret >= reading->least && *ret <= SIZES_MAX) ||
+           refuse(reading, begin, want);
 }
 
-static int read_colon(struct reading *reading, const char *want)
+static bool read_colon(struct reading *reading, const char *want)
 {
     if (*reading->at != ':') {
-        return why_refuse_at(reading->why, reading->text, reading->at, want);
+        return refuse(reading, reading->at, want);
     }
     reading->at++;
-    return 0;
+    return true;
 }
 
-static int read_end(const struct reading *reading)
+static bool read_end(const struct reading *reading)
 {
-    return *reading->at == '\0'
-               ? 0
-               : why_refuse_at(reading->why, reading->text, reading->at,
-                               "expected the end");
+    return *reading->at == '\0' ||
+           refuse(reading, reading->at, "expected the end");
 }
 
-static int read_fixed(struct reading *reading, struct sizes *ret)
+static bool read_fixed(struct reading *reading, struct sizes *ret)
 {
     ret->kind = SIZES_FIXED;
-    const int err = read_size(reading, "", &ret->most);
+    const bool is_good = read_size(reading, "", &ret->most);
     ret->least = ret->most;
-    return err;
+    return is_good;
 }
 
-static int read_most(struct reading *reading, struct sizes *ret)
+static bool read_most(struct reading *reading, struct sizes *ret)
 {
     const char *begin = reading->at;
 
-    int err = read_size(reading, ":", &ret->most);
-    if (err == 0 && ret->most < ret->least) {
-        err = why_refuse_at(reading->why, reading->text, begin,
-                            "less than the least size");
-    }
-    return err;
+    return read_size(reading, ":", &ret->most) &&
+           (ret->most >= ret->least ||
+            refuse(reading, begin, "less than the least size"));
 }
 
-static int read_uniform(struct reading *reading, struct sizes *ret)
+static bool read_uniform(struct reading *reading, struct sizes *ret)
 {
-    static const char want[] = "write uniform:LEAST:MOST";
-
     ret->kind = SIZES_UNIFORM;
-    int err = read_size(reading, ":", &ret->least);
-    if (err == 0) {
-        err = read_colon(reading, want);
-    }
-    if (err == 0) {
-        err = read_most(reading, ret);
-    }
-    return err < 0 ? err : read_end(reading);
+    return read_size(reading, ":", &ret->least) &&
+           read_colon(reading, "write uniform:LEAST:MOST") &&
+           read_most(reading, ret) && read_end(reading);
 }
 
-static int read_exponential(struct reading *reading, struct sizes *ret)
+static bool read_exponential(struct reading *reading, struct sizes *ret)
 {
     uint64_t mean = 0;
 
-    const int err = read_size(reading, ":", &mean);
-    if (err < 0) {
-        return err;
+    if (!read_size(reading, ":", &mean)) {
+        return false;
     }
     ret->kind = SIZES_EXPONENTIAL;
     ret->scale = (double)mean;
@@ -129,7 +120,7 @@ static int read_exponential(struct reading *reading, struct sizes *ret)
     return read_end(reading);
 }
 
-static int read_shape(struct reading *reading, double *ret)
+static bool read_shape(struct reading *reading, double *ret)
 {
     const char *begin = reading->at;
     char word[WORD_SIZE];
@@ -139,58 +130,40 @@ static int read_shape(struct reading *reading, double *ret)
     *ret = is_read && word[strspn(word, "0123456789.")] == '\0'
                ? strtod(word, &end)
                : 0;
-    if (end == word || *end || !(*ret > 0 && *ret <= SHAPE_MAX)) {
-        return why_refuse_at(reading->why, reading->text, begin,
-                             "not a shape such as 1.2");
-    }
-    return 0;
+    return (end != word && !*end && *ret > 0 && *ret <= SHAPE_MAX) ||
+           refuse(reading, begin, "not a shape such as 1.2");
 }
 
-static int read_pareto(struct reading *reading, struct sizes *ret)
+static bool read_pareto(struct reading *reading, struct sizes *ret)
 {
     static const char want[] = "write pareto:LEAST:SHAPE:MOST";
 
     ret->kind = SIZES_PARETO;
-    int err = read_size(reading, ":", &ret->least);
+    const bool has_least = read_size(reading, ":", &ret->least);
     ret->scale = (double)ret->least;
-    if (err == 0) {
-        err = read_colon(reading, want);
-    }
-    if (err == 0) {
-        err = read_shape(reading, &ret->shape);
-    }
-    if (err == 0) {
-        err = read_colon(reading, want);
-    }
-    if (err == 0) {
-        err = read_most(reading, ret);
-    }
-    if (err == 0 && ret->least == 0) {
-        err = why_refuse_at(reading->why, reading->text, reading->text,
-                            "the least size is 0");
-    }
-    return err < 0 ? err : read_end(reading);
+    return has_least && read_colon(reading, want) &&
+           read_shape(reading, &ret->shape) && read_colon(reading, want) &&
+           read_most(reading, ret) &&
+           (ret->least > 0 ||
+            refuse(reading, reading->text, "the least size is 0")) &&
+           read_end(reading);
 }
 
-static int read_part(struct reading *reading, struct sizes *ret)
+static bool read_part(struct reading *reading, struct sizes *ret)
 {
     struct sizes_part *part = &ret->parts[ret->part_count];
     char word[WORD_SIZE];
     uint64_t weight = 0;
 
-    int err = read_size(reading, ":,", &part->bytes);
-    if (err == 0) {
-        err = read_colon(reading, "write mix:SIZE:WEIGHT,SIZE:WEIGHT");
-    }
-    if (err < 0) {
-        return err;
+    if (!read_size(reading, ":,", &part->bytes) ||
+        !read_colon(reading, "write mix:SIZE:WEIGHT,SIZE:WEIGHT")) {
+        return false;
     }
     const char *begin = reading->at;
     if (!read_word(reading, ":,", word) ||
         units_parse_count(word, &weight) < 0 || weight == 0 ||
         weight > WEIGHT_MAX) {
-        return why_refuse_at(reading->why, reading->text, begin,
-                             "not a weight, 1 to 1M");
+        return refuse(reading, begin, "not a weight, 1 to 1M");
     }
     part->up_to =
         weight +
@@ -199,33 +172,29 @@ static int read_part(struct reading *reading, struct sizes *ret)
                                                                   : ret->least;
     ret->most = part->bytes > ret->most ? part->bytes : ret->most;
     ret->part_count++;
-    return 0;
+    return true;
 }
 
-static int read_mix(struct reading *reading, struct sizes *ret)
+static bool read_mix(struct reading *reading, struct sizes *ret)
 {
     ret->kind = SIZES_MIX;
-    for (;;) {
+    do {
         if (ret->part_count == SIZES_PARTS_MAX) {
-            return why_refuse_at(reading->why, reading->text, reading->at,
-                                 "there are too many parts");
+            return refuse(reading, reading->at, "there are too many parts");
         }
-        const int err = read_part(reading, ret);
-        if (err < 0) {
-            return err;
+        if (!read_part(reading, ret)) {
+            return false;
         }
-        if (*reading->at != ',') {
-            return read_end(reading);
-        }
-        reading->at++;
-    }
+    } while (*reading->at++ == ',');
+    reading->at--;
+    return read_end(reading);
 }
 
 int sizes_parse(const char *text, uint64_t least, struct sizes *ret, char *why)
 {
     static const struct {
         const char *prefix;
-        int (*read)(struct reading *reading, struct sizes *ret);
+        bool (*read)(struct reading *reading, struct sizes *ret);
     } kinds[] = {
         {"uniform:", read_uniform}, {"exp:", read_exponential},
         {"pareto:", read_pareto},   {"mix:", read_mix},
@@ -239,11 +208,11 @@ int sizes_parse(const char *text, uint64_t least, struct sizes *ret, char *why)
         i++;
     }
     reading.at += strlen(kinds[i].prefix);
-    const int err = kinds[i].read(&reading, &sizes);
-    if (err == 0) {
-        *ret = sizes;
+    if (!kinds[i].read(&reading, &sizes)) {
+        return -EINVAL;
     }
-    return err;
+    *ret = sizes;
+    return 0;
 }
 
 struct sizes sizes_of(uint64_t bytes)

@@ -180,17 +180,6 @@ static int add_rand(struct template *self, char *argument)
     return add_part(self, &part, NUMBER_SIZE);
 }
 
-static int add_letters(struct template *self, const char *argument)
-{
-    struct template_part part = {.kind = TEMPLATE_LETTERS};
-
-    if (!argument || !read_number(argument, &part.low) || part.low == 0 ||
-        part.low > TEMPLATE_LETTERS_MAX) {
-        return -EINVAL;
-    }
-    return add_part(self, &part, (size_t)part.low);
-}
-
 int template_read_file(const char *path, size_t size_max, char **ret_bytes,
                        size_t *ret_len)
 {
@@ -290,7 +279,11 @@ static int add_place(struct template *self, const char *name, char *argument,
         return add_rand(self, argument);
     }
     if (strcmp(name, "letters") == 0) {
-        return add_letters(self, argument);
+        struct template_part part = {.kind = TEMPLATE_LETTERS};
+        return argument && read_number(argument, &part.low) && part.low > 0 &&
+                       part.low <= TEMPLATE_LETTERS_MAX
+                   ? add_part(self, &part, (size_t)part.low)
+                   : -EINVAL;
     }
     if (strcmp(name, "csv") == 0) {
         return add_csv(self, argument);
@@ -301,26 +294,16 @@ static int add_place(struct template *self, const char *name, char *argument,
     return argument ? -EINVAL : add_value(self, name);
 }
 
-/* Returns the length of a captured value's name after a brace, or 0 if there is
- * none. */
-static size_t measure_value(const char *text, size_t len)
-{
-    const char *end =
-        memchr(text, '}', len < TEMPLATE_NAME_SIZE ? len : TEMPLATE_NAME_SIZE);
-
-    return end && find_name(text, (size_t)(end - text)) >= 0
-               ? (size_t)(end - text)
-               : 0;
-}
-
 /* Returns the length of a placeholder's name after a brace, or 0 if the brace
  * is a plain character. */
 static size_t measure_name(const char *text, size_t len)
 {
+    const size_t most = len < TEMPLATE_NAME_SIZE ? len : TEMPLATE_NAME_SIZE;
+    const char *end = value_names.count > 0 ? memchr(text, '}', most) : NULL;
     size_t at = 0;
 
-    if (value_names.count > 0 && (at = measure_value(text, len)) > 0) {
-        return at;
+    if (end && end > text && find_name(text, (size_t)(end - text)) >= 0) {
+        return (size_t)(end - text);
     }
     while (at < len && text[at] >= 'a' && text[at] <= 'z') {
         at++;
@@ -461,7 +444,7 @@ static int check_in_header(const struct template *self,
     return why_refuse(why, -EINVAL,
                       "{csv:%.60s}: line %llu of the data has a control "
                       "character there, which a header cannot have",
-                      part->name, (unsigned long long)line);
+                      part->name, LLU(line));
 }
 
 int template_bind(struct template *self, const struct data *data,
@@ -492,12 +475,12 @@ int template_bind(struct template *self, const struct data *data,
     return err;
 }
 
-size_t template_count_fields(const struct template *self)
+size_t template_count(const struct template *self, enum template_kind kind)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < self->part_count; i++) {
-        count += self->parts[i].kind == TEMPLATE_CSV;
+        count += self->parts[i].kind == kind;
     }
     return count;
 }
@@ -526,15 +509,6 @@ static size_t encode(char *out, size_t len)
     return grown;
 }
 
-static size_t write_csv(const struct template *self,
-                        const struct template_part *part, uint64_t number,
-                        char *out)
-{
-    assert(self->data);
-    const size_t len = data_write(self->data, part->column, number, out);
-    return part->is_encoded ? encode(out, len) : len;
-}
-
 static size_t write_number(uint64_t number, char *out)
 {
     char digits[NUMBER_SIZE];
@@ -547,14 +521,6 @@ static size_t write_number(uint64_t number, char *out)
     } while (number > 0);
     memcpy(out, digits + NUMBER_SIZE - len, len);
     return len;
-}
-
-static size_t write_letters(uint64_t count, uint64_t random, char *out)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        out[i] = (char)('a' + payload_mix(random + i) % 26);
-    }
-    return (size_t)count;
 }
 
 static size_t write_value(const struct template_part *part,
@@ -570,13 +536,6 @@ static size_t write_value(const struct template_part *part,
     return part->is_encoded ? encode(out, value->len) : value->len;
 }
 
-static uint64_t choose(const struct template_part *part, uint64_t random)
-{
-    const uint64_t span = part->high - part->low;
-
-    return span == UINT64_MAX ? random : part->low + random % (span + 1);
-}
-
 static size_t write_part(const struct template *self, size_t index,
                          const struct template_values *values, char *out)
 {
@@ -584,6 +543,8 @@ static size_t write_part(const struct template *self, size_t index,
     const uint64_t random =
         payload_mix(payload_mix(values->seed ^ payload_mix(values->seq)) ^
                     payload_mix(index));
+    const uint64_t span = part->high - part->low;
+    size_t len = 0;
 
     switch (part->kind) {
     case TEMPLATE_SEQ:
@@ -591,11 +552,16 @@ static size_t write_part(const struct template *self, size_t index,
     case TEMPLATE_CONN:
         return write_number(values->conn, out);
     case TEMPLATE_RAND:
-        return write_number(choose(part, random), out);
+        return write_number(
+            span == UINT64_MAX ? random : part->low + random % (span + 1), out);
     case TEMPLATE_LETTERS:
-        return write_letters(part->low, random, out);
+        for (uint64_t i = 0; i < part->low; i++) {
+            out[i] = (char)('a' + payload_mix(random + i) % 26);
+        }
+        return (size_t)part->low;
     case TEMPLATE_CSV:
-        return write_csv(self, part, values->seq, out);
+        len = data_write(self->data, part->column, values->seq, out);
+        return part->is_encoded ? encode(out, len) : len;
     case TEMPLATE_VALUE:
         return write_value(part, values, out);
     default:
@@ -635,26 +601,6 @@ int template_take(const char *bytes, size_t len, struct template *ret)
     }
     *ret = self;
     return 0;
-}
-
-bool template_may_be_empty(const struct template *self)
-{
-    for (size_t i = 0; i < self->part_count; i++) {
-        if (self->parts[i].kind != TEMPLATE_CSV) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool template_is_fixed(const struct template *self)
-{
-    for (size_t i = 0; i < self->part_count; i++) {
-        if (self->parts[i].kind != TEMPLATE_TEXT) {
-            return false;
-        }
-    }
-    return true;
 }
 
 size_t template_render(const struct template *self,

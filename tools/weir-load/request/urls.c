@@ -338,8 +338,7 @@ int urls_parse(FILE *file, enum request_form form, const char *target,
     if (err < 0 && number == 0) {
         why_refuse(why, err, "%s", line_why);
     } else if (err < 0) {
-        why_refuse(why, err, "line %llu: %s", (unsigned long long)number,
-                   line_why);
+        why_refuse(why, err, "line %llu: %s", LLU(number), line_why);
     } else if (ret->count == 0) {
         err = why_refuse(why, -EINVAL, "there is no request in it");
     }

@@ -132,15 +132,6 @@ bool elsewhere_find(const struct result *result, char ret[ELSEWHERE_SIZE])
            change_scheme(target, "http://", ret);
 }
 
-/* Returns true if an argument is the target, with or without its scheme. */
-static bool is_target(const char *word, const char *text)
-{
-    size_t len = 0;
-
-    return strcmp(word, text) == 0 ||
-           strcmp(word, find_authority(text, &len)) == 0;
-}
-
 /* Returns how many arguments, from argv[place] on, must be left out for
  * HTTP/1.1: an option that requests HTTP/2 or applies only to it, and its
  * value. */
@@ -171,18 +162,22 @@ bool elsewhere_write(const struct result *result, const char *url,
 {
     const bool is_http1 = result->location[0] == '\0' && is_http1_only(result);
     const struct run_options *options = result->options;
+    const char *text = options->targets[0].text;
+    size_t len = 0;
+    const char *authority = find_authority(text, &len);
 
     shell_line_begin(ret, "weir-load");
     for (int i = 1; i < options->argc; i++) {
+        const char *word = options->argv[i];
         const int left_out = is_http1 ? count_of_http2(options, i) : 0;
         if (left_out > 0) {
             i += left_out - 1;
             continue;
         }
         shell_line_add(ret,
-                       is_target(options->argv[i], options->targets[0].text)
+                       strcmp(word, text) == 0 || strcmp(word, authority) == 0
                            ? url
-                           : options->argv[i]);
+                           : word);
     }
     if (has_error(result, PHASE_VALIDATE, HTTP_E_HTTP2)) {
         shell_line_add(ret, "--http2");

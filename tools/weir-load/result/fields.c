@@ -340,15 +340,6 @@ uint64_t fields_get(const struct field *field, const void *from)
     return *(const uint64_t *)((const char *)from + field->offset);
 }
 
-/* Returns true if @other must replace @value. */
-static bool is_chosen(enum field_merge merge, uint64_t value, uint64_t other)
-{
-    if (merge == FIELD_LEAST) {
-        return other > 0 && (value == 0 || other < value);
-    }
-    return merge != FIELD_FIRST && other > value;
-}
-
 void fields_merge(const struct field *fields, void *to, const void *from)
 {
     for (; fields->name; fields++) {
@@ -356,7 +347,9 @@ void fields_merge(const struct field *fields, void *to, const void *from)
         const uint64_t other = fields_get(fields, from);
         if (fields->merge == FIELD_SUM) {
             *value += other;
-        } else if (is_chosen(fields->merge, *value, other)) {
+        } else if (fields->merge == FIELD_LEAST
+                       ? other > 0 && (*value == 0 || other < *value)
+                       : fields->merge != FIELD_FIRST && other > *value) {
             *value = other;
         }
     }

@@ -53,12 +53,6 @@ static void keep_worse(struct lateness_figure *worst,
     }
 }
 
-const struct histogram *lateness_times(const struct result *result)
-{
-    return result->times.response.count > 0 ? &result->times.response
-                                            : &result->times.service;
-}
-
 static uint64_t smaller_of(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -86,7 +80,8 @@ static struct lateness find_sampled(const struct result *result)
 static double late_at(const struct result *result, const struct lateness *late,
                       uint32_t share)
 {
-    const uint64_t taken_ns = histogram_quantile(lateness_times(result), share);
+    const uint64_t taken_ns =
+        histogram_quantile(record_times(&result->times), share);
     const uint64_t with_ns = histogram_quantile(late->times, share);
     const uint64_t rest_ns =
         late->without ? histogram_quantile(late->without, share) : 0;
@@ -105,7 +100,7 @@ static void look_at_quantile(const struct result *result,
         share <= COMMON_SHARE
             ? 1
             : (double)(HISTOGRAM_WHOLE - COMMON_SHARE) / (double)beyond;
-    const struct histogram *taken = lateness_times(result);
+    const struct histogram *taken = record_times(&result->times);
 
     if (!histogram_can_tell(taken, share) ||
         !histogram_can_tell(late->times, share)) {
@@ -126,7 +121,7 @@ static void look_at_figures(const struct result *result,
                             struct lateness_figure *worst)
 {
     const struct run_options *options = result->options;
-    const struct histogram *taken = lateness_times(result);
+    const struct histogram *taken = record_times(&result->times);
     const double taken_ns = histogram_mean(taken);
     const double with_ns = histogram_mean(late->times);
     const double rest_ns = late->without ? histogram_mean(late->without) : 0;
@@ -187,7 +182,7 @@ struct lateness_figure lateness_of_client(const struct result *result)
 bool lateness_write_shares(const struct result *result, char *text, size_t size)
 {
     const struct run_options *options = result->options;
-    const struct histogram *taken = lateness_times(result);
+    const struct histogram *taken = record_times(&result->times);
     const struct lateness late = find_sampled(result);
     size_t len = 0;
 

@@ -285,9 +285,6 @@ struct lateness_figure {
     double limit_ns;
 };
 
-/* Returns the response times, or the service times in a closed loop. */
-const struct histogram *lateness_times(const struct result *result);
-
 /* Returns the lateness of a figure as a multiple of its limit. */
 double lateness_part(const struct lateness_figure *figure);
 

@@ -33,14 +33,6 @@ static void add(struct period *part, const struct period *more)
     part->busy += more->busy;
 }
 
-static struct period read_row(const struct interval *row)
-{
-    return (struct period){
-        .answered = (double)(row->ok + row->failed + row->timeout),
-        .busy = (double)row->in_flight * (double)(row->end_ns - row->begin_ns),
-    };
-}
-
 static bool takes_longer(const struct period *a, const struct period *b,
                          double factor)
 {
@@ -54,9 +46,13 @@ bool slowing_is_shown(const struct result_row *rows, size_t count,
     struct period halves[2] = {{0}};
 
     for (size_t i = 0; i < count; i++) {
-        const struct period row = read_row(&rows[i].counts);
-        const size_t place =
-            slowing_part_of(&rows[i].counts, window_ns, PART_COUNT);
+        const struct interval *counts = &rows[i].counts;
+        const uint64_t time_ns = counts->end_ns - counts->begin_ns;
+        const struct period row = {
+            .answered = (double)(counts->ok + counts->failed + counts->timeout),
+            .busy = (double)counts->in_flight * (double)time_ns,
+        };
+        const size_t place = slowing_part_of(counts, window_ns, PART_COUNT);
         add(&parts[place], &row);
         add(&halves[place / HALF_COUNT], &row);
     }

@@ -262,7 +262,7 @@ static void tell_overload(struct result *result, double answered)
     if (is_skipped) {
         result->unserved = result->measured.dropped;
         snprintf(fate, sizeof(fate), "%llu requests were never sent",
-                 (unsigned long long)result->measured.dropped);
+                 LLU(result->measured.dropped));
     } else {
         result->unserved = (uint64_t)unserved;
         snprintf(fate, sizeof(fate),
@@ -274,7 +274,7 @@ static void tell_overload(struct result *result, double answered)
         snprintf(room, sizeof(room),
                  "; all %llu connections were busy: if more connections (-c) "
                  "reach no higher rate, the server is the limit",
-                 (unsigned long long)result->options->conn_count);
+                 LLU(result->options->conn_count));
     }
     add(&result->invalid,
         "overload: the server answers %.0f/s of %.0f/s requested; %s%s",
@@ -299,7 +299,7 @@ static bool judge_rate(struct result *result)
         add(&result->invalid,
             "overload: all %llu answers were to requests of the warm-up; a "
             "lower rate (-R) leaves no such backlog",
-            (unsigned long long)result->completed);
+            LLU(result->completed));
     }
     /* If all connections were busy, more connections might have had more
      * answers. The server is then called overloaded only if it became
@@ -316,7 +316,7 @@ static bool judge_rate(struct result *result)
         snprintf(
             room, sizeof(room),
             "; all %llu connections were busy, more connections (-c) may help",
-            (unsigned long long)result->options->conn_count);
+            LLU(result->options->conn_count));
     }
     add(&result->invalid,
         "%.1f %% of the scheduled requests were answered in time%s%s",
@@ -450,11 +450,10 @@ static const char *name_room(const struct result *result, char *text,
         snprintf(text, size,
                  "for a stream, of which the server allows %llu on each of the "
                  "%llu connections (-c)",
-                 (unsigned long long)result->http2.allowed,
-                 (unsigned long long)result->options->conn_count);
+                 LLU(result->http2.allowed), LLU(result->options->conn_count));
     } else {
         snprintf(text, size, "because all %llu connections were busy (-c)",
-                 (unsigned long long)result->options->conn_count);
+                 LLU(result->options->conn_count));
     }
     return text;
 }
@@ -479,7 +478,7 @@ static void judge_waiting(struct result *result, struct remarks *doubts)
         "%llu %% of the requests waited %s; that is part of the response "
         "times, and more connections show whether the server or their number "
         "is the limit",
-        (unsigned long long)percent, name_room(result, room, sizeof(room)));
+        LLU(percent), name_room(result, room, sizeof(room)));
 }
 
 /* Returns true if there are objectives, and all hold although the client was
@@ -564,8 +563,7 @@ static void judge_means(struct result *result)
         add(&result->invalid,
             "this machine had no resources for %llu attempts to connect: %s "
             "(%s)%s",
-            (unsigned long long)result->shortages,
-            error_code_text(result->shortage),
+            LLU(result->shortages), error_code_text(result->shortage),
             error_code_name(result->shortage),
             may_be_ports ? "; a port is kept for a minute if the client closes "
                            "first (TIME_WAIT): use more local addresses "
@@ -586,12 +584,11 @@ static void find_objections(struct result *result)
 
     if (measured->scheduled != measured->sent + measured->dropped) {
         add(invalid, "%llu requests scheduled, but %llu sent or dropped",
-            (unsigned long long)measured->scheduled,
-            (unsigned long long)(measured->sent + measured->dropped));
+            LLU(measured->scheduled), LLU(measured->sent + measured->dropped));
     }
     if (measured->sent != known) {
         add(invalid, "%llu requests sent, but %llu accounted for",
-            (unsigned long long)measured->sent, (unsigned long long)known);
+            LLU(measured->sent), LLU(known));
     }
     judge_means(result);
     if (!result->measured_began) {
@@ -612,8 +609,8 @@ static void find_objections(struct result *result)
         add(invalid,
             "only %llu of %llu connections were open when the measurement "
             "started",
-            (unsigned long long)result->connections.open_at_begin,
-            (unsigned long long)options_first_conns(options));
+            LLU(result->connections.open_at_begin),
+            LLU(options_first_conns(options)));
     }
     if (result->gave_up) {
         add(invalid, "ended early, because no request succeeded any more");
@@ -626,12 +623,12 @@ static void find_objections(struct result *result)
     if (measured->in_flight > 0 && !result->interrupted &&
         result->unserved == 0) {
         add(invalid, "%llu requests were unanswered at the end",
-            (unsigned long long)measured->in_flight);
+            LLU(measured->in_flight));
     }
     if (measured->ok == 0 && result->completed > 0 && invalid->count == 0) {
         add(invalid,
             "all %llu answers of the window were to requests of the warm-up",
-            (unsigned long long)result->completed);
+            LLU(result->completed));
     }
 }
 
@@ -674,7 +671,7 @@ static void find_redirects(struct result *result)
         "%llu answers were redirects%s%.200s, which are not followed, so the "
         "redirecting server was measured; --expect 2xx makes them failures, "
         "--expect 3xx expects them%s%.300s",
-        (unsigned long long)count, has_url ? " to " : "", url,
+        LLU(count), has_url ? " to " : "", url,
         has_line ? "; to load that target write: " : "",
         has_line ? line.text : "");
 }
@@ -689,8 +686,7 @@ static void find_limit(struct result *result)
         add(&result->warnings,
             "the server allows %llu streams on a connection, not the %llu that "
             "-p asks for; more connections (-c) have more requests in flight",
-            (unsigned long long)http2->allowed,
-            (unsigned long long)result->options->depth);
+            LLU(http2->allowed), LLU(result->options->depth));
     }
 }
 
@@ -704,7 +700,7 @@ static void find_stops(struct result *result)
             "the client's windows have stopped the server %llu times, for %s "
             "in total, which is part of the latencies; a larger --window and "
             "--conn-window avoid it",
-            (unsigned long long)http2->window_stops,
+            LLU(http2->window_stops),
             units_format_time(http2->window_stopped_ns, text));
     }
 }
@@ -750,25 +746,24 @@ static void find_warnings(struct result *result)
     }
     if (result->loop.overflows > 0) {
         add(warnings, "the completion queue overflowed %llu times",
-            (unsigned long long)result->loop.overflows);
+            LLU(result->loop.overflows));
     }
     if (result->warmup.failed + result->warmup.timeout > 0) {
         add(warnings, "%llu requests failed during the warm-up",
-            (unsigned long long)(result->warmup.failed +
-                                 result->warmup.timeout));
+            LLU(result->warmup.failed + result->warmup.timeout));
     }
     if (result->connections.repeated > 0) {
         add(warnings,
             "%llu requests were sent again: the server had %sclosed their "
             "connections before it started to answer",
-            (unsigned long long)result->connections.repeated,
+            LLU(result->connections.repeated),
             options_may_speak_http2(result->options) ? "refused them or " : "");
     }
     if (result->connections.not_closed > 0) {
         add(warnings,
             "the server left %llu connections open after their last answer, "
             "and the client closed them",
-            (unsigned long long)result->connections.not_closed);
+            LLU(result->connections.not_closed));
     }
     if (result->options->tls.resume_share > 0 && result->tls.resumed == 0) {
         add(warnings, "no session was resumed; the server resumes none");
@@ -782,12 +777,11 @@ static void find_warnings(struct result *result)
         add(warnings,
             "%llu requests are not in the file of --log, which was too slow "
             "for %llu others",
-            (unsigned long long)result->log_dropped,
-            (unsigned long long)result->log_lines);
+            LLU(result->log_dropped), LLU(result->log_lines));
     }
     if (result->times.service.overflows > 0) {
         add(warnings, "%llu latencies were beyond the histogram's range",
-            (unsigned long long)result->times.service.overflows);
+            LLU(result->times.service.overflows));
     }
 }
 

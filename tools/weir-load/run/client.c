@@ -43,17 +43,7 @@
 #define STAGE_PAUSE_NS (10 * MILLISECOND)
 #define STAGE_LOOKS    8192U
 
-static void make_connections(struct client *client);
-
-static void print_failure(struct client *client, const struct error_kind *kind)
-{
-    if (!client->options->verbose || client->lines >= LINES_MAX) {
-        return;
-    }
-    client->lines++;
-    say("%s: %s%s%s", error_phase_name(kind->phase),
-        error_code_text(kind->code), kind->detail[0] ? ": " : "", kind->detail);
-}
+static void make_connections(void *arg);
 
 static bool is_hopeless(const struct client *client)
 {
@@ -203,8 +193,13 @@ static void on_prepared(void *arg, struct conn *conn)
 
 static void on_failed(void *arg, struct conn *conn, struct error_kind *first)
 {
-    if (first) {
-        print_failure(arg, first);
+    struct client *client = arg;
+
+    if (client->options->verbose && client->lines < LINES_MAX) {
+        client->lines++;
+        say("%s: %s%s%s", error_phase_name(first->phase),
+            error_code_text(first->code), first->detail[0] ? ": " : "",
+            first->detail);
     }
 }
 
@@ -222,18 +217,13 @@ static void on_lost(void *arg, struct conn *conn)
     check_hope(client);
 }
 
-/* Returns true if a closed connection is not made again, because it has no
- * requests to repeat, and sending has ended or -n is reached. */
-static bool is_done_with(const struct traffic *traffic, const struct conn *conn)
-{
-    const bool is_over = traffic->measuring && !traffic->sending;
-
-    return !conn->repeats && (is_over || traffic->remaining == 0);
-}
-
 static void on_closed(void *arg, struct conn *conn, weir_transport *t)
 {
     struct client *client = arg;
+    const struct traffic *traffic = &client->traffic;
+    /* Sending has ended, or -n is reached. */
+    const bool is_over =
+        (traffic->measuring && !traffic->sending) || traffic->remaining == 0;
 
     weir_tls_session *session =
         client->options->tls.resume_share > 0 ? tls_take_session(t) : NULL;
@@ -242,7 +232,7 @@ static void on_closed(void *arg, struct conn *conn, weir_transport *t)
         conn->session = session;
     }
     client->open_now--;
-    if (client->stopping || is_done_with(&client->traffic, conn)) {
+    if (client->stopping || (is_over && !conn->repeats)) {
         return;
     }
     if (conn->failures + conn->ended_new > 0) {
@@ -270,16 +260,6 @@ static void on_drained(void *arg)
     }
 }
 
-static const struct conn_events events = {
-    .opened = on_opened,
-    .prepared = on_prepared,
-    .failed = on_failed,
-    .lost = on_lost,
-    .closed = on_closed,
-    .datagram_error = on_datagram_error,
-    .drained = on_drained,
-};
-
 /* Returns true if the caller must try the next address of a datagram target. A
  * stream tries all addresses itself. */
 static bool has_next_address(const struct client *client, struct conn *conn)
@@ -296,18 +276,15 @@ static bool has_next_address(const struct client *client, struct conn *conn)
     return true;
 }
 
-/* Returns true if this machine, not the server, caused the error. */
-static bool is_shortage(int err)
-{
-    return err == -EADDRNOTAVAIL || err == -EADDRINUSE || err == -EMFILE ||
-           err == -ENFILE || err == -ENOMEM || err == -ENOBUFS;
-}
-
 static void connect_failed(struct client *client, struct conn *conn, int err,
                            const char *text)
 {
     const bool is_shaken =
         find_target(client, conn)->is_tls && tls_is_handshake_error(err);
+    /* This machine, not the server, caused the error. */
+    const bool is_shortage = err == -EADDRNOTAVAIL || err == -EADDRINUSE ||
+                             err == -EMFILE || err == -ENFILE ||
+                             err == -ENOMEM || err == -ENOBUFS;
 
     if (has_next_address(client, conn)) {
         enqueue(client, conn);
@@ -317,19 +294,14 @@ static void connect_failed(struct client *client, struct conn *conn, int err,
     conn->session = NULL;
     client->traffic.connections.failed++;
     client->tls_facts.failed += is_shaken;
-    if (is_shortage(err)) {
-        conn_lack(conn, err, text);
-    } else {
-        conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err,
-                          text);
-    }
+    conn_fail_connect(conn, is_shaken ? PHASE_TLS : PHASE_CONNECT, err, text,
+                      is_shortage);
     settle(client, conn);
     retry_later(client, conn);
     check_hope(client);
 }
 
-static void attempt_done(void *arg, struct conn *conn, int err,
-                         const char *text)
+static void on_tried(void *arg, struct conn *conn, int err, const char *text)
 {
     struct client *client = arg;
 
@@ -339,6 +311,17 @@ static void attempt_done(void *arg, struct conn *conn, int err,
     }
     make_connections(client);
 }
+
+static const struct conn_events events = {
+    .opened = on_opened,
+    .prepared = on_prepared,
+    .failed = on_failed,
+    .tried = on_tried,
+    .lost = on_lost,
+    .closed = on_closed,
+    .datagram_error = on_datagram_error,
+    .drained = on_drained,
+};
 
 static void make_connection(struct client *client, struct conn *conn)
 {
@@ -354,11 +337,6 @@ static void make_connection(struct client *client, struct conn *conn)
     }
 }
 
-static void pace_cb(void *arg)
-{
-    make_connections(arg);
-}
-
 /* Returns true if --conn-rate allows a connection now; otherwise starts a
  * timer. */
 static bool is_in_pace(struct client *client)
@@ -372,7 +350,7 @@ static bool is_in_pace(struct client *client)
     if (client->next_connect_ns > now_ns) {
         weir_handle_cancel(client->loop, client->pace);
         int err = weir_loop_call_at(client->loop, client->next_connect_ns,
-                                    pace_cb, client, &client->pace);
+                                    make_connections, client, &client->pace);
         return err < 0;
     }
     /* A pause is not made up for by a burst. */
@@ -383,19 +361,14 @@ static bool is_in_pace(struct client *client)
     return true;
 }
 
-/* Returns true for a connection above the wanted number, unless it has requests
- * to repeat. */
-static bool is_unwanted(const struct client *client, const struct conn *conn)
+static void make_connections(void *arg)
 {
-    return (uint64_t)(conn - client->conns) >= client->wanted && !conn->repeats;
-}
+    struct client *client = arg;
 
-static void make_connections(struct client *client)
-{
     while (client->waiting_count > 0 && !client->stopping) {
         uint32_t index = client->waiting[client->waiting_head];
         struct conn *conn = &client->conns[index];
-        const bool is_wanted = !is_unwanted(client, conn);
+        const bool is_wanted = index < client->wanted || conn->repeats;
         if (is_wanted &&
             (client->connecting >= ATTEMPTS_MAX || !is_in_pace(client))) {
             return;
@@ -419,8 +392,8 @@ uint64_t client_count_wanted(const struct client *client, uint64_t time_ns)
         return client->conn_count;
     }
     return conn_stages_share(conn_stages_at(&options->conn_stages, time_ns),
-                             options->whole_conn_count, client->first_conn,
-                             client->conn_count);
+                             options->whole_conn_count,
+                             client->share.first_conn, client->conn_count);
 }
 
 /* Raises the number of wanted connections and makes parked connections again.
@@ -553,16 +526,13 @@ int client_init(struct client *client, const struct client_share *share)
     while (ring_size < options->depth) {
         ring_size *= 2;
     }
-    *client = (struct client){.options = options,
-                              .share = *share,
-                              .first_conn = share->first_conn,
-                              .conn_count = share->conn_count};
+    *client = (struct client){
+        .options = options, .share = *share, .conn_count = share->conn_count};
     if (!client_get_memory(client, ring_size)) {
-        say("no memory for %llu connections",
-            (unsigned long long)share->conn_count);
+        say("no memory for %llu connections", LLU(share->conn_count));
         return -ENOMEM;
     }
-    attempts_init(&client->attempts, options, share->tls, attempt_done, client);
+    attempts_init(&client->attempts, share->tls);
     int err = open_codecs(client);
     if (err < 0) {
         return err;
@@ -585,7 +555,6 @@ int client_start(struct client *client, weir_loop *loop,
 {
     client->loop = loop;
     client->traffic.loop = loop;
-    attempts_set_loop(&client->attempts, loop);
     client->on_event = on_event;
     client->on_event_arg = arg;
     int err = weir_loop_call_soon(client->loop, watch_cb, client, NULL);
@@ -627,7 +596,7 @@ void client_send_scheduled(struct client *client, uint64_t begin_ns,
                            uint64_t window_ns, uint64_t end_ns)
 {
     const struct run_options *options = client->options;
-    struct pacing *pacing = client->pacing;
+    struct pacing *pacing = &client->pacing;
     uint64_t now_ns = clock_now_ns();
 
     client->traffic.sending = true;

@@ -103,9 +103,8 @@ struct client {
     weir_loop *loop;
     const struct run_options *options;
     struct client_share share;
-    uint64_t first_conn;
     uint64_t conn_count;
-    struct pacing *pacing;
+    struct pacing pacing;
     client_event_fn *on_event;
     void *on_event_arg;
     struct conn *conns;

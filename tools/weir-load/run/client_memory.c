@@ -18,11 +18,10 @@ bool client_get_memory(struct client *client, uint32_t ring_size)
 
     client->conns = calloc(conn_count, sizeof(*client->conns));
     client->waiting = calloc(conn_count, sizeof(*client->waiting));
-    client->pacing = malloc(sizeof(*client->pacing));
     client->connect_latency = calloc(1, sizeof(*client->connect_latency));
     client->handshake_latency = calloc(1, sizeof(*client->handshake_latency));
-    if (!client->conns || !client->waiting || !client->pacing ||
-        !client->connect_latency || !client->handshake_latency) {
+    if (!client->conns || !client->waiting || !client->connect_latency ||
+        !client->handshake_latency) {
         return false;
     }
     if (options->targets[0].is_datagram || options->mode == RUN_MODE_STREAM) {
@@ -70,7 +69,6 @@ void client_fini(struct client *client)
     free(client->slots);
     free(client->scratch);
     free(client->waiting);
-    free(client->pacing);
     free(client->payload);
     free(client->connect_latency);
     free(client->handshake_latency);

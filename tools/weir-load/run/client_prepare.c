@@ -12,17 +12,6 @@
 
 #include <sys/random.h>
 
-/* Returns a number that differs in every run, even with the same seed. */
-static uint64_t make_nonce(void)
-{
-    uint64_t nonce = 0;
-
-    if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) < 0) {
-        nonce = clock_now_ns();
-    }
-    return nonce;
-}
-
 /* Returns the number of answers per connection. @count 0 means no limit. */
 static uint32_t find_quota(const struct run_options *options, uint32_t count)
 {
@@ -45,9 +34,7 @@ static const struct conn_kind *find_kind(const struct run_options *options,
     case RUN_MODE_HTTP:
         return codec == &codec_h2 ? &conn_h2 : &conn_stream;
     default:
-        return options->targets[0].is_datagram ? &exchange_kind
-               : codec->greet != NULL          ? &conn_greeted
-                                               : &conn_stream;
+        return options->targets[0].is_datagram ? &exchange_kind : &conn_stream;
     }
 }
 
@@ -77,15 +64,19 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
     const struct run_options *options = client->options;
     const bool is_open = options->model != RUN_MODEL_CLOSED;
 
+    uint64_t nonce = 0; /* differs in every run, even with the same seed */
+    if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) < 0) {
+        nonce = clock_now_ns();
+    }
     client->traffic = (struct traffic){
         .options = options,
         .preamble = client->preamble,
         .next_number = client->share.thread_index,
         .number_stride = client->share.thread_count,
         .ready = is_open ? pacing_offer : conn_think,
-        .pacing = is_open ? client->pacing : NULL,
+        .pacing = is_open ? &client->pacing : NULL,
         .scratch = client->scratch,
-        .nonce = make_nonce(),
+        .nonce = nonce,
         .size_bytes = (size_t)options->send.most,
         .depth = (uint32_t)options->depth,
         .ring_mask = ring_size - 1,
@@ -101,7 +92,7 @@ static void prepare_traffic(struct client *client, uint32_t ring_size,
     };
     prepare_ways(client);
     if (is_open) {
-        pacing_init(client->pacing, &client->traffic, &options->schedule,
+        pacing_init(&client->pacing, &client->traffic, &options->schedule,
                     client->share.thread_index, client->share.thread_count);
     }
 }
@@ -115,7 +106,7 @@ static void prepare_conns(struct client *client, uint32_t ring_size)
         struct conn *conn = &client->conns[i];
         *conn = (struct conn){.traffic = &client->traffic,
                               .way = &client->traffic.ways[0],
-                              .index = (uint32_t)client->first_conn + i};
+                              .index = (uint32_t)client->share.first_conn + i};
         if (client->named) {
             conn->named = client->named + i * template_count_names();
         }

@@ -21,15 +21,9 @@ void gather_row(const struct kinds *kinds, struct worker_row *sum,
     }
 }
 
-static const struct histogram *times_of(const struct worker_row *row)
-{
-    return row->record.response.count > 0 ? &row->record.response
-                                          : &row->record.service;
-}
-
 void gather_quantiles(struct worker_row *sum)
 {
-    const struct histogram *times = times_of(sum);
+    const struct histogram *times = record_times(&sum->record);
     struct interval *counts = &sum->row.counts;
 
     counts->p50_ns = histogram_quantile(times, HISTOGRAM_WHOLE / 2);
@@ -39,7 +33,7 @@ void gather_quantiles(struct worker_row *sum)
 
 void gather_histogram(struct worker_row *sum)
 {
-    const struct histogram *times = times_of(sum);
+    const struct histogram *times = record_times(&sum->record);
 
     if (times->count > 0) {
         sum->row.hdr = hdr_encode_coarse(times);

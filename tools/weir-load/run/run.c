@@ -233,10 +233,8 @@ static void take_row(struct run *run, struct worker_row *sum)
         gather_histogram(sum);
     }
     run->row_end_ns = counts->end_ns;
-    outputs_add_row(&run->outputs, result, row,
-                    &(struct outputs_times){.response = &sum->record.response,
-                                            .service = &sum->record.service,
-                                            .kinds = sum->kinds});
+    outputs_add_row(&run->outputs, result, row, record_times(&sum->record),
+                    sum->kinds);
     if (counts->ok > 0) {
         run->progress_ns = counts->end_ns;
     }
@@ -473,8 +471,7 @@ static int init_workers(struct run *run)
     }
     run->workers = calloc(options->thread_count, sizeof(*run->workers));
     if (!run->workers) {
-        say("no memory for %llu threads",
-            (unsigned long long)options->thread_count);
+        say("no memory for %llu threads", LLU(options->thread_count));
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < options->thread_count; i++) {

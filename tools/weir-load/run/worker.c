@@ -24,8 +24,6 @@
 /* Longest wait for answers at the end. */
 #define DRAIN_LIMIT_NS (10 * SECOND)
 
-static void finish(struct worker *worker);
-
 static void tell(struct worker *worker, weir_callback_fn *cb, void *arg)
 {
     console_check(weir_mailbox_call_soon(worker->home, cb, arg, NULL),
@@ -42,7 +40,7 @@ static struct weir_handle arm(struct worker *worker, uint64_t when_ns,
     int err = weir_loop_call_at(worker->loop, when_ns, cb, worker, &handle);
     if (err < 0) {
         say("timer: %s", weir_strerror(err));
-        finish(worker);
+        worker_finish(worker);
     }
     return handle;
 }
@@ -196,8 +194,10 @@ static void close_window(struct worker *worker)
     tell(worker, worker->ops->measured, worker);
 }
 
-static void finish(struct worker *worker)
+void worker_finish(void *arg)
 {
+    struct worker *worker = arg;
+
     if (worker->phase == WORKER_OVER) {
         return;
     }
@@ -208,11 +208,6 @@ static void finish(struct worker *worker)
     record_settle(&worker->row->record);
     weir_handle_cancel(worker->loop, worker->phase_end);
     tell(worker, worker->ops->over, worker);
-}
-
-static void drain_over_cb(void *arg)
-{
-    finish(arg);
 }
 
 static void drain_cb(void *arg)
@@ -228,7 +223,7 @@ static void drain_cb(void *arg)
     close_window(worker);
     worker->phase = WORKER_DRAIN;
     limit_ns = limit_ns < DRAIN_LIMIT_NS ? limit_ns : DRAIN_LIMIT_NS;
-    worker->phase_end = arm(worker, clock_now_ns() + limit_ns, drain_over_cb);
+    worker->phase_end = arm(worker, clock_now_ns() + limit_ns, worker_finish);
     client_stop_sending(&worker->client);
 }
 
@@ -323,27 +318,17 @@ void worker_begin(void *arg)
     worker->phase_end = arm(worker, plan->begin_ns, warm_up_cb);
 }
 
-void worker_finish(void *arg)
-{
-    finish(arg);
-}
-
-/* Returns true if this thread has scheduled its share of -n. */
-static bool is_count_reached(const struct worker *worker)
-{
-    const uint64_t count = worker->options->request_count;
-
-    return count > 0 && worker->client.traffic.measured.scheduled >=
-                            client_part(&worker->client, count);
-}
-
 static void on_event(void *arg, enum client_event event)
 {
     struct worker *worker = arg;
+    const uint64_t count = worker->options->request_count;
+    /* This thread has scheduled its share of -n. */
+    const bool is_count_reached =
+        count > 0 && worker->client.traffic.measured.scheduled >=
+                         client_part(&worker->client, count);
     /* The schedule may end before its window does. */
     const bool has_end = worker->client.traffic.pacing &&
-                         worker->plan.end_ns != UINT64_MAX &&
-                         !is_count_reached(worker);
+                         worker->plan.end_ns != UINT64_MAX && !is_count_reached;
 
     switch (event) {
     case CLIENT_SETTLED:
@@ -356,7 +341,7 @@ static void on_event(void *arg, enum client_event event)
             drain_cb(worker);
         } else if (worker->phase == WORKER_DRAIN &&
                    worker->client.traffic.parting == 0) {
-            finish(worker);
+            worker_finish(worker);
         }
         break;
     case CLIENT_HOPELESS:
@@ -434,7 +419,7 @@ int worker_run(weir_thread *thread, void *arg)
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     worker->err = client_start(&worker->client, worker->loop, on_event, worker);
     if (worker->err < 0) {
-        finish(worker);
+        worker_finish(worker);
     }
     int err = weir_sleep(worker->loop, UINT64_MAX);
     return err == -ECANCELED ? 0 : err;

@@ -14,9 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Longest text of a stage, with the terminating zero. */
-#define PART_SIZE 64
-
 #define WEEK_NS (UINT64_C(7) * 24 * 3600 * 1000000000)
 
 /* Number with which k6 starts its first stage. */
@@ -27,78 +24,49 @@ static bool read_number(const char *text, uint64_t *ret)
     return units_parse_count(text, ret) == 0 && *ret <= CONN_STAGES_CONNS_MAX;
 }
 
-/* Parses "30s@100", "30s@0..100" or "30s:100", and modifies the text. The
- * caller has set ret->from to the previous stage's last number. */
-static int parse_stage(char *part, struct conn_stage *ret, size_t *ret_error,
-                       const char **ret_want)
+/* Parses "30s@100", "30s@0..100" or "30s:100". */
+static const char *read_stage(void *arg, size_t index, char *part,
+                              size_t *ret_error)
 {
+    struct conn_stages *stages = arg;
+    struct conn_stage *stage = &stages->list[index];
     char *at = strpbrk(part, "@:");
     const bool goes_on = at && *at == ':';
 
-    *ret_error = 0;
-    *ret_want = "a stage is TIME@N, TIME@N..N or TIME:N";
     if (!at) {
-        return -EINVAL;
+        return "a stage is TIME@N, TIME@N..N or TIME:N";
     }
     *at++ = '\0';
-    if (units_parse_time(part, &ret->duration_ns) < 0 ||
-        ret->duration_ns == 0 || ret->duration_ns > WEEK_NS) {
-        *ret_want = "not a time such as 30s";
-        return -EINVAL;
+    if (units_parse_time(part, &stage->duration_ns) < 0 ||
+        stage->duration_ns == 0 || stage->duration_ns > WEEK_NS) {
+        return "not a time such as 30s";
     }
     char *to = goes_on ? NULL : strstr(at, "..");
     if (to) {
         *to = '\0';
         to += 2;
     }
-    *ret_want = "not a number of connections, 0 to 1M";
+    stage->from = index > 0 ? stage[-1].to : FIRST_USERS;
+    bool is_good = read_number(at, goes_on ? &stage->to : &stage->from);
+    if (!goes_on) {
+        stage->to = stage->from;
+    }
     *ret_error = (size_t)(at - part);
-    if (!read_number(at, goes_on ? &ret->to : &ret->from)) {
-        return -EINVAL;
-    }
-    if (goes_on) {
-        return 0;
-    }
-    ret->to = ret->from;
-    if (to && !read_number(to, &ret->to)) {
+    if (is_good && to) {
         *ret_error = (size_t)(to - part);
-        return -EINVAL;
+        is_good = read_number(to, &stage->to);
     }
-    return 0;
+    stages->count = index + 1;
+    return is_good ? NULL : "not a number of connections, 0 to 1M";
 }
 
 int conn_stages_parse(const char *text, struct conn_stages *ret, char *why)
 {
-    const char *at = text;
-
     ret->count = 0;
-    for (;;) {
-        char part[PART_SIZE];
-        size_t len = strcspn(at, ",");
-        size_t error = 0;
-        const char *want = NULL;
-        if (ret->count == CONN_STAGES_MAX) {
-            return why_refuse_at(why, text, at, "there are too many stages");
-        }
-        if (len >= sizeof(part)) {
-            return why_refuse_at(why, text, at, "this is too long for a stage");
-        }
-        memcpy(part, at, len);
-        part[len] = '\0';
-        struct conn_stage *stage = &ret->list[ret->count];
-        stage->from = ret->count > 0 ? stage[-1].to : FIRST_USERS;
-        if (parse_stage(part, stage, &error, &want) < 0) {
-            return why_refuse_at(why, text, at + error, want);
-        }
-        ret->count++;
-        at += len;
-        if (*at == '\0') {
-            break;
-        }
-        at++;
-    }
-    return conn_stages_most(ret) > 0
-               ? 0
+    const int err =
+        schedule_parse_list(text, CONN_STAGES_MAX, read_stage, ret, why);
+    return err < 0 || conn_stages_most(ret) > 0
+               ? err
                : why_refuse_at(why, text, text, "no stage has a connection");
 }
 

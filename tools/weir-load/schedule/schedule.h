@@ -171,6 +171,15 @@ uint64_t schedule_duration(const struct schedule_plan *plan);
  * position of the error. */
 int schedule_parse(const char *text, struct schedule_plan *ret, char *why);
 
+/* Parses a stage, which may be modified. Returns NULL, or what the text at
+ * offset *ret_error should be. */
+typedef const char *schedule_read_fn(void *arg, size_t index, char *part,
+                                     size_t *ret_error);
+
+/* Parses a list of at most @most stages, separated by commas. */
+int schedule_parse_list(const char *text, size_t most, schedule_read_fn *read,
+                        void *arg, char *why);
+
 /* Parses a rate like 50, 0.5, 20k or 20k/s. Returns 0 or -EINVAL. */
 int schedule_parse_rate(const char *text, double *ret);
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Longest text of a stage, with the terminating zero. */
 #define PART_SIZE 64
 
 #define RATE_MAX 1e9
@@ -60,53 +61,16 @@ int schedule_parse_rate(const char *text, double *ret)
     return 0;
 }
 
-/* Parses "30s@1k" or "30s@1k..2k", and modifies the text. */
-static int parse_stage(char *part, struct schedule_stage *ret,
-                       size_t *ret_error, const char **ret_want)
-{
-    char *at = strchr(part, '@');
-
-    *ret_error = 0;
-    *ret_want = "a stage is TIME@RATE or TIME@RATE..RATE";
-    if (!at) {
-        return -EINVAL;
-    }
-    *at++ = '\0';
-    if (units_parse_time(part, &ret->duration_ns) < 0 ||
-        ret->duration_ns == 0) {
-        *ret_want = "not a time such as 30s";
-        return -EINVAL;
-    }
-    char *to = strstr(at, "..");
-    if (to) {
-        *to = '\0';
-        to += 2;
-    }
-    *ret_want = "not a rate such as 1k";
-    *ret_error = (size_t)(at - part);
-    if (schedule_parse_rate(at, &ret->from) < 0) {
-        return -EINVAL;
-    }
-    ret->to = ret->from;
-    if (to && schedule_parse_rate(to, &ret->to) < 0) {
-        *ret_error = (size_t)(to - part);
-        return -EINVAL;
-    }
-    return 0;
-}
-
-int schedule_parse(const char *text, struct schedule_plan *ret, char *why)
+int schedule_parse_list(const char *text, size_t most, schedule_read_fn *read,
+                        void *arg, char *why)
 {
     const char *at = text;
-    double most = 0;
 
-    ret->stage_count = 0;
-    for (;;) {
+    for (size_t count = 0;; count++) {
         char part[PART_SIZE];
-        size_t len = strcspn(at, ",");
+        const size_t len = strcspn(at, ",");
         size_t error = 0;
-        const char *want = NULL;
-        if (ret->stage_count == SCHEDULE_STAGES_MAX) {
+        if (count == most) {
             return why_refuse_at(why, text, at, "there are too many stages");
         }
         if (len >= sizeof(part)) {
@@ -114,18 +78,62 @@ int schedule_parse(const char *text, struct schedule_plan *ret, char *why)
         }
         memcpy(part, at, len);
         part[len] = '\0';
-        struct schedule_stage *stage = &ret->stages[ret->stage_count];
-        if (parse_stage(part, stage, &error, &want) < 0) {
+        const char *want = read(arg, count, part, &error);
+        if (want) {
             return why_refuse_at(why, text, at + error, want);
         }
-        ret->stage_count++;
-        most = stage->from > most ? stage->from : most;
-        most = stage->to > most ? stage->to : most;
         at += len;
         if (*at == '\0') {
-            break;
+            return 0;
         }
         at++;
     }
-    return most > 0 ? 0 : why_refuse_at(why, text, text, "no stage has a rate");
+}
+
+/* Parses "30s@1k" or "30s@1k..2k". */
+static const char *read_stage(void *arg, size_t index, char *part,
+                              size_t *ret_error)
+{
+    struct schedule_plan *plan = arg;
+    struct schedule_stage *stage = &plan->stages[index];
+    char *at = strchr(part, '@');
+
+    if (!at) {
+        return "a stage is TIME@RATE or TIME@RATE..RATE";
+    }
+    *at++ = '\0';
+    if (units_parse_time(part, &stage->duration_ns) < 0 ||
+        stage->duration_ns == 0) {
+        return "not a time such as 30s";
+    }
+    char *to = strstr(at, "..");
+    if (to) {
+        *to = '\0';
+        to += 2;
+    }
+    *ret_error = (size_t)(at - part);
+    int err = schedule_parse_rate(at, &stage->from);
+    stage->to = stage->from;
+    if (err == 0 && to) {
+        *ret_error = (size_t)(to - part);
+        err = schedule_parse_rate(to, &stage->to);
+    }
+    plan->stage_count = index + 1;
+    return err < 0 ? "not a rate such as 1k" : NULL;
+}
+
+int schedule_parse(const char *text, struct schedule_plan *ret, char *why)
+{
+    double most = 0;
+
+    ret->stage_count = 0;
+    const int err =
+        schedule_parse_list(text, SCHEDULE_STAGES_MAX, read_stage, ret, why);
+    for (size_t i = 0; i < ret->stage_count; i++) {
+        most = ret->stages[i].from > most ? ret->stages[i].from : most;
+        most = ret->stages[i].to > most ? ret->stages[i].to : most;
+    }
+    return err < 0 || most > 0
+               ? err
+               : why_refuse_at(why, text, text, "no stage has a rate");
 }

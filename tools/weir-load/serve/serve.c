@@ -186,14 +186,11 @@ static void print_sums(const struct serve_sums *sums, const char *loop_text)
             "served_received_bytes %llu\nserved_datagrams %llu\n"
             "served_datagrams_failed %llu\nserved_full_handshakes %llu\n"
             "served_resumed_handshakes %llu\n%s",
-            (unsigned long long)sums->counts.opened,
-            (unsigned long long)sums->counts.open_now,
-            (unsigned long long)sums->counts.broken,
-            (unsigned long long)sums->counts.received_bytes,
-            (unsigned long long)sums->datagrams,
-            (unsigned long long)sums->datagrams_failed,
-            (unsigned long long)sums->counts.full_handshakes,
-            (unsigned long long)sums->counts.resumed_handshakes, loop_text);
+            LLU(sums->counts.opened), LLU(sums->counts.open_now),
+            LLU(sums->counts.broken), LLU(sums->counts.received_bytes),
+            LLU(sums->datagrams), LLU(sums->datagrams_failed),
+            LLU(sums->counts.full_handshakes),
+            LLU(sums->counts.resumed_handshakes), loop_text);
     fflush(stderr);
 }
 

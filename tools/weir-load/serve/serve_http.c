@@ -140,7 +140,7 @@ int serve_http_write(struct answers *answers, const struct answer *answer)
 
     if (has_body) {
         snprintf(length, sizeof(length), "Content-Length: %llu\r\n",
-                 (unsigned long long)answer->size_bytes);
+                 LLU(answer->size_bytes));
     }
     const char *fate = answer->closes       ? "Connection: close\r\n"
                        : answer->minor == 0 ? "Connection: keep-alive\r\n"

@@ -315,7 +315,7 @@ static ssize_t refuse_echo(const struct ws_conn *conn, const char *what,
 {
     snprintf(answer->detail, ERRORS_DETAIL_SIZE,
              "connection %u, message %llu: %s", conn->conn_index,
-             (unsigned long long)conn->place.answered_count, what);
+             LLU(conn->place.answered_count), what);
     return ERROR_WRONG_ECHO;
 }
 
@@ -343,8 +343,7 @@ static ssize_t compare(const struct shared *shared, struct ws_conn *conn,
     }
     if (good < piece->len) {
         snprintf(what, sizeof(what), "byte %llu is 0x%02x, which was not sent",
-                 (unsigned long long)(conn->partial_bytes + good),
-                 piece->data[good]);
+                 LLU(conn->partial_bytes + good), piece->data[good]);
         return refuse_echo(conn, what, answer);
     }
     conn->partial_bytes += piece->len;
