@@ -1,7 +1,7 @@
 /*
- * Writes minimal certificates. Only the key of such a certificate is used. The
- * signature is meaningless; its length is chosen so that the certificate has
- * the requested size.
+ * Writes minimal certificates, whose key alone is used. The signature is
+ * meaningless, and gets the length with which the certificate has the requested
+ * size.
  */
 #include "bare.h"
 
@@ -14,7 +14,6 @@
 static const uint8_t bare_algorithm[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
                                          0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
 
-/* Version 3 and the serial number 1. */
 static const uint8_t bare_front[] = {0xa0, 0x03, 0x02, 0x01,
                                      0x02, 0x02, 0x01, 0x01};
 
@@ -39,7 +38,7 @@ static uint8_t *bare_put(uint8_t *to, const void *data, size_t size)
     return to + size;
 }
 
-/* A long header has 5 bytes, whatever the size. */
+/* A long header always has 5 bytes. */
 static uint8_t *bare_put_header(uint8_t *to, uint8_t tag, size_t size,
                                 bool is_long)
 {

@@ -1,8 +1,9 @@
 /*
  * A certificate that has a key and nothing else, for a library that needs only
- * the key of a peer's certificate. The library gets this certificate instead of
- * the peer's, which weir has verified, because a parser that reads the peer's
- * differently could accept or refuse something else. Pure functions.
+ * the key of a peer's certificate. The library gets it instead of the peer's
+ * certificate, which weir has verified: a parser that reads the peer's
+ * certificate differently could accept or refuse something else. Pure
+ * functions.
  */
 #ifndef WEIR_LIB_X509_BARE_H
 #define WEIR_LIB_X509_BARE_H
@@ -22,8 +23,8 @@
 size_t wr_x509_bare_make(uint8_t ret[WR_X509_BARE_MAX], struct wr_bytes info);
 
 /* Writes the same certificate with exactly @size bytes. The signature fills the
- * rest, and lengths have more bytes than necessary, which the parser must
- * accept. Returns false if the certificate does not fit. */
+ * rest, and lengths have more bytes than DER allows, which the library's parser
+ * must accept. Returns false if the certificate does not fit. */
 WEIR_MUST_USE bool wr_x509_bare_write(uint8_t *ret, size_t size,
                                       struct wr_bytes info);
 

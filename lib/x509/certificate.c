@@ -1,7 +1,7 @@
 /*
- * Parses X.509 certificates. A function certificate_take_...() takes an element
- * off the front of its first argument. It returns false if another element is
- * there; then the whole certificate is malformed.
+ * Parses X.509 certificates. The functions certificate_take_...() take an
+ * element off the front of their first argument. If they return false, the
+ * whole certificate is malformed.
  */
 #include "certificate.h"
 
@@ -21,7 +21,6 @@ enum {
     ATTRIBUTE_ORGANIZATION = 10,
 };
 
-/* Takes the optional issuerUniqueID or subjectUniqueID. */
 static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
 {
     struct wr_bytes bits;
@@ -31,8 +30,8 @@ static bool certificate_take_unique(struct wr_bytes *rest, uint8_t tag)
            wr_der_take_bits(rest, tag, &bits, &unused);
 }
 
-/* Reads the bytes after the key; the extensions are last. A certificate of
- * version 1 must have none of these fields (RFC 5280, 4.1.2.8 and 4.1.2.9). */
+/* Reads the bytes after the key. A certificate of version 1 must have none (RFC
+ * 5280, 4.1.2.8 and 4.1.2.9). */
 static bool certificate_read_extensions(struct wr_x509 *x509,
                                         struct wr_bytes rest)
 {
@@ -53,7 +52,6 @@ static bool certificate_read_extensions(struct wr_x509 *x509,
            x509->version == 3 && wr_x509_extensions_read(x509, list);
 }
 
-/* The version is 1 if the field is missing. */
 static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
 {
     struct wr_bytes tagged;
@@ -73,9 +71,9 @@ static bool certificate_take_version(struct wr_bytes *from, uint32_t *ret)
     return true;
 }
 
-/* An issuer must have a name, as must the subject of an authority. Another
- * subject must have a name here or in a critical subjectAltName (RFC 5280,
- * 4.1.2.4 and 4.1.2.6). */
+/* The issuer must have a name, and so must the subject of an authority. Any
+ * other subject may instead have a critical subjectAltName (RFC 5280, 4.1.2.4
+ * and 4.1.2.6). */
 static bool certificate_has_names(const struct wr_x509 *x509)
 {
     struct wr_x509_directory directory;
@@ -89,9 +87,9 @@ static bool certificate_has_names(const struct wr_x509 *x509)
            (x509->has_critical_names && !x509->is_authority);
 }
 
-/* Reads the signed part. *ret_algorithm must equal the algorithm outside the
- * signed part. A serial number has up to 20 bytes and is not negative. Zero is
- * allowed, because some authorities have it (RFC 5280, 4.1.2.2). */
+/* The caller compares *ret_algorithm with the algorithm outside the signed
+ * part. A serial number of zero is allowed, because some authorities have it
+ * (RFC 5280, 4.1.2.2). */
 static bool certificate_read_body(struct wr_x509 *x509, struct wr_bytes body,
                                   struct wr_bytes *ret_algorithm)
 {

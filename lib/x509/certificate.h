@@ -1,8 +1,8 @@
 /*
  * An X.509 certificate, with the fields that weir's rules need (rules.h,
- * path.h). The fields point into the parsed bytes. Only this parser decides
- * what a certificate contains: each field and extension must be DER and conform
- * to RFC 5280, and every byte is checked. Pure functions.
+ * path.h). The fields point into the parsed bytes. Each field and extension
+ * must be DER and conform to RFC 5280, and the parser checks every byte. Pure
+ * functions.
  */
 #ifndef WEIR_LIB_X509_CERTIFICATE_H
 #define WEIR_LIB_X509_CERTIFICATE_H
@@ -17,7 +17,6 @@
 #define WR_X509_FOR_SERVERS (1u << 0)
 #define WR_X509_FOR_CLIENTS (1u << 1)
 
-/* Without pathLenConstraint any number of issuers may follow. */
 #define WR_X509_PATH_LEN_ANY UINT32_MAX
 
 /* Tags of GeneralName, and of the two lists in name constraints. */
@@ -39,7 +38,7 @@ enum {
 struct wr_x509 {
     struct wr_bytes der;         /* the whole certificate */
     struct wr_x509_signed sign;  /* the issuer's signature */
-    struct wr_bytes key_info;    /* SubjectPublicKeyInfo, with its header */
+    struct wr_bytes key_info;    /* SubjectPublicKeyInfo with its header */
     struct wr_bytes serial;      /* content of the INTEGER */
     struct wr_bytes issuer;      /* Name, with its header */
     struct wr_bytes subject;     /* Name, with its header */
@@ -50,14 +49,14 @@ struct wr_x509 {
     uint32_t version;
     enum wr_x509_strength signature;
     struct wr_x509_key_strength key;
-    uint32_t path_len; /* issuers that may follow */
-    uint32_t usage;    /* WR_X509_USE_... */
-    uint32_t purposes; /* WR_X509_FOR_... */
+    uint32_t path_len; /* maximum number of issuers below it */
+    uint32_t usage;
+    uint32_t purposes;
     bool has_usage;    /* false means any use */
     bool has_purposes; /* false means any purpose */
     bool is_authority;
-    bool has_critical_names; /* subjectAltName is critical */
-    /* An unknown critical extension, or kind of name constraint, was found. */
+    bool has_critical_names;
+    /* Has an unknown critical extension or kind of name constraint. */
     bool has_unknown;
 };
 
@@ -74,20 +73,17 @@ enum wr_x509_name_kind {
     WR_X509_NAME_OTHER,
 };
 
-/* Takes the next alternative name off @names, a copy of wr_x509.names. Returns
- * false at the end. */
 bool wr_x509_next_name(struct wr_bytes *names, enum wr_x509_name_kind *ret_kind,
                        struct wr_bytes *ret);
 
-/* True if an alternative name matches @host, a name or a literal address. */
 WEIR_MUST_USE bool wr_x509_is_for(const struct wr_x509 *x509, const char *host);
 
-/* True if both have the same DNS name, ignoring case, or the same address. */
+/* Returns true if both have the same DNS name, ignoring case, or address. */
 WEIR_MUST_USE bool wr_x509_shares_name(const struct wr_x509 *a,
                                        const struct wr_x509 *b);
 
-/* Writes "CN=...", or another name of the subject, for messages: printable
- * ASCII, truncated to @size with its NUL. */
+/* Writes "CN=...", or another name of the subject, for messages, in printable
+ * ASCII. Truncates it to @size with its NUL. */
 void wr_x509_write_subject(const struct wr_x509 *x509, char *ret, size_t size);
 
 #endif

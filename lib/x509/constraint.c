@@ -1,7 +1,7 @@
 /*
- * Name constraints. Each name is compared with the subtrees of its kind: it
- * must be in a permitted subtree, if there are any, and in no excluded subtree.
- * A kind without subtrees is not constrained.
+ * Name constraints. Each name is compared with the subtrees of its kind. The
+ * name must be in a permitted subtree, if there are any, and in no excluded
+ * subtree. A kind without subtrees is not constrained.
  */
 #include "path.h"
 
@@ -19,8 +19,7 @@ static bool constraint_ends_with(struct wr_bytes name, struct wr_bytes end)
                                     (const char *)end.data, end.size);
 }
 
-/* True if @host is @base or below it. If @base has a leading dot, only hosts
- * below it count. */
+/* If @base has a leading dot, only hosts below it are in its subtree. */
 static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
 {
     if (base.size == 0) {
@@ -34,8 +33,8 @@ static bool constraint_has_host(struct wr_bytes base, struct wr_bytes host)
                       host.data[host.size - base.size - 1] == '.');
 }
 
-/* True if the wildcard @name ("*.example.org") could match a name in the
- * subtree of @base. */
+/* Returns true if the wildcard @name ("*.example.org") could match a name in
+ * the subtree of @base. */
 static bool constraint_wildcard_meets(struct wr_bytes base,
                                       struct wr_bytes name)
 {
@@ -51,7 +50,6 @@ static bool constraint_wildcard_meets(struct wr_bytes base,
            !memchr(base.data, '.', base.size - parent.size);
 }
 
-/* @base is an address and a mask. */
 static bool constraint_has_ip(struct wr_bytes base, struct wr_bytes ip)
 {
     wr_assert(base.size == 8 || base.size == 32);
@@ -92,7 +90,6 @@ static bool constraint_has_mail(struct wr_bytes base, struct wr_bytes name,
            (host.size == base.size && constraint_ends_with(host, base));
 }
 
-/* True if @name is in the subtree of @base. Both have the kind @tag. */
 static bool constraint_has(uint8_t tag, struct wr_bytes base,
                            struct wr_bytes name, bool is_permitted)
 {
@@ -128,7 +125,6 @@ struct constraint_lists {
     size_t *budget;
 };
 
-/* Result of comparing a name with the subtrees of its tag. */
 struct constraint_found {
     bool has_trees; /* there are subtrees with this tag */
     bool is_within; /* the name is in one of them */
@@ -200,7 +196,7 @@ constraint_check_name(const struct constraint_lists *limits, uint8_t tag,
     return WR_X509_CONSTRAINT_KEPT;
 }
 
-/* The mail addresses of a subject are checked as mail names, too. */
+/* Mail addresses in a subject must keep the constraints of mail names, too. */
 static enum wr_x509_constraint
 constraint_check_subject(const struct constraint_lists *limits,
                          struct wr_bytes subject)

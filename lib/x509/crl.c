@@ -1,6 +1,5 @@
 /*
- * Parses revocation lists. All entries are checked when the list is parsed, so
- * sorting them fails only if memory runs out.
+ * Parses revocation lists.
  *
  * An incomplete list is refused, because it may omit revoked certificates: a
  * list of changes (deltaCRLIndicator), a list for some certificates
@@ -34,8 +33,7 @@ static const char crl_unknown[] =
 static const char crl_partial[] =
     "a list has a part of the revocations alone, or other issuers'";
 
-/* Checks the extensions of a list or of an entry. Returns NULL, or the text of
- * an error. */
+/* Returns NULL, or the text of an error. */
 static const char *crl_check_extensions(struct wr_bytes tagged)
 {
     struct wr_x509_extensions extensions;
@@ -79,8 +77,6 @@ static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
            wr_der_take(ret_rest, WR_DER_INTEGER, ret) && ret->size > 0;
 }
 
-/* Sets *ret_count to the number of entries. Returns NULL, or the text of an
- * error. */
 static const char *crl_check_entries(struct wr_bytes entries, size_t *ret_count)
 {
     struct wr_bytes serial;
@@ -101,7 +97,6 @@ static const char *crl_check_entries(struct wr_bytes entries, size_t *ret_count)
     return NULL;
 }
 
-/* Reads the entries and the extensions. */
 static const char *crl_read_rest(struct wr_x509_crl *crl, struct wr_bytes body)
 {
     struct wr_bytes tagged;
@@ -151,8 +146,8 @@ const char *wr_x509_crl_read(struct wr_x509_crl *ret, struct wr_bytes der)
                : crl_malformed;
 }
 
-/* Removes leading zeros, and so the sign. Numbers that differ only in leading
- * zeros are equal; they occur only if an issuer violates the rules. */
+/* Numbers that differ only in leading zeros are equal. They occur only if an
+ * issuer violates the rules. */
 static struct wr_bytes crl_trim(struct wr_bytes number)
 {
     while (number.size > 1 && number.data[0] == 0) {

@@ -1,7 +1,7 @@
 /*
  * A certificate revocation list (CRL; RFC 5280, 5). The fields point into the
- * parsed bytes. Only the serial numbers are a sorted copy, for a binary search:
- * a list may have a million. A list is accepted if it is complete, covers its
+ * parsed bytes. ->serials is sorted for a binary search, because a list may
+ * have a million entries. A list is accepted if it is complete, covers its
  * issuer's own certificates, and has no unknown critical extension.
  */
 #ifndef WEIR_LIB_X509_CRL_H
@@ -19,11 +19,11 @@ struct wr_x509_crl {
     int64_t next_update;      /* the last valid second */
 };
 
-/* Returns NULL, or the reason why the list cannot be used. */
+/* Returns NULL, or a static text with the reason why the list cannot be
+ * used. */
 WEIR_MUST_USE const char *wr_x509_crl_read(struct wr_x509_crl *ret,
                                            struct wr_bytes der);
 
-/* Returns 0 or -ENOMEM. */
 WEIR_MUST_USE int wr_x509_crl_sort(struct wr_x509_crl *crl);
 void wr_x509_crl_fini(struct wr_x509_crl *crl);
 

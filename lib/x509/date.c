@@ -20,11 +20,10 @@ static bool date_take_digits(struct wr_bytes *text, int64_t *ret)
     return true;
 }
 
-/* Returns the days from 1970 to a day of the Gregorian calendar. */
 static int64_t date_count_days(int64_t year, int64_t month, int64_t day)
 {
     wr_assert(year >= 0 && month >= 1 && day >= 1);
-    /* Here a year begins in March, so that February 29 is its last day. */
+    /* Years start in March here, so that February 29 is the last day. */
     const int64_t months = month > 2 ? month - 3 : month + 9;
     const int64_t years = month > 2 ? year : year - 1;
     const int64_t leaps =

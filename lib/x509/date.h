@@ -8,9 +8,9 @@
 
 #include "der.h"
 
-/* Takes a date off the front of @from, as seconds since 1970: a UTCTime of 1950
- * to 2049 or a GeneralizedTime, both with seconds and in UTC. Returns false if
- * another element or an impossible date is there. */
+/* Takes a date off the front of @from, as seconds since 1970: a UTCTime (1950
+ * to 2049) or a GeneralizedTime, with seconds and in UTC. Returns false for
+ * another element or an impossible date. */
 WEIR_MUST_USE bool wr_x509_date_take(struct wr_bytes *from, int64_t *ret);
 
 bool wr_x509_date_sees(const struct wr_bytes *from);

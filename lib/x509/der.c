@@ -1,7 +1,7 @@
 /*
  * DER with one-byte tags and lengths of up to three bytes in their shortest
  * form. Certificates need nothing else, and nothing else is accepted, so that
- * there is one encoding of each value.
+ * each value has one encoding.
  */
 #include "der.h"
 
@@ -10,11 +10,10 @@
 #include <string.h>
 
 enum {
-    DER_LONG_TAG = 0x1f, /* marks a tag of several bytes */
+    DER_LONG_TAG = 0x1f,
     DER_TRUE = 0xff,
 };
 
-/* DER requires the shortest form of a length. */
 static bool der_take_length(struct wr_bytes *from, size_t *ret)
 {
     size_t first;

@@ -1,7 +1,7 @@
 /*
- * Parses DER, the encoding of certificates (ITU-T X.690). Each function
- * wr_der_take...() takes an element off the front of @from, and returns false
- * if another element is there. Pure functions.
+ * Parses DER, the encoding of certificates (ITU-T X.690). The functions
+ * wr_der_take...() take an element off the front of @from, and return false if
+ * the next element is another one. Pure functions.
  */
 #ifndef WEIR_LIB_X509_DER_H
 #define WEIR_LIB_X509_DER_H
@@ -24,21 +24,21 @@ enum {
 
 bool wr_der_sees(const struct wr_bytes *from, uint8_t tag);
 
-/* Takes an element with this tag; *ret is its content. */
+/* *ret is the content of the element. */
 bool wr_der_take(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret);
 
 bool wr_der_take_any(struct wr_bytes *from, uint8_t *ret_tag,
                      struct wr_bytes *ret);
 
-/* Takes an element with this tag; *ret is the element with its header. */
+/* *ret is the element with its header. */
 bool wr_der_take_whole(struct wr_bytes *from, uint8_t tag,
                        struct wr_bytes *ret);
 
 /* Takes an optional boolean, false by default: one byte, 0xff or 0. DER omits a
- * default, but many certificates have it. */
+ * default value, but many certificates have it. */
 bool wr_der_take_flag(struct wr_bytes *from, bool *ret);
 
-/* Takes a number in its shortest form. */
+/* Refuses a number that is not in its shortest form. */
 bool wr_der_take_integer(struct wr_bytes *from, uint8_t tag,
                          struct wr_bytes *ret);
 
@@ -46,13 +46,13 @@ bool wr_der_take_oid(struct wr_bytes *from, struct wr_bytes *ret);
 
 bool wr_der_is_oid(struct wr_bytes content);
 
-/* Takes a bit string. *ret is its bytes; the last *ret_unused bits of these are
- * unused and 0. */
+/* *ret is the bytes of the bit string, whose last *ret_unused bits are unused
+ * and 0. */
 bool wr_der_take_bits(struct wr_bytes *from, uint8_t tag, struct wr_bytes *ret,
                       uint8_t *ret_unused);
 
-/* True if the object identifier consists of the @size bytes of @family and one
- * more byte, which *ret_last is set to. */
+/* Returns true if the object identifier is the @size bytes of @family and one
+ * more byte, which is stored in *ret_last. */
 bool wr_der_is_of(const struct wr_bytes *oid, const uint8_t *family,
                   size_t size, uint8_t *ret_last);
 

@@ -27,7 +27,7 @@ void wr_x509_directory_open(struct wr_x509_directory *directory,
     wr_assert(is_name && name.size == 0);
 }
 
-/* Returns false if the name is malformed or at its end. */
+/* Returns false even at the end of the name. */
 static bool directory_take(struct wr_x509_directory *directory,
                            struct wr_x509_attribute *ret)
 {
@@ -50,9 +50,8 @@ static bool directory_is_at_end(const struct wr_x509_directory *directory)
     return directory->sets.size == 0 && directory->set.size == 0;
 }
 
-/* Returns false if an attribute that RFC 5280 (appendix A.1) defines as a
- * string has another value. Other attributes under 2.5.4, such as
- * postalAddress, may have values of any type. */
+/* Attributes that RFC 5280 (appendix A.1) defines as strings must be strings.
+ * Other attributes under 2.5.4, such as postalAddress, may have any type. */
 static bool directory_has_value(const struct wr_x509_attribute *attribute)
 {
     static const uint8_t numbers[] = {3,  4,  5,  6,  7,  8,  10, 11,
@@ -129,8 +128,8 @@ static bool directory_is_ascii(const struct wr_x509_attribute *attribute)
     return true;
 }
 
-/* Takes the next character in lower case, or 0 at the end. Several blanks count
- * as one; blanks at the start and at the end are skipped. */
+/* Returns the next character in lower case, or 0 at the end. Several blanks
+ * count as one; blanks at the start and at the end are skipped. */
 static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
 {
     bool has_blank = false;
@@ -152,7 +151,6 @@ static uint8_t directory_take_character(struct wr_bytes *text, bool is_first)
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
-/* The texts are ASCII without control characters. */
 static bool directory_is_same_text(struct wr_bytes a, struct wr_bytes b)
 {
     bool is_first = true;
@@ -198,8 +196,7 @@ bool wr_x509_budget_pay(size_t *budget, size_t cost)
     return is_enough;
 }
 
-/* Returns the best match of @a in one set of @name. @first is the first
- * attribute of that set. */
+/* Returns the best match of @a in the set of @name that starts with @first. */
 static enum wr_x509_directory_match
 directory_find(const struct wr_x509_attribute *a, struct wr_x509_directory name,
                const struct wr_x509_attribute *first, size_t *budget)

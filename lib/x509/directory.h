@@ -1,7 +1,7 @@
 /*
  * Directory names: the subjects and issuers of certificates (RFC 5280,
- * 4.1.2.4). A name is checked once (wr_x509_directory_is_good()); then
- * iterating over it and comparing it cannot fail. Pure functions.
+ * 4.1.2.4). After wr_x509_directory_is_good(), iterating over a name and
+ * comparing it cannot fail. Pure functions.
  */
 #ifndef WEIR_LIB_X509_DIRECTORY_H
 #define WEIR_LIB_X509_DIRECTORY_H
@@ -12,27 +12,26 @@
 struct wr_x509_attribute {
     struct wr_bytes oid;
     struct wr_bytes value;
-    uint8_t tag;      /* of the value */
+    uint8_t tag;
     bool is_next_set; /* the attribute is the first of its set */
 };
 
 struct wr_x509_directory {
-    struct wr_bytes sets; /* the remaining sets */
-    struct wr_bytes set;  /* unread bytes of the current set */
+    struct wr_bytes sets;
+    struct wr_bytes set; /* unread bytes of the current set */
 };
 
 /* @name has its header. */
 WEIR_MUST_USE bool wr_x509_directory_is_good(struct wr_bytes name);
 
-/* @name must be well-formed. */
 void wr_x509_directory_open(struct wr_x509_directory *directory,
                             struct wr_bytes name);
 
-/* Returns false at the end. */
 WEIR_MUST_USE bool wr_x509_directory_next(struct wr_x509_directory *directory,
                                           struct wr_x509_attribute *ret);
 
-/* True if the attribute is 2.5.4.@number, such as 2.5.4.3 (commonName). */
+/* Returns true for the attribute 2.5.4.@number, such as 2.5.4.3
+ * (commonName). */
 bool wr_x509_attribute_is(const struct wr_x509_attribute *attribute,
                           uint8_t number);
 
@@ -45,13 +44,13 @@ enum wr_x509_directory_match {
     WR_X509_DIRECTORY_MANY, /* more comparisons than the budget allows */
 };
 
-/* Reports whether @name begins with the sets of @base, that is, whether it is
- * @base or below it. Both must be well-formed. ASCII is compared without regard
- * to case and to the number of blanks.
+/* Compares the first sets of @name with the sets of @base: @name is WITHIN if
+ * it is @base or below it. Both must be well-formed. The comparison ignores the
+ * case of ASCII letters and the number of blanks.
  *
- * Each attribute of a set is compared with each of the other set, so a peer can
- * make this take long. Comparing two attributes takes 1 from *budget, and 1
- * more for each 64 bytes of their values. */
+ * Each attribute of a set is compared with each attribute of the other set, so
+ * a peer can make this take long. Comparing two attributes costs 1 of *budget,
+ * and 1 more for each 64 bytes of their values. */
 enum wr_x509_directory_match wr_x509_directory_compare(struct wr_bytes base,
                                                        struct wr_bytes name,
                                                        size_t *budget);

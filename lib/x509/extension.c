@@ -1,7 +1,7 @@
 /*
  * The extensions of certificates that weir knows: usages, names, and
- * constraints of an authority. An unknown critical extension is recorded.
- * Policies are ignored, because none is required.
+ * constraints of an authority. Sets ->has_unknown for an unknown critical
+ * extension. Policies are ignored, because none is required.
  */
 #include "extension.h"
 
@@ -83,13 +83,13 @@ static bool extension_read_constraints(struct wr_x509 *x509,
         (len.data[0] & 0x80) || !x509->is_authority) {
         return false;
     }
-    /* A larger limit has no effect; see WR_X509_CHAIN_MAX. */
+    /* A limit above 127 has no effect; see WR_X509_CHAIN_MAX. */
     x509->path_len = len.size == 1 ? len.data[0] : WR_X509_PATH_LEN_ANY;
     return true;
 }
 
-/* RFC 5280 allows only a name in each subtree. Other fields of a subtree are
- * recorded as unknown. */
+/* RFC 5280 allows only a name in each subtree. Any other field makes the
+ * constraint unknown. */
 static bool extension_read_trees(struct wr_x509 *x509, struct wr_bytes trees)
 {
     struct wr_bytes tree;
@@ -131,8 +131,8 @@ static bool extension_read_name_constraints(struct wr_x509 *x509,
     return true;
 }
 
-/* Reads a value. Records a critical extension that weir does not implement,
- * except policies. */
+/* Policies are the only extension that may be critical although weir does not
+ * implement them. */
 static bool extension_read_value(struct wr_x509 *x509,
                                  const struct wr_x509_extension *extension)
 {
@@ -178,7 +178,6 @@ static bool extension_take(struct wr_bytes *list, struct wr_x509_extension *ret)
            extension.size == 0;
 }
 
-/* True if an extension before @last has the same identifier. */
 static bool extension_is_double(struct wr_bytes list,
                                 const struct wr_x509_extension *last)
 {
@@ -192,7 +191,6 @@ static bool extension_is_double(struct wr_bytes list,
     return false;
 }
 
-/* For an extension that is not under 2.5.29. */
 static uint32_t extension_number_of(const struct wr_bytes *oid)
 {
     uint8_t last = 0;

@@ -1,6 +1,6 @@
 /*
- * The extensions of certificates (RFC 5280, 4.2). Extensions that weir knows
- * but ignores are checked too, to the last byte, so that they cannot make a
+ * The extensions of certificates (RFC 5280, 4.2). weir also checks every byte
+ * of the extensions that it knows but ignores, so that they cannot make a
  * library refuse or accept a certificate. Pure functions.
  */
 #ifndef WEIR_LIB_X509_EXTENSION_H
@@ -8,9 +8,8 @@
 
 #include "certificate.h"
 
-/* Numbers of extensions. An extension under 2.5.29 has the last number of its
- * identifier. The numbers from WR_X509_EXTENSION_OTHER on are for extensions
- * outside 2.5.29. */
+/* An extension under 2.5.29 has the last number of its identifier. The numbers
+ * from WR_X509_EXTENSION_OTHER on are for extensions outside 2.5.29. */
 enum {
     WR_X509_EXTENSION_SUBJECT_ATTRIBUTES = 9,
     WR_X509_EXTENSION_SUBJECT_KEY = 14,
@@ -32,7 +31,7 @@ enum {
     WR_X509_EXTENSION_NETSCAPE, /* netscape-cert-type, which wolfSSL reads */
 };
 
-/* Maximum number of extensions of a certificate or list outside 2.5.29. */
+/* Maximum number of extensions outside 2.5.29 in a certificate or list. */
 #define WR_X509_OTHERS_MAX 32u
 
 struct wr_x509_extension {
@@ -45,11 +44,10 @@ struct wr_x509_extension {
 struct wr_x509_extensions {
     struct wr_bytes all;
     struct wr_bytes rest;
-    uint64_t seen; /* a bit for each number under 2.5.29 */
+    uint64_t seen;
     uint32_t others;
 };
 
-/* @list is the content of the SEQUENCE. */
 void wr_x509_extensions_open(struct wr_x509_extensions *extensions,
                              struct wr_bytes list);
 
@@ -63,24 +61,23 @@ WEIR_MUST_USE bool wr_x509_extensions_read(struct wr_x509 *x509,
 
 typedef bool wr_x509_form_fn(struct wr_bytes *list);
 
-/* True if @value is a SEQUENCE of one element or more, and nothing else. */
+/* @value must be a SEQUENCE of one or more elements, and nothing else. */
 WEIR_MUST_USE bool wr_x509_form_is_list(struct wr_bytes value,
                                         wr_x509_form_fn *element);
 
-/* True if @list is not empty, and @element takes each of its elements. */
+/* @list must have one or more elements. */
 WEIR_MUST_USE bool wr_x509_form_has_only(struct wr_bytes list,
                                          wr_x509_form_fn *element);
 
-/* Takes a GeneralName. An IP address in it must be that of a host. */
+/* Takes a GeneralName. An IP address has no mask. */
 WEIR_MUST_USE bool wr_x509_form_take_name(struct wr_bytes *list);
 
-/* Takes a GeneralName that is the base of a constraint. An IP address in it is
- * followed by its mask, which must be a prefix mask. */
+/* Takes a GeneralName that is the base of a constraint. An IP address has a
+ * mask, which must be a prefix mask. */
 WEIR_MUST_USE bool wr_x509_form_take_base(struct wr_bytes *list,
                                           uint8_t *ret_tag);
 
-/* For an extension that weir does not use. Returns false if @value is
- * malformed. */
+/* Checks the value of an extension that weir does not use. */
 WEIR_MUST_USE bool wr_x509_form_is_good(uint32_t number, struct wr_bytes value);
 
 #endif

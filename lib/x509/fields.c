@@ -1,7 +1,7 @@
 /*
- * The fields of certificates, for programs. The parser is the one that
- * verification uses (certificate.h), so that a program sees exactly the names
- * that were verified.
+ * The fields of certificates, for programs. The parser is the same as for
+ * verification (certificate.h), so that a program sees exactly the names that
+ * were verified.
  */
 #include "certificate.h"
 #include "directory.h"

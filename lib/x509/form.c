@@ -1,8 +1,8 @@
 /*
  * Checks the syntax of extensions: one function for each type of RFC 5280,
  * appendix A. form_take_...() takes one element off a list; form_is_...()
- * checks a whole value. The functions do not recurse, so a deeply nested
- * certificate cannot exhaust the stack.
+ * checks a whole value. No function recurses, so a deeply nested certificate
+ * cannot exhaust the stack.
  */
 #include "directory.h"
 #include "extension.h"
@@ -33,8 +33,7 @@ bool wr_x509_form_is_list(struct wr_bytes value, wr_x509_form_fn *element)
            wr_x509_form_has_only(list, element);
 }
 
-/* *ret is the content of an optional field; its data is NULL if the field is
- * missing. */
+/* The data of *ret is NULL if the field is missing. */
 static bool form_take_optional(struct wr_bytes *from, uint8_t tag,
                                struct wr_bytes *ret)
 {
@@ -50,7 +49,7 @@ static bool form_take_any(struct wr_bytes *from)
     return wr_der_take_any(from, &tag, &any);
 }
 
-/* True for an IA5String without a NUL, which would be an attempt to deceive. */
+/* An IA5String. A NUL in it would be an attempt to deceive. */
 static bool form_is_text(struct wr_bytes text)
 {
     wr_assert(text.data != NULL);
@@ -72,7 +71,6 @@ static bool form_is_other_name(struct wr_bytes name)
            form_take_any(&value) && value.size == 0;
 }
 
-/* True if all set bits of a mask are at its start. */
 static bool form_is_mask(struct wr_bytes mask)
 {
     bool is_over = false;
@@ -97,8 +95,7 @@ static bool form_is_address(struct wr_bytes ip, bool is_base)
            form_is_mask(mask);
 }
 
-/* True for a valid base of a subtree of DNS names or mail addresses. A base
- * like "*.example.org" is refused: no name would be in its subtree, so
+/* Refuses a base like "*.example.org": no name would be in its subtree, so
  * excluding it would have no effect. */
 static bool form_is_host_base(uint8_t tag, struct wr_bytes base)
 {
@@ -154,8 +151,7 @@ bool wr_x509_form_take_base(struct wr_bytes *list, uint8_t *ret_tag)
            form_is_name(*ret_tag, name, true);
 }
 
-/* In an AuthorityKeyIdentifier, an issuer's name and a serial number must both
- * be present or both missing. */
+/* An issuer's name and a serial number must both be present or both missing. */
 static bool form_is_authority_key(struct wr_bytes value)
 {
     struct wr_bytes list;
@@ -185,7 +181,7 @@ static bool form_take_access(struct wr_bytes *list)
            access.size == 0;
 }
 
-/* Takes an AttributeTypeAndValue or a PolicyQualifierInfo. */
+/* AttributeTypeAndValue or PolicyQualifierInfo. */
 static bool form_take_attribute(struct wr_bytes *set)
 {
     struct wr_bytes pair;
@@ -196,7 +192,8 @@ static bool form_take_attribute(struct wr_bytes *set)
            pair.size == 0;
 }
 
-/* A DistributionPointName has full names, or a part of the issuer's name. */
+/* A DistributionPointName has full names, or a name relative to the
+ * issuer's. */
 static bool form_is_point_name(struct wr_bytes name)
 {
     struct wr_bytes content;
@@ -208,7 +205,7 @@ static bool form_is_point_name(struct wr_bytes name)
                                              content, form_take_attribute));
 }
 
-/* A DistributionPoint must not contain only reasons. */
+/* A DistributionPoint needs more than reasons. */
 static bool form_take_point(struct wr_bytes *list)
 {
     struct wr_bytes point;

@@ -1,7 +1,10 @@
 /*
  * Host names of certificates. A name with characters other than letters,
- * digits, '-', '_' and single dots matches nothing: a NUL or a blank in it is
- * an attempt to deceive.
+ * digits, '-', '_' and single dots matches nothing: a NUL or a blank in a name
+ * is an attempt to deceive.
+ *
+ * Bytes are compared before the syntax is checked, because a peer chooses the
+ * number of names.
  */
 #include "hostname.h"
 
@@ -11,7 +14,6 @@
 #include <net/if.h>
 #include <string.h>
 
-/* Labels that must follow a wildcard. */
 #define HOSTNAME_LABELS_LEAST 2u
 
 static char hostname_lower(char c)
@@ -58,8 +60,6 @@ bool wr_x509_hostname_is_same(const char *a, const char *b, size_t len)
     return true;
 }
 
-/* A peer chooses the number of names, so bytes are compared first, and the
- * syntax is checked only if they are equal. */
 bool wr_x509_hostname_matches(const char *host, const char *name, size_t len)
 {
     const char *compared = host;

@@ -1,8 +1,7 @@
 /*
  * Searches for a path from the peer's certificate upwards, depth first. A peer
  * can send many certificates with the same name, so the number of verified
- * links is limited. If all paths fail, the error of the path that got furthest
- * is reported.
+ * links is limited.
  */
 #include "path.h"
 
@@ -13,15 +12,14 @@
 #include <errno.h>
 
 /* Maximum cost of the verified links of one peer. A link with a P-256 key costs
- * 1, with P-384 2, with P-521 3 (strength.h). So at most 16 links are verified,
- * or 5 with P-521, whatever keys and names a peer chooses. */
+ * 1, with P-384 2, with P-521 3 (strength.c). So at most 16 links are verified,
+ * or 5 with P-521. */
 #define PATH_COST_MAX 16u
 
-/* Maximum number of comparisons of a peer's names with subtrees of its issuers'
- * name constraints, which take about a millisecond. */
+/* Maximum cost of comparing a peer's names with subtrees of its issuers' name
+ * constraints. The comparisons take about a millisecond. */
 #define PATH_NAMES_MAX ((size_t)1 << 17)
 
-/* How far the best failed path got. */
 enum {
     PATH_NOTHING,
     PATH_WITHOUT_ISSUER,
@@ -48,7 +46,8 @@ static const struct wr_x509 *path_at(const struct wr_x509_path *path,
     return &path->sent[path->steps[step]];
 }
 
-/* Counts the issuers between @step and the leaf that are not self-issued. */
+/* Counts the issuers between @step and the leaf. Self-issued ones do not count
+ * (RFC 5280, 4.2.1.9). */
 static uint32_t path_count_below(const struct wr_x509_path *path, uint32_t step)
 {
     uint32_t count = 0;
@@ -79,9 +78,8 @@ static void path_note_constraint(struct wr_x509_path *path,
               x509, (struct wr_x509_reason){WEIR_ETLSCONSTRAINT, texts[kept]});
 }
 
-/* Checks the rules that @authority sets for the certificates below it, which
- * are before @step in the path. @authority is the certificate at @step, or the
- * anchor. */
+/* Checks the rules that @authority, the certificate at @step or the anchor,
+ * sets for the certificates before @step in the path. */
 static bool path_keeps_rules_of(struct wr_x509_path *path,
                                 const struct wr_x509 *authority, uint32_t step)
 {
@@ -137,8 +135,8 @@ static bool path_keeps_anchor(struct wr_x509_path *path,
                                           "certificates"});
         return false;
     }
-    /* Every signature must be strong, except on a certificate that is the
-     * anchor. */
+    /* Only a certificate that is the anchor itself may have a weak
+     * signature. */
     for (uint32_t i = 0; i < path->length - is_itself; i++) {
         if (path_at(path, i)->signature != WR_X509_STRONG) {
             path_note(path, PATH_AT_ANCHOR, path_at(path, i),
@@ -195,8 +193,8 @@ static bool path_verify_link(struct wr_x509_path *path,
     return reason.err == 0;
 }
 
-/* An anchor is revoked if another anchor has issued it and lists it as revoked.
- * A missing list is not an error. */
+/* An anchor is revoked if another anchor has issued it and has it in a list. A
+ * missing list is not an error. */
 static bool path_keeps_anchors_lists(struct wr_x509_path *path,
                                      const struct wr_x509 *anchor)
 {
@@ -218,7 +216,7 @@ static bool path_keeps_anchors_lists(struct wr_x509_path *path,
 }
 
 /* Returns false if a certificate of the path was revoked, or if a list is
- * missing. A revocation is preferred as the reason. */
+ * missing. A revocation takes precedence as the reason. */
 static bool path_keeps_lists(struct wr_x509_path *path,
                              const struct wr_x509 *anchor)
 {
@@ -267,7 +265,6 @@ static bool path_find_anchor(struct wr_x509_path *path)
     return false;
 }
 
-/* Copies of a certificate count as one in the search. */
 static void path_find_copies(struct wr_x509_path *path)
 {
     wr_assert(path->sent_count <= WR_X509_CHAIN_MAX);
@@ -330,9 +327,9 @@ static void path_note_end(struct wr_x509_path *path)
                             "issuer's certificate is missing"});
 }
 
-/* Appends the next issuer to the path, or removes the path's last certificate
- * if there is none. The search of each step continues at its entry in @places.
- */
+/* Appends the next issuer to the path. If there is none, removes the path's
+ * last certificate. Each step of the path has the index of its next candidate
+ * in @places. */
 static void path_step(struct wr_x509_path *path, uint32_t *places)
 {
     const uint32_t last = path->length - 1;
@@ -354,7 +351,7 @@ static void path_step(struct wr_x509_path *path, uint32_t *places)
 bool wr_x509_path_find(struct wr_x509_path *path)
 {
     uint32_t places[WR_X509_CHAIN_MAX + 1] = {0};
-    uint32_t asked = 0; /* length of the path whose anchors were tried */
+    uint32_t asked = 0; /* length of the last path whose anchors were tried */
 
     wr_assert(path->sent_count > 0 && path->sent_count <= WR_X509_CHAIN_MAX);
     wr_assert(path->sent[0].der.data && path->link);

@@ -1,7 +1,7 @@
 /*
  * The rules for one certificate: dates, unknown critical extensions, strength
- * of the key and the signature, usage, purposes. The first violated rule, in
- * the order of the checks, is the reported reason.
+ * of the key and the signature, usage, purposes. The reported reason is the
+ * first violated rule in the order of the checks.
  */
 #include "rules.h"
 
@@ -52,8 +52,8 @@ static const char *const rules_weaknesses[] = {
                                "is not accepted",
 };
 
-/* The signature of a self-issued certificate is ignored: trust in it comes from
- * the list of anchors. */
+/* Ignores the signature of a self-issued certificate, which is trusted only if
+ * it is an anchor. */
 static bool rules_check_strength(const struct wr_x509 *x509,
                                  struct wr_x509_reason *ret)
 {
@@ -87,8 +87,7 @@ static bool rules_check_purposes(const struct wr_x509_rules *rules,
     return true;
 }
 
-/* An issuer's extensions must declare it an issuer (RFC 5280, 4.2.1.3 and
- * 4.2.1.9). */
+/* RFC 5280, 4.2.1.3 and 4.2.1.9 */
 static bool rules_check_usage(const struct wr_x509 *x509, bool is_leaf,
                               struct wr_x509_reason *ret)
 {
@@ -129,8 +128,8 @@ bool wr_x509_rules_check(const struct wr_x509_rules *rules,
     if (is_leaf && rules->peer_is_client && x509->version != 3) {
         return rules_refuse(ret, WEIR_ETLSBADCERT, "is not of version 3");
     }
-    /* The leaf's key signs the handshake, and not every library verifies that
-     * signature by the rules for RSASSA-PSS keys (RFC 4055, 1.2). */
+    /* The leaf's key signs the handshake, and some libraries do not apply the
+     * rules for RSASSA-PSS keys to this signature (RFC 4055, 1.2). */
     if (is_leaf && x509->key.is_pss_alone) {
         return rules_refuse(ret, WEIR_ETLSWEAK,
                             "has a key for RSASSA-PSS alone, which is not "

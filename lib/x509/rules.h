@@ -1,6 +1,6 @@
 /*
- * weir's rules for a single certificate of a path. Signatures, revocation,
- * names and the length of the path are checked in path.h and certificate.h.
+ * weir's rules for a single certificate of a path. Signatures, revocation, name
+ * constraints and the length of the path are checked by the search (path.h).
  * Pure functions.
  */
 #ifndef WEIR_LIB_X509_RULES_H
@@ -18,8 +18,8 @@ struct wr_x509_rules {
     int64_t now; /* seconds since 1970 */
 };
 
-/* Checks the leaf (@is_leaf), or an issuer that is not an anchor. Returns false
- * and sets *ret if the certificate violates a rule. */
+/* Checks the leaf (@is_leaf is true), or an issuer that is not an anchor.
+ * Returns false and sets *ret if the certificate violates a rule. */
 WEIR_MUST_USE bool wr_x509_rules_check(const struct wr_x509_rules *rules,
                                        const struct wr_x509 *x509, bool is_leaf,
                                        struct wr_x509_reason *ret);

@@ -1,7 +1,8 @@
 /*
  * Parses signed data: a body, the algorithm and the signature, in this order.
- * Bytes after them make the data malformed. The signature must have no unused
- * bits.
+ * Bytes after the signature, or unused bits in it, make the data malformed.
+ *
+ * The caller verifies the signature.
  */
 #include "signed.h"
 

@@ -1,7 +1,7 @@
 /*
  * Rates keys and signatures of certificates by their object identifiers and
- * parameters, and RSA keys by the sizes of modulus and exponent. An unknown
- * algorithm is weak.
+ * parameters, and RSA keys also by the sizes of modulus and exponent. An
+ * unknown algorithm is weak.
  */
 #include "strength.h"
 
@@ -19,15 +19,15 @@
 #define STRENGTH_EDWARDS_SIZE 32u
 
 /* Verification with P-384 takes about twice as long as with P-256, and with
- * P-521 about five times. A link with P-521 costs only 1 + 2, so that a path
- * with five such keys can be verified (PATH_COST_MAX). RSA with an exponent
- * longer than 65537 costs as much. */
+ * P-521 about five times as long. P-521 costs only 2 extra, so that a path with
+ * five such keys can be verified (PATH_COST_MAX). RSA with an exponent of more
+ * than 17 bits costs as much as P-521. */
 #define STRENGTH_EXTRA_P384 1u
 #define STRENGTH_EXTRA_P521 2u
 #define STRENGTH_EXTRA_RSA  2u
 
-/* Object identifiers. In a family that differs in the last byte, the last byte
- * is omitted. */
+/* Object identifiers. If a family differs in the last byte, this byte is
+ * omitted. */
 static const uint8_t strength_oid_pkcs1[] = {0x2a, 0x86, 0x48, 0x86,
                                              0xf7, 0x0d, 0x01, 0x01};
 static const uint8_t strength_oid_ecdsa_sha2[] = {0x2a, 0x86, 0x48, 0xce,
@@ -40,7 +40,6 @@ static const uint8_t strength_oid_ec_key[] = {0x2a, 0x86, 0x48,
                                               0xce, 0x3d, 0x02};
 static const uint8_t strength_oid_edwards[] = {0x2b, 0x65};
 
-/* The parameters of an algorithm must be a NULL, and nothing else. */
 static bool strength_is_null(struct wr_bytes params)
 {
     struct wr_bytes null;
@@ -50,8 +49,8 @@ static bool strength_is_null(struct wr_bytes params)
            params.size == 0;
 }
 
-/* @from is an AlgorithmIdentifier with its header. *ret is NONE if the hash is
- * weak or unknown. */
+/* @from is an AlgorithmIdentifier with its header. Sets *ret to
+ * WR_X509_HASH_NONE if the hash is weak or unknown. */
 static bool strength_read_hash(struct wr_bytes from, enum wr_x509_hash *ret)
 {
     struct wr_bytes algorithm;
@@ -73,7 +72,6 @@ static bool strength_read_hash(struct wr_bytes from, enum wr_x509_hash *ret)
     return true;
 }
 
-/* Reads the hash of the PSS mask; @from is an AlgorithmIdentifier. */
 static bool strength_read_mask(struct wr_bytes from, enum wr_x509_hash *ret)
 {
     struct wr_bytes algorithm;
@@ -87,7 +85,7 @@ static bool strength_read_mask(struct wr_bytes from, enum wr_x509_hash *ret)
            strength_read_hash(algorithm, ret) && *ret != WR_X509_HASH_NONE;
 }
 
-/* Reads a number of up to 127 that fills @from. */
+/* Accepts 0 to 127, which must fill @from. */
 static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
 {
     struct wr_bytes number;
@@ -101,7 +99,8 @@ static bool strength_read_number(struct wr_bytes from, uint32_t *ret)
     return true;
 }
 
-/* The parameters of RSASSA-PSS default to SHA-1. */
+/* Missing parameters of RSASSA-PSS mean SHA-1 and a salt of 20 bytes (RFC 4055,
+ * 3.1). */
 static bool strength_read_pss(struct wr_bytes params,
                               struct wr_x509_signature_kind *ret)
 {
@@ -134,7 +133,6 @@ static bool strength_read_pss(struct wr_bytes params,
            trailer == STRENGTH_PSS_TRAILER;
 }
 
-/* Sets *ret if the signature is strong. */
 static enum wr_x509_strength
 strength_rate_signature(struct wr_bytes oid, struct wr_bytes params,
                         struct wr_x509_signature_kind *ret)
@@ -241,7 +239,8 @@ static bool strength_rate_rsa(struct wr_bytes key,
     }
     const uint32_t exponent_bits = strength_count_bits(exponent);
     ret->rsa_bits = strength_count_bits(modulus);
-    /* With a longer exponent, verifying would take as long as signing. */
+    /* With a longer exponent a verification could take as long as a
+     * signature. */
     ret->strength = ret->rsa_bits >= RSA_BITS_LEAST &&
                             ret->rsa_bits <= RSA_BITS_MOST &&
                             exponent_bits >= RSA_EXPONENT_BITS &&
@@ -253,7 +252,7 @@ static bool strength_rate_rsa(struct wr_bytes key,
     return true;
 }
 
-/* The strong curves; number_size is the size of a coordinate. */
+/* ->number_size is the size of a coordinate. */
 static const struct strength_curve {
     uint8_t oid[8];
     uint8_t oid_size;
@@ -278,9 +277,8 @@ static const struct strength_curve {
      STRENGTH_EXTRA_P521},
 };
 
-/* Accepts P-256, P-384 and P-521, and only uncompressed points, because not
- * every library can decompress points. @params is the bytes after the
- * identifier of an EC key. */
+/* Only uncompressed points are strong, because not every library can decompress
+ * points. @params is the bytes after the identifier of an EC key. */
 static enum wr_x509_strength
 strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
                     struct wr_x509_key_strength *ret)
@@ -307,8 +305,7 @@ strength_rate_curve(struct wr_bytes params, struct wr_bytes point,
     return WR_X509_WEAK_CURVE;
 }
 
-/* Sets *ret_is_pss_alone to true for an RSA key that signs only with RSASSA-PSS
- * (RFC 4055, 1.2). */
+/* Also reports whether the key signs only with RSASSA-PSS (RFC 4055, 1.2). */
 static bool strength_is_rsa(const struct wr_bytes *oid, bool *ret_is_pss_alone)
 {
     uint8_t last = 0;

@@ -1,7 +1,7 @@
 /*
- * The trusted authorities, in an array that is searched by name. The array is
- * in malloc()'s memory, because it belongs to no loop. The bytes of the
- * certificates are freed together with it.
+ * The trusted authorities, in an array that is searched by name. The array
+ * comes from malloc(), because it belongs to no loop. The bytes of the
+ * certificates are freed with it.
  */
 #include "trust.h"
 

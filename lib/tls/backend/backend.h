@@ -467,9 +467,9 @@ struct wr_tls_backend {
                                  struct wr_tls_signer *signer,
                                  struct wr_bytes key_info);
     /* Checks that connections can present the credential. Returns 0, -ENOMEM,
-     * WEIR_ETLSMISMATCH if the key is not the leaf's, WEIR_ETLSENGINE or
-     * WEIR_ETLSSIGN if it cannot sign, or WEIR_ETLSWEAK if the library's own
-     * security level forbids it. */
+     * WEIR_ETLSMISMATCH if the key is not the leaf's, WEIR_ETLSNOKEY if it
+     * cannot be read, WEIR_ETLSENGINE or WEIR_ETLSSIGN if it cannot sign, or
+     * WEIR_ETLSWEAK if the library's own security level forbids it. */
     int (*credential_check)(struct wr_tls_credential *credential);
     void (*credential_free)(struct wr_tls_credential *credential);
 

@@ -1,8 +1,9 @@
 /*
- * TLS contexts: their options, their references, the program's choice of a
- * context for a client, and the log of secrets.
+ * TLS contexts: options, references, the program's choice of a context for a
+ * client, and the log of secrets.
  *
- * All memory of a context is malloc()'s, because several threads share it.
+ * All memory of a context comes from malloc(), because several threads share
+ * it.
  */
 #include "context.h"
 
@@ -28,7 +29,7 @@
 /* Bytes of stack that are wiped after keys were read. */
 #define CONTEXT_STACK_BYTES (40u << 10)
 
-/* Returns true for a list of names of 1 to 255 bytes (RFC 7301). */
+/* A list has names of 1 to 255 bytes (RFC 7301). */
 static bool context_is_alpn(const char *list)
 {
     size_t count = 1;
@@ -115,8 +116,8 @@ static int context_check_options(const struct weir_tls_options *options,
     return err;
 }
 
-/* Disables a TLS version without a suite in the list. Otherwise a library would
- * agree on that version and then find no suite. */
+/* Disables a TLS version that has no suite in the list. Otherwise a library
+ * would agree on this version and then find no suite. */
 static int context_narrow_versions(struct weir_tls_options *options,
                                    struct wr_tls_context_text *text)
 {
@@ -154,7 +155,7 @@ static int context_check_suites(struct weir_tls_options *options,
     return WEIR_ETLSCIPHERS;
 }
 
-/* Returns true if TLS 1.2 can use no group of a checked list. */
+/* Returns true if TLS 1.2 can use no group of @list, which must be checked. */
 static bool context_is_hybrid(const char *list)
 {
     uint16_t groups[WR_TLS_GROUPS_MAX];
@@ -165,8 +166,8 @@ static bool context_is_hybrid(const char *list)
 }
 
 /* A server may restrict its groups only if its lowest version is TLS 1.3,
- * whichever library is used: with TLS 1.2 wolfSSL uses a client's group even if
- * the server's list does not have it. */
+ * because with TLS 1.2 wolfSSL uses a client's group that the server's list
+ * omits. The rule is the same with OpenSSL. */
 static int context_check_groups(const struct weir_tls_options *options,
                                 struct wr_tls_context_text *text)
 {
@@ -265,9 +266,9 @@ static int context_fill(weir_tls_context *context,
                    : context_make_shared(context, options, &settings, text);
 }
 
-/* Wipes the stack below the caller. A library decodes a private key, and
- * compares it with its certificate, in variables on the stack that it does not
- * clear. Wiping needs no more stack than the library did. */
+/* A library decodes a private key, and compares it with its certificate, in
+ * variables on the stack, and does not clear them. Wiping the stack below the
+ * caller needs no more stack than the library did. */
 __attribute__((noinline)) static void context_wipe_stack(void)
 {
     uint8_t stack[CONTEXT_STACK_BYTES];
@@ -319,7 +320,7 @@ static int context_make(const struct weir_tls_options *options,
     context->verifies = context_verifies(options);
     context->demands = options->client_auth == WEIR_TLS_CLIENT_AUTH_REQUIRED;
     context->key_records = WR_TLS_KEY_RECORDS;
-    wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0); /* never fails */
+    wr_ignore(pthread_mutex_init(&context->mutex, NULL) != 0);
     wr_tls_revocation_init(&context->revocation);
     const int err = context_fill(context, options, text);
     context_wipe_stack();
@@ -424,8 +425,8 @@ int wr_tls_context_new(const struct weir_tls_options *options,
 }
 
 /* Returns the first name of @own in the client's list, whatever the client's
- * order (ALPN, RFC 7301). If there is none, returns the whole of @own, so that
- * the backend refuses the client. */
+ * order (RFC 7301). If no name is in it, returns the whole of @own, so that the
+ * backend refuses the client. */
 static const char *context_alpn_find(const char *own, struct wr_bytes list,
                                      size_t *ret_len)
 {
@@ -468,10 +469,10 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
 
 /* ---- connections ---- */
 
-/* Copies the host name that a client sends in the hello to @text, without a dot
- * at the end, and sets *ret to @text. Leaves *ret NULL if there is no name or
- * if it is a literal address, which RFC 6066 forbids like the dot. Returns 0,
- * or -EINVAL if the name is too long. */
+/* Copies the host name for a client's hello to @text, without a dot at the end,
+ * and sets *ret to @text. Leaves *ret NULL for no name or a literal address
+ * (RFC 6066, 3, forbids literal addresses and the dot). Returns 0, or -EINVAL
+ * if the name is too long. */
 static int context_open_name(const char *name, char text[UINT8_MAX + 1],
                              const char **ret)
 {
@@ -542,12 +543,10 @@ int wr_tls_context_open(weir_tls_context *context,
     return err < 0 ? err : conn->backend->open(conn, &peer);
 }
 
-/* ---- the program's choice ---- */
-
-/* Calls the program's `choose` for a client that requests @host. Returns 0 and
- * sets *ret to a reference to the chosen context, or to NULL for this one; or
- * returns the program's error. -EAGAIN, which the engine uses itself, becomes
- * -EINVAL. */
+/* Calls the program's `choose` for a client that requests @host. Returns the
+ * program's error, or 0 with a reference to the chosen context in *ret (NULL
+ * means this one). An error -EAGAIN becomes -EINVAL, because the engine uses
+ * -EAGAIN itself. */
 static int context_ask(const weir_tls_context *context, const char *host,
                        weir_tls_context **ret)
 {
@@ -652,8 +651,7 @@ void wr_tls_context_log_secret(const weir_tls_context *context,
 /* ---- references and facts ----
  *
  * Connections of several threads share a context, so its mutex guards the
- * reference count. The last unref frees the context, on any thread: all its
- * memory is malloc()'s. */
+ * reference count. The last unref frees the context, on any thread. */
 
 bool wr_tls_context_is_server(const weir_tls_context *context)
 {
@@ -710,7 +708,7 @@ void weir_tls_context_unref(weir_tls_context *context)
     }
 }
 
-/* The version is that of the running library. The source package, with the
+/* Returns the version of the running library. The source package, with the
  * distribution's revision, is known only if tools/deps built the library. */
 int weir_tls_get_library(struct weir_tls_library *ret)
 {

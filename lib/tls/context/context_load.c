@@ -2,7 +2,7 @@
  * Reads texts into a context: certificates, keys, authorities, revocation
  * lists.
  *
- * A file is read as a whole and the backend always gets memory, so that an
+ * A file is read as a whole, and the backend always gets its text, so that an
  * unreadable file and an invalid text are different errors.
  */
 #include "context_impl.h"
@@ -22,15 +22,14 @@
 
 #define CONTEXT_LOAD_MAX (16u << 20)
 
-/* A text in memory. The user of the struct frees @memory, which is NULL if the
- * program owns the text. */
+/* context_load_drop() frees ->memory, which is NULL if the program owns the
+ * text. */
 struct context_load_text {
     const uint8_t *data;
     long size;
     void *memory;
 };
 
-/* Wipes and frees a text, which may be a key. */
 static void context_load_drop(struct context_load_text *text)
 {
     wr_assert(!text->memory || text->size >= 0);
@@ -41,9 +40,8 @@ static void context_load_drop(struct context_load_text *text)
     text->memory = NULL;
 }
 
-/* Doubles the memory of a text and wipes the old memory, which realloc() would
- * not do. Returns NULL if memory runs out, and frees the old memory even
- * then. */
+/* Doubles the memory of a text. Wipes the old memory, unlike realloc(), and
+ * frees it even if memory runs out. Then returns NULL. */
 static uint8_t *context_load_grow(uint8_t *memory, size_t size)
 {
     uint8_t *larger = malloc(size * 2);
@@ -102,7 +100,7 @@ static int context_load_read(const struct weir_tls_pem *pem,
         return -errno;
     }
     int err = context_load_stream(file, ret);
-    wr_ignore(fclose(file) != 0); /* the file was only read */
+    wr_ignore(fclose(file) != 0);
     return err;
 }
 
@@ -113,8 +111,8 @@ static bool context_load_has(const struct context_load_text *text,
     return memmem(text->data, (size_t)text->size, words, strlen(words));
 }
 
-/* Replaces each label "X509 CERTIFICATE", an old name, by "CERTIFICATE". The
- * struct then owns the text. */
+/* Replaces each label "X509 CERTIFICATE", an old name, by "CERTIFICATE", in a
+ * copy that the struct owns. */
 static int context_load_rename(struct context_load_text *text)
 {
     static const char old[] = "X509 CERTIFICATE-----";
@@ -146,8 +144,8 @@ static int context_load_rename(struct context_load_text *text)
     return 0;
 }
 
-/* Accepts the labels CERTIFICATE and X509 CERTIFICATE. Refuses OpenSSL's
- * TRUSTED CERTIFICATE, which contains more than a certificate. */
+/* Refuses OpenSSL's TRUSTED CERTIFICATE, which contains more than a
+ * certificate. */
 static int context_load_look_at(weir_tls_context *context,
                                 struct context_load_text *text)
 {
@@ -163,7 +161,7 @@ static int context_load_look_at(weir_tls_context *context,
                : 0;
 }
 
-/* Returns true for a PFX of PKCS #12 (RFC 7292, 4) in DER. */
+/* A PFX of PKCS #12 (RFC 7292, 4) in DER starts with version 3. */
 static bool context_load_is_pfx(const struct context_load_text *text)
 {
     static const uint8_t version[] = {2, 1, 3};
@@ -175,7 +173,6 @@ static bool context_load_is_pfx(const struct context_load_text *text)
            memcmp(data + front, version, sizeof(version)) == 0;
 }
 
-/* Returns a likely reason why a text cannot be used, or NULL. */
 static const char *context_load_guess(const struct context_load_text *text,
                                       bool wants_key)
 {
@@ -294,30 +291,28 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
 
 /* ---- authorities in a folder ----
  *
- * The folder contains PEM files, possibly with the links of OpenSSL's rehash,
- * like the system's folder. An authority may therefore occur twice.
+ * The folder has PEM files, and possibly OpenSSL's rehash links to them, like
+ * the system's folder. So an authority may occur twice.
  *
  * The files are read in the order of their names, so that every start has the
  * same result. Files without a certificate are skipped. A file whose
  * certificates are all expired or not valid yet is no error, because a server
  * must still start after one of many authorities has expired. Running out of
- * descriptors or memory is an error, because any file could be left out
- * then. */
+ * descriptors or memory is an error, because any file could be left out. */
 
 static int context_load_folder_select(const struct dirent *entry)
 {
     return entry->d_name[0] != '.' && entry->d_type != DT_DIR;
 }
 
-/* Compares bytes, independent of the locale. */
 static int context_load_folder_compare(const struct dirent **a,
                                        const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Returns 1 if an authority in the text is valid now, 0 if none is or the text
- * has no certificate, else an error. */
+/* Returns 1 if the text has a valid authority, 0 if it has none or no
+ * certificate at all, else an error. */
 static int context_load_folder_use(weir_tls_context *context,
                                    const uint8_t *data, long size)
 {
@@ -354,8 +349,8 @@ static int context_load_folder_load_file(weir_tls_context *context,
     return err;
 }
 
-/* Returns the number of files with a valid authority, or the first error. If
- * @is_lenient, unusable files are skipped. */
+/* Returns the number of files with a valid authority, or the first error. Skips
+ * unusable files if @is_lenient is true. */
 static int context_load_folder_all(weir_tls_context *context,
                                    const char *folder, bool is_lenient,
                                    struct wr_tls_context_text *text)
@@ -424,8 +419,8 @@ int wr_tls_context_load_system(weir_tls_context *context,
 
 /* ---- all authorities, and revocation lists ----
  *
- * Revocation lists are read after the authorities, because a list with the name
- * of an authority must be signed by it. */
+ * Lists are read after the authorities, because an authority of a list's name
+ * must have signed it. */
 
 static int context_load_trust_use_lists(weir_tls_context *context,
                                         const uint8_t *data, long size)
@@ -459,8 +454,6 @@ static int context_load_trust_load(weir_tls_context *context,
     return wr_tls_context_load_system(context, text);
 }
 
-/* Refuses authorities if none of them can have issued a certificate, because no
- * path could end at them. */
 static int context_load_trust_check(const weir_tls_context *context,
                                     const struct weir_tls_options *options,
                                     struct wr_tls_context_text *text)
@@ -516,19 +509,16 @@ int wr_tls_context_load_trust(weir_tls_context *context,
 
 /* ---- private keys ----
  *
- * The private keys of the context's own certificates, possibly encrypted with a
- * passphrase.
- *
- * The passphrase is the first line of a text, or the program's callback returns
- * it. It is requested only for an encrypted key. Neither the passphrase nor the
- * decrypted key stays in weir's memory after the call. */
+ * The passphrase of encrypted keys is the first line of a text, or the
+ * program's callback returns it. It is requested only for an encrypted key.
+ * Neither the passphrase nor the decrypted key stays in weir's memory after
+ * weir_tls_context_new(). */
 
-/* The passphrase of all keys of a context. Exists while the context is
- * created. */
+/* The passphrase of all keys. Exists while the context is created. */
 struct wr_tls_asking {
     weir_tls_passphrase_fn *ask; /* may be NULL */
     void *user;
-    const char *file; /* file of the key, or NULL if it is in memory */
+    const char *file; /* file of the key, or NULL for memory */
     bool is_known;    /* ->passphrase was read from a text */
     size_t size;
     uint8_t passphrase[WR_TLS_PASSPHRASE_MAX];
@@ -614,7 +604,7 @@ int wr_tls_context_use_key(weir_tls_context *context,
     }
     if (err == WEIR_ETLSFILE && !context->asking->is_known &&
         !context->asking->ask) {
-        return WEIR_ETLSPASSWORD; /* ->why has the reason */
+        return WEIR_ETLSPASSWORD;
     }
     if (err == 1) {
         err = context_load_unlock(context, &locked, &plain);

@@ -1,12 +1,11 @@
 /*
  * Selects a server's certificate by the name that a client requests (SNI), from
- * the certificates of the context or of a context that the program chooses. If
- * several have the name, the first with a key that the client can use
- * (suites.h) is selected.
+ * the context or a context that the program chooses. Of several certificates
+ * with the name, the first with a key that the client can use (suites.h) is
+ * selected.
  *
- * Each certificate is read and checked when its context is created, so a
- * handshake presents only usable ones. Names are compared by a client's strict
- * rules (lib/x509/hostname.h).
+ * Each certificate is read and checked when its context is created. Names are
+ * compared by a client's strict rules (lib/x509/hostname.h).
  */
 #include "context_impl.h"
 #include "lib/base/options.h"
@@ -30,8 +29,8 @@
 #define CONTEXT_NAMES_FNV_BASIS UINT64_C(0xcbf29ce484222325)
 #define CONTEXT_NAMES_FNV_PRIME UINT64_C(0x100000001b3)
 
-/* Prefixes of hashed values, so that a text never equals an address or the
- * default entry. */
+/* Prefixes of hashed values, so that a name never has the hash input of an
+ * address or the default entry. */
 enum {
     CONTEXT_NAMES_DEFAULT,
     CONTEXT_NAMES_TEXT,
@@ -39,7 +38,7 @@ enum {
     CONTEXT_NAMES_ADDRESS,
 };
 
-/* Returns the FNV-1a hash. The letters of a name are hashed in lower case. */
+/* FNV-1a. The letters of a name are hashed in lower case. */
 static uint64_t context_names_hash(unsigned kind, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
@@ -203,8 +202,6 @@ size_t wr_tls_name_index_next(const struct wr_tls_name_index *index,
     return first;
 }
 
-/* ---- reading ---- */
-
 static struct wr_tls_identity *context_names_newest(weir_tls_context *context)
 {
     wr_assert(context->identity_count > 0);
@@ -226,8 +223,8 @@ static int context_names_look_at(weir_tls_context *context,
                                  identity->is_default);
 }
 
-/* Refuses keys that a TLS library would load although no peer accepts their
- * signatures. Returns 0 or WEIR_ETLSFILE. */
+/* Refuses keys that a TLS library would load, but whose signatures no peer
+ * accepts. */
 static int context_names_check_key(weir_tls_context *context,
                                    const struct wr_x509_key_strength *key)
 {
@@ -369,8 +366,8 @@ static int context_names_load_one(weir_tls_context *context,
                                     context_names_use_chain, text);
     }
     if (err == 0 && from->sign) {
-        /* Uses the leaf that was already read: reading the file again might
-         * return another certificate, or nothing from a pipe. */
+        /* The leaf is not read again, because a file may have changed, and a
+         * pipe returns nothing. */
         err = wr_tls_context_use_signer(context, identity);
         text->why = context->why;
         if (err < 0) {
@@ -394,11 +391,9 @@ static int context_names_load_one(weir_tls_context *context,
     return err;
 }
 
-/* ---- selection ---- */
-
 /* Presents a certificate in a connection of @context. If its key is RSA and the
- * first certificate's is not, or vice versa, the list of suites is replaced,
- * too. */
+ * first certificate's is not, or vice versa, also replaces the list of
+ * suites. */
 static int context_names_install(const weir_tls_context *context,
                                  const struct wr_tls_identity *identity,
                                  struct wr_tls_conn *conn)
@@ -416,8 +411,8 @@ static int context_names_install(const weir_tls_context *context,
 }
 
 /* Returns the first certificate for @host with a key that the client can use,
- * else the first certificate for @host, or NULL. If @host is NULL, returns a
- * default certificate. */
+ * else the first for @host, or NULL. If @host is NULL, returns a default
+ * certificate. */
 static const struct wr_tls_identity *
 context_names_find(const weir_tls_context *context, const char *host,
                    uint8_t lacking_kinds)
@@ -471,7 +466,7 @@ uint8_t wr_tls_context_lacking_kinds(const weir_tls_context *context,
 {
     wr_assert(context->is_server);
     if (context->identity_count == 1 && !context->choose) {
-        return 0; /* the only certificate is presented to every client */
+        return 0;
     }
     return wr_tls_offer_lacks(offer, context->has_newest, context->old_suites);
 }
@@ -488,7 +483,7 @@ static int context_names_select_suites(weir_tls_context *context,
     }
     if (wr_tls_suites_select(ciphers, !context->identities[0].is_rsa, list,
                              size) < 0) {
-        free(list); /* all suites are for the first key's type */
+        free(list); /* no suite is for the other kind of key */
         list = NULL;
     }
     context->suites_of_others = list;

@@ -18,8 +18,7 @@
 
 #define PEM_LINE_MAX 64
 
-/* Returns the value of a base64 character (RFC 4648, 4), or 64 if it is
- * invalid. */
+/* RFC 4648, 4. Returns 64 for an invalid character. */
 static uint8_t pem_bits_of(uint8_t letter)
 {
     return letter >= 'A' && letter <= 'Z'   ? (uint8_t)(letter - 'A')
@@ -111,14 +110,14 @@ int wr_tls_pem_next(struct wr_bytes *text, const char *label,
 
 /* ---- encrypted keys ----
  *
- * The parameters of a file are checked before a key is derived from them: so a
- * file causes at most some seconds of work, and uses at most as much memory as
- * it has bytes. A wrong passphrase is detected in the result, by the padding
- * and by the header of the key, a SEQUENCE of exactly the remaining length. */
+ * The parameters of a file are checked before a key is derived, so that a file
+ * causes at most some seconds of work, and uses at most as much memory as it
+ * has bytes. A wrong passphrase is detected by the padding of the result, and
+ * by the header of the key, a SEQUENCE of exactly the remaining length. */
 
 #define PEM_LOCKED_LABEL_MAX 40
 #define PEM_LOCKED_DATA_MAX  (64u << 10)
-#define PEM_LOCKED_LINE      64u /* base64 characters */
+#define PEM_LOCKED_LINE      64u
 
 void wr_tls_locked_wipe(struct wr_bytes *text)
 {
@@ -268,7 +267,7 @@ static const char *pem_locked_take_cipher(struct wr_bytes *from,
     return NULL;
 }
 
-/* Reads an EncryptedPrivateKeyInfo (RFC 5958, 3) from the bytes in @ret. */
+/* EncryptedPrivateKeyInfo (RFC 5958, 3). */
 static const char *pem_locked_read_new(struct wr_tls_locked *ret)
 {
     struct wr_bytes all = {.data = ret->data, .size = ret->size};
@@ -300,8 +299,6 @@ static const char *pem_locked_read_new(struct wr_tls_locked *ret)
     ret->size = ret->at + sealed.size;
     return why;
 }
-
-/* ---- traditional format ---- */
 
 static int pem_locked_hex(const uint8_t *text)
 {
@@ -426,8 +423,8 @@ static bool pem_locked_find_block(const struct wr_bytes *text,
     return false;
 }
 
-/* Returns the label if blocks with it may be in the traditional format, which
- * has header lines. Otherwise returns NULL. */
+/* Returns NULL if blocks with this label cannot be in the traditional
+ * format. */
 static const char *pem_locked_old_label(const char *label)
 {
     static const char *const labels[] = {"RSA PRIVATE KEY", "EC PRIVATE KEY",
@@ -523,7 +520,6 @@ static size_t pem_locked_check(const uint8_t *data, size_t size)
                : 0;
 }
 
-/* Writes a PEM block. The caller frees the text with free(). */
 static int pem_locked_write(const char *label, const uint8_t *data, size_t size,
                             struct wr_bytes *ret)
 {

@@ -1,8 +1,8 @@
 /*
  * Texts in the PEM format (RFC 7468).
  *
- * Blocks with one label are taken off a text one by one and decoded; blocks
- * with other labels and text between blocks are skipped.
+ * wr_tls_pem_next() takes blocks with one label off a text, one by one, and
+ * skips everything else.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_PEM_H
 #define WEIR_LIB_TLS_CONTEXT_PEM_H
@@ -11,8 +11,8 @@
 #include "lib/x509/der.h"
 
 /* Removes the next block with this label, such as "CERTIFICATE", and everything
- * before it from *text. Decodes the block into *ret; the caller frees the data
- * with free(), and the data is NULL if the base64 is invalid. Returns 1, 0 if
+ * before it from *text. Decodes the block into *ret, whose data the caller
+ * frees with free(); the data is NULL if the base64 is invalid. Returns 1, 0 if
  * there is no such block, or -ENOMEM. */
 WEIR_MUST_USE int wr_tls_pem_next(struct wr_bytes *text, const char *label,
                                   struct wr_bytes *ret);
@@ -24,13 +24,11 @@ size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
 
 /* ---- encrypted keys ----
  *
- * Private keys in PEM that are encrypted with a passphrase.
- *
- * Two formats are read: PKCS #8 with PBES2 (RFC 8018: PBKDF2 with HMAC and
- * SHA-1, SHA-256, SHA-384 or SHA-512, then AES-CBC), as written by "openssl
- * genpkey -aes256"; and OpenSSL's traditional format (DEK-Info: AES-CBC with a
- * key derived by MD5), as written by "openssl rsa -aes256 -traditional" and
- * "ssh-keygen -m PEM".
+ * Two formats of private keys are read: PKCS #8 with PBES2 (RFC 8018: PBKDF2
+ * with HMAC and SHA-1, SHA-256, SHA-384 or SHA-512, then AES-CBC), as written
+ * by "openssl genpkey -aes256"; and OpenSSL's traditional format (DEK-Info:
+ * AES-CBC with a key derived by MD5), as written by "openssl rsa -aes256
+ * -traditional" and "ssh-keygen -m PEM".
  *
  * A backend derives the AES key from the passphrase, and loads the decrypted
  * PEM text. */
@@ -44,23 +42,24 @@ struct wr_tls_locked {
     const char *label; /* label of the decrypted block */
     enum wr_tls_derive_kind kind;
     uint32_t rounds;
-    uint32_t key_size; /* size of the AES key: 16, 24 or 32 */
+    uint32_t key_size;
     uint8_t salt[64];
     uint32_t salt_size;
     uint8_t iv[WR_TLS_CBC_BLOCK];
-    uint8_t *data; /* malloc()'s; the encrypted bytes begin at ->at */
+    uint8_t *data; /* from malloc(); encrypted bytes start at ->at */
     size_t size;
     size_t at;
 };
 
-/* Reads the first private key of a text. Returns 1 if it is encrypted, 0 if it
- * is not or there is none, -ENOMEM, or WEIR_ETLSFILE with *ret_why. */
+/* Reads the first private key of a text. Returns 1 if the key is encrypted, 0
+ * if it is not or the text has no key, -ENOMEM, or WEIR_ETLSFILE with a reason
+ * in *ret_why. */
 WEIR_MUST_USE int wr_tls_locked_read(struct wr_bytes text,
                                      struct wr_tls_locked *ret,
                                      const char **ret_why);
 
 /* Decrypts the key in place and writes a PEM text to *ret, which the caller
- * frees with wr_tls_locked_wipe(). May be called once. Returns 0, -ENOMEM,
+ * frees with wr_tls_locked_wipe(). Call it once for a key. Returns 0, -ENOMEM,
  * -EOPNOTSUPP if the library has no such algorithm, or WEIR_ETLSPASSWORD if the
  * passphrase is wrong. */
 WEIR_MUST_USE int wr_tls_locked_open(struct wr_tls_locked *locked,

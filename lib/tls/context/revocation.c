@@ -1,8 +1,7 @@
 /*
  * Checks certificates with revocation lists, which are found by their issuer's
- * name. A list is valid if it is current and the issuer's key has signed it.
- * All valid lists of an issuer are searched; a certificate is revoked if any of
- * them lists it.
+ * name. A list is valid if it is current and the issuer's key has signed it. A
+ * certificate is revoked if any valid list of its issuer contains it.
  */
 #include "verify.h"
 
@@ -21,7 +20,6 @@ _Static_assert((int)WR_TLS_KEY_HASH_SIZE <= (int)WR_TLS_HASH_MAX,
 
 #define REVOCATION_FIRST_CAPACITY 4u
 
-/* Returns false if the issuer has a keyUsage without cRLSign. */
 static bool revocation_may_sign(const struct wr_x509 *issuer)
 {
     return !issuer->has_usage || (issuer->usage & WR_X509_USE_LIST_SIGN);
@@ -34,8 +32,8 @@ static bool revocation_is_current(const struct wr_tls_revocation_list *list,
     return list->crl.this_update <= now && now <= list->crl.next_update;
 }
 
-/* Returns 0 if the issuer's key has signed the list, else an error of
- * wr_tls_signature_verify(). */
+/* Returns 0, or an error of wr_tls_signature_verify(). Stores the hash of the
+ * issuer's key, so that the next call need not verify the signature. */
 static int revocation_verify(struct wr_tls_revocation *revocation,
                              struct wr_tls_revocation_list *list,
                              const struct wr_x509 *issuer)
@@ -124,8 +122,6 @@ wr_tls_revocation_ask(struct wr_tls_revocation *revocation,
     return is_listed ? (struct wr_x509_reason){.err = 0} : missing;
 }
 
-/* ---- reading ---- */
-
 static bool revocation_make_room(struct wr_tls_revocation *revocation)
 {
     wr_assert(revocation->count <= revocation->capacity);
@@ -145,8 +141,8 @@ static bool revocation_make_room(struct wr_tls_revocation *revocation)
     return true;
 }
 
-/* Checks that a list with the name of trusted authorities is signed by one of
- * them. */
+/* If trusted authorities have the name of the list's issuer, one of them must
+ * have signed the list. */
 static int revocation_check_signer(struct wr_tls_revocation *revocation,
                                    struct wr_tls_revocation_list *list,
                                    const struct wr_x509_trust *trust,
@@ -181,7 +177,7 @@ static void revocation_drop(struct wr_tls_revocation_list *list)
     free(list->memory);
 }
 
-/* Takes ownership of @der, which is malloc()'s. */
+/* Takes ownership of @der, which is from malloc(). */
 static int revocation_add_one(struct wr_tls_revocation *revocation,
                               struct wr_bytes der,
                               const struct wr_x509_trust *trust,

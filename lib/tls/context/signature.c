@@ -1,9 +1,8 @@
 /*
  * Verifies signatures: RSA with PKCS #1 1.5 and PSS, ECDSA, Ed25519, with
- * SHA-256, SHA-384 and SHA-512. The signature's object identifier names the
- * algorithm.
+ * SHA-256, SHA-384 and SHA-512.
  *
- * The key must be of the same kind, and this is compared first. A verifier that
+ * First of all, the key must be of the algorithm's kind. A verifier that
  * chooses the hash by the algorithm and the arithmetic by the key may verify an
  * ECDSA signature over no hash at all, which can be forged without the key.
  */
@@ -26,8 +25,8 @@
 _Static_assert((int)WR_TLS_HASH_MAX == (int)WR_TLS_SIGNATURE_HASH_MAX,
                "each hash that is signed has room");
 
-/* Finds the signed bytes: the body itself, or its hash, which is computed into
- * @hash unless it is known. Returns 0, -ENOMEM or -EOPNOTSUPP. */
+/* Sets *ret to the body, or to its hash, which is computed into @hash unless it
+ * is known. Returns 0, -ENOMEM or -EOPNOTSUPP. */
 static int signature_find_message(const struct wr_x509_signed *sign,
                                   enum wr_x509_hash kind, uint8_t *hash,
                                   struct wr_bytes *ret)
@@ -92,20 +91,17 @@ int wr_tls_signature_verify(const struct wr_x509_signed *sign,
 
 /* ---- keys outside weir ----
  *
- * A function of the program signs with these private keys.
- *
- * The certificate's public key determines which kinds of signatures are
- * possible and verifies each signature before a backend gets it, so that a
- * wrong signature is never sent. The calls are counted, and the time for which
- * they have blocked loops. */
+ * A function of the program signs with these private keys. The certificate's
+ * public key determines the possible kinds of signatures, and verifies each
+ * signature before a backend gets it, so that a wrong signature is never sent.
+ * weir counts the calls, and the time for which they have blocked loops. */
 
 struct wr_tls_outside {
     struct wr_tls_signer signer; /* first member */
     weir_tls_context *context;   /* owner */
     weir_tls_sign_fn *sign;
     void *user;
-    struct wr_bytes key_info; /* part of the certificate's leaf */
-    /* numbers of an RSA key, part of the leaf; empty for other keys */
+    struct wr_bytes key_info;
     struct wr_x509_rsa_numbers rsa;
     size_t signature_max; /* in bytes */
 };
@@ -213,7 +209,7 @@ static int signature_use_key(struct wr_tls_outside *outside,
     if (key->kind == WR_X509_KEY_CURVE) {
         wr_assert(key->curve >= WR_X509_CURVE_P256);
         wr_assert(key->curve <= WR_X509_CURVE_P521);
-        /* The maximum size of an ECDSA-Sig-Value. */
+        /* Maximum size of an ECDSA-Sig-Value. */
         outside->signature_max = key->curve == WR_X509_CURVE_P521   ? 139
                                  : key->curve == WR_X509_CURVE_P384 ? 104
                                                                     : 72;

@@ -27,8 +27,8 @@
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:"                           \
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 
-/* On a CPU without AES instructions ChaCha20 is first, because AES is computed
- * with tables there, which is slow and leaks the key through timing. */
+/* Without AES instructions of the CPU, ChaCha20 is first, because AES with
+ * tables is slow and leaks the key through timing. */
 #define SUITES_ALL      SUITES_AES ":" SUITES_CHACHA
 #define SUITES_ALL_SLOW SUITES_CHACHA ":" SUITES_AES
 
@@ -74,7 +74,7 @@ _Static_assert(sizeof(suites_groups) / sizeof(*suites_groups) ==
                    WR_TLS_GROUPS_MAX,
                "each group has its place in a list of numbers");
 
-/* Takes the next name off a list, which becomes NULL after its last name. */
+/* *list becomes NULL after its last name. */
 static bool suites_take(const char **list, const char **ret, size_t *ret_len)
 {
     wr_assert(list && ret && ret_len);
@@ -132,8 +132,6 @@ static int suites_check(const char *list,
     return 0;
 }
 
-/* ---- suites ---- */
-
 static bool suites_knows(const char *name, size_t len)
 {
     return suites_find(suites_old, SUITES_OLD_COUNT, name, len) ||
@@ -170,8 +168,8 @@ bool wr_tls_suites_has(const char *list, enum weir_tls_version version)
     return false;
 }
 
-/* Returns true if a suite fits the kind of key, which the name of a TLS 1.2
- * suite contains. */
+/* The name of a TLS 1.2 suite has the kind of key. TLS 1.3 suites fit both
+ * kinds. */
 static bool suites_fit(const char *name, bool is_rsa)
 {
     static const char rsa[] = SUITES_OLD "RSA_";
@@ -255,9 +253,7 @@ const char *wr_tls_suites_name_of(uint16_t number)
     return old ? old : suites_name_of(suites_new, SUITES_NEW_COUNT, number);
 }
 
-/* ---- groups ---- */
-
-/* Returns true if the backend, which must be started, supports the group. */
+/* The backend must be started. */
 static bool suites_has_group(const struct suites_row *group)
 {
     const struct wr_tls_backend *backend = wr_tls_backend_get();
@@ -334,9 +330,9 @@ size_t wr_tls_suites_number_groups(const char *list,
 
 /* ---- the keys that a client can use ----
  *
- * Computes which keys a client can use from IANA's numbers. With TLS 1.3 an
- * ECDSA scheme names its curve (RFC 8446, 4.2.3); with TLS 1.2 it names only
- * the hash, and the client's groups list its curves (RFC 8422, 4). */
+ * With TLS 1.3 an ECDSA scheme names its curve (RFC 8446, 4.2.3). With TLS 1.2
+ * it names only the hash, and the client's groups list its curves (RFC 8422,
+ * 4). */
 
 enum {
     SUITES_OFFER_CURVES =
@@ -387,8 +383,8 @@ static bool suites_offer_take_list(struct wr_bytes body, size_t length_size,
            ret->size > 0 && ret->size % 2 == 0;
 }
 
-/* Returns the kinds of keys that the list of an extension allows, or all if the
- * extension is missing or malformed. */
+/* Returns the kinds of keys that an extension's list allows, or all kinds if
+ * the extension is missing or malformed. */
 static uint8_t suites_offer_kinds_of(struct wr_bytes body,
                                      const struct suites_offer_row *rows)
 {

@@ -1,9 +1,9 @@
 /*
- * The only cipher suites and groups that weir lets a connection use:
- * authenticated encryption with ephemeral keys.
+ * The cipher suites and groups that weir permits: authenticated encryption with
+ * ephemeral keys.
  *
- * A library may have been built with more suites, even with suites that do not
- * encrypt, so its own lists are never used.
+ * A library may be built with more suites, even with suites that do not
+ * encrypt, so weir never uses its default list.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_SUITES_H
 #define WEIR_LIB_TLS_CONTEXT_SUITES_H
@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-/* Returns the default list: IANA's names of all suites, separated by colons. */
+/* Returns the default list: IANA's names, separated by colons. */
 const char *wr_tls_suites_get_all(void);
 
 /* Checks @list, names separated by colons. Returns 0, or WEIR_ETLSCIPHERS with
@@ -25,8 +25,8 @@ WEIR_MUST_USE int wr_tls_suites_check(const char *list,
 
 bool wr_tls_suites_has(const char *list, enum weir_tls_version version);
 
-/* Writes the suites of @list (NULL means the default) for the given kind of key
- * to @ret, of @size bytes. Returns 0, WEIR_ETLSCIPHERS if there is none, or
+/* Writes the suites of @list (NULL means the default) for this kind of key to
+ * @ret, of @size bytes. Returns 0, WEIR_ETLSCIPHERS if no suite is left, or
  * -E2BIG. */
 WEIR_MUST_USE int wr_tls_suites_select(const char *list, bool is_rsa, char *ret,
                                        size_t size);
@@ -37,37 +37,32 @@ uint32_t wr_tls_suites_mask(const char *list);
 uint32_t wr_tls_suites_mask_of(const uint8_t *numbers, size_t size);
 bool wr_tls_suites_has_kind(uint32_t mask, bool is_rsa);
 
-/* Space for the default list and its NUL. */
 #define WR_TLS_SUITES_SIZE 384u
 
-/* Returns IANA's name of a suite, or NULL if the number is unknown. */
 const char *wr_tls_suites_name_of(uint16_t number);
 
 #define WR_TLS_GROUPS_MAX 5u
 
-/* X25519MLKEM768, which combines X25519 and ML-KEM (FIPS 203). Only TLS 1.3 has
- * it, and not every library. */
+/* X25519MLKEM768, which combines X25519 and ML-KEM (FIPS 203). It requires TLS
+ * 1.3, and some libraries do not have it. */
 enum { WR_TLS_GROUP_HYBRID = 4588 };
 
-/* Space for the names of all groups, separated by colons, and a NUL. */
 #define WR_TLS_GROUPS_SIZE 48u
 
-/* Writes the names of all groups that the library supports to @ret, separated
- * by colons. */
+/* Writes the names of all groups that the library supports, separated by
+ * colons. */
 void wr_tls_suites_name_groups(char *ret, size_t size);
 
-/* Checks @list, names of groups separated by colons. Returns 0, or
- * WEIR_ETLSGROUPS with the first name that is unknown or that the library does
- * not support at *ret_unknown, and its size, at most 64, in *ret_len. */
+/* Like wr_tls_suites_check(), for groups: a group that the library does not
+ * support is unknown, too. Returns 0 or WEIR_ETLSGROUPS. */
 WEIR_MUST_USE int wr_tls_suites_check_groups(const char *list,
                                              const char **ret_unknown,
                                              int *ret_len);
 
-/* Returns the name of a group, or NULL if the number is unknown. */
 const char *wr_tls_suites_name_of_group(uint16_t number);
 
-/* Writes IANA's numbers of a checked list of groups to @ret, each once, and
- * returns their count. @list may be NULL for all that the library supports. */
+/* Writes IANA's numbers of a checked list to @ret, each once, and returns their
+ * count. NULL means all groups that the library supports. */
 size_t wr_tls_suites_number_groups(const char *list,
                                    uint16_t ret[WR_TLS_GROUPS_MAX]);
 
@@ -77,8 +72,8 @@ size_t wr_tls_suites_number_groups(const char *list,
  * server's certificate: by its signature schemes, and with TLS 1.2 also by its
  * suites and curves. Pure functions.
  *
- * A server with several certificates for a name shows one that the client can
- * use. The client's schemes for signatures on certificates
+ * A server with several certificates for a name presents one that the client
+ * can use. The client's schemes for signatures on certificates
  * (signature_algorithms_cert) are ignored. */
 
 enum {
@@ -98,12 +93,11 @@ struct wr_tls_offer {
     struct wr_bytes versions;
 };
 
-/* Returns the bit of a key, or 0 if the key is not supported. */
 uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key);
 
-/* Returns the kinds that the client cannot use. If @has_newest the server
- * supports TLS 1.3; @suites is the wr_tls_suites_mask() of its list. Malformed
- * schemes or groups exclude nothing, because wolfSSL refuses them. */
+/* Returns the kinds that the client cannot use. @has_newest: the server
+ * supports TLS 1.3. @suites: the wr_tls_suites_mask() of the server's list.
+ * Malformed schemes or groups exclude nothing, because wolfSSL refuses them. */
 uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
                            uint32_t suites);
 

@@ -7,8 +7,8 @@
  * decrypt much older sessions. The user's keys do not rotate.
  *
  * A session cannot store a client's certificate, and a resumed handshake
- * presents none. So a ticket of a server that requests certificates contains
- * the digest of the client's.
+ * presents none. So a ticket of a server that verifies clients contains the
+ * digest of the client's certificates.
  */
 #include "ticket.h"
 
@@ -27,11 +27,9 @@
 /* Seconds by which the clocks of servers with the same keys may differ. */
 #define TICKET_SKEW 60
 
-/* ---- keys ---- */
-
 static int ticket_random(void *data, size_t size)
 {
-    wr_assert(size <= 256); /* the limit of getentropy() */
+    wr_assert(size <= 256);
     return getentropy(data, size) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
@@ -90,7 +88,7 @@ int wr_tls_ticket_keys_init(struct wr_tls_ticket_keys *keys,
     return 0;
 }
 
-/* The difference of the times is unsigned, so a rotating key is also replaced
+/* The difference of the times is unsigned, so a rotating key is replaced even
  * if the clock was set back. */
 int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys, uint64_t now,
                            struct wr_tls_ticket_key *ret)
@@ -218,7 +216,7 @@ int wr_tls_ticket_digest_name(const void *name, size_t len,
         return 0;
     }
     if (len > sizeof(small)) {
-        return ticket_digest(name, len, ret); /* too long for a host name */
+        return ticket_digest(name, len, ret);
     }
     for (size_t i = 0; i < len; i++) {
         const bool is_capital = from[i] >= 'A' && from[i] <= 'Z';
@@ -229,7 +227,7 @@ int wr_tls_ticket_digest_name(const void *name, size_t len,
 
 /* ---- one ticket ---- */
 
-/* The additional authenticated data of a ticket. */
+/* Additional authenticated data of a ticket. */
 struct ticket_beside {
     uint8_t name[WR_TLS_TICKET_NAME];
     uint8_t iv[WR_TLS_TICKET_IV];
@@ -283,8 +281,8 @@ int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
     return wr_tls_backend_get()->seal(&job) == 0 ? 0 : WEIR_ETLSENGINE;
 }
 
-/* Returns true if a ticket of time @since may still be used. The low 32 bits of
- * the time are enough, because a lifetime is at most days. */
+/* The low 32 bits of the times are enough, because a lifetime is at most
+ * days. */
 static bool ticket_is_lasting(uint32_t since, uint64_t now, uint64_t lifetime)
 {
     const uint32_t age = (uint32_t)now - since + TICKET_SKEW;
@@ -314,15 +312,15 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
 #define TICKET_LIFETIME     (2 * 60 * 60)
 #define TICKET_LIFETIME_MAX (7 * 24 * 60 * 60) /* RFC 8446, 4.6.1 */
 
-/* Returns the time in seconds. Uses the wall clock, because servers with the
- * same keys must agree on the time. */
+/* Uses the wall clock, because servers with the same keys must agree on the
+ * time. */
 static uint64_t ticket_now(void)
 {
     return (uint64_t)time(NULL);
 }
 
-/* Returns true if the server has ticket keys. Tests the lifetime, which never
- * changes: the number of keys may be read only with the mutex held. */
+/* Tests the lifetime, which never changes, because the number of keys may be
+ * read only with the mutex held. */
 static bool ticket_has_keys(const weir_tls_context *context)
 {
     wr_assert(context->is_server);
@@ -337,9 +335,9 @@ bool wr_tls_context_is_lasting(const weir_tls_context *context, uint32_t since)
                              context->ticket_keys.lifetime);
 }
 
-/* With TLS 1.2 a library may open a ticket while it reads the hello, perhaps
- * before it has read the name. For opening, the digest of the name that the
- * engine has read is then used. */
+/* With TLS 1.2 a library may open a ticket before it has read the name in the
+ * hello. So a ticket is opened with the digest of the name that the engine has
+ * read. */
 int wr_tls_context_digest_asked(struct wr_tls_conn *conn, bool seals,
                                 uint8_t ret[WR_TLS_TICKET_DIGEST])
 {
@@ -370,7 +368,7 @@ int wr_tls_context_seal_ticket(struct wr_tls_conn *conn,
     whole.has_client = context->verifies;
     if (wr_tls_context_digest_asked(conn, true, host) < 0) {
         /* No key opens such a ticket. An error would end the handshake, and so
-         * would zeros with wolfSSL. */
+         * would a ticket of zeros with wolfSSL. */
         memset(ticket->name, UINT8_MAX, WR_TLS_TICKET_NAME);
         memset(ticket->iv, UINT8_MAX, WR_TLS_TICKET_IV);
         memset(ticket->tag, UINT8_MAX, WR_TLS_TICKET_TAG);
@@ -540,10 +538,9 @@ int weir_tls_context_set_ticket_keys(weir_tls_context *context,
 
 /* ---- clients ----
  *
- * A hash table of groups of four adjacent slots. Within a group the newest
- * client is first, and adding a client drops the last. */
+ * A hash table of groups of four adjacent slots. In a group the newest client
+ * is first, and adding a client drops the last. */
 
-/* Adjacent slots in which a digest may be. */
 #define TICKET_CLIENT_PLACES 4u
 
 _Static_assert(WR_TLS_CLIENTS_MAX % TICKET_CLIENT_PLACES == 0,
@@ -551,7 +548,7 @@ _Static_assert(WR_TLS_CLIENTS_MAX % TICKET_CLIENT_PLACES == 0,
 
 struct wr_tls_client_place {
     uint8_t digest[WR_TLS_CLIENT_DIGEST];
-    uint32_t size;  /* of ->bytes */
+    uint32_t size;
     uint8_t *bytes; /* the certificates, each after its size; or NULL */
 };
 

@@ -2,10 +2,9 @@
  * Session tickets: their keys, and sealing and opening one ticket.
  *
  * A ticket is sealed with AES-256-GCM. The key's name, the time of sealing and
- * the name that the client requested are authenticated too: a ticket is valid
- * for its lifetime and for the same name. These functions use no clock and no
- * lock: callers pass the time in seconds and must hold the context's lock while
- * they use the keys.
+ * the requested name are authenticated, too: a ticket is valid for its lifetime
+ * and for the same name. Callers pass the time in seconds, and must hold the
+ * context's mutex while they use the keys.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_TICKET_H
 #define WEIR_LIB_TLS_CONTEXT_TICKET_H
@@ -23,11 +22,11 @@ struct wr_tls_ticket_key {
 
 struct wr_tls_ticket_keys {
     struct wr_tls_ticket_key keys[WR_TLS_TICKET_KEYS]; /* the first one seals */
-    /* Derived from the keys at the same indexes, on demand. */
+    /* Derived from the keys with the same indexes, on demand. */
     struct wr_tls_ticket_pair pairs[WR_TLS_TICKET_KEYS];
     bool has_pair[WR_TLS_TICKET_KEYS];
     uint32_t count;
-    bool rotates; /* generated here, not the user's keys */
+    bool rotates; /* keys were generated here, not set by the user */
     uint64_t lifetime;
     uint64_t since; /* creation time of the first key, if it rotates */
 };
@@ -44,8 +43,8 @@ WEIR_MUST_USE int wr_tls_ticket_keys_init(struct wr_tls_ticket_keys *keys,
                                           const void *user_keys, size_t size,
                                           uint64_t lifetime, uint64_t now);
 
-/* Copies the sealing key. A rotating key that has sealed for a lifetime is
- * replaced first; it opens tickets for another lifetime. */
+/* Copies the sealing key. First replaces a rotating key that has sealed for a
+ * lifetime; the old key opens tickets for another lifetime. */
 WEIR_MUST_USE int wr_tls_ticket_keys_get(struct wr_tls_ticket_keys *keys,
                                          uint64_t now,
                                          struct wr_tls_ticket_key *ret);
@@ -54,13 +53,12 @@ WEIR_MUST_USE bool
 wr_tls_ticket_keys_find(const struct wr_tls_ticket_keys *keys,
                         const uint8_t *name, struct wr_tls_ticket_key *ret);
 
-/* Copies the keys derived from the key with this name, which are derived once.
- * Returns false if there is no such key, or if the backend fails. */
+/* Copies the pair derived from the key with this name. Returns false if there
+ * is no such key, or if the backend fails. */
 WEIR_MUST_USE bool wr_tls_ticket_keys_derive(struct wr_tls_ticket_keys *keys,
                                              const uint8_t *name,
                                              struct wr_tls_ticket_pair *ret);
 
-/* Keys in the format of struct weir_tls_ticket_keys, for another context. */
 struct wr_tls_ticket_saved {
     uint64_t since;
     uint32_t count;
@@ -71,40 +69,34 @@ struct wr_tls_ticket_saved {
 void wr_tls_ticket_keys_save(const struct wr_tls_ticket_keys *keys,
                              struct wr_tls_ticket_saved *ret);
 
-/* Replaces the keys. Returns 0, or -EINVAL if @saved is invalid. */
 WEIR_MUST_USE int
 wr_tls_ticket_keys_load(struct wr_tls_ticket_keys *keys,
                         const struct wr_tls_ticket_saved *saved);
 
 void wr_tls_ticket_keys_fini(struct wr_tls_ticket_keys *keys);
 
-/* Seals the data of the ticket in place, and sets its name, IV and tag. */
 WEIR_MUST_USE int wr_tls_ticket_seal(const struct wr_tls_ticket *ticket,
                                      const struct wr_tls_ticket_key *key,
                                      uint64_t now);
 
-/* Opens a ticket in place. Returns false if it is forged, too old, or for
- * another name. */
+/* Returns false if the ticket is forged, too old, or for another name. */
 WEIR_MUST_USE bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
                                       const struct wr_tls_ticket_key *key,
                                       uint64_t now, uint64_t lifetime);
 
 /* ---- clients ----
  *
- * Certificates that the clients of a context have shown, for their tickets.
- *
- * A ticket contains the digest of its client's certificates; the certificates
- * are stored here. A resumed handshake finds them by the digest and verifies
- * them again with the current date and the context's authorities and lists. A
- * client whose certificate has expired or was revoked since then must make a
- * full handshake, where it is refused. A client that is not found makes a full
- * handshake, too.
+ * A ticket contains the digest of its client's certificates, and the
+ * certificates are stored here. A resumed handshake finds them by the digest
+ * and verifies them again with the current date and the context's authorities
+ * and lists. A client whose certificate has expired or was revoked, or that is
+ * not found, must make a full handshake.
  *
  * The store has a fixed number of slots; a new client replaces an older one.
  * Only accepted clients are stored. All threads share the store: callers must
  * hold the context's mutex. */
 
-/* Number of slots, and maximum size of one client's certificates. */
+/* Number of slots, and maximum bytes of one client's certificates. */
 #define WR_TLS_CLIENTS_MAX       1024u
 #define WR_TLS_CLIENTS_BYTES_MAX (16u << 10)
 
@@ -116,13 +108,14 @@ struct wr_tls_clients {
 
 void wr_tls_clients_fini(struct wr_tls_clients *clients);
 
-/* Stores a client's path under its digest. Returns 0, -ENOMEM or -E2BIG. */
+/* Stores the path of a client under its digest. Returns 0, -ENOMEM or
+ * -E2BIG. */
 WEIR_MUST_USE int wr_tls_clients_add(struct wr_tls_clients *clients,
                                      const uint8_t digest[WR_TLS_CLIENT_DIGEST],
                                      const struct wr_bytes *chain,
                                      uint32_t count);
 
-/* Returns a client's path, borrowed until the mutex is released. The data is
+/* Returns a client's path, borrowed until the mutex is unlocked. Its data is
  * NULL if the client is not known. */
 struct wr_bytes wr_tls_clients_find(const struct wr_tls_clients *clients,
                                     const uint8_t digest[WR_TLS_CLIENT_DIGEST]);

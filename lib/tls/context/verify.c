@@ -1,9 +1,9 @@
 /*
  * Verifies a peer's certificates, and stores the verdict.
  *
- * A backend passes the certificates on as they were received. weir searches for
- * a path and verifies each link itself. Texts and certificates are copied into
- * the loop's memory, because the backend's copies live for one call.
+ * A backend passes the certificates as it received them. weir searches for a
+ * path and verifies each link itself. Texts and certificates are copied to the
+ * loop's memory, because the backend's copies live for one call.
  */
 #include "verify.h"
 
@@ -20,9 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- the verdict ---- */
-
-/* Maximum bytes of a text; a certificate's names may be longer. */
+/* Maximum size of a text; longer names of a certificate are cut off. */
 #define VERIFY_TEXT_MAX 256
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
@@ -225,8 +223,8 @@ static void verify_refuse_host(struct wr_tls_verdict *verdict,
         leaf->names.size > 0 ? "" : ": it has no subjectAltName");
 }
 
-/* Reads the chain. A malformed certificate is never part of a path. Returns
- * false if the leaf is malformed. */
+/* Returns false if the leaf is malformed. Any other malformed certificate gets
+ * no DER, so that no path contains it. */
 static bool verify_read(const struct wr_tls_verdict *verdict,
                         struct wr_x509 *sent)
 {
@@ -280,8 +278,6 @@ bool wr_tls_verify_search(const struct wr_tls_policy *policy,
     wr_tls_verdict_select(verdict, path.steps, path.length);
     return true;
 }
-
-/* ---- verification by a context ---- */
 
 static bool verify_keep_sent(struct wr_tls_verdict *verdict,
                              const struct wr_bytes *certs, size_t count)
@@ -340,7 +336,7 @@ static struct wr_x509_reason verify_revoked(void *user,
                                  (int64_t)time(NULL));
 }
 
-/* Returns the alert (RFC 8446, 6) for a refusal. */
+/* RFC 8446, 6 */
 static uint8_t verify_alert(int err)
 {
     enum {
@@ -411,8 +407,8 @@ static bool verify_is_judged(const struct wr_tls_verdict *verdict,
            memcmp(known->der, leaf->data, leaf->size) == 0;
 }
 
-/* Handles a peer without a certificate. The backend refuses a client if a
- * certificate is required. */
+/* The backend refuses a client without a certificate if the settings demand
+ * one. */
 static bool verify_none(struct wr_tls_verdict *verdict)
 {
     wr_assert(!verdict->is_accepted);
@@ -429,7 +425,7 @@ bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
                           const struct wr_bytes *certs, size_t count)
 {
     wr_assert(verdict->context->verifies);
-    /* This is a full handshake, so the clients of the offered tickets are not
+    /* This is a full handshake, so the client of the offered tickets is not
      * needed. */
     wr_tls_verdict_forget(verdict);
     if (count == 0) {
@@ -458,9 +454,8 @@ void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
 
 /* ---- a client that resumes ----
  *
- * A server that requests certificates records the client of a ticket when it
- * seals the ticket, and verifies the client again when the client presents the
- * ticket.
+ * A server that verifies clients stores a ticket's client when it seals the
+ * ticket, and verifies the client again when the client presents the ticket.
  *
  * A ticket contains the time of the full handshake and the digest of the
  * accepted path; a digest of zeros means a client without a certificate. A new
@@ -468,19 +463,18 @@ void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
  * proves at least once in each lifetime that it has its key.
  *
  * A hello may contain many tickets, even stolen ones, because tickets are sent
- * in clear. The client proves the secret of only one ticket, and it is not
- * known here which one the library resumes. So all tickets accepted in a
- * handshake must be of the same client and time as the first. */
+ * in clear. The client proves the secret of only one ticket, and weir does not
+ * know which ticket the library resumes. So all tickets accepted in a handshake
+ * must have the client and the time of the first. */
 
-/* The maximum number of tickets of a handshake whose clients are verified. */
 #define VERIFY_TICKETS_MAX 4u
 
 _Static_assert((int)WR_TLS_CLIENT_DIGEST + (int)sizeof(uint32_t) ==
                    (int)WR_TLS_TICKET_CLIENT,
                "the time is before the digest");
 
-/* Hashes the hashes of the certificates instead of their bytes, so that
- * certificates of different sizes cannot have the same concatenated bytes. */
+/* Hashes the hashes of the certificates instead of their bytes, so that no
+ * other list of certificates has the same concatenated bytes. */
 static int verify_digest(const struct wr_tls_verdict *verdict,
                          uint8_t ret[WR_TLS_CLIENT_DIGEST])
 {
@@ -505,8 +499,8 @@ static int verify_digest(const struct wr_tls_verdict *verdict,
     return 0;
 }
 
-/* If the certificates cannot be stored, the client gets a ticket anyway, but
- * cannot resume with it. */
+/* A client whose certificates cannot be stored gets a ticket, but cannot resume
+ * with it. */
 int wr_tls_context_note_client(struct wr_tls_conn *conn,
                                uint8_t ret[WR_TLS_TICKET_CLIENT])
 {
@@ -575,7 +569,7 @@ bool wr_tls_context_know_client(struct wr_tls_verdict *verdict,
 
     wr_assert(context->is_server && context->verifies);
     if (verdict->is_judged || verdict->has_none) {
-        /* A full handshake has already requested the certificate. */
+        /* This is already a full handshake. */
         return false;
     }
     if (verdict->returning) {

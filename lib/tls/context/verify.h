@@ -3,11 +3,10 @@
  * weir's rules for each certificate (lib/x509/rules.h), and the strict
  * comparison of the peer's name (lib/x509/hostname.h).
  *
- * A library reports a failed verification with a single number. The context
- * writes the precise cause into the verdict, and the engine makes it the sticky
- * error. The first cause is kept, as are the peer's certificates. For a server
- * the verdict also passes facts about the client between context and engine
- * during the handshake.
+ * The context writes the cause of a refusal into the verdict, and the engine
+ * makes it the sticky error. The first cause is kept, as are the peer's
+ * certificates. For a server the verdict also passes facts about the client
+ * between context and engine during the handshake.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_VERIFY_H
 #define WEIR_LIB_TLS_CONTEXT_VERIFY_H
@@ -29,10 +28,10 @@ struct wr_tls_certificate {
     size_t size;
 };
 
-/* The client of all tickets that were accepted in a handshake. */
+/* The one client of all tickets that were accepted in a handshake. */
 struct wr_tls_returning {
-    uint8_t id[WR_TLS_TICKET_CLIENT]; /* identifies the client */
-    struct wr_tls_certificate *chain; /* chain as in the verdict, or NULL */
+    uint8_t id[WR_TLS_TICKET_CLIENT];
+    struct wr_tls_certificate *chain; /* like the verdict's, or NULL */
     uint32_t chain_count;
     enum wr_x509_key_kind key_kind;
 };
@@ -41,24 +40,23 @@ struct wr_tls_verdict {
     const struct weir_allocator *allocator;
     int err;    /* 0 if no fault was found */
     char *text; /* details, or NULL for weir_strerror(err) */
-    struct wr_tls_certificate *chain; /* the leaf first, or NULL */
+    struct wr_tls_certificate *chain; /* leaf first, or NULL */
     uint32_t chain_count;
-    char *hostname; /* required name in a server's certificate, or NULL */
+    char *hostname; /* name that a server's certificate must have, or NULL */
     bool peer_is_client;
-    bool is_judged;   /* the peer's certificates were verified */
-    bool is_accepted; /* the verification has succeeded */
-    /* Kind of the accepted leaf's key, else OTHER. */
+    bool is_judged; /* the peer's certificates were verified */
+    bool is_accepted;
     enum wr_x509_key_kind key_kind;
     bool has_none;         /* an optional client certificate was not sent */
     bool has_chosen;       /* wr_tls_context_choose() was called */
-    uint8_t lacking_kinds; /* keys the client cannot use (suites.h) */
+    uint8_t lacking_kinds; /* keys that the client cannot use (suites.h) */
     bool knows_asked_name;
     /* Digest of the name that a client with a TLS 1.2 ticket requests. The
      * engine reads the name before the backend reads the hello. */
     uint8_t asked_name[WR_TLS_TICKET_DIGEST];
-    /* Alert for the peer; if 0, the backend chooses. */
+    /* Alert for the peer. If it is 0, the backend chooses. */
     uint8_t alert;
-    uint8_t tickets_judged;    /* tickets whose client was checked */
+    uint8_t tickets_judged;    /* number of tickets whose client was verified */
     weir_tls_context *context; /* context of the verification; borrowed */
     struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
     weir_tls_context *chosen;  /* the program's choice, a reference, or NULL */
@@ -67,19 +65,20 @@ struct wr_tls_verdict {
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
                          const struct weir_allocator *allocator);
-/* Frees what the verdict owns, except the reference in ->chosen. */
+/* Keeps the reference in ->chosen, which the engine releases. */
 void wr_tls_verdict_fini(struct wr_tls_verdict *verdict);
 
-/* Sets @err (a WEIR_ETLS code or -errno) and details, unless an error is
- * already set. */
+/* Sets @err (a WEIR_ETLS code or -errno) and a text, unless an error is already
+ * set. */
 void wr_tls_verdict_fail(struct wr_tls_verdict *verdict, int err,
                          const char *format, ...) WEIR_PRINTF(3, 4);
 
 WEIR_MUST_USE int wr_tls_verdict_set_hostname(struct wr_tls_verdict *verdict,
                                               const char *hostname);
 
-/* Copies a certificate as number @index of the chain (0 is the leaf), and frees
- * the previous one. Returns 0, -ENOMEM, or -E2BIG beyond WR_X509_CHAIN_MAX. */
+/* Copies a certificate to the chain at @index (0 is the leaf), and frees the
+ * previous one there. Returns 0, -ENOMEM, or -E2BIG beyond
+ * WR_X509_CHAIN_MAX. */
 WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
                                       uint32_t index, const uint8_t *der,
                                       size_t size);
@@ -88,20 +87,18 @@ WEIR_MUST_USE int wr_tls_verdict_keep(struct wr_tls_verdict *verdict,
 void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
                            const uint32_t *places, uint32_t count);
 
-/* Stores the client of a ticket, and moves its chain from @again. Returns 0 or
+/* Moves the chain of a ticket's client from @again to the verdict. Returns 0 or
  * -ENOMEM. */
 WEIR_MUST_USE int wr_tls_verdict_expect(struct wr_tls_verdict *verdict,
                                         const uint8_t id[WR_TLS_TICKET_CLIENT],
                                         struct wr_tls_verdict *again);
 
-/* Frees the client stored by wr_tls_verdict_expect(). */
 void wr_tls_verdict_forget(struct wr_tls_verdict *verdict);
 
-/* Called when the session of a ticket was resumed: makes the stored client the
- * peer. Returns false if no client is stored. */
+/* Called when the session of a ticket was resumed. Makes the client of
+ * wr_tls_verdict_expect() the peer. Returns false if there is none. */
 bool wr_tls_verdict_welcome(struct wr_tls_verdict *verdict);
 
-/* The requirements of a connection for its peer's certificates. */
 struct wr_tls_policy {
     struct wr_x509_rules rules;
     const char *hostname; /* name or literal address of a server, or NULL */
