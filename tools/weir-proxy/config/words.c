@@ -537,19 +537,36 @@ static bool has_unit(const struct option *option, const char *value, char *why)
                          value, value, value);
 }
 
+/* Returns true if there is a service, route or target to which a directive
+ * applies. A text is checked before that, and listen and to may begin one. */
+static bool has_owner(struct config *config, const struct option *word,
+                      char *why)
+{
+    static option_read_fn *const others[] = {words_say_listen, words_say_to,
+                                             words_say_text, words_set_text};
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (word->read == others[i]) {
+            return true;
+        }
+    }
+    return words_owner(config, word, why);
+}
+
 /* Options before the first address apply to the first service. */
 static bool begin(void *options, const struct option *option, const char *value,
                   char *why)
 {
     struct config *config = options;
-    const bool has_owner =
+    const bool has_service =
         (option->scope != SCOPE_SERVICE && option->scope != SCOPE_ROUTE) ||
         config_service(config);
 
     return has_unit(option, value, why) &&
-           (((has_owner || config_begin_service(config, NULL)) &&
+           (((has_service || config_begin_service(config, NULL)) &&
              needs_note(config, option, value)) ||
-            option_refuse(why, "no memory"));
+            option_refuse(why, "no memory")) &&
+           has_owner(config, option, why);
 }
 
 /* Reads an address to listen on, or, after the first, a target. */
@@ -626,6 +643,7 @@ bool words_say(struct config *config, const char *name, const char *value,
 
     if (word) {
         return (has_unit(word, value, reason) &&
+                has_owner(config, word, reason) &&
                 option_read(&words, config, word, value, reason) &&
                 ((changes_note(config, word, value) &&
                   needs_note(config, word, value)) ||

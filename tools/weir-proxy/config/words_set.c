@@ -1,7 +1,7 @@
 /*
- * A field is found by its offset in the struct of the directive's scope.
- * Directives that begin a section, or that may be repeated, have their own
- * functions.
+ * A field is found by its offset in the struct of the directive's scope, which
+ * exists before a directive is read (words.c). Directives that begin a section,
+ * or that may be repeated, have their own functions.
  */
 #include "words_set.h"
 
@@ -163,8 +163,7 @@ bool words_add_send(void *options, const struct option *word, const char *value,
 {
     struct config *config = options;
     size_t size = 0;
-    char *text =
-        words_owner(config, word, why) ? read_escaped(value, &size, why) : NULL;
+    char *text = read_escaped(value, &size, why);
 
     return text && (config_add_send(config, text, size) || refuse_step(why));
 }
@@ -176,9 +175,7 @@ bool words_add_expect(void *options, const struct option *word,
     struct config *config = options;
     const bool begins = value[0] == '^';
     size_t size = 0;
-    char *text = words_owner(config, word, why)
-                     ? read_escaped(value + begins, &size, why)
-                     : NULL;
+    char *text = read_escaped(value + begins, &size, why);
 
     return text &&
            (config_add_expect(config, text, size, begins) || refuse_step(why));
@@ -262,9 +259,7 @@ bool words_say_listen(void *options, const struct option *word,
 bool words_say_route(void *options, const struct option *word,
                      const char *value, char *why)
 {
-    if (!words_owner(options, word, why)) {
-        return false;
-    }
+    (void)word;
     if (strcmp(value, "*") != 0 &&
         !matching_is_host_name(strncmp(value, "*.", 2) == 0 ? value + 2
                                                             : value)) {
@@ -281,7 +276,7 @@ static struct config_route *narrowed(void *options, const struct option *word,
 {
     struct config_route *route = words_owner(options, word, why);
 
-    if (route && !route->is_begun) {
+    if (!route->is_begun) {
         option_refuse(
             why,
             "it must follow the 'route' that it narrows, such as 'route = *'");
@@ -330,7 +325,7 @@ bool words_say_send_tlv(void *options, const struct option *word,
     struct config_route *route = words_owner(options, word, why);
     char item[16];
 
-    for (const char *at = value; route && at;) {
+    for (const char *at = value; at;) {
         unsigned i = 0;
         at = split(at, ',', item, sizeof(item));
         while (i < 3 && strcmp(names[i], item) != 0) {
@@ -342,7 +337,7 @@ bool words_say_send_tlv(void *options, const struct option *word,
         }
         route->send_tlvs |= 1u << i;
     }
-    return route != NULL;
+    return true;
 }
 
 bool words_say_to(void *options, const struct option *word, const char *value,
@@ -389,9 +384,6 @@ bool words_say_queue(void *options, const struct option *word,
     char count[32];
     const char *time = split(value, ':', count, sizeof(count));
 
-    if (!route) {
-        return false;
-    }
     if (units_parse_count(count, &route->queue_limit) < 0 ||
         route->queue_limit > UINT32_MAX ||
         (time && (parse_time(time, &route->queue_timeout_ns) < 0 ||
@@ -436,9 +428,6 @@ bool words_say_check(void *options, const struct option *word,
     const char *colon = strchr(value, ':');
     char names[128];
 
-    if (!route) {
-        return false;
-    }
     if (strcmp(value, "off") == 0) {
         route->is_checked = false;
         route->check = WEIR_UPSTREAM_CHECK_TCP;
@@ -470,9 +459,6 @@ bool words_say_fate(void *options, const struct option *word, const char *value,
     struct config_fate read = {.is_cut = strncmp(value, "cut", 3) == 0,
                                .within_ns = UINT64_C(1000000000)};
 
-    if (!fate) {
-        return false;
-    }
     if (strcmp(value, "keep") != 0 && strcmp(value, "cut") != 0 &&
         (strncmp(value, "cut:", 4) != 0 ||
          parse_time(value + 4, &read.within_ns) < 0)) {
@@ -497,9 +483,6 @@ bool words_say_check_status(void *options, const struct option *word,
     char first[8];
     const char *last = split(value, '-', first, sizeof(first));
 
-    if (!route) {
-        return false;
-    }
     if (!read_status(first, &route->check_min_status) ||
         !read_status(last ? last : value, &route->check_max_status) ||
         route->check_min_status > route->check_max_status) {
@@ -517,9 +500,6 @@ bool words_say_check_tls(void *options, const struct option *word,
     static const char *const names[] = {"as-target", "on", "off"};
     struct config_route *route = words_owner(options, word, why);
 
-    if (!route) {
-        return false;
-    }
     for (int i = 0; i < 3; i++) {
         if (strcmp(value, names[i]) == 0) {
             route->check_tls = (enum config_check_tls)(CHECK_TLS_AS_TARGET + i);
@@ -537,9 +517,6 @@ bool words_say_check_at(void *options, const struct option *word,
     struct config_target *target = words_owner(options, word, why);
     struct target at;
 
-    if (!target) {
-        return false;
-    }
     if (!target_has_scheme(value) || strncmp(value, "udp:", 4) == 0) {
         return option_refuse(why,
                              "'%.100s' is not an address for checks; write "
@@ -567,9 +544,6 @@ bool words_say_target_check(void *options, const struct option *word,
     struct config_target *target = words_owner(options, word, why);
     uint64_t interval_ns = 0;
 
-    if (!target) {
-        return false;
-    }
     const bool is_off = strcmp(value, "off") == 0;
     if (!is_off && (parse_time(value, &interval_ns) < 0 || interval_ns == 0)) {
         return option_refuse(why,
@@ -594,30 +568,22 @@ bool words_say_keepalive(void *options, const struct option *word,
                          const char *value, char *why)
 {
     struct config_service *service = words_owner(options, word, why);
-    char text[64] = "";
-    char *parts[3] = {text, NULL, NULL};
+    char idle[64];
+    char interval[64];
+    const char *rest = split(value, ':', idle, sizeof(idle));
+    const char *number =
+        rest ? split(rest, ':', interval, sizeof(interval)) : NULL;
 
-    if (!service) {
-        return false;
-    }
     if (strcmp(value, "off") == 0) {
         service->keepalive_idle_ns = 0;
         return true;
     }
     uint64_t interval_ns = service->keepalive_interval_ns;
     uint64_t count = service->keepalive_count;
-    snprintf(text, sizeof(text), "%s", value);
-    for (size_t i = 1; i < 3 && parts[i - 1]; i++) {
-        parts[i] = strchr(parts[i - 1], ':');
-        if (parts[i]) {
-            *parts[i]++ = '\0';
-        }
-    }
-    if (strlen(value) >= sizeof(text) || (parts[1] && !parts[2]) ||
-        !read_keepalive_time(text, &service->keepalive_idle_ns) ||
-        (parts[1] && (!read_keepalive_time(parts[1], &interval_ns) ||
-                      units_parse_count(parts[2], &count) < 0 || count < 1 ||
-                      count > 127))) {
+    if (!read_keepalive_time(idle, &service->keepalive_idle_ns) ||
+        (rest &&
+         (!number || !read_keepalive_time(interval, &interval_ns) ||
+          units_parse_count(number, &count) < 0 || count < 1 || count > 127))) {
         return option_refuse(
             why,
             "'%.60s' is neither off nor a time, or a "
@@ -689,7 +655,7 @@ bool words_say_cert(void *options, const struct option *word, const char *value,
 {
     struct config_service *service = words_owner(options, word, why);
 
-    if (!service || !words_add_text(options, word, value, why)) {
+    if (!words_add_text(options, word, value, why)) {
         return false;
     }
     return config_add_text(&service->keys, value) ||
@@ -701,9 +667,6 @@ bool words_say_key(void *options, const struct option *word, const char *value,
 {
     struct config_service *service = words_owner(options, word, why);
 
-    if (!service) {
-        return false;
-    }
     if (service->keys.count == 0) {
         return option_refuse(why, "it must follow the cert that it belongs to");
     }
@@ -717,9 +680,6 @@ bool words_say_client_rate(void *options, const struct option *word,
     char count[32];
     const char *time = split(value, '/', count, sizeof(count));
 
-    if (!service) {
-        return false;
-    }
     if (!time || units_parse_count(count, &service->client_rate) < 0 ||
         service->client_rate == 0 || service->client_rate > UINT32_MAX ||
         parse_time(time, &service->client_rate_ns) < 0 ||
@@ -739,9 +699,6 @@ bool words_say_client_prefix(void *options, const struct option *word,
     char bits[8];
     const char *six = split(value, '/', bits, sizeof(bits));
 
-    if (!service) {
-        return false;
-    }
     if (!six || units_parse_count(bits, &service->client_prefix4) < 0 ||
         service->client_prefix4 == 0 || service->client_prefix4 > 32 ||
         units_parse_count(six, &service->client_prefix6) < 0 ||
@@ -759,9 +716,6 @@ bool words_say_from(void *options, const struct option *word, const char *value,
 {
     struct config_target *target = words_owner(options, word, why);
 
-    if (!target) {
-        return false;
-    }
     target->inherits_from = false;
     if (strcmp(value, "any") == 0) {
         target->from = (struct weir_address){.len = 0};
@@ -802,10 +756,10 @@ bool words_say_sni_allow(void *options, const struct option *word,
 {
     const struct config_target *target = words_owner(options, word, why);
 
-    if (target && !target->is_sni) {
+    if (!target->is_sni) {
         return option_refuse(why, "it must follow 'to = sni:PORT'");
     }
-    if (!target || !words_add_texts(options, word, value, why)) {
+    if (!words_add_texts(options, word, value, why)) {
         return false;
     }
     for (size_t i = 0; i < target->allowed.count; i++) {

@@ -9,7 +9,8 @@
 
 #include "words.h"
 
-/* Returns the struct with the option's field, or NULL with a reason. */
+/* Returns the struct with the option's field, or NULL with a reason. The other
+ * functions may be called only if there is one. */
 void *words_owner(void *options, const struct option *option, char *why);
 
 option_read_fn words_set_text;
