@@ -67,11 +67,7 @@ static void find_limit(struct proxy *proxy)
 
 static int take_passed(struct listeners *listeners)
 {
-    struct weir_systemd_fd *passed = calloc(PASSED_MAX, sizeof(*passed));
-
-    if (!passed) {
-        return -ENOMEM;
-    }
+    struct weir_systemd_fd passed[PASSED_MAX];
     const int count = weir_systemd_listen_fds(true, passed, PASSED_MAX);
     for (int i = 0; i < count && i < PASSED_MAX; i++) {
         if (!listeners_offer(listeners, passed[i].fd, false)) {
@@ -80,7 +76,6 @@ static int take_passed(struct listeners *listeners)
                 passed[i].name);
         }
     }
-    free(passed);
     if (count < 0) {
         say("the sockets of LISTEN_FDS: %s", weir_strerror(count));
     }

@@ -337,17 +337,16 @@ bool config_add_begin(struct config *config, const void *bytes, size_t len)
     return true;
 }
 
-/* Parses "any://HOST:PORT" like "tls://HOST:PORT". */
-static int read_any(const char *text, struct target *ret, char *why)
+/* Parses a text that is made of @prefix and @rest. The result and messages have
+ * @text. */
+static int read_as(const char *prefix, const char *rest, const char *text,
+                   bool listening, struct target *ret, char *why)
 {
-    char tls[TARGET_HOST_SIZE + 32];
+    char whole[TARGET_HOST_SIZE + 32];
 
-    snprintf(tls, sizeof(tls), "tls%.*s", (int)sizeof(tls) - 4, text + 3);
-    const int err = target_parse_rewritten(tls, text, true, ret, why);
-    if (err >= 0) {
-        ret->is_any = true;
-    }
-    return err;
+    snprintf(whole, sizeof(whole), "%s%.*s", prefix, TARGET_HOST_SIZE + 16,
+             rest);
+    return target_parse_rewritten(whole, text, listening, ret, why);
 }
 
 static bool is_service(const char *text)
@@ -396,15 +395,6 @@ static bool is_sni(const char *text)
     return strncmp(text, "sni:", 4) == 0;
 }
 
-/* Parses "sni:PORT" like a target with the name "sni". */
-static int read_sni(const char *text, struct target *ret, char *why)
-{
-    char tcp[TARGET_HOST_SIZE + 32];
-
-    snprintf(tcp, sizeof(tcp), "tcp://%.*s", TARGET_HOST_SIZE, text);
-    return target_parse_rewritten(tcp, text, false, ret, why);
-}
-
 /* ret->text becomes a copy of @text that the configuration owns. */
 static bool read_target(const char *text, bool listening, struct target *ret,
                         char *why)
@@ -428,13 +418,15 @@ static bool read_target(const char *text, bool listening, struct target *ret,
     if (!copy) {
         return option_refuse(why, "no memory");
     }
-    if ((is_any          ? read_any(copy, ret, why)
+    /* any:// is parsed like tls://, and sni:PORT like a name. */
+    if ((is_any          ? read_as("tls", copy + 3, copy, true, ret, why)
          : names_service ? read_service(copy, ret, why)
-         : names_sni     ? read_sni(copy, ret, why)
+         : names_sni     ? read_as("tcp://", copy, copy, false, ret, why)
                          : target_parse(copy, listening, ret, why)) < 0) {
         free(copy);
         return false;
     }
+    ret->is_any = is_any;
     return true;
 }
 

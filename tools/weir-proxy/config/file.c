@@ -131,15 +131,13 @@ static bool expand(const struct reading *reading, char *value, FILE *out)
 static bool read_section(struct reading *reading, char *text, bool *in_section)
 {
     char *end = strchr(text, ']');
-    char *behind = end ? trim(end + 1) : NULL;
+    const char *behind = end ? trim(end + 1) : "";
 
-    if (!behind || (behind[0] && behind[0] != ';')) {
-        return config_refuse(reading->config, reading->why,
-                             "write a section as '[NAME]'");
+    if (end) {
+        *end = '\0';
     }
-    *end = '\0';
     const char *name = trim(text + 1);
-    if (name[0] == '\0') {
+    if (!end || (behind[0] && behind[0] != ';') || name[0] == '\0') {
         return config_refuse(reading->config, reading->why,
                              "write a section as '[NAME]'");
     }

@@ -14,10 +14,8 @@ static bool check(struct config *config)
     char place[CONFIG_PLACE_SIZE];
 
     if (config->is_top) {
-        if (!config->admin) {
-            say("--top needs the address of the proxy's --admin");
-        }
-        return config->admin != NULL;
+        return config->admin ||
+               say("--top needs the address of the proxy's --admin");
     }
     return config_check(config, why) ||
            say("%s%s", config_place(config, config->line, place), why);

@@ -50,11 +50,10 @@ static int open_place(const struct log_options *options)
 int log_open_place(const struct log_options *options)
 {
     const int fd = open_place(options);
-    char reason[128];
 
     if (fd < 0 && options->server.len > 0) {
         say("%s: %s; lines are lost until it is available", options->path,
-            strerror_r(-fd, reason, sizeof(reason)));
+            weir_strerror(fd));
         return -1;
     }
     return fd;
@@ -82,11 +81,8 @@ int log_open(struct log *log, weir_loop *loop,
 
 static void lose(struct log *log, uint64_t count, int err)
 {
-    char reason[128];
-
     if (!log->has_failed) {
-        say("%s: %s; lines are lost", log->options->path,
-            strerror_r(err, reason, sizeof(reason)));
+        say("%s: %s; lines are lost", log->options->path, weir_strerror(-err));
     }
     log->has_failed = true;
     log->lost_lines += count;
@@ -274,11 +270,10 @@ void log_flush(struct log *log)
 static void open_anew(struct log *log)
 {
     const int fd = open_place(log->options);
-    char reason[128];
 
     if (fd < 0 && !log->is_to_reopen) {
         say("%s: %s; the old %s stays until it can be opened",
-            log->options->path, strerror_r(-fd, reason, sizeof(reason)),
+            log->options->path, weir_strerror(fd),
             is_socket(log) ? "socket" : "file");
     }
     log->is_to_reopen = fd < 0;

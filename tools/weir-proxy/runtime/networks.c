@@ -18,11 +18,6 @@ struct networks_range {
     uint8_t last[NETWORKS_KEY_SIZE];
 };
 
-struct reading {
-    struct networks *networks;
-    char *why;
-};
-
 bool networks_key(const struct weir_address *address, uint8_t *ret_key)
 {
     struct weir_address plain = *address;
@@ -43,9 +38,9 @@ bool networks_key(const struct weir_address *address, uint8_t *ret_key)
     }
 }
 
-static bool add(struct reading *reading, const struct weir_network *network)
+static bool add(struct networks *networks, const struct weir_network *network,
+                char *why)
 {
-    struct networks *networks = reading->networks;
     const size_t size = network->family == AF_INET ? 4 : 16;
 
     if (network->family == AF_UNIX) {
@@ -55,7 +50,7 @@ static bool add(struct reading *reading, const struct weir_network *network)
     struct networks_range *range =
         array_add(&networks->ranges, &networks->count, sizeof(*range));
     if (!range) {
-        return option_refuse(reading->why, "no memory");
+        return option_refuse(why, "no memory");
     }
     range->first[0] = network->family == AF_INET ? 4 : 6;
     memcpy(range->first + 1, network->bytes, size);
@@ -77,8 +72,8 @@ static char *trim(char *line)
     return line;
 }
 
-static bool add_line(struct reading *reading, const char *path, unsigned number,
-                     char *line)
+static bool add_line(struct networks *networks, const char *path,
+                     unsigned number, char *line, char *why)
 {
     struct weir_network network;
     const char *text = trim(line);
@@ -87,18 +82,18 @@ static bool add_line(struct reading *reading, const char *path, unsigned number,
         return true;
     }
     if (weir_network_parse(text, &network) < 0) {
-        return option_refuse(reading->why,
+        return option_refuse(why,
                              "%.200s:%u: '%.60s' is not a network such as "
                              "10.0.0.0/8",
                              path, number, text);
     }
-    return reading->networks->count < NETWORKS_MAX
-               ? add(reading, &network)
-               : option_refuse(reading->why, "%.200s:%u: more than %u networks",
-                               path, number, NETWORKS_MAX);
+    return networks->count < NETWORKS_MAX
+               ? add(networks, &network, why)
+               : option_refuse(why, "%.200s:%u: more than %u networks", path,
+                               number, NETWORKS_MAX);
 }
 
-static bool add_file(struct reading *reading, const char *path)
+static bool add_file(struct networks *networks, const char *path, char *why)
 {
     char *line = NULL;
     size_t room = 0;
@@ -106,31 +101,30 @@ static bool add_file(struct reading *reading, const char *path)
     FILE *file = fopen(path, "re");
 
     if (!file) {
-        return option_refuse(reading->why, "%.200s: %s", path, strerror(errno));
+        return option_refuse(why, "%.200s: %s", path, strerror(errno));
     }
     for (unsigned number = 1; is_good && getline(&line, &room, file) >= 0;
          number++) {
-        is_good = add_line(reading, path, number, line);
+        is_good = add_line(networks, path, number, line, why);
     }
     free(line);
     if (is_good && ferror(file)) {
-        is_good =
-            option_refuse(reading->why, "%.200s: it cannot be read", path);
+        is_good = option_refuse(why, "%.200s: it cannot be read", path);
     }
     fclose(file);
     return is_good;
 }
 
-static bool add_word(struct reading *reading, const char *text)
+static bool add_word(struct networks *networks, const char *text, char *why)
 {
     struct weir_network network;
 
     if (text[0] == '@') {
-        return add_file(reading, text + 1);
+        return add_file(networks, text + 1, why);
     }
     return weir_network_parse(text, &network) < 0
-               ? option_refuse(reading->why, "'%.60s' is not a network", text)
-               : add(reading, &network);
+               ? option_refuse(why, "'%.60s' is not a network", text)
+               : add(networks, &network, why);
 }
 
 static int compare(const void *a, const void *b)
@@ -168,10 +162,9 @@ bool networks_read(const struct config_texts *texts, struct networks *ret,
                    char *why)
 {
     struct networks networks = {.ranges = NULL};
-    struct reading reading = {.networks = &networks, .why = why};
 
     for (size_t i = 0; i < texts->count; i++) {
-        if (!add_word(&reading, texts->texts[i])) {
+        if (!add_word(&networks, texts->texts[i], why)) {
             networks_free(&networks);
             return false;
         }

@@ -82,72 +82,54 @@ static struct matching_facts facts_of(const struct session *session)
     return facts;
 }
 
-/* Clients with the same key get the same target. */
-struct key {
-    uint8_t bytes[256];
-    size_t size;
-};
+#define KEY_SIZE 256
 
-static struct key copy(const void *bytes, size_t size)
-{
-    struct key key = {.size = size};
-
-    if (key.size > sizeof(key.bytes)) {
-        key.size = sizeof(key.bytes);
-    }
-    memcpy(key.bytes, bytes, key.size);
-    return key;
-}
-
-/* Copies a name in lower case, so that all spellings are one key. */
-static struct key copy_name(const char *server_name)
-{
-    struct key key = copy(server_name, matching_length_of(server_name));
-
-    for (size_t i = 0; i < key.size; i++) {
-        if (key.bytes[i] >= 'A' && key.bytes[i] <= 'Z') {
-            key.bytes[i] += 'a' - 'A';
-        }
-    }
-    return key;
-}
-
-static struct key key_of(const struct session *session)
+/* Writes a key: clients with the same key get the same target. Returns its
+ * size, or 0 if the balance uses none. */
+static size_t write_key(const struct session *session, uint8_t *ret)
 {
     const enum config_balance balance = session->route->config->balance;
-    const char *server_name =
+    const char *name =
         balance == BALANCE_SNI ? session_server_name(session) : NULL;
     struct weir_address client;
 
-    if (server_name) {
-        return copy_name(server_name);
+    if (name) {
+        const size_t len = matching_length_of(name);
+        const size_t size = len < KEY_SIZE ? len : KEY_SIZE;
+        for (size_t i = 0; i < size; i++) { /* all spellings are one key */
+            ret[i] = (uint8_t)(name[i] >= 'A' && name[i] <= 'Z'
+                                   ? name[i] + ('a' - 'A')
+                                   : name[i]);
+        }
+        return size;
     }
     if (balance != BALANCE_SOURCE) {
-        return (struct key){.size = 0};
+        return 0;
     }
     preface_get_client(session->preface, session->client, &client);
     switch (client.storage.any.sa_family) {
     case AF_INET:
-        return copy(&client.storage.inet.sin_addr,
-                    sizeof(client.storage.inet.sin_addr));
+        memcpy(ret, &client.storage.inet.sin_addr, 4);
+        return 4;
     case AF_INET6:
-        return copy(&client.storage.inet6.sin6_addr,
-                    sizeof(client.storage.inet6.sin6_addr));
+        memcpy(ret, &client.storage.inet6.sin6_addr, 16);
+        return 16;
     default:
-        return (struct key){.size = 0};
+        return 0;
     }
 }
 
 static void take_route(struct session *session, int err, size_t route)
 {
+    uint8_t key[KEY_SIZE];
+
     weir_handle_cancel(session_loop(session), session->timer);
     if (err < 0) {
         session_refuse(session, END_NO_ROUTE);
         return;
     }
     session->route = &session->door->service->routes[route];
-    const struct key key = key_of(session);
-    session_connect(session, key.bytes, key.size);
+    session_connect(session, key, write_key(session, key));
 }
 
 static bool choose(struct session *session, bool is_over)
