@@ -23,13 +23,13 @@
 struct test_allocator {
     struct weir_allocator hooks;
     pthread_mutex_t mutex;
-    uint64_t calls;      /* number of allocations so far */
-    uint64_t fail_at;    /* this allocation fails, counted from 1; 0 is none */
-    uint64_t failed;     /* number of failed allocations */
-    uint64_t live_count; /* allocated blocks */
+    uint64_t calls;
+    uint64_t fail_at; /* this allocation fails, counted from 1; 0 is none */
+    uint64_t failed;
+    uint64_t live_count;
     uint64_t live_bytes;
     size_t size_limit; /* larger ones fail; 0 means out of memory */
-    bool fail_after;   /* all allocations after fail_at fail, too */
+    bool fail_after;
 };
 
 #define ALLOCATOR_LIVE 0x77656972616c6c6fu
@@ -92,7 +92,6 @@ static inline void allocator_init(struct test_allocator *self)
     };
 }
 
-/* Returns options for a loop that allocates from @self. */
 static inline struct weir_loop_options
 allocator_options(const struct test_allocator *self)
 {

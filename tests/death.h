@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 
 static const char *death_words;
-static int death_stderr; /* the original standard error */
+static int death_stderr;
 
 static inline void death_judge(int signum)
 {

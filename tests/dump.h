@@ -41,7 +41,6 @@ static inline void expect_dumped(const weir_loop *of, const char *words)
     free(text);
 }
 
-/* Returns the number that follows the first @name after the first @place. */
 static inline unsigned long long
 dump_number(const weir_loop *of, const char *place, const char *name)
 {

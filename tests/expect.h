@@ -91,7 +91,6 @@ static inline double expect_as_double(struct expect_value value)
     return (double)(uintptr_t)value.as_pointer;
 }
 
-/* Returns the bits of an integer or pointer, and whether it is negative. */
 static inline unsigned long long expect_bits(struct expect_value value,
                                              bool *ret_negative)
 {
@@ -108,8 +107,6 @@ static inline unsigned long long expect_bits(struct expect_value value,
     return (unsigned long long)(uintptr_t)value.as_pointer;
 }
 
-/* Returns a value below 0, 0 or above 0 if @a is less than, equal to or greater
- * than @b. */
 static inline int expect_order(struct expect_value a, struct expect_value b)
 {
     bool a_negative;
@@ -148,7 +145,6 @@ static inline const char *expect_text(struct expect_value value, char *buf,
     return buf;
 }
 
-/* Writes the test's own text, which may be empty. */
 static inline const char *expect_words(char *buf, size_t size,
                                        const char *format, ...)
 {

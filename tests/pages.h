@@ -11,7 +11,6 @@
 
 #include <sys/mman.h>
 
-/* Returns @len zeroed bytes, which stay until the process ends. */
 static inline void *test_pages(size_t len)
 {
     void *pages = mmap(NULL, len, PROT_READ | PROT_WRITE,

@@ -27,7 +27,6 @@ uint8_t pattern_at(uint32_t seed, uint64_t position)
                      seed * 59);
 }
 
-/* The bytes from a position to the end of its row, and how many there are. */
 static const uint8_t *pattern_row(uint32_t seed, uint64_t position,
                                   size_t *ret_len)
 {

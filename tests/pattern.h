@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* @seed selects the stream. */
 uint8_t pattern_at(uint32_t seed, uint64_t position);
 void pattern_fill(uint32_t seed, uint64_t position, void *buf, size_t len);
 bool pattern_is(uint32_t seed, uint64_t position, const void *buf, size_t len);

@@ -57,7 +57,7 @@ static inline int unit_count_threads(void)
         count++;
     }
     closedir(dir);
-    return count - 2; /* without "." and ".." */
+    return count - 2;
 }
 
 static inline void unit_fds_read(struct unit_fds *ret_fds)
@@ -114,7 +114,6 @@ static inline int unit_fds_wait_left(const struct unit_fds *before)
     return fd;
 }
 
-/* Fails the running test if it has left descriptors. */
 static inline void unit_check_left(const struct unit_fds *before)
 {
     const int fd = unit_fds_wait_left(before);

@@ -19,11 +19,10 @@
 
 #define UNTIL_LIMIT_NS (60 * UINT64_C(1000000000))
 
-/* A wait in progress. */
 struct until {
     weir_loop *loop;
     const char *condition;
-    const char *context[2]; /* from EXPECT_CONTEXT */
+    const char *context[2];
     struct weir_handle guard;
 };
 

@@ -12,12 +12,10 @@
 #include "allocator.h"
 #include "unit.h"
 
-/* Checks that everything allocated was freed. */
 void allocator_check(const struct test_allocator *self);
 
 weir_loop *allocator_make_loop(const struct test_allocator *self);
 
-/* Makes the @count-th allocation from now fail. */
 static inline void allocator_fail_in(struct test_allocator *self,
                                      uint64_t count)
 {
@@ -29,12 +27,10 @@ static inline void allocator_fail_in(struct test_allocator *self,
 uint64_t walk_allocations(struct test_allocator *self, void (*body)(void *arg),
                           void *arg);
 
-extern uint64_t walk_round; /* starts at 1 */
+extern uint64_t walk_round;
 
-/* Starts to number the body's allocations. */
 void walk_begin(struct test_allocator *self);
-/* Ends it: the rest of the body has memory. Returns true if an allocation
- * failed. */
+/* Returns true if an allocation failed. The rest of the body has memory. */
 bool walk_end(struct test_allocator *self);
 
 #endif

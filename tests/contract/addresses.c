@@ -38,7 +38,6 @@ static struct weir_address refusing(const char *host)
     return peer_address(host, 1);
 }
 
-/* Returns a Unix listener with a name that the kernel chose. */
 static int listen_unix(struct weir_address *ret)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -49,8 +48,6 @@ static int listen_unix(struct weir_address *ret)
     cr_assert_eq(getsockname(fd, &ret->storage.any, &ret->len), 0);
     return fd;
 }
-
-/* ---- connecting ---- */
 
 MAKER(addresses, a_connection_is_made_to_an_address_given_as_a_value, m)
 {
@@ -215,8 +212,6 @@ MAKER(addresses, an_own_port_leaves_unix_addresses_out, m)
     close(listener);
 }
 
-/* ---- listening ---- */
-
 static int serve(struct maker *m, const struct weir_address *all, size_t count,
                  bool no_start_serving)
 {
@@ -227,7 +222,6 @@ static int serve(struct maker *m, const struct weir_address *all, size_t count,
                                  maker_server_done, m, &m->server);
 }
 
-/* Expects that the server's socket @index accepts a connection. */
 static void expect_served(struct maker *m, size_t index)
 {
     struct weir_address address;
@@ -249,7 +243,7 @@ MAKER(addresses, a_server_listens_on_ports_and_unix_names_at_once, m)
     cr_assert_eq(weir_address_parse_unix("", &all[1]), 0);
     all[0] = peer_address("127.0.0.1", 0);
     all[2] = peer_address("127.0.0.2", 0);
-    all[3] = all[0]; /* once more */
+    all[3] = all[0];
 
     expect_eq(serve(m, all, SIDES, false), 0);
     memset(all, 0, sizeof(all));

@@ -92,7 +92,6 @@ MAKER(adopt, a_socket_that_does_not_block_works_and_does_not_spin, m)
     close(fds[1]);
 }
 
-/* Expects @err, and that the library has closed the descriptor even so. */
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_geq(fd, 0);

@@ -12,8 +12,6 @@
 
 enum { MUCH = 16 << 20, CLIENTS = 2 };
 
-/* ---- servers ---- */
-
 /* Makes a server that has written more to each client than the kernel accepts,
  * and whose clients have sent bytes that it will not read. */
 static void serve_much(struct maker *m, int *ret_fds)
@@ -30,7 +28,6 @@ static void serve_much(struct maker *m, int *ret_fds)
     expect_gt(weir_transport_get_write_buffer_size(m->t), 0);
 }
 
-/* Reads to the end. Returns the number of bytes; *ret is 0 or an error. */
 static size_t read_all(struct maker *m, int fd, int *ret)
 {
     static char chunk[1 << 16];
@@ -104,12 +101,10 @@ MAKER(arrivals, the_end_of_a_servers_grace_drops_what_waits, m)
     expect_reset(m, fds);
 }
 
-/* ---- task groups ---- */
-
 struct talk {
     weir_reader *reader;
     weir_writer *writer;
-    int err; /* of the task that reads */
+    int err;
 };
 
 static int wait_for_bytes(weir_loop *on, void *arg)

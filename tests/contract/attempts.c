@@ -41,7 +41,6 @@ static int try_at(struct maker *m, struct weir_endpoint endpoint,
     return m->done_err;
 }
 
-/* Returns a loopback address that refuses connections. */
 static struct weir_address refusing(void)
 {
     struct weir_address address;
@@ -157,8 +156,6 @@ MAKER(attempts, the_text_names_all_that_have_failed_beside_one_that_succeeds, m)
     cr_expect_not_null(strstr(text, other), "%s", text);
     close(listener);
 }
-
-/* ---- datagram endpoints ---- */
 
 static int endpoint_create(void *arg, weir_transport *t,
                            struct weir_protocol_binding *ret)
@@ -277,8 +274,6 @@ MAKER(attempts, of_an_endpoint_are_the_latest_when_it_is_made_at_last, m)
     expect_eq(first.err, 0);
     expect_ok(weir_transport_abort(m->done_t));
 }
-
-/* ---- servers ---- */
 
 static int listen_at(struct maker *m, const struct weir_address *at,
                      size_t count)

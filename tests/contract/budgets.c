@@ -8,8 +8,6 @@
  */
 #include "tests/contract/crowd.h"
 
-/* ---- one flooding peer ---- */
-
 static void flood_a_protocol(enum conduct conduct, bool is_tcp)
 {
     crowd_begin(0);
@@ -68,8 +66,6 @@ UNIT(budgets, a_flood_that_is_read_does_not_starve_others)
     crowd_end();
 }
 
-/* ---- many ---- */
-
 static void pause_a_thousand(bool is_tcp)
 {
     const uint64_t limit = 64u << 20; /* the default */
@@ -123,7 +119,7 @@ UNIT(budgets, all_connections_together_hold_no_more_than_the_loops_limit)
     expect(stats.pool_bytes <= limit + POSTED_BYTES);
     expect(stats.held_bytes >= crowd_sum(received_by));
     expect(crowd_sum(received_by) < crowd_sum(sent_by));
-    RUN_UNTIL(crowd.loop, crowd_all_delivered()); /* nothing was dropped */
+    RUN_UNTIL(crowd.loop, crowd_all_delivered());
     crowd_end();
 }
 
@@ -182,7 +178,7 @@ UNIT(budgets, connections_that_have_gone_take_no_share)
     crowd_turn();
     crowd_turn();
 
-    expect_eq(crowd.lease_count, 1); /* in one piece */
+    expect_eq(crowd.lease_count, 1);
     expect_eq(alone->received, 12000);
     crowd_end();
 }
@@ -200,8 +196,7 @@ static void break_a_starved_connection(bool paused)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
     crowd_begin(1u << 20);
-    for (int i = 0; i < 400;
-         i++) { /* each connection takes a part of the free buffers */
+    for (int i = 0; i < 400; i++) {
         crowd_add(false, CONDUCT_KEEPS);
     }
     struct crowd_member *const starved = crowd_add(true, CONDUCT_KEEPS);
@@ -234,7 +229,7 @@ static void break_a_starved_connection(bool paused)
     RUN_UNTIL(crowd.loop, is_lost(starved));
 
     expect_eq(weir_transport_get_error(starved->t), -ECONNRESET);
-    expect(starved->received > before); /* data first */
+    expect(starved->received > before);
     weir_transport_unref(starved->t);
     crowd.count--; /* it is gone already */
     crowd_end();
@@ -282,8 +277,6 @@ UNIT(budgets, a_limit_below_one_mib_is_refused)
     expect(loop == NULL);
 }
 
-/* ---- writing ---- */
-
 UNIT(budgets, a_peer_that_never_reads_stops_the_echo_at_its_own_limit)
 {
     crowd_begin(0);
@@ -291,7 +284,7 @@ UNIT(budgets, a_peer_that_never_reads_stops_the_echo_at_its_own_limit)
     crowd_add(true, CONDUCT_ECHOES);
     crowd_wait_made();
 
-    crowd_flood(1, 1, served); /* and reads nothing of it */
+    crowd_flood(1, 1, served);
 
     const weir_transport *t = crowd.members[1].t;
     expect(weir_transport_get_write_buffer_size(t) <= 1u << 20);

@@ -11,17 +11,16 @@
 
 #include "tests/contract/harness.h"
 
-/* Behaviour of the protocol, and counts of its calls; one per test. */
 struct buffered {
     uint8_t memory[65536];
-    size_t size;        /* how much of it is offered */
-    int get_result;     /* result of get_buffer */
-    int updated_result; /* result of buffer_updated */
-    bool out;           /* offered by get_buffer, and not returned yet */
-    size_t hint_max;    /* largest hint */
-    int get_count;      /* calls of get_buffer */
-    int updated_count;  /* calls of buffer_updated */
-    int released_count; /* calls of release_buffer */
+    size_t size;
+    int get_result;
+    int updated_result;
+    bool out; /* offered by get_buffer, and not returned yet */
+    size_t hint_max;
+    int get_count;
+    int updated_count;
+    int released_count;
     struct rig *rig;
 };
 

@@ -31,15 +31,13 @@ static struct unit_random dice;
 
 static struct {
     int bulk_turns; /* iterations after which the connection was in bulk mode */
-    int entries;    /* how often it entered bulk mode */
+    int entries;
     bool moves_little;
-    bool fills;     /* chosen at random: it sends much */
-    uint64_t steps; /* until the behaviour changes */
+    bool fills; /* chosen at random: it sends much */
+    uint64_t steps;
     struct weir_buf kept[KEPT_MAX];
     int kept_count;
 } seen;
-
-/* ---- traffic ---- */
 
 /* With plain receive buffers no receive is large enough for bulk mode. */
 static bool has_large_buffers(const struct rig *rig)
@@ -49,7 +47,6 @@ static bool has_large_buffers(const struct rig *rig)
     return strstr(text, "plain 16 KiB receive buffers") == NULL;
 }
 
-/* Sends as many bytes as fit, at most @most. */
 static void push(struct rig *rig, uint64_t most)
 {
     static uint8_t buf[65536];
@@ -86,8 +83,6 @@ static void begin_counting(struct rig *rig)
     set_socket_option(rig->peer, SOL_SOCKET, SO_SNDBUF, 1 << 20);
 }
 
-/* Sends much until the connection is in bulk mode, or for some iterations if it
- * never is. */
 static void enter_bulk(struct rig *rig)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -104,7 +99,6 @@ static void enter_bulk(struct rig *rig)
     }
 }
 
-/* Sends much for some time and then little, at random, up to a @total. */
 static void send_some(struct rig *rig, uint64_t total)
 {
     const uint64_t left = total - rig->peer_sent;
@@ -170,8 +164,6 @@ UNIT(bulk, every_byte_comes_once_while_pieces_grow_and_shrink)
     }
 }
 
-/* ---- pauses ---- */
-
 static int pause_at_random(struct rig *rig, const struct weir_buf *buf)
 {
     expect(weir_transport_is_reading(rig->t));
@@ -215,8 +207,6 @@ UNIT(bulk, r27__nothing_is_delivered_while_paused_and_nothing_is_lost)
     }
 }
 
-/* ---- the end from inside data_received ---- */
-
 static int close_once(struct rig *rig, const struct weir_buf *buf)
 {
     if (rig->step > 0) {
@@ -256,8 +246,6 @@ PAIRS(bulk, abort_inside_the_first_of_several_calls_drops_the_rest, rig,
 {
     end_inside(rig, 2);
 }
-
-/* ---- another protocol ---- */
 
 static struct weir_protocol targets[3]; /* plain, copying, keeps its memory */
 
@@ -349,8 +337,6 @@ UNIT(bulk, r28__no_byte_is_lost_by_switching_at_random)
     }
 }
 
-/* ---- leases ---- */
-
 static int keep(struct rig *rig, const struct weir_buf *buf)
 {
     if (rig->step > 0) {
@@ -366,8 +352,6 @@ static void stop_loop(void *arg)
     weir_loop_stop(arg);
 }
 
-/* Returns the number of iterations that the loop makes in 30 ms in which
- * nothing happens. */
 static uint64_t idle_turns(struct rig *rig)
 {
     const uint64_t before = rig_statistics(rig).turns;
@@ -393,7 +377,6 @@ PAIRS(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns, rig,
     expect_eq(weir_transport_set_read_buffer_limit(rig->t, limit), 0);
     rig->step = 1;
     for (int i = 0; i < 5; i++) {
-        /* Keeps all received bytes until no more arrive, near the limit. */
         for (int idle = 0; idle < 20;) {
             const uint64_t before = rig->received;
             push(rig, MIB);
@@ -414,8 +397,6 @@ PAIRS(bulk, kept_leases_stop_reading_at_the_limit_without_any_turns, rig,
     expect_eq(weir_transport_get_read_buffer_size(rig->t), 0);
     expect_lt(idle_turns(rig), 10);
 }
-
-/* ---- the peer's end ---- */
 
 PAIRS(bulk, r8__all_bytes_before_a_fin_are_delivered, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, NARROW)
@@ -455,8 +436,6 @@ PAIRS(bulk, a_reset_is_told_after_the_bytes_that_came_before_it, rig,
     expect_eq(rig->lost_err, -ECONNRESET);
 }
 
-/* ---- urgent bytes ---- */
-
 /* Each byte is read past before the next one is sent, otherwise it would become
  * an ordinary byte. */
 PAIRS(bulk, urgent_bytes_leave_the_stream_as_it_is, rig,
@@ -475,8 +454,6 @@ PAIRS(bulk, urgent_bytes_leave_the_stream_as_it_is, rig,
     expect_lt(idle_turns(rig), 10);
 }
 
-/* ---- several connections ---- */
-
 static uint64_t drain(const struct crowd_member *member, uint64_t from)
 {
     static uint8_t buf[65536];
@@ -492,8 +469,6 @@ static uint64_t drain(const struct crowd_member *member, uint64_t from)
 
 enum { BULK_COUNT = 5, TURNS_MAX = 4, TURNS = 400 };
 
-/* No connection waits for more than some iterations, whatever the others
- * transfer. */
 UNIT(bulk, all_connections_go_on_beside_each_other)
 {
     uint64_t echoed[BULK_COUNT + 1] = {0};

@@ -11,8 +11,6 @@
 #include "tests/contract/loop_rig.h"
 #include "tests/unit/random.h"
 
-/* ---- call_soon ---- */
-
 UNIT(callback, call_soon_never_calls_at_once)
 {
     soon(note_number, number(1));
@@ -121,8 +119,6 @@ UNIT_IN(callback, callbacks_that_add_themselves_starve_neither_timers_nor_peers,
     close(peer);
 }
 
-/* ---- timers ---- */
-
 struct due {
     uint64_t when_ns;
     uint64_t ran_ns;
@@ -171,7 +167,7 @@ UNIT(callback, times_that_differ_by_more_than_a_tick_run_in_order)
 {
     enum { COUNT = 500 };
     const uint64_t start_ns = weir_loop_get_time(loop);
-    for (int i = 0; i < COUNT; i++) { /* armed in another order */
+    for (int i = 0; i < COUNT; i++) {
         const int place = i * 7 % COUNT;
         expect_ok(weir_loop_call_at(loop, start_ns + (uint64_t)place * 1025,
                                     note_number, number(place), NULL));
@@ -234,8 +230,6 @@ UNIT(callback, a_timer_that_arms_itself_runs_once_a_turn)
         expect_gt(events[i].turn, events[i - 1].turn);
     }
 }
-
-/* ---- cancel ---- */
 
 UNIT(callback, a_cancelled_callback_does_not_run)
 {
@@ -341,8 +335,6 @@ UNIT(callback, a_running_callback_cannot_be_cancelled)
     expect_eq(event_count, 1);
 }
 
-/* ---- reschedule ---- */
-
 UNIT(callback, reschedule_moves_a_timer_and_keeps_its_handle)
 {
     struct weir_handle handle;
@@ -376,8 +368,6 @@ UNIT(callback, reschedule_takes_neither_call_soon_nor_what_was_cancelled)
     one_turn();
     expect_eq(event_count, 1);
 }
-
-/* ---- errors and the end ---- */
 
 UNIT(callback, no_function_is_refused)
 {

@@ -18,15 +18,12 @@
 #define BROKEN  "pause; send 100; until held >0; reset; broken ECONNRESET; "
 #define GOES_ON "resume; lost ECONNRESET; events made data lost; received 100"
 
-/* ---- sticky_errors ---- */
-
 SCENE(sticky_errors, data_before_a_reset_is_delivered_before_it,
       "both reset wide",
       "send 50000; reset; lost ECONNRESET BROKEN; events made data lost; "
       "received 50000")
 SCENE(sticky_errors, data_kept_while_paused_is_delivered_before_the_reset,
       "both break wide", BROKEN "closing 1; turn 5; events made; " GOES_ON)
-/* Like an echo. */
 SCENE(sticky_errors,
       data_of_who_reads_only_while_it_may_write_comes_before_the_reset,
       "both break",
@@ -88,8 +85,6 @@ SCENE(sticky_errors, a_reset_at_the_limit_is_noticed_and_comes_after_the_data,
       "break read=4096", AT_THE_LIMIT, "give; run 1; again lost",
       "lost ECONNRESET|EPIPE; none eof; received 20000", "@data keep",
       "@lost give")
-
-/* ---- callback_errors ---- */
 
 #define ABORTED(err, callback)                                                 \
     "lost " err " BROKEN; error " err "; turn 3; once; exception " err         \
@@ -168,7 +163,7 @@ UNIT(callback_errors, an_error_of_the_factory_reaches_the_makers_callback)
 {
     static const struct factory_row rows[] = {
         {-EACCES, sizeof(rig_protocol), WEIR_PROTOCOL_STREAM, -EACCES},
-        {0, 1, WEIR_PROTOCOL_STREAM, -EINVAL}, /* no table at all */
+        {0, 1, WEIR_PROTOCOL_STREAM, -EINVAL},
         {0, 0, WEIR_PROTOCOL_STREAM, -EINVAL},
         {0, sizeof(rig_protocol), WEIR_PROTOCOL_BUFFERED, -EINVAL},
     };

@@ -21,8 +21,6 @@
 #include <weir/sock.h>
 #include <weir/task.h>
 
-/* ---- calls of files ---- */
-
 static int call_open(weir_loop *loop, int fd)
 {
     const int ret = weir_file_open(loop, fuse_rig_file, O_RDONLY, 0);
@@ -137,7 +135,6 @@ static const struct row rows[] = {
     {"write a file as a pipe", call_write_pipe, FUSE_WRITE, 0},
 };
 
-/* The row's call reaches the file system from another thread. */
 static void expect_asked(weir_loop *loop, int fd, const struct row *row,
                          int result)
 {
@@ -177,8 +174,6 @@ UNIT(cancelling_files, a_program_that_it_does_not_open_is_not_cancelled)
     fuse_rig_fail(FUSE_OPEN, 0);
     expect_eq(weir_file_close(loop, fd), 0);
 }
-
-/* ---- closes ---- */
 
 /* Closes the descriptor. The result is -EIO, or 0 if none is reported. */
 typedef int close_fn(weir_loop *loop, int fd);
@@ -224,7 +219,6 @@ static int close_pipe(weir_loop *loop, int fd)
     return ret;
 }
 
-/* Returns when the kernel has a worker for the loop's thread. */
 static void have_worker(weir_loop *loop)
 {
     const int other = weir_file_open(loop, "/dev/null", O_RDONLY, 0);

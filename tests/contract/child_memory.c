@@ -28,7 +28,6 @@ static int count_fds(void)
     return fds.count;
 }
 
-/* Returns 0 or an error caused by the lack of memory. */
 typedef int attempt_fn(void);
 
 struct sweep {
@@ -65,8 +64,6 @@ static int run_task(weir_task_fn *body)
     const int err = weir_loop_run_task(loop, body, NULL, &result);
     return err < 0 ? err : result;
 }
-
-/* ---- processes ---- */
 
 static const struct weir_stdio a_pipe = {WEIR_STDIO_PIPE, 0};
 
@@ -105,8 +102,6 @@ UNIT(child_memory, processes)
 {
     sweep(try_process);
 }
-
-/* ---- subprocesses ---- */
 
 static int lost_count;
 static int done_count;
@@ -161,8 +156,6 @@ UNIT(child_memory, subprocesses)
 {
     sweep(try_subprocess);
 }
-
-/* ---- pipes ---- */
 
 static int feed(weir_loop *on, void *arg)
 {
@@ -222,8 +215,6 @@ UNIT(child_memory, pipes)
 {
     sweep(try_pipe);
 }
-
-/* ---- datagram streams ---- */
 
 static int exchange(weir_loop *on, void *arg)
 {

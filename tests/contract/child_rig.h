@@ -19,11 +19,10 @@
 enum { CHILD_BYTES_MAX = 4096 };
 
 struct child {
-    weir_pending *handle; /* until done is called */
-    weir_transport *t;    /* a reference, from connection_made on */
+    weir_pending *handle;
+    weir_transport *t; /* a reference, from connection_made on */
     char notes[512];
-    char bytes[3]
-              [CHILD_BYTES_MAX]; /* the first bytes, with a terminating zero */
+    char bytes[3][CHILD_BYTES_MAX];
     size_t byte_count[3];
     int pipe_err[3]; /* error passed to pipe_connection_lost; 1: not called */
     bool is_done;
@@ -32,9 +31,8 @@ struct child {
     int done_err;
     int lost_err;
     int factory_result;
-    int data_result;    /* result of pipe_data_received */
-    bool stops_at_exit; /* stops the loop at process_exited instead of the loss
-                         */
+    int data_result;
+    bool stops_at_exit;
     void (*made)(struct child *child);
     void (*exited)(struct child *child);
     void (*resumed)(struct child *child);
@@ -44,11 +42,9 @@ extern const struct weir_protocol child_protocol;
 
 struct weir_factory child_factory(struct child *child);
 
-/* Done callback; its argument is the child. */
 void child_done(void *arg, int err, weir_transport *t);
 
-/* Starts a child, which must succeed: a program, or a shell command. NULL means
- * the default options. */
+/* Starting must succeed. NULL means the default options. */
 void child_exec(struct child *child, const char *const *argv,
                 const struct weir_spawn_options *spawn);
 void child_shell(struct child *child, const char *command,
@@ -57,40 +53,31 @@ void child_shell(struct child *child, const char *command,
 /* Runs the loop until the child's transport is lost, or until done reports an
  * error. */
 void child_wait(struct child *child);
-/* Runs the loop until the child has exited. */
 void child_wait_exit(struct child *child);
 
-/* Returns the parent's transport of one of the child's pipes, which must exist.
- */
 weir_transport *child_pipe(const struct child *child, int fd);
 /* Writes more than the child's input accepts without waiting. */
 void child_write_much(struct child *child);
 
-/* Releases the reference. */
 void child_forget(struct child *child);
 
-/* Returns the exit status of a child that has ended. */
 int child_returncode(const struct child *child);
 
-/* Returns the output of a command, and its exit status. */
 const char *child_output(struct child *child, const char *command,
                          const struct weir_spawn_options *spawn);
 
-/* Fails if a child process has not been reaped. */
 void child_expect_none(void);
 
 /* Number of transports that are to be alive at the end of the loop; 0 by
  * default. */
 extern int children_left;
 
-/* Opens the loop, runs a body and closes the loop. */
 void children_run(void (*body)(void));
 
 /* Like children_run(), for a body with a child, which it need not start. A file
  * defines UNIT_RUN as child_test and UNIT_TAKES as struct child *child. */
 void child_test(void (*body)(struct child *child));
 
-/* Runs the body of a TASK(). */
 void rig_run_body(void (*body)(void));
 
 #endif

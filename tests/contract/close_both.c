@@ -22,7 +22,7 @@
 enum { MUCH = 8 << 20 };
 
 struct end {
-    weir_transport *t; /* a reference */
+    weir_transport *t;
     uint64_t received;
     int lost_count;
     int lost_err;
@@ -30,7 +30,7 @@ struct end {
 
 static weir_loop *loop;
 static struct end ends[2];
-static int first_err; /* of the end that was lost first */
+static int first_err;
 static bool waits_for_notify;
 
 static void end_made(void *user, weir_transport *t)
@@ -67,8 +67,6 @@ static void adopt(struct end *end, int fd, const struct weir_tls_settings *tls)
                                         SIZED(weir_connect_options, .tls = tls),
                                         NULL, NULL, NULL));
 }
-
-/* ---- kinds of connections ---- */
 
 static void open_tcp(void)
 {
@@ -115,8 +113,6 @@ static void open_tls_with_a_shutdown(void)
     open_tls_that_waits(RIG_WAIT_NS / 2);
 }
 
-/* ---- TLS on what was opened ---- */
-
 static int shaken_count;
 
 static void end_shaken(void *arg, int err, weir_transport *t)
@@ -125,7 +121,6 @@ static void end_shaken(void *arg, int err, weir_transport *t)
     shaken_count++;
 }
 
-/* Starts TLS on both ends, which exist. */
 static void start_tls(void)
 {
     RUN_UNTIL(loop, ends[0].t && ends[1].t);
@@ -174,8 +169,6 @@ static void open_tls_in_tls(void)
     start_tls();
     start_tls();
 }
-
-/* ---- tests ---- */
 
 static void with_ends(void (*body)(void (*open)(void)), void (*open)(void))
 {

@@ -28,20 +28,19 @@ static const char *const kind_names[KINDS] = {"tcp", "unix", "memory",
                                               "read pipe", "write pipe"};
 static const uint64_t times_ns[TIMES] = {0, RIG_S, 3600 * RIG_S};
 
-/* A subject and its peer. */
 struct cell {
     enum kind kind;
     int layers; /* of TLS */
     uint64_t shutdown_timeout_ns;
-    weir_transport *t; /* the subject, a reference */
-    int shaken;        /* layers whose handshake has completed */
+    weir_transport *t;
+    int shaken; /* layers whose handshake has completed */
     bool is_closed;
     int lost_count;
     int lost_err;
     weir_transport *peer;          /* NULL before it is made, and once lost */
     struct tls_side sides[LAYERS]; /* of the peer; the last is the innermost */
     bool is_paused;
-    int sent; /* by the peer, since the close */
+    int sent;
 };
 
 static weir_loop *loop;
@@ -58,8 +57,6 @@ static const char *cell_name(const struct cell *cell)
              (unsigned long long)(cell->shutdown_timeout_ns / RIG_S));
     return text;
 }
-
-/* ---- the peer ---- */
 
 static void raw_send(void *arg, const void *data, size_t len)
 {
@@ -108,7 +105,6 @@ static int peer_received(void *user, weir_transport *t,
     return 0;
 }
 
-/* Continues to send. */
 static int peer_ended(void *user, weir_transport *t)
 {
     return 1;
@@ -143,8 +139,6 @@ static CALLBACKS(peer_protocol, STREAM, .connection_made = peer_made,
                  .data_received = peer_received, .eof_received = peer_ended,
                  .pause_writing = peer_pause, .resume_writing = peer_resume,
                  .connection_lost = peer_lost);
-
-/* ---- what peers send ---- */
 
 static void send_data(struct cell *cell, const void *data, size_t len)
 {
@@ -185,8 +179,6 @@ static void send_a_part(struct cell *cell)
 static void send_nothing(struct cell *cell)
 {
 }
-
-/* ---- the subject ---- */
 
 static void subject_made(void *user, weir_transport *t)
 {
@@ -259,7 +251,6 @@ static void layer_done(void *arg, int err, weir_transport *t)
     cell->shaken++;
 }
 
-/* Adds a layer of TLS on both sides. */
 static void add_layer(struct cell *cell)
 {
     const int i = cell->shaken;
@@ -283,8 +274,6 @@ static void add_layer(struct cell *cell)
     weir_tls_context_unref(client);
     weir_tls_context_unref(tls.context);
 }
-
-/* ---- all of them ---- */
 
 static void add_cell(enum kind kind, int layers, uint64_t shutdown_timeout_ns)
 {
@@ -341,7 +330,6 @@ static void end_cell(struct cell *cell)
     }
 }
 
-/* @times is the number of expected time-outs. */
 static void close_all(void (*manner)(struct cell *cell), int times)
 {
     tls_require();

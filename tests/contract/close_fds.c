@@ -23,8 +23,8 @@
 struct side {
     weir_transport *t;
     int peer;
-    size_t received; /* bytes or datagrams */
-    size_t stamped;  /* datagrams that have only the time of their arrival */
+    size_t received;
+    size_t stamped; /* datagrams that have only the time of their arrival */
     size_t taken;
     size_t lost_fds; /* calls that reported lost descriptors */
     size_t lost;
@@ -38,7 +38,7 @@ enum {
 };
 
 static enum kind kind;
-static uint32_t facts;      /* requested by endpoints */
+static uint32_t facts;
 static bool sides_drop_all; /* the program requests descriptors in a way that
                                makes weir close them */
 static weir_loop *loop;
@@ -96,7 +96,6 @@ static CALLBACKS(datagrams, DATAGRAM, .connection_made = side_made,
                  .datagram_received = side_datagram,
                  .connection_lost = side_lost);
 
-/* Returns the end for weir, which weir does not have yet. */
 static int side_open_socket(struct side *side)
 {
     int ends[2];
@@ -161,11 +160,10 @@ static void side_say(struct side *side)
     expect_eq(send(side->peer, "x", 1, MSG_NOSIGNAL), 1);
 }
 
-/* Expects that the loop responds. */
 static void expect_echo(struct side *side)
 {
     char byte;
-    while (recv(side->peer, &byte, 1, 0) >= 0) { /* earlier ones */
+    while (recv(side->peer, &byte, 1, 0) >= 0) {
     }
     side_say(side);
     while (recv(side->peer, &byte, 1, 0) != 1) {
@@ -173,14 +171,12 @@ static void expect_echo(struct side *side)
     }
 }
 
-/* Sends a byte, or a datagram of @len, with descriptors. */
 static ssize_t side_send(const struct side *side, size_t len, const int *fds,
                          size_t count)
 {
     return rights_send(side->peer, "f", len, fds, count, 0);
 }
 
-/* Sends as many descriptors as a message can carry. */
 static ssize_t side_send_many(const struct side *side, int fd)
 {
     int fds[WEIR_FDS_MAX];
@@ -213,7 +209,6 @@ static void side_send_slow(const struct side *side, struct slow *ret)
     side_send_slow_as(side, 1, 1, 0, ret);
 }
 
-/* Sends such descriptors and waits until they are received. */
 static void side_get_slow(struct side *side, struct slow *ret)
 {
     side_send_slow(side, ret);
@@ -282,8 +277,6 @@ static void with_datagrams(uint32_t asked, void (*body)(void))
     body_of_both = body;
     of_kind(DATAGRAM, run_body);
 }
-
-/* ---- received ---- */
 
 static void receive_slow(size_t len, int marks, int flags)
 {
@@ -474,8 +467,6 @@ UNIT_IN(close_fds, a_protocol_that_takes_none_is_not_held_up, with_dropping,
     slow_let_end(&slow);
 }
 
-/* ---- at the end ---- */
-
 UNIT(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
 {
     struct slow slow;
@@ -592,8 +583,6 @@ UNIT_IN(close_fds, a_peer_that_ends_is_told_once_all_are_closed, with_streams,
     expect_eq(sides[0].lost_err, 0);
 }
 
-/* ---- the end of the loop, and of the process ---- */
-
 static void free_loop_of(struct side *side)
 {
     weir_transport_unref(side->t);
@@ -608,7 +597,7 @@ UNIT_IN(close_fds, the_end_of_the_loop_does_not_wait, with_each, void)
     open_loop();
     side_open(&sides[0]);
     side_get_slow(&sides[0], &received);
-    side_send_slow(&sides[0], &left); /* stays in the socket */
+    side_send_slow(&sides[0], &left);
     turns(5);
 
     free_loop_of(&sides[0]);
@@ -636,7 +625,6 @@ UNIT_IN(close_fds, the_end_of_the_loop_meets_the_end_of_a_close, with_each,
     }
 }
 
-/* A connection drops a descriptor, and is told so. */
 static void drop_one_and_go_on(struct side *side)
 {
     const int mark = mark_open(1);
@@ -686,8 +674,6 @@ UNIT_IN(close_fds, a_child_has_threads_of_its_own, unit_alone, void)
     of_kind(STREAM, have_a_child);
 }
 
-/* ---- sockets that become no endpoint ---- */
-
 static int create_none(void *arg, weir_transport *t,
                        struct weir_protocol_binding *ret)
 {
@@ -699,8 +685,6 @@ static void note_done(void *arg, int err, weir_transport *t)
     *(int *)arg = err;
 }
 
-/* Passes a socket that contains some; expects the error from the call or from
- * done, and that the loop still responds. */
 static void offer_slow(uint16_t local_port, bool cancels, int expected)
 {
     const struct weir_factory factory = {.create = create_none};

@@ -22,7 +22,6 @@ static int echo(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static CALLBACKS(echo_protocol, STREAM, .data_received = echo);
 
-/* The program refuses connections; it has refused some. */
 static bool refuses;
 static int refused_count;
 
@@ -94,7 +93,6 @@ UNIT(close_refused, a_connection_that_the_factory_refuses_holds_up_nothing)
                              "weir-close-refused-%d", (int)getpid());
     const socklen_t size =
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
-    /* A server with an abstract name. */
     const struct weir_factory factory = {.create = create};
     const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_geq(listener, 0);

@@ -33,7 +33,6 @@ static struct weir_address refusing_address(void)
     return peer_address("127.0.0.1", 1);
 }
 
-/* Returns a port that was free. */
 static uint16_t free_port(void)
 {
     struct weir_address address;
@@ -65,8 +64,6 @@ static void silence_close(struct silence *silence)
     close(silence->filler);
     close(silence->listener);
 }
-
-/* ---- success ---- */
 
 MAKER(connect, done_comes_after_connection_made_and_exactly_once, m)
 {
@@ -204,8 +201,6 @@ MAKER(connect, an_own_address_and_port_are_what_the_peer_sees, m)
     close(listener);
 }
 
-/* ---- failure ---- */
-
 MAKER(connect, a_refused_connection_makes_no_protocol, m)
 {
     struct weir_address address = refusing_address();
@@ -262,8 +257,6 @@ MAKER(connect, without_descriptors_the_attempt_fails_with_EMFILE, m)
     maker_expect_done(m, -EMFILE);
     expect_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
-
-/* ---- time-out and cancelling ---- */
 
 MAKER(connect, the_time_out_ends_an_attempt_that_hangs, m)
 {
@@ -468,8 +461,6 @@ MAKER(connect, the_end_of_a_loop_that_never_ran_tells_done, m)
     expect_str_eq(m->log, "D");
     expect_eq(m->done_err, -ECANCELED);
 }
-
-/* ---- usage ---- */
 
 MAKER(connect, usage_errors_come_from_the_call, m)
 {

@@ -12,8 +12,7 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-/* Binds a socket to a loopback address; port 0 is any. Returns -1 if another
- * process has the port. */
+/* Returns -1 if another process has the port. */
 static int bind_port(int family, uint16_t port, uint16_t *ret_port)
 {
     struct weir_address address = {.len = 0};
@@ -47,7 +46,6 @@ static uint16_t bind_both(int *ret_inet, int *ret_inet6)
     }
 }
 
-/* Listens on 127.0.0.1. Returns the port. */
 static uint16_t listen_on_inet(int *ret_fd)
 {
     uint16_t port = 0;
@@ -56,14 +54,12 @@ static uint16_t listen_on_inet(int *ret_fd)
     return port;
 }
 
-/* ---- in tasks ---- */
-
 struct call {
     struct names *n;
     const char *host;
     uint16_t port;
     struct weir_open_options options;
-    int family; /* address family of the peer, once connected */
+    int family;
     int err;
 };
 
@@ -187,8 +183,6 @@ NAMES(connect_names, an_own_address_chooses_the_family, n)
     expect_str_eq(dns_server_read_log(&n->server), "A self.example. ");
     close(listener);
 }
-
-/* ---- many, and early ends ---- */
 
 static int open_in_group(weir_loop *loop, void *arg)
 {

@@ -11,7 +11,6 @@
 
 #include <weir/connect.h>
 
-/* Returns a port of @host without a listener. */
 static uint16_t free_port(const char *host)
 {
     struct weir_address address = peer_address("127.0.0.1", 0);
@@ -23,7 +22,6 @@ static uint16_t free_port(const char *host)
     return address_port(&address);
 }
 
-/* Connects to @host from the same port; expects a refusal. */
 static void expect_refused(struct maker *m, const char *host, uint16_t port,
                            const struct weir_connect_options *options)
 {
@@ -84,7 +82,6 @@ MAKER(connect_self, the_port_is_free_again_at_once, m)
     close(fd);
 }
 
-/* Both ends are at one address, with different ports. */
 MAKER(connect_self, another_socket_at_the_same_address_is_none, m)
 {
     struct weir_address address;
@@ -98,7 +95,6 @@ MAKER(connect_self, another_socket_at_the_same_address_is_none, m)
     close(listener);
 }
 
-/* Both ends have one port, at different addresses. */
 MAKER(connect_self, another_socket_with_the_same_port_is_none, m)
 {
     struct weir_address address;

@@ -10,8 +10,6 @@
 
 struct crowd crowd;
 
-/* ---- the protocol ---- */
-
 static void connection_made(void *user, weir_transport *t)
 {
     struct crowd_member *member = user;
@@ -66,8 +64,6 @@ static CALLBACKS(crowd_protocol, STREAM, .connection_made = connection_made,
                  .connection_lost = connection_lost,
                  .data_received = data_received);
 
-/* ---- the crowd ---- */
-
 void crowd_turn(void)
 {
     weir_loop_stop(crowd.loop);
@@ -106,7 +102,6 @@ struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct)
     struct crowd_member *member = &crowd.members[crowd.count++];
     const struct weir_factory factory = bind_to(&crowd_protocol, member);
     int fds[2];
-    /* Makes two connected sockets: one for weir, one for the peer. */
     if (!is_tcp) {
         expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     } else {

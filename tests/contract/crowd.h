@@ -19,9 +19,9 @@ enum { CROWD_MAX = 1001, LEASES_MAX = 20000, SMALL_BUFFER = 16384 };
 #define POSTED_BYTES (UINT64_C(10) << 18)
 
 enum conduct {
-    CONDUCT_READS,  /* and drops the bytes */
-    CONDUCT_PAUSES, /* after the first byte, and never resumes */
-    CONDUCT_KEEPS,  /* holds every lease */
+    CONDUCT_READS,
+    CONDUCT_PAUSES,
+    CONDUCT_KEEPS,
     CONDUCT_ECHOES,
     CONDUCT_COPIES,    /* like the previous one, with weir_transport_write() */
     CONDUCT_KEEPS_ONE, /* holds the first byte of every piece */
@@ -48,11 +48,7 @@ struct crowd {
 
 extern struct crowd crowd; /* too large for the stack */
 
-/* ---- the protocol ---- */
-
 void crowd_keep(const struct weir_buf *buf, size_t len);
-
-/* ---- the crowd ---- */
 
 void crowd_turn(void);
 struct weir_loop_statistics crowd_statistics(void);
@@ -61,11 +57,8 @@ void crowd_begin(uint64_t held_limit_bytes);
 struct crowd_member *crowd_add(bool is_tcp, enum conduct conduct);
 void crowd_wait_made(void);
 
-/* Sends as many bytes as the socket accepts now. Returns true if there were
- * any. */
 bool crowd_push(struct crowd_member *member, uint64_t most);
 
-/* Echoes one small message. */
 void crowd_expect_served(struct crowd_member *member);
 
 /* All members send until no socket accepts more or, if one of them reads, for

@@ -269,8 +269,6 @@ DATAGRAMS(datagram, those_of_every_length_arrive_with_ancillary_data, rig,
     receive_long_ones(rig);
 }
 
-/* ---- keeping ---- */
-
 static struct weir_buf kept[64];
 
 static int keep(struct dg *rig, const struct weir_datagram *datagram)
@@ -337,8 +335,6 @@ DATAGRAMS(datagram, kept_bytes_outlive_the_endpoint, rig,
     expect_eq(memcmp(kept[0].data, "stays", 5), 0);
     weir_buf_unref(kept[0].lease);
 }
-
-/* ---- pausing ---- */
 
 static int pause_at_third(struct dg *rig, const struct weir_datagram *datagram)
 {
@@ -421,8 +417,6 @@ DATAGRAMS(datagram, kept_ones_are_dropped_by_a_close_while_paused, rig,
     expect_eq(rig->received, 3);
 }
 
-/* ---- turns ---- */
-
 static struct {
     uint64_t first;
     uint64_t last;
@@ -464,8 +458,6 @@ DATAGRAMS(datagram, long_ones_are_copied_at_first_only, rig, 0)
     expect_leq(statistics_of(rig->loop).copied_by_compaction,
                sizeof(bytes) + 1000);
 }
-
-/* ---- callbacks that fail, and protocols ---- */
 
 static int fail(struct dg *rig, const struct weir_datagram *datagram)
 {

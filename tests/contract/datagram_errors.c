@@ -137,8 +137,6 @@ DATAGRAMS(datagram_errors, complaint_69__errors_do_not_stop_the_batch, rig, 0)
     expect_eq(weir_transport_get_error(rig->t), 0);
 }
 
-/* ---- errors that the kernel keeps for a program that asks ---- */
-
 enum { REFUSING = 3 };
 
 static struct weir_address refusing[REFUSING];
@@ -172,8 +170,6 @@ static bool keep_errors(const struct dg *rig)
     return true;
 }
 
-/* Sends to peers that refuse, each time before a datagram to a peer that does
- * not. */
 static void send_to_refusing(struct dg *rig)
 {
     int sockets[REFUSING];
@@ -442,7 +438,7 @@ DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn,
 
     dg_turn_for(rig, 100 * DG_MS);
     expect_leq(rig->error_count, 15);
-    dg_wait_errors(rig, 2); /* it is retried */
+    dg_wait_errors(rig, 2);
     expect_eq(rig->error, -ENOMEM);
     weir_transport_pause_reading(rig->t);
     dg_turns(rig, 2);
@@ -452,8 +448,6 @@ DATAGRAMS(datagram_errors, a_kernel_without_memory_is_not_asked_in_each_turn,
     weir_transport_resume_reading(rig->t);
     dg_wait_errors(rig, told + 1);
 }
-
-/* ---- a way that has no room ---- */
 
 static void note_made(void *user, weir_transport *t)
 {

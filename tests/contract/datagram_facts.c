@@ -180,8 +180,6 @@ DATAGRAMS(datagram_facts, descriptors_that_come_along_are_closed, rig,
     dg_wait_received(rig, 1); /* UNIT would notice open descriptors */
 }
 
-/* ---- trains ---- */
-
 DATAGRAMS(datagram_facts, a_train_is_cut_into_datagrams, rig, 0)
 {
     static uint8_t bytes[16 * 64];
@@ -231,8 +229,6 @@ DATAGRAMS(datagram_facts, trains_arrive_joined_if_asked_for, rig,
     expect_eq(rig->last.len, 10);
 }
 
-/* ---- trains and the limit of a datagram ---- */
-
 enum { TRAIN = 10, TRAIN_SEGMENT = 1200, TRAIN_LAST = 300 };
 enum { TRAIN_BYTES = (TRAIN - 1) * TRAIN_SEGMENT + TRAIN_LAST };
 
@@ -256,8 +252,6 @@ static void send_train(struct dg *rig, size_t len, int segment)
     dg_peer_send(rig, bytes, len);
 }
 
-/* Checks that each byte is at its position in the train; rig->count has the
- * number of bytes sent so far. */
 static int follow_train(struct dg *rig, const struct weir_datagram *datagram)
 {
     for (size_t i = 0; i < datagram->buf.len; i++) {
@@ -373,8 +367,6 @@ DATAGRAMS(datagram_facts, an_abort_drops_the_rest_of_a_train_that_is_truncated,
     expect_eq(rig->received, 3);
 }
 
-/* ---- groups and broadcasts ---- */
-
 DATAGRAMS(datagram_facts, a_group_is_joined_and_left, rig, .step = 0)
 {
     struct weir_address group;
@@ -406,8 +398,7 @@ DATAGRAMS(datagram_facts, a_group_is_joined_and_left, rig, .step = 0)
     expect_eq(weir_transport_join_group(rig->t, &group, NULL, lo), -EBADF);
 }
 
-/* Makes an endpoint on all addresses that receives a group on the loopback
- * interface. Returns false if the machine has no route there. */
+/* Returns false if the machine has no route to the group. */
 static bool join_and_hear(struct dg *rig, const struct weir_address *source)
 {
     struct weir_address group;
@@ -523,7 +514,6 @@ DATAGRAMS(datagram_facts, connected_it_hears_its_peer_alone, rig,
     close(stranger);
 }
 
-/* Returns true if each was received or dropped by the kernel. */
 static bool has_counted_all(const struct dg *rig)
 {
     const struct weir_datagram_counts counts = dg_counts(rig);

@@ -6,7 +6,6 @@
 #include "tests/contract/datagram_rig.h"
 #include "tests/walk.h"
 
-/* A second endpoint next to the rig's subject. */
 struct second {
     struct dg *rig;
     weir_transport *t;
@@ -101,7 +100,6 @@ static bool second_has_received(void)
     return counts.received > 0;
 }
 
-/* Ends the second endpoint. */
 static void end_second(void)
 {
     if (second.t) {
@@ -271,7 +269,6 @@ DATAGRAMS(datagram_maker, one_that_tries_again_can_be_cancelled, rig, 0)
     if (rig->family == AF_UNIX) {
         return;
     }
-    /* The local address is the first endpoint's, as text. */
     options.local_host = rig->family == AF_INET ? "127.0.0.1" : "::1";
     options.local_port = ntohs(rig->address.storage.inet.sin_port);
     expect_eq(make(&options, &endpoint), 0);
@@ -420,8 +417,6 @@ DATAGRAMS(datagram_maker, r63__a_socket_of_the_program_is_taken, rig, 0)
     dg_wait_closed(unread);
     end_second();
 }
-
-/* ---- without memory ---- */
 
 static struct test_allocator memory;
 

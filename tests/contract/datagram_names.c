@@ -17,7 +17,7 @@ struct start {
     weir_transport *t;
     int done;
     int err;
-    struct weir_attempt attempts[4]; /* found by done */
+    struct weir_attempt attempts[4];
     int tried;
 };
 
@@ -51,8 +51,6 @@ static void started(void *arg, int err, weir_transport *t)
     start->endpoint = NULL;
 }
 
-/* Starts to create an endpoint; fields that @options does not set have their
- * defaults. */
 static int make(struct names *n, struct start *start,
                 struct weir_datagram_options options)
 {
@@ -89,8 +87,7 @@ static void end(struct names *n, struct start *start)
     names_run_for(n, 2 * MS);
 }
 
-/* Returns both addresses of an endpoint as "local -> peer". Local ports that
- * the kernel chose are left out. */
+/* Leaves out local ports that the kernel chose. */
 static const char *ends_of(const struct start *start, bool with_port)
 {
     static char all[2 * WEIR_ADDRESS_TEXT_SIZE + 8];
@@ -110,7 +107,6 @@ static const char *ends_of(const struct start *start, bool with_port)
 
 #define OPTIONS(...) ((struct weir_datagram_options){__VA_ARGS__})
 
-/* Creates an endpoint and returns its addresses. */
 static const char *made(struct names *n, struct weir_datagram_options options)
 {
     struct start start;
@@ -258,8 +254,6 @@ NAMES(datagram_names, what_is_no_name_is_refused_by_the_call, n)
     expect_eq(start.done, 0);
 }
 
-/* Starts one that waits for a name without response, and runs some iterations.
- */
 static void make_silent(struct names *n, struct start *start, int turns)
 {
     expect_ok(make(n, start,
@@ -340,8 +334,6 @@ NAMES(datagram_names, a_loop_is_freed_while_names_are_looked_up, n)
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
 
-/* ---- a resolver that gives the endpoint up when it is told to forget ---- */
-
 static int keep_silent(void *user, weir_lookup *lookup, const char *host,
                        int family, void **ret_data)
 {
@@ -366,8 +358,6 @@ NAMES(datagram_names, it_may_be_given_up_inside_the_cancel_of_a_resolver, n)
     expect_eq(weir_loop_set_resolver(n->loop, NULL, NULL), 0);
 }
 
-/* ---- in a task ---- */
-
 static int open_in_task(weir_loop *loop, void *arg)
 {
     const struct weir_datagram_stream_options options = {
@@ -389,7 +379,6 @@ static int open_for_a_while(weir_loop *loop, void *arg)
     return (int)weir_timeout_end(&timeout, err);
 }
 
-/* Returns the result of a task that opens a stream to a host. */
 static int opened(struct names *n, weir_task_fn *open, const char *host)
 {
     char copy[64];

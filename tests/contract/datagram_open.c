@@ -157,7 +157,6 @@ UNIT(datagram_open, a_call_that_cannot_be_says_why_and_closes_its_socket)
     expect_eq(counter.made, 0);
 }
 
-/* Opens an endpoint in a task that is cancelled after some iterations. */
 static int open_and_wait(weir_loop *loop, void *arg)
 {
     const struct weir_factory factory = bind_to(&counter_protocol, arg);

@@ -26,8 +26,6 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * DG_S + (uint64_t)now.tv_nsec;
 }
 
-/* ---- the recorder ---- */
-
 static void record(struct dg *rig, const char *event)
 {
     const size_t len = strlen(rig->events);
@@ -167,8 +165,6 @@ static void note_exception(void *arg, weir_loop *loop,
     rig->exception_err = exception->err;
 }
 
-/* ---- addresses and sockets ---- */
-
 static void set_option(int fd, int level, int name, int value)
 {
     expect_eq(setsockopt(fd, level, name, &value, sizeof(value)), 0);
@@ -249,8 +245,6 @@ ssize_t dg_peer_recv(struct dg *rig, void *buf, size_t size)
     }
     return got;
 }
-
-/* ---- rounds ---- */
 
 struct weir_datagram_options dg_options(struct dg *rig)
 {
@@ -382,8 +376,6 @@ void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig))
     }
 }
 
-/* ---- the loop ---- */
-
 void dg_wait_received(struct dg *rig, uint64_t count)
 {
     RUN_UNTIL(rig->loop, rig->received >= count);
@@ -423,8 +415,6 @@ void dg_wait_closed(int fd)
         usleep(1000);
     }
 }
-
-/* ---- the subject ---- */
 
 int dg_send(struct dg *rig, const void *data, size_t len)
 {

@@ -52,7 +52,6 @@ struct dg_hooks {
     void (*error_received)(struct dg *rig, int err);
 };
 
-/* The datagram received last. */
 struct dg_received {
     uint8_t bytes[DG_BYTES_MAX];
     size_t len;
@@ -68,7 +67,7 @@ struct dg {
     /* Set by the test, kept from round to round. */
     struct dg_hooks hooks;
     struct weir_datagram_options options;
-    bool connected;     /* the subject's remote address is the peer */
+    bool connected;
     bool small_buffers; /* the kernel buffers few datagrams */
     const struct weir_allocator *allocator;
     int round;
@@ -77,12 +76,12 @@ struct dg {
     /* State of the round; zero at its start. */
     weir_loop *loop;
     weir_transport *t; /* the rig owns a reference */
-    int peer;          /* -1 if closed */
+    int peer;
     int family;
-    struct weir_address address;      /* of the subject */
-    struct weir_address peer_address; /* of the peer */
+    struct weir_address address;
+    struct weir_address peer_address;
     char events[DG_EVENTS_MAX];
-    int depth; /* nesting of running callbacks */
+    int depth;
     int done_count;
     int done_err;
     weir_transport *done_t;
@@ -94,13 +93,13 @@ struct dg {
     struct weir_address error_peer; /* len 0 if it was not reported */
     int exception_count;
     int exception_err;
-    uint64_t received;       /* calls of datagram_received */
-    uint64_t received_bytes; /* bytes in them */
-    uint32_t next_number;    /* of the next numbered datagram */
+    uint64_t received;
+    uint64_t received_bytes;
+    uint32_t next_number;
     struct dg_received last;
-    int step;   /* for the test */
-    int count;  /* for the test */
-    void *mark; /* for the test */
+    int step; /* step, count and mark are for the test */
+    int count;
+    void *mark;
 };
 
 extern const struct weir_protocol dg_protocol;
@@ -114,8 +113,6 @@ const char *dg_name(void);
  */
 bool dg_next(struct dg *rig);
 
-/* Calls @round once for each kind, with a rig that has the fields that the test
- * has set. */
 void dg_rounds(const struct dg *rig, void (*round)(struct dg *rig));
 
 /* A test whose body is a round with @rig for each kind. The other arguments are
@@ -143,8 +140,6 @@ void dg_wait_closed(int fd);
 
 /* ---- the subject ---- */
 
-/* Make the subject with the test's own options, for example a copy of
- * rig->options. They return the result of the maker. */
 int dg_make(struct dg *rig, const struct weir_datagram_options *options);
 int dg_make_at(struct dg *rig, const struct weir_address *local,
                const struct weir_address *remote,
@@ -152,9 +147,7 @@ int dg_make_at(struct dg *rig, const struct weir_address *local,
 int dg_adopt(struct dg *rig, int fd,
              const struct weir_datagram_options *options);
 struct weir_datagram_options dg_options(struct dg *rig);
-/* Sends to the peer. */
 int dg_send(struct dg *rig, const void *data, size_t len);
-/* Sends @count numbered datagrams of @len bytes; all must be accepted. */
 void dg_send_numbered(struct dg *rig, uint32_t count, size_t len);
 struct weir_datagram_counts dg_counts(const struct dg *rig);
 
@@ -165,13 +158,11 @@ void dg_peer_send(struct dg *rig, const void *data, size_t len);
 ssize_t dg_peer_recv(struct dg *rig, void *buf, size_t size);
 /* Like dg_peer_recv(), but returns -EAGAIN if there is none. */
 ssize_t dg_peer_recv_now(struct dg *rig, void *buf, size_t size);
-/* Close the peer's socket, and open it again at its address. */
 void dg_peer_close(struct dg *rig);
 void dg_peer_open(struct dg *rig);
 
 /* Returns a new address of the round's kind that nothing is bound to. */
 struct weir_address dg_fresh_address(struct dg *rig);
-/* Returns a socket of the round's kind, bound to an address. */
 int dg_socket(struct dg *rig, struct weir_address *address);
 
 #endif

@@ -161,8 +161,6 @@ DATAGRAMS(datagram_send, one_too_long_for_any_is_refused_at_once, rig, 0)
     expect_eq(rig->error_count, 0);
 }
 
-/* ---- the queue ---- */
-
 DATAGRAMS(datagram_send, r22__the_marks_count_what_waits_and_its_cost, rig, 0)
 {
     uint8_t bytes[100] = {0};
@@ -492,9 +490,6 @@ DATAGRAMS(datagram_send, a_close_in_time_is_no_error, rig, .connected = true,
     expect_eq(rig->lost_err, 0);
 }
 
-/* ---- Unix peers that do not read ---- */
-
-/* Opens another peer of the test, and returns its address. */
 static int open_other(struct dg *rig, struct weir_address *ret)
 {
     const int fd = socket(rig->family, SOCK_DGRAM | SOCK_NONBLOCK, 0);

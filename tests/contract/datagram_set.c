@@ -9,7 +9,6 @@
 
 static struct weir_ancillary facts;
 
-/* Returns a message of one byte to the peer, with the ancillary data. */
 static struct weir_message message_of(struct dg *rig)
 {
     facts.size = sizeof(facts);
@@ -126,8 +125,6 @@ DATAGRAMS(datagram_set, a_peer_may_have_the_longest_path, rig, 0)
     unlink(path);
     close(stranger);
 }
-
-/* ---- lent memory ---- */
 
 static struct weir_buf kept;
 

@@ -47,7 +47,6 @@ static uint16_t port_of(const weir_datagram_stream *stream)
     return ntohs(address_of(stream).storage.inet.sin_port);
 }
 
-/* A stream that receives, and a stream connected to it. */
 struct two {
     weir_datagram_stream *server;
     weir_datagram_stream *client;
@@ -77,8 +76,6 @@ static void run(task_body_fn *body)
     expect_eq(sched_setaffinity(0, sizeof(one), &one), 0);
     task_run(body);
 }
-
-/* ---- both directions ---- */
 
 UNIT(datagram_stream, two_tasks_talk)
 {
@@ -126,8 +123,6 @@ UNIT(datagram_stream, empty_long_and_leased_datagrams_arrive)
     free_two(&two);
 }
 
-/* ---- the queue ---- */
-
 enum { MANY = 1000, PLACES = 4 };
 
 UNIT(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
@@ -153,8 +148,6 @@ UNIT(datagram_stream, a_full_queue_stops_reading_and_keeps_the_order)
     }
     free_two(&two);
 }
-
-/* ---- several tasks ---- */
 
 static int received_count;
 
@@ -225,7 +218,7 @@ UNIT(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
         weir_task_cancel(first);
         const int before = received_count;
         const int err = join(first);
-        if (err == 0) { /* it has received the datagram */
+        if (err == 0) {
             weir_task_cancel(second);
             expect_eq(join(second), -ECANCELED);
         } else {
@@ -237,8 +230,6 @@ UNIT(datagram_stream, a_datagram_goes_to_the_next_task_when_one_is_cancelled)
     }
     free_two(&two);
 }
-
-/* ---- errors and ends ---- */
 
 UNIT(datagram_stream, a_refusal_is_told_once_and_the_stream_goes_on)
 {
@@ -346,8 +337,6 @@ UNIT(datagram_stream, bad_options_are_refused_and_a_socket_is_adopted)
     close(fds[1]);
 }
 
-/* ---- a program that turns reading on again by the transport ---- */
-
 UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
 {
     struct two two = open_two(loop, 1);
@@ -366,8 +355,6 @@ UNIT(datagram_stream, a_full_one_bears_that_its_transport_is_resumed)
               3);
     free_two(&two);
 }
-
-/* ---- files of Unix sockets ---- */
 
 UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
 {

@@ -35,10 +35,9 @@ enum {
 struct message {
     uint8_t bytes[ANSWER_MAX];
     size_t len;
-    uint16_t ttl_s; /* of its records */
+    uint16_t ttl_s;
 };
 
-/* A response that is delayed. */
 struct late {
     int64_t when_ms;
     struct sockaddr_in peer;
@@ -52,7 +51,7 @@ struct question {
     char name[256];
     char words[256]; /* "-a4-n200-" */
     uint16_t type;
-    size_t end; /* end of the question in the message */
+    size_t end;
 };
 
 static int64_t now_ms(void)
@@ -139,7 +138,6 @@ static uint8_t get_rcode(const struct question *question)
                                                             : RCODE_NXDOMAIN;
 }
 
-/* Writes a record of the name at @owner in the message. */
 static void put_record_of(struct message *message, size_t owner, uint16_t type,
                           const void *data, uint16_t len)
 {
@@ -153,7 +151,6 @@ static void put_record_of(struct message *message, size_t owner, uint16_t type,
     message->len += len;
 }
 
-/* Writes a record of the question's name. */
 static void put_record(struct message *message, uint16_t type, const void *data,
                        uint16_t len)
 {
@@ -398,8 +395,6 @@ static void serve_udp(struct dns_server *server)
     }
 }
 
-/* Sends a response, whole or byte by byte. Returns false if the connection is
- * lost. */
 static bool send_tcp(int fd, const struct message *answer, bool in_pieces)
 {
     static uint8_t bytes[2 + sizeof(answer->bytes)];
@@ -417,7 +412,6 @@ static bool send_tcp(int fd, const struct message *answer, bool in_pieces)
     return true;
 }
 
-/* Serves one connection, with one or more queries. */
 static void serve_tcp(struct dns_server *server)
 {
     static struct message query;
@@ -448,7 +442,7 @@ static void serve_tcp(struct dns_server *server)
     close(fd);
 }
 
-/* Sends the responses that are due. Returns how long until the next one. */
+/* Returns how long until the next response is due. */
 static int send_lates(const struct dns_server *server)
 {
     int left = -1;
@@ -488,7 +482,6 @@ static void *serve(void *arg)
     }
 }
 
-/* Binds both sockets to one port. Returns false if it is not free for both. */
 static bool open_sockets(struct dns_server *server)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};

@@ -38,7 +38,7 @@
 enum { DNS_LOG_SIZE = 16384, DNS_LATE_MS = 200, DNS_EMPTY_COUNT = 150 };
 
 struct dns_server {
-    char address[32]; /* for weir_dns_options.servers */
+    char address[32];
     int udp;
     int tcp;
     int stop[2];
@@ -59,7 +59,6 @@ void dns_server_stop(struct dns_server *server);
 /* Returns once all queries received so far are answered. */
 void dns_server_wait(const struct dns_server *server);
 
-/* Returns a copy of the log so far; static. */
 const char *dns_server_read_log(struct dns_server *server);
 
 #endif

@@ -35,17 +35,16 @@ enum conduct {
 
 struct wish {
     uint64_t offset;
-    uint64_t count; /* or WEIR_TO_END */
+    uint64_t count;
 };
 
-/* Both ends of a connection: the client, and what the server has seen. */
 struct download {
     enum conduct conduct;
     struct wish wish;
-    uint64_t expected; /* bytes requested */
+    uint64_t expected;
     uint64_t leaves_at;
-    int fd;         /* the client's; -1: closed */
-    in_port_t port; /* and its own port */
+    int fd;
+    in_port_t port;
     uint64_t got;
     bool has_ended;
 
@@ -68,8 +67,6 @@ static struct {
     struct unit_random random;
     struct download all[CLIENTS];
 } downloads;
-
-/* ---- the server ---- */
 
 static void download_done(void *arg, weir_transport *t, int err, uint64_t sent)
 {
@@ -164,8 +161,6 @@ static void open_server(void)
     downloads.port = ntohs(address.storage.inet.sin_port);
 }
 
-/* ---- the clients ---- */
-
 static void choose(struct download *download, int number)
 {
     struct unit_random *random = &downloads.random;
@@ -213,7 +208,6 @@ static void client_leave(struct download *download)
     download->fd = -1;
 }
 
-/* Reads available bytes, as the client behaves. */
 static void client_read(struct download *download)
 {
     static uint8_t buf[65536];
@@ -243,7 +237,6 @@ static void client_read(struct download *download)
     }
 }
 
-/* Runs until the server has lost all connections. */
 static void run_clients(void)
 {
     const uint64_t until_ns = rig_now_ns() + 4 * RIG_WAIT_NS;
@@ -260,8 +253,6 @@ static void run_clients(void)
         poll(NULL, 0, downloads.lost_count < CLIENTS / 2 ? 0 : 1);
     }
 }
-
-/* ---- the test ---- */
 
 static void check_one(const struct download *download)
 {

@@ -38,7 +38,7 @@ static struct {
     struct weir_as_completed other_completed;
     struct weir_waitable first;
     int ends[2];
-    weir_writer *writer; /* of a stream over one of them */
+    weir_writer *writer;
     weir_server *server;
     weir_upstreams *upstreams;
     weir_upstream *upstream;
@@ -93,8 +93,6 @@ static void looked_up(void *arg, int err, const struct weir_address *addresses,
 {
 }
 
-/* ---- the calls ---- */
-
 /* The error expected from all calls, and the first call that returned another
  * one. */
 static int wanted;
@@ -111,7 +109,6 @@ static void tell(const char *call, long long result, long long expected)
     }
 }
 
-/* Expects that the call returns the error. */
 #define ASK(call) tell(#call, call, wanted)
 /* Expects false or 0 from a call without errors, which has done nothing. */
 #define DENIED(call) tell(#call, (long long)call, 0)
@@ -303,8 +300,6 @@ static void *ask_all(void *arg)
     return NULL;
 }
 
-/* ---- the loop, which nothing of this changes ---- */
-
 static void make_world(weir_loop *loop)
 {
     const struct weir_task_options named = {.size = sizeof(named),
@@ -421,7 +416,6 @@ UNIT(elsewhere, a_loop_whose_thread_has_ended_is_refused)
     expect_eq(status, 0);
 }
 
-/* A task of one loop waits for objects of another loop on the same thread. */
 static int wait_across(weir_loop *loop, void *arg)
 {
     weir_loop *other = arg;

@@ -124,8 +124,6 @@ MAKER(endpoints, nothing_is_connected_to_all_addresses, m)
               -EINVAL, "an endpoint of nothing but zeros is all of them");
 }
 
-/* Returns the result of creating a datagram endpoint with this local side and
- * this peer. */
 static int bind_endpoint(struct maker *m, struct weir_endpoint own,
                          struct weir_endpoint peer, const char *own_host)
 {
@@ -166,9 +164,6 @@ MAKER(endpoints, an_endpoint_has_one_address_of_each_side, m)
     cr_expect(wait_closed(ends[1]), "so was this one");
 }
 
-/* ---- pipes ---- */
-
-/* Returns both ends of a new pipe as endpoints. */
 static void pipe_places(int fds[2], struct weir_endpoint ret[2])
 {
     cr_assert(pipe2(fds, O_CLOEXEC) == 0);

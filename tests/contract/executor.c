@@ -10,8 +10,6 @@
 
 #include <signal.h>
 
-/* ---- results ---- */
-
 static int look_around(void *arg)
 {
     char name[16] = "";
@@ -65,8 +63,6 @@ UNIT_OF(executor, an_idle_thread_is_used_again, run_with, 4, void)
     wait_for_threads(1);
 }
 
-/* ---- more jobs than threads ---- */
-
 enum { MANY = 60, LIMIT = 3 };
 
 static int running_count;
@@ -91,7 +87,7 @@ UNIT_OF(executor, more_jobs_than_threads_all_run_within_the_limit, run_with,
     static struct job held[LIMIT];
     static struct job jobs[MANY];
     for (int i = 0; i < LIMIT; i++) {
-        start_held(&held[i], i); /* all at the same time */
+        start_held(&held[i], i);
     }
     for (int i = 0; i < MANY; i++) {
         start_job(&jobs[i], counted_job, i);
@@ -146,8 +142,6 @@ UNIT(executor, more_results_than_one_turn_handles_all_come_back)
     let_go(&last);
     expect_result(&last);
 }
-
-/* ---- cancelling ---- */
 
 static void expect_abandoned(const struct job *job, int result)
 {
@@ -315,7 +309,7 @@ UNIT(executor, a_task_that_was_cancelled_before_gives_the_argument_back_too)
     expect_eq(count_threads(), 0);
 }
 
-static struct weir_timeout limit; /* of a task that waits for its job */
+static struct weir_timeout limit;
 
 static int limited_task(weir_loop *l, void *arg)
 {

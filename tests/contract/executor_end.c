@@ -7,8 +7,6 @@
  */
 #include "tests/contract/executor_rig.h"
 
-/* ---- threads ---- */
-
 UNIT_OF(executor_end, threads_are_there_from_the_first_job_to_the_shutdown,
         run_with, 4, void)
 {
@@ -55,8 +53,6 @@ UNIT(executor_end, idle_threads_end_with_the_loop)
     expect_eq(live_bytes(), 0, "without waiting for a thread");
     wait_for_threads(0);
 }
-
-/* ---- shutting down ---- */
 
 static int shut_task(weir_loop *l, void *arg)
 {
@@ -173,8 +169,6 @@ UNIT_IN(executor_end, an_executor_that_was_never_used_is_shut_down_at_once,
 {
     run_body(unused_body, NULL);
 }
-
-/* ---- freeing the loop ---- */
 
 static int leave_body(weir_loop *l, void *arg)
 {

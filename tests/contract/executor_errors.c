@@ -6,8 +6,6 @@
  */
 #include "tests/contract/executor_rig.h"
 
-/* ---- limits ---- */
-
 static int queue_body(weir_loop *l, void *arg)
 {
     struct job jobs[4];
@@ -19,7 +17,7 @@ static int queue_body(weir_loop *l, void *arg)
     expect_eq(join_job(&jobs[3]), -ENOBUFS);
 
     expect_eq(jobs[3].abandoned_count, 0);
-    cr_assert(weir_task_cancel(jobs[1].task)); /* makes space */
+    cr_assert(weir_task_cancel(jobs[1].task));
     expect_eq(join_job(&jobs[1]), -ECANCELED);
     start_job(&jobs[1], quick_job, 1);
     yield();
@@ -114,8 +112,6 @@ UNIT(executor_errors, by_default_there_are_four_threads_more_than_cpus)
     close_loop();
     wait_for_threads(0);
 }
-
-/* ---- errors ---- */
 
 static int no_function_body(weir_loop *l, void *arg)
 {

@@ -107,7 +107,6 @@ void expect_result(struct job *job)
     cr_assert_eq(job->abandoned_count, 0);
 }
 
-/* Returns the number of all threads of this process. */
 static int count_all_threads(void)
 {
     FILE *file = fopen("/proc/self/status", "re");

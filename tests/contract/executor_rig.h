@@ -23,12 +23,12 @@ struct job {
     pthread_t ran_on;
     int order; /* 1 for the job that started first; 0 if it has not started */
     weir_task *task;
-    weir_future *awaited; /* of a task that waits for the end of another */
-    int err;              /* result of the call; 1 until it has returned */
+    weir_future *awaited;
+    int err; /* result of the call; 1 until it has returned */
     int ret;
     int abandoned_count;
     int abandoned_result;
-    bool was_abandoned_inside; /* abandoned before the call returned */
+    bool was_abandoned_inside;
     weir_job_abandoned_fn *abandoned;
     weir_job_fn *fn;
 };
@@ -49,12 +49,10 @@ void init_job(struct job *job, weir_job_fn *fn, int number);
 void start_job(struct job *job, weir_job_fn *fn, int number);
 void yield(void);
 
-/* Starts a job, which then runs until it is released. */
 void start_held(struct job *job, int number);
 void let_go(struct job *job);
 int join_job(struct job *job);
 
-/* Expects that the job has its result. */
 void expect_result(struct job *job);
 
 /* Returns the number of executor threads; the system has others, for example
@@ -73,9 +71,7 @@ extern struct test_allocator counter;
 uint64_t live_bytes(void);
 void open_counted(uint32_t thread_limit);
 
-/* Runs a test's body as the main task. */
 void run_body(weir_task_fn *body, void *arg);
-/* Runs a body as the main task of a loop with this limit of threads. */
 void run_with(uint32_t thread_limit, void (*body)(void));
 
 #endif

@@ -13,8 +13,8 @@ enum { TASKS = 48, ROUNDS = 60, THREADS = 3, QUEUE = 42 };
 
 struct ticket {
     uint32_t spins;
-    int ran;    /* by the thread */
-    int issued; /* written by the loop */
+    int ran;
+    int issued;
     int returned;
     int abandoned;
     int refused;
@@ -98,7 +98,6 @@ static void start_players(weir_loop *l)
     }
 }
 
-/* Checks every ticket. Returns how many never returned. */
 static int check_tickets(void)
 {
     int missing_count = 0;

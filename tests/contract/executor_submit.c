@@ -21,7 +21,6 @@ static weir_future *submit_held(struct job *job, int number)
     return end;
 }
 
-/* Waits until @end is done and releases it. Returns its result. */
 static int result_of(weir_future *end)
 {
     int result = 12345;
@@ -35,8 +34,6 @@ static void expect_told(const struct job *job, int result)
     expect_eq(job->abandoned_count, 1);
     expect_eq(job->abandoned_result, result);
 }
-
-/* ---- results ---- */
 
 UNIT_OF(executor_submit, the_callback_and_the_future_are_told_the_result,
         run_with, 2, void)
@@ -55,7 +52,7 @@ static void note_result(void *arg, weir_future *future, int result)
 {
     struct job *job = arg;
     cr_assert(weir_future_is_done(future));
-    expect_told(job, result); /* before this callback */
+    expect_told(job, result);
     job->ret = result;
 }
 
@@ -115,8 +112,6 @@ UNIT_OF(executor_submit, the_program_cannot_give_the_result_itself, run_with, 1,
     expect_eq(weir_future_set_result(end, 5), -EINVAL);
     expect_eq(result_of(end), 1);
 }
-
-/* ---- cancelling ---- */
 
 UNIT_OF(executor_submit, a_job_that_is_cancelled_before_it_starts_never_runs,
         run_with, 1, void)
@@ -184,8 +179,6 @@ UNIT_OF(executor_submit, a_wait_that_shields_ends_with_its_time_limit, run_with,
     let_go(&job);
     expect_eq(result_of(end), 4);
 }
-
-/* ---- the end ---- */
 
 UNIT_OF(executor_submit, the_shutdown_waits_for_jobs_and_takes_no_more,
         run_with, 1, void)
@@ -315,8 +308,6 @@ UNIT(executor_submit, a_shutdown_waits_until_all_jobs_are_told)
         expect_eq(live_bytes(), 0);
     }
 }
-
-/* ---- errors ---- */
 
 static void *submit_elsewhere(void *arg)
 {

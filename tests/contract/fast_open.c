@@ -39,7 +39,7 @@ static void enter_network(const char *sysctl)
     close(fd);
 }
 
-static struct weir_address address; /* of the listener */
+static struct weir_address address;
 static int listener;
 static int filler = -1; /* a connection that fills the listener's queue */
 
@@ -80,7 +80,6 @@ static int accept_one(void)
     return fd;
 }
 
-/* Connects while a function runs in connection_made. Returns the peer. */
 static int connect_in(struct maker *m, void (*in_made)(struct maker *m))
 {
     m->in_made = in_made;
@@ -119,8 +118,6 @@ static void expect_hello(struct maker *m, int peer)
     expect_eq(memcmp(got, HELLO, 5), 0);
 }
 
-/* Returns how many bytes the peer receives until its end, while the loop turns.
- */
 static size_t read_whole(struct maker *m, int peer, char *got, size_t size)
 {
     size_t len = 0;
@@ -133,8 +130,6 @@ static size_t read_whole(struct maker *m, int peer, char *got, size_t size)
     expect_geq(some, 0);
     return len;
 }
-
-/* ---- what goes with the SYN ---- */
 
 UNIT(fast_open, the_first_bytes_go_with_the_SYN_of_a_second_connection)
 {
@@ -159,7 +154,7 @@ UNIT(fast_open, the_first_bytes_go_with_the_SYN_of_a_second_connection)
 
 UNIT(fast_open, a_SYN_leaves_alone_when_nothing_was_written)
 {
-    int peer = connect_in(m, NULL); /* the peer may speak first */
+    int peer = connect_in(m, NULL);
     expect_eq(send(peer, "hi", 2, 0), 2);
     RUN_UNTIL(m->loop, m->received == 2);
     expect_eq(has_syn_data(weir_transport_get_socket(m->t)), false);
@@ -185,8 +180,6 @@ UNIT(fast_open, bytes_are_sent_again_when_the_cookie_has_gone)
     expect_eq(has_syn_data(weir_transport_get_socket(m->t)), false);
     close(peer);
 }
-
-/* ---- ends that come before the answer ---- */
 
 static void end_at_once(struct maker *m)
 {
@@ -275,8 +268,6 @@ UNIT(fast_open, a_file_follows_the_SYN)
     close(peer);
 }
 
-/* ---- a peer that refuses, or does not answer ---- */
-
 static void close_listener(void)
 {
     close(listener);
@@ -297,7 +288,6 @@ UNIT(fast_open, a_refusal_is_the_error_of_the_connection)
     }
 }
 
-/* Two addresses that refuse. */
 UNIT(fast_open, several_addresses_are_tried_without_it)
 {
     const struct weir_address addresses[] = {address,
@@ -378,8 +368,6 @@ UNIT(fast_open, the_end_of_the_loop_ends_one_that_is_not_answered)
     expect_eq(m->lost, 1);
 }
 
-/* ---- where there is none ---- */
-
 MAKER(fast_open, without_the_sysctl_the_connection_is_made_as_ever, m)
 {
     enter_network("0");
@@ -415,8 +403,6 @@ MAKER(fast_open, multipath_and_adopted_sockets_refuse_it, m)
 
     close(fds[1]);
 }
-
-/* ---- servers ---- */
 
 /* Sends bytes to a server with two SYNs. The first one has no cookie: its bytes
  * follow the handshake. */

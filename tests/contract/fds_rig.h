@@ -11,7 +11,6 @@
 #include "tests/contract/rights.h"
 #include "tests/dump.h"
 
-/* Returns the number of open descriptors of this process. */
 int fds_count_open(void);
 
 int mark_open(unsigned int number);
@@ -25,35 +24,24 @@ void passed_pipe(int ends[2]);
  * Waits until the loop has closed its copies. */
 void expect_pipe_closed(struct rig *rig, int reading_end);
 
-/* Returns true if the kernel can refuse unrequested descriptors. */
 bool fds_are_refused(weir_loop *loop);
 
-/* Requests all other ancillary data from a Unix socket: credentials, a security
- * label and a pidfd. */
 void ask_for_everything(const weir_transport *t);
 
-/* ---- the peer sends ---- */
-
-/* Sends at most @len bytes of the pattern with these descriptors. Returns how
- * many bytes, at least one, or -errno. */
+/* Returns how many bytes of the pattern were sent, at least one, or -errno. */
 ssize_t peer_send_fds(struct rig *rig, size_t len, const int *fds,
                       size_t count);
 
-/* ---- the peer receives ---- */
-
 struct peer_message {
-    uint64_t at; /* position of its first byte */
-    size_t len;  /* 0 at the end of the stream */
+    uint64_t at;
+    size_t len; /* 0 at the end of the stream */
     int flags;
     size_t count;
     int fds[WEIR_FDS_MAX];
 };
 
-/* Receives at most @room bytes, and descriptors; the loop turns while it waits.
- */
 void peer_receive(struct rig *rig, size_t room, struct peer_message *ret);
 
-/* The subject sends the next @len bytes of the pattern with descriptors. */
 int rig_send_fds(struct rig *rig, size_t len, const int *fds, size_t count);
 
 #endif

@@ -35,7 +35,6 @@ static void fill(uint8_t *buf, size_t len, unsigned int salt)
     }
 }
 
-/* Runs @body as the main task of a loop, with its own folder. */
 static void with_loop(task_body_fn *body)
 {
     weir_loop *loop;
@@ -210,8 +209,6 @@ UNIT(file, errors_are_those_of_the_system)
     expect_eq(weir_file_stat(loop, -1, &status), -EBADF);
 }
 
-/* ---- interruptions ---- */
-
 static int pipe_fds[2];
 static ssize_t answer;
 
@@ -355,8 +352,6 @@ UNIT(file, a_close_is_done_in_spite_of_an_interruption)
     expect_eq(fcntl(fd, F_GETFD), -1);
 }
 
-/* ---- calls that wait for others ---- */
-
 /* Repeated, because a ring closed earlier to detect features wakes the thread
  * from such a wait once. */
 UNIT(file, a_close_that_waits_for_a_peer_holds_up_no_other_task)
@@ -417,8 +412,6 @@ UNIT(file, an_open_that_waits_is_cancelled)
         expect_eq(answer, -ECANCELED);
     }
 }
-
-/* ---- names below a folder ---- */
 
 /* Opens the tests' folder, at which names begin: it has "file", "sub" and two
  * links. */

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <weir/file.h>
 
-static char folder[64]; /* the new root; it has a file "mark" */
-static char outer[96];  /* the name of that file in the old root */
+static char folder[64];
+static char outer[96]; /* the name of that file in the old root */
 static int old_root = -1;
 
 static int opened(weir_loop *loop, const char *path)
@@ -23,7 +23,6 @@ static int opened(weir_loop *loop, const char *path)
     return fd < 0 ? fd : close(fd);
 }
 
-/* Leaves the old root. Returns false if the process may not. */
 static bool change_root(bool apart)
 {
     return (!apart || unshare(CLONE_FS) == 0) && chroot(folder) == 0 &&

@@ -56,7 +56,6 @@ static struct {
     struct weir_address address;
 } world;
 
-/* Each call, with its arguments. */
 #define FOREIGN_CALLS(X)                                                       \
     X(weir_as_completed_end, &world.completed)                                 \
     X(weir_barrier_abort, world.barrier)                                       \
@@ -127,8 +126,6 @@ static const struct foreign {
     const char *name;
     void (*call)(void);
 } foreign[] = {FOREIGN_CALLS(ROW) FOREIGN_PROXY_CALLS(ROW)};
-
-/* ---- the objects ---- */
 
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -209,8 +206,6 @@ static void connected(void *arg, int err,
     (void)!weir_future_set_result(arg, err);
 }
 
-/* Makes a set with the server as its upstream, and a connection with its slot.
- */
 static int make_upstreams(weir_loop *loop)
 {
     const struct weir_upstream_options upstream = {
@@ -272,8 +267,6 @@ static int make_config(void)
     return err;
 }
 
-/* ---- the child ---- */
-
 static void *call_it(void *arg)
 {
     ((const struct foreign *)arg)->call();
@@ -334,8 +327,6 @@ UNIT(foreign, a_call_without_a_result_names_itself_and_ends_the_process)
         expect_str_eq(text, wanted);
     }
 }
-
-/* ---- after the loop ---- */
 
 static int make_what_stays(weir_loop *loop, void *arg)
 {

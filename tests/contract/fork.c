@@ -106,7 +106,7 @@ static weir_server *server;
 static enum kind forking;
 static pid_t child;
 static bool in_child;
-static int messages[2]; /* a pipe for the child's messages */
+static int messages[2];
 static int call_count[KINDS];
 static size_t received;
 static size_t came_back;
@@ -114,7 +114,6 @@ static bool is_over;
 static uint8_t memory[BYTES];
 static uint8_t into[4096];
 
-/* A call that cannot fail here, in either process. */
 static void must(int result)
 {
     if (result < 0) {
@@ -122,7 +121,6 @@ static void must(int result)
     }
 }
 
-/* Every callback starts with this. */
 static void called(enum kind kind)
 {
     if (in_child) {
@@ -157,7 +155,6 @@ static void spare_post(void *arg)
     called(POST);
 }
 
-/* Adds other callbacks that are due together with the one that forks. */
 static void add_spare_calls(void)
 {
     for (int i = 0; i < SPARE_CALLS; i++) {
@@ -314,7 +311,7 @@ static void future_done(void *arg, weir_future *future, int result)
 static int return_at_once(weir_loop *on, void *arg)
 {
     called(TASK_THAT_RETURNS);
-    return -EIO; /* reported to the hook */
+    return -EIO;
 }
 
 static int suspend(weir_loop *on, void *arg)
@@ -346,7 +343,6 @@ static int fork_in_a_group(weir_loop *on, void *arg)
     return 0;
 }
 
-/* Runs in every iteration until the loop ends. */
 static int yield_on(weir_loop *on, void *arg)
 {
     while (weir_yield(on) == 0) {
@@ -473,7 +469,6 @@ static bool holds(void *arg)
     return is_over;
 }
 
-/* Starts everything except the connection. */
 static void start_the_rest(void)
 {
     weir_future *future;
@@ -538,7 +533,6 @@ static void play(void)
     expect_geq(alive, 0);
 }
 
-/* Expects that the child has ended because it returned to the loop. */
 static void expect_child_told(void)
 {
     char said[256];

@@ -23,7 +23,6 @@ enum { WRITE_MAX = 4096, REQUEST_MAX = 16384, OPCODES = 64 };
 enum { FILE_ID = 2 };
 #define FOREVER UINT64_C(86400)
 
-/* Memory that the process of the file system shares with the test. */
 struct sight {
     size_t counts[OPCODES];
     int errors[OPCODES]; /* errors returned for requests; 0 is success */
@@ -32,13 +31,11 @@ struct sight {
 };
 
 static struct sight *sight;
-static int device = -1; /* /dev/fuse */
+static int device = -1;
 static pid_t server;
 static char folder[32];
 char fuse_rig_file[64];
 int fuse_rig_kept = -1;
-
-/* ---- answers ---- */
 
 static void answer(const struct fuse_in_header *in, int err, const void *data,
                    size_t len)
@@ -151,13 +148,11 @@ static void serve(const struct fuse_in_header *in)
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:
     case FUSE_INTERRUPT:
-        break; /* needs no response */
+        break;
     default:
         answer(in, -ENOSYS, NULL, 0);
     }
 }
-
-/* ---- its process ---- */
 
 static void note(const struct fuse_in_header *in)
 {
@@ -170,7 +165,6 @@ static void note(const struct fuse_in_header *in)
     }
 }
 
-/* Serves requests until the file system is gone. */
 static void serve_all(void)
 {
     static _Alignas(uint64_t) uint8_t request[REQUEST_MAX];
@@ -244,7 +238,6 @@ static void mount_and_serve(void)
     close(fd);
 }
 
-/* Returns a descriptor of the file, or -1. */
 static int find_open(void)
 {
     char path[32];
@@ -270,8 +263,6 @@ static void unmount(void)
     expect_eq(munmap(sight, sizeof(*sight)), 0);
 }
 
-/* ---- who asks ---- */
-
 uint32_t fuse_rig_get_asked(void)
 {
     return __atomic_load_n(&sight->asked, __ATOMIC_SEQ_CST);
@@ -287,8 +278,6 @@ size_t fuse_rig_count(uint32_t opcode)
 {
     return __atomic_load_n(&sight->counts[opcode], __ATOMIC_SEQ_CST);
 }
-
-/* ---- the loop ---- */
 
 struct call {
     fuse_rig_body *body;

@@ -35,7 +35,6 @@ void fuse_rig_run(fuse_rig_body *body);
 /* Returns the first request (FUSE_... of <linux/fuse.h>) that the loop's thread
  * has made, or 0. */
 uint32_t fuse_rig_get_asked(void);
-/* Returns the number of requests of one kind from any thread. */
 size_t fuse_rig_count(uint32_t opcode);
 
 /* Makes requests of one kind fail with @err from now on; 0 lets them succeed

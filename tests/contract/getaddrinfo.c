@@ -33,7 +33,6 @@ static int call_body(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* Runs a body as the main task of the rig's loop. */
 static void with_names(body_fn *body)
 {
     static struct names n;
@@ -87,9 +86,6 @@ NAMES(getaddrinfo, only_a_task_can_wait, n)
         WEIR_ENOTTASK);
 }
 
-/* ---- the flags of getaddrinfo(3) ---- */
-
-/* Looks up with enough space for all addresses. Returns them as text. */
 static const char *look_up(struct names *n, const char *host,
                            const struct weir_getaddrinfo_options *options)
 {
@@ -165,9 +161,6 @@ UNIT(getaddrinfo, flags_that_do_not_go_together_are_refused)
     expect_eq(n->result, -EINVAL, "no host");
 }
 
-/* ---- canonical names ---- */
-
-/* Returns the canonical name of a host that has an address; static. */
 static const char *canonical_of(struct names *n, const char *host)
 {
     static char name[WEIR_HOST_SIZE];
@@ -243,8 +236,6 @@ NAMES(getaddrinfo, a_callback_gets_the_canonical_name_too, n)
     expect_str_eq(name, "end.example");
 }
 
-/* ---- the families that this machine has ---- */
-
 static void must(const char *command)
 {
     if (system(command) != 0) {
@@ -253,8 +244,6 @@ static void must(const char *command)
     }
 }
 
-/* Returns the queries for "a4-a6.example" in the families that this machine
- * has. */
 static const char *asked_of_configured(struct names *n, int family)
 {
     memset(n->server.log, 0, sizeof(n->server.log));
@@ -325,8 +314,6 @@ UNIT_IN(getaddrinfo, a_server_whose_link_is_gone_leaves_the_others, unit_alone,
     unlink(path);
     names_close(&n);
 }
-
-/* ---- names of addresses ---- */
 
 UNIT(getnameinfo, an_address_has_the_name_that_the_server_says)
 {

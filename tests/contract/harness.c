@@ -29,8 +29,6 @@ void rig_set_name(const char *name)
     current_name = name;
 }
 
-/* ---- the recorder ---- */
-
 void rig_record(struct rig *rig, const char *event)
 {
     const size_t len = strlen(rig->events);
@@ -153,7 +151,7 @@ static void exception_hook(void *arg, weir_loop *loop,
     rig->exception_err = exception->err;
     rig->exception_callback = exception->callback;
     if (exception->err == WEIR_EREADTIMEOUT && rig->made_count == 0) {
-        rig_opened(rig, exception->err, NULL); /* a client of a server */
+        rig_opened(rig, exception->err, NULL);
     }
 }
 
@@ -166,8 +164,6 @@ void rig_opened(void *arg, int err, weir_transport *t)
         rig->lost_err = err;
     }
 }
-
-/* ---- sockets ---- */
 
 void set_socket_option(int fd, int level, int name, int value)
 {
@@ -215,8 +211,6 @@ int listen_tcp(uint16_t *ret_port, int receive_buffer)
     return fd;
 }
 
-/* ---- makers ---- */
-
 int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
 {
     struct rig *rig = arg;
@@ -226,7 +220,6 @@ int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret)
     return 0;
 }
 
-/* weir connects to a plain socket. */
 static void open_connected(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -257,7 +250,6 @@ void rig_wait_server(struct rig *rig)
     rig->count = 0;
 }
 
-/* A plain socket connects to weir. */
 static void open_accepted(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -277,7 +269,6 @@ static void open_accepted(struct rig *rig)
     expect_eq(connect(rig->peer, &addr.storage.any, addr.len), 0);
 }
 
-/* A Unix stream socket that weir adopts. */
 static void open_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -359,11 +350,8 @@ static const struct pair_maker makers[] = {
 
 enum { MAKER_COUNT = sizeof(makers) / sizeof(makers[0]) };
 
-/* ---- rounds ---- */
+static struct unit_fds open_before;
 
-static struct unit_fds open_before; /* before the round */
-
-/* Makes the pair in the rig's loop. */
 static void open_maker(struct rig *rig)
 {
     rig->maker->open(rig);

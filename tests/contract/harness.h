@@ -38,7 +38,6 @@
 #include <weir/transport.h>
 #include <weir/unix.h>
 
-/* Assertions whose message names the kind of connection. */
 #define expect(cond) cr_assert(cond, "%s: %s", rig_name(), #cond)
 
 #undef EXPECT_CONTEXT
@@ -51,14 +50,12 @@
 #define RIG_MS UINT64_C(1000000)
 #define RIG_S  UINT64_C(1000000000)
 
-/* How long a test waits for an event that must occur. */
 #define RIG_WAIT_NS (60 * RIG_S)
 
 enum { RIG_TURNS_MIN = 10 };
 
 struct rig;
 
-/* Traits of a kind of connection, as bits. */
 enum {
     RIG_CAN_RESET = 1,     /* the peer can break the connection at any time */
     RIG_HAS_ADDRESSES = 2, /* peername and sockname are a host and a port */
@@ -77,7 +74,6 @@ enum {
     RIG_CAN_BREAK = RIG_CAN_RESET | RIG_HAS_KERNEL, /* even with unread bytes */
 };
 
-/* A kind of connection: how a pair is made, and its traits. */
 struct pair_maker {
     const char *name;
     unsigned int traits;
@@ -95,17 +91,15 @@ struct rig_hooks {
     int (*eof_received)(struct rig *rig);
 };
 
-/* How an end of a connection switches to TLS after it was made. */
 struct rig_upgrade {
-    struct weir_factory factory;  /* for the protocol after the switch */
-    struct weir_tls_settings tls; /* settings for start_tls */
+    struct weir_factory factory;
+    struct weir_tls_settings tls;
     bool awaits_line; /* waits for a line that requests TLS; false: switches at
                          once */
     weir_connect_done_fn
         *failed; /* called with factory.arg; NULL if it must not fail */
 };
 
-/* Plain text line that requests TLS. */
 #define RIG_UPGRADE_LINE "STARTTLS\n"
 
 struct rig {
@@ -129,26 +123,25 @@ struct rig {
     struct relay *relay;   /* relay of a TLS connection, or NULL */
     struct bridge *bridge; /* relay of an in-memory pair, or NULL */
     struct rig_upgrade upgrade;
-    int peer;            /* -1 if closed */
-    char events[512];    /* such as "made data eof lost" */
-    int depth;           /* nesting of running callbacks */
-    int made_count;      /* calls of connection_made */
-    int lost_count;      /* calls of connection_lost */
-    int lost_err;        /* error passed to the last connection_lost */
-    int exception_count; /* calls of the exception hook */
+    int peer;
+    char events[512]; /* such as "made data eof lost" */
+    int depth;
+    int made_count;
+    int lost_count;
+    int lost_err;
+    int exception_count;
     int exception_err;
     const char *exception_callback;
-    uint64_t received;      /* bytes passed to data_received */
-    uint64_t written;       /* bytes accepted by writes */
-    uint64_t peer_sent;     /* bytes sent by the peer */
-    uint64_t peer_received; /* bytes received by the peer */
-    int file;       /* opened by the test, closed at the end; 0 is none */
-    int step;       /* for the test */
-    int count;      /* for the test */
-    uint64_t bytes; /* for the test */
+    uint64_t received;
+    uint64_t written; /* bytes accepted by writes */
+    uint64_t peer_sent;
+    uint64_t peer_received;
+    int file; /* opened by the test, closed at the end; 0 is none */
+    int step; /* step, count and bytes are for the test */
+    int count;
+    uint64_t bytes;
 };
 
-/* Factory of the subject's protocol; for makers. */
 int rig_create(void *arg, weir_transport *t, struct weir_protocol_binding *ret);
 
 /* Over a plain Unix socket: weir connects to it, or it connects to weir. */
@@ -161,7 +154,6 @@ void rig_open_pipe(struct rig *rig);
 void rig_open_fifo(struct rig *rig);
 void rig_open_socket_pipe(struct rig *rig);
 
-/* Done callback of a server that a maker starts, and the wait for it. */
 void rig_server_done(void *arg, int err, weir_server *server);
 void rig_wait_server(struct rig *rig);
 
@@ -199,7 +191,6 @@ void rig_close_pair(struct rig *rig);
 
 /* Makes two connected sockets, TCP if the subject's peer can reset. */
 void rig_open_peer(struct rig *rig, int ret[2]);
-/* Makes the kernel's send queue of a socket transport small. */
 void rig_narrow(weir_transport *t);
 
 /* Name of the kind of connection, for messages; or a name that a test has set
@@ -258,7 +249,6 @@ void rig_wait_lost(struct rig *rig);
 void rig_expect_lost(struct rig *rig, int err);
 void rig_wait_event(struct rig *rig, const char *event);
 void rig_wait_received(struct rig *rig, uint64_t bytes);
-/* One iteration without waiting, or several. */
 void rig_turn(struct rig *rig);
 void rig_turns(struct rig *rig, int count);
 uint64_t rig_now_ns(void);
@@ -271,7 +261,6 @@ struct weir_loop_statistics rig_statistics(const struct rig *rig);
 
 void rig_pattern(void *buf, uint64_t offset, size_t len);
 bool rig_is_pattern(const void *buf, uint64_t offset, size_t len);
-/* Writes the next @len bytes of the pattern. */
 int rig_write(struct rig *rig, size_t len);
 /* Writes more than the kernel accepts while the peer does not read. Afterwards
  * bytes are pending and a send is in flight; the kernel may still accept a
@@ -290,7 +279,6 @@ void rig_wait_sent(struct rig *rig);
 void rig_peer_send(struct rig *rig, size_t len);
 /* The peer sends, and the subject receives everything sent so far. */
 void rig_receive(struct rig *rig, size_t len);
-/* Waits until the peer can read @bytes. */
 void rig_peer_await(struct rig *rig, int bytes);
 /* Waits until the kernel has delivered all bytes of the peer to a plain subject
  * that does not read. */
@@ -309,7 +297,6 @@ void rig_peer_reset(struct rig *rig);
 
 /* ---- for tests without a pair ---- */
 
-/* Opens a listening TCP socket on a free port of 127.0.0.1. */
 int listen_tcp(uint16_t *ret_port, int receive_buffer);
 /* Makes two connected TCP sockets: the first has connected, the second was
  * accepted. The sizes are for their receive buffers; 0 means the kernel's

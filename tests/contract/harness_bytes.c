@@ -23,8 +23,6 @@ void rig_narrow(weir_transport *t)
     }
 }
 
-/* ---- bytes ---- */
-
 void rig_pattern(void *buf, uint64_t offset, size_t len)
 {
     pattern_fill(0, offset, buf, len);
@@ -66,8 +64,6 @@ size_t rig_pending(const struct rig *rig)
 {
     return weir_transport_get_write_buffer_size(rig->t);
 }
-
-/* ---- the peer ---- */
 
 /* Turns the loop until the peer can continue. Work that the loop can do at once
  * takes some iterations; only then may it wait for an event. */
@@ -136,7 +132,6 @@ void rig_wait_arrived(struct rig *rig)
     }
 }
 
-/* Reads some bytes. Returns their number, 0 at the end, or -errno. */
 static ssize_t peer_read_some(struct rig *rig, uint64_t max)
 {
     static uint8_t buf[262144];

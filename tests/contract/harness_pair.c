@@ -10,7 +10,7 @@
 #include <weir/pair.h>
 
 struct bridge {
-    struct relay_side end; /* of the pair */
+    struct relay_side end;
     struct relay_side socket;
     bool is_over;
 };

@@ -40,7 +40,6 @@ void rig_open_pipe(struct rig *rig)
     open_pipe_of(rig, fds);
 }
 
-/* A FIFO, opened by its name. */
 void rig_open_fifo(struct rig *rig)
 {
     char path[64];

@@ -107,8 +107,6 @@ void relay_sides_init(struct relay_side *a, struct relay_side *b,
     *b = (struct relay_side){.over = over, .arg = arg, .other = a};
 }
 
-/* ---- sockets ---- */
-
 void tcp_pair(int ret[2], int connected_buffer, int accepted_buffer)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};

@@ -13,10 +13,10 @@
 struct relay_side {
     weir_transport *t; /* NULL before it is made and after its loss */
     bool was_lost;
-    bool has_ended;          /* received the end of its stream */
-    bool small_buffers;      /* the kernel buffers few bytes */
-    bool is_kernel;          /* passes on an end that came before a reset */
-    void (*over)(void *arg); /* called when both sides are lost */
+    bool has_ended;
+    bool small_buffers;
+    bool is_kernel; /* passes on an end that came before a reset */
+    void (*over)(void *arg);
     void *arg;
     struct relay_side *other;
 };
@@ -24,7 +24,6 @@ struct relay_side {
 void relay_sides_init(struct relay_side *a, struct relay_side *b,
                       void (*over)(void *arg), void *arg);
 
-/* Factory of a side. */
 int relay_side_create(void *side, weir_transport *t,
                       struct weir_protocol_binding *ret);
 

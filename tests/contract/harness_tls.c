@@ -29,10 +29,8 @@ struct relay {
     bool connects;
     bool asks_for_tls; /* with a line in plain text */
     bool has_tls_twice;
-    struct rig_upgrade upgrade; /* upgrade of the TLS side to TLS inside TLS */
+    struct rig_upgrade upgrade;
 };
-
-/* ---- the relay ---- */
 
 static void relay_over(void *arg)
 {
@@ -151,8 +149,6 @@ void rig_close_tls(struct rig *rig)
     }
 }
 
-/* ---- makers ---- */
-
 static void open_connected(struct rig *rig, int version, bool twice)
 {
     struct weir_factory factory = {.create = rig_create, .arg = rig};
@@ -236,7 +232,6 @@ void rig_open_start_tls(struct rig *rig)
     open_accepted(rig, 12, true);
 }
 
-/* TLS over a Unix socket that weir adopts. */
 void rig_open_tls_unix(struct rig *rig)
 {
     const struct weir_factory factory = {.create = rig_create, .arg = rig};

@@ -58,8 +58,6 @@ static void lost(void *user, weir_transport *t, int err)
 static CALLBACKS(protocol, STREAM, .connection_made = made,
                  .data_received = received, .connection_lost = lost);
 
-/* ---- kinds: a descriptor for weir and one for its peer ---- */
-
 typedef void pair_fn(int ret[2]);
 
 static void pair_unix(int ret[2])
@@ -85,8 +83,6 @@ static void open_link(struct link *link, pair_fn *pair)
                                       loop, &factory, weir_endpoint_fd(fds[0]),
                                       NULL, NULL, NULL, NULL));
 }
-
-/* ---- the callback ---- */
 
 /* The limits count from here, and the peers send at once. */
 static void hold_up(void *arg)

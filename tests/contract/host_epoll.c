@@ -24,7 +24,7 @@ struct host {
     pid_t tid;
     int epfd;
     bool done;
-    uint64_t waits; /* calls of epoll_wait() */
+    uint64_t waits;
 };
 
 static void host_watch(struct host *host, int fd)
@@ -70,7 +70,6 @@ static int host_wait(struct host *host, struct epoll_event *event, int wait_ms)
     return count;
 }
 
-/* One round of the host: waits as embed.h specifies. */
 static void host_round(struct host *host)
 {
     struct epoll_event event;
@@ -94,8 +93,6 @@ static void set_done(void *arg)
     ((struct host *)arg)->done = true;
 }
 
-/* Runs a body with a host of each kind, whose guest has a server and a client.
- */
 static void with_each_kind(void (*body)(struct any_host *host))
 {
     for (const struct host_kind *kind = host_kinds; kind->name; kind++) {
@@ -132,7 +129,6 @@ UNIT_IN(host_epoll, every_byte_is_echoed_and_no_turn_is_spun, with_each_kind,
     expect_leq(host->guest.idle, ROUNDS / 10 + 20, "%s", host->kind->name);
 }
 
-/* A client that sends while the host sleeps. */
 struct remote_client {
     struct host *host;
     int fd;
@@ -180,8 +176,7 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
     host->guest.wanted = 1;
     guest_send(&host->guest);
     TURN_UNTIL(host_round(host), host->guest.echoed == host->guest.wanted);
-    while (guest_wait_ms() == 0 ||
-           host_wait(host, &event, 20) > 0) { /* remaining events */
+    while (guest_wait_ms() == 0 || host_wait(host, &event, 20) > 0) {
         guest_turn(&host->guest);
         expect_lt(host->guest.turns, 50);
     }
@@ -219,7 +214,7 @@ UNIT(host_epoll, a_listener_that_lives_on_does_not_wake_the_host)
     expect_eq(weir_loop_run_task(loop, serve_one, &server, &served), 0);
     expect_eq(served, 0);
     const int kept = keep_file_of(weir_server_get_socket(server, 0, &address));
-    guest_turn(&host->guest); /* it accepts */
+    guest_turn(&host->guest);
     guest_turn(&host->guest);
     const int first = connect_to(&address);
     TURN_UNTIL(host_round(host), weir_server_get_socket_count(server) == 0);

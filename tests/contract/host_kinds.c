@@ -11,14 +11,12 @@
 
 enum { LIMIT_MS = 60000 };
 
-/* Returns how long the host may wait, in ms. */
 static int wait_of_host(void)
 {
     const int wait_ms = guest_wait_ms();
     return wait_ms < 0 || wait_ms > LIMIT_MS ? LIMIT_MS : wait_ms;
 }
 
-/* Called after a wait that ended with @count events, 0 or an error. */
 static void after_wait(struct any_host *host, int count, int wait_ms)
 {
     cr_assert(count != 0 || wait_ms < LIMIT_MS, "the host was not woken");
@@ -27,8 +25,6 @@ static void after_wait(struct any_host *host, int count, int wait_ms)
         guest_turn(&host->guest);
     }
 }
-
-/* ---- epoll ---- */
 
 static void epoll_open(struct any_host *host)
 {
@@ -54,8 +50,6 @@ static void epoll_close(struct any_host *host)
     close(*(int *)host->own);
 }
 
-/* ---- poll ---- */
-
 static void nothing(struct any_host *host)
 {
 }
@@ -67,8 +61,6 @@ static void poll_round(struct any_host *host)
 
     after_wait(host, poll(&look, 1, wait_ms), wait_ms);
 }
-
-/* ---- libuv ---- */
 
 #ifdef WEIR_HAS_UV
 #include <uv.h>
@@ -143,8 +135,6 @@ static void in_uv_close(struct any_host *host)
 }
 #endif
 
-/* ---- GLib ---- */
-
 #ifdef WEIR_HAS_GLIB
 #include <glib-unix.h>
 #include <weir/embed.h>
@@ -152,7 +142,7 @@ static void in_uv_close(struct any_host *host)
 struct in_glib {
     GSource source;
     struct any_host *host;
-    gpointer tag; /* of the descriptor */
+    gpointer tag;
     int wait_ms;
 };
 
@@ -213,8 +203,6 @@ static void in_glib_close(struct any_host *host)
     g_main_context_unref(context);
 }
 #endif
-
-/* ---- any ---- */
 
 const struct host_kind host_kinds[] = {
     {"epoll", epoll_open, epoll_round, epoll_close},

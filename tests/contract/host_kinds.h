@@ -16,8 +16,8 @@ struct host_kind;
 struct any_host {
     const struct host_kind *kind;
     struct guest guest; /* only its iterations are used */
-    int fd;             /* descriptor of the guest */
-    void *own;          /* data of the kind */
+    int fd;
+    void *own;
 };
 
 struct host_kind {
@@ -30,9 +30,7 @@ struct host_kind {
 /* The kinds that weir was built with; the last has no name. */
 extern const struct host_kind host_kinds[];
 
-/* Opens a host for `loop`, which is open. */
 void any_host_open(struct any_host *host, const struct host_kind *kind);
-/* Waits once, and runs an iteration of the guest if it needs one. */
 void any_host_round(struct any_host *host);
 /* Runs iterations until the guest has nothing to do. Returns their number. */
 uint64_t any_host_rest(struct any_host *host);

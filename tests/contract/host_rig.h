@@ -16,26 +16,23 @@
 struct guest {
     weir_server *server;
     struct sockaddr_in address;
-    int client;     /* -1 is none */
-    int sent;       /* bytes that the client has sent, one at a time */
-    int echoed;     /* bytes that the client has received back */
-    int wanted;     /* the host ends when this many are back */
-    uint64_t turns; /* iterations that the host has run */
-    uint64_t idle;  /* iterations in which nothing was done */
-    int result;     /* result of the last iteration */
+    int client;
+    int sent;
+    int echoed;
+    int wanted;
+    uint64_t turns;
+    uint64_t idle; /* iterations in which nothing was done */
+    int result;
 };
 
-/* Opens `loop`, an echo server on it, and a connected client. */
 void guest_open(struct guest *guest);
 void guest_close(struct guest *guest);
 
-/* Runs one iteration of the guest for the host. */
 void guest_turn(struct guest *guest);
 /* Returns how long the host may wait, in milliseconds, rounded up; -1 means
  * forever. */
 int guest_wait_ms(void);
 
-/* The client sends its next byte. */
 void guest_send(struct guest *guest);
 /* The client's socket is readable: it reads, and sends the next byte. */
 void guest_read(struct guest *guest);

@@ -76,8 +76,6 @@ static int drop(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static CALLBACKS(pair, STREAM, .data_received = drop);
 
-/* ---- the host ---- */
-
 static int wait_ms(void)
 {
     const uint64_t deadline_ns = weir_loop_get_deadline(loop);
@@ -132,9 +130,6 @@ static void urgent_test(void (*body)(struct rig *rig))
     loop = NULL;
 }
 
-/* ---- the peer ---- */
-
-/* Makes a connection to the loop. */
 static void connect_peer(struct rig *rig)
 {
     const struct weir_factory factory = bind_to(&tcp, rig);
@@ -237,7 +232,6 @@ UNIT(host_urgent, a_reset_behind_an_urgent_byte_is_seen)
     }
 }
 
-/* Sends four bytes, unless the loop is busy for a while. */
 static void send_next_or_turn(const struct rig *rig, int *ret_sent)
 {
     struct epoll_event event;

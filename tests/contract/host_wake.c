@@ -37,8 +37,8 @@ struct waking {
     const struct cause *cause;
     bool has_run; /* before it had a host */
     struct any_host host;
-    pid_t tid; /* id of the host's thread */
-    sem_t go;  /* the host is about to wait */
+    pid_t tid;
+    sem_t go; /* the host is about to wait */
     int effects;
     int fds[2]; /* of the event; the guest watches the first */
     pid_t child;
@@ -56,7 +56,7 @@ struct cause {
                                         available here */
     void (*act)(struct waking *w);   /* on another thread */
     void (*end)(struct waking *w);
-    weir_callback_fn *posted; /* queued by post() */
+    weir_callback_fn *posted;
 };
 
 static void effect(void *arg)
@@ -76,8 +76,6 @@ static void close_both(struct waking *w)
         close(w->fds[1]);
     }
 }
-
-/* ---- calls of other threads ---- */
 
 static void post(struct waking *w)
 {
@@ -161,8 +159,6 @@ static void spawn_awaiting(void *arg)
     expect_ok(weir_task_spawn(loop, await_future, arg, NULL, NULL));
 }
 
-/* ---- what a callback or a task begins during the wait ---- */
-
 static void set_timer(void *arg)
 {
     expect_ok(weir_loop_call_later(loop, 2000000, effect, arg, NULL));
@@ -225,8 +221,6 @@ static void look_up(void *arg)
     expect_ok(
         weir_resolve_start(loop, host, 80, &options, looked_up, arg, NULL));
 }
-
-/* ---- descriptors of the program ---- */
 
 static void take_bytes(void *arg)
 {
@@ -408,8 +402,6 @@ static void child_end(struct waking *w)
     close_both(w);
 }
 
-/* ---- a connection that another loop gives away ---- */
-
 static void moved_in(void *user, weir_transport *t)
 {
     effect(user);
@@ -465,8 +457,6 @@ static void move_end(struct waking *w)
     weir_mailbox_unref(w->mailbox);
 }
 
-/* ---- the tests ---- */
-
 static const struct cause causes[] = {
     {"post", 0, nothing, post, nothing, effect},
     {"job", 0, job_begin, job_act, job_end, NULL},
@@ -511,7 +501,7 @@ static uint64_t more_turns_of(const struct waking *w)
 static void wake_each_time(struct waking *w)
 {
     pthread_t thread;
-    uint64_t more = 0; /* iterations besides the one for each event */
+    uint64_t more = 0;
 
     any_host_rest(&w->host);
     expect_eq(pthread_create(&thread, NULL, act_at_sleepers, w), 0);

@@ -36,8 +36,6 @@ UNIT(hung_files, a_file_that_cannot_be_read_is_written_by_a_worker)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-/* ---- files that are sent ---- */
-
 static int ends[2];
 
 static int take_all(weir_loop *loop, void *arg)

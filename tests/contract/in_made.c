@@ -17,13 +17,13 @@ struct end {
     int made;
     int lost;
     int lost_err;
-    int shaken; /* handshakes started by start_tls */
+    int shaken;
     int shaken_err;
     uint64_t received;
 };
 
 enum outcome {
-    BOTH_TALK, /* and start_tls is done */
+    BOTH_TALK,
     BOTH_ARE_LOST,
 };
 
@@ -31,11 +31,10 @@ struct act {
     const char *name;
     void (*call)(struct end *end);
     enum outcome outcome;
-    bool starts; /* both ends do */
+    bool starts;
     bool is_for_servers;
 };
 
-/* A kind of server, and its clients. */
 struct kind {
     const char *name;
     bool over_unix;
@@ -52,8 +51,6 @@ static struct weir_tls_settings client_tls;
 static weir_pending *connecting;
 static int connect_done;
 static int connect_err;
-
-/* ---- what is called ---- */
 
 static void end_shaken(void *arg, int err, weir_transport *t)
 {
@@ -176,8 +173,6 @@ static const struct kind kinds[] = {
     {"Unix, TLS", true, true},
 };
 
-/* ---- the ends ---- */
-
 static void end_made(void *user, weir_transport *t)
 {
     struct end *end = (struct end *)user;
@@ -219,8 +214,6 @@ static void client_done(void *arg, int err, weir_transport *t)
     connect_done++;
     connect_err = err;
 }
-
-/* ---- a row ---- */
 
 static void row_connect(const struct kind *kind, const char *path)
 {

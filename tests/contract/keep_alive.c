@@ -44,14 +44,11 @@ static void expect_asked(int fd)
     expect_eq(get_option(fd, IPPROTO_TCP, TCP_KEEPCNT), COUNT);
 }
 
-/* Expects the options on a connection that was made. */
 static void expect_made(struct maker *m)
 {
     maker_run(m, maker_is_made);
     expect_asked(weir_transport_get_socket(m->t));
 }
-
-/* ---- connecting ---- */
 
 /* Connects to a listener by host name, or to its address if there is none. */
 static void connect_to(struct maker *m, const char *host,
@@ -104,8 +101,6 @@ MAKER(keep_alive, adopted_connections_have_it, m)
     expect_made(m);
     close(fds[1]);
 }
-
-/* ---- serving ---- */
 
 MAKER(keep_alive, accepted_connections_have_it, m)
 {
@@ -192,8 +187,6 @@ MAKER(keep_alive, an_adopted_socket_with_other_times_is_not_enough, m)
     serve_adopted(m, set_other_times);
 }
 
-/* ---- streams ---- */
-
 static int handle(void *arg, weir_reader *reader, weir_writer *writer)
 {
     int *handled = arg;
@@ -228,8 +221,6 @@ UNIT_IN(keep_alive, both_ends_of_streams_have_it, task_run, weir_loop *loop)
     weir_writer_unref(writer);
     weir_server_free(server);
 }
-
-/* ---- without, and what is refused ---- */
 
 MAKER(keep_alive, is_off_where_nobody_asks_for_it, m)
 {

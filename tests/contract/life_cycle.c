@@ -8,8 +8,6 @@
 
 #include <weir/connect.h>
 
-/* ---- life_cycle ---- */
-
 SCENE(life_cycle, r1__connection_made_comes_before_data, "receives wide",
       "events made; receive 5; events made data; ran @made 1",
       "@made running 1")
@@ -51,8 +49,6 @@ SCENE(life_cycle, no_data_follows_a_close_inside_data_received, "receives wide",
       "send 60000; lost 0; ran @data 1; events made data lost", "@data close")
 SCENE(life_cycle, the_first_cause_of_the_end_is_kept, "receives wide",
       "close; abort; lost 0 CLOSED")
-
-/* ---- end_of_stream ---- */
 
 SCENE(end_of_stream, r8__eof_received_comes_after_the_last_byte,
       "receives wide",
@@ -103,8 +99,6 @@ SCENE(end_of_stream, r12c__a_reset_is_noticed_after_an_eof_seen_while_paused,
       "shutdown; run 5; reset; lost EPIPE|ECONNRESET; events made lost",
       "@made pause")
 
-/* ---- closing ---- */
-
 SCENE(
     closing, r24__a_send_that_fails_is_told_by_connection_lost,
     "both plain !reset wide eof=1",
@@ -139,8 +133,6 @@ SCENE(closing, r25__unless_the_close_lingers, "both wide",
       "@made pause")
 SCENE(closing, r26__without_a_limit_a_close_waits_for_the_peer, "both",
       "clog; close; turn 3; run 100; alive; pending >0; timers 0")
-
-/* ---- in C ---- */
 
 static void note_done(void *arg, int err, weir_transport *t)
 {

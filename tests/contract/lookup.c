@@ -156,8 +156,6 @@ NAMES(lookup, the_second_server_is_asked_where_the_first_is_dead, n)
     names_expect(n, "a4.example", NULL, "192.0.2.1:80 ");
 }
 
-/* ---- search domains ---- */
-
 NAMES(lookup, a_short_name_is_searched_for_and_both_families_come_from_one_name,
       n)
 {
@@ -267,8 +265,6 @@ NAMES(lookup, a_dot_at_the_end_forbids_the_search, n)
     cr_assert(!strstr(dns_server_read_log(&n->server), "one"));
 }
 
-/* ---- what asks no server ---- */
-
 NAMES(lookup, literals_and_this_machine_ask_no_server, n)
 {
     static const struct {
@@ -319,8 +315,6 @@ NAMES(lookup, what_can_be_no_host_is_refused_at_once, n)
     expect_str_eq(dns_server_read_log(&n->server), "");
 }
 
-/* ---- services ---- */
-
 NAMES(lookup, the_port_may_be_a_service, n)
 {
     struct weir_getaddrinfo_options options = {.size = sizeof(options)};
@@ -340,8 +334,6 @@ NAMES(lookup, the_port_may_be_a_service, n)
     options.service = "https";
     names_expect(n, "192.0.2.1", &options, "EINVAL");
 }
-
-/* ---- many ---- */
 
 NAMES(lookup, a_thousand_names_at_once_are_all_answered, n)
 {
@@ -366,7 +358,7 @@ NAMES(lookup, a_hundred_names_are_asked_for_without_a_delay, n)
                         SIZED(weir_getaddrinfo_options, .family = AF_INET)),
             0);
     }
-    for (int i = 0; i < 2; i++) { /* they are accepted and sent */
+    for (int i = 0; i < 2; i++) {
         expect_eq(weir_loop_run_once(n->loop), 0);
     }
     dns_server_wait(&n->server);
@@ -474,9 +466,6 @@ NAMES(lookup, no_name_is_unknown_while_the_hosts_file_cannot_be_opened, n)
     expect_eq(silence, -ECANCELED);
 }
 
-/* ---- a build without c-ares ---- */
-
-/* Returns the error of a lookup, or 0 for addresses. */
 static int look_up(weir_loop *loop, const char *host)
 {
     int result = 1;

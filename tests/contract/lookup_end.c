@@ -17,8 +17,6 @@ static void forget_answers(struct names *n)
     expect_eq(weir_loop_trim(n->loop), 0);
 }
 
-/* Expects that everything used by lookups is gone: descriptors, timers, memory.
- */
 static void expect_nothing_left(struct names *n, int fds, uint64_t memory)
 {
     names_run_for(n, 2 * MS);
@@ -60,7 +58,6 @@ static void some_turns(struct names *n, int turns)
     }
 }
 
-/* After each number of iterations from the start to the end. */
 NAMES(lookup_end, cancelling_at_every_moment_leaves_nothing, n)
 {
     static const char *const hosts[] = {"silent.example", "a4-late6.example",
@@ -190,8 +187,6 @@ NAMES(lookup_end, a_forked_child_can_use_none_of_it, n)
     expect_eq(n->result, 1, "the parent's lookup goes on");
 }
 
-/* ---- in a task ---- */
-
 struct asking {
     struct names *n;
     weir_task *task;
@@ -309,7 +304,6 @@ NAMES(lookup_end, a_lookup_that_waits_for_room_does_not_make_the_loop_spin, n)
     expect_eq(n->waiting, 0);
 }
 
-/* Returns the resolver's socket that is connected to the name server. */
 static int find_question_socket(struct sockaddr_storage *ret, socklen_t *len)
 {
     int type = 0;

@@ -198,7 +198,6 @@ static void ignore_answer(void *arg, int err,
 {
 }
 
-/* In a network of this process. */
 UNIT_IN(lookup_settings, without_a_server_this_machine_is_asked, unit_alone,
         void)
 {

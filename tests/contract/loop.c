@@ -10,8 +10,6 @@
 
 #include <weir/transport.h>
 
-/* ---- run and stop ---- */
-
 static void stop_and_add(void *arg)
 {
     weir_loop_stop(loop);
@@ -77,7 +75,6 @@ static bool is_stopped_by_condition(void *arg)
     return *(bool *)arg;
 }
 
-/* Makes something ready in each iteration. */
 static void call_again(void *arg)
 {
     soon(call_again, arg);
@@ -136,8 +133,6 @@ UNIT(loop, neither_runs_nor_ends_inside_itself)
     expect_eq(event_count, 1);
 }
 
-/* ---- time ---- */
-
 static void watch_time(void *arg)
 {
     uint64_t *seen_ns = arg;
@@ -163,8 +158,6 @@ UNIT(loop, time_is_the_monotonic_clock_read_once_a_turn)
     expect_leq(outside_ns, clock_ns());
 }
 
-/* ---- bytes queued for sending ---- */
-
 static CALLBACKS(keeping, STREAM, .connection_made = keep_connection);
 
 /* Callbacks have an argument that is not const. */
@@ -184,7 +177,6 @@ struct pinging {
     int left;
 };
 
-/* Sends bytes for the next iteration, as often as requested. */
 static int ping_again(void *user, weir_transport *t, const struct weir_buf *buf)
 {
     struct pinging *p = user;
@@ -239,7 +231,6 @@ UNIT_IN(loop, bytes_written_in_the_last_turn_are_sent_before_run_returns,
     run_until_stopped();
     expect_eq(receive_now(peer, buf, sizeof(buf)), 6);
 
-    /* Written outside a run, and sent by one iteration. */
     expect_eq(weir_transport_write(connection, "third", 5), 0);
     expect_eq(receive_now(peer, buf, sizeof(buf)), -1);
     one_turn();
@@ -269,8 +260,6 @@ UNIT_IN(loop, bytes_that_the_condition_wrote_are_sent_before_run_until_returns,
     expect_eq(weir_loop_free(loop), 1);
     close(peer);
 }
-
-/* ---- the end ---- */
 
 UNIT_IN(loop, free_ignores_null, unit_alone, void)
 {
@@ -364,8 +353,6 @@ UNIT_IN(loop, handles_and_leases_outlive_the_loop, unit_alone, void)
     allocator_check(&allocator);
     close(peer);
 }
-
-/* ---- several loops ---- */
 
 struct runner {
     pthread_t thread;

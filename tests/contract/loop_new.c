@@ -24,8 +24,6 @@ static int try_new(const struct weir_loop_options *options)
     return err;
 }
 
-/* ---- options ---- */
-
 UNIT(loop_new, takes_no_options_and_options_that_are_all_zero)
 {
     const struct weir_loop_options options = {.size = sizeof(options)};
@@ -73,8 +71,6 @@ UNIT(loop_new, sizes_of_queues_are_rounded_up)
     }
 }
 
-/* ---- the engine ---- */
-
 static void expect_engine(enum weir_engine engine)
 {
     const char *name = engine == WEIR_ENGINE_POLL ? "poll" : "uring";
@@ -119,8 +115,6 @@ UNIT(loop_new, the_environment_names_the_engine_where_options_do_not)
     expect_eq(try_new(NULL), -EINVAL);
 }
 
-/* ---- without memory ---- */
-
 static struct test_allocator memory;
 
 static void make_without(void *arg)
@@ -155,8 +149,6 @@ UNIT(loop_new, a_loop_without_memory_for_buffers_still_turns)
     close_loop();
     allocator_check(&allocator);
 }
-
-/* ---- without descriptors ---- */
 
 static rlim_t lowest_free_fd(void)
 {
@@ -194,8 +186,6 @@ UNIT(loop_new, fails_cleanly_whichever_descriptor_fails)
     }
     expect_geq(failures, 2, "an eventfd and a ring at least");
 }
-
-/* ---- features ---- */
 
 static size_t count_lines(const char *text)
 {

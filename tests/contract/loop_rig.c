@@ -12,7 +12,7 @@
 weir_loop *loop;
 struct event events[EVENTS_MAX];
 int event_count;
-static int numbers[EVENTS_MAX]; /* arguments of note_number() */
+static int numbers[EVENTS_MAX];
 
 struct weir_loop_statistics statistics(void)
 {
@@ -102,8 +102,6 @@ void run_until_stopped(void)
     cr_assert(weir_handle_cancel(loop, handle));
 }
 
-/* ---- time ---- */
-
 uint64_t clock_ns(void)
 {
     struct timespec now;
@@ -117,8 +115,6 @@ void spin(uint64_t time_ns)
     while (clock_ns() < end_ns) {
     }
 }
-
-/* ---- a connection without a network ---- */
 
 weir_transport *connection;
 

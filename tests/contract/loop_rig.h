@@ -41,25 +41,17 @@ void stop_loop(void *arg);
 void soon(weir_callback_fn *cb, void *arg);
 void later(uint64_t delay_ns, weir_callback_fn *cb, void *arg);
 void open_loop(const struct weir_loop_options *options);
-/* Opens the loop with a new allocator. */
 void open_loop_from(struct test_allocator *memory);
 void close_loop(void);
-/* Runs the body between open_loop(NULL) and close_loop(). */
 void with_loop(void (*body)(void));
 
-/* Runs one iteration that does not wait. */
 void one_turn(void);
 void fail_late(void *arg);
 
-/* Runs until a callback stops the loop. */
 void run_until_stopped(void);
-
-/* ---- time ---- */
 
 uint64_t clock_ns(void);
 void spin(uint64_t time_ns);
-
-/* ---- a connection without a network ---- */
 
 extern weir_transport *connection; /* the transport of keep_connection() */
 

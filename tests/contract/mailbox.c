@@ -26,7 +26,7 @@ struct poster {
     pid_t waiting;         /* late posts: the thread to be woken */
     pthread_t thread;
     struct post posts[POSTS];
-    int next; /* number expected next */
+    int next;
     int err;
 };
 
@@ -145,8 +145,6 @@ MAKER(mailbox, a_post_from_inside_the_loop_is_not_called_at_once, m)
     free(poster);
 }
 
-/* ---- the loop's own thread ---- */
-
 static struct {
     weir_loop *loop;
     weir_mailbox *mailbox;
@@ -155,7 +153,6 @@ static struct {
     size_t count;
 } own;
 
-/* Returns an argument with which note() records a name. */
 static void *own_name(const char *name)
 {
     return (void *)(uintptr_t)name;
@@ -272,9 +269,6 @@ MAKER(mailbox, posting_after_the_end_of_the_loop_is_an_error, m)
     expect_eq(called, 0, "what was pending is dropped");
 }
 
-/* ---- the wrong process; another thread is in elsewhere.c ---- */
-
-/* Calls that must return an error and do nothing. */
 static void expect_refusals(struct maker *m)
 {
     const int err = -ECHILD;

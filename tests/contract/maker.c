@@ -121,17 +121,13 @@ int maker_close(struct maker *m)
     return alive;
 }
 
-/* ---- running ---- */
-
 void maker_time_out(void *arg)
 {
     ((struct maker *)arg)->timed_out = true;
 }
 
-/* Minimum number of iterations of maker_run_for(). */
 enum { MAKER_TURNS = 10 };
 
-/* Runs until a timer reports that the time has passed. */
 static void maker_run_out(struct maker *m, uint64_t time_ns)
 {
     m->timed_out = false;
@@ -216,8 +212,6 @@ void maker_test(void (*body)(struct maker *m))
     maker_close(&m);
 }
 
-/* ---- making ---- */
-
 void maker_begin_server(struct maker *m, const char *host, uint16_t port,
                         const struct weir_server_options *options)
 {
@@ -231,8 +225,6 @@ void maker_serve(struct maker *m, const char *host,
     maker_begin_server(m, host, 0, options);
     maker_expect_done(m, 0);
 }
-
-/* ---- the other end ---- */
 
 void peer_set_timeout(int fd)
 {

@@ -69,10 +69,8 @@ void maker_open(struct maker *m);
  * nothing. */
 int maker_close(struct maker *m);
 
-/* Runs a body between maker_open() and maker_close(). */
 void maker_test(void (*body)(struct maker *m));
 
-/* A test with maker_test(); its parameter is @m. */
 #define MAKER(suite, name, m) UNIT_IN(suite, name, maker_test, struct maker *m)
 
 /* ---- running ---- */
@@ -90,20 +88,17 @@ uint64_t maker_count_turns(struct maker *m, uint64_t time_ns);
 /* Runs until a timer is armed, such as the retry of a start. The time limit for
  * retries may expire before the next iteration. */
 void maker_run_until_timer(struct maker *m);
-/* Runs until @count connections were made in total. */
 void maker_run_until_made(struct maker *m, int count);
 bool maker_is_done(const struct maker *m);
 bool maker_is_made(const struct maker *m);
 bool maker_is_lost(const struct maker *m);
 bool maker_is_closed(const struct maker *m);
 bool maker_is_empty(const struct maker *m);
-/* Run until done was called, or a connection is lost, with this error or 0. */
 void maker_expect_done(struct maker *m, int err);
 void maker_expect_lost(struct maker *m, int err);
 
 /* ---- making ---- */
 
-/* Done callbacks; their argument is the maker. */
 void maker_server_done(void *arg, int err, weir_server *server);
 void maker_connect_done(void *arg, int err, weir_transport *t);
 
@@ -125,25 +120,19 @@ uint16_t server_port(weir_server *server);
 /* Connects to the server's first socket, on the loopback address. */
 int peer_connect(struct maker *m);
 
-/* Opens a listening socket of the test, and returns its address in @ret. */
 int peer_listen(int backlog, struct weir_address *ret);
 
-/* Reads as the peer. Returns a byte count, 0 at the end, or a negative error.
- */
 ssize_t peer_read(int fd, void *buf, size_t size);
 /* Like peer_read(), while the loop turns: for bytes that the loop has yet to
  * send. */
 ssize_t maker_read(struct maker *m, int fd, void *buf, size_t size);
 int get_option(int fd, int level, int name);
 
-/* Opens a maker with an echo server and one connection. Returns the other end.
- */
 int maker_serve_one(struct maker *m);
 /* Makes a TCP connection; the first end was accepted, but not by weir. */
 void peer_tcp_pair(int *ret_fds);
 bool maker_has_received(const struct maker *m);
 
-/* Returns true if the number is an open descriptor. */
 bool is_open(int fd);
 /* Waits until a descriptor is closed, for example by a thread. Returns false if
  * it stays open. */

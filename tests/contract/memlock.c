@@ -27,7 +27,6 @@
 
 #define KIB 1024u
 
-/* Exit statuses of a child. */
 enum {
     GOOD,
     WAS_REFUSED,
@@ -50,7 +49,6 @@ static void become_somebody(rlim_t locked_bytes)
     }
 }
 
-/* Runs the body in a child. Returns its exit status. */
 static int in_child(int (*body)(void))
 {
     if (geteuid() != 0) {
@@ -80,8 +78,6 @@ static void stop_loop(void *arg)
 {
     weir_loop_stop(arg);
 }
-
-/* ---- one after another ---- */
 
 static int run_loops_in_a_row(void)
 {
@@ -138,8 +134,6 @@ UNIT(memlock, rings_that_are_made_in_a_row_have_the_size_asked_for)
     expect_eq(in_child(open_rings_in_a_row), GOOD);
 }
 
-/* ---- after a kill ---- */
-
 static int run_until_killed(weir_loop *loop, void *arg)
 {
     const int *fd = arg;
@@ -149,7 +143,6 @@ static int run_until_killed(weir_loop *loop, void *arg)
     return weir_sleep(loop, UINT64_MAX);
 }
 
-/* Starts a process with a loop and kills it while it runs. */
 static bool start_and_kill(const struct weir_loop_options *options)
 {
     int fds[2];
@@ -187,8 +180,6 @@ UNIT(memlock, a_process_that_was_killed_can_be_started_again_at_once)
 {
     expect_eq(in_child(restart_killed_process), GOOD);
 }
-
-/* ---- too little for good ---- */
 
 /* Some kernels count the pages of rings, such as 6.18, and others do not, such
  * as 6.12: if they do, even the smallest ring is refused if no memory may be
@@ -347,8 +338,6 @@ UNIT(memlock, each_loop_that_does_not_fit_falls_back)
     }
 }
 
-/* ---- a host, for whom the ring is made anew ---- */
-
 static void count_up(void *arg)
 {
     ++*(int *)arg;
@@ -414,8 +403,6 @@ UNIT(memlock, a_loop_gets_a_host_where_a_second_ring_does_not_fit)
     }
     expect_gt(fitting, 0);
 }
-
-/* ---- a mapping that is left keeps the ring it is of ---- */
 
 static int ring_mappings(void)
 {

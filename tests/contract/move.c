@@ -63,8 +63,6 @@ UNIT(move, the_old_transport_has_ended_and_keeps_its_addresses)
     mover_talk(m);
 }
 
-/* ---- what goes along ---- */
-
 UNIT(move, bytes_that_were_not_shown_go_along)
 {
     expect_eq(weir_transport_pause_reading(mover_t(m)), 0);
@@ -236,8 +234,6 @@ UNIT(move, it_may_begin_inside_pause_writing)
     mover_talk(m);
 }
 
-/* ---- ends ---- */
-
 UNIT(move, a_half_closed_connection_stays_so_and_its_protocol_is_told)
 {
     m->eof_result = 1;
@@ -312,8 +308,6 @@ UNIT(move, a_peer_that_ends_during_a_move_is_noticed_on_the_other_loop)
     mover_expect(m, THERE, "made eof lost");
 }
 
-/* ---- settings ---- */
-
 UNIT(move, marks_limits_and_timeouts_go_along)
 {
     const struct weir_timeouts timeouts = {.size = sizeof(timeouts),
@@ -335,8 +329,6 @@ UNIT(move, marks_limits_and_timeouts_go_along)
     MOVER_UNTIL(m, mover_is_lost(m));
     expect_eq(m->sides[THERE].lost_err, WEIR_EIDLE);
 }
-
-/* ---- servers ---- */
 
 static void server_done(void *arg, int err, weir_server *server)
 {
@@ -400,8 +392,6 @@ UNIT(move, a_server_that_is_full_or_closed_takes_none_and_it_comes_back)
     mover_talk(m);
 }
 
-/* ---- what cannot move ---- */
-
 UNIT(move, a_move_needs_a_factory_and_another_loop)
 {
     const struct weir_factory none = {NULL, NULL};
@@ -437,7 +427,6 @@ UNIT(move, a_protocol_without_connection_moved_stays)
     MOVER_UNTIL(m, mover_is_lost(m));
 }
 
-/* An allocation of the move or of the other loop fails; then the next one. */
 UNIT(move, without_memory_the_connection_stays_with_all_its_bytes)
 {
     uint64_t failed;

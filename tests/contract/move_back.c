@@ -173,8 +173,6 @@ UNIT(move_back, reading_that_is_paused_or_resumed_meanwhile_stays_so)
     mover_receive(m, 1);
 }
 
-/* ---- ends ---- */
-
 UNIT(move_back, a_close_holds_and_sends_what_was_written)
 {
     mover_clog(m);
@@ -286,8 +284,6 @@ UNIT(move_back, the_old_loop_may_be_freed_when_the_other_has_refused_it)
     expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
 }
 
-/* ---- inside the factory, when nobody can say ---- */
-
 static void close_here(struct mover *m, weir_transport *t)
 {
     expect_eq(weir_transport_close(m->sides[HERE].t), 0);
@@ -361,8 +357,6 @@ UNIT(move_back, without_its_old_loop_a_connection_that_is_refused_is_reset)
     expect_eq(mover_read_end(m), m->is_unix ? 0 : -ECONNRESET);
     mover_expect(m, THERE, "");
 }
-
-/* ---- a child process ---- */
 
 UNIT(move_back, a_forked_child_moves_nothing)
 {

@@ -13,8 +13,6 @@
 #include <sys/mman.h>
 #include <weir/sendfile.h>
 
-/* ---- every kind ---- */
-
 static int refuse(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {
@@ -54,7 +52,6 @@ PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
         weir_transport_move(rig->t, mailbox, &factory, note_done, rig, NULL),
         is_socket ? 0 : -EOPNOTSUPP);
     if (is_socket) {
-        /* Turns both loops until the move has ended. */
         const uint64_t end_ns = rig_now_ns() + RIG_WAIT_NS;
         while (rig->step == 0) {
             rig_turn(rig);
@@ -69,8 +66,6 @@ PAIRS(move_kinds, sockets_move_and_all_other_kinds_stay, rig,
     weir_mailbox_unref(mailbox);
     expect_eq(weir_loop_free(other), 0);
 }
-
-/* ---- lent memory ---- */
 
 static struct {
     uint8_t memory[64];
@@ -136,8 +131,6 @@ UNIT(move_kinds, lent_memory_is_given_back_before_the_connection_leaves)
     mover_move(m);
     mover_move(m);
 }
-
-/* ---- what is being sent ---- */
 
 static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {

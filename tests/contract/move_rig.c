@@ -13,8 +13,6 @@
 
 enum { CLOG_BYTES = 1 << 20, TALK_BYTES = 5000 };
 
-/* ---- the protocol ---- */
-
 static void mover_note(struct mover_side *side, const char *event)
 {
     const size_t len = strlen(side->events);
@@ -100,8 +98,6 @@ static int mover_create(void *arg, weir_transport *t,
     return m->factory_err;
 }
 
-/* ---- turning ---- */
-
 void mover_turn(struct mover *m, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -139,8 +135,6 @@ void mover_free_loop(struct mover *m, int number)
         side->loop = NULL;
     }
 }
-
-/* ---- moving ---- */
 
 weir_transport *mover_t(const struct mover *m)
 {
@@ -189,8 +183,6 @@ void mover_fail(struct mover *m, int err)
 {
     mover_end(m, err);
 }
-
-/* ---- bytes ---- */
 
 void mover_write(struct mover *m, size_t len)
 {
@@ -281,8 +273,6 @@ void mover_talk(struct mover *m)
     mover_write(m, TALK_BYTES);
     mover_read(m, m->written - m->peer_received);
 }
-
-/* ---- a round ---- */
 
 static void mover_connect(struct mover *m,
                           const struct weir_connect_options *options)

@@ -19,7 +19,6 @@ enum { HERE, THERE, SIDES, MOVER_TEXT = 256 };
 
 struct mover;
 
-/* A protocol of the connection on one of the loops. */
 struct mover_side {
     struct mover *mover;
     weir_loop *loop; /* NULL after it was freed */
@@ -40,16 +39,16 @@ struct mover {
 
     bool is_unix;
     struct mover_side sides[SIDES];
-    int at; /* side that has the connection */
+    int at;
     int peer;
-    uint64_t received; /* bytes that the protocols received */
+    uint64_t received;
     uint64_t written;
     uint64_t peer_sent;
     uint64_t peer_received;
     int done_count;
     int done_err;
     weir_pending *pending;
-    void *arg; /* for the test */
+    void *arg;
 };
 
 /* Runs the body over TCP and then over a Unix socket. */
@@ -57,18 +56,15 @@ void mover_test(void (*body)(struct mover *m));
 
 extern const struct weir_protocol mover_protocol;
 
-/* Allocator of both loops. */
 extern struct test_allocator mover_memory;
 
 /* Replaces the connection, which has not moved, by a new one. */
 void mover_connect_anew(struct mover *m,
                         const struct weir_connect_options *options);
 
-/* Return the connection's current transport, and what its protocol has seen. */
 weir_transport *mover_t(const struct mover *m);
 void mover_expect(const struct mover *m, int side, const char *events);
 
-/* Starts to move the connection to the other side. */
 int mover_begin(struct mover *m);
 /* Moves the connection; expects success, or failure with @err. */
 void mover_move(struct mover *m);
@@ -84,17 +80,13 @@ bool mover_is_lost(const struct mover *m);
 void mover_free_loop(struct mover *m, int side);
 
 void mover_write(struct mover *m, size_t len);
-/* Writes until the kernel accepts no more. */
 void mover_clog(struct mover *m);
-/* Pass @len bytes: from the peer to the protocol, and from the protocol to the
- * peer. */
 void mover_send(struct mover *m, size_t len);
 void mover_receive(struct mover *m, uint64_t len);
 void mover_read(struct mover *m, uint64_t len);
 /* Reads once. Returns 0 at the end, -errno, or -EAGAIN after an iteration of
  * the loops. */
 ssize_t mover_read_some(struct mover *m);
-/* Passes bytes in both directions. */
 void mover_talk(struct mover *m);
 /* Reads as the peer until the end. Returns 0 or -errno. */
 int mover_read_end(struct mover *m);

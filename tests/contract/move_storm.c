@@ -21,14 +21,14 @@
 enum {
     LOOPS = 3,
     CLIENTS = 6,
-    MESSAGES = 60,     /* of a connection */
-    STOP_AFTER = 1500, /* messages of all clients */
+    MESSAGES = 60, /* of a connection */
+    STOP_AFTER = 1500,
     MESSAGE_MAX = 60000,
 };
 
 struct session {
     struct unit_random random;
-    weir_thread *to; /* destination of the move in progress */
+    weir_thread *to;
 };
 
 static struct {
@@ -36,14 +36,13 @@ static struct {
     uint16_t port;
     weir_server *servers[LOOPS]; /* each used only by its thread */
     sem_t serves;
-    sem_t messages; /* posted for each echoed message */
+    sem_t messages;
     pthread_mutex_t mutex;
     /* Under the mutex. */
     uint64_t moved_count;
     uint64_t failed_count;
     uint64_t posted_count;
-    uint64_t
-        finished_count; /* connections that ended as the clients requested */
+    uint64_t finished_count;
 } storm;
 
 static void storm_count(uint64_t *number)
@@ -52,8 +51,6 @@ static void storm_count(uint64_t *number)
     ++*number;
     pthread_mutex_unlock(&storm.mutex);
 }
-
-/* ---- the connections ---- */
 
 static int storm_arrive(void *arg, weir_transport *t,
                         struct weir_protocol_binding *ret);
@@ -82,7 +79,7 @@ static void storm_made(void *user, weir_transport *t)
 
 static void storm_moved(void *user, weir_transport *t)
 {
-    (void)user; /* the connection belongs to the other loop */
+    (void)user;
 }
 
 static void storm_lost(void *user, weir_transport *t, int err)
@@ -153,8 +150,6 @@ static int storm_accept(void *arg, weir_transport *t,
     return 0;
 }
 
-/* ---- the threads ---- */
-
 static void storm_listens(void *arg, int err, weir_server *server)
 {
     struct weir_address address;
@@ -186,9 +181,6 @@ static int storm_serve(weir_thread *thread, void *arg)
     return err;
 }
 
-/* ---- the clients ---- */
-
-/* Sends a message and reads its echo. */
 static void client_talk(int fd, uint64_t *at, size_t len)
 {
     uint8_t bytes[MESSAGE_MAX];
@@ -244,8 +236,6 @@ static void *client_run(void *arg)
     }
     return NULL;
 }
-
-/* ---- the storm ---- */
 
 static void storm_round(void)
 {

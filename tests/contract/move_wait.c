@@ -11,7 +11,6 @@
 
 #include <weir/task.h>
 
-/* A task of the old loop, and the result of its call. */
 struct moving {
     struct mover *m;
     weir_task *task;
@@ -19,7 +18,6 @@ struct moving {
     int next_err;
 };
 
-/* Factory of the connection on the other loop. */
 static int create(void *arg, weir_transport *t,
                   struct weir_protocol_binding *ret)
 {

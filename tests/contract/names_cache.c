@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <weir/embed.h>
 
-/* Returns how often the name server was queried for IPv4 addresses of the host.
- */
 static int count_asked(struct names *n, const char *host)
 {
     char question[128];

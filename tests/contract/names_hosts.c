@@ -52,8 +52,6 @@ NAMES(names_hosts, a_name_may_be_any_text, n)
     expect_str_eq(dns_server_read_log(&n->server), "");
 }
 
-/* ---- makers ---- */
-
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     return 0;
@@ -92,8 +90,6 @@ NAMES(names_hosts, makers_take_such_a_name_too, n)
     expect_eq(weir_loop_run_task(n->loop, connect_by_odd_name, n, NULL), 0);
 }
 
-/* ---- resolvers of the program ---- */
-
 static int refuse(void *user, weir_lookup *lookup, const char *host, int family,
                   void **ret_data)
 {
@@ -116,8 +112,6 @@ NAMES(names_hosts, a_resolver_of_the_program_is_given_host_names_alone, n)
     expect_eq(n->result, WEIR_EDNSBADNAME, "it has another resolver now");
     expect_eq(names_start(n, "odd!name", NULL), WEIR_EDNSBADNAME);
 }
-
-/* ---- changes ---- */
 
 /* The file is checked once a second. */
 static void wait_for_look(struct names *n)
@@ -239,8 +233,6 @@ NAMES(names_hosts, settings_change_before_a_lookup_has_asked_its_server, n)
     expect_eq(n->answered, 2);
     unlink(settings_path);
 }
-
-/* ---- what it costs ---- */
 
 NAMES(names_hosts, its_memory_goes_with_a_trim, n)
 {

@@ -15,7 +15,6 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-/* Uses a name in one way. Returns 0 or an error. */
 typedef int attempt_fn(struct names *n, const char *host);
 
 static struct test_allocator memory;
@@ -28,8 +27,6 @@ static bool has_ended(void *unused)
     return end_count > 0;
 }
 
-/* Runs until the end is reported, unless @err shows that nothing was started.
- */
 static int wait_for_end(struct names *n, int err)
 {
     if (err == 0) {
@@ -49,10 +46,9 @@ struct walk {
     attempt_fn *attempt;
     const char *host;
     int fds;
-    int refused; /* rounds that ran out of memory */
+    int refused;
 };
 
-/* Creates a loop and runs the operation on it. */
 static void try_once(void *arg)
 {
     struct walk *walk = arg;
@@ -85,8 +81,6 @@ static void try_each(struct names *n, attempt_fn *attempt, const char *host)
     expect_geq(walk.refused, 5);
     n->loop = own;
 }
-
-/* ---- lookups ---- */
 
 static void note_addresses(void *unused, int err,
                            const struct weir_address *addresses, size_t count)
@@ -182,8 +176,6 @@ NAMES(names_memory, a_task_that_asks_is_told_and_leaves_nothing, n)
     try_each(n, try_task, "a4-a6.example");
     try_each(n, try_task, "localhost");
 }
-
-/* ---- connections and servers ---- */
 
 static CALLBACKS(protocol, STREAM);
 

@@ -171,7 +171,6 @@ bool names_is_over(void *names)
     return ((struct names *)names)->waiting == 0;
 }
 
-/* Runs until the last lookup has ended. */
 static void names_run(struct names *n)
 {
     struct weir_handle failsafe;

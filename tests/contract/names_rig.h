@@ -34,37 +34,29 @@ struct names {
     /* Result of the last lookup: number of addresses, or an error. */
     int result;
     struct weir_address addresses[2 * WEIR_ADDRESSES_MAX];
-    weir_pending *lookup; /* handle of the lookup in progress */
+    weir_pending *lookup;
 
-    /* For several lookups. */
     int waiting;
     int answered;
     int failed;
     int last_err;
 
-    int fds[NAMES_FDS_MAX]; /* opened by names_take_fds() */
+    int fds[NAMES_FDS_MAX];
     int fd_count;
 };
 
 void names_open(struct names *n);
 void names_close(struct names *n);
 
-/* Runs a body between names_open() and names_close(). */
 void names_test(void (*body)(struct names *n));
 
-/* A test with names_test(); its parameter is @n. */
 #define NAMES(suite, name, n) UNIT_IN(suite, name, names_test, struct names *n)
 
-/* Returns the options that the rig has passed to weir_loop_set_dns_options().
- */
 struct weir_dns_options names_dns_options(struct names *n);
-/* Replaces the search domains. */
 void names_search(struct names *n, const char *domains);
-/* Makes the resolver use a hosts file of the test with this text. */
 void names_use_hosts(struct names *n, const char *text);
 /* Replaces the text of that file; the resolver notices it within a second. */
 void names_write_hosts(struct names *n, const char *text);
-/* Removes that file. */
 void names_remove_hosts(struct names *n);
 /* Reduces the resolver's wait to three seconds, for tests that wait for its
  * end. */
@@ -79,12 +71,10 @@ uint64_t names_count_turns(struct names *n, uint64_t time_ns);
 /* Runs until the name server has received @question, such as "A host". */
 void names_run_until_asked(struct names *n, const char *question);
 
-/* Starts a lookup whose result is stored in ->result. */
 int names_start(struct names *n, const char *host,
                 const struct weir_getaddrinfo_options *options);
 bool names_is_over(void *names);
 
-/* Starts a lookup and waits for its end. */
 void names_lookup(struct names *n, const char *host,
                   const struct weir_getaddrinfo_options *options);
 
@@ -92,7 +82,6 @@ void names_lookup(struct names *n, const char *host,
  * name of its error; static. */
 const char *names_text(const struct names *n);
 
-/* Expects the result of a lookup, as names_text() has it. */
 void names_expect(struct names *n, const char *host,
                   const struct weir_getaddrinfo_options *options,
                   const char *text);

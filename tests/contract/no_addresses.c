@@ -38,8 +38,6 @@ static int later_count;
 static struct rlimit addresses;
 static struct test_allocator memory;
 
-/* ---- the shortage ---- */
-
 static void begin_shortage(void)
 {
     expect_eq(getrlimit(RLIMIT_AS, &addresses), 0);
@@ -56,8 +54,6 @@ static void end_shortage(void)
     expect_eq(setrlimit(RLIMIT_AS, &addresses), 0);
     memory.fail_at = 0;
 }
-
-/* ---- connections ---- */
 
 static void made(void *user, weir_transport *t)
 {
@@ -91,7 +87,6 @@ static int adopt(struct conn *conn)
                                      NULL, NULL, NULL, NULL);
 }
 
-/* Adopts one more connection, next to existing ones. */
 static int adopt_later(void)
 {
     return adopt(&later[later_count++]);
@@ -143,8 +138,6 @@ static void with_connections(void (*body)(void))
     close_peers(conns, COUNT);
     close_peers(later, later_count);
 }
-
-/* ---- the tests ---- */
 
 static void free_loop_in_shortage(void)
 {

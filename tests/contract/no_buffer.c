@@ -30,8 +30,6 @@ static void set_flag(void *arg)
     *(bool *)arg = true;
 }
 
-/* Sends bytes to a transport that gets no memory, runs as many iterations as
- * the loop requires, and then lets it have memory. */
 static void send_without(weir_loop *loop, int peer, const uint64_t *received)
 {
     uint8_t bytes[SENT];
@@ -50,8 +48,6 @@ static void send_without(weir_loop *loop, int peer, const uint64_t *received)
     expect_leq(statistics_of(loop).starved, TRIES_MAX);
     memory.size_limit = SIZE_MAX;
 }
-
-/* ---- pipes ---- */
 
 static void open_pipe(struct rig *rig, bool is_socket)
 {
@@ -105,8 +101,6 @@ UNIT(no_buffer, a_pipe_that_is_closed_while_it_rests_is_lost)
     weir_transport_unref(rig.t);
     expect_leq(weir_loop_free(rig.loop), 1);
 }
-
-/* ---- datagrams ---- */
 
 struct endpoint {
     weir_transport *t;

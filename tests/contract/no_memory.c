@@ -41,7 +41,6 @@ static void fail_never(void)
     memory.fail_at = 0;
 }
 
-/* Runs until @condition holds, without memory for a timer. */
 static void run_without(struct maker *m, maker_condition *condition)
 {
     const time_t end = time(NULL) + MAKER_FAILSAFE_S;
@@ -55,7 +54,6 @@ static void run_without(struct maker *m, maker_condition *condition)
 
 static struct maker *walked;
 
-/* Calls one of the functions below. */
 static void make_without(void *arg)
 {
     int (*const *make)(struct maker * m) = (int (*const *)(struct maker *))arg;
@@ -139,7 +137,7 @@ UNIT(no_memory, an_accepted_connection_is_reset_and_reported)
     maker_run_for(m, 2 * MS);
     expect_eq(peer_read(fds[count - 1], &byte, 1), -ECONNRESET);
     int next = peer_connect(m);
-    maker_run_until_made(m, made + 1); /* the next one is served */
+    maker_run_until_made(m, made + 1);
     close(next);
     for (int i = 0; i < count; i++) {
         close(fds[i]);

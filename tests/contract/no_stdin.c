@@ -12,7 +12,7 @@
 #include <weir/datagram.h>
 #include <weir/unix.h>
 
-static int input; /* standard input of the test program */
+static int input;
 
 static void without_input(void (*body)(struct maker *m, struct place *place))
 {
@@ -29,7 +29,6 @@ static void expect_zero_closed(const char *what)
     expect_eq(dup2(input, 0), 0);
 }
 
-/* Moves a descriptor to number 0. */
 static int as_zero(int fd)
 {
     expect_geq(fd, 1);
@@ -38,15 +37,12 @@ static int as_zero(int fd)
     return 0;
 }
 
-/* Expects that number 0 is a socket. */
 static void expect_socket_at_zero(void)
 {
     struct stat file;
     expect_eq(fstat(0, &file), 0);
     cr_assert(S_ISSOCK(file.st_mode));
 }
-
-/* ---- connections and servers ---- */
 
 /* Each function makes one connection and returns its peer; the server or the
  * connection has descriptor 0. */
@@ -175,8 +171,6 @@ UNIT(no_stdin, servers_and_connections_have_its_number)
     }
 }
 
-/* ---- datagrams ---- */
-
 static weir_transport *endpoint;
 
 static void endpoint_made(void *user, weir_transport *t)
@@ -224,8 +218,6 @@ UNIT(no_stdin, a_datagram_endpoint_has_its_number)
         expect_zero_closed(ways[i]);
     }
 }
-
-/* ---- refusals ---- */
 
 UNIT(no_stdin, what_is_refused_is_closed)
 {
@@ -300,8 +292,6 @@ UNIT(no_stdin, what_cannot_be_named_is_closed)
     expect_eq(failed_err, -EADDRNOTAVAIL);
     expect_zero_closed("an endpoint of another machine");
 }
-
-/* ---- what is given up ---- */
 
 static void cancel_and_expect_closed(struct maker *m, weir_pending *pending,
                                      const char *what)

@@ -24,11 +24,8 @@
 
 enum { LARGE = 1000000 };
 
-static bool is_short; /* no thread can be created */
+static bool is_short;
 
-/* ---- files ---- */
-
-/* Returns a file with the bytes "abcdef". */
 static int some_file(void)
 {
     const int fd =
@@ -238,8 +235,6 @@ static int close_socket(weir_loop *loop)
     return close_one(loop, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 }
 
-/* ---- sendfile ---- */
-
 /* Returns a large file whose bytes are not cached, if possible. */
 static int cold_file(void)
 {
@@ -275,7 +270,6 @@ static void make_ends(int ret[2])
     expect_eq(fcntl(ret[1], F_SETFL, O_NONBLOCK), 0);
 }
 
-/* Waits for the receiver, whose sending end was closed. */
 static void expect_received(weir_task *receiver, const struct receipt *receipt)
 {
     int ret = 1;
@@ -332,8 +326,6 @@ static int sendfile_of_stream(weir_loop *loop)
     drop(fd, "file");
     return sent == LARGE ? 0 : (int)sent;
 }
-
-/* ---- programs, threads ---- */
 
 static int run_program(weir_loop *loop)
 {
@@ -416,12 +408,10 @@ static int drop_passed(weir_loop *loop)
     return 0;
 }
 
-/* ---- the table ---- */
-
 struct row {
     const char *name;
     int (*act)(weir_loop *loop);
-    int lacking; /* result if no thread can be created */
+    int lacking;
 };
 
 static const struct row rows[] = {
@@ -510,12 +500,9 @@ UNIT_OF(no_thread, calls_are_made_or_name_the_limit_of_a_group, shortage_run,
     lack_and_recover(loop);
 }
 
-/* ---- cancellations ---- */
-
-/* A task that opens a file or closes a socket, and then sleeps. */
 struct caller {
     weir_task *task;
-    int err; /* error of the cancelled call */
+    int err;
     int next;
     bool closes;
     bool is_cancelled;
@@ -554,7 +541,6 @@ static void spawn(weir_loop *loop, weir_task_fn *fn, void *arg, weir_task **ret)
     expect_eq(weir_task_spawn(loop, fn, arg, NULL, ret), 0);
 }
 
-/* Cancels a call some iterations after its start, at first in the same one. */
 static void cancel_call(weir_loop *loop, int turns, bool closes)
 {
     struct caller caller = {.closes = closes};

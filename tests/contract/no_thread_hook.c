@@ -51,8 +51,6 @@ static void pause_and_resume(weir_transport *t)
     expect_eq(weir_transport_resume_reading(t), 0);
 }
 
-/* Makes a FIFO whose end @flags weir gets; the other one is opened for both
- * directions. */
 static int make_fifo(int flags, int *ret_other)
 {
     expect_eq(mkfifo(shortage_path("fifo"), 0600), 0);
@@ -83,7 +81,6 @@ UNIT_OF(no_thread_hook, it_aborts_the_pipe_that_writes, shortage_run,
     end(loop);
 }
 
-/* Opens a FIFO that contains some bytes for reading. */
 static weir_writer *open_to_read(weir_loop *loop, weir_reader **ret_reader,
                                  int *ret_other)
 {

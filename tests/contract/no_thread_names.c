@@ -30,7 +30,6 @@ static void with_server(weir_loop *loop, void (*body)(weir_loop *loop))
     cr_assert(err == 0 || err == WEIR_ENONAMES);
 }
 
-/* Returns how many addresses a name has, or an error. */
 static int look_up(weir_loop *loop, const char *host)
 {
     return weir_getaddrinfo(loop, host, 80, NULL, NULL, 0);
@@ -72,10 +71,8 @@ UNIT_OF(no_thread_names, the_resolver_needs_none_in_a_group_either,
     ask_server(loop);
 }
 
-/* ---- a resolver that asks by jobs ---- */
-
 struct question {
-    weir_lookup *lookup; /* NULL once forgotten */
+    weir_lookup *lookup;
     struct weir_address found;
 };
 

@@ -120,9 +120,6 @@ UNIT(overflow_loops, a_thread_that_ends_takes_nothing_from_the_others)
     expect_report(&ending, "here");
 }
 
-/* ---- where the calls are refused ---- */
-
-/* Returns how many of the two signals have their default action. */
 static int count_defaults(void)
 {
     struct sigaction segv;
@@ -134,7 +131,6 @@ static int count_defaults(void)
     return (segv.sa_handler == SIG_DFL) + (bus.sa_handler == SIG_DFL);
 }
 
-/* Reports the result of a call, and what it has left. */
 static void ask_and_tell(void)
 {
     weir_loop *loop = NULL;

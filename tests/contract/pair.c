@@ -10,8 +10,6 @@
 #include <weir/pair.h>
 #include <weir/sendfile.h>
 
-/* ---- a protocol that is tested ---- */
-
 /* Answers each line with its length in bytes. */
 static int count_line(void *user, weir_transport *t, const struct weir_buf *buf)
 {
@@ -35,15 +33,13 @@ static int count_line(void *user, weir_transport *t, const struct weir_buf *buf)
 
 static CALLBACKS(counter, STREAM, .data_received = count_line);
 
-/* ---- its peer ---- */
-
 struct end {
-    weir_transport *t; /* a reference */
-    char notes[256];   /* such as "made data eof lost" */
-    char text[256];    /* received */
+    weir_transport *t;
+    char notes[256]; /* such as "made data eof lost" */
+    char text[256];
     int lost_err;
     size_t received;
-    bool keeps; /* eof_received keeps the connection open */
+    bool keeps;
     bool stays_paused;
 };
 
@@ -103,8 +99,6 @@ static CALLBACKS(peer, STREAM, .connection_made = end_made,
                  .eof_received = end_ended, .pause_writing = end_pauses,
                  .resume_writing = end_resumes);
 
-/* ---- a loop and two ends ---- */
-
 static weir_loop *loop;
 static struct end ends[2];
 static weir_transport *pair[2];
@@ -139,8 +133,6 @@ static bool both_are_lost(void)
     return strstr(ends[0].notes, "lost") && strstr(ends[1].notes, "lost");
 }
 
-/* ---- the example ---- */
-
 UNIT(pair, a_protocol_is_tested_without_a_descriptor)
 {
     size_t line_len = 0;
@@ -166,8 +158,6 @@ UNIT(pair, a_protocol_is_tested_without_a_descriptor)
     weir_transport_unref(end.t);
     expect_eq(weir_loop_free(loop), 0);
 }
-
-/* ---- the beginning ---- */
 
 UNIT(pair, the_first_end_is_made_first_and_both_from_the_loop)
 {
@@ -219,8 +209,6 @@ UNIT(pair, what_cannot_be_made_is_refused)
 
     expect_eq(weir_loop_free(loop), 0);
 }
-
-/* ---- the end ---- */
 
 UNIT(pair, a_close_waits_until_the_other_end_has_all)
 {
@@ -322,8 +310,6 @@ UNIT(pair, an_abort_after_the_end_of_the_stream_is_a_reset_too)
     expect_str_eq(ends[1].notes, "made eof lost");
     close_pair();
 }
-
-/* ---- flow ---- */
 
 UNIT(pair, an_end_that_is_paused_takes_nothing_and_its_peer_feels_it)
 {

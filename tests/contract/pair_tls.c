@@ -10,7 +10,7 @@
 #include <weir/start_tls.h>
 
 struct tls_end {
-    weir_transport *t; /* a reference to the TLS transport */
+    weir_transport *t;
     char text[64];
     int done_err;
     bool is_done;

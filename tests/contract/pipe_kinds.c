@@ -23,8 +23,6 @@ static int write_pipe(struct maker *m, int fd)
                                    maker_connect_done, m, NULL);
 }
 
-/* ---- what is refused, and that it is closed ---- */
-
 static void expect_refused(struct maker *m, int fd, int err)
 {
     expect_eq(read_pipe(m, fd), err);
@@ -156,10 +154,6 @@ MAKER(pipe_kinds, r1__done_comes_after_connection_made_and_from_the_loop, m)
     maker_expect_lost(m, 0);
 }
 
-/* ---- the flags of a shared file ---- */
-
-/* Makes a pipe of one end of a file whose flags a second descriptor observes.
- */
 static void expect_same_flags(struct maker *m, int fd, int peer, bool reads)
 {
     const int other = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -230,8 +224,6 @@ MAKER(pipe_kinds, complaint_77__the_flags_of_a_fifo_stay_as_they_are, m)
     unlink(path);
 }
 
-/* ---- devices and files ---- */
-
 MAKER(pipe_kinds, the_null_device_is_at_its_end_and_takes_everything, m)
 {
     static char bytes[200000];
@@ -259,7 +251,6 @@ MAKER(pipe_kinds, a_full_device_is_told, m)
     maker_expect_lost(m, -ENOSPC);
 }
 
-/* Reads all available bytes. Returns their number. */
 static size_t take(int fd)
 {
     static char bytes[64 << 10];
@@ -352,8 +343,6 @@ MAKER(pipe_kinds, a_fifo_waits_for_its_first_writer, m)
     unlink(path);
 }
 
-/* ---- where worker threads splice ---- */
-
 static bool workers_splice(const struct maker *m)
 {
     char features[4096];
@@ -362,7 +351,6 @@ static bool workers_splice(const struct maker *m)
     return !strstr(features, "async_retry      6.3   yes");
 }
 
-/* Returns the two ends of a FIFO that was opened by name. */
 static void open_fifo(int ret_fds[2])
 {
     char path[64];

@@ -73,8 +73,6 @@ PAIRS(pipe_read, the_loop_can_be_freed_while_a_read_waits, rig)
     weir_transport_unref(rig->t);
 }
 
-/* ---- limits ---- */
-
 static struct weir_buf kept[4096];
 
 static int keep_data(struct rig *rig, const struct weir_buf *buf)
@@ -114,9 +112,6 @@ PAIRS(pipe_read, reading_stops_at_the_limit_until_leases_are_given_back, rig,
 SCENE(pipe_read, leases_outlive_the_connection, "receives pipe wide",
       "send 1000; leave; lost 0; received 1000; give", "@data keep")
 
-/* ---- time-outs ---- */
-
-/* Records the time of the iteration, from which its time limit counts. */
 static void note_time(struct rig *rig)
 {
     rig->bytes = weir_loop_get_time(rig->loop);
@@ -138,8 +133,6 @@ SCENE(pipe_read, the_read_time_out_runs_again_after_leases_are_given_back,
       "receive 8K; run 60; alive; give; lost WEIR_EREADTIMEOUT", "@data keep")
 SCENE(pipe_read, an_idle_pipe_ends_by_the_idle_time_out,
       "receives pipe wide idle-ms=30", "lost WEIR_EIDLE")
-
-/* ---- protocols that bring memory ---- */
 
 static uint8_t own_memory[1000];
 
@@ -203,8 +196,6 @@ PAIRS(pipe_read, a_plain_protocol_is_shown_bytes_without_a_copy, rig)
     const struct weir_loop_statistics stats = rig_statistics(rig);
     expect_eq(stats.copied_by_compaction, is_read_by_worker(rig) ? 300000 : 0);
 }
-
-/* ---- a relay ---- */
 
 static weir_transport *far_end;
 static int far_lost;

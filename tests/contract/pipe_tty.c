@@ -208,8 +208,6 @@ MAKER(pipe_tty, a_loop_can_be_freed_while_reads_and_writes_wait, m)
     close_ends(masters);
 }
 
-/* ---- files ---- */
-
 struct terminal_file {
     int calls;
     int err;
@@ -227,7 +225,6 @@ static void terminal_file_done(void *arg, weir_transport *t, int err,
     file->sent = sent;
 }
 
-/* Reads the terminal's output, from its master. */
 static size_t read_master(struct maker *m, uint8_t *buf, size_t len)
 {
     const ssize_t got = read(master, buf, len);

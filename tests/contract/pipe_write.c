@@ -20,8 +20,6 @@ SCENE(pipe_write, write_eof_is_close, "sends pipe",
 SCENE(pipe_write, abort_drops_what_waits, "sends pipe",
       "clog; abort; alive; lost 0; read-end; came <written")
 
-/* ---- the reader goes ---- */
-
 enum { TICKS = 50 };
 
 static int ticks;
@@ -123,8 +121,6 @@ PAIRS(pipe_write, a_signal_of_the_programs_own_stays_pending, rig)
     block_sigpipe(SIG_UNBLOCK);
 }
 
-/* ---- flow control ---- */
-
 SCENE(pipe_write,
       r18__writing_resumes_at_the_low_mark_and_not_when_all_is_written,
       "sends pipe",
@@ -148,8 +144,6 @@ PAIRS(pipe_write, the_loop_can_be_freed_while_bytes_wait, rig,
     expect_events(rig, "made pause lost");
     weir_transport_unref(rig->t);
 }
-
-/* ---- time-outs ---- */
 
 SCENE(pipe_write, a_reader_that_takes_nothing_is_a_stall,
       "sends pipe stall-ms=30", "write 1M; lost WEIR_EWRITESTALL")

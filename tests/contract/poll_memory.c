@@ -31,7 +31,7 @@ static struct test_allocator memory;
 static struct wr_uring uring;
 static struct poller pollers[OPS_MAX];
 static int poller_count;
-static int never[2]; /* a socket that receives nothing */
+static int never[2];
 static int ready[2]; /* a socket that receives a byte sent to its other end */
 
 static void completed(struct wr_op *op, int32_t res, uint32_t flags)
@@ -102,13 +102,11 @@ static void run_out(void)
     memory.fail_after = true;
 }
 
-/* Submits without waiting. */
 static void submit(void)
 {
     expect_eq(wr_uring_enter(&uring, 0, 0), 0);
 }
 
-/* Adds operations that never complete, until this many wait for memory. */
 static void wait_for_memory(uint32_t count)
 {
     for (submit(); wr_ring_unsubmitted(uring.ring) < count; submit()) {
@@ -249,14 +247,11 @@ UNIT(poll_memory, everything_ends_without_memory)
     wait_for_memory(ENTRIES / 2);
 }
 
-/* ---- events that are kept ---- */
-
 enum { RECEIVERS = 3 };
 
 static int ends[RECEIVERS][2];
 static uint8_t received[RECEIVERS];
 
-/* A receiving socket, like those of weir. */
 static struct poller *receive(int number)
 {
     struct poller *receiver = &pollers[poller_count++];

@@ -111,7 +111,6 @@ static void soon_letter(void *arg)
     run_letter(arg);
 }
 
-/* Posts and a call_soon of the loop's thread, and one revoked post. */
 static void mix_letters(void *arg)
 {
     expect_eq(post(run_letter, 0), 0);
@@ -194,8 +193,6 @@ UNIT(post_cancel, another_thread_takes_nothing_back)
     expect_letter(0, 1, 0);
     close_loop();
 }
-
-/* ---- while threads post ---- */
 
 static void *post_many(void *arg)
 {

@@ -72,8 +72,6 @@ static void close_both(void)
     weir_mailbox_unref(mailbox);
 }
 
-/* ---- runs or is dropped ---- */
-
 UNIT(post_end, posts_that_did_not_run_before_the_loop_was_freed_are_dropped)
 {
     int ran_count = 0;
@@ -162,8 +160,6 @@ UNIT(post_end, a_forked_child_cannot_post_to_its_parents_loop)
     close_both();
 }
 
-/* ---- the limit ---- */
-
 UNIT(post_end, there_is_room_again_when_posts_have_run)
 {
     open_limited(LIMIT);
@@ -214,8 +210,6 @@ UNIT(post_end, the_loops_own_thread_never_waits_for_room)
               -EDEADLK);
     close_both();
 }
-
-/* ---- threads that wait ---- */
 
 struct poster {
     pthread_t thread;

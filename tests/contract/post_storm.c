@@ -29,7 +29,7 @@ struct poster {
 };
 
 static struct poster posters[POSTERS];
-static int posting_count; /* threads that have not reported their end */
+static int posting_count;
 
 static uint64_t rounds(void)
 {
@@ -158,8 +158,6 @@ UNIT(post_storm, every_post_and_task_of_other_threads_runs_once)
     wait_for_threads(0);
 }
 
-/* ---- loops that are freed meanwhile ---- */
-
 /* Small enough that posting threads must wait, too. */
 enum { STORM_LIMIT = 64 };
 
@@ -172,7 +170,7 @@ struct shooter {
     pthread_t thread;
     weir_mailbox *mailbox;
     struct unit_random random;
-    int accepted_count; /* used by the thread until it is joined */
+    int accepted_count;
     struct shot shots[POSTS];
 };
 
@@ -199,7 +197,6 @@ static int shoot(struct shooter *self, struct shot *shot)
                                        unit_random_below(&self->random, MS));
 }
 
-/* Posts until the loop is gone. */
 static void *shoot_all(void *arg)
 {
     struct shooter *self = arg;

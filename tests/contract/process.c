@@ -16,7 +16,6 @@ enum { MIB = 1 << 20 };
 
 static const struct weir_stdio a_pipe = {WEIR_STDIO_PIPE, 0};
 
-/* All three descriptors are pipes. */
 static struct weir_process_options all_pipes(void)
 {
     return (struct weir_process_options){
@@ -25,7 +24,6 @@ static struct weir_process_options all_pipes(void)
     };
 }
 
-/* Starts a process, which must succeed. */
 static weir_process *start(const char *command,
                            const struct weir_process_options *options)
 {
@@ -52,7 +50,6 @@ static int wait_for(weir_process *process)
     return code;
 }
 
-/* Returns true if the process is gone, even as a zombie. */
 static bool is_gone(pid_t pid)
 {
     return kill(pid, 0) < 0 && errno == ESRCH;
@@ -74,7 +71,7 @@ TASK(process, inherits_what_is_not_asked_for)
     cr_assert_null(weir_process_get_stderr(process));
     expect_gt(weir_process_get_pid(process), 0);
     expect_eq(wait_for(process), 7);
-    expect_eq(wait_for(process), 7); /* again, at once */
+    expect_eq(wait_for(process), 7);
     expect_eq(weir_process_send_signal(process, SIGTERM), -ESRCH);
     weir_process_free(process);
 }
@@ -136,8 +133,6 @@ UNIT(process, is_made_by_tasks_only)
     close_loop();
 }
 
-/* ---- wait ---- */
-
 TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
 {
     weir_process *process = start_pipes("sleep 1000 & echo $!");
@@ -149,7 +144,7 @@ TASK(process, complaint_71__wait_does_not_wait_for_grandchildren)
     expect_gt(weir_reader_readline(weir_process_get_stdout(process), line,
                                    sizeof(line)),
               0);
-    weir_process_free(process); /* does not wait for it */
+    weir_process_free(process);
     cr_assert_gt(atoi(line), 1);
     expect_eq(kill(atoi(line), SIGKILL), 0);
 }
@@ -209,8 +204,6 @@ TASK(process, may_be_freed_while_a_task_waits_for_it)
     expect_eq(result, 3); /* SIGTERM, and time to end by itself */
 }
 
-/* ---- communicate ---- */
-
 TASK(process, communicate_feeds_and_collects_at_the_same_time)
 {
     weir_process *process = start_pipes("tee /dev/stderr");
@@ -253,7 +246,7 @@ TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
     struct weir_timeout timeout;
     int code;
 
-    do { /* until the child has written something */
+    do {
         expect_eq(weir_timeout_begin(loop, &timeout, 40 * MS), 0);
         expect_eq(
             weir_timeout_end(&timeout, weir_process_communicate(process, "in\n",
@@ -272,7 +265,6 @@ TASK(process, complaint_72__communicate_keeps_its_output_when_cancelled)
     weir_process_free(process);
 }
 
-/* Cancelled in every iteration, until it completes. */
 TASK(process, communicate_that_is_cancelled_often_loses_no_byte)
 {
     enum { LEN = 4 * MIB };
@@ -427,8 +419,6 @@ TASK(process, a_hundred_mebibytes_go_through_cat)
     weir_process_free(process);
 }
 
-/* ---- the end ---- */
-
 TASK(process, free_ends_the_child)
 {
     weir_process *process = start("exec sleep 1000", NULL);
@@ -509,8 +499,6 @@ TASK(process, killpg_reaches_those_that_the_child_left_behind)
     weir_process_free(process);
 }
 
-/* ---- R55: the start is cancelled ---- */
-
 struct starting {
     pid_t pid;
     int result;
@@ -524,7 +512,7 @@ static int start_and_be_cancelled(weir_loop *on, void *arg)
 
     int err = weir_create_subprocess_exec(on, argv, &options, &process);
     cr_assert_null(process);
-    child_expect_none(); /* no child was made */
+    child_expect_none();
     return err;
 }
 
@@ -557,7 +545,7 @@ TASK(process, start_that_is_cancelled_looks_for_no_program)
     int result;
 
     expect_ok(weir_task_spawn(loop, start_nothing, NULL, NULL, &task));
-    expect_eq(weir_yield(loop), 0); /* it lets others run first */
+    expect_eq(weir_yield(loop), 0);
     weir_task_cancel(task);
     expect_eq(weir_task_join(task, &result), 0);
     expect_eq(result, -ECANCELED);
@@ -622,8 +610,6 @@ static void continue_child(void *arg)
     expect_eq(kill(weir_process_get_pid((weir_process *)arg), SIGCONT), 0);
 }
 
-/* Writes until the pipe accepts no more and the queue holds @limit_bytes.
- * Returns how much that was. */
 static size_t fill(weir_writer *in, const char *bytes, size_t limit_bytes)
 {
     size_t written = 0;

@@ -15,8 +15,8 @@ enum { RUNNERS = 3 };
 struct runner {
     pthread_t thread;
     sem_t runs;
-    int told_count; /* how often its task was cancelled */
-    int patience;   /* number of cancellations that it ignores */
+    int told_count;
+    int patience; /* number of cancellations that it ignores */
     int result;
 };
 
@@ -183,7 +183,6 @@ static int raise_here(weir_loop *l, void *arg)
     return weir_sleep(l, FAILSAFE_S * 1000 * MS);
 }
 
-/* Returns true if no bytes were written there since it was filled. */
 static bool is_untouched(const uint8_t *memory, size_t size, uint8_t filled)
 {
     for (size_t i = 0; i < size; i++) {
@@ -208,8 +207,6 @@ UNIT(program, a_signal_uses_the_threads_stack_for_signals_where_it_has_one)
     cr_assert_not(is_untouched(memory, sizeof(memory), 0xa5),
                   "it took room on the stack of the task");
 }
-
-/* ---- children ---- */
 
 static int kill_child(weir_loop *l, void *arg)
 {
@@ -279,8 +276,6 @@ UNIT_IN(program, a_forked_child_may_run_a_loop_of_its_own, with_loop, void)
 {
     run_body(run_in_child, NULL);
 }
-
-/* ---- children made while signals come ---- */
 
 enum { FORKS = 200 };
 

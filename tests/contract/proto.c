@@ -33,7 +33,6 @@ static int listen_as(int proto, struct weir_address *ret)
     return fd;
 }
 
-/* Expects that bytes go to the transport and back. */
 static void expect_echo(struct maker *m, int peer)
 {
     char answer[8] = "";
@@ -57,8 +56,6 @@ static int get_listener_proto(const struct maker *m)
                       SO_PROTOCOL);
 }
 
-/* Serves with @server and connects with @client. Returns the protocol of the
- * accepted connection. */
 static int serve_as(struct maker *m, int server, int client)
 {
     struct weir_server_options options = {.size = sizeof(options)};
@@ -76,8 +73,6 @@ static int serve_as(struct maker *m, int server, int client)
     return proto;
 }
 
-/* Connects with @client to a server with @server. Returns the protocol of the
- * socket. */
 static int connect_as(struct maker *m, int client, int server)
 {
     struct weir_connect_options options = {.size = sizeof(options)};
@@ -98,8 +93,6 @@ static int connect_as(struct maker *m, int client, int server)
     close(listener);
     return proto;
 }
-
-/* ---- Multipath TCP ---- */
 
 MAKER(proto, a_server_of_MPTCP_speaks_it_with_clients_that_do, m)
 {
@@ -124,7 +117,6 @@ MAKER(proto, a_connection_by_MPTCP_reaches_a_server_of_TCP, m)
     expect_eq(connect_as(m, IPPROTO_MPTCP, IPPROTO_TCP), IPPROTO_MPTCP);
 }
 
-/* Enters a network of its own, in which MPTCP can be switched off. */
 static void switch_mptcp_off(void)
 {
     close(make_socket(IPPROTO_MPTCP)); /* skips */
@@ -164,8 +156,6 @@ MAKER(proto, MPTCP_that_is_switched_off_is_the_error_of_a_server, m)
     expect_eq(m->done_err, -ENOPROTOOPT, "%s", weir_strerror(m->done_err));
 }
 
-/* ---- TCP ---- */
-
 MAKER(proto, a_connection_is_one_of_TCP_unless_asked_otherwise, m)
 {
     expect_eq(connect_as(m, 0, IPPROTO_TCP), IPPROTO_TCP);
@@ -187,8 +177,6 @@ MAKER(proto, a_server_may_ask_for_TCP_by_its_number, m)
     expect_eq(serve_as(m, IPPROTO_TCP, IPPROTO_TCP), IPPROTO_TCP);
     expect_eq(get_listener_proto(m), IPPROTO_TCP);
 }
-
-/* ---- refusals ---- */
 
 MAKER(proto, other_protocols_are_refused, m)
 {

@@ -28,8 +28,6 @@ static void begin(struct rig *rig)
     reset_buffered(rig, sizeof(buffered.memory));
 }
 
-/* ---- the three kinds, each to each ---- */
-
 static void switch_between(const struct weir_protocol *from,
                            const struct weir_protocol *to)
 {
@@ -76,8 +74,6 @@ UNIT(protocols, r28__received_in_place_to_plain_and_back)
     switch_between(&promising, &rig_protocol);
 }
 
-/* ---- inside callbacks, at random ---- */
-
 static struct unit_random random_state;
 
 static int switch_at_random(struct rig *rig, const struct weir_buf *buf)
@@ -111,7 +107,7 @@ UNIT(protocols, r28__no_byte_is_lost_by_switching_inside_callbacks)
         while (rig.received < total) {
             const uint64_t left = total - rig.peer_sent;
             const uint64_t part = unit_random_below(&random_state, 30000);
-            if (rig.peer_sent - rig.received < 50000) { /* it will fit */
+            if (rig.peer_sent - rig.received < 50000) {
                 rig_peer_send(&rig, part < left ? part : left);
             }
             rig_turn(&rig);
@@ -125,8 +121,6 @@ UNIT(protocols, r28__no_byte_is_lost_by_switching_inside_callbacks)
         expect(!buffered.out);
     }
 }
-
-/* ---- who gets which callback ---- */
 
 struct second {
     struct rig *rig;
@@ -203,8 +197,6 @@ PAIRS(protocols, r28__all_further_callbacks_go_to_the_new_protocol, rig,
     expect(strcmp(second.events, "resum data  eof   lost ") == 0);
     expect_eq(second.received, 20);
 }
-
-/* ---- bytes that were read ahead ---- */
 
 static struct second to_second;
 
@@ -399,8 +391,6 @@ PAIRS(protocols, r28__initial_buffers_are_dropped_by_close, rig,
     expect_eq(to_second.received, 3);
     expect_eq(rig_statistics(rig).leases, 0);
 }
-
-/* ---- errors ---- */
 
 static int switch_when_closing(struct rig *rig, const struct weir_buf *buf)
 {

@@ -27,15 +27,12 @@ enum {
     CALL_COUNT = sizeof(public_calls) / sizeof(public_calls[0]),
 };
 
-/* Random choices of a walk. */
 static struct unit_random chance;
 
 static size_t below(size_t bound)
 {
     return (size_t)unit_random_below(&chance, bound);
 }
-
-/* ---- calls ---- */
 
 static bool public_lists(const struct public_call *call, int64_t err)
 {
@@ -85,8 +82,6 @@ static void public_make_calls(weir_transport *t)
     scene.next = i;
 }
 
-/* ---- a random walk ---- */
-
 static void walk_call(weir_transport *t)
 {
     const struct public_call *call = &public_calls[below(CALL_COUNT)];
@@ -119,8 +114,6 @@ void public_reach(enum public_moment moment, weir_transport *t)
         public_make_calls(t);
     }
 }
-
-/* ---- scenes ---- */
 
 static void public_begin_scene(enum public_kind kind, enum public_moment moment,
                                size_t next)
@@ -203,7 +196,6 @@ static void public_end_scene(void)
     public_make_spares();
 }
 
-/* Plays the scenes of one moment, until all calls were made at it. */
 static void public_play(enum public_kind kind, enum public_moment moment)
 {
     size_t next = 0;
@@ -297,8 +289,6 @@ UNIT(public, every_call_on_a_child_process)
     public_play_all(PUBLIC_KIND_CHILD);
     public_play_all(PUBLIC_KIND_CHILD_PIPE);
 }
-
-/* ---- walks ---- */
 
 static void walk_step(void *arg)
 {

@@ -30,34 +30,31 @@
 #include <weir/start_tls.h>
 #include <weir/tls_connection.h>
 
-/* Assertions that name the scene. */
 #undef EXPECT_CONTEXT
 #define EXPECT_CONTEXT public_text(), ": "
 const char *public_text(void);
 
 /* ---- the calls ---- */
 
-/* One call with its arguments. */
 struct public_call {
     const char *text;
     int64_t (*run)(weir_transport *t);
     const int *errors; /* listed in its header; 0 ends the list */
     int64_t most;      /* upper limit of a result that is not an error */
     bool is_const;     /* cannot change the transport */
-    bool is_number;    /* the result is a number or an error */
-    bool any_error;    /* the result is an error that the call queries */
-    bool has_size;     /* all structs in the arguments have their size */
+    bool is_number;
+    bool any_error; /* the result is an error that the call queries */
+    bool has_size;
     bool suspends;
 };
 
-/* Operations that a call starts and a done callback ends. */
 enum public_operation {
     PUBLIC_MAKER,
     PUBLIC_MOVE,
     PUBLIC_START_TLS,
     PUBLIC_SENDFILE,
     PUBLIC_RELAY,
-    PUBLIC_WAIT, /* by a task, in its calls */
+    PUBLIC_WAIT,
     PUBLIC_OPERATIONS,
 };
 
@@ -134,34 +131,33 @@ void public_begun(enum public_operation operation, int64_t result,
 enum public_kind { PUBLIC_KINDS(PUBLIC_KIND_NAME) PUBLIC_KIND_COUNT };
 enum public_moment {
     PUBLIC_MOMENTS(PUBLIC_MOMENT_NAME) PUBLIC_MOMENT_COUNT,
-    PUBLIC_AT_ALL = PUBLIC_MOMENT_COUNT, /* a random walk */
+    PUBLIC_AT_ALL = PUBLIC_MOMENT_COUNT,
 };
 
 enum { PUBLIC_KNOWN = 64, PUBLIC_SINKS = 256, PUBLIC_BYTES = 1 << 18 };
 
-/* A connection from its start to its end. */
 struct public_scene {
     enum public_kind kind;
     enum public_moment moment;
     uint64_t number;
-    uint64_t seed;     /* for a walk */
-    size_t next;       /* the call to make first */
-    bool is_reached;   /* the moment was reached */
-    bool is_still;     /* no calls are made: during the start and at the end */
-    bool is_stalled;   /* the other loop does not run */
-    int depth;         /* nesting of calls, in a walk */
+    uint64_t seed;
+    size_t next;
+    bool is_reached;
+    bool is_still;   /* no calls are made: during the start and at the end */
+    bool is_stalled; /* the other loop does not run */
+    int depth;
     weir_transport *t; /* for the calls; a reference */
     weir_transport *child;
     weir_writer *writer;
-    struct weir_protocol_binding stream; /* protocol of the writer */
+    struct weir_protocol_binding stream;
     weir_transport *known[PUBLIC_KNOWN]; /* to be aborted; references */
     size_t known_count;
-    weir_transport *peer;       /* a sink; NULL if lost or none */
-    int peer_fd;                /* -1 is none */
-    const struct weir_buf *buf; /* inside data_received */
+    weir_transport *peer; /* a sink; NULL if lost or none */
+    int peer_fd;          /* -1 is none */
+    const struct weir_buf *buf;
     weir_loop *buf_loop;
-    const struct public_call *call; /* the current or last call */
-    unsigned int made, lost, moved; /* counts of callbacks */
+    const struct public_call *call;
+    unsigned int made, lost, moved;
     unsigned int begun[PUBLIC_OPERATIONS];
     unsigned int done[PUBLIC_OPERATIONS];
     bool is_taken; /* by a relay, whose protocol gets the callbacks */
@@ -183,17 +179,17 @@ enum { PUBLIC_HERE, PUBLIC_THERE, PUBLIC_SIDES };
 struct public_world {
     struct public_side sides[PUBLIC_SIDES];
     int listener;
-    struct weir_address address; /* of the listener */
+    struct weir_address address;
     int file;
     weir_tls_context *client, *server; /* NULL without TLS */
-    weir_tls_context *old_client;      /* for TLS 1.2 */
+    weir_tls_context *old_client;
     weir_transport *sinks[PUBLIC_SINKS];
     size_t sink_count;
     weir_pending *pending;
     weir_transport *ret;
     weir_tls_session *session;
     uint64_t scenes, calls;
-    bool tells; /* prints each call before it is made */
+    bool tells;
 };
 
 extern struct public_scene scene;
@@ -201,11 +197,9 @@ extern struct public_world public;
 
 /* The moment is reached, with @t: makes the calls of the scene. */
 void public_reach(enum public_moment moment, weir_transport *t);
-/* Makes one call and checks its result. Returns the result. */
 int64_t public_make_call(const struct public_call *call, weir_transport *t);
 /* Lets the end of the scene abort a transport. Takes a reference. */
 void public_know(weir_transport *t);
-/* Replaces the pairs that a scene has used. */
 void public_make_spares(void);
 void public_turn(void);
 void public_turns(int count);
@@ -229,7 +223,6 @@ bool public_has_moment(enum public_kind kind, enum public_moment moment);
 /* Starts TLS on both ends of a connection. The subject becomes the upper
  * transport. */
 void public_start_tls_on_both(void);
-/* Brings about the moment, once the connection is open. */
 void public_stimulate(void);
 
 /* public_protocols.c */
@@ -241,7 +234,6 @@ weir_relay_tap_fn public_tap;
 /* Returns the protocol of ends that are aborted with their scene, unless they
  * are @spare. */
 struct weir_protocol_binding public_sink(void *spare);
-/* Returns the entry of @t in the list of those ends. */
 weir_transport **public_find_sink(const weir_transport *t);
 
 /* ---- values: the expressions of public_calls.py ---- */

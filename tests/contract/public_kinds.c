@@ -24,8 +24,6 @@ static weir_loop *kinds_loop(void)
     return public.sides[PUBLIC_HERE].loop;
 }
 
-/* ---- pairs of descriptors ---- */
-
 static void kinds_tcp(int ret[2])
 {
     ret[0] = socket(AF_INET, SOCK_STREAM, 0);
@@ -75,8 +73,6 @@ static void kinds_open_fds(int ret[2])
     }
 }
 
-/* ---- makers ---- */
-
 static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
 {
     static struct weir_protocol_binding sink;
@@ -99,7 +95,6 @@ static void kinds_adopt(int fd, bool is_peer, weir_tls_context *context)
         is_peer ? NULL : &scene, NULL));
 }
 
-/* Both ends have TLS from the start. */
 static bool kinds_has_tls(void)
 {
     return scene.kind == PUBLIC_KIND_TLS ||
@@ -183,8 +178,6 @@ static void kinds_open_child(void)
               .kill_at_close = true),
         public_opened, &scene, NULL));
 }
-
-/* ---- connections that another part of weir has ---- */
 
 static void kinds_take_subject(weir_transport *t)
 {
@@ -279,8 +272,6 @@ bool public_open(void)
     }
     return true;
 }
-
-/* ---- the peer ---- */
 
 void public_peer_send(size_t len)
 {

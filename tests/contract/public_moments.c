@@ -10,8 +10,6 @@
 #include <weir/task.h>
 #include <weir/unix.h>
 
-/* ---- which kind has which moment ---- */
-
 #define KIND(name) (1u << PUBLIC_KIND_##name)
 #define OUTER_TLS  (KIND(TLS) | KIND(UNIX_TLS) | KIND(OLD_TLS))
 #define OF_TLS     (OUTER_TLS | KIND(INNER_TLS))
@@ -80,8 +78,6 @@ bool public_has_moment(enum public_kind kind, enum public_moment moment)
 
     return moment_kinds[moment] >> kind & 1u && (!needs_tls || public.client);
 }
-
-/* ---- how they come about ---- */
 
 static void moments_now(void *arg)
 {

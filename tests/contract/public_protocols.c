@@ -8,8 +8,6 @@
 
 #include <weir/datagram.h>
 
-/* ---- callbacks of the subject ---- */
-
 static void protocols_made(void *user, weir_transport *t)
 {
     scene.made++;
@@ -227,8 +225,6 @@ void public_release(void *arg)
                      scene.t);
     }
 }
-
-/* ---- sinks, the other ends ---- */
 
 static void sink_made(void *user, weir_transport *t)
 {

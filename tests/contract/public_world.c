@@ -46,12 +46,9 @@ const char *public_text(void)
     return text;
 }
 
-/* ---- complaints ---- */
-
 static char complaints[COMPLAINTS][COMPLAINT_BYTES];
 static size_t complaint_count;
 
-/* Each complaint is printed once, with its first call. */
 void public_complain(const struct public_call *call, const char *what)
 {
     const int name_bytes = (int)strcspn(call->text, "(");
@@ -79,8 +76,6 @@ static void world_died(int signum)
     signal(signum, SIG_DFL);
     raise(signum);
 }
-
-/* ---- the world ---- */
 
 static void world_server_done(void *arg, int err, weir_server *server)
 {
@@ -219,8 +214,6 @@ void public_know(weir_transport *t)
     }
 }
 
-/* ---- operations ---- */
-
 void public_begin(enum public_operation operation)
 {
     scene.begun[operation]++; /* its done callback may run inside the call */
@@ -298,8 +291,6 @@ void *public_done_arg(void)
 {
     return &scene;
 }
-
-/* ---- arguments ---- */
 
 struct public_side *public_side_of(const weir_transport *t)
 {

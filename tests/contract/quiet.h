@@ -26,7 +26,6 @@ static inline int keep_file_of(int fd)
     return kept;
 }
 
-/* Expects that the embedded loop's descriptor is not ready. */
 static inline void expect_guest_rests(weir_loop *guest)
 {
     struct pollfd look = {.fd = weir_loop_get_fd(guest), .events = POLLIN};

@@ -74,8 +74,6 @@ UNIT(reading, every_byte_comes_once_under_random_pauses)
     }
 }
 
-/* ---- leases ---- */
-
 SCENE(reading, a_kept_lease_keeps_its_bytes_while_others_come, "receives wide",
       "receive 1000", "send 100000; until received fed; again 39",
       "held 1000; leases keeping; give; held 0",

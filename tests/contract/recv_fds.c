@@ -14,17 +14,16 @@
 
 enum { BATCHES = 200, BATCH_MOST = 5 };
 
-/* What this round has received. */
 static struct {
     int fds[BATCHES * BATCH_MOST];
     size_t count;
     size_t calls;
-    size_t most;    /* in one call */
-    size_t lost;    /* calls that reported a loss */
+    size_t most;
+    size_t lost;
     size_t checked; /* batches whose byte was received */
-    bool closes;    /* the protocol closes all at once */
-    bool pauses;    /* and pauses in fds_received */
-    int result;     /* of fds_received */
+    bool closes;
+    bool pauses;
+    int result;
     void (*then)(struct rig *rig);
 } got;
 
@@ -84,7 +83,6 @@ static void close_got(void)
     got.count = 0;
 }
 
-/* A rig with a protocol that accepts up to @most descriptors at once. */
 #define TAKING(most)                                                           \
     .needs = RIG_BOTH_WAYS | RIG_IS_UNIX, .protocol = &taking,                 \
     .connection = {.fd_limit = (most)}
@@ -107,7 +105,6 @@ PAIRS(recv_fds, a_descriptor_arrives_and_works, rig, TAKING(4))
     expect_pipe_closed(rig, ends[0]);
 }
 
-/* Passes as many marks as a message carries. */
 static void pass_message(struct rig *rig)
 {
     int fds[WEIR_FDS_MAX];
@@ -146,7 +143,7 @@ PAIRS(recv_fds, what_else_a_socket_was_asked_for_takes_no_room, rig,
 
 static struct {
     uint64_t at[BATCHES];
-    size_t fds_before[BATCHES + 1]; /* sent with earlier batches */
+    size_t fds_before[BATCHES + 1];
     size_t count;
 } sent;
 
@@ -360,7 +357,7 @@ PAIRS(recv_fds, those_that_come_after_a_close_are_closed, rig, TAKING(8),
 {
     int ends[2];
     passed_pipe(ends);
-    rig_clog(rig); /* the close has to wait */
+    rig_clog(rig);
 
     expect_eq(weir_transport_close(rig->t), 0);
     expect_eq(peer_send_fds(rig, 3, &ends[1], 1), 3);
@@ -494,8 +491,6 @@ PAIRS(recv_fds, bulk_between_them_arrives_whole, rig, TAKING(8))
     expect_eq(got.calls, 20);
     close(fd);
 }
-
-/* ---- a buffered protocol with memory of its own ---- */
 
 static uint8_t own_memory[1000];
 

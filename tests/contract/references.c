@@ -128,7 +128,7 @@ PAIRS(references, error_text_fits_into_what_it_is_given, rig,
 PAIRS(references, loop_free_loses_what_is_alive_and_says_how_many, rig,
       .small_buffers = true)
 {
-    rig_clog(rig); /* with a send in flight */
+    rig_clog(rig);
     rig_peer_send(rig, 1000);
     if (rig->server) {
         weir_server_free(rig->server);
@@ -190,8 +190,6 @@ PAIRS(references, a_lease_may_be_given_back_after_the_loss, rig,
     expect_eq(rig_statistics(rig).leases, 0);
 }
 
-/* ---- who may call ---- */
-
 /* Returns the number, from 1, of the first call that does not return @err, or 0
  * if all do. In a forked child an assertion would end the wrong process. */
 static int first_not_refused(struct rig *rig, int err)
@@ -247,7 +245,7 @@ PAIRS(references, another_thread_gets_eperm_and_changes_nothing, rig,
     expect_eq(pthread_create(&thread, NULL, call_from_elsewhere, rig), 0);
     expect_eq(pthread_join(thread, NULL), 0);
 
-    expect_eq(rig->count, 1); /* released before the return */
+    expect_eq(rig->count, 1);
     rig_receive(rig, 100);
     expect_eq(rig_write(rig, 100), 0);
     rig_peer_read(rig, 100);

@@ -93,11 +93,9 @@ static void check_asked_for(int reason)
     weir_loop_free(loop);
 }
 
-/* ---- the hook ---- */
-
 enum { LOOPS = 8 };
 
-static struct weir_exception heard; /* of the last call */
+static struct weir_exception heard;
 static _Atomic int heard_count;
 
 static void hear(void *arg, weir_loop *loop,
@@ -228,8 +226,6 @@ static void check_printed(int reason)
     free(text);
 }
 
-/* ---- children ---- */
-
 static void check_everything(int reason)
 {
     check_fallback(reason);
@@ -243,7 +239,6 @@ static void expect_in_child(int error, int reason, void (*check)(int reason))
     expect_geq(child, 0);
     if (child == 0) {
         alarm(60);
-        /* Makes io_uring_setup() fail with this error from now on. */
         struct sock_filter code[] = {
             BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                      offsetof(struct seccomp_data, nr)),

@@ -16,8 +16,6 @@
 
 enum { SOME = 5000, LARGE = 1000, PAGE = 4096 };
 
-/* ---- initial bytes ---- */
-
 static void pass_initial(struct relayed *r)
 {
     static uint8_t bytes[SOME];
@@ -30,7 +28,7 @@ static void pass_initial(struct relayed *r)
     relay_rig_begin(r, SIZED(weir_relay_options, .a_initial = initial,
                              .a_initial_count = 3, .b_initial = initial,
                              .b_initial_count = 1));
-    memset(bytes, 0xff, SOME); /* they were copied */
+    memset(bytes, 0xff, SOME);
     r->a->peer_sent = SOME;
     r->b.peer_sent = 10;
     rig_peer_send(r->a, SOME);
@@ -106,7 +104,6 @@ UNIT(relay_begin, an_end_that_was_told_before_is_passed_on_after_them)
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, pass_after_end);
 }
 
-/* Bytes and an end that wait while reading is paused reach the relay. */
 static void pass_held(struct relayed *r)
 {
     weir_transport_pause_reading(r->a->t);
@@ -125,8 +122,6 @@ UNIT(relay_begin, what_waits_while_reading_is_paused_is_passed_on)
 {
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, pass_held);
 }
-
-/* ---- the tap ---- */
 
 static struct {
     struct relayed *r;
@@ -223,8 +218,6 @@ UNIT_IN(relay_begin, a_child_that_a_tap_has_forked_ends_before_another_callback,
     expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
-/* ---- the record on the way ---- */
-
 static void ask_on_the_way(struct relayed *r)
 {
     struct weir_relay_record record = {.size = sizeof(record)};
@@ -252,8 +245,6 @@ UNIT(relay_begin, the_record_can_be_asked_for_on_the_way)
 {
     relay_rig_pairings(0, RIG_CAN_RESET | RIG_IS_PLAIN, false, ask_on_the_way);
 }
-
-/* ---- refusals ---- */
 
 static void ignore(void *arg, int err, const struct weir_relay_record *record)
 {
@@ -286,7 +277,7 @@ UNIT_IN(relay_begin, a_call_that_is_refused_changes_nothing, relay_rig_run,
     expect_eq(weir_relay(t, r->b.t, &sizeless, ignore, NULL, NULL),
               WEIR_EOPTIONSIZE);
     rig_peer_send(r->a, SOME);
-    rig_wait_received(r->a, SOME); /* it has its protocol */
+    rig_wait_received(r->a, SOME);
 
     relay_rig_begin(r, NULL);
     weir_transport_close(t);
@@ -384,8 +375,6 @@ PAIRS(relay_begin, pipes_and_what_was_not_made_are_refused, rig,
     rig_turns(rig, 4);
 }
 
-/* ---- the end of the loop ---- */
-
 UNIT_IN(relay_begin, the_end_of_the_loop_cancels_it, relay_rig_run,
         struct relayed *r)
 {
@@ -398,8 +387,6 @@ UNIT_IN(relay_begin, the_end_of_the_loop_cancels_it, relay_rig_run,
     expect_eq(r->done_err, -ECANCELED);
     weir_transport_unref(r->a->t);
 }
-
-/* ---- what it costs ---- */
 
 static uint64_t count_copied(const struct rig *rig)
 {
@@ -441,7 +428,6 @@ UNIT_IN(relay_begin, pieces_of_fewer_than_256_bytes_are_copied, relay_rig_run,
     expect_eq(relay_rig_end(r), -ECANCELED);
 }
 
-/* A peer that does not read holds at most what the relay allows. */
 static void stall(struct relayed *r)
 {
     static uint8_t bytes[65536];
@@ -473,8 +459,6 @@ UNIT(relay_begin, a_peer_that_does_not_read_holds_a_bounded_number_of_bytes)
     relay_rig_pairings(RIG_IS_PLAIN, RIG_HAS_KERNEL, true, stall);
 }
 
-/* Sends to the relay until its buffer is full and everything waits for B's
- * peer. */
 static void fill(struct relayed *r, uint64_t *ret_twice)
 {
     static uint8_t bytes[65536];

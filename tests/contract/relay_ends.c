@@ -53,7 +53,6 @@ struct cell {
     bool splices;
 };
 
-/* A side of the relay, and its peer. */
 struct end {
     enum kind kind;
     weir_transport *near; /* the side, a reference */
@@ -70,16 +69,14 @@ static struct end from;
 static struct end to;
 static struct weir_relay_record record;
 static int done_count;
-static uint64_t spliced_bytes; /* in all cells */
-static int cut_count;          /* cells in which acknowledged bytes were lost */
+static uint64_t spliced_bytes;
+static int cut_count; /* cells in which acknowledged bytes were lost */
 static bool has_bulk;
 
 static char cell_name[128] = "no cell";
 
 #undef EXPECT_CONTEXT
 #define EXPECT_CONTEXT cell_name, ": "
-
-/* ---- transports ---- */
 
 static void near_made(void *user, weir_transport *t)
 {
@@ -142,7 +139,6 @@ static void adopt(int fd, const struct weir_protocol *protocol, struct end *end,
     weir_tls_context_unref(tls.context);
 }
 
-/* @is_narrow makes the kernel's buffers small. */
 static void open_end(struct end *end, enum kind kind, bool is_narrow)
 {
     int fds[2];
@@ -197,9 +193,6 @@ static void turn(void)
     }
 }
 
-/* ---- the first side's peer ---- */
-
-/* Sends a piece. Returns false if there is no space. */
 static bool send_piece(void)
 {
     static uint8_t bytes[PIECE];
@@ -219,7 +212,6 @@ static bool send_piece(void)
     return ret > 0;
 }
 
-/* Returns the number of bytes that were sent and not acknowledged. */
 static uint64_t count_unacked(void)
 {
     int unacked = 0;
@@ -301,8 +293,6 @@ static void let_it_see_the_end(void)
     }
 }
 
-/* ---- the second side's peer ---- */
-
 static void read_descriptor(uint64_t most)
 {
     static uint8_t bytes[64 * KIB];
@@ -323,7 +313,6 @@ static void read_descriptor(uint64_t most)
     }
 }
 
-/* Reads available bytes, at most @most; a transport reads for one iteration. */
 static void read_some(uint64_t most)
 {
     if (!to.far) {
@@ -338,14 +327,11 @@ static void read_some(uint64_t most)
     }
 }
 
-/* ---- cells ---- */
-
 static bool is_plain(enum kind kind)
 {
     return kind == TCP || kind == UNIX;
 }
 
-/* Returns why a cell cannot exist, or NULL if it can. */
 static const char *find_reason(const struct cell *cell)
 {
     if (cell->from == PIPE || cell->to == PIPE) {
@@ -439,7 +425,6 @@ static void play(const struct cell *cell)
         let_it_see_the_end();
     }
     if (cell->pace == STOPPED) {
-        /* Limits how long the relay waits for a peer that does not read. */
         const struct weir_timeouts limits = {.size = sizeof(limits),
                                              .write_stall_ns = 100 * RIG_MS};
 
@@ -489,7 +474,6 @@ static void play_or_tell(const struct cell *cell)
     }
 }
 
-/* Plays all cells with one kind of first side. */
 static void play_from(enum kind kind)
 {
     const int count = KINDS * HOWS * PACES * 2;

@@ -23,9 +23,8 @@ static void relay_done(void *arg, int err,
     r->b.lost_count = 1;
 }
 
-/* The rounds of a test, hidden from its body. */
 static struct {
-    size_t number; /* of the second maker */
+    size_t number;
     bool small_buffers;
     bool splices;
     void (*body)(struct relayed *r);
@@ -71,8 +70,6 @@ int relay_rig_end_of(struct rig *side)
     return rig_peer_read_end(side);
 }
 
-/* ---- pairings ---- */
-
 static void play_round(struct rig *a)
 {
     struct relayed r = {.a = a, .b = {.small_buffers = a->small_buffers}};
@@ -83,8 +80,6 @@ static void play_round(struct rig *a)
     rig_end_beside(&r.b);
 }
 
-/* Runs a round of each maker with the given first side, with or without
- * splicing. */
 static void play_rounds(const struct rig *first, size_t number, bool splices)
 {
     round_of.number = number;

@@ -27,23 +27,16 @@ struct relayed {
  * plain socket. The body starts a relay and waits for its end. */
 void relay_rig_pairings(unsigned int a, unsigned int b, bool small_buffers,
                         void (*body)(struct relayed *r));
-/* Like relay_rig_pairings(), but only for plain sockets and splicing relays. */
 void relay_rig_splicing(unsigned int a, unsigned int b,
                         void (*body)(struct relayed *r));
-/* Calls @body with two TCP sockets. */
 void relay_rig_run(void (*body)(struct relayed *r));
 
-/* Starts the relay of both; fails if that fails. */
 void relay_rig_begin(struct relayed *r,
                      const struct weir_relay_options *options);
-/* Calls weir_relay() with the rig's done callback and handle. */
 int relay_rig_try(struct relayed *r, const struct weir_relay_options *options);
-/* Waits for the end of the relay. Returns the error passed to done. */
 int relay_rig_end(struct relayed *r);
-/* One side's peer sends @len bytes in pieces, and the other peer reads them. */
 void relay_rig_move(struct rig *from, struct rig *to, uint64_t len,
                     size_t piece);
-/* Reads as a side's peer until the end. Returns 0 or -errno. */
 int relay_rig_end_of(struct rig *side);
 
 #endif

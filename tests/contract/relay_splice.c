@@ -35,7 +35,6 @@ static struct weir_relay_record look(const struct relayed *r)
     return record;
 }
 
-/* The peer sends what the kernel accepts now, at most @len bytes. */
 static void offer(struct rig *from, uint64_t len)
 {
     static uint8_t buf[64 * KIB];
@@ -86,7 +85,6 @@ static void let_bytes_wait(const struct rig *rig)
     expect_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)), 0);
 }
 
-/* Transfers from one side's peer until more bytes were spliced. */
 static void pour_until_spliced(struct relayed *r, bool is_a)
 {
     struct rig *from = is_a ? r->a : &r->b;
@@ -109,8 +107,6 @@ static void move_until_spliced(struct relayed *r)
 {
     pour_until_spliced(r, true);
 }
-
-/* ---- bytes ---- */
 
 static void move_both_ways(struct relayed *r)
 {
@@ -215,7 +211,6 @@ UNIT(relay_splice, spliced_bytes_are_received_and_sent)
     relay_rig_run(count_bytes);
 }
 
-/* Messages after a large transfer are not delayed, and do not count as one. */
 static void talk(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
@@ -259,8 +254,6 @@ UNIT(relay_splice, urgent_bytes_in_bulk_are_skipped_and_end_nothing)
     relay_rig_run(send_urgent);
 }
 
-/* ---- ends ---- */
-
 static void reset_a(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
@@ -279,7 +272,6 @@ UNIT(relay_splice, a_reset_behind_bulk_is_passed_on)
     relay_rig_splicing(RIG_CAN_RESET, 0, reset_a);
 }
 
-/* A large transfer to the side that breaks is in progress. */
 static void reset_b(struct relayed *r)
 {
     relay_rig_begin(r, &splices);
@@ -338,8 +330,6 @@ UNIT(relay_splice, what_was_spliced_is_sent_before_a_close)
     relay_rig_splicing(0, 0, end_at_once);
 }
 
-/* ---- a side that takes nothing ---- */
-
 static bool is_stuck(const struct relayed *r, uint64_t *bytes)
 {
     const uint64_t now = look(r).a_bytes;
@@ -353,7 +343,6 @@ static void stop_and_go_on(struct relayed *r)
     relay_rig_begin(r, &splices);
     move_until_spliced(r);
     for (int i = 0; i < 3; i++) {
-        /* Fills all queues from A to B. */
         uint64_t bytes = 0;
 
         for (int idle = 0; idle < 5;) {
@@ -403,8 +392,6 @@ UNIT(relay_splice, a_stall_of_the_side_that_takes_bulk_is_noticed)
 {
     relay_rig_run(stall);
 }
-
-/* ---- where bytes are needed ---- */
 
 static uint64_t seen;
 
@@ -471,8 +458,6 @@ UNIT(relay_splice, tls_and_memory_are_copied)
     relay_rig_pairings(RIG_IS_TLS, RIG_IS_PLAIN | RIG_IS_NAMELESS, false,
                        move_other);
 }
-
-/* ---- without descriptors ---- */
 
 static rlim_t limit_descriptors(rlim_t limit)
 {

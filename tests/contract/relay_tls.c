@@ -15,7 +15,7 @@
 #include <weir/relay.h>
 
 struct tls_end {
-    weir_transport *t; /* a reference */
+    weir_transport *t;
     bool has_ended;
     bool is_lost;
     int lost_err;
@@ -84,7 +84,6 @@ static void relay_done(void *arg, int err, const struct weir_relay_record *ret)
     rig->lost_count = 1; /* for the harness */
 }
 
-/* Relays the TLS connection, as the first side, and the subject. */
 static void begin_as(struct rig *rig, bool ignores_eof,
                      const struct weir_relay_options *options)
 {
@@ -117,13 +116,11 @@ static void far_sends(struct rig *rig, size_t len)
     rig_peer_read(rig, len);
 }
 
-/* Ends the stream of the far end's socket without a close_notify. */
 static void cut(void)
 {
     expect_eq(shutdown(weir_transport_get_socket(far.t), SHUT_WR), 0);
 }
 
-/* Returns how many bytes one receive of a connection may take. */
 static unsigned long long credit_of(const struct rig *rig,
                                     const weir_transport *t)
 {
@@ -133,7 +130,6 @@ static unsigned long long credit_of(const struct rig *rig,
     return dump_number(rig->loop, fd, " credit=");
 }
 
-/* Relays bytes in both directions until their bounds are wide. */
 static void pass_both_ways(struct rig *rig, size_t len)
 {
     rig_peer_send(rig, len);

@@ -67,7 +67,6 @@ UNIT(relays, after_the_end_of_one_direction_the_other_goes_on)
     relay_rig_pairings(RIG_IS_TLS, RIG_IS_MEMORY, false, end_and_download);
 }
 
-/* Expects the addresses of a referenced side after its loss. */
 static void expect_addresses(const struct rig *side,
                              const struct weir_address before[2])
 {
@@ -169,15 +168,14 @@ static int get_peer_error(const struct rig *side)
     return err;
 }
 
-/* The reset comes after the end of the same direction. */
 static void reset_after_end(struct relayed *r)
 {
     relay_rig_begin(r, NULL);
     rig_peer_shutdown(r->a);
     expect_eq(relay_rig_end_of(&r->b), 0);
     rig_peer_reset(r->a);
-    rig_peer_send(&r->b, PIECE);         /* so that the reset is noticed */
-    expect_eq(relay_rig_end(r), -EPIPE); /* the kernel's error */
+    rig_peer_send(&r->b, PIECE); /* so that the reset is noticed */
+    expect_eq(relay_rig_end(r), -EPIPE);
     expect_record(r, WEIR_RELAY_A, WEIR_RELAY_RESET);
     expect_eq(get_peer_error(&r->b), EPIPE);
 }

@@ -11,11 +11,10 @@
 #include <weir/server.h>
 #include <weir/task.h>
 
-/* A resolver that records queries and answers on request. */
 struct recorder {
     struct names *n;
     char log[256];
-    weir_lookup *lookup; /* that waits for an answer */
+    weir_lookup *lookup;
     int start_result;
     bool answers_at_once;
     void (*in_start)(struct recorder *recorder);
@@ -78,7 +77,6 @@ static void use_recorder(struct names *n)
     expect_eq(weir_loop_set_resolver(n->loop, &recording, &recorder), 0);
 }
 
-/* Starts a lookup and lets the recorder see it. */
 static void ask(struct names *n, const char *host,
                 const struct weir_getaddrinfo_options *options)
 {
@@ -91,7 +89,6 @@ static bool is_asked(void *unused)
     return recorder.lookup != NULL;
 }
 
-/* Runs until the recorder is queried, by a connect or a task. */
 static void wait_until_asked(struct names *n)
 {
     expect_eq(weir_loop_run_until(n->loop, is_asked, NULL), 0);
@@ -261,7 +258,6 @@ static void cancel_again(weir_lookup *lookup)
     weir_pending_cancel(recorder.n->lookup);
 }
 
-/* Inside the call that notifies it of a cancellation or time-out. */
 NAMES(resolver, an_answer_inside_its_cancel_is_refused, n)
 {
     use_recorder(n);
@@ -351,7 +347,6 @@ static void note_connect(void *arg, int err, weir_transport *t)
     *(int *)arg = err;
 }
 
-/* By the program, by the time-out and by the loop's end. */
 NAMES(resolver, a_connection_may_be_given_up_inside_its_cancel, n)
 {
     const struct weir_factory factory = {refuse, NULL};
@@ -496,8 +491,6 @@ NAMES(resolver, a_table_without_its_functions_is_refused, n)
     table.cancel = NULL;
     expect_eq(weir_loop_set_resolver(n->loop, &table, NULL), -EINVAL);
 }
-
-/* ---- the settings of the built-in one ---- */
 
 NAMES(resolver, settings_that_make_no_sense_change_nothing, n)
 {

@@ -15,10 +15,9 @@
 
 enum { LINES_MAX = 300, CHUNK = 1000, PIECES_MAX = 10 };
 
-/* A connection: the program echoes what its peer, a plain socket, sends. */
 struct line {
     int peer;
-    uint64_t received; /* by the program */
+    uint64_t received;
     bool is_wrong;
     weir_transport *t;
 };
@@ -81,7 +80,6 @@ static void close_lines(void)
     }
 }
 
-/* Each peer sends CHUNK more bytes. */
 static void peers_send(int round)
 {
     uint8_t chunk[CHUNK];
@@ -93,8 +91,7 @@ static void peers_send(int round)
     }
 }
 
-/* Each peer receives its bytes back. An echo that had to wait for an earlier
- * one is sent in a later iteration. */
+/* An echo that had to wait for an earlier one is sent in a later iteration. */
 static void peers_receive(int round)
 {
     uint8_t chunk[CHUNK];
@@ -129,8 +126,6 @@ static void echo_rounds(int rounds)
     expect_eq(received_sum, received_goal);
 }
 
-/* ---- the submission queue is full ---- */
-
 UNIT(ring, more_submissions_than_the_queue_has_entries)
 {
     open_lines(SIZED(weir_loop_options, .sq_entries = 8, .cq_entries = 1024),
@@ -153,8 +148,6 @@ UNIT(ring, a_queue_of_one_entry_is_enough)
     close_lines();
 }
 
-/* Each connection sends @pieces by reference in one iteration, with a vector
- * for each. */
 static void send_pieces(int count, size_t pieces)
 {
     static uint8_t bytes[LINES_MAX][PIECES_MAX];
@@ -188,8 +181,6 @@ UNIT(ring, more_message_headers_in_a_turn_than_fit_into_the_scratch_memory)
     expect_eq(setenv("WEIR_FEATURES_MASK", "send_vectorized", 1), 0);
     send_pieces(300, 2);
 }
-
-/* ---- the completion queue overflows ---- */
 
 /* epoll's queue has no limit. */
 static const struct weir_loop_options tiny = {.size = sizeof(tiny),
@@ -233,8 +224,6 @@ UNIT(ring, receives_that_an_overflow_ended_go_on)
     close_lines();
 }
 
-/* ---- a signal interrupts the wait ---- */
-
 static volatile sig_atomic_t signal_count;
 
 static void count_signal(int signum)
@@ -248,7 +237,6 @@ static void take_signals(void)
     expect_eq(sigaction(SIGALRM, &action, NULL), 0);
 }
 
-/* The timer has fired, and waits were interrupted before. */
 static bool is_interrupted_and_due(void *arg)
 {
     return signal_count >= 20 && event_count == 1 && turns() > 3;
@@ -259,7 +247,6 @@ UNIT_IN(ring, an_interrupted_wait_is_no_error_and_ends_on_time, with_loop, void)
     const uint64_t start_ns = weir_loop_get_time(loop);
     later(100 * MS, note_number, number(1));
     later(FAILSAFE_S * 1000 * MS, fail_late, NULL);
-    /* Raises a signal every millisecond, which interrupts any wait. */
     const struct itimerval each_ms = {.it_interval = {.tv_usec = 1000},
                                       .it_value = {.tv_usec = 1000}};
     take_signals();
@@ -272,14 +259,11 @@ UNIT_IN(ring, an_interrupted_wait_is_no_error_and_ends_on_time, with_loop, void)
     expect_geq(weir_loop_get_time(loop), start_ns + 100 * MS);
 }
 
-/* The thread of the loop. */
 struct waiting {
     pthread_t thread;
     pid_t tid;
 };
 
-/* Sends single bytes, each after a signal that interrupts the loop's wait, and
- * waits for each to return. */
 static void *interrupt_and_send(void *arg)
 {
     const struct waiting *loops = arg;

@@ -17,7 +17,6 @@
 
 static int seen_count;
 
-/* Expects that code runs in @expected, and in no other loop. */
 static void expect_in(const weir_loop *expected)
 {
     expect_eq(weir_get_running_loop(), expected);
@@ -95,8 +94,6 @@ UNIT(running, tasks_are_in_their_loop)
     expect_eq(weir_loop_run_task(loop, run_inside, NULL, NULL), 0);
     expect_eq(seen_count, 2);
 }
-
-/* ---- loops inside loops ---- */
 
 static void run_another(void *arg)
 {
@@ -177,8 +174,6 @@ UNIT(running, runs_that_end_in_another_order_leave_none_behind)
     expect_eq(weir_get_running_loop(), NULL);
 }
 
-/* ---- the end ---- */
-
 static void lost(void *user, weir_transport *t, int err)
 {
     expect_eq(weir_transport_get_loop(t), user);
@@ -198,8 +193,6 @@ UNIT_IN(running, what_ends_with_a_loop_is_in_it, unit_alone, void)
     expect_eq(weir_get_running_loop(), NULL);
 }
 
-/* ---- threads and processes ---- */
-
 struct thread {
     pthread_t id;
     weir_loop *loop;
@@ -212,7 +205,7 @@ struct thread {
 static void look_around(void *arg)
 {
     struct thread *thread = arg;
-    pthread_barrier_wait(thread->barrier); /* both are inside their runs */
+    pthread_barrier_wait(thread->barrier);
     thread->is_in_own = weir_get_running_loop() == thread->loop;
     pthread_barrier_wait(thread->barrier);
     weir_loop_stop(thread->loop);

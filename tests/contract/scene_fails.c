@@ -13,7 +13,6 @@ static const struct {
     const char *text;
     const char *said;
 } rows[] = {
-    /* words */
     {"wrote 5", "'wrote' is no step"},
     {"close; closd", "'closd' is no step"},
     {"write", "'write' lacks a word"},
@@ -29,7 +28,6 @@ static const struct {
     {"ran @date 1", "'ran' cannot have '@date'"},
     {"@date close", "'@date' is no callback"},
     {"by hand", "'by' cannot have 'hand'"},
-    /* errors */
     {"turn; write 5 EPIPE; turn", "turn;>> write 5 EPIPE<<; turn"},
     {"write 5 EPIPE|ESHUTDOWN", "the error is 0, not EPIPE|ESHUTDOWN"},
     {"close; write 5", "the error is ESHUTDOWN, not 0"},
@@ -42,7 +40,6 @@ static const struct {
     {"marks -1 -1", "the error is EINVAL, not 0"},
     {"abort; lost 0; read-end", "the error is ECONNRESET, not 0"},
     {"close; lost 0; read-end reset", "not == -104"},
-    /* values */
     {"pending 1", "pending is 0, not 1"},
     {"pending >0", "pending is 0, not >0"},
     {"write 5; pending <=5; pending <=4", "pending is 5, not <=4"},
@@ -60,7 +57,6 @@ static const struct {
     {"reading 0", "reading is 1, not 0"},
     {"running 1", "running is 0, not 1"},
     {"limit idle 60000; timers 0", "timers is 1, not 0"},
-    /* expectations */
     {"once", "rig->lost_count is 0, not == 1"},
     {"abort; lost 0; alive", "rig->lost_count is 1, not == 0"},
     {"events made data", "rig->events is \"made\", not \"made data\""},
@@ -76,7 +72,6 @@ static const struct {
     {"close; usable", "rig_write(rig, 3000) is -108, not == 0"},
     {"receive 5; ran @data 1", "is 0, not == 1"},
     {"write 5; turn; pending 5", "pending is 0, not 5"},
-    /* order of the steps */
     {"write 5; again 2; pending 5", "pending is 15, not 5"},
     {"receive 5; unless data; pending 1; pending 2", ""},
     {"receive 5; if received >5; pending 1", ""},
@@ -101,8 +96,7 @@ static const struct {
      "the error is EPROTO, not 0"},
 };
 
-/* Plays a scene in a child process; it must fail with this message, or if
- * @words is NULL must not fail. */
+/* @words is the expected message, or NULL if the scene must not fail. */
 static void expect_failure(const char *needs, const char *text,
                            const char *callback, const char *words)
 {

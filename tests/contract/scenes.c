@@ -17,7 +17,6 @@
 
 enum { WORDS_MAX = 10, STEPS_MAX = 64, TEXTS_MAX = 8, TEXT_MAX = 1024 };
 
-/* A step, with its position in the text. */
 struct step {
     const struct verb *verb;
     const char *words[WORDS_MAX];
@@ -26,11 +25,10 @@ struct step {
     int to;
 };
 
-/* A text of the scene, whose steps run in order, or inside a callback. */
 struct text {
     const char *said;
     char words[TEXT_MAX]; /* a copy, in which each word ends with a zero */
-    int callback;         /* number of the callback, or -1 */
+    int callback;
     bool once;
     struct step steps[STEPS_MAX];
     int count;
@@ -52,22 +50,21 @@ struct verb {
 static struct rig *rig;
 static struct text texts[TEXTS_MAX];
 static int text_count;
-static const struct text *text; /* the text being played */
-static const struct step *step; /* the step being run */
-static int result;              /* result of the running callback */
-static int ran[7];              /* how often each callback's steps have run */
-static int rounds;              /* repetitions of the current text by again */
-static bool is_repeated;        /* the text starts again */
-static bool is_cut;             /* the rest of the text is skipped */
-static bool is_each;            /* the scene is played with each writing call */
+static const struct text *text;
+static const struct step *step;
+static int result;
+static int ran[7];       /* how often each callback's steps have run */
+static int rounds;       /* repetitions of the current text by again */
+static bool is_repeated; /* the text starts again */
+static bool is_cut;      /* the rest of the text is skipped */
+static bool is_each;     /* the scene is played with each writing call */
 static uint64_t since_ns;
 static int socket_seen;
 static int first;  /* call that "write" makes at the start of a round */
 static int writer; /* call that it makes now */
-static const struct weir_buf *shown; /* argument of the running data_received */
-static uint64_t largest;             /* largest piece received */
+static const struct weir_buf *shown;
+static uint64_t largest;
 
-/* Leases that the scene keeps, each with the position of its bytes. */
 static struct {
     struct weir_buf buf;
     uint64_t offset;
@@ -83,8 +80,6 @@ static const char *const limits[] = {"idle", "read", "stall", "close",
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof(*(array))))
 
-/* ---- words ---- */
-
 static int find(const char *const *names, int count, const char *name)
 {
     int i = 0;
@@ -99,7 +94,6 @@ static const char *word(int at)
     return at < step->count ? step->words[at] : "";
 }
 
-/* Parses a number. Returns false if the text is not one. */
 static bool read_number(const char *from, uint64_t *ret)
 {
     char *end;
@@ -147,8 +141,6 @@ static void told(int err, int at)
               "%s: the error is %s, not %s", rig_name(), name_of(err), names);
 }
 
-/* ---- values ---- */
-
 static const char *const values[] = {
     "came",    "fed",     "received",    "written", "pending",    "held",
     "closing", "reading", "can-eof",     "running", "exceptions", "largest",
@@ -195,10 +187,8 @@ static uint64_t look(int which)
     return all[which];
 }
 
-/* The value of each name when it was noted. */
 static uint64_t noted[COUNT(values)];
 
-/* Returns true for a number or the name of a value. */
 static bool is_amount(const char *said)
 {
     uint64_t ignored;
@@ -227,7 +217,6 @@ static int64_t mark(int at)
                                             : (int64_t)number(at);
 }
 
-/* Returns the number or the named value of a word. */
 static int value(int at)
 {
     return find(values, COUNT(values), word(at));
@@ -237,7 +226,6 @@ static void do_note(void)
     noted[value(1)] = look(value(1));
 }
 
-/* Returns true if a value is as the word @at requires. */
 static bool is_value(int which, int at)
 {
     const char *const wanted = word(at);
@@ -262,8 +250,6 @@ static void do_until(void)
 {
     RUN_UNTIL(rig->loop, is_value(value(1), 2));
 }
-
-/* ---- the program ---- */
 
 static int write_lines(struct rig *of, size_t len)
 {
@@ -290,7 +276,6 @@ static int write_by_reference(struct rig *of, size_t len)
     return err;
 }
 
-/* The calls that write, by the words of "by". */
 static int (*const writers[])(struct rig *, size_t) = {rig_write, write_lines,
                                                        write_by_reference};
 static const char *const by[] = {"write", "lines", "ref"};
@@ -385,8 +370,6 @@ static void do_busy(void)
     }
 }
 
-/* ---- the peer ---- */
-
 static void do_send(void)
 {
     rig_peer_send(rig, number(1));
@@ -436,8 +419,6 @@ static void do_end(void)
     }
 }
 
-/* ---- time ---- */
-
 static void do_turn(void)
 {
     rig_turns(rig, (int)number(1));
@@ -468,8 +449,6 @@ static void do_rest(void)
     RUN_UNTIL(rig->loop, over);
     expect_lt(rig_statistics(rig).turns - before, 20);
 }
-
-/* ---- what must be seen ---- */
 
 static void do_lost(void)
 {
@@ -549,10 +528,6 @@ static void do_ran(void)
     expect_eq(ran[find(events, COUNT(events), word(1) + 1)], number(2));
 }
 
-/* ---- the course of a text ---- */
-
-/* Repeats the text a number of times, or until the connection is lost or a
- * value is as required. */
 static void do_again(void)
 {
     const int which = value(1);
@@ -569,8 +544,6 @@ static void do_unless(void)
 {
     is_cut = strstr(rig->events, word(1)) != NULL;
 }
-
-/* ---- the table ---- */
 
 static const struct verb verbs[] = {
     /* actions of the program */
@@ -652,8 +625,6 @@ static const struct verb *find_verb(const char *name)
                                                     : NULL;
 }
 
-/* ---- reading a scene ---- */
-
 static bool fits(char kind, const char *said)
 {
     static const char *const marks[] = {"default", "max", "-1"};
@@ -706,7 +677,6 @@ static void check_step(const struct step *of)
     cr_assert_eq(at, of->count, "'%s' has a word too many", of->words[0]);
 }
 
-/* Parses a text: the callback at its start, and its steps. */
 static void read_text(struct text *ret, const char *said)
 {
     *ret = (struct text){.said = said, .callback = -1};
@@ -741,10 +711,6 @@ static void read_text(struct text *ret, const char *said)
     }
 }
 
-/* ---- playing ---- */
-
-/* Begins each message with the kind of connection, and the scene with a mark.
- */
 static void show_place(void)
 {
     static char place[TEXT_MAX + 128];
@@ -849,8 +815,6 @@ static void play(struct rig *of)
     }
     do_give();
 }
-
-/* ---- what a scene needs ---- */
 
 static const struct {
     const char *word;

@@ -11,7 +11,7 @@
 #include <weir/tls_connection.h>
 
 static struct secure_world {
-    int result; /* of a read */
+    int result;
     int reads;
     int drops;
     enum wr_secure_side side;
@@ -49,7 +49,6 @@ static struct weir_tls_settings secure_settings(bool has_context)
             has_context ? (weir_tls_context *)(void *)&secure_context : NULL};
 }
 
-/* A factory. */
 static int secure_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {

@@ -63,7 +63,7 @@ PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig)
     expect_eq(rig_send_fds(rig, 10, &fd, 1), 0);
     expect_eq(rig_write(rig, 50), 0);
     close(fd);
-    rig_turns(rig, 5); /* an iteration for each send */
+    rig_turns(rig, 5);
     peer_receive(rig, 60, &message);
     expect_eq(message.count, 0, "not with the first bytes");
     peer_receive(rig, 60, &message);
@@ -75,7 +75,6 @@ PAIRS(send_fds, they_go_behind_bytes_that_were_written_before, rig)
     rig_peer_read(rig, 160 - rig->peer_received);
 }
 
-/* Bytes sent with descriptors, oldest first. */
 struct sent_batch {
     uint64_t at;
     unsigned int first;
@@ -84,8 +83,6 @@ struct sent_batch {
 
 enum { BATCHES = 200, BATCH_MOST = 5 };
 
-/* Expects that a message has the descriptors of the next batch, and that
- * batch's byte. */
 static void expect_batch(const struct peer_message *message,
                          const struct sent_batch *batch)
 {
@@ -97,7 +94,6 @@ static void expect_batch(const struct peer_message *message,
     }
 }
 
-/* Sends a batch if there is space for one. */
 static bool send_batch(struct rig *rig, struct unit_random *dice,
                        struct sent_batch *batch, unsigned int first)
 {
@@ -119,8 +115,6 @@ static bool send_batch(struct rig *rig, struct unit_random *dice,
     return err == 0;
 }
 
-/* Sends many batches between plain writes of all sizes, to a peer that reads
- * pieces of all sizes. */
 static void pass_many(struct rig *rig, struct unit_random *dice)
 {
     static struct sent_batch sent[BATCHES];
@@ -295,7 +289,7 @@ PAIRS(send_fds, a_peer_that_goes_leaves_none_open, rig, .small_buffers = true)
 {
     int ends[2];
     passed_pipe(ends);
-    expect_eq(rig_send_fds(rig, 10, &ends[1], 1), 0); /* it will not be read */
+    expect_eq(rig_send_fds(rig, 10, &ends[1], 1), 0);
     rig_clog(rig);
     expect_eq(rig_send_fds(rig, 10, &ends[1], 1), 0);
     close(ends[1]);
@@ -489,7 +483,6 @@ PAIRS(send_fds, too_many_on_their_way_break_the_connection, rig)
 {
     int ends[2];
     passed_pipe(ends);
-    /* Drops privileges and lowers the limit of descriptors. */
     struct rlimit limit;
     expect_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     limit.rlim_cur = 64;

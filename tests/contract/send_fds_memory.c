@@ -13,7 +13,6 @@
 #include <weir/embed.h>
 #include <weir/sendfile.h>
 
-/* A connection on a loop whose allocations fail on request. */
 struct scene {
     struct test_allocator allocator;
     weir_loop *loop;
@@ -53,7 +52,6 @@ static void scene_close(struct scene *scene)
     expect_eq(scene->allocator.live_count, 0);
 }
 
-/* Sends the peer's descriptor along with many bytes. */
 static int send_without(struct scene *scene)
 {
     static const uint8_t zeros[300 << 10];
@@ -86,7 +84,6 @@ UNIT(send_fds_memory, without_it_nothing_is_taken)
     scene_close(&scene);
 }
 
-/* A send inside the callback that reports a file's end. */
 struct late_send {
     struct scene scene;
     int file;

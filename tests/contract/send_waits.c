@@ -12,8 +12,8 @@
 enum {
     SILENT_PEERS = 6,       /* more than the kernel has workers for a ring */
     KERNEL_BYTES = 1 << 16, /* space in the sockets on both sides */
-    WRITTEN = 3 << 20,      /* to each peer */
-    RESTS = 60000           /* milliseconds until a test gives up */
+    WRITTEN = 3 << 20,
+    RESTS = 60000 /* milliseconds until a test gives up */
 };
 
 static uint8_t *written;
@@ -37,8 +37,6 @@ static void write_all_and_pause(struct maker *m)
     weir_transport_pause_reading(m->t);
 }
 
-/* Returns the number of kernel threads that work for the rings of this process.
- */
 static int count_workers(void)
 {
     int count = 0;
@@ -59,8 +57,6 @@ static int count_workers(void)
     return count;
 }
 
-/* Opens a peer with little buffer space, which has been written to and did not
- * read. */
 static int open_full_peer(struct maker *m)
 {
     const struct weir_address address =
@@ -86,7 +82,6 @@ static void urge(struct maker *m, int fd)
     maker_run_for(m, 5 * MS);
 }
 
-/* Reads in steps of @step; everything written must arrive. */
 static void read_all(struct maker *m, int fd, size_t step)
 {
     uint8_t bytes[1 << 16];
@@ -116,8 +111,6 @@ static void open_world(struct maker *m, void (*in_made)(struct maker *m))
     m->in_made = in_made;
     maker_serve(m, "127.0.0.1", NULL);
 }
-
-/* ---- others ---- */
 
 static void check_silent_peers(void (*in_made)(struct maker *m))
 {
@@ -153,8 +146,6 @@ UNIT(send_waits, peers_that_are_not_read_from_either_do_not_hold_up_others)
     check_silent_peers(write_all_and_pause);
 }
 
-/* ---- a peer that has ended its own stream ---- */
-
 static void check_half_closed(void (*in_made)(struct maker *m))
 {
     struct maker m;
@@ -183,8 +174,6 @@ UNIT(send_waits, after_an_end_of_stream_that_was_read_a_send_waits_without_work)
 {
     check_half_closed(write_all);
 }
-
-/* ---- abort ---- */
 
 UNIT(send_waits, abort_meanwhile_resets_the_connection)
 {

@@ -24,7 +24,7 @@ SCENE(sendfile, a_file_leaves_between_the_writes_around_it, "sends wide",
 PAIRS(sendfile, exactly_the_part_that_was_asked_for_is_sent, rig)
 {
     static const struct {
-        size_t written; /* before it */
+        size_t written;
         uint64_t count;
     } parts[] = {{0, 1},      {0, 1},    {4093, 2},  {0, 4095},
                  {100, 4097}, {1, 9000}, {0, 65536}, {3000, 65537},
@@ -139,7 +139,6 @@ PAIRS(sendfile, a_file_that_grows_meanwhile_is_sent_up_to_the_count, rig,
     close(whole);
 }
 
-/* Reads bytes that are not the pattern. */
 static void read_raw(struct rig *rig, uint8_t *buf, size_t len)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -280,7 +279,7 @@ PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
     rig_turns(rig, 10);
     expect_eq(fcntl(weir_transport_get_socket(rig->t), F_GETFL), flags);
 
-    rig_peer_send(rig, 100000); /* reading continues */
+    rig_peer_send(rig, 100000);
     rig_wait_received(rig, 100000);
     read_until_done(rig);
 
@@ -289,7 +288,6 @@ PAIRS(sendfile, the_socket_is_left_as_it_was, rig,
     expect_usable(rig);
 }
 
-/* The waiting bytes belong to the file and take no memory. */
 PAIRS(sendfile, its_bytes_are_not_part_of_the_write_buffer, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN, .small_buffers = true)
 {

@@ -17,9 +17,6 @@
 
 enum { SIZE = 3000000 };
 
-/* ---- memory ---- */
-
-/* Expects that the loop and the transport never queue more than this. */
 static void expect_within(struct rig *rig, uint64_t queued, uint64_t depth)
 {
     expect_leq(rig_statistics(rig).queued_bytes, queued);
@@ -96,7 +93,6 @@ PAIRS(sendfile_copy, a_protocol_that_was_paused_before_it_is_resumed, rig,
     rig_wait_lost(rig);
 }
 
-/* The hard limit applies to the program's writes. */
 PAIRS(sendfile_copy, the_hard_limit_of_writes_is_none_of_files, rig,
       .small_buffers = true)
 {
@@ -110,8 +106,6 @@ PAIRS(sendfile_copy, the_hard_limit_of_writes_is_none_of_files, rig,
     expect_eq(weir_transport_take_write_error(rig->t), 0);
     expect_usable(rig);
 }
-
-/* ---- reads that fail ---- */
 
 /* Memory of the process as a file: a read after its last page fails. */
 static uint8_t *map_pattern(struct rig *rig, size_t size, size_t *ret_mapped)
@@ -184,8 +178,6 @@ PAIRS(sendfile_copy, a_close_behind_a_read_that_fails_is_no_clean_end, rig,
     munmap(map, mapped);
     close(fd);
 }
-
-/* ---- pipes ---- */
 
 PAIRS(sendfile_copy, a_reader_that_is_gone_raises_no_signal, rig,
       .needs = RIG_SENDS | RIG_IS_PIPE)

@@ -17,7 +17,6 @@
 
 enum { SIZE = 3000000 };
 
-/* The kernel's buffers are full, and done was not called. */
 static int begin_clogged(struct rig *rig)
 {
     send_own_file(rig, SIZE);
@@ -28,12 +27,8 @@ static int begin_clogged(struct rig *rig)
     return rig->file;
 }
 
-/* ---- cancelled ---- */
-
-/* The same as steps of a scene. */
 #define CLOGGED "file 3000000; send-file; there 1; run 5; turn 30; told-of 0; "
 
-/* Later writes continue at that byte. */
 SCENE(sendfile_end, a_cancelled_file_stops_at_a_count_that_is_told, "sends",
       CLOGGED "cancel; cancel; told-of 0; done ECANCELED; file-sent >0; "
               "file-sent <3000000; alive; usable")
@@ -64,7 +59,6 @@ PAIRS(sendfile_end, bytes_written_in_the_turn_of_a_cancelled_file_leave, rig)
     expect_usable(rig);
 }
 
-/* At any moment: in the cache or not, with or without space. */
 PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
       .small_buffers = true)
 {
@@ -92,8 +86,6 @@ PAIRS(sendfile_end, a_cancellation_may_come_at_any_moment, rig,
     }
     expect_usable(rig);
 }
-
-/* ---- closed here ---- */
 
 SCENE(sendfile_end, a_close_sends_the_file_first, "sends",
       CLOGGED
@@ -177,10 +169,6 @@ UNIT(sendfile_end, the_loops_end_stops_it)
     }
 }
 
-/* ---- broken ---- */
-
-/* Expects that the connection was found broken, by the file or by the receive.
- */
 static void expect_broken(const struct rig *rig)
 {
     expect_eq(sending.calls, 1);
@@ -197,7 +185,7 @@ PAIRS(sendfile_end, a_peer_that_goes_breaks_it, rig, .small_buffers = true)
 {
     begin_clogged(rig);
 
-    rig_peer_close(rig); /* with bytes unread */
+    rig_peer_close(rig);
     rig_wait_lost(rig);
 
     expect_broken(rig);
@@ -254,8 +242,6 @@ SCENE(sendfile_end, a_close_waits_for_it_as_long_as_it_may, "sends",
       CLOGGED
       "limit close 40; close; lost WEIR_ECLOSETIMEOUT; done WEIR_ECLOSETIMEOUT")
 
-/* ---- states in which none begins ---- */
-
 SCENE(sendfile_end, after_the_end_of_the_writing_side_none_begins, "sends wide",
       "eof; no-file ESHUTDOWN")
 SCENE(sendfile_end, after_a_close_or_a_loss_none_begins, "sends wide",
@@ -265,8 +251,6 @@ SCENE(sendfile_end, on_a_broken_connection_none_begins, "both reset wide",
 SCENE(
     sendfile_end, after_a_write_was_refused_none_begins, "sends wide",
     "hard 10; write 11 ENOBUFS; no-file ENOBUFS; told ENOBUFS; hard 0; usable")
-
-/* ---- no memory ---- */
 
 static struct test_allocator memory;
 
@@ -323,8 +307,6 @@ UNIT(sendfile_end, without_memory_none_begins_or_it_ends)
     close(pair[1]);
     allocator_check(&memory);
 }
-
-/* ---- the dump ---- */
 
 PAIRS(sendfile_end, the_dump_tells_of_it, rig, .small_buffers = true)
 {

@@ -6,8 +6,6 @@
  */
 #include "tests/contract/maker.h"
 
-/* ---- starting ---- */
-
 MAKER(server, done_comes_from_the_loop_and_never_from_the_call, m)
 {
     maker_begin_server(m, "127.0.0.1", 0, NULL);
@@ -335,8 +333,6 @@ MAKER(server, usage_errors_come_from_the_call, m)
     expect_eq(m->done, 0);
 }
 
-/* ---- what connections start with ---- */
-
 MAKER(server, r60__peername_comes_from_the_accept, m)
 {
     maker_serve(m, "127.0.0.1", NULL);
@@ -445,8 +441,6 @@ MAKER(server, echoes_to_many_clients_at_once, m)
     expect_eq(maker_close(m), 0);
 }
 
-/* ---- a socket of the program's ---- */
-
 static weir_server *adopt(struct maker *m, int fd)
 {
     weir_server *server = NULL;
@@ -540,7 +534,6 @@ MAKER(server, adopts_a_unix_listener, m)
     close(fd);
 }
 
-/* Expects @err, and that the library has closed the descriptor even so. */
 static void expect_refused(struct maker *m, int fd,
                            const struct weir_server_options *options, int err)
 {

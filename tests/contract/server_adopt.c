@@ -10,7 +10,6 @@
 
 enum { CLIENTS = 3 };
 
-/* Starts a server without a socket. */
 static void serve_adopted(struct maker *m,
                           const struct weir_server_options *options)
 {
@@ -20,7 +19,6 @@ static void serve_adopted(struct maker *m,
     maker_serve(m, NULL, &own);
 }
 
-/* Passes a connection to the server. Returns the other end. */
 static int adopt(struct maker *m)
 {
     int fds[2];
@@ -81,8 +79,6 @@ MAKER(server_adopt, a_server_that_listens_adopts_besides_and_unix_sockets_too,
     close(adopted);
     close(fds[1]);
 }
-
-/* ---- what is refused ---- */
 
 static void expect_refused(struct maker *m, int fd, int err)
 {
@@ -185,8 +181,6 @@ UNIT(server_adopt, without_memory_the_descriptor_is_closed)
     expect_eq(walk_allocations(&memory, adopt_without_memory, &memory), 1);
 }
 
-/* ---- those that wait ---- */
-
 MAKER(server_adopt, the_limit_holds_and_the_oldest_is_served_first, m)
 {
     int fds[CLIENTS];
@@ -267,8 +261,6 @@ MAKER(server_adopt, a_factory_may_close_the_server_while_others_wait, m)
     close(second);
 }
 
-/* ---- the end ---- */
-
 MAKER(server_adopt, a_stop_ends_it_and_waits_for_it, m)
 {
     char byte;
@@ -300,8 +292,6 @@ MAKER(server_adopt, the_end_of_the_grace_aborts_it, m)
     expect_str_eq(m->log, "DFMLC");
     close(fd);
 }
-
-/* ---- what is given away ---- */
 
 struct given {
     struct maker *m;

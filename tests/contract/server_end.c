@@ -10,7 +10,6 @@
 
 #define PATIENCE_MS 100000
 
-/* Makes a server with @count clients, connection_made called for each. */
 static void serve_clients(struct maker *m, int *ret_fds, int count)
 {
     maker_serve(m, "127.0.0.1", NULL);
@@ -245,15 +244,12 @@ MAKER(server_end, r65__a_factory_that_fails_is_reported_and_holds_nothing_up, m)
     close(fd);
 }
 
-/* ---- stop ---- */
-
 static void stop(struct maker *m, uint64_t grace_ns)
 {
     int err = weir_server_stop(m->server, grace_ns, maker_server_closed, m);
     expect_eq(err, 0);
 }
 
-/* Fills the buffers to a peer that does not read, so that close cannot end. */
 static void stuff(struct maker *m)
 {
     const size_t much = 16 << 20;
@@ -282,8 +278,6 @@ MAKER(server_end, stop_closes_everything_and_tells_once, m)
     expect_refused_at(&address);
 }
 
-/* Makes a server with two clients that it accepts in one iteration; the first
- * one's connection_made calls @in_made. */
 static void serve_two_at_once(struct maker *m, int *ret_fds,
                               void (*in_made)(struct maker *m))
 {
@@ -459,8 +453,6 @@ MAKER(server_end, stop_inside_the_factory_aborts_the_new_one_with_the_others, m)
     close(second);
 }
 
-/* ---- races and the end of the loop ---- */
-
 enum { MANY = 100 };
 
 static void connect_many(struct maker *m, int *ret_fds)
@@ -471,7 +463,6 @@ static void connect_many(struct maker *m, int *ret_fds)
     }
 }
 
-/* Expects that no client is left waiting: each sees an end or a reset. */
 static void expect_ended(const int *fds)
 {
     for (int i = 0; i < MANY; i++) {

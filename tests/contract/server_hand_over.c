@@ -17,16 +17,15 @@ enum { THREADS = 3, EACH = 5, ALL = THREADS * EACH };
 struct service {
     weir_threads *threads;
     weir_server
-        *servers[THREADS];       /* each used only by its thread; may be NULL */
-    struct weir_address address; /* where the first server accepts */
-    int next;                    /* used only by the first thread */
-    int served_count[THREADS];   /* each used only by its thread */
+        *servers[THREADS]; /* each used only by its thread; may be NULL */
+    struct weir_address address;
+    int next;                  /* used only by the first thread */
+    int served_count[THREADS]; /* each used only by its thread */
     sem_t serving;
 };
 
 static struct service service;
 
-/* A connection on its way to another thread. */
 struct handed {
     int index;
     int fd;
@@ -69,7 +68,6 @@ static void hand_over(void *arg, weir_server *server, int fd)
     }
 }
 
-/* Answers with the number of its thread. */
 static int answer(void *arg, weir_reader *reader, weir_writer *writer)
 {
     int *count = arg;
@@ -147,7 +145,6 @@ UNIT(server_hand_over, threads_serve_evenly_what_one_of_them_accepts)
     }
 }
 
-/* Connections that are on their way when the threads end are closed. */
 UNIT(server_hand_over, no_connection_is_left_open_when_threads_end)
 {
     for (int round = 0; round < 10; round++) {
@@ -166,8 +163,6 @@ UNIT(server_hand_over, no_connection_is_left_open_when_threads_end)
         }
     }
 }
-
-/* ---- tasks ---- */
 
 static int only_give(weir_loop *l, void *arg)
 {

@@ -33,8 +33,6 @@ MAKER(server_limits, connection_limit_is_kept_and_no_client_is_dropped, m)
     expect_eq(m->made, CLIENTS);
 }
 
-/* Returns the number of connections that the kernel keeps until they are
- * accepted. */
 static unsigned queue_of(weir_server *server)
 {
     struct tcp_info info = {0};
@@ -63,15 +61,11 @@ MAKER(server_limits, a_full_server_sleeps_and_leaves_clients_to_the_kernel, m)
     close(second);
 }
 
-/* Returns the number of connections that the server has accepted and does not
- * serve yet. */
 static unsigned long long parked_of(const struct maker *m)
 {
     return dump_number(m->loop, "server ", " parked=");
 }
 
-/* A server on one socket never accepts more than it may serve, and admits
- * waiting clients when it has space again. */
 MAKER(server_limits,
       a_server_that_fills_up_leaves_the_last_clients_to_the_kernel, m)
 {
@@ -104,8 +98,6 @@ MAKER(server_limits,
     }
 }
 
-/* A server never accepts more clients than it may serve. It accepts that many
- * at a time, so that a burst is served in one iteration. */
 MAKER(server_limits, near_the_limit_as_many_accepts_wait_as_there_is_room_for,
       m)
 {
@@ -149,7 +141,6 @@ MAKER(server_limits, far_from_the_limit_one_accept_goes_on, m)
     }
 }
 
-/* Connects @count clients, to one address after the other. */
 static void connect_in_turn(struct maker *m, const char *const *hosts,
                             int host_count, int *fds, int count)
 {
@@ -195,8 +186,6 @@ MAKER(server_limits, a_burst_on_several_sockets_takes_one_too_many_on_each, m)
     maker_run(m, maker_is_empty);
 }
 
-/* A socket whose accepts are used up gets one, though the other sockets have as
- * many as there is space for: its clients need not wait. */
 MAKER(server_limits, each_socket_has_an_accept_and_no_more_without_room, m)
 {
     enum { LIMIT = 8, EACH = LIMIT / 2 };
@@ -281,8 +270,6 @@ MAKER(server_limits, closing_a_full_server_ends_those_that_wait, m)
     }
 }
 
-/* ---- EMFILE ---- */
-
 enum { CLIENTS = 100, SPARE = 10 };
 
 /* Returns the limit of descriptors that leaves @count numbers free now. A test
@@ -313,8 +300,6 @@ static struct rlimit set_fd_limit(rlim_t limit)
     return before;
 }
 
-/* Makes a server with CLIENTS connections in its queue and SPARE descriptors.
- */
 static struct rlimit starve(struct maker *m, int *ret_fds)
 {
     maker_open(m);
@@ -331,7 +316,6 @@ static struct rlimit starve(struct maker *m, int *ret_fds)
     return before;
 }
 
-/* Waits until the server has tried to accept this often. */
 static void wait_for_tries(struct maker *m, uint64_t count)
 {
     const uint64_t before = statistics_of(m->loop).completions;
@@ -375,7 +359,6 @@ UNIT(server_limits, EMFILE_drops_no_client)
     RUN_UNTIL(m.loop, m.reports > 0);
     expect_lt(m.made, CLIENTS);
 
-    /* Served clients leave and make space for the others. */
     int served = 0;
     for (int i = 0; i < CLIENTS; i++) {
         char byte = 0;
@@ -415,7 +398,6 @@ UNIT(server_limits, EMFILE_does_not_outlast_a_close)
     maker_close(&m);
 }
 
-/* Returns a socket bound next to a listening one of the same address. */
 static int bind_beside(const char *host, uint16_t port)
 {
     const int on = 1;
@@ -426,7 +408,6 @@ static int bind_beside(const char *host, uint16_t port)
     return fd;
 }
 
-/* Connects existing sockets, one after the other. */
 static void connect_each(struct maker *m, const int *fds, int count)
 {
     const struct weir_address address =
@@ -438,7 +419,6 @@ static void connect_each(struct maker *m, const int *fds, int count)
     maker_run_for(m, 20 * MS);
 }
 
-/* Makes sockets, and leaves @spare descriptors besides. */
 static struct rlimit leave(int *ret_fds, int count, int spare)
 {
     for (int i = 0; i < count; i++) {
@@ -488,7 +468,6 @@ MAKER(server_limits, an_only_client_is_accepted_after_EMFILE, m)
     int fd;
     struct weir_server_options options = {.size = sizeof(options)};
     options.connection_limit = 10;
-    /* A pending accept keeps the limit of its start. */
     const struct rlimit before = set_fd_limit(limit_of_free(3));
     maker_serve(m, "127.0.0.1", &options);
     maker_run_for(m, 5 * MS);

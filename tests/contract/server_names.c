@@ -13,7 +13,7 @@ struct start {
     weir_server *server;
     int done;
     int err;
-    char text[64]; /* where it failed */
+    char text[64];
 };
 
 static int refuse(void *arg, weir_transport *t,
@@ -50,8 +50,6 @@ static void run(struct names *n, struct start *start)
     expect_eq(start->done, 1);
 }
 
-/* Returns the addresses that the server listens on, without their common port.
- */
 static const char *addresses_of(const struct start *start)
 {
     static char all[512];
@@ -180,8 +178,6 @@ NAMES(server_names, a_loop_is_freed_while_names_are_looked_up, n)
     weir_server_free(start.server);
     expect_eq(weir_loop_new(NULL, &n->loop), 0);
 }
-
-/* ---- in a task ---- */
 
 struct task_start {
     struct names *n;

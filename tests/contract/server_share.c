@@ -19,7 +19,7 @@ struct pair {
     struct maker one; /* it accepts first: the kernel wakes its accept */
     struct maker other;
     struct weir_address address;
-    int client; /* of in_factory */
+    int client;
 };
 
 /* Runs one iteration, which submits the accept. */
@@ -43,7 +43,6 @@ static int open_loops(struct pair *pair, const char *host)
     maker_open(&pair->one);
     maker_open(&pair->other);
     pair->client = -1;
-    /* Returns a listening socket. NULL for @host means a Unix socket. */
     struct weir_address *address = &pair->address;
 
     expect_ok(host ? weir_address_parse(host, 0, address)
@@ -57,7 +56,6 @@ static int open_loops(struct pair *pair, const char *host)
     return fd;
 }
 
-/* @options are the first server's; NULL means the defaults. */
 static void open_pair(struct pair *pair, const char *host,
                       const struct weir_server_options *options)
 {
@@ -81,8 +79,6 @@ static void connect_client(struct pair *pair)
     expect_geq(pair->client, 0);
 }
 
-/* Expects that another client is served like the first one: the socket has not
- * changed. */
 static void expect_served_by_other(struct pair *pair)
 {
     char byte = 'x';
@@ -102,8 +98,6 @@ static void expect_served_by_other(struct pair *pair)
 }
 
 static const char *const hosts[] = {"127.0.0.1", "::1", NULL};
-
-/* ---- ends of a server ---- */
 
 static void close_server(struct maker *m)
 {
@@ -191,9 +185,6 @@ UNIT(server_share, a_client_of_the_turn_of_a_loops_end_is_served_by_the_other)
     }
 }
 
-/* ---- limits ---- */
-
-/* Connects in the iteration in which the server fills up. */
 static struct pair *filling;
 
 static void connect_when_full(struct maker *m)
@@ -231,7 +222,6 @@ UNIT(server_share, a_client_of_the_turn_that_fills_a_server_is_the_others)
     }
 }
 
-/* The first server gets a second socket, which it shares with the other. */
 static void share_second(struct pair *pair, uint64_t limit)
 {
     static const char *const second[] = {"127.0.0.2"};
@@ -249,9 +239,6 @@ static unsigned long long accepts_of(const struct maker *m)
 {
     return dump_number(m->loop, "server ", " accepts=");
 }
-
-/* Each gives the first server its last connection, and returns the other end.
- */
 
 static int fill_by_accept(struct maker *m)
 {
@@ -287,7 +274,6 @@ static int fill_by_taking(struct maker *m)
     return fds[1];
 }
 
-/* Its last connections arrive in one iteration. */
 UNIT(server_share, a_full_server_takes_no_client_on_any_of_its_sockets)
 {
     int (*const fills[])(struct maker * m) = {fill_by_accept, fill_by_adoption,
@@ -317,8 +303,6 @@ UNIT(server_share, a_full_server_takes_no_client_on_any_of_its_sockets)
     }
 }
 
-/* ---- tasks ---- */
-
 struct call {
     int fd;
     int result;
@@ -334,7 +318,6 @@ static int accept_once(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* Starts a task of the first loop that waits for a client. */
 static weir_task *accept_by_task(struct pair *pair, struct call *call, int fd)
 {
     weir_task *task;
@@ -366,11 +349,8 @@ UNIT(server_share, a_client_of_the_turn_of_a_tasks_end_is_served_by_the_other)
     }
 }
 
-/* ---- without descriptors ---- */
-
 enum { SPARE = 16 };
 
-/* Numbers of descriptors that the first loop may use. */
 struct shortage {
     rlim_t limit;
     struct rlimit before;
@@ -400,7 +380,6 @@ static void shortage_begin(struct shortage *shortage)
     set_limit(shortage->limit);
 }
 
-/* Takes the numbers below the limit, which applies again. */
 static void shortage_take(struct shortage *shortage)
 {
     int fd;

@@ -16,8 +16,7 @@
 #include <termios.h>
 #include <weir/stream.h>
 
-/* Makes two ends; the first is for weir. @to_write is true if weir writes to
- * it. */
+/* The first end is for weir, which writes to it if @to_write is true. */
 typedef void make_pipe_fn(bool to_write, int ret[2]);
 
 static void make_anonymous(bool to_write, int ret[2])
@@ -82,7 +81,6 @@ static void make_appended(bool to_write, int ret[2])
     expect_eq(fcntl(ret[0], F_SETFL, O_APPEND), 0);
 }
 
-/* Writes at the other end, and reads here to the end. */
 static int read_from(weir_loop *loop, make_pipe_fn *make)
 {
     char bytes[16] = "";
@@ -102,7 +100,6 @@ static int read_from(weir_loop *loop, make_pipe_fn *make)
                                                        : -1;
 }
 
-/* Writes more bytes than fit; a task's calls read at the other end. */
 static int write_to(weir_loop *loop, make_pipe_fn *make, size_t len)
 {
     static char bytes[200000];
@@ -156,7 +153,6 @@ int shortage_write_beyond(weir_loop *loop)
     return ret == -EFBIG ? 0 : ret < 0 ? ret : -1;
 }
 
-/* The reader is closed before the loop writes. */
 int shortage_write_broken(weir_loop *loop)
 {
     int ends[2];

@@ -26,7 +26,6 @@ int shortage_read_regular(weir_loop *loop);
 int shortage_write_regular(weir_loop *loop);
 int shortage_read_appended(weir_loop *loop);
 int shortage_write_appended(weir_loop *loop);
-/* Writes to a file at its size limit, and to a FIFO without a reader. */
 int shortage_write_beyond(weir_loop *loop);
 int shortage_write_broken(weir_loop *loop);
 

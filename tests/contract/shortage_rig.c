@@ -31,8 +31,6 @@ const char *shortage_path(const char *name)
     return path;
 }
 
-/* ---- a group of processes ---- */
-
 static bool group_write(const char *folder, const char *name, const char *value)
 {
     char path[160];
@@ -46,7 +44,6 @@ static bool group_write(const char *folder, const char *name, const char *value)
     return is_written;
 }
 
-/* Creates a cgroup, version 2 or 1, and enters it. */
 static bool group_enter(void)
 {
     static const char *const roots[] = {"/sys/fs/cgroup",
@@ -66,8 +63,6 @@ static bool group_enter(void)
     return false;
 }
 
-/* ---- a user ---- */
-
 /* Root may have any number of processes. */
 static bool become_nobody(void)
 {
@@ -79,8 +74,6 @@ static bool become_nobody(void)
                0 && /* otherwise /proc/self belongs to root */
            getrlimit(RLIMIT_NPROC, &processes) == 0;
 }
-
-/* ---- the shortage ---- */
 
 static void *return_at_once(void *arg)
 {

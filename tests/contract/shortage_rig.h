@@ -13,21 +13,17 @@
 
 enum shortage { OF_PROCESSES, OF_A_GROUP, SHORTAGES };
 
-/* Path of a folder below /tmp that the test may write to. */
 extern char shortage_folder[64];
 
 /* Runs @body as the main task of a loop in which the shortage can be started;
  * skips the test if it cannot. */
 void shortage_run(enum shortage shortage, task_body_fn *body);
 
-/* Start and end the shortage. */
 void shortage_begin(void);
 void shortage_end(void);
 
-/* How often the loop's exception hook was called for a lack of threads. */
 extern int shortage_told;
 
-/* Returns the path of a name in the folder. */
 const char *shortage_path(const char *name);
 
 #endif

@@ -20,7 +20,7 @@ struct seen {
     weir_loop *loop;
 };
 
-static struct seen saw; /* the one handler of a test, or two */
+static struct seen saw;
 static struct seen first;
 static struct seen second;
 
@@ -110,7 +110,7 @@ MAKER(signal, a_signal_wakes_a_waiting_loop_again_and_again, m)
 
     const struct itimerval never = {.it_value = {0}};
     expect_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
-    take_signals(m); /* handles one that is still pending */
+    take_signals(m);
 }
 
 MAKER(signal, a_signal_for_the_whole_process_arrives_too, m)
@@ -177,7 +177,6 @@ MAKER(signal, a_handler_that_was_removed_meanwhile_is_not_called, m)
     add(m, SIGUSR1, remove_other, &saw);
     add(m, SIGUSR2, remove_other, &saw);
 
-    /* Both are pending when the loop checks. */
     expect_eq(raise(SIGUSR1), 0);
     expect_eq(raise(SIGUSR2), 0);
     take_signals(m);
@@ -409,8 +408,6 @@ MAKER(signal, adding_takes_no_descriptor, m)
     expect_eq(saw.count, 1);
 }
 
-/* ---- several loops, several threads ---- */
-
 MAKER(signal, every_loop_that_handles_it_is_told, m)
 {
     struct seen here = {0};
@@ -468,9 +465,6 @@ MAKER(signal, one_that_a_thread_without_a_loop_gets_wakes_the_loop, m)
     expect_eq(pthread_join(thread, NULL), 0);
 }
 
-/* ---- children ---- */
-
-/* Returns the signal that ended it, or 0. */
 static int signal_of(pid_t child)
 {
     expect_gt(child, 0);

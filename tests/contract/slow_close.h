@@ -16,7 +16,6 @@
 
 static uint8_t slow_close_bytes[65536];
 
-/* Returns the socket; *ret_far is its peer. */
 static inline int slow_close_open(int *ret_far)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -48,8 +47,7 @@ static inline int slow_close_open(int *ret_far)
     return near;
 }
 
-/* Reads some bytes, or waits. Returns true at the end of the stream, which
- * shows that the close has ended. */
+/* Returns true at the end of the stream, which shows that the close ended. */
 static inline bool slow_close_read(int far)
 {
     if (read(far, slow_close_bytes, sizeof(slow_close_bytes)) > 0) {
@@ -74,7 +72,6 @@ static inline void slow_open(struct slow *slow, int ret[SLOW])
     }
 }
 
-/* Returns when all are closed, in any order. */
 static inline void slow_let_end(struct slow *slow)
 {
     struct pollfd waits[SLOW];

@@ -11,8 +11,6 @@
 
 enum { READERS = 5, RACES = 300 };
 
-/* ---- connecting and accepting ---- */
-
 TASK(sock_accept, connect_and_accept_meet_on_sockets_that_block_and_others)
 {
     struct weir_address address;
@@ -63,8 +61,6 @@ TASK(sock_accept, complaint_57__several_tasks_accept_on_one_socket)
     close(listener);
 }
 
-/* The connection arrives before, together with and after the cancellation: it
- * is accepted by this call or the next one. */
 TASK(sock_accept, a_cancelled_accept_loses_no_connection)
 {
     struct weir_address address;
@@ -122,9 +118,6 @@ TASK(sock_accept,
     expect_eq(weir_yield(loop), 0);
 }
 
-/* ---- the end ---- */
-
-/* For each call one task waits in it, and one waits for its turn. */
 UNIT(sock_accept, a_loop_is_freed_while_tasks_wait_in_each_call)
 {
     struct weir_address address;

@@ -11,8 +11,6 @@
 
 enum { READERS = 5, RACES = 300 };
 
-/* ---- receiving ---- */
-
 TASK(sock_calls, recv_waits_for_bytes_and_tells_the_end)
 {
     struct call call = {.fd = ends[0]};
@@ -54,7 +52,6 @@ TASK(sock_calls, complaint_57__several_readers_of_one_socket_take_turns)
     expect_eq(memcmp(calls[4].bytes, "dddd", 4), 0);
 }
 
-/* The bytes arrive before, together with and after the cancellation. */
 TASK(sock_calls, a_cancelled_recv_loses_no_byte)
 {
     int got = 0;
@@ -98,10 +95,6 @@ TASK(sock_calls, recv_works_beside_a_callback_that_watches)
     cr_assert(weir_loop_remove_reader(loop, ends[0]));
 }
 
-/* ---- sending ---- */
-
-/* Reads up to @len bytes and compares them with `large` from @at. Returns their
- * number. */
 static size_t read_large(weir_loop *on, size_t at, size_t len)
 {
     static char bytes[65536];
@@ -145,8 +138,6 @@ TASK(sock_calls, a_cancelled_sendall_says_how_much_was_sent)
     expect_eq(recv(ends[1], large, 1, MSG_DONTWAIT), -1, "and not one more");
 }
 
-/* ---- datagrams ---- */
-
 TASK(sock_calls, datagrams_tell_where_they_came_from)
 {
     struct weir_address from;
@@ -168,9 +159,6 @@ TASK(sock_calls, datagrams_tell_where_they_came_from)
     close_ends(fds);
 }
 
-/* ---- a connection to itself ---- */
-
-/* Returns a socket bound to an address of its own. */
 static int bound_alone(int type, struct weir_address *ret)
 {
     const int fd = socket(AF_INET, type, 0);
@@ -206,8 +194,6 @@ TASK(sock_calls, a_datagram_socket_may_be_its_own_peer)
     expect_eq(weir_sock_recv(loop, fd, &byte, 1), 1);
     close(fd);
 }
-
-/* ---- refusals ---- */
 
 TASK(sock_calls, what_makes_no_sense_is_refused)
 {
@@ -251,14 +237,11 @@ UNIT(sock_calls, only_tasks_may_call)
     close_loop();
 }
 
-/* ---- without memory ---- */
-
 static void send_one(void *arg)
 {
     send_text(ends[1], "x");
 }
 
-/* A second call succeeds. */
 static void recv_without(void)
 {
     char byte;
@@ -278,8 +261,6 @@ UNIT(sock_calls, without_memory_a_call_fails_and_takes_nothing)
 {
     expect_geq(walk_main(recv_without), 4);
 }
-
-/* ---- the address of a Unix peer ---- */
 
 TASK(sock_calls, a_peer_may_have_a_path_that_fills_its_address)
 {

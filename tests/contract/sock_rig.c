@@ -49,7 +49,6 @@ weir_task *spawn(weir_task_fn *fn, void *arg)
     return task;
 }
 
-/* Returns the task's result, once it has ended. */
 int join(weir_task *task)
 {
     int result = -1;

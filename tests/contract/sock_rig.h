@@ -15,17 +15,16 @@
 
 enum { LARGE = 4 << 20 };
 
-extern struct test_allocator memory; /* of the loop */
+extern struct test_allocator memory;
 extern int ends[2];
-extern int returned; /* number of calls that have returned */
+extern int returned;
 extern char large[LARGE];
 
-/* One call of a task, and its result. */
 struct call {
     int fd;
     char bytes[64];
     ssize_t result;
-    int order; /* position among the returned calls, from 1 */
+    int order;
     struct weir_address address;
 };
 
@@ -40,7 +39,6 @@ struct sending {
  * programs have, defines a function of that name. */
 #define rig_run_body sock_run_body
 void sock_run_body(void (*body)(void));
-/* Runs a body in each round of a walk; see walk.h. */
 uint64_t walk_main(void (*body)(void));
 weir_task *spawn(weir_task_fn *fn, void *arg);
 int join(weir_task *task);

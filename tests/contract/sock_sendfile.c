@@ -16,13 +16,12 @@
 
 enum { RACES = 60, SMALL = 100000, FEW = 30000 };
 
-/* One call of a task, and its result. */
 struct filing {
     int file;
     uint64_t offset;
     uint64_t count;
     int64_t result;
-    int order; /* position among the returned calls, from 1 */
+    int order;
 };
 
 static int send_file(weir_loop *on, void *arg)
@@ -34,8 +33,6 @@ static int send_file(weir_loop *on, void *arg)
     return filing->result < 0 ? (int)filing->result : 0;
 }
 
-/* Returns a file with the first @len bytes of `large`, on the disk of the build
- * folder. */
 static int large_file(size_t len)
 {
     const int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -45,14 +42,12 @@ static int large_file(size_t len)
     return fd;
 }
 
-/* Drops the file from the page cache, if it is on a disk. */
 static void make_cold(int fd)
 {
     expect_eq(fsync(fd), 0);
     expect_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 }
 
-/* Reads exactly @len bytes as the peer; they must be the bytes from @at on. */
 static void read_file(weir_loop *on, size_t at, size_t len)
 {
     static char bytes[65536];
@@ -73,8 +68,6 @@ static void expect_nothing_more(void)
     expect_eq(recv(ends[1], &byte, 1, MSG_DONTWAIT), -1);
     expect_eq(errno, EAGAIN);
 }
-
-/* ---- the bytes ---- */
 
 TASK(sock_sendfile, exactly_the_part_that_was_asked_for_is_sent)
 {
@@ -178,8 +171,6 @@ TASK(sock_sendfile, a_file_that_is_cut_meanwhile_ends_early)
     close(file);
 }
 
-/* ---- turns ---- */
-
 TASK(sock_sendfile, calls_that_send_wait_for_each_other)
 {
     const int file = large_file(LARGE);
@@ -202,9 +193,6 @@ TASK(sock_sendfile, calls_that_send_wait_for_each_other)
     close(file);
 }
 
-/* ---- interrupted ---- */
-
-/* The file continues at the position that a cancelled call has reported. */
 TASK(sock_sendfile, a_cancelled_call_says_how_far_the_file_was_sent)
 {
     struct unit_random random;
@@ -259,8 +247,6 @@ UNIT(sock_sendfile, a_loop_is_freed_while_a_file_is_being_sent)
     close(file);
     close_ends(ends);
 }
-
-/* ---- errors ---- */
 
 TASK(sock_sendfile, a_peer_that_is_gone_raises_no_signal)
 {
@@ -346,8 +332,6 @@ UNIT(sock_sendfile, only_tasks_may_call)
     expect_eq(weir_sock_sendfile(loop, 0, 0, &offset, 1), WEIR_ENOTTASK);
     close_loop();
 }
-
-/* ---- without memory ---- */
 
 /* A second call continues after the first, which may have sent a part of the
  * file before it ran out of memory: a file that is not in the cache is sent in

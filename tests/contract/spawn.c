@@ -20,7 +20,6 @@
 static const struct weir_spawn_options no_stdin = {
     .in = {.kind = WEIR_STDIO_DEVNULL}};
 
-/* Fails to start @argv. Returns the error; the failed step is compared. */
 static int fail(const char *const *argv, const struct weir_spawn_options *spawn,
                 const char **ret_step)
 {
@@ -42,7 +41,6 @@ static int fail(const char *const *argv, const struct weir_spawn_options *spawn,
     return err;
 }
 
-/* Makes a file, executable or not, with some bytes in it. */
 static const char *make_file(const char *text, mode_t mode)
 {
     static char path[64];
@@ -55,8 +53,6 @@ static const char *make_file(const char *text, mode_t mode)
     close(fd);
     return path;
 }
-
-/* ---- failures ---- */
 
 UNIT(spawn, a_program_that_does_not_exist_is_ENOENT)
 {
@@ -142,7 +138,6 @@ UNIT(spawn, a_descriptor_that_is_not_open_is_EBADF)
 
 static atomic_bool is_reaped_enough;
 
-/* Reaps every child, like a supervisor. */
 static void *reap_all(void *arg)
 {
     while (!atomic_load(&is_reaped_enough)) {
@@ -231,7 +226,6 @@ UNIT(spawn, EMFILE_at_each_descriptor_leaves_nothing)
     int err;
 
     do {
-        /* Leaves space for @count more descriptors. */
         struct rlimit limit;
 
         cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
@@ -281,8 +275,6 @@ UNIT_IN(spawn, too_many_processes_are_EAGAIN, unit_alone, void)
     expect_eq(end_of(pid), 0);
 }
 
-/* ---- what the child is given ---- */
-
 UNIT(spawn, the_program_is_looked_up_in_the_childs_PATH)
 {
     const char *const env[] = {"A=1", "PATH=/nowhere::/bin:/usr/bin", NULL};
@@ -328,7 +320,7 @@ UNIT(spawn, a_program_without_environment_gives_none)
 {
     char **before = environ;
 
-    environ = NULL; /* as after clearenv() */
+    environ = NULL;
     const char *output = child_output(child, "echo ${HOME-none}", &no_stdin);
     environ = before;
     expect_str_eq(output, "none\n");
@@ -356,7 +348,6 @@ UNIT(spawn, umask_session_and_group_are_set_when_asked)
     expect_eq(group, getpgrp());
 }
 
-/* Returns the number after @name in the lines of /proc/self/status. */
 static uint64_t status_mask(const char *status, const char *name)
 {
     const char *at = strstr(status, name);
@@ -399,8 +390,7 @@ UNIT(spawn, signals_are_unblocked_and_without_handlers)
     const uint64_t ignored = status_mask(status, "SigIgn:");
     expect_eq(ignored & bit(SIGUSR1), bit(SIGUSR1)); /* as in asyncio */
     expect_eq(ignored & (bit(SIGPIPE) | bit(SIGXFSZ)), 0);
-    for (int signum = 1; signum < 32;
-         signum++) { /* the parent's settings are restored */
+    for (int signum = 1; signum < 32; signum++) {
         if (signum != SIGKILL && signum != SIGSTOP) {
             cr_assert_eq(sigismember(&after, signum), 1);
         }
@@ -419,8 +409,6 @@ UNIT(spawn, a_signal_that_the_loop_handles_still_ends_a_child)
     child_wait(child);
     expect_eq(child_returncode(child), -SIGTERM);
 }
-
-/* ---- descriptors ---- */
 
 /* Without a pipe, which the shell itself would have open. */
 #define LIST_FDS "ls /proc/$$/fd; true"
@@ -470,7 +458,6 @@ UNIT(spawn, a_child_has_no_others_without_close_range_either)
 
 static atomic_bool is_over;
 
-/* Opens and closes descriptors that are not close-on-exec. */
 static void *leak(void *arg)
 {
     while (!atomic_load(&is_over)) {
@@ -506,7 +493,7 @@ UNIT(spawn, r57__no_child_has_the_pipe_of_another)
         child_exec(&children[i], argv, NULL);
     }
     one_turn();
-    for (int i = 0; i < COUNT; i++) { /* the oldest first */
+    for (int i = 0; i < COUNT; i++) {
         weir_transport *in =
             weir_transport_get_pipe_transport(children[i].t, 0);
         expect_eq(weir_transport_write(in, "x", 1), 0);

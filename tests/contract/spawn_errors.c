@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-/* Returns the error and the failed step of a program that must not start. */
 static int fail(const char *const *argv, const char *const *env,
                 const char **ret_step)
 {
@@ -77,7 +76,6 @@ UNIT(spawn_errors, of_the_places_in_PATH_one_that_forbids_is_told)
     rmdir(folder);
 }
 
-/* As under container filters that are older than these calls. */
 UNIT(spawn_errors, without_clone3_and_close_range_a_child_is_started)
 {
     fail_calls(SYS_clone3, ENOSYS);

@@ -40,7 +40,6 @@ static int look(struct names *n, const char *name)
     return lookup_srv(n, name, NULL, WEIR_SRV_MAX);
 }
 
-/* Returns a record as text; static. */
 static const char *text(size_t index)
 {
     static char buf[512];
@@ -122,8 +121,6 @@ NAMES(srv, a_task_that_waits_can_be_interrupted, n)
     expect_eq(weir_loop_run_task(n->loop, interrupt, &asking, NULL), 0);
     expect_eq(n->result, -ECANCELED);
 }
-
-/* ---- a resolver of the program's own ---- */
 
 static int start(void *user, weir_lookup *lookup, const char *host, int family,
                  void **ret_data)

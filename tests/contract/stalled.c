@@ -42,7 +42,6 @@ static uint64_t queue_of(const struct crowd_member *member)
     return weir_transport_get_write_buffer_size(member->t);
 }
 
-/* Peers send and never read, and protocols continue to write. */
 static void stall_many(enum conduct conduct)
 {
     const int count = 400;
@@ -81,7 +80,6 @@ UNIT(stalled, leases_that_wait_to_be_sent_leave_buffers_for_others)
     stall_many(CONDUCT_ECHOES);
 }
 
-/* Everything they sent is echoed in the end. */
 UNIT(stalled, a_peer_that_was_stopped_goes_on_when_it_reads)
 {
     const int count = 100;

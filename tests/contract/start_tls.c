@@ -21,8 +21,6 @@ static void expect_tls(const struct side *side)
     expect(strncmp(info.text, "TLSv1.", 6) == 0);
 }
 
-/* ---- going on with TLS ---- */
-
 STARTING(start_tls, both_sides_talk_plain_and_then_under_tls, s)
 {
     starting_write(&s->client, "hello");
@@ -76,8 +74,6 @@ STARTING(start_tls, the_first_bytes_under_tls_come_after_done, s)
     starting_end(s);
 }
 
-/* ---- the old transport ---- */
-
 static void sent(void *arg, weir_transport *t, int err, uint64_t bytes)
 {
 }
@@ -125,9 +121,6 @@ STARTING(start_tls, the_old_transport_is_refused_and_answers_questions, s)
     expect_eq(s->client.lost_err, 0);
 }
 
-/* ---- bytes that are there already ---- */
-
-/* The command and the ClientHello arrive together. */
 static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
 {
     const uint8_t *end = memchr(buf->data, '\n', buf->len);
@@ -142,7 +135,6 @@ static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
     return 0;
 }
 
-/* Returns how many bytes of TLS arrived with the command. */
 static size_t start_with_the_command(struct starting *s)
 {
     s->server.data_received = start_at_the_newline;
@@ -193,13 +185,11 @@ STARTING(start_tls, bytes_that_were_not_delivered_are_used, s)
     expect_eq(s->server.done_err, 0);
     starting_write(&s->client, "held");
     starting_turns(s, 20);
-    expect_eq(s->server.received_len, 0); /* it is still paused */
+    expect_eq(s->server.received_len, 0);
     expect_eq(weir_transport_resume_reading(s->server.t), 0);
     starting_wait_received(&s->server, 4);
     starting_end(s);
 }
-
-/* ---- injections ---- */
 
 enum injected_at {
     WITH_LEASE,      /* after the command, in the transport's buffer */
@@ -215,7 +205,6 @@ enum injected_at {
 #define RECORD   "\x17\3\3\0\24data in the clear..."
 #define NOTIFY   "\x15\3\3\0\2\1\0" /* close_notify */
 
-/* Twelve ways to pass plain bytes off as TLS after STARTTLS. */
 static const struct injection {
     bool to_server;
     enum injected_at at;
@@ -236,7 +225,6 @@ static const struct injection {
     {false, AFTER_HANDSHAKE, NOTIFY, WEIR_ETLSPROTOCOL},
 };
 
-/* Passes a record from the peer of one to the peer of the other. */
 static bool injection_relay(struct starting *from, struct starting *to)
 {
     uint8_t bytes[4096];
@@ -251,8 +239,6 @@ static bool injection_relay(struct starting *from, struct starting *to)
     return true;
 }
 
-/* Runs the handshake up to the moment of the row, with the test as the man in
- * the middle. */
 static void injection_shake(const struct injection *row,
                             struct starting *client, struct starting *server)
 {
@@ -317,8 +303,6 @@ UNIT(start_tls, complaint_35__twelve_injections_are_never_data)
     }
 }
 
-/* ---- writing ---- */
-
 static void fill(uint8_t *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -369,7 +353,6 @@ STARTING(start_tls, r36__writes_in_the_handshake_are_sent_under_tls, s)
     starting_end(s);
 }
 
-/* Plain text up to its last byte, and TLS from there on. */
 static int start_after_bulk(struct side *side, const struct weir_buf *buf)
 {
     const size_t wanted = BULK - side->received_len;
@@ -412,8 +395,6 @@ STARTING(start_tls, a_protocol_that_was_paused_by_plain_text_is_resumed, s)
     starting_end(s);
 }
 
-/* ---- twice ---- */
-
 STARTING(start_tls, r43__tls_in_tls, s)
 {
     starting_upgrade_both(s);
@@ -450,8 +431,6 @@ STARTING(start_tls, a_second_one_waits_for_the_first, s)
     expect_eq(s->client.done_err, 0);
     starting_end(s);
 }
-
-/* ---- from a task ---- */
 
 static int upgrade_in_task(weir_loop *loop, void *arg)
 {

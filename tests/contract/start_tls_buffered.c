@@ -8,12 +8,11 @@
 
 enum { ROOM = 4096, BULK = 100000 };
 
-/* The protocol's memory, of which @size bytes are offered. */
 static struct {
     uint8_t memory[ROOM];
     size_t size;
-    bool is_out;  /* returned by get_buffer */
-    int releases; /* calls of release_buffer */
+    bool is_out;
+    int releases;
 } room;
 
 static int get_room(void *user, weir_transport *t, size_t hint, void **ret_buf,
@@ -54,8 +53,6 @@ static void release_room(void *user, void *buf)
     room.releases++;
 }
 
-/* Makes the server's protocol buffered; it offers @size bytes at a time, and
- * has release_buffer if @promises is true. */
 static void make_buffered(struct starting *s, size_t size, bool promises)
 {
     static struct weir_protocol protocol;
@@ -74,7 +71,6 @@ static void make_buffered(struct starting *s, size_t size, bool promises)
     expect_eq(weir_transport_set_protocol(s->server.t, &binding, NULL, 0), 0);
 }
 
-/* Both sides send, and the server is still called with its own memory. */
 static void expect_buffered_talk(struct starting *s)
 {
     const struct weir_protocol_binding binding =
@@ -92,9 +88,6 @@ static void expect_buffered_talk(struct starting *s)
     expect_eq(s->server.lost_err, 0);
 }
 
-/* ---- bytes in the protocol's memory ---- */
-
-/* Bytes after the command belong to TLS, and the memory is reused at once. */
 static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
 {
     const uint8_t *end = memchr(buf->data, '\n', buf->len);
@@ -108,7 +101,6 @@ static int start_at_the_newline(struct side *side, const struct weir_buf *buf)
     return 0;
 }
 
-/* Returns how many bytes of TLS arrived with the command. */
 static size_t start_with_the_command(struct starting *s)
 {
     s->server.data_received = start_at_the_newline;
@@ -162,8 +154,6 @@ UNIT_IN(start_tls_buffered,
     expect_eq(s->server.lost_err, WEIR_ETLSPROTOCOL);
 }
 
-/* ---- memory that is offered when TLS begins ---- */
-
 /* The kernel has the memory, and may no longer fill it with ciphertext. */
 STARTING(start_tls_buffered, memory_that_was_promised_comes_back, s)
 {
@@ -175,8 +165,6 @@ STARTING(start_tls_buffered, memory_that_was_promised_comes_back, s)
     expect(!was_out || room.releases > 0);
     expect_buffered_talk(s);
 }
-
-/* ---- afterwards ---- */
 
 STARTING(start_tls_buffered, records_are_delivered_in_small_pieces, s)
 {

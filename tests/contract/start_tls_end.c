@@ -21,8 +21,6 @@ static void expect_failure(const struct side *side, int err)
     expect(weir_transport_is_closing(side->t));
 }
 
-/* ---- refusals ---- */
-
 STARTING(start_tls_end, arguments_that_make_no_sense_are_refused, s)
 {
     struct weir_tls_settings *tls = &s->client_tls;
@@ -109,8 +107,6 @@ STARTING(start_tls_end, pipes_have_no_tls, s)
     starting_end(s);
 }
 
-/* ---- given up ---- */
-
 UNIT_IN(start_tls_end, r35__close_and_abort_give_the_handshake_up,
         starting_lone_clients, struct starting *s)
 {
@@ -180,8 +176,6 @@ UNIT_IN(start_tls_end, a_silent_peer_is_given_up_in_time, starting_lone_servers,
     expect_failure(&s->server, WEIR_ETLSTIMEOUT);
 }
 
-/* ---- failures ---- */
-
 UNIT_IN(start_tls_end, complaint_43__a_peer_that_goes_is_told_of_once,
         starting_lone_clients, struct starting *s)
 {
@@ -237,8 +231,6 @@ STARTING(start_tls_end, a_wrong_name_is_told_to_both_sides, s)
     expect_failure(&s->client, WEIR_ETLSHOSTNAME);
     expect_failure(&s->server, WEIR_ETLSALERT);
 }
-
-/* ---- a crowd ---- */
 
 enum {
     CROWD = 100

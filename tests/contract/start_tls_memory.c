@@ -14,9 +14,7 @@
 enum { PIECE_BYTES = 1, PIECES_MAX = 256 };
 
 static struct test_allocator memory;
-static unsigned refusals; /* calls of start_tls that ran out of memory */
-
-/* ---- one upgrade ---- */
+static unsigned refusals;
 
 static void upgrade_once_more(struct side *side, const struct weir_buf *initial,
                               size_t count)
@@ -82,8 +80,6 @@ static bool have_talked(const struct starting *s)
             s->server.received_len >= strlen("early asks."));
 }
 
-/* Returns true if the side got an error, about memory or about the other side.
- */
 static bool is_told(const struct side *side)
 {
     expect(side->done_count == 1 || side->lost_err == -ENOMEM);
@@ -127,7 +123,6 @@ static void talk(struct starting *s)
     }
 }
 
-/* Writes during the handshake, like a client that does not wait. */
 static void upgrade_and_talk(struct starting *s)
 {
     upgrade_once_more(&s->client, NULL, 0);
@@ -143,11 +138,9 @@ static void upgrade_and_talk(struct starting *s)
     talk(s);
 }
 
-/* ---- rounds ---- */
-
 struct variant {
     bool over_unix;
-    bool has_tls;     /* TLS in TLS */
+    bool has_tls;
     bool is_paused;   /* the server, while the ClientHello arrives */
     bool has_initial; /* it arrives with the command, and is passed along */
     bool is_tls12;
@@ -168,7 +161,6 @@ static void begin(struct starting *s, const struct variant *variant)
     }
 }
 
-/* The ClientHello arrives before the server upgrades. */
 static void upgrade_late(struct starting *s, const struct variant *variant)
 {
     upgrade_once_more(&s->client, NULL, 0);

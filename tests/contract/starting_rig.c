@@ -14,8 +14,6 @@
 #include <weir/connect.h>
 #include <weir/start_tls.h>
 
-/* ---- the protocol ---- */
-
 void starting_note(struct side *side, const char *what)
 {
     const size_t len = strlen(side->notes);
@@ -91,8 +89,6 @@ static CALLBACKS(side_protocol, STREAM, .connection_made = side_made,
                  .eof_received = side_ended, .pause_writing = side_pause,
                  .resume_writing = side_resume);
 
-/* ---- opening ---- */
-
 static void open_fds(bool over_unix, int ret[2])
 {
     if (over_unix) {
@@ -161,7 +157,6 @@ static void close_side(struct side *side)
     free(side->received);
 }
 
-/* Releases a context without other references. */
 static void close_context(weir_tls_context *context)
 {
     expect_eq(context->references, 1);
@@ -209,8 +204,6 @@ void starting_lone_clients(void (*body)(struct starting *s))
 {
     starting_lone(false, body);
 }
-
-/* ---- one side ---- */
 
 static void side_done(void *arg, int err, weir_transport *t)
 {
@@ -267,8 +260,6 @@ bool starting_has(const struct side *side, const char *text)
            memcmp(side->received, text, side->received_len) == 0;
 }
 
-/* ---- waiting ---- */
-
 void starting_wait_done(struct side *side)
 {
     RUN_UNTIL(side->rig->loop, side->done_count > 0);
@@ -320,8 +311,6 @@ void starting_end(struct starting *s)
     starting_wait_lost(&s->client);
     starting_wait_lost(&s->server);
 }
-
-/* ---- the peer ---- */
 
 void starting_peer_send(struct starting *s, const void *data, size_t len)
 {

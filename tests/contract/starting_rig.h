@@ -27,7 +27,6 @@ enum { STARTING_ROOM = 1 << 20, STARTING_NOTES = 128 };
 
 struct starting;
 
-/* One end. */
 struct side {
     struct starting *rig;
     bool is_server;
@@ -45,8 +44,7 @@ struct side {
 };
 
 struct starting {
-    const struct weir_allocator
-        *allocator; /* for the loop; NULL means the default */
+    const struct weir_allocator *allocator;
     weir_loop *loop;
     bool over_unix;
     struct side client;
@@ -56,7 +54,7 @@ struct starting {
     weir_tls_context *server_context;
     struct weir_tls_settings client_tls;
     struct weir_tls_settings server_tls;
-    size_t wanted; /* for the test */
+    size_t wanted;
 };
 
 /* Makes both sides, or with @lone one of them and the peer. */
@@ -64,27 +62,21 @@ void starting_open(struct starting *s, bool over_unix);
 void starting_open_lone(struct starting *s, bool over_unix, bool is_server);
 void starting_close(struct starting *s);
 
-/* Run a body over TCP and over Unix, with both sides or with one of them. */
 void starting_rounds(void (*body)(struct starting *s));
 void starting_lone_servers(void (*body)(struct starting *s));
 void starting_lone_clients(void (*body)(struct starting *s));
 
-/* A test of a body with both sides; its parameter is @s. */
 #define STARTING(suite, name, s)                                               \
     UNIT_IN(suite, name, starting_rounds, struct starting *s)
 
 /* ---- one side ---- */
 
-/* Calls start_tls with received bytes that were not used. */
 int starting_try(struct side *side, const struct weir_buf *initial,
                  size_t count);
-/* Calls start_tls, which must succeed. */
 void starting_upgrade(struct side *side);
-/* Upgrades both sides, and waits for their handshakes. */
 void starting_upgrade_both(struct starting *s);
 void starting_note(struct side *side, const char *what);
 void starting_write(struct side *side, const char *text);
-/* Returns true if the side has received exactly this text. */
 bool starting_has(const struct side *side, const char *text);
 
 /* ---- waiting ---- */
@@ -92,20 +84,17 @@ bool starting_has(const struct side *side, const char *text);
 void starting_wait_done(struct side *side);
 void starting_wait_lost(struct side *side);
 void starting_wait_received(struct side *side, size_t len);
-/* Waits until @what is in the side's notes. */
 void starting_wait_note(struct side *side, const char *what);
 /* Waits until the other side's kernel has the bytes that @side has sent, after
  * some iterations. */
 void starting_wait_arrived(struct side *side);
 void starting_turns(struct starting *s, int count);
-/* Closes both sides and waits for their loss. */
 void starting_end(struct starting *s);
 
 /* ---- the peer ---- */
 
 void starting_peer_send(struct starting *s, const void *data, size_t len);
-/* Reads up to @size bytes, at least one, or 0 at the end. The loop turns while
- * it waits. */
+/* Reads at least one byte, or 0 at the end. The loop turns while it waits. */
 size_t starting_peer_read(struct starting *s, void *buf, size_t size);
 
 #endif

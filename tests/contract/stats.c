@@ -142,7 +142,6 @@ UNIT(stats, statistics_that_were_read_have_a_text_too)
     expect_eq(weir_statistics_format(NULL, text, sizeof(text)), -EINVAL);
 }
 
-/* Writes to a stream in memory, or to one whose writes all fail. */
 static int write_metrics(const struct weir_loop_statistics *statistics,
                          FILE *out)
 {

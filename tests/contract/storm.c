@@ -36,12 +36,12 @@ struct storm {
     struct weir_address addr;
     struct unit_random random;
     struct plain plain[CLIENTS_MAX];
-    uint64_t started;  /* connections requested */
-    uint64_t attempts; /* attempts of weir's clients that are not done */
-    uint64_t made;     /* calls of connection_made */
-    uint64_t lost;     /* and of connection_lost */
-    uint64_t writes;   /* by reference */
-    uint64_t releases; /* of those */
+    uint64_t started;
+    uint64_t attempts;
+    uint64_t made;
+    uint64_t lost;
+    uint64_t writes;
+    uint64_t releases;
     bool listening;
 };
 
@@ -59,8 +59,6 @@ static uint64_t chance(struct storm *storm, uint64_t bound)
     return unit_random_below(&storm->random, bound);
 }
 
-/* ---- weir's side ---- */
-
 static void release(void *arg)
 {
     ((struct storm *)arg)->releases++;
@@ -77,7 +75,6 @@ static void write_some(struct conn *conn)
     }
 }
 
-/* Memory that does not change: the pattern's first bytes, written first. */
 static void write_reference(struct conn *conn)
 {
     static uint8_t whole[4096];
@@ -227,8 +224,6 @@ static void start_weir_client(struct storm *storm)
     }
 }
 
-/* ---- the plain side ---- */
-
 static void start_plain_client(struct storm *storm, struct plain *plain)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -251,7 +246,6 @@ static void end_plain(struct plain *plain, bool reset)
     plain->fd = -1;
 }
 
-/* Returns true if the connection is at its end. */
 static bool plain_reads(struct plain *plain)
 {
     static uint8_t buf[65536];
@@ -299,8 +293,6 @@ static void step_plain(struct plain *plain)
     end_plain(plain, resets && plain->action != 5);
 }
 
-/* ---- the storm ---- */
-
 static void server_done(void *arg, int err, weir_server *server)
 {
     struct storm *storm = arg;
@@ -331,7 +323,6 @@ static void turn(struct storm *storm)
     expect_eq(weir_loop_run(storm->loop), 0);
 }
 
-/* Starts one client of each kind in a free slot; the others make a step. */
 static void rage(struct storm *storm, uint64_t count)
 {
     const uint64_t until = storm->started + count;

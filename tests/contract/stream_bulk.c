@@ -23,7 +23,6 @@ static uint64_t transfer_bytes(void)
     return (count > 0 ? count : 1) * MIB;
 }
 
-/* The peer sends as many of the next bytes as its socket accepts now. */
 static void push(struct rig *rig, uint64_t total)
 {
     static uint8_t buf[PUSH_MAX];
@@ -40,9 +39,6 @@ static void push(struct rig *rig, uint64_t total)
     rig->peer_sent += sent > 0 ? (uint64_t)sent : 0;
 }
 
-/* ---- memory ---- */
-
-/* Maximum seen in any iteration of the consumer. */
 static struct {
     uint64_t read;
     uint64_t buffered;
@@ -63,7 +59,6 @@ static void look(weir_loop *loop, const weir_reader *reader)
     most.memory = larger(most.memory, now.memory_bytes);
 }
 
-/* Reads one piece in each iteration, however much has arrived. */
 static int read_slowly(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static uint8_t piece[READ_PIECE];
@@ -108,8 +103,6 @@ UNIT(stream_bulk, memory_is_flat_at_two_limits_and_a_receive)
     }
 }
 
-/* ---- a relay ---- */
-
 static struct side *far_side;
 
 static int relay(void *arg, weir_reader *reader, weir_writer *writer)
@@ -126,7 +119,6 @@ static int relay(void *arg, weir_reader *reader, weir_writer *writer)
     return err < 0 ? err : weir_writer_write_eof(far_side->writer);
 }
 
-/* Opens a second connection of the same kind, on the same loop. */
 static void open_far(struct rig *far, const struct rig *rig)
 {
     memset(far, 0, sizeof(*far));
@@ -141,7 +133,6 @@ static void open_far(struct rig *far, const struct rig *rig)
     far_side = side_of(far);
 }
 
-/* Passes everything on. Returns the statistics. */
 static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
 {
     const uint64_t total = transfer_bytes();
@@ -153,7 +144,6 @@ static struct weir_loop_statistics run_relay(struct rig *rig, int64_t high)
     while (far.peer_received < total) {
         push(rig, total);
         rig_turn(rig);
-        /* The peer reads available bytes, and compares them. */
         static uint8_t buf[PUSH_MAX];
         ssize_t got;
         while ((got = recv(far.peer, buf, sizeof(buf), 0)) > 0) {

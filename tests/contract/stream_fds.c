@@ -67,9 +67,6 @@ UNIT_IN(stream_fds, a_writer_without_a_connection_sends_none, unit_alone, void)
     expect_eq(weir_loop_free(loop), 0);
 }
 
-/* ---- readers ---- */
-
-/* Sends bytes with @count descriptors, marks from @first on. */
 static void send_marks(int fd, const char *text, unsigned int first,
                        size_t count)
 {
@@ -84,7 +81,6 @@ static void send_marks(int fd, const char *text, unsigned int first,
     }
 }
 
-/* A stream that takes descriptors, and the plain end of its socket. */
 struct taker {
     weir_loop *loop;
     weir_reader *reader;
@@ -154,7 +150,6 @@ static void wait_some(struct taker *taker)
     expect_eq(weir_sleep(taker->loop, 5 * RIG_MS), 0);
 }
 
-/* Waits until at most @count descriptors are open. */
 static void wait_until_open(struct taker *taker, int count)
 {
     while (fds_count_open() > count) {

@@ -24,7 +24,6 @@ static void hook(void *arg, weir_loop *loop, const struct weir_exception *told)
     reports++;
 }
 
-/* Echoes each line. */
 static int answer_lines(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf line;
@@ -44,7 +43,6 @@ static int start(weir_loop *loop)
     return weir_start_server(loop, answer_lines, "127.0.0.1", 0, NULL, &server);
 }
 
-/* Opens a connection, sends lines of growing length and expects them back. */
 static int ask_lines(weir_loop *loop, void *arg)
 {
     char line[LINES + 8];
@@ -105,8 +103,6 @@ UNIT(stream_serve, clients_and_a_server_share_a_loop)
     expect_eq(weir_run(NULL, serve_many, NULL), 7);
 }
 
-/* ---- refused and cancelled ---- */
-
 UNIT_IN(stream_serve, a_refused_connection_says_so, task_run, weir_loop *loop)
 {
     struct weir_open_options options = {
@@ -162,8 +158,6 @@ UNIT_IN(stream_serve, attempts_that_are_cancelled_leave_no_descriptor, task_run,
     expect_eq(weir_server_wait_closed(server), 0);
     weir_server_free(server);
 }
-
-/* ---- options ---- */
 
 UNIT_IN(stream_serve, options_of_the_server_reach_it, task_run, weir_loop *loop)
 {

@@ -15,14 +15,13 @@
 
 enum { SIDE_COUNT = 2 };
 
-/* The stream of a rig. */
 struct side {
     const struct rig *rig;
-    weir_client_connected_fn *handler; /* may be NULL */
+    weir_client_connected_fn *handler;
     struct weir_protocol_binding stream;
-    weir_writer *writer; /* a reference */
+    weir_writer *writer;
     weir_reader *reader;
-    bool is_done; /* its handler has returned */
+    bool is_done;
     int result;
 };
 
@@ -32,10 +31,8 @@ struct side *side_of(const struct rig *rig);
 
 extern const struct weir_protocol side_protocol;
 
-/* Like rig_next(), with streams served by @handler, which may be NULL. */
 bool side_next(struct rig *rig, weir_client_connected_fn *handler);
 
-/* Waits until the handler has returned. Returns its result. */
 int side_wait(struct rig *rig);
 
 #endif

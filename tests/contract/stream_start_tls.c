@@ -94,8 +94,6 @@ static int talk(weir_reader *reader, weir_writer *writer)
     return err < 0 ? err : (int)weir_reader_read(reader, bulk, 1);
 }
 
-/* ---- the world ---- */
-
 static int start(weir_loop *loop)
 {
     struct weir_start_server_options options = {.size = sizeof(options)};
@@ -145,7 +143,6 @@ static void run(weir_client_connected_fn *serving, task_body_fn *body)
     }
 }
 
-/* Ends a client, and the server when its handler has returned. */
 static void end(weir_loop *loop, weir_writer *writer)
 {
     weir_writer_close(writer);
@@ -156,8 +153,6 @@ static void end(weir_loop *loop, weir_writer *writer)
     }
     weir_server_free(server);
 }
-
-/* ---- going on with TLS ---- */
 
 UNIT_OF(stream_start_tls, complaint_33__both_sides_move_to_the_new_transport,
         run, serve, weir_loop *loop)
@@ -189,8 +184,6 @@ UNIT(stream_start_tls, r43__streams_of_tls_upgrade_as_well)
     from_the_start = true;
     run(serve, talk_sealed);
 }
-
-/* ---- bytes that the reader has ---- */
 
 static int start_blindly(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -229,7 +222,6 @@ static int start_late(void *arg, weir_reader *reader, weir_writer *writer)
     return say(writer, "sealed\n");
 }
 
-/* The ClientHello arrives with the command. */
 UNIT_OF(stream_start_tls,
         complaint_34__a_client_hello_that_the_reader_has_is_used, run,
         start_late, weir_loop *loop)
@@ -244,8 +236,6 @@ UNIT_OF(stream_start_tls,
     expect_eq(weir_reader_readline(reader, line, sizeof(line)), 7);
     end(loop, writer);
 }
-
-/* ---- refused, cancelled, failed ---- */
 
 static int serve_silently(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -330,8 +320,6 @@ UNIT_OF(stream_start_tls, the_error_of_the_handshake_is_that_of_the_stream, run,
     end(loop, writer);
     expect_eq(end_result, WEIR_ETLSTRUNCATED);
 }
-
-/* ---- the end of a stream with TLS ---- */
 
 static int serve_deafly(void *arg, weir_reader *reader, weir_writer *writer)
 {

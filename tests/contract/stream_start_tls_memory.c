@@ -13,22 +13,19 @@
 #include <weir/stream.h>
 #include <weir/task.h>
 
-/* A loop with one stream, or with both ends of a connection. */
 struct world {
     weir_task_fn *body;
     weir_loop *loop;
     struct weir_tls_settings client_tls;
     struct weir_tls_settings server_tls;
     uint64_t limit_bytes; /* of readers; 0 means the default */
-    unsigned refusals;    /* calls of start_tls that ran out of memory */
-    int sockets[2];       /* of a pair */
-    bool is_serving;      /* its second side is open */
-    int results[2];       /* results of its sides */
+    unsigned refusals;
+    int sockets[2];
+    bool is_serving;
+    int results[2];
 };
 
 static struct test_allocator memory;
-
-/* ---- a stream ---- */
 
 struct end {
     weir_reader *reader;
@@ -57,7 +54,6 @@ static bool is_plain(const struct end *end, const weir_transport *plain)
     return weir_writer_get_transport(end->writer) == plain;
 }
 
-/* The peer sends, and the reader receives the bytes. */
 static void feed(struct world *w, struct end *end, const char *text)
 {
     const size_t size = weir_reader_get_buffer_size(end->reader);
@@ -68,7 +64,6 @@ static void feed(struct world *w, struct end *end, const char *text)
     }
 }
 
-/* Expects that the peer receives exactly this. */
 static void expect_sent(struct world *w, struct end *end, const char *text)
 {
     char buf[64];
@@ -84,8 +79,6 @@ static void expect_sent(struct world *w, struct end *end, const char *text)
     expect_eq(len, size);
     expect(memcmp(buf, text, size) == 0);
 }
-
-/* ---- rounds ---- */
 
 static void run_once(void *arg)
 {
@@ -110,8 +103,6 @@ static void run_each(struct world *w)
     weir_tls_context_unref(w->server_tls.context);
 }
 
-/* ---- one stream, whose peer has sent no TLS ---- */
-
 static void expect_as_before(struct world *w, struct end *end, bool was_reading)
 {
     weir_transport *plain = weir_writer_get_transport(end->writer);
@@ -133,7 +124,6 @@ static void expect_as_before(struct world *w, struct end *end, bool was_reading)
     w->refusals++;
 }
 
-/* The reader's bytes are in pieces, as they were received. */
 static int start_with_pieces(weir_loop *loop, void *arg)
 {
     struct world *w = arg;
@@ -182,8 +172,6 @@ UNIT(stream_start_tls_memory, a_refusal_leaves_a_full_reader_paused)
     run_each(&(struct world){.body = start_with_pieces, .limit_bytes = 4});
 }
 
-/* ---- both sides ---- */
-
 static int expect_line(struct end *end, const char *text)
 {
     char line[32];
@@ -202,7 +190,6 @@ static int say(struct end *end, const char *text)
     return err < 0 ? err : weir_writer_drain(end->writer);
 }
 
-/* Repeats a refused call. */
 static int start_once_more(struct world *w, struct end *end,
                            const struct weir_tls_settings *tls)
 {

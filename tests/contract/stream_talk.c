@@ -7,8 +7,6 @@
 
 #define BULK (1u << 20)
 
-/* ---- talking ---- */
-
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf buf;
@@ -40,7 +38,6 @@ UNIT(stream_talk, an_echo_gives_every_byte_back_and_closes_at_the_end)
     }
 }
 
-/* Reads everything, and answers with as many bytes. */
 static int answer_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct weir_buf all;
@@ -66,7 +63,6 @@ UNIT(stream_talk, an_answer_to_the_end_of_stream_arrives)
     }
 }
 
-/* Ends its writing side first and continues to read. */
 static int ask_and_read(void *arg, weir_reader *reader, weir_writer *writer)
 {
     uint8_t bytes[1000];
@@ -91,8 +87,6 @@ UNIT(stream_talk, reading_goes_on_after_write_eof)
         rig_wait_lost(&rig);
     }
 }
-
-/* ---- a slow peer ---- */
 
 static uint64_t drained_at;
 static bool is_flushed;
@@ -140,8 +134,6 @@ UNIT(stream_talk, drain_and_flush_wait_for_a_peer_that_reads_slowly)
         rig_wait_lost(&rig);
     }
 }
-
-/* ---- ends ---- */
 
 static int drain_result;
 

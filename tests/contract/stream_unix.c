@@ -104,7 +104,6 @@ static int start_in_task(weir_loop *loop, void *arg)
     return start(loop, here.path);
 }
 
-/* Waits until a start has found the path in use and will retry. */
 static void wait_for_retry(weir_loop *loop)
 {
     struct weir_loop_statistics now = {.size = sizeof(now)};

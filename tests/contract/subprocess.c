@@ -93,7 +93,7 @@ UNIT(subprocess, r53__a_child_that_closes_its_input_ends_the_pipe)
 {
     child_shell(child, "exec 0<&-; sleep 0.05; exit 0", NULL);
     child_wait(child);
-    expect_eq(child->pipe_err[0], 0); /* nothing was lost */
+    expect_eq(child->pipe_err[0], 0);
 }
 
 UNIT(subprocess, r53__input_that_no_one_reads_is_EPIPE)
@@ -103,7 +103,7 @@ UNIT(subprocess, r53__input_that_no_one_reads_is_EPIPE)
     child_wait(child);
     expect_eq(child->pipe_err[0], -EPIPE);
     expect_eq(child_returncode(child), 9);
-    expect_eq(child->lost_err, 0); /* the child itself is well */
+    expect_eq(child->lost_err, 0);
 }
 
 static void end_input(struct child *child)
@@ -134,8 +134,6 @@ UNIT(subprocess, a_shell_runs_a_command)
     expect_str_eq(child->bytes[1], "42\n");
     expect_eq(child_returncode(child), 127);
 }
-
-/* ---- callbacks that act ---- */
 
 static void close_now(struct child *child)
 {
@@ -197,8 +195,6 @@ UNIT(subprocess, complaint_76__a_failed_data_callback_aborts_it_all)
     expect_eq(hook_count, 1);
 }
 
-/* ---- the start ---- */
-
 UNIT(subprocess, r55__cancel_before_the_protocol_kills_and_reaps)
 {
     child_exec(child, (const char *const[]){"sleep", "1000", NULL}, NULL);
@@ -247,8 +243,6 @@ UNIT(subprocess, a_protocol_of_another_kind_is_refused)
     child_wait(child);
     expect_eq(child->done_err, -EINVAL);
 }
-
-/* ---- kinds ---- */
 
 UNIT(subprocess, calls_of_another_kind_are_EOPNOTSUPP)
 {
@@ -324,9 +318,6 @@ UNIT(subprocess, the_dump_has_a_line_for_it)
     child_wait(child);
 }
 
-/* ---- a program without standard input ---- */
-
-/* The program's descriptors for a child: the first of them is 0. */
 static void start_without_input(struct child *child, int input,
                                 enum weir_stdio_kind out, const char *command)
 {
@@ -392,8 +383,6 @@ UNIT(subprocess, errors_may_lead_where_output_leads_by_descriptor_0)
     expect_zero_closed(input);
 }
 
-/* ---- the factory ---- */
-
 static int write_much_early(void *arg, weir_transport *t,
                             struct weir_protocol_binding *ret)
 {
@@ -420,7 +409,6 @@ UNIT(subprocess, has_no_pipes_for_its_factory)
     cr_assert_eq(strncmp(child->notes, "made", 4), 0);
 }
 
-/* Returns the descriptor of the only child. */
 static int find_pidfd(void)
 {
     int found = -1;

@@ -12,8 +12,6 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-/* ---- signals and exit ---- */
-
 UNIT_IN(subprocess_end, r56__a_signal_is_a_negative_returncode, children_run,
         void)
 {
@@ -117,8 +115,6 @@ UNIT_IN(subprocess_end, r58__a_signal_never_reaches_another_process,
     }
 }
 
-/* ---- close and abort ---- */
-
 UNIT(subprocess_end, r54__close_terminates_and_the_loss_follows)
 {
     child_shell(
@@ -210,8 +206,6 @@ UNIT(subprocess_end, close_of_one_pipe_leaves_the_others)
     cr_assert_not_null(strstr(child->bytes[2], "a\n"));
 }
 
-/* ---- many, and the loop's end ---- */
-
 UNIT_IN(subprocess_end, a_thousand_children_in_turn, children_run, void)
 {
     const char *const argv[] = {"/bin/true", NULL};
@@ -275,8 +269,6 @@ UNIT(subprocess_end, r67__a_forked_process_cannot_use_it)
     expect_eq(weir_transport_kill(child->t), 0);
     child_wait(child);
 }
-
-/* ---- a child that has ended and cannot be reaped ---- */
 
 /* Traces a process and does nothing until it is killed: children that end
  * meanwhile stay the tracer's. Returns its number, or 0 if tracing is not

@@ -34,7 +34,6 @@ static void begin(void)
     expect_eq(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
 }
 
-/* Waits until the child has written a line, and parses a number in it. */
 static pid_t read_pid(const struct child *child)
 {
     while (!strchr(child->bytes[1], '\n')) {

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <weir/waitable.h>
 
-/* ---- the start ---- */
-
 UNIT(threads, each_runs_a_loop_of_its_own_on_a_thread_of_its_own)
 {
     weir_threads *threads = start_serving(NULL, 0);
@@ -311,8 +309,6 @@ UNIT(threads, if_one_cannot_be_made_beside_the_caller_none_runs)
     cr_assert(CPU_EQUAL(&cpus, &cpus_after));
 }
 
-/* ---- the stop ---- */
-
 UNIT(threads, a_stop_cancels_each_main_task_once)
 {
     weir_threads *threads = start_serving(NULL, 0);
@@ -423,7 +419,6 @@ UNIT(threads, one_of_them_cannot_join_them)
     expect_eq(err, -EDEADLK);
 }
 
-/* Waits until the cancellation of a stop has reached every main task. */
 static void wait_until_cancelled(void)
 {
     for (int i = 0; i < THREADS; i++) {
@@ -483,7 +478,6 @@ UNIT(threads, the_first_error_that_is_no_stop_is_the_result)
         uint64_t grace_ns;
     } rows[] = {
         {{.failing = 2, .result = -EADDRINUSE}, fail_when_cancelled, 0},
-        /* The others have the time of the options. */
         {{.failing = 0, .result = -EADDRINUSE, .patience = 1},
          serve_until_cancelled,
          10 * MS},
@@ -501,9 +495,6 @@ UNIT(threads, the_first_error_that_is_no_stop_is_the_result)
     }
 }
 
-/* ---- children ---- */
-
-/* Runs in a child that has none of the threads. */
 static int use_in_child(weir_threads *threads)
 {
     weir_threads_stop(threads, 0);
@@ -528,13 +519,11 @@ UNIT(threads, a_forked_child_reaches_none_of_them)
     end_serving(threads);
 }
 
-/* ---- signals ---- */
-
 UNIT(threads, a_signal_stops_all_of_them_and_a_second_one_ends_them)
 {
     static const struct {
         int signals[2];
-        uint64_t grace_ns; /* time of the options, 0 for the default */
+        uint64_t grace_ns;
         int patience;
         int result;
     } rows[] = {

@@ -47,7 +47,7 @@ struct data {
 /* Outside of the program's data, which is read-only while the sides echo. */
 struct apart {
     struct side sides[SIDES];
-    atomic_uint side_count; /* that have a thread */
+    atomic_uint side_count;
     pthread_barrier_t barrier;
     struct data data[DATA_MAX];
     size_t data_count;

@@ -13,13 +13,12 @@
 
 enum { THREADS = 3 };
 
-/* Behaviour of a main task. */
 struct served {
     sem_t runs;
-    sem_t cancels; /* posted for each cancellation */
-    int patience;  /* number of cancellations that it ignores */
-    int result;    /* result of the task of thread `failing` */
-    int failing;   /* index of that thread; -1 is none */
+    sem_t cancels;
+    int patience;
+    int result;  /* result of the task of thread `failing` */
+    int failing; /* index of that thread; -1 is none */
     int started_count[THREADS];
     int cancelled_count[THREADS];
     pthread_t ids[THREADS];
@@ -27,17 +26,11 @@ struct served {
 
 extern struct served served;
 
-/* Initialises `served`; its other fields are set. */
 void open_served(void);
-/* Sleeps until it is cancelled. */
 int serve_until_cancelled(weir_thread *thread, void *arg);
-/* Initialises `served`, starts THREADS threads, and waits until their main
- * tasks run. */
 weir_threads *start_serving(const struct weir_threads_options *options,
                             int patience);
-/* Stops the threads; expects that all main tasks return 0. */
 void end_serving(weir_threads *threads);
-/* Waits for the end of a thread whose main task returns. */
 void wait_for_end(weir_thread *thread);
 
 #endif

@@ -10,8 +10,8 @@
 #include "tests/statistics.h"
 
 struct tour {
-    sem_t *visited; /* posted on each thread; may be NULL */
-    uint64_t high;  /* highest stack mark */
+    sem_t *visited;
+    uint64_t high;
     int count;
     int result;
     bool is_told;
@@ -44,8 +44,6 @@ static void end_threads(weir_threads *threads)
 {
     end_serving(threads);
 }
-
-/* ---- ends meanwhile ---- */
 
 /* The result is in the mailbox of the calling loop when the threads are gone,
  * and is reported afterwards. */
@@ -118,8 +116,6 @@ UNIT(threads_run_each, a_thread_that_ends_before_its_visit_is_not_counted)
     end_threads(threads);
 }
 
-/* ---- what is refused ---- */
-
 struct asking {
     weir_threads *threads;
     weir_loop *foreign;
@@ -161,8 +157,6 @@ UNIT(threads_run_each, a_loop_of_another_thread_cannot_ask)
     cr_assert_not(asking.has_thread);
     end_threads(threads);
 }
-
-/* ---- what is told ---- */
 
 UNIT_IN(threads_run_each, statistics_that_nobody_waits_for_are_not_written,
         unit_alone, void)

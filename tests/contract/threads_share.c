@@ -6,8 +6,6 @@
 #define UNIT_RUN with_loop
 #include "tests/contract/threads_rig.h"
 
-/* ---- calls ---- */
-
 static sem_t called;
 static pthread_t called_on;
 
@@ -30,8 +28,6 @@ UNIT_IN(threads_share, a_call_runs_on_the_thread_that_it_is_for, unit_alone,
     }
     end_serving(threads);
 }
-
-/* ---- visits ---- */
 
 struct tour {
     uint32_t order[THREADS];
@@ -84,7 +80,6 @@ UNIT(threads_share, a_visit_without_a_function_is_refused)
     end_serving(threads);
 }
 
-/* A loop that is freed before the call has returned gets the report once. */
 UNIT_IN(threads_share, a_visit_that_comes_to_a_loop_that_is_gone_is_told,
         unit_alone, void)
 {
@@ -197,8 +192,6 @@ UNIT(threads_share, a_visit_without_memory_has_not_begun)
     expect_eq(walk_allocations(&memory, visit_without_memory, &memory), 2);
 }
 
-/* ---- statistics ---- */
-
 UNIT(threads_share, statistics_are_the_sum_over_all_loops)
 {
     struct tour tour = {.result = 1};
@@ -219,8 +212,6 @@ UNIT(threads_share, statistics_are_the_sum_over_all_loops)
               WEIR_EOPTIONSIZE);
     end_serving(threads);
 }
-
-/* ---- the configuration ---- */
 
 struct version {
     int number;
@@ -250,7 +241,6 @@ static int released(struct version *version)
     return count;
 }
 
-/* The numbers read by the threads, one thread after another. */
 static void read_version(void *arg, weir_thread *thread)
 {
     struct tour *tour = arg;

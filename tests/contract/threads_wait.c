@@ -11,25 +11,21 @@
 
 static weir_threads *threads;
 
-/* The function's argument, on the stack of the calling task. */
 struct tour {
     uint32_t order[THREADS];
     int count;
     bool is_inside;
 };
 
-/* A calling task, and the result of its call. */
 struct asking {
     weir_task *task;
     weir_threads_each_fn *visit;
     struct tour tour;
     int result;
-    int next_err; /* result of the suspending call that follows */
+    int next_err;
     bool was_inside;
 };
 
-/* Semaphores of a function that signals that it runs, and waits to be released.
- */
 static sem_t inside;
 static sem_t go;
 
@@ -51,8 +47,6 @@ static void visit_held(void *arg, weir_thread *thread)
     spin(20 * MS); /* a task that does not wait for the end sees is_inside */
     tour->is_inside = false;
 }
-
-/* ---- the task ---- */
 
 static int ask(weir_loop *on, void *arg)
 {
@@ -101,14 +95,11 @@ static void serve_body(void)
     end_serving(threads);
 }
 
-/* The body is a task of a loop that belongs to none of the threads. */
 static void with_threads(void (*body)(void))
 {
     body_with_threads = body;
     with_loop_of_test(serve_body);
 }
-
-/* ---- a thread that does not turn its loop ---- */
 
 static void stand(void *arg)
 {
@@ -127,8 +118,6 @@ static void let_go_on(void)
 {
     expect_eq(sem_post(&go), 0);
 }
-
-/* ---- without an interruption ---- */
 
 UNIT(threads_wait, the_call_returns_when_all_threads_were_visited)
 {
@@ -196,8 +185,6 @@ UNIT_IN(threads_wait, only_a_task_waits, with_loop, void)
     end_serving(threads);
     expect_eq(tour.count, 0);
 }
-
-/* ---- interruptions ---- */
 
 UNIT(threads_wait, an_interruption_does_not_wait_for_a_thread_that_stands)
 {
@@ -278,9 +265,6 @@ UNIT(threads_wait, an_interruption_finds_the_visit_at_home)
     yield();
 }
 
-/* ---- the end of the loop that asks ---- */
-
-/* Releases the function when the loop's end interrupts this task. */
 static int let_go_at_end(weir_loop *on, void *arg)
 {
     expect_eq(weir_sleep(on, FAILSAFE_S * 1000 * MS), -ECANCELED);
@@ -327,8 +311,6 @@ UNIT_IN(threads_wait, the_end_of_the_loop_waits_for_no_thread_that_stands,
     expect_eq(asking.tour.count, 0);
 }
 
-/* ---- threads that ask ---- */
-
 static weir_task *served_task;
 
 static void cancel_own(void *arg, weir_thread *thread)
@@ -373,8 +355,6 @@ static void add_one(void *arg, weir_thread *thread)
     tour->count++;
 }
 
-/* Calls for all threads at the same time, each with a time limit of some
- * microseconds, while threads end one after another. */
 static int storm_main(weir_thread *thread, void *arg)
 {
     weir_loop *own = weir_thread_get_loop(thread);
@@ -400,8 +380,6 @@ UNIT_IN(threads_wait, visits_that_end_at_any_moment_touch_no_argument,
         expect_eq(weir_threads_run(&options, storm_main, NULL), 0);
     }
 }
-
-/* ---- statistics ---- */
 
 UNIT(threads_wait, statistics_are_the_sum_over_all_loops)
 {
@@ -429,8 +407,6 @@ UNIT(threads_wait, statistics_of_an_interrupted_visit_are_not_written)
     expect_eq(sum.turns, 7);
     let_go_on();
 }
-
-/* ---- memory ---- */
 
 static int visit_without_memory(weir_loop *on, void *arg)
 {

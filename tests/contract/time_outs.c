@@ -120,7 +120,7 @@ PAIRS(time_outs, a_peer_that_takes_a_little_is_not_lost, rig,
     const struct weir_timeouts limits = {.size = sizeof(limits),
                                          .write_stall_ns = limit_ns};
 
-    expect_eq(rig_write(rig, 3 << 20), 0); /* the peer does not take all */
+    expect_eq(rig_write(rig, 3 << 20), 0);
     rig_clog(rig);
     const uint64_t until_ns = rig_now_ns() + 3 * limit_ns;
     uint64_t sip_ns = rig_now_ns();

@@ -29,7 +29,6 @@ static void expect_closed(struct tls_end *end, int err)
     expect_end_events(end, "made lost");
 }
 
-/* The peer has received all bytes, then the close_notify. */
 static void expect_all_sent(struct tls_end *end)
 {
     tls_end_wait_peer_end(end);
@@ -37,8 +36,6 @@ static void expect_all_sent(struct tls_end *end)
     expect_eq(end->peer.side.result, 0);
     expect_eq(end->peer.end, 0);
 }
-
-/* ---- while plaintext waits ---- */
 
 static void close_clogged(struct tls_end *end)
 {
@@ -140,9 +137,6 @@ TLS_ENDS(tls_end_close, is_told_of_a_reset_behind_the_peers_close_notify, end,
     expect_end_events(end, "made eof lost");
 }
 
-/* ---- while the close waits for the peer ---- */
-
-/* Everything is sent, including the close_notify. */
 static void close_and_wait(struct tls_end *end)
 {
     tls_end_write(end, 1000);
@@ -257,8 +251,6 @@ TLS_ENDS(tls_end_close, that_waits_may_get_a_limit_later, end,
 
     expect_closed(end, WEIR_ECLOSETIMEOUT);
 }
-
-/* ---- ordinary ends ---- */
 
 TLS_ENDS(tls_end_close, does_not_wait_for_a_peer_that_is_silent, end, 0)
 {

@@ -13,9 +13,6 @@ static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
 
 #define SEND(end, bytes) tls_peer_send(end, bytes, sizeof(bytes))
 
-/* ---- in the handshake ---- */
-
-/* The maker got the error, and the protocol was not called (R32). */
 static void expect_failed(struct tls_end *end, int err)
 {
     tls_end_wait_done(end);
@@ -111,7 +108,6 @@ TLS_ENDS(tls_end_garbage, r32__an_endless_message_is_refused_in_time, end,
     expect_failed(end, WEIR_ETLSPROTOCOL);
 }
 
-/* Bytes sent to the peer, until the end. */
 static struct {
     uint8_t bytes[4096]; /* a hello with X25519MLKEM768 has 1,500 */
     size_t len;
@@ -172,8 +168,6 @@ TLS_ENDS(tls_end_garbage, a_loop_may_be_freed_in_a_handshake, end,
     expect_eq(weir_loop_new(NULL, &end->loop), 0);
 }
 
-/* ---- after the handshake ---- */
-
 static void expect_broken(struct tls_end *end)
 {
     tls_end_wait_lost(end);
@@ -199,8 +193,6 @@ static void write_there(struct tls_end *end)
     tls_end_write(end, 5000);
 }
 
-/* The peer receives everything written before the garbage arrived, and an
- * alert. */
 static void break_it(struct tls_end *end, const void *garbage, size_t size)
 {
     tls_end_turns(end, 2);
@@ -251,8 +243,6 @@ TLS_ENDS(tls_end_garbage, r40__what_was_altered_breaks_the_connection, end, 0)
     expect_eq(end->peer.side.engine.err, WEIR_ETLSALERT);
     expect_eq(wr_tls_engine_get_alert_received(&end->peer.side.engine), 20);
 }
-
-/* ---- what comes with the last message of the handshake ---- */
 
 TLS_ENDS(tls_end_garbage, r31__data_may_come_with_the_end_of_the_handshake, end,
          .no_handshake = true)

@@ -53,8 +53,6 @@ void tls_peer_flush(struct tls_end *end)
     tls_side_flush(&end->peer.side);
 }
 
-/* ---- the ways of its bytes ---- */
-
 static void side_send(void *arg, const void *data, size_t len)
 {
     struct tls_end *end = arg;
@@ -110,8 +108,6 @@ void tls_peer_begin_outer(struct tls_end *end)
     expect_eq(end->peer.outer.engine.state, WR_TLS_ENGINE_HANDSHAKE);
     advance(&end->peer.outer);
 }
-
-/* ---- steps ---- */
 
 static void peer_ended(struct tls_end *end, int how)
 {

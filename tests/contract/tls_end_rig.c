@@ -13,7 +13,6 @@
 #include <weir/connect.h>
 #include <weir/start_tls.h>
 
-/* Rounds of one way: both versions, both sides. */
 enum { SMALL_BUFFER = 16384, ROUND_COUNT = 4 };
 
 static char end_name[64] = "no round";
@@ -22,8 +21,6 @@ const char *tls_end_name(void)
 {
     return end_name;
 }
-
-/* ---- the subject ---- */
 
 static void end_record(struct tls_end *end, const char *event)
 {
@@ -119,8 +116,6 @@ void tls_end_clog(struct tls_end *end)
     cr_assert_gt(weir_transport_get_write_buffer_size(end->t), 200000);
 }
 
-/* ---- time ---- */
-
 void tls_end_turn(struct tls_end *end)
 {
     weir_loop_stop(end->loop);
@@ -169,9 +164,6 @@ void tls_end_wait_peer_end(struct tls_end *end)
     TLS_END_UNTIL(end, end->peer.end <= 0);
 }
 
-/* ---- rounds ---- */
-
-/* Returns settings with a reference to the context. */
 static struct weir_tls_settings end_settings(const struct tls_end *end)
 {
     return (struct weir_tls_settings){
@@ -228,7 +220,6 @@ static void end_begin(struct tls_end *end)
              ways[end->way]);
     expect_eq(weir_loop_new(&options, &end->loop), 0);
     weir_loop_set_exception_handler(end->loop, end_report, end);
-    /* Makes two connected TCP sockets; [0] is the peer's. */
     tcp_pair(fds, end->small_buffers ? SMALL_BUFFER : 0, 0);
     if (end->small_buffers) {
         set_socket_option(fds[1], SOL_SOCKET, SO_SNDBUF, SMALL_BUFFER);
@@ -245,7 +236,6 @@ static void end_begin(struct tls_end *end)
         TLS_END_UNTIL(end, end->t && (end->way == TLS_END_STARTED ||
                                       end->peer.outer.engine.state ==
                                           WR_TLS_ENGINE_OPEN));
-        /* Starts TLS on the subject, or one more layer. */
         const struct weir_tls_settings settings = end_settings(end);
         weir_transport *t;
         end->is_starting = true;

@@ -30,38 +30,37 @@
 #undef EXPECT_CONTEXT
 #define EXPECT_CONTEXT tls_end_name(), ": "
 
-/* How the subject got its TLS. */
 enum tls_end_way {
-    TLS_END_MADE,    /* the connection was made with TLS */
-    TLS_END_STARTED, /* by start_tls */
-    TLS_END_NESTED,  /* by start_tls, inside the TLS that it was made with */
+    TLS_END_MADE,
+    TLS_END_STARTED,
+    TLS_END_NESTED, /* by start_tls, inside the TLS that it was made with */
     TLS_END_WAYS,
 };
 
 struct tls_peer {
-    int fd;       /* -1 if closed */
-    bool is_deaf; /* set by a test: it does not read */
+    int fd;
+    bool is_deaf;
     int end; /* end of the subject's stream: 0 or -errno; 1 if not seen yet */
-    uint64_t plain; /* bytes of the subject's pattern that it has decrypted */
+    uint64_t plain;
     struct tls_account account;
-    struct tls_side side;  /* of the subject's TLS */
-    struct tls_side outer; /* of the outer TLS, with TLS inside TLS */
+    struct tls_side side;
+    struct tls_side outer;
 };
 
 struct tls_end {
     /* Set by the test, kept from round to round. */
-    bool stays_open;    /* eof_received returns 1 */
-    bool small_buffers; /* the kernel buffers few bytes, on both sides */
-    bool no_handshake;  /* the round starts before the handshake */
-    bool ignores_eof;   /* the subject ignores an end without close_notify
-                           (ignore_unexpected_eof); an outer TLS does not */
-    bool all_ways;      /* else the connection is made with TLS */
+    bool stays_open; /* eof_received returns 1 */
+    bool small_buffers;
+    bool no_handshake;
+    bool ignores_eof; /* the subject ignores an end without close_notify
+                         (ignore_unexpected_eof); an outer TLS does not */
+    bool all_ways;    /* else the connection is made with TLS */
     uint64_t handshake_timeout_ns;
     uint64_t shutdown_timeout_ns;
     uint64_t read_limit_bytes;
     void (*in_made)(struct tls_end *end);
     void (*in_data)(struct tls_end *end);
-    const struct weir_allocator *allocator; /* for the loop */
+    const struct weir_allocator *allocator;
     int round;
 
     /* State of the round; zero at its start. */
@@ -69,35 +68,30 @@ struct tls_end {
     weir_transport *t; /* the subject, a reference; NULL if not made */
     weir_pending *attempt;
     struct tls_peer peer;
-    int version;    /* 12 or 13 */
-    bool is_client; /* the subject is the client */
+    int version; /* 12 or 13 */
+    bool is_client;
     enum tls_end_way way;
-    bool is_starting;  /* start_tls has not called done */
-    char events[64];   /* such as "made data eof lost" */
-    uint64_t received; /* bytes, which were the pattern */
-    uint64_t written;  /* bytes accepted by writes */
-    uint64_t sent;     /* bytes of the pattern that the peer has encrypted */
+    bool is_starting; /* start_tls has not called done */
+    char events[64];  /* such as "made data eof lost" */
+    uint64_t received;
+    uint64_t written;
+    uint64_t sent;
     int lost_err;
-    int done_count; /* calls of the maker's done callback */
+    int done_count;
     int done_err;
-    int report_count; /* calls of the exception hook */
+    int report_count;
     int report_err;
     int count; /* for the test */
 };
 
-/* Returns the name of the round, for messages. */
 const char *tls_end_name(void);
 
 /* Ends the last round and starts the next. Returns false after the last one. */
 bool tls_end_next(struct tls_end *end);
 
-/* Calls @round for both versions and both sides, and all ways if the test
- * requires them, with an end that has the fields that the test has set. */
 void tls_end_rounds(const struct tls_end *end,
                     void (*round)(struct tls_end *end));
 
-/* A test of such a round with @end. The other arguments are fields of it, or 0.
- */
 #define TLS_ENDS(suite, name, end, ...)                                        \
     static void suite##__##name##_round(struct tls_end *end);                  \
     UNIT_IN(suite, name, unit_alone, void)                                     \
@@ -116,16 +110,12 @@ void tls_end_rounds(const struct tls_end *end,
 /* Runs an iteration that does not wait, and a step of the peer. */
 void tls_end_turn(struct tls_end *end);
 void tls_end_turns(struct tls_end *end, int count);
-/* Turns the loop for a time, at least RIG_TURNS_MIN times, for events that must
- * not occur. */
 void tls_end_turn_for(struct tls_end *end, uint64_t time_ns);
-/* Runs an iteration, and gives a busy kernel time. */
 void tls_end_step(struct tls_end *end);
 #define TLS_END_UNTIL(end, condition) TURN_UNTIL(tls_end_step(end), condition)
 void tls_end_wait_lost(struct tls_end *end);
 void tls_end_wait_done(struct tls_end *end);
 void tls_end_wait_received(struct tls_end *end, uint64_t bytes);
-/* Waits until the peer has seen the end of the subject's stream. */
 void tls_end_wait_peer_end(struct tls_end *end);
 
 /* ---- the subject ---- */
@@ -137,25 +127,21 @@ void tls_end_clog(struct tls_end *end);
 
 /* ---- the peer: tls_end_peer.c ---- */
 
-/* For the rounds. Takes ownership of @fd, which is non-blocking. */
+/* Takes ownership of @fd, which is non-blocking. */
 void tls_peer_open(struct tls_end *end, int fd);
 void tls_peer_fini(struct tls_end *end);
 
-/* Starts the handshake, in a round without one. */
 void tls_peer_begin(struct tls_end *end);
 void tls_peer_begin_outer(struct tls_end *end);
-/* Reads available bytes, unless the peer is deaf, and runs its engine. */
 void tls_peer_step(struct tls_end *end);
 /* Sends bytes unchanged, except for the outer TLS; the loop turns while they do
  * not fit. */
 void tls_peer_send(struct tls_end *end, const void *data, size_t len);
-/* Sends the engine's pending output. */
 void tls_peer_flush(struct tls_end *end);
 /* Encrypts the next @len bytes of the pattern, at most a record, to @ret.
  * Returns their encrypted size. */
 size_t tls_peer_seal(struct tls_end *end, size_t len, uint8_t *ret,
                      size_t size);
-/* Encrypts them and sends them. */
 void tls_peer_write(struct tls_end *end, size_t len);
 void tls_peer_close_notify(struct tls_end *end);
 /* Sends a fatal alert, bad_record_mac, from its engine. */

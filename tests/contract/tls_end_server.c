@@ -10,12 +10,10 @@
 
 #include <weir/connect.h>
 
-/* ---- the server ---- */
-
 static struct {
-    uint16_t peer_port; /* of the client reported last */
-    char text[128];     /* text of that report */
-    uint64_t wanted;    /* number of clients or reports */
+    uint16_t peer_port;
+    char text[128];
+    uint64_t wanted;
 } seen;
 
 static void report(void *arg, weir_loop *loop,
@@ -78,8 +76,6 @@ static uint16_t own_port(int fd)
     return address_port(&address);
 }
 
-/* Expects that a good client, on the same loop, is served: both ends are made,
- * and lost again. */
 static void expect_served(struct maker *m)
 {
     const struct weir_tls_settings settings = {.size = sizeof(settings),
@@ -100,14 +96,12 @@ static void expect_served(struct maker *m)
     wait_clients(m, 0);
 }
 
-/* ---- what clients send in place of a handshake ---- */
-
 struct probe {
     const char *name;
     uint8_t data[40];
     size_t len;
     int err;
-    bool ends; /* a FIN follows */
+    bool ends;
 };
 
 static const struct probe probes[] = {
@@ -146,7 +140,6 @@ static int send_probe(struct maker *m, const struct probe *probe)
     return fd;
 }
 
-/* Expects that the client gets an alert, an end or a reset. */
 static void expect_turned_away(int fd)
 {
     uint8_t buf[256];
@@ -175,7 +168,7 @@ MAKER(tls_end_server, complaint_41__each_failed_handshake_is_reported, m)
         expect_turned_away(fd);
     }
     expect_eq(m->reports, PROBE_COUNT);
-    expect_str_eq(m->log, "D"); /* no factory was called */
+    expect_str_eq(m->log, "D");
     expect_served(m);
 }
 
@@ -194,7 +187,6 @@ MAKER(tls_end_server, a_stalled_handshake_is_ended_and_reported, m)
     expect_turned_away(fd);
 }
 
-/* Sends them one after the other, @batch at once. */
 static void send_probes(struct maker *m, int count, int batch)
 {
     int fds[20];
@@ -288,17 +280,13 @@ MAKER(tls_end_server, r42__a_client_on_a_socket_has_to_name_its_server, m)
                                         maker_connect_done, m, NULL),
               -EINVAL);
 
-    expect(wait_closed(fds[0])); /* it was owned and closed */
+    expect(wait_closed(fds[0]));
     close(fds[1]);
     weir_tls_context_unref(settings.context);
 }
 
-/* ---- ends of the server while clients are in their handshake ---- */
-
 enum { CLIENT_COUNT = 3 };
 
-/* Lets in clients that have started a handshake, and one that has sent nothing.
- */
 static void let_in(struct maker *m, int ret[CLIENT_COUNT])
 {
     serve(m, 0);
@@ -311,12 +299,10 @@ static void let_in(struct maker *m, int ret[CLIENT_COUNT])
         weir_server_add_closed_callback(m->server, maker_server_closed, m), 0);
     weir_server_close(m->server);
     maker_run_for(m, 5 * MS);
-    expect_eq(m->closed, 0); /* clients are not ended */
+    expect_eq(m->closed, 0);
     expect_eq(weir_server_get_connection_count(m->server), CLIENT_COUNT);
 }
 
-/* Expects that the server has ended them, which is not reported as their fault.
- */
 static void expect_ended(struct maker *m, const int fds[CLIENT_COUNT])
 {
     RUN_UNTIL(m->loop, m->closed > 0);

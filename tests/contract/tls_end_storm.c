@@ -13,7 +13,6 @@
 #include <sys/ioctl.h>
 #include <weir/connect.h>
 
-/* Makes a server, at @m->server. */
 static void serve(struct maker *m, int version)
 {
     struct weir_server_options options = {.size = sizeof(options)};
@@ -32,8 +31,6 @@ static void turn(struct maker *m)
     weir_loop_stop(m->loop);
     expect_eq(weir_loop_run(m->loop), 0);
 }
-
-/* ---- a storm of handshakes ---- */
 
 enum { STORM_COUNT = 64, STEPS_A_TURN = 4 };
 
@@ -64,7 +61,6 @@ static void storm_make_hello(int version)
     weir_tls_context_unref(context);
 }
 
-/* Waits until the server's kernel has the messages of all clients. */
 static void storm_wait_arrived(void)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;
@@ -78,7 +74,6 @@ static void storm_wait_arrived(void)
     }
 }
 
-/* Returns how many clients the server has answered. */
 static int storm_count_answered(void)
 {
     int count = 0;
@@ -91,8 +86,6 @@ static int storm_count_answered(void)
     return count;
 }
 
-/* Sends a byte on the plain connection and runs one iteration. Returns true if
- * the echo has arrived after it. */
 static bool storm_turn(struct maker *m, int plain)
 {
     char byte = 'x';
@@ -157,12 +150,8 @@ MAKER(tls_end_storm, of_handshakes_of_tls_13_lets_others_be_served, m)
     storm_of(m, 13);
 }
 
-/* ---- memory ---- */
-
 enum { FEW = 20, MANY = 120, BYTES_EACH = 15 << 10 };
 
-/* Turns both loops until the server has @count connections, which @clients made
- * and on which a request was echoed. */
 static void crowd_to(struct maker *m, struct maker *clients, int count)
 {
     const uint64_t until_ns = rig_now_ns() + RIG_WAIT_NS;

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <weir/sendfile.h>
 
-/* Expects data, then a broken connection with @err. */
 static void expect_broken(struct tls_end *end, int err)
 {
     tls_end_wait_lost(end);
@@ -50,7 +49,6 @@ TLS_ENDS(tls_ends, r39__a_fin_without_close_notify_is_a_cut, end,
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-/* The outer TLS is cut as well, if there is one. */
 TLS_ENDS(tls_ends, r39__a_fin_without_any_close_notify_is_a_cut, end,
          .all_ways = true)
 {
@@ -77,11 +75,8 @@ TLS_ENDS(tls_ends, a_fin_within_a_record_is_a_cut, end, .all_ways = true)
     expect_broken(end, WEIR_ETLSTRUNCATED);
 }
 
-/* ---- a cut while bytes wait to be sent ---- */
-
 enum { MUCH = 4 << 20 };
 
-/* Writes much to a peer that does not read, but writes. */
 static void write_to_deaf(struct tls_end *end)
 {
     end->peer.is_deaf = true;
@@ -168,8 +163,6 @@ TLS_ENDS(tls_ends, a_cut_may_be_aborted, end, .small_buffers = true)
     expect_eq(end->lost_err, 0);
     expect_eq(weir_transport_get_end(end->t), WEIR_END_ABORTED);
 }
-
-/* ---- a program that takes a cut for an end ---- */
 
 TLS_ENDS(tls_ends, a_fin_may_stand_for_a_close_notify, end, .ignores_eof = true,
          .all_ways = true)
@@ -265,8 +258,6 @@ TLS_ENDS(tls_ends, an_alert_before_a_reset_is_told_by_who_has_paused, end,
               weir_err_name(end->lost_err));
 }
 
-/* ---- an abort ---- */
-
 static void abort_it(void *arg)
 {
     expect_eq(weir_transport_abort(arg), 0);
@@ -284,8 +275,6 @@ TLS_ENDS(tls_ends, an_abort_drops_bytes_that_were_sealed_in_its_turn, end, 0)
     expect(end->t->has_dropped);
     expect_eq(weir_transport_get_end(end->t), WEIR_END_ABORTED);
 }
-
-/* ---- a file that was sent ---- */
 
 static void count_file(void *arg, weir_transport *t, int err, uint64_t sent)
 {

@@ -26,10 +26,8 @@ uint32_t __wrap_wr_tls_context_get_key_records(const weir_tls_context *context);
 
 enum { FAULT_BYTES = 12000, FAULT_CHUNK = 4000, FAULT_KEY_RECORDS = 6 };
 
-/* Identifies a function of the table by its offset. */
 #define FAULT_ROW(name) offsetof(struct wr_tls_backend, name)
 
-/* The planted fault. */
 static struct fault {
     size_t row; /* 0 is none */
     int result;
@@ -41,11 +39,11 @@ static struct fault {
     bool is_first;  /* and is the first of its connection */
 } fault;
 
-static bool is_short; /* reads return few bytes */
-static int live;      /* objects of the library */
+static bool is_short;
+static int live;
 static int server_error;
-static int server_errors; /* server errors that were compared with the fault */
-static int server_steps;  /* of the newest connection */
+static int server_errors;
+static int server_steps; /* of the newest connection */
 
 static const struct wr_tls_backend *fault_real(void)
 {
@@ -61,16 +59,12 @@ static bool fault_hits(size_t row)
     return true;
 }
 
-/* ---- the functions in front ---- */
-
 static int fault_count(bool makes, int err)
 {
     live += makes && err == 0;
     return err;
 }
 
-/* A function that returns 0 or an error; @makes is true if it makes an object.
- */
 #define FAULT_IN_FRONT(name, makes, parameters, ...)                           \
     static int fault_##name parameters                                         \
     {                                                                          \
@@ -148,8 +142,6 @@ static void fault_session_free(struct wr_tls_known *session)
     fault_real()->session_free(session);
 }
 
-/* ---- the steps in front ---- */
-
 static int fault_fail(struct wr_tls_conn *conn)
 {
     fault.by_server = conn->is_server;
@@ -221,11 +213,9 @@ uint32_t __wrap_wr_tls_context_get_key_records(const weir_tls_context *context)
     return FAULT_KEY_RECORDS;
 }
 
-/* ---- a life with TLS ---- */
-
 struct world {
     weir_loop *loop;
-    int version;                   /* 12 or 13 */
+    int version;
     weir_tls_context *contexts[2]; /* of the server and of the client */
     weir_server *server;
     uint16_t port;
@@ -301,7 +291,6 @@ static void fault_serve(struct world *world)
     world->port = ntohs(address.storage.inet.sin_port);
 }
 
-/* Sends bytes, and expects the same bytes. */
 static int fault_exchange(weir_reader *reader, weir_writer *writer)
 {
     static char sent[FAULT_CHUNK];
@@ -334,7 +323,6 @@ static int fault_ask(struct world *world, weir_transport *t)
     return err;
 }
 
-/* Makes one connection. Returns the first error. */
 static int fault_talk(struct world *world)
 {
     const struct weir_tls_settings tls = {.size = sizeof(tls),
@@ -367,7 +355,6 @@ static int fault_talk(struct world *world)
     return err < 0 ? err : end;
 }
 
-/* Returns the first error of everything that a program does with TLS. */
 static int fault_live(weir_loop *loop, int version, bool *ret_has_resumed)
 {
     struct world world = {.loop = loop, .version = version};
@@ -393,8 +380,6 @@ static int fault_live(weir_loop *loop, int version, bool *ret_has_resumed)
     *ret_has_resumed = world.has_resumed;
     return err;
 }
-
-/* ---- each call ---- */
 
 enum fault_end {
     FAULT_SAME, /* the same error; for a server's connection any error */
@@ -484,8 +469,6 @@ static void fault_expect(const struct fault_kind *kind, int err,
     }
 }
 
-/* Plants a fault into each call of a row in turn, until no call is left.
- * Returns how many there were. */
 static int fault_each(weir_loop *loop, const struct fault_kind *kind,
                       int version)
 {
@@ -512,8 +495,7 @@ static int fault_each(weir_loop *loop, const struct fault_kind *kind,
     }
 }
 
-/* Returns true if there are calls to fail. OpenSSL encrypts its tickets itself.
- */
+/* OpenSSL encrypts its tickets itself. */
 static bool fault_is_met(const struct fault_kind *kind, int version)
 {
     const bool is_of_tickets =

@@ -19,16 +19,16 @@ struct mix {
     bool has_alpn;
     bool has_auth;
     bool chooses;
-    bool is_sealed; /* TLS starts with the connection */
+    bool is_sealed;
     bool starts; /* TLS starts with start_tls, if necessary inside that TLS */
-    char label[80]; /* of a failure */
+    char label[80];
 };
 
 static struct mix mix;
 static struct weir_tls_settings server_tls;
 static struct weir_tls_settings client_tls;
 static weir_tls_context *chosen;
-static weir_tls_session *session; /* to be resumed, or NULL */
+static weir_tls_session *session;
 static weir_server *server;
 
 static int mix_choose(void *user, const char *name, weir_tls_context **ret)
@@ -121,7 +121,6 @@ static void mix_expect_facts(weir_transport *t, bool is_resumed)
     expect_eq(info.number, is_resumed, "%s", mix.label);
 }
 
-/* Connects, exchanges data and ends; a new session replaces the resumed one. */
 static void mix_talk(weir_loop *loop)
 {
     const struct weir_open_options options = {

@@ -15,7 +15,6 @@
 /* The certificate with the RSA key is larger than this. */
 #define LEAF_RSA_SIZE 600
 
-/* Options of both ends for TCP below TLS. */
 static const struct weir_connection_options asked = {
     .keep_alive = true,
     .keep_alive_idle_ns = WEIR_SECONDS(301),
@@ -23,7 +22,7 @@ static const struct weir_connection_options asked = {
 
 struct client {
     struct maker *m;
-    weir_transport *t; /* NULL until it is made */
+    weir_transport *t;
     weir_pending *connect;
     bool cancels; /* inside done */
     int done;
@@ -49,8 +48,6 @@ static struct weir_tls_settings settings_of(weir_tls_context *context)
     };
 }
 
-/* ---- clients ---- */
-
 static int client_received(void *user, weir_transport *t,
                            const struct weir_buf *buf)
 {
@@ -74,7 +71,6 @@ static void client_done(void *arg, int err, weir_transport *t)
     }
 }
 
-/* Connects to the server, or starts TLS on a connected socket. */
 static void client_start(struct client *client, struct maker *m, int fd)
 {
     const struct weir_factory factory = bind_to(&client_protocol, client);
@@ -204,8 +200,6 @@ UNIT(tls_server, a_connection_whose_handshake_there_is_no_memory_for_is_closed)
     allocator_check(&memory);
 }
 
-/* ---- new settings ---- */
-
 MAKER(tls_server, new_connections_get_new_settings_and_old_ones_go_on, m)
 {
     struct client first = {.done = 0};
@@ -291,8 +285,6 @@ MAKER(tls_server, sockets_below_tls_have_the_options_of_both_ends, m)
     maker_run(m, maker_is_empty);
 }
 
-/* ---- connections that another server accepts ---- */
-
 static void give_to_server(void *arg, weir_server *server, int fd)
 {
     expect_eq(weir_server_add_fd((weir_server *)arg, fd), 0);
@@ -326,8 +318,6 @@ MAKER(tls_server, a_connection_that_another_server_accepted_gets_tls, m)
     weir_tls_context_unref(context);
 }
 
-/* ---- the context of a connection ---- */
-
 MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with, m)
 {
     struct client first = {.done = 0};
@@ -355,7 +345,6 @@ MAKER(tls_server, a_connection_keeps_the_context_that_it_was_accepted_with, m)
     weir_tls_context_unref(new);
 }
 
-/* Chooses a context that has no other reference. */
 static int choose_new(void *user, const char *name, weir_tls_context **ret)
 {
     weir_tls_context **chosen = (weir_tls_context **)user;
@@ -402,8 +391,6 @@ MAKER(tls_server, a_connection_without_tls_has_no_context, m)
     close(fd);
     maker_run(m, maker_is_empty);
 }
-
-/* ---- settings that are refused ---- */
 
 MAKER(tls_server, settings_that_are_refused_leave_the_old_ones, m)
 {

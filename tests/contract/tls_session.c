@@ -95,7 +95,6 @@ static bool session_talk(struct world *world,
     return info.number == 1;
 }
 
-/* Like session_talk(), and releases the session. */
 static bool session_resumes(struct world *world,
                             const struct weir_tls_settings *tls)
 {

@@ -28,12 +28,11 @@ static int tell_nothing(void *arg, weir_reader *reader, weir_writer *writer)
     return 0;
 }
 
-/* A server, and the options of a client that connects to it. */
 struct tell_world {
     weir_loop *loop;
     weir_server *server;
     uint16_t port;
-    uint64_t timeout_ns; /* of the client's attempt */
+    uint64_t timeout_ns;
     struct weir_tls_settings tls;
     char text[256];
     weir_reader *reader;
@@ -145,8 +144,8 @@ UNIT_IN(tls_tell, a_handshake_that_the_attempt_gave_up_says_why, tell_run,
     struct tell_world world;
     weir_tls_context *context = tell_context(false, true);
     char wanted[96];
-    tell_serve(&world, loop, false); /* it sends nothing */
-    world.timeout_ns = 5 * RIG_S;    /* enough to connect without TLS */
+    tell_serve(&world, loop, false);
+    world.timeout_ns = 5 * RIG_S; /* enough to connect without TLS */
     expect_eq(tell_connect(&world, context), -ETIMEDOUT, "%s", world.text);
     snprintf(wanted, sizeof(wanted),
              "tls 127.0.0.1:%u: aborted by us: Connection timed out",

@@ -32,17 +32,15 @@ static struct peer peers[THREADS];
 static int listening_count;
 static int done_count;
 static struct weir_tls_options every_context;
-static weir_tls_context *server_context; /* used by all servers */
+static weir_tls_context *server_context;
 static weir_tls_context *client_contexts[2];
-static weir_tls_session *sessions[2][SLOTS]; /* of each client context */
+static weir_tls_session *sessions[2][SLOTS];
 
 static uint64_t rounds(void)
 {
     const char *text = getenv("WEIR_STORM_ROUNDS");
     return text ? strtoull(text, NULL, 0) : 2;
 }
-
-/* ---- contexts ---- */
 
 /* Makes a context with the common keys, or with a key of its own, which changes
  * in use. */
@@ -75,7 +73,6 @@ static weir_tls_context *storm_take_context(void)
     return context;
 }
 
-/* All servers get the new context, each when its own thread runs next. */
 static void storm_replace_context(struct peer *self)
 {
     weir_tls_context *context =
@@ -87,8 +84,6 @@ static void storm_replace_context(struct peer *self)
     weir_tls_context_unref(old);
 }
 
-/* ---- sessions ---- */
-
 static weir_tls_session *storm_take_session(int which, uint64_t slot)
 {
     weir_tls_session *session = NULL;
@@ -99,8 +94,6 @@ static weir_tls_session *storm_take_session(int which, uint64_t slot)
     pthread_mutex_unlock(&mutex);
     return session;
 }
-
-/* ---- connections ---- */
 
 static int storm_echo(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -160,8 +153,6 @@ static void storm_connect(struct peer *self)
     weir_writer_unref(writer);
 }
 
-/* ---- threads ---- */
-
 static void storm_listen(struct peer *self)
 {
     weir_tls_context *context = storm_take_context();
@@ -178,8 +169,6 @@ static void storm_listen(struct peer *self)
     self->port = ntohs(address.storage.inet.sin_port);
 }
 
-/* Signals that this thread has come this far, and serves until all threads
- * have. */
 static void storm_meet(const struct peer *self, int *count)
 {
     pthread_mutex_lock(&mutex);

@@ -20,8 +20,6 @@ static int adopt_with(struct maker *m, int fd,
                                  options, maker_server_done, m, &m->server));
 }
 
-/* ---- listening ---- */
-
 UNIT(unix_socket, a_server_listens_on_a_path_and_removes_it_when_closed)
 {
     struct weir_address address;
@@ -128,8 +126,6 @@ UNIT(unix_socket, a_directory_that_is_not_there_is_an_error)
     expect_eq(place_serve(m, path, NULL), -ENOENT);
 }
 
-/* ---- what is left behind ---- */
-
 UNIT(unix_socket, a_file_that_took_the_place_of_ours_is_not_removed)
 {
     expect_eq(place_serve(m, place->path, NULL), 0);
@@ -223,8 +219,6 @@ UNIT(unix_socket, the_file_has_the_permissions_that_were_asked_for)
     options.socket_mode = 010000;
     expect_eq(place_serve(m, place->path, &options), -EINVAL);
 }
-
-/* ---- arguments ---- */
 
 UNIT(unix_socket, usage_errors_come_from_the_call)
 {

@@ -66,7 +66,6 @@ UNIT(unix_connect, a_connection_that_cannot_be_made_says_why)
     unlink(place->path);
 }
 
-/* A listener with a full queue. */
 struct full {
     int listener;
     int client;
@@ -176,8 +175,6 @@ UNIT(unix_connect, a_pair_is_adopted_as_a_unix_socket)
     cr_assert(!place_exists(place));
 }
 
-/* ---- descriptors may be sent to it, or not ---- */
-
 enum { PASS_RIGHTS = 83 /* SO_PASSRIGHTS, Linux 6.16 */ };
 
 static bool can_refuse_fds(const struct maker *m)
@@ -195,7 +192,6 @@ static int passes_fds(int fd)
     return on;
 }
 
-/* Serves on a listener that others have too, and stops. */
 static void serve_shared(struct maker *m, int listener, uint32_t fd_limit)
 {
     struct weir_server_options options = {.size = sizeof(options)};
@@ -244,7 +240,6 @@ UNIT(unix_connect, a_socket_that_is_handed_on_takes_descriptors_as_asked)
     cr_assert(!place_exists(place));
 }
 
-/* What a peer sends before its connection is accepted. */
 UNIT(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
 {
     expect_ok(weir_create_unix_server(m->loop, &m->factory, place->path, NULL,
@@ -260,8 +255,6 @@ UNIT(unix_connect, a_connection_that_waits_takes_no_descriptors_unasked)
     close(fd);
     maker_run(m, maker_is_lost);
 }
-
-/* ---- the peer ---- */
 
 static void expect_own_credentials(const struct weir_peercred *cred)
 {

@@ -10,7 +10,6 @@
 
 enum { ROUNDS = 8, BULK = 300 << 10 };
 
-/* Sends the next byte of the pattern with @fd, @count times. */
 static void send_descriptors(struct rig *rig, int fd, size_t count)
 {
     int fds[WEIR_FDS_MAX];

@@ -15,10 +15,9 @@
 
 enum { PATHS = 20, RIVALS = 6 };
 
-/* A server that starts at the same time as others. */
 struct start {
     struct maker *m;
-    int *left; /* servers that have not reported yet */
+    int *left;
     int err;
     weir_server *server;
 };
@@ -30,7 +29,6 @@ static void start_done(void *arg, int err, weir_server *server)
     start->m->done += --*start->left == 0;
 }
 
-/* Returns the place's path number @number. */
 static struct place place_number(const struct place *place, int number)
 {
     struct place at = *place;
@@ -38,9 +36,7 @@ static struct place place_number(const struct place *place, int number)
     return at;
 }
 
-/* Starts a server on each of the place's first @count paths, beginning with
- * @first, and waits for all of them: an address in use is retried for seconds.
- */
+/* An address in use is retried for seconds, so all servers start at once. */
 static void serve_all(struct maker *m, const struct place *place, int first,
                       int count, struct start starts[])
 {
@@ -106,7 +102,7 @@ static int put_socket_that_does_not_listen(const struct place *at)
 static int put_server_whose_queue_is_full(const struct place *at)
 {
     int fd = place_bind(at, SOCK_STREAM, 0);
-    close(place_connect(at)); /* it stays in the queue */
+    close(place_connect(at));
     return fd;
 }
 
@@ -180,7 +176,6 @@ UNIT(unix_in_way, what_lives_or_is_no_socket_is_in_use_and_stays)
     cr_assert_eq(unlink(stale.path), 0, "it stays where a link leads, too");
 }
 
-/* Opens descriptors until only @left can be opened. */
 static int take_fds(int fds[], int most, int left)
 {
     int count = 0;
@@ -258,7 +253,6 @@ UNIT(unix_in_way, a_file_that_replaces_the_stale_one_meanwhile_is_left_alone)
     place_expect_served(m, place);
 }
 
-/* unlink() fails. */
 static bool unlink_is_refused;
 
 int __real_unlink(const char *path);
@@ -339,7 +333,6 @@ static pid_t start_rival(const struct place *place, int first, const int go[2],
     _exit(failed);
 }
 
-/* Reads which servers of each rival listen, and expects one on each path. */
 static void expect_one_winner_each(const struct place *place, int told)
 {
     uint32_t all = 0;

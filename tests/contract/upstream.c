@@ -24,7 +24,7 @@ struct world {
     weir_upstreams *set;
     struct told told;
     int change_count;
-    enum weir_upstream_state state; /* the last one reported */
+    enum weir_upstream_state state;
 };
 
 static void world_changed(void *arg, weir_upstream *upstream,
@@ -212,8 +212,6 @@ UNIT(upstream_sockets, a_limit_holds_until_a_slot_is_ended)
     close(listener);
 }
 
-/* ---- checks ---- */
-
 static void run_until_changed(struct world *world)
 {
     world->change_count = 0;
@@ -228,7 +226,6 @@ static int answer_received(void *user, weir_transport *t,
 
 static CALLBACKS(answering, STREAM, .data_received = answer_received);
 
-/* A server that answers everything it receives with the text. */
 static int answer_create(void *arg, weir_transport *t,
                          struct weir_protocol_binding *ret)
 {
@@ -287,7 +284,6 @@ UNIT(upstream_sockets, a_server_is_checked_by_text)
     check_server(&check, "a PONG", "PIN POG");
 }
 
-/* The upstream's own port has no listener. */
 static void check_port_of(const char *host)
 {
     struct world world;
@@ -337,8 +333,6 @@ UNIT(upstream_sockets, a_listener_that_closes_is_found_down)
     world_close(&world);
 }
 
-/* ---- errors of the calls ---- */
-
 UNIT(upstream_sockets, one_address_is_the_place_of_an_upstream)
 {
     struct weir_address both[2];
@@ -357,7 +351,6 @@ UNIT(upstream_sockets, one_address_is_the_place_of_an_upstream)
     world_close(&world);
 }
 
-/* A call owns the descriptor of an endpoint, whatever it returns. */
 UNIT(upstream_sockets, place_of_a_descriptor_is_refused_and_closed)
 {
     struct weir_endpoint (*const places[])(int fd) = {

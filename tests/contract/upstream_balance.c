@@ -17,7 +17,7 @@ enum { THREADS = 16, TARGETS = 4 };
 static struct {
     weir_upstreams_shared *shared;
     enum weir_balance balance;
-    uint32_t asks; /* of each thread */
+    uint32_t asks;
     uint32_t total;
     struct weir_address addresses[TARGETS];
     int listeners[TARGETS];
@@ -25,7 +25,6 @@ static struct {
     atomic_uint chosen[TARGETS];
 } all;
 
-/* State of one thread. */
 struct asker {
     weir_thread *thread;
     weir_upstreams *set;
@@ -42,7 +41,6 @@ static int make_protocol(void *arg, weir_transport *t,
     return 0;
 }
 
-/* The last report ends all threads. */
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
@@ -100,7 +98,6 @@ static int run_thread(weir_thread *thread, void *arg)
     return 0;
 }
 
-/* Runs this many threads with this many connections each. */
 static void run(enum weir_balance balance, uint32_t threads, uint32_t asks)
 {
     const struct weir_threads_options options = {

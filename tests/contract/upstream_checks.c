@@ -18,9 +18,9 @@ enum { THREADS = 4, CHECKS = 24, INTERVAL_MS = 20 };
 
 struct side {
     weir_thread *thread;
-    weir_upstreams *set; /* NULL once it was freed */
+    weir_upstreams *set;
     weir_upstream *upstream;
-    sem_t is_down; /* posted when the state down is reported */
+    sem_t is_down;
 };
 
 static struct {
@@ -141,8 +141,6 @@ UNIT(upstream_one_check, one_thread_checks_for_all)
     end(threads);
 }
 
-/* One thread after the other frees its set, until one is left: whichever has
- * made the checks, they continue, and no more often. */
 UNIT(upstream_one_check, checks_go_on_when_threads_leave)
 {
     const uint64_t before_ms = now_ms();
@@ -160,8 +158,6 @@ UNIT(upstream_one_check, checks_go_on_when_threads_leave)
     end(threads);
 }
 
-/* ---- a loop that does not run ---- */
-
 static void note_none(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {
@@ -178,7 +174,6 @@ static uint64_t count_checks(const struct side *side)
     return info.check_count;
 }
 
-/* Returns true if a check has arrived that was not accepted. */
 static bool has_check(void)
 {
     const int fd = accept(all.listener, NULL, NULL);
@@ -219,7 +214,6 @@ UNIT(upstream_one_check, checks_go_on_when_a_loop_does_not_run)
         expect_eq(told, asked);
     }
     expect_eq(count_checks(&all.sides[0]), 0);
-    /* The other loop does not run meanwhile, and makes no check. */
     expect_eq(fcntl(all.listener, F_SETFL, O_NONBLOCK), 0);
     while (has_check()) {
     }

@@ -8,7 +8,6 @@
 
 #include <weir/upstream.h>
 
-/* Returns a set with one target, the address of a listener. */
 static weir_upstreams *make_set(struct maker *m, int *ret_listener)
 {
     struct weir_address address = {.len = 0};
@@ -132,11 +131,9 @@ MAKER(upstream_connect, fast_open_is_refused, m)
     close(listener);
 }
 
-/* ---- attempts ---- */
-
 struct listed {
     weir_pending *request;
-    int err; /* 1 until the end */
+    int err;
     weir_upstream_slot *slot;
     struct weir_attempt attempts[4];
     int count;
@@ -177,7 +174,6 @@ static void add_address(weir_upstreams *set, const struct weir_address *address)
     expect_ok(weir_upstreams_add(set, &target, NULL));
 }
 
-/* Returns a loopback address that refuses connections. */
 static struct weir_address refusing(void)
 {
     struct weir_address address;
@@ -266,7 +262,6 @@ MAKER(upstream_connect, what_the_time_of_a_request_has_ended_is_listed, m)
     close(listener);
 }
 
-/* The program provides the memory for the text, too. */
 MAKER(upstream_connect, the_text_of_a_request_has_all_tries, m)
 {
     char text[512] = "xx";
@@ -292,7 +287,6 @@ MAKER(upstream_connect, the_text_of_a_request_has_all_tries, m)
     weir_upstreams_free(set);
 }
 
-/* Without memory of the program, the request's own text is reported. */
 static void copy_text(void *arg, int err,
                       const struct weir_upstreams_result *result)
 {

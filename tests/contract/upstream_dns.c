@@ -9,7 +9,6 @@
 
 #include <weir/upstream.h>
 
-/* Returns how often the name server has received the query. */
 static int count_asked(struct names *n, const char *question)
 {
     int count = 0;
@@ -87,13 +86,11 @@ NAMES(upstream_dns, hosts_of_a_service_are_looked_up_as_their_answers_say, n)
     weir_upstreams_free(set);
 }
 
-/* ---- many addresses ---- */
-
 enum { MANY = 40 };
 
 struct tried {
     weir_pending *request;
-    int err; /* 1 until the end */
+    int err;
     size_t count;
 };
 
@@ -124,7 +121,6 @@ NAMES(upstream_dns, a_request_lists_64_addresses_at_most, n)
         .endpoint = weir_endpoint_host("many0.example", 1)};
     struct tried tried = {.err = 1};
     weir_upstreams *set = NULL;
-    /* Makes two names with this many addresses each, without listeners. */
     char text[2 * MANY * 32] = "";
     for (int i = 0; i < 2 * MANY; i++) {
         const size_t len = strlen(text);

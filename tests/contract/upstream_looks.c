@@ -36,7 +36,7 @@ static struct {
     size_t looks;   /* inspections of one upstream */
     size_t serves;  /* inspections for a request that can be served */
     size_t follows; /* inspections of an upstream that has changed */
-    uint32_t limit; /* of each upstream */
+    uint32_t limit;
     uint64_t slow_start_ns;
     weir_upstream *chosen;
 } world;
@@ -77,7 +77,6 @@ static void in_world(void (*body)(void))
     }
 }
 
-/* Replaces the set by a new one with these peers. */
 static void have_set(enum weir_balance balance)
 {
     const struct weir_upstreams_options options = {.size = sizeof(options),
@@ -108,7 +107,6 @@ static void have_set(enum weir_balance balance)
     world.looks = 0;
 }
 
-/* Ends the connection at once, with this result. */
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
@@ -131,7 +129,6 @@ connect_by(const struct weir_upstreams_connect_options *options, int result)
     return world.chosen;
 }
 
-/* Makes this many connections, none of them to @left. */
 static void connect_some(int count, const weir_upstream *left_out)
 {
     for (int i = 0; i < count; i++) {
@@ -229,8 +226,6 @@ UNIT(upstream_looks, a_slow_start_is_looked_at_once_a_step)
     expect_leq(world.looks, 2 * PEERS, "a step may have begun meanwhile");
 }
 
-/* Neither this set nor another one inspects an upstream that has not changed.
- */
 UNIT(upstream_looks, a_change_is_followed_where_it_is)
 {
     expect_eq(weir_upstreams_shared_new(NULL, &world.shared), 0);
@@ -267,7 +262,6 @@ UNIT(upstream_looks, a_limit_that_is_gone_is_not_looked_at)
     weir_upstreams_shared_free(world.shared);
 }
 
-/* Gets the upstream for each of some keys, among many. */
 static void connect_by_keys(weir_upstream **ret)
 {
     for (uint32_t key = 0; key < KEYS; key++) {
@@ -277,7 +271,6 @@ static void connect_by_keys(weir_upstream **ret)
     }
 }
 
-/* Expects that only keys of that upstream have moved. */
 static void expect_moves(weir_upstream **before, const weir_upstream *one)
 {
     weir_upstream *now[KEYS];

@@ -26,24 +26,23 @@ struct loop_side;
 
 struct ask {
     struct loop_side *side;
-    weir_pending *pending; /* NULL once reported */
+    weir_pending *pending;
     weir_upstream_slot *slot;
-    int target; /* target of the slot */
+    int target;
 };
 
-/* State of one loop, used only by its thread. */
 struct loop_side {
     weir_loop *loop;
     weir_upstreams *set;
     weir_upstream *targets[TARGETS];
-    weir_event *all; /* all requests were reported, and their slots ended */
+    weir_event *all;
     struct unit_random dice;
     struct ask asks[BURSTS * BURST];
     int asked_count;
     int told_count;
     int served_count;
     int slot_count;
-    bool is_leaving; /* the loop ends, with requests that wait */
+    bool is_leaving;
 };
 
 static struct {
@@ -51,7 +50,7 @@ static struct {
     weir_upstreams_shared *limits;
     struct weir_address address;
     struct loop_side sides[LOOPS];
-    atomic_int taken[TARGETS]; /* by established connections */
+    atomic_int taken[TARGETS];
     atomic_int most[TARGETS];
 } storm;
 
@@ -68,8 +67,6 @@ static int storm_create(void *arg, weir_transport *t,
     ret->protocol = &protocol;
     return 0;
 }
-
-/* ---- requests ---- */
 
 static void check_all(struct loop_side *side)
 {
@@ -153,8 +150,6 @@ static void ask_for_one(struct loop_side *side)
                                        ask, NULL));
     }
 }
-
-/* ---- loops ---- */
 
 static void make_set(struct loop_side *side)
 {

@@ -40,8 +40,8 @@ static const char *tls_path(const char *name)
     return path;
 }
 
-static enum weir_tls_version only_version;  /* for clients */
-static enum weir_tls_version least_version; /* for servers */
+static enum weir_tls_version only_version;
+static enum weir_tls_version least_version;
 static bool wants_certificate;
 
 static weir_tls_context *make_context(bool is_server)
@@ -81,9 +81,7 @@ static void note_end(void *arg, int err,
     end_alert = result->tls_alert;
 }
 
-/* ---- a server by HTTP ---- */
-
-static char asked[512]; /* of the last connection */
+static char asked[512];
 
 static void begin_request(void *user, weir_transport *t)
 {
@@ -114,8 +112,6 @@ static int serve_http(void *arg, weir_transport *t,
     return 0;
 }
 
-/* Returns true if the last request was sent to this host, at the server's port.
- */
 static bool was_asked_for(const char *host)
 {
     char line[128];
@@ -287,8 +283,6 @@ UNIT(upstream_tls, an_upstream_without_tls_cannot_be_checked_by_it)
     finish();
 }
 
-/* ---- TLS of checks alone ---- */
-
 static int add_checked(const struct weir_tls_settings *settings,
                        weir_upstream **ret)
 {
@@ -342,8 +336,6 @@ UNIT(upstream_tls, settings_of_checks_are_refused_as_those_of_connections)
     RUN_UNTIL(m.loop, state == WEIR_UPSTREAM_UP);
     finish();
 }
-
-/* ---- alerts ---- */
 
 /* Starts a server with TLS 1.3 for clients with TLS 1.2, or one that requires
  * certificates for clients with TLS 1.3 that have none. */
@@ -411,8 +403,6 @@ UNIT(upstream_tls, a_refusal_of_ones_own_has_no_alert)
     finish();
 }
 
-/* ---- a connection without a set ---- */
-
 struct refused {
     weir_pending *connect;
     int err;
@@ -451,10 +441,8 @@ UNIT(upstream_tls, an_attempt_names_the_alert_too)
     finish();
 }
 
-/* ---- a task's connection ---- */
-
 struct opened {
-    int err; /* 1 until it has ended */
+    int err;
     const char *alert;
 };
 

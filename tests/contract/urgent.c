@@ -14,7 +14,7 @@
 
 enum {
     WAVES = 2,
-    URGENT_PEERS = 4,   /* in each wave */
+    URGENT_PEERS = 4,
     URGENT_BYTES = 140, /* of each: more than the kernel's retries */
     HONEST_PEERS = 2,
     PIECE = 1500,
@@ -144,8 +144,6 @@ static void play(uint16_t port, rest_fn *rest, void *arg)
     }
 }
 
-/* ---- protocols ---- */
-
 static void rest_in_loop(void *arg, uint64_t time_ns)
 {
     struct maker *m = arg;
@@ -163,8 +161,6 @@ MAKER(urgent, bytes_leave_all_streams_as_they_are, m)
     expect_eq(m->lost, HONEST_PEERS + WAVES * URGENT_PEERS);
     expect_eq(m->lost_err, 0);
 }
-
-/* ---- streams ---- */
 
 static int echo(void *arg, weir_reader *reader, weir_writer *writer)
 {

@@ -17,8 +17,6 @@ enum { CROWD = 200 };
 
 enum { ENOUGH_TURNS = 50 };
 
-/* ---- when they are called ---- */
-
 UNIT(watch, a_reader_is_called_when_there_is_something_to_read)
 {
     struct watcher reader = read_with(watch_ends[0], true);
@@ -162,7 +160,7 @@ UNIT_IN(watch, a_writer_whose_peer_half_closed_survives_a_full_queue,
         for (int i = 0; i < CROWD; i++) {
             send_byte(crowd.peers[i]);
         }
-        expect_eq(shutdown(watch_ends[1], SHUT_WR), 0); /* once more */
+        expect_eq(shutdown(watch_ends[1], SHUT_WR), 0);
         make_turns(20);
     }
     expect_eq(writer.calls, 0);
@@ -224,7 +222,6 @@ UNIT(watch, the_ends_of_a_pipe_are_told_of_the_other_ends_close)
     close(out[1]);
 }
 
-/* Stops when each of three was called. */
 static void stop_when_called(void *arg)
 {
     const struct watcher *watchers = arg;

@@ -54,7 +54,6 @@ PAIRS(watch_owned, r62__a_number_is_free_again_when_the_connection_is_lost, rig,
 
 static CALLBACKS(silent, STREAM);
 
-/* Adopts one end of a pair. Returns the other end. */
 static int adopt_end(weir_loop *loop, int *ret_owned)
 {
     const struct weir_factory factory = bind_to(&silent, NULL);
@@ -100,11 +99,8 @@ UNIT(watch_owned, r62__connections_that_come_later_are_refused_as_well)
     }
 }
 
-/* ---- without memory ---- */
-
 static struct test_allocator memory;
 
-/* Adds a reader on a new loop, and another one afterwards. */
 static void add_without(void *arg)
 {
     weir_loop *loop = allocator_make_loop(&memory);

@@ -14,8 +14,6 @@
 
 enum { MANY = 1000 };
 
-/* ---- adding, replacing, removing ---- */
-
 UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
 {
     struct watcher old = read_with(watch_ends[0], false);
@@ -35,7 +33,6 @@ UNIT(watch_remove, adding_again_replaces_and_leaves_no_call_of_the_old_one)
     cr_assert_not(weir_loop_remove_reader(loop, watch_ends[0]));
 }
 
-/* One iteration finds both ready, in any order. */
 UNIT(watch_remove, a_reader_that_another_one_removes_is_not_called_any_more)
 {
     int others[2];
@@ -118,10 +115,8 @@ UNIT(watch_remove,
     one_turn();
 
     expect_eq(read(watch_ends[1], &byte, 1), 0);
-    watch_ends[0] = dup(watch_ends[1]); /* closed at the end of the test */
+    watch_ends[0] = dup(watch_ends[1]);
 }
-
-/* ---- refusals ---- */
 
 UNIT(watch_remove, what_is_no_descriptor_or_always_ready_is_refused)
 {
@@ -165,8 +160,6 @@ UNIT_IN(watch_remove, a_loop_that_is_being_freed_takes_no_more, unit_alone,
     close_ends(watch_ends);
 }
 
-/* ---- descriptors that are closed while they are watched ---- */
-
 UNIT(watch_remove,
      a_descriptor_that_was_closed_too_early_is_reported_and_removed)
 {
@@ -208,8 +201,6 @@ UNIT(watch_remove, a_number_that_names_another_file_can_be_watched_anew)
     close(others[1]);
 }
 
-/* ---- many, and the end ---- */
-
 UNIT_IN(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready,
         unit_alone, void)
 {
@@ -250,8 +241,6 @@ UNIT_IN(watch_remove, a_thousand_are_called_beside_one_that_is_always_ready,
     close_watching();
 }
 
-/* One poll is in the kernel, one callback is ready, one was removed in this
- * iteration and one added. */
 UNIT_IN(watch_remove, a_loop_is_freed_whatever_is_watched, unit_alone, void)
 {
     int others[2];

@@ -12,15 +12,14 @@
 
 extern int watch_ends[2];
 
-/* What one callback has seen, and what it does. */
 struct watcher {
     int fd;
     int calls;
-    uint64_t turn; /* iteration of the last call */
-    bool takes;    /* reads available bytes */
-    bool stops;    /* stops the loop when called */
+    uint64_t turn;
+    bool takes;
+    bool stops;
     int remove_fd; /* removes this descriptor's reader; 0 is none */
-    bool removed;  /* result of that removal */
+    bool removed;
 };
 
 void watched(void *arg);
@@ -29,17 +28,14 @@ void add_reader(struct watcher *watcher);
 void add_writer(struct watcher *watcher);
 void make_turns(int count);
 
-/* Calls of the exception hook. */
 extern int exception_count;
 extern int exception_err;
 
 void open_watching(void);
 void close_watching(void);
-/* Runs a test's body between opening and closing. */
 void with_watching(void (*body)(void));
 
 void send_byte(int fd);
-/* Write as many bytes as fit, and read all available bytes. */
 void fill(int fd);
 void empty(int fd);
 

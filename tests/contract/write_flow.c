@@ -12,8 +12,6 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-/* ---- R14: when ---- */
-
 SCENE(write_flow, r14__pause_writing_when_size_exceeds_high, "sends wide",
       "marks 1000 100; write 1000; events made; write 1; events made pause; "
       "pending 1001")
@@ -54,8 +52,6 @@ UNIT(write_flow, r14__resume_writing_when_size_is_no_more_than_low)
     }
 }
 
-/* ---- R15, R16: the marks ---- */
-
 SCENE(write_flow, r15__the_defaults_are_64_and_16_kib, "sends wide",
       "are 64K 16K; marks 5 4; marks default default; are 64K 16K")
 SCENE(write_flow, r15__with_only_high_low_is_a_quarter, "sends wide",
@@ -72,8 +68,6 @@ SCENE(write_flow, r16__a_higher_mark_resumes_only_when_bytes_are_sent, "sends",
       "clog; events made pause; note sent; marks max max; events made pause; "
       "turn 5; read 100000; event resume; pending >0",
       "@resume sent >+0")
-
-/* ---- R17: no limit but the hard one ---- */
 
 SCENE(write_flow, r17__one_write_may_overshoot_and_is_not_refused, "sends wide",
       "write 8M; write 1M; events made pause; pending 9M; read 9M")
@@ -110,7 +104,6 @@ static uint8_t *zeros_of(size_t len)
     return zeros;
 }
 
-/* Writes by reference; a refused write is reported. */
 static void write_zeros(struct rig *rig, const uint8_t *zeros, size_t len,
                         int err)
 {
@@ -155,8 +148,6 @@ PAIRS(write_flow, no_depth_reaches_a_limit_or_a_mark_from_4_gib_less_1_on, rig,
     munmap(zeros, len);
 }
 
-/* ---- R18 to R20: resuming ---- */
-
 PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
       .small_buffers = true, .hooks = {.resume_writing = look_at_size})
 {
@@ -170,7 +161,7 @@ PAIRS(write_flow, r18__resume_writing_does_not_wait_for_an_empty_queue, rig,
 
 static void write_more(struct rig *rig)
 {
-    expect_eq(rig->step, 1); /* pause and resume alternate */
+    expect_eq(rig->step, 1);
     rig->step = 0;
     if (rig->count < 20) {
         rig->count++;
@@ -207,8 +198,6 @@ SCENE(write_flow, abort_inside_pause_writing_loses_once, "sends wide",
       "@pause close; abort")
 SCENE(write_flow, r20__nothing_is_resumed_after_an_abort, "sends",
       "clog; abort; lost 0; events made pause lost")
-
-/* ---- the size ---- */
 
 PAIRS(write_flow, the_size_is_what_no_completion_has_accounted_for, rig,
       .needs = RIG_SENDS | RIG_IS_PLAIN, .small_buffers = true)
@@ -248,8 +237,6 @@ PAIRS(write_flow, r21__the_size_is_0_only_when_nothing_waits_anywhere, rig,
     }
 }
 
-/* Makes a hundred writes and three iterations. Returns how many bytes arrived
- * meanwhile. */
 static uint64_t write_in_one_turn(struct rig *rig, uint64_t *ret_submitted)
 {
     const struct weir_loop_statistics before = rig_statistics(rig);

@@ -12,15 +12,11 @@
 
 #include <poll.h>
 
-/* ---- the states ---- */
-
 #define CLOSING_PENDING "clog; close; turn 3; alive; "
 /* The peer has reset the connection, which is known, but it is not lost yet,
  * because earlier bytes wait to be delivered; and how it continues. */
 #define BROKEN  "pause; send 100; until held >0; reset; broken ECONNRESET; "
 #define GOES_ON "resume; lost ECONNRESET; events made data lost; received 100"
-
-/* ---- write, writelines and write_ref ---- */
 
 SCENE(write_matrix, open_and_empty__leaves_at_the_end_of_the_turn, "both each",
       "note submitted; write 3000; pending 3000; submitted +0; turn 2; "
@@ -82,8 +78,6 @@ PAIRS(write_matrix, many_pieces__writelines_sends_all_in_order, rig)
     rig_peer_read(rig, sizeof(bytes));
 }
 
-/* ---- write_eof ---- */
-
 SCENE(end_matrix, open_and_empty__write_eof_ends_the_writing_side_alone,
       "both wide",
       "can-eof 1; eof; read-end; receive 5000; events made data; closing 0")
@@ -99,8 +93,6 @@ SCENE(end_matrix, after_an_error__write_eof_does_nothing, "both break",
       BROKEN "eof; " GOES_ON)
 SCENE(end_matrix, after_the_loss__write_eof_does_nothing, "both",
       "abort; lost 0; eof; lost 0 ABORTED; once")
-
-/* ---- close ---- */
 
 SCENE(end_matrix, open_and_empty__close_loses_the_connection_soon, "both wide",
       "close; lost 0 CLOSED; once; read-end")
@@ -122,8 +114,6 @@ SCENE(end_matrix, after_an_error__close_drops_what_was_kept, "both break",
       BROKEN "close; lost ECONNRESET BROKEN; events made lost")
 SCENE(end_matrix, after_the_loss__close_does_nothing, "both",
       "abort; lost 0; close; lost 0 ABORTED; once")
-
-/* ---- abort ---- */
 
 SCENE(end_matrix, open_and_empty__abort_loses_the_connection_soon, "both wide",
       "abort; lost 0 ABORTED; once; read-end reset")

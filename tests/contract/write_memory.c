@@ -57,8 +57,7 @@ PAIRS(write_memory, bytes_that_the_kernel_takes_of_one_send_are_counted_at_once,
 {
     expect_eq(write_bytes(rig, 250000), 0);
 
-    RUN_UNTIL(rig->loop,
-              rig_pending(rig) < 250000); /* the peer does not read */
+    RUN_UNTIL(rig->loop, rig_pending(rig) < 250000);
 
     expect(rig_pending(rig) > 0);
     expect_eq(rig->count, 0);
@@ -184,8 +183,6 @@ PAIRS(write_memory, a_write_without_release_is_sent, rig, .needs = RIG_SENDS)
     rig_peer_read(rig, 10000);
 }
 
-/* ---- leases ---- */
-
 static int echo(struct rig *rig, const struct weir_buf *buf)
 {
     expect_eq(weir_transport_write_buf(rig->t, buf), 0);
@@ -232,7 +229,6 @@ PAIRS(write_memory, a_part_of_a_lease_may_be_written, rig,
     expect_eq(recv(rig->peer, bytes, 1, 0), -1);
 }
 
-/* Counts the bytes of pieces that are too small to be queued with a lease. */
 static int echo_and_count_small(struct rig *rig, const struct weir_buf *buf)
 {
     rig->bytes += buf->len < WR_LEASE_LEAST ? buf->len : 0;
@@ -248,7 +244,7 @@ PAIRS(write_memory, leases_in_the_queue_stop_the_reading_they_came_from, rig,
      * its high mark plus a record. Bytes of a block of up to two records count
      * until the transport below has sent the last of them. */
     const size_t sealed = rig_can(rig, RIG_IS_TLS) ? 65536 + 3 * 16384 : 0;
-    for (int idle = 0; idle < 10; idle++) { /* the peer does not read */
+    for (int idle = 0; idle < 10; idle++) {
         rig_pattern(bytes, rig->peer_sent, 8192);
         const ssize_t sent =
             send(rig->peer, bytes, 8192, MSG_NOSIGNAL | MSG_DONTWAIT);

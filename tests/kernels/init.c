@@ -83,7 +83,6 @@ static pid_t start(char **words, int output)
     _exit(127);
 }
 
-/* Copies what the program prints, without what would confuse a console. */
 static bool copy_output(int from)
 {
     char text[LINE_SIZE];
@@ -131,7 +130,6 @@ static int watch(pid_t pid, int from, long seconds)
     return -1;
 }
 
-/* Runs a line: a name, and the program with its words. */
 static void run(char *line, long seconds)
 {
     char *words[WORDS_MAX + 1] = {NULL};

@@ -95,7 +95,6 @@ static void drop(struct job *job)
     wr_stack_give(&stacks, stack);
 }
 
-/* Enters from @depth calls further down. */
 static __attribute__((noinline)) void enter(struct job *job, unsigned depth)
 {
     volatile unsigned here = depth;

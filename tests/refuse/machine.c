@@ -30,8 +30,6 @@ static void fill(char *data)
     }
 }
 
-/* ---- files ---- */
-
 static int use_file(weir_loop *loop, int fd)
 {
     static char data[BYTES];
@@ -140,8 +138,6 @@ int scenario_sendfile(weir_loop *loop, void *arg)
     return err;
 }
 
-/* ---- pipes ---- */
-
 struct pipe_end {
     weir_writer *writer;
     const char *data;
@@ -207,8 +203,6 @@ int scenario_pipes(weir_loop *loop, void *arg)
     return err;
 }
 
-/* ---- children ---- */
-
 int scenario_child(weir_loop *loop, void *arg)
 {
     static const char *const argv[] = {"cat", NULL};
@@ -238,8 +232,6 @@ int scenario_child(weir_loop *loop, void *arg)
     return status == 0 ? 0 : -ECHILD;
 }
 
-/* ---- signals ---- */
-
 static void on_signal(void *arg, int signum)
 {
     (void)signum;
@@ -267,8 +259,6 @@ int scenario_signals(weir_loop *loop, void *arg)
     weir_future_unref(future);
     return 0;
 }
-
-/* ---- threads ---- */
 
 static int thread_main(weir_thread *thread, void *arg)
 {
@@ -308,8 +298,6 @@ int scenario_executor(weir_loop *loop, void *arg)
     return 0;
 }
 
-/* ---- watched descriptors ---- */
-
 static void on_readable(void *arg)
 {
     if (weir_future_set_result(arg, 1) < 0) {
@@ -342,8 +330,6 @@ int scenario_watch(weir_loop *loop, void *arg)
     close(fds[1]);
     return 0;
 }
-
-/* ---- a guest ---- */
 
 static bool is_done;
 

@@ -60,7 +60,6 @@ static weir_task_fn *chosen;
 static bool refuses_at_loop;
 static long refused_number = -1;
 static unsigned int refused_errno;
-/* The first error that only the exception hook was told. */
 static int hook_err;
 static weir_task *main_task;
 

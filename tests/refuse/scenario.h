@@ -14,10 +14,8 @@
 /* What a scenario returns if a result is wrong and no error was told. */
 #define WRONG 1
 
-/* Where the last error came from, for the one line that is printed. */
 extern const char *scenario_where;
 
-/* Returns from a scenario with the error of a call, if there is one. */
 #define TRY(call)                                                              \
     do {                                                                       \
         const long try_err = (long)(call);                                     \
@@ -34,9 +32,7 @@ extern const char *scenario_where;
         }                                                                      \
     } while (0)
 
-/* A folder for files and Unix paths, which is empty at first. */
 extern const char *scenario_folder;
-/* A path in it. */
 const char *scenario_path(const char *name, char *text);
 enum { SCENARIO_PATH = 256 };
 
@@ -62,7 +58,6 @@ int scenario_signals(weir_loop *loop, void *arg);
 int scenario_threads(weir_loop *loop, void *arg);
 int scenario_executor(weir_loop *loop, void *arg);
 int scenario_watch(weir_loop *loop, void *arg);
-/* Runs the loop as the guest of a host with an epoll set. */
 int scenario_embedded(void);
 
 #endif

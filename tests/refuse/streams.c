@@ -65,7 +65,6 @@ static int compare_all(weir_reader *reader, const char *data)
     return 0;
 }
 
-/* Sends and receives at the same time, and closes. */
 static int exchange(weir_loop *loop, weir_reader *reader, weir_writer *writer)
 {
     static char data[BYTES];
@@ -161,8 +160,6 @@ int scenario_unix(weir_loop *loop, void *arg)
     return end_server(server, err);
 }
 
-/* ---- a relay ---- */
-
 #if WR_TESTS_PROXY
 static int serve_relay(void *arg, weir_reader *reader, weir_writer *writer)
 {
@@ -200,8 +197,6 @@ int scenario_relay(weir_loop *loop, void *arg)
     return end_server(server, err);
 }
 #endif
-
-/* ---- datagrams ---- */
 
 static int exchange_datagrams(weir_datagram_stream *a, weir_datagram_stream *b)
 {
@@ -250,8 +245,6 @@ int scenario_datagrams(weir_loop *loop, void *arg)
     weir_datagram_stream_free(a);
     return err;
 }
-
-/* ---- TLS ---- */
 
 #if WR_TESTS_TLS
 static int make_context(bool serves, weir_tls_context **ret)

@@ -26,8 +26,8 @@
 enum { OWN_SKIPPED = 77 };
 
 struct own_options {
-    int signal;  /* the test must end with it; 0: it must exit with 0 */
-    int timeout; /* in seconds */
+    int signal; /* the test must end with it; 0: it must exit with 0 */
+    int timeout;
 };
 
 struct own_test {
@@ -136,7 +136,6 @@ static inline void own_leave(int status, void *bytes_before)
 /* In the child: exit() and not _exit(), so that the sanitizer has its say. */
 static inline void own_run(const struct own_test *test)
 {
-    /* A test that hangs is not waited for. */
     alarm(test->options.timeout > 0 ? (unsigned)test->options.timeout : 100u);
 #ifdef __SANITIZE_ADDRESS__
     on_exit(own_leave, (void *)__sanitizer_get_current_allocated_bytes());
@@ -167,7 +166,6 @@ static inline bool own_passes(const struct own_test *test, bool *ret_skipped)
     return *ret_skipped || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* Whether a pattern of the shell after @option fits a test. */
 static inline bool own_is_named(int argc, char **argv, const char *option,
                                 const char *path)
 {

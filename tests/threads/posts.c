@@ -23,8 +23,6 @@
         }                                                                      \
     } while (0)
 
-/* ---- loops that are made at the same time ---- */
-
 static int yield_once(weir_loop *loop, void *arg)
 {
     (void)arg;
@@ -38,8 +36,6 @@ static void *run_loops(void *arg)
     }
     return NULL;
 }
-
-/* ---- posts ---- */
 
 struct letter {
     int number;

@@ -22,12 +22,9 @@
 const char *tls_file(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
-/* The bytes of a file; they must be fewer than @size. */
 size_t tls_file_read(const char *path, void *buf, size_t size);
 
-/* Skips the test where the build has made no certificates. */
 void tls_require(void);
-/* Skips a test where the library has no X25519MLKEM768. */
 void tls_require_hybrid(void);
 
 /* ---- contexts ---- */
@@ -35,7 +32,6 @@ void tls_require_hybrid(void);
 /* A server with a P-256 key, or a client that trusts its authority. */
 struct weir_tls_options tls_options(bool is_server);
 
-/* A context, which these options allow. */
 weir_tls_context *tls_context(const struct weir_tls_options *options);
 /* One of tls_options() with this version only: 12, 13, or 0 for any. */
 weir_tls_context *tls_context_of(bool is_server, int version);
@@ -43,7 +39,6 @@ void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b);
 
 /* ---- a side ---- */
 
-/* The memory of engines: all of it comes back. */
 struct tls_account {
     struct test_allocator allocator;
     struct wr_blocks blocks;
@@ -55,7 +50,6 @@ void tls_account_close(struct tls_account *account);
 
 enum tls_bytes { TLS_BYTES = 1 << 20 };
 
-/* Where bytes go. */
 struct tls_way {
     void (*send)(void *arg, const void *data, size_t len);
     void (*opened)(void *arg, const void *data, size_t len);
@@ -66,29 +60,24 @@ struct tls_side {
     weir_tls_context *context; /* of a pair that keeps it, or NULL */
     const struct tls_way *way;
     void *arg;
-    ssize_t result; /* of the last step */
-    /* Of a side in memory: what it opened and what it sealed. */
+    ssize_t result;
     size_t plain_len;
     size_t wire_len;
     uint8_t *plain; /* TLS_BYTES */
     uint8_t *wire;  /* TLS_BYTES */
 };
 
-/* An engine of this context, with the error where it cannot be made. The caller
- * has chosen @side->way; NULL is memory. */
+/* The caller has set @side->way; NULL means memory. */
 int tls_side_open(struct tls_side *side, weir_tls_context *context,
                   const struct wr_tls_peer_options *how,
                   struct tls_account *account);
 void tls_side_close(struct tls_side *side);
 
-/* Sends what is sealed. */
 void tls_side_flush(struct tls_side *side);
 /* Goes on until the engine wants input or has ended; sends nothing. */
 void tls_side_advance(struct tls_side *side);
-/* Both. */
 void tls_side_step(struct tls_side *side);
 
-/* Feeds @len bytes, in pieces of @piece, with steps between. */
 void tls_side_feed(struct tls_side *side, const void *data, size_t len,
                    size_t piece);
 /* Feeds a bad record: the engine fails, and has a fatal alert to send. */
@@ -103,7 +92,6 @@ struct tls_pair {
     size_t piece; /* bytes that are delivered at once; 0: all */
 };
 
-/* The two engines, before the handshake. */
 void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
                    weir_tls_context *server,
                    const struct wr_tls_peer_options *how);
@@ -121,15 +109,12 @@ void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
                    const struct weir_tls_options *server,
                    const struct wr_tls_peer_options *how);
 void tls_pair_disconnect(struct tls_pair *pair);
-/* tls_pair_expect() before it. */
 void tls_pair_end(struct tls_pair *pair, int client, int server);
 
-/* Moves the wire of @from to @to in pieces of @piece; 0: all at once. */
+/* 0 for @piece moves all bytes at once. */
 void tls_pair_move(struct tls_side *from, struct tls_side *to, size_t piece);
-/* Moves both wires until both are empty. */
 void tls_pair_exchange(struct tls_pair *pair, size_t piece);
 
-/* Expects the errors of the two sides, 0 for a connection that is open. */
 void tls_pair_expect(const struct tls_pair *pair, int client, int server);
 
 #endif

@@ -25,8 +25,6 @@ void tls_account_close(struct tls_account *account)
     allocator_check(&account->allocator);
 }
 
-/* ---- in memory ---- */
-
 static void side_keep(uint8_t *to, size_t *len, const void *data, size_t more)
 {
     cr_assert_leq(*len + more, TLS_BYTES);
@@ -48,8 +46,6 @@ static void side_opened(void *arg, const void *data, size_t len)
 
 static const struct tls_way in_memory = {.send = side_send,
                                          .opened = side_opened};
-
-/* ---- life ---- */
 
 int tls_side_open(struct tls_side *side, weir_tls_context *context,
                   const struct wr_tls_peer_options *how,
@@ -81,8 +77,6 @@ void tls_side_close(struct tls_side *side)
     side->plain = side->wire = NULL;
     side->way = NULL;
 }
-
-/* ---- steps ---- */
 
 void tls_side_flush(struct tls_side *side)
 {
