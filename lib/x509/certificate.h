@@ -36,8 +36,8 @@ enum {
 };
 
 struct wr_x509 {
-    struct wr_bytes der;         /* the whole certificate */
-    struct wr_x509_signed sign;  /* the issuer's signature */
+    struct wr_bytes der; /* the whole certificate */
+    struct wr_x509_signed sign;
     struct wr_bytes key_info;    /* SubjectPublicKeyInfo with its header */
     struct wr_bytes serial;      /* content of the INTEGER */
     struct wr_bytes issuer;      /* Name, with its header */

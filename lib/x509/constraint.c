@@ -126,9 +126,9 @@ struct constraint_lists {
 };
 
 struct constraint_found {
-    bool has_trees; /* there are subtrees with this tag */
-    bool is_within; /* the name is in one of them */
-    bool is_broke;  /* the budget is used up; the other fields are invalid */
+    bool has_trees;
+    bool is_within;
+    bool is_broke; /* the budget is used up; the other fields are invalid */
 };
 
 static void constraint_compare(struct constraint_found *found, uint8_t tag,

@@ -68,7 +68,6 @@ static const char *crl_check_extensions(struct wr_bytes tagged)
     return NULL;
 }
 
-/* *ret is the serial number of the revoked certificate. */
 static bool crl_take_entry(struct wr_bytes *entries, struct wr_bytes *ret,
                            struct wr_bytes *ret_rest)
 {

@@ -31,7 +31,6 @@ enum {
     WR_X509_EXTENSION_NETSCAPE, /* netscape-cert-type, which wolfSSL reads */
 };
 
-/* Maximum number of extensions outside 2.5.29 in a certificate or list. */
 #define WR_X509_OTHERS_MAX 32u
 
 struct wr_x509_extension {
@@ -77,7 +76,6 @@ WEIR_MUST_USE bool wr_x509_form_take_name(struct wr_bytes *list);
 WEIR_MUST_USE bool wr_x509_form_take_base(struct wr_bytes *list,
                                           uint8_t *ret_tag);
 
-/* Checks the value of an extension that weir does not use. */
 WEIR_MUST_USE bool wr_x509_form_is_good(uint32_t number, struct wr_bytes value);
 
 #endif

@@ -105,7 +105,6 @@ static const char *fields_name_of(const struct wr_x509_attribute *attribute)
                : NULL;
 }
 
-/* Takes the next attribute of a set, or the first one of the next set. */
 static bool fields_take(struct wr_bytes *from, struct wr_x509_attribute *ret)
 {
     struct wr_bytes set;

@@ -61,9 +61,9 @@ struct wr_x509_path {
     uint32_t firsts[WR_X509_CHAIN_MAX]; /* index of the first copy in ->sent */
     uint32_t steps[WR_X509_CHAIN_MAX];  /* indexes in ->sent, the leaf first */
     uint32_t length;
-    struct wr_x509_reason reason; /* why no path was found */
-    const struct wr_x509 *wrong;  /* certificate that ->reason is about */
-    uint32_t rank;                /* progress of the best failed path */
+    struct wr_x509_reason reason;
+    const struct wr_x509 *wrong; /* certificate that ->reason is about */
+    uint32_t rank;               /* progress of the best failed path */
     uint32_t links;
     uint32_t cost; /* cost of the verified links; see path.c */
     uint32_t looks;

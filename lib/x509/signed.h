@@ -11,7 +11,7 @@
 struct wr_x509_signed {
     struct wr_bytes body;      /* the signed bytes, with their header */
     struct wr_bytes algorithm; /* content of the AlgorithmIdentifier */
-    struct wr_bytes bits;      /* the signature */
+    struct wr_bytes bits;
     /* Hash of the body, borrowed, or NULL before it is computed. */
     const uint8_t *hash;
 };

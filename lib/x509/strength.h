@@ -64,8 +64,8 @@ struct wr_x509_rsa_numbers {
 };
 
 /* In these functions @algorithm is the content of an AlgorithmIdentifier, and
- * @info is a SubjectPublicKeyInfo with its header. Returns false if @algorithm
- * is malformed. */
+ * @info is a SubjectPublicKeyInfo with its header. They return false if
+ * @algorithm or @info is malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_signature(struct wr_bytes algorithm,
                                                  enum wr_x509_strength *ret);
 
@@ -74,16 +74,15 @@ WEIR_MUST_USE bool
 wr_x509_strength_find_signature(struct wr_bytes algorithm,
                                 struct wr_x509_signature_kind *ret);
 
-/* Returns false if @info is malformed. */
 WEIR_MUST_USE bool wr_x509_strength_of_key(struct wr_bytes info,
                                            struct wr_x509_key_strength *ret);
 
-/* Returns false if the key is not RSA or is malformed. */
+/* Returns false if the key is not RSA. */
 WEIR_MUST_USE bool wr_x509_strength_find_rsa(struct wr_bytes info,
                                              struct wr_x509_rsa_numbers *ret);
 
 /* Finds the encoded point of an elliptic curve key, or the bytes of an Ed25519
- * key. Returns false if @info is malformed. */
+ * key. */
 WEIR_MUST_USE bool wr_x509_strength_find_point(struct wr_bytes info,
                                                struct wr_bytes *ret);
 

@@ -9,19 +9,19 @@
  *          v            |
  *     lib/tls/wolfssl, lib/tls/openssl
  *
- * Only weir accepts or refuses certificates: a backend has no authorities, and
- * passes the peer's chain to weir. weir also reads the client's first message
- * before the backend gets a byte of it, and chooses certificate and protocol.
+ * Only weir accepts or refuses certificates. weir also reads the client's first
+ * message before the backend gets a byte of it, and chooses certificate and
+ * protocol.
  *
  * Errors: functions return 0, -ENOMEM, -EINVAL, -EOPNOTSUPP, -EBADMSG or a
  * WEIR_ETLS code. After a failed constructor there is nothing to free. The
  * steps of a connection return WR_TLS_STEP_* and store weir's code and the
  * library's error number in the connection.
  *
- * Threads: contexts and credentials are constant once they are created, and
- * connections on several threads share them, open and close at the same time. A
- * connection belongs to one thread at a time. A session may be freed on any
- * thread. Primitives keep no state and may be called on any thread.
+ * Threads: contexts and credentials are constant once they are created.
+ * Connections on several threads share them, and may open and close at the same
+ * time. A connection belongs to one thread at a time. A session may be freed on
+ * any thread. Primitives keep no state and may be called on any thread.
  */
 #ifndef WEIR_LIB_TLS_BACKEND_BACKEND_H
 #define WEIR_LIB_TLS_BACKEND_BACKEND_H
@@ -82,8 +82,6 @@ struct wr_tls_account {
     struct wr_blocks *blocks;
 };
 
-/* ---- primitives ---- */
-
 enum { WR_TLS_HASH_MAX = 64 };
 
 enum wr_tls_aead_kind {
@@ -101,7 +99,7 @@ struct wr_tls_aead {
     struct wr_bytes beside; /* additional authenticated data */
     const uint8_t *in;
     uint8_t *out;
-    size_t size;  /* bytes of @in and of @out */
+    size_t size;
     uint8_t *tag; /* written by seal(), read by open_sealed() */
 };
 
@@ -143,8 +141,6 @@ struct wr_tls_signer {
                 const struct wr_x509_signature_kind *kind, struct wr_bytes hash,
                 uint8_t *ret, size_t size);
 };
-
-/* ---- settings of contexts and connections ---- */
 
 /* Common settings of connections. Of the pointers shared_new() keeps only
  * @credential, which outlives its result. */
@@ -200,25 +196,23 @@ struct wr_tls_peer {
     const struct wr_tls_known *session;
 };
 
-/* ---- connections ---- */
-
 /* The first member of a connection's engine (engine.h). The engine sets the
  * first fields before open(); the backend owns the others. */
 struct wr_tls_conn {
     const struct wr_tls_backend *backend;
     const struct wr_tls_events *events;
     struct wr_tls_account *account;
-    struct wr_tls_verdict *verdict; /* the context's verdict on the peer */
+    struct wr_tls_verdict *verdict;
     bool is_server;
     bool can_export; /* export_keys() may be called */
 
-    bool lacks_memory; /* an allocation has failed */
-    int code;          /* a WEIR_ETLS code, or -ENOMEM */
-    int number;        /* the library's error for text_of(), or 0 */
+    bool lacks_memory;
+    int code;   /* a WEIR_ETLS code, or -ENOMEM */
+    int number; /* the library's error for text_of(), or 0 */
 
-    void *ssl;      /* the library's connection, or NULL */
-    void *own;      /* for the backend's use */
-    uint32_t flags; /* for the backend's use */
+    void *ssl;
+    void *own;
+    uint32_t flags;
 };
 
 enum {
@@ -230,9 +224,8 @@ enum {
 /* Added to the number of an alert whose level is "warning". */
 enum { WR_TLS_ALERT_WARNS = 1 << 8 };
 
-/* Results of the event take(). */
 enum {
-    WR_TLS_TAKE_WAITS = -1,   /* no bytes now */
+    WR_TLS_TAKE_WAITS = -1,
     WR_TLS_TAKE_REFUSED = -2, /* no more bytes: the step fails now, sends
                                * nothing, and its code is ignored */
 };
@@ -375,8 +368,8 @@ struct wr_tls_export {
 };
 
 struct wr_tls_backend {
-    const char *name; /* "wolfSSL", "OpenSSL" */
-    uint32_t does;    /* WR_TLS_DOES_* */
+    const char *name;
+    uint32_t does;
     size_t account_size;
 
     /* Initializes the library, once for the process; may be called on any
@@ -416,7 +409,7 @@ struct wr_tls_backend {
 
     /* ---- primitives ---- */
 
-    /* Returns the size of the hash, or -ENOMEM or -EOPNOTSUPP. */
+    /* Returns the size of the hash, -ENOMEM or -EOPNOTSUPP. */
     int (*hash)(enum wr_x509_hash kind, struct wr_bytes data,
                 uint8_t ret[WR_TLS_HASH_MAX]);
     /* Returns 0, -ENOMEM, -EOPNOTSUPP if the library has no such algorithm, or
@@ -434,8 +427,7 @@ struct wr_tls_backend {
     int (*expand)(enum wr_x509_hash kind, struct wr_bytes secret,
                   const char *label, uint8_t *ret, size_t size);
 
-    /* Derives a key for encrypted private keys. Returns 0, -ENOMEM or
-     * -EOPNOTSUPP. */
+    /* Returns 0, -ENOMEM or -EOPNOTSUPP. */
     int (*derive)(const struct wr_tls_derive *job);
     /* Decrypts whole blocks in place with AES. The key has 16, 24 or 32 bytes.
      * The padding stays in @data. Returns 0, -ENOMEM or -EOPNOTSUPP. */
@@ -446,8 +438,8 @@ struct wr_tls_backend {
      * After an error of the last three the caller frees the credential. RSA of
      * less than 2048 bits and curves of less than 256 bits are refused
      * (WEIR_ETLSFILE). The texts are borrowed during the call. A stored key is
-     * wiped when it is freed; a library may leave copies of it in freed memory
-     * when it decodes the text. */
+     * wiped when it is freed. A library may leave copies in freed memory when
+     * it decodes the text. */
     int (*credential_new)(struct wr_tls_credential **ret);
     /* Sets the leaf and its issuers, which are sent unchanged. Returns 0,
      * -ENOMEM or WEIR_ETLSFILE. */
@@ -481,8 +473,6 @@ struct wr_tls_backend {
                       struct wr_tls_shared **ret);
     void (*shared_free)(struct wr_tls_shared *shared);
 
-    /* ---- connections: open and close ---- */
-
     /* Returns 0, -ENOMEM or WEIR_ETLSENGINE. */
     int (*open)(struct wr_tls_conn *conn, const struct wr_tls_peer *peer);
     void (*close)(struct wr_tls_conn *conn); /* sends nothing */
@@ -494,7 +484,6 @@ struct wr_tls_backend {
     /* Returns the number of bytes, all from one record, or WR_TLS_STEP_*. @size
      * is at most INT_MAX. */
     int (*read)(struct wr_tls_conn *conn, void *buf, size_t size);
-    /* Returns how many bytes read() can return without take(). */
     size_t (*pending)(const struct wr_tls_conn *conn);
     /* Seals one record of @len bytes, 1 to WR_TLS_RECORD_MAX, and puts it.
      * Returns 0 or WR_TLS_STEP_FAILED. May seal several records of at least 512
@@ -572,9 +561,8 @@ struct wr_tls_backend {
 };
 
 /* Entries that each backend implements with a function of its own, such as
- * wr_wolfssl_open() and wr_openssl_open(). The backend's header declares these
- * functions, and its table names them. clang-format would indent each entry
- * more than the previous. */
+ * wr_wolfssl_open(). clang-format would indent each entry more than the
+ * previous. */
 /* clang-format off */
 #define WR_TLS_BACKEND_ENTRIES(X, backend)                                    \
     X(backend, hash) X(backend, verify) X(backend, seal)                      \

@@ -467,8 +467,6 @@ int wr_tls_context_choose_protocol(const weir_tls_context *context,
     return conn->backend->choose_protocol(conn, name, len);
 }
 
-/* ---- connections ---- */
-
 /* Copies the host name for a client's hello to @text, without a dot at the end,
  * and sets *ret to @text. Leaves *ret NULL for no name or a literal address
  * (RFC 6066, 3, forbids literal addresses and the dot). Returns 0, or -EINVAL
@@ -597,7 +595,7 @@ int wr_tls_context_choose(weir_tls_context *context,
 
 enum {
     CONTEXT_KEYLOG_RANDOM = 32,
-    CONTEXT_KEYLOG_SECRET = 64, /* maximum */
+    CONTEXT_KEYLOG_SECRET = 64,
     CONTEXT_KEYLOG_LABEL = 32,
     CONTEXT_KEYLOG_LINE = CONTEXT_KEYLOG_LABEL + 1 + 2 * CONTEXT_KEYLOG_RANDOM +
                           1 + 2 * CONTEXT_KEYLOG_SECRET + 1,

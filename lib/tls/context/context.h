@@ -29,7 +29,6 @@ struct wr_tls_peer_options {
     /* The transport's end of stream counts as a close_notify if it occurs
      * after the handshake and between two records. */
     bool ignores_eof;
-    /* Client: a session to resume, borrowed, or NULL. */
     const struct wr_tls_known *session;
 };
 

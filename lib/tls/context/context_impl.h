@@ -1,9 +1,8 @@
 /*
- * Declarations shared by the context's files: context.c creates contexts, opens
- * connections and counts references, context_load.c reads texts, keys and
- * lists, context_names.c has the context's own certificates, verify.c verifies
- * certificates of peers, ticket.c seals sessions, signature.c verifies
- * signatures and signs with keys outside weir.
+ * Declarations shared by the context's files.
+ *
+ * Each section has the name of its file. context.c itself creates contexts,
+ * opens connections and counts references.
  */
 #ifndef WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
 #define WEIR_LIB_TLS_CONTEXT_CONTEXT_IMPL_H
@@ -49,7 +48,7 @@ struct wr_tls_identity {
     bool is_rsa;
     bool is_default; /* the first identity, or one that shares a name with it */
     uint8_t kind;
-    struct wr_tls_outside *outside; /* may be NULL */
+    struct wr_tls_outside *outside;
 };
 
 struct wr_tls_signed_stats {
@@ -76,12 +75,12 @@ struct weir_tls_context {
     bool is_server;
     bool verifies;
     bool demands; /* a client without a certificate is refused */
-    void (*keylog)(void *user, const char *line); /* may be NULL */
+    void (*keylog)(void *user, const char *line);
     void *keylog_user;
     bool refuses_unknown_names;
     bool has_signers; /* the key of a certificate may be outside */
     struct wr_tls_signed_stats signatures;
-    char *alpn; /* may be NULL */
+    char *alpn;
     /* The context's own certificates, the default first. A client has one or
      * none. */
     struct wr_tls_identity *identities;
@@ -94,7 +93,7 @@ struct weir_tls_context {
     bool has_newest;     /* TLS 1.3 is enabled */
     uint16_t groups[WR_TLS_GROUPS_MAX];
     size_t group_count;
-    weir_tls_choose_fn *choose; /* may be NULL */
+    weir_tls_choose_fn *choose;
     void *choose_user;
     /* ->lifetime never changes and may be read without the mutex. */
     struct wr_tls_ticket_keys ticket_keys;

@@ -291,14 +291,12 @@ int wr_tls_context_use_authorities(weir_tls_context *context,
 
 /* ---- authorities in a folder ----
  *
- * The folder has PEM files, and possibly OpenSSL's rehash links to them, like
- * the system's folder. So an authority may occur twice.
- *
- * The files are read in the order of their names, so that every start has the
- * same result. Files without a certificate are skipped. A file whose
- * certificates are all expired or not valid yet is no error, because a server
- * must still start after one of many authorities has expired. Running out of
- * descriptors or memory is an error, because any file could be left out. */
+ * The folder has PEM files, and possibly OpenSSL's rehash links to them, so an
+ * authority may occur twice. The files are read in the order of their names, so
+ * that every start has the same result. A file whose certificates are all
+ * expired or not valid yet is no error, because a server must still start after
+ * one of many authorities has expired. Running out of descriptors or memory is
+ * an error, because any file could be left out. */
 
 static int context_load_folder_select(const struct dirent *entry)
 {
@@ -516,7 +514,7 @@ int wr_tls_context_load_trust(weir_tls_context *context,
 
 /* The passphrase of all keys. Exists while the context is created. */
 struct wr_tls_asking {
-    weir_tls_passphrase_fn *ask; /* may be NULL */
+    weir_tls_passphrase_fn *ask;
     void *user;
     const char *file; /* file of the key, or NULL for memory */
     bool is_known;    /* ->passphrase was read from a text */

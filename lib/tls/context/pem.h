@@ -25,13 +25,10 @@ size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
 /* ---- encrypted keys ----
  *
  * Two formats of private keys are read: PKCS #8 with PBES2 (RFC 8018: PBKDF2
- * with HMAC and SHA-1, SHA-256, SHA-384 or SHA-512, then AES-CBC), as written
- * by "openssl genpkey -aes256"; and OpenSSL's traditional format (DEK-Info:
- * AES-CBC with a key derived by MD5), as written by "openssl rsa -aes256
- * -traditional" and "ssh-keygen -m PEM".
- *
- * A backend derives the AES key from the passphrase, and loads the decrypted
- * PEM text. */
+ * with HMAC and SHA-1 or SHA-2, then AES-CBC), as written by "openssl genpkey
+ * -aes256"; and OpenSSL's traditional format (DEK-Info: AES-CBC with a key
+ * derived by MD5), as written by "openssl rsa -aes256 -traditional" and
+ * "ssh-keygen -m PEM". */
 
 /* Maximum size of a passphrase, and maximum number of PBKDF2 rounds (some
  * seconds of work). */
@@ -39,7 +36,7 @@ size_t wr_tls_pem_decode(struct wr_bytes text, uint8_t *ret);
 #define WR_TLS_ROUNDS_MAX     10000000u
 
 struct wr_tls_locked {
-    const char *label; /* label of the decrypted block */
+    const char *label;
     enum wr_tls_derive_kind kind;
     uint32_t rounds;
     uint32_t key_size;

@@ -98,12 +98,12 @@ int wr_tls_signature_verify(const struct wr_x509_signed *sign,
 
 struct wr_tls_outside {
     struct wr_tls_signer signer; /* first member */
-    weir_tls_context *context;   /* owner */
+    weir_tls_context *context;
     weir_tls_sign_fn *sign;
     void *user;
     struct wr_bytes key_info;
     struct wr_x509_rsa_numbers rsa;
-    size_t signature_max; /* in bytes */
+    size_t signature_max;
 };
 
 static void signature_count(struct wr_tls_outside *outside, uint64_t ns,

@@ -68,13 +68,10 @@ size_t wr_tls_suites_number_groups(const char *list,
 
 /* ---- the keys that a client can use ----
  *
- * Determines from a client's hello which kinds of keys the client can use in a
- * server's certificate: by its signature schemes, and with TLS 1.2 also by its
- * suites and curves. Pure functions.
- *
- * A server with several certificates for a name presents one that the client
- * can use. The client's schemes for signatures on certificates
- * (signature_algorithms_cert) are ignored. */
+ * A client's signature schemes, and with TLS 1.2 also its suites and curves,
+ * show which keys it can use. A server with several certificates for a name
+ * presents one that the client can use. The client's schemes for signatures on
+ * certificates (signature_algorithms_cert) are ignored. Pure functions. */
 
 enum {
     WR_TLS_OFFER_RSA = 1 << 0,
@@ -95,8 +92,8 @@ struct wr_tls_offer {
 
 uint8_t wr_tls_offer_kind_of(const struct wr_x509_key_strength *key);
 
-/* Returns the kinds that the client cannot use. @has_newest: the server
- * supports TLS 1.3. @suites: the wr_tls_suites_mask() of the server's list.
+/* Returns the kinds that the client cannot use. @has_newest is true if the
+ * server supports TLS 1.3, and @suites is the wr_tls_suites_mask() of its list.
  * Malformed schemes or groups exclude nothing, because wolfSSL refuses them. */
 uint8_t wr_tls_offer_lacks(const struct wr_tls_offer *offer, bool has_newest,
                            uint32_t suites);

@@ -225,8 +225,6 @@ int wr_tls_ticket_digest_name(const void *name, size_t len,
     return ticket_digest(small, len, ret);
 }
 
-/* ---- one ticket ---- */
-
 /* Additional authenticated data of a ticket. */
 struct ticket_beside {
     uint8_t name[WR_TLS_TICKET_NAME];
@@ -305,8 +303,6 @@ bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
     const struct wr_tls_aead job = ticket_describe(ticket, key, &beside);
     return wr_tls_backend_get()->open_sealed(&job) == 0;
 }
-
-/* ---- tickets of a context ---- */
 
 #define TICKET_SECOND       UINT64_C(1000000000)
 #define TICKET_LIFETIME     (2 * 60 * 60)

@@ -86,14 +86,11 @@ WEIR_MUST_USE bool wr_tls_ticket_open(const struct wr_tls_ticket *ticket,
 
 /* ---- clients ----
  *
- * A ticket contains the digest of its client's certificates, and the
- * certificates are stored here. A resumed handshake finds them by the digest
- * and verifies them again with the current date and the context's authorities
- * and lists. A client whose certificate has expired or was revoked, or that is
- * not found, must make a full handshake.
- *
- * The store has a fixed number of slots; a new client replaces an older one.
- * Only accepted clients are stored. All threads share the store: callers must
+ * Certificates of accepted clients. A resumed handshake finds them by the
+ * digest in the ticket, and verifies them again with the current date and the
+ * context's authorities and lists. A client whose certificate has expired or
+ * was revoked, or that is not found, must make a full handshake. The store has
+ * a fixed number of slots; a new client replaces an older one. Callers must
  * hold the context's mutex. */
 
 /* Number of slots, and maximum bytes of one client's certificates. */

@@ -136,8 +136,6 @@ void wr_tls_verdict_select(struct wr_tls_verdict *verdict,
     verdict->chain_count = count;
 }
 
-/* ---- the client of a ticket ---- */
-
 int wr_tls_verdict_expect(struct wr_tls_verdict *verdict,
                           const uint8_t id[WR_TLS_TICKET_CLIENT],
                           struct wr_tls_verdict *again)
@@ -425,8 +423,7 @@ bool wr_tls_context_judge(struct wr_tls_verdict *verdict,
                           const struct wr_bytes *certs, size_t count)
 {
     wr_assert(verdict->context->verifies);
-    /* This is a full handshake, so the client of the offered tickets is not
-     * needed. */
+    /* A full handshake does not need the client of the offered tickets. */
     wr_tls_verdict_forget(verdict);
     if (count == 0) {
         return verify_none(verdict);
@@ -454,13 +451,11 @@ void wr_tls_context_refuse(struct wr_tls_verdict *verdict, int err,
 
 /* ---- a client that resumes ----
  *
- * A server that verifies clients stores a ticket's client when it seals the
- * ticket, and verifies the client again when the client presents the ticket.
- *
- * A ticket contains the time of the full handshake and the digest of the
- * accepted path; a digest of zeros means a client without a certificate. A new
- * ticket on a resumed connection copies both from the old ticket, so a client
- * proves at least once in each lifetime that it has its key.
+ * A ticket of a server that verifies clients contains the time of the full
+ * handshake and the digest of the accepted path; a digest of zeros means a
+ * client without a certificate. A new ticket on a resumed connection copies
+ * both from the old ticket, so a client proves at least once in each lifetime
+ * that it has its key.
  *
  * A hello may contain many tickets, even stolen ones, because tickets are sent
  * in clear. The client proves the secret of only one ticket, and weir does not

@@ -38,7 +38,7 @@ struct wr_tls_returning {
 
 struct wr_tls_verdict {
     const struct weir_allocator *allocator;
-    int err;    /* 0 if no fault was found */
+    int err;
     char *text; /* details, or NULL for weir_strerror(err) */
     struct wr_tls_certificate *chain; /* leaf first, or NULL */
     uint32_t chain_count;
@@ -60,7 +60,7 @@ struct wr_tls_verdict {
     weir_tls_context *context; /* context of the verification; borrowed */
     struct wr_tls_conn *conn;  /* the connection that is verified; borrowed */
     weir_tls_context *chosen;  /* the program's choice, a reference, or NULL */
-    struct wr_tls_returning *returning; /* may be NULL */
+    struct wr_tls_returning *returning;
 };
 
 void wr_tls_verdict_init(struct wr_tls_verdict *verdict,
@@ -103,7 +103,7 @@ struct wr_tls_policy {
     struct wr_x509_rules rules;
     const char *hostname; /* name or literal address of a server, or NULL */
     const struct wr_x509_trust *trust;
-    wr_x509_link_fn *link;    /* verifies signatures */
+    wr_x509_link_fn *link;
     wr_x509_link_fn *revoked; /* checks revocation lists, or NULL */
     void *user;               /* for both functions */
 };
@@ -114,12 +114,7 @@ struct wr_tls_policy {
 WEIR_MUST_USE bool wr_tls_verify_search(const struct wr_tls_policy *policy,
                                         struct wr_tls_verdict *verdict);
 
-/* ---- signatures ----
- *
- * Verifies the signatures of certificates and revocation lists.
- *
- * A backend verifies without state between calls, so several threads may verify
- * at the same time. lib/x509/signed.h reads the signed data. */
+/* ---- signatures; several threads may verify at the same time ---- */
 
 #define WR_TLS_SIGNATURE_HASH_MAX 64u
 
@@ -136,15 +131,13 @@ wr_tls_signature_hash(const struct wr_x509_signed *sign,
 WEIR_MUST_USE int wr_tls_signature_verify(const struct wr_x509_signed *sign,
                                           struct wr_bytes key_info);
 
-/* ---- revocation lists ----
+/* ---- revocation lists (CRLs) of a context ----
  *
- * The revocation lists (CRLs) of a context.
- *
- * The lists are read when the context is created. A trusted authority's list
- * must be signed by the authority then. Another issuer's list is verified with
- * the issuer's certificate from the peer, once a path contains it. A list is
- * hashed once, and the key that signed it is remembered.
- * wr_tls_revocation_ask() may be called on several threads at the same time. */
+ * A trusted authority's list must be signed by the authority when the context
+ * is created. Another issuer's list is verified with the issuer's certificate
+ * from the peer, once a path contains it. A list is hashed once, and the key
+ * that signed it is remembered. wr_tls_revocation_ask() may be called on
+ * several threads at the same time. */
 
 #define WR_TLS_KEY_HASH_SIZE 32u
 

@@ -56,11 +56,9 @@ void wr_tls_engine_check_invariants(const struct wr_tls_engine *engine)
     wr_assert(!engine->output_first == !engine->output_last);
     wr_assert(!engine->output_first == (engine->output_bytes == 0));
     wr_assert(engine->input_left == 0 || engine->input);
-    wr_assert(engine->claimed_size == 0); /* set only during a call */
+    wr_assert(engine->claimed_size == 0);
     wr_assert(!engine_is_ended(engine) || engine->input_left == 0);
 }
-
-/* ---- errors ---- */
 
 static int engine_fail(struct wr_tls_engine *engine, int err)
 {
@@ -297,11 +295,11 @@ void wr_tls_engine_feed_eof(struct wr_tls_engine *engine)
  * accepted the peer. If a client resumes a session, the server accepts its
  * ticket instead of its certificate.
  *
- * wolfSSL looks up a 32-byte ticket among the sessions of the process, even for
- * a context that keeps no sessions, and may find a session of another server in
- * the program. The client has proved that it knows this session, and may have
- * presented a stolen ticket next to it or in an earlier hello. Therefore no
- * ticket of a hello with a 32-byte ticket is accepted. */
+ * wolfSSL looks up a 32-byte ticket among the sessions of the process, and may
+ * find a session of another server in the program. The client has proved that
+ * it knows this session, and may have presented a stolen ticket next to it or
+ * in an earlier hello. Therefore no ticket of a hello with a 32-byte ticket is
+ * accepted. */
 static bool engine_has_judged(struct wr_tls_engine *engine)
 {
     struct wr_tls_verdict *verdict = &engine->verdict;

@@ -3,10 +3,10 @@
  * plaintext.
  *
  * The engine does no I/O and uses neither a clock nor a loop. A backend
- * (lib/tls/backend/backend.h) does the cryptography, and moves records by
- * calling take() and put(). The user feeds received bytes, calls handshake()
- * until it is done, then read() and write(). The user must take the output of
- * these calls and send it, even after an error, as it may be an alert.
+ * (lib/tls/backend/backend.h) does the cryptography, and moves records with
+ * take() and put(). The user feeds received bytes, calls handshake() until it
+ * is done, then read() and write(). The user must send the output of these
+ * calls even after an error, as it may be an alert.
  *
  *     HANDSHAKE -> OPEN -> SENT_CLOSE ------> CLOSED
  *                      \-> RECEIVED_CLOSE ----^
@@ -47,7 +47,7 @@ struct wr_tls_engine {
     struct wr_tls_verdict verdict;
     weir_tls_context *context; /* a reference */
     enum wr_tls_engine_state state;
-    int err;                /* the first error, sticky */
+    int err;
     int16_t alert_received; /* newest fatal alert, or -1 */
     int16_t alert_sent;
     int16_t alert_passed; /* newest alert before TLS 1.3 was agreed on, or -1 */
@@ -74,8 +74,7 @@ struct wr_tls_engine {
     uint32_t hello_given; /* bytes of ->hello passed to the backend */
     /* Server: set while early data may arrive; see engine_early.c. */
     struct wr_block *early;
-    struct wr_block *secret; /* secret for an alert; see engine_secret.c */
-    /* The peer's unencrypted messages; see engine_message.c. */
+    struct wr_block *secret;  /* secret for an alert; see engine_secret.c */
     struct wr_block *message; /* a message that arrives in parts */
     struct wr_block *first; /* server: first hello, after a HelloRetryRequest */
     uint32_t message_skip;  /* bytes to skip of an unchecked message */
@@ -83,7 +82,7 @@ struct wr_tls_engine {
     struct wr_tls_message_facts facts;
     bool ignores_eof : 1; /* EOF without close_notify is no error */
     bool input_ended : 1;
-    bool was_open : 1;    /* the handshake was completed */
+    bool was_open : 1;
     bool has_session : 1; /* client: a ticket arrived */
     bool no_memory : 1;
     bool is_counted : 1; /* the newest record is among idle_records */
@@ -240,8 +239,7 @@ WEIR_MUST_USE int wr_tls_engine_get_session(struct wr_tls_engine *engine,
 
 /* ---- session.c ---- */
 
-/* Returns the newest session of a client's engine; see
- * weir_tls_get_session(). */
+/* See weir_tls_get_session(). */
 WEIR_MUST_USE int wr_tls_session_get(struct wr_tls_engine *engine,
                                      weir_tls_session **ret);
 

@@ -5,11 +5,9 @@
  * hello, sealed with keys derived from the ticket. A server without these keys
  * skips the data and makes a full handshake. Early data ends before the first
  * record that the handshake keys open. wolfSSL closes the connection at a
- * record that it cannot open, so this file tries each record before wolfSSL
- * gets it. After a HelloRetryRequest there are no keys yet: data records are
- * skipped until the second hello arrives.
- *
- * A record is collected in the block that held the first message.
+ * record that it cannot open, so this file tries each record first. After a
+ * HelloRetryRequest there are no keys yet: data records are skipped until the
+ * second hello arrives.
  */
 #include "engine_impl.h"
 #include "lib/tls/context/context.h"
@@ -60,9 +58,9 @@ bool wr_tls_engine_expect_early(struct wr_tls_engine *engine)
     return true;
 }
 
-/* Returns true if the backend must get the record, because it is not early data
- * or must be refused by the backend. An error other than a wrong tag does not
- * show whether the keys fit, so the backend decides. */
+/* Returns true if the record must go to the backend: it is not early data, or
+ * the backend must refuse it. An error other than a wrong tag does not show
+ * whether the keys fit, so the backend decides. */
 static bool engine_early_is_over(struct wr_tls_engine *engine, uint8_t *record)
 {
     const struct wr_tls_engine_early *early = engine_early_of(engine);
@@ -145,8 +143,8 @@ static bool engine_early_comes(struct wr_tls_engine *engine)
     return type == ENGINE_EARLY_DATA;
 }
 
-/* Collects a record in ->hello, or only its header if the record is too long.
- * The record is stored after unused space for a header. */
+/* Collects a record in ->hello, or only its header if the record is too
+ * long. */
 static enum wr_tls_engine_first
 engine_early_collect(struct wr_tls_engine *engine)
 {

@@ -120,8 +120,6 @@ const char *wr_tls_engine_get_alert_name(const struct wr_tls_engine *engine)
                : NULL;
 }
 
-/* ---- result of the handshake ---- */
-
 weir_tls_context *wr_tls_engine_get_context(const struct wr_tls_engine *engine)
 {
     wr_assert(engine->context);

@@ -2,16 +2,14 @@
  * Reads the peer's first message as a whole before the backend gets it.
  *
  * A server configures its connection from the ClientHello (hello.h); a client
- * that can export checks the ServerHello for the extended master secret. Nearly
- * always a hello is one record that has arrived in one piece, and is read in
+ * that can export checks the ServerHello for the extended master secret. A
+ * hello in one record that has arrived as a whole, as nearly always, is read in
  * place. Otherwise its parts are collected in a block as one record, which is
- * then passed to the backend. Records of other types that precede the hello go
- * to the backend unread.
+ * then passed to the backend.
  *
- * A server refuses a hello that cannot be read here, even if the backend would
- * accept it; otherwise a client could get the certificate of a name that it did
- * not request. A client passes such a hello to the backend and does not export
- * keys from a TLS 1.2 connection.
+ * A server refuses a hello that cannot be read here; otherwise a client could
+ * get the certificate of a name that it did not request. A client passes such a
+ * hello to the backend and does not export keys from a TLS 1.2 connection.
  */
 #include "engine_impl.h"
 #include "lib/base/hello.h"
@@ -35,7 +33,7 @@ engine_hello_choose(struct wr_tls_engine *engine,
                     const struct wr_tls_hello *hello)
 {
     char memory[UINT8_MAX + 1];
-    const char *host = NULL; /* the client requested no name */
+    const char *host = NULL;
 
     wr_assert(engine->conn.is_server && !engine->awaits_hello);
     if (hello->name.data) {
@@ -115,7 +113,7 @@ engine_hello_refuse(struct wr_tls_engine *engine,
     return WR_TLS_ENGINE_FIRST_REFUSED;
 }
 
-/* Reads the first message at @data; NULL means that it cannot be read. */
+/* @data is NULL if the message cannot be read. */
 static enum wr_tls_engine_first engine_hello_read(struct wr_tls_engine *engine,
                                                   const uint8_t *data,
                                                   size_t size)
@@ -153,8 +151,6 @@ static bool engine_hello_is_at_hand(const struct wr_tls_engine *engine)
     return wr_tls_hello_is_whole(data + engine_hello_header,
                                  wr_tls_engine_body_size(data));
 }
-
-/* ---- collecting ---- */
 
 bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
                               size_t want)

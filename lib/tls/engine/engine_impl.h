@@ -77,10 +77,14 @@ static inline void wr_tls_engine_drop_blocks(struct wr_tls_engine *engine)
     wr_tls_engine_drop(engine, &engine->first);
 }
 
+/* ---- engine_facts.c ---- */
+
 /* Both strings are static: a sentence about the peer's alert, and only the
  * alert's name, such as "unknown_ca". */
 const char *wr_tls_engine_alert_text(int alert);
 const char *wr_tls_engine_alert_name(int alert);
+
+/* ---- engine_event.c ---- */
 
 extern const struct wr_tls_events wr_tls_engine_events;
 
@@ -95,8 +99,7 @@ void wr_tls_engine_collect(struct wr_tls_engine *engine);
  * the count of idle records (engine_record.c). */
 void wr_tls_engine_begin_data(struct wr_tls_engine *engine);
 
-/* Counts @size bytes of application data that the backend has returned. Data
- * permits the peer more idle records (engine_record.c). */
+/* Data permits the peer more idle records (engine_record.c). */
 void wr_tls_engine_count_data(struct wr_tls_engine *engine, size_t size);
 
 /* Called when the peer was asked for new keys: its answer is one record without
@@ -133,9 +136,7 @@ bool wr_tls_engine_fill_hello(struct wr_tls_engine *engine, size_t fill,
  * backend reads the hello. Returns false if memory runs out. */
 bool wr_tls_engine_expect_early(struct wr_tls_engine *engine);
 
-/* Skips early data at the start of a record. Skipping ends with the first
- * record that is neither early data nor a change_cipher_spec, or at the limit
- * of early data (engine_early.c). */
+/* Skips early data at the start of a record (engine_early.c). */
 enum wr_tls_engine_first wr_tls_engine_skip_early(struct wr_tls_engine *engine);
 
 /* ---- engine_message.c ---- */
@@ -181,9 +182,9 @@ size_t wr_tls_engine_make_alert(struct wr_tls_engine *engine, uint8_t code,
  * sign with a backend without WR_TLS_DOES_ALERT. Defined in engine_record.c. */
 void wr_tls_engine_alert_internal(struct wr_tls_engine *engine);
 
-/* Opens a record that is the first one sealed with @keys, and writes the
- * plaintext to @ret. Returns 0, or -EBADMSG if the keys do not fit. After any
- * other error the keys may fit or not. */
+/* Opens the first record under @keys, and writes the plaintext to @ret. Returns
+ * 0, or -EBADMSG if the keys do not fit. After any other error the keys may fit
+ * or not. */
 int wr_tls_engine_open_first(const struct wr_tls_engine_keys *keys,
                              uint8_t *record, uint8_t *ret);
 

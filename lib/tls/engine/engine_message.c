@@ -8,9 +8,8 @@
  *
  * With TLS 1.2 the checks end with a change_cipher_spec, because later messages
  * are sealed. By then the backend has verified the client's signature, and its
- * algorithm must suit the key in the client's certificate. With TLS 1.3 sealed
- * records have the type of application data. Once there are keys, the backend
- * refuses an unencrypted handshake record.
+ * algorithm must suit the key in the client's certificate. With TLS 1.3, once
+ * there are keys, the backend refuses an unencrypted handshake record.
  */
 #include "engine_impl.h"
 #include "message.h"
@@ -71,8 +70,6 @@ static bool engine_message_check_scheme(struct wr_tls_engine *engine)
                                  "The client signed by an algorithm for "
                                  "another kind of key than its own");
 }
-
-/* ---- collecting messages ---- */
 
 bool wr_tls_engine_reserve(struct wr_tls_engine *engine,
                            struct wr_block **block, size_t size)

@@ -49,7 +49,7 @@ void wr_tls_engine_collect(struct wr_tls_engine *engine)
     }
     struct wr_block *block =
         engine->conn.backend->take_claimed(engine->conn.account);
-    wr_assert(block); /* the library frees a buffer that was sent */
+    wr_assert(block);
     block->used = engine->claimed_size;
     block->next = NULL;
     engine->claimed_size = 0;
@@ -289,8 +289,7 @@ static void engine_record_alert(struct wr_tls_engine *engine, uint8_t code)
     const uint8_t alert[] = {21, 3, 3, 0, 2, WR_TLS_ALERT_FATAL, code};
 
     wr_assert(!engine->was_open && engine->alert_sent < 0);
-    wr_ignore(engine_record_send(engine, alert, sizeof(alert)) <
-              0); /* without memory no alert is sent */
+    wr_ignore(engine_record_send(engine, alert, sizeof(alert)) < 0);
     engine->alert_sent = code;
     engine->is_mute = true;
 }
@@ -376,8 +375,7 @@ static int engine_record_give_hello(struct wr_tls_engine *engine, uint8_t *buf,
     return (int)count;
 }
 
-/* Handles take() before the handshake is done. Returns 0 if the backend may get
- * the input, else the event's result. */
+/* Returns 0 if the backend may get the input, else the event's result. */
 __attribute__((noinline, cold)) static int
 engine_record_take_first(struct wr_tls_engine *engine, uint8_t *buf,
                          size_t size)

@@ -5,11 +5,9 @@
  *
  * A backend without WR_TLS_DOES_ALERT, such as wolfSSL, responds to a refused
  * certificate with the alert of its own error, always an unknown signer. The
- * engine replaces this record. With TLS 1.2 the alert is not sealed. With TLS
- * 1.3 it is the first record under its key, because a side that verifies its
- * peer has sent nothing under this key yet: a client uses the handshake key, a
- * server the data key. If the secret is not known (the backend does not report
- * it, or memory ran out), the backend's alert is sent.
+ * engine replaces this record. With TLS 1.3 the alert is the first record under
+ * its key: a client uses the handshake key, a server the data key. If the
+ * secret is not known, the backend's alert is sent.
  *
  * If a wr_tls_signer could not sign, such a backend sends no alert, so the
  * engine makes one. With TLS 1.3 it seals the alert with the handshake key. The

@@ -24,7 +24,7 @@ enum {
     MESSAGE_MISSING = 109,
     MESSAGE_UNSUPPORTED = 110,
 
-    MESSAGE_RANDOM = 32,       /* bytes */
+    MESSAGE_RANDOM = 32,
     MESSAGE_BINDER_LEAST = 32, /* least size of a binder (RFC 8446, 4.2.11) */
     MESSAGE_AGE = 4,
     MESSAGE_SESSION = 32, /* maximum size of a session identifier */

@@ -12,7 +12,7 @@ enum {
     KEY_ILLEGAL = 47,
     KEY_MALFORMED = 50,
 
-    KEY_NAMED_CURVE = 3, /* curve type */
+    KEY_NAMED_CURVE = 3,
 };
 
 static const struct wr_tls_message_fault message_key_good = {0, NULL, 0};

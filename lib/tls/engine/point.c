@@ -65,8 +65,6 @@ static const struct point_curve point_curves[] = {
     },
 };
 
-/* ---- arithmetic ---- */
-
 static bool point_is_at_least(const uint64_t *a, const uint64_t *b,
                               uint32_t limbs)
 {
@@ -157,8 +155,6 @@ static bool point_read(const struct point_curve *curve, const uint8_t *data,
     }
     return !point_is_at_least(ret, curve->p, curve->limbs);
 }
-
-/* ---- shares ---- */
 
 /* Compares y^2 + 3x with x^3 + b, both divided by R^2. */
 static bool point_is_on(const struct point_curve *curve, const uint64_t *x,

@@ -70,15 +70,11 @@ static void filter_set_read_limit(weir_transport *t, uint64_t bytes)
 
 /* ---- time limits, and the limit of bytes that a close reads ----
  *
- * The connection's clock has the limit of a close, from the call until the
- * transport below is lost. The filter adds the limits of the handshake and of
- * the wait for the peer's close_notify. A last limit ensures that a peer that
- * does not read an alert cannot keep a broken connection open.
- *
- * A peer that has received all bytes, but sends data instead of its
- * close_notify, gets only WR_END_REST_NS and WR_END_REST_BYTES more. Bytes are
- * counted as they arrive from the network, including records without data and
- * partial records. */
+ * The connection's clock has the limit of a close. The filter adds the limits
+ * of the handshake and of the wait for the peer's close_notify. A last limit
+ * ensures that a peer that does not read an alert cannot keep a broken
+ * connection open. A peer that has received all bytes, but sends data instead
+ * of its close_notify, gets only WR_END_REST_NS and WR_END_REST_BYTES more. */
 
 static void filter_consider_peer(const struct wr_filter *f,
                                  struct wr_deadline *first)
@@ -229,7 +225,7 @@ static int filter_set_timeouts(weir_transport *t,
 
     wr_connection_debug_check(&f->c);
     if (f->below_lost) {
-        return 0; /* there is no transport to limit */
+        return 0;
     }
     int err = f->below->ops->set_timeouts(f->below, timeouts);
     wr_require(err == 0, err);
@@ -367,7 +363,7 @@ static bool filter_arm(struct wr_filter *f)
     const struct wr_secure_settings *settings = f->settings;
 
     if (f->c.t.error) {
-        return false; /* nothing was read or sent */
+        return false;
     }
     wr_assert(settings && !wr_loop_is_closed(f->c.t.loop));
     const struct wr_tls_peer_options options = {
@@ -417,15 +413,13 @@ static bool filter_begin(struct wr_filter *f)
     WR_TRACEPOINT(handshake, &f->c.t, f->handshake_took_ns);
     wr_clock_changed(f->c.clock);
     if (is_known) {
-        wr_filter_seal_later(&f->c); /* earlier writes */
+        wr_filter_seal_later(&f->c);
     } else if (!filter_make_known(f)) {
         return false;
     }
     filter_tell(f, 0);
     return true;
 }
-
-/* ---- events ---- */
 
 static void filter_pump(struct wr_filter *f)
 {
@@ -448,7 +442,7 @@ static void filter_deliver(struct wr_connection *c)
 {
     struct wr_filter *f = wr_filter_of(&c->t);
 
-    wr_assert(!f->lent); /* no pump runs */
+    wr_assert(!f->lent);
     if (wr_life_is_over(&c->t)) {
         filter_tell_failure(f);
     } else {
@@ -461,7 +455,7 @@ static void filter_seal(struct wr_turn_end *seal)
     struct wr_filter *f = wr_container_of(seal, struct wr_filter, seal);
 
     wr_assert(f->c.t.is_made && !f->c.t.loop->current);
-    wr_assert(!f->lent); /* no pump runs */
+    wr_assert(!f->lent);
     wr_filter_seal(f);
     wr_connection_advance(&f->c);
 }
@@ -521,7 +515,7 @@ static void filter_below_broke(void *user, weir_transport *below, int err,
 static void filter_below_was_lost(void *user, weir_transport *below, int err)
 {
     struct wr_filter *f = user;
-    (void)err; /* the transport keeps it */
+    (void)err;
 
     wr_assert(f->below == below && !f->below_lost);
     wr_assert(f->c.t.error || wr_life_is_over(&f->c.t));
@@ -571,8 +565,6 @@ static void filter_begin_close(struct wr_connection *c)
     }
     wr_filter_seal_later(c);
 }
-
-/* ---- facts for the connection's decision ---- */
 
 /* Returns true until the written bytes and the close_notify are sealed. If the
  * filter will wait for the peer's close_notify, returns true until the
@@ -632,8 +624,6 @@ static bool filter_has_arrived(const struct wr_connection *c)
            (!f->below_lost && below->ops->has_unread &&
             below->ops->has_unread(below));
 }
-
-/* ---- invariants and dump ---- */
 
 static void filter_check_life(const struct wr_filter *f)
 {
@@ -781,7 +771,7 @@ static void filter_ignore_unexpected_eof(weir_transport *t)
 static void filter_get_handover(const weir_transport *t,
                                 struct wr_handover *ret)
 {
-    wr_assert(wr_filter_of(t)->below); /* set at the filter's start */
+    wr_assert(wr_filter_of(t)->below);
     wr_connection_get_handover(t, ret);
     ret->is_new |= wr_filter_is_shaking(wr_filter_of(t));
 }

@@ -46,11 +46,10 @@ struct wr_filter_shared {
     weir_loop *loop;
     struct wr_tls_account *account; /* placed after this struct */
     struct wr_block *scratch;       /* plaintext of one call, or NULL */
-    /* Filters whose handshake waits for a later loop iteration. */
     struct wr_list waiting;
     struct wr_ready ready; /* runs steps of waiting handshakes */
-    uint64_t turn;  /* number of the loop iteration that ->steps counts */
-    uint32_t steps; /* handshake steps in that iteration */
+    uint64_t turn; /* number of the loop iteration that ->steps counts */
+    uint32_t steps;
 };
 
 struct wr_filter {
@@ -68,12 +67,12 @@ struct wr_filter {
     /* The stream of ->below ended without a required close_notify. */
     bool is_cut : 1;
     bool below_paused : 1; /* this filter has paused reading of ->below */
-    bool below_eof : 1;    /* the end of stream of ->below was received */
-    bool below_lost : 1;   /* connection_lost was called for ->below */
-    bool head_is_fed : 1;  /* the engine has the first lease of the input */
+    bool below_eof : 1;
+    bool below_lost : 1;  /* connection_lost was called for ->below */
+    bool head_is_fed : 1; /* the engine has the first lease of the input */
 
     struct wr_turn_end seal;
-    struct wr_list wait_link; /* in shared->waiting */
+    struct wr_list wait_link;
 
     /* Received bytes, borrowed while ->below delivers them. */
     const struct weir_buf *lent;
@@ -81,7 +80,7 @@ struct wr_filter {
     weir_lease *input_tail;
 
     uint64_t unsent_bytes; /* plaintext sealed, but not passed to ->below yet */
-    uint64_t sealed_ns;    /* time at which bytes were last sealed */
+    uint64_t sealed_ns;
     /* Bytes sealed since the filter was last idle; stops growing at
      * BURST_BYTES. */
     uint32_t burst_bytes;
@@ -105,7 +104,7 @@ struct wr_filter {
 
 static inline struct wr_filter *wr_filter_of(const weir_transport *t)
 {
-    return (struct wr_filter *)(uintptr_t)t; /* first member */
+    return (struct wr_filter *)(uintptr_t)t;
 }
 
 /* filter.c */
@@ -134,7 +133,7 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf);
 void wr_filter_pump(struct wr_filter *f);
 /* Pauses or resumes the transport below, as the state requires. */
 void wr_filter_settle_read(struct wr_connection *c);
-/* Appends bytes to the input. Takes ownership of @lease. */
+/* Takes ownership of @lease. */
 void wr_filter_keep_input(struct wr_filter *f, weir_lease *lease);
 void wr_filter_drop_input(struct wr_filter *f);
 
@@ -156,7 +155,7 @@ void wr_filter_file_ended(weir_transport *t);
  * NULL if memory runs out. */
 WEIR_MUST_USE struct wr_filter_shared *wr_filter_share(weir_loop *loop);
 WEIR_MUST_USE struct wr_block *wr_filter_scratch(struct wr_filter *f);
-/* Passes ownership of the scratch block to the caller. */
+/* Ownership passes to the caller. */
 WEIR_MUST_USE struct wr_block *wr_filter_take_scratch(struct wr_filter *f);
 /* Returns true if the handshake may make a step now. Otherwise queues the
  * filter for a later loop iteration. */

@@ -4,9 +4,8 @@
  * The pump opens received bytes in place, before the call in which the
  * transport below delivers them returns. Bytes that cannot be opened yet (the
  * protocol has paused or holds too much, or the handshake waits for a later
- * iteration) are kept under leases, in order, and the transport below is
- * paused. So the receive limit of the transport below also bounds the bytes
- * that wait here.
+ * iteration) are kept under leases, and the transport below is paused. So its
+ * receive limit also bounds the bytes that wait here.
  *
  * Plaintext is opened into a block that the loop's filters share. If the bytes
  * fill half of the block, they are delivered in it, and the filters take
@@ -130,7 +129,7 @@ static void filter_read_handshake(struct wr_filter *f)
 {
     wr_assert(f->has_engine);
     if (f->engine.state != WR_TLS_ENGINE_HANDSHAKE || !wr_filter_may_open(f)) {
-        return; /* done or failed */
+        return;
     }
     if (f->engine.conn.is_server && !filter_read_has_input(f)) {
         return;
@@ -302,7 +301,7 @@ static void filter_read_end_loan(struct wr_filter *f)
             f->head_is_fed = true;
             wr_tls_engine_refeed(&f->engine, f->input_head->data, left);
         } else {
-            wr_tls_engine_drop_input(&f->engine); /* not read again */
+            wr_tls_engine_drop_input(&f->engine);
         }
     }
     f->lent = NULL;
@@ -336,7 +335,7 @@ void wr_filter_arrived(struct wr_filter *f, const struct weir_buf *buf)
 {
     wr_connection_debug_check(&f->c);
     wr_assert(buf->data && buf->len > 0);
-    wr_assert(!f->lent); /* no pump runs */
+    wr_assert(!f->lent);
     if (!filter_read_wants(f)) {
         return;
     }

@@ -26,7 +26,7 @@ static uint64_t filter_shared_trim(struct wr_module *module)
 {
     filter_shared_give_scratch(
         wr_container_of(module, struct wr_filter_shared, module));
-    return 0; /* the blocks are trimmed by the loop */
+    return 0;
 }
 
 _Static_assert(sizeof(struct wr_filter_shared) %

@@ -21,8 +21,7 @@
 /* After this time without a byte, records are small again. */
 #define BURST_IDLE_NS UINT64_C(1000000000)
 #define RECORD_PIECES 64u
-/* Maximum bytes that sealing adds to a record. */
-#define RECORD_EXTRA 64u
+#define RECORD_EXTRA  64u
 /* Sealed bytes are passed to the transport below in portions of this size. They
  * count as unsent until the transport below has sent the last of them. */
 #define HANDED_BYTES WR_TLS_RECORD_MAX
@@ -44,7 +43,6 @@ static void filter_write_fail(struct wr_filter *f, int err)
  * each key update that it requests. */
 #define ANSWERS_MAX 32u
 
-/* Stored in a block of the engine, before the TLS record. */
 struct filter_record {
     struct wr_filter *filter;
     /* The last block of an output has the plaintext bytes of all its blocks;
@@ -306,7 +304,6 @@ void wr_filter_seal(struct wr_filter *f)
     }
 }
 
-/* Schedules sealing, because the next part of a file may be sealed. */
 void wr_filter_file_begins(weir_transport *t)
 {
     wr_connection_debug_check(wr_connection_of(t));

@@ -4,17 +4,15 @@
  * weir verifies the Certificate message before libssl reads it (chain_note()),
  * and leaves only the leaf's key in it, in a minimal certificate of the same
  * size. So libssl's parser cannot change the verdict, and a certificate that
- * the path does not need cannot end the handshake.
+ * the path does not need cannot end the handshake. libssl calls
+ * chain_callback() instead of X509_verify_cert(), and then only verifies that
+ * the leaf's key has signed the handshake. The X509_V_ERR number that the
+ * callback sets selects the alert for a refused chain.
  *
- * libssl calls chain_callback() instead of X509_verify_cert(), so it applies no
- * authorities, no revocation lists and no path rules of its own. It only
- * verifies that the leaf's key has signed the handshake. The X509_V_ERR number
- * that the callback sets selects the alert for a refused chain.
- *
- * OpenSSL documents that a program may inspect a message, but not that it may
- * change it. So weir does not rely on the change: whatever libssl has parsed,
- * the key of its leaf must be the key that weir has verified (chain_has_key()).
- * If libssl did not call chain_note() for a message, the peer is refused.
+ * OpenSSL does not document that a program may change a message. So weir does
+ * not rely on the change: whatever libssl has parsed, the key of its leaf must
+ * be the key that weir has verified (chain_has_key()). If libssl did not call
+ * chain_note() for a message, the peer is refused.
  */
 #include "openssl.h"
 
@@ -63,12 +61,10 @@ static int chain_number_of(uint8_t alert)
     }
 }
 
-/* ---- the message ---- */
-
 struct chain_list {
-    struct wr_bytes entries; /* all entries */
+    struct wr_bytes entries;
     struct wr_bytes certs[CHAIN_MAX];
-    size_t count;  /* of ->certs */
+    size_t count;
     bool has_more; /* an entry has extensions, which weir never requests */
 };
 

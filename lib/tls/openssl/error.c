@@ -1,12 +1,12 @@
 /*
- * OpenSSL's errors: the queue of a thread, which the program may use too, and
+ * OpenSSL's errors: the queue of a thread, which the program may use, too, and
  * weir's code for each reason.
  *
  * wr_openssl_leave() removes the errors of the calls since wr_openssl_enter(),
- * stores the newest and keeps the program's own errors. Only a step of a
- * handshake loses the program's errors, because OpenSSL itself empties the
- * queue, with its marks. SSL_get_error() is not used, because it inspects the
- * oldest error of the queue, which may be the program's.
+ * and keeps the program's own errors. Only a step of a handshake loses the
+ * program's errors, because OpenSSL itself empties the queue. SSL_get_error()
+ * is not used, because it inspects the oldest error, which may be the
+ * program's.
  *
  * Since 3.2 the newest error of a refused record is vague, and the error before
  * it has the reason. If the program has errors in the queue, the earlier error

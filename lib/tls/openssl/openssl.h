@@ -1,22 +1,8 @@
 /*
- * Declarations shared by the files of OpenSSL's backend;
- * lib/tls/backend/backend.h has the contracts.
+ * Declarations shared by the files of OpenSSL's backend.
  *
- *     table.c       the table
- *     start.c       initializes OpenSSL, once for the process
- *     signature.c   hashes, verification of signatures, derived secrets
- *     aead.c        authenticated encryption of one message
- *     unlock.c      decrypts private keys with a passphrase
- *     credential.c  certificates and keys
- *     signer.c      keys outside weir
- *     shared.c      the SSL_CTX of a context
- *     ssl.c         the SSL of a connection: open, steps, close
- *     bio.c         moves the bytes of a connection
- *     chain.c       passes the peer's certificates to weir
- *     ticket.c      seals session tickets
- *     secret.c      reads the lines of OpenSSL's key log
- *     facts.c       result of the handshake, sessions that may be resumed
- *     error.c       OpenSSL's errors as weir's codes
+ * lib/tls/backend/backend.h has the contracts of the functions in the table,
+ * which the files of this folder define.
  */
 #ifndef WEIR_LIB_TLS_OPENSSL_OPENSSL_H
 #define WEIR_LIB_TLS_OPENSSL_OPENSSL_H
@@ -30,9 +16,9 @@
 enum { WR_OPENSSL_HYBRID_GROUP = 4588 };
 
 struct wr_tls_credential {
-    X509 *leaf; /* may be NULL */
+    X509 *leaf;
     STACK_OF(X509) * issuers;
-    EVP_PKEY *key;   /* may be NULL */
+    EVP_PKEY *key;
     bool has_signer; /* the key is a wr_tls_signer */
 };
 
@@ -84,7 +70,6 @@ int wr_openssl_start(void);
 const char *wr_openssl_start_text(void);
 const char *wr_openssl_version(void);
 bool wr_openssl_is_fips(void);
-/* X25519MLKEM768, supported since OpenSSL 3.5. */
 bool wr_openssl_has_hybrid(void);
 
 /* Return objects that are fetched once, or NULL if no provider has the
@@ -98,7 +83,6 @@ const EVP_CIPHER *wr_openssl_cbc(void);
 /* ---- bio.c ---- */
 
 int wr_openssl_start_bio(void);
-/* Returns the BIO of a connection, or NULL if memory runs out. */
 BIO *wr_openssl_new_bio(struct wr_tls_conn *conn);
 
 /* ---- error.c ---- */

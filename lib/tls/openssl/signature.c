@@ -245,7 +245,7 @@ static size_t signature_label(const char *label, size_t size, uint8_t ret[64])
     ret[2] = (uint8_t)(front + len);
     memcpy(ret + 3, protocol, front);
     memcpy(ret + 3 + front, label, len);
-    ret[3 + front + len] = 0; /* no context */
+    ret[3 + front + len] = 0;
     ret[4 + front + len] = 1;
     return 5 + front + len;
 }

@@ -23,8 +23,6 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- results ---- */
-
 /* libssl does not read an alert that is a client's first record. */
 static void ssl_note_first(struct wr_openssl_own *own)
 {
@@ -106,8 +104,6 @@ static void ssl_enter(struct wr_tls_conn *conn,
     wr_openssl_own_of(conn)->has_buffers = true;
     wr_openssl_enter(errors);
 }
-
-/* ---- callbacks ---- */
 
 /* Returns true once TLS 1.3 is agreed on. SSL_version() returns TLS 1.3 even
  * before, while libssl ignores warnings. */
@@ -254,8 +250,6 @@ void wr_openssl_use_callbacks(SSL_CTX *ctx, bool is_server)
     }
 }
 
-/* ---- open and close ---- */
-
 static int ssl_offer_protocols(struct wr_tls_conn *conn, const char *list)
 {
     struct wr_openssl_own *own = wr_openssl_own_of(conn);
@@ -370,10 +364,6 @@ void wr_openssl_close(struct wr_tls_conn *conn)
     conn->own = NULL;
 }
 
-/* ---- steps ---- */
-
-/* Returns false if the server has selected a protocol that this client did not
- * offer. */
 static bool ssl_fits_protocol(const struct wr_tls_conn *conn)
 {
     const struct wr_openssl_own *own = wr_openssl_own_of(conn);

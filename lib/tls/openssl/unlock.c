@@ -89,7 +89,7 @@ int wr_openssl_derive(const struct wr_tls_derive *job)
 struct unlock_cbc {
     struct wr_bytes key;
     const uint8_t *iv;
-    uint8_t *data; /* decrypted in place */
+    uint8_t *data;
     size_t size;
 };
 

@@ -2,10 +2,9 @@
  * wolfSSL's callbacks, translated to events: bytes in and out, certificates,
  * tickets, secrets.
  *
- * Only weir accepts or refuses certificates. wolfSSL has no authorities. It
- * reads the certificates as they were sent, from the last to the leaf, and
- * calls weir for each. weir overrules wolfSSL's own error, an unknown signer.
- * If wolfSSL is built with WOLFSSL_PUBLIC_ASN, as tools/deps does, weir
+ * wolfSSL has no authorities. It reads the certificates from the last to the
+ * leaf, and calls weir for each. weir overrules wolfSSL's own error, an unknown
+ * signer. If wolfSSL is built with WOLFSSL_PUBLIC_ASN, as tools/deps does, weir
  * overrules every other error, too, and wolfSSL gets only the key of a leaf
  * that it cannot parse.
  *
@@ -221,8 +220,6 @@ int wr_wolfssl_on_name(WOLFSSL *ssl, int *ret_alert, void *arg)
     wr_assert(ssl);
     return 0;
 }
-
-/* ---- tickets ---- */
 
 _Static_assert((int)WR_TLS_TICKET_NAME == WOLFSSL_TICKET_NAME_SZ,
                "the name of a key has its place in a ticket");

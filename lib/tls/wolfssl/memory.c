@@ -44,7 +44,7 @@ static _Thread_local bool
     memory_has_failed /* an allocation without an account */
     __attribute__((tls_model("initial-exec")));
 static pthread_once_t memory_once = PTHREAD_ONCE_INIT;
-static int memory_started; /* result of the only start */
+static int memory_started;
 
 static struct memory_header *memory_header_of(void *ptr)
 {

@@ -5,9 +5,8 @@
  * The keys are in a library context of weir, with the built-in provider and no
  * configuration, so that the program's use of libcrypto and weir's do not
  * affect each other. OpenSSL 3 still reads the system's configuration when it
- * creates a key, because the configuration may name an engine. Disabling that
- * would disable it for the program, too. All keys share one library context,
- * which has about 330 KiB of tables. It is created with the first key and kept.
+ * creates a key, which could be disabled only for the program, too. All keys
+ * share one library context, which is created with the first key and kept.
  */
 #include "rsa_key.h"
 

@@ -32,7 +32,7 @@ enum wr_tls_rsa_number {
     WR_TLS_RSA_NUMBERS,
 };
 
-/* Maximum size of a modulus, as wolfSSL is built. */
+/* Bytes of the longest modulus, as wolfSSL is built. */
 #define WR_TLS_RSA_SIZE_MAX 512u
 
 struct wr_tls_rsa_bytes {

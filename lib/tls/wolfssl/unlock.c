@@ -1,11 +1,11 @@
 /*
  * Key derivation from passphrases, and AES-CBC, for encrypted private keys.
  *
- * wolfCrypt computes PBKDF2. The wolfSSL that tools/deps builds has no MD5 and
- * no AES-CBC decryption, so that no connection can use them. This file
- * implements both, plain and slow. The table lookups of AES depend on the key,
- * so another process on the same processor could learn about it through the
- * caches. But this code runs only when a context is created.
+ * The wolfSSL that tools/deps builds has no MD5 and no AES-CBC decryption, so
+ * that no connection can use them. This file implements both, plain and slow.
+ * The table lookups of AES depend on the key, so another process could learn
+ * about it through the processor's caches. But this code runs only when a
+ * context is created.
  */
 #include "wolfssl.h"
 
@@ -181,8 +181,8 @@ int wr_wolfssl_derive(const struct wr_tls_derive *job)
 enum { UNLOCK_ROUNDS_MAX = 14 };
 
 struct unlock_aes {
-    uint8_t box[256];  /* S-box */
-    uint8_t back[256]; /* inverse of the S-box */
+    uint8_t box[256];
+    uint8_t back[256];
     unsigned rounds;
     uint8_t keys[UNLOCK_ROUNDS_MAX + 1][WR_TLS_CBC_BLOCK];
 };

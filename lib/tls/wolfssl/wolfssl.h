@@ -1,19 +1,7 @@
 /*
- * Declarations shared by the files of wolfSSL's backend;
- * lib/tls/backend/backend.h has the contracts.
+ * Declarations shared by the files of wolfSSL's backend.
  *
- *     table.c       the table
- *     primitive.c   hashes, signatures, sealing, secrets
- *     credential.c  certificates and keys; rsa.c signs with libcrypto,
- *                   signer.c with a function of weir
- *     shared.c      the WOLFSSL_CTX of a context
- *     conn.c        the WOLFSSL of a connection: open, steps, close
- *     facts.c       result of the handshake, sessions, exported keys
- *     callback.c    wolfSSL's callbacks: bytes, certificates, tickets, secrets
- *     unlock.c      decrypts private keys with a passphrase
- *     error.c       wolfSSL's numbers as weir's codes
- *     memory.c      counts wolfSSL's memory
- *
+ * lib/tls/backend/backend.h has the contracts of the functions in the table.
  * Callbacks find their connection in the argument of the I/O callbacks.
  */
 #ifndef WEIR_LIB_TLS_WOLFSSL_WOLFSSL_H
@@ -34,16 +22,14 @@
  * wolfSSL has one set of allocator functions for the whole process and passes
  * them no argument. So each call to wolfSSL is made between
  * wr_tls_memory_enter() and wr_tls_memory_leave(), which set the account to
- * charge. A header before each allocation names its account, for the free. An
- * account belongs to a loop and uses the loop's allocator. Without an account,
- * memory comes from malloc(): for contexts, which threads share, and for
- * sessions, which may be freed on another thread.
+ * charge. A header before each allocation names its account, for the free.
+ * Without an account, memory comes from malloc(): for contexts, which threads
+ * share, and for sessions, which may be freed on another thread.
  *
- * An open connection seals and opens records in buffers of a few sizes that
- * live for one call. These buffers come from the loop's blocks
- * (WR_TLS_MEMORY_BLOCKS), so that steady traffic allocates nothing. A block can
- * change its owner, so a sealed record is sent in the buffer in which wolfSSL
- * sealed it (wr_tls_memory_claim()).
+ * An open connection seals and opens records in buffers that live for one call.
+ * They come from the loop's blocks (WR_TLS_MEMORY_BLOCKS), so that steady
+ * traffic allocates nothing, and a sealed record is sent in the buffer in which
+ * wolfSSL sealed it (wr_tls_memory_claim()).
  *
  * If weir is linked with the system's wolfSSL, other code of the program may
  * use it, too. Then weir does not replace wolfSSL's allocator, counts nothing,
@@ -53,13 +39,13 @@
 struct wr_tls_memory {
     struct wr_tls_account account;
     uint64_t bytes; /* live bytes, as requested */
-    uint64_t count; /* live allocations */
-    void *spare;    /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
-    void *newest;   /* newest live allocation in a block */
+    uint64_t count;
+    void *spare;  /* a freed buffer of WR_TLS_MEMORY_SPARE bytes */
+    void *newest; /* newest live allocation in a block */
     /* The claimed block; becomes ->ready when wolfSSL frees it. */
     void *claimed;
     bool failed; /* an allocation failed since wr_tls_memory_enter() */
-    struct wr_block *ready; /* for wr_tls_memory_take_claimed() */
+    struct wr_block *ready;
 };
 
 enum wr_tls_memory_mode {
@@ -87,7 +73,6 @@ void wr_tls_memory_check_invariants(const struct wr_tls_account *account);
 
 WEIR_MUST_USE int wr_tls_memory_start_library(void);
 
-/* The previous account and mode, for wr_tls_memory_leave(). */
 struct wr_tls_memory_scope {
     struct wr_tls_memory *memory;
     enum wr_tls_memory_mode mode;
@@ -125,7 +110,7 @@ struct wr_tls_credential {
     long key_size;
     WOLFSSL_CTX *trial;             /* NULL after check() */
     struct wr_tls_rsa_key *rsa_key; /* NULL if wolfSSL signs */
-    struct wr_tls_signer *signer;   /* may be NULL */
+    struct wr_tls_signer *signer;
 };
 
 static inline int
@@ -137,7 +122,7 @@ wr_wolfssl_key_format(const struct wr_tls_credential *credential)
 
 enum {
     WR_WOLFSSL_VERIFIES = 1 << 0,
-    WR_WOLFSSL_DEMANDS = 1 << 1, /* requires a client's certificate */
+    WR_WOLFSSL_DEMANDS = 1 << 1,
     /* Client, TLS 1.3: wolfSSL's arrays of the handshake, which hold the parts
      * of a ticket, are kept until the first data arrives. */
     WR_WOLFSSL_KEEPS_ARRAYS = 1 << 2,
@@ -188,7 +173,6 @@ void wr_wolfssl_use_rsa(WOLFSSL_CTX *ctx);
  * next call. NULL means no RSA key. */
 void wr_wolfssl_set_rsa(WOLFSSL *ssl, struct wr_tls_rsa_key *key);
 
-/* Returns false if only wolfSSL signs with RSA. */
 bool wr_wolfssl_leaves_rsa(void);
 
 /* ---- signer.c ---- */
