@@ -117,7 +117,8 @@ typedef int wr_tls_context_use(weir_tls_context *context, const uint8_t *data,
 void wr_tls_context_say(struct wr_tls_context_text *text, const char *label,
                         const char *name, int err);
 
-/* Adds trusted authorities. At least one of the text must be valid now. */
+/* Adds trusted authorities. At least one authority in the text must be valid
+ * now. */
 wr_tls_context_use wr_tls_context_use_authorities;
 
 bool wr_tls_context_has(const struct weir_tls_pem *pem);

@@ -211,7 +211,7 @@ static void filter_rest(struct wr_filter *f)
         limits.read_ns = 0;
         if (f->below->ops->set_timeouts(f->below, &limits) < 0) {
             /* Without memory to copy the remaining limits, remove all limits,
-             * which needs none. The filter has its own limits. */
+             * which needs no memory. The filter has its own limits. */
             const struct weir_timeouts none = {.size = sizeof(none)};
             wr_ignore(f->below->ops->set_timeouts(f->below, &none) < 0);
         }

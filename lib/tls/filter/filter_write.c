@@ -296,8 +296,8 @@ void wr_filter_seal(struct wr_filter *f)
     if (f->c.outbox.sender && f->c.t.error == 0 && !wr_life_is_over(&f->c.t)) {
         wr_sender_go_on(f->c.outbox.sender);
     }
-    /* No close_notify while a program that was paused may still write, or a
-     * file is sent. */
+    /* The close_notify must wait while a program that was paused may still
+     * write, or a file is sent. */
     if (filter_write_may_seal(f) && wr_sendq_is_empty(&f->c.outbox.queue) &&
         !f->c.t.writing_paused && !f->c.outbox.sender) {
         filter_write_seal_end(f);
