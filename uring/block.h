@@ -23,7 +23,7 @@
 #define WR_BLOCK_KEPT_BYTES (1u << 20)
 
 struct wr_block {
-    struct wr_block *next; /* link of the owner's list or of the free list */
+    struct wr_block *next;
     uint32_t capacity;
     uint32_t used;
     uint8_t data[];
@@ -33,8 +33,8 @@ struct wr_blocks {
     const struct weir_allocator *allocator;
     struct wr_block *kept[WR_BLOCK_CLASSES];
     uint32_t kept_count[WR_BLOCK_CLASSES];
-    uint64_t used_bytes; /* capacity of all blocks that are in use */
-    bool keeps_none;     /* true in a guard build, to detect late accesses */
+    uint64_t used_bytes;
+    bool keeps_none; /* true in a guard build, to detect late accesses */
 };
 
 void wr_blocks_init(struct wr_blocks *blocks,

@@ -17,8 +17,7 @@
 
 _Noreturn void wr_check_failed(const char *cond, const char *file, int line);
 
-/* Prints a message about a misuse that no call can return as an error, and
- * aborts. @task is the name of the task, or NULL if no task is involved. */
+/* Prints a message and aborts. @task is the task's name, or NULL. */
 _Noreturn void wr_check_misused(const char *task, const char *what);
 
 #define wr_assert(cond)                                                        \

@@ -36,7 +36,7 @@ struct wr_closer {
     struct closer_batch *last;
     struct wr_jobs *lane;
     uint32_t refs;
-    bool is_busy;
+    bool is_busy; /* from the push of the job to the last close */
     bool is_awaited;
     bool is_posted;
     struct wr_wake *wake;

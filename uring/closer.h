@@ -18,8 +18,8 @@
 
 struct wr_closer;
 
-/* Closes @count descriptors soon, perhaps in this call. If *closer is NULL,
- * makes a closer, unless memory has run out. */
+/* Closes @count descriptors soon, perhaps in this call. Makes *closer if
+ * NULL. */
 void wr_closer_close(struct wr_closer **closer, const int *fds, size_t count);
 
 /* Returns true while closes are pending. The owner of the mailbox @wake then
@@ -28,9 +28,8 @@ WEIR_MUST_USE bool wr_closer_is_busy(struct wr_closer *closer,
                                      struct wr_wake *wake,
                                      void (*on_idle)(void *arg), void *arg);
 
-/* Detaches the owner from *closer and sets *closer to NULL. The closer finishes
- * its closes, but does not call on_idle. Must be called before the mailbox is
- * closed, on its owner's thread. */
+/* Sets *closer to NULL. The closer finishes its closes, but does not call
+ * on_idle. Called before the mailbox is closed, on its owner's thread. */
 void wr_closer_detach(struct wr_closer **closer);
 
 void wr_closer_close_alone(const int *fds, size_t count);

@@ -61,9 +61,8 @@ extern const struct wr_engine wr_engine_poll;
 #define WR_LOCKED_WAITS_AT_FIRST 100u
 #define WR_LOCKED_WAITS          1000u
 
-/* Sleeps, increments *waits and returns true. Returns false without a sleep if
- * @err does not mean a lack of locked memory, if @limit is reached, or if an
- * earlier ring has used up its sleeps without success. */
+/* Sleeps, increments *waits and returns true. Returns false if @err is another
+ * error, at @limit, or if an earlier ring has used up its sleeps. */
 bool wr_locked_wait(int err, uint32_t *waits, uint32_t limit);
 
 /* Called when a ring was closed. wr_locked_wait() then sleeps again. */

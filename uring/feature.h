@@ -49,7 +49,7 @@ struct wr_features {
     /* features that may be used, as bits 1 << enum wr_feature */
     uint32_t found;
     uint32_t masked; /* features that the kernel has, but the mask disables */
-    uint32_t unused; /* features that wr_features_reduce() disabled */
+    uint32_t unused;
     uint32_t sq_entries;
     uint32_t cq_entries;
     enum wr_engine_kind engine;
@@ -72,8 +72,7 @@ void wr_features_reduce(struct wr_features *features);
  * Sets *ret_unknown to the first unknown name, or NULL. */
 uint32_t wr_features_parse_mask(const char *text, const char **ret_unknown);
 
-/* Writes a line for each feature. Returns the length of the whole text, like
- * snprintf(). */
+/* Returns the length of the whole text, like snprintf(). */
 size_t wr_features_text(const struct wr_features *features, char *buf,
                         size_t size);
 

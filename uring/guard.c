@@ -91,7 +91,6 @@ static struct header *guard_header(void *data)
     return (void *)(before - before % guard_page_size());
 }
 
-/* Removes mapping @i and moves the first mapping to its slot. */
 static struct mapping guard_quarantine_remove(unsigned i)
 {
     struct mapping *first = &quarantine.ring[quarantine.first];
@@ -124,8 +123,8 @@ static void guard_quarantine_push(struct mapping mapping)
     pthread_mutex_unlock(&quarantine.mutex);
 }
 
-/* Returns an inaccessible mapping, or MAP_FAILED if out of memory. Accesses to
- * a reused mapping cause no page faults. */
+/* Returns MAP_FAILED if out of memory. A reused mapping costs no page
+ * faults. */
 static void *guard_map(size_t size)
 {
     void *base = MAP_FAILED;

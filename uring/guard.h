@@ -19,8 +19,7 @@ WEIR_MUST_USE void *wr_guard_alloc(const struct weir_allocator *allocator,
 void wr_guard_free(const struct weir_allocator *allocator, void *ptr,
                    size_t size);
 
-/* Returns the whole pages within the memory to the system, which discards their
- * contents. Returns their size in bytes. */
+/* Discards the whole pages within the memory. Returns their size in bytes. */
 size_t wr_guard_discard(void *ptr, size_t size);
 
 #endif

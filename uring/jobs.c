@@ -78,7 +78,7 @@ void wr_jobs_init(struct wr_jobs *jobs, const struct wr_jobs_kind *kind,
     jobs->thread_limit = thread_limit;
     jobs->queue_limit = queue_limit;
     const int err = pthread_mutex_init(&jobs->mutex, NULL);
-    wr_check(err == 0); /* needs no memory, so it cannot fail */
+    wr_check(err == 0);
     jobs_init_cond(&jobs->work);
     jobs_init_cond(&jobs->change);
     wr_list_init(&jobs->queue);
@@ -191,8 +191,7 @@ static void *jobs_run_thread(void *arg)
     return NULL;
 }
 
-/* Returns 0 or a positive error. The default stack size is used if stack_bytes
- * is 0, or too small for a program with much thread-local data. */
+/* Returns 0 or a positive error. Replaces a stack size that is too small. */
 static int jobs_make_thread(struct wr_jobs *jobs)
 {
     pthread_t thread;
@@ -231,7 +230,6 @@ static int jobs_admit(struct wr_jobs *jobs)
         return 0;
     }
     wr_require(jobs->thread_count > 0, -EAGAIN);
-    /* The existing threads run the job later. */
     wr_assert(jobs->queued_count >= jobs->idle_count);
     const uint32_t waiting_count = jobs->queued_count - jobs->idle_count;
     return waiting_count < jobs->queue_limit ? 0 : -ENOBUFS;

@@ -22,8 +22,7 @@
 
 /* Embedded in the owner's object. Only jobs.c uses the flags. */
 struct wr_job {
-    /* Links the job in the queue and in `done`. At other times the owner may
-     * use this field. */
+    /* Links the job in the queue and in `done`, else free for the owner. */
     struct wr_list link;
     bool is_queued;   /* no thread has started it */
     bool is_unwanted; /* withdrawn after a thread started it */
@@ -39,12 +38,10 @@ struct wr_jobs_kind {
     /* Runs a job on a thread. If `tell` is NULL, the owner may push the job
      * again while it runs. */
     void (*run)(struct wr_jobs *jobs, struct wr_job *job);
-    /* Called on a thread when a job is done or a thread has ended, but only
-     * once until the next wr_jobs_hear(). NULL if finished jobs do not return
-     * to the owner. */
+    /* Called on a thread when a job is done or a thread has ended, once until
+     * wr_jobs_hear(). NULL if finished jobs do not return to the owner. */
     void (*tell)(struct wr_jobs *jobs);
-    /* Frees the jobs. Called on the last of the threads that still ran when
-     * wr_jobs_end() returned. */
+    /* Frees the jobs, on the last thread that outlived wr_jobs_end(). */
     void (*free)(struct wr_jobs *jobs);
 };
 
@@ -59,7 +56,7 @@ struct wr_jobs {
     const struct wr_jobs_kind *kind;
     /* The owner may change it only while there is no thread. */
     uint32_t thread_limit;
-    uint32_t queue_limit; /* maximum number of jobs that wait for a thread */
+    uint32_t queue_limit;
 
     pthread_mutex_t mutex; /* guards the fields below */
     /* signalled when a job is queued or the state has changed */
@@ -92,8 +89,7 @@ WEIR_MUST_USE int wr_jobs_push(struct wr_jobs *jobs, struct wr_job *job);
  * If the job still runs, its wr_jobs_rest() then returns true. */
 WEIR_MUST_USE bool wr_jobs_withdraw(struct wr_jobs *jobs, struct wr_job *job);
 
-/* Called by a running job to sleep for at most @limit_ns. Returns true if the
- * job should end, because it was withdrawn or wr_jobs_shut() was called. */
+/* Called by a running job to sleep. Returns true if the job should end. */
 WEIR_MUST_USE bool wr_jobs_rest(struct wr_jobs *jobs, const struct wr_job *job,
                                 uint64_t limit_ns);
 
@@ -108,11 +104,10 @@ WEIR_MUST_USE bool wr_jobs_are_over(struct wr_jobs *jobs);
 
 void wr_jobs_shut(struct wr_jobs *jobs);
 
-/* Ends the owner's use of the jobs; `tell` is not called any more. Waits until
- * the idle threads have ended, or all threads if @waits is true. Appends the
- * finished jobs to @ret. Returns the number of threads that still run a job. If
- * it is 0, the owner frees the jobs, otherwise the last of these threads
- * does. */
+/* Ends the owner's use of the jobs. Waits until the idle threads have ended, or
+ * all threads if @waits is true. Appends the finished jobs to @ret. Returns the
+ * number of threads that still run a job. If it is 0, the owner frees the jobs,
+ * otherwise the last of these threads does. */
 uint32_t wr_jobs_end(struct wr_jobs *jobs, bool waits, struct wr_list *ret);
 
 #endif

@@ -37,8 +37,7 @@ void wr_lease_check_invariants(const weir_lease *lease)
     }
 }
 
-/* Takes @block, which may be NULL, even on failure. The caller sets len and
- * charges the lease. */
+/* Takes @block, which may be NULL, even on failure. */
 static weir_lease *lease_over(struct wr_pool *pool, struct wr_block *block)
 {
     weir_lease *lease = block ? wr_slab_take(&pool->leases) : NULL;
@@ -170,9 +169,8 @@ weir_lease *wr_lease_slice(weir_lease *parent, const uint8_t *data,
     return lease;
 }
 
-/* Returns true if @len kept bytes of the lease may stay where they are. A lease
- * on any part of a block pins and charges the whole block, so the bytes stay
- * only if they are all bytes of the lease or at least half of the block. */
+/* A lease on any part of a block pins and charges the whole block, so bytes
+ * stay only if they are all bytes of the lease or half of the block. */
 static bool lease_may_stay(const weir_lease *lease, size_t len)
 {
     if (lease->buf) {
@@ -182,9 +180,8 @@ static bool lease_may_stay(const weir_lease *lease, size_t len)
     return len >= whole->block->capacity / 2 || len == whole->len;
 }
 
-/* Copies bytes that should not stay where they are, and sets *ret to the copy,
- * else to NULL. If memory runs out, bytes in a receive buffer stay unless the
- * pool is short. Returns 0 or -ENOMEM. */
+/* Sets *ret to a copy of bytes that should not stay, else to NULL. If memory
+ * runs out, bytes in a receive buffer stay unless the pool is short. */
 static int lease_copy_if_due(const struct weir_buf *buf, weir_lease **ret)
 {
     weir_lease *lease = buf->lease;

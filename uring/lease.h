@@ -33,7 +33,6 @@ struct weir_lease {
 
 void wr_lease_check_invariants(const weir_lease *lease);
 
-/* Returns a lease on a copy, charged to @account, or NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_copy(struct wr_pool *pool,
                                         struct wr_account *account,
                                         const void *data, size_t len);
@@ -60,19 +59,16 @@ WEIR_MUST_USE weir_lease *wr_lease_slice(weir_lease *parent,
  * is short of buffers. Returns 0, or -ENOMEM without any change. */
 WEIR_MUST_USE int wr_lease_keep(struct weir_buf *buf);
 
-/* Keeps the bytes of @buf in a lease on exactly these bytes, with only the
- * caller's reference, so that the caller may use `next`. Returns NULL if out of
- * memory. */
+/* Keeps exactly the bytes of @buf in a lease without other references, so that
+ * the caller may use `next`. Returns NULL if out of memory. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_apart(const struct weir_buf *buf);
 
-/* Like wr_lease_keep_apart(). Bytes without a lease are copied and charged to
- * @account. */
+/* Like wr_lease_keep_apart(), but copies bytes without a lease for @account. */
 WEIR_MUST_USE weir_lease *wr_lease_keep_any(struct wr_pool *pool,
                                             struct wr_account *account,
                                             const struct weir_buf *buf);
 
-/* Removes the first @len bytes of a lease. Has no effect if the lease has other
- * references or pins no receive buffer. */
+/* Has no effect with other references or without a receive buffer. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
 static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
@@ -82,18 +78,16 @@ static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)
     return lease->buf && (len < pool->buf_size / 2 || wr_pool_is_short(pool));
 }
 
-/* Copies the @len bytes at @data from their receive buffer to a block, and
- * drops the lease's other bytes. Has no effect if there are other references,
- * no receive buffer or no memory. */
+/* Copies @len bytes at @data out of the receive buffer and drops the others.
+ * Has no effect with other references or without memory. */
 void wr_lease_move_out(weir_lease *lease, const uint8_t *data, uint32_t len);
 
 /* Like wr_lease_move_out() for all bytes of the lease, if they are fewer than
  * WR_COMPACT_BELOW or the pool is short. */
 void wr_lease_compact(weir_lease *lease);
 
-/* Appends bytes of @lease to the block of @last, as far as they fit, so that
- * many small pieces need little memory. @last must directly precede @lease in
- * the stream. Moves only bytes that wr_lease_compact() would move. Returns true
+/* Appends bytes of @lease, which must follow @last in the stream, to the block
+ * of @last. Moves only bytes that wr_lease_compact() would move. Returns true
  * if all bytes were moved; @lease is then freed. */
 WEIR_MUST_USE bool wr_lease_pack(weir_lease *last, weir_lease *lease);
 
@@ -139,8 +133,7 @@ static inline void wr_lease_charge(weir_lease *lease)
     lease->pool->held_bytes += lease->len;
 }
 
-/* Drops the callback's reference. Charges the lease if it was kept meanwhile,
- * else frees it. */
+/* Charges the lease if it was kept meanwhile, else frees it. */
 static inline void wr_lease_end_borrow(weir_lease *lease)
 {
     wr_debug_check(wr_lease_check_invariants(lease));

@@ -241,8 +241,7 @@ static bool op_has_scratch(const struct wr_uring *uring, uint32_t count)
            uring->msg_used < MSG_SCRATCH;
 }
 
-/* Takes scratch memory until the next submission. Submits now if the memory is
- * used up. Returns NULL if the kernel accepts no SQEs now. */
+/* Returns NULL if memory is used up and the kernel accepts no SQEs now. */
 static struct iovec *op_take_iov(struct wr_uring *uring, uint32_t count)
 {
     if (WR_UNLIKELY(!op_has_scratch(uring, count))) {

@@ -31,8 +31,7 @@
 
 struct wr_op;
 
-/* Called for each completion. If @flags lacks WR_CQE_MORE, @op is idle, and the
- * call may prepare it again or free it. */
+/* If @flags lacks WR_CQE_MORE, the call may prepare @op again or free it. */
 typedef void wr_op_complete_fn(struct wr_op *op, int32_t res, uint32_t flags);
 
 struct wr_op {
@@ -54,21 +53,20 @@ struct wr_file_op {
     struct wr_uring *uring;
     /* number of results of -ECANCELED without a cancel */
     uint32_t doubts;
-    uint64_t asked_ns; /* time of the last request for a worker, or 0 */
+    uint64_t asked_ns;
     uint64_t entry[8]; /* a copy of the SQE */
 };
 
 struct wr_uring {
     struct wr_ring *ring;
-    /* The ring that closes descriptors. NULL if the ring is closed, or if
-     * close(2) is used because ThreadSanitizer has to see it. */
+    /* NULL if the ring is closed, or if ThreadSanitizer has to see close(2). */
     struct wr_ring *close_ring;
     struct wr_features features;
     const struct weir_allocator *allocator;
     uint64_t ops_in_flight;
     /* Number of counted closes, which ops_in_flight includes. */
     uint64_t closes_in_flight;
-    struct iovec *iov_scratch; /* vectors of sends that are not submitted yet */
+    struct iovec *iov_scratch;
     struct msghdr *msg_scratch;
     uint32_t iov_used;
     uint32_t msg_used;
@@ -78,16 +76,15 @@ struct wr_uring {
     void (*lacks_worker)(struct wr_uring *uring);
     /* Before this time no operation requests a worker. */
     uint64_t lacks_until_ns;
-    /* A worker thread for files is known to have existed at this time or later;
-     * 0 if none is known. An idle worker ends after five seconds at the
-     * earliest. The last worker ends only if the set of CPUs that the process
-     * may use has changed (Linux 5.19). */
+    /* A worker thread for files existed at this time or later; 0 if unknown.
+     * The last worker ends only if the set of CPUs that the process may use has
+     * changed (Linux 5.19). */
     uint64_t worker_ns;
     /* Descriptors whose counted closes wait for a NOP (op_close.c). */
     int *looking;
     uint32_t looking_count;
     uint32_t looking_room;
-    uint64_t look_ns; /* time at which that NOP was prepared */
+    uint64_t look_ns;
 };
 
 struct wr_time {
@@ -95,10 +92,9 @@ struct wr_time {
     int64_t nanoseconds;
 };
 
-#define WR_IOV_MAX 64u /* maximum number of vectors in one send */
+#define WR_IOV_MAX 64u
 
-/* An errno internal to the kernel, which some operations return instead of
- * EINTR if they are cancelled while a worker thread runs them. */
+/* The kernel's errno for a call in a worker thread that a cancel interrupts. */
 #define WR_ERESTARTSYS 512
 
 WEIR_MUST_USE int wr_uring_open(struct wr_uring *uring,
@@ -131,8 +127,7 @@ WEIR_MUST_USE static inline bool wr_op_was_cancelled(const struct wr_op *op,
     return op->is_cancelled && (res == -ECANCELED || res == -EINTR);
 }
 
-/* Returns @res, or -EAGAIN for an -ECANCELED that wr_op_cancel() has not
- * caused. */
+/* Returns -EAGAIN for an -ECANCELED that wr_op_cancel() has not caused. */
 WEIR_MUST_USE static inline int32_t wr_op_own_result(const struct wr_op *op,
                                                      int32_t res)
 {
@@ -147,8 +142,7 @@ WEIR_MUST_USE static inline bool wr_res_is_transient(int64_t res)
     return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
 }
 
-/* Completes an operation with -ECANCELED after its ring broke and was closed.
- * Has no effect on an idle operation. */
+/* Completes @op with -ECANCELED. The ring must have broken and been closed. */
 void wr_op_abandon(struct wr_uring *uring, struct wr_op *op);
 
 void wr_op_cancel(struct wr_uring *uring, struct wr_op *op);
@@ -173,13 +167,11 @@ void wr_prep_recv_into(struct wr_uring *uring, struct wr_op *op, int fd,
  * @len may be 0 only for the SYN of a TCP fast open. */
 void wr_prep_send(struct wr_uring *uring, struct wr_op *op, int fd,
                   const void *buf, size_t len);
-/* Sends 1 to WR_IOV_MAX vectors. @iov is copied; the memory it points to must
- * stay until the operation ends. */
+/* Sends 1 to WR_IOV_MAX vectors. @iov is copied; the bytes must stay. */
 void wr_prep_sendv(struct wr_uring *uring, struct wr_op *op, int fd,
                    const struct iovec *iov, uint32_t iov_count);
-/* Sends a message, which may have control data. @msg must stay until it is
- * submitted; the memory that it points to must stay until the operation
- * ends. */
+/* @msg must stay until it is submitted, the memory that it points to until the
+ * operation ends. */
 void wr_prep_sendmsg(struct wr_uring *uring, struct wr_op *op, int fd,
                      const struct msghdr *msg);
 /* If @multishot is true, accepts connections until it fails or is cancelled. */
@@ -226,8 +218,7 @@ void wr_prep_splice(struct wr_uring *uring, struct wr_file_op *op, int from,
 /* Completes with -ETIME after @wait, which must stay valid until then. */
 void wr_prep_timeout(struct wr_uring *uring, struct wr_op *op,
                      const struct wr_time *wait);
-/* Reads or writes once at @offset, in a worker thread if wr_sys_needs_worker()
- * returns true for @fd. */
+/* A worker thread does it if wr_sys_needs_worker() returns true for @fd. */
 void wr_prep_read_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
                      void *buf, size_t len, uint64_t offset);
 void wr_prep_write_at(struct wr_uring *uring, struct wr_file_op *op, int fd,
@@ -243,16 +234,13 @@ void wr_prep_fsync(struct wr_uring *uring, struct wr_file_op *op, int fd,
 struct statx;
 void wr_prep_stat(struct wr_uring *uring, struct wr_file_op *op, int fd,
                   struct statx *ret);
-/* Like wr_prep_close(), but with an owner. If @by_worker is true, a kernel
- * worker thread closes the descriptor, and the file is released a moment after
- * the completion. */
+/* Like wr_prep_close(), but with an owner. A worker thread (@by_worker)
+ * releases the file a moment after the completion. */
 void wr_prep_close_file(struct wr_uring *uring, struct wr_file_op *op, int fd,
                         bool by_worker);
-/* Must be called before a descriptor is closed without an operation or moves to
- * another loop. No operation may be in flight for it. */
+/* See wr_ring_forget(). */
 void wr_uring_forget(struct wr_uring *uring, int fd);
-/* Closes a descriptor that no operation uses any more. No owner gets the
- * result. Uses close(2) if the ring is closed. */
+/* No operation may use the descriptor. Uses close(2) if the ring is closed. */
 void wr_prep_close(struct wr_uring *uring, int fd);
 /* Closes a file of any kind. A kernel worker thread closes files that flush at
  * a close (NFS, FUSE). Closing the ring would drop an operation that no worker

@@ -39,15 +39,13 @@ static inline void wr_op_note_worker(struct wr_uring *uring, bool was_there,
     uring->worker_ns = was_there ? asked_ns : 0;
 }
 
-/* Returns true if a worker thread is sure to exist. An entry that is prepared
- * now then cannot end with -ECANCELED for lack of a worker. */
+/* Returns true if an entry prepared now cannot end for lack of a worker. */
 static inline bool wr_op_has_worker(const struct wr_uring *uring)
 {
     return uring->worker_ns != 0 &&
            wr_sys_now() - uring->worker_ns < WR_WORKER_STAYS_NS;
 }
 
-/* Handles the completion of a counted close, or of the NOP for a close. */
 void wr_op_close_completed(struct wr_uring *uring, const struct wr_cqe *cqe);
 /* Closes the descriptors of closes that a broken ring has not submitted. */
 void wr_op_close_unsubmitted(struct wr_uring *uring);

@@ -98,7 +98,7 @@ int wr_pool_init(struct wr_pool *pool, struct wr_uring *uring,
     if (!pool->bufs) {
         return -ENOMEM;
     }
-    wr_assert(pool->buf_max <= UINT16_MAX); /* ids have 16 bits */
+    wr_assert(pool->buf_max <= UINT16_MAX);
     wr_pool_check_invariants(pool);
     return 0;
 }

@@ -92,9 +92,9 @@ struct wr_pool {
     struct wr_pool_buf *free_list;
     struct wr_pool_buf *open;
     struct wr_slab leases;
-    struct wr_blocks *blocks; /* for bytes that must not pin a buffer */
-    uint64_t held_bytes;      /* charged to accounts other than `own` */
-    struct wr_account own;    /* account of wr_lease_own(), without a limit */
+    struct wr_blocks *blocks;
+    uint64_t held_bytes;   /* charged to accounts other than `own` */
+    struct wr_account own; /* account of wr_lease_own(), without a limit */
     uint32_t buf_size;
     uint32_t buf_count;
     uint32_t buf_max; /* buffers for the limit, plus twice posted_goal */
@@ -185,7 +185,6 @@ WEIR_MUST_USE int32_t wr_pool_recv(struct wr_pool *pool,
 /* Maximum number of buffers of one receive: 4 MiB, or 256 KiB if plain. */
 #define WR_ROOM_BUFS 16u
 
-/* Memory of a receive, from wr_pool_open_room() to wr_pool_close_room(). */
 struct wr_room {
     uint32_t most;
     uint32_t count;
@@ -207,7 +206,6 @@ WEIR_MUST_USE weir_lease *wr_pool_close_room(struct wr_pool *pool,
 #define WR_SLOTS_BUFS 16u
 #define WR_SLOT_ALIGN 64u
 
-/* Memory for datagrams, from wr_pool_open_slots() to wr_pool_close_slots(). */
 struct wr_slots {
     uint32_t count;
     /* number of slots with a datagram, from the first; set by the caller */

@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From sanitizer/tsan_interface.h. */
 extern void __tsan_acquire(void *address) __attribute__((weak));
 extern void __tsan_release(void *address) __attribute__((weak));
 

@@ -89,16 +89,14 @@ bool wr_ring_handle_overflow(struct wr_ring *ring);
  * another ring. No operation may be in flight for it. */
 void wr_ring_forget(struct wr_ring *ring, int fd);
 
-/* Returns a new descriptor that is readable when the ring has work, for a
- * thread that waits elsewhere, or a negative error. The caller owns it. Should
- * be called before wr_ring_enable(); otherwise the kernel may signal
- * completions 20 ms late. */
+/* Returns a new descriptor, which the caller owns, or a negative error. It is
+ * readable when the ring has work. If opened after wr_ring_enable(), it may
+ * report completions 20 ms late. */
 WEIR_MUST_USE int wr_ring_open_signal(struct wr_ring *ring);
 
-/* Returns true if an armed receive may miss the end of its connection, which
- * happens after urgent bytes in a ring whose signal was opened before
- * wr_ring_enable(). A poll does not miss it. The result is constant once the
- * ring is enabled. */
+/* Returns true if an armed receive may miss the end of its connection after
+ * urgent bytes, because the signal was opened before wr_ring_enable(). A poll
+ * does not miss it. The result is constant once the ring is enabled. */
 bool wr_ring_misses_ends(const struct wr_ring *ring);
 
 /* The signal is disabled at first. Enabling it clears earlier signals. */

@@ -158,7 +158,6 @@ static void slab_count_free(const struct wr_slab *slab, struct chunk_use *uses,
     wr_assert(free_count == slab->total_count - slab->used_count);
 }
 
-/* Removes the objects of unused chunks from the free list. */
 static void slab_unlink_unused(struct wr_slab *slab, struct chunk_use *uses,
                                size_t count)
 {

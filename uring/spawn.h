@@ -41,10 +41,9 @@ struct wr_spawn {
 WEIR_MUST_USE int wr_spawn(const struct wr_spawn *spawn, pid_t *ret_pid,
                            int *ret_pidfd, const char **ret_step);
 
-/* Returns 1 if the child has ended and this call has reaped it, so that its
- * number may be reused. Sets *ret to the exit status, or to minus the signal
- * that ended the child. Returns 0 if the child runs, -ECHILD if other code has
- * reaped it. */
+/* Returns 1 if this call has reaped the child, whose number may then be reused.
+ * *ret is the exit status, or minus the signal that ended the child. Returns 0
+ * if the child runs, -ECHILD if other code has reaped it. */
 WEIR_MUST_USE int wr_spawn_reap(int pidfd, int *ret);
 
 /* Gets the exit status of a child that other code has reaped, in the format of
@@ -59,7 +58,6 @@ WEIR_MUST_USE int wr_spawn_signal(int pidfd, int signum);
  * was reaped. Returns -ESRCH if there are none, -EINVAL before Linux 6.9. */
 WEIR_MUST_USE int wr_spawn_signal_group(int pidfd, int signum);
 
-/* Blocks until the child has ended, for at most @timeout_ms. */
 void wr_spawn_await(int pidfd, int timeout_ms);
 
 #endif

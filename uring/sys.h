@@ -56,7 +56,6 @@ static inline bool wr_sys_is_shortage(int err)
 /* Returns CLOCK_MONOTONIC in nanoseconds. */
 uint64_t wr_sys_now(void);
 
-/* Sleeps for a millisecond. */
 void wr_sys_sleep_a_little(void);
 
 /* Makes a blocking socket, which io_uring polls. @type may add
@@ -76,8 +75,7 @@ int wr_sys_setsockopt(int fd, int level, int name, const void *value,
                       socklen_t len);
 int wr_sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
 int wr_sys_shutdown(int fd, int how);
-/* Resets a TCP connection, even with unsent bytes. The socket loses its
- * addresses. */
+/* Resets a TCP connection, even with unsent bytes. The addresses are lost. */
 int wr_sys_disconnect(int fd);
 int wr_sys_close(int fd);
 /* Duplicates a descriptor that will be passed over a Unix socket. Returns
@@ -133,8 +131,7 @@ int32_t wr_sys_send(int fd, const struct iovec *iov, uint32_t count);
 /* Gets a file's type and permissions without a query to a remote server. */
 int wr_sys_mode(int fd, mode_t *ret);
 int wr_sys_flags(int fd);
-/* The socket must be non-blocking for wr_sys_connect(). wr_sys_recvfrom() does
- * not wait. */
+/* wr_sys_connect() needs a non-blocking socket; wr_sys_recvfrom() does not. */
 int wr_sys_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int32_t wr_sys_recvfrom(int fd, void *buf, size_t size, struct sockaddr *addr,
                         socklen_t *len);

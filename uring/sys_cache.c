@@ -23,7 +23,6 @@
  * number on every processor except Alpha. */
 #define CALL_CACHESTAT 451
 
-/* An offset beyond the end of every file. */
 #define OFFSET_BEYOND ((uint64_t)INT64_MAX - 65536)
 
 #define STAT_KNOWN                                                             \
@@ -36,7 +35,7 @@ struct cache_view {
     uint64_t page;
     uint64_t first; /* file offset of the view */
     uint64_t end;   /* offset of the first page after the end of the file */
-    uint8_t *data;  /* a mapping with PROT_NONE */
+    uint8_t *data;
 };
 
 /* If the process may not know the state, mincore() reports every page as ready,

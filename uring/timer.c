@@ -19,8 +19,7 @@
 #include "timer.h"
 
 /* Maximum number of timers that are read to find a slot's first deadline. */
-#define SCAN_MAX 16u
-/* Maximum number of timers that a check of invariants reads. */
+#define SCAN_MAX    16u
 #define CHECKED_MAX 64u
 
 /* For each 64 ticks that pass, STAGE_STEP timers of each level are sorted early
@@ -363,7 +362,6 @@ static void timer_stage(struct wr_wheel *wheel, unsigned level, uint64_t count)
     }
 }
 
-/* Advances the time, and sorts timers early in proportion to the ticks. */
 static void timer_reach(struct wr_wheel *wheel, uint64_t tick)
 {
     const uint64_t before = wheel->now_tick;

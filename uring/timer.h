@@ -63,12 +63,10 @@ static inline bool wr_timer_is_armed(const struct wr_timer *timer)
     return wr_list_is_linked(&timer->link);
 }
 
-/* Arms a timer, or moves an armed timer. A deadline in the past is due
- * immediately, UINT64_MAX never. */
+/* A deadline in the past is due immediately, UINT64_MAX never. */
 void wr_timer_arm(struct wr_wheel *wheel, struct wr_timer *timer,
                   uint64_t when_ns);
 
-/* Does nothing if the timer is not armed. */
 void wr_timer_cancel(struct wr_wheel *wheel, struct wr_timer *timer);
 
 /* Returns a time before which no timer fires: the first deadline rounded up to
@@ -82,8 +80,7 @@ static inline uint64_t wr_wheel_known_next(const struct wr_wheel *wheel)
     return wr_list_is_empty(&wheel->due) ? wheel->next_ns : 0;
 }
 
-/* Returns true if wr_wheel_next(), which has returned @when_ns before, would
- * return the same or a later time. */
+/* Returns true if wr_wheel_next() would not return less than @when_ns again. */
 static inline bool wr_wheel_waits_until(const struct wr_wheel *wheel,
                                         uint64_t when_ns)
 {

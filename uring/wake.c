@@ -63,7 +63,6 @@ struct wr_wake {
      * first: */
     struct wr_wake_item *taken;
     struct wr_wake_item **taken_end;
-    /* number of popped items that are counted in own_posted */
     uint64_t own_popped;
     /* counted items popped, but not in popped_total yet */
     uint32_t popped_count;
@@ -293,8 +292,7 @@ void wr_wake_ref(struct wr_wake *wake)
 
 void wr_wake_unref(struct wr_wake *wake)
 {
-    /* Releases this thread's changes. The last unref acquires those of all
-     * threads. */
+    /* Releases this thread's changes. The last unref acquires all. */
     wr_race_release(wake);
     unsigned before =
         atomic_fetch_sub_explicit(&wake->refs, 1, memory_order_acq_rel);

@@ -30,7 +30,7 @@ struct wr_wake_item {
     bool is_posted;    /* set by a post, cleared by wr_wake_pop() */
 };
 
-/* Makes a mailbox for at most @limit waiting posts, 1 or more. Returns 0 or a
+/* @limit, at least 1, is the maximum number of waiting posts. Returns 0 or a
  * negative error. The caller owns the first reference. */
 WEIR_MUST_USE int wr_wake_open(const struct weir_allocator *allocator,
                                uint32_t limit, struct wr_wake **ret);
@@ -85,9 +85,8 @@ WEIR_MUST_USE bool wr_wake_take(struct wr_wake *wake);
  * Returns false if there was a post meanwhile, which must be taken. */
 WEIR_MUST_USE bool wr_wake_rest(struct wr_wake *wake);
 
-/* Removes and returns the oldest taken item, or returns NULL. Every item must
- * be popped. The caller frees it with wr_wake_free_item(), which ignores items
- * of wr_wake_post_item(). */
+/* Every item must be popped, and freed with wr_wake_free_item(), which ignores
+ * items of wr_wake_post_item(). Returns NULL after the last. */
 WEIR_MUST_USE struct wr_wake_item *wr_wake_pop(struct wr_wake *wake);
 void wr_wake_free_item(struct wr_wake *wake, struct wr_wake_item *item);
 

@@ -86,9 +86,7 @@ bool wr_work_asks_nothing(const struct io_uring_sqe *sqe)
 static bool work_may_reopen(int fd)
 {
     struct stat info;
-    char
-        /* The name of a master's terminal. */
-        name[sizeof("/dev/pts/") + 3 * sizeof(fd)];
+    char name[sizeof("/dev/pts/") + 3 * sizeof(fd)];
 
     wr_assert(fd >= 0);
     if (fstat(fd, &info) < 0) {
@@ -232,7 +230,7 @@ static int32_t work_move_stepwise(const struct io_uring_sqe *sqe)
         struct pollfd look = {.fd = work_file(sqe),
                               .events = work_reads(sqe) ? POLLIN : POLLOUT};
         int32_t res = -EAGAIN;
-        wr_assert(look.fd >= 0);      /* poll() would ignore it */
+        wr_assert(look.fd >= 0);
         if (poll(&look, 1, 0) != 0) { /* an error counts as ready */
             step.len = work_step(sqe);
             wr_assert(step.len > 0 && step.len <= sqe->len);

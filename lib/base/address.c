@@ -1,12 +1,11 @@
 /*
- * The C library parses the addresses, strictly: inet_pton() accepts neither
- * "127.1" nor octal. A zone is an interface's name or number. The interface
- * must exist, so that a mistyped zone is an error here and not later at
- * connect().
+ * Addresses; see address.h.
  *
- * The name of a Unix address is the bytes of sun_path that the length counts.
- * This file terminates paths with NUL; the kernel and programs need not, so all
- * readers call address_get_name().
+ * The C library parses them, strictly: inet_pton() accepts neither "127.1" nor
+ * octal. A zone's interface must exist, so that a mistyped zone is an error
+ * here and not at connect(). The name of a Unix address is the bytes of
+ * sun_path that the length counts. Only this file terminates paths with NUL, so
+ * all readers call address_get_name().
  */
 #include "address.h"
 
@@ -24,7 +23,7 @@
 #define UNIX_PREFIX     "unix:"
 #define UNIX_NAME_MAX   sizeof(((struct sockaddr_un *)NULL)->sun_path)
 #define UNIX_HEAD_LEN   offsetof(struct sockaddr_un, sun_path)
-#define ESCAPE_SIZE     sizeof("\\x00") /* size with the NUL */
+#define ESCAPE_SIZE     sizeof("\\x00")
 
 _Static_assert(WEIR_ADDRESS_TEXT_SIZE >=
                    INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof("[%]:65535"),
@@ -247,8 +246,7 @@ int weir_address_parse_with_port(const char *text, struct weir_address *ret)
     if (port < 0 || port_len > PORT_DIGITS_MAX) {
         return -EINVAL;
     }
-    /* An IPv6 address with a port needs brackets; otherwise the port is
-     * ambiguous. */
+    /* An IPv6 address with a port needs brackets. */
     if (text[0] != '[' && memchr(text, ':', host_len)) {
         return -EINVAL;
     }
@@ -354,7 +352,6 @@ static void address_format_inet6(const struct sockaddr_in6 *inet6, char *buf,
     if (zone == 0) {
         name[0] = '\0';
     } else if (!if_indextoname(zone, name)) {
-        /* The interface no longer exists. */
         snprintf(name, sizeof(name), "%u", zone);
     }
     snprintf(buf, size, "[%s%s%s]:%u", text, zone ? "%" : "", name,

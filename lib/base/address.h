@@ -33,8 +33,7 @@ static inline bool wr_address_is_among(const struct weir_address *addr,
     return false;
 }
 
-/* Returns the length of a Unix address's path in sun_path, which may not be
- * terminated, or 0 if the address does not name a file. */
+/* Returns 0 if @addr names no file. The path may not be terminated. */
 size_t wr_address_get_path_len(const struct weir_address *addr);
 
 /* The port of a Unix address is 0 and cannot be set. */

@@ -60,7 +60,6 @@ static inline bool wr_bytes_take_u16(struct wr_bytes *from, uint16_t *ret)
     return true;
 }
 
-/* Removes a vector that follows its length of @size bytes. */
 static inline bool wr_bytes_take_vector(struct wr_bytes *from, size_t size,
                                         struct wr_bytes *ret)
 {

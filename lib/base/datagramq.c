@@ -189,7 +189,6 @@ uint32_t wr_datagramq_gather(const struct wr_datagramq *q,
     return count;
 }
 
-/* Unlinks the first entry, of @size bytes. Its block may be freed. */
 static void datagramq_unlink_first(struct wr_datagramq *q,
                                    struct wr_blocks *blocks, uint32_t size)
 {

@@ -1,14 +1,11 @@
 /*
  * The datagrams that wait to be sent on one transport, in order.
  *
- * A datagram is an entry in a block. Its destination, its ancillary data and,
- * if they are copied, its bytes are next to each other, so that a batch of
- * small datagrams is read in the order of memory. Bytes may also be in a lease
- * or belong to the caller.
- *
- * No entry is in flight while the program's code runs, because sends end inside
- * the system call. Release callbacks are called after the entry has left the
- * queue, so they may send again.
+ * A datagram is an entry in a block, next to its destination, its ancillary
+ * data and, if they are copied, its bytes. Bytes may also be in a lease or
+ * belong to the caller. No entry is in flight while the program's code runs,
+ * because sends end inside the system call. Release callbacks are called after
+ * the entry has left the queue, so they may send again.
  */
 #ifndef WEIR_LIB_BASE_DATAGRAMQ_H
 #define WEIR_LIB_BASE_DATAGRAMQ_H
@@ -29,7 +26,6 @@ enum wr_outgoing_kind {
 
 /* A datagram in the queue. Its name, control data and copied bytes follow. */
 struct wr_outgoing {
-    /* Bytes of the entry with its name, control data and copied bytes. */
     uint32_t size;
     uint32_t len;
     const uint8_t *data;
@@ -84,11 +80,9 @@ WEIR_MUST_USE int wr_datagramq_push(struct wr_datagramq *q,
                                     struct wr_blocks *blocks,
                                     const struct wr_outgoing_parts *parts);
 
-/* The queue must not be empty. */
 struct wr_outgoing *wr_datagramq_first(const struct wr_datagramq *q);
 
-/* Gets the destination of the first datagram. Its len is 0 if the socket is
- * connected. The queue must not be empty. */
+/* Its len is 0 if the socket is connected. The queue must not be empty. */
 void wr_datagramq_get_name(const struct wr_datagramq *q,
                            struct weir_address *ret);
 

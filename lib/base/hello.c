@@ -2,8 +2,8 @@
  * Parses a TLS hello (RFC 8446, 4.1.2 and 4.1.3; RFC 5246, 7.4.1).
  *
  * A hello whose lengths contradict each other cannot be parsed. A malformed
- * extension only sets is_odd: wolfSSL handles the error, and a proxy that
- * forwards the hello can use the other fields.
+ * extension only sets is_odd: the TLS library handles the error, and a proxy
+ * that forwards the hello can use the other fields.
  */
 #include "hello.h"
 
@@ -29,8 +29,7 @@ enum {
     HELLO_HOST = 0,       /* name type host_name */
 };
 
-/* Removes the cipher suites and compression methods: two lists of a client, or
- * the one of each that a server chose. Only a client's suites are stored. */
+/* Removes cipher suites and compression methods. Stores a client's suites. */
 static bool hello_take_suites(struct wr_bytes *from, bool is_client,
                               struct wr_bytes *ret)
 {
@@ -45,8 +44,7 @@ static bool hello_take_suites(struct wr_bytes *from, bool is_client,
            part.size > 0;
 }
 
-/* Parses the fields before the extensions, and sets *ret_extensions to the
- * extensions. */
+/* Sets *ret_extensions to the extensions, which it does not parse. */
 static bool hello_take_message(struct wr_bytes *from, bool is_client,
                                struct wr_bytes *ret_extensions,
                                struct wr_tls_hello *ret)
@@ -75,7 +73,6 @@ static bool hello_take_message(struct wr_bytes *from, bool is_client,
            (wr_bytes_take_vector(&body, 2, ret_extensions) && body.size == 0);
 }
 
-/* Parses a list of server names. It must have exactly one name. */
 static bool hello_read_name(struct wr_bytes list, struct wr_tls_hello *ret)
 {
     struct wr_bytes names;
@@ -107,7 +104,6 @@ static bool hello_keep(struct wr_bytes body, struct wr_bytes *ret)
     return true;
 }
 
-/* Returns false if the body is malformed. */
 static bool hello_read_extension(size_t type, struct wr_bytes body,
                                  bool is_client, struct wr_tls_hello *ret)
 {

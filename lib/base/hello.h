@@ -1,13 +1,12 @@
 /*
- * Parses a TLS hello: the fields that are needed before wolfSSL parses it,
- * fields that wolfSSL does not report, and fields that a proxy needs.
+ * Parses a TLS hello: the fields that are needed before the TLS library parses
+ * it, that the library does not report, or that a proxy needs.
  *
  * A TLS 1.2 ticket is valid only for the server name for which it was issued
- * (RFC 6066, 3). wolfSSL decrypts a ticket while it parses the extensions, in
- * the order of the client, and the server name may follow the ticket. So the
- * name must be known before. wolfSSL accepts no extension after a pre-shared
- * key of TLS 1.3, so the connection must be configured before wolfSSL parses
- * the hello.
+ * (RFC 6066, 3). TLS libraries decrypt a ticket before the server name is
+ * known, so the name is read here. wolfSSL accepts no extension after a
+ * pre-shared key of TLS 1.3, so the connection must be configured before
+ * wolfSSL parses the hello.
  */
 #ifndef WEIR_LIB_BASE_HELLO_H
 #define WEIR_LIB_BASE_HELLO_H
@@ -20,12 +19,12 @@ struct wr_tls_hello {
     struct wr_bytes name;
     /* an invalid server name: empty, longer, or with a NUL */
     struct wr_bytes odd_name;
-    struct wr_bytes protocols; /* body of the ALPN extension */
-    struct wr_bytes versions;  /* body of supported_versions; client only */
+    struct wr_bytes protocols;
+    struct wr_bytes versions; /* client only */
     /* cipher suites of two bytes each; client only */
     struct wr_bytes suites;
-    struct wr_bytes schemes; /* the body of signature_algorithms */
-    struct wr_bytes groups;  /* the body of supported_groups */
+    struct wr_bytes schemes;
+    struct wr_bytes groups;
     uint16_t version;
     bool lacks_extensions : 1;
     bool has_ticket : 1;          /* a TLS 1.2 ticket that is not empty */
@@ -36,10 +35,9 @@ struct wr_tls_hello {
     bool is_odd : 1;  /* an extension for a field above is invalid */
 };
 
-/* Parses a message. Only a server's hello may be followed by other bytes.
- * Returns false and empties *ret if the message is not such a hello, if its
- * lengths contradict each other, or if a client's hello has two extensions with
- * server names. */
+/* Only a server's hello may be followed by other bytes. Returns false and
+ * empties *ret if this is no such hello, if its lengths contradict each other,
+ * or if a client's hello has two extensions with server names. */
 WEIR_MUST_USE bool wr_tls_hello_read(const uint8_t *data, size_t size,
                                      bool is_client, struct wr_tls_hello *ret);
 

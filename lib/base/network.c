@@ -3,8 +3,7 @@
  *
  * An IPv4 address mapped to IPv6 (RFC 4291, 2.5.5.2) is compared as IPv4, and a
  * network of mapped addresses is stored as an IPv4 network, so that an address
- * matches whether its socket is IPv4 or IPv6. As in address.c, short and octal
- * forms are errors.
+ * matches whether its socket is IPv4 or IPv6.
  */
 #include "address.h"
 

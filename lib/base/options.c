@@ -50,7 +50,7 @@ int wr_options_read_inner(const void *outer, void *inner, size_t inner_size)
 
     wr_assert(offset >= sizeof(size_t));
     wr_assert(inner_size >= sizeof(size_t));
-    if (room < sizeof(size_t)) { /* the caller's struct has no @inner */
+    if (room < sizeof(size_t)) {
         wr_options_reset(inner, inner_size);
         return 0;
     }

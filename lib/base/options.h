@@ -2,10 +2,10 @@
  * Reads the option structs of callers.
  *
  * The first field of an option struct is its size in the caller's headers. The
- * library copies only these bytes, into a struct of its own size, and reads
- * only the copy. If the caller's struct is shorter (an older header), the other
- * fields are 0, which is the default of every field. If it is longer (a newer
- * header), the fields that the library does not know must be 0.
+ * library copies only these bytes, into a struct of its own size. If the
+ * caller's struct is shorter (an older header), the other fields are 0, which
+ * is the default of every field. If it is longer (a newer header), the fields
+ * that the library does not know must be 0.
  *
  * A struct inside another (struct weir_timeouts in struct
  * weir_connection_options) is its last field and has its own size, so that it
@@ -21,23 +21,21 @@
 #include <string.h>
 
 /* Copies @options, or the defaults if it is NULL, to @known. Returns 0,
- * WEIR_EOPTIONSIZE with all defaults if the size is not set, or -E2BIG if a
- * field that the library does not know is set. The size field of @known is the
- * caller's, for wr_options_read_inner(). */
+ * WEIR_EOPTIONSIZE with all defaults if the size is not set, or -E2BIG if an
+ * unknown field is set. @known gets the caller's size. */
 WEIR_MUST_USE static inline int wr_options_read(void *known, size_t known_size,
                                                 const void *options);
 
-/* Must follow wr_options_read() of @outer. Reads @inner, the last field of
- * @outer, in place. If the size field of @inner is 0, its size is the rest of
- * the caller's struct. Returns -EINVAL with all defaults if the size is larger
- * than this rest or smaller than its own field. Fields beyond the size are set
- * to 0. */
+/* Reads @inner, the last field of @outer, in place, after wr_options_read() of
+ * @outer. A size field of 0 means the rest of the caller's struct. Returns
+ * -EINVAL with all defaults if the size is larger than this rest or smaller
+ * than its own field. Sets fields beyond the size to 0. */
 WEIR_MUST_USE int wr_options_read_inner(const void *outer, void *inner,
                                         size_t inner_size);
 
 /* Structs that the library fills also begin with the size in the caller's
- * headers. Fields beyond this size are not written; fields that the library
- * does not know are set to 0. */
+ * headers. The library writes no field beyond this size, and sets fields that
+ * it does not know to 0. */
 
 /* Returns 0, -EINVAL if @ret is NULL, or WEIR_EOPTIONSIZE. */
 WEIR_MUST_USE int wr_answer_check(const void *ret);

@@ -15,8 +15,7 @@
 
 /* Maximum size of a block, unless a join or one piece needs a larger block. */
 #define BLOCK_MAX ((size_t)1 << 28)
-/* Maximum size of a block for bytes that are put back. Smaller blocks are more
- * likely to be available when memory is short. */
+/* Maximum size of a block of bytes put back. Larger blocks fail more often. */
 #define UNREAD_MAX ((size_t)1 << 20)
 /* A queue of n bytes has about SHARES * log n blocks. */
 #define SHARES 16u
@@ -219,7 +218,7 @@ int wr_recvq_unread(struct wr_recvq *q, const void *data, size_t len)
 
     wr_assert(!q->is_shown);
     wr_recvq_check_invariants(q);
-    while (len > 0) { /* from the last piece to the first */
+    while (len > 0) {
         const size_t piece = wr_min_u64(len, UNREAD_MAX);
         len -= piece;
         int err = recvq_unread_piece(q, bytes + len, piece);
@@ -380,7 +379,6 @@ int wr_recvq_join_segments(struct wr_recvq *q, size_t len)
     return 0;
 }
 
-/* Returns true if only the queue refers to these bytes. */
 static bool recvq_is_alone(const weir_lease *lease)
 {
     return lease->refs == 1 && (!lease->parent || lease->parent->refs == 1);
@@ -399,8 +397,7 @@ static bool recvq_should_move(const struct wr_recvq *q,
     return all || (segment->len < WR_COMPACT_BELOW && recvq_is_alone(lease));
 }
 
-/* Returns the size of a block for the segments from @index on that are moved
- * together. Only the last block of the queue has spare bytes. */
+/* Only the last block of the queue has spare bytes. */
 static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                                   bool all)
 {
@@ -417,8 +414,7 @@ static size_t recvq_block_size_at(const struct wr_recvq *q, uint32_t index,
                       all ? wr_min_u64(q->total, BLOCK_MAX) : recvq_spare(q));
 }
 
-/* Appends to @to as much of @from as fits. If that was all, drops the lease of
- * @from and returns true. */
+/* If all of @from fits into @to, drops the lease of @from and returns true. */
 static bool recvq_pack(struct wr_recvq *q, struct wr_recvq_segment *to,
                        struct wr_recvq_segment *from)
 {
@@ -440,8 +436,7 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
 {
     wr_recvq_check_invariants(q);
     wr_assert(!wr_recvq_has_window(q));
-    /* Number of entries that are done. The first entry stays if its bytes are
-     * shown. */
+    /* number of finished entries, with the entry whose bytes are shown */
     uint32_t kept = q->is_shown && !q->spent && q->count > 0 ? 1 : 0;
     bool has_memory = true;
 
@@ -458,7 +453,6 @@ bool wr_recvq_compact(struct wr_recvq *q, bool all)
         }
         if (moved) {
             const bool whole = recvq_pack(q, &block, segment);
-            /* the block is at least as large as the segment */
             wr_assert(whole);
         }
         *wr_recvq_at(q, kept++) = moved ? block : *segment;

@@ -4,9 +4,8 @@
  * A queue is a ring of segments, each a part of a lease. Most bytes stay in the
  * receive buffer. They are copied to blocks of the queue to make bytes
  * contiguous that a call must return as one piece, and to free receive buffers
- * when bytes stay for long or the pool is short. Small pieces are packed, so a
- * slow reader pins no large buffer. These blocks are charged to no connection;
- * the reader's limit bounds them.
+ * when bytes stay for long or the pool is short. These blocks are charged to no
+ * connection; the reader's limit bounds them.
  *
  * A view consumes its bytes, but they stay valid until the next call
  * (`is_shown`). `spent` holds their lease if their segment was removed. The
@@ -33,14 +32,14 @@
 
 struct wr_recvq_segment {
     const uint8_t *data;
-    uint32_t len; /* not 0 */
+    uint32_t len;
     /* Unused bytes after the data that can be filled; 0 in a received lease. */
     uint32_t room;
     weir_lease *lease;
 };
 
 struct wr_recvq {
-    struct wr_recvq_segment *head; /* slot of the first segment */
+    struct wr_recvq_segment *head;
     size_t total;
     weir_lease *spent; /* lease of the bytes last shown or held, or NULL */
     bool is_shown;     /* set by a view, cleared by the next call */
@@ -50,7 +49,7 @@ struct wr_recvq {
     struct wr_recvq_segment *segments;
     struct wr_pool *pool;
     const struct weir_allocator *allocator;
-    uint64_t *copied; /* counter of copied bytes */
+    uint64_t *copied;
     /* a bit for each newline in the window whose line was not read, the lowest
      * for the window's first byte; 0 without a window */
     uint64_t newlines;
@@ -73,7 +72,6 @@ WEIR_MUST_USE int wr_recvq_grow(struct wr_recvq *q);
 WEIR_MUST_USE int wr_recvq_push_moved(struct wr_recvq *q,
                                       const struct weir_buf *buf);
 
-/* Frees the allocated ring when few segments are left. */
 void wr_recvq_shrink(struct wr_recvq *q);
 
 static inline struct wr_recvq_segment *wr_recvq_at(const struct wr_recvq *q,
@@ -101,9 +99,8 @@ static inline void wr_recvq_pop(struct wr_recvq *q)
 WEIR_MUST_USE int wr_recvq_unread(struct wr_recvq *q, const void *data,
                                   size_t len);
 
-/* Appends at least 1 received byte and takes a reference to the lease, or
- * copies the bytes if the pool is short. Returns 0, or -ENOMEM without
- * effect. */
+/* Appends at least 1 received byte with a reference to the lease, or a copy if
+ * the pool is short. Returns 0, or -ENOMEM without effect. */
 WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
                                               const struct weir_buf *buf)
 {
@@ -129,7 +126,6 @@ WEIR_MUST_USE static inline int wr_recvq_push(struct wr_recvq *q,
     return 0;
 }
 
-/* Appends a copy. Returns 0, or -ENOMEM without effect. */
 WEIR_MUST_USE int wr_recvq_push_copy(struct wr_recvq *q, const void *data,
                                      size_t len);
 
@@ -215,9 +211,9 @@ static inline uint64_t wr_find_newlines(const uint8_t *window)
     return found;
 }
 
-/* Consumes the first @len bytes of the first segment, which must have more.
- * Takes no reference. The assertion uses the overflow of the subtraction,
- * because a comparison would cost one more instruction for each line. */
+/* Consumes @len bytes of the first segment, which must have more. Takes no
+ * reference. A comparison would cost one more instruction than this
+ * assertion. */
 static inline void wr_recvq_take_part(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {
@@ -250,8 +246,7 @@ static inline void wr_recvq_open_window(struct wr_recvq *q)
 }
 
 /* Moves the window to the next WR_WINDOW_SIZE bytes. newlines must be 0.
- * Returns false if there is no window, if too few bytes follow, or if they have
- * no newline. */
+ * Returns false if too few bytes follow, or if they have no newline. */
 WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
 {
     const uint8_t *window = q->window_end;
@@ -269,8 +264,7 @@ WEIR_MUST_USE static inline bool wr_recvq_move_window(struct wr_recvq *q)
  * the first segment has no newline, or only as its last byte. */
 WEIR_MUST_USE bool wr_recvq_find_newline(struct wr_recvq *q);
 
-/* Returns the length of the first line, which ends at the window's next
- * newline. */
+/* The first line ends at the window's next newline. */
 static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
 {
     const size_t until = (size_t)(q->window_end - q->head->data);
@@ -281,8 +275,7 @@ static inline size_t wr_recvq_line_len(const struct wr_recvq *q)
            (uint32_t)__builtin_ctzll(q->newlines);
 }
 
-/* Consumes the first line, of @len bytes. The segment must have more bytes.
- * Takes no reference. */
+/* The segment must have more bytes. Takes no reference. */
 static inline void wr_recvq_take_line(struct wr_recvq *q, size_t len,
                                       struct weir_buf *ret)
 {

@@ -4,8 +4,7 @@
  * A window is searched at a time: a part of a segment or, across segments,
  * bytes copied to the stack. Windows overlap, so that a match across two
  * windows is found. With several separators, the first window is small and the
- * size doubles with each window. So the time is proportional to the bytes
- * before the match, times the number of separators.
+ * size doubles, so the time is proportional to the bytes before the match.
  */
 #include "recvq.h"
 
@@ -55,7 +54,6 @@ static size_t recvq_find_gather(struct cursor from, uint8_t *to, size_t len)
     return done;
 }
 
-/* Finds the match that ends first; of several that end there, the shortest. */
 static bool recvq_find_first(const uint8_t *data, size_t len,
                              const struct weir_separator *separators,
                              size_t count, struct match *ret)
@@ -65,8 +63,7 @@ static bool recvq_find_first(const uint8_t *data, size_t len,
 
     for (size_t i = 0; i < count; i++) {
         const struct weir_separator *separator = &separators[i];
-        /* Only a match that ends earlier, or is shorter, replaces the one
-         * found. */
+        /* Only a match that ends earlier, or is shorter, replaces this one. */
         const size_t within =
             found && separator->len >= best_len ? ret->end - 1 : len;
         const uint8_t *at =

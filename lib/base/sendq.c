@@ -153,9 +153,8 @@ static void sendq_fill(struct wr_chunk *chunk, const struct iovec *iov,
     wr_assert(!chunk->next);
 }
 
-/* Returns the minimum size of the next block. It is 0 after a chunk that is not
- * copied bytes: a program that writes a few bytes between pieces of its own
- * memory needs a block for each. */
+/* The size is 0 after a chunk that is not copied bytes: a program that writes a
+ * few bytes between pieces of its own memory needs a block for each. */
 static size_t sendq_next_capacity(const struct wr_sendq *q)
 {
     if (!q->tail) {

@@ -4,10 +4,8 @@
  * A chunk is a block of copied bytes, memory of the caller, or a lease of the
  * receive pool. Small writes are copied to the last block. Bytes stay in the
  * queue until the kernel has accepted them, so `bytes` includes bytes in
- * flight, and the memory of a send stays valid until the send ends.
- *
- * Release callbacks are called after the chunk has left the queue, so they may
- * write again.
+ * flight. Release callbacks are called after the chunk has left the queue, so
+ * they may write again.
  */
 #ifndef WEIR_LIB_BASE_SENDQ_H
 #define WEIR_LIB_BASE_SENDQ_H
@@ -21,8 +19,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
-/* wr_sendq_move_out() inspects at most this number of chunks. A queue within
- * its limits has fewer. */
+/* A queue within its limits has fewer chunks. */
 #define WR_SENDQ_MOVED    1024u
 #define WR_SEND_BYTES_MIN (256u << 10)
 
@@ -56,7 +53,7 @@ struct wr_sendq {
 
 struct wr_sendq_memory {
     struct wr_blocks *blocks;
-    struct wr_slab *chunks; /* of struct wr_chunk */
+    struct wr_slab *chunks;
 };
 
 void wr_sendq_init(struct wr_sendq *q);
@@ -75,13 +72,11 @@ WEIR_MUST_USE int wr_sendq_copy(struct wr_sendq *q,
                                 const struct iovec *iov, size_t count,
                                 size_t total);
 
-/* Makes a chunk for @len copied bytes that is not in the queue yet. Returns
- * NULL if out of memory. wr_sendq_append_chunk() or wr_sendq_drop_chunk() must
- * follow. */
+/* Makes a chunk for @len copied bytes, or returns NULL. wr_sendq_append_chunk()
+ * or wr_sendq_drop_chunk() must follow. */
 WEIR_MUST_USE struct wr_chunk *
 wr_sendq_make_chunk(const struct wr_sendq_memory *memory, size_t len);
-/* Appends a chunk of wr_sendq_make_chunk() into which @len bytes were
- * written. */
+/* Appends a chunk of wr_sendq_make_chunk() that has @len written bytes. */
 void wr_sendq_append_chunk(struct wr_sendq *q, struct wr_chunk *chunk,
                            size_t len);
 void wr_sendq_drop_last(struct wr_sendq *q,
@@ -174,8 +169,7 @@ wr_sendq_extend(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return block->data + used;
 }
 
-/* The fast path of a completed send: if the queue is one chunk of @bytes copied
- * bytes, empties it and returns true. */
+/* If the queue is one chunk of @bytes copied bytes, empties it. */
 WEIR_MUST_USE static inline bool
 wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
                      uint64_t bytes)
@@ -196,8 +190,7 @@ wr_sendq_consume_all(struct wr_sendq *q, const struct wr_sendq_memory *memory,
     return true;
 }
 
-/* Returns true if the first chunk is memory of the caller without a release
- * callback, as when one message is sent to many peers. */
+/* Memory without a release callback is common if many peers get one message. */
 WEIR_MUST_USE static inline bool
 wr_sendq_starts_unreleased(const struct wr_sendq *q)
 {

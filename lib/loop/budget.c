@@ -311,7 +311,6 @@ static struct wr_demand *budget_take_first(struct wr_feeding *round)
     return demand;
 }
 
-/* Returns the rest of the batch to the front of the queue. */
 static void budget_put_rest_back(struct wr_list *queue,
                                  struct wr_feeding *round)
 {
@@ -381,7 +380,6 @@ bool wr_budget_begin_starved(struct wr_budget *budget, struct wr_feeding *round)
     return true;
 }
 
-/* Removes and returns the first bare connection that may receive, or NULL. */
 static struct wr_demand *budget_next_bare(struct wr_budget *budget,
                                           struct wr_feeding *round)
 {

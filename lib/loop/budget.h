@@ -98,7 +98,7 @@ struct wr_evictable {
 };
 
 struct wr_budget {
-    const struct wr_pool *pool; /* counts held and kept bytes */
+    const struct wr_pool *pool;
     uint64_t held_limit_bytes;
     uint64_t queued_limit_bytes;
     uint64_t queued_bytes;
@@ -108,8 +108,8 @@ struct wr_budget {
     struct wr_list bare;
     struct wr_list stuck;
     struct wr_list due;
-    uint64_t turn_received_bytes; /* received by due connections */
-    uint64_t turn_sent_bytes;     /* sent in long sends */
+    uint64_t turn_received_bytes;
+    uint64_t turn_sent_bytes;
     struct wr_list evictable;
     /* If no bare connection could receive in the last pass: the most bytes held
      * in that pass. Otherwise UINT64_MAX. The next pass waits for fewer. */
@@ -117,8 +117,8 @@ struct wr_budget {
     uint64_t pass_bytes; /* maximum number of held bytes in this pass so far */
     uint32_t pass : WR_DEMAND_PASS_BITS;
     bool pass_has_fed;
-    bool feeds_bare_first;  /* in this iteration */
-    uint64_t starved_count; /* receives that found no buffer */
+    bool feeds_bare_first; /* in this iteration */
+    uint64_t starved_count;
 };
 
 enum wr_shortage {
@@ -168,7 +168,6 @@ static inline void wr_demand_feed(struct wr_demand *demand,
         ->feed(demand, queue);
 }
 
-/* Returns how many bytes each connection may hold now. */
 uint64_t wr_budget_held_share(const struct wr_budget *budget);
 
 /* Returns how much one connection may queue. UINT64_MAX means no bound. */
@@ -217,7 +216,6 @@ uint32_t wr_budget_window(const struct wr_budget *budget, uint32_t window,
 enum wr_shortage wr_budget_ask(const struct wr_budget *budget,
                                struct wr_demand *demand, uint32_t *ret_credit);
 
-/* Queues a connection that has no buffer, or whose share is used up. */
 void wr_budget_starve(struct wr_budget *budget, struct wr_demand *demand);
 
 /* Queues a connection that may not receive until send queues are shorter. */
@@ -232,7 +230,6 @@ static inline bool wr_budget_has_waiting(const struct wr_budget *budget)
            !wr_list_is_empty(&budget->stuck);
 }
 
-/* Queues a connection for which bytes wait in the kernel. */
 void wr_budget_make_due(struct wr_budget *budget, struct wr_demand *demand);
 
 static inline bool wr_budget_has_due(const struct wr_budget *budget)

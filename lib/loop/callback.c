@@ -39,7 +39,7 @@ struct callback {
     weir_callback_fn *cb;
     union {
         void *arg;
-        struct callback *next_free; /* in state CALLBACK_FREE */
+        struct callback *next_free;
     };
     struct wr_callbacks *table;
     uint32_t generation; /* never 0 */
@@ -76,7 +76,6 @@ static struct callback *callback_entry_at(const struct wr_callbacks *table,
 static inline void callback_set_state(struct callback *entry,
                                       enum callback_state state)
 {
-    /* For each state, a mask of the states from which it may be entered. */
     static const uint8_t allowed[CALLBACK_STATES] = {
         [CALLBACK_FREE] = 1u << CALLBACK_SOON | 1u << CALLBACK_TIMED,
         [CALLBACK_SOON] = 1u << CALLBACK_FREE,

@@ -6,7 +6,6 @@
  */
 #include "loop.h"
 
-/* Returns the length of the list. */
 static uint64_t invariants_walk(const struct wr_list *list)
 {
     uint64_t count = 0;

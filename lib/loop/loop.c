@@ -90,7 +90,7 @@ static uint64_t loop_wait_time(weir_loop *loop)
     return wr_min_u64(timers_ns, loop_feed_wait(loop));
 }
 
-/* Runs the first @count items. Returns false if there were fewer. */
+/* Returns false if there were fewer items. */
 static inline bool loop_run_items(struct wr_list *batch, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -246,7 +246,7 @@ static inline void loop_set_time(weir_loop *loop)
 {
     const uint64_t now_ns = wr_sys_now();
 
-    wr_check(now_ns >= loop->now_ns); /* the clock is monotonic */
+    wr_check(now_ns >= loop->now_ns);
     if (wr_wheel_may_be_due(&loop->wheel, now_ns - LATE_NS)) {
         loop_hold_late(loop, now_ns);
     }

@@ -35,7 +35,6 @@ struct wr_turn_end {
     void (*run)(struct wr_turn_end *turn_end);
 };
 
-/* The turn ends that send files; see moves.c. */
 struct wr_moves {
     struct wr_list ends;
     struct wr_turn_end turn_end;
@@ -115,7 +114,6 @@ struct wr_module {
     const struct wr_module_ops *ops;
 };
 
-/* Statistics that members increment directly. */
 struct wr_loop_counts {
     uint64_t turns;
     uint64_t task_switches;
@@ -136,10 +134,10 @@ struct wr_posts {
 struct wr_alarm {
     struct wr_module module;
     struct wr_op op;
-    struct wr_time wait;       /* the kernel reads it at the submission */
-    uint64_t when_ns;          /* UINT64_MAX if not in flight */
-    uint32_t early_count;      /* waits in a row that ended early */
-    uint64_t last_deadline_ns; /* deadline of the last wait */
+    struct wr_time wait; /* the kernel reads it at the submission */
+    uint64_t when_ns;    /* UINT64_MAX if not in flight */
+    uint32_t early_count;
+    uint64_t last_deadline_ns;
 };
 
 /* The descriptor for another event loop, the host; see host.c. */
@@ -233,7 +231,7 @@ struct weir_loop {
     int32_t kept_calls; /* see wr_loop_keep_calls() */
     /* number of running callbacks, which may not suspend */
     uint32_t callback_count;
-    struct wr_task_calls given_calls; /* budget of each task that is entered */
+    struct wr_task_calls given_calls;
 
     struct wr_list cancels; /* futures to be cancelled, in order */
     /* set while a future of `cancels` is cancelled; see future.c */
@@ -267,7 +265,7 @@ struct weir_loop {
     weir_exception_fn *exception_hook;
     void *exception_arg;
     struct wr_notices notices;
-    struct wr_ready feed_again; /* makes the loop iterate at once */
+    struct wr_ready feed_again;
 
     struct wr_loop_counts counts;
     struct weir_allocator counting;
@@ -425,8 +423,8 @@ void wr_loop_report_slow(weir_loop *loop, uint64_t start_ns,
 void wr_loop_call(weir_loop *loop, weir_callback_fn *cb, void *arg,
                   const char *name);
 
-/* Runs the ready queue of a closed loop, and frees the loop's memory if nothing
- * pins it. Called after an item became ready or a pin was removed. */
+/* Runs the ready queue of a closed loop, and frees the loop if nothing pins
+ * it. */
 void wr_loop_release(weir_loop *loop);
 
 static inline void wr_loop_pin(weir_loop *loop)
@@ -443,8 +441,8 @@ static inline void wr_loop_unpin(weir_loop *loop)
     }
 }
 
-/* Runs @turn_end once at the end of this iteration, or of the next iteration if
- * this one is ending. */
+/* Runs @turn_end once at the end of this iteration, or of the next if this one
+ * is ending. */
 static inline void wr_loop_at_turn_end(weir_loop *loop,
                                        struct wr_turn_end *turn_end)
 {
@@ -453,7 +451,6 @@ static inline void wr_loop_at_turn_end(weir_loop *loop,
     }
 }
 
-/* Like wr_loop_at_turn_end(), for a step that sends a piece of a file. */
 static inline void wr_loop_move_later(weir_loop *loop,
                                       struct wr_turn_end *turn_end)
 {
@@ -512,7 +509,6 @@ void wr_loop_add_module(weir_loop *loop, struct wr_module *module,
 struct wr_module *wr_loop_find_module(const weir_loop *loop,
                                       const struct wr_module_ops *ops);
 
-/* The invariants hold between two steps of the loop. */
 void wr_loop_check_invariants(const weir_loop *loop);
 
 /* Frees idle memory some seconds later, for example after a lost connection. */

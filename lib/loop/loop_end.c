@@ -77,7 +77,7 @@ static void loop_end_reap_everything(weir_loop *loop)
         wr_ignore(wr_uring_dispatch(&loop->uring, UINT32_MAX));
     }
     if (err == 0) {
-        err = wr_loop_submit_all(loop); /* the remaining closes */
+        err = wr_loop_submit_all(loop);
     }
     if (err < 0) {
         loop_end_abandon_everything(loop);
@@ -124,7 +124,6 @@ static int loop_end_everything(weir_loop *loop)
 
     wr_loop_end_modules(loop, WR_END_SHUTDOWN);
     for (uint32_t stage = 0; stage < WR_STAGES; stage++) {
-        /* Results of the shutdown arrive in later iterations. */
         struct wr_list *link = loop->members[stage].next;
 
         while (link != &loop->members[stage]) {

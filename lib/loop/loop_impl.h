@@ -32,10 +32,8 @@ static inline void wr_loop_set_calls(weir_loop *loop, bool is_crowded)
         (struct wr_task_calls){.given = given, .left = (int32_t)given - 1};
 }
 
-/* Submits all SQEs, in several tries if the kernel is short of memory. */
 WEIR_MUST_USE int wr_loop_submit_all(weir_loop *loop);
 
-/* Calls all modules for one step, in the order in which they were added. */
 void wr_loop_end_modules(weir_loop *loop, enum wr_end_step step);
 /* Ends the wait of one task that no event can wake, if there is such a task. */
 void wr_loop_give_up(weir_loop *loop);
@@ -55,7 +53,6 @@ void wr_alarm_init(weir_loop *loop);
 WEIR_MUST_USE uint64_t wr_alarm_wait(weir_loop *loop, uint64_t deadline_ns);
 
 void wr_notices_init(weir_loop *loop);
-/* Calls the exception hook for this notice once, from the ready queue. */
 void wr_notices_add(weir_loop *loop, enum wr_notice which);
 static inline void wr_notices_go_on(weir_loop *loop)
 {

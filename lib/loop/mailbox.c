@@ -14,7 +14,6 @@ static weir_loop *mailbox_loop_of(struct wr_module *module)
     return wr_container_of(module, weir_loop, posts.module);
 }
 
-/* Returns false if there is no post. */
 static bool mailbox_run_one(weir_loop *loop)
 {
     wr_assert(wr_loop_is_running(loop));

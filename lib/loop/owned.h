@@ -23,7 +23,6 @@ WEIR_MUST_USE int wr_owned_grow(struct wr_owned *owned,
 void wr_owned_free(struct wr_owned *owned,
                    const struct weir_allocator *allocator);
 
-/* Enlarges the bitmap for @fd. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static inline int
 wr_owned_make_room(struct wr_owned *owned,
                    const struct weir_allocator *allocator, int fd)

@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIGNAL_MAX 64  /* the kernel's highest */
+#define SIGNAL_MAX 64
 #define CALLS_MAX  64u /* callbacks called in one iteration */
 
 static const int signal_of_main[] = {SIGINT, SIGTERM};
@@ -35,7 +35,7 @@ static const int signal_of_main[] = {SIGINT, SIGTERM};
 struct slot {
     weir_signal_fn *cb; /* NULL if not handled */
     void *arg;
-    uint32_t count;   /* signals that were not delivered yet */
+    uint32_t count;
     bool is_for_main; /* wanted by the main task */
     /* The thread blocked the signal before the loop handled it. */
     bool was_blocked;
@@ -50,7 +50,7 @@ struct wr_signals {
     struct wr_wake_item item;
     /* The lock guards the fields below. */
     struct wr_list link;
-    int last; /* the signal that was delivered last */
+    int last;
     /* set with the item, cleared when all signals are delivered */
     bool is_posted;
 };
@@ -270,7 +270,7 @@ static void signal_run_posted(void *arg)
         signal_deliver(signals, signum);
     }
     const int err = wr_wake_post_item(signals->loop->wake, &signals->item);
-    wr_assert(err == 0); /* the mailbox is open */
+    wr_assert(err == 0);
 }
 
 static struct wr_signals *signal_of_module(struct wr_module *module)
@@ -278,7 +278,6 @@ static struct wr_signals *signal_of_module(struct wr_module *module)
     return wr_container_of(module, struct wr_signals, module);
 }
 
-/* Returns true if the signal was blocked before. */
 static bool signal_block(int signum, bool block)
 {
     sigset_t set;

@@ -13,8 +13,7 @@
 
 /* time between two tries to reap a child that a tracer still holds */
 #define CHILD_REST_NS UINT64_C(20000000)
-/* How long to wait for the end of a killed child. Only a child that hangs in
- * the kernel takes longer. */
+/* Only a child that hangs in the kernel takes longer to die. */
 #define CHILD_DEATH_MS 1000
 
 static void child_set_state(struct wr_child *child, enum wr_child_state state)
@@ -61,8 +60,7 @@ static bool child_reap(struct wr_child *child)
     return true;
 }
 
-/* The ring is closed and the loop no longer runs, so this may block: kills the
- * child and waits a limited time for its end. */
+/* Blocks for a limited time, because the loop no longer runs. */
 static void child_end_now(struct wr_child *child)
 {
     wr_assert(!child->loop->uring.ring);
@@ -133,9 +131,8 @@ static void child_poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
         child_end_now(child);
         child_finish(child);
     } else {
-        /* The child has ended, but its tracer has not reaped it. A poll would
-         * complete at once each time, and the kernel does not report when the
-         * tracer has reaped the child. */
+        /* The tracer has not reaped the child. A poll would complete at once
+         * each time, and the kernel does not report the tracer's wait. */
         weir_loop *loop = child->loop;
 
         wr_assert(child->state == WR_CHILD_WATCHED);

@@ -52,7 +52,7 @@ int wr_program_init(struct wr_program *program,
     }
     const bool is_path = strchr(file, '/') != NULL;
     const char *path = is_path ? "" : program_find_path(env);
-    size_t count = 1; /* number of entries of PATH */
+    size_t count = 1;
     for (const char *c = path; *c; c++) {
         count += *c == ':';
     }

@@ -14,8 +14,7 @@
  * pipes are closed. CLOSING has closed the pipes and signalled the child.
  *
  * Each pipe is a transport whose protocol is in this file and calls the
- * subprocess's protocol, or the pipe's sink. Close and abort do not lose the
- * transport themselves: the end of the child or of a pipe does.
+ * subprocess's protocol, or the pipe's sink.
  */
 #include "subprocess.h"
 
@@ -53,11 +52,11 @@ struct subprocess {
     struct wr_child child;
     struct wr_stdio stdio; /* used until the pipes are opened */
     struct subprocess_pipe pipes[WR_STDIO_COUNT];
-    struct wr_ready ready;       /* pending while STARTING */
+    struct wr_ready ready;
     struct wr_timer grace_timer; /* between SIGTERM and SIGKILL */
     uint64_t grace_ns;           /* 0 sends SIGKILL immediately */
     struct weir_factory factory;
-    weir_connect_done_fn *done; /* NULL once called */
+    weir_connect_done_fn *done;
     void *done_arg;
     /* The error of a start that failed or was cancelled, or 0. */
     int cause;
@@ -211,7 +210,7 @@ static void subprocess_child_ended(struct wr_child *child)
         wr_protocol_exited(&s->t);
     }
     if (s->state == SUBPROCESS_CLOSING) {
-        subprocess_abort_pipes(s); /* no more bytes will arrive */
+        subprocess_abort_pipes(s);
     }
     subprocess_end_if_over(s);
 }
@@ -330,14 +329,13 @@ static int subprocess_open_pipe(struct subprocess *s, int index)
         return 0;
     }
     wr_assert(!s->pipes[index].t);
-    s->stdio.ours[index] = -1; /* wr_pipe_open() closes it if it fails */
+    s->stdio.ours[index] = -1; /* wr_pipe_open() takes it, even on failure */
     return wr_pipe_open(s->t.loop, fd,
                         index == WR_STDIO_IN ? WR_PIPE_WRITE : WR_PIPE_READ,
                         &factory, NULL, &t);
 }
 
-/* Gives up a start. No protocol is connected, so nothing reports the child's
- * end. */
+/* No protocol is connected, so nothing reports the child's end. */
 static void subprocess_discard(struct subprocess *s, int err)
 {
     wr_assert(err < 0);
@@ -554,7 +552,6 @@ static void subprocess_give_up(struct weir_pending *pending)
     }
 }
 
-/* Makes a transport without a child. */
 static struct subprocess *subprocess_new(weir_loop *loop)
 {
     struct subprocess *s = wr_guard_alloc(&loop->counting, sizeof(*s));

@@ -19,14 +19,11 @@
  *                                           '--leave--> LEAVING -'
  *
  * A poll of the pidfd waits for the end of the child, which is then reaped. No
- * other code of the library reaps it, so a signal is delivered to the child or
- * fails, and is never delivered to another process. UNKNOWN is the end of a
- * child that other code has reaped, or that the library does not wait for any
- * longer.
- *
- * A child that leads a process group keeps its pidfd after its end, until
- * wr_child_fini(), if the kernel can signal a group through a pidfd. While a
- * process of the group lives, the pidfd names the group.
+ * other code of the library reaps it, so a signal never reaches another
+ * process. UNKNOWN is the end of a child that other code has reaped, or that
+ * the library does not wait for any longer. If the kernel can signal a group
+ * through a pidfd, a child that leads a group keeps its pidfd until
+ * wr_child_fini().
  */
 
 enum wr_child_state {
@@ -41,9 +38,8 @@ enum wr_child_state {
 
 struct wr_child {
     weir_loop *loop;
-    struct wr_op op;      /* polls the pidfd */
-    struct wr_timer rest; /* pause before the next poll */
-    /* Called when the child has ended. */
+    struct wr_op op;
+    struct wr_timer rest;
     void (*ended)(struct wr_child *child);
     enum wr_child_state state;
     /* The child leads a group that can be signalled through pidfd. */
@@ -51,7 +47,7 @@ struct wr_child {
     pid_t pid;
     /* -1 without a child, or if it has ended and leads is false */
     int pidfd;
-    int returncode; /* exit status if EXITED */
+    int returncode;
 };
 
 void wr_child_init(struct wr_child *child, weir_loop *loop,
@@ -90,14 +86,12 @@ static inline bool wr_child_has_ended(const struct wr_child *child)
 /* Returns 0, -EAGAIN while the child lives, or WEIR_ENOSTATUS. */
 WEIR_MUST_USE int wr_child_returncode(const struct wr_child *child, int *ret);
 
-/*
- * The possible paths of a program, which the child tries in order. They are
- * made before the child, because the child may not allocate.
- */
+/* The possible paths of a program, which the child tries in order. They are
+ * made before the child, because the child may not allocate. */
 
 struct wr_program {
-    const char **paths; /* ends with NULL */
-    size_t size;        /* bytes of the memory of paths */
+    const char **paths;
+    size_t size;
 };
 
 /* Makes the paths of @file by the rules of execvp(), with the PATH of @env.
@@ -109,12 +103,9 @@ WEIR_MUST_USE int wr_program_init(struct wr_program *program,
 void wr_program_fini(struct wr_program *program,
                      const struct weir_allocator *allocator);
 
-/*
- * The three standard descriptors of a child. Each is a pipe to the parent,
- * /dev/null, a descriptor of the program, or the parent's descriptor. The
- * descriptors that are opened here are close-on-exec, so that no other child
- * inherits them.
- */
+/* The three standard descriptors of a child. Each is a pipe to the parent,
+ * /dev/null, a descriptor of the program, or the parent's descriptor. Those
+ * that are opened here are close-on-exec. */
 
 struct wr_stdio {
     int ours[WR_STDIO_COUNT]; /* the parent's end of a pipe, or -1 */

@@ -14,7 +14,7 @@
 #include <weir/systemd.h>
 
 enum {
-    SYSTEMD_FDS_START = 3, /* the first passed descriptor */
+    SYSTEMD_FDS_START = 3,
 };
 
 static const char *const systemd_fd_names[] = {"LISTEN_PID", "LISTEN_FDS",
@@ -102,7 +102,6 @@ static void systemd_write_fds(struct weir_systemd_fd *ret, uint64_t count,
     }
 }
 
-/* Returns the number of passed descriptors, or an error. */
 static int systemd_count_fds(size_t max_count, const char *names)
 {
     const char *pid = secure_getenv("LISTEN_PID");

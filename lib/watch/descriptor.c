@@ -27,8 +27,7 @@ static struct descriptors *descriptor_of_module(struct wr_module *module)
     return wr_container_of(module, struct descriptors, module);
 }
 
-/* No callback is called after this. The calls of tasks are interrupted
- * elsewhere. */
+/* The calls of tasks are interrupted elsewhere. */
 static void descriptor_shutdown(struct wr_module *module)
 {
     struct descriptors *all = descriptor_of_module(module);
@@ -96,7 +95,6 @@ WEIR_MUST_USE static struct descriptors *descriptor_open_all(weir_loop *loop)
     return all;
 }
 
-/* Makes space in ->chunks for chunk @index. Returns 0 or -ENOMEM. */
 WEIR_MUST_USE static int descriptor_make_room(struct descriptors *all,
                                               uint32_t index)
 {

@@ -18,11 +18,10 @@
  *      +------------- wr_poll_again() ----------------------+
  *
  * A poll fires once, when its operation completes, and is armed again only
- * after wr_poll_again(), so it fires at most once in a loop iteration. Polls
- * are level-triggered. Arming looks up the file by the descriptor's number; an
- * armed poll refers to the file, so the program must stop it before it closes
- * the descriptor. After wr_poll_stop() the object exists until its operation
- * has ended.
+ * after wr_poll_again(). Polls are level-triggered. An armed poll refers to the
+ * file, not to the number, so the program must stop it before it closes the
+ * descriptor. After wr_poll_stop() the object exists until its operation has
+ * ended.
  */
 
 enum wr_direction {
@@ -54,8 +53,7 @@ struct wr_poll {
     int fd;
     enum wr_direction direction : 8;
     enum wr_poll_state state : 8;
-    /* A FIN has completed a poll for space; from then on the poll is
-     * multishot. */
+    /* A FIN has completed a poll for space; the poll is multishot now. */
     bool fin_seen;
 };
 
@@ -71,15 +69,15 @@ void wr_poll_again(struct wr_poll *poll);
 void wr_poll_stop(struct wr_poll *poll);
 
 struct wr_watch {
-    struct wr_ready ready; /* calls cb */
-    struct wr_poll *poll;  /* NULL without a callback */
+    struct wr_ready ready;
+    struct wr_poll *poll; /* NULL without a callback */
     weir_callback_fn *cb;
     void *arg;
 };
 
 struct wr_descriptor {
     struct wr_watch watches[WR_DIRECTIONS];
-    struct wr_list calls[WR_DIRECTIONS]; /* queues of fd_call.c */
+    struct wr_list calls[WR_DIRECTIONS];
 };
 
 /* Returns 0, -EBADF for a negative number, or -EBUSY for a transport's. */
@@ -90,7 +88,6 @@ WEIR_MUST_USE static inline int wr_descriptor_check_free(const weir_loop *loop,
     return wr_owned_has(&loop->owned, fd) ? -EBUSY : 0;
 }
 
-/* Finds or makes an entry. Returns NULL if out of memory. */
 WEIR_MUST_USE struct wr_descriptor *wr_descriptor_make(weir_loop *loop, int fd);
 
 struct wr_descriptor *wr_descriptor_find(const weir_loop *loop, int fd);

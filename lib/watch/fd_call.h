@@ -4,9 +4,9 @@
  * others wait. struct wr_fd_call is on the task's stack.
  *
  * A call can wait until the descriptor is ready: nothing is read before the
- * task runs, so an interruption loses nothing. Or it can wait for an operation:
- * an interruption cancels the operation and waits for its end. If the operation
- * succeeded nevertheless, the call returns its result.
+ * task runs, so an interruption loses nothing. Or it can wait for an operation,
+ * which an interruption cancels. If the operation succeeded nevertheless, the
+ * call returns its result.
  */
 #ifndef WEIR_LIB_WATCH_FD_CALL_H
 #define WEIR_LIB_WATCH_FD_CALL_H
@@ -15,7 +15,7 @@
 #include "lib/watch/descriptor.h"
 
 struct wr_fd_call {
-    struct wr_list link; /* in queue */
+    struct wr_list link;
     struct wr_list *queue;
     struct wr_waiter waiter;
     struct wr_member member; /* object of the loop while op is in flight */
@@ -23,7 +23,7 @@ struct wr_fd_call {
     weir_loop *loop;
     int fd;
     enum wr_direction direction;
-    const char *what; /* name of the operation; a static string */
+    const char *what;
 };
 
 /* Starts a suspending call and waits until it is the first in its queue.
@@ -41,7 +41,6 @@ void wr_fd_call_init_op(struct wr_fd_call *call, const char *what);
 /* Returns the result of the operation, which must be in flight. */
 WEIR_MUST_USE int wr_fd_call_operate(struct wr_fd_call *call);
 
-/* Wakes the next call in the queue. */
 void wr_fd_call_end(struct wr_fd_call *call);
 
 #endif

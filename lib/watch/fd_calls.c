@@ -109,9 +109,9 @@ int weir_sock_sendall(weir_loop *loop, int fd, const void *data, size_t len,
     return err;
 }
 
-/* Waits for space. A poll reports space in the socket, but not in the queue of
- * the Unix socket that gets the datagram. So if a send fails right after a
- * poll, the task sleeps instead of polling again. */
+/* A poll reports space in the socket, but not in the queue of the Unix socket
+ * that gets the datagram. So after a send that fails right after a poll, the
+ * task sleeps instead of polling again. */
 WEIR_MUST_USE static int fd_calls_await_room(struct wr_fd_call *call,
                                              bool *was_ready)
 {

@@ -1,16 +1,14 @@
 /*
  * Sending a file on a socket of the program, by the rules of
  * lib/transport/sendfile.h. The task waits for space in the socket and for
- * reads of pages that are not in the cache. An interruption cancels
- * the read and waits for its end. Bytes that were read and not sent are read
- * again later.
+ * reads of pages that are not in the cache. An interruption cancels the read.
+ * Bytes that were read and not sent are read again later.
  */
 #include "fd_call.h"
 #include "lib/transport/sendfile.h"
 #include "weir/sock.h"
 
-/* Reads the next bytes and sends them. Returns the number of bytes that the
- * socket has accepted, 0 at the end of the file, or an error. */
+/* Returns the bytes that the socket took, 0 at the file's end, or an error. */
 WEIR_MUST_USE static int64_t fd_sendfile_copy(struct wr_fd_call *call,
                                               const struct wr_sendfile *part)
 {

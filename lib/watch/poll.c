@@ -2,8 +2,8 @@
  * Polls of the program's descriptors; see descriptor.h.
  *
  * A poll is a one-shot operation, which completes at once if the descriptor is
- * ready. Arming it again in each iteration costs one SQE; any other check
- * whether the descriptor is still ready would cost a system call.
+ * ready. Arming it again in each iteration costs one SQE; any other check would
+ * cost a system call.
  *
  * The kernel adds POLLRDHUP to the requested events. So after the peer's FIN,
  * each one-shot poll for space would complete at once without space. From the
@@ -74,7 +74,7 @@ static void poll_check_all(const struct wr_module *module)
     }
 }
 
-/* The ring is closed. All polls were stopped before. */
+/* The ring is closed, and all polls were stopped. */
 static void poll_abandon_all(struct wr_module *module)
 {
     struct polls *polls = poll_of_module(module);
@@ -178,7 +178,7 @@ static bool poll_is_ready(const struct wr_poll *poll, int32_t events)
 static void poll_completed(struct wr_op *op, int32_t res, uint32_t flags)
 {
     struct wr_poll *poll = wr_container_of(op, struct wr_poll, op);
-    (void)flags; /* op->in_flight is used instead */
+    (void)flags;
 
     wr_assert(!wr_list_is_linked(&poll->turn_end.link));
     switch (poll->state) {

@@ -31,7 +31,6 @@ static void watch_call(struct wr_ready *ready)
                  watch_names[poll->direction]);
 }
 
-/* The poll failed with @err. */
 static void watch_end(struct wr_watch *watch, int err)
 {
     const struct wr_poll *poll = watch->poll;

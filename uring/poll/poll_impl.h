@@ -45,14 +45,14 @@ struct wr_ep_watch;
 struct wr_ep_op {
     union {
         struct {
-            struct wr_list link; /* in the list of its state */
+            struct wr_list link;
             uint64_t due_ns;
         };
         struct wr_job job; /* for state WORKING; its first field is `link` */
     };
     struct wr_ep_op *same_hash;
     int awaited_fd; /* the descriptor that the operation may wait for, or -1 */
-    int32_t res;    /* set by a worker */
+    int32_t res;
     /* in state PARKED: events that wake it, besides errors and hang-ups */
     uint16_t events;
     uint16_t told; /* multishot poll: the events of its last completion */
@@ -78,7 +78,7 @@ struct wr_ep_ops {
     uint32_t ended_count;
     uint32_t waiting_count;
     uint32_t bucket_bits;
-    struct wr_ep_op **buckets; /* hash table of operations by user_data */
+    struct wr_ep_op **buckets;
 };
 
 /* @entries, a power of two, is the maximum number of prepared entries. Returns
@@ -88,7 +88,6 @@ WEIR_MUST_USE int wr_ep_ops_init(struct wr_ep_ops *ops,
                                  uint32_t entries);
 void wr_ep_ops_fini(struct wr_ep_ops *ops);
 
-/* Frees unused memory. Returns its size in bytes. */
 uint64_t wr_ep_ops_trim(struct wr_ep_ops *ops);
 
 void wr_ep_op_set_state(struct wr_ep_op *op, enum wr_ep_state state);
@@ -263,13 +262,11 @@ static inline uint32_t wr_ep_buffers_take(struct wr_ep_buffers *buffers,
 
 struct wr_ep_watch {
     struct wr_list ops;
-    struct wr_list changed; /* link in wr_ep_interest.changed */
+    struct wr_list changed;
     int fd;
     uint32_t registered; /* events in the set, with EPOLLET, or 0 */
     uint32_t generation; /* number of times that the watch entered the set */
     uint8_t vain_count;
-    /* interest.c writes these flags. Receives and connects also write is_own,
-     * is_drained, is_connector and is_overheard. */
     bool is_own : 1;       /* a stream socket of weir */
     bool is_connector : 1; /* weir connected the socket */
     /* an operation was parked, or an edge-triggered event completed one */
@@ -378,8 +375,7 @@ wr_ep_interest_apply(struct wr_ep_interest *interest, int *ret_err);
 WEIR_MUST_USE bool
 wr_ep_interest_is_refused(const struct wr_ep_interest *interest);
 
-/* Waits for events. All earlier events must have been handled. Returns their
- * number, or an error if the kernel refuses the call. */
+/* Returns the number of events or an error. All earlier events were handled. */
 WEIR_MUST_USE int wr_ep_interest_wait(struct wr_ep_interest *interest,
                                       uint64_t timeout_ns);
 void wr_ep_interest_note_leftover(struct wr_ep_interest *interest);
@@ -436,9 +432,8 @@ WEIR_MUST_USE int wr_ep_workers_open(struct wr_ep_workers *workers);
  * operations are cancelled. */
 void wr_ep_workers_close(struct wr_ep_workers *workers, struct wr_ep_ops *ops);
 
-/* Passes an operation, in state WORKING and in no list, to the threads. If it
- * returns false, the caller ends the operation with -ECANCELED, like
- * io_uring. */
+/* @op must be in state WORKING and in no list. If this returns false, the
+ * caller ends it with -ECANCELED, like io_uring. */
 WEIR_MUST_USE bool wr_ep_workers_push(struct wr_ep_workers *workers,
                                       struct wr_ep_op *op);
 /* Removes a queued operation. Returns false if a thread has started it. */
@@ -449,7 +444,7 @@ void wr_ep_workers_collect(struct wr_ep_workers *workers, struct wr_list *ret);
 
 struct wr_ep_ring {
     struct wr_ring base;
-    struct io_uring_sqe *sq; /* prepared entries, the oldest at sq_head */
+    struct io_uring_sqe *sq;
     uint32_t sq_entries;
     uint32_t sq_head;
     uint32_t sq_tail;
