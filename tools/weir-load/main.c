@@ -73,11 +73,11 @@ static const struct completion_command commands[] = {
     {"run", &options_set, run_main},
     {"as", &options_set, as_main}, /* weir-load's own flags come first */
     {"serve", &serve_set, serve_main},
-    {"search", &search_set, search_main},
-    {"sweep", &sweep_set, sweep_main},
-    {"ab", &ab_set, ab_main},
-    {"compare", &compare_set, compare_main},
-    {"report", &report_set, report_main},
+    {"search", &search_set, analysis_main},
+    {"sweep", &sweep_set, analysis_main},
+    {"ab", &ab_set, analysis_main},
+    {"compare", &compare_set, analysis_main},
+    {"report", &report_set, analysis_main},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

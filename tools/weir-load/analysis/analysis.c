@@ -630,20 +630,33 @@ static int hand_over(const struct analysis *self, const struct option_set *set)
     return results_exec(argv);
 }
 
-static int run(const struct option_set *set,
-               bool (*check)(struct analysis *self), int argc, char **argv,
-               int first)
+int analysis_main(int argc, char **argv, int first)
 {
+    static const struct {
+        const struct option_set *set;
+        bool (*check)(struct analysis *self);
+    } commands[] = {
+        {&ab_set, check_ab},       {&search_set, check_search},
+        {&sweep_set, check_sweep}, {&compare_set, NULL},
+        {&report_set, NULL},
+    };
     struct analysis *self = calloc(1, sizeof(*self));
     int exit_code = LOAD_USAGE;
+    size_t i = 0;
 
     if (!self) {
         say("no memory");
         return LOAD_INTERNAL;
     }
-    switch (options_read(set, self, argc, argv, first, NULL)) {
+    while (strcmp(argv[first - 1],
+                  commands[i].set->command + strlen("weir-load ")) != 0) {
+        i++;
+    }
+    switch (options_read(commands[i].set, self, argc, argv, first, NULL)) {
     case OPTIONS_READY:
-        exit_code = !check || check(self) ? hand_over(self, set) : LOAD_USAGE;
+        if (!commands[i].check || commands[i].check(self)) {
+            exit_code = hand_over(self, commands[i].set);
+        }
         break;
     case OPTIONS_DONE:
         exit_code = LOAD_OK;
@@ -653,29 +666,4 @@ static int run(const struct option_set *set,
     }
     free(self);
     return exit_code;
-}
-
-int ab_main(int argc, char **argv, int first)
-{
-    return run(&ab_set, check_ab, argc, argv, first);
-}
-
-int compare_main(int argc, char **argv, int first)
-{
-    return run(&compare_set, NULL, argc, argv, first);
-}
-
-int report_main(int argc, char **argv, int first)
-{
-    return run(&report_set, NULL, argc, argv, first);
-}
-
-int search_main(int argc, char **argv, int first)
-{
-    return run(&search_set, check_search, argc, argv, first);
-}
-
-int sweep_main(int argc, char **argv, int first)
-{
-    return run(&sweep_set, check_sweep, argc, argv, first);
 }

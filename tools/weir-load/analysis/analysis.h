@@ -18,13 +18,8 @@ extern const struct option_set report_set;
 extern const struct option_set search_set;
 extern const struct option_set sweep_set;
 
-/* Run a command and return its exit code. Its arguments begin at
- * argv[first]. */
-int ab_main(int argc, char **argv, int first);
-int compare_main(int argc, char **argv, int first);
-int report_main(int argc, char **argv, int first);
-int search_main(int argc, char **argv, int first);
-int sweep_main(int argc, char **argv, int first);
+/* Runs the command argv[first - 1] and returns its exit code. */
+int analysis_main(int argc, char **argv, int first);
 
 #define SPLIT_WORDS_MAX 128U
 #define SPLIT_SIZE_MAX  4096U

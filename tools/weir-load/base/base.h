@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -58,6 +59,17 @@ static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
     return hash;
 }
 
+static inline bool is_blank(int byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+/* Compares bytes with a text. */
+static inline bool is_text(const void *bytes, size_t len, const char *text)
+{
+    return len == strlen(text) && memcmp(bytes, text, len) == 0;
+}
+
 /* Returns the value of a hexadecimal digit, or -1. */
 static inline int hex_value(char digit)
 {
@@ -66,6 +78,15 @@ static inline int hex_value(char digit)
     }
     digit = (char)(digit | 0x20);
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Returns the value of two hexadecimal digits, or -1. */
+static inline int hex_pair(const char *text)
+{
+    const int high = hex_value(text[0]);
+    const int low = high >= 0 ? hex_value(text[1]) : -1;
+
+    return low < 0 ? -1 : high * 16 + low;
 }
 
 /* Writes (size + 2) / 3 * 4 characters (RFC 4648, section 4) and a zero. */

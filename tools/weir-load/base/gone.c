@@ -28,8 +28,7 @@ static const struct {
 const char *gone_find(const char *word, size_t len)
 {
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (strlen(words[i].word) == len &&
-            memcmp(words[i].word, word, len) == 0) {
+        if (is_text(word, len, words[i].word)) {
             return words[i].instead;
         }
     }

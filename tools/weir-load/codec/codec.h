@@ -223,9 +223,8 @@ void codec_payload_close(void *shared);
 struct codec_place codec_payload_begin(const struct codec_payload *shared,
                                        const struct codec_start *start);
 
-/* Writes a batch and advances @place. */
-int codec_payload_append(const struct codec_payload *shared,
-                         struct codec_place *place,
+/* Implements codec.append. @state begins with a struct codec_place. */
+int codec_payload_append(void *shared, void *state,
                          const struct codec_batch *batch,
                          struct codec_out *out);
 
@@ -284,6 +283,9 @@ struct codec_requests_conn {
     /* Only with --mix: seed from which the kind of each request is drawn. */
     uint64_t random;
     uint64_t sent_count;
+    /* With --urls the numbers of the requests in flight, a ring of --pipeline
+     * elements indexed by sent_count. May be NULL. */
+    uint64_t *numbers;
 };
 
 int codec_requests_open(const struct codec_thread *thread, void **ret_shared);
@@ -300,10 +302,8 @@ codec_requests_find(const struct codec_requests *shared,
                     const struct codec_requests_conn *conn, uint64_t place,
                     uint64_t number);
 
-/* Writes a batch. With --urls @numbers gets the numbers of its requests, a ring
- * of --pipeline elements indexed by sent_count. May be NULL. */
-int codec_requests_append(const struct codec_requests *shared,
-                          struct codec_requests_conn *conn, uint64_t *numbers,
+/* Implements codec.append. @state begins with a struct codec_requests_conn. */
+int codec_requests_append(void *shared, void *state,
                           const struct codec_batch *batch,
                           struct codec_out *out);
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 struct echo {
-    uint32_t conn_index;
     struct codec_place place;
+    uint32_t conn_index;
     /* Offset in the payload stream of the next byte to receive. */
     uint32_t receive_at;
     size_t partial_bytes;
@@ -26,14 +26,6 @@ static void begin(void *shared, void *state, const struct codec_start *start)
         .place = place,
         .receive_at = place.send_at,
     };
-}
-
-static int append(void *shared, void *state, const struct codec_batch *batch,
-                  struct codec_out *out)
-{
-    struct echo *echo = state;
-
-    return codec_payload_append(shared, &echo->place, batch, out);
 }
 
 static void tell_wrong_byte(const struct codec_payload *payload,
@@ -88,6 +80,6 @@ const struct codec codec_echo = {
     .open = codec_payload_open,
     .close = codec_payload_close,
     .begin = begin,
-    .append = append,
+    .append = codec_payload_append,
     .consume = consume,
 };

@@ -86,10 +86,11 @@ static int append_with_heads(const struct codec_payload *shared,
     return err;
 }
 
-int codec_payload_append(const struct codec_payload *shared,
-                         struct codec_place *place,
+int codec_payload_append(void *arg, void *state,
                          const struct codec_batch *batch, struct codec_out *out)
 {
+    const struct codec_payload *shared = arg;
+    struct codec_place *place = state;
     size_t len = 0;
 
     if (shared->has_heads) {

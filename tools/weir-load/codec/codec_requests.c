@@ -181,11 +181,12 @@ codec_requests_find(const struct codec_requests *shared,
         shared->options, payload_mix(conn->random + place), number)];
 }
 
-int codec_requests_append(const struct codec_requests *shared,
-                          struct codec_requests_conn *conn, uint64_t *numbers,
+int codec_requests_append(void *arg, void *state,
                           const struct codec_batch *batch,
                           struct codec_out *out)
 {
+    const struct codec_requests *shared = arg;
+    struct codec_requests_conn *conn = state;
     const struct codec_request *request = &shared->list[0];
     int err = 0;
 
@@ -201,8 +202,9 @@ int codec_requests_append(const struct codec_requests *shared,
             .seed = shared->options->seed,
             .named = conn->named,
         };
-        if (numbers) {
-            numbers[conn->sent_count % shared->options->depth] = values.seq;
+        if (conn->numbers) {
+            conn->numbers[conn->sent_count % shared->options->depth] =
+                values.seq;
         }
         request =
             codec_requests_find(shared, conn, conn->sent_count++, values.seq);

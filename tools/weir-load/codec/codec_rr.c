@@ -17,14 +17,6 @@ static void begin(void *shared, void *state, const struct codec_start *start)
     *rr = (struct rr){.place = codec_payload_begin(shared, start)};
 }
 
-static int append(void *shared, void *state, const struct codec_batch *batch,
-                  struct codec_out *out)
-{
-    struct rr *rr = state;
-
-    return codec_payload_append(shared, &rr->place, batch, out);
-}
-
 static ssize_t consume(void *shared, void *state, const uint8_t *bytes,
                        size_t len, struct codec_answer *answer)
 {
@@ -46,6 +38,6 @@ const struct codec codec_rr = {
     .open = codec_payload_open,
     .close = codec_payload_close,
     .begin = begin,
-    .append = append,
+    .append = codec_payload_append,
     .consume = consume,
 };

@@ -16,27 +16,21 @@ struct script_conn {
      * messages. */
     bool is_over;
     uint64_t answered_count;
-    /* Only with --urls: numbers of the requests in flight, a ring of --pipeline
-     * elements indexed by sent_count. */
+    /* Memory of requests.numbers, only with --urls. */
     uint64_t numbers[];
 };
 
 static void begin(void *arg, void *state, const struct codec_start *start)
 {
-    *(struct script_conn *)state = (struct script_conn){
-        .requests = codec_requests_begin(arg, start),
-    };
-}
-
-static int append(void *arg, void *state, const struct codec_batch *batch,
-                  struct codec_out *out)
-{
     const struct codec_requests *shared = arg;
     struct script_conn *conn = state;
 
-    return codec_requests_append(shared, &conn->requests,
-                                 shared->options->urls ? conn->numbers : NULL,
-                                 batch, out);
+    *conn = (struct script_conn){
+        .requests = codec_requests_begin(shared, start),
+    };
+    if (shared->options->urls) {
+        conn->requests.numbers = conn->numbers;
+    }
 }
 
 static void tell(const struct script_conn *conn, const char *what,
@@ -94,6 +88,6 @@ const struct codec codec_script = {
     .open = codec_requests_open,
     .close = codec_requests_close,
     .begin = begin,
-    .append = append,
+    .append = codec_requests_append,
     .consume = consume,
 };

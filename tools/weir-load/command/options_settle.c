@@ -338,19 +338,6 @@ static bool settle_expected(struct run_options *options)
     return options->mode != RUN_MODE_REDIS || options_settle_redis(options);
 }
 
-/* -H 'Connection: close' ends each connection after one request. HTTP/2 has no
- * such field. */
-static void settle_connection(struct run_options *options)
-{
-    bool closes = false;
-
-    http_has_connection(&options->http, &closes);
-    if (closes && options->http.version != HTTP_VERSION_2 &&
-        options->requests_per_conn == 0) {
-        options_set_one_request(options);
-    }
-}
-
 /* Returns true for CONNECT, whose requests have another form in HTTP/2 (RFC
  * 9113, section 8.5). */
 static bool asks_for_tunnel(const struct run_options *options)
@@ -563,26 +550,18 @@ static bool settle_output(struct run_options *options,
     return true;
 }
 
-static bool settle_datagrams(struct run_options *options)
-{
-    const unsigned least =
-        options->mode == RUN_MODE_ECHO ? EXCHANGE_HEAD_SIZE : 1;
-
-    if (!sizes_clip(&options->send, least, EXCHANGE_SIZE_MAX)) {
-        return say("--send: over udp:// a datagram has %u to %u bytes", least,
-                   EXCHANGE_SIZE_MAX);
-    }
-    return true;
-}
-
 static bool settle_mode(struct run_options *options)
 {
     if (options->mode == RUN_MODE_RR && !options->recv_text) {
         options->recv = options->send;
         options->recv_text = options->send_text;
     }
-    if (options->targets[0].is_datagram && !settle_datagrams(options)) {
-        return false;
+    const unsigned least =
+        options->mode == RUN_MODE_ECHO ? EXCHANGE_HEAD_SIZE : 1;
+    if (options->targets[0].is_datagram &&
+        !sizes_clip(&options->send, least, EXCHANGE_SIZE_MAX)) {
+        return say("--send: over udp:// a datagram has %u to %u bytes", least,
+                   EXCHANGE_SIZE_MAX);
     }
     if (options_has_heads(options) &&
         !sizes_clip(&options->send, OPTIONS_HEAD_SIZE, SIZES_MAX)) {
@@ -626,7 +605,12 @@ bool options_settle(struct options_reading *reading,
         options->model = options->schedule.is_poisson ? RUN_MODEL_POISSON
                                                       : RUN_MODEL_CONSTANT;
     }
-    settle_connection(options);
+    bool closes = false; /* -H 'Connection: close', except over HTTP/2 */
+    http_has_connection(&options->http, &closes);
+    if (closes && options->http.version != HTTP_VERSION_2 &&
+        options->requests_per_conn == 0) {
+        options_set_one_request(options);
+    }
     return settle_data(options, given) && settle_conns(options) &&
            settle_part(options) && settle_amounts(options, given) &&
            settle_udp(options, given) && options_settle_urls(options, given) &&

@@ -39,22 +39,15 @@ static size_t find_login(const char *text, size_t *ret_at)
     return end ? (size_t)(end - place) + 1 : 0;
 }
 
-/* Finds the text of a preamble, even inside --a-flags and --b-flags of ab. */
-static const char *find_preamble(char **argv, int at)
-{
-    static const char flag[] = "--preamble";
-    const char *inner = strstr(argv[at], flag);
-
-    return inner && inner > argv[at] ? inner + sizeof(flag) - 1
-                                     : preamble_find_secret(argv, at);
-}
-
 /* Finds the first secret in argv[at]. Returns its size, or 0 if there is none.
  * Sets *ret_at to its offset. A login includes its '@'. */
 static size_t find_secret(char **argv, int at, size_t *ret_at)
 {
+    static const char flag[] = "--preamble";
     const char *word = argv[at];
-    const char *secret = find_preamble(argv, at);
+    const char *inner = strstr(word, flag); /* as in --a-flags of ab */
+    const char *secret = inner && inner > word ? inner + sizeof(flag) - 1
+                                               : preamble_find_secret(argv, at);
 
     if (secret && *secret) {
         *ret_at = (size_t)(secret - word);

@@ -166,17 +166,6 @@ static bool check_kind(const struct run_options *options,
     return is_good;
 }
 
-static bool check_preamble(const struct run_options *options, size_t *ret_count)
-{
-    const struct preamble *preamble = options->preamble;
-    bool is_good = true;
-
-    for (size_t i = 0; preamble && i < preamble->line_count && is_good; i++) {
-        is_good = check_kind(options, &preamble->lines[i].kind, ret_count);
-    }
-    return is_good;
-}
-
 static bool check_requests(const struct run_options *options, size_t *ret_count)
 {
     const struct http_options *http = &options->http;
@@ -226,12 +215,17 @@ static bool check_connections(const struct run_options *options,
 bool settle_fields(const struct run_options *options,
                    const struct options_given *given)
 {
+    const struct preamble *preamble = options->preamble;
     char names[200];
     size_t count = 0;
     size_t preamble_count = 0;
 
-    if (!check_requests(options, &count) ||
-        !check_preamble(options, &preamble_count)) {
+    bool is_good = check_requests(options, &count);
+    for (size_t i = 0; preamble && i < preamble->line_count && is_good; i++) {
+        is_good =
+            check_kind(options, &preamble->lines[i].kind, &preamble_count);
+    }
+    if (!is_good) {
         return false;
     }
     if (!options->data) {

@@ -13,7 +13,6 @@
 #include "weir/tls_connection.h"
 #include "weir/transport.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -207,7 +206,6 @@ int attempts_start(struct attempts *attempts, struct conn *conn,
 {
     struct attempt *attempt = attempts->first_free;
 
-    assert(attempt);
     attempts->first_free = attempt->next_free;
     attempt->conn = conn;
     attempt->text[0] = '\0';

@@ -78,20 +78,6 @@ static void codec_http_close(void *arg)
     free(shared);
 }
 
-static int get_room(struct shared *shared)
-{
-    shared->echo_number = UINT64_MAX;
-    if (shared->load.wanted.kind != WANTED_ECHO) {
-        return 0;
-    }
-    shared->echo = malloc(shared->load.scratch_size);
-    if (!shared->echo) {
-        say("no memory for a request");
-        return -ENOMEM;
-    }
-    return 0;
-}
-
 static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
 {
     const struct shared *first = thread->first;
@@ -106,8 +92,13 @@ static int codec_http_open(const struct codec_thread *thread, void **ret_shared)
                              first ? &first->load : NULL);
     shared->keeps_numbers =
         thread->options->urls || shared->load.wanted.kind == WANTED_ECHO;
-    if (err == 0) {
-        err = get_room(shared);
+    shared->echo_number = UINT64_MAX;
+    if (err == 0 && shared->load.wanted.kind == WANTED_ECHO) {
+        shared->echo = malloc(shared->load.scratch_size);
+        if (!shared->echo) {
+            say("no memory for a request");
+            err = -ENOMEM;
+        }
     }
     if (err < 0) {
         codec_http_close(shared);

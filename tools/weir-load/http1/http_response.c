@@ -63,19 +63,22 @@ static bool is_frame(const uint8_t *bytes, size_t len)
             (bytes[3] == SETTINGS && bytes[2] % SETTING_SIZE == 0));
 }
 
-/* Returns true for an alert, with which TLS servers respond to plain text (RFC
- * 8446, section 5.1). */
-static bool is_alert(const uint8_t *bytes, size_t len)
-{
-    return len >= 3 && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4;
-}
-
+/* Tells other protocols apart. An alert is what TLS servers respond to plain
+ * text (RFC 8446, section 5.1). */
 static int name_error(const struct http_response *response, int err)
 {
-    return err != HTTP_E_STATUS_LINE || response->is_request ? err
-           : is_frame(response->shown, response->shown_len)  ? HTTP_E_HTTP2
-           : is_alert(response->shown, response->shown_len)  ? HTTP_E_TLS
-                                                             : err;
+    const uint8_t *bytes = response->shown;
+    const size_t len = response->shown_len;
+
+    if (err != HTTP_E_STATUS_LINE || response->is_request) {
+        return err;
+    }
+    if (is_frame(bytes, len)) {
+        return HTTP_E_HTTP2;
+    }
+    return len >= 3 && bytes[0] == 21 && bytes[1] == 3 && bytes[2] <= 4
+               ? HTTP_E_TLS
+               : err;
 }
 
 static ssize_t read_head(struct http_response *response, struct http_kept *kept,

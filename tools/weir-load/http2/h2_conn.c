@@ -185,7 +185,6 @@ static struct h2_stream *take_place(struct h2_conn *self, bool is_warmup,
     const struct traffic *traffic = self->conn->traffic;
     struct h2_stream *stream = h2_streams_first(&self->streams, H2_FREE);
 
-    assert(stream);
     stream->flight = *flight;
     stream->is_warmup = is_warmup;
     stream->refusals = 0;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_text(const char *at, size_t len, const char *text)
+static bool is_named(const char *at, size_t len, const char *text)
 {
     return len == strlen(text) && strncasecmp(at, text, len) == 0;
 }
@@ -21,12 +21,12 @@ bool h2_field_is_dropped(const char *name, size_t name_len, const char *value,
                                         "upgrade",          "http2-settings"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (is_text(name, name_len, names[i])) {
+        if (is_named(name, name_len, names[i])) {
             return true;
         }
     }
-    return is_text(name, name_len, "te") &&
-           !is_text(value, value_len, "trailers");
+    return is_named(name, name_len, "te") &&
+           !is_named(value, value_len, "trailers");
 }
 
 bool h2_field_line_is_dropped(const char *line)

@@ -20,11 +20,6 @@ struct piece {
     size_t len;
 };
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static struct piece trim(char *at, char *end)
 {
     while (at < end && is_blank(*at)) {

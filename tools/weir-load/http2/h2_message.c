@@ -44,11 +44,6 @@ static bool has_control(const uint8_t *bytes, size_t len)
     return false;
 }
 
-static bool is_blank(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 /* RFC 9113, section 8.2.1. */
 static bool is_value(const uint8_t *bytes, size_t len)
 {

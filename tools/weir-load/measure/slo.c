@@ -90,8 +90,7 @@ static bool read_times(struct cursor *cursor, struct slo_term *term,
         return true;
     }
     for (size_t i = 0; i < SLO_TIMES_COUNT; i++) {
-        if (strlen(times_names[i]) == len &&
-            memcmp(times_names[i], text, len) == 0) {
+        if (is_text(text, len, times_names[i])) {
             term->times = (enum slo_times)i;
             cursor->at += len + 1;
             return true;
@@ -153,8 +152,7 @@ static bool read_figure(struct cursor *cursor, struct slo_term *term)
         return is_good;
     }
     for (size_t i = 0; i < COUNT_OF(figures); i++) {
-        if (strlen(figures[i].name) != len ||
-            memcmp(figures[i].name, text, len) != 0) {
+        if (!is_text(text, len, figures[i].name)) {
             continue;
         }
         term->figure = figures[i].figure;

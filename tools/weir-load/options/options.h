@@ -55,8 +55,8 @@ struct publish_paths {
  * error. */
 bool publish_check(const struct publish_paths *paths, const char *taken);
 
-/* Returns false if @index is past the last format. */
-bool publish_list(const struct publish_paths *paths, size_t index,
+/* Returns the option and the path of a format, which may be NULL. */
+void publish_list(const struct publish_paths *paths, size_t index,
                   const char **ret_flag, const char **ret_path);
 
 #define OPTIONS_TARGETS_MAX 64

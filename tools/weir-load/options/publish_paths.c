@@ -23,15 +23,11 @@ static const char *path_of(const struct publish_paths *paths, size_t index)
     return *(const char *const *)((const char *)paths + formats[index].offset);
 }
 
-bool publish_list(const struct publish_paths *paths, size_t index,
+void publish_list(const struct publish_paths *paths, size_t index,
                   const char **ret_flag, const char **ret_path)
 {
-    if (index >= PUBLISH_FORMATS) {
-        return false;
-    }
     *ret_flag = formats[index].flag;
     *ret_path = path_of(paths, index);
-    return true;
 }
 
 bool publish_check(const struct publish_paths *paths, const char *taken)

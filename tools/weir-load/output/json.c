@@ -191,9 +191,8 @@ static json_t *kinds_part(const struct result *result)
 
     for (size_t i = 0; result->kinds && i < groups->count; i++) {
         const struct kind_record *kind = &result->kinds[i];
-        const char *name = groups->names[i];
         json_t *part =
-            json_pack("{s:o}", "name", json_text(name, strlen(name)));
+            json_pack("{s:o}", "name", json_text_or_null(groups->names[i]));
         write_fields(fields_kind, &kind->counts, part);
         list = json_appended(
             list, join(part, json_pack("{s:o, s:o}", "status",
@@ -213,7 +212,7 @@ static json_t *errors_part(const struct error_table *errors)
                                  error_phase_name(kind->phase), "code",
                                  error_code_name(kind->code), "text",
                                  error_code_text(kind->code), "first",
-                                 json_text(kind->detail, strlen(kind->detail)));
+                                 json_text_or_null(kind->detail));
         write_fields(fields_error, kind, part);
         list = json_appended(list, part);
     }
@@ -271,11 +270,10 @@ static json_t *slo_part(const struct result *result)
 
     for (size_t i = 0; i < slo->count; i++) {
         const struct slo_outcome *outcome = &result->slo[i];
-        const char *text = slo->terms[i].text;
         list = json_appended(
             list,
-            json_pack("{s:o, s:o, s:o}", "expr", json_text(text, strlen(text)),
-                      "value",
+            json_pack("{s:o, s:o, s:o}", "expr",
+                      json_text_or_null(slo->terms[i].text), "value",
                       outcome->known ? json_real(outcome->value) : json_null(),
                       "pass",
                       is_part ? json_null() : json_boolean(outcome->passed)));
@@ -312,8 +310,7 @@ static json_t *remarks_part(const struct remarks *remarks)
     json_t *list = json_array();
 
     for (size_t i = 0; i < remarks->count; i++) {
-        const char *line = remarks->lines[i];
-        json_array_append_new(list, json_text(line, strlen(line)));
+        json_array_append_new(list, json_text_or_null(remarks->lines[i]));
     }
     return list;
 }
@@ -327,7 +324,7 @@ static json_t *labels_part(const struct run_options *options)
         const char *value = strchr(label, '=') + 1;
         char *name = strndup(label, (size_t)(value - label) - 1);
         if (name) {
-            json_object_set_new(labels, name, json_text(value, strlen(value)));
+            json_object_set_new(labels, name, json_text_or_null(value));
         }
         free(name);
     }

@@ -57,8 +57,7 @@ static json_t *mix_part(const struct mix *mix)
     }
     json_t *lines = json_array();
     for (size_t i = 0; i < mix->kind_count; i++) {
-        const char *line = mix->kinds[i].line;
-        json_array_append_new(lines, json_text(line, strlen(line)));
+        json_array_append_new(lines, json_text_or_null(mix->kinds[i].line));
     }
     return lines;
 }
@@ -203,8 +202,8 @@ json_t *json_config(const struct run_options *options)
     json_t *targets = json_array();
 
     for (size_t i = 0; i < options->target_count; i++) {
-        const char *text = options->targets[i].text;
-        json_array_append_new(targets, json_text(text, strlen(text)));
+        json_array_append_new(targets,
+                              json_text_or_null(options->targets[i].text));
     }
     json_t *config = json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:I, s:I, s:o, s:o, s:I, "
@@ -271,7 +270,7 @@ static json_t *shapes_part(const struct run_options *options)
         json_array_append_new(shapes, json_text(text, scheme_len));
         if (colon && strncmp(colon, "://", 3) == 0) {
             const char *path = colon + 3 + strcspn(colon + 3, "/?");
-            json_array_append_new(shapes, json_text(path, strlen(path)));
+            json_array_append_new(shapes, json_text_or_null(path));
         }
     }
     return shapes;

@@ -110,14 +110,6 @@ static int greet(void *arg, void *state, struct codec_out *out)
     return err < 0 ? err : 1;
 }
 
-static int append(void *arg, void *state, const struct codec_batch *batch,
-                  struct codec_out *out)
-{
-    struct redis_conn *conn = state;
-
-    return codec_requests_append(arg, &conn->requests, NULL, batch, out);
-}
-
 static size_t word_size(const char *text, size_t len)
 {
     size_t at = 0;
@@ -266,7 +258,7 @@ const struct codec codec_redis = {
     .begin = begin,
     .greet = greet,
     .welcome = welcome,
-    .append = append,
+    .append = codec_requests_append,
     .consume = consume,
     .stray = stray,
 };

@@ -140,11 +140,8 @@ static ssize_t begin_string(struct resp_reader *reader)
     if (reader->number > RESP_STRING_MAX) {
         return refuse(reader, RESP_FAULT_STRING);
     }
-    reader->left_bytes = reader->number;
+    reader->left_bytes = reader->number > 0 ? reader->number : 2;
     reader->state = reader->number > 0 ? RESP_IN_STRING : RESP_AT_STRING_END;
-    if (reader->number == 0) {
-        reader->left_bytes = 2;
-    }
     return 0;
 }
 
@@ -247,18 +244,6 @@ static ssize_t take_byte(struct resp_reader *reader, char byte)
     }
 }
 
-static size_t skip_string(struct resp_reader *reader, size_t len)
-{
-    const size_t part = len < reader->left_bytes ? len : reader->left_bytes;
-
-    reader->left_bytes -= part;
-    if (reader->left_bytes == 0) {
-        reader->state = RESP_AT_STRING_END;
-        reader->left_bytes = 2;
-    }
-    return part;
-}
-
 ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
 {
     size_t at = 0;
@@ -272,7 +257,14 @@ ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
             shown_from = at;
         }
         if (reader->state == RESP_IN_STRING) {
-            at += skip_string(reader, len - at);
+            const uint64_t left = reader->left_bytes;
+            const size_t part = len - at < left ? len - at : (size_t)left;
+            at += part;
+            reader->left_bytes -= part;
+            if (reader->left_bytes == 0) {
+                reader->state = RESP_AT_STRING_END;
+                reader->left_bytes = 2;
+            }
         } else {
             err = take_byte(reader, (char)bytes[at]);
             at++;

@@ -25,14 +25,6 @@
 /* Doubles below this represent all integers exactly. */
 #define EXACT_END 9007199254740992.0
 
-static const char *find_path(const char *text)
-{
-    if (text[0] != '$' || !strchr(".[", text[1])) {
-        return text;
-    }
-    return text[1] == '.' && text[2] != '\0' ? text + 2 : text + 1;
-}
-
 /* Returns the length of the next step of a path, NAME or [INDEX], with its dot.
  * Returns 0 if it is invalid. */
 static size_t measure_step(const char *path, bool is_first)
@@ -104,7 +96,10 @@ int capture_parse(const char *text, struct capture *ret, char *why)
                       "NAME=cookie:NAME");
     }
     if (self.kind == CAPTURE_JSON) {
-        const char *path = find_path(self.where);
+        const char *path = self.where;
+        if (path[0] == '$' && strchr(".[", path[1])) {
+            path += path[1] == '.' && path[2] != '\0' ? 2 : 1;
+        }
         if (!is_path(path) || self.where[0] == '\0') {
             return refuse(why, self.where,
                           "a path is names and indexes, as "

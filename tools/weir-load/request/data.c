@@ -134,11 +134,6 @@ static size_t write_field(const struct field *field, char *out)
     return len;
 }
 
-static int refuse(char *why, uint64_t line, const char *text)
-{
-    return why_refuse(why, -EINVAL, "line %llu: %s", LLU(line), text);
-}
-
 static uint64_t count_lines(const struct data *data, size_t from, size_t to)
 {
     uint64_t count = 0;
@@ -198,17 +193,13 @@ static void measure(struct data_column *column, const struct field *field,
 
 static int add_row(struct data *data, size_t begin, char *why)
 {
-    const size_t count = data->row_count;
+    uint32_t *rows = request_grow(data->rows, data->row_count, sizeof(*rows));
 
-    if ((count & (count - 1)) == 0) {
-        const size_t room = count > 0 ? 2 * count : 1;
-        uint32_t *rows = realloc(data->rows, room * sizeof(*rows));
-        if (!rows) {
-            return why_no_memory(why);
-        }
-        data->rows = rows;
+    if (!rows) {
+        return why_no_memory(why);
     }
-    data->rows[data->row_count++] = (uint32_t)begin;
+    data->rows = rows;
+    rows[data->row_count++] = (uint32_t)begin;
     return 0;
 }
 
@@ -223,7 +214,8 @@ static int read_line(struct data *data, bool is_first, size_t *at,
         struct field field;
         end = read_field(data, at, &field);
         if (end == FIELD_BAD) {
-            return refuse(why, line, field.why);
+            return why_refuse(why, -EINVAL, "line %llu: %s", LLU(line),
+                              field.why);
         }
         if (is_first) {
             err = add_name(data, &field, line, why);
@@ -304,21 +296,16 @@ char *data_list(const struct data *data, char *ret, size_t size)
     return ret;
 }
 
-static size_t choose_row(const struct data *data, uint64_t number)
-{
-    if (data->order == DATA_RANDOM) {
-        number = payload_mix(payload_mix(data->seed) ^ payload_mix(number));
-    }
-    return (size_t)(number % data->row_count);
-}
-
 size_t data_write(const struct data *data, size_t column, uint64_t number,
                   char *out)
 {
-    size_t at = data->rows[choose_row(data, number)];
     struct field field = {.len = 0};
 
     assert(column < data->column_count);
+    if (data->order == DATA_RANDOM) {
+        number = payload_mix(payload_mix(data->seed) ^ payload_mix(number));
+    }
+    size_t at = data->rows[number % data->row_count];
     for (size_t i = 0; i <= column; i++) {
         const enum field_end end = read_field(data, &at, &field);
         assert(end != FIELD_BAD);

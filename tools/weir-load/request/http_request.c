@@ -39,18 +39,6 @@ static bool is_token(const char *text, size_t len)
     return len > 0 && at == len;
 }
 
-static bool has_control(const char *bytes, size_t len, bool blanks_too)
-{
-    for (size_t i = 0; i < len; i++) {
-        const unsigned char byte = (unsigned char)bytes[i];
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7f ||
-            (blanks_too && byte <= 0x20)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int check_line(const char *text, bool blanks_too, char *why)
 {
     struct template line;
@@ -59,7 +47,12 @@ static int check_line(const char *text, bool blanks_too, char *why)
     if (err < 0) {
         return err;
     }
-    const bool is_bad = has_control(line.bytes, line.len, blanks_too);
+    bool is_bad = false;
+    for (size_t i = 0; i < line.len; i++) {
+        const unsigned char byte = (unsigned char)line.bytes[i];
+        is_bad |= (byte < 0x20 && byte != '\t') || byte == 0x7f ||
+                  (blanks_too && byte <= 0x20);
+    }
     template_fini(&line);
     if (!is_bad) {
         return 0;
@@ -224,17 +217,6 @@ static void print_own_field(FILE *file, const struct http_options *options,
     }
 }
 
-static void print_fields(FILE *file, const struct http_options *options)
-{
-    for (size_t i = 0; i < options->field_count; i++) {
-        const char *field = options->fields[i];
-        const char *value = field + measure_name(field) + 1;
-        if (value[strspn(value, " \t")] != '\0') {
-            fprintf(file, "%s\r\n", field);
-        }
-    }
-}
-
 static const char *choose_method(const struct http_options *options)
 {
     if (options->method) {
@@ -258,7 +240,13 @@ static void print_head(FILE *file, const struct http_request *self,
     if (options->is_last) {
         print_own_field(file, options, "Connection", "close");
     }
-    print_fields(file, options);
+    for (size_t i = 0; i < options->field_count; i++) {
+        const char *field = options->fields[i];
+        const char *value = field + measure_name(field) + 1;
+        if (value[strspn(value, " \t")] != '\0') {
+            fprintf(file, "%s\r\n", field);
+        }
+    }
     if (self->is_chunked) {
         fprintf(file, "Transfer-Encoding: chunked\r\n");
     }

@@ -64,11 +64,6 @@ static const char *find_value(int argc, char **argv, int at, const char *name)
     return word[len] == '\0' && at + 1 < argc ? argv[at + 1] : NULL;
 }
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static const char *find_capture(const char *line, size_t len, size_t *ret_len)
 {
     size_t at = sizeof(capture_word) - 1;
@@ -270,23 +265,17 @@ int preamble_read(const struct preamble_words *words, bool is_http,
     return err;
 }
 
-static bool has_place(const char *text, const char *name)
-{
-    char place[TEMPLATE_NAME_SIZE + 2];
-
-    snprintf(place, sizeof(place), "{%s}", name);
-    return text && strstr(text, place) != NULL;
-}
-
 const char *preamble_find_early(const struct preamble *preamble, size_t line,
                                 const char *text)
 {
     for (size_t i = 0; i < template_count_names(); i++) {
+        char place[TEMPLATE_NAME_SIZE + 2];
         bool is_known = false;
+        snprintf(place, sizeof(place), "{%s}", template_name(i));
         for (size_t k = 0; k < preamble->lines[line].first_capture; k++) {
             is_known |= preamble->captures[k].number == i;
         }
-        if (!is_known && has_place(text, template_name(i))) {
+        if (!is_known && text && strstr(text, place)) {
             return template_name(i);
         }
     }

@@ -35,11 +35,10 @@ static size_t read_escape(const char *text, char *ret)
 {
     static const char names[] = "nrtba";
     static const char bytes[] = "\n\r\t\b\a";
-    const int high = text[0] == 'x' ? hex_value(text[1]) : -1;
-    const int low = high >= 0 ? hex_value(text[2]) : -1;
+    const int byte = text[0] == 'x' ? hex_pair(text + 1) : -1;
 
-    if (low >= 0) {
-        *ret = (char)(high * 16 + low);
+    if (byte >= 0) {
+        *ret = (char)byte;
         return 3;
     }
     const char *name = strchr(names, text[0]);
@@ -47,7 +46,7 @@ static size_t read_escape(const char *text, char *ret)
     return 1;
 }
 
-static bool is_blank(char byte)
+static bool is_space(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
 }
@@ -73,7 +72,7 @@ static int read_quoted(const char *text, size_t *at, char *out, size_t *len,
         }
     }
     (*at)++;
-    return text[*at] == '\0' || is_blank(text[*at])
+    return text[*at] == '\0' || is_space(text[*at])
                ? 0
                : refuse(text, *at, "a space is missing after the quote", why);
 }
@@ -84,7 +83,7 @@ static int read_word(const char *text, size_t *at, char *out, size_t *ret_len,
     size_t len = 0;
     int err = 0;
 
-    while (err == 0 && text[*at] != '\0' && !is_blank(text[*at])) {
+    while (err == 0 && text[*at] != '\0' && !is_space(text[*at])) {
         if (text[*at] == '"' || text[*at] == '\'') {
             (*at)++;
             err = read_quoted(text, at, out, &len, why);
@@ -128,7 +127,7 @@ static int add_words(struct redis_command *self, const char *text, char *room,
 
     while (err == 0) {
         size_t len = 0;
-        while (is_blank(text[at])) {
+        while (is_space(text[at])) {
             at++;
         }
         if (text[at] == '\0') {

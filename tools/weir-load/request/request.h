@@ -12,7 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/types.h>
+
+/* Returns an array of @count elements with space for one more, or NULL if out
+ * of memory. The old capacity is the smallest power of 2 that is at least
+ * @count. */
+static inline void *request_grow(void *array, size_t count, size_t size)
+{
+    const size_t room = count > 0 ? 2 * count : 1;
+
+    return count & (count - 1) ? array : realloc(array, room * size);
+}
 
 /*
  * Text with placeholders that are replaced in each request:

@@ -17,11 +17,6 @@ static const char begin_word[] = "begin:";
 /* Bytes that no header name has (RFC 9110, section 5.6.2), and NUL. */
 static const char stops[] = " \t\r\n:/\"[]{}()<>@,;=?\\";
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 /* Returns the end of a request whose first line ends at @end. */
 static size_t find_end(struct request_lines *self, size_t end)
 {

@@ -22,10 +22,9 @@ static size_t read_escape(const char *text, char *ret)
     static const char bytes[] = "\r\n\t\0\\";
 
     if (text[0] == 'x') {
-        const int high = hex_value(text[1]);
-        const int low = high >= 0 ? hex_value(text[2]) : -1;
-        *ret = (char)(high * 16 + low);
-        return low >= 0 ? 3 : 0;
+        const int byte = hex_pair(text + 1);
+        *ret = (char)byte;
+        return byte >= 0 ? 3 : 0;
     }
     const char *name = text[0] != '\0' ? strchr(names, text[0]) : NULL;
     if (!name) {

@@ -230,21 +230,11 @@ bool sizes_clip(struct sizes *sizes, uint64_t least, uint64_t most)
     return sizes->least >= least && sizes->most <= most;
 }
 
-static uint64_t draw_part(const struct sizes *sizes, uint64_t random)
-{
-    const struct sizes_part *part = sizes->parts;
-
-    random %= sizes->parts[sizes->part_count - 1].up_to;
-    while (random >= part->up_to) {
-        part++;
-    }
-    return part->bytes;
-}
-
 uint64_t sizes_draw(const struct sizes *sizes, uint64_t random)
 {
     /* Between 0 and 1, exclusive: log(0) is infinite. */
     const double share = ((double)(random >> 12) + 0.5) / (double)(1ULL << 52);
+    const struct sizes_part *part = sizes->parts;
     double size = 0;
 
     switch (sizes->kind) {
@@ -253,7 +243,11 @@ uint64_t sizes_draw(const struct sizes *sizes, uint64_t random)
     case SIZES_UNIFORM:
         return sizes->least + random % (sizes->most - sizes->least + 1);
     case SIZES_MIX:
-        return draw_part(sizes, random);
+        random %= sizes->parts[sizes->part_count - 1].up_to;
+        while (random >= part->up_to) {
+            part++;
+        }
+        return part->bytes;
     case SIZES_EXPONENTIAL:
         size = round(-log(share) * sizes->scale);
         break;

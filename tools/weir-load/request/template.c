@@ -42,8 +42,7 @@ static bool is_name(const char *name, size_t len)
                   name[i] == '_' || name[i] == '-';
     }
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-        is_good = is_good && !(strlen(taken[i]) == len &&
-                               memcmp(taken[i], name, len) == 0);
+        is_good = is_good && !is_text(name, len, taken[i]);
     }
     return is_good;
 }
@@ -51,8 +50,7 @@ static bool is_name(const char *name, size_t len)
 static int find_name(const char *name, size_t len)
 {
     for (size_t i = 0; i < value_names.count; i++) {
-        if (strlen(value_names.texts[i]) == len &&
-            memcmp(value_names.texts[i], name, len) == 0) {
+        if (is_text(name, len, value_names.texts[i])) {
             return (int)i;
         }
     }
@@ -253,19 +251,6 @@ static int add_csv(struct template *self, const char *argument)
     return err;
 }
 
-static int add_value(struct template *self, const char *name)
-{
-    const int number = find_name(name, strlen(name));
-
-    if (number < 0) {
-        return -EINVAL;
-    }
-    value_names.is_used[number] = true;
-    const struct template_part part = {.kind = TEMPLATE_VALUE,
-                                       .low = (uint64_t)number};
-    return add_part(self, &part, TEMPLATE_VALUE_MAX);
-}
-
 static int add_place(struct template *self, const char *name, char *argument,
                      char *why)
 {
@@ -291,7 +276,14 @@ static int add_place(struct template *self, const char *name, char *argument,
     if (strcmp(name, "file") == 0) {
         return add_file(self, argument, why);
     }
-    return argument ? -EINVAL : add_value(self, name);
+    const int number = find_name(name, strlen(name));
+    if (argument || number < 0) {
+        return -EINVAL;
+    }
+    value_names.is_used[number] = true;
+    const struct template_part part = {.kind = TEMPLATE_VALUE,
+                                       .low = (uint64_t)number};
+    return add_part(self, &part, TEMPLATE_VALUE_MAX);
 }
 
 /* Returns the length of a placeholder's name after a brace, or 0 if the brace
@@ -341,21 +333,11 @@ static int read_place(struct template *self, const char *text, size_t len,
     return err < 0 ? err : (int)inside_len + 2;
 }
 
-static void explain(const char *text, size_t len, size_t at, char *why)
-{
-    char reason[WHY_SIZE];
-    const size_t left = len - at;
-
-    snprintf(reason, sizeof(reason), "%s",
-             why[0] ? why
-                    : "write {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, "
-                      "{file:PATH} or {csv:COLUMN}");
-    snprintf(why, WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
-             (int)(left < 24 ? left : 24), text + at, reason);
-}
-
 static int parse(struct template *self, const char *text, size_t len, char *why)
 {
+    static const char forms[] =
+        "write {seq}, {conn}, {rand:LOW:HIGH}, {letters:COUNT}, {file:PATH} or "
+        "{csv:COLUMN}";
     size_t at = 0;
 
     while (at < len) {
@@ -374,7 +356,10 @@ static int parse(struct template *self, const char *text, size_t len, char *why)
         }
         err = read_place(self, text + at, len - at, name_len, why);
         if (err < 0) {
-            explain(text, len, at, why);
+            char reason[WHY_SIZE];
+            snprintf(reason, sizeof(reason), "%s", why[0] ? why : forms);
+            snprintf(why, WHY_SIZE, "at byte %zu, '%.*s': %.180s", at + 1,
+                     (int)(len - at < 24 ? len - at : 24), text + at, reason);
             return err;
         }
         at += (size_t)err;
@@ -523,19 +508,6 @@ static size_t write_number(uint64_t number, char *out)
     return len;
 }
 
-static size_t write_value(const struct template_part *part,
-                          const struct template_values *values, char *out)
-{
-    const struct template_value *value =
-        values->named ? &values->named[part->low] : NULL;
-
-    if (!value || !value->bytes) {
-        return 0;
-    }
-    memcpy(out, value->bytes, value->len);
-    return part->is_encoded ? encode(out, value->len) : value->len;
-}
-
 static size_t write_part(const struct template *self, size_t index,
                          const struct template_values *values, char *out)
 {
@@ -544,6 +516,7 @@ static size_t write_part(const struct template *self, size_t index,
         payload_mix(payload_mix(values->seed ^ payload_mix(values->seq)) ^
                     payload_mix(index));
     const uint64_t span = part->high - part->low;
+    const struct template_value *value = NULL;
     size_t len = 0;
 
     switch (part->kind) {
@@ -563,7 +536,12 @@ static size_t write_part(const struct template *self, size_t index,
         len = data_write(self->data, part->column, values->seq, out);
         return part->is_encoded ? encode(out, len) : len;
     case TEMPLATE_VALUE:
-        return write_value(part, values, out);
+        value = values->named ? &values->named[part->low] : NULL;
+        if (!value || !value->bytes) {
+            return 0;
+        }
+        memcpy(out, value->bytes, value->len);
+        return part->is_encoded ? encode(out, value->len) : value->len;
     default:
         memcpy(out, self->bytes + part->begin, part->len);
         return part->len;

@@ -33,16 +33,6 @@ struct reader {
     char *why;
 };
 
-/* Returns an array of @count elements with space for one more, or NULL if out
- * of memory. The old capacity is the smallest power of 2 that is at least
- * @count. */
-static void *make_room(void *array, size_t count, size_t size)
-{
-    const size_t room = count > 0 ? 2 * count : 1;
-
-    return count & (count - 1) ? array : realloc(array, room * size);
-}
-
 static int add_kind(const struct reader *reader, const char *text, size_t len)
 {
     struct urls *urls = reader->urls;
@@ -52,7 +42,7 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
                           "more than %u different requests", URLS_KINDS_MAX);
     }
     struct request_kind *kinds =
-        make_room(urls->kinds, urls->kind_count, sizeof(*kinds));
+        request_grow(urls->kinds, urls->kind_count, sizeof(*kinds));
     if (!kinds) {
         return why_no_memory(reader->why);
     }
@@ -160,13 +150,6 @@ static bool read_place(const char *url, struct place *ret)
     return true;
 }
 
-static bool is_same_place(const struct place *a, const struct place *b)
-{
-    return a->is_tls == b->is_tls && a->port == b->port && a->port > 0 &&
-           a->host_len == b->host_len &&
-           strncasecmp(a->host, b->host, a->host_len) == 0;
-}
-
 /* Replaces the target's URL in an HTTP request by its path. Modifies the
  * line. */
 static int take_request(const struct reader *reader, char *line,
@@ -193,7 +176,9 @@ static int take_request(const struct reader *reader, char *line,
         return 0;
     }
     if (!reader->target || !read_place(reader->target, &target) ||
-        !is_same_place(&place, &target)) {
+        place.is_tls != target.is_tls || place.port != target.port ||
+        place.port == 0 || place.host_len != target.host_len ||
+        strncasecmp(place.host, target.host, place.host_len) != 0) {
         return why_refuse(reader->why, -EINVAL,
                           "'%.60s' is not of the target; write its path alone",
                           url);
@@ -225,7 +210,7 @@ static int add_line(struct reader *reader, char *line)
         return err;
     }
     uint32_t *indices =
-        make_room(urls->kind_indices, urls->count, sizeof(*indices));
+        request_grow(urls->kind_indices, urls->count, sizeof(*indices));
     if (!indices) {
         return why_no_memory(reader->why);
     }

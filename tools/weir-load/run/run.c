@@ -55,7 +55,6 @@ struct run {
     struct sharing_sample window_begin;
     struct sharing_sample window_end;
     uint64_t measured_count;
-    uint64_t hopeless_count;
     uint64_t over_count;
     struct outputs outputs;
     bool is_log_regular; /* a file, which accepts all writes at once */
@@ -314,11 +313,13 @@ static void heard_row(void *arg)
 static void look_whether_all_tried(struct run *run)
 {
     uint64_t tried = 0;
+    uint64_t hopeless = 0;
 
     for (uint64_t i = 0; i < run->options->thread_count; i++) {
         tried += run->workers[i].is_settled || run->workers[i].is_hopeless;
+        hopeless += run->workers[i].is_hopeless;
     }
-    if (run->hopeless_count == run->options->thread_count) {
+    if (hopeless == run->options->thread_count) {
         run->result->gave_up = !run->is_ending;
         finish(run);
     } else if (tried == run->options->thread_count && !run->has_begun &&
@@ -342,7 +343,6 @@ static void heard_hopeless(void *arg)
     struct run *run = worker->owner;
 
     worker->is_hopeless = true;
-    run->hopeless_count++;
     look_whether_all_tried(run);
 }
 

@@ -411,7 +411,6 @@ int worker_run(weir_thread *thread, void *arg)
     const uint32_t index = weir_thread_get_index(thread);
     struct worker *worker = &((struct worker *)arg)[index];
 
-    worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
     weir_loop_set_exception_handler(worker->loop, on_exception, worker);
     bind_to_cpu(worker, index);

@@ -70,7 +70,6 @@ struct worker {
     const struct worker_ops *ops;
     /* Reference to the main thread's loop. */
     weir_mailbox *home;
-    weir_thread *thread;
     const struct run_options *options;
     void *owner;
     struct client client;

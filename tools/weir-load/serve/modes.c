@@ -144,25 +144,22 @@ static const struct weir_protocol discard_protocol = {
     .eof_received = eof_received,
 };
 
-static void chargen_fill(char *text)
-{
-    for (size_t line = 0; line < CHARGEN_RANGE * CHARGEN_REPEAT; line++) {
-        for (size_t i = 0; i < CHARGEN_WIDTH; i++) {
-            *text++ = (char)(CHARGEN_FIRST + (line + i) % CHARGEN_RANGE);
-        }
-        *text++ = '\r';
-        *text++ = '\n';
-    }
-}
-
 const char *mode_chargen_text(size_t *ret_len)
 {
     static char text[CHARGEN_SIZE];
+    char *at = text;
 
-    if (text[0] == '\0') {
-        chargen_fill(text);
-    }
     *ret_len = sizeof(text);
+    if (text[0] != '\0') {
+        return text;
+    }
+    for (size_t line = 0; line < CHARGEN_RANGE * CHARGEN_REPEAT; line++) {
+        for (size_t i = 0; i < CHARGEN_WIDTH; i++) {
+            *at++ = (char)(CHARGEN_FIRST + (line + i) % CHARGEN_RANGE);
+        }
+        *at++ = '\r';
+        *at++ = '\n';
+    }
     return text;
 }
 

@@ -328,7 +328,8 @@ static void first_heard_failure(void *arg)
     struct group *group = worker->group;
 
     if (group->err == 0) {
-        const char *why = serve_thread_why(&worker->serve, worker->failed);
+        const struct serve_thread *serve = &worker->serve;
+        const char *why = serve->why[worker->failed - serve->targets];
         say("%s: %s (%s)", worker->failed->text,
             why[0] ? why : weir_strerror(worker->err),
             weir_err_name(worker->err));

@@ -129,7 +129,7 @@ static void bound(void *arg, int err, weir_transport *t)
     struct datagram_server *server = arg;
 
     if (err < 0) {
-        tried_write(server->pending, server->why, server->why_size);
+        tried_write(server->pending, server->why, SERVE_WHY_SIZE);
     }
     server->on_bound(server->arg, err, server);
 }
@@ -156,16 +156,11 @@ int datagram_server_start(struct datagram_server *server, weir_loop *loop,
         weir_endpoint_none(), &options, bound, server, &server->pending);
 }
 
-bool datagram_server_stop(struct datagram_server *server, bool at_once)
+void datagram_server_stop(struct datagram_server *server, bool at_once)
 {
-    if (!server->transport) {
-        return false;
-    }
-    bool first = !weir_transport_is_closing(server->transport);
-    if (at_once) {
+    if (server->transport && at_once) {
         weir_transport_abort(server->transport);
-    } else {
+    } else if (server->transport) {
         weir_transport_close(server->transport);
     }
-    return first;
 }

@@ -51,22 +51,12 @@ static bool read_delay(const char *value, uint64_t *ret_ns)
     return units_parse_time(text, ret_ns) == 0 && *ret_ns <= DELAY_MAX_NS;
 }
 
-static bool read_status(const char *value, uint16_t *ret)
-{
-    uint64_t status = 0;
-
-    if (units_parse_count(value, &status) < 0 || status < 200 || status > 599) {
-        return false;
-    }
-    *ret = (uint16_t)status;
-    return true;
-}
-
 /* Parses "s=20k". Unknown names are ignored. */
 static bool read_wish(const char *text, size_t len, struct serve_http_wish *ret)
 {
     char value[VALUE_SIZE];
     char why[WHY_SIZE];
+    uint64_t status = 0;
     const char *equals = memchr(text, '=', len);
     const size_t name_len = equals ? (size_t)(equals - text) : len;
     const size_t value_len = equals ? len - name_len - 1 : 0;
@@ -89,7 +79,12 @@ static bool read_wish(const char *text, size_t len, struct serve_http_wish *ret)
     case 't':
         return read_delay(value, &ret->delay_ns);
     case 'r':
-        return read_status(value, &ret->status);
+        if (units_parse_count(value, &status) < 0 || status < 200 ||
+            status > 599) {
+            return false;
+        }
+        ret->status = (uint16_t)status;
+        return true;
     default:
         return true;
     }

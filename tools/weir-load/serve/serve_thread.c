@@ -121,12 +121,6 @@ void serve_thread_free_servers(struct serve_thread *thread)
     }
 }
 
-const char *serve_thread_why(const struct serve_thread *thread,
-                             const struct target *target)
-{
-    return thread->why[target - thread->targets];
-}
-
 static void fail(struct serve_thread *thread, const struct target *target,
                  int err)
 {
@@ -199,7 +193,6 @@ static int bind_datagrams(struct serve_thread *thread, size_t i)
         .on_ended = on_ended,
         .arg = thread,
         .why = thread->why[i],
-        .why_size = SERVE_WHY_SIZE,
         .counts = &thread->counts,
         .reuse_port = thread->options->thread_count > 1,
     };
@@ -234,18 +227,11 @@ static int create_server(struct serve_thread *thread, size_t i)
         .error_text_size = SERVE_WHY_SIZE,
         .fast_open_limit = thread->options->fast_open ? FAST_OPEN_LIMIT : 0};
 
-    return weir_create_server_at(thread->loop, &factory, place_of(target),
-                                 &options, on_listening, thread, ret);
-}
-
-static int listen_on(struct serve_thread *thread, size_t i)
-{
-    int err = create_server(thread, i);
-    if (err >= 0) {
-        err = weir_server_add_closed_callback(thread->servers[i], on_closed,
-                                              thread);
-    }
-    return err;
+    const int err =
+        weir_create_server_at(thread->loop, &factory, place_of(target),
+                              &options, on_listening, thread, ret);
+    return err < 0 ? err
+                   : weir_server_add_closed_callback(*ret, on_closed, thread);
 }
 
 int serve_thread_listen(struct serve_thread *thread,
@@ -263,7 +249,7 @@ int serve_thread_listen(struct serve_thread *thread,
             continue;
         }
         int err = target->is_datagram ? bind_datagrams(thread, i)
-                                      : listen_on(thread, i);
+                                      : create_server(thread, i);
         if (err < 0) {
             *ret_failed = target;
             return err;

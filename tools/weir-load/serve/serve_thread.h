@@ -22,6 +22,8 @@
 /* The server's UDP sockets: each echoes its datagrams, or counts them.
  * Responses that cannot be sent are counted. */
 
+#define SERVE_WHY_SIZE 256U
+
 struct datagram_server;
 
 typedef void datagram_server_fn(void *arg, int err,
@@ -38,9 +40,9 @@ struct datagram_server {
     const struct weir_protocol *protocol;
     /* The bind operation. Set until it has succeeded or failed. */
     weir_pending *pending;
-    /* Buffer for the address and the error if binding fails. */
+    /* Buffer of SERVE_WHY_SIZE bytes for the address and the error if binding
+     * fails. */
     char *why;
-    size_t why_size;
     /* Received datagrams. Their bytes are in counts->received_bytes. */
     uint64_t received;
     /* Responses that could not be sent. */
@@ -52,17 +54,14 @@ struct datagram_server {
 
 bool datagram_server_has(const struct mode *mode);
 
-/* Binds. The caller must set on_bound, on_ended, arg, why, why_size, counts and
+/* Binds. The caller must set on_bound, on_ended, arg, why, counts and
  * reuse_port, and zero the rest. Returns 0 if on_bound will be called, or a
  * negative error. */
 int datagram_server_start(struct datagram_server *server, weir_loop *loop,
                           const struct mode *mode, const struct target *target);
 
-/* Ends the socket, after sending pending datagrams unless @at_once is true.
- * Returns true if this call will cause on_ended. */
-bool datagram_server_stop(struct datagram_server *server, bool at_once);
-
-#define SERVE_WHY_SIZE 256U
+/* Ends the socket, after sending pending datagrams unless @at_once is true. */
+void datagram_server_stop(struct datagram_server *server, bool at_once);
 
 struct serve_thread;
 
@@ -99,7 +98,8 @@ struct serve_thread {
     weir_server *servers[SERVE_ADDRESSES_MAX];
     /* Indexed by target; used if the target uses UDP. */
     struct datagram_server datagram_servers[SERVE_ADDRESSES_MAX];
-    /* For each target that could not listen: the address and the reason. */
+    /* For each target that could not listen: the address and the reason, or
+     * "". */
     char why[SERVE_ADDRESSES_MAX][SERVE_WHY_SIZE];
     /* Servers and sockets that do not listen yet. */
     size_t starting;
@@ -122,10 +122,6 @@ int serve_thread_listen(struct serve_thread *thread,
  * caller must call names_forget() even after an error. Returns 0 or -ENOMEM. */
 int serve_thread_get_places(const struct serve_thread *thread,
                             struct target *ret);
-
-/* Returns the reason why a target could not listen, or "". */
-const char *serve_thread_why(const struct serve_thread *thread,
-                             const struct target *target);
 
 /* Stops all servers. ops->ended is called when they have ended. May be called
  * again with a shorter grace time. */

@@ -12,22 +12,16 @@
 #include <string.h>
 #include <strings.h>
 
-/* Returns the text after "redis://" or "rediss://", or NULL for another URL. */
-static const char *find_authority(const char *text)
-{
-    if (strncasecmp(text, "redis", 5) != 0) {
-        return NULL;
-    }
-    text += text[5] == 's' || text[5] == 'S' ? 6 : 5;
-    return strncmp(text, "://", 3) == 0 ? text + 3 : NULL;
-}
-
 size_t redis_url_login_size(const char *text, size_t *ret_at)
 {
-    const char *authority = find_authority(text);
-    const size_t len = authority ? strcspn(authority, "/?#") : 0;
-    const char *end = authority ? memchr(authority, '@', len) : NULL;
+    const size_t stem = strncasecmp(text, "rediss", 6) == 0 ? 6 : 5;
 
+    if (strncasecmp(text, "redis", 5) != 0 ||
+        strncmp(text + stem, "://", 3) != 0) {
+        return 0;
+    }
+    const char *authority = text + stem + 3;
+    const char *end = memchr(authority, '@', strcspn(authority, "/?#"));
     if (!end) {
         return 0;
     }
@@ -84,10 +78,8 @@ static bool decode(const char *text, size_t len, char out[REDIS_LOGIN_MAX])
             return false;
         }
         if (byte == '%') {
-            const int high = i + 2 < len ? hex_value(text[i + 1]) : -1;
-            const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-            byte = high * 16 + low;
-            if (low < 0 || byte == 0) {
+            byte = i + 2 < len ? hex_pair(text + i + 1) : -1;
+            if (byte <= 0) {
                 return false;
             }
             i += 2;

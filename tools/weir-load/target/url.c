@@ -161,18 +161,6 @@ static int refuse_scheme(const char *text, bool listening, char *why)
     return -EINVAL;
 }
 
-/* Refuses a login that is not in a valid Redis URL. */
-static int refuse_login(const char *text, const struct url_scheme *scheme,
-                        char *why)
-{
-    char shown[128];
-
-    return refuse_url(redis_url_show(text, shown, sizeof(shown)),
-                      scheme ? REDIS_LOGIN_HINT
-                             : "write redis:// or rediss:// for Redis",
-                      why);
-}
-
 int url_parse(const char *text, bool listening, struct target *ret, char *why)
 {
     const struct url_scheme *scheme = find_url_scheme(text);
@@ -182,7 +170,11 @@ int url_parse(const char *text, bool listening, struct target *ret, char *why)
     struct target target;
 
     if (redis_url_hidden_size(text, &hidden_at) > 0) {
-        return refuse_login(text, scheme, why);
+        /* a login that is not in a valid Redis URL */
+        return refuse_url(redis_url_show(text, host, sizeof(host)),
+                          scheme ? REDIS_LOGIN_HINT
+                                 : "write redis:// or rediss:// for Redis",
+                          why);
     }
     if (!scheme) {
         const int err = target_parse(text, listening, ret, why);

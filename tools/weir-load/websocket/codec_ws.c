@@ -95,14 +95,12 @@ static int codec_ws_open(const struct codec_thread *thread, void **ret_shared)
     }
     if (list_protocols(&options->http, &shared->protocols) < 0) {
         say("no memory for messages");
-        free(shared->protocols);
-        free(shared);
+        codec_ws_close(shared);
         return -ENOMEM;
     }
     const int err = codec_payload_open(thread, &payload);
     if (err < 0) {
-        free(shared->protocols);
-        free(shared);
+        codec_ws_close(shared);
         return err;
     }
     shared->options = options;
@@ -136,22 +134,10 @@ static void begin(void *arg, void *state, const struct codec_start *start)
     };
 }
 
-static void add_fields(const struct http_options *http, FILE *file,
-                       bool *ret_has_host)
-{
-    *ret_has_host = false;
-    for (size_t i = 0; i < http->field_count; i++) {
-        const char *colon = strchr(http->fields[i], ':');
-        *ret_has_host |= strncasecmp(http->fields[i], "Host:", 5) == 0;
-        if (colon && colon[1 + strspn(colon + 1, " \t")]) {
-            fprintf(file, "%s\r\n", http->fields[i]);
-        }
-    }
-}
-
 static void write_request(const struct shared *shared, struct ws_conn *conn,
                           FILE *file)
 {
+    const struct http_options *http = &shared->options->http;
     const struct target *target = conn->target;
     char host[HTTP_HOST_SIZE];
     bool has_host = false;
@@ -160,7 +146,13 @@ static void write_request(const struct shared *shared, struct ws_conn *conn,
             "GET %s HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n",
             target->path ? target->path : "/", conn->key);
-    add_fields(&shared->options->http, file, &has_host);
+    for (size_t i = 0; i < http->field_count; i++) {
+        const char *colon = strchr(http->fields[i], ':');
+        has_host |= strncasecmp(http->fields[i], "Host:", 5) == 0;
+        if (colon && colon[1 + strspn(colon + 1, " \t")]) {
+            fprintf(file, "%s\r\n", http->fields[i]);
+        }
+    }
     if (!has_host) {
         http_load_print_host(target, host, sizeof(host));
         fprintf(file, "Host: %s\r\n", host);
