@@ -6,8 +6,6 @@
  * mark reveals foreign pointers, double frees and wrong sizes. Blocks are
  * overwritten when they are allocated and freed, so that code that relies on
  * zeroes fails. Blocks come from malloc(), so that a sanitizer sees them.
- *
- * walk.h makes each allocation of a call fail in turn.
  */
 #ifndef WEIR_TESTS_ALLOCATOR_H
 #define WEIR_TESTS_ALLOCATOR_H

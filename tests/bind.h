@@ -13,8 +13,7 @@
 
 #include <weir/protocol.h>
 
-/* The address of a struct that begins with its size, with these other fields.
- */
+/* Returns the address of a struct whose first field is its size. */
 #define SIZED(type, ...)                                                       \
     (&(const struct type){.size = sizeof(struct type), __VA_ARGS__})
 

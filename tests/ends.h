@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Waits for a child. Returns its status as waitpid() has it, 0 if it has
- * returned 0. */
+/* Waits for a child. Returns its status from waitpid(). */
 static inline int end_of(pid_t child)
 {
     int status = -1;

@@ -1,14 +1,14 @@
 /*
- * Comparisons that say what they saw.
+ * Comparisons that print both values.
  *
- * expect_eq() and its like take values of any integer, floating point or
- * pointer type, each evaluated once, and print both when they do not hold:
+ * expect_eq() and similar macros accept values of any integer, floating point
+ * or pointer type, evaluate each once, and print both on failure:
  *
  *     expect_eq(weir_queue_get_size(queue), 3);
  *     lock.c:31: weir_queue_get_size(queue) is 2, not == 3
  *
- * Integers are compared as numbers, so that -1 is not the largest unsigned one.
- * A text may follow that says more, with printf's arguments.
+ * Integers are compared as numbers, so that -1 differs from the largest
+ * unsigned number. A printf format with arguments may follow, for details.
  */
 #ifndef WEIR_TESTS_EXPECT_H
 #define WEIR_TESTS_EXPECT_H

@@ -1,8 +1,9 @@
 /*
  * The bytes of pattern.h.
  *
- * Within 256 places each byte is larger by STEP than the one before. As STEP is
- * odd, each such row is a part of one that begins with 0 and is twice as long.
+ * Within a row of 256 positions each byte is larger by STEP than the previous
+ * one. STEP is odd, so each row is a part of one row that starts with 0 and is
+ * twice as long.
  */
 #include "tests/pattern.h"
 

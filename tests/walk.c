@@ -1,7 +1,9 @@
 /*
- * Walks on which memory runs out; see walk.h. The number of the round stands
- * beside the allocators, because a body may make its own anew: the allocation
- * that fails is counted from walk_begin() on.
+ * Walks in which each allocation fails once; see walk.h.
+ *
+ * The round's number is not part of the allocator, because a body may
+ * initialise its allocator again. The failing allocation is counted from
+ * walk_begin().
  */
 #include "tests/walk.h"
 

@@ -1,10 +1,10 @@
 /*
- * The one wolfSSL of all test programs.
+ * The only copy of wolfSSL for all test programs.
  *
- * The shared library of this file has the objects of the static wolfSSL. These
- * hide the functions by which weir reads the numbers of RSA keys: other files
- * call them in a static library, and cannot in a shared one. So the programs
- * are linked with --wrap, which makes of each such call one of the functions
+ * This file becomes a shared library with the objects of the static wolfSSL.
+ * The objects hide the functions with which weir reads the numbers of RSA keys:
+ * other files can call them in a static library, but not in a shared one. So
+ * programs are linked with --wrap, which redirects these calls to the functions
  * here.
  */
 #include <wolfssl/options.h>

@@ -4,8 +4,7 @@
  * The subject has written a few bytes and is closed. Its peer reads them, and
  * sends as fast as it can, a byte now and then, a part of a record, or nothing;
  * it never ends by itself. Each close must end, and report a missing
- * close_notify if it should wait for one. tests/trace/linger.c and
- * tests/trace/tls_rest.c test, on a virtual clock, how much is read until then.
+ * close_notify if it should wait for one.
  *
  * All kinds are on one loop at once. The peer is a plain transport; with TLS it
  * has an engine for each layer, which a test can make send anything.

@@ -4,8 +4,7 @@
  * A close that takes as long as the peer likes holds up one thread, but neither
  * the loop nor connections without such closes. Streams receive one descriptor
  * per message; datagrams receive none if the kernel cannot refuse them. Most
- * tests run for both. recv_fds.c tests whether descriptors arrive,
- * datagram_facts.c endpoints of newer kernels.
+ * tests run for both.
  */
 #define UNIT_RUN with_both
 #include "tests/contract/asleep.h"

@@ -2,8 +2,7 @@
  * Connected Unix sockets that become no transport, and that contain descriptors
  * whose closes block.
  *
- * They do not hold up the loop. close_fds.c has descriptors that weir drops
- * from living connections.
+ * They do not hold up the loop.
  */
 #include "tests/contract/fds_rig.h"
 #include "tests/contract/slow_close.h"

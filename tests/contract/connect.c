@@ -2,8 +2,7 @@
  * Connecting on real sockets: how an attempt ends.
  *
  * done is called exactly once and last, and no descriptor remains after a
- * failed attempt. An attempt hangs if the listener's queue is full. adopt.c
- * tests connected sockets that are passed in.
+ * failed attempt. An attempt hangs if the listener's queue is full.
  */
 #include "tests/contract/maker.h"
 

@@ -2,8 +2,6 @@
  * Datagram endpoints: ancillary data (addresses, type of service, time to live,
  * time stamps), trains of datagrams (GSO and GRO), multicast groups and
  * broadcasts.
- *
- * All tests use the loopback interface.
  */
 #include "tests/contract/datagram_rig.h"
 

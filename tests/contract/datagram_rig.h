@@ -5,7 +5,7 @@
  * sockets. The endpoint under test is the *subject*; the *peer* is a plain
  * socket with its own address. A test has one body for all kinds:
  *
- *     DATAGRAMS(datagram, an_empty_datagram_arrives)
+ *     DATAGRAMS(datagram, an_empty_datagram_arrives, rig, 0)
  *     {
  *         dg_peer_send(rig, "", 0);
  *         dg_wait_received(rig, 1);

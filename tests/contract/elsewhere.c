@@ -3,7 +3,7 @@
  * child.
  *
  * Each returns the error for that, whatever its arguments are, or false or 0 if
- * it returns no errors, and does nothing. foreign.c has calls without a result.
+ * it returns no errors, and does nothing.
  */
 #include "tests/unit.h"
 

@@ -2,8 +2,7 @@
  * The exception hook: errors and slow callbacks that cannot be reported to a
  * caller.
  *
- * These tests have slow callbacks, and reports by the program. The suites of
- * transports and servers test their own failing callbacks.
+ * These tests have slow callbacks, and reports by the program.
  */
 #include "tests/contract/loop_rig.h"
 

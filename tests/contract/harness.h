@@ -6,7 +6,7 @@
  * *subject*; the other is the *peer*, a plain descriptor that the test uses. A
  * test has one body for all makers:
  *
- *     PAIRS_WITH(errors, abort, .hooks = {.data_received = refuse})
+ *     PAIRS(errors, abort, rig, .hooks = {.data_received = refuse})
  *     {
  *         rig_peer_send(rig, 5);
  *         rig_wait_lost(rig);

@@ -3,7 +3,6 @@
  * the loop's thread never does.
  *
  * The file system (fuse_rig.h) sees which thread each request is for.
- * cancelling_files.c has the plain calls as rows.
  */
 #define UNIT_RUN   fuse_rig_run
 #define UNIT_TAKES weir_loop *loop, int fd

@@ -2,8 +2,7 @@
  * SO_KEEPALIVE and its times, for every function that makes a socket: the
  * requested values are read back from the connection's socket.
  *
- * Values that the kernel would refuse are refused by the call. tls_server.c
- * tests them with TLS.
+ * Values that the kernel would refuse are refused by the call.
  */
 #include "tests/contract/maker.h"
 #include "tests/task.h"

@@ -2,8 +2,6 @@
  * Settings of the built-in resolver, from the program and from a file: how long
  * and how often servers are queried, over which protocol, and for which
  * families.
- *
- * The name server responds as the name says; see dns_server.h.
  */
 #include "tests/contract/names_rig.h"
 

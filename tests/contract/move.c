@@ -2,8 +2,6 @@
  * Moving a connection to another loop: bytes, ends and settings that move with
  * it, the callbacks of the two protocols, the server of the other loop, and
  * connections that cannot move.
- *
- * move_back.c has moves that fail, move_storm.c many moves at once.
  */
 #define UNIT_RUN   mover_test
 #define UNIT_TAKES struct mover *m

@@ -2,9 +2,6 @@
  * The hosts file of the built-in resolver: it is searched before any server is
  * queried, its names may be any text, it is read again when it changes, and its
  * memory is freed by a trim.
- *
- * tests/unit/hosts.c tests its lines; tests/e2e/glibc_names.py compares the
- * results with the C library.
  */
 #include "tests/contract/names_rig.h"
 #include "tests/no_fd.h"

@@ -2,8 +2,6 @@
  * The epoll engine without memory: operations that wait for memory do not delay
  * others, a full queue costs only its oldest entry, and everything can be
  * stopped.
- *
- * Also events that are kept for a later enter.
  */
 #define UNIT_RUN   with_ring
 #define UNIT_TAKES void

@@ -2,8 +2,6 @@
  * Descriptors received over a Unix socket by a protocol that requests them:
  * each once, before the byte that it was sent with, and never more than
  * requested.
- *
- * unix_fds.c tests descriptors that were not requested.
  */
 #include "tests/contract/fds_rig.h"
 

@@ -2,8 +2,6 @@
  * Files that stream transports send: which bytes arrive, in which order, and
  * what is reported, for files in the page cache or not, sparse files, and files
  * of unknown size.
- *
- * sendfile_end.c has transfers that end early.
  */
 #define PAIRS_NEED RIG_SENDS
 #include "tests/contract/scenes.h"

@@ -3,7 +3,7 @@
  * be encrypted or the descriptor cannot take them from the page cache.
  *
  * Little of the file is in memory at a time, and a failing read harms nothing
- * else. sendfile.c has the rules for all files.
+ * else.
  */
 #define PAIRS_NEED RIG_SENDS
 #include "tests/contract/sending_rig.h"

@@ -2,8 +2,6 @@
  * Files that tasks send on the program's sockets: every byte arrives once, in
  * the cache or not; calls take turns; and an interrupted call reports how far
  * it came.
- *
- * The file's bytes are those of `large`.
  */
 #include "tests/contract/fail_calls.h"
 #include "tests/contract/sock_rig.h"

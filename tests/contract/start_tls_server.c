@@ -2,8 +2,6 @@
  * A server whose connections switch to TLS after they were made: each is
  * counted once, keeps its slot under the limit, and is ended by the server
  * during its handshake like any other.
- *
- * Their TLS settings are the program's.
  */
 #include "tests/contract/maker.h"
 #include "tests/contract/starting_rig.h"

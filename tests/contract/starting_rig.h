@@ -5,11 +5,10 @@
  * transport with a protocol that records its events. Or one side, and a plain
  * descriptor that the test uses. Both start in plain text.
  *
- *     STARTING(start_tls, both_sides_go_on_with_tls)
+ *     STARTING(start_tls, both_sides_get_tls, s)
  *     {
- *         starting_upgrade(s, &s->client);
- *         starting_upgrade(s, &s->server);
- *         starting_wait_done(s);
+ *         starting_upgrade_both(s);
+ *         starting_end(s);
  *     }
  */
 #ifndef WEIR_TESTS_CONTRACT_STARTING_RIG_H

@@ -2,8 +2,7 @@
  * The subject of the tests of ends, and the rounds; see tls_end_rig.h.
  *
  * Both ends of the TCP connection are made here, the subject adopts one of
- * them, and each round ends with checks that nothing is left. The peer is in
- * tls_end_peer.c.
+ * them, and each round ends with checks that nothing is left.
  */
 #include "tests/contract/tls_end_rig.h"
 

@@ -6,9 +6,9 @@
  * a record, end without a close_notify, reset, or send bytes that are not TLS.
  * A test has one body for both versions of TLS and both sides:
  *
- *     TLS_ENDS(tls_ends, reset, 0)
+ *     TLS_ENDS(tls_ends, reset, end, 0)
  *     {
- *         tls_end_reset(end);
+ *         tls_peer_reset(end);
  *         tls_end_wait_lost(end);
  *         expect_eq(end->lost_err, -ECONNRESET);
  *     }

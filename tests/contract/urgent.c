@@ -1,11 +1,11 @@
 /*
- * Peers that send TCP urgent bytes, beside some that do not.
+ * Peers that send TCP urgent bytes, next to peers that send none.
  *
- * No receive asks for urgent bytes: each wakes the receive and gives it
- * nothing. The kernel polls for one receive 128 times and then goes another way
- * (see wr_prep_recv()), so a peer that sends more of them than that before its
- * first ordinary byte decides how the kernel receives. That must never show,
- * least of all to others.
+ * weir's receives do not request urgent bytes: each urgent byte wakes the
+ * receive and returns no data. The kernel polls 128 times for one receive and
+ * then receives in another way (see wr_prep_recv()). A peer that sends more
+ * urgent bytes before its first ordinary byte thus decides how the kernel
+ * receives. No connection may notice this.
  */
 #include "tests/contract/maker.h"
 #include "tests/task.h"
@@ -15,14 +15,14 @@
 enum {
     WAVES = 2,
     URGENT_PEERS = 4,
-    URGENT_BYTES = 140, /* of each: more than the kernel's retries */
+    URGENT_BYTES = 140, /* per peer: more than the kernel's retries */
     HONEST_PEERS = 2,
     PIECE = 1500,
-    SEGMENTS = 4, /* under way: fewer than any congestion window */
-    RESTS = 60000 /* of a millisecond, until a test gives up */
+    SEGMENTS = 4, /* in flight: fewer than any congestion window */
+    RESTS = 60000 /* milliseconds until a test gives up */
 };
 
-/* One turn of the server for some milliseconds. */
+/* Runs the server for some milliseconds. */
 typedef void rest_fn(void *arg, uint64_t time_ns);
 
 /* A peer whose stream is a function of its number and the position. */
@@ -77,8 +77,8 @@ static void hear_all(struct peer *peer, rest_fn *rest, void *arg)
     }
 }
 
-/* Two urgent bytes in one segment are one, and an ordinary one before it. So
- * few are under way at a time, and each has a segment to itself. */
+/* TCP keeps only the last of two urgent bytes in one segment as urgent. With
+ * few segments in flight, each urgent byte has its own segment. */
 static void let_urgent_arrive(const struct peer *peer, rest_fn *rest, void *arg)
 {
     struct tcp_info info = {0};

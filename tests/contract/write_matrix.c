@@ -6,7 +6,7 @@
  * close, -EPIPE on a broken connection. Writes during a close are refused too,
  * except inside resume_writing. write_eof, close and abort may be called at any
  * time and repeatedly: close sends pending bytes, abort drops them, and the
- * connection is lost once. sendfile.c has the row for a file being sent.
+ * connection is lost once.
  */
 #include "tests/contract/scenes.h"
 

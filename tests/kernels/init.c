@@ -1,11 +1,12 @@
 /*
- * The first process of a booted kernel: runs test programs and tells of each.
+ * The first process of a booted kernel: runs test programs and reports how each
+ * ended.
  *
- * It mounts what the programs need, brings the loopback up, and runs the
- * programs of /programs one after the other, each in a session of its own and
- * for a limited time. What they print goes to the console, between lines that
- * boot.py looks for. A program that SIGKILL does not end is left behind: the
- * line of its end is never printed, and boot.py boots anew for the rest.
+ * It mounts the file systems that the programs need, enables the loopback
+ * interface, and runs the programs listed in /programs one after another, each
+ * in its own session and with a time limit. Their output goes to the console,
+ * between marker lines for boot.py. If SIGKILL does not end a program, its last
+ * marker is never printed, and boot.py boots again for the remaining programs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static void prepare(void)
     mount_one("devtmpfs", "/dev");
     mount_one("devpts", "/dev/pts");
     mount_one("tmpfs", "/dev/shm");
-    mkdir("/tmp", 01777); /* the programs may lie below it */
+    mkdir("/tmp", 01777); /* may be the parent of the programs' folder */
     chmod("/tmp", 01777);
     symlink("/proc/self/fd", "/dev/fd");
     symlink("/proc/self/fd/0", "/dev/stdin");
@@ -64,7 +65,7 @@ static void prepare(void)
     close(fd);
 }
 
-/* Its output comes through a pipe: the console itself is a terminal. */
+/* The program writes to a pipe, because the console is a terminal. */
 static pid_t start(char **words, int output)
 {
     pid_t pid = fork();
@@ -105,7 +106,7 @@ static time_t now(void)
     return time.tv_sec;
 }
 
-/* Returns how the program ended: as waitpid(), or -1 after @seconds. */
+/* Returns the status from waitpid(), or -1 after @seconds. */
 static int watch(pid_t pid, int from, long seconds)
 {
     const time_t end = now() + seconds;
@@ -162,7 +163,7 @@ static void run(char *line, long seconds)
            : WIFEXITED(status) ? WEXITSTATUS(status)
                                : 128 + WTERMSIG(status));
     fflush(stdout);
-    while (waitpid(-1, NULL, WNOHANG) > 0) { /* what it left behind */
+    while (waitpid(-1, NULL, WNOHANG) > 0) { /* orphans of the program */
     }
 }
 

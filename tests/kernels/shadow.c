@@ -1,8 +1,9 @@
 /*
  * Fibers on a machine with shadow stacks, as its first process.
  *
- * It asks the kernel for a shadow stack; from there on main() must not return.
- * The C library does not know of it, so nothing here forks or makes threads.
+ * The program requests a shadow stack from the kernel; after that main() must
+ * not return. The C library does not know about it, so the program neither
+ * forks nor creates threads.
  */
 #include "lib/task/fiber.h"
 
@@ -51,7 +52,7 @@ static uintptr_t shadow_pointer(void)
     return pointer;
 }
 
-/* Leaves from @depth calls further down. */
+/* Leaves the fiber from @depth nested calls. */
 static __attribute__((noinline)) unsigned dive(struct job *job, unsigned depth)
 {
     volatile unsigned here = depth;
@@ -107,7 +108,7 @@ static __attribute__((noinline)) void enter(struct job *job, unsigned depth)
     expect(here == depth, "the frame is whole");
 }
 
-/* A stack serves many fibers, and each begins at the top of its shadow. */
+/* One stack serves many fibers, each from the top of its shadow stack. */
 static void try_lives(void)
 {
     struct job *job = &jobs[0];
@@ -158,7 +159,7 @@ static void try_ends(void)
 {
     make(&jobs[0], 3, 0);
     drop(&jobs[0]);
-    /* More frames than one incsspq drops. */
+    /* One incsspq drops at most 255 frames. */
     make(&jobs[0], 1200, 2);
     while (!jobs[0].is_done) {
         enter(&jobs[0], 0);

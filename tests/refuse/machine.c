@@ -1,7 +1,9 @@
 /*
  * Scenarios of the machine: files, pipes, children, signals, threads, watched
- * descriptors and a host's epoll set. Calls of a scenario itself may be refused
- * as well, which it tells like an error of weir.
+ * descriptors and a host's epoll set.
+ *
+ * The kernel may refuse a scenario's own calls, too. A scenario reports this
+ * like an error of weir.
  */
 #include "tests/refuse/scenario.h"
 
@@ -222,7 +224,8 @@ int scenario_child(weir_loop *loop, void *arg)
         err = weir_process_get_returncode(process, &status);
         scenario_where = "weir_process_get_returncode";
     }
-    /* The filter holds for the child, too: how it ends is what is told. */
+    /* The child inherits the filter and may report the refusal by its status.
+     * */
     const bool is_right = status != 0 || (output.out_len == 5 &&
                                           memcmp(output.out, "hello", 5) == 0);
     weir_process_free(process);
@@ -248,7 +251,8 @@ int scenario_signals(weir_loop *loop, void *arg)
     (void)arg;
     TRY(weir_future_new(loop, NULL, NULL, &future));
     TRY(weir_loop_add_signal_handler(loop, SIGUSR1, on_signal, future));
-    /* Never kill(): a number of a process that was refused is all of them. */
+    /* Not kill(): if getpid() is refused, it returns -1, which means all
+     * processes. */
     if (raise(SIGUSR1) != 0) {
         scenario_where = "the scenario's own calls";
         return -errno;

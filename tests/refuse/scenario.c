@@ -3,10 +3,10 @@
  *
  *     refuse-scenario SCENARIO begin|loop FOLDER [NUMBER ERRNO]
  *
- * The filter is in place before there is a loop, or before the scenario begins
- * on a loop that runs. Without a number nothing is refused; the name of the
- * thread says then to a tracer where that would be. The exit status is that of
- * enum ending, and one line says more.
+ * A seccomp filter refuses the call: "begin" installs it before a loop exists,
+ * "loop" once a loop runs. Without a number nothing is refused; instead the
+ * thread's name shows a tracer this moment. The exit status is an enum ending,
+ * and one line of output has the details.
  */
 #include "tests/refuse/scenario.h"
 
@@ -23,7 +23,7 @@
 #include <unistd.h>
 #include <weir/task.h>
 
-/* The guard of a scenario; far longer than one takes. */
+/* The time limit of a scenario, far longer than one needs. */
 #define LIMIT WEIR_SECONDS(10)
 
 enum ending { ENDED_WELL, WAS_TOLD, WAS_WRONG, TOOK_TOO_LONG, IS_MISUSED };
@@ -99,8 +99,8 @@ void scenario_is_on_loop(void)
     }
 }
 
-/* Some errors have no call that could return them, as those of an accept: what
- * the scenario waits for does not come then. */
+/* Errors such as those of an accept are reported only here. The event that the
+ * scenario waits for will not occur, so its task is cancelled. */
 static void on_exception(void *arg, weir_loop *loop,
                          const struct weir_exception *exception)
 {
@@ -142,7 +142,7 @@ static int tell(int result)
     const int len = snprintf(line, sizeof(line), "%s %s\n", name,
                              ending == ENDED_WELL ? "ok" : scenario_where);
     if (write(STDOUT_FILENO, line, (size_t)len) < 0) {
-        return (int)ending; /* it may be what is refused */
+        return (int)ending; /* the filter may refuse write() */
     }
     return (int)ending;
 }

@@ -1,9 +1,9 @@
 /*
- * Scenarios: tasks that use one area of weir each, and know the right result.
+ * Scenarios: tasks that each use one area of weir and know the right result.
  *
- * refuse.py runs each of them while the kernel refuses one of its system calls.
- * A scenario returns 0 if all is as it should be, or the error of a call of
- * weir; RIGHT() is for what no refusal may make wrong.
+ * refuse.py runs each scenario while the kernel refuses one of its system
+ * calls. A scenario returns 0 if everything is right, or the error of a call of
+ * weir. RIGHT() checks conditions that must hold whatever is refused.
  */
 #ifndef WEIR_TESTS_REFUSE_SCENARIO_H
 #define WEIR_TESTS_REFUSE_SCENARIO_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <weir/error.h>
 
-/* What a scenario returns if a result is wrong and no error was told. */
+/* Result of a scenario with a wrong result of which no error was reported. */
 #define WRONG 1
 
 extern const char *scenario_where;
@@ -36,7 +36,7 @@ extern const char *scenario_folder;
 const char *scenario_path(const char *name, char *text);
 enum { SCENARIO_PATH = 256 };
 
-/* Refuses from here on, if that is to begin on a loop that runs. */
+/* Installs the filter if it starts on a running loop ("loop"). */
 void scenario_is_on_loop(void);
 
 /* ---- streams.c ---- */

@@ -1,7 +1,7 @@
 /*
- * Scenarios of connections: an echo of some hundred kilobytes by TCP, a Unix
- * path, a name, TLS and a relay, and of datagrams. Both ends are on the loop of
- * the scenario.
+ * Scenarios of connections: an echo of some hundred kilobytes over TCP, a Unix
+ * path, a host name, TLS and a relay, and an exchange of datagrams. Both ends
+ * are on the scenario's loop.
  */
 #include "tests/refuse/scenario.h"
 
@@ -107,7 +107,7 @@ static uint16_t port_of(const weir_server *server)
     if (weir_server_get_socket(server, 0, &address) < 0) {
         return 0;
     }
-    memcpy(&in, &address.storage, sizeof(in)); /* IPv6 has it there, too */
+    memcpy(&in, &address.storage, sizeof(in)); /* same offset in IPv6 */
     return ntohs(in.sin_port);
 }
 

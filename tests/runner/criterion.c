@@ -1,15 +1,14 @@
 /*
- * What test programs have beside Criterion: the end of a failed test, and some
- * functions in place of those that Criterion would call.
+ * Additions to Criterion: the end of a failed test, and functions that replace
+ * some that Criterion would call.
  *
- * Criterion compares long texts by libgit2, which brings 15 libraries along.
- * Criterion starts a program anew for each test, and loading these is most of
- * the time of that. Tests of weir print what they compare (expect.h): so this
- * file has functions that compare nothing, and the static library of Criterion
- * is linked behind them, without libgit2.
+ * Criterion compares long texts with libgit2, which loads 15 libraries each
+ * time a test starts. weir's tests print the compared values themselves
+ * (expect.h), so the functions here compare nothing, and Criterion is linked
+ * statically without libgit2.
  *
- * BoxFort, which starts the processes for Criterion, ends the one that it could
- * not start: where fork() has failed that is kill(-1), all that the user runs.
+ * BoxFort, which starts processes for Criterion, kills a process that it could
+ * not start. If fork() has failed, this is kill(-1): all processes of the user.
  */
 #include "criterion.h"
 
@@ -30,7 +29,7 @@ void cri_diff_init(void);
 int __real_kill(pid_t pid, int signum);
 int __wrap_kill(pid_t pid, int signum);
 
-/* The process of the test, whose children inherit this. */
+/* The process of the test. Its forked children inherit the value. */
 static pid_t test_pid;
 
 __attribute__((constructor)) static void note_pid(void)

@@ -1,11 +1,11 @@
 /*
- * Criterion, with a failed assertion that ends the process of its test.
+ * Criterion, with failed assertions that end the process of their test.
  *
- * Criterion jumps back to where the test began. Bodies of tests run on stacks
- * of tasks, in threads and in forked children, out of which no jump leads
- * there: so the assertion is sent to the runner, and the process exits with 1,
- * which fails the test, too. A child is not known to the runner: what it
- * asserts it prints, and its parent sees how it ended.
+ * Criterion jumps back to the start of the test. This is impossible from a
+ * task's stack, a thread or a forked child. So a failed assertion is sent to
+ * the runner, and the process exits with 1, which fails the test as well. The
+ * runner does not know forked children: they print the assertion, and the
+ * parent sees their exit status.
  */
 #ifndef WEIR_TESTS_RUNNER_CRITERION_H
 #define WEIR_TESTS_RUNNER_CRITERION_H
@@ -21,7 +21,7 @@
 void runner_send_assert(struct criterion_assert_stats *stats);
 _Noreturn void runner_end_failed(void);
 
-/* The macros of the header above mean these from here on. */
+/* Redirects the macros of Criterion's header. */
 #define criterion_send_assert runner_send_assert
 #define criterion_abort_test  runner_end_failed
 

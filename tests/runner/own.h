@@ -1,14 +1,15 @@
 /*
- * The small runner, which stands for Criterion where that cannot run.
+ * The small runner, which replaces Criterion where it cannot run.
  *
- * It has as much of Criterion as the tests use, by the same names. Each test is
- * a forked child, one after the other, whose exit status is its result; the
- * output is TAP. A failed cr_expect ends the test as a failed cr_assert does.
+ * It provides the part of Criterion that the tests use, under the same names.
+ * Tests run one after another in forked children, whose exit status is the
+ * result. The output is TAP. A failed cr_expect ends the test like a failed
+ * cr_assert.
  */
 #ifndef WEIR_TESTS_RUNNER_OWN_H
 #define WEIR_TESTS_RUNNER_OWN_H
 
-/* As Criterion's own header is one: no warnings about what its macros mean. */
+/* Suppresses warnings about expanded macros, like Criterion's header. */
 #pragma GCC system_header
 
 #include <fnmatch.h>
@@ -26,7 +27,7 @@
 enum { OWN_SKIPPED = 77 };
 
 struct own_options {
-    int signal; /* the test must end with it; 0: it must exit with 0 */
+    int signal; /* signal that must end the test; 0 means exit with 0 */
     int timeout;
 };
 
@@ -38,8 +39,7 @@ struct own_test {
     struct own_options options;
 };
 
-/* One list for all files of a program: main(), which is weak, may be that of
- * any of them. */
+/* Weak, so that all files of a program share one list. */
 __attribute__((weak)) struct own_test *own_tests;
 __attribute__((weak)) struct own_test **own_end = &own_tests;
 
@@ -120,10 +120,10 @@ own_fail(const char *file, int line, const char *what, const char *format, ...)
 #ifdef __SANITIZE_ADDRESS__
 size_t __sanitizer_get_current_allocated_bytes(void);
 
-/* Runs after the handlers that the test registered; those from before the fork
- * do not run then. A process that has no more memory than it began with has
- * leaked none, unless the test freed what it had not allocated. The leak check
- * would read all static memory, which takes longer than most tests. */
+/* Runs after exit handlers registered by the test, and skips handlers from
+ * before the fork. A process with no more memory than at its start has leaked
+ * none, unless the test freed older memory. The leak check would read all
+ * static memory, which takes longer than most tests. */
 static inline void own_leave(int status, void *bytes_before)
 {
     if (__sanitizer_get_current_allocated_bytes() <= (size_t)bytes_before) {
@@ -133,7 +133,7 @@ static inline void own_leave(int status, void *bytes_before)
 }
 #endif
 
-/* In the child: exit() and not _exit(), so that the sanitizer has its say. */
+/* Calls exit(), not _exit(), because the leak check is an exit handler. */
 static inline void own_run(const struct own_test *test)
 {
     alarm(test->options.timeout > 0 ? (unsigned)test->options.timeout : 100u);
@@ -179,8 +179,8 @@ static inline bool own_is_named(int argc, char **argv, const char *option,
     return false;
 }
 
-/* The leak check of a test that keeps memory reads all static memory: in huge
- * pages this costs few page faults. */
+/* The leak check of a test that keeps memory reads all static memory. Huge
+ * pages reduce its page faults. */
 static inline void own_join_pages(void)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -191,10 +191,9 @@ static inline void own_join_pages(void)
 #endif
 }
 
-/* All tests, or those whose SUITE/NAME fits a pattern after --filter=, of which
- * there must be one; those that fit one after --skip= are told and not run.
- * Rigs, which have none, include this too; of several that are weak the
- * program's own, linked first, counts. */
+/* Runs all tests, or at least one whose SUITE/NAME matches a pattern after
+ * --filter=. Tests that match a pattern after --skip= are reported as skipped.
+ * The function is weak because rigs include this file, too. */
 __attribute__((weak)) int main(int argc, char **argv)
 {
     bool has_filter = false;

@@ -1,9 +1,9 @@
 /*
- * The library that the tests in C are written for: Criterion.
+ * The library for which the tests in C are written: Criterion.
  *
- * meson's option test_runner says whether programs have the library itself or
- * the small runner of this folder, which stands for as much of Criterion as the
- * tests use; the summary of `meson setup` names the one that is used, and why.
+ * meson's option test_runner selects the library itself or the small runner of
+ * this folder, which provides the part of Criterion that the tests use. The
+ * summary of `meson setup` prints the choice and the reason.
  */
 #ifndef WEIR_TESTS_RUNNER_RUNNER_H
 #define WEIR_TESTS_RUNNER_RUNNER_H

@@ -1,8 +1,9 @@
 /*
- * Tests of which most fail, each in its own way: what a runner tells of them.
+ * Tests that show how a runner reports failures. Most fail, each in its own
+ * way.
  *
- * tests/checks/test_runner.py runs them with either runner. Those that are to
- * pass have names that begin with "good".
+ * tests/checks/test_runner.py runs them with both runners. Tests that must pass
+ * have names that begin with "good".
  */
 #include "tests/death.h"
 

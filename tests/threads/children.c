@@ -1,11 +1,11 @@
 /*
- * A program of threads that starts children, as users build it for
- * ThreadSanitizer: a child that weir starts is no fork of the program, after
- * which the sanitizer would let no thread be made.
+ * A multithreaded program that starts children, built by a user with
+ * ThreadSanitizer.
  *
- * Each thread has a loop, children and jobs of its own at the same time. The
- * loop, the child's pipes and the threads' descriptors are closed and made anew
- * under the same numbers all the time.
+ * After a fork of a multithreaded program the sanitizer allows no new threads,
+ * so weir must start children without a fork. Each thread has its own loop,
+ * children and jobs. Loops, pipes and other descriptors are closed and opened
+ * all the time, so that their numbers are reused.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,8 +34,8 @@ static int work(void *arg)
     return 0;
 }
 
-/* The program opens a file, weir closes it, and the number is free for other
- * threads. */
+/* The file is opened by the program and closed by weir; another thread may then
+ * reuse its number. */
 static void close_file(weir_loop *loop)
 {
     const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -83,7 +83,7 @@ int main(void)
     pthread_t threads[THREADS];
 
     printf("1..1\n");
-    (void)run_children(NULL); /* before the first thread, too */
+    (void)run_children(NULL); /* also in a process with one thread */
     for (int i = 0; i < THREADS; i++) {
         require(pthread_create(&threads[i], NULL, run_children, NULL) == 0);
     }

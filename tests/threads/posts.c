@@ -1,10 +1,10 @@
 /*
- * A program of threads, as users build it for ThreadSanitizer: it must be
- * silent about what weir orders, where weir itself is built without the
- * sanitizer and where it is built with it.
+ * A multithreaded program built by a user with ThreadSanitizer, which must
+ * report nothing about accesses that weir orders, whether or not weir itself is
+ * built with the sanitizer.
  *
- * Several threads make loops and end them at the same time, and post plain
- * memory to each other's loops, which write to it in turn.
+ * Threads create and free loops at the same time, and post plain memory to each
+ * other's loops, which write to it in turn.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /*
- * Contexts of the certificates that the build makes; see rig.h.
+ * Contexts for the certificates that the build creates; see rig.h.
  *
- * Programs whose contexts are doubles (tests/unit/tls_rig.c) call nothing that
- * is here, and so the linker takes nothing of it.
+ * Programs with fake contexts (tests/unit/tls_rig.c) call no function of this
+ * file, so the linker leaves it out.
  */
 #include "tests/tls/rig.h"
 

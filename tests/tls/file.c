@@ -1,8 +1,8 @@
 /*
- * Paths of the files of keys and certificates, each kept once.
+ * Paths of key and certificate files in the folder WEIR_TLS_CERTIFICATES.
  *
- * The folder is the one that WEIR_TLS_CERTIFICATES names. The list of paths is
- * never freed: it has as many as there are files that a program names.
+ * Each path is kept once and never freed, so the list is as long as the number
+ * of files that a program uses.
  */
 #include "tests/tls/rig.h"
 

@@ -1,8 +1,8 @@
 /*
- * Two sides in memory, and the wires between them; see rig.h.
+ * Two sides in memory, and the bytes between them; see rig.h.
  *
- * A handshake is driven by feeding each side what the other has sealed, and
- * after it each reads what arrives, so that tickets are taken.
+ * A handshake feeds each side the other's output. Afterwards each side reads
+ * once more, so that session tickets are received.
  */
 #include "tests/tls/rig.h"
 

@@ -1,10 +1,10 @@
 /*
- * The rig of TLS: certificates, contexts, and two ends with what is between.
+ * The rig of TLS: certificates, contexts, and both ends of a connection.
  *
- * A side is an engine without I/O. A table of functions says where the bytes go
- * that it seals and those that it opens: into memory, where the other side of a
- * pair is fed with them, into a socket, or to a peer on the fake ring. A side
- * is stepped by the test, in the test's thread; its memory is counted.
+ * A side is an engine without I/O. A table of functions takes its encrypted and
+ * its decrypted bytes: to memory, from which the other side of a pair is fed,
+ * to a socket, or to a peer on the fake ring. The test steps a side, in its own
+ * thread. The memory of a side is counted.
  */
 #ifndef WEIR_TESTS_TLS_RIG_H
 #define WEIR_TESTS_TLS_RIG_H
@@ -17,8 +17,8 @@
 
 /* ---- certificates: those of tests/unit/tls_certificates.sh ---- */
 
-/* The path of a file, "tls-matrix/%s.pem" of its name; it is the caller's until
- * the program ends, for the options that borrow it. */
+/* Returns a path in the folder, such as "tls-matrix/a.pem", from a printf
+ * format. It stays valid until the program ends, because options borrow it. */
 const char *tls_file(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
@@ -29,11 +29,13 @@ void tls_require_hybrid(void);
 
 /* ---- contexts ---- */
 
-/* A server with a P-256 key, or a client that trusts its authority. */
+/* Options of a server with a P-256 key, or of a client that trusts its
+ * authority. */
 struct weir_tls_options tls_options(bool is_server);
 
 weir_tls_context *tls_context(const struct weir_tls_options *options);
-/* One of tls_options() with this version only: 12, 13, or 0 for any. */
+/* Makes a context of tls_options() with only this version: 12, 13, or 0 for
+ * all. */
 weir_tls_context *tls_context_of(bool is_server, int version);
 void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b);
 
@@ -42,7 +44,7 @@ void tls_contexts_unref(weir_tls_context *a, weir_tls_context *b);
 struct tls_account {
     struct test_allocator allocator;
     struct wr_blocks blocks;
-    struct wr_tls_account *known; /* the backend's, of malloc() */
+    struct wr_tls_account *known; /* the backend's account, from malloc() */
 };
 
 void tls_account_open(struct tls_account *account);
@@ -57,7 +59,7 @@ struct tls_way {
 
 struct tls_side {
     struct wr_tls_engine engine;
-    weir_tls_context *context; /* of a pair that keeps it, or NULL */
+    weir_tls_context *context; /* context that a pair owns, or NULL */
     const struct tls_way *way;
     void *arg;
     ssize_t result;
@@ -74,13 +76,13 @@ int tls_side_open(struct tls_side *side, weir_tls_context *context,
 void tls_side_close(struct tls_side *side);
 
 void tls_side_flush(struct tls_side *side);
-/* Goes on until the engine wants input or has ended; sends nothing. */
+/* Runs the engine until it needs input or has ended. Sends nothing. */
 void tls_side_advance(struct tls_side *side);
 void tls_side_step(struct tls_side *side);
 
 void tls_side_feed(struct tls_side *side, const void *data, size_t len,
                    size_t piece);
-/* Feeds a bad record: the engine fails, and has a fatal alert to send. */
+/* Feeds a bad record: the engine fails, and its output is a fatal alert. */
 void tls_side_spoil(struct tls_side *side);
 
 /* ---- a pair in memory ---- */
@@ -89,22 +91,22 @@ struct tls_pair {
     struct tls_account account;
     struct tls_side client;
     struct tls_side server;
-    size_t piece; /* bytes that are delivered at once; 0: all */
+    size_t piece; /* bytes delivered at once; 0 means all */
 };
 
 void tls_pair_open(struct tls_pair *pair, weir_tls_context *client,
                    weir_tls_context *server,
                    const struct wr_tls_peer_options *how);
 
-/* A handshake as far as it goes, and what follows it. @how: of the client; the
- * server's is all zero. */
+/* Runs the handshake until no bytes are left, and what follows it. @how is for
+ * the client. */
 void tls_pair_connect(struct tls_pair *pair, weir_tls_context *client,
                       weir_tls_context *server,
                       const struct wr_tls_peer_options *how);
 
-/* tls_pair_connect() of contexts that these options allow, NULL for those of
- * tls_options(), which the engines alone keep. @how: NULL connects to
- * "localhost". */
+/* Like tls_pair_connect(), with contexts made from the options and owned by the
+ * engines. NULL options mean tls_options(); with NULL for @how the client
+ * connects to "localhost". */
 void tls_pair_join(struct tls_pair *pair, const struct weir_tls_options *client,
                    const struct weir_tls_options *server,
                    const struct wr_tls_peer_options *how);

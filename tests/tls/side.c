@@ -1,8 +1,8 @@
 /*
- * One end of TLS: an engine, its memory and where its bytes go; see rig.h.
+ * One end of TLS: an engine, its memory and its bytes; see rig.h.
  *
- * What is fed lies at the end of an allocation of its own, so that reading
- * behind it is seen.
+ * Input is copied to an allocation of exactly its size, so that a sanitizer
+ * notices a read beyond it.
  */
 #include "tests/tls/rig.h"
 
@@ -96,7 +96,8 @@ void tls_side_flush(struct tls_side *side)
 void tls_side_advance(struct tls_side *side)
 {
     struct wr_tls_engine *engine = &side->engine;
-    uint8_t plain[WR_TLS_RECORD_MAX]; /* not shared: a way may step a side */
+    uint8_t plain[WR_TLS_RECORD_MAX]; /* not static, because a callback may step
+                                       * another side */
 
     if (engine->state == WR_TLS_ENGINE_HANDSHAKE) {
         side->result = wr_tls_engine_handshake(engine);
