@@ -12,7 +12,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Returns the old limit, for give_descriptors(). */
 static inline struct rlimit use_up_descriptors(void)
 {
     struct rlimit before;

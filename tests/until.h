@@ -41,7 +41,6 @@ static inline void until_begin(struct until *until)
               0);
 }
 
-/* Returns false before the iteration and true after it. */
 static inline bool until_has_turned(void *arg)
 {
     bool *has_turned = arg;

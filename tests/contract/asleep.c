@@ -18,7 +18,7 @@
 
 enum { ASLEEP_LIMIT_S = 60 };
 
-/* Returns the letter of its state, or 0 if there is no such thread. */
+/* Returns the thread's state letter, or 0 if there is no such thread. */
 static char state_of(pid_t thread)
 {
     char path[64];

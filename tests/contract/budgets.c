@@ -133,7 +133,7 @@ UNIT(budgets, a_burst_to_paused_readers_fills_half_the_limit_at_most)
     }
     crowd_wait_made();
     for (int i = 0; i < 100;
-         i++) { /* from now on all connections share the window */
+         i++) { /* from here on all connections share the window */
         expect(crowd_push(&crowd.members[i], 1));
     }
     RUN_UNTIL(crowd.loop, crowd_all_delivered());
@@ -183,15 +183,15 @@ UNIT(budgets, connections_that_have_gone_take_no_share)
     crowd_end();
 }
 
-/* The other connections use what is released until it is this one's turn. */
+/* Other connections use released memory until this connection's turn. */
 static bool is_lost(const struct crowd_member *member)
 {
     crowd_give_leases_back();
     return member->lost;
 }
 
-/* No receive is armed because no buffer is available, but its end is noticed.
- */
+/* No receive is armed, because no buffer is available, but the connection's end
+ * is noticed. */
 static void break_a_starved_connection(bool paused)
 {
     const struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -231,7 +231,7 @@ static void break_a_starved_connection(bool paused)
     expect_eq(weir_transport_get_error(starved->t), -ECONNRESET);
     expect(starved->received > before);
     weir_transport_unref(starved->t);
-    crowd.count--; /* it is gone already */
+    crowd.count--;
     crowd_end();
 }
 

@@ -33,7 +33,7 @@ static struct {
     int bulk_turns; /* iterations after which the connection was in bulk mode */
     int entries;
     bool moves_little;
-    bool fills; /* chosen at random: it sends much */
+    bool fills;
     uint64_t steps;
     struct weir_buf kept[KEPT_MAX];
     int kept_count;
@@ -436,8 +436,8 @@ PAIRS(bulk, a_reset_is_told_after_the_bytes_that_came_before_it, rig,
     expect_eq(rig->lost_err, -ECONNRESET);
 }
 
-/* Each byte is read past before the next one is sent, otherwise it would become
- * an ordinary byte. */
+/* The reader passes each urgent byte before the next one is sent; otherwise it
+ * would become an ordinary byte. */
 PAIRS(bulk, urgent_bytes_leave_the_stream_as_it_is, rig,
       .needs = RIG_BOTH_WAYS | RIG_IS_PLAIN | RIG_CAN_RESET, NARROW)
 {
@@ -499,7 +499,7 @@ UNIT(bulk, all_connections_go_on_beside_each_other)
     crowd_end();
 }
 
-/* More than one iteration may send. */
+/* Sending may take more than one iteration. */
 UNIT(bulk, a_run_that_stops_has_handed_over_all_that_was_written)
 {
     static uint8_t data[200000];

@@ -91,7 +91,7 @@ static int note_data(void *user, weir_transport *t, const struct weir_buf *buf)
     return 0;
 }
 
-/* Repeats forever; at the loop's end no call is accepted. */
+/* Repeats until the loop ends, when no call is accepted. */
 static void again(void *arg)
 {
     (*(int *)arg)++;

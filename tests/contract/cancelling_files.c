@@ -40,8 +40,8 @@ static int call_stat(weir_loop *loop, int fd)
     return weir_file_stat(loop, fd, &status);
 }
 
-/* Not from the page that a pipe has read: cached bytes are not requested again.
- */
+/* Reads another page than the pipe does, because cached bytes are not requested
+ * again. */
 static int call_read(weir_loop *loop, int fd)
 {
     char bytes[100];
@@ -164,7 +164,7 @@ UNIT(cancelling_files, its_answer_is_told_as_an_error_of_the_file)
     expect_eq(weir_file_close(loop, fd), 0);
 }
 
-/* execve() is made by the child. */
+/* The child calls execve(). */
 UNIT(cancelling_files, a_program_that_it_does_not_open_is_not_cancelled)
 {
     fuse_rig_fail(FUSE_GETATTR, -ECANCELED);

@@ -248,7 +248,7 @@ static int run_body(weir_loop *on, void *arg)
 {
     cr_assert_eq(on, loop);
     task_body();
-    while (statistics().connections > 0) { /* given up, and ending */
+    while (statistics().connections > 0) { /* given up, but not ended yet */
         expect_eq(weir_sleep(loop, MS), 0);
     }
     return 0;

@@ -179,8 +179,8 @@ static void with_ends(void (*body)(void (*open)(void)), void (*open)(void))
     weir_loop_free(loop);
 }
 
-/* An end whose bytes were all accepted reads one more MiB of the other's, and
- * then stops waiting for its close_notify. */
+/* An end whose bytes were all accepted reads one MiB more, then stops waiting
+ * for the peer's close_notify. */
 static bool has_waited_enough(int err)
 {
     return waits_for_notify && err == WEIR_ETLSTIMEOUT;

@@ -25,7 +25,7 @@ struct side {
     size_t received;
     size_t stamped; /* datagrams that have only the time of their arrival */
     size_t taken;
-    size_t lost_fds; /* calls that reported lost descriptors */
+    size_t lost_fds;
     size_t lost;
     int lost_err;
 };
@@ -33,7 +33,7 @@ struct side {
 enum kind { STREAM, DATAGRAM, KINDS };
 enum {
     THREADS = 8,
-    IN_FLIGHT = 4 /* a user may have few in flight in sockets */
+    IN_FLIGHT = 4 /* the kernel limits a user's descriptors in flight */
 };
 
 static enum kind kind;
@@ -303,7 +303,7 @@ UNIT_OF(close_fds, those_beside_facts_do_not_hold_up_the_loop, with_datagrams,
     receive_slow(1, 1, 0);
 }
 
-/* Unix sockets of some kernels have none. */
+/* Some kernels have no urgent bytes on Unix sockets. */
 static bool has_urgent_bytes(void)
 {
     int ends[2];
@@ -326,7 +326,7 @@ UNIT(close_fds, as_many_as_a_message_carries_do_not_hold_up_the_loop)
     receive_slow(1, WEIR_FDS_MAX - SLOW, 0);
 }
 
-/* The kernel would close descriptors without space on the loop's thread. */
+/* The kernel would close descriptors that do not fit, on the loop's thread. */
 UNIT_OF(close_fds, as_many_as_a_datagram_carries_have_room, with_datagrams,
         WEIR_ANCILLARY_TIMESTAMP, void)
 {
@@ -480,8 +480,8 @@ UNIT(close_fds, those_in_the_socket_at_the_loss_do_not_hold_up_the_loop)
     slow_let_end(&slow);
 }
 
-/* The peer waits for the end. With datagrams the descriptors are in empty ones
- * that were not received. */
+/* The peer waits for the end. With datagrams, the descriptors are in empty
+ * datagrams that were not received. */
 UNIT(close_fds, a_socket_with_nothing_in_it_is_closed_while_all_threads_wait)
 {
     struct slow slow[THREADS];

@@ -47,8 +47,8 @@ struct silence {
     struct weir_address address;
 };
 
-/* A queue with backlog 0 holds one connection. An attempt before that one is in
- * the queue would be answered. */
+/* A queue with backlog 0 holds one connection. An attempt made before that
+ * connection is queued would succeed. */
 static void silence_open(struct silence *silence)
 {
     silence->listener = peer_listen(0, &silence->address);

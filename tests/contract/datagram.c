@@ -217,8 +217,7 @@ DATAGRAMS(datagram, a_truncated_one_beyond_its_slot_says_so, rig,
     expect_eq(memcmp(rig->last.bytes, bytes, 10000), 0);
 }
 
-/* Returns the bytes of a datagram as long as the kernel lets a Unix peer send.
- */
+/* Returns a datagram of the largest size that a Unix peer may send. */
 static uint8_t *long_bytes(void)
 {
     static uint8_t bytes[LONGEST];

@@ -115,10 +115,10 @@ DATAGRAMS(datagram_errors, complaint_69__errors_do_not_stop_the_batch, rig, 0)
     char text[4];
 
     if (rig->family == AF_INET) {
-        /* No option allows broadcasts: EACCES. */
+        /* Broadcasts need an option: EACCES. */
         expect_eq(weir_address_parse("255.255.255.255", 9, &nowhere), 0);
     } else if (rig->family == AF_INET6) {
-        /* An IPv4 address, from an IPv6 one: ENETUNREACH. */
+        /* From an IPv6 address an IPv4 address is unreachable: ENETUNREACH. */
         expect_eq(weir_address_parse("::ffff:127.0.0.1", 9, &nowhere), 0);
     }
     for (int i = 0; i < 3; i++) {
@@ -336,7 +336,7 @@ DATAGRAMS(datagram_errors, a_socket_that_is_shut_down_for_reading_ends, rig, 0)
     expect_eq(rig->lost_err, -ESHUTDOWN);
 }
 
-/* The poll still sees the socket. */
+/* The poll still refers to the socket. */
 DATAGRAMS(datagram_errors, a_descriptor_that_becomes_another_file_is_told, rig,
           0)
 {
@@ -356,8 +356,8 @@ DATAGRAMS(datagram_errors, a_descriptor_that_becomes_another_file_is_told, rig,
     close(socket);
 }
 
-/* A peer on its own thread sends one datagram and then as many as fill a batch.
- * So the subject receives once more and finds nothing, while the next one may
+/* A peer on its own thread sends one datagram, then as many as fill a batch. So
+ * the subject receives once more and finds nothing, while the next datagram may
  * arrive. */
 enum { LAPS = 4000, LAP_COUNT = 1 + 8 };
 

@@ -245,7 +245,7 @@ DATAGRAMS(datagram_maker, what_the_kernel_refuses_is_told_by_done, rig, 0)
     expect_str_eq(second.log, "D");
 }
 
-/* As after the death of a process whose ring has not ended yet. */
+/* As after a process has died whose ring still holds the socket. */
 DATAGRAMS(datagram_maker, an_address_that_becomes_free_meanwhile_is_taken, rig,
           0)
 {
@@ -325,7 +325,7 @@ DATAGRAMS(datagram_maker, the_kernels_buffers_have_the_sizes_that_were_given,
     end_second();
 }
 
-/* The kernel gives as much as it allows. */
+/* The kernel reduces the sizes to its limits. */
 DATAGRAMS(datagram_maker, the_kernels_buffers_may_be_as_large_as_a_number, rig,
           0)
 {

@@ -159,7 +159,7 @@ static void note_exception(void *arg, weir_loop *loop,
 {
     struct dg *rig = arg;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     rig->exception_count++;
     rig->exception_err = exception->err;

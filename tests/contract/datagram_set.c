@@ -100,7 +100,7 @@ DATAGRAMS(datagram_set, facts_that_were_not_asked_for_are_none, rig,
     expect_eq(rig->last.ancillary.interface, 0);
 }
 
-/* The kernel counts a byte after a path that fills its array. */
+/* If a path fills its array, the kernel counts one more byte. */
 DATAGRAMS(datagram_set, a_peer_may_have_the_longest_path, rig, 0)
 {
     struct sockaddr_un from = {.sun_family = AF_UNIX};

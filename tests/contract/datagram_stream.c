@@ -286,7 +286,7 @@ UNIT(datagram_stream, a_stream_is_freed_while_a_task_waits)
     weir_task *task = spawn_receiver(loop, two.server);
     expect_eq(weir_sleep(loop, 0), 0);
     expect_eq(weir_datagram_stream_send(two.client, "x", 1, NULL), 0);
-    free_two(&two); /* the datagram is sent, and not received */
+    free_two(&two);
     expect_eq(join(task), -ECANCELED);
 }
 
@@ -374,7 +374,7 @@ UNIT(datagram_stream, r50__a_stale_file_is_removed_before_the_bind)
     const int live =
         weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
                                      weir_endpoint_none(), &options, &stream);
-    close(fd); /* its file remains */
+    close(fd);
     const int stale =
         weir_open_datagram_stream_at(loop, weir_endpoint_addresses(&address, 1),
                                      weir_endpoint_none(), &options, &stream);

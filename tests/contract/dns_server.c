@@ -349,7 +349,7 @@ static void send_odd(const struct dns_server *server,
         odd.len = 3;
         send_udp(server, peer, &odd);
     }
-    if (has(question, "foreign")) { /* another identifier, then a name */
+    if (has(question, "foreign")) { /* a wrong identifier, then a wrong name */
         odd = *answer;
         odd.bytes[0] ^= 1;
         send_udp(server, peer, &odd);
@@ -514,7 +514,7 @@ void dns_server_start(struct dns_server *server)
     expect_eq(pthread_mutex_init(&server->lock, NULL), 0);
     expect_eq(sem_init(&server->starts, 0, 0), 0);
     expect_eq(pthread_create(&server->thread, NULL, serve, server), 0);
-    while (sem_wait(&server->starts) < 0) { /* a signal */
+    while (sem_wait(&server->starts) < 0) { /* interrupted by a signal */
     }
 }
 

@@ -190,7 +190,7 @@ UNIT(executor_end, freeing_the_loop_waits_for_no_job)
     open_counted(1);
     run_body(leave_body, jobs);
 
-    close_loop(); /* the first job runs, three are pending */
+    close_loop();
 
     expect_gt(live_bytes(), 0, "the thread has what it needs");
     for (int i = 0; i < 4; i++) {

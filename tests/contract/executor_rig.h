@@ -59,8 +59,8 @@ void expect_result(struct job *job);
  * for the ring. */
 int count_threads(void);
 
-/* Waits until there are @count: the kernel removes a thread shortly after it
- * was joined. */
+/* Waits until @count executor threads exist. The kernel removes a thread
+ * shortly after it was joined. */
 void wait_for_threads(int count);
 void open_with(uint32_t thread_limit, uint32_t queue_limit);
 

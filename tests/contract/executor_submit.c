@@ -224,8 +224,7 @@ UNIT(executor_submit, freeing_the_loop_waits_for_no_job)
     open_counted(1);
     run_body(leave_jobs, jobs);
 
-    close_loop(); /* the first job runs, two are pending, and a task waits for
-                     the first */
+    close_loop();
 
     expect_eq(jobs[3].err, 0);
     expect_eq(jobs[3].ret, -ECANCELED, "its future was cancelled");

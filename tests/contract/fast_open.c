@@ -274,7 +274,7 @@ static void close_listener(void)
     listener = -1;
 }
 
-/* Also to a protocol that only listens, and after a close. */
+/* Also with a protocol that only listens, and after a close. */
 UNIT(fast_open, a_refusal_is_the_error_of_the_connection)
 {
     static void (*const in_made[])(struct maker * m) = {write_hello, NULL,

@@ -172,7 +172,7 @@ static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     called(HOOK);
 }

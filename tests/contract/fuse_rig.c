@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <weir/task.h>
 
-/* Space for a request, with which the kernel may write this many bytes. */
+/* Space for a request, in which the kernel may write WRITE_MAX bytes. */
 enum { WRITE_MAX = 4096, REQUEST_MAX = 16384, OPCODES = 64 };
 enum { FILE_ID = 2 };
 #define FOREVER UINT64_C(86400)
@@ -288,7 +288,7 @@ static void fail_on_exception(void *arg, weir_loop *loop,
                               const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     cr_assert_fail("the hook is told: %s", exception->message);
 }

@@ -145,7 +145,7 @@ static void exception_hook(void *arg, weir_loop *loop,
     expect(loop == rig->loop);
     expect(exception->message != NULL);
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     rig->exception_count++;
     rig->exception_err = exception->err;

@@ -60,16 +60,16 @@ enum {
     RIG_CAN_RESET = 1,     /* the peer can break the connection at any time */
     RIG_HAS_ADDRESSES = 2, /* peername and sockname are a host and a port */
     RIG_IS_NAMELESS = 4,   /* peername and sockname have only a family */
-    RIG_RECEIVES = 8,      /* the subject receives what the peer sends */
-    RIG_SENDS = 16,        /* the peer receives what the subject sends */
-    RIG_IS_PIPE = 32,      /* one direction only */
-    RIG_IS_UNIX = 64,      /* has credentials, and can pass descriptors */
-    RIG_IS_TLS = 128,      /* a relay in a thread is between subject and peer */
-    RIG_IS_PLAIN = 256,    /* no relay is between them */
+    RIG_RECEIVES = 8,
+    RIG_SENDS = 16,
+    RIG_IS_PIPE = 32,    /* one direction only */
+    RIG_IS_UNIX = 64,    /* has credentials, and can pass descriptors */
+    RIG_IS_TLS = 128,    /* a relay in a thread is between subject and peer */
+    RIG_IS_PLAIN = 256,  /* no relay is between them */
     RIG_IS_MEMORY = 512, /* a relay in the rig's loop is between them, and there
                             is no socket */
     RIG_HAS_KERNEL = 1024, /* the kernel keeps bytes sent before a reset */
-    RIG_IS_NESTED = 2048,  /* TLS inside TLS */
+    RIG_IS_NESTED = 2048,
     RIG_BOTH_WAYS = RIG_RECEIVES | RIG_SENDS,
     RIG_CAN_BREAK = RIG_CAN_RESET | RIG_HAS_KERNEL, /* even with unread bytes */
 };
@@ -285,9 +285,7 @@ void rig_peer_await(struct rig *rig, int bytes);
 void rig_wait_arrived(struct rig *rig);
 /* Reads exactly @len bytes, which must be the pattern. */
 void rig_peer_read(struct rig *rig, uint64_t len);
-/* Reads @len bytes, or fewer if less was written. */
 void rig_peer_read_most(struct rig *rig, uint64_t len);
-/* Reads the pattern until the end. Returns 0 or -errno. */
 int rig_peer_read_end(struct rig *rig);
 /* Ends the peer's stream; on a pipe, closes it. */
 void rig_peer_shutdown(struct rig *rig);
@@ -304,11 +302,11 @@ int listen_tcp(uint16_t *ret_port, int receive_buffer);
 void tcp_pair(int ret[2], int connected_buffer, int accepted_buffer);
 void set_socket_option(int fd, int level, int name, int value);
 void set_nonblocking(int fd);
-/* Returns true while segments of a TCP socket have not reached its peer. The
+/* Returns true while segments of a TCP socket have not reached its peer. A
  * softirq delivers them, possibly late. Other sockets deliver at once. */
 bool rig_is_under_way(int fd);
-/* Waits at most a second until all have, before a reset that drops unsent
- * bytes: a peer without buffer space accepts none. */
+/* Waits at most a second until all segments have arrived, before a reset that
+ * drops unsent bytes. A peer without buffer space accepts none. */
 void rig_wait_way(int fd);
 
 #endif

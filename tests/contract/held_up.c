@@ -20,13 +20,13 @@ struct link {
     int peer;
     int made;
     int received;
-    int lost_err; /* before it received; 0 if it was not lost */
+    int lost_err; /* error of a loss before a byte was received, or 0 */
 };
 
 static weir_loop *loop;
 static struct link links[COUNT];
 static int made_count;
-static int ended_count; /* received bytes, or lost */
+static int ended_count; /* links that received bytes or were lost */
 static int lost_count;
 static struct weir_timeouts limits;
 

@@ -185,7 +185,7 @@ UNIT(host_epoll, an_idle_guest_costs_no_turn)
     expect_eq(host_wait(host, &event, 30), 0);
 }
 
-/* Its only accept has ended in this iteration. */
+/* The server's only accept has ended in this iteration. */
 static int close_server(void *arg, weir_reader *reader, weir_writer *writer)
 {
     weir_server_close(*(weir_server **)arg);
@@ -269,7 +269,8 @@ static int sleep_and_tell(weir_loop *on, void *arg)
     return err;
 }
 
-/* Outside of an iteration: the host learns of it from the deadline. */
+/* The task is spawned outside of an iteration; the deadline shows it to the
+ * host. */
 UNIT(host_epoll, a_task_that_is_spawned_between_turns_runs)
 {
     weir_task *task;

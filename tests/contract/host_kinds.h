@@ -32,7 +32,6 @@ extern const struct host_kind host_kinds[];
 
 void any_host_open(struct any_host *host, const struct host_kind *kind);
 void any_host_round(struct any_host *host);
-/* Runs iterations until the guest has nothing to do. Returns their number. */
 uint64_t any_host_rest(struct any_host *host);
 void any_host_close(struct any_host *host);
 

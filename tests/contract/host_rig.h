@@ -34,7 +34,6 @@ void guest_turn(struct guest *guest);
 int guest_wait_ms(void);
 
 void guest_send(struct guest *guest);
-/* The client's socket is readable: it reads, and sends the next byte. */
 void guest_read(struct guest *guest);
 
 #endif

@@ -35,7 +35,7 @@ struct cause;
 
 struct waking {
     const struct cause *cause;
-    bool has_run; /* before it had a host */
+    bool has_run; /* the guest has run before it had a host */
     struct any_host host;
     pid_t tid;
     sem_t go; /* the host is about to wait */

@@ -49,7 +49,6 @@ static void expect_made(struct maker *m)
     expect_asked(weir_transport_get_socket(m->t));
 }
 
-/* Connects to a listener by host name, or to its address if there is none. */
 static void connect_to(struct maker *m, const char *host,
                        const struct weir_connect_options *options)
 {
@@ -83,7 +82,7 @@ MAKER(keep_alive, connections_by_a_name_have_it, m)
 MAKER(keep_alive, connections_to_addresses_have_it, m)
 {
     struct weir_connect_options options = connect_options();
-    options.fast_open = true; /* two kinds of connecting in one */
+    options.fast_open = true; /* tests two ways of connecting at once */
     connect_to(m, NULL, &options);
 }
 
@@ -126,8 +125,8 @@ MAKER(keep_alive, connections_that_a_server_adopts_have_it, m)
     close(fds[1]);
 }
 
-/* Both the connection that waited in the socket's queue and the next one have
- * them, whatever the socket had before. */
+/* Both the connection that waited in the socket's queue and the next one get
+ * the options, whatever the socket had before. */
 static void serve_adopted(struct maker *m, void (*prepare)(int fd))
 {
     const struct weir_server_options options = server_options();

@@ -113,7 +113,7 @@ SCENE(closing, r25__bytes_that_were_not_read_make_the_kernel_reset,
 SCENE(closing, r25__unless_something_was_written, "both wide",
       "send 1000; write 1M; close; read-end; came written; lost 0 CLOSED",
       "@made pause")
-/* As tickets of TLS 1.3 do. */
+/* Session tickets of TLS 1.3 may arrive like this. */
 SCENE(
     closing, bytes_that_come_after_a_close_destroy_nothing, "both wide",
     "write 1M; close; run 5; send 1000; read-end; came written; lost 0 CLOSED")

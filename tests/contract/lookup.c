@@ -83,7 +83,7 @@ NAMES(lookup, answers_to_other_questions_are_not_taken, n)
                  "[2001:db8::1]:80 192.0.2.1:80 ");
 }
 
-/* All of them have arrived when the loop reads. */
+/* All empty datagrams have arrived when the loop reads. */
 NAMES(lookup, empty_datagrams_are_survived, n)
 {
     expect_ok(names_start(n, "empty-a4.example",

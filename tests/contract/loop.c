@@ -104,7 +104,7 @@ UNIT(loop, run_until_says_when_a_stop_came_first)
     expect_eq(weir_loop_run_until(loop, is_stopped_by_condition, &holds), 0);
 
     later(1 * MS, stop_loop, NULL);
-    run_until_stopped(); /* no stop was pending */
+    run_until_stopped();
 }
 
 UNIT(loop, run_until_needs_a_condition)

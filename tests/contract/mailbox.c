@@ -330,7 +330,7 @@ UNIT(mailbox, r67__a_forked_child_gets_ECHILD_and_changes_nothing)
     char byte = 0;
     expect_eq(send(fd, "x", 1, 0), 1);
     maker_run(&m, maker_has_received);
-    maker_run_for(&m, 1 * MS); /* the echo is sent */
+    maker_run_for(&m, 1 * MS);
     expect_eq(peer_read(fd, &byte, 1), 1);
     expect_eq(byte, 'x');
     cr_assert(weir_server_is_serving(m.server));

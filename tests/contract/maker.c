@@ -96,7 +96,7 @@ void maker_report(void *arg, weir_loop *loop,
 {
     struct maker *m = (struct maker *)arg;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     cr_assert_not_null(exception->message);
     m->reports++;

@@ -82,8 +82,6 @@ void maker_run(struct maker *m, maker_condition *condition);
 /* Runs for a time, at least for ten iterations: on a busy machine the time may
  * pass within one. Does not wait for other threads. */
 void maker_run_for(struct maker *m, uint64_t time_ns);
-/* Runs for a time in which little should happen. Returns the number of
- * iterations. */
 uint64_t maker_count_turns(struct maker *m, uint64_t time_ns);
 /* Runs until a timer is armed, such as the retry of a start. The time limit for
  * retries may expire before the next iteration. */

@@ -215,7 +215,7 @@ UNIT(move_back, a_reset_during_the_move_is_told_where_the_connection_is)
 {
     const struct linger at_once = {.l_onoff = 1};
     if (m->is_unix) {
-        return; /* it has none */
+        return; /* a Unix socket has no reset */
     }
     offer(m);
     expect_ok(

@@ -88,7 +88,6 @@ void mover_read(struct mover *m, uint64_t len);
  * the loops. */
 ssize_t mover_read_some(struct mover *m);
 void mover_talk(struct mover *m);
-/* Reads as the peer until the end. Returns 0 or -errno. */
 int mover_read_end(struct mover *m);
 
 #endif

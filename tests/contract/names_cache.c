@@ -68,7 +68,7 @@ NAMES(names_cache, many_lookups_of_a_name_at_once_are_one_question, n)
     expect_eq(statistics_of(n->loop).name_hits, 999);
 }
 
-/* Nothing is sent: the loop ends before the next iteration. */
+/* Nothing is sent, because the loop ends before the next iteration. */
 NAMES(names_cache, the_first_lookups_of_a_loop_share_a_question_too, n)
 {
     expect_eq(weir_loop_free(n->loop), 0);

@@ -147,7 +147,8 @@ NAMES(names_hosts, a_change_counts_within_a_second_and_for_kept_names, n)
     expect_eq(names_start(n, "odd!name", NULL), WEIR_EDNSBADNAME);
 }
 
-/* The trim makes the resolver read it again, before it was checked. */
+/* The trim makes the resolver read the file again, before the periodic
+ * check. */
 NAMES(names_hosts, a_change_behind_a_trim_counts_for_kept_names, n)
 {
     names_use_hosts(n, "192.0.2.77 other.example\n");

@@ -65,8 +65,6 @@ void names_expect_silence(struct names *n);
 /* Runs for a time, at least for ten iterations: on a busy machine the time may
  * pass within one. Does not wait for the name server. */
 void names_run_for(struct names *n, uint64_t time_ns);
-/* Runs for a time in which little should happen. Returns the number of
- * iterations. */
 uint64_t names_count_turns(struct names *n, uint64_t time_ns);
 /* Runs until the name server has received @question, such as "A host". */
 void names_run_until_asked(struct names *n, const char *question);
@@ -97,7 +95,6 @@ void names_wait_fds(int count);
 uint64_t names_count_timers(const struct names *n);
 uint64_t names_count_memory(const struct names *n);
 
-/* Opens descriptors until no more can be opened, and closes them. */
 void names_take_fds(struct names *n);
 void names_give_fds(struct names *n);
 

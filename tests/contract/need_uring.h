@@ -7,7 +7,6 @@
 #ifndef WEIR_TESTS_CONTRACT_NEED_URING_H
 #define WEIR_TESTS_CONTRACT_NEED_URING_H
 
-/* Skips the test if io_uring is missing or older than weir requires. */
 void need_uring(void);
 
 #endif

@@ -35,7 +35,7 @@ static CALLBACKS(counter, STREAM, .data_received = count_line);
 
 struct end {
     weir_transport *t;
-    char notes[256]; /* such as "made data eof lost" */
+    char notes[256];
     char text[256];
     int lost_err;
     size_t received;
@@ -364,7 +364,7 @@ UNIT(pair, much_is_taken_in_several_turns)
     weir_transport_unref(ends[1].t);
 }
 
-/* Bytes to be sent, which the peer does not accept, stop the echo. */
+/* Pending bytes that the peer does not accept stop the echo. */
 static int echo_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
 {

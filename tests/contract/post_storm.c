@@ -99,7 +99,8 @@ static int nothing_job(void *arg)
     return 0;
 }
 
-/* More of them than results that the executor handles in an iteration. */
+/* There are more such tasks than results that the executor handles in an
+ * iteration. */
 static int keep_executor_busy(weir_loop *l, void *arg)
 {
     do {

@@ -311,7 +311,7 @@ TASK(process, communicate_has_a_limit_and_loses_nothing_beyond_it)
 
     process = start_pipes("echo 123");
     expect_eq(weir_process_communicate(process, NULL, 0, 4, &output), 0);
-    expect_str_eq(output.out, "123\n"); /* exactly the limit is no error */
+    expect_str_eq(output.out, "123\n");
     weir_process_free(process);
 }
 
@@ -597,7 +597,7 @@ UNIT(process, children_that_run_are_killed_with_the_loop)
     open_loop(NULL);
     expect_eq(weir_loop_run_task(loop, leave_children, NULL, &result), 0);
     const pid_t pid = weir_process_get_pid(left);
-    expect_geq(weir_loop_free(loop), 2); /* and their pipes */
+    expect_geq(weir_loop_free(loop), 2);
     cr_assert(is_gone(pid));
     child_expect_none();
     expect_eq(weir_process_get_returncode(left, &result), 0);

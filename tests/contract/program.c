@@ -16,7 +16,7 @@ struct runner {
     pthread_t thread;
     sem_t runs;
     int told_count;
-    int patience; /* number of cancellations that it ignores */
+    int patience;
     int result;
 };
 
@@ -148,8 +148,8 @@ static void *run_and_end(void *arg)
     return arg;
 }
 
-/* The task of a run that lasts; without it a signal between two of the other
- * runs would end the test. */
+/* Keeps one run alive: a signal between two of the other runs would end the
+ * test. */
 static int raise_many(weir_loop *l, void *arg)
 {
     for (int i = 0; i < 2000; i++) {
@@ -283,7 +283,7 @@ static pthread_t allocating;
 static sem_t allocating_over;
 static sem_t raising_over;
 
-/* fork() waits until no thread is inside malloc(): uses sizes that take its
+/* fork() waits until no thread is inside malloc(). These sizes take its
  * lock. */
 static void *allocate_until_over(void *arg)
 {

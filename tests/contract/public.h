@@ -41,7 +41,7 @@ struct public_call {
     int64_t (*run)(weir_transport *t);
     const int *errors; /* listed in its header; 0 ends the list */
     int64_t most;      /* upper limit of a result that is not an error */
-    bool is_const;     /* cannot change the transport */
+    bool is_const;
     bool is_number;
     bool any_error; /* the result is an error that the call queries */
     bool has_size;
@@ -59,7 +59,8 @@ enum public_operation {
 };
 
 void public_begin(enum public_operation operation);
-/* Records that the call has returned @result; it @has_done, or got NULL. */
+/* Records that the call has returned @result, with a done callback if @has_done
+ * is true. */
 void public_begun(enum public_operation operation, int64_t result,
                   bool has_done);
 
@@ -195,7 +196,7 @@ struct public_world {
 extern struct public_scene scene;
 extern struct public_world public;
 
-/* The moment is reached, with @t: makes the calls of the scene. */
+/* Called at the moment, with @t. Makes the calls of the scene. */
 void public_reach(enum public_moment moment, weir_transport *t);
 int64_t public_make_call(const struct public_call *call, weir_transport *t);
 /* Lets the end of the scene abort a transport. Takes a reference. */
@@ -208,7 +209,6 @@ void public_turns(int count);
 /* public_world.c: runs a body with everything that scenes need, then prints the
  * complaints. */
 void public_run(void (*body)(void));
-/* Complains about a call whose result its header does not list. */
 void public_complain(const struct public_call *call, const char *what);
 
 /* public_kinds.c */

@@ -18,7 +18,7 @@ static struct {
     size_t calls;
     size_t most;
     size_t lost;
-    size_t checked; /* batches whose byte was received */
+    size_t checked;
     bool closes;
     bool pauses;
     int result;

@@ -20,9 +20,9 @@
 #include <weir/protocol.h>
 
 enum { KIB = 1024, MIB = KIB * KIB };
-/* How many bytes a side that reads nothing lets the other side have here,
- * besides the kernel's queues: the buffer, a spliced piece, and what small
- * writes may add. */
+/* Bytes that a side which reads nothing lets the other side send, besides the
+ * kernel's queues: the buffer, a spliced piece, and what small writes may
+ * add. */
 enum { BUFFER = 64 * KIB, HELD_MOST = 2 * BUFFER + 256 * KIB };
 
 static const struct weir_relay_options splices = {.size = sizeof(splices),
@@ -48,9 +48,9 @@ static void offer(struct rig *from, uint64_t len)
     }
 }
 
-/* Moves @len bytes from one side's peer to the other's. All that the kernel
- * takes waits before each round, and leaves in it: small receives of a full
- * queue would start no bulk. */
+/* Moves @len bytes from one side's peer to the other's. All bytes that fit wait
+ * in the kernel before each round and leave it within the round, because small
+ * receives from a full queue would start no bulk mode. */
 static void pour(struct rig *from, struct rig *to, uint64_t len)
 {
     const uint64_t end = from->peer_sent + len;

@@ -155,7 +155,7 @@ PAIRS(relay_tls, the_program_may_set_the_marks_of_a_side_to_nothing, rig)
 PAIRS(relay_tls, what_is_to_be_sealed_is_received_in_smaller_pieces, rig)
 {
     begin(rig, false);
-    expect_eq(credit_of(rig, rig->t), 32768); /* before that is known */
+    expect_eq(credit_of(rig, rig->t), 32768); /* not yet encrypting */
     expect_eq(credit_of(rig, near.t), 32768); /* the kernel has much space */
     pass_both_ways(rig, 65536);
     expect_eq(credit_of(rig, rig->t), 61440);

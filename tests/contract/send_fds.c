@@ -394,7 +394,8 @@ PAIRS(send_fds, without_room_for_duplicates_nothing_is_taken, rig)
     close(fd);
 }
 
-/* If descriptors run out, the program may need those of the call at once. */
+/* If descriptors run out, the program may need the call's duplicates at
+ * once. */
 PAIRS(send_fds, duplicates_of_a_call_that_fails_are_closed_when_it_returns, rig)
 {
     const int fds[2] = {mark_open(1), mark_open(2)};

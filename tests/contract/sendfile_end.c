@@ -121,8 +121,8 @@ static void abort_in_done(void *arg, weir_transport *t, int err, uint64_t sent)
     expect_eq(weir_transport_abort(t), 0);
 }
 
-/* A program that then aborts keeps the peer from taking a part for the whole.
- */
+/* A program that then aborts prevents its peer from taking a part for the whole
+ * file. */
 PAIRS(sendfile_end, an_end_of_the_writing_side_comes_after_done, rig,
       .needs = RIG_BOTH_WAYS | RIG_CAN_RESET)
 {

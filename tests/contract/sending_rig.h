@@ -30,7 +30,6 @@ bool make_cold(int fd);
 /* Returns the number of the file's pages in the cache, or -1 if unknown. */
 int64_t count_cached(int fd);
 
-/* Sends the file, starting at rig->written. */
 void begin_sending(struct rig *rig, int fd, uint64_t count);
 int send_own_file(struct rig *rig, uint64_t size);
 

@@ -14,7 +14,7 @@
 #include <weir/sock.h>
 #include <weir/task.h>
 
-/* Both are on one thread: events wait for a loop that does not run. */
+/* Both loops are on one thread: events wait for a loop that does not run. */
 struct pair {
     struct maker one; /* it accepts first: the kernel wakes its accept */
     struct maker other;

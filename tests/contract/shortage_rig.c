@@ -118,7 +118,7 @@ static void note_exception(void *arg, weir_loop *loop,
                            const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     expect_eq(exception->err, -EAGAIN, "%s", exception->message);
     expect_eq(exception->notice, WEIR_NOTICE_THREADS);
@@ -150,7 +150,7 @@ void shortage_run(enum shortage shortage, task_body_fn *body)
 
     expect_eq(rmdir(shortage_folder), 0);
     if (kind == OF_A_GROUP) {
-        /* Leaves it. Threads that have ended leave it a moment later. */
+        /* Leaves the cgroup. Ended threads leave it a moment later. */
         cr_assert(group_write(all_group, "cgroup.procs", "0"));
         for (int i = 0; i < 60000 && rmdir(group) < 0; i++) {
             cr_assert_eq(errno, EBUSY);

@@ -326,8 +326,8 @@ UNIT_IN(start_tls, what_waits_as_plain_text_leaves_before_the_client_hello,
     }
 
     expect(memcmp(bytes, expected, BULK) == 0);
-    expect_eq(bytes[BULK], 22);    /* a record of the handshake */
-    expect_eq(bytes[BULK + 1], 3); /* of TLS */
+    expect_eq(bytes[BULK], 22); /* a record of the handshake */
+    expect_eq(bytes[BULK + 1], 3);
     expect_eq(weir_transport_abort(s->client.t), 0);
     starting_wait_lost(&s->client);
 }

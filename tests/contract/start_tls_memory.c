@@ -142,7 +142,8 @@ struct variant {
     bool over_unix;
     bool has_tls;
     bool is_paused;   /* the server, while the ClientHello arrives */
-    bool has_initial; /* it arrives with the command, and is passed along */
+    bool has_initial; /* the ClientHello arrives with the command, and is passed
+                         along */
     bool is_tls12;
 };
 

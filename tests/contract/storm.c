@@ -23,7 +23,7 @@
 enum { CLIENTS_MAX = 64 };
 
 struct plain {
-    int fd; /* -1: free */
+    int fd;
     int action;
     uint64_t to_send;
     uint64_t sent;

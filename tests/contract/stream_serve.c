@@ -19,7 +19,7 @@ static int reports;
 static void hook(void *arg, weir_loop *loop, const struct weir_exception *told)
 {
     if (told->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     reports++;
 }
@@ -133,8 +133,8 @@ static int open_one(weir_loop *loop, void *arg)
     return err;
 }
 
-/* In every iteration of an attempt, with the real kernel's order of events, and
- * in later ones if the kernel was slow. */
+/* Cancels in every iteration of an attempt, with the real kernel's order of
+ * events, and in later iterations if the kernel was slow. */
 UNIT_IN(stream_serve, attempts_that_are_cancelled_leave_no_descriptor, task_run,
         weir_loop *loop)
 {

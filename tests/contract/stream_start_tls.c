@@ -207,7 +207,6 @@ UNIT_OF(stream_start_tls, complaint_35__an_injected_command_fails_the_handshake,
     expect_eq(start(loop), 0);
     expect_eq(open_client(loop, &reader, &writer), 0);
     expect_eq(weir_writer_write(writer, text, sizeof(text) - 1), 0);
-    /* The server sends an alert and ends. */
     while (weir_reader_read(reader, &byte, 1) > 0) {
     }
     end(loop, writer);

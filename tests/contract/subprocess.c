@@ -174,7 +174,7 @@ static void on_exception(void *arg, weir_loop *on,
                          const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     expect_eq(exception->err, -EBADMSG);
     hook_count++;
@@ -426,7 +426,7 @@ static int find_pidfd(void)
     return found;
 }
 
-/* It is readable forever once the child has ended. */
+/* A pidfd is readable forever once its child has ended. */
 UNIT(subprocess, a_pidfd_that_lives_on_does_not_wake_a_host)
 {
     expect_geq(weir_loop_get_fd(loop), 0);

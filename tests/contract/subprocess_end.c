@@ -31,7 +31,7 @@ UNIT_IN(subprocess_end, r56__a_signal_is_a_negative_returncode, children_run,
     }
 }
 
-/* Since Linux 6.15 the kernel reports it even so. */
+/* Since Linux 6.15 the kernel reports the status of a reaped child as well. */
 static void expect_stolen(const struct child *child, int expected)
 {
     char features[4096];
@@ -147,7 +147,7 @@ UNIT(subprocess_end,
     const uint64_t before_ns = clock_ns();
     expect_eq(weir_transport_close(child->t), 0);
     child_wait(child);
-    /* tests/trace/child.c checks that it is not longer either. */
+    /* tests/trace/child.c checks that the grace period is not longer either. */
     expect_geq(clock_ns() - before_ns, 50 * MS);
     expect_eq(child_returncode(child), -SIGKILL);
 }
@@ -192,7 +192,7 @@ UNIT(subprocess_end, abort_after_close_does_not_wait_for_the_grace)
     child_wait(child);
     expect_lt(clock_ns() - before_ns, 100000 * MS);
     expect_eq(weir_transport_get_end(child->t),
-              WEIR_END_CLOSED); /* the first */
+              WEIR_END_CLOSED); /* the first end counts */
 }
 
 UNIT(subprocess_end, close_of_one_pipe_leaves_the_others)

@@ -71,7 +71,7 @@ SCENE(time_outs, lingering_is_ended_by_abort, "both kernel wide",
 SCENE(time_outs, lingering_is_bounded_by_the_close_limit, "both kernel wide",
       "limit linger 3600000 close 40; since; close; lost WEIR_ECLOSETIMEOUT; "
       "error WEIR_ECLOSETIMEOUT; after 40")
-/* TLS over TLS asks the transports below it, one after the other. */
+/* TLS inside TLS queries the transports below it, one after the other. */
 SCENE(time_outs, a_close_limit_that_the_loop_sees_late_is_told,
       "both kernel wide",
       "limit linger 3600000 close 10; since; close; busy 20; "

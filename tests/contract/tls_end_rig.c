@@ -87,7 +87,7 @@ static void end_report(void *arg, weir_loop *loop,
 {
     struct tls_end *end = arg;
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     end->report_count++;
     end->report_err = exception->err;

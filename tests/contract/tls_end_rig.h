@@ -49,7 +49,7 @@ struct tls_peer {
 
 struct tls_end {
     /* Set by the test, kept from round to round. */
-    bool stays_open; /* eof_received returns 1 */
+    bool stays_open;
     bool small_buffers;
     bool no_handshake;
     bool ignores_eof; /* the subject ignores an end without close_notify
@@ -71,8 +71,8 @@ struct tls_end {
     int version; /* 12 or 13 */
     bool is_client;
     enum tls_end_way way;
-    bool is_starting; /* start_tls has not called done */
-    char events[64];  /* such as "made data eof lost" */
+    bool is_starting;
+    char events[64]; /* such as "made data eof lost" */
     uint64_t received;
     uint64_t written;
     uint64_t sent;
@@ -81,12 +81,11 @@ struct tls_end {
     int done_err;
     int report_count;
     int report_err;
-    int count; /* for the test */
+    int count;
 };
 
 const char *tls_end_name(void);
 
-/* Ends the last round and starts the next. Returns false after the last one. */
 bool tls_end_next(struct tls_end *end);
 
 void tls_end_rounds(const struct tls_end *end,
@@ -144,7 +143,7 @@ size_t tls_peer_seal(struct tls_end *end, size_t len, uint8_t *ret,
                      size_t size);
 void tls_peer_write(struct tls_end *end, size_t len);
 void tls_peer_close_notify(struct tls_end *end);
-/* Sends a fatal alert, bad_record_mac, from its engine. */
+/* Sends a fatal alert, bad_record_mac, from the peer's engine. */
 void tls_peer_alert(struct tls_end *end);
 /* Sends the outer TLS's close_notify, and then a FIN. */
 void tls_peer_shutdown(struct tls_end *end);

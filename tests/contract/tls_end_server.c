@@ -24,7 +24,7 @@ static void report(void *arg, weir_loop *loop,
     struct weir_extra_info info = {.size = sizeof(info)};
 
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     maker_report(arg, loop, exception);
     expect_eq(exception->server, m->server);
@@ -216,7 +216,7 @@ MAKER(tls_end_server, a_thousand_bad_clients_leave_nothing_behind, m)
 
     maker_run_for(m, 5 * MS);
     const struct weir_loop_statistics after = statistics_of(m->loop);
-    /* More of them may have been alive at a time: 16 bytes per client is less
+    /* More clients may have been alive at a time: 16 bytes per client is less
      * than any leak would be. */
     expect_leq(after.memory_bytes, before.memory_bytes + 1000 * 16);
     expect_eq(after.connections, 0);

@@ -113,8 +113,8 @@ TLS_ENDS(tls_ends, a_cut_of_all_is_told_after_all_that_was_written_is_sent, end,
     expect_all_and_broken(end);
 }
 
-/* When the cut is seen depends on the network: nothing may be pending any more.
- */
+/* The network decides when the cut is seen, so nothing may be pending at that
+ * time. */
 TLS_ENDS(tls_ends, a_cut_is_answered_by_a_close_notify_when_all_is_sent, end,
          .all_ways = true, .small_buffers = true)
 {

@@ -205,7 +205,7 @@ const struct wr_tls_backend *__wrap_wr_tls_backend_get(void)
     return &table;
 }
 
-/* Keys are changed soon. */
+/* Makes key changes frequent. */
 uint32_t __wrap_wr_tls_context_get_key_records(const weir_tls_context *context)
 {
     expect_gt(__real_wr_tls_context_get_key_records(context),

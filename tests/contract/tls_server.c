@@ -146,7 +146,7 @@ static int replace_context(struct maker *m, const char *certificate,
     return err;
 }
 
-/* It must not be an end of stream without bytes. */
+/* The client must see a reset, not an end of stream. */
 UNIT(tls_server, a_client_that_there_is_no_memory_for_is_reset)
 {
     struct test_allocator memory;
@@ -426,7 +426,7 @@ MAKER(tls_server, the_time_limit_of_an_adoption_is_one_for_its_handshake, m)
     weir_tls_context *context = tls_context_of(false, 0);
     struct weir_tls_settings settings = settings_of(context);
     settings.server_hostname = "localhost";
-    settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not this field */
+    settings.handshake_timeout_ns = WEIR_SECONDS(600); /* not used here */
     expect_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     expect_ok(weir_create_connection_at(
         m->loop, &m->factory, weir_endpoint_fd(fds[0]),

@@ -70,7 +70,7 @@ UNIT(unix_in_way, a_file_left_by_a_socket_of_another_type_is_replaced)
     place_expect_served(m, place);
 }
 
-/* As after the death of a process whose ring has not ended yet. */
+/* As after a process has died whose ring still holds the socket. */
 UNIT(unix_in_way, a_path_that_becomes_stale_meanwhile_is_taken)
 {
     const struct weir_server_options options = {.size = sizeof(options)};
@@ -208,8 +208,8 @@ UNIT(unix_in_way, a_want_of_descriptors_is_not_taken_for_a_path_in_use)
     expect_eq(place_serve(m, place->path, NULL), 0);
 }
 
-/* What a program without a lock does between the server's check for a socket at
- * the path and its next step. */
+/* Path at which another program, without the lock, acts between the server's
+ * check for a socket and its next step. */
 static const struct place *intruded;
 static int intruder = -1;
 
@@ -222,7 +222,8 @@ int __wrap_connect(int fd, const struct sockaddr *address, socklen_t len)
     const int ret = __real_connect(fd, address, len);
     if (intruded && get_option(fd, SOL_SOCKET, SO_TYPE) == SOCK_DGRAM) {
         const int err = errno;
-        /* Before the other one is gone, so that it has another inode. */
+        /* The new file is made before the old one is gone, so that it has
+         * another inode. */
         struct place aside = place_number(intruded, 0);
         cr_assert_eq(rename(intruded->path, aside.path), 0);
         intruder = place_bind(intruded, SOCK_STREAM, 4);

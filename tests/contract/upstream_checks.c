@@ -189,8 +189,9 @@ static void stop_loop(void *arg)
     weir_loop_stop(arg);
 }
 
-/* Its set was the first. Choices of another set find that the check is late.
- * The first set does not check again when its loop runs. */
+/* The set of the stopped loop is the first, which should check. Choices of the
+ * other set find that its check is late. The first set makes no check when its
+ * loop runs. */
 UNIT(upstream_one_check, checks_go_on_when_a_loop_does_not_run)
 {
     struct maker m;

@@ -16,7 +16,7 @@ static void count_exception(void *arg, weir_loop *on,
                             const struct weir_exception *exception)
 {
     if (exception->notice == WEIR_NOTICE_ENGINE) {
-        return; /* io_uring is refused on this machine */
+        return;
     }
     exception_count++;
     exception_err = exception->err;

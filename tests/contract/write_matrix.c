@@ -13,8 +13,8 @@
 #include <poll.h>
 
 #define CLOSING_PENDING "clog; close; turn 3; alive; "
-/* The peer has reset the connection, which is known, but it is not lost yet,
- * because earlier bytes wait to be delivered; and how it continues. */
+/* The reset is known, but the connection is not lost yet, because earlier bytes
+ * wait to be delivered. */
 #define BROKEN  "pause; send 100; until held >0; reset; broken ECONNRESET; "
 #define GOES_ON "resume; lost ECONNRESET; events made data lost; received 100"
 

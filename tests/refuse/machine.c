@@ -224,8 +224,8 @@ int scenario_child(weir_loop *loop, void *arg)
         err = weir_process_get_returncode(process, &status);
         scenario_where = "weir_process_get_returncode";
     }
-    /* The child inherits the filter and may report the refusal by its status.
-     * */
+    /* The child inherits the filter, and may report the refusal as its
+     * status. */
     const bool is_right = status != 0 || (output.out_len == 5 &&
                                           memcmp(output.out, "hello", 5) == 0);
     weir_process_free(process);
