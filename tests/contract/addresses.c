@@ -2,9 +2,6 @@
  * Connects and servers with addresses as values: which of several addresses is
  * connected to, which errors fail the call and which the attempt, and Unix
  * names and ports in one server.
- *
- * Unix names are abstract ones that the kernel chooses, so nothing is left in
- * any directory.
  */
 #include "tests/contract/maker.h"
 

@@ -7,8 +7,7 @@
  * are transports of one loop, and each must be lost. The first has no error:
  * its bytes were all accepted, or it stops waiting for a close_notify. The
  * other has no error, or is told that the first one has gone. TLS is started on
- * every kind of connection, and inside TLS. Pipes have one direction, so they
- * have no such ends.
+ * every kind of connection, and inside TLS.
  */
 #include "tests/contract/harness.h"
 #include "tests/tls/rig.h"

@@ -3,8 +3,6 @@
  *
  * A name server on the loopback address responds as the name says
  * (dns_server.h); the listeners are on 127.0.0.1 and ::1.
- * tests/trace/eyeballs.c tests when each attempt starts, on the simulated
- * machine.
  */
 #include "tests/contract/names_rig.h"
 

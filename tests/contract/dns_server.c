@@ -1,8 +1,8 @@
 /*
  * The name server of tests: one thread that polls a UDP and a TCP socket.
  *
- * It responds at once, or later or never if a word says so. Its log has the
- * queries.
+ * It responds at once, or later or never if a label of the queried name
+ * requests it. Its log has the queries.
  */
 #include "tests/contract/dns_server.h"
 

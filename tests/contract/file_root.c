@@ -2,8 +2,7 @@
  * Files opened after the thread has changed its root.
  *
  * The threads that open files follow a chroot(), but not a chroot() after
- * unshare(), which gives the loop's thread its own root. This is what file.h
- * warns about.
+ * unshare(), which gives the loop's thread its own root.
  */
 #include "tests/task.h"
 

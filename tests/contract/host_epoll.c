@@ -2,8 +2,6 @@
  * weir embedded in a plain epoll loop: every byte is echoed, timers, tasks,
  * posts and signals work, and there are as many iterations as events: none is
  * missed and none is unnecessary.
- *
- * Bytes and timers are tested in each kind of host.
  */
 #define UNIT_RUN   host_test
 #define UNIT_TAKES struct host *host

@@ -1,9 +1,8 @@
 /*
  * Running a loop: run, run_until, stop, the time, and free.
  *
- * These are the rules of asyncio's loop about the loop itself. callback.c tests
- * what runs on it, exception.c its hook, mailbox.c other threads and processes,
- * and ring.c kernel queues that are too small.
+ * These are the rules of asyncio's loop about the loop itself. Other files test
+ * what runs on it.
  */
 #define UNIT_RUN with_loop
 #include "tests/contract/loop_rig.h"

@@ -3,7 +3,6 @@
  *
  * A call that fails must leave nothing behind and change nothing, wherever it
  * fails; so each allocation fails once, and each descriptor.
- * tests/streams/options.c tests the sizes of option structs.
  */
 #include "tests/contract/loop_rig.h"
 #include "tests/contract/need_uring.h"

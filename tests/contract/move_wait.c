@@ -2,8 +2,6 @@
  * A task that waits until its connection has moved to another loop or has
  * failed to: the other loop does not run, is freed or refuses, and the task is
  * interrupted before, while and after the other loop takes the connection.
- *
- * Each test observes what the task's call returns.
  */
 #define UNIT_RUN   mover_test
 #define UNIT_TAKES struct mover *m

@@ -1,8 +1,8 @@
 /*
  * Tests of io_uring itself; see need_uring.h.
  *
- * Whether io_uring is available is found out by creating a loop. Any error
- * except that it is missing fails the test.
+ * Creating a loop shows whether io_uring is available. Any other error fails
+ * the test.
  */
 #include "tests/contract/need_uring.h"
 

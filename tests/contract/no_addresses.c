@@ -2,8 +2,6 @@
  * A program without address space (RLIMIT_AS) and without memory: existing
  * connections receive, a new one fails with -ENOMEM, the loop runs and can be
  * stopped.
- *
- * Once there is memory again, everything works as before.
  */
 #define UNIT_RUN with_connections
 #include "tests/bind.h"

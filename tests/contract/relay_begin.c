@@ -1,7 +1,7 @@
 /*
  * Relays: how they start, what they get, and how the program ends them.
  *
- * The sides are TCP sockets, whose peers can tell a reset from an end of
+ * The sides are TCP sockets, whose peers can distinguish a reset from an end of
  * stream.
  */
 #include "tests/contract/relay_rig.h"

@@ -2,8 +2,6 @@
  * Descriptors to be sent over a Unix socket when there is no memory for them,
  * or for their bytes: the call is refused as a whole, and neither descriptors
  * nor the connection are harmed.
- *
- * The peer then receives everything that was accepted.
  */
 #include "tests/contract/fds_rig.h"
 #include "tests/walk.h"

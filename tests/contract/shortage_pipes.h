@@ -2,8 +2,6 @@
  * Rows of no_thread.c: reads some bytes from, or writes many to, a pipe, a
  * FIFO, a terminal and its master, a file, and a file opened for appending; and
  * a FIFO whose permissions keep the process from opening it again.
- *
- * Each returns 0 or an error.
  */
 #ifndef WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H
 #define WEIR_TESTS_CONTRACT_SHORTAGE_PIPES_H

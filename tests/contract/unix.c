@@ -2,8 +2,7 @@
  * Unix servers on real files: where they listen, what they leave behind, and
  * what is refused.
  *
- * unix_in_way.c tests files at a server's path, unix_connect.c tests clients;
- * the suites over all makers test what all stream transports have in common.
+ * unix_in_way.c tests files at a server's path, unix_connect.c tests clients.
  */
 #define UNIT_RUN   with_place
 #define UNIT_TAKES struct maker *m, struct place *place

@@ -2,8 +2,7 @@
  * Unix connections on real files: why one cannot be made, a server with a full
  * queue, and the peer's identity.
  *
- * unix.c tests servers; the suites over all makers test what all stream
- * transports have in common.
+ * unix.c tests servers.
  */
 #define UNIT_RUN   with_place
 #define UNIT_TAKES struct maker *m, struct place *place

@@ -2,8 +2,7 @@
  * Upstreams by name, with a name server on the loopback interface
  * (dns_server.h), which sets the TTL of each answer.
  *
- * tests/trace/upstream_check.c tests the times of all lookups on the simulated
- * machine. Names with many addresses are in a hosts file.
+ * Names with many addresses are in a hosts file.
  */
 #include "tests/contract/names_rig.h"
 
