@@ -350,7 +350,7 @@ static void files_refuse_trusted(const struct weir_tls_options *options,
 UNIT_IN(tls_files, a_text_of_another_kind_is_told, unit_alone, void)
 {
     static const char der[] = "it is DER";
-    static const char no_block[] = "no block of PEM";
+    static const char no_block[] = "no PEM block";
     const struct {
         struct weir_tls_pem certificate;
         struct weir_tls_pem key;
@@ -367,7 +367,7 @@ UNIT_IN(tls_files, a_text_of_another_kind_is_told, unit_alone, void)
          .why = "it has a key and no certificate"},
         {.certificate = FILES_OF(tls_file("tls-matrix/weak-rsa.pem")),
          .key = FILES_OF(tls_file("tls-matrix/weak-rsa.key")),
-         .why = "its key of RSA has not 2048 to 4096 bits"},
+         .why = "its RSA key does not have 2048 to 4096 bits"},
         {.certificate = FILES_OF(tls_file("tls-matrix/other-curve.pem")),
          .key = FILES_OF(tls_file("tls-matrix/other-curve.key")),
          .why = "its key is of a kind that is not used"},

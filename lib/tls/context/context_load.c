@@ -151,9 +151,8 @@ static int context_load_look_at(weir_tls_context *context,
 {
     wr_assert(!context->why);
     if (context_load_has(text, "-----BEGIN TRUSTED CERTIFICATE-----")) {
-        context->why = "it has a block TRUSTED CERTIFICATE, which is OpenSSL's "
-                       "own; openssl x509 -in FILE -out NEW writes it as "
-                       "CERTIFICATE";
+        context->why = "it has a TRUSTED CERTIFICATE block, which only OpenSSL "
+                       "reads; to convert it: openssl x509 -in FILE -out NEW";
         return WEIR_ETLSFILE;
     }
     return context_load_has(text, "-----BEGIN X509 CERTIFICATE-----")
@@ -185,16 +184,16 @@ static const char *context_load_guess(const struct context_load_text *text,
     const bool has_certificate = context_load_has(text, "CERTIFICATE-----");
     if (text->data[0] == sequence) {
         return context_load_is_pfx(text)
-                   ? "it is PKCS #12, no PEM; openssl pkcs12 -in FILE -nodes "
-                     "-out NEW writes it as PEM"
-               : wants_key ? "it is DER, no PEM; openssl pkey -inform DER -in "
-                             "FILE -out NEW writes it as PEM"
-                           : "it is DER, no PEM; openssl x509 (for a list of "
-                             "revocations: crl) -inform DER -in FILE -out NEW "
-                             "writes it as PEM";
+                   ? "it is PKCS #12, not PEM; to convert it: openssl pkcs12 "
+                     "-in FILE -nodes -out NEW"
+               : wants_key ? "it is DER, not PEM; to convert it: openssl pkey "
+                             "-inform DER -in FILE -out NEW"
+                           : "it is DER, not PEM; to convert it: openssl x509 "
+                             "(crl for a revocation list) -inform DER -in "
+                             "FILE -out NEW";
     }
     if (!context_load_has(text, "-----BEGIN ")) {
-        return "it has no block of PEM";
+        return "it has no PEM block";
     }
     return wants_key && !has_key && has_certificate
                ? "it has a certificate and no key"
@@ -577,11 +576,11 @@ static int context_load_unlock(weir_tls_context *context,
                                         .size = asking->size};
     err = wr_tls_locked_open(locked, passphrase, ret);
     if (err == WEIR_ETLSPASSWORD) {
-        context->why = "the passphrase is another one";
+        context->why = "the passphrase is wrong";
     } else if (err == -EOPNOTSUPP) {
-        context->why = "the TLS library lacks an algorithm of its encryption: "
-                       "write it anew with openssl pkcs8 -topk8 -v2 "
-                       "aes-256-cbc";
+        context->why =
+            "the TLS library lacks an algorithm of its encryption; to "
+            "convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc";
         err = WEIR_ETLSFILE;
     }
     return err;

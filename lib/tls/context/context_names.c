@@ -289,7 +289,7 @@ static int context_names_note(weir_tls_context *context, struct wr_bytes text)
         context->key_hint =
             x509.key.strength == WR_X509_STRONG ? NULL
             : x509.key.kind == WR_X509_KEY_RSA
-                ? "its key of RSA has not 2048 to 4096 bits"
+                ? "its RSA key does not have 2048 to 4096 bits"
                 : "its key is of a kind that is not used; RSA, P-256, P-384, "
                   "P-521 and Ed25519 are";
         context->notice = context_names_notice(&x509, ret > 0);

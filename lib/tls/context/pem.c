@@ -173,8 +173,9 @@ static bool pem_locked_take_number(struct wr_bytes *from, uint32_t *ret)
 static const char *pem_locked_take_hash(struct wr_bytes *from,
                                         struct wr_tls_locked *ret)
 {
-    static const char why[] = "its hash for PBKDF2 is not known: SHA-1, "
-                              "SHA-256, SHA-384 and SHA-512 are";
+    static const char why[] =
+        "its hash for PBKDF2 is not SHA-1, SHA-256, SHA-384 "
+        "or SHA-512";
     struct wr_bytes algorithm;
     struct wr_bytes oid;
     uint8_t last = 0;
@@ -220,8 +221,8 @@ static const char *pem_locked_take_kdf(struct wr_bytes *from,
         return "its encryption is malformed";
     }
     if (!pem_locked_is(&oid, pem_locked_pbkdf2, sizeof(pem_locked_pbkdf2))) {
-        return "its key is derived by another way than PBKDF2, perhaps by "
-               "scrypt: openssl pkcs8 -topk8 -v2 aes-256-cbc writes it anew";
+        return "its key derivation is not PBKDF2, perhaps scrypt; to convert "
+               "it: openssl pkcs8 -topk8 -v2 aes-256-cbc";
     }
     if (!wr_der_take(&kdf, WR_DER_SEQUENCE, &all) ||
         !wr_der_take(&all, WR_DER_OCTET_STRING, &salt) ||
@@ -234,7 +235,7 @@ static const char *pem_locked_take_kdf(struct wr_bytes *from,
         return "its salt is empty, or has more than 64 bytes";
     }
     if (ret->rounds == 0 || ret->rounds > WR_TLS_ROUNDS_MAX) {
-        return "it wants none, or more than 10,000,000, rounds of PBKDF2";
+        return "its number of PBKDF2 rounds is 0 or more than 10,000,000";
     }
     memcpy(ret->salt, salt.data, salt.size);
     ret->salt_size = (uint32_t)salt.size;
@@ -256,8 +257,8 @@ static const char *pem_locked_take_cipher(struct wr_bytes *from,
     const bool is_aes = WR_DER_IS_OF(&oid, pem_locked_aes, &last);
     ret->key_size = !is_aes ? 0 : last == 2 ? 16 : last == 22 ? 24 : 32;
     if (!is_aes || (last != 2 && last != 22 && last != 42)) {
-        return "it is encrypted by another cipher than AES-CBC: openssl pkcs8 "
-               "-topk8 -v2 aes-256-cbc writes it anew";
+        return "its cipher is not AES-CBC; to convert it: openssl pkcs8 -topk8 "
+               "-v2 aes-256-cbc";
     }
     if (!wr_der_take(&cipher, WR_DER_OCTET_STRING, &iv) || cipher.size > 0 ||
         iv.size != WR_TLS_CBC_BLOCK) {
@@ -287,8 +288,8 @@ static const char *pem_locked_read_new(struct wr_tls_locked *ret)
     }
     if (!pem_locked_is(&oid, pem_locked_pbes2, sizeof(pem_locked_pbes2)) ||
         !wr_der_take(&algorithm, WR_DER_SEQUENCE, &parameters)) {
-        return "it is encrypted by another scheme than PBES2: openssl pkcs8 "
-               "-topk8 -v2 aes-256-cbc writes it anew";
+        return "its encryption scheme is not PBES2; to convert it: openssl "
+               "pkcs8 -topk8 -v2 aes-256-cbc";
     }
     const char *why = pem_locked_take_kdf(&parameters, ret, &key_size);
     why = why ? why : pem_locked_take_cipher(&parameters, ret);
@@ -344,13 +345,13 @@ static const char *pem_locked_read_info(const uint8_t *at, const uint8_t *end,
         }
     }
     if (ret->key_size == 0) {
-        return "it is encrypted by another cipher than AES-CBC: openssl pkcs8 "
-               "-topk8 -v2 aes-256-cbc writes it anew";
+        return "its cipher is not AES-CBC; to convert it: openssl pkcs8 -topk8 "
+               "-v2 aes-256-cbc";
     }
     for (size_t i = 0; i < sizeof(ret->iv); i++) {
         const int value = pem_locked_hex(at + len + 2 * i);
         if (value < 0) {
-            return "its line DEK-Info is malformed";
+            return "its DEK-Info line is malformed";
         }
         ret->iv[i] = (uint8_t)value;
     }
@@ -387,7 +388,7 @@ static const char *pem_locked_read_old(const struct wr_bytes *block,
 
     return info ? pem_locked_read_info(info + strlen(word),
                                        block->data + block->size, ret)
-                : "it has no line DEK-Info";
+                : "it has no DEK-Info line";
 }
 
 static bool pem_locked_find_block(const struct wr_bytes *text,
@@ -448,9 +449,9 @@ static const char *pem_locked_read_block(const struct wr_bytes *block,
 
     if (!is_new) {
         ret->label = pem_locked_old_label(label);
-        why = !ret->label ? "it is encrypted in a form that is not known"
+        why = !ret->label ? "its kind of encryption is unknown"
               : !pem_locked_find_body(block, &body)
-                  ? "its head has no end"
+                  ? "no empty line ends its headers"
                   : pem_locked_read_old(block, ret);
     }
     if (why) {
@@ -468,7 +469,7 @@ static const char *pem_locked_read_block(const struct wr_bytes *block,
     const size_t sealed = ret->size - ret->at;
     return why ? why
            : sealed == 0 || sealed % WR_TLS_CBC_BLOCK != 0
-               ? "its encrypted bytes are no whole number of blocks"
+               ? "its encrypted data is not a multiple of the cipher's block"
                : NULL;
 }
 
