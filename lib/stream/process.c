@@ -178,18 +178,6 @@ static int process_create(void *arg, weir_transport *t,
     return 0;
 }
 
-static int process_read_options(const struct weir_process_options *options,
-                                struct weir_process_options *ret)
-{
-    int err = wr_options_read(ret, sizeof(*ret), options);
-    if (err == 0) {
-        err = wr_spawn_options_read(ret, &ret->spawn);
-    }
-    wr_require(err >= 0, err);
-    wr_require(ret->limit_bytes <= INT64_MAX, -EINVAL);
-    return 0;
-}
-
 int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
                                 const struct weir_process_options *options,
                                 weir_process **ret)
@@ -198,8 +186,14 @@ int weir_create_subprocess_exec(weir_loop *loop, const char *const *argv,
     struct weir_protocol_binding sinks[WR_STDIO_COUNT] = {{.protocol = NULL}};
     weir_process *process = NULL;
 
-    const int unread = process_read_options(options, &known);
-    int err = wr_stream_enter(loop, unread, ret != NULL);
+    int err = wr_options_read(&known, sizeof(known), options);
+    if (err == 0) {
+        err = wr_spawn_options_read(&known, &known.spawn);
+    }
+    if (err == 0 && known.limit_bytes > INT64_MAX) {
+        err = -EINVAL;
+    }
+    err = wr_stream_enter(loop, err, ret != NULL);
     if (err == 0) {
         err = weir_yield(loop);
     }

@@ -61,18 +61,6 @@ static size_t threads_size_of(uint32_t count)
     return sizeof(weir_threads) + count * sizeof(weir_thread);
 }
 
-static int threads_init_waiting(weir_threads *threads)
-{
-    if (pthread_mutex_init(&threads->mutex, NULL)) {
-        return -ENOMEM;
-    }
-    if (pthread_cond_init(&threads->changed, NULL)) {
-        pthread_mutex_destroy(&threads->mutex);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
 static void threads_free(weir_threads *threads)
 {
     const struct weir_allocator allocator = threads->allocator;
@@ -111,11 +99,8 @@ static int threads_make(const struct weir_threads_options *known,
     threads->stop_ns = UINT64_MAX;
     threads->handles_signals = !known->no_signals;
     threads->grace_ns = known->grace_ns > 0 ? known->grace_ns : UINT64_MAX;
-    err = threads_init_waiting(threads);
-    if (err < 0) {
-        wr_free(allocator, threads, threads_size_of(count));
-        return err;
-    }
+    threads->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    threads->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     for (uint32_t i = 0; i < count; i++) {
         wr_thread_init(&threads->threads[i], threads, i);
     }
