@@ -68,7 +68,7 @@ WEIR_MUST_USE weir_lease *wr_lease_keep_any(struct wr_pool *pool,
                                             struct wr_account *account,
                                             const struct weir_buf *buf);
 
-/* Has no effect with other references or without a receive buffer. */
+/* This has no effect with other references or without a receive buffer. */
 void wr_lease_trim(weir_lease *lease, uint32_t len);
 
 static inline bool wr_lease_wastes(const weir_lease *lease, size_t len)

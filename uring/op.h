@@ -71,7 +71,7 @@ struct wr_uring {
     uint32_t iov_used;
     uint32_t msg_used;
     struct wr_ring_stats last_stats;
-    /* May be NULL. Called before the loop's thread carries out an operation for
+    /* NULL or called before the loop's thread carries out an operation for
      * want of a worker. The callback may only record the event. */
     void (*lacks_worker)(struct wr_uring *uring);
     /* Before this time no operation requests a worker. */

@@ -56,7 +56,7 @@ struct wr_x509 {
     bool has_purposes; /* false means any purpose */
     bool is_authority;
     bool has_critical_names;
-    /* Has an unknown critical extension or kind of name constraint. */
+    /* An unknown critical extension, or kind of name constraint. */
     bool has_unknown;
 };
 

@@ -4,10 +4,9 @@
  *
  * An upstream takes one connection at a time. When it ends, the oldest waiting
  * request gets the slot, and a new request joins the end of the queue. One of
- * the last waiting requests excludes this upstream: it waits for other
- * upstreams, whose slots never become free. The cost of a connection must not
- * depend on how many requests wait, nor on how many different upstreams they
- * exclude.
+ * the last waiting requests excludes this upstream, and so never gets a slot.
+ * The cost of a connection must not depend on how many requests wait, nor on
+ * how many different upstreams they exclude.
  */
 #include "tests/counts/upstreams.h"
 
@@ -112,7 +111,6 @@ static void end(struct count *c)
 
     count_require(weir_upstreams_get_statistics(count_upstreams, &info) == 0,
                   "no facts");
-    /* One request has the slot, and another is about to wait. */
     count_require(info.queued_count + 2 >= count_waiting(c),
                   "too few have waited");
     count_require(kept_count == (count_waiting(c) > 0 ? OTHERS : 0),

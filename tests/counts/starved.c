@@ -110,7 +110,6 @@ static void end(struct count *c)
     uint32_t starved = 0;
 
     for (uint32_t i = 0; i < hungry_count; i++) {
-        /* The socket is full, because nothing more is received. */
         starved += fake_peer_write(hungry[i], &byte, 1) == -EAGAIN;
         fake_peer_close(hungry[i]);
     }

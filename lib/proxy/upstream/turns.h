@@ -60,7 +60,7 @@ struct wr_turn {
     struct wr_turn *above;       /* parent in the heap, or NULL */
     struct wr_turn *below[2];
     size_t index; /* among the candidates of the set that chooses */
-    /* Has its own cache line: threads that end connections write it. */
+    /* Alone in its cache line: threads that end connections write it. */
     char before[WR_CACHE_LINE];
     _Atomic uint32_t active_count; /* connections */
     _Atomic bool is_noted;         /* in turns->noted */
