@@ -70,8 +70,18 @@ int codec_write(struct codec_out *out, const void *bytes, size_t len);
 int codec_write_ref(struct codec_out *out, const void *bytes, size_t len);
 
 /* Writes a request of @len bytes @count times. @bytes has @copies of it. */
-int codec_write_same(struct codec_out *out, const char *bytes, size_t len,
-                     size_t copies, uint32_t count);
+static inline int codec_write_same(struct codec_out *out, const char *bytes,
+                                   size_t len, size_t copies, uint32_t count)
+{
+    int err = 0;
+
+    while (count > 0 && err == 0) {
+        const uint32_t part = count < copies ? count : (uint32_t)copies;
+        err = codec_write_ref(out, bytes, part * len);
+        count -= part;
+    }
+    return err;
+}
 
 /* Sets which line of --mix or --urls a request is made from. @place is the
  * request's index in the batch. Without a call, it is the first line. */

@@ -438,7 +438,7 @@ void conn_end_request(struct conn *conn, const struct flight *flight,
         snprintf(traffic->location, sizeof(traffic->location), "%s",
                  answer->location);
     }
-    if (!is_warmup) {
+    if (!is_warmup && traffic->notes_ends) {
         note_end(conn, flight, answer->code == 0 ? REQUEST_OK : REQUEST_FAILED,
                  answer->status, now_ns);
     }

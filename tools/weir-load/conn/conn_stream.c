@@ -29,19 +29,6 @@ int codec_write_ref(struct codec_out *out, const void *bytes, size_t len)
     return weir_transport_write_ref(out->transport, bytes, len, NULL, NULL);
 }
 
-int codec_write_same(struct codec_out *out, const char *bytes, size_t len,
-                     size_t copies, uint32_t count)
-{
-    int err = 0;
-
-    while (count > 0 && err == 0) {
-        const uint32_t part = count < copies ? count : (uint32_t)copies;
-        err = codec_write_ref(out, bytes, part * len);
-        count -= part;
-    }
-    return err;
-}
-
 void codec_tell_line(struct codec_out *out, uint32_t place, size_t line)
 {
     const struct conn *conn = out->conn;

@@ -221,10 +221,11 @@ static int append(void *arg, void *state, const struct codec_batch *batch,
         const struct http_request *request = conn->request;
         err = codec_write_same(out, request->bytes, request->len,
                                request->copies, batch->count - last);
+        if (last == 0 || err < 0) {
+            return err;
+        }
         request += shared->load.last_offset;
-        return err < 0 || last == 0
-                   ? err
-                   : codec_write_ref(out, request->bytes, request->len);
+        return codec_write_ref(out, request->bytes, request->len);
     }
     for (uint32_t i = 0; i < batch->count && err == 0; i++) {
         const bool is_last = batch->has_last && i + 1 == batch->count;

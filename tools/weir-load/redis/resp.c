@@ -244,6 +244,18 @@ static ssize_t take_byte(struct resp_reader *reader, char byte)
     }
 }
 
+static size_t skip_string(struct resp_reader *reader, size_t len)
+{
+    const size_t part = len < reader->left_bytes ? len : reader->left_bytes;
+
+    reader->left_bytes -= part;
+    if (reader->left_bytes == 0) {
+        reader->state = RESP_AT_STRING_END;
+        reader->left_bytes = 2;
+    }
+    return part;
+}
+
 ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
 {
     size_t at = 0;
@@ -257,14 +269,7 @@ ssize_t resp_read(struct resp_reader *reader, const uint8_t *bytes, size_t len)
             shown_from = at;
         }
         if (reader->state == RESP_IN_STRING) {
-            const uint64_t left = reader->left_bytes;
-            const size_t part = len - at < left ? len - at : (size_t)left;
-            at += part;
-            reader->left_bytes -= part;
-            if (reader->left_bytes == 0) {
-                reader->state = RESP_AT_STRING_END;
-                reader->left_bytes = 2;
-            }
+            at += skip_string(reader, len - at);
         } else {
             err = take_byte(reader, (char)bytes[at]);
             at++;
