@@ -1,9 +1,7 @@
 /*
- * The small things that every program in this folder needs: options, the
- * listening socket, clocks, and a loud end when something is not as expected.
- *
- * Nothing here is on a path that is measured, apart from the clocks and the
- * random numbers, which all sides of a comparison use alike.
+ * The command line of a server, its listening socket, clocks, and the end of
+ * a program after an error. Of these, only the clocks and the random numbers
+ * are used in a measured path, and all programs use them alike.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -49,7 +47,7 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-/* The index of a name, or the end of the run. */
+/* Returns the index of a name. An unknown name ends the program. */
 static unsigned parse_name(const char *text, const char *const *names,
                            size_t count)
 {
@@ -85,7 +83,7 @@ static void print_help(const char *program, const char *about)
            program, about);
 }
 
-/* What some servers take: of files, proxies, of datagrams. */
+/* Options of single servers. */
 static void parse_special(struct bench_options *o, int option)
 {
     switch (option) {
@@ -121,8 +119,7 @@ static void parse_special(struct bench_options *o, int option)
     }
 }
 
-/* As a program ends by itself, so that a tool which counts it says what it has
- * counted. */
+/* Ends normally, not by SIGTERM, so that callgrind writes its counts. */
 static void end(int signum)
 {
     (void)signum;
@@ -205,7 +202,7 @@ struct bench_options bench_parse(int argc, char **argv, const char *about)
     }
     ret.port = (uint16_t)bench_parse_number(argv[optind], 1, 65535);
     bench_raise_file_limit();
-    /* A peer that goes is an error of a write, not the end. */
+    /* A write to a closed connection fails with EPIPE instead. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, end);
     return ret;
@@ -268,7 +265,7 @@ static int listen_inet(const struct bench_options *options, int flags)
     if (fd < 0) {
         bench_die("socket");
     }
-    /* Accepted sockets inherit them, so no server pays for them. */
+    /* Accepted sockets inherit the options, so no server sets them. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shared, sizeof(shared)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0) {
@@ -331,7 +328,7 @@ void bench_serving_udp(const struct bench_options *options)
 }
 
 static pthread_once_t given_once = PTHREAD_ONCE_INIT;
-static cpu_set_t given_cpus; /* before any thread was pinned */
+static cpu_set_t given_cpus;
 
 static void take_given(void)
 {

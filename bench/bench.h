@@ -1,12 +1,10 @@
 /*
  * What the programs in this folder share: the command line of a server, the
- * listening socket, the one line that says where it serves, and the end.
+ * listening socket, the line that announces the server, and the end.
  *
- * Every server takes the same options, so that the driver can put any of them
- * in the place of any other. A server that cannot bind says so and ends with
- * an error: a comparison against nobody must not look like a comparison.
- *
- * This header knows nothing about weir, liburing, libuv or libevent.
+ * All servers have the same options, so that the driver can exchange them. A
+ * server that cannot bind ends with an error. This header does not depend on
+ * weir, liburing, libuv or libevent.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -24,43 +22,43 @@
 #define BENCH_ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 
 enum bench_mode {
-    BENCH_ECHO,   /* send back every byte */
-    BENCH_FRAMED, /* send back every frame with a write of its own */
-    BENCH_CLOSE,  /* send back one frame, then close the connection */
-    BENCH_FANOUT, /* each byte sends one shared message to every connection */
-    BENCH_LINES,  /* count lines and answer when asked, see lines.h */
+    BENCH_ECHO,   /* sends back every byte */
+    BENCH_FRAMED, /* sends back every frame with a separate write */
+    BENCH_CLOSE,  /* sends back one frame, then closes */
+    BENCH_FANOUT, /* sends one shared message to all for each byte */
+    BENCH_LINES,  /* counts lines and answers; see lines.h */
 };
 
-/* How weir's streams send back what they read. */
+/* How an echo on weir's streams reads and writes. */
 enum bench_echo {
-    BENCH_BY_VIEW, /* a view, whose lease is sent on */
-    BENCH_BY_TAKE, /* taken bytes, whose lease is sent on */
-    BENCH_BY_COPY, /* a view, whose bytes are written */
+    BENCH_BY_VIEW, /* reads a view, writes its lease */
+    BENCH_BY_TAKE, /* takes bytes, writes their lease */
+    BENCH_BY_COPY, /* reads a view, writes a copy */
 };
 
 struct bench_options {
     enum bench_mode mode;
     enum bench_echo echo;
     uint16_t port;
-    uint16_t backend_port; /* of a proxy; 0: it has none */
-    uint32_t frame_size;   /* of FRAMED and CLOSE */
-    uint32_t message_size; /* of FANOUT */
-    uint32_t recv_size;    /* the most that one receive takes, bare epoll */
-    bool is_unix;          /* a Unix socket that is named after the port */
-    const char *file;      /* that is served */
-    const char *folder;    /* whose files are served */
-    const char *identity;  /* TLS: certificate and key, PEM */
-    bool has_tickets;      /* TLS: sessions can be resumed */
-    bool has_trains;       /* datagrams: GRO and GSO */
-    bool blocks;           /* bare recvmmsg: without epoll */
-    bool is_lean;          /* bare OpenSSL: no buffers of idle connections */
-    uint32_t threads;      /* bare liburing: one ring and one listener each */
+    uint16_t backend_port; /* of a proxy; else 0 */
+    uint32_t frame_size;   /* BENCH_FRAMED and BENCH_CLOSE */
+    uint32_t message_size; /* BENCH_FANOUT */
+    uint32_t recv_size;    /* bare epoll: size of a receive */
+    bool is_unix;          /* uses a Unix socket named after the port */
+    const char *file;
+    const char *folder;
+    const char *identity; /* PEM file of certificate and key */
+    bool has_tickets;     /* TLS: sends session tickets */
+    bool has_trains;      /* UDP: GRO and GSO */
+    bool blocks;          /* recvmmsg() waits instead of epoll */
+    bool is_lean;         /* OpenSSL: frees buffers of idle connections */
+    uint32_t threads;     /* bare liburing; each has a ring and a listener */
 };
 
-/* A whole number from min to max, or the end of the run. */
+/* Returns a number from min to max. Any other text ends the program. */
 uint32_t bench_parse_number(const char *text, uint32_t min, uint32_t max);
 
-/* Parse a server's command line; prints help or an error and ends if asked. */
+/* Reads a server's command line. --help and an error end the program. */
 struct bench_options bench_parse(int argc, char **argv, const char *about);
 
 #define BENCH_UNIX_NAME_SIZE 32
@@ -71,43 +69,40 @@ void bench_unix_name(const struct bench_options *options,
                      char ret[BENCH_UNIX_NAME_SIZE]);
 socklen_t bench_unix_address(uint16_t port, struct sockaddr_un *ret);
 
-/* The address that a proxy connects to, or the end of the run. */
+/* Returns the address that a proxy connects to. */
 struct sockaddr_in bench_backend(const struct bench_options *options);
 
-/* A listening Unix socket, or one on 127.0.0.1 with TCP_NODELAY, or the end of
- * the run. */
+/* Returns a listening Unix socket, or a TCP socket on 127.0.0.1 with
+ * TCP_NODELAY. */
 int bench_listen(const struct bench_options *options, int flags);
 
-/* A UDP socket on 127.0.0.1, with GRO where there are trains, or the end of the
- * run. */
+/* Returns a UDP socket on 127.0.0.1, with GRO if options->has_trains. */
 int bench_bind_udp(const struct bench_options *options, int flags);
 
-/* Say on standard output that connections, or datagrams, are accepted from now
- * on. */
+/* Prints the line that tells the driver that the server accepts. */
 void bench_serving(const struct bench_options *options);
 void bench_serving_udp(const struct bench_options *options);
 
-/* Bind the calling thread to one of the CPUs that the process was started with,
- * counted from 0; if it has so many. */
+/* Pins the calling thread to the CPU with this index among the CPUs that the
+ * process had at its start. Does nothing if there are fewer. */
 void bench_pin(uint32_t number);
 
-/* Raise the limit of open files to the hard limit. */
 void bench_raise_file_limit(void);
 
-/* Say what failed with errno's text, or with that of -err, and end. */
+/* Prints what failed, with the text of errno or -err, and ends the program. */
 void bench_die(const char *what) BENCH_NORETURN;
 void bench_die_err(const char *what, int err) BENCH_NORETURN;
 
-/* Memory or the end of the run: a benchmark has no use for less. */
+/* Returns memory. The program ends if there is none. */
 void *bench_alloc(size_t size_bytes); /* zeroed */
 void *bench_malloc(size_t size_bytes);
 void *bench_realloc(void *memory, size_t size_bytes);
 
 uint64_t bench_now_ns(void);
-/* CPU time used by all threads of this process, by the scheduler's account. */
+/* Returns the CPU time of all threads of this process. */
 uint64_t bench_process_cpu_ns(void);
 
-/* A small generator of numbers that the compiler cannot foresee. */
+/* A pseudo-random number. */
 uint64_t bench_random(uint64_t *state);
 
 #endif

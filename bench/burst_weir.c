@@ -1,10 +1,9 @@
 /*
- * Tasks of a group that all wait for the next turn and end in it: a hundred at
- * a time and 5,000 at a time, in turn.
+ * Tasks of a group that all wait for the next loop iteration and end in it: a
+ * hundred at a time and 5,000 at a time, alternately.
  *
- * 5,000 of them are out of the processor's caches, and out of what translates
- * addresses, when their turn comes. Tasks that lived before have made the
- * stacks.
+ * 5,000 tasks do not fit into the processor's caches and TLB. Earlier tasks
+ * have already made the stacks.
  */
 #include "bench/bench.h"
 #include "bench/tasks.h"
@@ -34,7 +33,7 @@ static void run_group(weir_loop *loop, uint32_t count)
     }
 }
 
-/* The CPU time of a task among @at_a_time, in nanoseconds. */
+/* Returns the CPU time of a task in nanoseconds, with @at_a_time at once. */
 static double measure(weir_loop *loop, uint32_t at_a_time)
 {
     const uint64_t start_ns = bench_process_cpu_ns();

@@ -1,11 +1,9 @@
 /*
- * The neutral client of the comparisons: it drives a server over TCP,
- * Unix sockets or UDP on loopback, checks every byte that comes back, and
- * prints one JSON object.
+ * The client of the comparisons. It drives a server over TCP, Unix sockets or
+ * UDP on loopback, checks every received byte, and prints a JSON object.
  *
- * It is bounded in time by its own clock whatever the server does, and ends
- * with status 1 when a single answer was wrong, missing or broken: numbers of
- * a run with errors are printed, but never look like a success.
+ * Its own clock limits its time. It ends with status 1 if any answer was wrong
+ * or missing; figures of a run with errors are printed nevertheless.
  */
 #define _GNU_SOURCE
 #include "bench/client.h"
@@ -27,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECT_MS 30000 /* a SYN that was dropped is sent again, and again */
+#define CONNECT_MS 30000 /* a lost SYN is sent again after 1, 3, 7 and 15 s */
 
 static const struct {
     const char *name;
@@ -43,7 +41,7 @@ static const struct {
 
 static uint64_t read_server_cpu(const struct client *k)
 {
-    /* The kernel's encoding of a process' CPU clock, for all its threads. */
+    /* The kernel's number for the CPU clock of another process. */
     clockid_t clock = (clockid_t)((~(unsigned)k->options.server_pid << 3) | 2U);
     struct timespec ts;
 
@@ -97,7 +95,7 @@ bool client_tick(struct client *k, uint64_t now_ns)
     return !k->is_measured;
 }
 
-/* Many source addresses, or a churn would run out of local ports. */
+/* With one source address, a churn would run out of local ports. */
 static void bind_source(const struct client *k, int fd, uint32_t index)
 {
     uint32_t source = 2 + index % k->options.source_count;

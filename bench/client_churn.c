@@ -1,10 +1,10 @@
 /*
- * The client's churn: connect, one request, its whole answer, close.
+ * The client's churn: connect, send a request, read its whole answer, close.
  *
- * A fixed number of slots go through this without a pause. Either side may
- * close first: by default the client, which then pays with TIME_WAIT for it;
- * with --server-closes it waits for the server's end after the answer. Source
- * addresses are many, so that local ports do not run out.
+ * A fixed number of slots repeat this without a pause. By default the client
+ * closes first, and its sockets stay in TIME_WAIT; with --server-closes it
+ * waits for the server's end after the answer. The client uses many source
+ * addresses, so that local ports do not run out.
  */
 #include "bench/bench.h"
 #include "bench/client.h"
@@ -47,7 +47,7 @@ static void finish(struct client *k, struct slot *s)
     open_slot(k, s);
 }
 
-/* The slot is not opened again: a broken server must not be stormed. */
+/* The slot stays closed, because a broken server would get a storm. */
 static void fail(struct client *k, struct slot *s, enum client_error error)
 {
     k->errors[error]++;
@@ -67,7 +67,7 @@ static void send_request(struct client *k, struct slot *s)
     s->is_sent = true;
 }
 
-/* Returns whether the slot goes on waiting. */
+/* Returns true if the slot must wait for more. */
 static bool receive(struct client *k, struct slot *s)
 {
     ssize_t len = recv(s->fd, k->recv_buf, CLIENT_CHUNK, 0);
@@ -119,7 +119,7 @@ static void handle(struct client *k, const struct epoll_event *event)
         send_request(k, s);
         return;
     }
-    /* Edge-triggered: what has come is read until nothing is left. */
+    /* Edge-triggered events require reading until EAGAIN. */
     while (s->is_sent && receive(k, s)) {
     }
 }

@@ -1,11 +1,11 @@
 /*
- * The client's closed and open loop over an echo.
+ * The client's closed and open loop with an echo server.
  *
- * Each connection sends its own endless stream of test bytes, cut in messages
- * of one size, and compares what returns with what it sent. The closed loop
- * sends a message for each that was answered. The open loop sends by a fixed
- * schedule, message i at start + i / rate, and takes the latency from that
- * intended time, so a stalled server cannot hide the requests that had to wait.
+ * Each connection sends its own endless stream of test bytes, divided into
+ * messages of one size, and compares the answers with it. The closed loop
+ * sends a message after each answer. The open loop sends message i at
+ * start + i / rate and measures the latency from this time, so that a stalled
+ * server cannot hide requests that had to wait.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -20,21 +20,21 @@
 #include <unistd.h>
 
 #define MAX_EVENTS    512
-#define OPEN_LIMIT    1024   /* messages that may wait on one connection */
-#define SPIN_BELOW_NS 200000 /* closer deadlines are not slept for */
+#define OPEN_LIMIT    1024   /* maximum of messages that wait on a connection */
+#define SPIN_BELOW_NS 200000 /* shorter waits do not sleep */
 #define DRAIN_NS      1000000000ULL
 
 struct conn {
     int fd;
     bool wants_write;
-    uint64_t base; /* where in the test bytes its stream starts */
+    uint64_t base; /* offset of its stream in the test bytes */
     uint64_t queued_bytes;
     uint64_t sent_bytes;
     uint64_t recv_bytes;
-    uint64_t queued; /* messages */
+    uint64_t queued; /* in messages */
     uint64_t done;
     uint64_t window_done;
-    uint64_t *stamps; /* when each waiting message was, or should be, sent */
+    uint64_t *stamps; /* intended send time of each waiting message */
 };
 
 struct echo {
@@ -188,7 +188,8 @@ static void start(struct echo *e, struct client *k, uint32_t stamp_count)
             continue;
         }
         c->stamps = bench_alloc(power * sizeof(uint64_t));
-        /* Different bytes on each, or crossed answers would look right. */
+        /* With equal bytes, an answer on the wrong connection would look right.
+         */
         c->base = i * 7919ULL;
         client_watch(k, EPOLL_CTL_ADD, c->fd, EPOLLIN, c);
         e->alive++;
@@ -241,7 +242,7 @@ void client_run_closed(struct client *k)
     measure_fairness(&e);
 }
 
-/* Queue what is due; returns the intended time of the next message. */
+/* Queues the messages that are due. Returns the intended time of the next. */
 static uint64_t send_due(struct echo *e, uint64_t first_ns, uint64_t *number)
 {
     struct client *k = e->k;
@@ -297,7 +298,7 @@ void client_run_open(struct client *k)
         poll_events(&e, next > now + SPIN_BELOW_NS ? next - now - SPIN_BELOW_NS
                                                    : 0);
     }
-    /* Those that still wait belong in the histogram as well. */
+    /* The histogram includes messages that still wait. */
     now = bench_now_ns();
     while (e.alive > 0 && count_waiting(&e) > 0 &&
            bench_now_ns() < now + DRAIN_NS) {

@@ -1,11 +1,11 @@
 /*
- * The client's downloads: each connection asks for a file, reads it to its end,
- * and asks again (HTTP/1.1, keep-alive).
+ * The client's downloads: each connection requests a file, reads it to its end,
+ * and requests again (HTTP/1.1, keep-alive).
  *
- * The head of the answer must say 200 and how long the file is; the bytes are
- * read into memory and counted. One file is large, and a message is a MiB of
- * it. Of many files, which begin with their names, each time one is asked for
- * at random, and a message is a whole file.
+ * The head of the answer must have status 200 and the file's length; the bytes
+ * are read into memory and counted. With one file, a message is a MiB of it.
+ * With many files, each request chooses one at random, a message is a whole
+ * file, and each file begins with its name.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -21,16 +21,16 @@
 
 #define MAX_EVENTS   64
 #define HEAD_MAX     8192
-#define NAME_LEN     8  /* of one of many files, in digits */
-#define MESSAGE_BITS 20 /* a MiB */
+#define NAME_LEN     8 /* digits of the name, with many files */
+#define MESSAGE_BITS 20
 
 struct conn {
     int fd;
     bool in_head;
     size_t head_len;
-    uint64_t left; /* bytes of the file that are to come */
+    uint64_t left; /* bytes of the file not received yet */
     uint64_t start_ns;
-    char name[16]; /* of one of many files, else empty */
+    char name[16]; /* empty with one file */
     char head[HEAD_MAX + 1];
 };
 
@@ -93,7 +93,7 @@ static void count_bytes(struct files *f, struct conn *c, uint64_t len)
     }
 }
 
-/* The @len bytes behind the head: false where they begin another file. */
+/* Returns false if the @len bytes after the head begin another file. */
 static bool is_right_file(const struct files *f, const struct conn *c,
                           const char *body, size_t len)
 {
@@ -102,7 +102,7 @@ static bool is_right_file(const struct files *f, const struct conn *c,
     return memcmp(body, c->name, len < name_len ? len : name_len) == 0;
 }
 
-/* The bytes behind the head are the file's. */
+/* The bytes after the head are part of the file. */
 static void read_head(struct files *f, struct conn *c, size_t len)
 {
     static const char length[] = "Content-Length: ";

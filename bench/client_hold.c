@@ -1,11 +1,12 @@
 /*
- * The client's quiet and unkind modes.
+ * The client's modes with quiet connections, and with peers that do not read.
  *
  * fanout: one byte asks the server to send a message to every connection; the
- *         next byte goes out when all have it. A message is one delivery.
- * idle:   connect all as fast as possible, say so, and hold them: for memory,
- *         for accept storms, and for readers that never read.
- * flood:  write without end and never read an answer.
+ *         next byte follows when all have received it. A message is one
+ *         delivery.
+ * idle:   connects all as fast as possible, prints a line, and holds them, for
+ *         memory, accept storms and readers that never read.
+ * flood:  writes without end and never reads an answer.
  */
 #include "bench/bench.h"
 #include "bench/client.h"
@@ -48,7 +49,6 @@ static bool has_errors(const struct client *k)
     return count > 0;
 }
 
-/* A connection counts as open once the handshake is over. */
 static void wait_connected(struct client *k, const struct conn *conns)
 {
     for (uint32_t i = 0; i < k->options.conn_count; i++) {
@@ -66,7 +66,7 @@ static void ask_all(struct client *k, struct conn *conns)
     }
 }
 
-/* Returns whether this connection has now all of the message. */
+/* Returns true if this connection has the whole message. */
 static bool take_message(struct client *k, struct conn *c)
 {
     ssize_t len = recv(c->fd, k->recv_buf, CLIENT_CHUNK, 0);
@@ -93,7 +93,7 @@ void client_run_fanout(struct client *k)
     uint32_t left = k->options.conn_count;
 
     wait_connected(k, conns);
-    usleep(200000); /* the server has accepted them all by then */
+    usleep(200000); /* gives the server time to accept them all */
     client_begin(k);
     ask_all(k, conns);
     while (!has_errors(k) && client_tick(k, bench_now_ns())) {
@@ -124,7 +124,7 @@ void client_run_idle(struct client *k)
     while (client_tick(k, bench_now_ns())) {
         struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 
-        /* Whoever started it ends it early by closing its input. */
+        /* The driver ends the client by closing its standard input. */
         if (poll(&input, 1, 10) == 1) {
             k->window_end_ns = bench_now_ns();
             k->window_start_ns = k->window_end_ns;

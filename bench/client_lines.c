@@ -1,11 +1,10 @@
 /*
- * The client of the line service: each connection sends blocks of lines of 40
- * bytes, the last of which asks for the answer, and the next block when the
- * answer has come. A message is one line.
+ * The client of the line service. Each connection sends a block of lines of 40
+ * bytes, the last of which requests an answer, and the next block after the
+ * answer. A message is one line.
  *
- * Blocks differ between connections, so that an answer to somebody else is
- * noticed, and come from few pieces of memory, so that making them up costs
- * nothing in the window.
+ * Connections send different blocks, so that an answer on the wrong connection
+ * is noticed. Blocks are made before the window.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -21,19 +20,19 @@
 
 #define MAX_EVENTS  512
 #define LINE_SIZE   40
-#define BLOCK_COUNT 7 /* different ones */
+#define BLOCK_COUNT 7 /* number of different blocks */
 
 struct block {
     uint8_t *data;
-    struct lines_answer answer; /* that is right */
+    struct lines_answer answer; /* the correct answer */
 };
 
 struct conn {
     int fd;
     bool wants_write;
     const struct block *block;
-    uint32_t sent_bytes; /* of the block that is being sent */
-    uint32_t to_send;    /* blocks, that one included */
+    uint32_t sent_bytes; /* of the current block */
+    uint32_t to_send;    /* blocks, including the current one */
     uint32_t answer_len;
     uint8_t answer[sizeof(struct lines_answer)];
     uint64_t stamp_ns;
@@ -106,7 +105,7 @@ static void flush(struct lines_client *e, struct conn *c)
     set_wants_write(e, c, false);
 }
 
-/* One whole answer; the next block may go. */
+/* Handles a whole answer, after which the next block is sent. */
 static void complete(struct lines_client *e, struct conn *c)
 {
     struct client *k = e->k;

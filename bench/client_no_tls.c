@@ -1,8 +1,8 @@
 /*
- * The modes of TLS where the client was built without OpenSSL.
+ * The TLS modes of a client that was built without OpenSSL.
  *
- * They say so and end the run: a comparison that was not made must not look
- * like one.
+ * They end with an error, so that a comparison without a client cannot look
+ * like a result.
  */
 #include "bench/client.h"
 

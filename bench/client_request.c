@@ -1,7 +1,7 @@
 /*
- * The client's requests over TLS: each connection asks by GET (HTTP/1.1), reads
- * the whole answer, compares each byte of its body with the file that it should
- * be, and asks again.
+ * The client's requests over TLS: each connection sends a GET request
+ * (HTTP/1.1), reads the whole answer, compares the body with the expected file,
+ * and repeats this.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -22,7 +22,7 @@ struct conn {
     struct tls_conn tls;
     bool in_head;
     size_t head_len;
-    size_t body_len; /* that have come */
+    size_t body_len; /* received */
     uint64_t start_ns;
     char head[HEAD_MAX + 1];
 };
@@ -79,7 +79,7 @@ static bool take_body(struct requests *r, struct conn *c, const void *data,
     return ask(r, c);
 }
 
-/* The bytes behind the head are the body's. */
+/* The bytes after the head are part of the body. */
 static bool take_head(struct requests *r, struct conn *c, size_t len)
 {
     static const char length[] = "\r\ncontent-length: ";

@@ -1,11 +1,11 @@
 /*
- * The client's handshakes: connect, shake hands, say close_notify, wait for
- * the server's end. No byte of application data is sent, and none may arrive.
+ * The client's handshakes: connect, handshake, send close_notify, wait for the
+ * server's end. Any application data is an error.
  *
- * The close_notify leaves together with the last message of the handshake. A
- * server that was not content with that one would answer by an alert, so a
- * clean end says that both sides have finished. In TLS 1.3 tickets come before
- * the end: each slot resumes the newest session that it was given.
+ * close_notify leaves together with the last message of the handshake. A server
+ * that rejects this message sends an alert, so a clean end shows that both
+ * sides have finished. In TLS 1.3 tickets arrive before the end; each slot
+ * resumes its newest session.
  */
 #include "bench/bench.h"
 #include "bench/client_tls.h"
@@ -45,7 +45,7 @@ static void finish(struct slot *s)
     open_slot(s);
 }
 
-/* Tickets, then the end; false after counting an error. */
+/* Reads tickets, then the end. Counts an error and returns false. */
 static bool read_end(struct slot *s)
 {
     struct client *k = s->tls.k;
@@ -94,7 +94,7 @@ static void handle(struct slot *s, const struct epoll_event *event)
         s->tls.k->errors[CLIENT_CONNECT]++;
         tls_close(&s->tls);
     } else if (!step(s)) {
-        tls_close(&s->tls); /* for good: a broken server is not stormed */
+        tls_close(&s->tls); /* the slot stays closed */
     }
 }
 

@@ -1,12 +1,10 @@
 /*
- * One TLS connection of the client. OpenSSL reads from the socket, ahead, and
- * writes into memory, so that a step's messages leave together whatever the
- * number of records they are in.
+ * One TLS connection of the client. OpenSSL reads ahead from the socket, and
+ * writes into memory, so that the messages of a step leave together.
  *
- * The one certificate that the server may show is the one that is trusted. The
- * key exchange is X25519 and the suite AES-128-GCM with SHA-256, so all servers
- * are compared by the same; P-256 is offered only because TLS 1.2 asks by it
- * for the curve of certificates as well.
+ * The client trusts exactly one certificate, the server's. The key exchange is
+ * X25519 and the suite AES-128-GCM with SHA-256 for all servers; P-256 is
+ * offered, too, because TLS 1.2 also selects the certificate's curve by it.
  */
 #include "bench/client_tls.h"
 
@@ -21,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Bytes that one read from the socket takes: a record, and the next's head. */
+/* Size of a read from the socket: more than a record. */
 #define READ_AHEAD (64 * 1024)
 
 static void die(const char *what)
@@ -31,7 +29,7 @@ static void die(const char *what)
     exit(1);
 }
 
-/* Called with each ticket; the reference is ours when 1 is returned. */
+/* Called with each ticket. Returns 1 to take the reference. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct tls_conn *c = SSL_get_app_data(ssl);
@@ -75,7 +73,7 @@ SSL_CTX *tls_context_new(const struct client *k)
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_read_ahead(context, 1);
     SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD);
-    /* A server that ends the connection need not say so by an alert. */
+    /* A server may end the connection without close_notify. */
     SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
                                                 SSL_SESS_CACHE_NO_INTERNAL);
@@ -112,7 +110,7 @@ bool tls_open(struct tls_conn *c, SSL_CTX *context, uint32_t index)
 void tls_close(struct tls_conn *c)
 {
     if (c->fd >= 0) {
-        /* Without it, OpenSSL calls a session bad that has just been made. */
+        /* Without this, OpenSSL marks a new session as not resumable. */
         SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(c->ssl);
         close(c->fd);
@@ -129,7 +127,7 @@ bool tls_flush(struct tls_conn *c)
     if (len <= 0) {
         return true;
     }
-    /* Requests are small and one at a time: the socket takes them whole. */
+    /* Requests are small and one at a time, so a send is never partial. */
     if (send(c->fd, data, (size_t)len, MSG_NOSIGNAL) != (ssize_t)len ||
         BIO_reset(SSL_get_wbio(c->ssl)) != 1) {
         c->k->errors[CLIENT_BROKEN]++;
@@ -138,7 +136,7 @@ bool tls_flush(struct tls_conn *c)
     return true;
 }
 
-/* Whether the server is the one that was expected, in every respect. */
+/* Checks version, suite, group, certificate and resumption. */
 static bool is_as_agreed(const struct tls_conn *c)
 {
     bool is_tls12 = c->k->options.is_tls12;

@@ -1,10 +1,11 @@
 /*
- * The client's idle connections over TLS: each shakes hands, asks once, reads
- * the answer and is held, so that what the server keeps for it is what it keeps
- * for one that was used.
+ * The client's idle connections over TLS. Each makes a handshake, sends one
+ * request, reads the answer and stays open, so that the server's memory for
+ * used connections can be measured.
  *
- * One after another, so that no queue of a server overflows. It says when all
- * are open, and ends when its input does.
+ * The connections are made one after the other, so that no queue of a server
+ * overflows. The client prints a line when all are open, and ends at the end of
+ * its standard input.
  */
 #include "bench/bench.h"
 #include "bench/client_tls.h"
@@ -38,7 +39,7 @@ static bool shake(struct tls_conn *c)
     }
 }
 
-/* One request and its whole answer: as many bytes as the file has, and a head.
+/* Sends a request and reads the answer: a head, and as many bytes as the file.
  */
 static bool ask(struct tls_conn *c)
 {
@@ -61,7 +62,7 @@ static bool ask(struct tls_conn *c)
     return true;
 }
 
-/* A server that has closed one keeps nothing for it. */
+/* A closed connection would not count in the memory of the server. */
 static bool has_ended(const struct tls_conn *c)
 {
     struct pollfd poller = {.fd = c->fd, .events = POLLRDHUP};
@@ -83,7 +84,7 @@ void client_run_tls_idle(struct client *k)
     struct tls_conn *conns =
         bench_alloc(k->options.conn_count * sizeof(struct tls_conn));
 
-    /* Thousands of them are here as well. */
+    /* The client, too, has thousands of connections. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(context, 0);
     for (uint32_t i = 0; i < k->options.conn_count; i++) {

@@ -1,14 +1,13 @@
 /*
- * The client's closed loop of datagrams, each on a connected socket.
+ * The client's closed loop of datagrams, each connection on a connected socket.
  *
- * As over TCP a connection sends an endless stream of test bytes, here cut into
- * datagrams, and compares what returns with what it sent; one server with one
- * thread neither loses nor reorders a few of them on a loopback. A second
- * without an answer is an error, for then one was lost.
+ * A connection sends an endless stream of test bytes, divided into datagrams,
+ * and compares the answers with it. A server with one thread neither loses nor
+ * reorders a few datagrams on loopback; a second without an answer is an error.
  *
- * Answers that are there together are taken and replaced together. With trains
- * a connection sends all its datagrams by one call which the kernel cuts (UDP
- * GSO), when all of the last train are answered.
+ * The client takes and replaces all available answers together. With trains,
+ * a connection sends its datagrams with one call (UDP GSO) when all answers to
+ * the last train have arrived.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -30,8 +29,8 @@
 
 struct conn {
     int fd;
-    uint64_t base; /* where in the test bytes its stream starts */
-    uint64_t sent; /* datagrams */
+    uint64_t base; /* offset of its stream in the test bytes */
+    uint64_t sent; /* in datagrams */
     uint64_t done;
     uint64_t stamps[DEPTH_MAX];
 };
@@ -39,8 +38,8 @@ struct conn {
 struct udp {
     struct client *k;
     struct conn *conns;
-    uint64_t heard_ns; /* when an answer was there last */
-    bool is_over;      /* by an error */
+    uint64_t heard_ns; /* time of the last answer */
+    bool is_over;      /* because of an error */
     struct mmsghdr messages[DEPTH_MAX];
     struct iovec iov[DEPTH_MAX];
 };
@@ -174,7 +173,8 @@ static void start(struct udp *u)
     }
     for (uint32_t i = 0; i < options->conn_count; i++) {
         u->conns[i].fd = open_conn(u);
-        /* Different bytes on each, or crossed answers would look right. */
+        /* With equal bytes, an answer on the wrong connection would look right.
+         */
         u->conns[i].base = i * 7919ULL;
         client_watch(u->k, EPOLL_CTL_ADD, u->conns[i].fd, EPOLLIN,
                      &u->conns[i]);

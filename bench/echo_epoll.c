@@ -1,11 +1,11 @@
 /*
- * A bare epoll server: what a careful person writes without a library.
+ * A server with bare epoll.
  *
- * Level-triggered; one receive of up to 1 MiB for each readiness; what was
- * received is sent from the same memory at once, so that the data is still in
- * the cache. Only what the socket does not take is copied and kept, and then
- * reading stops until the peer has taken it. Accepts are bounded to 64 a
- * readiness, so that a storm does not starve who is connected.
+ * Level-triggered events; one receive of up to 1 MiB for each event. Received
+ * bytes are sent at once from the same memory, while they are in the cache.
+ * Only unsent bytes are copied and kept; then reading stops until the peer has
+ * taken them. At most 64 connections are accepted for an event, so that a storm
+ * of connections does not starve the others.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -23,12 +23,12 @@
 
 struct conn {
     int fd;
-    uint32_t index;    /* in server.conns */
-    uint32_t held_len; /* bytes in held: the start of a frame */
+    uint32_t index;    /* index in server.conns */
+    uint32_t held_len; /* bytes of a partial frame in held */
     uint8_t *held;
     struct lines lines;
-    struct server *server; /* for the answers to lines */
-    uint8_t *out; /* what the socket did not take; NULL most of the time */
+    struct server *server; /* for answers to lines */
+    uint8_t *out;          /* unsent bytes; usually NULL */
     size_t out_len;
     size_t out_sent;
 };
@@ -40,8 +40,8 @@ struct server {
     struct conn **conns;
     uint32_t conn_count;
     uint32_t conn_capacity;
-    uint8_t *recv_buf;  /* room for a held part of a frame and a receive */
-    uint8_t *write_buf; /* what the writes of one receive have put together */
+    uint8_t *recv_buf;  /* holds a partial frame and a receive */
+    uint8_t *write_buf; /* collected writes of one receive */
     size_t write_len;
     uint8_t *message;
 };
@@ -79,7 +79,7 @@ static void keep(struct server *s, struct conn *c, const uint8_t *data,
     c->out_len += len;
 }
 
-/* 0, or -1 when the connection is broken. */
+/* Returns 0, or -1 if the connection is broken. */
 static int send_bytes(struct server *s, struct conn *c, const uint8_t *data,
                       size_t len)
 {
@@ -117,7 +117,7 @@ static int send_kept(struct server *s, struct conn *c)
     return 0;
 }
 
-/* One write of such a service: appended, and sent when all are answered. */
+/* Appends an answer, which is sent when all requests are answered. */
 static void write_answer(struct server *s, const void *answer, size_t len)
 {
     memcpy(s->write_buf + s->write_len, answer, len);
@@ -133,7 +133,6 @@ static int answer_frames(struct server *s, struct conn *c, size_t len)
     for (; len - offset >= size; offset += size) {
         write_answer(s, s->recv_buf + offset, size);
         if (s->options.mode == BENCH_CLOSE) {
-            /* The peer gets its answer, then the end. */
             (void)send_bytes(s, c, s->write_buf, s->write_len);
             return -1;
         }
@@ -166,7 +165,7 @@ static int answer_lines(struct server *s, struct conn *c, size_t len)
 static void send_to_all(struct server *s)
 {
     for (uint32_t i = 0; i < s->conn_count; i++) {
-        /* A broken one is closed when its own event comes. */
+        /* A broken connection is closed on its own event. */
         (void)send_bytes(s, s->conns[i], s->message, s->options.message_size);
     }
 }

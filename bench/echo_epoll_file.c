@@ -1,9 +1,8 @@
 /*
- * A server of one file over HTTP on bare epoll: the backend of proxies, whose
- * own cost does not count. The whole answer lies in memory.
+ * A server of one file over HTTP with bare epoll: the backend of proxies, whose
+ * own cost does not count. The whole answer is in memory.
  *
- * Edge-triggered: each connection is read from and written to until it takes
- * no more.
+ * With edge-triggered events each connection is read and written until EAGAIN.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -21,8 +20,8 @@
 
 struct conn {
     int fd;
-    int asked;   /* answers to be written, that one included */
-    size_t sent; /* bytes of it */
+    int asked;   /* unwritten answers, including the current one */
+    size_t sent; /* bytes of the current answer */
     struct http http;
 };
 
@@ -55,7 +54,7 @@ static void accept_conns(struct server *s)
     }
 }
 
-/* 1: go on; 0: wait; -1: the connection is over. */
+/* Returns 1 to continue, 0 to wait, or -1 if the connection has ended. */
 static int write_answers(const struct server *s, struct conn *c)
 {
     while (c->asked > 0) {

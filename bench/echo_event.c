@@ -1,9 +1,9 @@
 /*
- * The same server on libevent's bufferevents: an echo moves the input buffer
- * to the output without a copy, a frame is a bufferevent_write of its own.
+ * A server with libevent's bufferevents: an echo moves the input buffer to the
+ * output without a copy; a frame is a separate bufferevent_write().
  *
- * No locks, one thread, the epoll backend; water marks stop the reading while
- * 1 MiB waits to be sent.
+ * It has one thread, no locks and the epoll backend. Watermarks stop reading
+ * while 1 MiB waits to be sent.
  */
 #include "bench/bench.h"
 #include "bench/lines.h"
@@ -64,14 +64,14 @@ static void answer_frames(struct conn *c, struct evbuffer *in)
     }
 }
 
-/* As its documentation has it: a line is taken out, allocated, and freed. */
+/* As in libevent's documentation: each line is allocated, and freed. */
 static void answer_lines(struct conn *c, struct evbuffer *in)
 {
     size_t len = 0;
     char *line;
 
     while ((line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF)) != NULL) {
-        /* Its NUL stands where the newline was. */
+        /* The NUL replaces the newline. */
         if (lines_take(&c->lines, (uint8_t *)line, len + 1)) {
             bufferevent_write(c->events, &c->lines, sizeof(c->lines));
             c->lines = (struct lines_answer){0};
@@ -107,7 +107,7 @@ static void on_read(struct bufferevent *events, void *arg)
     }
 }
 
-/* The output is empty. */
+/* Called when the output is empty. */
 static void on_write(struct bufferevent *events, void *arg)
 {
     if (options.mode == BENCH_CLOSE) {
@@ -145,7 +145,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     c->index = conn_count;
     conns[conn_count++] = c;
     bufferevent_setcb(c->events, on_read, on_write, on_event, c);
-    /* Writing is on from the start; enabling it again would poll for it. */
+    /* EV_WRITE is enabled already; enabling it again would poll for it. */
     bufferevent_enable(c->events, EV_READ);
 }
 

@@ -1,13 +1,12 @@
 /*
- * A bare server of datagrams: what a careful person writes without a library.
+ * A server of datagrams without a library.
  *
- * epoll says that datagrams are there, recvmmsg takes up to 64 of them, and
- * sendmmsg sends them back from the same memory. With --block there is no
- * epoll: recvmmsg itself waits, which a program can do that has one socket and
- * nothing else to wait for.
+ * epoll reports datagrams, recvmmsg() receives up to 64 of them, and sendmmsg()
+ * sends them back from the same memory. With --block recvmmsg() itself waits,
+ * which is possible for a program with only one socket.
  *
  * With --trains the kernel joins datagrams that arrive together (UDP GRO), and
- * cuts them again (UDP GSO) when they go back.
+ * divides them again (UDP GSO) when they are sent.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -23,7 +22,7 @@
 #define DATAGRAM_SIZE 2048
 #define TRAIN_SIZE    65536
 
-/* Room for the one number that comes or goes with a train. */
+/* Control message with the segment size of a train. */
 struct control {
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(int))];
 };
@@ -32,7 +31,7 @@ struct server {
     struct bench_options options;
     int fd;
     int epoll_fd;
-    size_t size; /* of the memory for each datagram, or train */
+    size_t size; /* of the memory for a datagram or train */
     uint8_t *memory;
     struct mmsghdr in[BATCH];
     struct mmsghdr out[BATCH];
@@ -74,7 +73,7 @@ static int receive(struct server *s)
                     s->options.blocks ? MSG_WAITFORONE : MSG_DONTWAIT, NULL);
 }
 
-/* The length of each datagram in a train; 0: it is one datagram. */
+/* Returns the length of each datagram in a train, or 0 for one datagram. */
 static uint16_t segment_bytes(struct msghdr *header)
 {
     struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
@@ -122,7 +121,7 @@ static void send_answers(struct server *s, int count)
     while (sent < count) {
         int ret = sendmmsg(s->fd, s->out + sent, (unsigned)(count - sent), 0);
 
-        /* One that its peer refuses is left out. */
+        /* Skips a datagram whose peer refuses it. */
         sent += ret > 0 ? ret : 1;
     }
 }

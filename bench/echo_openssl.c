@@ -1,9 +1,9 @@
 /*
- * The same server of one file over TLS on bare epoll and OpenSSL: what a
- * careful person writes without a library, and what OpenSSL itself costs.
+ * A server of one file over TLS with bare epoll and OpenSSL: the cost of
+ * OpenSSL without a library around it.
  *
- * Edge-triggered. OpenSSL reads ahead, so that a record costs one receive, and
- * writes records of 16 KiB, each by a send of its own, as it does.
+ * Edge-triggered events. OpenSSL reads ahead, so that a record costs one
+ * receive, and writes records of 16 KiB, each with a separate send.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -25,9 +25,9 @@
 struct conn {
     SSL *ssl;
     int fd;
-    bool is_done; /* the handshake is */
-    int asked;    /* answers to be written, that one included */
-    size_t sent;  /* bytes of it */
+    bool is_done; /* the handshake has ended */
+    int asked;    /* unwritten answers, including the current one */
+    size_t sent;  /* bytes of the current answer */
     struct http http;
 };
 
@@ -66,7 +66,7 @@ static SSL_CTX *make_context(const struct bench_options *options)
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    /* weir sends one, too. */
+    /* Like weir, sends one ticket. */
     SSL_CTX_set_num_tickets(context, options->has_tickets ? 1 : 0);
     if (!options->has_tickets) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
@@ -105,7 +105,7 @@ static void accept_conns(struct server *s)
     }
 }
 
-/* 1: go on; 0: wait; -1: the connection is over. */
+/* Returns 1 to continue, 0 to wait, or -1 if the connection has ended. */
 static int judge(const struct conn *c, int ret)
 {
     int error = SSL_get_error(c->ssl, ret);

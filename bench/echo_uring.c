@@ -1,17 +1,16 @@
 /*
- * A bare liburing server in the best form that is known for this kernel; the
- * yardstick for what a library may cost.
+ * A bare liburing server in the best form known for this kernel: the baseline
+ * for the cost of a library.
  *
- * One ring, DEFER_TASKRUN, one system call a turn. A multishot receive for
- * each connection takes its memory from few posted buffers of 256 KiB, filled
- * bit by bit; it carries a credit, so that a peer that floods is stopped by
- * the kernel. What is echoed is sent from where it was received, without a
- * copy; what is answered frame by frame is put together by copying, as any
- * service must. One send is in flight for each connection. SQEs made in a turn
- * leave together at its end.
+ * One ring with DEFER_TASKRUN and one system call per iteration. A multishot
+ * receive for each connection uses a few posted buffers of 256 KiB, filled
+ * incrementally, with a limit of bytes that stops a flooding peer in the
+ * kernel. An echo is sent from its receive buffer without a copy; answers frame
+ * by frame are collected by copying. Each connection has one send in flight.
+ * All SQEs of an iteration are submitted at its end.
  *
- * Memory under a send stays put: a buffer returns to the kernel when it was
- * filled to its end and the last slice of it has been sent.
+ * A buffer returns to the kernel when it is full and its last slice has been
+ * sent.
  */
 #include "bench/bench.h"
 #include "bench/lines.h"
@@ -37,12 +36,12 @@ struct conn {
     uint32_t index;
     bool is_armed;
     bool is_dirty;
-    bool is_ending; /* no more receives; closed when all is sent */
-    bool is_broken; /* closed as soon as the kernel has given all back */
+    bool is_ending; /* receives no more; closed when all is sent */
+    bool is_broken; /* closed after the last completion */
     bool is_starved;
-    uint32_t answered;  /* bytes sent, for the end of BENCH_CLOSE */
-    struct queue queue; /* is_sending of it counts for answers as well */
-    /* Copied answers are written to fill and sent from fly. */
+    uint32_t answered;  /* bytes sent, with BENCH_CLOSE */
+    struct queue queue; /* its is_sending also covers copied answers */
+    /* Copied answers are collected in fill and sent from fly. */
     uint8_t *fill;
     uint8_t *fly;
     uint32_t fill_len;
@@ -52,7 +51,7 @@ struct conn {
     uint32_t fly_capacity;
     uint32_t held_len;
     uint8_t *held;
-    struct server *server; /* for the answers to lines */
+    struct server *server; /* for answers to lines */
     struct lines lines;
 };
 
@@ -66,10 +65,10 @@ struct server {
     struct bench_options options;
     struct io_uring ring;
     int listen_fd;
-    uint32_t cpu; /* of a thread */
+    uint32_t cpu;
     struct pool pool;
     struct list conns;
-    struct list dirty; /* have something to send at the end of the turn */
+    struct list dirty; /* send at the end of the iteration */
     struct list starved;
     uint8_t *message;
 };
@@ -101,7 +100,7 @@ static void arm_recv(struct server *s, struct conn *c, bool poll_first)
     struct io_uring_sqe *sqe = get_sqe(s, c, TAG_RECV);
 
     if (s->options.mode == BENCH_CLOSE) {
-        /* One request: a receive that stays would delay the FIN. */
+        /* A multishot receive in flight would delay the FIN. */
         io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
     } else {
         io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
@@ -137,7 +136,7 @@ static bool has_output(const struct conn *c)
     return c->queue.count > 0 || c->fill_len > 0 || c->fly_len > 0;
 }
 
-/* Free it if it is over and neither the kernel nor a list knows it. */
+/* Frees an ended connection that neither the kernel nor a list refers to. */
 static void end_if_done(struct server *s, struct conn *c)
 {
     if (c->queue.is_sending || c->is_dirty || c->is_starved) {
@@ -170,13 +169,13 @@ static void break_conn(struct conn *c)
     }
 }
 
-/* Answers that are put together by copying, and not slices of a buffer. */
+/* Returns true if answers are copied, not slices of a receive buffer. */
 static bool has_answers(const struct server *s)
 {
     return s->options.mode == BENCH_FRAMED || s->options.mode == BENCH_LINES;
 }
 
-/* One write of such a service: appended, and sent when the turn ends. */
+/* Appends an answer, which is sent at the end of the iteration. */
 static void write_answer(struct conn *c, const void *answer, uint32_t size)
 {
     if (c->fill_capacity - c->fill_len < size) {
@@ -432,8 +431,8 @@ static void serve(struct server *s)
     }
 }
 
-/* A server of its own on one CPU: ring, buffers and connections are this
- * thread's alone. */
+/* Runs a separate server on one CPU. Threads share neither ring, buffers nor
+ * connections. */
 static void *serve_thread(void *arg)
 {
     struct server *s = arg;
@@ -456,7 +455,7 @@ static struct server *make_server(const struct bench_options *options)
     return s;
 }
 
-/* One server more for each CPU but the first. */
+/* Starts a server on each CPU except the first. */
 static void start_threads(const struct bench_options *options)
 {
     for (uint32_t cpu = 1; cpu < options->threads; cpu++) {

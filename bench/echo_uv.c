@@ -1,11 +1,11 @@
 /*
- * The same server on libuv, built twice. As libuv's own examples have it: a
- * buffer allocated for each read, a uv_write for each answer, both freed when
- * it is written. And tuned (ECHO_UV_TUNED): one read buffer for all, and
- * uv_try_write first, so that a request and a copy are made only for what the
- * socket did not take at once.
+ * A server with libuv, built twice. First as in libuv's examples: a buffer is
+ * allocated for each read, a uv_write() is made for each answer, and both are
+ * freed after the write. Then tuned (ECHO_UV_TUNED): one read buffer for all,
+ * and uv_try_write() first, so that only unsent bytes need a request and a
+ * copy.
  *
- * Reading stops while 1 MiB waits, so memory is bounded.
+ * Reading stops while 1 MiB waits to be sent.
  */
 #include "bench/bench.h"
 #include "bench/lines.h"
@@ -28,7 +28,7 @@ struct conn {
     uv_tcp_t tcp;
     uint32_t index;
     uint32_t held_len;
-    bool is_stopped; /* reading, until what waits is written */
+    bool is_stopped; /* reading is stopped until the queue is written */
     uint8_t *held;
     struct lines lines;
 };
@@ -90,7 +90,7 @@ static void on_written(uv_write_t *request, int status)
     }
 }
 
-/* Takes the memory. */
+/* Takes ownership of @data. */
 static void write_taken(struct conn *c, uint8_t *data, size_t len)
 {
     uv_stream_t *stream = (uv_stream_t *)&c->tcp;
@@ -146,7 +146,7 @@ static void on_shutdown(uv_shutdown_t *request, int status)
     close_conn(c);
 }
 
-/* Close when all is written; closing at once would drop what waits. */
+/* Closes after the queued writes, which uv_close() would drop. */
 static void end_conn(struct conn *c)
 {
     uv_stream_t *stream = (uv_stream_t *)&c->tcp;

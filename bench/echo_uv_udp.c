@@ -1,9 +1,8 @@
 /*
- * A server of datagrams on libuv, at its best: it receives by recvmmsg, twenty
- * datagrams at once, and tries to send each from the memory it arrived in. Only
- * what the socket does not take is copied and queued.
- *
- * libuv has neither GRO nor GSO.
+ * A server of datagrams with libuv in its fastest form. It receives up to 20
+ * datagrams with recvmmsg(), and tries to send each from the memory in which it
+ * arrived. Only unsent datagrams are copied and queued. libuv has neither GRO
+ * nor GSO.
  */
 #include "bench/bench.h"
 
@@ -11,7 +10,7 @@
 #include <string.h>
 #include <uv.h>
 
-/* libuv cuts the memory into pieces of 64 KiB and takes no more than 20. */
+/* libuv divides the memory into at most 20 pieces of 64 KiB. */
 #define READ_SIZE (20 * 64 * 1024)
 
 struct pending {
@@ -59,7 +58,7 @@ static void on_received(uv_udp_t *udp, ssize_t len, const uv_buf_t *buf,
         bench_die_err("receive", (int)len);
     }
     if (peer == NULL) {
-        return; /* the batch is over */
+        return; /* end of a batch */
     }
     uv_buf_t answer = uv_buf_init(buf->base, (unsigned int)len);
     if (uv_udp_try_send(udp, &answer, 1, peer) == UV_EAGAIN) {

@@ -1,10 +1,10 @@
 /*
- * The same server on weir's protocols, for the modes that weir-load serve does
- * not have, and an echo whose statistics can be asked for.
+ * A server on weir's protocols, for the modes that weir-load serve does not
+ * have, and an echo with statistics.
  *
- * SIGUSR1 prints the loop's statistics, "name value" a line, and an empty
- * line; SIGTERM ends it. Writes beyond 1 MiB stop the reading, as in the
- * other servers.
+ * SIGUSR1 prints the loop's statistics, a line "name value" for each, and an
+ * empty line; SIGTERM ends the server. Reading stops while 1 MiB waits to be
+ * sent, as in the other servers.
  */
 #include "bench/bench.h"
 #include "bench/lines.h"
@@ -24,7 +24,7 @@
 struct conn {
     weir_transport *transport;
     uint32_t index;
-    uint32_t held_len; /* the start of a frame */
+    uint32_t held_len; /* bytes of a partial frame */
     uint8_t *held;
     struct lines lines;
 };
@@ -133,7 +133,7 @@ static int close_received(void *user, weir_transport *t,
 {
     struct conn *c = user;
 
-    /* Its length alone says when the one request is complete. */
+    /* The length alone shows when the request is complete. */
     c->held_len += (uint32_t)buf->len;
     weir_transport_write_buf(t, buf);
     if (c->held_len >= options.frame_size) {

@@ -1,10 +1,10 @@
 /*
- * A server of the files of a folder on weir: each request is answered with a
- * head of HTTP/1.1 and the file, by sendfile.
+ * A server of the files of a folder on weir. Each request is answered with an
+ * HTTP/1.1 head and the file, by sendfile.
  *
- * Requests may come in parts and several at a time; a connection answers one
- * after the other. As the web server beside it does, each opens its file and
- * asks how long it is. SIGTERM ends it.
+ * Requests may arrive in parts and several at once; a connection answers them
+ * one after the other. Like nginx, which it is compared with, it opens the file
+ * and reads its length for each request. SIGTERM ends it.
  */
 #include "bench/bench.h"
 #include "bench/http.h"
@@ -21,16 +21,15 @@
 #include <weir/sendfile.h>
 #include <weir/server.h>
 
-/* Bytes behind a request that wait for its answer; with more nothing is read.
- */
+/* Maximum number of bytes after a request that wait for its answer. */
 #define REST_MAX 4096
 
 struct conn {
     weir_transport *transport;
     struct http http;
-    int fd; /* of the file that is being sent, or -1 */
+    int fd; /* the file that is being sent, or -1 */
     bool is_paused;
-    uint8_t *rest; /* what came behind the request that is answered */
+    uint8_t *rest; /* bytes after the current request */
     size_t rest_at;
     size_t rest_len;
     size_t rest_capacity;
@@ -81,7 +80,7 @@ static void on_sent(void *conn, weir_transport *t, int err, uint64_t sent)
     }
 }
 
-/* A file of the folder itself, or -1. */
+/* Opens a file of the folder. Returns -1 for a path with other folders. */
 static int open_file(const char *path, struct stat *ret)
 {
     int fd = path[0] != '/' || strchr(path + 1, '/') != NULL
@@ -121,7 +120,7 @@ static int answer(struct conn *c)
     return 0;
 }
 
-/* Answers requests, until a file is being sent: how many bytes they were. */
+/* Answers requests until a file is being sent. Returns their size. */
 static int take(struct conn *c, const uint8_t *data, size_t len,
                 size_t *ret_taken)
 {
@@ -142,7 +141,6 @@ static int take(struct conn *c, const uint8_t *data, size_t len,
     return 0;
 }
 
-/* Keeps bytes until the file is sent. */
 static int hold(struct conn *c, const uint8_t *data, size_t len)
 {
     if (len > c->rest_capacity - c->rest_len) {
@@ -184,7 +182,7 @@ static int data_received(void *user, weir_transport *t,
     int err = 0;
 
     (void)t;
-    /* What is held was sent before: it waits for its turn. */
+    /* Held bytes are answered first. */
     if (c->rest_len == 0) {
         err = take(c, buf->data, buf->len, &taken);
     }

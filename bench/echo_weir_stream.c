@@ -1,12 +1,11 @@
 /*
- * The same server on weir's streams: a task for each connection, which reads,
- * writes and drains as asyncio's example does. Echo sends the bytes back from
- * where they were received, or with --echo copy writes them as a program does
- * that made them; lines are looked at where they lie.
+ * A server on weir's streams: a task for each connection, which reads, writes
+ * and drains like asyncio's example. An echo sends the bytes from their receive
+ * buffer; with --echo copy it writes a copy. Lines are read in place.
  *
- * It serves echo and lines. SIGUSR1 prints the loop's statistics, "name value"
- * a line, and an empty line; SIGTERM ends it. A writer drains, so a peer that
- * does not read stops the reading at 1 MiB, as in the other servers.
+ * It serves echo and lines. SIGUSR1 prints the loop's statistics, a line
+ * "name value" for each, and an empty line; SIGTERM ends the server. Because a
+ * writer drains, a peer that does not read stops reading at 1 MiB.
  */
 #include "bench/bench.h"
 #include "bench/lines.h"
@@ -33,7 +32,8 @@ static void check(const char *what, int64_t err)
     }
 }
 
-/* The next bytes, as the command line says; the lease to end, or NULL. */
+/* Reads as the command line requires. The caller ends *taken unless it is NULL.
+ */
 static ssize_t read_some(weir_reader *reader, struct weir_buf *ret,
                          weir_lease **taken)
 {

@@ -1,8 +1,8 @@
 /*
- * A server of one file over TLS on weir's protocols: each request is answered
- * with a head of HTTP/1.1 and the file, which lies in memory.
+ * A server of one file over TLS on weir's protocols. Each request is answered
+ * with an HTTP/1.1 head and the file, which is in memory.
  *
- * Sessions can be resumed with --tickets. SIGTERM ends it.
+ * With --tickets sessions can be resumed. SIGTERM ends the server.
  */
 #include "bench/bench.h"
 #include "bench/http.h"

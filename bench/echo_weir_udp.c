@@ -1,8 +1,8 @@
 /*
- * The server of datagrams on a datagram endpoint of weir.
+ * A server of datagrams on a datagram endpoint of weir.
  *
  * With --trains the kernel joins datagrams that arrive together, and each train
- * goes back as one. SIGTERM ends it.
+ * is sent back as one. SIGTERM ends the server.
  */
 #include "bench/bench.h"
 
@@ -34,7 +34,7 @@ static int echo_received(void *user, weir_transport *t,
     };
 
     (void)user;
-    /* Datagrams may be lost, and one whose answer is refused is. */
+    /* An answer that is refused is lost, as any datagram may be. */
     (void)weir_transport_sendmsg(t, &answer);
     return 0;
 }

@@ -1,10 +1,9 @@
 /*
- * Many of something on one loop, for who counts instructions: a number of
- * timers that all expire, or of tasks that all wait and end together.
+ * Many timers that all expire, or many tasks that all wait and end together, on
+ * one loop, for counts of instructions.
  *
- * Nothing is measured here. A tool counts what the process takes for one number
- * and for another, and what one of them costs is the same if nothing walks all
- * of them.
+ * A tool counts the instructions of the process for two numbers of timers or
+ * tasks. The cost of one is the same if no function visits all of them.
  */
 #include "bench/bench.h"
 
@@ -13,7 +12,7 @@
 #include <weir/loop.h>
 #include <weir/task.h>
 
-#define SPREAD_NS 200000000U /* timers expire within this time */
+#define SPREAD_NS 200000000U /* all timers expire within this time */
 
 static uint32_t left;
 

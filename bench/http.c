@@ -1,7 +1,8 @@
 /*
- * Requests are taken line by line; a line that comes in parts is put together.
- * The answer is made once: its head is as long as the one that nginx writes,
- * its date is always the same.
+ * Requests are read line by line; a line received in parts is joined.
+ *
+ * The answer is made once. Its head is as long as the head that nginx writes,
+ * and its date is constant.
  */
 #include "bench/http.h"
 
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The first line of a request: 0, or -1 for an error. */
+/* Reads the first line of a request. Returns 0, or -1 for an error. */
 static int take_first_line(struct http *h, const char *line, size_t len)
 {
     static const char method[] = "GET ";
@@ -33,7 +34,7 @@ static int take_first_line(struct http *h, const char *line, size_t len)
     return 0;
 }
 
-/* A line without its end: 1 where it ends a request, 0, or -1 for an error. */
+/* Reads a line. Returns 1 at the end of a request, 0, or -1 for an error. */
 static int take_line(struct http *h, const char *line, size_t len)
 {
     if (len > 0 && line[len - 1] == '\r') {
@@ -56,7 +57,7 @@ static bool hold(struct http *h, const char *data, size_t len)
     return true;
 }
 
-/* The line that begins at @data, up to its end; or its start, which is held. */
+/* Takes the line that begins at @data, or holds its beginning. */
 static int take_next(struct http *h, const char *data, size_t len,
                      size_t *ret_taken)
 {

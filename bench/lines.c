@@ -1,9 +1,9 @@
 /*
- * Lines without a library: memchr over what was received, in place; only a
- * line that is not complete yet is copied and kept.
+ * Lines without a library: memchr() over the received bytes, in place. Only an
+ * incomplete line is copied and kept.
  *
- * Answers go out through a function of the server, one for each block of lines,
- * so calling it is no part of what a line costs.
+ * The server writes the answers, one for each block of lines, so their cost is
+ * not part of the cost of a line.
  */
 #include "bench/lines.h"
 

@@ -1,9 +1,9 @@
 /*
- * The posting thread and the account. Messages come from a ring of the
- * window's size, so nothing is allocated, and must arrive in order and once.
+ * The posting thread and the account. Messages are in a ring of the window's
+ * size, so nothing is allocated; they must arrive in order and once.
  *
- * The figure is CPU time of both threads for each message, because a cheap
- * wake-up for one side may be a dear one for the other.
+ * The figure is the CPU time of both threads for each message, because a cheap
+ * wake-up on one side may be expensive on the other.
  */
 #include "bench/post.h"
 
@@ -18,7 +18,7 @@ static struct post_message messages[POST_WINDOW];
 static _Atomic uint64_t received_count;
 static pthread_t thread;
 static bool has_thread;
-static uint64_t posted_count; /* the poster's */
+static uint64_t posted_count; /* used by the posting thread */
 static uint64_t start_cpu_ns;
 static uint64_t start_ns;
 static void (*post_message)(struct post_message *message);
@@ -62,7 +62,7 @@ void post_start(void (*post)(struct post_message *message))
     post_message = post;
     post_begin();
     has_thread = true;
-    /* Where there is only one CPU, they share it. */
+    /* With only one CPU, the threads share it. */
     bench_pin(0);
     if (pthread_create(&thread, NULL, run_poster, NULL) != 0) {
         bench_die_err("pthread_create", -1);

@@ -1,10 +1,10 @@
 /*
- * Posting as it is done without a library: a list under a mutex, an eventfd
- * that is written, and an epoll loop that takes the whole list each time the
- * eventfd is readable. The messages have their links, so nothing is allocated.
+ * Posting without a library: a list under a mutex, an eventfd, and an epoll
+ * loop that takes the whole list when the eventfd is readable. The messages
+ * contain their links, so nothing is allocated.
  *
- * As post_eventfd it is written for every message, which is the plain way. As
- * post_eventfd_once it is written for a message that finds the list empty.
+ * post_eventfd writes to the eventfd for every message, post_eventfd_once only
+ * for a message that finds the list empty.
  */
 #include "bench/bench.h"
 #include "bench/post.h"

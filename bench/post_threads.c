@@ -1,7 +1,7 @@
 /*
- * Posting between two loops of weir_threads: each message is one
- * weir_thread_call_soon of a task on the second loop. Both loops have nothing
- * else to do, as in post_weir.c; a task that is too far ahead sleeps.
+ * Posting between two loops of weir_threads: each message is a
+ * weir_thread_call_soon() of a task on the second loop. Both loops have no
+ * other work, as in post_weir.c; a task that is too far ahead sleeps.
  */
 #include "bench/bench.h"
 #include "bench/post.h"
@@ -10,7 +10,7 @@
 #include <weir/task.h>
 #include <weir/threads.h>
 
-static weir_event *all_received; /* of the first loop */
+static weir_event *all_received; /* event of the first loop */
 static weir_thread *receiver;
 
 static void on_message(void *arg)
@@ -56,7 +56,7 @@ static int run(weir_thread *thread, void *arg)
     if (weir_thread_get_index(thread) == 0) {
         return receive_all(thread);
     }
-    /* The event is made long before the last message. */
+    /* The event exists long before the last message. */
     receiver = weir_threads_get(weir_thread_get_group(thread), 0);
     post_begin();
     return send_all(thread);

@@ -1,7 +1,7 @@
 /*
- * Posting with weir: each message is one weir_mailbox_call_soon whose argument
- * is the message. The loop has nothing else to do, so what is measured is the
- * mailbox and the wake-up alone.
+ * Posting with weir: each message is a weir_mailbox_call_soon() whose argument
+ * is the message. The loop has no other work, so only the mailbox and the
+ * wake-up are measured.
  */
 #include "bench/bench.h"
 #include "bench/post.h"

@@ -1,14 +1,14 @@
 /*
- * A bare epoll proxy: what a careful person writes without a library.
+ * A proxy with bare epoll.
  *
- * Edge-triggered, so that a connection is watched by one call in its life. One
- * receive takes up to 256 KiB into memory that all connections share, and what
- * was received is sent from there at once. Only what the socket does not take
- * is copied and kept, and then reading from the other side stops until it has
- * gone. A send before the connection to the backend stands is kept as well.
+ * With edge-triggered events a connection is registered once. A receive takes
+ * up to 256 KiB into memory that all connections share, and the bytes are sent
+ * from there at once. Only unsent bytes are copied and kept; then reading from
+ * the other side stops until they are sent. Bytes that arrive before the
+ * connection to the backend is established are kept, too.
  *
- * The end of one direction is passed on, and the other goes on. An error of
- * either side closes both; it is not passed on as a reset.
+ * The end of one direction is forwarded, and the other direction continues. An
+ * error on either side closes both; it is not forwarded as a reset.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -30,10 +30,10 @@ struct side {
     struct pair *pair;
     struct side *other;
     int fd;
-    bool is_hung_up; /* its end is there to be read */
-    bool has_ended;  /* and was read */
-    bool is_waiting; /* not read from, as the other takes nothing */
-    uint8_t *out;    /* what the socket did not take; NULL most of the time */
+    bool is_hung_up; /* EPOLLRDHUP has been reported */
+    bool has_ended;  /* the end was read */
+    bool is_waiting; /* not read, because the other side takes nothing */
+    uint8_t *out;    /* unsent bytes; usually NULL */
     size_t out_len;
     size_t out_sent;
 };
@@ -41,7 +41,7 @@ struct side {
 struct pair {
     struct side client;
     struct side backend;
-    struct pair *next; /* of those that are over */
+    struct pair *next; /* in proxy.over */
     bool is_over;
 };
 
@@ -52,7 +52,7 @@ struct proxy {
     int epoll_fd;
     uint8_t *recv_buf;
     size_t recv_size;
-    struct pair *over; /* closed, but events of this turn may name them */
+    struct pair *over; /* closed; events of this batch may refer to them */
 };
 
 static void close_pair(struct proxy *p, struct pair *pair)
@@ -87,7 +87,7 @@ static void keep(struct side *to, const uint8_t *data, size_t len)
     to->out_sent = 0;
 }
 
-/* 0, or -1 when the connection is broken. */
+/* Returns 0, or -1 if the connection is broken. */
 static int send_bytes(struct side *to, const uint8_t *data, size_t len)
 {
     ssize_t sent = send(to->fd, data, len, MSG_NOSIGNAL);
@@ -102,7 +102,8 @@ static int send_bytes(struct side *to, const uint8_t *data, size_t len)
     return 0;
 }
 
-/* Pass on all that has come: 1 when both directions have ended, or -1. */
+/* Forwards all received bytes. Returns 1 if both directions have ended, or -1.
+ */
 static int pump(struct proxy *p, struct side *from)
 {
     struct side *to = from->other;
@@ -113,7 +114,7 @@ static int pump(struct proxy *p, struct side *from)
             from->is_waiting = true;
             return 0;
         }
-        /* Less than was asked for: nothing is left but perhaps the end. */
+        /* A short read: nothing is left, except perhaps the end. */
         if ((size_t)len < p->recv_size && !from->is_hung_up) {
             return 0;
         }
@@ -135,7 +136,7 @@ static int pump(struct proxy *p, struct side *from)
     return shutdown(to->fd, SHUT_WR);
 }
 
-/* What was kept for a side goes on, and then the other side is read from. */
+/* Sends the kept bytes of a side, and then reads from the other side. */
 static int send_kept(struct proxy *p, struct side *to)
 {
     ssize_t sent = send(to->fd, to->out + to->out_sent,

@@ -1,15 +1,15 @@
 /*
- * A bare liburing proxy in the best form that is known for this kernel; the
- * floor for what a library's relay may cost.
+ * A bare liburing proxy in the best form known for this kernel: the baseline
+ * for the cost of a library's relay.
  *
- * One ring, DEFER_TASKRUN, one system call a turn. Each side has a multishot
- * receive with a credit, which takes its memory from few posted buffers that
- * are filled bit by bit; what was received is sent to the other side from
- * there, one send in flight for each side. SQEs made in a turn leave together
- * at its end.
+ * One ring with DEFER_TASKRUN and one system call per iteration. Each side has
+ * a multishot receive with a limit of bytes, which uses a few posted buffers
+ * that are filled incrementally. Received bytes are sent to the other side from
+ * their buffer, with one send in flight for each side. All SQEs of an iteration
+ * are submitted at its end.
  *
- * The end of one direction is passed on, and the other goes on. An error of
- * either side ends both; it is not passed on as a reset.
+ * The end of one direction is forwarded, and the other direction continues. An
+ * error on either side ends both; it is not forwarded as a reset.
  */
 #include "bench/bench.h"
 #include "bench/uring_pool.h"
@@ -29,17 +29,17 @@ enum tag { TAG_ACCEPT, TAG_CONNECT, TAG_RECV, TAG_SEND, TAG_CLOSE };
 
 #define TAG_MASK 7U
 
-/* One socket, with what it is to be sent. */
+/* A socket and the bytes to send on it. */
 struct side {
     struct pair *pair;
     struct side *other;
     int fd;
-    bool is_open; /* connected */
+    bool is_open;
     bool is_armed;
     bool is_dirty;
     bool is_starved;
-    bool has_ended; /* nothing more comes from it */
-    bool is_shut;   /* nothing more is sent to it */
+    bool has_ended; /* its peer has ended */
+    bool is_shut;   /* its end was sent */
     struct queue queue;
 };
 
@@ -47,7 +47,7 @@ struct pair {
     struct side client;
     struct side backend;
     bool is_connecting;
-    bool is_broken; /* closed as soon as the kernel has given all back */
+    bool is_broken; /* closed after the last completion */
 };
 
 struct list {
@@ -62,7 +62,7 @@ struct proxy {
     struct io_uring ring;
     int listen_fd;
     struct pool pool;
-    struct list dirty; /* have something to send at the end of the turn */
+    struct list dirty; /* send at the end of the iteration */
     struct list starved;
 };
 
@@ -115,7 +115,7 @@ static void close_side(struct proxy *p, struct side *s)
     queue_fini(&s->queue, &p->pool);
 }
 
-/* Free it if it is over and neither the kernel nor a list knows it. */
+/* Frees an ended connection that neither the kernel nor a list refers to. */
 static void end_if_done(struct proxy *p, struct pair *pair)
 {
     bool is_done = pair->client.has_ended && pair->backend.has_ended &&
@@ -134,13 +134,13 @@ static void break_pair(struct pair *pair)
 {
     if (!pair->is_broken) {
         pair->is_broken = true;
-        /* They end the receives and the connecting. */
+        /* Ends the receives and the connect. */
         shutdown(pair->client.fd, SHUT_RDWR);
         shutdown(pair->backend.fd, SHUT_RDWR);
     }
 }
 
-/* Pass on the end of the other side, unless all is over with it. */
+/* Forwards the end of the other side when all bytes are sent. */
 static void shut_if_sent(struct side *s)
 {
     if (s->other->has_ended && s->queue.bytes == 0 && s->is_open &&

@@ -1,8 +1,9 @@
 /*
- * The same with threads, one after the other and a hundred at a time.
+ * The work of spawn_weir.c with threads, one after the other and a hundred at a
+ * time.
  *
- * The process is pinned to one CPU, where making and joining threads is
- * cheapest, because a new one need not be woken on another.
+ * The process is pinned to one CPU, where threads are cheapest to make and
+ * join, because no other CPU must be woken.
  */
 #include "bench/bench.h"
 #include "bench/tasks.h"

@@ -1,9 +1,9 @@
 /*
- * Tasks that return at once: spawned and joined, one after the other and a
+ * Tasks that return at once, spawned and joined, one after the other and a
  * hundred at a time.
  *
- * One at a time each pays for the turns of the loop that it takes; a hundred
- * share them, but need a hundred stacks.
+ * A single task pays for whole loop iterations; a hundred share them, but need
+ * a hundred stacks.
  */
 #include "bench/bench.h"
 #include "bench/tasks.h"

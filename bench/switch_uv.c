@@ -1,9 +1,8 @@
 /*
- * What libuv has in the place of a switch: idle handles, whose callbacks run
- * once a turn each.
+ * The counterpart of a task switch in libuv: idle handles, whose callbacks run
+ * once per loop iteration.
  *
- * A callback keeps no stack and saves no registers, so this is a lower bound
- * and not a rival.
+ * A callback keeps no stack and saves no registers, so this is a lower bound.
  */
 #include "bench/bench.h"
 #include "bench/tasks.h"

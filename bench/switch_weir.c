@@ -1,7 +1,8 @@
 /*
- * Switches between weir's tasks: each yields, and goes on in the next turn.
+ * Switches between weir's tasks: each task yields, and continues in the next
+ * loop iteration.
  *
- * A yield is two switches of the stack, to the loop and back, and a place in
+ * A yield is two switches of the stack, to the loop and back, and an entry in
  * the ready queue.
  */
 #include "bench/bench.h"
@@ -9,7 +10,7 @@
 
 #include <weir/task.h>
 
-static uint64_t yield_count; /* of each task */
+static uint64_t yield_count;
 
 static int yield_often(weir_loop *loop, void *arg)
 {

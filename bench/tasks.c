@@ -1,8 +1,7 @@
 /*
- * The account of the task comparisons: CPU time by the scheduler's clock.
- *
- * Not wall time: what others do on this machine would count, and with threads
- * the kernel's part of making and ending them must.
+ * The account of the task comparisons: CPU time by the scheduler's clock. Wall
+ * time would include other processes, and would miss the kernel's work for
+ * making and ending threads.
  */
 #include "bench/tasks.h"
 

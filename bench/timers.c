@@ -1,10 +1,11 @@
 /*
- * The timer pattern: turn 0 arms a million timers, the next thousand turns do
- * two thousand random steps each (three of four move a timer, one cancels it;
- * one that is not armed is armed), the last turn cancels what is left.
+ * The timer pattern: the first iteration arms a million timers, the next
+ * thousand iterations make two thousand random steps each (three of four move a
+ * timer, one cancels it; a timer that is not armed is armed), and the last
+ * cancels the rest.
  *
- * Time-outs are 10 to 70 s, as those of connections are: none expires, which
- * is the common fate of a timer. The figure is CPU time for each operation.
+ * Time-outs are 10 to 70 s, like those of connections, so none expires. The
+ * figure is the CPU time for each operation.
  */
 #include "bench/timers.h"
 

@@ -1,10 +1,10 @@
 /*
  * The pattern of the timer comparison, the same for every library: arm a
- * million, then move and cancel at random, a thousand steps in each turn of
- * the loop, so that what a library defers to its turn is paid as well.
+ * million timers, then move and cancel at random. A thousand iterations have
+ * steps, so that work that a library defers to the iteration is included.
  *
  * A library is a table of three functions; the pattern, the random numbers and
- * the clock are shared, so a difference is the timers' alone.
+ * the clock are shared, so only the timers differ.
  */
 #ifndef BENCH_TIMERS_H
 #define BENCH_TIMERS_H
@@ -13,24 +13,24 @@
 #include <stdint.h>
 
 #define TIMERS_COUNT      1000000
-#define TIMERS_STEP_TURNS 1000 /* turns of the loop with steps */
-#define TIMERS_STEP_COUNT 2000 /* steps in a turn */
+#define TIMERS_STEP_TURNS 1000 /* loop iterations with steps */
+#define TIMERS_STEP_COUNT 2000 /* steps in an iteration */
 
 struct timers_ops {
     const char *name;
     void (*arm)(uint32_t index, uint64_t timeout_ms);
-    void (*move)(uint32_t index, uint64_t timeout_ms); /* an armed one */
+    void (*move)(uint32_t index, uint64_t timeout_ms); /* of an armed timer */
     void (*cancel)(uint32_t index);
 };
 
-/* Called by the library's loop once a turn; true while there is more to do. */
+/* Called in each loop iteration. Returns false when all is done. */
 bool timers_turn(const struct timers_ops *ops);
 
-/* Print the result as one JSON object. */
+/* Prints a JSON object. */
 void timers_report(const struct timers_ops *ops);
 
-/* The shortest time-out in seconds, where a tool makes the program slow; else
- * 10. The longest is a minute longer. */
+/* The shortest time-out in seconds. The longest is a minute longer. The default
+ * is 10; a program that runs slowly under a tool needs more. */
 void timers_parse(int argc, char **argv);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The timer pattern on libuv. A move is uv_timer_start on an armed timer,
- * which takes it out of the heap and puts it back; an idle handle makes each
- * turn of the pattern a turn of the loop.
+ * The timer pattern with libuv. A move is uv_timer_start() on an armed timer,
+ * which removes it from the heap and inserts it again. An idle handle runs the
+ * pattern once per loop iteration.
  */
 #include "bench/bench.h"
 #include "bench/timers.h"

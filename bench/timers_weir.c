@@ -1,7 +1,7 @@
 /*
- * The timer pattern on weir. A move is weir_handle_reschedule, which keeps the
- * handle; every turn of the pattern is one call_soon, so one turn of the loop,
- * with what it defers to its turns.
+ * The timer pattern with weir. A move is weir_handle_reschedule(), which keeps
+ * the handle. Each step of the pattern is one call_soon(), so one loop
+ * iteration, including the work that weir defers to it.
  */
 #include "bench/bench.h"
 #include "bench/timers.h"

@@ -1,10 +1,10 @@
 /*
- * The pool's bookkeeping: a buffer is posted, filled, and free again when the
- * kernel has done with it and nobody holds a slice of it.
+ * The pool: a buffer is posted, filled, and free again when the kernel has
+ * finished with it and its last slice is released.
  *
- * What it does not do: budgets or copying. A server whose peers do not read
- * runs out of buffers, its receives end with ENOBUFS, and it arms them again
- * when buffers have returned.
+ * It has no budgets and does not copy. If peers do not read, the server runs
+ * out of buffers, its receives end with ENOBUFS, and it arms them again when
+ * buffers have returned.
  */
 #include "bench/uring_pool.h"
 

@@ -1,9 +1,9 @@
 /*
- * The received-data pool of the bare liburing server: few buffers of 256 KiB
- * that the kernel fills bit by bit (incremental consumption) and that return
- * to it, the warmest first, when the last slice of them has been sent.
+ * The receive buffers of the bare liburing server: few buffers of 256 KiB that
+ * the kernel fills incrementally, and that return to it, the most recently used
+ * first, when their last slice has been sent.
  *
- * Few are posted, because what costs in bulk is the cache, not the receive.
+ * Few buffers are posted, because bulk transfers are limited by the cache.
  */
 #ifndef BENCH_URING_POOL_H
 #define BENCH_URING_POOL_H
@@ -18,7 +18,7 @@
 #define POOL_GROUP     0
 #define POOL_NO_BUF    UINT16_MAX
 
-/* Received bytes; holds one reference to its buffer. */
+/* Received bytes, with one reference to their buffer. */
 struct slice {
     uint8_t *data;
     uint32_t len;
@@ -42,13 +42,13 @@ struct pool {
 
 void pool_init(struct pool *p, struct io_uring *ring);
 
-/* Give the kernel buffers up to POOL_POSTED, in one step. */
+/* Posts buffers until the kernel has POOL_POSTED of them. */
 void pool_post(struct pool *p);
 
-/* The bytes of a completion that carries a buffer, with a reference. */
+/* Returns the bytes of a completion with a buffer, and takes a reference. */
 struct slice pool_take(struct pool *p, const struct io_uring_cqe *cqe);
 
-/* Give up a reference; POOL_NO_BUF is none. */
+/* Releases a reference. POOL_NO_BUF is ignored. */
 void pool_release(struct pool *p, uint16_t buf_id);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The slices lie in order in an array, which is the queue's own until they are
- * more than a few: this file has what a connection begins and ends with, and
- * what seldom happens.
+ * Slices are in order in an array, which is part of the queue until there are
+ * more than a few.
+ *
+ * This file makes and frees queues, and has the rare cases.
  */
 #include "bench/uring_queue.h"
 

@@ -1,12 +1,10 @@
 /*
- * What a socket of the bare liburing servers is to be sent: slices of the
- * pool's buffers, in order, of which one send takes the first few. Bytes that
- * follow each other in memory are one slice, but not while the last slice may
- * be in flight.
+ * The send queue of a socket of the bare liburing servers: slices of the pool's
+ * buffers, in order, of which a send takes the first few. Bytes that are
+ * adjacent in memory are one slice, unless the last slice may be in flight.
  *
- * And the ring that all is done on. What each message passes through is inline,
- * so that these servers stay as cheap as if they were written in one piece: a
- * call each made an echo 1 to 2 % dearer.
+ * It also has the ring. The functions of the path of a message are inline:
+ * calls made an echo 1 to 2 % more expensive.
  */
 #ifndef BENCH_URING_QUEUE_H
 #define BENCH_URING_QUEUE_H
@@ -35,13 +33,12 @@ struct queue {
     struct slice slices_inline[QUEUE_INLINE];
 };
 
-/* Of zeroed memory; the queue stays where it is. */
+/* The memory must be zeroed, and must not move afterwards. */
 void queue_init(struct queue *q);
 
-/* Gives up all that is left. */
+/* Releases all remaining slices. */
 void queue_fini(struct queue *q, struct pool *p);
 
-/* Makes room for another slice. */
 void queue_grow(struct queue *q);
 
 static inline bool queue_follows(const struct queue *q, struct slice slice)
@@ -70,7 +67,7 @@ static inline void queue_push(struct queue *q, struct pool *p,
     q->slices[q->count++] = slice;
 }
 
-/* A send of what stands first. */
+/* Prepares a send of the first slices. */
 static inline void queue_prep_send(struct queue *q, struct io_uring_sqe *sqe,
                                    int fd)
 {
@@ -90,7 +87,7 @@ static inline void queue_prep_send(struct queue *q, struct io_uring_sqe *sqe,
     io_uring_prep_sendmsg(sqe, fd, &q->msg, 0);
 }
 
-/* It has ended: bytes sent, or an error, after which the queue stays. */
+/* Handles the end of a send. After an error, the queue is unchanged. */
 static inline void queue_sent(struct queue *q, struct pool *p, int res)
 {
     uint32_t sent = res > 0 ? (uint32_t)res : 0;
@@ -111,10 +108,11 @@ static inline void queue_sent(struct queue *q, struct pool *p, int res)
     }
 }
 
-/* One ring with one system call a turn, or the end of the run. */
+/* Makes a ring for one system call per iteration. A failure ends the program.
+ */
 void ring_start(struct io_uring *ring, unsigned cq_entries);
 
-/* An entry; the prep functions leave its user_data alone. */
+/* Returns an SQE. The prep functions do not change its user_data. */
 static inline struct io_uring_sqe *ring_get_sqe(struct io_uring *ring,
                                                 uint64_t user_data)
 {
@@ -132,7 +130,7 @@ static inline struct io_uring_sqe *ring_get_sqe(struct io_uring *ring,
     return sqe;
 }
 
-/* Submit all entries, and wait for a completion. */
+/* Submits all SQEs, and waits for a completion. */
 void ring_wait(struct io_uring *ring);
 
 #endif
