@@ -315,8 +315,6 @@ static void act(void *arg)
     sim.in_callback = false;
 }
 
-/* ---- clients ---- */
-
 static void cancel_connect(void *arg)
 {
     struct sim_conn *conn = arg;

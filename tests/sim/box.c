@@ -31,8 +31,6 @@ void sim_box_forget(void)
     short_arrived = 0;
 }
 
-/* ---- datagrams ---- */
-
 uint32_t sim_datagram_new(size_t len, bool is_own)
 {
     if (record_count == SIM_DATAGRAM_MAX) {
@@ -91,8 +89,6 @@ size_t sim_datagram_random_size(void)
     }
 }
 
-/* ---- what a box gets ---- */
-
 static void check_number(struct sim_endpoint *e, uint32_t number, size_t len,
                          bool is_copy)
 {
@@ -141,8 +137,6 @@ static bool box_receive(struct sim_endpoint *e)
     check_number(e, number, (size_t)len, is_copy);
     return true;
 }
-
-/* ---- a box of its own accord ---- */
 
 void sim_box_plan(struct sim_endpoint *e)
 {

@@ -17,8 +17,6 @@
 static struct sim_endpoint endpoints[SIM_ENDPOINT_MAX];
 static uint32_t endpoint_count;
 
-/* ---- of their own accord ---- */
-
 static void act_rarely(struct sim_endpoint *e)
 {
     switch (fake_random(40)) {
@@ -92,8 +90,6 @@ void sim_endpoint_act_soon(struct sim_endpoint *e, uint64_t delay_ns)
         sim_endpoint_abort(e); /* nothing else would end it */
     }
 }
-
-/* ---- from outside ---- */
 
 /* What has left the queue since the last look: sent, or told as an error. */
 void sim_endpoint_watch(struct sim_endpoint *e)
@@ -252,8 +248,6 @@ bool sim_endpoints_are_over(void)
     }
     return true;
 }
-
-/* ---- plan, start, end ---- */
 
 void sim_endpoints_plan(void)
 {

@@ -23,8 +23,6 @@ static bool lacks_memory(int err)
     return err == -ENOMEM && sim.alloc.failed > 0;
 }
 
-/* ---- what it does ---- */
-
 void sim_endpoint_close(struct sim_endpoint *e)
 {
     sim_enter_api(false);
@@ -100,8 +98,6 @@ void sim_endpoint_toggle(struct sim_endpoint *e)
     }
     sim_leave_api();
 }
-
-/* ---- sending ---- */
 
 /* Memory that is sent by reference. */
 struct ref {
@@ -241,8 +237,6 @@ static void send_back(struct sim_endpoint *e, uint32_t number,
     sim_leave_api();
     note_sent(e, number, res);
 }
-
-/* ---- the protocol ---- */
 
 static void begin(const struct sim_endpoint *e, const weir_transport *t,
                   const char *what)

@@ -38,8 +38,6 @@ static void close_file(int fd)
     }
 }
 
-/* ---- the end ---- */
-
 static bool may_end_with(const struct sim_conn *conn, int err)
 {
     const int lost_err = weir_transport_get_error(conn->t);
@@ -149,8 +147,6 @@ static void file_done(void *arg, weir_transport *t, int err, uint64_t sent)
     sim_end();
 }
 
-/* ---- the beginning ---- */
-
 /* A part and a file of *@ret_size for it, with at most @left bytes. */
 static void plan_file(struct sim_file *file, uint64_t left, uint64_t *ret_size)
 {
@@ -211,8 +207,6 @@ void sim_file_send(struct sim_conn *conn)
     file.most = file.least;
     conn->file = file;
 }
-
-/* ---- on the way ---- */
 
 /* Another program writes to the file, or cuts it. */
 static void resize(struct sim_conn *conn)

@@ -56,8 +56,6 @@ void sim_pass_plan(struct sim_conn *conn)
     conn->passed_in.next = first_from_peer(conn);
 }
 
-/* ---- from weir's side to the peer ---- */
-
 static void close_all(const int *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -173,8 +171,6 @@ void sim_pass_lost(const struct sim_conn *conn)
             passes->queue[i % SIM_PASS_ROOM].at >= taken;
     }
 }
-
-/* ---- from the peer to weir's side ---- */
 
 ssize_t sim_pass_peer_write(struct sim_conn *conn, const uint8_t *data,
                             size_t len)

@@ -20,8 +20,6 @@
 static struct sim_pipe pipes[PIPE_MAX];
 static uint32_t pipe_count;
 
-/* ---- of their own accord ---- */
-
 static void act(void *arg)
 {
     struct sim_pipe *p = arg;
@@ -68,8 +66,6 @@ void sim_pipe_act_soon(struct sim_pipe *p, uint64_t delay_ns)
         sim_pipe_abort(p); /* nothing else would end it */
     }
 }
-
-/* ---- the peer ---- */
 
 static void nothing(void *arg)
 {
@@ -128,8 +124,6 @@ static bool peer_step(struct sim_pipe *p)
     }
     return true;
 }
-
-/* ---- from outside ---- */
 
 bool sim_pipes_step(void)
 {
@@ -229,8 +223,6 @@ bool sim_pipes_are_over(void)
     }
     return true;
 }
-
-/* ---- plan, start, end ---- */
 
 void sim_pipes_plan(void)
 {

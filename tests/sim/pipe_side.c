@@ -17,8 +17,6 @@ static void count(enum sim_count what, bool is_one)
     sim.result.counts[what] += is_one;
 }
 
-/* ---- acts ---- */
-
 void sim_pipe_close(struct sim_pipe *p)
 {
     const bool waits = weir_transport_get_write_buffer_size(p->t) > 0;
@@ -102,8 +100,6 @@ void sim_pipe_write(struct sim_pipe *p)
         p->written += len;
     }
 }
-
-/* ---- the protocol ---- */
 
 static void begin(const struct sim_pipe *p, const weir_transport *t,
                   const char *what)

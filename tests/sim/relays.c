@@ -119,8 +119,6 @@ static void check_bytes(uint32_t id, uint64_t offset, const uint8_t *data,
     require(pattern_is(id, offset, data, len), "a wrong byte");
 }
 
-/* ---- weir's side ---- */
-
 static void made(void *user, weir_transport *t)
 {
     ((struct end *)user)->t = t;
@@ -196,8 +194,6 @@ static void begin(struct run *run)
                        &run->pending) == 0,
             "no relay");
 }
-
-/* ---- the peers ---- */
 
 static void plan_end(struct end *end, uint32_t id, uint64_t buffer_bytes)
 {
@@ -303,8 +299,6 @@ static void peers_act(struct run *run)
         }
     }
 }
-
-/* ---- a run ---- */
 
 static bool is_over(void *arg)
 {

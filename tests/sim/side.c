@@ -12,8 +12,6 @@
 
 #include <errno.h>
 
-/* ---- every callback ---- */
-
 void sim_begin(const struct sim_conn *conn, const weir_transport *t,
                const char *what)
 {
@@ -88,8 +86,6 @@ static void act_inside(struct sim_conn *conn)
         break;
     }
 }
-
-/* ---- made and lost ---- */
 
 static void connection_made(void *user, weir_transport *t)
 {
@@ -246,8 +242,6 @@ static void connection_lost(void *user, weir_transport *t, int err)
     sim_end();
 }
 
-/* ---- flow control ---- */
-
 static void pause_writing(void *user, weir_transport *t)
 {
     struct sim_conn *conn = user;
@@ -291,8 +285,6 @@ static void resume_writing(void *user, weir_transport *t)
     }
     sim_end();
 }
-
-/* ---- receiving ---- */
 
 static int data_received(void *user, weir_transport *t,
                          const struct weir_buf *buf)
@@ -457,8 +449,6 @@ void sim_note_protocol(struct sim_conn *conn, uint32_t which)
     conn->promises = sim_protocols[which].release_buffer != NULL;
     conn->skips_fds |= !sim_protocols[which].fds_received;
 }
-
-/* ---- factory, plan, final check ---- */
 
 static struct sim_conn *find_by_port(uint16_t port)
 {

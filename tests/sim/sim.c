@@ -19,8 +19,6 @@
 
 struct sim sim;
 
-/* ---- bytes and sizes ---- */
-
 /* Each direction of a connection is a stream of its own. */
 static uint32_t seed_of(const struct sim_conn *conn, bool own)
 {
@@ -54,8 +52,6 @@ size_t sim_size(void)
         return 1 + (size_t)fake_random(sim.unit);
     }
 }
-
-/* ---- the peers' turn ---- */
 
 static bool start_peer(struct sim_conn *conn)
 {
@@ -109,8 +105,6 @@ static bool step_some_peer(void)
     }
     return sim_endpoints_step() || sim_pipes_step();
 }
-
-/* ---- invariants ---- */
 
 static void check_invariants(void)
 {
@@ -251,8 +245,6 @@ static void beat(void *arg)
     }
     fake_at(fake_now() + SIM_BEAT_NS, beat, NULL);
 }
-
-/* ---- run ---- */
 
 static void server_done(void *arg, int err, weir_server *server)
 {

@@ -171,8 +171,6 @@ static int write_bytes(struct sim_conn *conn, const uint8_t *data, size_t len,
     return 0;
 }
 
-/* ---- echo ---- */
-
 void sim_hold(struct sim_conn *conn, const struct weir_buf *buf)
 {
     conn->held_at[conn->held_count] = conn->received - buf->len;
@@ -279,8 +277,6 @@ void sim_echo_copy(struct sim_conn *conn, const uint8_t *data, size_t len)
         sim_abort(conn);
     }
 }
-
-/* ---- own bytes ---- */
 
 /* Where connections move bulk, sends are often longer than those that need no
  * room in the turn. */

@@ -19,8 +19,6 @@
 static struct fake_listener *listener;
 static struct pair a_pair;
 
-/* ---- the calls; each returns its error and undoes what it did ---- */
-
 static int call_loop_new(const void *options)
 {
     weir_loop *other;
@@ -128,8 +126,6 @@ static int call_create_server(const void *options)
     return err;
 }
 
-/* ---- which there are ---- */
-
 /* A struct inside: offset from the outer one's begin and size; 0: none. */
 struct place {
     size_t offset;
@@ -210,8 +206,6 @@ static const struct row rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-/* ---- a page with an end ---- */
-
 static uint8_t *page;
 
 static void map_page(void)
@@ -244,8 +238,6 @@ static void expect(const struct row *row, const uint8_t *options, int err,
     expect_eq(result, err, "options of a %s, %s %zu: %d, not %d", row->name,
               how, number, result, err);
 }
-
-/* ---- the tests ---- */
 
 static int on_machine(weir_loop *on, void *arg)
 {
@@ -353,8 +345,6 @@ UNIT_IN(options, inside_of_options_are_their_last_field, with_each,
                   "options of a %s", row->name);
     }
 }
-
-/* ---- a socket that is adopted ---- */
 
 TASK(options, a_socket_is_taken_even_if_they_cannot_be_read)
 {

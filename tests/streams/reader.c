@@ -8,8 +8,6 @@
 
 static struct reader_call call;
 
-/* ---- what a read gives ---- */
-
 UNIT(reader, read_gives_what_there_is_and_nothing_for_nothing_at_once)
 {
     feed("abcdef");
@@ -113,8 +111,6 @@ UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
     expect(TO_END, 6, "abcdef");
 }
 
-/* ---- the end, and errors ---- */
-
 UNIT(reader, complaint_29__the_end_is_told_again_and_again_and_stays)
 {
     read_start(&call, READ, 5);
@@ -217,8 +213,6 @@ UNIT(reader, an_empty_feed_is_ignored)
     expect_eq(read_end(&call), 1);
 }
 
-/* ---- views ---- */
-
 UNIT_OF(reader, a_view_stays_while_bytes_come_and_its_task_waits_elsewhere,
         with_reader, 100000, void)
 {
@@ -251,8 +245,6 @@ UNIT(reader, peek_looks_without_consuming_and_consume_does_not_look)
     expect_eq(weir_reader_consume(reader, 1), 0);
     expect_buffered("def");
 }
-
-/* ---- where it may be called ---- */
 
 static void calls_in_callback(void *arg)
 {

@@ -12,8 +12,6 @@
 #include <weir/reader.h>
 #include <weir/transport.h>
 
-/* ---- budgets ---- */
-
 struct large {
     size_t len;
     uint64_t budget;
@@ -231,8 +229,6 @@ TASK(reader_budget, a_callback_that_peeks_keeps_no_others_waiting)
     check_pattern(view.data, len, 0);
     expect_eq(rig_join(task), 0);
 }
-
-/* ---- bytes that no task waits for ---- */
 
 TASK(reader_budget, bytes_that_a_failed_read_left_do_not_stay_in_the_pool)
 {

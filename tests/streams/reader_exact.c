@@ -67,8 +67,6 @@ static void expect_read(weir_reader *reader, uint64_t offset, size_t len)
     expect_pattern(memory, len, offset);
 }
 
-/* ---- how much is copied ---- */
-
 UNIT_IN(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory,
         pair_test, struct pair *p)
 {
@@ -90,8 +88,6 @@ UNIT_IN(reader_exact, a_large_read_is_copied_once_and_takes_no_more_memory,
     expect_leq(after.memory_bytes, before.memory_bytes + 1280 * KIB,
                "no second place for more bytes than one receive brings");
 }
-
-/* ---- calls that fail ---- */
 
 UNIT_IN(reader_exact, bytes_before_an_early_end_stay_readable, pair_test,
         struct pair *p)
@@ -197,8 +193,6 @@ UNIT(reader_exact, bytes_that_cannot_be_put_back_end_the_stream_with_an_error)
 {
     expect_eq(rig_run_counted(end_without_memory, NULL), 0);
 }
-
-/* ---- at random ---- */
 
 static struct unit_random chance;
 

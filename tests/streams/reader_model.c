@@ -20,8 +20,6 @@ static struct unit_random random_numbers;
 static struct wr_account account; /* of the leases that are fed */
 static struct reader_call call;
 
-/* ---- the model ---- */
-
 static struct {
     uint8_t buffer[BYTES_MAX];
     size_t len;
@@ -188,8 +186,6 @@ static enum outcome model_call(ssize_t *ret)
     return WAITS;
 }
 
-/* ---- side by side ---- */
-
 static void check_buffered(void)
 {
     struct weir_buf buf;
@@ -247,8 +243,6 @@ static bool compare(void)
     check_buffered();
     return true;
 }
-
-/* ---- what happens ---- */
 
 static void feed_some(void)
 {

@@ -9,8 +9,6 @@
 #include <weir/reader.h>
 #include <weir/writer.h>
 
-/* ---- back-pressure ---- */
-
 TASK(reader_pressure, r27__reading_pauses_above_two_limits_and_resumes_at_one)
 {
     char buf[32];
@@ -71,8 +69,6 @@ TASK(reader_pressure, complaint_28__a_flood_is_kept_within_limits_and_a_receive)
     expect_eq(rig_cancel(task), -ECANCELED);
 }
 
-/* ---- memory ---- */
-
 TASK(reader_pressure, complaint_24__many_single_bytes_cost_about_their_bytes)
 {
     const size_t count = 100000;
@@ -123,8 +119,6 @@ UNIT(reader_pressure, without_memory_to_keep_the_bytes_a_wait_fails)
 {
     expect_eq(rig_run_counted(finds_no_memory, NULL), 0);
 }
-
-/* ---- copies ---- */
 
 static uint64_t copied_bytes(void)
 {
@@ -196,8 +190,6 @@ TASK(reader_pressure, a_taken_lease_counts_until_it_is_given_back)
 
     expect_eq(weir_transport_get_read_buffer_size(p.t), 0);
 }
-
-/* ---- errors ---- */
 
 TASK(reader_pressure, complaint_21__what_came_before_a_reset_is_read_first)
 {

@@ -10,8 +10,6 @@
 static struct reader_call call;
 static struct reader_call other;
 
-/* ---- one task at a time ---- */
-
 UNIT(reader_tasks, a_second_reader_is_busy)
 {
     read_start(&call, EXACTLY, 4);
@@ -89,8 +87,6 @@ UNIT(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing)
     feed("cd");
     expect(EXACTLY, 4, "abcd");
 }
-
-/* ---- the reader goes while a task is inside ---- */
 
 /* The task waits, or has what it needs and did not go on yet. */
 static void free_under_a_task(enum how how, bool woken)

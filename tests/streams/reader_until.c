@@ -19,8 +19,6 @@ static void separate_by(const char *first, const char *second)
     }
 }
 
-/* ---- lines ---- */
-
 UNIT(reader_until, readline_gives_lines_the_partial_one_at_the_end_and_then_0)
 {
     feed("one\n\ntwo\nthr");
@@ -108,8 +106,6 @@ UNIT_OF(reader_until, complaint_22__the_callers_memory_limits_one_call,
     expect_error(LINE, 0, 0);
 }
 
-/* ---- separators ---- */
-
 UNIT(reader_until, a_separator_is_found_where_it_straddles_what_came)
 {
     separate_by("\r\n", NULL);
@@ -194,8 +190,6 @@ UNIT(reader_until, complaint_21__lines_before_the_error_are_given)
     expect_error(UNTIL, 100, -ECONNRESET);
     expect_buffered("def");
 }
-
-/* ---- linear ---- */
 
 UNIT_OF(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
         with_reader, 1 << 30, void)

@@ -271,8 +271,6 @@ TASK(relay_streams, a_refusal_changes_nothing)
     nap();
 }
 
-/* ---- interruptions ---- */
-
 static int call(weir_loop *on)
 {
     return relay_both(on, NULL);
@@ -297,8 +295,6 @@ UNIT_IN(relay_streams, it_is_interrupted_at_every_moment, rig_run_body, void)
         {"weir_writer_relay", open_both, call, give, unmake}};
     play_rows(rows, 1);
 }
-
-/* ---- memory ---- */
 
 static int walk_relay(weir_loop *on, void *arg)
 {

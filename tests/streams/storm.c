@@ -78,8 +78,6 @@ static void check_bytes(const struct conn *conn, const void *data, size_t len,
     }
 }
 
-/* ---- the peers ---- */
-
 static void peer_write(struct conn *conn)
 {
     const uint64_t left = conn->peer_goal - conn->peer_sent;
@@ -150,8 +148,6 @@ static void beat(void *arg)
     }
     fake_at(fake_now() + 1 + fake_random(20 * US), beat, NULL);
 }
-
-/* ---- the handler's reads ---- */
 
 /* Bytes that were read in some way. Returns what the call gave. */
 static ssize_t got(struct conn *conn, const void *data, ssize_t len)
@@ -307,8 +303,6 @@ static ssize_t read_and_echo(struct conn *conn, weir_reader *reader,
     }
     return len;
 }
-
-/* ---- the handler's life ---- */
 
 /* Passes one byte on. */
 static bool pass_byte(struct conn *conn, weir_reader *reader,
@@ -499,8 +493,6 @@ static int serve(weir_loop *loop, void *arg)
     weir_server_free(server);
     return err;
 }
-
-/* ---- a run ---- */
 
 static void plan_machine(uint64_t seed)
 {

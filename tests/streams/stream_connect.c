@@ -28,8 +28,6 @@ static int connect_to(struct pair *p, const struct weir_open_options *options)
                                 &p->writer);
 }
 
-/* ---- connecting ---- */
-
 TASK(stream_connect, gives_a_stream_that_reads_and_writes)
 {
     char text[16] = "";
@@ -125,8 +123,6 @@ TASK(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
     nap();
     cr_assert(was_called);
 }
-
-/* ---- cancelling ---- */
 
 struct attempt {
     struct pair p;
@@ -252,8 +248,6 @@ UNIT(stream_connect, the_loops_end_ends_an_attempt)
     cr_assert(left.is_done);
     expect_eq(left.result, -ECANCELED);
 }
-
-/* ---- no memory ---- */
 
 static int open_without_memory(weir_loop *on, void *arg)
 {

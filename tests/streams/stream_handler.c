@@ -6,8 +6,6 @@
  */
 #include "handler.h"
 
-/* ---- handlers ---- */
-
 static int write_and_return(void *arg, weir_reader *reader, weir_writer *writer)
 {
     struct pair *p = arg;
@@ -160,8 +158,6 @@ TASK(stream_handler, a_reference_keeps_the_stream_but_not_the_connection)
     expect_over(&p);
 }
 
-/* ---- without a task ---- */
-
 static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
@@ -214,8 +210,6 @@ TASK(stream_handler, a_callback_keeps_the_stream_by_a_reference)
     weir_writer_unref(seen.writer);
     expect_over(&p);
 }
-
-/* ---- the end of the loop ---- */
 
 static int go_on_for_ever(void *arg, weir_reader *reader, weir_writer *writer)
 {

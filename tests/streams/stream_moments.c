@@ -23,8 +23,6 @@ static struct fake_listener *listener;
 static weir_server *server;
 static uint8_t bytes[MANY];
 
-/* ---- readers ---- */
-
 static void make_reader(void)
 {
     expect_eq(weir_reader_new(loop, 64 * KIB, &reader), 0);
@@ -164,8 +162,6 @@ static const struct row reader_rows[] = {
     {"fill", make_reader, call_fill, feed_line, drop_reader},
 };
 
-/* ---- writers ---- */
-
 static void make_pair(void)
 {
     pair_open(&p);
@@ -244,8 +240,6 @@ static const struct row writer_rows[] = {
      abort_pair, drop_pair},
 };
 
-/* ---- connections ---- */
-
 static void listen_here(enum fake_answer answer, uint64_t delay_ns)
 {
     struct weir_address address;
@@ -321,8 +315,6 @@ static const struct row connection_rows[] = {
      drop_peers},
 };
 
-/* ---- servers ---- */
-
 static int serve_nothing(void *arg, weir_reader *from, weir_writer *to)
 {
     return 0;
@@ -379,8 +371,6 @@ static const struct row server_rows[] = {
      drop_server},
 };
 
-/* ---- all of them ---- */
-
 TASK(stream_moments, an_interruption_is_told_once_by_this_call_or_the_next)
 {
     listener = NULL;
@@ -411,8 +401,6 @@ TASK(stream_moments, calls_that_are_interrupted_let_other_tasks_run)
     spend(connection_rows, COUNT_OF(connection_rows));
     spend(server_rows, COUNT_OF(server_rows) - 1);
 }
-
-/* ---- a connection attempt whose own time is over ---- */
 
 struct attempt {
     weir_task *task;

@@ -32,8 +32,6 @@ static void close_piped(struct piped *p)
     expect_eq(rig_statistics().connections, 0);
 }
 
-/* ---- reading ---- */
-
 TASK(stream_pipe, lines_are_read_to_the_end_of_the_pipe)
 {
     char line[32] = "";
@@ -125,8 +123,6 @@ TASK(stream_pipe, closing_ends_a_read_that_waits)
     expect_eq(weir_writer_wait_closed(p.writer), 0);
     close_piped(&p);
 }
-
-/* ---- writing ---- */
 
 static void open_writing(struct pair *p)
 {
@@ -224,8 +220,6 @@ TASK(stream_pipe, an_end_of_the_other_direction_is_no_end_of_the_reader)
     pair_close(&p);
 }
 
-/* ---- making one ---- */
-
 TASK(stream_pipe, bad_calls_close_the_descriptor)
 {
     struct weir_open_options options = {.size = sizeof(options)};
@@ -268,8 +262,6 @@ UNIT(stream_pipe, can_be_made_by_a_task_alone)
     fake_peer_close(p.peer);
     rig_stop();
 }
-
-/* ---- no memory ---- */
 
 static int open_without_memory(weir_loop *on, void *arg)
 {

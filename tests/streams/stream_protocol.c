@@ -7,8 +7,6 @@
 #include "handler.h"
 #include "tests/bind.h"
 
-/* ---- life of the protocol ---- */
-
 static void end_by_hand(void (*end)(weir_reader *reader), int result)
 {
     struct pair p;
@@ -262,8 +260,6 @@ UNIT_IN(stream_protocol, a_second_reader_is_told_that_there_is_one, pair_test,
     expect_eq(call_end(&first), 1);
 }
 
-/* ---- the loop's end ---- */
-
 static struct pair left;
 static int drain_result;
 
@@ -302,8 +298,6 @@ UNIT(stream_protocol, a_stream_outlives_its_loop_and_says_how_it_ended)
     fake_peer_close(left.peer);
     fake_stop();
 }
-
-/* ---- no memory ---- */
 
 static int write_little(void *arg, weir_reader *reader, weir_writer *writer)
 {

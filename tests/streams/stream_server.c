@@ -6,8 +6,6 @@
  */
 #include "served.h"
 
-/* ---- for ever ---- */
-
 struct forever {
     weir_server *server;
     int (*fn)(weir_server *server);
@@ -196,8 +194,6 @@ TASK(stream_server, serve_forever_ends_when_another_task_closes_the_server)
     nap();
 }
 
-/* ---- joining ---- */
-
 static bool has_cleaned_up;
 
 /* Goes on after its connection is lost. */
@@ -382,8 +378,6 @@ TASK(stream_server, waiting_outside_a_task_is_an_error)
     handlers = 0;
     weir_server_free(server);
 }
-
-/* ---- the loop's end ---- */
 
 static weir_server *left;
 static struct fake_peer *left_peers[CLIENTS];

@@ -11,8 +11,6 @@
 
 enum { TURNS_MAX = 50 };
 
-/* ---- serving ---- */
-
 TASK(stream_start, serves_each_connection_in_a_task_of_its_own)
 {
     struct fake_peer *peers[CLIENTS];
@@ -167,8 +165,6 @@ TASK(stream_start, a_server_that_cannot_listen_says_why)
     weir_server_free(first);
 }
 
-/* ---- a start that is cancelled ---- */
-
 struct begin {
     uint16_t port;
     weir_server *server;
@@ -225,8 +221,6 @@ TASK(stream_start, a_start_that_waits_for_its_port_can_be_cancelled)
     expect_eq(rig_cancel(task), -ECANCELED);
     weir_server_free(first);
 }
-
-/* ---- no memory ---- */
 
 static int start_without_memory(weir_loop *on, void *arg)
 {

@@ -196,8 +196,6 @@ TASK(stream_stop, a_task_that_says_it_is_busy_is_not_taken_for_idle)
     fake_peer_close(peer);
 }
 
-/* ---- protocols ---- */
-
 static weir_transport *made;
 
 static void note_made(void *user, weir_transport *t)
@@ -233,8 +231,6 @@ TASK(stream_stop, a_protocol_says_whether_it_is_busy)
     fake_peer_close(idle);
     fake_peer_close(busy);
 }
-
-/* ---- the grace of serve_forever ---- */
 
 static int serve_for_ever(weir_loop *on, void *arg)
 {

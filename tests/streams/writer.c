@@ -13,8 +13,6 @@
 #include <weir/reader.h>
 #include <weir/writer.h>
 
-/* ---- how long drain and flush wait ---- */
-
 struct marks {
     int64_t high;
     int64_t low;
@@ -101,8 +99,6 @@ UNIT(writer, flush_waits_for_every_byte_but_not_for_none)
     expect_eq(fake_taken_bytes(p->fd), 1);
 }
 
-/* ---- many ---- */
-
 enum { MANY = 100 };
 
 UNIT(writer, any_number_of_tasks_drain_and_flush_at_once)
@@ -156,8 +152,6 @@ UNIT(writer, a_drain_that_is_woken_looks_again)
     expect_eq(call_end(&first), 0);
     expect_eq(call_end(&second), 0);
 }
-
-/* ---- cancelling ---- */
 
 static weir_task *victim;
 
@@ -232,8 +226,6 @@ UNIT(writer, a_drain_in_a_time_out_ends_with_it)
     expect_eq(weir_writer_drain(p->writer), 0);
 }
 
-/* ---- ways of writing ---- */
-
 static void count_release(void *arg)
 {
     ++*(int *)arg;
@@ -301,8 +293,6 @@ UNIT(writer, write_eof_ends_the_writing_side_after_what_waits)
     expect_eq(weir_reader_read(p->reader, &byte, 1), 0);
 }
 
-/* ---- getters ---- */
-
 TASK(writer, getters_answer_before_and_after_the_loss)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
@@ -323,8 +313,6 @@ TASK(writer, getters_answer_before_and_after_the_loss)
     }
     pair_close(&p);
 }
-
-/* ---- writes that are refused ---- */
 
 static int write_ref_of(weir_writer *writer, const void *data, size_t len)
 {
@@ -421,8 +409,6 @@ TASK(writer, nothing_follows_a_write_that_was_refused_before_that_was_told)
     weir_buf_unref(received.lease);
     pair_close(&source);
 }
-
-/* ---- where it may not be ---- */
 
 static weir_writer *shared;
 

@@ -70,8 +70,6 @@ static void expect_no_writes(struct pair *p, int err)
     expect_eq(released, 1);
 }
 
-/* ---- broken ---- */
-
 UNIT(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
 {
     struct waits waits;
@@ -147,8 +145,6 @@ UNIT(writer_end, a_reset_is_told_before_the_loss_to_who_has_nothing_to_send)
     cr_assert_not(weir_reader_at_eof(p->reader), "this is no clean end");
     expect_eq(weir_writer_wait_closed(p->writer), -ECONNRESET);
 }
-
-/* ---- closed here ---- */
 
 static int read_once(weir_writer *writer)
 {
@@ -255,8 +251,6 @@ TASK(writer_end, the_last_reference_closes_in_the_background)
     fake_peer_close(p.peer);
 }
 
-/* ---- aborted here ---- */
-
 UNIT(writer_end, abort_is_an_end_of_its_own)
 {
     struct waits waits;
@@ -284,8 +278,6 @@ UNIT(writer_end, an_abort_is_told_at_once_to_who_has_nothing_to_send)
     weir_writer_abort(p->writer);
     expect_ended(p, -ECONNABORTED, -ECONNABORTED, -ECONNABORTED);
 }
-
-/* ---- the peer's end ---- */
 
 UNIT(writer_end, the_peers_end_keeps_the_writing_side)
 {
@@ -364,8 +356,6 @@ TASK(writer_end, the_peers_end_is_the_end_where_there_are_no_halves)
     pair_close(&p);
 }
 
-/* ---- no connection yet ---- */
-
 TASK(writer_end, before_the_connection_everything_says_so)
 {
     struct weir_protocol_binding binding;
@@ -390,8 +380,6 @@ TASK(writer_end, before_the_connection_everything_says_so)
     cr_assert_not(weir_writer_is_closing(p.writer));
     weir_writer_unref(p.writer);
 }
-
-/* ---- given to another protocol ---- */
 
 static int note_bytes(void *user, weir_transport *t, const struct weir_buf *buf)
 {

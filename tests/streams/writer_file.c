@@ -189,8 +189,6 @@ UNIT(writer_file, an_interruption_before_the_call_sends_nothing)
     expect_eq(fake_taken_bytes(p->fd), 0);
 }
 
-/* ---- any moment ---- */
-
 static const enum fake_fault faults[] = {
     FAKE_COLD,      FAKE_SHORT_SEND,  FAKE_SHORT_RECV,
     FAKE_DELAY,     FAKE_REORDER,     FAKE_INTERRUPT,
@@ -260,8 +258,6 @@ TASK(writer_file, a_cancellation_at_any_moment_loses_no_byte)
         expect_eq(wr_sys_close(fd), 0);
     }
 }
-
-/* ---- ends ---- */
 
 TASK(writer_file, a_peer_that_resets_ends_it_with_that)
 {
@@ -361,8 +357,6 @@ UNIT_IN(writer_file, outside_a_task_it_is_an_error, pair_test, struct pair *p)
     uint64_t offset = 0;
     expect_eq(weir_writer_sendfile(p->writer, p->fd, &offset, 1), -ESPIPE);
 }
-
-/* ---- small files ---- */
 
 enum { SMALL = 4000 };
 

@@ -127,8 +127,6 @@ TASK(all_tasks, on_another_thread_are_none)
     end_task(task);
 }
 
-/* ---- what they wait for ---- */
-
 static void expect_wait(weir_task *task, const char *words)
 {
     expect_str_eq(weir_task_get_wait(task), words);
@@ -161,8 +159,6 @@ TASK(all_tasks, say_what_they_wait_for)
     weir_event_free(event);
     weir_queue_free(queue);
 }
-
-/* ---- references ---- */
 
 TASK(all_tasks, are_kept_by_references_that_are_given_back_in_any_way)
 {

@@ -58,8 +58,6 @@ TASK(future, can_be_kept_by_its_cancel_function)
 SCENE(future, whose_last_reference_goes_lets_its_waiters_go,
       "future:0; start w shield:0=0,got; unref:0; w ECANCELED")
 
-/* ---- callbacks ---- */
-
 SCENE(future, tells_tasks_and_callbacks_in_the_order_in_which_they_came,
       "future:0; add:0:a; start 1 await:0=0,got; add:0:b; "
       "start 2 shield:0=0,got; add:0:c; give:0:6; add:0:d; notes -; yield; "
@@ -135,8 +133,6 @@ TASK(future, cannot_be_waited_for_in_a_callback)
     expect_eq(weir_yield(loop), 0);
     expect_str_eq(notes, "w");
 }
-
-/* ---- chains ---- */
 
 #define CHAIN 20000
 

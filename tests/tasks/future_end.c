@@ -139,8 +139,6 @@ UNIT(future_end, that_finds_no_memory_changes_nothing)
     expect_eq(rig_run_counted(find_no_memory, NULL), 0);
 }
 
-/* ---- tasks that wait for each other ---- */
-
 /* Of one task more than are looked at; see weir_future_await(). */
 #define CIRCLE 65
 

@@ -58,8 +58,6 @@ static uint64_t random_below(uint64_t below)
     return program.random % below;
 }
 
-/* ---- what is in the slots ---- */
-
 static void put(weir_future *future)
 {
     weir_future **slot = &program.slots[random_below(SLOTS)];
@@ -177,8 +175,6 @@ static void make_gather(void)
     drop_some(futures, count);
 }
 
-/* ---- callbacks ---- */
-
 static int callbacks[16]; /* how often each ran */
 
 static void called(void *arg, weir_future *future, int result)
@@ -211,8 +207,6 @@ static void use_callbacks(void)
     }
     weir_future_unref(future);
 }
-
-/* ---- waiting ---- */
 
 /* Results that any suspending call may return here. */
 static void check_wait(weir_loop *on, int err)
@@ -282,8 +276,6 @@ static void wait_time(weir_loop *on)
     CHECK(err == 0 || err == -ECANCELED);
     check_wait(on, err);
 }
-
-/* ---- tasks ---- */
 
 /* The argument of a task; the group's owner has it on its stack. */
 struct job {

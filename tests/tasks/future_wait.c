@@ -45,8 +45,6 @@ SCENE(future_wait, that_is_shielded_goes_on_when_the_task_is_cancelled,
 SCENE(future_wait, that_is_done_lets_other_tasks_run_now_and_then,
       "future:0; give:0; begin w await:0; await:0,again:3000; notes w; w")
 
-/* ---- weir_wait_for ---- */
-
 SCENE(wait_for, cancels_the_future_when_the_time_is_over,
       "slow:0:ECANCELED; since; wait_future:0:3=ETIMEDOUT,got ECANCELED; "
       "elapsed 3; cancels:0 1; result:0 ECANCELED; cancelling 0; yield; "

@@ -30,8 +30,6 @@ static void give(weir_future *future, int result)
     expect_eq(weir_future_set_result(future, result), 0);
 }
 
-/* ---- kinds ---- */
-
 #define TWO   "future:0; future:1; "
 #define THREE "future:0; future:1; future:2; "
 
@@ -78,8 +76,6 @@ SCENE(gather, takes_the_same_future_several_times,
       "cancels:0 1; give:0:3; settle; result:4 ECANCELED; future:0; slow:1; "
       "alias:2:1; gather_all_or_none; give:0:EIO; settle; cancels:1 1; "
       "give:1:1; settle; done:4 1")
-
-/* ---- cancelling ---- */
 
 SCENE(gather, that_is_cancelled_cancels_all_and_ends_with_the_last,
       "slow:0; future:1; gather_all; start w await:4; cancel w; cancels:0 1; "

@@ -8,8 +8,6 @@
 #include "group_rig.h"
 #include "scenes.h"
 
-/* ---- waiting for members ---- */
-
 SCENE(group, end_waits_for_all_members,
       "group; group_end:4 4; group; member a sleep:3,fail:5; member b sleep:1; "
       "group_end:6 6; notes ba; tasks 1; a 5; b; yield")
@@ -63,8 +61,6 @@ TASK(group, takes_no_members_after_the_last_has_ended_in_end)
     expect_eq(late.spawned, -ESTALE);
     expect_str_eq(notes, "o");
 }
-
-/* ---- failures ---- */
 
 SCENE(group, the_first_failure_cancels_siblings_and_interrupts_the_owner,
       "group; member b sleep:1,fail:EIO; member g sleep:9; "
@@ -175,8 +171,6 @@ SCENE(group, a_negative_result_cancels_the_members,
       "elapsed <9; a ECANCELED; group; member b sleep:9=ECANCELED,fail:EPIPE; "
       "group_end:ENOENT EPIPE; b EPIPE; yield")
 
-/* ---- cancelling ---- */
-
 SCENE(group, cancel_cancels_the_members_alone,
       "group; member a sleep:9; yield; group_cancel; spawn ESTALE; sleep:1; "
       "a ECANCELED; group_end:2 2; group_cancel")
@@ -208,8 +202,6 @@ SCENE(group, delivers_a_second_cancellation_with_the_first_until_it_is_heard,
 SCENE(group, a_cancellation_behind_an_error_reaches_the_next_call,
       "plan s sleep:5=ECANCELED,fail:EIO; " OWN
       "cancel o; o EIO ECANCELED; s EIO")
-
-/* ---- misuse ---- */
 
 static int end_of_another(weir_loop *on, void *arg)
 {

@@ -7,8 +7,6 @@
 
 #include "group_rig.h"
 
-/* ---- time-outs ---- */
-
 TASK(group_nested, a_time_out_around_it_cancels_the_members)
 {
     struct weir_timeout limit;
@@ -78,8 +76,6 @@ TASK(group_nested, the_owner_may_take_its_interruption_back_itself)
     expect_eq(weir_task_get_cancelling(self), 0);
     expect_eq(weir_yield(loop), 0);
 }
-
-/* ---- nesting ---- */
 
 TASK(group_nested, a_failure_stays_in_its_group)
 {
@@ -195,8 +191,6 @@ TASK(group_nested, members_can_be_gathered)
     expect_eq(weir_yield(loop), 0);
 }
 
-/* ---- the loop's end ---- */
-
 static int own_for_ever(weir_loop *on, void *arg)
 {
     struct weir_task_group group;
@@ -254,8 +248,6 @@ UNIT_ABORTS(group_nested, that_is_left_open_by_its_task_is_told,
 {
     rig_run(forget_group, NULL);
 }
-
-/* ---- an owner that was cancelled before ---- */
 
 TASK(group_nested, interruptions_of_its_own_are_over_with_it)
 {

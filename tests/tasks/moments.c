@@ -19,8 +19,6 @@ static weir_barrier *barrier;
 static weir_queue *queue;
 static weir_task *helper;
 
-/* ---- time ---- */
-
 static int call_sleep(weir_loop *on)
 {
     return weir_sleep(on, MS);
@@ -35,8 +33,6 @@ static int call_yield(weir_loop *on)
 {
     return weir_yield(on);
 }
-
-/* ---- futures ---- */
 
 static void make_futures(void)
 {
@@ -106,8 +102,6 @@ static int call_gather(weir_loop *on)
     weir_future_unref(both);
     return err;
 }
-
-/* ---- tasks ---- */
 
 static void make_event(void)
 {
@@ -186,8 +180,6 @@ static int call_failing_group_end(weir_loop *on)
     expect_eq(weir_task_group_begin(on, &group), 0);
     return weir_task_group_end(&group, -EPIPE);
 }
-
-/* ---- what tasks wait on ---- */
 
 static int call_event(weir_loop *on)
 {
@@ -402,8 +394,6 @@ TASK(moments, calls_that_are_interrupted_let_other_tasks_run)
         }
     }
 }
-
-/* ---- what a lost interruption leads to ---- */
 
 /* Time stands still while tasks are ready, so another task moves the limit. */
 static int end_time(weir_loop *on, void *arg)

@@ -197,8 +197,6 @@ void play_rows(const struct row *rows, size_t count)
     }
 }
 
-/* ---- the budget ---- */
-
 static uint64_t moments_turns;
 static bool moments_over;
 

@@ -53,8 +53,6 @@ static void expect_signal(const struct ending *ending, int signum)
     expect_eq(WTERMSIG(ending->status), signum);
 }
 
-/* ---- the message ---- */
-
 static void overrun_among_others(void)
 {
     rig_start();
@@ -204,8 +202,6 @@ UNIT(overflow, finds_the_task_whose_stack_a_callback_runs_on)
     expect_signal(&ending, SIGSEGV);
 }
 
-/* ---- whose signal it is ---- */
-
 static void fault_elsewhere(void)
 {
     rig_start();
@@ -298,8 +294,6 @@ UNIT(overflow, an_earlier_handler_gets_the_address)
     cr_assert(WIFEXITED(ending.status));
     expect_eq(WEXITSTATUS(ending.status), 5);
 }
-
-/* ---- coming and going ---- */
 
 static bool has_alternate_stack(void)
 {

@@ -6,8 +6,6 @@
  */
 #include "scenes.h"
 
-/* ---- order ---- */
-
 #define ROUND                                                                  \
     "put_nowait:0; put_nowait:1; get; put_nowait:2; put_nowait:3; size 3; "    \
     "get_nowait 1; "                                                           \
@@ -17,8 +15,6 @@ SCENE(
     queue, gives_the_last_first_if_told_so,
     "lifo:2; put_nowait:0; put_nowait:1; start a put:2; get 1; get 2; get 0; a")
 SCENE(queue, takes_a_null_pointer_like_any_other, "queue:1; put:8; get 8")
-
-/* ---- waiting ---- */
 
 /* An item is given to the first getter; a later call is not served before. */
 SCENE(queue, serves_getters_first_come_first_served,
@@ -30,8 +26,6 @@ SCENE(queue, serves_putters_first_come_first_served,
       "begin a put:2; begin b put:3; settle; notes -; get 0; size 2; "
       "put_nowait:4 EAGAIN; settle; notes a; get_nowait 1; get_nowait 2; "
       "get_nowait 3; a; b; notes ab")
-
-/* ---- cancelling ---- */
 
 SCENE(queue, cancelled_get_takes_nothing,
       "queue:2; start ab get; cancel a; put_nowait:0; a ECANCELED 0; b 0")
@@ -46,8 +40,6 @@ SCENE(queue, cancelled_after_it_has_put_something_has_put_it,
 SCENE(queue, waited_for_too_long_times_out,
       "queue:1; late get; put_nowait:0; size 1; late put:1; late join; get 0; "
       "size 0")
-
-/* ---- join ---- */
 
 /* Putting changes nothing for tasks that were woken. */
 SCENE(queue, join_waits_until_all_that_was_put_is_dealt_with,

@@ -6,8 +6,6 @@
  */
 #include "scenes.h"
 
-/* ---- shutdown ---- */
-
 /* Only a queue that is shut can be drained. Items that are in are still given,
  * and nothing is put although there is room. */
 SCENE(queue_end, shut_down_takes_nothing_in_and_gives_out_what_is_there,
@@ -36,8 +34,6 @@ SCENE(queue_end, shut_down_twice_may_become_immediate,
 SCENE(queue_end, drained_counts_as_dealt_with,
       "queue:1; put_nowait:0; start j join; shutdown; take 0; j")
 
-/* ---- freeing ---- */
-
 SCENE(queue_end, freed_wakes_who_waits,
       "queue:1; begin a get; start b get; put_nowait:6; free; a 6; "
       "b ECANCELED 0; queue:1; put_nowait:0; begin p put:1; start j join; "
@@ -48,8 +44,6 @@ SCENE(queue_end, freed_inside_a_call_that_lets_others_run_is_not_touched_again,
            "yield; waits a; free; a ECANCELED; " PASS
            "yield; yield; waits a; free; a ECANCELED; " PASS
            "yield; yield; yield; waits a; free; a ECANCELED")
-
-/* ---- the wrong places ---- */
 
 SCENE(queue_end, on_another_thread_is_an_error,
       "queue:2; put_nowait:0; thread queue:1 EPERM; thread put:1 EPERM; "

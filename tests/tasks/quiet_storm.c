@@ -59,8 +59,6 @@ static weir_task *spawn_nested(int depth)
     return rig_spawn(run_nested, (void *)(intptr_t)(depth + 1));
 }
 
-/* ---- one call ---- */
-
 static int compute(weir_loop *on, void *arg)
 {
     return 3;
@@ -153,8 +151,6 @@ static int call(weir_loop *on)
     };
     return calls[fake_random(sizeof(calls) / sizeof(calls[0]))](on);
 }
-
-/* ---- nests: 0 when what interrupted them was theirs ---- */
 
 static int in_time_out(weir_loop *on, int depth)
 {
@@ -258,8 +254,6 @@ static int run_top(weir_loop *on, void *arg)
     must(weir_yield(on) == 0);
     return 0;
 }
-
-/* ---- the main task ---- */
 
 static void give_something(void)
 {

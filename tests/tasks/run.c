@@ -385,8 +385,6 @@ UNIT(run, weir_run_passes_the_errors_of_making_a_loop)
     fake_stop();
 }
 
-/* ---- other threads ---- */
-
 static pthread_t owner;
 
 static int set_event(weir_loop *on, void *arg)

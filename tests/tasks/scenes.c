@@ -75,8 +75,6 @@ static void told(int result, const char *wanted)
               where(), seen, wanted);
 }
 
-/* ---- calls ---- */
-
 static bool is_reached(void *arg)
 {
     expect_eq(arg, &goal);
@@ -177,8 +175,6 @@ static int note_number(int64_t number)
     note((const char[]){(char)('0' + number), '\0'});
     return 0;
 }
-
-/* ---- futures ---- */
 
 static void slow_cancel(void *arg, weir_future *future)
 {
@@ -531,8 +527,6 @@ static int play_calls(void *object)
     }
     return result;
 }
-
-/* ---- steps ---- */
 
 /* The next word of the step, or @otherwise. */
 static char *word(char **step_rest, char *otherwise)

@@ -69,8 +69,6 @@ TASK(stopping, no_loop_is_refused)
     expect_eq(weir_wait_any(loop, &what, 1), -EINVAL);
 }
 
-/* ---- signals ---- */
-
 static int note_the_stop(weir_loop *on, void *arg)
 {
     struct weir_waitable what = weir_waitable_stop(on);
@@ -108,8 +106,6 @@ UNIT(stopping, a_signal_announces_it_before_the_main_task_is_cancelled)
     expect_str_eq(notes, "tmtm", "who waits for it runs first");
     rig_stop();
 }
-
-/* ---- the goodbye ---- */
 
 static weir_server *server;
 static weir_transport *client;
@@ -299,8 +295,6 @@ UNIT(stopping, tasks_say_goodbye_before_idle_clients_are_closed_in_all_ways)
         0);
     fake_stop();
 }
-
-/* ---- the end of the loop ---- */
 
 static struct worker left;
 

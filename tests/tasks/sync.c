@@ -94,8 +94,6 @@ void must_time_out(sync_call *call, void *object)
     cr_assert_eq(worker.next, 0, "it is delivered once");
 }
 
-/* ---- the wrong places ---- */
-
 static void *sync_on_thread(void *arg)
 {
     struct worker *worker = arg;
@@ -129,8 +127,6 @@ int in_callback(sync_call *call, void *object)
     cr_assert(worker.is_back);
     return worker.result;
 }
-
-/* ---- no memory ---- */
 
 int without_memory(sync_call *call)
 {

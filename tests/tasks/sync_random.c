@@ -98,8 +98,6 @@ static void linger(weir_loop *on)
     }
 }
 
-/* ---- what workers do ---- */
-
 static void go_in(size_t idx)
 {
     must(weir_lock_is_locked(run.locks[idx]));
@@ -324,8 +322,6 @@ static int work(weir_loop *on, void *arg)
     return 0;
 }
 
-/* ---- what the main task does ---- */
-
 static void cancel_somebody(void)
 {
     weir_task *task = run.workers[random_below(WORKERS)];
@@ -478,8 +474,6 @@ static int play(weir_loop *on, void *arg)
     }
     return 0;
 }
-
-/* ---- what must have come of it ---- */
 
 static void check_items(void)
 {

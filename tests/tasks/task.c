@@ -86,8 +86,6 @@ TASK(task, can_be_spawned_by_a_callback)
     expect_str_eq(notes, "<t");
 }
 
-/* ---- where one may suspend ---- */
-
 static void suspend_in_callback(void *arg)
 {
     expect_eq(weir_sleep(loop, 1), WEIR_ENOTTASK);
@@ -141,8 +139,6 @@ TASK(task, suspending_on_another_thread_is_an_error)
     expect_eq(pthread_join(thread, &result), 0);
     expect_eq((intptr_t)result, -EPERM);
 }
-
-/* ---- sleeping and yielding ---- */
 
 static int sleep_and_note(weir_loop *on, void *arg)
 {
@@ -215,8 +211,6 @@ TASK(task, that_never_has_to_wait_lets_others_run_every_2048_calls)
     weir_event_free(event);
     expect_eq(calls, 2048, "the calls took no time");
 }
-
-/* ---- cancelling ---- */
 
 static int sleep_long(weir_loop *on, void *arg)
 {
@@ -325,8 +319,6 @@ TASK(task, cancelling_who_joins_cancels_the_task_and_waits_for_its_end)
     expect_str_eq(notes, "C0");
 }
 
-/* ---- the end of the loop ---- */
-
 static int refuse_to_end(weir_loop *on, void *arg)
 {
     for (int i = 0; i < 10; i++) {
@@ -373,8 +365,6 @@ UNIT(task, that_never_ran_before_loop_free_runs_then)
     expect_str_eq(notes, "r");
     fake_stop();
 }
-
-/* ---- options, names, statistics ---- */
 
 static int use_stack(weir_loop *on, void *arg)
 {

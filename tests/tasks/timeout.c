@@ -34,8 +34,6 @@ SCENE(timeout, keeps_a_result_that_is_not_cancelled,
       "begin:0:1; " OVER
       "sleep:1; end:0:9 9; expired:0 1; end:0:ECANCELED ECANCELED; yield")
 
-/* ---- nesting ---- */
-
 SCENE(timeout, of_two_that_nest_the_inner_one_tells_first_then_the_outer,
       "begin:0:2; begin:1:1; " OVER "end:1:ECANCELED ETIMEDOUT; " OVER TELLS)
 SCENE(timeout, of_the_outer_scope_passes_through_the_inner_one,
@@ -44,8 +42,6 @@ SCENE(timeout, of_the_outer_scope_passes_through_the_inner_one,
 SCENE(timeout, of_two_that_are_over_at_once_the_outermost_tells,
       "since; begin_at:0:1; begin_at:1:1; " OVER
       "end:1:ECANCELED ECANCELED; expired:1 1; " TELLS "cancelling 0; yield")
-
-/* ---- beside cancellations ---- */
 
 struct race {
     uint64_t limit_ns;
@@ -136,8 +132,6 @@ UNIT(timeout, that_was_not_delivered_is_forgotten_with_the_scope)
     bool ends_at_once = true;
     expect_eq(rig_run(ready_when_over, &ends_at_once), 4);
 }
-
-/* ---- moving the limit ---- */
 
 SCENE(
     timeout, can_be_rescheduled_later_and_earlier,

@@ -41,8 +41,6 @@ static void stop_loop(void *arg)
     weir_loop_stop(loop);
 }
 
-/* ---- time ---- */
-
 struct alarm {
     uint64_t when_ns;
     uint64_t rang_ns;
@@ -106,8 +104,6 @@ UNIT(bounds, a_turn_enters_the_kernel_once)
     /* And once more, for what the last turn has written. */
     expect_eq(fake_stats()->enters - before, statistics_of(loop).turns + 1);
 }
-
-/* ---- bounds ---- */
 
 static uint64_t first_turn;
 static uint64_t last_turn;

@@ -161,8 +161,6 @@ static void stopping(void (*body)(void))
     stop();
 }
 
-/* ---- entering and leaving ---- */
-
 UNIT(bulk, many_bytes_at_once_are_the_sign_and_a_poll_and_a_receive_follow)
 {
     start(1);
@@ -271,8 +269,6 @@ UNIT(bulk, some_small_receives_in_a_row_lead_back_to_an_armed_one)
     cr_assert_not(text_has("recv fd=1001 vectors"));
     expect_eq(conns[0].received, 80 * KIB + 1600);
 }
-
-/* ---- turns ---- */
 
 UNIT(bulk, each_answer_leaves_before_the_next_one_receives)
 {
@@ -391,8 +387,6 @@ UNIT(bulk, long_sends_are_all_submitted_before_a_run_returns)
     }
 }
 
-/* ---- calls while the socket is due, and while it receives ---- */
-
 static void pause_the_second(struct conn *c, const struct weir_buf *buf)
 {
     expect_eq(weir_transport_pause_reading(conns[1].t), 0);
@@ -472,8 +466,6 @@ UNIT(bulk, the_end_of_the_stream_comes_after_the_last_byte)
     cr_assert_not(conns[0].is_lost);
 }
 
-/* ---- credit ---- */
-
 static weir_lease *kept[64];
 static int kept_count;
 
@@ -510,8 +502,6 @@ UNIT(bulk, without_credit_it_waits_and_costs_no_turns)
     run_for(MS);
     expect_eq(conns[0].received, 64 * KIB + 1200 * KIB);
 }
-
-/* ---- the time of the peer ---- */
 
 static void limit_time(struct conn *c, uint64_t read_ns, uint64_t stall_ns)
 {

@@ -411,8 +411,6 @@ UNIT(child, without_memory_is_not_made_and_leaves_nothing)
     end_child(0);
 }
 
-/* ---- groups ---- */
-
 UNIT(child, that_leads_a_group_keeps_its_pidfd_until_it_is_given_up)
 {
     const char *const argv[] = {"/bin/program", NULL};

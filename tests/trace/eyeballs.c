@@ -20,8 +20,6 @@ static size_t peer_count;
 static uint64_t start_ns;
 static uint32_t start_fds;
 
-/* ---- the machine ---- */
-
 static void start(uint64_t seed)
 {
     const struct fake_options options = {.seed = seed};
@@ -97,8 +95,6 @@ static void expect_connection(size_t index, bool is_used)
     expect_eq(fake_peer_is_alone(peer), !is_used);
     fake_peer_close(peer);
 }
-
-/* ---- times ---- */
 
 UNIT(race, a_second_address_is_tried_after_250_ms_and_the_first_is_closed)
 {
@@ -218,8 +214,6 @@ UNIT(race, the_time_limit_of_all_ends_all)
     finish();
 }
 
-/* ---- two winners ---- */
-
 /* A callback that takes long, so that both answers are there after it. */
 static void be_slow(void *arg)
 {
@@ -245,8 +239,6 @@ UNIT(race, of_two_that_are_made_at_the_same_moment_one_is_used_and_one_closed)
         finish();
     }
 }
-
-/* ---- giving up ---- */
 
 static void cancel(void *arg)
 {
@@ -344,8 +336,6 @@ UNIT(race, a_second_attempt_without_a_descriptor_fails_alone)
     finish();
 }
 
-/* ---- errors ---- */
-
 static char told[256];
 
 static void read_errors(struct maker *maker)
@@ -400,8 +390,6 @@ UNIT(race, the_errors_of_all_addresses_are_kept)
     m.received = 0;
     finish();
 }
-
-/* ---- names ---- */
 
 static weir_lookup *asked;
 static int resolver_calls;

@@ -11,8 +11,6 @@
 
 #include <errno.h>
 
-/* ---- receiving ---- */
-
 UNIT(fake_ring, receive_ends_with_the_step_that_completes_its_total)
 {
     rig_begin(&(struct fake_options){.seed = 1}, BUF_COUNT);
@@ -164,8 +162,6 @@ UNIT(fake_ring, enter_stops_after_twenty_items_of_work_and_says_so)
         fake_peer_close(peers[i]);
     }
 }
-
-/* ---- sending ---- */
 
 UNIT(fake_ring, send_takes_what_there_is_room_for_and_does_not_wait)
 {

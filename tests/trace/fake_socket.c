@@ -13,8 +13,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 
-/* ---- accept, connect, cancel ---- */
-
 static int listen_loopback(struct sockaddr_in *ret_addr)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
@@ -149,8 +147,6 @@ UNIT(fake_socket, an_eventfd_is_read_when_it_has_something)
     wr_sys_close(event);
 }
 
-/* ---- time ---- */
-
 static void note_time(void *arg)
 {
     *(uint64_t *)arg = fake_now();
@@ -200,8 +196,6 @@ UNIT_IN(fake_socket, same_seed_gives_the_same_run, unit_alone, void)
     }
     expect_neq(strlen(first), 0);
 }
-
-/* ---- what it catches ---- */
 
 UNIT_ABORTS(fake_socket, catches_a_descriptor_left_open,
             "descriptor 1000 was not closed")

@@ -159,8 +159,6 @@ UNIT(file_op, a_worker_is_known_from_when_it_was_at_work)
     cr_assert_not_null(strstr(fake_text(), "nop"), "%s", fake_text());
 }
 
-/* ---- a ring that breaks ---- */
-
 enum { FILES = 40 };
 
 static void break_ring_after(int stage)

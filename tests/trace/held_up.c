@@ -81,8 +81,6 @@ static void stop(int alive)
     fake_stop();
 }
 
-/* ---- kinds ---- */
-
 typedef void open_fn(struct link *link, const struct weir_timeouts *limits);
 
 static void open_socket(struct link *link, const struct weir_timeouts *limits)
@@ -219,8 +217,6 @@ UNIT(held_up, bytes_that_no_completion_has_told_of_count)
     stop(COUNT - SILENT);
 }
 
-/* ---- not received ---- */
-
 static weir_lease *kept[16];
 static int kept_count;
 
@@ -268,8 +264,6 @@ UNIT(held_up, bytes_that_our_own_limit_leaves_in_the_kernel_are_no_idleness)
     }
     stop(0);
 }
-
-/* ---- closing ---- */
 
 static uint8_t much[600000];
 
@@ -371,8 +365,6 @@ UNIT(held_up, a_peer_that_has_taken_all_is_to_blame_for_no_limit_of_two)
     expect_eq(links[0].lost_err, 0, "%s", weir_err_name(links[0].lost_err));
     stop(0);
 }
-
-/* ---- all timers ---- */
 
 static uint64_t seen_by_timer;
 static uint64_t fired_ns;
@@ -483,8 +475,6 @@ UNIT(held_up, a_timer_waits_few_turns_where_they_are_short)
     expect_leq(turns, 70);
     stop_flood(IDLE);
 }
-
-/* ---- timers that are armed for the past ---- */
 
 static void arm_for_past(void *arg)
 {
@@ -601,8 +591,6 @@ UNIT(held_up, a_timer_for_the_past_passes_those_that_wait)
     expect_gt(fired_ns, 0);
     stop_flood(0);
 }
-
-/* ---- connecting ---- */
 
 static void connected(void *arg, int err, weir_transport *t)
 {

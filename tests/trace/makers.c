@@ -46,8 +46,6 @@ static bool all_made(const struct maker *m)
     return m->made == 20;
 }
 
-/* ---- accepting ---- */
-
 UNIT(makers, connections_aborted_before_the_accept_are_not_told)
 {
     struct fake_peer *peers[20];
@@ -123,8 +121,6 @@ UNIT(makers, connections_that_arrive_at_a_cancelled_accept_are_closed)
         fake_peer_close(peers[i]);
     }
 }
-
-/* ---- clients of accepts that were cancelled too late ---- */
 
 /* A server of two sockets, on each of which an accept waits. A client has come
  * to the first, and while it is made one comes to the second. */
@@ -230,8 +226,6 @@ UNIT(makers, a_stop_turns_away_a_client_for_whom_there_is_no_room)
         m->server = NULL;
     }
 }
-
-/* ---- binding ---- */
 
 UNIT(makers, a_taken_port_is_tried_for_two_seconds)
 {
@@ -408,8 +402,6 @@ UNIT(makers, different_ports_are_better_than_none)
     }
 }
 
-/* ---- stopping ---- */
-
 static char bytes[1 << 20];
 
 UNIT(makers, the_grace_of_stop_is_kept_to_the_microsecond)
@@ -430,8 +422,6 @@ UNIT(makers, the_grace_of_stop_is_kept_to_the_microsecond)
     expect_leq(fake_now() - before_ns, 5 * S + MS / 100);
     fake_peer_close(peer);
 }
-
-/* ---- connecting ---- */
 
 static struct fake_listener *listen_for_weir(enum fake_answer answer,
                                              uint64_t delay_ns)
@@ -509,8 +499,6 @@ UNIT(makers, a_connection_that_came_about_in_spite_of_the_cancel_is_closed)
     cr_assert(fake_peer_is_alone(peer));
     fake_peer_close(peer);
 }
-
-/* ---- a kernel without Multipath TCP ---- */
 
 UNIT(makers, MPTCP_that_the_kernel_lacks_is_the_error_of_a_connection)
 {

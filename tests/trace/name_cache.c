@@ -155,8 +155,6 @@ static void expect_counts(uint64_t hits, uint64_t misses)
     expect_eq(now.name_misses, misses);
 }
 
-/* ---- how long ---- */
-
 UNIT(name_cache, an_answer_is_kept_for_as_long_as_it_is_good)
 {
     ask("host.example");
@@ -205,8 +203,6 @@ UNIT(name_cache, the_family_whose_answer_ends_first_counts)
     clock_run_for(loop, MS);
     expect_eq(is_asked("host.example", S), true);
 }
-
-/* ---- what ---- */
 
 UNIT(name_cache, errors_are_not_kept)
 {
@@ -295,8 +291,6 @@ UNIT(name_cache, each_hit_begins_with_the_next_address_of_each_family)
     }
     expect_eq(asked_count, 1);
 }
-
-/* ---- sharing ---- */
 
 UNIT(name_cache, lookups_that_are_under_way_are_one_question)
 {
@@ -406,8 +400,6 @@ UNIT(name_cache, a_question_may_end_inside_its_start)
     expect_eq(ask("host.example")->result, 1);
     expect_eq(asked_count, 2);
 }
-
-/* ---- the end of it ---- */
 
 UNIT(name_cache, another_resolver_begins_with_nothing)
 {

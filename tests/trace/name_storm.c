@@ -66,8 +66,6 @@ static uint32_t roll(uint32_t below)
     return (uint32_t)unit_random_below(&dice, below);
 }
 
-/* ---- the resolver ---- */
-
 /* When the answer of a question is over, if it is told now. */
 static uint64_t end_of(const struct question *question)
 {
@@ -194,8 +192,6 @@ static const struct weir_resolver resolver = {.size = sizeof(resolver),
                                               .cancel = cancel,
                                               .is_shared = true};
 
-/* ---- lookups ---- */
-
 static int number_of(const struct weir_address *address)
 {
     if (address->storage.any.sa_family == AF_INET) {
@@ -253,8 +249,6 @@ static void begin(struct one *one)
     begun_count++;
     clock_run_for(loop, 1); /* it asks before the resolver is another */
 }
-
-/* ---- storms ---- */
 
 static void answer_some(void)
 {

@@ -12,8 +12,6 @@
 #define GOAL_INC   8u
 #define GOAL_PLAIN 128u
 
-/* ---- posting ---- */
-
 UNIT(pool, posts_few_large_buffers_when_they_can_be_shared)
 {
     cr_assert_not(wr_pool_has_posted(&pool));
@@ -68,8 +66,6 @@ UNIT_IN(pool, starting_without_memory_leaves_nothing, unit_alone, void)
     fake_stop();
     allocator_check(&allocator);
 }
-
-/* ---- receiving ---- */
 
 UNIT(pool, receives_of_all_connections_share_a_buffer)
 {
@@ -235,8 +231,6 @@ UNIT(pool, does_not_end_while_a_lease_is_out)
     check_lease(&gots[0]);
 }
 
-/* ---- borrowing ---- */
-
 static void keep_none(struct pool_conn *conn, weir_lease *lease)
 {
     expect_eq(conn->demand.account.held_bytes, 0, "charged before it is kept");
@@ -347,8 +341,6 @@ UNIT_IN(pool, a_borrow_without_memory_loses_the_bytes_but_not_their_buffer,
     cr_assert_not_null(pool.free_list);
 }
 
-/* ---- compacting ---- */
-
 /* One lease of @len bytes in a buffer that is otherwise used up. */
 static weir_lease *pin_buffer(struct pool_conn *conn, size_t len)
 {
@@ -418,8 +410,6 @@ UNIT(pool, a_slice_pins_the_buffer_until_it_is_moved_out)
     cr_assert_not_null(pool.free_list);
     check_lease(&gots[0]);
 }
-
-/* ---- everything at once ---- */
 
 static void random_step(struct unit_random *random)
 {

@@ -131,8 +131,6 @@ static void expect_all(void)
     expect_eq(record.a_bytes, sent);
 }
 
-/* ---- bytes before the error ---- */
-
 UNIT(relay_drain, a_reader_gets_all_bytes_that_came_before_the_reset)
 {
     start(NULL);
@@ -298,8 +296,6 @@ UNIT(relay_drain, an_error_in_the_close_of_one_side_lets_the_other_send_on)
     expect_eq(record.ended_by, WEIR_RELAY_A);
     expect_lt(record.err, 0);
 }
-
-/* ---- bounds ---- */
 
 /* The relay ends @limit_ns after now, or within the time of its first look. */
 static void expect_end_after(uint64_t limit_ns)
@@ -475,8 +471,6 @@ UNIT(relay_drain, the_limit_to_idleness_ends_the_wait_of_an_idle_reader)
     expect_reset_by_a();
 }
 
-/* ---- rates ---- */
-
 /* B's peer writes as much as it can for @seconds. */
 static uint64_t pour_back(uint64_t seconds)
 {
@@ -549,8 +543,6 @@ UNIT(relay_drain, a_reader_that_waits_for_the_rate_owes_nothing)
     expect_reset_by_a();
 }
 
-/* ---- limits ---- */
-
 UNIT(relay_drain, a_limit_of_the_relay_resets_both_at_once)
 {
     const struct weir_relay_options options = {.size = sizeof(options),
@@ -577,8 +569,6 @@ UNIT(relay_drain, a_time_out_of_a_side_resets_both_at_once)
     expect_eq(take(MUCH), -ECONNRESET);
     expect_eq(taken, 64 * KIB);
 }
-
-/* ---- the price ---- */
 
 UNIT(relay_drain, only_a_broken_side_makes_the_relay_ask_the_kernel)
 {

@@ -161,8 +161,6 @@ static uint64_t pass(size_t len)
     return fake_stats()->spliced_bytes - before;
 }
 
-/* ---- when ---- */
-
 /* What one receive may take is copied first, unless the last bytes were
  * spliced. */
 UNIT(relay_splice_trace, deep_queues_are_spliced_and_others_are_not)
@@ -248,8 +246,6 @@ UNIT(relay_splice_trace, spliced_bytes_are_a_sign_of_life)
     expect_eq(test.record.cause, WEIR_RELAY_IDLE);
 }
 
-/* ---- what the other side does not take ---- */
-
 UNIT(relay_splice_trace, bytes_that_are_not_taken_are_sent_in_their_place)
 {
     start();
@@ -334,8 +330,6 @@ UNIT(relay_splice_trace, a_close_waits_for_spliced_bytes)
     expect_eq(test.done_count, 1);
     expect_eq(test.record.err, 0);
 }
-
-/* ---- without descriptors and memory ---- */
 
 UNIT(relay_splice_trace, without_descriptors_bytes_are_copied)
 {

@@ -19,8 +19,6 @@ static void with_rig(void (*body)(void))
     rig_stop(1);
 }
 
-/* ---- receiving ---- */
-
 UNIT(resting, nothing_is_received_until_the_closes_have_ended)
 {
     peer_sends("x");
@@ -74,8 +72,6 @@ UNIT(resting, it_costs_no_turns)
 
     expect_eq(rig.lost_count, 0);
 }
-
-/* ---- the program's calls ---- */
 
 UNIT(resting, reading_can_be_paused_and_resumed)
 {
@@ -137,8 +133,6 @@ UNIT_IN(resting, another_protocol_gets_what_comes_afterwards, unit_alone, void)
     expect_str_eq(rig.received, "f");
     rig_stop(1);
 }
-
-/* ---- writing ---- */
 
 UNIT(resting, the_program_can_write_and_end_its_stream)
 {

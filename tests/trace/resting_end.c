@@ -21,8 +21,6 @@ static void with_rig(void (*body)(void))
     rig_stop(0);
 }
 
-/* ---- by the peer ---- */
-
 UNIT(resting_end, a_reset_is_seen_at_once_and_told_behind_the_bytes)
 {
     peer_sends("x");
@@ -66,8 +64,6 @@ UNIT(resting_end, who_pauses_reading_is_told_of_a_reset_without_bytes_at_once)
     expect_eq(rig_waiting(), WAITING);
 }
 
-/* ---- without memory ---- */
-
 static bool is_scarce;
 
 static void *alloc(void *arg, size_t size)
@@ -97,8 +93,6 @@ UNIT_IN(resting_end, a_connection_that_has_no_memory_to_rest_is_lost,
     expect_eq(rig_waiting(), TOKENS);
     rig_stop(0);
 }
-
-/* ---- by a limit in time ---- */
 
 static void set_limits(struct weir_timeouts limits)
 {
@@ -231,8 +225,6 @@ UNIT(resting_end, the_time_to_linger_runs)
     expect_lost(0);
 }
 
-/* ---- by the program ---- */
-
 UNIT(resting_end, a_close_does_not_wait)
 {
     expect_eq(weir_transport_close(rig.t), 0);
@@ -317,8 +309,6 @@ UNIT_IN(resting_end, closes_may_end_between_an_abort_and_the_loss, unit_alone,
         rig_stop(0);
     }
 }
-
-/* ---- with the loop ---- */
 
 UNIT_IN(resting_end, the_loop_does_not_wait, unit_alone, void)
 {

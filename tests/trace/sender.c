@@ -208,8 +208,6 @@ static void check_end(uint64_t expected, bool is_broken)
     expect_eq(stats.queued_bytes, 0);
 }
 
-/* ---- the usual ---- */
-
 UNIT(sender, two_parts_wait_at_most_and_the_next_is_read_when_there_is_room)
 {
     open_all(&(struct fake_options){.seed = 1});
@@ -309,8 +307,6 @@ UNIT(sender, a_ring_that_breaks_ends_the_file)
     allocator_check(&memory);
     fake_stop();
 }
-
-/* ---- by chance ---- */
 
 static void play(struct unit_random *dice, int fd)
 {

@@ -77,8 +77,6 @@ static size_t peer_reads(size_t most)
     return len > 0 ? (size_t)len : 0;
 }
 
-/* ---- peers that send, and read slowly ---- */
-
 /* The most that waited to be sent while the peer read @sip bytes at a time. */
 static uint64_t most_queued(size_t sip)
 {
@@ -159,8 +157,6 @@ UNIT(shares, one_that_is_stuck_takes_its_peers_bytes_when_it_is_closed)
     stop();
 }
 
-/* ---- connections that hold what they may ---- */
-
 static void peer_writes_pieces(int count, size_t len)
 {
     static const uint8_t bytes[64 * KIB];
@@ -207,8 +203,6 @@ UNIT(shares, a_protocol_with_memory_of_its_own_needs_no_credit)
     expect_eq(received_bytes, 40 * KIB);
     stop();
 }
-
-/* ---- readers that wait for more than they may hold ---- */
 
 static int read_much(weir_loop *on, void *arg)
 {

@@ -124,8 +124,6 @@ UNIT(tls_close, without_a_limit_waits_for_as_long_as_the_peer_likes)
     expect_eq(wire.lost_err, 0);
 }
 
-/* ---- a loop that was held up ---- */
-
 static bool is_silent;
 static uint64_t held_ms = 10000;
 

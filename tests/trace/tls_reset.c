@@ -124,8 +124,6 @@ UNIT(tls_reset, behind_the_end_of_handshakes_is_told)
     wire_stop(loop, 0);
 }
 
-/* ---- behind the handshake ---- */
-
 /* The peer has sent an alert; the subject writes, and tells it as its end. */
 static void end_by_reset(struct wire *wire, weir_loop *loop)
 {
@@ -210,8 +208,6 @@ UNIT(tls_reset, behind_an_alert_is_not_told_to_who_pauses_at_the_last_bytes)
     expect_eq(wire->received, sizeof(bytes));
     end_by_reset(wire, loop);
 }
-
-/* ---- while bytes wait for their reader, and others for the peer ---- */
 
 /* The subject, a server, has written more than its peer takes, which has
  * written too. */

@@ -62,8 +62,6 @@ static void seal(size_t len)
     tls_side_flush(&wire.side);
 }
 
-/* ---- what peers send ---- */
-
 static void send_as_fast_as_it_can(void)
 {
     fake_spend(WIRE_MS / 10);
@@ -120,8 +118,6 @@ static void send_a_record_byte_by_byte(void)
         pending_send(NULL, &record[sent++ % sizeof(record)], 1);
     }
 }
-
-/* ---- the subject ---- */
 
 /* Also what came before a reset. */
 static void peer_reads(void)
@@ -242,8 +238,6 @@ static void walk(void (*peer)(void), uint64_t limit_ns)
     }
 }
 
-/* ---- tests ---- */
-
 UNIT(tls_rest, a_peer_that_sends_for_ever_is_read_for_a_bounded_number_of_bytes)
 {
     walk(send_as_fast_as_it_can, 2 * S);
@@ -310,8 +304,6 @@ UNIT(tls_rest, a_peer_that_ends_within_that_is_heard)
     expect_leq(end.time_ns, S);
 }
 
-/* ---- bytes that the peer has not got ---- */
-
 enum { MUCH = 1 << 20, DROP_BYTES = 64 << 20 };
 
 /* Runs for some time, in which the peer sends as fast as it can; returns how
@@ -362,8 +354,6 @@ UNIT(tls_rest, also_by_a_close_that_waits_for_its_close_notify)
     close_unsent(5 * S);
 }
 
-/* ---- bytes behind the peer's end ---- */
-
 /* What follows a close_notify is no TLS. */
 static void send_anything(void)
 {
@@ -395,8 +385,6 @@ UNIT(tls_rest,
     run_until_lost(loop, S);
     stop_it(loop);
 }
-
-/* ---- bytes that are dropped ---- */
 
 static void abort_it(void *arg)
 {

@@ -12,8 +12,6 @@
 
 static struct tls_account account; /* of the peers */
 
-/* ---- the subject ---- */
-
 static void wire_made(void *user, weir_transport *t)
 {
     struct wire *wire = user;
@@ -95,8 +93,6 @@ static void wire_open_subject(struct wire *wire,
     weir_tls_context_unref(settings.context);
 }
 
-/* ---- the peer ---- */
-
 static void wire_send(void *arg, const void *data, size_t len)
 {
     const struct wire *wire = arg;
@@ -133,8 +129,6 @@ void wire_alert(struct wire *wire)
     tls_side_spoil(&wire->side);
     tls_side_flush(&wire->side);
 }
-
-/* ---- life ---- */
 
 weir_loop *wire_start(const struct fake_options *options)
 {

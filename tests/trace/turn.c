@@ -50,8 +50,6 @@ static void run_for(uint64_t duration_ns)
     expect_eq(weir_loop_run(loop), 0);
 }
 
-/* ---- a connection whose protocol writes down what it sees ---- */
-
 static void connection_made(void *user, weir_transport *t)
 {
     transport = t;
@@ -122,8 +120,6 @@ static void connect_peer(void)
     run_for(MS);
     fake_text_clear();
 }
-
-/* ---- the order of a turn ---- */
 
 static void say_and_add(void *arg)
 {
@@ -220,8 +216,6 @@ UNIT(turn, stop_before_run_makes_one_turn_without_waiting)
            "once\n"
            "enter want=0\n");
 }
-
-/* ---- a life ---- */
 
 UNIT(turn, echo_and_end_of_stream)
 {
@@ -337,8 +331,6 @@ UNIT(turn, bytes_written_when_the_loop_stops_are_submitted_before_it_returns)
     expect_eq(fake_peer_read(peer, in, sizeof(in)), 3);
     fake_peer_close(peer);
 }
-
-/* ---- flow control ---- */
 
 static void write_more_than_fits(void)
 {

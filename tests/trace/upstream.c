@@ -24,8 +24,6 @@ static struct weir_upstreams_connect_options ask_options(void)
         .size = sizeof(struct weir_upstreams_connect_options)};
 }
 
-/* ---- tries ---- */
-
 UNIT(upstream, requests_go_round)
 {
     open_set(0, 2);
@@ -144,8 +142,6 @@ UNIT(upstream, a_lack_of_descriptors_is_not_the_upstreams)
     expect_eq(ups_info(0).state, WEIR_UPSTREAM_UP);
 }
 
-/* ---- who can be chosen ---- */
-
 UNIT(upstream, backups_serve_where_no_other_is_up)
 {
     open_set(0, 0);
@@ -228,8 +224,6 @@ UNIT(upstream, a_key_names_the_upstream)
     expect_eq(seen[0] && seen[1] && seen[2], true);
 }
 
-/* ---- ejection ---- */
-
 static void fail_all(int times, char name)
 {
     for (int i = 0; i < times; i++) {
@@ -310,8 +304,6 @@ UNIT(upstream, the_weight_grows_after_an_ejection)
     maker_run_for(&ups.m, 800 * MS);
     expect_eq(ups_info(0).warm_permille, 1000);
 }
-
-/* ---- limits and the queue ---- */
 
 UNIT(upstream, a_request_waits_for_a_place_first_come_first_served)
 {

@@ -39,8 +39,6 @@ static void run_checks(size_t index, uint64_t count)
     expect_eq(checks_of(index), count);
 }
 
-/* ---- kinds ---- */
-
 UNIT_IN(upstream_checks, kinds_are_found_by_their_names, unit_alone, void)
 {
     enum weir_upstream_check_kind kind = WEIR_UPSTREAM_CHECK_TCP;
@@ -63,8 +61,6 @@ UNIT_IN(upstream_checks, kinds_are_found_by_their_names, unit_alone, void)
     expect_eq(kind, WEIR_UPSTREAM_CHECK_HTTP,
               "a refused call has written nothing");
 }
-
-/* ---- connecting ---- */
 
 UNIT(upstream_checks, begin_at_once_and_come_again_after_the_interval)
 {
@@ -180,8 +176,6 @@ UNIT(upstream_checks, the_set_may_be_freed_when_a_change_is_told)
     maker_run_for(&ups.m, 50 * MS);
     expect_eq(ups.set == NULL, true);
 }
-
-/* ---- talking ---- */
 
 static struct fake_peer *accept_check(size_t index)
 {
@@ -464,8 +458,6 @@ UNIT(upstream_checks, http_asks_for_the_root_of_the_host_by_default)
         weir_upstream_remove(ups.all[i]);
     }
 }
-
-/* ---- names ---- */
 
 static void answer(const char *host)
 {

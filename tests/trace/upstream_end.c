@@ -16,8 +16,6 @@ static void open_set(uint32_t limit)
     }
 }
 
-/* ---- cancelled ---- */
-
 /* Nothing of the upstreams is taken, and nothing is in flight. */
 static void expect_idle(void)
 {
@@ -151,8 +149,6 @@ UNIT(upstream_end, a_request_that_has_ended_is_not_cancelled_any_more)
     ups_close();
 }
 
-/* ---- freed ---- */
-
 UNIT(upstream_end, a_set_that_is_freed_cancels_its_requests)
 {
     open_set(1);
@@ -260,8 +256,6 @@ UNIT(upstream_end, no_slot_and_no_set_may_be_ended)
     weir_upstreams_free(NULL);
     ups_close();
 }
-
-/* ---- memory ---- */
 
 static struct test_allocator memory;
 static int done_count;

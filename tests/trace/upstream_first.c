@@ -40,8 +40,6 @@ static void expect_end(int err, char name, uint64_t ms)
     expect_leq(end->when_ns / MS, ms + 3);
 }
 
-/* ---- waiting ---- */
-
 UNIT(upstream_first, a_request_waits_for_a_check_that_ends_at_once)
 {
     open_set(1);
@@ -199,8 +197,6 @@ UNIT(upstream_first, the_wait_ends_with_the_time_of_the_request)
     expect_end(-ETIMEDOUT, '-', 70);
 }
 
-/* ---- what is known ---- */
-
 static void add_known(enum weir_upstream_state state)
 {
     const struct weir_upstream_health known = {.size = sizeof(known),
@@ -250,8 +246,6 @@ UNIT(upstream_first, only_up_and_down_can_be_known)
     expect_eq(weir_upstreams_add(ups.set, &options, NULL), -EINVAL,
               "no check would find it up");
 }
-
-/* ---- checks that cannot be made ---- */
 
 static void free_descriptors(void *arg)
 {
@@ -316,8 +310,6 @@ UNIT(upstream_skipped, the_set_may_be_freed_when_it_is_told)
     expect_eq(ups.set == NULL, true);
     expect_str_eq(ups.skips, "a:EMFILE ");
 }
-
-/* ---- each error, by a lookup of the upstream's name ---- */
 
 static weir_lookup *asked[4];
 

@@ -221,8 +221,6 @@ UNIT(upstream_known, the_least_time_that_is_left_is_one)
     expect_str_eq(ups.changes, "a:up ");
 }
 
-/* ---- what cannot be so ---- */
-
 UNIT(upstream_known, no_time_is_longer_than_those_of_the_set)
 {
     struct weir_upstreams_options options = set_options();

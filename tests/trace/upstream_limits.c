@@ -159,8 +159,6 @@ static uint32_t count_queued(int set)
     return info.queued_count;
 }
 
-/* ---- places ---- */
-
 UNIT(upstream_limits, sets_do_not_exceed_a_limit_together)
 {
     open_sets(2);
@@ -341,8 +339,6 @@ UNIT(upstream_limits, other_names_and_upstreams_without_limit_do_not_count)
     expect_ends("ABCD");
 }
 
-/* ---- the queue ---- */
-
 UNIT(upstream_limits, the_queue_is_as_long_for_all_sets_together)
 {
     open_sets(1);
@@ -379,8 +375,6 @@ UNIT(upstream_limits, a_request_waits_its_time_in_each_set)
     run();
     expect_ends("AB-C-D");
 }
-
-/* ---- whoever has the turn, and does not take the place ---- */
 
 UNIT(upstream_limits, a_request_that_is_cancelled_leaves_its_turn)
 {
@@ -491,8 +485,6 @@ UNIT(upstream_limits, a_weight_of_0_leaves_the_turn)
     run();
     expect_ends("ABD");
 }
-
-/* ---- sets that follow others ---- */
 
 UNIT(upstream_limits, slots_of_a_set_that_was_freed_count_until_they_end)
 {

@@ -141,8 +141,6 @@ static void expect_idle(void)
     }
 }
 
-/* ---- connections ---- */
-
 TASK(upstream_open, a_task_is_given_a_transport_and_its_slot)
 {
     open_set(FAKE_ACCEPT, 0);
@@ -275,8 +273,6 @@ TASK(upstream_open, a_transport_stays_though_its_connection_is_lost)
     expect_idle();
     close_set();
 }
-
-/* ---- errors ---- */
 
 TASK(upstream_open, an_error_comes_with_what_was_tried)
 {
@@ -412,8 +408,6 @@ TASK(upstream_open, calls_that_cannot_be_say_why)
     close_set();
 }
 
-/* ---- interruptions ---- */
-
 static void make_accepting(void)
 {
     open_set(FAKE_ACCEPT, 0);
@@ -528,8 +522,6 @@ UNIT(upstream_open, the_loops_end_ends_a_request)
     weir_upstreams_free(set);
     fake_stop();
 }
-
-/* ---- memory ---- */
 
 static int open_without_memory(weir_loop *on, void *arg)
 {

@@ -55,8 +55,6 @@ static uint32_t roll(uint32_t below)
     return (uint32_t)unit_random_below(&dice, below);
 }
 
-/* ---- the model ---- */
-
 /* The peers, as bits, that a request is to choose from in the end; 0: there are
  * none. */
 static unsigned find_choice(const struct ask *ask)
@@ -151,8 +149,6 @@ static void judge(void)
     expect_leq(count_waiting(), queue_limit);
 }
 
-/* ---- steps ---- */
-
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
 {
@@ -241,8 +237,6 @@ static void take_step(void)
         ask_for_one();
     }
 }
-
-/* ---- runs ---- */
 
 static void add_peer(int set, int peer, const struct weir_address *address)
 {

@@ -124,8 +124,6 @@ void ups_answer(size_t index, enum fake_answer answer)
     fake_listener_set(ups.listeners[index], answer, 1 * MS);
 }
 
-/* ---- a resolver ---- */
-
 static int ups_asked_service(void *user, weir_lookup *lookup, const char *name,
                              void **ret_data)
 {
@@ -168,8 +166,6 @@ weir_lookup *ups_take_question(void)
     ups.asked = NULL;
     return lookup;
 }
-
-/* ---- requests ---- */
 
 static void ups_done(void *arg, int err,
                      const struct weir_upstreams_result *result)

@@ -64,8 +64,6 @@ static void shared_test(void (*body)(void))
     fake_stop();
 }
 
-/* ---- sets ---- */
-
 /* Adds an upstream of this name at the address of a target. */
 static weir_upstream *add(int set, const char *name, int target)
 {
@@ -119,8 +117,6 @@ static void open_sets(int count)
         open_set(i, shared);
     }
 }
-
-/* ---- connections ---- */
 
 static void note_end(void *arg, int err,
                      const struct weir_upstreams_result *result)
@@ -190,8 +186,6 @@ static void choose_alone(enum weir_balance balance, int count, char *ret)
     chosen_count = 0;
     memset(chosen, 0, sizeof(chosen));
 }
-
-/* ---- the balance ---- */
 
 static void expect_choices_of_one(enum weir_balance balance)
 {
@@ -287,8 +281,6 @@ UNIT(upstream_shared, a_connection_that_ends_counts_no_more_in_any_set)
     maker_run_for(&m, 5 * MS);
     expect_eq(chosen[TARGETS], 'c');
 }
-
-/* ---- sets that change ---- */
 
 UNIT(upstream_shared, connections_of_a_set_that_was_freed_count)
 {
@@ -397,8 +389,6 @@ UNIT(upstream_shared, a_place_that_was_taken_long_ago_is_known)
     expect_eq(chosen_count, before + TARGETS - 1);
     cr_assert(!strchr(chosen + before, 'a'), "%s", chosen + before);
 }
-
-/* ---- failures ---- */
 
 static struct weir_upstream_statistics info_of(int set, int target)
 {
@@ -548,8 +538,6 @@ UNIT(upstream_findings, a_set_that_never_ejects_takes_no_notice)
     expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_UP);
     expect_str_eq(changes[1], "");
 }
-
-/* ---- checks ---- */
 
 static uint64_t count_checks(int set)
 {
@@ -761,8 +749,6 @@ UNIT(upstream_findings, another_place_has_checks_of_its_own)
     expect_eq(info_of(1, 0).state, WEIR_UPSTREAM_UP);
     expect_eq(count_checks(1), 1);
 }
-
-/* ---- what a set is given ---- */
 
 static void add_known(int set, const struct weir_upstream_health *known)
 {

@@ -68,8 +68,6 @@ static struct weir_upstream_statistics info_of(int set, int target)
     return info;
 }
 
-/* ---- steps ---- */
-
 static void forget(int set, int target)
 {
     if (upstreams[set][target]) {
@@ -208,8 +206,6 @@ static void take_step(void)
     }
     check_all();
 }
-
-/* ---- storms ---- */
 
 static void open_storm(uint64_t seed, struct weir_upstream_check *check)
 {

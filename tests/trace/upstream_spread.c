@@ -101,8 +101,6 @@ static uint32_t active_of(const weir_upstream *upstream)
     return info.active_count;
 }
 
-/* ---- answers ---- */
-
 UNIT(upstream_spread, each_address_is_an_upstream)
 {
     open_plain();
@@ -270,8 +268,6 @@ UNIT(upstream_spread, a_set_that_is_retired_asks_no_more)
     expect_eq(ups.asked_count, 1);
     expect_str_eq(members(), "12");
 }
-
-/* ---- what all of them have ---- */
 
 UNIT(upstream_spread, weight_drain_and_limit_are_those_of_all)
 {

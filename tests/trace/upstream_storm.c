@@ -67,8 +67,6 @@ static void note_end(void *arg, int err,
     }
 }
 
-/* ---- steps ---- */
-
 /* What is known of another one that is there, or anything. */
 static struct weir_upstream_health draw_known(void)
 {
@@ -196,8 +194,6 @@ static void take_step(void)
     }
     check_limits();
 }
-
-/* ---- storms ---- */
 
 static void open_storm(uint64_t seed)
 {

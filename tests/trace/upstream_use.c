@@ -216,8 +216,6 @@ UNIT(upstream_use, another_balance_uses_none)
     expect_str_eq(ups.uses, "");
 }
 
-/* ---- requests that connect to one that is down ---- */
-
 UNIT(upstream_use, a_request_leaves_one_that_is_found_down)
 {
     struct weir_upstreams_options options = options_of(false);

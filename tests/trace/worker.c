@@ -205,8 +205,6 @@ UNIT(worker, a_buffer_that_does_not_exist_ends_only_its_connection)
     stop(CONNS - 1);
 }
 
-/* ---- ends that a receive does not see ---- */
-
 /* The peer says something that no armed receive sees. */
 static void say_unheard(struct conn *conn)
 {
@@ -337,8 +335,6 @@ UNIT(worker, no_poll_looks_for_the_end_of_a_unix_socket_in_a_host)
     fake_peer_close(conns[0].peer);
     fake_stop();
 }
-
-/* ---- pipes ---- */
 
 UNIT(worker, a_pipe_ends_although_cancels_are_lost)
 {

@@ -256,8 +256,6 @@ UNIT(address, a_short_destination_is_still_terminated)
     expect_str_eq(small, "127.0.0.1:80");
 }
 
-/* ---- Unix addresses ---- */
-
 /* Returns the text of the Unix address of @len bytes. */
 static const char *made_unix(const char *path, size_t len)
 {

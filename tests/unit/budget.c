@@ -120,8 +120,6 @@ UNIT(budget, all_credits_together_promise_half_the_limit_at_most)
     expect_eq(credit_of(&budget, &demand, &shortage), WR_CREDIT_MIN);
 }
 
-/* ---- windows ---- */
-
 static const struct wr_pool no_pool;
 static const struct wr_budget short_of_memory = {.pool = &no_pool,
                                                  .held_limit_bytes = MIB,
@@ -218,8 +216,6 @@ UNIT(budget, a_window_moves_once_for_each_receive_that_has_ended)
     expect_eq(credit, WR_CREDIT_START / 2);
 }
 
-/* ---- send queues ---- */
-
 UNIT(budget, a_share_of_the_send_queues_is_no_bound_while_there_is_plenty)
 {
     struct wr_budget budget = {.queued_limit_bytes = 64 * MIB};
@@ -255,8 +251,6 @@ UNIT(budget, a_reader_keeps_less_the_less_there_is)
     expect_eq(before, WR_HELD_LEAST);
     expect_eq(wr_budget_reader_high(&budget, 100), 100);
 }
-
-/* ---- crowds ---- */
 
 #define CROWD 1000
 

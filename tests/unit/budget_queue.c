@@ -239,8 +239,6 @@ UNIT(budget_queue, a_turn_feeds_as_many_of_the_stuck_as_there_is_room_for)
     expect_geq(feed_of_many_stuck(many, MANY, MIB), 4 * of_few);
 }
 
-/* ---- those that are due ---- */
-
 /* Serves those that are due in one iteration; each receives @bytes and is due
  * again. Returns their numbers like feed(). */
 static int run_turn(uint32_t bytes)

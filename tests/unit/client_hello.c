@@ -193,8 +193,6 @@ UNIT(client_hello, scratch_memory_is_needed_for_several_records_alone)
               "the first record does not tell the length");
 }
 
-/* ---- hellos that are made ---- */
-
 static void hello_put(const void *data, size_t size)
 {
     memcpy(hello_bytes + hello_len, data, size);

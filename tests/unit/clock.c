@@ -180,8 +180,6 @@ static void with_clock(void (*body)(void))
     expect_eq(memory.live_count, 0);
 }
 
-/* ---- which limit ---- */
-
 UNIT(clock, without_limits_no_timer_runs)
 {
     stands.is_reading = stands.is_sending = true;
@@ -329,8 +327,6 @@ UNIT(clock, limits_without_memory_leave_those_of_before)
     cr_assert(!wr_timer_is_armed(&timed->timer));
 }
 
-/* ---- whose fault ---- */
-
 UNIT(clock, bytes_that_wait_in_the_kernel_count_as_received)
 {
     stands.is_reading = true;
@@ -445,8 +441,6 @@ UNIT(clock, of_two_limits_that_are_over_the_one_that_is_fair_ends_it)
 
     expect_ended_by(WEIR_EWRITESTALL, "send");
 }
-
-/* ---- looks ---- */
 
 UNIT(clock, a_look_comes_before_the_limit_and_may_end_the_connection)
 {

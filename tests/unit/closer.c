@@ -53,8 +53,6 @@ int __wrap_pthread_create(pthread_t *ret, const pthread_attr_t *attr,
                                    : __real_pthread_create(ret, attr, run, arg);
 }
 
-/* ---- closes, by this thread and by others ---- */
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static __thread bool is_caller;
@@ -111,8 +109,6 @@ static void expect_closed(int by_caller, int by_threads)
     expect_eq(closed_by_threads, by_threads);
     pthread_mutex_unlock(&mutex);
 }
-
-/* ---- the owner of a closer ---- */
 
 static struct wr_wake *wake;
 static int told_count;
@@ -172,8 +168,6 @@ static void close_some_slowly(struct wr_closer **closer)
     wr_closer_close(closer, &fd, 1);
     wait_until_slow();
 }
-
-/* ---- without memory ---- */
 
 /* The allocations are for the descriptors and for the closer. */
 static void expect_caller_closes_without(unsigned allocs)
@@ -244,8 +238,6 @@ UNIT(closer, without_memory_the_caller_closes_what_has_no_owner)
 
     expect_closed(2, 0);
 }
-
-/* ---- without threads ---- */
 
 /* More often than threads are allowed. */
 UNIT(closer, without_a_thread_the_caller_closes)

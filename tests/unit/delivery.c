@@ -19,8 +19,6 @@ static void with_delivery(void (*body)(void))
     teardown();
 }
 
-/* ---- holding ---- */
-
 UNIT(delivery, bytes_go_to_the_protocol_at_once)
 {
     setup(&stream_protocol);
@@ -95,8 +93,6 @@ UNIT(delivery, a_close_in_held_bytes_shows_no_more_of_them)
     expect_seen(10);
     expect_eq(doom_count, 0);
 }
-
-/* ---- buffered protocols ---- */
 
 UNIT(delivery, a_buffered_protocol_is_fed_by_the_size_of_its_memory)
 {
@@ -186,8 +182,6 @@ UNIT(delivery, without_memory_for_the_rest_the_bytes_are_lost)
     cr_assert(!wr_delivery_has_held(&delivery));
 }
 
-/* ---- failures ---- */
-
 UNIT(delivery, a_callback_that_fails_dooms_the_transport_once)
 {
     setup(&stream_protocol);
@@ -226,8 +220,6 @@ UNIT(delivery, a_buffered_protocol_without_memory_fails)
     expect_eq(transport.error, WEIR_ENOBUFFER);
     expect_eq(doom_count, 1);
 }
-
-/* ---- the end of the stream ---- */
 
 UNIT(delivery, the_end_comes_after_the_last_byte)
 {
@@ -281,8 +273,6 @@ UNIT_ABORTS(delivery, the_end_is_not_told_before_held_bytes,
     wr_delivery_end(&delivery);
     wr_ignore(wr_delivery_tell_end(&transport, &delivery));
 }
-
-/* ---- another protocol ---- */
 
 static int set_protocol(const struct weir_protocol *protocol,
                         const struct weir_buf *initial, size_t count)
@@ -364,8 +354,6 @@ UNIT_IN(delivery, without_memory_the_protocol_stays, unit_alone, void)
     /* Allocations for the first piece and for the second. */
     expect_eq(walk_allocations(&allocator, switch_without, NULL), 2);
 }
-
-/* ---- chance ---- */
 
 static enum act act_by_chance(struct unit_random *random)
 {

@@ -74,8 +74,6 @@ static const char *try_all(void)
     return order;
 }
 
-/* ---- the order ---- */
-
 /* asyncio's _interleave_addrinfos(), on indices: a list for each family, in the
  * order in which the families first appear; then the lead of the first list,
  * then one of each alternately. */
@@ -175,8 +173,6 @@ UNIT(eyeballs, addresses_that_come_late_take_part_in_the_turns)
     expect_str_eq(try_all(), "3142");
 }
 
-/* ---- time ---- */
-
 static size_t try_at(uint64_t now_ns)
 {
     size_t index = SIZE_MAX;
@@ -256,8 +252,6 @@ UNIT(eyeballs, it_has_failed_when_all_attempts_have_and_nothing_is_awaited)
     cr_assert(has_failed());
 }
 
-/* ---- names ---- */
-
 UNIT(eyeballs, the_preferred_family_is_tried_as_soon_as_it_is_there)
 {
     init(0, 0, false);
@@ -304,8 +298,6 @@ UNIT(eyeballs, they_do_not_wait_for_a_family_that_is_not_preferred)
     add("4");
     expect_eq(try_at(0), 0);
 }
-
-/* ---- errors ---- */
 
 UNIT(eyeballs,
      the_error_is_the_first_that_says_more_than_that_a_route_is_missing)

@@ -42,8 +42,6 @@ static void drop(struct wr_fiber *fiber)
     wr_stack_give(&stacks, fiber->stack);
 }
 
-/* ---- running ---- */
-
 struct counting {
     struct wr_fiber fiber;
     unsigned goal;
@@ -98,8 +96,6 @@ UNIT(fiber, a_stack_serves_one_after_another)
     }
     expect_eq(stacks.stack_count, 1);
 }
-
-/* ---- locals ---- */
 
 struct adding {
     struct wr_fiber fiber;
@@ -166,8 +162,6 @@ UNIT(fiber, locals_of_many_survive_when_they_take_turns)
     }
 }
 
-/* ---- alignment ---- */
-
 struct aligned {
     struct wr_fiber fiber;
     uintptr_t address;
@@ -197,8 +191,6 @@ UNIT(fiber, its_stack_is_aligned)
         drop(&all[i].fiber);
     }
 }
-
-/* ---- registers ---- */
 
 #ifdef REGISTERS
 
@@ -254,8 +246,6 @@ UNIT(fiber, registers_survive_on_both_sides)
 }
 
 #endif
-
-/* ---- rounding ---- */
 
 #if defined(__aarch64__)
 
@@ -332,8 +322,6 @@ UNIT(fiber, rounding_belongs_to_the_fiber)
 }
 
 #endif
-
-/* ---- misuse of our own ---- */
 
 static void return_at_once(void *arg)
 {

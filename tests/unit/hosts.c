@@ -275,8 +275,6 @@ UNIT(hosts, a_lack_of_descriptors_is_no_empty_file)
     expect_eq(hosts.text.size, 0);
 }
 
-/* ---- limits ---- */
-
 UNIT(hosts, a_file_has_an_end)
 {
     read_path("/dev/zero");
@@ -321,8 +319,6 @@ UNIT(hosts, names_beyond_a_million_do_not_count)
     expect_str_eq(find("one", AF_UNSPEC), "");
     clear();
 }
-
-/* ---- without memory ---- */
 
 static struct test_allocator failing;
 static int failures;

@@ -122,8 +122,6 @@ static void lose(void)
     wr_life_lose(t);
 }
 
-/* ---- credit ---- */
-
 UNIT(intake, credit_is_given_and_nothing_is_waited_for)
 {
     expect_geq(wr_intake_ask(t), WR_CREDIT_MIN);
@@ -219,8 +217,6 @@ UNIT(intake, asking_uncounted_keeps_the_last_credit_that_a_poll_in_vain_clears)
     cr_assert(wr_intake_may_poll(t));
 }
 
-/* ---- the queues ---- */
-
 UNIT(intake, one_that_is_due_keeps_its_place_when_leases_are_given_back)
 {
     hold(WR_READ_LIMIT_DEFAULT);
@@ -246,8 +242,6 @@ UNIT(intake, it_may_leave_a_queue_that_it_is_not_in)
     cr_assert(!wr_intake_waits(t));
     cr_assert(wr_list_is_empty(&loop.budget.starved));
 }
-
-/* ---- limits ---- */
 
 UNIT(intake, a_larger_limit_ends_the_wait_for_credit)
 {
@@ -284,8 +278,6 @@ UNIT(intake, the_last_lease_of_a_lost_connection_lets_its_kind_free_it)
     expect_eq(freed_count, 1);
 }
 
-/* ---- rests ---- */
-
 static struct wr_timer rest;
 
 static void rested(struct wr_timer *timer)
@@ -317,8 +309,6 @@ UNIT(intake, it_rests_while_the_kernel_has_the_buffers)
     expect_eq(loop.budget.starved_count, 1);
     wr_timer_cancel(&loop.wheel, &rest);
 }
-
-/* ---- steps that there are not ---- */
 
 UNIT_ABORTS(intake, none_waits_although_there_is_credit, "false")
 {

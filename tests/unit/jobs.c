@@ -32,8 +32,6 @@ int __wrap_pthread_join(pthread_t thread, void **ret);
 int __real_pthread_detach(pthread_t thread);
 int __wrap_pthread_detach(pthread_t thread);
 
-/* ---- threads that are made and end ---- */
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int made_count;
@@ -96,8 +94,6 @@ int __wrap_pthread_detach(pthread_t thread)
     add_to(&detached_count, err == 0);
     return err;
 }
-
-/* ---- jobs ---- */
 
 struct item {
     struct wr_job job;
@@ -276,8 +272,6 @@ static void with_jobs(void (*body)(void))
     with_kind(&held, body);
 }
 
-/* ---- starting threads ---- */
-
 UNIT(jobs, a_thread_is_made_when_none_is_idle)
 {
     sigset_t blocked;
@@ -399,8 +393,6 @@ UNIT_OF(jobs, a_thread_that_is_idle_for_a_moment_stays, with_kind, &patient,
     end_all();
 }
 
-/* ---- taking jobs back ---- */
-
 UNIT(jobs, that_are_withdrawn_before_they_start_never_run)
 {
     jobs.thread_limit = 1;
@@ -467,8 +459,6 @@ UNIT_OF(jobs, a_rest_has_a_limit, with_kind, &looking, void)
     end_all();
 }
 
-/* ---- what the owner is told ---- */
-
 UNIT(jobs, the_owner_is_told_once_until_it_hears)
 {
     jobs.thread_limit = 1;
@@ -486,8 +476,6 @@ UNIT(jobs, the_owner_is_told_once_until_it_hears)
     end_all();
     expect_eq(tell_count, 2, "it has gone");
 }
-
-/* ---- the end ---- */
 
 UNIT(jobs, that_are_shut_take_no_more_and_are_over_when_all_came_back)
 {
@@ -567,8 +555,6 @@ UNIT(jobs, the_end_leaves_those_that_run_and_joins_idle_threads)
     expect_eq(wr_list_count(&done), 2);
     wr_jobs_fini(&jobs);
 }
-
-/* ---- storms ---- */
 
 enum { PUSHERS = 3, EACH = 400, ROUNDS = 150 };
 

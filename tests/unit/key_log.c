@@ -95,8 +95,6 @@ static void expect_refused(uid_t user, const char *says)
     cr_assert_not_null(strstr(why, says), "%s", why);
 }
 
-/* ---- files ---- */
-
 UNIT(key_log, a_file_is_made_for_its_owner_and_appended_to)
 {
     struct key_log *log = opened(path);
@@ -185,8 +183,6 @@ UNIT(key_log, a_warning_comes_once_until_the_log_is_closed)
     cr_assert_not_null(strstr(said, path), "%s", said);
 }
 
-/* ---- one log for a path ---- */
-
 UNIT(key_log, the_last_one_who_has_it_closes_it)
 {
     struct key_log *log = opened(path);
@@ -230,8 +226,6 @@ UNIT(key_log, the_old_file_stays_where_the_new_one_is_refused)
     expect_content(path, "");
     key_log_close(log);
 }
-
-/* ---- lines ---- */
 
 UNIT(key_log, a_line_that_has_no_room_is_told_once_and_mixes_with_no_other)
 {

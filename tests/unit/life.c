@@ -98,8 +98,6 @@ static void lose(void)
     wr_life_lose(t);
 }
 
-/* ---- what a step does ---- */
-
 UNIT(life, the_program_may_write_from_the_birth_to_the_close)
 {
     begin(&stream_ops);
@@ -188,8 +186,6 @@ UNIT(life, a_kind_may_do_without_an_outbox_and_a_delivery)
     cr_assert(!wr_delivery_is_shut(&owner.delivery));
 }
 
-/* ---- the loop and the set ---- */
-
 UNIT(life, the_loop_counts_it_and_forgets_it_when_it_leaves)
 {
     begin(&stream_ops);
@@ -243,8 +239,6 @@ UNIT(life, it_is_freed_when_neither_a_reference_nor_a_lease_is_left)
     expect_eq(loop.pin_count, 0);
 }
 
-/* ---- steps that there are not ---- */
-
 UNIT_ABORTS(life, none_is_lost_before_its_operations_were_cancelled,
             "allowed[state] >> t->state & 1u")
 {
@@ -288,8 +282,6 @@ UNIT_ABORTS(life, none_is_freed_while_it_lives,
     begin(&stream_ops);
     wr_transport_unref(t);
 }
-
-/* ---- tables that there are not ---- */
 
 UNIT(life, a_table_may_lack_what_is_asked_for_before)
 {

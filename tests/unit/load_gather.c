@@ -17,16 +17,12 @@ static struct worker workers[2];
 static struct worker_row rows[2];
 static struct histogram empty;
 
-/* ---- in place of modules that look at the machine and at connections ---- */
-
 uint64_t client_count_unanswered(const struct client *client,
                                  uint64_t *ret_unseen)
 {
     *ret_unseen += client->conn_count / 10;
     return client->conn_count;
 }
-
-/* ---- numbers ---- */
 
 static void with_threads(void (*body)(void))
 {
@@ -188,8 +184,6 @@ UNIT(load_gather, the_longest_window_and_the_greatest_memory_are_kept)
     expect_eq(result.shortage, -5);
 }
 
-/* ---- times ---- */
-
 /* Gives each histogram of a record its own value. */
 static void record_each(struct record *record, uint64_t value)
 {
@@ -295,8 +289,6 @@ UNIT(load_gather, percentiles_of_a_row_are_of_responses_where_there_are_some)
     cr_assert_not_null(rows[0].row.hdr);
     free(rows[0].row.hdr);
 }
-
-/* ---- what follows from the sums ---- */
 
 UNIT(load_gather, the_rate_of_an_open_loop_is_that_of_its_schedule)
 {

@@ -55,8 +55,6 @@ static const char *one_of(const char *const *words, size_t count)
     one_of((const char *const[]){__VA_ARGS__},                                 \
            sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-/* ---- answers ---- */
-
 static void add_fields(void)
 {
     for (uint64_t i = unit_random_below(&chance, 4); i > 0; i--) {
@@ -155,8 +153,6 @@ static void spoil(void)
         break;
     }
 }
-
-/* ---- both readers ---- */
 
 static int on_body(http_parser *parser, const char *at, size_t len)
 {

@@ -205,8 +205,6 @@ UNIT(load_lateness, lateness_is_judged_against_what_is_reported_and_asked_for)
     }
 }
 
-/* ---- reading ---- */
-
 /* Samples of how long responses were in the socket, and how much of a CPU the
  * client used, in hundredths. */
 static const struct {
@@ -376,8 +374,6 @@ UNIT(load_lateness, late_sends_and_late_reads_are_judged_by_what_they_change)
                   strstr(result.invalid.lines[0], "and 2.0"));
     }
 }
-
-/* ---- waiting for a connection ---- */
 
 UNIT(load_lateness, waiting_for_a_connection_is_told_and_then_an_objection)
 {

@@ -28,8 +28,6 @@ static bool is_armed;
 static uint64_t armed_ns;
 static weir_callback_fn *armed_cb;
 
-/* ---- in place of the loop and of connections ---- */
-
 int __wrap_weir_loop_call_at(weir_loop *loop, uint64_t at_ns,
                              weir_callback_fn *cb, void *arg,
                              struct weir_handle *ret);
@@ -91,8 +89,6 @@ void conn_tell_drained(struct traffic *self)
     expect_eq(self, &traffic);
 }
 
-/* ---- what the tests do ---- */
-
 static void with_pacing(void (*body)(void))
 {
     /* Requests after 10, 20, 30, 40 and 50 ns. */
@@ -144,8 +140,6 @@ static void start(uint64_t window_ns, uint64_t end_ns)
 {
     pacing_start(&pacing, NULL, 1000, 1000 + window_ns, 1000 + end_ns);
 }
-
-/* ---- tests ---- */
 
 UNIT(load_pacing, connections_get_requests_in_the_order_in_which_they_had_room)
 {

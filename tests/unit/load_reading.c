@@ -23,8 +23,6 @@ static uint64_t turn_ns;
 static uint64_t cpu_ns;
 static unsigned passed_on;
 
-/* ---- in place of the loop ---- */
-
 uint64_t __wrap_weir_loop_get_time(const weir_loop *loop);
 
 uint64_t __wrap_weir_loop_get_time(const weir_loop *loop)
@@ -49,8 +47,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
                              .tv_nsec = (long)(cpu_ns % SECOND)};
     return 0;
 }
-
-/* ---- what the tests do ---- */
 
 static void count_ready(struct conn *self, uint64_t now_ns)
 {

@@ -194,8 +194,6 @@ UNIT(load_resp, lines_and_replies_have_a_largest_size)
     expect_eq(reader.fault, RESP_FAULT_SIZE);
 }
 
-/* ---- random replies ---- */
-
 struct text {
     char bytes[8192];
     size_t len;

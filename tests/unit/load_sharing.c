@@ -13,8 +13,6 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* ---- two samples ---- */
-
 static struct sharing_sample begin;
 static struct sharing_sample end;
 
@@ -161,8 +159,6 @@ UNIT(load_sharing, a_time_of_a_few_ticks_says_nothing)
     begin.at_ns = 0;
     expect_eq(sharing_find(&begin, &end, &cpus, 1, 0).cpu_count, 0);
 }
-
-/* ---- the verdict ---- */
 
 static struct run_options options;
 static struct result result;

@@ -668,8 +668,6 @@ UNIT(load_verdict, a_closed_loop_owns_up_to_a_stall)
     expect_eq(result.warnings.count, 0, "the response times show it");
 }
 
-/* ---- means of this machine ---- */
-
 UNIT(load_verdict, a_lack_of_means_is_no_error_of_the_server)
 {
     result.shortages = 1;

@@ -10,8 +10,6 @@
 
 #include "random.h"
 
-/* ---- frames ---- */
-
 /* Contents of a connection, read in pieces. */
 struct seen {
     ssize_t err;
@@ -166,8 +164,6 @@ UNIT(load_ws, random_messages_come_out_as_they_went_in)
         cr_assert(memcmp(seen.data, wanted, data_len) == 0);
     }
 }
-
-/* ---- the handshake ---- */
 
 static const char rfc_key[] = "dGhlIHNhbXBsZSBub25jZQ==";
 

@@ -137,8 +137,6 @@ static void with_outbox(void (*body)(void))
     teardown();
 }
 
-/* ---- states ---- */
-
 UNIT_IN(outbox, every_write_is_refused_before_there_is_a_connection, unit_alone,
         void)
 {
@@ -229,8 +227,6 @@ UNIT_ABORTS(outbox, a_close_of_what_was_never_open_is_a_fault,
     wr_outbox_close(outbox);
 }
 
-/* ---- refusals ---- */
-
 UNIT(outbox, a_refused_write_is_remembered_until_it_is_told)
 {
     t->hard_limit_bytes = 20;
@@ -273,8 +269,6 @@ UNIT(outbox, bytes_that_were_passed_on_use_up_the_hard_limit)
 
     expect_eq(write_bytes(1), 0);
 }
-
-/* ---- marks ---- */
 
 UNIT(outbox, above_the_high_mark_the_protocol_pauses_until_the_low_one)
 {

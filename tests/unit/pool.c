@@ -54,8 +54,6 @@ static void with_pool(void (*body)(void))
     teardown();
 }
 
-/* ---- leases ---- */
-
 UNIT(pool, a_copy_is_charged_until_its_last_reference_goes)
 {
     weir_lease *lease = wr_lease_copy(&pool, &account, "weir", 4);

@@ -110,8 +110,6 @@ static void add_word(struct config_texts *texts, char **words, size_t count)
     *texts = (struct config_texts){.texts = words, .count = count};
 }
 
-/* ---- limits ---- */
-
 UNIT(proxy_clients, a_client_has_so_many_connections_at_once)
 {
     services[0].client_conns = 2;
@@ -221,8 +219,6 @@ UNIT(proxy_clients, services_of_one_name_count_together)
         clients_enter(clients[1], &address, now_ns, &client, &refusal));
 }
 
-/* ---- the table ---- */
-
 UNIT(proxy_clients, a_full_table_forgets_the_idle_and_refuses_nobody)
 {
     char text[40];
@@ -293,8 +289,6 @@ UNIT(proxy_clients, threads_together_let_in_no_more)
     }
 }
 
-/* ---- the log ---- */
-
 UNIT(proxy_clients, a_refusal_a_second_is_told_with_the_number_of_the_others)
 {
     services[0].client_conns = 1;
@@ -310,8 +304,6 @@ UNIT(proxy_clients, a_refusal_a_second_is_told_with_the_number_of_the_others)
     expect_eq(enter("192.0.2.1"), NULL);
     cr_assert(refusal.is_told && refusal.left_out == 7);
 }
-
-/* ---- networks ---- */
 
 static bool comes(const char *text)
 {

@@ -75,8 +75,6 @@ static void *do_nothing(void *arg)
     return arg;
 }
 
-/* ---- calls ---- */
-
 static int try_calls(void)
 {
     static char *const none[] = {NULL};
@@ -106,8 +104,6 @@ UNIT(proxy_confine, calls_that_serve_nothing_fail)
     const int line = run_apart(try_calls);
     cr_assert(line == 0 || line == SKIPPED, "line %d", line);
 }
-
-/* ---- files ---- */
 
 static char folder[64];
 
@@ -281,8 +277,6 @@ UNIT_IN(proxy_confine, a_log_that_is_a_device_is_the_only_one_that_is_written,
     const int line = run_apart(try_device);
     cr_assert(line == 0 || line == SKIPPED, "line %d", line);
 }
-
-/* ---- users ---- */
 
 static char why[OPTION_WHY_SIZE];
 

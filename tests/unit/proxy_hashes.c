@@ -11,8 +11,6 @@
 
 enum { MANY = 1000 };
 
-/* ---- many numbered things ---- */
-
 UNIT(proxy_hashes, things_of_one_hash_are_found_in_the_order_of_their_numbers)
 {
     struct hashes hashes = {.all = NULL};
@@ -47,8 +45,6 @@ UNIT(proxy_hashes, the_first_of_equal_texts_is_found)
     cr_assert_not_null(found);
     free(found);
 }
-
-/* ---- tables ---- */
 
 struct thing {
     struct keyed keyed;

@@ -309,8 +309,6 @@ UNIT(proxy_matching, of_several_that_say_as_much_the_first_wins)
     cr_assert_str_eq(choose_by_hello(&facts), "none");
 }
 
-/* ---- many of them ---- */
-
 /* Makes @count routes by name and one for all others, with as many targets. */
 static void have_many(size_t count)
 {
@@ -375,8 +373,6 @@ UNIT(proxy_matching, a_choice_does_not_look_at_all_routes)
 {
     expect_eq(count_choices(1000), count_choices(100));
 }
-
-/* ---- routes that are refused ---- */
 
 static void lacks(const char *name, const char *reason, const char *text)
 {

@@ -227,8 +227,6 @@ UNIT(proxy_record, every_reason_has_a_word_of_its_own)
     }
 }
 
-/* ---- the end of a relay ---- */
-
 #define A WEIR_RELAY_A
 #define B WEIR_RELAY_B
 
@@ -304,8 +302,6 @@ UNIT(proxy_record, counts_of_threads_are_added_field_by_field)
     expect_eq(sum.ended[END_TARGET_RESET], 1);
     expect_eq(sum.connects[COUNTS_BUCKETS], 1);
 }
-
-/* ---- counts that go on ---- */
 
 /* Returns the longest chain of a bucket. */
 static size_t find_longest(const struct keyed_table *table)

@@ -537,8 +537,6 @@ static void lacks(const char *name, const char *reason, const char *text)
     config_free(&config);
 }
 
-/* ---- words that need others ---- */
-
 #define LISTEN "listen tcp://127.0.0.1:1"
 #define LOCAL  "listen unix:/a"
 #define SECURE "listen tls://127.0.0.1:1; cert a"

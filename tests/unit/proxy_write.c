@@ -267,8 +267,6 @@ UNIT(proxy_write, the_longest_header_can_be_written)
     expect_eq(weir_proxy_tlvs_write(NULL, 0, NULL, 0), 0);
 }
 
-/* ---- at random ---- */
-
 static void write_choose_address(struct unit_random *random, int family,
                                  struct weir_address *ret)
 {

@@ -107,8 +107,6 @@ UNIT(recvq, a_call_that_finds_no_memory_changes_nothing)
     }
 }
 
-/* ---- searching ---- */
-
 #define TEXT_MAX 6000u
 
 static uint8_t text[TEXT_MAX];

@@ -119,8 +119,6 @@ static uint8_t *next_bytes(size_t len)
     return bytes;
 }
 
-/* ---- calls, each with its model ---- */
-
 int push(size_t len)
 {
     uint8_t *bytes = next_bytes(len);

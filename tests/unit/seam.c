@@ -10,8 +10,6 @@
  */
 #include "tests/unit/seam_rig.h"
 
-/* ---- receives ---- */
-
 UNIT(seam, a_receive_waits_for_bytes)
 {
     provide(BUF_COUNT);
@@ -195,8 +193,6 @@ UNIT(seam, more_connections_than_buffers_get_their_bytes)
     cr_assert(!op->in_flight);
 }
 
-/* ---- polls ---- */
-
 UNIT(seam, a_poll_tells_what_holds_now)
 {
     send_at(1, "abc");
@@ -279,8 +275,6 @@ UNIT(seam, an_accept_of_many_shots_leaves_no_connection_waiting)
     expect_eq(ended(op), -ECANCELED);
     wr_prep_close(uring, listener);
 }
-
-/* ---- cancels, times, closes ---- */
 
 UNIT(seam, a_cancelled_receive_takes_nothing)
 {

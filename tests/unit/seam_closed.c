@@ -159,8 +159,6 @@ UNIT(seam_closed, a_forked_child_that_lives_on_wakes_no_wait)
     expect_eq(status, 0);
 }
 
-/* ---- what the next set has ---- */
-
 /* Makes another connection; both ends are returned in @ret. */
 static void connect_more(int ret[2])
 {
@@ -326,8 +324,6 @@ UNIT(seam_closed, what_was_closed_while_it_waited_ends)
     turn(0);
     renew_without(op, -EBADF, (int[2]){lower, fd});
 }
-
-/* ---- no other set can be made ---- */
 
 static void limit_descriptors(rlim_t limit)
 {

@@ -27,8 +27,6 @@ static void expect_taken(const char *text)
     expect_eq(memcmp(buf, text, strlen(text)), 0);
 }
 
-/* ---- sends ---- */
-
 UNIT(seam_ends, vectors_are_sent_in_their_order)
 {
     char parts[3][8] = {"one ", "two ", "three"};
@@ -175,8 +173,6 @@ UNIT(seam_ends, bytes_that_no_receive_waits_for_wake_no_wait_for_long)
     }
 }
 
-/* ---- resets ---- */
-
 UNIT(seam_ends, a_reset_is_told_to_a_receive_once)
 {
     provide(BUF_COUNT);
@@ -210,8 +206,6 @@ UNIT(seam_ends, a_poll_tells_a_reset)
     expect_eq(events & POLLERR, POLLERR);
     expect_eq(events & POLLHUP, POLLHUP);
 }
-
-/* ---- connects and accepts ---- */
 
 /* A loop that learns that first receives find nothing still gets the available
  * bytes. */
@@ -285,8 +279,6 @@ UNIT(seam_ends, an_accept_takes_one_connection)
     }
     wr_prep_close(uring, listener);
 }
-
-/* ---- reads, closes, and what the ring tells of itself ---- */
 
 UNIT(seam_ends, a_read_waits_for_a_count)
 {

@@ -109,8 +109,6 @@ UNIT(seam_files, an_accept_of_what_does_not_listen_fails)
     }
 }
 
-/* ---- pipes ---- */
-
 /* Opens a pipe as other programs have it, with blocking ends. */
 static void open_pipe(int ret[2])
 {
@@ -235,8 +233,6 @@ UNIT(seam_files, an_open_of_a_fifo_waits_for_its_other_end)
     close_pipe((int[2]){reader, writer});
     expect_eq(unlinkat(folder_fd, "fifo", 0), 0);
 }
-
-/* ---- the signal ---- */
 
 UNIT(seam_files, the_signal_tells_of_work)
 {

@@ -16,8 +16,6 @@ static void with_queue(void (*body)(void))
     teardown();
 }
 
-/* ---- one thing at a time ---- */
-
 UNIT(sendq, an_empty_queue_names_nothing_and_holds_no_memory)
 {
     setup();
@@ -139,8 +137,6 @@ UNIT(sendq, a_lease_is_held_until_its_last_byte_is_taken)
     expect_eq(account.held_bytes, 0);
 }
 
-/* ---- no memory ---- */
-
 /* If the short path fails, the long path is taken. */
 static bool may_try_again(enum step step)
 {
@@ -207,8 +203,6 @@ UNIT(sendq, a_lease_without_memory_is_not_held)
 
     cr_assert(wr_sendq_is_empty(&queue));
 }
-
-/* ---- release callbacks that write ---- */
 
 static int rewrites_left;
 static uint8_t rewritten[64];
@@ -293,8 +287,6 @@ UNIT(sendq, clearing_goes_on_until_releases_stop_writing)
     expect_eq(rewrites_left, 0);
     cr_assert(wr_sendq_is_empty(&queue));
 }
-
-/* ---- weir's own mistakes ---- */
 
 UNIT_ABORTS(sendq, taking_more_than_there_is_aborts, "bytes <= q->bytes")
 {

@@ -7,8 +7,6 @@
 #include "tests/unit/random.h"
 #include "tests/unit/sendq_rig.h"
 
-/* ---- all short sequences ---- */
-
 /* In a guard build each buffer takes two system calls. */
 #ifdef WR_GUARD
 enum { CALLS = 3 };
@@ -57,8 +55,6 @@ UNIT(sendq, every_cut_of_a_mixed_queue_leaves_the_rest)
         teardown();
     }
 }
-
-/* ---- long sequences ---- */
 
 static uint64_t random_size(struct unit_random *random)
 {

@@ -64,8 +64,6 @@ static uint8_t *next_bytes(size_t len)
     return bytes;
 }
 
-/* ---- the ways to write ---- */
-
 int copy(size_t len)
 {
     uint8_t *bytes = next_bytes(len);
@@ -162,8 +160,6 @@ void consume(uint64_t bytes)
     wr_sendq_consume(&queue, &memory, bytes);
 }
 
-/* ---- checks that hold at any time ---- */
-
 uint64_t check_gather(uint32_t max_count, uint64_t max_bytes)
 {
     static struct iovec iov[VECTOR_MAX];
@@ -192,8 +188,6 @@ void check(void)
     cr_assert_eq(wr_sendq_is_empty(&queue), written == taken);
     cr_assert_eq(check_gather(VECTOR_MAX, UINT64_MAX), written - taken);
 }
-
-/* ---- calls by number ---- */
 
 void take(uint64_t bytes)
 {

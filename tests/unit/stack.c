@@ -270,8 +270,6 @@ UNIT(stack, a_storm_keeps_no_more_than_its_budget)
     give_all(taken, COUNT);
 }
 
-/* ---- giving memory back ---- */
-
 UNIT(stack, trimming_gives_back_all_that_is_free)
 {
     enum { COUNT = 500 };
@@ -347,8 +345,6 @@ UNIT(stack, trimming_nothing_is_harmless)
     expect_eq(stacks.stack_count, 1);
     give(stack);
 }
-
-/* ---- how deep ---- */
 
 UNIT(stack, the_deepest_use_is_known_in_pages)
 {

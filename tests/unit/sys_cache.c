@@ -119,8 +119,6 @@ UNIT(sys_cache, knows_the_type_and_the_size_of_a_file)
     close(fd);
 }
 
-/* ---- a slow device ---- */
-
 static char group[64];
 
 static bool group_set(const char *name, const char *value)

@@ -18,8 +18,6 @@
 
 enum { SYSTEMD_FDS = 5, SYSTEMD_START = 3 };
 
-/* ---- passed descriptors ---- */
-
 static struct weir_systemd_fd passed[SYSTEMD_FDS];
 
 #define CHILD_EXPECT(cond)                                                     \
@@ -182,8 +180,6 @@ UNIT(systemd, malformed_variables_and_missing_descriptors_are_errors)
     child_run(child_refuses);
 }
 
-/* ---- the state ---- */
-
 /* Opens a notification socket; @path is parsed like in
  * weir_address_parse_unix(). */
 static int systemd_open(const char *path)
@@ -257,8 +253,6 @@ UNIT(systemd, without_a_socket_nothing_is_told)
     expect_eq(weir_systemd_notify(true, "READY=1"), -ENAMETOOLONG);
     cr_assert_null(getenv("NOTIFY_SOCKET"));
 }
-
-/* ---- the watchdog ---- */
 
 UNIT(systemd, the_watchdogs_time_is_in_nanoseconds)
 {

@@ -10,8 +10,6 @@
 
 #define TICK UINT64_C(1024)
 
-/* ---- one promise each ---- */
-
 struct probe {
     struct wr_timer timer;
     struct wr_wheel *wheel;
@@ -120,8 +118,6 @@ UNIT(timer, next_is_the_start_of_a_long_slot)
     expect_eq(wr_wheel_next(&wheel), 69984 * TICK);
 }
 
-/* ---- slots that are dealt out ahead ---- */
-
 enum { CROWD = 600 };
 
 static struct probe crowd[CROWD];
@@ -177,8 +173,6 @@ UNIT_ABORTS(timer, a_timer_needs_something_to_call, "expire != NULL")
     struct wr_timer timer;
     wr_timer_init(&timer, NULL);
 }
-
-/* ---- all boundaries ---- */
 
 static void check_one(uint64_t now_ns, uint64_t when_ns)
 {

@@ -125,8 +125,6 @@ UNIT(tls_alerts, no_memory_to_keep_a_certificate_is_not_the_peers_fault)
     size_to_keep = 0;
 }
 
-/* ---- how weir seals an alert ---- */
-
 enum { ALERT_HEADER = 5, ALERT_SEALED = ALERT_HEADER + 3 + WR_TLS_ENGINE_TAG };
 
 /* What a server does when it should sign: it has sent this many more records,

@@ -109,8 +109,6 @@ static void expect_failure(struct backend_side *side, int code, int alert)
     backend_pair_close(&pair);
 }
 
-/* ---- handshakes, and their facts ---- */
-
 PAIRS(a_handshake_agrees_on_everything)
 {
     static const char *const names[] = {"ecdsa", "rsa", "rsa3072", "rsapss"};
@@ -203,8 +201,6 @@ PAIRS(a_signer_that_fails_ends_the_handshake)
     }
     backend_pair_close(&pair);
 }
-
-/* ---- OpenSSL's keys that are elsewhere ---- */
 
 static int never_sign(struct wr_tls_signer *signer,
                       const struct wr_x509_signature_kind *kind,
@@ -324,8 +320,6 @@ PAIRS(a_server_takes_the_first_suite_of_its_own)
               version == 13 ? 0x1302 : 0xc02c);
     backend_pair_close(&pair);
 }
-
-/* ---- certificates ---- */
 
 PAIRS(a_client_shows_its_certificate)
 {
@@ -453,8 +447,6 @@ BOTH(certificates_of_a_peer_have_64_kib_at_most)
         wr_tls_openssl.credential_free(credential);
     }
 }
-
-/* ---- refusals ---- */
 
 BOTH(a_server_without_a_common_protocol_says_so)
 {
@@ -620,8 +612,6 @@ BOTH(an_output_that_cannot_grow_is_no_memory)
     backend_pair_close(&pair);
 }
 
-/* ---- data ---- */
-
 /* One record per call, whose header has its length. */
 PAIRS(a_write_is_one_record)
 {
@@ -693,8 +683,6 @@ BOTH(a_connection_at_rest_goes_on)
     backend_pair_close(&pair);
 }
 
-/* ---- ends ---- */
-
 /* A server that chooses TLS 1.2 may send a warning first, for example for an
  * unknown name. The client has no version then. */
 UNIT(tls_backend, a_warning_before_the_first_hello_ends_nothing)
@@ -757,8 +745,6 @@ PAIRS(a_cut_stream_is_no_end)
     }
     backend_pair_close(&pair);
 }
-
-/* ---- keys ---- */
 
 UNIT(tls_backend, keys_are_changed_by_either_side)
 {
@@ -843,8 +829,6 @@ BOTH(secrets_are_reported_on_both_sides)
     expect_eq(memcmp(random[0], random[1], 32), 0);
     backend_pair_close(&pair);
 }
-
-/* ---- tickets ---- */
 
 /* Returns a session of a first connection. */
 static struct wr_tls_known *session_of(int version)
@@ -942,8 +926,6 @@ PAIRS(a_server_without_tickets_gives_and_takes_none)
     backend_pair_close(&pair);
     (of_client ? of_client : &wr_tls_openssl)->session_free(session);
 }
-
-/* ---- the program's own errors ---- */
 
 BOTH(errors_of_the_program_change_nothing_and_stay)
 {

@@ -19,8 +19,6 @@
 
 static const struct wr_tls_backend *const backend = &wr_tls_openssl;
 
-/* ---- own certificates ---- */
-
 static uint8_t text[64 << 10];
 
 static size_t read_text(const char *name, const char *end)
@@ -175,8 +173,6 @@ UNIT(tls_backend_parts, a_certificate_of_no_use_is_refused_at_once)
               OpenSSL_version_num() < 0x30500000UL ? WEIR_ETLSWEAK : 0);
 }
 
-/* ---- errors ---- */
-
 /* Errors of the system have numbers beyond INT_MAX. */
 UNIT(tls_backend_parts, an_error_of_the_system_has_a_code)
 {
@@ -296,8 +292,6 @@ UNIT(tls_backend_parts, the_errors_of_the_program_do_not_change_a_code)
     }
 }
 
-/* ---- options ---- */
-
 /* The bits for RFC 8879, in both directions, apply from OpenSSL 3.2 on, even in
  * a program that was compiled for an older one. */
 UNIT(tls_backend_parts, certificates_are_never_compressed)
@@ -312,8 +306,6 @@ UNIT(tls_backend_parts, certificates_are_never_compressed)
     expect_eq(SSL_CTX_get_options(pair.server.shared->ctx) & bits, bits);
     backend_pair_close(&pair);
 }
-
-/* ---- signatures ---- */
 
 static struct wr_bytes load(const char *name, struct wr_x509 *ret)
 {
@@ -381,8 +373,6 @@ UNIT(tls_backend_parts, an_algorithm_that_no_provider_has_is_no_bad_signature)
     cr_assert_eq(EVP_set_default_properties(NULL, ""), 1);
     expect_eq(verify("ca", "ca", 0), 0);
 }
-
-/* ---- hashes and encryption ---- */
 
 UNIT(tls_backend_parts, hashes_are_those_of_fips_180)
 {

@@ -43,8 +43,6 @@ void backend_file(const char *name, const char *end, char *ret, size_t size)
     cr_assert_lt((size_t)len, size);
 }
 
-/* ---- the wire ---- */
-
 /* Counts the bytes of a record; a backend requests no more than it has. */
 static void rig_count(struct backend_side *side, const uint8_t *data,
                       size_t size, size_t asked)
@@ -103,8 +101,6 @@ static int rig_put(struct wr_tls_conn *conn, uint8_t *data, size_t size)
     side->out_len += size;
     return 0;
 }
-
-/* ---- the verdict, tickets, secrets ---- */
 
 static bool rig_chain(struct wr_tls_conn *conn, const struct wr_bytes *certs,
                       size_t count, uint8_t *ret_alert)
@@ -218,8 +214,6 @@ static const struct wr_tls_events rig_events = {
     .ticket_came = rig_ticket_came,
     .secret = rig_secret,
 };
-
-/* ---- life ---- */
 
 static size_t rig_read(const char *name, const char *end, uint8_t *ret,
                        size_t size)
@@ -423,8 +417,6 @@ void backend_pair_close(struct backend_pair *pair)
     backend_side_close(&pair->server);
     backend_pair_end(pair);
 }
-
-/* ---- steps ---- */
 
 void backend_step(struct backend_side *side)
 {

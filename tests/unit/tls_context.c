@@ -31,8 +31,6 @@ static void context_refuse_alpn(const char *list)
     context_refuse(&options, -EINVAL, "alpn: ");
 }
 
-/* ---- making ---- */
-
 UNIT(tls_context, contexts_of_either_role_are_made_and_counted)
 {
     weir_tls_context *server = tls_context_of(true, 0);
@@ -183,8 +181,6 @@ UNIT(tls_context, a_file_that_is_missing_is_told_from_one_that_is_wrong)
     context_refuse(&options, -EINVAL, "authorities");
 }
 
-/* ---- engines ---- */
-
 static struct tls_pair pair;
 
 static void context_connect_to(const char *name, bool no_check, int client,
@@ -314,8 +310,6 @@ UNIT(tls_context, the_servers_order_of_protocols_decides)
     context_expect_alpn("h2,http/1.1", NULL, "");
 }
 
-/* ---- sessions ---- */
-
 UNIT(tls_context, a_connection_does_not_write_to_a_session_that_others_read)
 {
     struct wr_tls_peer_options how = {.server_hostname = "localhost"};
@@ -338,8 +332,6 @@ UNIT(tls_context, a_connection_does_not_write_to_a_session_that_others_read)
     wr_tls_backend_get()->session_free(session);
     tls_contexts_unref(client, server);
 }
-
-/* ---- certificates by name ---- */
 
 /* Returns a server with three more certificates; the first one is for
  * localhost. */

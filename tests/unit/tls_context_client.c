@@ -26,8 +26,6 @@ time_t __wrap_time(time_t *ret)
     return now;
 }
 
-/* ---- contexts ---- */
-
 static weir_tls_context *client_make(enum weir_tls_version version,
                                      const char *name)
 {
@@ -100,8 +98,6 @@ static void client_end(struct wr_tls_known *session, weir_tls_context *a,
     wr_tls_backend_get()->session_free(session);
     tls_contexts_unref(a, b);
 }
-
-/* ---- tests ---- */
 
 static void client_resume(enum weir_tls_version version,
                           enum weir_tls_client_auth auth, const char *name)
@@ -346,8 +342,6 @@ UNIT(tls_context_client, a_client_shows_its_certificate_once_in_a_lifetime)
     client_end(session, client, server);
     client_later = 0;
 }
-
-/* ---- the store ---- */
 
 static int client_add(struct wr_tls_clients *clients, uint8_t number,
                       size_t size)

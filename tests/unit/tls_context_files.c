@@ -15,8 +15,6 @@ static struct tls_pair pair;
 static char error_text[512];
 static char folder[64];
 
-/* ---- the folder ---- */
-
 static const char *const entries[] = {
     "0a1b2c3d.0", "README",       "authority.pem", ".hidden.pem",
     "subfolder",  "dangling.pem", "broken.pem",    "trusted.pem",
@@ -57,8 +55,6 @@ static void with_folder(void (*body)(void))
     cr_assert_eq(rmdir(folder), 0);
 }
 
-/* ---- contexts ---- */
-
 static struct weir_tls_options files_client(void)
 {
     return (struct weir_tls_options){
@@ -86,8 +82,6 @@ static void files_connect(const struct weir_tls_options *client_options,
     tls_pair_join(&pair, client_options, NULL, NULL);
     tls_pair_end(&pair, client_err, server_err);
 }
-
-/* ---- folders ---- */
 
 UNIT(tls_files, the_authorities_of_a_folder_are_trusted)
 {
@@ -191,8 +185,6 @@ UNIT(tls_files, an_authority_with_the_serial_number_0_is_trusted)
     tls_pair_end(&pair, 0, 0);
 }
 
-/* ---- lists of revocations ---- */
-
 /* A server sends a certificate of the matrix. */
 static void files_show(const struct weir_tls_options *client, const char *name,
                        int err)
@@ -228,8 +220,6 @@ UNIT(tls_files, a_list_of_an_issuer_that_is_not_trusted_is_taken)
 
     files_connect(&client, WEIR_ETLSNOCRL, WEIR_ETLSALERT);
 }
-
-/* ---- errors ---- */
 
 UNIT_IN(tls_files, an_error_names_the_file_and_the_reason, unit_alone, void)
 {
@@ -283,8 +273,6 @@ UNIT_IN(tls_files, an_encrypted_key_is_told_apart, unit_alone, void)
     files_refuse(&server, WEIR_ETLSPASSWORD, "key: the text in memory: ");
 }
 
-/* ---- blocks of other names ---- */
-
 /* Returns the text of a file with another label for certificates. */
 static struct weir_tls_pem files_rename(const char *file, const char *label)
 {
@@ -335,8 +323,6 @@ static void files_refuse_trusted(const struct weir_tls_options *options,
     cr_assert(strstr(error_text, "TRUSTED CERTIFICATE"), "%s", error_text);
     cr_assert(strstr(error_text, "openssl x509"), "%s", error_text);
 }
-
-/* ---- what kind of text it is ---- */
 
 #define FILES_TEXT(text)                                                       \
     {                                                                          \
@@ -459,8 +445,6 @@ UNIT(tls_files, a_trusted_certificate_in_a_folder_is_refused_with_its_file)
     files_refuse_trusted(&options, "authority_folder: ");
     cr_assert(strstr(error_text, "trusted.pem: "), "%s", error_text);
 }
-
-/* ---- texts ---- */
 
 /* Returns the path of a file with this text before the authority. */
 static const char *files_write_behind(const char *front, size_t count)

@@ -104,8 +104,6 @@ UNIT(tls_context_groups, without_one_in_common_the_server_says_so)
     tls_pair_disconnect(&pair);
 }
 
-/* ---- X25519MLKEM768 ---- */
-
 /* The lists, the agreed group, and whether the server must request another
  * share. */
 struct hybrid_row {

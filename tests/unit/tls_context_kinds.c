@@ -39,8 +39,6 @@ static void kinds_open(weir_tls_context *client, weir_tls_context *server,
     tls_side_step(&pair.client);
 }
 
-/* ---- servers ---- */
-
 /* The names of files: two certificates for a name, one for each kind of key. */
 struct kinds_files {
     const char *curve;
@@ -77,8 +75,6 @@ static weir_tls_context *kinds_server(bool is_rsa_first)
     options.identity_count = 3;
     return tls_context(&options);
 }
-
-/* ---- the choice ---- */
 
 struct kinds_host {
     const char *name;   /* NULL if the client requests none */
@@ -121,8 +117,6 @@ static void kinds_expect_peer(const struct wr_tls_identity *identity)
     cr_assert_arr_eq(leaf, identity->leaf.der.data, size);
 }
 
-/* ---- TLS 1.2: by suites ---- */
-
 static weir_tls_context *kinds_client(const char *ciphers)
 {
     struct weir_tls_options options = tls_options(false);
@@ -155,8 +149,6 @@ UNIT(tls_context_kinds, a_client_of_tls_1_2_gets_a_certificate_for_its_suites)
         kinds_connect_old(is_rsa, true);
     }
 }
-
-/* ---- TLS 1.3: by schemes ---- */
 
 static size_t kinds_number(const uint8_t *at)
 {

@@ -92,8 +92,6 @@ UNIT(tls_context_suites, a_version_without_one_is_neither_offered_nor_accepted)
     tls_pair_end(&pair, WEIR_ETLSALERT, WEIR_ETLSVERSION);
 }
 
-/* ---- names that are refused ---- */
-
 static char error_text[512];
 
 static void suites_refuse(const struct weir_tls_options *options,

@@ -274,8 +274,6 @@ UNIT(tls_context_ticket, options_out_of_range_are_refused)
     ticket_refuse(&options); /* a client */
 }
 
-/* ---- a hello in pieces ---- */
-
 enum {
     TICKET_RECORD_HEADER = 5,
     TICKET_HELLO_MAX = 2048,

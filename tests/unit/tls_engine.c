@@ -12,8 +12,6 @@
 
 static struct tls_pair pair;
 
-/* ---- handshakes ---- */
-
 UNIT(tls_engine, a_handshake_works_in_pieces_of_every_size)
 {
     for (size_t piece = 2; piece < 40; piece++) {
@@ -89,8 +87,6 @@ UNIT(tls_engine, a_handshake_works_with_every_split_of_its_flights)
         tls_pair_disconnect(&pair);
     }
 }
-
-/* ---- data ---- */
 
 UNIT_IN(tls_engine, data_of_every_size_goes_both_ways, tls_rig_pairs,
         struct tls_pair *rig, int version)
@@ -233,8 +229,6 @@ UNIT(tls_engine, data_behind_the_last_flight_is_read_after_the_handshake)
     tls_pair_disconnect(&pair);
 }
 
-/* ---- facts ---- */
-
 UNIT_IN(tls_engine, both_sides_agree_on_the_facts, tls_rig_pairs,
         struct tls_pair *rig, int version)
 {
@@ -360,8 +354,6 @@ UNIT_IN(tls_engine, nothing_is_exported_where_nothing_was_kept_for_it,
                                    sizeof(out)),
               -EOPNOTSUPP);
 }
-
-/* ---- keys ---- */
 
 UNIT(tls_engine, keys_are_updated_on_either_side_amid_data)
 {
@@ -587,8 +579,6 @@ UNIT(tls_engine, keys_serve_for_2_to_the_24_records)
     expect_eq(pair.client.engine.sealed_left, 1u << 24);
     tls_pair_disconnect(&pair);
 }
-
-/* ---- closing ---- */
 
 UNIT_IN(tls_engine, a_close_notify_ends_one_direction, tls_rig_pairs,
         struct tls_pair *rig, int version)

@@ -32,8 +32,6 @@ enum {
 static struct tls_pair pair;
 static struct tls_rig_options choice;
 
-/* ---- wolfSSL's functions ---- */
-
 static int early_err; /* error of the next decryption; 0 means wolfSSL's */
 static int early_suite = -1; /* suite that is reported; -1 means wolfSSL's */
 
@@ -67,8 +65,6 @@ int __wrap_wolfSSL_get_current_cipher_suite(WOLFSSL *ssl)
     return early_suite >= 0 ? early_suite
                             : __real_wolfSSL_get_current_cipher_suite(ssl);
 }
-
-/* ---- what is skipped ---- */
 
 /* Puts a record with a body of @size bytes on a wire. */
 static void early_put_on(struct tls_side *side, uint8_t type, size_t size)
@@ -228,8 +224,6 @@ UNIT(tls_early, data_before_a_second_hello_is_skipped)
     }
 }
 
-/* ---- what is not skipped ---- */
-
 UNIT(tls_early, it_is_limited)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
@@ -384,8 +378,6 @@ UNIT(tls_early, nothing_is_skipped_without_secrets)
     early_expect_end(WEIR_ETLSRECORD, EARLY_BAD_MAC);
 }
 
-/* ---- the first record that opens ---- */
-
 UNIT(tls_early, a_record_that_could_not_be_tried_is_not_skipped)
 {
     early_begin(&(struct tls_rig_options){.version = 13});
@@ -436,8 +428,6 @@ UNIT(tls_early, keys_go_with_the_input)
     cr_assert_null(pair.server.engine.early);
     tls_pair_disconnect(&pair);
 }
-
-/* ---- without memory, and without an end ---- */
 
 static void early_fail(void *arg)
 {

@@ -12,8 +12,6 @@
 static struct tls_pair pair;
 static struct tls_rig_options choice;
 
-/* ---- the matrix of ends ---- */
-
 static void end_expect(struct tls_side *side, int err)
 {
     char byte[1];
@@ -169,8 +167,6 @@ UNIT_IN(tls_end, plain_text_instead_of_a_record_is_no_tls, tls_rig_pairs,
     expect_eq(rig->server.plain_len, 0);
 }
 
-/* ---- the end of a handshake ---- */
-
 static void end_in_handshake(int version, unsigned moves)
 {
     choice = (struct tls_rig_options){.version = version};
@@ -277,8 +273,6 @@ static bool end_is_by_openssl(void)
 {
     return strcmp(wr_tls_backend_get()->name, "OpenSSL") == 0;
 }
-
-/* ---- a handshake with a record that is wrong ---- */
 
 enum end_wrong {
     END_OMITTED,
@@ -500,8 +494,6 @@ UNIT(tls_end, the_side_that_refuses_a_handshake_says_why)
         tls_pair_disconnect(&pair);
     }
 }
-
-/* ---- records without data ---- */
 
 UNIT(tls_end, empty_records_are_few_or_the_connection_ends)
 {

@@ -16,8 +16,6 @@ static bool memory_is_counted(void)
     return wr_tls_backend_get()->claim != NULL;
 }
 
-/* ---- how much ---- */
-
 /* Measures all allocations for one idle connection, including allocation
  * headers and the engine itself. */
 static void memory_measure(int version, bool is_server, bool rsa, bool talks,
@@ -177,8 +175,6 @@ UNIT_IN(tls_memory, output_that_was_not_taken_is_given_back, tls_rig_pairs,
               4 * WR_TLS_RECORD_MAX);
 }
 
-/* ---- allocations that fail ---- */
-
 /* A failed allocation ends its side with -ENOMEM, or the library does not need
  * it. The other side may then get a broken alert. */
 static void memory_fail_handshake(void *arg)
@@ -288,8 +284,6 @@ UNIT(tls_memory, nothing_is_sent_behind_a_record_that_is_missing)
     expect_eq(wr_tls_engine_get_output_bytes(&pair.server.engine), 0);
     tls_pair_disconnect(&pair);
 }
-
-/* ---- accounts ---- */
 
 UNIT(tls_memory, a_session_is_charged_to_no_loop)
 {

@@ -27,8 +27,6 @@ struct forge_text {
     size_t size;
 };
 
-/* ---- writing DER ---- */
-
 static void forge_put(struct forge_text *to, const uint8_t *data, size_t size)
 {
     cr_assert(size <= sizeof(to->data) - to->size);
@@ -52,8 +50,6 @@ static void forge_put_element(struct forge_text *to, uint8_t tag,
     }
     forge_put(to, data, size);
 }
-
-/* ---- the signature over nothing ---- */
 
 static EVP_PKEY *forge_key(struct wr_bytes info)
 {
@@ -163,8 +159,6 @@ bool tls_forge_is_over_nothing(struct wr_bytes der, struct wr_bytes issuer)
     EVP_PKEY_free(key);
     return ret == 1;
 }
-
-/* ---- the whole ---- */
 
 /* Writes the body with another algorithm, which follows the version and, in a
  * certificate, the serial number. */

@@ -14,8 +14,6 @@
 
 static struct tls_pair pair;
 
-/* ---- files ---- */
-
 /* Loads the first block of a file. The caller frees the bytes. */
 static struct wr_bytes forged_load(const char *path, const char *label)
 {
@@ -46,8 +44,6 @@ static struct wr_bytes forged_key_of(struct wr_bytes der)
     cr_assert_eq(wr_x509_read(&x509, der.data, der.size), 0);
     return x509.key_info;
 }
-
-/* ---- what is forged ---- */
 
 static const struct tls_forge_algorithm forged_algorithms[] = {
     {"Ed25519", 5, {0x06, 3, 0x2b, 0x65, 112}},
@@ -192,8 +188,6 @@ UNIT(tls_forged, a_server_refuses_an_issuer_of_another_algorithm)
         &(struct forged_way){.is_middle = true, .version = WEIR_TLS_1_2});
 }
 
-/* ---- no verdict ---- */
-
 /* Connects while weir is not called; both have the same chain, or the client
  * has none. Returns the error of the verifying side. */
 static int forged_connect_unasked(enum weir_tls_version version,
@@ -271,8 +265,6 @@ UNIT(tls_forged, a_signature_by_a_curve_is_good_where_nothing_is_hashed)
         forged_drop(forged);
     }
 }
-
-/* ---- lists ---- */
 
 static void forged_refuse_list(const char *authority, struct wr_bytes der,
                                int expected)

@@ -27,8 +27,6 @@ enum {
 
 static struct tls_pair pair;
 
-/* ---- hellos ---- */
-
 struct part {
     uint16_t type;
     uint16_t size;
@@ -133,8 +131,6 @@ static size_t hello_write(const struct hello *hello, uint8_t *wire)
     put(wire + 3, (size_t)(at - wire) - RECORD, 2);
     return (size_t)(at - wire);
 }
-
-/* ---- changes ---- */
 
 enum type {
     NAME = 0,
@@ -472,8 +468,6 @@ static const struct row second_to_client[] = {
     ROW("a cookie", 13, UNSUPPORTED, {SET, COOKIE, BYTES("\0\1x")}),
 };
 
-/* ---- running ---- */
-
 /* Returns the first fatal alert in the unencrypted records of a wire, or -1. */
 static int alert_on(const struct tls_side *side)
 {
@@ -618,8 +612,6 @@ UNIT(tls_hostile, a_server_keeps_to_what_it_asked_for)
               SERVER_SECOND);
 }
 
-/* ---- points ---- */
-
 /* Replaces the share of the first record, a client's, by its compressed form.
  * Returns the end of the old record. */
 static const uint8_t *compress_share(const uint8_t *wire, uint8_t *ret)
@@ -663,8 +655,6 @@ UNIT(tls_hostile, a_client_may_send_the_forms_of_points_that_the_server_names)
     tls_pair_disconnect(&pair);
     tls_contexts_unref(client, server);
 }
-
-/* ---- early data ---- */
 
 enum { EARLY_MAX = 16 << 10, EARLY_SEAL = 17, EARLY_SHORT = 100 };
 

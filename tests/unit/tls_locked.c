@@ -226,8 +226,6 @@ UNIT(tls_locked, aes_cbc_opens_the_blocks_of_nist)
     }
 }
 
-/* ---- of a context ---- */
-
 struct locked_answer {
     int err; /* 0 means the right passphrase */
     int calls;

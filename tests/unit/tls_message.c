@@ -566,8 +566,6 @@ UNIT(tls_message, a_share_has_a_form_that_was_named)
     }
 }
 
-/* ---- two hellos ---- */
-
 #define TICKETS(size, all, list) "\0\x29\0" size "\0" all list "\0\0"
 #define TICKET_A                 "\0\1a\0\0\0\0"
 #define TICKET_A_OLDER           "\0\1a\0\0\0\1"

@@ -45,8 +45,6 @@ static const bool reads_all = true;
 static const bool reads_all = false;
 #endif
 
-/* ---- what is shown ---- */
-
 /* The bytes that libssl sends instead of its certificates. */
 static struct shown {
     const X509 *cert;
@@ -123,8 +121,6 @@ const struct wr_tls_backend *__wrap_wr_tls_backend_get(void)
 {
     return judging ? judging : __real_wr_tls_backend_get();
 }
-
-/* ---- the good ones ---- */
 
 static const struct extension {
     const char *name;
@@ -249,8 +245,6 @@ static void mutant_close(void)
     wr_x509_trust_fini(&trust);
 }
 
-/* ---- the verdict ---- */
-
 static struct wr_x509_reason mutant_link(void *user,
                                          const struct wr_x509 *child,
                                          const struct wr_x509 *issuer)
@@ -318,8 +312,6 @@ static int mutant_show(const struct wr_tls_backend *client, int version)
     judging = NULL;
     return code;
 }
-
-/* ---- the mutants ---- */
 
 static void mutant_encode(struct shown *to, X509 *cert)
 {
@@ -427,8 +419,6 @@ static void mutant_run(int place, uint64_t part)
     expect_eq(different, 0);
 }
 
-/* ---- known ones ---- */
-
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
 /* An extension with a changed value, and the verdict. Names are from x509-limbo
@@ -508,8 +498,6 @@ UNIT(tls_mutant, libssl_must_have_the_key_that_was_judged)
     sight = IN_PLACE;
     mutant_close();
 }
-
-/* ---- random ones ---- */
 
 UNIT(tls_mutant, leaves_get_one_verdict)
 {

@@ -11,8 +11,6 @@
 
 static void rig_note_line(void *user, const char *line);
 
-/* ---- contexts ---- */
-
 /* Chooses the server's own certificate, whatever the name. */
 static int rig_choose(void *user, const char *name, weir_tls_context **ret)
 {
@@ -68,8 +66,6 @@ static weir_tls_context *rig_new_context(bool is_server,
     all.max_version = all.min_version;
     return tls_context(&all);
 }
-
-/* ---- the pair ---- */
 
 void tls_rig_init(struct tls_pair *rig, const struct tls_rig_options *options)
 {
@@ -150,8 +146,6 @@ void tls_rig_fill(uint8_t *data, size_t len, unsigned seed)
         data[i] = (uint8_t)(seed >> 16);
     }
 }
-
-/* ---- records of our own ---- */
 
 struct rig_secret {
     uint8_t traffic[32];

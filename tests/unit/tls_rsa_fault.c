@@ -11,8 +11,6 @@
 
 static struct tls_pair pair;
 
-/* ---- the double ---- */
-
 struct wr_tls_rsa_key {
     int references;
 };
@@ -64,8 +62,6 @@ int wr_tls_rsa_key_sign(struct wr_tls_rsa_key *key,
     *ret_size = 256;
     return 0;
 }
-
-/* ---- tests ---- */
 
 static struct weir_tls_options fault_server(const char *certificate,
                                             const char *key, int version)

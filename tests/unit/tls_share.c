@@ -26,8 +26,6 @@ enum {
 
 static struct tls_pair pair;
 
-/* ---- finding ---- */
-
 /* Returns a message in the wire's unencrypted records, one message per record.
  */
 static uint8_t *share_find(struct tls_side *from, uint8_t type, size_t *ret)
@@ -76,8 +74,6 @@ static uint8_t *share_extension(uint8_t *hello, size_t size, size_t type,
     }
     return NULL;
 }
-
-/* ---- changes ---- */
 
 typedef void share_change(uint8_t *message, size_t size);
 
@@ -251,8 +247,6 @@ static void share_fall_back(uint8_t *message, size_t size)
     at[1] = 0;
 }
 
-/* ---- rows ---- */
-
 struct share_row {
     const char *client_groups;
     const char *server_groups;
@@ -397,8 +391,6 @@ static void share_run_all(const struct share_row *rows, size_t count)
 }
 
 #define SHARE_RUN(rows) share_run_all(rows, sizeof(rows) / sizeof(*(rows)))
-
-/* ---- tests ---- */
 
 UNIT(tls_share, a_server_refuses_shares_that_are_not_of_their_group)
 {

@@ -47,8 +47,6 @@ struct sign_answer {
 
 static struct tls_pair pair;
 
-/* ---- the other process ---- */
-
 static int sign_socket; /* socket to the process */
 static pid_t sign_pid;
 
@@ -125,8 +123,6 @@ static void sign_end(void)
     expect_eq(status, 0);
 }
 
-/* ---- the function of the program ---- */
-
 /* For one certificate: whose key is used, and how it behaves. */
 struct sign_key {
     const char *name;
@@ -185,8 +181,6 @@ static int sign_call(void *user, const struct weir_tls_to_sign *job,
     return count;
 }
 
-/* ---- contexts ---- */
-
 static struct weir_tls_options sign_options(bool is_server, int version,
                                             struct sign_key *key)
 {
@@ -232,8 +226,6 @@ static bool sign_has_rsa(void)
 {
     return strcmp(sign_rsa(), "rsa") == 0;
 }
-
-/* ---- tests ---- */
 
 static void sign_expect_kind(const struct sign_key *key, int version)
 {
@@ -451,8 +443,6 @@ UNIT(tls_sign, the_key_of_a_chosen_context_may_be_elsewhere)
     }
     sign_end();
 }
-
-/* ---- threads ---- */
 
 struct sign_thread {
     pthread_t thread;

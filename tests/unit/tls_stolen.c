@@ -10,8 +10,6 @@
 
 static struct tls_pair pair;
 
-/* ---- contexts and clients ---- */
-
 static weir_tls_context *stolen_by(const char *name)
 {
     struct weir_tls_options options = tls_options(false);
@@ -29,8 +27,6 @@ static weir_tls_context *stolen_server(void)
     options.authorities.file = tls_file("ca.pem");
     return tls_context(&options);
 }
-
-/* ---- the calls of a library ---- */
 
 /* Engines of a server, with records of clients in its tickets. */
 struct stolen_notes {

@@ -13,8 +13,6 @@
 
 #include <string.h>
 
-/* ---- what clients offer ---- */
-
 struct wire_ticket {
     size_t size; /* 0 is none */
     uint8_t data[1024];
@@ -48,8 +46,6 @@ static int wire_offer(SSL *ssl, const EVP_MD *hash, const unsigned char **ret,
     *ret_size = wire_more->size;
     return 1;
 }
-
-/* ---- clients ---- */
 
 /* The certificate by which the server knows a client; size 0 is none. */
 struct wire_client {
@@ -152,8 +148,6 @@ static void wire_expect(const struct wire_client *client,
     cr_assert(client->size == 0 ||
               memcmp(client->der, expected->der, client->size) == 0);
 }
-
-/* ---- tests ---- */
 
 static const char wire_suites[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"

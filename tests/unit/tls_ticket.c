@@ -70,8 +70,6 @@ static bool ticket_open(uint64_t now)
            wr_tls_ticket_open(&ticket, &key, now, TICKET_LIFETIME);
 }
 
-/* ---- names ---- */
-
 static bool ticket_names_are_same(const char *one, const char *other)
 {
     uint8_t digests[2][WR_TLS_TICKET_DIGEST];
@@ -91,8 +89,6 @@ UNIT(tls_ticket, names_differ_in_more_than_capital_letters)
     cr_assert(!ticket_names_are_same("", "a"));
     cr_assert(!ticket_names_are_same("@[`{", "`{@["));
 }
-
-/* ---- one ticket ---- */
 
 UNIT(tls_ticket, a_ticket_is_opened_to_what_was_sealed)
 {
@@ -159,8 +155,6 @@ UNIT(tls_ticket, the_low_bits_of_the_time_may_wrap)
     ticket_seal(before);
     cr_assert(!ticket_open(before + TICKET_LIFETIME));
 }
-
-/* ---- keys ---- */
 
 UNIT(tls_ticket, a_key_seals_for_a_lifetime)
 {
@@ -247,8 +241,6 @@ UNIT(tls_ticket, keys_of_the_user_do_not_change)
     wr_tls_ticket_keys_fini(&keys);
     expect_eq(keys.keys[0].secret[0], 0);
 }
-
-/* ---- what is derived from a key ---- */
 
 static struct wr_tls_ticket_pair ticket_derive(const uint8_t *name)
 {

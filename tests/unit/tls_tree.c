@@ -176,8 +176,6 @@ size_t tree_write(const struct tree *tree, int at, uint8_t *ret)
     return head + size;
 }
 
-/* ---- changes ---- */
-
 /* Lists the elements in @node, in order. */
 static int tree_list(const struct tree *tree, int node, int *ret, int count)
 {

@@ -45,8 +45,6 @@ static struct tls_pair pair;
 static struct secret secrets[WIPED_MAX];
 static size_t secret_count;
 
-/* ---- what is looked for ---- */
-
 static struct secret *secret_new(const char *label, size_t len)
 {
     struct secret *secret = &secrets[secret_count++];
@@ -224,8 +222,6 @@ static void wiped_note_pair(const uint8_t *secret)
     explicit_bzero(key, sizeof(key));
 }
 
-/* ---- looking ---- */
-
 static bool wiped_is(const uint8_t *at, const struct secret *secret)
 {
     for (size_t i = 0; i < WIPED_PART; i++) {
@@ -285,8 +281,6 @@ static unsigned wiped_count(const char *label)
     }
     return count;
 }
-
-/* ---- tests ---- */
 
 static weir_tls_context *wiped_server(const struct wiped_key *of,
                                       struct weir_tls_options *options)

@@ -119,8 +119,6 @@ UNIT_ABORTS(tls_wolfssl, an_account_does_not_end_before_what_it_holds,
     wr_tls_backend_get()->account_fini(pair.account.known);
 }
 
-/* ---- random numbers ---- */
-
 static int alert_count; /* alerts of servers that had encrypted nothing */
 
 /* Runs a handshake in which this many calls of getentropy() succeed. Returns

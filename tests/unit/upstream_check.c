@@ -321,8 +321,6 @@ UNIT(upstream_plan, each_kind_takes_its_answer)
         "a kind has no answer here");
 }
 
-/* ---- dialogues ---- */
-
 #define STEPS(...)                                                             \
     .kind = WEIR_UPSTREAM_CHECK_TEXT,                                          \
     .steps = (const struct weir_upstream_check_step[]){__VA_ARGS__},           \
@@ -395,8 +393,6 @@ UNIT(upstream_dialogue, ends_at_its_limit)
     expect_verdicts(&plan, "xaxxb", ".>...+");
     expect_verdicts(&plan, "xaxxxb", ".>...-");
 }
-
-/* ---- logins ---- */
 
 static void expect_login(enum weir_upstream_check_kind kind, size_t step,
                          const char *said, size_t size)
@@ -553,8 +549,6 @@ UNIT(upstream_plan, an_interim_answer_is_passed_over)
                     "...................-");
     expect_verdicts(&plan, "HTTP/1.1 103 and no end", "...................-");
 }
-
-/* ---- plans that are the same ---- */
 
 static bool is_same_as_first(const struct weir_upstream_check *first,
                              const struct weir_upstream_check *second)

@@ -81,8 +81,6 @@ static void expect_about(uint32_t count, uint32_t expected, uint32_t within)
     expect_leq(count, expected + within);
 }
 
-/* ---- round robin ---- */
-
 UNIT(upstream_choose, round_robin_is_exact_and_mixes_the_weights)
 {
     char order[8] = "";
@@ -114,8 +112,6 @@ UNIT(upstream_choose, round_robin_leaves_out_the_full_and_the_excluded)
     expect_eq(counts[2], 3000);
     expect_eq(counts[3], 1000);
 }
-
-/* ---- least connections ---- */
 
 UNIT(upstream_choose, the_fewest_connections_for_the_weight_win)
 {
@@ -157,8 +153,6 @@ UNIT(upstream_choose, least_connections_fill_by_weight)
     expect_about(counts[1], 2000, 1);
     expect_about(counts[2], 5000, 1);
 }
-
-/* ---- random two ---- */
 
 UNIT(upstream_choose, of_two_draws_the_less_busy_one_is_taken)
 {
@@ -208,8 +202,6 @@ UNIT(upstream_choose, a_seed_repeats_all_draws)
         expect_eq(choose(WEIR_BALANCE_RANDOM_TWO, 0), first[i]);
     }
 }
-
-/* ---- hash ---- */
 
 UNIT(upstream_choose, keys_spread_by_weight)
 {
@@ -376,8 +368,6 @@ UNIT(upstream_choose, keys_move_only_to_or_from_the_one_that_has_changed)
     }
 }
 
-/* ---- tiers ---- */
-
 UNIT(upstream_choose, backups_and_ejected_ones_come_last)
 {
     add(1)->tier = WR_TIER_EJECTED_BACKUP;
@@ -496,8 +486,6 @@ UNIT_ABORTS(upstream_choose, a_candidate_without_weight_is_a_fault,
     add(0);
     choose(WEIR_BALANCE_ROUND_ROBIN, 0);
 }
-
-/* ---- slow start ---- */
 
 UNIT(upstream_choose, a_slow_start_grows_evenly_to_the_whole_weight)
 {

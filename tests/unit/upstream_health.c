@@ -9,8 +9,6 @@
 #include "tests/death.h"
 #include "tests/unit/random.h"
 
-/* ---- checks ---- */
-
 /* Expects the states after the results in a text: '+' and '-' are checks; the
  * answer has 'u' or 'd' for each. */
 static void expect_states(struct wr_health *health, const char *results,
@@ -76,8 +74,6 @@ UNIT(upstream_health, checks_are_due_within_a_tenth_of_the_interval)
     expect_gt(most, 1095000u);
     expect_eq(wr_health_next_ns(1, UINT64_MAX), 1u);
 }
-
-/* ---- ejection ---- */
 
 static struct wr_ejection ejection;
 static struct wr_ejection_plan plan;

@@ -88,8 +88,6 @@ UNIT(upstream_queue, one_that_comes_now_is_behind_its_kind_alone)
     empty();
 }
 
-/* ---- many ---- */
-
 static struct wr_queued many[MANY];
 
 /* Adds requests with these tickets. Returns the depth of the deepest. */
@@ -138,8 +136,6 @@ UNIT(upstream_queue, none_is_deep_below_the_top_in_whatever_order_they_come)
         expect_eq(queue.count, 0);
     }
 }
-
-/* ---- the model ---- */
 
 /* Returns the upstreams that a request excludes as bits, and a bit for
  * unchecked ones. */

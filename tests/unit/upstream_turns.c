@@ -38,8 +38,6 @@ static uint64_t roll(uint64_t below)
     return unit_random_below(&dice, below);
 }
 
-/* ---- the model ---- */
-
 static bool model_may(const struct owner *owner, size_t i, enum wr_tier tier)
 {
     const struct wr_candidate_upstream *one = &owner->all[i];
@@ -182,8 +180,6 @@ static size_t model_choose(const struct owner *owner, enum wr_tier tier)
         return model_of_two(owner, tier);
     }
 }
-
-/* ---- steps ---- */
 
 static struct wr_candidates get_candidates(struct owner *owner)
 {

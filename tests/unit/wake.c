@@ -195,8 +195,6 @@ UNIT(wake, opening_without_descriptors_leaves_nothing)
     allocator_check(&allocator);
 }
 
-/* ---- items that their poster keeps ---- */
-
 UNIT_IN(wake, an_item_takes_no_memory_and_keeps_its_place, with_wake, void)
 {
     struct wr_wake_item item = {.run = note_run, .arg = (void *)(intptr_t)2};
@@ -255,8 +253,6 @@ UNIT_IN(wake, an_item_is_given_back_by_closing_and_refused_after_it, with_wake,
     wr_wake_free_item(wake, left); /* leaves it alone */
     expect_eq(wr_wake_post_item(wake, &item), -ESHUTDOWN);
 }
-
-/* ---- the limit ---- */
 
 UNIT_IN(wake, as_many_posts_wait_as_the_limit_says, with_wake, void)
 {
@@ -354,8 +350,6 @@ UNIT_ABORTS(wake, the_last_reference_with_posts_inside_is_a_bug,
     post(1);
     wr_wake_unref(wake);
 }
-
-/* ---- threads ---- */
 
 enum { POSTERS = 4, POSTS = 20000 };
 

@@ -144,8 +144,6 @@ UNIT(work, a_signal_of_the_program_s_own_is_kept)
     keep_own_signal(SIGXFSZ, file_at_limit(), -EFBIG);
 }
 
-/* ---- pipes that other programs use, too ---- */
-
 enum { NOBODY = 65534, PIPE_BYTES = 65536, GUARD_SECONDS = 60 };
 
 static int other_end = -1; /* of a pipe; -1 if no other program uses it */
@@ -221,8 +219,6 @@ UNIT(work, a_write_does_not_wait_when_another_program_fills_the_pipe)
     close(ends[0]);
     close(ends[1]);
 }
-
-/* ---- a terminal that cannot be opened by its name ---- */
 
 enum { FEW = 3, VMIN_BYTES = 10, VTIME_MAX = 255, MORE_SECONDS = 20 };
 

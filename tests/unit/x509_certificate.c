@@ -12,8 +12,6 @@
 
 static struct wr_x509 x509; /* the parsed certificate */
 
-/* ---- what is read ---- */
-
 UNIT(x509_certificate, one_without_extensions_is_read)
 {
     const struct parts parts = parts_good();
@@ -52,8 +50,6 @@ UNIT(x509_certificate, a_version_that_no_standard_has_makes_it_malformed)
         expect_eq(x509.version, rows[i].read ? rows[i].read : 1, "row %zu", i);
     }
 }
-
-/* ---- strength ---- */
 
 static struct part rsa_key(size_t modulus_size, const char *exponent)
 {
@@ -186,8 +182,6 @@ UNIT(x509_certificate, signatures_are_rated)
     }
 }
 
-/* ---- what is trusted ---- */
-
 /* Adds a certificate whose signature ends with this byte. */
 static int add_to_trust(struct wr_x509_trust *trust, uint8_t last)
 {
@@ -219,8 +213,6 @@ UNIT(x509_certificate, one_that_is_added_twice_is_trusted_once)
     wr_x509_trust_fini(&trust);
     cr_assert_null(trust.anchors);
 }
-
-/* ---- what is refused ---- */
 
 UNIT(x509_certificate, a_day_that_no_calendar_has_makes_it_malformed)
 {

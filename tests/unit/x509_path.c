@@ -393,8 +393,6 @@ UNIT(x509_path, a_weak_signature_by_an_anchor_of_the_same_name_is_refused)
     expect_none(WEIR_ETLSWEAK, 0);
 }
 
-/* ---- many names ---- */
-
 enum { MANY = 1000, MANY_SIZE = MANY * 16 };
 
 /* Writes different names, each in a tree if @is_tree. */
