@@ -321,7 +321,7 @@ class Readme(unittest.TestCase):
     def test_the_kind_of_machine_and_the_figures_are_the_run_s(self):
         text = figures.section(parsed(), parsed())
         kind = "an AMD EPYC 7R13 guest"
-        self.assertIn(f"on {kind} (2026-01-02), libuv 1.44.2",
+        self.assertIn(f"on {kind} (2026-01-02) with libuv 1.44.2",
                       " ".join(text.split()))
         self.assertIn(f"on {kind}, 1 MiB of L2 and 32 MiB of L3",
                       " ".join(figures.table(parsed(), parsed()).split()))

@@ -190,7 +190,7 @@ def test_an_encrypted_key_without_its_passphrase_says_so():
             at("proxy.crt"), "--key", locked]
     for more, said in (((), "missing or wrong"),
                        (("--key-passphrase-file", wrong),
-                        "the passphrase is another one"),
+                        "the passphrase is wrong"),
                        (("--key-passphrase-file", at("none")),
                         "passphrase: .*none: No such file")):
         outcome = command(*base, *more)
