@@ -10,7 +10,6 @@
 
 #include <weir/stream.h>
 
-/* The record of the exception hook and of the handler. */
 struct seen {
     int reports;
     int err;
@@ -27,10 +26,10 @@ extern struct seen seen;
 
 void hook(void *arg, weir_loop *on, const struct weir_exception *told);
 
-/* Hands a connected socket over, for a protocol. */
+/* Adopts a connected socket with this protocol. */
 int adopt(struct pair *p, struct weir_protocol_binding *binding);
 
-/* A connection for a handler; @options has the rest. */
+/* Opens a connection for a handler. */
 void serve(struct pair *p, weir_client_connected_fn *handler,
            struct weir_stream_options *options);
 void expect_over(struct pair *p);

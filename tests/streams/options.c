@@ -126,7 +126,7 @@ static int call_create_server(const void *options)
     return err;
 }
 
-/* A struct inside: offset from the outer one's begin and size; 0: none. */
+/* An inner struct of options: its offset and size. A size of 0 means none. */
 struct place {
     size_t offset;
     size_t size;
@@ -137,11 +137,11 @@ struct row {
     int (*call)(const void *options);
     size_t size;
     struct place inner;
-    struct place second; /* inside the inner one, */
-    struct place third;  /* and inside that */
+    struct place second; /* in the inner struct */
+    struct place third;  /* in the second struct */
 };
 
-/* The machine has one ring: it is called where there is no loop. */
+/* The fake machine has one ring, so this call needs a place without a loop. */
 static const struct row loop_row = {
     .name = "loop",
     .call = call_loop_new,
@@ -221,7 +221,7 @@ static void set_size(uint8_t *place, size_t size)
     memcpy(place, &size, sizeof(size));
 }
 
-/* A struct of @size bytes at the end of the page, all zero but its size. */
+/* Places zeroed options of @size bytes at the end of the page. */
 static uint8_t *place_options(size_t size)
 {
     uint8_t *options = page + PAGE - size;
@@ -298,8 +298,8 @@ UNIT_IN(options, of_a_newer_header_are_taken_when_what_is_unknown_is_zero,
     }
 }
 
-/* Sizes of a struct inside. What it leaves out is set to what would be refused
- * if it were read. */
+/* Varies the size of an inner struct. Fields beyond it are set to values that
+ * would be refused if they were read. */
 static void vary_inner(const struct row *row, const struct place *inner)
 {
     if (inner->size == 0) {
@@ -334,7 +334,7 @@ UNIT_IN(options, inside_of_options_are_read_by_the_same_rule, with_each,
     vary_inner(row, &row->third);
 }
 
-/* Both of them grow, so nothing may follow the inner one. */
+/* Both structs may grow, so nothing may follow the inner one. */
 UNIT_IN(options, inside_of_options_are_their_last_field, with_each,
         const struct row *row)
 {

@@ -28,22 +28,22 @@ void nap(void);
 void pair_open(struct pair *p);
 void pair_close(struct pair *p);
 
-/* A task with an open pair, as TASK(). */
+/* Runs @body as TASK() does, with an open pair. */
 void pair_test(void (*body)(struct pair *p));
 
 /* Writes the next @len bytes of the pattern. */
 int pair_write(struct pair *p, size_t len);
 
-/* The peer reads up to @len bytes, which are the pattern; how many. */
+/* The peer reads up to @len bytes and checks them. Returns their number. */
 size_t pair_peer_read(struct pair *p, size_t len);
 
-/* The peer reads everything that comes, until nothing does any more. */
+/* The peer reads until no more bytes arrive. */
 void pair_peer_read_all(struct pair *p);
 void pair_peer_write(struct pair *p, const char *text);
-/* The same, and a nap. */
+/* The peer writes @text; then nap(). */
 void pair_peer_says(struct pair *p, const char *text);
 
-/* A read gives this text now. */
+/* Expects that a read returns @text at once. */
 void pair_expect_read(struct pair *p, const char *text);
 
 /* A task that makes one call on a writer. */
@@ -53,15 +53,15 @@ struct writer_call {
     weir_task *task;
     bool is_done;
     int result;
-    uint64_t depth; /* when it returned */
-    uint64_t taken; /* bytes that the kernel had taken then */
-    uint64_t sends; /* and sends that it had completed, all in all */
+    uint64_t depth; /* queued bytes at its return */
+    uint64_t taken; /* bytes sent until its return */
+    uint64_t sends; /* completed sends until its return */
 };
 
 void call_start(struct writer_call *call, struct pair *p,
                 int (*fn)(weir_writer *writer));
 
-/* It has returned; what. */
+/* Expects that the call has returned, and returns its result. */
 int call_end(struct writer_call *call);
 
 #endif

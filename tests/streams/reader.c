@@ -102,7 +102,7 @@ UNIT_OF(reader, read_to_end_fails_as_soon_as_there_is_too_much, with_reader,
     feed_now("abcde");
     cr_assert_not(call.is_done);
 
-    feed("f"); /* no end is needed to know */
+    feed("f"); /* before the end of the stream */
 
     expect_eq(read_end(&call), WEIR_ELIMIT);
     expect_buffered("abcdef");
@@ -171,7 +171,8 @@ UNIT(reader, an_error_wakes_who_waits)
         weir_reader *first = reader;
         expect_eq(weir_reader_new(loop, 10, &reader), 0);
         read_start(&call, (enum how)how, 5);
-        weir_reader_set_exception(reader, 1); /* is none */
+        weir_reader_set_exception(reader,
+                                  1); /* positive numbers are no errors */
         turn_over();
         cr_assert_not(call.is_done);
 
@@ -348,5 +349,5 @@ UNIT_IN(reader, a_taken_lease_outlives_the_reader_and_the_loop, unit_alone,
     weir_buf_unref(bufs[0].lease);
     cr_assert_arr_eq(bufs[1].data, "cdef", 4);
     weir_buf_unref(bufs[1].lease);
-    fake_stop(); /* fails when the loop has not let go of everything */
+    fake_stop(); /* fails if the loop has not released everything */
 }

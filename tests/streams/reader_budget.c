@@ -142,7 +142,7 @@ static int waits_patiently(weir_loop *on, void *arg)
     return 0;
 }
 
-/* Takes until hardly anything is left of the pool; how often. */
+/* Takes until the pool is almost used up. Returns the number of calls. */
 static int take_pool(struct pair *from, struct weir_buf *kept, int max)
 {
     struct sender sender;
@@ -162,8 +162,9 @@ static int take_pool(struct pair *from, struct weir_buf *kept, int max)
     return count;
 }
 
-/* Its bytes were within its share when they came. Then others keep so much that
- * they are not, and its receive ends without bytes: nothing would come. */
+/* The bytes of one connection were within its share when they arrived. Then
+ * others keep so much that the share shrinks, and its receive ends without
+ * bytes. */
 UNIT_OF(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is,
         with_small_pool, 0, weir_loop *on)
 {
@@ -184,7 +185,7 @@ UNIT_OF(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is,
     mine.total = 60000;
     weir_task *task = rig_spawn(send_all, &mine);
     for (int i = 0; i < 20; i++) {
-        expect_eq(weir_yield(loop), 0); /* no time passes meanwhile */
+        expect_eq(weir_yield(loop), 0);
     }
     fake_set_fault(FAKE_NO_BUFFER, 0);
 
@@ -200,7 +201,7 @@ UNIT_OF(reader_budget, one_who_waits_gets_on_while_others_keep_what_there_is,
     pair_close(&p);
 }
 
-/* A callback that looks once, when the budget is used up. */
+/* Checks once, when the budget is used up. */
 static void looks_once(void *arg)
 {
     struct weir_buf view;
@@ -234,7 +235,7 @@ TASK(reader_budget, bytes_that_a_failed_read_left_do_not_stay_in_the_pool)
 {
     char small[4];
     open_limited(&p, 64 * KIB, MIB);
-    pair_peer_write(&p, "too long"); /* it comes while the task waits */
+    pair_peer_write(&p, "too long"); /* arrives while the task waits */
     expect_eq(weir_reader_readline(p.reader, small, sizeof(small)),
               WEIR_ELIMIT);
 

@@ -26,7 +26,7 @@ static void expect_pattern(const uint8_t *bytes, size_t len, uint64_t offset)
     }
 }
 
-/* The peer sends all of @len bytes of the pattern while others run. */
+/* The peer sends @len bytes of the pattern while other tasks run. */
 struct sending {
     struct pair *p;
     uint64_t offset;
@@ -164,8 +164,8 @@ TASK(reader_exact, a_reader_may_be_freed_under_a_call_that_has_some)
     }
 }
 
-/* Every allocation fails from the end of the stream on, so that the call cannot
- * put back what it has. */
+/* All allocations fail after the end of the stream, so that the call cannot
+ * put its bytes back. */
 static int end_without_memory(weir_loop *on, void *arg)
 {
     static const uint8_t bytes[200 * KIB];
@@ -196,7 +196,7 @@ UNIT(reader_exact, bytes_that_cannot_be_put_back_end_the_stream_with_an_error)
 
 static struct unit_random chance;
 
-/* One call that may be too long, interrupted by the clock. */
+/* Makes a call with a time-out. */
 static uint64_t try_to_read(struct pair *p, uint64_t offset, uint64_t left)
 {
     struct weir_timeout timeout;
@@ -215,7 +215,7 @@ static uint64_t try_to_read(struct pair *p, uint64_t offset, uint64_t left)
     return offset + len;
 }
 
-/* Something is read in another way between. */
+/* Reads in another way between the calls. */
 static uint64_t look_otherwise(struct pair *p, uint64_t offset, uint64_t left)
 {
     const size_t there = weir_reader_get_buffer_size(p->reader);

@@ -60,7 +60,8 @@ static void expect_next(const void *data, ssize_t len)
     taken += (size_t)len;
 }
 
-/* A line by one of the two calls; one into memory may be refused first. */
+/* Reads a line by one of the two calls. A call into memory may be refused
+ * first. */
 static void read_line(size_t len)
 {
     uint8_t buf[LONGEST + 1];
@@ -135,7 +136,7 @@ UNIT_OF(reader_lines, of_any_length_are_found_whatever_is_read_between,
     }
 }
 
-/* The window of lines is asked for no more than the task's calls are. */
+/* A task whose lines are buffered still finds its cancellation. */
 UNIT_OF(reader_lines, a_cancellation_between_two_is_told_by_the_next,
         with_reader, 65536, void)
 {

@@ -17,7 +17,7 @@
 enum outcome { WAITS, GIVES, FAILS };
 
 static struct unit_random random_numbers;
-static struct wr_account account; /* of the leases that are fed */
+static struct wr_account account;
 static struct reader_call call;
 
 static struct {
@@ -26,9 +26,9 @@ static struct {
     size_t limit;
     bool eof;
     int exception;
-    size_t offset;   /* of the search that goes on */
-    size_t consumed; /* of the last LimitOverrunError */
-    size_t expected; /* of the last IncompleteReadError */
+    size_t offset;   /* where the search continues */
+    size_t consumed; /* consumed of the last LimitOverrunError */
+    size_t expected; /* expected of the last IncompleteReadError */
 } model;
 
 static uint64_t below(uint64_t bound)
@@ -59,7 +59,7 @@ static ssize_t model_index(const struct weir_separator *separator, size_t from)
     return -1;
 }
 
-/* The match that ends first; of those the one of the shortest separator. */
+/* Finds the match that ends first, and of these the shortest separator. */
 static bool model_match(size_t count, size_t *ret_begin, size_t *ret_end)
 {
     bool found = false;
@@ -79,7 +79,7 @@ static bool model_match(size_t count, size_t *ret_begin, size_t *ret_end)
     return found;
 }
 
-/* StreamReader.readuntil(), with a size. */
+/* StreamReader.readuntil() with a limit of @size. */
 static enum outcome model_until(size_t count, size_t size, bool is_line,
                                 ssize_t *ret)
 {
@@ -157,7 +157,7 @@ static enum outcome model_to_end(size_t max, ssize_t *ret)
     return model.eof ? GIVES : WAITS;
 }
 
-/* The result that the model gives to the call now. */
+/* The model's result for the call. */
 static enum outcome model_call(ssize_t *ret)
 {
     switch (call.how) {
@@ -199,7 +199,7 @@ static void check_buffered(void)
     expect_eq(offset, model.len);
 }
 
-/* The call gave these: the next bytes of the model. */
+/* Compares the bytes of the call with the model. */
 static void check_given(ssize_t result)
 {
     const bool piece = call.how == READ_VIEW || call.how == TAKE;
@@ -218,7 +218,7 @@ static void check_given(ssize_t result)
     model.len -= len;
 }
 
-/* Compares the call with the model; true when it is over. */
+/* Compares the call with the model. Returns true after the last call. */
 static bool compare(void)
 {
     ssize_t result = 0;
@@ -301,7 +301,7 @@ static void cancel_call(void)
     check_buffered();
 }
 
-/* One stream from its first byte to its end. */
+/* Plays a stream from its first byte to its end. */
 static void one_stream(void)
 {
     bool waits = false;

@@ -11,11 +11,11 @@
 
 extern struct pair p;
 
-/* Runs the body, which opens `p`, and closes it. */
+/* Runs a body that opens `p`, and closes `p`. */
 void close_after(void (*body)(void));
 void open_limited(struct pair *pair, uint64_t limit, uint64_t budget);
 
-/* The peer writes bytes of the pattern, in pieces, as fast as they go. */
+/* The peer writes bytes of the pattern in pieces, without a pause. */
 struct sender {
     struct pair *pair;
     size_t total;

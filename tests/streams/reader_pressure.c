@@ -131,7 +131,7 @@ TASK(reader_pressure, complaint_24__views_of_what_came_together_copy_nothing)
 {
     struct weir_buf view;
     char message[301] = {0};
-    char echoed[400]; /* the peer reads, else what waits for it is copied */
+    char echoed[400]; /* the peer reads, because queued bytes would be copied */
     memset(message, 'm', 300); /* fewer than 256 bytes would be copied */
     pair_open(&p);
     for (int i = 0; i < 500; i++) {
@@ -143,7 +143,7 @@ TASK(reader_pressure, complaint_24__views_of_what_came_together_copy_nothing)
         pair_peer_write(&p, "a line\nand more\n");
         expect_eq(weir_reader_readline_view(p.reader, &view), 7);
         expect_eq(weir_reader_readline_view(p.reader, &view), 9);
-        expect_eq(weir_yield(loop), 0); /* it is sent */
+        expect_eq(weir_yield(loop), 0);
         expect_eq(fake_peer_read(p.peer, echoed, sizeof(echoed)), 300);
     }
     expect_eq(copied_bytes(), 0);
@@ -154,7 +154,7 @@ TASK(reader_pressure, complaint_24__a_relay_by_take_copies_tiny_tails_only)
     static struct pair to;
     uint64_t sum = 0;
     struct sender sender;
-    open_limited(&p, MIB, 0); /* so that it is never paused */
+    open_limited(&p, MIB, 0); /* never paused */
     pair_open(&to);
     weir_task *task = start_sender(&sender, &p, 4 * MIB, 10000);
     while (sum < 4 * MIB) {
@@ -171,7 +171,7 @@ TASK(reader_pressure, complaint_24__a_relay_by_take_copies_tiny_tails_only)
     }
     pair_peer_read_all(&to);
     expect_eq(to.peer_read, 4 * MIB);
-    /* Nor were tails packed meanwhile, but tiny ones are copied when taken. */
+    /* Tails were not packed, but tiny ones are copied when they are taken. */
     expect_leq(copied_bytes(), 4 * MIB / 1000);
     expect_eq(rig_join(task), 0);
     pair_close(&to);
@@ -229,7 +229,7 @@ TASK(reader_pressure,
     expect_geq(weir_transport_get_read_buffer_size(p.t), 9000);
     expect_eq(weir_reader_read_view(p.reader, 50, &view), 50);
     expect_eq(weir_sleep(loop, 20 * MS), 0);
-    /* Bytes in a view stay; the next call has only the rest. */
+    /* Bytes in a view stay in the reader; the next call returns the rest. */
     expect_eq(weir_reader_get_buffer_size(p.reader), 50);
     expect_eq(weir_reader_read_view(p.reader, 10, &view), 10);
     expect_eq(weir_reader_read_view(p.reader, 10, &view), 10);

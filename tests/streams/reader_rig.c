@@ -48,7 +48,7 @@ static bool gives_lease(enum how how)
     return how == TAKE || how == TO_END;
 }
 
-/* Makes the call; its bytes are in buf however it gives them. */
+/* Makes the call, and copies its bytes to buf. */
 static ssize_t call_now(struct reader_call *call)
 {
     call->got = (struct weir_buf){0};

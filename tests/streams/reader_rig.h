@@ -27,40 +27,40 @@ enum how {
     HOW_COUNT
 };
 
-/* One call; len is what it asks for. */
+/* A call for len bytes. */
 struct reader_call {
     enum how how;
     size_t len;
     weir_task *task;
     bool is_done;
     ssize_t result;
-    uint8_t buf[4096];   /* what the call gave, however */
-    struct weir_buf got; /* of a view, or with its lease */
+    uint8_t buf[4096];   /* the bytes of the call */
+    struct weir_buf got; /* the view, or the taken bytes */
 };
 
 extern weir_reader *reader;
 extern struct weir_separator separators[16];
 extern size_t separator_count;
 
-/* The end of this turn, and of the one in which others went on. */
+/* Waits for two iterations: woken tasks run in the second. */
 void turn_over(void);
 
-/* Makes the call in a task of its own, which waits now. */
+/* Makes the call in a new task, which must wait. */
 void read_start(struct reader_call *call, enum how how, size_t len);
 
-/* Its result, once it has returned. */
+/* Expects that the call has returned, and returns its result. */
 ssize_t read_end(struct reader_call *call);
 void feed(const char *text);
-/* The same with turn_over(). */
+/* Adds @text; then turn_over(). */
 void feed_now(const char *text);
 
-/* The call, made now, gives this text. */
+/* Makes the call, which must return @text. */
 void expect(enum how how, size_t len, const char *text);
 
-/* The call, made now, fails or says the end. */
+/* Makes the call, which must return @error, or 0 for the end of the stream. */
 void expect_error(enum how how, size_t len, ssize_t error);
 
-/* The buffered bytes are this text; none is consumed. */
+/* Expects these buffered bytes, without consuming them. */
 void expect_buffered(const char *text);
 
 /* Runs a body as the main task, with a reader of this limit. */

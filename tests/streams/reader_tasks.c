@@ -19,7 +19,7 @@ UNIT(reader_tasks, a_second_reader_is_busy)
         expect_error((enum how)how, 1, -EBUSY);
     }
     expect_eq(weir_reader_consume(reader, 1), -EBUSY);
-    feed("d"); /* it is woken and has not run yet */
+    feed("d"); /* wakes the task, which has not run yet */
     expect_error(READ, 1, -EBUSY);
 
     expect_eq(read_end(&call), 4);
@@ -33,7 +33,7 @@ UNIT(reader_tasks, complaint_25__one_may_read_right_after_another_was_cancelled)
     feed("abc");
     cr_assert(weir_task_cancel(call.task));
 
-    expect(READ, 10, "abc"); /* at once, before that task has run */
+    expect(READ, 10, "abc"); /* returns at once, before that task runs */
     read_start(&other, READ, 3);
 
     expect_eq(read_end(&call), -ECANCELED);
@@ -88,7 +88,8 @@ UNIT(reader_tasks, complaint_26__a_read_that_times_out_consumes_nothing)
     expect(EXACTLY, 4, "abcd");
 }
 
-/* The task waits, or has what it needs and did not go on yet. */
+/* Frees the reader while the task waits, or after it was woken and before it
+ * runs. */
 static void free_under_a_task(enum how how, bool woken)
 {
     weir_reader *first = reader;
@@ -140,7 +141,7 @@ static int reads_for_ever(weir_loop *on, void *arg)
 {
     read_fn *const *reads = arg;
     for (;;) {
-        /* Never waits, but lets others run now and then. */
+        /* Never waits, but sometimes lets other tasks run. */
         const ssize_t len = (*reads)();
         if (len < 0) {
             return (int)len;

@@ -60,11 +60,11 @@ UNIT(reader_until,
      complaint_22__too_long_a_line_is_not_lost_and_reading_goes_on)
 {
     feed("0123456789\n");
-    expect(LINE, 100, "0123456789\n"); /* as long as the limit */
+    expect(LINE, 100, "0123456789\n"); /* a line as long as the limit */
 
     feed("0123456789x\nnext\n");
     expect_error(LINE, 100, WEIR_ELIMIT);
-    expect_eq(weir_reader_get_consumed(reader), 11); /* begin of the newline */
+    expect_eq(weir_reader_get_consumed(reader), 11); /* the newline's offset */
     expect_error(LINE_VIEW, 0, WEIR_ELIMIT);
     expect_buffered("0123456789x\nnext\n");
     expect_ok(
@@ -76,10 +76,10 @@ UNIT(reader_until,
     cr_assert_not(call.is_done);
     feed("x");
     expect_eq(read_end(&call), WEIR_ELIMIT);
-    expect_eq(weir_reader_get_consumed(reader), 11); /* all of it */
+    expect_eq(weir_reader_get_consumed(reader), 11);
     expect_buffered("0123456789x");
     weir_reader_feed_eof(reader);
-    expect_error(LINE_VIEW, 0, WEIR_ELIMIT); /* at the end too */
+    expect_error(LINE_VIEW, 0, WEIR_ELIMIT); /* also at the end of the stream */
     expect(READ, 100, "0123456789x");
 }
 
@@ -95,7 +95,7 @@ UNIT_OF(reader_until, complaint_22__the_callers_memory_limits_one_call,
     expect_error(LINE, 3, WEIR_ELIMIT); /* no newline would fit */
     expect_eq(weir_reader_get_consumed(reader), 3);
     read_start(&call, LINE, 4);
-    cr_assert_not(call.is_done); /* one would */
+    cr_assert_not(call.is_done); /* a newline would fit */
     feed("d");
     expect_eq(read_end(&call), WEIR_ELIMIT);
     expect_buffered("abcd");
@@ -123,17 +123,18 @@ UNIT(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest)
 {
     separate_by("long", "n");
     feed("along");
-    expect(UNTIL, 100, "alon"); /* its match ends first */
+    expect(UNTIL, 100, "alon"); /* the separator whose match ends first */
     expect(READ, 10, "g");
 
     separate_by("xyz", "yz");
     feed("axyzb");
     feed("xyz");
     expect_error(UNTIL, 3, WEIR_ELIMIT);
-    expect_eq(weir_reader_get_consumed(reader), 2); /* begin of the shorter */
+    expect_eq(weir_reader_get_consumed(reader),
+              2); /* offset of the shorter separator */
     expect(UNTIL_VIEW, 0, "axyz");
 
-    separate_by("yz", "xyz"); /* whichever comes first in the list */
+    separate_by("yz", "xyz"); /* in any order of the list */
     expect_error(UNTIL, 3, WEIR_ELIMIT);
     expect_eq(weir_reader_get_consumed(reader), 2);
     expect(UNTIL_VIEW, 0, "bxyz");
@@ -142,7 +143,7 @@ UNIT(reader_until, of_several_the_one_that_ends_first_wins_then_the_shortest)
 UNIT(reader_until, consumed_is_what_asyncio_says_in_both_cases)
 {
     separate_by("END", NULL);
-    feed("0123456789END"); /* begins at the limit */
+    feed("0123456789END"); /* the separator begins at the limit */
     expect(UNTIL, 100, "0123456789END");
 
     feed("0123456789xEND");
@@ -150,7 +151,7 @@ UNIT(reader_until, consumed_is_what_asyncio_says_in_both_cases)
     expect_eq(weir_reader_get_consumed(reader), 11);
     expect_eq(weir_reader_consume(reader, 14), 0);
 
-    feed("0123456789xE"); /* may still begin at 10 */
+    feed("0123456789xE"); /* a separator may still begin at 10 */
     read_start(&call, UNTIL, 100);
     cr_assert_not(call.is_done);
     feed("x");
@@ -198,7 +199,7 @@ UNIT_OF(reader_until, bytes_are_looked_at_once_however_often_the_call_waits,
     struct weir_buf line;
     separate_by("never", NULL);
     read_start(&call, UNTIL_VIEW, 0);
-    /* Looking at all of it after each piece would be 450 GB. */
+    /* Searching all bytes again after each piece would read 450 GB. */
     for (int i = 0; i < 30000; i++) {
         expect_eq(weir_reader_feed_data(reader, piece, sizeof(piece)), 0);
         expect_eq(weir_yield(loop), 0);

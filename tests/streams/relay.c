@@ -22,7 +22,7 @@ struct cost {
 static struct {
     struct pair pair;
     size_t bound;
-    bool is_view; /* the bytes are shown, not taken */
+    bool is_view; /* reads views, and does not take the bytes */
 } relay;
 
 static ssize_t read_some(struct weir_buf *ret)
@@ -32,7 +32,7 @@ static ssize_t read_some(struct weir_buf *ret)
                : weir_reader_take(relay.pair.reader, relay.bound, ret);
 }
 
-/* As a program does that bounds its reads for safety. */
+/* Reads with a limit, like a careful program. */
 static int send_back(weir_loop *on, void *arg)
 {
     struct weir_buf bytes;
@@ -83,7 +83,8 @@ static int play(weir_loop *on, void *ret)
     struct cost after;
     pair_open(&relay.pair);
     weir_task *task = rig_spawn(send_back, NULL);
-    play_round(&relay.pair); /* it proves that it moves bulk */
+    play_round(
+        &relay.pair); /* the first round shows that the stream moves bulk */
     play_round(&relay.pair);
     take_cost(&before);
     for (int i = 0; i < ROUNDS; i++) {
@@ -142,8 +143,8 @@ UNIT(relay, a_bound_to_what_is_shown_costs_no_send_no_switch_and_no_copy)
     expect_no_price(100 * KIB, true);
 }
 
-/* More than the kernel takes: the drain waits, and the peer is received from no
- * more. */
+/* The kernel does not take all bytes: the drain waits, and the stream stops
+ * receiving. */
 static int stall(weir_loop *on, void *arg)
 {
     static uint8_t block[BLOCK];

@@ -41,7 +41,7 @@ static int relay_both(weir_loop *on, void *arg)
     return weir_writer_relay(a.writer, b.writer, arg, &record);
 }
 
-/* The peer has got this text, and an end if there was one. */
+/* Expects that the peer has received this text, and an end if there was one. */
 static void expect_got(struct pair *p, const char *text, ssize_t then)
 {
     char got[256];
@@ -127,7 +127,8 @@ UNIT_IN(relay_streams, both_may_have_ended_where_one_end_is_enough,
 
 static char bytes[256 * KIB];
 
-/* The peer of @p sends until the reader has paused; how many bytes. */
+/* The peer of @p sends until the reader has paused. Returns the number of
+ * bytes. */
 static uint64_t fill_reader(struct pair *p)
 {
     uint64_t given = 0;
@@ -158,8 +159,8 @@ TASK(relay_streams, a_full_reader_goes_on)
     expect_eq(record.a_bytes, given);
 }
 
-/* The unread bytes of one side wait until the other side has room for them, and
- * no more are read meanwhile. */
+/* The unread bytes of one side wait until the other side has space for them.
+ * No more are read until then. */
 static void wait_for_room(struct pair *from, struct pair *to)
 {
     expect_eq(pair_write(to, MIB), 0);
@@ -197,7 +198,7 @@ TASK(relay_streams, a_full_reader_stays_paused_after_a_refusal)
     weir_writer_abort(b.writer);
 }
 
-/* No byte waits in the kernel that would pause it once more. */
+/* No bytes wait in the kernel that would pause the reader again. */
 TASK(relay_streams, a_reader_that_is_just_full_stays_paused_after_a_refusal)
 {
     const struct weir_relay_options small = {.size = sizeof(small),

@@ -12,7 +12,7 @@
 
 enum { CLIENTS = 20 };
 
-extern int handlers; /* that run */
+extern int handlers; /* number of running handlers */
 
 int echo(void *arg, weir_reader *reader, weir_writer *writer);
 weir_server *start(weir_client_connected_fn *handler,

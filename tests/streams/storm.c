@@ -33,16 +33,16 @@
 
 struct conn {
     struct fake_peer *peer;
-    weir_task *task;     /* the handler, while it lives */
-    uint64_t peer_sent;  /* bytes that the peer has written */
-    uint64_t peer_goal;  /* and will write */
-    uint64_t peer_heard; /* echoed bytes that it has seen */
-    uint64_t read;       /* bytes that the handler has read */
-    uint64_t written;    /* and written */
-    bool was_reset;      /* bytes may be lost from here on */
+    weir_task *task;     /* the running handler */
+    uint64_t peer_sent;  /* bytes written by the peer */
+    uint64_t peer_goal;  /* bytes that the peer will write */
+    uint64_t peer_heard; /* echoed bytes received by the peer */
+    uint64_t read;       /* bytes read by the handler */
+    uint64_t written;    /* bytes written by the handler */
+    bool was_reset;      /* bytes may be lost */
     bool has_ended;      /* the peer has shut its writing side */
     bool was_served;
-    uint8_t bytes[PIECE]; /* where the handler reads to */
+    uint8_t bytes[PIECE]; /* the handler's buffer */
 };
 
 static struct {
@@ -54,7 +54,7 @@ static struct {
     bool closes_clients; /* the server has closed its connections */
 } storm;
 
-/* Over all seeds. */
+/* Totals of all seeds. */
 static struct {
     uint64_t bytes;
     uint64_t cancelled;
@@ -63,7 +63,7 @@ static struct {
     uint64_t served;
 } total;
 
-/* Its number, for storm_bytes(). */
+/* The connection's number for storm_bytes(). */
 static unsigned int number_of(const struct conn *conn)
 {
     return (unsigned int)(conn - storm.conns);
@@ -149,7 +149,7 @@ static void beat(void *arg)
     fake_at(fake_now() + 1 + fake_random(20 * US), beat, NULL);
 }
 
-/* Bytes that were read in some way. Returns what the call gave. */
+/* Checks bytes that a call has read. Returns its result. */
 static ssize_t got(struct conn *conn, const void *data, ssize_t len)
 {
     if (len > 0) {
@@ -168,7 +168,7 @@ static void release_copy(void *arg)
     free(arg);
 }
 
-/* Echoes by any of the ways to write. */
+/* Echoes with a random kind of write. */
 static int send_back(weir_writer *writer, const struct weir_buf *buf)
 {
     const size_t half = buf->len / 2;
@@ -240,7 +240,7 @@ static ssize_t read_copy_somehow(weir_reader *reader, void *buf, size_t size)
     }
 }
 
-/* Waits for bytes, looks at them in place, and consumes some. */
+/* Waits for bytes, checks them in place, and consumes some. */
 static ssize_t read_by_peeking(struct conn *conn, weir_reader *reader,
                                struct weir_buf *ret)
 {
@@ -271,7 +271,7 @@ static ssize_t read_by_peeking(struct conn *conn, weir_reader *reader,
     return (ssize_t)used;
 }
 
-/* One read and the echo of what it gave; what the read returned. */
+/* Reads once and echoes. Returns the result of the read. */
 static ssize_t read_and_echo(struct conn *conn, weir_reader *reader,
                              weir_writer *writer, int *ret_write)
 {
@@ -304,7 +304,7 @@ static ssize_t read_and_echo(struct conn *conn, weir_reader *reader,
     return len;
 }
 
-/* Passes one byte on. */
+/* Echoes one byte. */
 static bool pass_byte(struct conn *conn, weir_reader *reader,
                       weir_writer *writer)
 {
@@ -315,7 +315,7 @@ static bool pass_byte(struct conn *conn, weir_reader *reader,
            echo(conn, writer, &buf) == 0;
 }
 
-/* Checks a read that failed; true when the handler may go on. */
+/* Checks a failed read. Returns true if the handler may continue. */
 static bool recover(struct conn *conn, weir_reader *reader, weir_writer *writer,
                     ssize_t err)
 {
@@ -343,7 +343,7 @@ static bool recover(struct conn *conn, weir_reader *reader, weir_writer *writer,
         if (buffered == 0) {
             return false;
         }
-        /* The call wanted more than that; bytes that are there come first. */
+        /* The call requested more, and returns the buffered bytes first. */
         if (weir_reader_read(reader, conn->bytes, 0) != 0 ||
             weir_reader_get_exception(reader) != err) {
             fake_fail("error %zd is not the stream's", err);
@@ -370,7 +370,7 @@ static int64_t pace(weir_loop *loop, struct conn *conn, weir_writer *writer)
         return 0;
     default:
         err = weir_writer_drain(writer);
-        /* Leases that were not offered yet may be more than the mark. */
+        /* Leases that were not sent yet may exceed the mark. */
         if (err == 0 &&
             weir_writer_get_write_buffer_size(writer) > 262144 + PIECE) {
             fake_fail("drained, and too much waits");
@@ -379,7 +379,7 @@ static int64_t pace(weir_loop *loop, struct conn *conn, weir_writer *writer)
     }
 }
 
-/* Until the stream ends or it is cancelled for good. */
+/* Runs until the end of the stream or the last cancellation. */
 static void converse(weir_loop *loop, struct conn *conn, weir_reader *reader,
                      weir_writer *writer)
 {
@@ -427,7 +427,7 @@ static struct conn *conn_of(const weir_writer *writer)
             return conn;
         }
     }
-    return NULL; /* its peer has closed already */
+    return NULL; /* the peer has closed already */
 }
 
 static int handle(void *arg, weir_reader *reader, weir_writer *writer)

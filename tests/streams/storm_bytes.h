@@ -13,10 +13,11 @@
 
 enum { STORM_BYTES_MAX = 9000 };
 
-/* What the peer with this number writes from @offset on: STORM_BYTES_MAX. */
+/* Returns STORM_BYTES_MAX bytes that the peer with this number writes at
+ * @offset. */
 const uint8_t *storm_bytes(unsigned int peer, uint64_t offset);
 
-/* Is this what it writes there? */
+/* Compares bytes with those that the peer writes at @offset. */
 bool storm_bytes_are(unsigned int peer, uint64_t offset, const void *data,
                      size_t len);
 

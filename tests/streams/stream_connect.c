@@ -78,7 +78,7 @@ TASK(stream_connect, options_of_connections_need_no_sizes)
     pair_close(&p);
 }
 
-/* A call that must fail, and close the socket that it was given. */
+/* Makes a call that must fail and close its socket. */
 static void expect_refused(struct weir_open_options *options, int err)
 {
     struct fake_peer *peer;
@@ -127,7 +127,7 @@ TASK(stream_connect, a_socket_that_was_passed_is_taken_by_every_error)
 struct attempt {
     struct pair p;
     struct weir_open_options options;
-    const char *host; /* NULL: fd is adopted */
+    const char *host; /* NULL if fd is adopted */
     int fd;
     bool is_done;
     int result;
@@ -147,7 +147,8 @@ static int open_one(weir_loop *on, void *arg)
     return attempt->result;
 }
 
-/* Cancels an attempt after a number of turns; true when that was too late. */
+/* Cancels an attempt after @turns iterations. Returns true if it was too
+ * late. */
 static bool cancel_after(struct attempt *attempt, int turns)
 {
     attempt->is_done = false;
@@ -200,7 +201,7 @@ UNIT(stream_connect, cancelled_at_any_turn_it_leaves_nothing)
 {
     uint32_t race = 0;
     expect_eq(rig_run(cancel_connects, &race), 0);
-    race = 1000; /* what is cancelled completes all the same */
+    race = 1000; /* cancelled operations complete nevertheless */
     expect_eq(rig_run(cancel_connects, &race), 0);
 }
 

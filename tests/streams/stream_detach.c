@@ -38,7 +38,7 @@ static void open_pair(struct pair *p)
     pair_open(p);
 }
 
-/* Ends a connection that the other protocol has. */
+/* Ends a connection of the other protocol. */
 static void end(struct pair *p)
 {
     expect_eq(weir_transport_abort(p->t), 0);

@@ -18,7 +18,7 @@
 
 static weir_reader *reader;
 static struct pair p;
-static bool is_reading; /* the peer does */
+static bool is_reading; /* the peer reads */
 static struct fake_listener *listener;
 static weir_server *server;
 static uint8_t bytes[MANY];
@@ -168,7 +168,7 @@ static void make_pair(void)
     is_reading = false;
 }
 
-/* More than the kernel takes and than the high mark. */
+/* Writes more than the kernel takes and than the high-water mark. */
 static void make_full_pair(void)
 {
     make_pair();
@@ -387,8 +387,8 @@ static void spend(const struct row *rows, size_t count)
     }
 }
 
-/* Only where making needs no time, which stands still while tasks are ready. A
- * serve_forever() ends its server. */
+/* Only rows whose make() takes no time, because time does not pass while tasks
+ * are ready. The end of serve_forever() ends its server. */
 TASK(stream_moments, calls_that_are_interrupted_let_other_tasks_run)
 {
     listener = NULL;
@@ -405,7 +405,7 @@ TASK(stream_moments, calls_that_are_interrupted_let_other_tasks_run)
 struct attempt {
     weir_task *task;
     int result; /* 1 while it waits */
-    int next;   /* of the call after it */
+    int next;   /* result of the next call */
     bool was_waiting;
 };
 
@@ -426,8 +426,8 @@ static void cancel_attempt(void *arg)
     cr_assert(weir_task_cancel(attempt->task));
 }
 
-/* Cancels an attempt @extra_ns after its own time is over. True when it timed
- * out all the same, and had not returned when it was cancelled. */
+/* Cancels an attempt @extra_ns after its time-out. Returns true if it timed
+ * out nevertheless, and had not returned when it was cancelled. */
 static bool cancel_beside_time_out(weir_loop *on, uint64_t extra_ns)
 {
     struct attempt attempt = {.result = 1, .next = 1};
@@ -435,7 +435,8 @@ static bool cancel_beside_time_out(weir_loop *on, uint64_t extra_ns)
 
     expect_eq(weir_event_new(on, &victim.after), 0);
     attempt.task = rig_spawn(open_silent, &attempt);
-    settle(); /* its timer is there before ours, and due before it */
+    settle(); /* its timer was armed before this task's, and expires before it
+               */
     expect_ok(weir_loop_call_at(on, when_ns, cancel_attempt, &attempt, NULL));
     expect_eq(weir_sleep(on, S), 0);
     weir_event_set(victim.after);

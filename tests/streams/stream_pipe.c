@@ -205,7 +205,7 @@ TASK(stream_pipe, a_reader_that_goes_while_nothing_waits_is_the_end)
     pair_close(&p);
 }
 
-/* A peer that ends its own direction says nothing about the other one. */
+/* The end of one direction must not end the other. */
 TASK(stream_pipe, an_end_of_the_other_direction_is_no_end_of_the_reader)
 {
     struct pair p;

@@ -91,7 +91,7 @@ TASK(stream_protocol, a_second_connection_is_refused)
     expect_over(&first);
 }
 
-/* A protocol that reads a greeting and then puts a stream in its place. */
+/* A protocol that reads a greeting and is then replaced by a stream. */
 struct greeter {
     struct pair p;
 };
@@ -130,7 +130,7 @@ TASK(stream_protocol, a_stream_takes_a_transport_over_with_what_was_read_ahead)
     pair_close(p);
 }
 
-/* A protocol that passes everything on to that of a stream. */
+/* A protocol that forwards all callbacks to a stream's protocol. */
 struct wrapper {
     struct weir_protocol_binding inner;
     struct pair p;
@@ -200,7 +200,7 @@ static int read_in_callback(void *arg, weir_reader *reader, weir_writer *writer)
     return 0;
 }
 
-/* connection_made is called by a task; what it calls is none. */
+/* A task calls connection_made, but a callback must not suspend. */
 TASK(stream_protocol, a_callback_may_not_suspend_on_the_stack_of_a_task)
 {
     const struct weir_stream_options options = {.size = sizeof(options),
@@ -309,7 +309,7 @@ static int serve_without_memory(weir_loop *on, void *arg)
     const struct weir_stream_options options = {
         .size = sizeof(options),
         .client_connected = write_little,
-        .stack_size_bytes = 512 * KIB}; /* a size that no block had yet */
+        .stack_size_bytes = 512 * KIB}; /* a size of which no block is cached */
     struct weir_protocol_binding binding;
     struct pair p = {.peer = NULL};
 

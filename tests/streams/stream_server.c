@@ -66,7 +66,7 @@ TASK(stream_server, a_second_serve_forever_that_is_cancelled_closes_the_server)
     second.server = server;
     weir_task *task = start_forever(&first, server, weir_server_serve_forever);
     weir_task *late = rig_spawn(run_forever, &second);
-    weir_task_cancel(late); /* before it runs: its call finds that */
+    weir_task_cancel(late); /* cancelled before it runs */
     expect_eq(rig_join(late), -ECANCELED);
     expect_eq(weir_server_get_socket_count(server), 0,
               "the server has no socket any more");
@@ -127,7 +127,6 @@ TASK(stream_server, a_second_cancellation_ends_the_wait_for_clients)
 
 static int subscribed;
 
-/* A handler that does not wait for its peer. */
 static int subscribe(void *arg, weir_reader *reader, weir_writer *writer)
 {
     int err = weir_sleep(weir_writer_get_loop(writer), UINT64_MAX);
@@ -196,7 +195,7 @@ TASK(stream_server, serve_forever_ends_when_another_task_closes_the_server)
 
 static bool has_cleaned_up;
 
-/* Goes on after its connection is lost. */
+/* Continues after its connection is lost. */
 static int clean_up(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;
@@ -223,7 +222,7 @@ TASK(stream_server, join_waits_for_the_tasks_that_serve_beyond_the_loss)
     weir_server_free(server);
 }
 
-/* A handler that waits for what never comes. */
+/* A handler that waits for a future that is never done. */
 static int wait_for_nothing(void *arg, weir_reader *reader, weir_writer *writer)
 {
     return weir_future_await(arg, NULL);
@@ -231,11 +230,11 @@ static int wait_for_nothing(void *arg, weir_reader *reader, weir_writer *writer)
 
 static void stay(void *arg, weir_future *future)
 {
-    (void)future; /* cancelling it changes nothing */
+    (void)future; /* has no cancel function */
 }
 
 struct stubborn {
-    bool is_connected; /* when the loop is freed */
+    bool is_connected; /* before the loop is freed */
     weir_future *future;
     weir_server *server;
     struct fake_peer *peer;
@@ -254,7 +253,7 @@ static int leave_stubborn(weir_loop *on, void *arg)
     weir_server_free(stubborn->server);
     nap();
     if (stubborn->is_connected) {
-        return 0; /* the connection goes with the loop */
+        return 0; /* the loop's end closes the connection */
     }
     fake_peer_reset(stubborn->peer);
     nap();
@@ -287,7 +286,7 @@ TASK(stream_server, that_was_given_back_stays_until_its_handlers_have_ended)
     struct fake_peer *peer = call_server(server);
     fake_peer_close(peer);
     nap();
-    weir_server_free(server); /* its memory goes with the handler */
+    weir_server_free(server); /* freed after its handler */
     expect_eq(weir_sleep(loop, 200 * MS), 0);
     cr_assert(has_cleaned_up);
 }
@@ -332,8 +331,8 @@ TASK(stream_server, a_task_that_joins_is_told_when_the_server_was_given_back)
 
 static weir_server *freed;
 
-/* Runs after the loss of its connection, the last, and before the server has
- * told its waiters that it is over. */
+/* Runs after the last connection is lost, and before the server has woken its
+ * waiters. */
 static int free_at_the_end(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char byte;

@@ -107,7 +107,7 @@ TASK(stream_start, options_of_connections_need_no_sizes)
     weir_server_free(server);
 }
 
-/* A socket that the call was given is closed by every error. */
+/* Every error closes the socket of the call. */
 static void expect_taken(weir_client_connected_fn *handler,
                          struct weir_start_server_options options, int err)
 {

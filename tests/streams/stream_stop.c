@@ -11,7 +11,8 @@
 static int answered;
 static int cancelled;
 
-/* Answers each line after some work, without looking at the connection. */
+/* Answers each line after some work, and never checks whether the connection
+ * closes. */
 static int work(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char line[64];
@@ -116,7 +117,7 @@ TASK(stream_stop, a_request_that_has_begun_to_arrive_is_served)
     fake_peer_close(peer);
 }
 
-/* Reads all there is after some time, so that reading was paused by then. */
+/* Reads all after some time, when reading is paused. */
 static int read_late(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static char buf[8 * KIB];
@@ -153,8 +154,8 @@ static int stop_paused(weir_loop *on, void *arg)
     return 0;
 }
 
-/* The first piece is in the reader, the second is kept for it, and the third
- * waits in the kernel. */
+/* The first piece is in the reader, the second is held, and the third is in
+ * the kernel. */
 UNIT(stream_stop, a_request_that_arrived_while_reading_was_paused_is_served)
 {
     for (int pieces = 1; pieces <= 3; pieces++) {
@@ -162,7 +163,7 @@ UNIT(stream_stop, a_request_that_arrived_while_reading_was_paused_is_served)
     }
 }
 
-/* A header and then a body of three bytes, each by a call of its own. */
+/* Reads a header, and then a body of three bytes. */
 static int read_by_parts(void *arg, weir_reader *reader, weir_writer *writer)
 {
     char part[3];
@@ -270,7 +271,7 @@ TASK(stream_stop, a_peer_that_does_not_read_keeps_serve_forever_30_s_at_most)
 
 static CALLBACKS(silent_protocol, STREAM);
 
-/* Gives its connection to another protocol, after some work. */
+/* Gives its connection to another protocol after some work. */
 static int give_away(void *arg, weir_reader *reader, weir_writer *writer)
 {
     const struct weir_protocol_binding binding = {&silent_protocol, NULL};

@@ -18,8 +18,8 @@ struct marks {
     int64_t low;
 };
 
-/* A peer that reads step by step. Both waits end with exactly the completion
- * that brings the depth to where they wait for, and not one before. */
+/* The peer reads step by step. Each wait ends exactly with the completion that
+ * lowers the depth to its mark. */
 static void drain_and_flush_with(const struct marks *marks)
 {
     struct writer_call drain;
@@ -298,7 +298,8 @@ TASK(writer, getters_answer_before_and_after_the_loss)
     struct weir_extra_info info = {.size = sizeof(info)};
     struct pair p;
     pair_open(&p);
-    for (int round = 0; round < 2; round++) { /* alive, then lost */
+    for (int round = 0; round < 2;
+         round++) { /* with a connection, then after its loss */
         expect_eq(weir_writer_get_extra_info(p.writer, "peername", &info), 0);
         expect_gt(info.address.len, 0);
         expect_eq(weir_writer_get_extra_info(p.writer, "sockname", &info), 0);
@@ -325,7 +326,7 @@ static int write_line_of(weir_writer *writer, const void *data, size_t len)
     return weir_writer_writelines(writer, &iov, 1);
 }
 
-/* Bytes that were received, for a write of each length up to theirs. */
+/* Received bytes, for writes of each length up to their length. */
 static struct weir_buf received;
 
 static int write_buf_of(weir_writer *writer, const void *data, size_t len)
@@ -344,7 +345,8 @@ static int (*const kinds[])(weir_writer *writer, const void *data,
 
 static const uint8_t middle[101];
 
-/* A header, a middle that is refused, a trailer; no result is looked at. */
+/* Writes a header, a middle that is refused, and a trailer, and ignores the
+ * results. */
 static void write_in_three(struct pair *p, size_t kind)
 {
     expect_eq(weir_transport_set_write_hard_limit(p->t, 100), 0);

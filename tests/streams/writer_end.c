@@ -14,7 +14,7 @@
 #include <weir/connect.h>
 #include <weir/stream.h>
 
-/* Waits of all three kinds, on a stream whose peer does not read. */
+/* The three kinds of waits, on a stream whose peer does not read. */
 struct waits {
     struct writer_call drain;
     struct writer_call flush;
@@ -40,7 +40,7 @@ static void waits_expect(struct waits *waits, int err)
     expect_eq(call_end(&waits->closed), err);
 }
 
-/* The results of the three calls afterwards, as often as they are made. */
+/* Expects these results of the three calls, also when they are repeated. */
 static void expect_ended(struct pair *p, int drain, int flush, int closed)
 {
     for (int i = 0; i < 3; i++) {
@@ -87,7 +87,8 @@ UNIT(writer_end, a_reset_wakes_all_who_wait_and_is_told_every_time)
     expect_eq(weir_writer_get_write_buffer_size(p->writer), 0);
 }
 
-/* The peer sends until no more is taken, and its bytes are not read. */
+/* The peer sends until the stream receives no more. Returns the number of
+ * bytes. */
 static uint64_t fill_the_reader(struct pair *p)
 {
     static uint8_t bytes[64 * KIB];
@@ -298,7 +299,7 @@ UNIT(writer_end, the_peers_end_keeps_the_writing_side)
     expect_eq(weir_writer_wait_closed(p->writer), 0);
 }
 
-/* A kind of transport whose writing side cannot be ended alone. */
+/* A kind of transport that cannot end only its writing side. */
 static struct wr_transport_ops whole_ops;
 
 struct whole {
@@ -412,7 +413,7 @@ TASK(writer_end, a_connection_that_was_handed_on_is_not_closed)
     weir_writer_abort(p.writer);
     weir_writer_unref(p.writer);
     pair_peer_says(&p, "the rest");
-    pair_peer_read_all(&p); /* no call says that all was sent */
+    pair_peer_read_all(&p); /* no call has reported that all was sent */
     expect_eq(p.peer_read, MIB);
     expect_eq(count, 8);
     cr_assert_not(fake_peer_is_alone(p.peer), "the connection lives");

@@ -42,7 +42,7 @@ static int send_file(weir_loop *on, void *arg)
     return 0;
 }
 
-/* Sends from where the writes have ended. */
+/* Sends the file's pattern after the written bytes. */
 static void sender_start(struct sender *sender, struct pair *p, int fd,
                          uint64_t count)
 {
@@ -51,7 +51,7 @@ static void sender_start(struct sender *sender, struct pair *p, int fd,
     sender->task = rig_spawn(send_file, sender);
 }
 
-/* It has returned; what. */
+/* Expects that the call has returned, and returns its result. */
 static int64_t sender_end(struct sender *sender)
 {
     cr_assert(sender->is_done);
@@ -213,7 +213,7 @@ static void mend(void)
     }
 }
 
-/* Reads a little now and then, until the call returns or is cancelled. */
+/* Reads a little from time to time, until the call returns or is cancelled. */
 static void interfere(struct unit_random *dice, struct sender *sender)
 {
     const uint64_t steps = unit_random_below(dice, 30);
@@ -360,7 +360,8 @@ UNIT_IN(writer_file, outside_a_task_it_is_an_error, pair_test, struct pair *p)
 
 enum { SMALL = 4000 };
 
-/* A head and a body: one send, and the file is not asked for by the ring. */
+/* A head and a body leave with one send, and the ring does not read the
+ * file. */
 UNIT_IN(writer_file, a_small_one_leaves_with_what_was_written_before, pair_test,
         struct pair *p)
 {
