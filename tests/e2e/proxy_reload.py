@@ -10,7 +10,7 @@ import tempfile
 
 from harness import LONG, WAIT_S, equal, matches, run
 from proxy_certificates import Secured, certificates, make_certificate
-from proxy_checks_peers import named, say
+from proxy_checks_peers import BAD, Checked, named, say
 from proxy_churn import Churn
 from proxy_wait import wait_until
 from proxying import Proxy, files_of, read_again, sees_a_reset, target, told
@@ -203,6 +203,29 @@ def test_what_is_known_of_targets_is_kept():
                 written.reload(text("unchecked = use", f"tries = {count}"))
                 equal([ask(port) for _ in range(8)], 8 * [b"2"], "servers")
             equal(proxy.metric("upstream_up"), 1, "targets that are up")
+
+
+def test_the_status_of_a_target_is_that_of_its_present_checks():
+    port = free_port()
+    with Checked(BAD) as one, Checked(
+            b"HTTP/1.1 404 None\r\n\r\n") as other, contextlib.ExitStack() as held:
+        def text(server):
+            return service("a", port, one.port, "check = http", "check = 20ms",
+                           f"check-port = {server.port}", "check-fall = 1000",
+                           "unchecked = use")
+
+        def status(proxy):
+            return [name.split('status="')[1] for name in proxy.metrics()
+                    if name.startswith("weir_proxy_upstream_last_error{")]
+
+        with Written(text(one)) as written:
+            wait_until(lambda: status(written.proxy) == ['503"}'])
+            for server, wanted in (other, '404"}'), (one, '503"}'):
+                echoes(held.enter_context(
+                    socket.create_connection(("127.0.0.1", port))))
+                written.reload(text(server))
+                wait_until(lambda: status(written.proxy) == [wanted])
+            held.close()
 
 
 def test_limits_count_connections_of_before():

@@ -132,11 +132,11 @@ static void add_route(struct metrics *metrics, const struct route *route,
         const struct target_sum before = *sum;
         counts_add_target(sum, upstream);
         if (route->services->is_old) {
-            sum->is_up = before.is_up; /* targets of old sets are no longer
-                                        * checked */
-            sum->addresses = before.addresses;
-            sum->in_use = before.in_use;
-            sum->in_use_ns = before.in_use_ns;
+            /* The states are those of the current set. */
+            const struct target_sum both = *sum;
+            *sum = before;
+            sum->active = both.active;
+            sum->counters = both.counters;
         } else {
             counts_add_counters(&sum->counters, &route->targets[i].past->past);
         }
