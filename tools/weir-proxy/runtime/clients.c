@@ -11,9 +11,7 @@
 
 #include "networks.h"
 #include "proxy.h"
-#include "tools/weir-proxy/base/hashes.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -65,53 +63,23 @@ struct table {
     _Atomic size_t users;
 };
 
-struct lists {
-    struct networks allow;
-    struct networks deny;
-    struct networks free;
-};
-
 struct clients {
     const struct config_service *config;
     struct table *table;
-    struct lists lists;
+    struct networks allow;
+    struct networks deny;
+    struct networks free;
     pthread_mutex_t denied_lock;
     struct telling denied;
 };
 
-static void free_lists(struct lists *lists)
+/* An allow list from an empty file allows no client. */
+static bool is_denied(const struct clients *clients,
+                      const struct weir_address *address)
 {
-    networks_free(&lists->allow);
-    networks_free(&lists->deny);
-    networks_free(&lists->free);
-}
-
-static bool read_lists(const struct config_service *config, struct lists *ret,
-                       char *why)
-{
-    if (networks_read(&config->client_allow, &ret->allow, why) &&
-        networks_read(&config->client_deny, &ret->deny, why) &&
-        networks_read(&config->client_free, &ret->free, why)) {
-        return true;
-    }
-    free_lists(ret);
-    return false;
-}
-
-enum standing { DENIED, LIMITED, FREE };
-
-static enum standing find_standing(struct clients *clients,
-                                   const struct weir_address *address)
-{
-    const struct lists *lists = &clients->lists;
-    /* An allow list from an empty file allows no client. */
-    const bool has_allow = clients->config->client_allow.count > 0;
-
-    return networks_have(&lists->deny, address) ||
-                   (has_allow && !networks_have(&lists->allow, address))
-               ? DENIED
-           : networks_have(&lists->free, address) ? FREE
-                                                  : LIMITED;
+    return networks_have(&clients->deny, address) ||
+           (clients->config->client_allow.count > 0 &&
+            !networks_have(&clients->allow, address));
 }
 
 static size_t round_up(size_t value)
@@ -230,17 +198,6 @@ static bool is_past(const struct client *client,
            client->slot + SLOT_COUNT < now_ns / slot_ns_of(config);
 }
 
-static struct client *look_up(const struct table *table,
-                              const struct part *part, const uint8_t *key)
-{
-    struct client *client = *bucket_of(table, part, key);
-
-    while (client && memcmp(client->key, key, NETWORKS_KEY_SIZE) != 0) {
-        client = client->next;
-    }
-    return client;
-}
-
 /* Finds or adds a client. Returns NULL if out of memory, or if the part is full
  * of clients with connections. */
 static struct client *find_client(struct clients *clients, struct part *part,
@@ -248,10 +205,13 @@ static struct client *find_client(struct clients *clients, struct part *part,
 {
     struct table *table = clients->table;
     struct client **bucket = bucket_of(table, part, key);
-    struct client *known = look_up(table, part, key);
+    struct client *client = *bucket;
 
-    if (known) {
-        return known;
+    while (client && memcmp(client->key, key, NETWORKS_KEY_SIZE) != 0) {
+        client = client->next;
+    }
+    if (client) {
+        return client;
     }
     for (unsigned i = 0; i < FORGET_MAX && oldest_of(part) &&
                          is_past(oldest_of(part), clients->config, now_ns);
@@ -261,8 +221,7 @@ static struct client *find_client(struct clients *clients, struct part *part,
     if (part->count >= table->limit && oldest_of(part)) {
         forget(table, part);
     }
-    struct client *client =
-        part->count < table->limit ? calloc(1, sizeof(*client)) : NULL;
+    client = part->count < table->limit ? calloc(1, sizeof(*client)) : NULL;
     if (client) {
         memcpy(client->key, key, NETWORKS_KEY_SIZE);
         client->next = *bucket;
@@ -353,16 +312,6 @@ static bool enter(struct clients *clients, struct client *client,
     return false;
 }
 
-/* Denied clients are not stored, as they would displace others. All of them
- * share one log line a second. */
-static void deny(struct clients *clients, uint64_t now_ns,
-                 struct clients_refusal *ret)
-{
-    pthread_mutex_lock(&clients->denied_lock);
-    tell(&clients->denied, END_CLIENT_DENIED, now_ns, ret);
-    pthread_mutex_unlock(&clients->denied_lock);
-}
-
 /* Clears the bits after the prefix, so that a network counts as one client. */
 static void cut(const struct config_service *config, uint8_t *key)
 {
@@ -378,15 +327,17 @@ bool clients_enter(struct clients *clients, const struct weir_address *address,
                    uint64_t now_ns, struct client **ret,
                    struct clients_refusal *ret_refusal)
 {
-    const enum standing standing = find_standing(clients, address);
     uint8_t key[NETWORKS_KEY_SIZE];
 
     *ret = NULL;
-    if (standing == DENIED) {
-        deny(clients, now_ns, ret_refusal);
+    if (is_denied(clients, address)) {
+        /* Denied clients are not stored, as they would displace others. */
+        pthread_mutex_lock(&clients->denied_lock);
+        tell(&clients->denied, END_CLIENT_DENIED, now_ns, ret_refusal);
+        pthread_mutex_unlock(&clients->denied_lock);
         return false;
     }
-    if (standing == FREE || !networks_key(address, key)) {
+    if (networks_have(&clients->free, address) || !networks_key(address, key)) {
         return true;
     }
     cut(clients->config, key);
@@ -433,134 +384,66 @@ static bool counts_alike(const struct config_service *one,
                             strcmp(one->name, other->name) == 0);
 }
 
-/* Arguments and state of clients_make(). @before may be NULL. */
-struct making {
-    const struct config *config;
-    struct clients **before;
-    const struct config *before_config;
-    char *why;
-    size_t *firsts;        /* index of the first service with this table */
-    struct hashes befores; /* old services whose tables may be reused */
-};
-
-static uint64_t hash_counting(const struct config_service *one)
+/* Returns the table of a service that counts alike, or NULL. @all has an
+ * element for each of the first @count services. */
+static struct table *find_table(struct clients *const *all, size_t count,
+                                const struct config *config,
+                                const struct config_service *one)
 {
-    return hashes_add_text(hashes_add_text(HASHES_BASIS, one->client_share),
-                           one->client_share ? NULL : one->name);
-}
-
-/* Finds for each service the first service with the same client-share. Returns
- * false if out of memory. */
-static bool find_sharing(struct making *making)
-{
-    const struct config *config = making->config;
-    const char **shares = calloc(config->service_count + 1, sizeof(*shares));
-
-    for (size_t i = 0; shares && i < config->service_count; i++) {
-        const struct config_service *one = &config->services[i];
-        shares[i] = has_rules(one) ? one->client_share : NULL;
-    }
-    making->firsts = shares ? hashes_find_firsts(shares, sizeof(*shares),
-                                                 config->service_count)
-                            : NULL;
-    free(shares);
-    return making->firsts != NULL;
-}
-
-static bool find_befores(struct making *making)
-{
-    const struct config *config = making->before_config;
-    const bool has_room =
-        making->before && config->client_table == making->config->client_table;
-    bool is_whole = true;
-
-    for (size_t i = 0; has_room && is_whole && i < config->service_count; i++) {
-        is_whole = !making->before[i] ||
-                   hashes_add(&making->befores,
-                              hash_counting(&config->services[i]), i);
-    }
-    hashes_sort(&making->befores);
-    return is_whole;
-}
-
-/* Returns the old table that a service continues to use, or NULL. */
-static struct table *find_before(const struct making *making, size_t index)
-{
-    const struct config_service *one = &making->config->services[index];
-    const struct hashed *same;
-    const size_t count =
-        hashes_find(&making->befores, hash_counting(one), &same);
-
     for (size_t i = 0; i < count; i++) {
-        const size_t number = same[i].number;
-        if (counts_alike(one, &making->before_config->services[number])) {
-            return making->before[number]->table;
+        if (all[i] && counts_alike(one, &config->services[i])) {
+            return all[i]->table;
         }
     }
     return NULL;
 }
 
-static struct clients *make_one(const struct making *making,
-                                struct clients **all, size_t index)
+/* Makes the clients of a service. @table is NULL to make a new one. */
+static bool make_one(const struct config *config,
+                     const struct config_service *service, struct table *table,
+                     struct clients **ret, char *why)
 {
-    const struct config *config = making->config;
-    char *why = making->why;
     struct clients *clients = calloc(1, sizeof(*clients));
-    const size_t first = making->firsts[index];
-    struct table *table =
-        first < index ? all[first]->table : find_before(making, index);
 
-    if (!table) {
-        table = make_table((size_t)config->client_table);
+    *ret = clients;
+    if (!clients) {
+        return option_refuse(why, "no memory");
     }
-    if (!clients || !table) {
-        option_refuse(why, "no memory for a table of %llu clients",
-                      (unsigned long long)config->client_table);
-    } else if (read_lists(&config->services[index], &clients->lists, why)) {
-        clients->config = &config->services[index];
-        clients->table = table;
-        atomic_fetch_add(&table->users, 1);
-        pthread_mutex_init(&clients->denied_lock, NULL);
-        return clients;
+    pthread_mutex_init(&clients->denied_lock, NULL);
+    clients->config = service;
+    clients->table = table ? table : make_table((size_t)config->client_table);
+    if (!clients->table) {
+        return option_refuse(why, "no memory for a table of %llu clients",
+                             (unsigned long long)config->client_table);
     }
-    if (table && table->users == 0) {
-        free_table(table);
-    }
-    free(clients);
-    return NULL;
-}
-
-static bool make_all(const struct making *making, struct clients **ret)
-{
-    const struct config *config = making->config;
-    bool is_good = true;
-
-    for (size_t i = 0; i < config->service_count && is_good; i++) {
-        if (has_rules(&config->services[i])) {
-            ret[i] = make_one(making, ret, i);
-            is_good = ret[i] != NULL;
-        }
-    }
-    return is_good;
+    atomic_fetch_add(&clients->table->users, 1);
+    return networks_read(&service->client_allow, &clients->allow, why) &&
+           networks_read(&service->client_deny, &clients->deny, why) &&
+           networks_read(&service->client_free, &clients->free, why);
 }
 
 struct clients **clients_make(const struct config *config,
                               struct clients **before,
                               const struct config *before_config, char *why)
 {
-    struct making making = {.config = config,
-                            .before = before,
-                            .before_config = before_config,
-                            .why = why};
+    const bool has_room =
+        before && before_config->client_table == config->client_table;
     struct clients **clients =
         calloc(config->service_count + 1, sizeof(struct clients *));
-    const bool is_good =
-        clients && find_sharing(&making) && find_befores(&making)
-            ? make_all(&making, clients)
-            : option_refuse(why, "no memory");
+    bool is_good = clients || option_refuse(why, "no memory");
 
-    free(making.firsts);
-    hashes_free(&making.befores);
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        const struct config_service *one = &config->services[i];
+        if (!has_rules(one)) {
+            continue;
+        }
+        struct table *table = find_table(clients, i, config, one);
+        if (!table && has_room) {
+            table = find_table(before, before_config->service_count,
+                               before_config, one);
+        }
+        is_good = make_one(config, one, table, &clients[i], why);
+    }
     if (!is_good) {
         clients_free(clients, config);
         clients = NULL;
@@ -574,10 +457,13 @@ void clients_free(struct clients **clients, const struct config *config)
         if (!clients[i]) {
             continue;
         }
-        if (atomic_fetch_sub(&clients[i]->table->users, 1) == 1) {
-            free_table(clients[i]->table);
+        struct table *table = clients[i]->table;
+        if (table && atomic_fetch_sub(&table->users, 1) == 1) {
+            free_table(table);
         }
-        free_lists(&clients[i]->lists);
+        networks_free(&clients[i]->allow);
+        networks_free(&clients[i]->deny);
+        networks_free(&clients[i]->free);
         pthread_mutex_destroy(&clients[i]->denied_lock);
         free(clients[i]);
     }

@@ -38,24 +38,31 @@ bool networks_key(const struct weir_address *address, uint8_t *ret_key)
     }
 }
 
-static bool add(struct networks *networks, const struct weir_network *network,
-                char *why)
+static bool add(struct networks *networks, const char *text, char *why)
 {
-    const size_t size = network->family == AF_INET ? 4 : 16;
+    struct weir_network network;
 
-    if (network->family == AF_UNIX) {
+    if (weir_network_parse(text, &network) < 0) {
+        return option_refuse(why, "'%.60s' is not a network such as 10.0.0.0/8",
+                             text);
+    }
+    if (network.family == AF_UNIX) {
         networks->has_unix = true;
         return true;
+    }
+    if (networks->count == NETWORKS_MAX) {
+        return option_refuse(why, "more than %u networks", NETWORKS_MAX);
     }
     struct networks_range *range =
         array_add(&networks->ranges, &networks->count, sizeof(*range));
     if (!range) {
         return option_refuse(why, "no memory");
     }
-    range->first[0] = network->family == AF_INET ? 4 : 6;
-    memcpy(range->first + 1, network->bytes, size);
+    const size_t size = network.family == AF_INET ? 4 : 16;
+    range->first[0] = network.family == AF_INET ? 4 : 6;
+    memcpy(range->first + 1, network.bytes, size);
     memcpy(range->last, range->first, sizeof(range->last));
-    for (size_t bit = network->prefix_bits; bit < size * 8; bit++) {
+    for (size_t bit = network.prefix_bits; bit < size * 8; bit++) {
         range->last[1 + bit / 8] |= (uint8_t)(0x80u >> bit % 8);
     }
     return true;
@@ -72,29 +79,9 @@ static char *trim(char *line)
     return line;
 }
 
-static bool add_line(struct networks *networks, const char *path,
-                     unsigned number, char *line, char *why)
-{
-    struct weir_network network;
-    const char *text = trim(line);
-
-    if (text[0] == '\0') {
-        return true;
-    }
-    if (weir_network_parse(text, &network) < 0) {
-        return option_refuse(why,
-                             "%.200s:%u: '%.60s' is not a network such as "
-                             "10.0.0.0/8",
-                             path, number, text);
-    }
-    return networks->count < NETWORKS_MAX
-               ? add(networks, &network, why)
-               : option_refuse(why, "%.200s:%u: more than %u networks", path,
-                               number, NETWORKS_MAX);
-}
-
 static bool add_file(struct networks *networks, const char *path, char *why)
 {
+    char reason[OPTION_WHY_SIZE];
     char *line = NULL;
     size_t room = 0;
     bool is_good = true;
@@ -105,7 +92,9 @@ static bool add_file(struct networks *networks, const char *path, char *why)
     }
     for (unsigned number = 1; is_good && getline(&line, &room, file) >= 0;
          number++) {
-        is_good = add_line(networks, path, number, line, why);
+        const char *text = trim(line);
+        is_good = text[0] == '\0' || add(networks, text, reason) ||
+                  option_refuse(why, "%.200s:%u: %s", path, number, reason);
     }
     free(line);
     if (is_good && ferror(file)) {
@@ -113,18 +102,6 @@ static bool add_file(struct networks *networks, const char *path, char *why)
     }
     fclose(file);
     return is_good;
-}
-
-static bool add_word(struct networks *networks, const char *text, char *why)
-{
-    struct weir_network network;
-
-    if (text[0] == '@') {
-        return add_file(networks, text + 1, why);
-    }
-    return weir_network_parse(text, &network) < 0
-               ? option_refuse(why, "'%.60s' is not a network", text)
-               : add(networks, &network, why);
 }
 
 static int compare(const void *a, const void *b)
@@ -164,7 +141,9 @@ bool networks_read(const struct config_texts *texts, struct networks *ret,
     struct networks networks = {.ranges = NULL};
 
     for (size_t i = 0; i < texts->count; i++) {
-        if (!add_word(&networks, texts->texts[i], why)) {
+        const char *text = texts->texts[i];
+        if (!(text[0] == '@' ? add_file(&networks, text + 1, why)
+                             : add(&networks, text, why))) {
             networks_free(&networks);
             return false;
         }
