@@ -10,64 +10,52 @@
 /* Number of steps; the first one runs at once. */
 #define STEPS 16u
 
-static bool is_to(const struct session *session, const struct route *route,
-                  const weir_upstream *upstream)
+static bool is_connected(const struct session *session,
+                         const struct route *route)
 {
-    const weir_upstream *its =
-        session->slot && session->route == route
-            ? weir_upstream_slot_get_upstream(session->slot)
-            : NULL;
-
-    return its &&
-           (upstream
-                ? its == upstream
-                : ((const struct config_target *)weir_upstream_get_user(its))
-                      ->is_backup);
+    return session->route == route && session->slot && !session->is_cut;
 }
 
-static bool is_marked(const struct session *session, const struct route *route)
+static const struct config_target *target_of(const struct session *session)
 {
-    return session->route == route && session->is_to_cut && session->slot &&
-           !session->is_cut;
+    return weir_upstream_get_user(
+        weir_upstream_slot_get_upstream(session->slot));
 }
 
-static size_t cut_some(const struct route *route, size_t count)
+/* Resets up to @most connections to @target or, if it is NULL, marked ones.
+ * Returns their number. */
+static size_t cut_some(const struct route *route,
+                       const struct config_target *target, size_t most)
 {
     struct link *next = NULL;
-    size_t left = 0;
+    size_t count = 0;
 
-    for (struct link *link = route->worker->sessions.oldest; link;
-         link = next) {
+    for (struct link *link = route->worker->sessions.oldest;
+         link && count < most; link = next) {
         struct session *session = (struct session *)(void *)link;
         next = link->younger;
-        if (!is_marked(session, route)) {
-            continue;
-        }
-        if (count > 0) {
-            count--;
+        if (is_connected(session, route) &&
+            (target ? target_of(session) == target : session->is_to_cut)) {
             session_cut(session);
-        } else {
-            left++;
+            count++;
         }
     }
-    return left;
+    return count;
 }
 
+/* If connections have ended otherwise, the steps reset more at a time. */
 static void step(void *arg)
 {
     struct route *route = arg;
     struct cuts *cuts = &route->cuts;
-    size_t left = cuts->left;
 
-    if (cuts->steps > 0) {
-        left = cut_some(route, (left + cuts->steps - 1) / cuts->steps);
-        cuts->left = left;
-        cuts->steps--;
-    }
-    if (left > 0 && (cuts->steps == 0 ||
-                     weir_loop_call_later(route->worker->loop, cuts->step_ns,
-                                          step, route, &cuts->timer) < 0)) {
-        cuts->left = cut_some(route, SIZE_MAX);
+    cuts->left -=
+        cut_some(route, NULL, (cuts->left + cuts->steps - 1) / cuts->steps);
+    cuts->steps--;
+    if (cuts->left > 0 && cuts->steps > 0 &&
+        weir_loop_call_later(route->worker->loop, cuts->step_ns, step, route,
+                             &cuts->timer) < 0) {
+        cut_some(route, NULL, SIZE_MAX);
     }
 }
 
@@ -81,8 +69,13 @@ void cuts_begin(struct route *route, const weir_upstream *upstream,
     for (struct link *link = route->worker->sessions.oldest; link;
          link = link->younger) {
         struct session *session = (struct session *)(void *)link;
-        session->is_to_cut |= is_to(session, route, upstream);
-        cuts->left += is_marked(session, route);
+        if (is_connected(session, route)) {
+            session->is_to_cut |=
+                upstream
+                    ? weir_upstream_slot_get_upstream(session->slot) == upstream
+                    : target_of(session)->is_backup;
+            cuts->left += session->is_to_cut;
+        }
     }
     cuts->steps = within_ns > 0 ? STEPS : 1;
     cuts->step_ns = within_ns / STEPS;
@@ -91,21 +84,9 @@ void cuts_begin(struct route *route, const weir_upstream *upstream,
 
 size_t cuts_do(const struct route *route, const struct config_target *target)
 {
-    struct link *next = NULL;
-    size_t count = 0;
-
-    for (struct link *link = route->worker->sessions.oldest; link;
-         link = next) {
-        struct session *session = (struct session *)(void *)link;
-        next = link->younger;
-        if (session->route == route && session->slot && !session->is_cut &&
-            weir_upstream_get_user(
-                weir_upstream_slot_get_upstream(session->slot)) == target) {
-            session_cut(session);
-            count++;
-        }
-    }
     const int connecting = weir_upstream_fail_pending(
         route->targets[target - route->config->targets].added, SESSION_CUT);
-    return connecting > 0 ? count + (size_t)connecting : count;
+
+    return cut_some(route, target, SIZE_MAX) +
+           (connecting > 0 ? (size_t)connecting : 0);
 }
