@@ -11,7 +11,6 @@
 #include "states.h"
 #include "tools/common/console.h"
 #include "tools/common/key_log.h"
-#include "tools/weir-proxy/base/hashes.h"
 #include "tools/weir-proxy/config/changes.h"
 #include "tools/weir-proxy/confine/confine.h"
 
@@ -24,15 +23,12 @@
 
 struct shared_address {
     struct keyed keyed;
-    struct weir_address address;
     struct places places;
 };
 
 /* Found by service and route label, or by "" and the group's name. */
 struct shared_route {
     struct keyed keyed;
-    char *service;
-    char *route;
     weir_upstreams_shared *shared;
 };
 
@@ -158,52 +154,26 @@ static struct places *find_places(struct proxy *proxy,
                                   const struct weir_address *address)
 {
     char text[WEIR_ADDRESS_TEXT_SIZE];
-    uint64_t key = hashes_add_text(
-        HASHES_BASIS, weir_address_format(address, text, sizeof(text)));
+    bool is_new;
+    struct shared_address *one = keyed_find(
+        &proxy->addresses,
+        keyed_key(weir_address_format(address, text, sizeof(text)), NULL, NULL),
+        sizeof(*one), &is_new);
 
-    for (;; key++) {
-        bool is_new;
-        struct shared_address *one =
-            keyed_find(&proxy->addresses, key, sizeof(*one), &is_new);
-        if (!one) {
-            return NULL;
-        }
-        if (is_new) {
-            one->address = *address;
-        }
-        if (weir_address_is_equal(&one->address, address)) {
-            return &one->places;
-        }
-    }
-}
-
-/* Returns false if out of memory. The entry is then never found. */
-static bool begin_route(struct shared_route *one, const char *service,
-                        const char *route)
-{
-    one->service = strdup(service);
-    one->route = one->service ? strdup(route) : NULL;
-    if (one->route) {
-        (void)!weir_upstreams_shared_new(NULL, &one->shared);
-    }
-    return one->shared != NULL;
+    return one ? &one->places : NULL;
 }
 
 static weir_upstreams_shared *find_route(struct proxy *proxy,
                                          const char *service, const char *route)
 {
-    for (uint64_t key = keyed_key(service, route, NULL);; key++) {
-        bool is_new;
-        struct shared_route *one =
-            keyed_find(&proxy->routes, key, sizeof(*one), &is_new);
-        if (!one || (is_new && !begin_route(one, service, route))) {
-            return NULL;
-        }
-        if (one->shared && strcmp(one->service, service) == 0 &&
-            strcmp(one->route, route) == 0) {
-            return one->shared;
-        }
+    bool is_new;
+    struct shared_route *one = keyed_find(
+        &proxy->routes, keyed_key(service, route, NULL), sizeof(*one), &is_new);
+
+    if (one && !one->shared) {
+        (void)!weir_upstreams_shared_new(NULL, &one->shared);
     }
+    return one ? one->shared : NULL;
 }
 
 static int share_routes(struct setup *setup, struct proxy *proxy)
@@ -301,11 +271,7 @@ void setup_set_limits(const struct setup *setup, struct proxy *proxy)
 
 static void end_route(void *one)
 {
-    const struct shared_route *route = one;
-
-    weir_upstreams_shared_free(route->shared);
-    free(route->service);
-    free(route->route);
+    weir_upstreams_shared_free(((struct shared_route *)one)->shared);
 }
 
 void setup_free_shared(struct proxy *proxy)
