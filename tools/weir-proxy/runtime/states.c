@@ -160,56 +160,28 @@ static void visit(void *arg, weir_thread *thread)
     }
 }
 
-static uint64_t value_of(const struct weir_upstream_health *known,
-                         enum fact fact)
-{
-    switch (fact) {
-    case FACT_STATE:
-        return known->state;
-    case FACT_RESTS:
-        return known->ejected_count;
-    case FACT_REPORTED:
-        return known->ejected_by_report;
-    case FACT_ERROR:
-        return (uint64_t)(-(int64_t)known->err);
-    case FACT_REST_NS:
-        return known->ejected_ns;
-    case FACT_SLOW_START:
-        return known->slow_start_ns;
-    case FACT_IN_USE:
-        return known->in_use_ns;
-    case FACT_ORDER:
-    case FACT_WEIGHT:
-    case FACTS:
-    default:
-        return 0;
-    }
-}
-
-static uint64_t value_of_order(const struct order *order, enum fact fact)
-{
-    const uint32_t weight = atomic_load(&order->weight);
-
-    return fact == FACT_ORDER ? (uint64_t)atomic_load(&order->mode)
-           : fact == FACT_WEIGHT && weight != ORDER_NO_WEIGHT
-               ? (uint64_t)weight + 1
-               : 0;
-}
-
 static size_t write_facts(struct states_one *states, const struct route *route,
                           const struct config_target *target,
                           const struct weir_upstream_health *known)
 {
+    const struct order *order = route->orders[target - route->config->targets];
+    const uint32_t weight = atomic_load(&order->weight);
+    const uint64_t values[FACTS] = {
+        [FACT_STATE] = known->state,
+        [FACT_RESTS] = known->ejected_count,
+        [FACT_REPORTED] = known->ejected_by_report,
+        [FACT_ERROR] = (uint64_t)(-(int64_t)known->err),
+        [FACT_REST_NS] = known->ejected_ns,
+        [FACT_SLOW_START] = known->slow_start_ns,
+        [FACT_IN_USE] = known->in_use_ns,
+        [FACT_ORDER] = (uint64_t)atomic_load(&order->mode),
+        [FACT_WEIGHT] = weight != ORDER_NO_WEIGHT ? (uint64_t)weight + 1 : 0};
     size_t count = 0;
 
     for (enum fact fact = 0; fact < FACTS; fact++) {
-        const uint64_t value =
-            value_of(known, fact) +
-            value_of_order(route->orders[target - route->config->targets],
-                           fact);
-        if (value > 0) {
-            states[count++] =
-                (struct states_one){key_of(route->config, target, fact), value};
+        if (values[fact] > 0) {
+            states[count++] = (struct states_one){
+                key_of(route->config, target, fact), values[fact]};
         }
     }
     return count;

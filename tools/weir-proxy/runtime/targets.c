@@ -23,41 +23,22 @@
 /* Minimum time between two messages about one target that begins to fail. */
 #define FAILING_TOLD_NS UINT64_C(2000000000)
 
-static enum weir_balance balance_of(const struct config_route *config)
-{
-    switch (config->balance) {
-    case BALANCE_LEASTCONN:
-        return WEIR_BALANCE_LEAST_CONNECTIONS;
-    case BALANCE_RANDOM:
-        return WEIR_BALANCE_RANDOM_TWO;
-    case BALANCE_SOURCE:
-    case BALANCE_SNI:
-        return WEIR_BALANCE_HASH;
-    case BALANCE_FIRST:
-        return WEIR_BALANCE_FIRST;
-    case BALANCE_ROUNDROBIN:
-    default:
-        return WEIR_BALANCE_ROUND_ROBIN;
-    }
-}
+static const enum weir_balance balances[] = {
+    [BALANCE_ROUNDROBIN] = WEIR_BALANCE_ROUND_ROBIN,
+    [BALANCE_LEASTCONN] = WEIR_BALANCE_LEAST_CONNECTIONS,
+    [BALANCE_RANDOM] = WEIR_BALANCE_RANDOM_TWO,
+    [BALANCE_SOURCE] = WEIR_BALANCE_HASH,
+    [BALANCE_SNI] = WEIR_BALANCE_HASH,
+    [BALANCE_FIRST] = WEIR_BALANCE_FIRST};
 
-static const char *word_of(enum weir_upstream_state state)
-{
-    switch (state) {
-    case WEIR_UPSTREAM_UP:
-        return "up";
-    case WEIR_UPSTREAM_DOWN:
-        return "down";
-    case WEIR_UPSTREAM_EJECTED:
-        return "ejected";
-    case WEIR_UPSTREAM_DRAINING:
-        return "draining";
-    case WEIR_UPSTREAM_CHECKING:
-    case WEIR_UPSTREAM_REMOVED:
-    default:
-        return "not used";
-    }
-}
+static const char *const state_words[] = {[0] = "not used", /* not known */
+                                          [WEIR_UPSTREAM_UP] = "up",
+                                          [WEIR_UPSTREAM_DOWN] = "down",
+                                          [WEIR_UPSTREAM_EJECTED] = "ejected",
+                                          [WEIR_UPSTREAM_DRAINING] = "draining",
+                                          [WEIR_UPSTREAM_CHECKING] = "not used",
+                                          [WEIR_UPSTREAM_REMOVED] = "not used",
+                                          [WEIR_UPSTREAM_NAME] = "not used"};
 
 static struct weir_upstream_health known_of(const struct route *route,
                                             const struct config_target *target)
@@ -202,7 +183,7 @@ static void tell_change(void *arg, weir_upstream *upstream,
     }
     write_why(route->config, &info, state, err, why, sizeof(why));
     say("%s: target %s is %s%s", describe(route, whose, sizeof(whose)),
-        weir_upstream_get_name(upstream), word_of(state), why);
+        weir_upstream_get_name(upstream), state_words[state], why);
 }
 
 /* With balance first: prints a line when another target or address comes into
@@ -364,7 +345,7 @@ int targets_make(const struct services *services, struct route *route,
     struct worker *worker = services->worker;
     const struct weir_upstreams_options options = {
         .size = sizeof(options),
-        .balance = balance_of(config),
+        .balance = balances[config->balance],
         .queue_limit = (uint32_t)config->queue_limit,
         .queue_timeout_ns = config->queue_timeout_ns,
         .fail_limit = config_count_failures(config),
@@ -410,7 +391,7 @@ static void describe_address(const weir_upstream *upstream,
                   at ? at + 4 : name},
         .state = info.state == WEIR_UPSTREAM_DRAINING && target->ordered
                      ? target->ordered
-                     : word_of(info.state),
+                     : state_words[info.state],
         .is_up = info.state == WEIR_UPSTREAM_UP,
         .priority = is_service ? info.service_priority : FIELD_NONE,
         .weight = is_service ? info.service_weight : FIELD_NONE,
