@@ -187,8 +187,8 @@ static void ask_next(void *arg, weir_thread *thread)
     struct change *change = arg;
     const struct worker *worker = worker_of(change, thread);
     const int err = worker->is_draining         ? -ECANCELED
-                    : worker->opening.count > 0 ? -EAGAIN
-                                                : worker->opening.err;
+                    : worker->opening_count > 0 ? -EAGAIN
+                                                : worker->opening_err;
 
     if (err < 0 && (change->err == 0 || change->err == -EAGAIN)) {
         change->err = err;

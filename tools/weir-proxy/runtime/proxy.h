@@ -159,14 +159,6 @@ struct services {
     bool is_old;
 };
 
-/* Servers that are being opened or closed. If a stop with a deadline ends the
- * waiting task, the servers are reported as closed when the loop ends. */
-struct waiting {
-    weir_event *event; /* NULL before the worker starts and after its end */
-    size_t count;
-    int err;
-};
-
 struct trimming {
     uint64_t count;
     uint64_t peak;    /* since memory was last released */
@@ -196,8 +188,12 @@ struct worker {
     struct control *control; /* NULL except in the first worker */
     bool has_successor;      /* a successor gets or has the sockets */
     bool is_replaced;        /* a successor serves */
-    struct waiting opening;  /* the services' servers */
-    struct waiting closing;
+    weir_event *event;       /* set when a count that the task waits for has
+                              * changed; NULL before the start and after the
+                              * end */
+    size_t opening_count;    /* servers that are not open yet */
+    int opening_err;
+    size_t closing_count; /* servers that are not closed yet */
     bool is_draining;
     bool is_stopping; /* the first worker received a signal to stop */
     bool has_ended;   /* the worker has ended; set by the first worker */
@@ -227,18 +223,16 @@ struct proxy {
     uint64_t fd_limit;            /* connections that the descriptors allow */
     _Atomic uint64_t told_shortage_ns; /* time of the last message, or 0 */
     uint64_t memory_limit_bytes;
-    uint32_t ready_count;  /* workers that accept; used by the first worker */
-    uint32_t ended_count;  /* used by the first worker */
-    weir_event *all_ended; /* set when a worker ends; NULL unless the first
-                            * worker waits for the others */
-    int predecessor;       /* connection to the replaced proxy, or negative */
-    int admin_fd;          /* listening socket for the operators' page, from
-                            * the predecessor or admin_open(); -1 if there is
-                            * none or the page uses it */
-    weir_lock *change;     /* held during a reload or handover */
-    bool is_reloading;     /* a task of the first worker reloads */
-    bool was_refused;      /* the last reload was refused */
-    bool is_asked_again;   /* another reload must follow the running one */
+    uint32_t ready_count; /* workers that accept; used by the first worker */
+    uint32_t ended_count; /* used by the first worker */
+    int predecessor;      /* connection to the replaced proxy, or negative */
+    int admin_fd;         /* listening socket for the operators' page, from
+                           * the predecessor or admin_open(); -1 if there is
+                           * none or the page uses it */
+    weir_lock *change;    /* held during a reload or handover */
+    bool is_reloading;    /* a task of the first worker reloads */
+    bool was_refused;     /* the last reload was refused */
+    bool is_asked_again;  /* another reload must follow the running one */
     struct states_one *states; /* from the predecessor or the old setup */
     size_t state_count;
     int notify_fd;        /* to the manager's path, or -1 (manager.c) */

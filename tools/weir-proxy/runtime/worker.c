@@ -137,21 +137,25 @@ static int make_services(struct worker *worker, struct setup *setup,
     return err;
 }
 
-static void one_less(struct waiting *waiting, int err)
+/* If a stop with a deadline has ended the waiting task, servers are reported as
+ * closed when the loop ends. */
+static void wake(const struct worker *worker)
 {
-    if (err < 0 && waiting->err == 0) {
-        waiting->err = err;
-    }
-    waiting->count--;
-    if (waiting->count == 0 && waiting->event) {
-        weir_event_set(waiting->event);
+    if (worker->event) {
+        weir_event_set(worker->event);
     }
 }
 
 static void listening(void *arg, int err, weir_server *server)
 {
+    struct worker *worker = arg;
+
     (void)server;
-    one_less(arg, err);
+    if (err < 0 && worker->opening_err == 0) {
+        worker->opening_err = err;
+    }
+    worker->opening_count--;
+    wake(worker);
 }
 
 static void closed(void *arg, weir_server *server)
@@ -159,8 +163,16 @@ static void closed(void *arg, weir_server *server)
     struct services *services = arg;
 
     (void)server;
-    one_less(&services->worker->closing, 0);
+    services->worker->closing_count--;
+    wake(services->worker);
     worker_leave(services);
+}
+
+/* Waits for a wake(). Returns 0 or a negative error. */
+static int rest(const struct worker *worker)
+{
+    weir_event_clear(worker->event);
+    return weir_event_wait(worker->event);
 }
 
 /* Opens a server. It starts TLS as soon as it accepts a connection, unless
@@ -168,7 +180,7 @@ static void closed(void *arg, weir_server *server)
 static int open_door(struct door *door, int fd)
 {
     const struct service *service = door->service;
-    struct waiting *waiting = &service->worker->opening;
+    struct worker *worker = service->worker;
     const struct weir_factory factory = {opening_create, door};
     const bool opens_tls_first = door->at->is_tls && !door->at->is_any &&
                                  !service->reads_header &&
@@ -182,7 +194,7 @@ static int open_door(struct door *door, int fd)
     /* More connections wait in the kernel's queue. The limit need not exceed
      * what all threads together may serve (places.h). One more is accepted and
      * refused, so that the client notices. */
-    const uint64_t by_fds = service->worker->proxy->fd_limit + 1;
+    const uint64_t by_fds = worker->proxy->fd_limit + 1;
     const uint64_t limit = service->config->conn_limit;
     const struct weir_server_options options = {
         .size = sizeof(options),
@@ -191,11 +203,10 @@ static int open_door(struct door *door, int fd)
         .no_cleanup_socket = true,
         .connection = connection_of(service->config, false)};
 
-    waiting->count++;
-    const int err = weir_create_server_at(service->worker->loop, &factory,
-                                          weir_endpoint_fd(fd), &options,
-                                          listening, waiting, &door->server);
-    waiting->count -= err < 0;
+    const int err =
+        weir_create_server_at(worker->loop, &factory, weir_endpoint_fd(fd),
+                              &options, listening, worker, &door->server);
+    worker->opening_count += err == 0;
     service->services->busy += err == 0;
     return err;
 }
@@ -223,7 +234,6 @@ static int open_doors_at(struct services *services, const struct listener *at)
     return err;
 }
 
-/* worker->opening counts the servers that are not open yet. */
 static int begin_doors(struct services *services)
 {
     const struct listeners *listeners = &services->setup->listeners;
@@ -231,8 +241,7 @@ static int begin_doors(struct services *services)
     size_t count = 0;
     int err = 0;
 
-    worker->opening.err = 0;
-    weir_event_clear(worker->opening.event);
+    worker->opening_err = 0;
     for (size_t i = 0; i < listeners->count; i++) {
         count += listeners_share(&listeners->all[i],
                                  weir_thread_get_index(worker->thread),
@@ -250,14 +259,13 @@ static int begin_doors(struct services *services)
 
 static int open_doors(struct worker *worker)
 {
-    struct waiting *waiting = &worker->opening;
-    int err = begin_doors(worker->services);
+    const int err = begin_doors(worker->services);
+    int waited = 0;
 
-    if (waiting->count > 0) {
-        const int waited = weir_event_wait(waiting->event);
-        err = err < 0 ? err : waited;
+    while (waited == 0 && worker->opening_count > 0) {
+        waited = rest(worker);
     }
-    return err < 0 ? err : waiting->err;
+    return err < 0 ? err : waited < 0 ? waited : worker->opening_err;
 }
 
 static void stop_doors(struct services *services)
@@ -266,7 +274,7 @@ static void stop_doors(struct services *services)
         weir_server *server = services->doors[i].server;
         if (server &&
             weir_server_stop(server, UINT64_MAX, closed, services) == 0) {
-            services->worker->closing.count++;
+            services->worker->closing_count++;
         } else if (server) {
             weir_server_close(server); /* connections stay open */
         }
@@ -277,9 +285,6 @@ static void stop_doors(struct services *services)
  * has ended. The time limit of the stop also limits this wait. */
 static void close_doors(struct worker *worker)
 {
-    struct waiting *waiting = &worker->closing;
-
-    weir_event_clear(waiting->event);
     stop_doors(worker->services);
     worker_drop_next(worker);
     for (struct link *link = worker->all.oldest; link; link = link->younger) {
@@ -288,7 +293,7 @@ static void close_doors(struct worker *worker)
             opening_refuse_waiting(&services->doors[i]);
         }
     }
-    while (waiting->count > 0 && weir_event_wait(waiting->event) == 0) {
+    while (worker->closing_count > 0 && rest(worker) == 0) {
     }
 }
 
@@ -505,9 +510,7 @@ static void one_has_ended(void *arg)
 
     worker->has_ended = true;
     proxy->ended_count++;
-    if (proxy->all_ended) {
-        weir_event_set(proxy->all_ended);
-    }
+    wake(&proxy->workers[0]);
 }
 
 /* Makes the first worker, which has the signals and the operators' page, end
@@ -527,13 +530,9 @@ static void leave_in_order(struct worker *worker)
                  weir_sleep(worker->loop, RETRY_NS) == 0);
         return;
     }
-    err = weir_event_new(worker->loop, &proxy->all_ended);
-    while (err == 0 && proxy->ended_count < proxy->worker_count - 1) {
-        weir_event_clear(proxy->all_ended);
-        err = weir_event_wait(proxy->all_ended);
+    while (proxy->ended_count < proxy->worker_count - 1 && worker->event &&
+           rest(worker) == 0) {
     }
-    weir_event_free(proxy->all_ended);
-    proxy->all_ended = NULL;
 }
 
 static int set_resolver(const struct worker *worker)
@@ -555,11 +554,8 @@ static int set_resolver(const struct worker *worker)
 static int prepare(struct worker *worker)
 {
     struct setup *setup = worker->proxy->setup;
-    int err = weir_event_new(worker->loop, &worker->opening.event);
+    int err = weir_event_new(worker->loop, &worker->event);
 
-    if (err == 0) {
-        err = weir_event_new(worker->loop, &worker->closing.event);
-    }
     if (err == 0) {
         err = set_resolver(worker);
     }
@@ -605,10 +601,8 @@ int worker_main(weir_thread *thread, void *arg)
     }
     leave_in_order(worker);
     free_objects(worker);
-    weir_event_free(worker->opening.event);
-    worker->opening.event = NULL;
-    weir_event_free(worker->closing.event);
-    worker->closing.event = NULL;
+    weir_event_free(worker->event);
+    worker->event = NULL;
     return err;
 }
 
@@ -649,7 +643,7 @@ void worker_make_next(struct worker *worker, struct setup *setup)
     if (err == 0) {
         err = begin_doors(worker->next);
     }
-    worker->opening.err = err < 0 ? err : worker->opening.err;
+    worker->opening_err = err < 0 ? err : worker->opening_err;
 }
 
 void worker_take_next(struct worker *worker)

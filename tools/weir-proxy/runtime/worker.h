@@ -33,7 +33,7 @@ const struct config *worker_config(const struct worker *worker);
 void worker_leave(struct services *services);
 
 /* worker_make_next() makes the services of another setup and starts to open
- * them. When opening.count is 0, they accept or opening.err is set.
+ * them. When opening_count is 0, they accept or opening_err is set.
  * worker_take_next() then replaces the current services, or worker_drop_next()
  * frees the new ones. Replaced services stop accepting and end with their
  * connections. All must be called on the worker's thread. */
