@@ -2,9 +2,8 @@
  * A full table doubles its buckets. It never shrinks, because entries are freed
  * only with the table.
  *
- * A key is a 64-bit hash of names. The tables of counts and orders do not
- * compare the names, so names with equal hashes share an entry. Users of other
- * tables compare the names or addresses, and try the next key if they differ.
+ * A key is a 64-bit hash of names. The names are not compared, so names with
+ * equal hashes share an entry.
  */
 #include "keyed.h"
 

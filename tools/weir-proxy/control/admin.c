@@ -3,8 +3,7 @@
  * request and one response.
  *
  * A request and a response may each take REQUEST_NS (askers.h); a slower client
- * is disconnected. Pages are generated one after another, because they share
- * the buffers for the metrics.
+ * is disconnected.
  */
 #include "admin.h"
 
@@ -17,7 +16,6 @@
 
 #include "weir/error.h"
 #include "weir/stream.h"
-#include "weir/sync.h"
 #include "weir/task.h"
 
 #include <errno.h>
@@ -62,24 +60,9 @@ struct admin {
     struct worker *worker;
     struct askers askers;
     weir_server *server;
-    weir_lock *lock; /* held while a page is generated; NULL at the end */
-    struct metrics metrics;
-    struct status status;
 };
 
-static int gather(struct admin *admin, weir_threads_each_fn *visit, void *arg)
-{
-    const int count = worker_visit(admin->worker, visit, arg);
-    if (count < 0) {
-        return count;
-    }
-    const int err = weir_threads_get_statistics_wait(
-        weir_thread_get_group(admin->worker->thread), admin->worker->loop,
-        &admin->metrics.loops);
-    return err >= 0 && !metrics_finish(&admin->metrics) ? -ENOMEM : err;
-}
-
-static int write_page(struct admin *admin, bool is_status,
+static int write_page(const struct status *status, bool is_status,
                       const struct asker *asker)
 {
     char *text = NULL;
@@ -90,9 +73,9 @@ static int write_page(struct admin *admin, bool is_status,
         return -ENOMEM;
     }
     if (is_status) {
-        status_write(&admin->status, out);
+        status_write(status, out);
     } else {
-        metrics_write(&admin->metrics, out);
+        metrics_write(&status->metrics, out);
     }
     int err = fclose(out) == 0 ? 0 : -ENOMEM;
     if (err == 0) {
@@ -105,27 +88,17 @@ static int write_page(struct admin *admin, bool is_status,
     return err;
 }
 
-static int answer_page(struct admin *admin, bool is_status,
+static int answer_page(const struct admin *admin, bool is_status,
                        const struct asker *asker)
 {
-    int err = weir_lock_acquire(admin->lock);
+    struct status status = {.count = 0};
+    int err = metrics_take(&status.metrics, admin->worker,
+                           is_status ? status_gather : metrics_gather, &status);
 
-    if (err < 0) {
-        return err;
-    }
-    err = metrics_init(&admin->metrics, admin->worker->proxy) ? 0 : -ENOMEM;
     if (err == 0) {
-        err = is_status ? gather(admin, status_gather, &admin->status)
-                        : gather(admin, metrics_gather, &admin->metrics);
+        err = write_page(&status, is_status, asker);
     }
-    if (err >= 0) {
-        err = write_page(admin, is_status, asker);
-    }
-    status_clear(&admin->status);
-    metrics_free(&admin->metrics);
-    if (admin->lock) {
-        weir_lock_release(admin->lock);
-    }
+    status_free(&status);
     return err;
 }
 
@@ -280,11 +253,7 @@ int admin_begin(struct worker *worker)
     }
     admin->worker = worker;
     worker->admin = admin; /* admin_free() frees it, even after an error */
-    admin->status.metrics = &admin->metrics;
-    int err = weir_lock_new(worker->loop, &admin->lock);
-    if (err == 0) {
-        err = listen_at(admin, text);
-    }
+    const int err = listen_at(admin, text);
     if (err < 0) {
         say("admin %s: %s", text, weir_strerror(err));
         return err;
@@ -313,16 +282,11 @@ void admin_end(struct admin *admin)
 {
     if (admin) {
         weir_server_free(admin->server);
-        weir_lock_free(admin->lock);
         admin->server = NULL;
-        admin->lock = NULL;
     }
 }
 
 void admin_free(struct admin *admin)
 {
-    if (admin) {
-        metrics_free(&admin->metrics);
-        free(admin);
-    }
+    free(admin);
 }

@@ -76,25 +76,21 @@ static void each_of(struct doing *doing, const struct services *services,
 static void give_order(struct doing *doing, struct route *route, size_t index)
 {
     const struct config_target *target = &route->config->targets[index];
+    const enum command_kind kind = doing->command.kind;
     struct order *order = route->orders[index];
 
     doing->match_count++;
-    switch (doing->command.kind) {
-    case COMMAND_WEIGHT:
+    if (kind == COMMAND_WEIGHT) {
         atomic_store(&order->weight, doing->command.weight);
-        break;
-    case COMMAND_DRAIN:
-        atomic_store(&order->mode, ORDER_DRAIN);
-        break;
-    case COMMAND_DISABLE:
-        atomic_store(&order->mode, ORDER_DISABLE);
-        break;
-    case COMMAND_READY:
-        atomic_store(&order->mode, ORDER_READY);
-        atomic_store(&order->weight, ORDER_NO_WEIGHT);
-        break;
-    default:
+    } else if (kind == COMMAND_UP || kind == COMMAND_CUT) {
         return; /* no order is stored */
+    } else {
+        atomic_store(&order->mode, kind == COMMAND_DRAIN     ? ORDER_DRAIN
+                                   : kind == COMMAND_DISABLE ? ORDER_DISABLE
+                                                             : ORDER_READY);
+    }
+    if (kind == COMMAND_READY) {
+        atomic_store(&order->weight, ORDER_NO_WEIGHT);
     }
     const char *word = orders_word(order, target);
     fprintf(doing->out, "%s/%s: %s, weight %u\n", route->config->service->name,
@@ -198,14 +194,9 @@ static char do_to_target(struct doing *doing)
 static char do_status(struct doing *doing)
 {
     struct metrics metrics;
-    int err = metrics_init(&metrics, doing->worker->proxy) ? 0 : -ENOMEM;
+    const int err =
+        metrics_take(&metrics, doing->worker, metrics_gather, &metrics);
 
-    if (err == 0) {
-        err = worker_visit(doing->worker, metrics_gather, &metrics);
-    }
-    if (err >= 0) {
-        err = metrics_finish(&metrics) ? 0 : -ENOMEM;
-    }
     if (err == 0) {
         status_answer(&metrics, doing->out);
     }

@@ -8,9 +8,11 @@
 #include "command.h"
 #include "tools/weir-proxy/runtime/setup.h"
 #include "tools/weir-proxy/runtime/targets.h"
+#include "tools/weir-proxy/runtime/worker.h"
 
 #include "weir/error.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +37,7 @@ static void name_targets(struct metrics *metrics)
     }
 }
 
-bool metrics_init(struct metrics *metrics, const struct proxy *proxy)
+static bool init(struct metrics *metrics, const struct proxy *proxy)
 {
     const struct config *config = proxy->setup->config;
 
@@ -247,7 +249,9 @@ static bool list_addresses(struct metrics *metrics)
     return is_whole;
 }
 
-bool metrics_finish(struct metrics *metrics)
+/* Adds the counts of workers that have ended, then computes values from the
+ * counts and the loops' statistics. Returns false if out of memory. */
+static bool finish(struct metrics *metrics)
 {
     const struct proxy *proxy = metrics->proxy;
     const struct config *config = metrics->setup->config;
@@ -277,25 +281,41 @@ bool metrics_finish(struct metrics *metrics)
     return list_addresses(metrics);
 }
 
+int metrics_take(struct metrics *metrics, const struct worker *worker,
+                 weir_threads_each_fn *call, void *arg)
+{
+    int err = init(metrics, worker->proxy) ? worker_visit(worker, call, arg)
+                                           : -ENOMEM;
+
+    if (err >= 0) {
+        err = weir_threads_get_statistics_wait(
+            weir_thread_get_group(worker->thread), worker->loop,
+            &metrics->loops);
+    }
+    return err < 0 ? err : finish(metrics) ? 0 : -ENOMEM;
+}
+
 const void *metrics_object(const struct metrics *metrics, enum field_of of,
                            size_t index)
 {
     const struct config *config = metrics->setup->config;
+    const struct {
+        const void *all;
+        size_t count;
+        size_t size;
+    } objects[] = {
+        [OF_PROGRAM] = {&metrics->program, 1, sizeof(metrics->program)},
+        [OF_SERVICE] = {metrics->services, config->service_count,
+                        sizeof(*metrics->services)},
+        [OF_TARGET] = {metrics->targets, config->target_count,
+                       sizeof(*metrics->targets)},
+        [OF_ADDRESS] = {metrics->addresses, metrics->address_count,
+                        sizeof(*metrics->addresses)},
+    };
 
-    switch (of) {
-    case OF_PROGRAM:
-        return index == 0 ? &metrics->program : NULL;
-    case OF_SERVICE:
-        return index < config->service_count ? &metrics->services[index] : NULL;
-    case OF_TARGET:
-        return index < config->target_count ? &metrics->targets[index] : NULL;
-    case OF_ADDRESS:
-        return index < metrics->address_count ? &metrics->addresses[index]
-                                              : NULL;
-    case OF_CONNECTION:
-    default:
-        return NULL;
-    }
+    return index < objects[of].count
+               ? (const char *)objects[of].all + index * objects[of].size
+               : NULL;
 }
 
 /* Returns the length of a UTF-8 character, or 0 if it is invalid. */

@@ -22,23 +22,21 @@ struct metrics {
     struct target_facts *targets; /* targets of all routes, in order */
     struct address_facts *addresses;
     size_t address_count;
-    bool *seen;                        /* for each worker: true after
-                                        * metrics_gather() has run on its
-                                        * thread */
-    struct weir_loop_statistics loops; /* gathered by the first thread */
+    bool *seen; /* for each worker: true after
+                 * metrics_gather() has run on its
+                 * thread */
+    struct weir_loop_statistics loops;
 };
 
-/* Initialises empty metrics for the current setup, on the first thread. Returns
- * false if out of memory. */
-bool metrics_init(struct metrics *metrics, const struct proxy *proxy);
+/* Gathers the metrics for the current setup, in a task of @worker, the first
+ * one, which waits: @call runs on each thread with @arg, and calls
+ * metrics_gather(). The names of addresses are valid until the task waits
+ * again. Returns 0 or a negative error. */
+int metrics_take(struct metrics *metrics, const struct worker *worker,
+                 weir_threads_each_fn *call, void *arg);
 void metrics_free(struct metrics *metrics);
 /* Callback for each thread; its argument is the metrics. */
 void metrics_gather(void *metrics, weir_thread *thread);
-/* Adds the counts of workers that have ended, then computes values from the
- * counts and the loops' statistics. Must be called after the callbacks, on the
- * first thread. The names of addresses are valid until the task waits. Returns
- * false if out of memory. */
-bool metrics_finish(struct metrics *metrics);
 /* Returns the object of a kind at @index, such as a struct target_facts, or
  * NULL after the last object. Must not be called for connections. */
 const void *metrics_object(const struct metrics *metrics, enum field_of of,

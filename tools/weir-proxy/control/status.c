@@ -66,11 +66,11 @@ static void consider(struct status *status, const struct session *session)
 void status_gather(void *arg, weir_thread *thread)
 {
     struct status *status = arg;
-    const struct proxy *proxy = status->metrics->proxy;
+    const struct proxy *proxy = status->metrics.proxy;
     const struct link *link =
         proxy->workers[weir_thread_get_index(thread)].sessions.oldest;
 
-    metrics_gather(status->metrics, thread);
+    metrics_gather(&status->metrics, thread);
     for (size_t i = 0; link && i < STATUS_LOOKED_AT; i++) {
         consider(status, (const struct session *)link);
         link = link->younger;
@@ -141,7 +141,7 @@ static void write_lines(FILE *out, const char *kind, enum field_of of,
 
 void status_write(const struct status *status, FILE *out)
 {
-    const struct metrics *metrics = status->metrics;
+    const struct metrics *metrics = &status->metrics;
     const struct proxy *proxy = metrics->proxy;
 
     write_lines(out, "proxy", OF_PROGRAM, metrics);
@@ -157,8 +157,9 @@ void status_write(const struct status *status, FILE *out)
     }
 }
 
-void status_clear(struct status *status)
+void status_free(struct status *status)
 {
+    metrics_free(&status->metrics);
     while (status->count > 0) {
         setup_unref(status->listed[--status->count].setup);
     }

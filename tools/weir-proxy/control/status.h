@@ -16,7 +16,7 @@
 #define STATUS_LISTED    50u
 
 struct status {
-    struct metrics *metrics;
+    struct metrics metrics; /* must be the first field */
     struct status_listed {
         struct record record;
         struct setup *setup; /* a reference; ->record points to its texts */
@@ -24,9 +24,10 @@ struct status {
     size_t count;
 };
 
+/* Callback for each thread; its argument is the status. */
 void status_gather(void *status, weir_thread *thread);
 void status_write(const struct status *status, FILE *out);
-void status_clear(struct status *status);
+void status_free(struct status *status);
 /* Writes the response to the command status: targets and addresses. */
 void status_answer(const struct metrics *metrics, FILE *out);
 
