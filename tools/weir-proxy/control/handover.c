@@ -167,45 +167,36 @@ static void *take_items(int peer, size_t size, size_t *ret_count)
     return items;
 }
 
-static bool take_states(int peer, struct proxy *proxy)
+/* Receives items of the kind @byte. Returns false on failure. */
+static bool take(int peer, char byte, struct proxy *proxy)
 {
-    free(proxy->states);
-    proxy->state_count = 0;
-    proxy->states =
-        take_items(peer, sizeof(*proxy->states), &proxy->state_count);
-    if (!proxy->states) {
+    const struct setup *setup = proxy->setup;
+    size_t count = 0;
+    void *items = take_items(peer,
+                             byte == STATES ? sizeof(struct states_one)
+                             : byte == KEYS ? sizeof(struct contexts_keys)
+                                            : sizeof(uint64_t),
+                             &count);
+
+    if (!items) {
         return false;
     }
-    states_sort(proxy->states, proxy->state_count);
-    return true;
-}
-
-static bool take_keys(int peer, const struct setup *setup)
-{
-    size_t count = 0;
-    struct contexts_keys *keys = take_items(peer, sizeof(*keys), &count);
-
-    if (!keys) {
-        return false;
+    if (byte == STATES) {
+        free(proxy->states);
+        proxy->states = items;
+        proxy->state_count = count;
+        states_sort(items, count);
+    } else if (byte == KEYS) {
+        contexts_load_keys(setup->contexts, setup->config, items, count);
+        contexts_forget_keys(items, count);
+    } else {
+        /* A value from a manager that started this process has precedence. */
+        if (count > 0 && proxy->watchdog_ns == 0) {
+            memcpy(&proxy->watchdog_ns, items, sizeof(proxy->watchdog_ns));
+        }
+        free(items);
     }
-    contexts_load_keys(setup->contexts, setup->config, keys, count);
-    contexts_forget_keys(keys, count);
     return true;
-}
-
-/* Receives the watchdog's time. A value from a manager that started this
- * process has precedence. */
-static bool take_watchdog(int peer, struct proxy *proxy)
-{
-    size_t count = 0;
-    uint64_t *time_ns = take_items(peer, sizeof(*time_ns), &count);
-    const bool is_taken = time_ns != NULL;
-
-    if (count > 0 && proxy->watchdog_ns == 0) {
-        proxy->watchdog_ns = *time_ns;
-    }
-    free(time_ns);
-    return is_taken;
 }
 
 void handover_take(struct proxy *proxy)
@@ -221,9 +212,8 @@ void handover_take(struct proxy *proxy)
     do {
         byte = take_message(peer, proxy);
     } while (byte == MORE || byte == OWN ||
-             (byte == STATES && take_states(peer, proxy)) ||
-             (byte == KEYS && take_keys(peer, proxy->setup)) ||
-             (byte == WATCHDOG && take_watchdog(peer, proxy)));
+             ((byte == STATES || byte == KEYS || byte == WATCHDOG) &&
+              take(peer, byte, proxy)));
     if (byte != LAST) {
         say("handover: the running proxy passed only some of its sockets");
         close(peer);
@@ -233,43 +223,29 @@ void handover_take(struct proxy *proxy)
 
 /* Sends descriptors. The library duplicates them, so it needs free descriptors,
  * and a shortage of these may be the reason for the handover. On a shortage
- * sends half as many, and for a single descriptor waits up to ANSWER_S. Returns
- * how many were sent, or a negative error. */
-static ssize_t send_when_there_is_room(weir_writer *writer, char byte,
-                                       const int *fds, size_t count)
+ * sends half as many, and for a single descriptor waits up to ANSWER_S. */
+static int send_some(weir_writer *writer, char byte, const int *fds,
+                     size_t count)
 {
     weir_loop *loop =
         weir_transport_get_loop(weir_writer_get_transport(writer));
     int tries = (int)(ANSWER_S * UINT64_C(1000000000) / AGAIN_NS);
-    int err = weir_writer_send_fds(writer, &byte, 1, fds, count);
-
-    while ((err == -EMFILE || err == -ENFILE) &&
-           (count > 1 || (--tries > 0 && weir_sleep(loop, AGAIN_NS) == 0))) {
-        count = (count + 1) / 2;
-        err = weir_writer_send_fds(writer, &byte, 1, fds, count);
-    }
-    if (err == 0) {
-        err = weir_writer_flush(writer);
-    }
-    return err < 0 ? err : (ssize_t)count;
-}
-
-static int send_some(weir_writer *writer, char byte, const int *fds,
-                     size_t count)
-{
     size_t most = FDS_AT_ONCE;
+    int err = 0;
 
-    while (count > 0) {
-        const ssize_t sent = send_when_there_is_room(
-            writer, byte, fds, count < most ? count : most);
-        if (sent < 0) {
-            return (int)sent;
+    while (count > 0 && err == 0) {
+        const size_t some = count < most ? count : most;
+        err = weir_writer_send_fds(writer, &byte, 1, fds, some);
+        if ((err == -EMFILE || err == -ENFILE) && (some > 1 || --tries > 0)) {
+            most = (some + 1) / 2;
+            err = some > 1 ? 0 : weir_sleep(loop, AGAIN_NS);
+        } else if (err == 0) {
+            err = weir_writer_flush(writer);
+            fds += some;
+            count -= some;
         }
-        most = (size_t)sent;
-        fds += sent;
-        count -= (size_t)sent;
     }
-    return 0;
+    return err;
 }
 
 /* Returns true if the process that requests the sockets may get them. */
@@ -366,18 +342,6 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
     return err;
 }
 
-static void say_failure(int err)
-{
-    if (err == -EMFILE || err == -ENFILE) {
-        say("the sockets cannot be passed to the new proxy: %s; this proxy "
-            "continues to serve",
-            weir_strerror(err));
-    } else {
-        say("the new proxy %s; this proxy continues to serve",
-            err == -ETIMEDOUT ? "was not ready in 30 s" : "has disconnected");
-    }
-}
-
 struct looking {
     const struct proxy *proxy;
     bool accepts;
@@ -414,8 +378,8 @@ static void wait_until_none_accepts(const struct worker *worker)
 /* Hands all sockets to a successor, and stops when it serves. Must be called
  * with the setup locked: during a reload the listeners also contain sockets
  * that the proxy does not serve yet. */
-static int give_way(struct worker *worker, weir_reader *reader,
-                    weir_writer *writer)
+static void give_way(struct worker *worker, weir_reader *reader,
+                     weir_writer *writer)
 {
     struct weir_timeout limit;
 
@@ -425,8 +389,16 @@ static int give_way(struct worker *worker, weir_reader *reader,
         weir_timeout_end(&limit, give_sockets(worker, reader, writer));
     if (err < 0) {
         worker->has_successor = false;
-        say_failure((int)err);
-        return 0;
+        if (err == -EMFILE || err == -ENFILE) {
+            say("the sockets cannot be passed to the new proxy: %s; this proxy "
+                "continues to serve",
+                weir_strerror((int)err));
+        } else {
+            say("the new proxy %s; this proxy continues to serve",
+                err == -ETIMEDOUT ? "was not ready in 30 s"
+                                  : "has disconnected");
+        }
+        return;
     }
     say("another proxy serves; this one exits with its last connection");
     worker->is_replaced = true;
@@ -439,7 +411,6 @@ static int give_way(struct worker *worker, weir_reader *reader,
     listeners_keep_paths(&worker->proxy->setup->listeners);
     weir_threads_stop(weir_thread_get_group(worker->thread),
                       worker_config(worker)->drain_ns);
-    return 0;
 }
 
 static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
@@ -449,13 +420,14 @@ static int hand_over(void *arg, weir_reader *reader, weir_writer *writer)
     if (!may_succeed(worker, writer) || reload_begin(worker->proxy) < 0) {
         return 0;
     }
-    const int err =
-        worker->has_successor ? 0 : give_way(worker, reader, writer);
+    if (!worker->has_successor) {
+        give_way(worker, reader, writer);
+    }
     reload_end(worker->proxy);
     if (worker->is_replaced) {
         wait_until_none_accepts(worker);
     }
-    return err;
+    return 0;
 }
 
 /* Removes the socket file of a predecessor that has handed over its sockets.
