@@ -211,26 +211,19 @@ static void count_handshake(const struct session *session)
 }
 
 /* Replaces the common name in the PROXY header by the name in the client's
- * certificate, or by NULL if this proxy did not verify a certificate. */
-static void note_name(struct session *session)
-{
-    char cn[CERTIFICATE_CN_SIZE];
-
-    free(session->client_cn);
-    session->client_cn = NULL;
-    if (session->door->service->config->client_ca &&
-        certificate_get_cn(session->client, cn)) {
-        session->client_cn = strdup(cn);
-    }
-}
-
-/* Returns true if the client's certificate has one of the required names;
- * otherwise refuses the client. */
+ * certificate, or by NULL if this proxy did not verify a certificate. Returns
+ * true if the certificate has one of the required names; otherwise refuses the
+ * client. */
 static bool admit_by_certificate(struct session *session)
 {
     const struct config_service *config = session->door->service->config;
+    char cn[CERTIFICATE_CN_SIZE];
 
-    note_name(session);
+    free(session->client_cn);
+    session->client_cn =
+        config->client_ca && certificate_get_cn(session->client, cn)
+            ? strdup(cn)
+            : NULL;
     if (config->client_names.count == 0 ||
         certificate_has_name(&config->client_names, session->client)) {
         return true;
@@ -334,33 +327,28 @@ static void refuse_preface(struct session *session)
     session_refuse(session, lacks_header ? END_HEADER : END_HELLO);
 }
 
-/* Returns true if the PROXY header and the ClientHello are complete. More bytes
- * could then only change the route. */
-static bool may_decide(const struct session *session)
+/* Chooses the route by the received bytes, because no more will arrive. Returns
+ * false if the PROXY header or the ClientHello is incomplete; otherwise more
+ * bytes could only change the route. */
+static bool decide(struct session *session)
 {
     const struct service *service = session->door->service;
 
-    return (!service->reads_header || preface_has_header(session->preface)) &&
-           (session->kind != MATCHING_TLS || session->is_opened);
-}
-
-/* Chooses the route by the received bytes, because no more will arrive. */
-static void decide(struct session *session)
-{
+    if ((service->reads_header && !preface_has_header(session->preface)) ||
+        (session->kind == MATCHING_TLS && !session->is_opened)) {
+        return false;
+    }
     if (session->kind == MATCHING_UNKNOWN) {
         session->kind = MATCHING_PLAIN;
     }
     choose(session, true);
+    return true;
 }
 
 static void be_late(void *arg)
 {
-    struct session *session = arg;
-
-    if (may_decide(session)) {
-        decide(session);
-    } else {
-        refuse_preface(session);
+    if (!decide(arg)) {
+        refuse_preface(arg);
     }
 }
 
@@ -420,9 +408,7 @@ static void end_preface(struct session *session, const weir_transport *t)
         return; /* a route was chosen, TLS handles the end, or the client is
                  * refused */
     }
-    if (may_decide(session)) {
-        decide(session);
-    } else {
+    if (!decide(session)) {
         session_refuse(session, END_CLIENT_GONE);
     }
 }
@@ -599,8 +585,7 @@ static int client_eof(void *user, weir_transport *t)
     session->has_ended = session->place.state == PLACE_WAITING;
     if (session->route && session->route->config->ends_waiting) {
         session_refuse(session, END_CLIENT_GONE);
-    } else if (!is_waiting(session) && !weir_transport_is_closing(t) &&
-               may_decide(session)) {
+    } else if (!is_waiting(session) && !weir_transport_is_closing(t)) {
         decide(session);
     }
     return is_waiting(session);
