@@ -162,11 +162,10 @@ static uint64_t number(const char *const *words, size_t word)
     return strtoull(words[word], NULL, 10);
 }
 
-/* Computes the rate of a number's growth. The line of the previous response is
- * found by its first @keys fields. Returns false if there is no such line or
- * the number has decreased. */
-static bool find_rate(const struct top *top, const char *const *words,
-                      size_t keys, size_t word, double *ret)
+/* Writes the rate of a number's growth, or "-". The line of the previous
+ * response is found by its first @keys fields. */
+static const char *rate(const struct top *top, const char *const *words,
+                        size_t keys, size_t word, bool is_size, char *buf)
 {
     const struct answer *now = &top->answers[top->latest];
     const struct answer *before = &top->answers[1 - top->latest];
@@ -180,33 +179,15 @@ static bool find_rate(const struct top *top, const char *const *words,
         }
         const uint64_t old = number(before->lines[i], word);
         if (same == keys && old <= number(words, word) && seconds > 0) {
-            *ret = (double)(number(words, word) - old) / seconds;
-            return true;
+            const double found = (double)(number(words, word) - old) / seconds;
+            if (is_size) {
+                return units_format_size((uint64_t)found, buf);
+            }
+            snprintf(buf, UNITS_TEXT_SIZE, "%.1f", found);
+            return buf;
         }
     }
-    return false;
-}
-
-static const char *rate(const struct top *top, const char *const *words,
-                        size_t keys, size_t word, char *buf)
-{
-    double found;
-
-    if (!find_rate(top, words, keys, word, &found)) {
-        return "-";
-    }
-    snprintf(buf, UNITS_TEXT_SIZE, "%.1f", found);
-    return buf;
-}
-
-static const char *byte_rate(const struct top *top, const char *const *words,
-                             size_t keys, size_t word, char *buf)
-{
-    double found;
-
-    return find_rate(top, words, keys, word, &found)
-               ? units_format_size((uint64_t)found, buf)
-               : "-";
+    return "-";
 }
 
 static void draw_proxy(struct top *top, const char *const *words)
@@ -217,8 +198,8 @@ static void draw_proxy(struct top *top, const char *const *words)
         "weir-proxy at %s %s by %s threads: %s/s received, %s/s sent, %s of "
         "%s wait, %s of memory",
         top->where, words[PROXY_STATE], words[PROXY_THREADS],
-        byte_rate(top, words, 1, PROXY_RECEIVED, texts[0]),
-        byte_rate(top, words, 1, PROXY_SENT, texts[1]),
+        rate(top, words, 1, PROXY_RECEIVED, true, texts[0]),
+        rate(top, words, 1, PROXY_SENT, true, texts[1]),
         units_format_size(number(words, PROXY_BUFFERS), texts[2]),
         units_format_size(number(words, PROXY_MEMORY_LIMIT), texts[3]),
         units_format_size(number(words, PROXY_MEMORY), texts[4]));
@@ -230,7 +211,7 @@ static void draw_service(struct top *top, const char *const *words)
 
     row(top, "%-32.32s %8s %8s %10s %12s %10s", words[SERVICE_NAME],
         words[SERVICE_ACTIVE], words[SERVICE_QUEUED],
-        rate(top, words, SERVICE_NAME + 1, SERVICE_TOTAL, text),
+        rate(top, words, SERVICE_NAME + 1, SERVICE_TOTAL, false, text),
         words[SERVICE_TOTAL], words[SERVICE_ERRORS]);
 }
 
@@ -242,7 +223,7 @@ static void draw_target(struct top *top, const char *const *words)
 
     row(top, "%-32.32s %8s %8s %10s %12s %10s  %s%s%s", words[TARGET_NAME],
         words[TARGET_ACTIVE], words[TARGET_STATE],
-        rate(top, words, TARGET_NAME + 1, TARGET_TOTAL, text),
+        rate(top, words, TARGET_NAME + 1, TARGET_TOTAL, false, text),
         words[TARGET_TOTAL], words[TARGET_ERRORS], words[TARGET_SERVICE],
         is_in_use ? ", in use for " : "",
         is_in_use
@@ -257,8 +238,8 @@ static void draw_connection(struct top *top, const char *const *words)
     row(top, "%-32.32s %8s %10s %10s %10s %10s  %s %s %s",
         words[CONNECTION_CLIENT],
         units_format_time(number(words, CONNECTION_AGE_MS) * 1000000, texts[0]),
-        byte_rate(top, words, CONNECTION_TARGET + 1, CONNECTION_IN, texts[1]),
-        byte_rate(top, words, CONNECTION_TARGET + 1, CONNECTION_OUT, texts[2]),
+        rate(top, words, CONNECTION_TARGET + 1, CONNECTION_IN, true, texts[1]),
+        rate(top, words, CONNECTION_TARGET + 1, CONNECTION_OUT, true, texts[2]),
         units_format_size(number(words, CONNECTION_IN), texts[3]),
         units_format_size(number(words, CONNECTION_OUT), texts[4]),
         words[CONNECTION_TARGET], words[CONNECTION_SERVICE],
