@@ -70,46 +70,45 @@ void metrics_free(struct metrics *metrics)
  * The services of another setup are counted with the services of the same
  * names. */
 
-static const struct config_service *
-find_service(const struct config *config, const char *name, size_t *ret_index)
+static const struct config_service *find_service(const struct config *config,
+                                                 const char *name)
 {
     for (size_t i = 0; i < config->service_count; i++) {
         if (strcmp(config->services[i].name, name) == 0) {
-            *ret_index = i;
             return &config->services[i];
         }
     }
     return NULL;
 }
 
-static struct target_facts *find_in_route(const struct config_route *config,
-                                          struct target_facts *sums,
-                                          const char *text)
+/* Finds the facts about a service of any setup by its name. */
+static struct service_facts *facts_of(const struct metrics *metrics,
+                                      const struct config_service *service)
 {
-    size_t i = 0;
+    const struct config *config = metrics->setup->config;
+    const struct config_service *same = find_service(config, service->name);
 
-    while (i < config->target_count &&
-           strcmp(config->targets[i].at.text, text) != 0) {
-        i++;
-    }
-    return i < config->target_count ? &sums[i] : NULL;
+    return same ? &metrics->services[same - config->services] : NULL;
 }
 
 /* Finds the facts about a target of another setup by the names of its service,
  * route and target. */
-static struct target_facts *find_target(struct metrics *metrics,
+static struct target_facts *find_target(const struct metrics *metrics,
                                         const struct route *route,
                                         const char *text)
 {
-    size_t index;
-    const struct config_service *service = find_service(
-        metrics->setup->config, route->config->service->name, &index);
+    const struct config_service *service =
+        find_service(metrics->setup->config, route->config->service->name);
 
     for (size_t i = 0; service && i < service->route_count; i++) {
         const struct config_route *config = &service->routes[i];
-        if (strcmp(config->label, route->config->label) == 0) {
-            return find_in_route(config,
-                                 &metrics->targets[config->first_target], text);
+        if (strcmp(config->label, route->config->label) != 0) {
+            continue;
+        }
+        for (size_t j = 0; j < config->target_count; j++) {
+            if (strcmp(config->targets[j].at.text, text) == 0) {
+                return &metrics->targets[config->first_target + j];
+            }
         }
     }
     return NULL;
@@ -130,17 +129,16 @@ static void add_route(struct metrics *metrics, const struct route *route,
         if (!facts || !upstream) {
             continue;
         }
-        struct target_sum *sum = &facts->sum;
-        const struct target_sum before = *sum;
-        counts_add_target(sum, upstream);
         if (route->services->is_old) {
             /* The states are those of the current set. */
-            const struct target_sum both = *sum;
-            *sum = before;
-            sum->active = both.active;
-            sum->counters = both.counters;
+            struct target_sum old = {.is_up = 0};
+            counts_add_target(&old, upstream);
+            facts->sum.active += old.active;
+            counts_add_counters(&facts->sum.counters, &old.counters);
         } else {
-            counts_add_counters(&sum->counters, &route->targets[i].past->past);
+            counts_add_target(&facts->sum, upstream);
+            counts_add_counters(&facts->sum.counters,
+                                &route->targets[i].past->past);
         }
     }
 }
@@ -149,8 +147,7 @@ static uint32_t count_queued(const struct route *route)
 {
     struct weir_upstreams_statistics info = {.size = sizeof(info)};
 
-    return route->upstreams &&
-                   weir_upstreams_get_statistics(route->upstreams, &info) == 0
+    return weir_upstreams_get_statistics(route->upstreams, &info) == 0
                ? info.queued_count
                : 0;
 }
@@ -159,14 +156,13 @@ static void add_services(struct metrics *metrics,
                          const struct services *services)
 {
     const bool is_same = services->setup == metrics->setup;
-    size_t index;
 
     for (size_t i = 0; i < services->route_count; i++) {
         const struct route *route = &services->routes[i];
-        if (route->upstreams &&
-            find_service(metrics->setup->config, route->config->service->name,
-                         &index)) {
-            metrics->services[index].queued += count_queued(route);
+        struct service_facts *facts =
+            route->upstreams ? facts_of(metrics, route->config->service) : NULL;
+        if (facts) {
+            facts->queued += count_queued(route);
             add_route(metrics, route,
                       is_same ? &metrics->targets[route->config->first_target]
                               : NULL);
@@ -178,13 +174,12 @@ static void add_services(struct metrics *metrics,
 static void add_counts(struct metrics *metrics, const struct worker *worker)
 {
     const struct services *services = worker->services;
-    size_t index;
 
     for (size_t i = 0; services && i < services->count; i++) {
         const struct service *service = &services->all[i];
-        if (service->counts && find_service(metrics->setup->config,
-                                            service->config->name, &index)) {
-            counts_add(&metrics->services[index].counts, service->counts);
+        struct service_facts *facts = facts_of(metrics, service->config);
+        if (service->counts && facts) {
+            counts_add(&facts->counts, service->counts);
         }
     }
     metrics->program.lost_lines += worker->log.lost_lines;

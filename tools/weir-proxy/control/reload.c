@@ -166,16 +166,10 @@ struct change {
     int err; /* first error; -EAGAIN while a thread is opening its servers */
 };
 
-static struct worker *worker_of(const struct change *change,
-                                weir_thread *thread)
-{
-    return &change->proxy->workers[weir_thread_get_index(thread)];
-}
-
 static void make_next(void *arg, weir_thread *thread)
 {
     const struct change *change = arg;
-    struct worker *worker = worker_of(change, thread);
+    struct worker *worker = worker_at(change->proxy, thread);
 
     if (!worker->is_draining) {
         worker_make_next(worker, change->setup);
@@ -185,7 +179,7 @@ static void make_next(void *arg, weir_thread *thread)
 static void ask_next(void *arg, weir_thread *thread)
 {
     struct change *change = arg;
-    const struct worker *worker = worker_of(change, thread);
+    const struct worker *worker = worker_at(change->proxy, thread);
     const int err = worker->is_draining         ? -ECANCELED
                     : worker->opening_count > 0 ? -EAGAIN
                                                 : worker->opening_err;
@@ -198,7 +192,7 @@ static void ask_next(void *arg, weir_thread *thread)
 static void take_next(void *arg, weir_thread *thread)
 {
     const struct change *change = arg;
-    struct worker *worker = worker_of(arg, thread);
+    struct worker *worker = worker_at(change->proxy, thread);
 
     worker_take_next(worker);
     if (worker->services->setup == change->setup) {
@@ -208,7 +202,9 @@ static void take_next(void *arg, weir_thread *thread)
 
 static void drop_next(void *arg, weir_thread *thread)
 {
-    worker_drop_next(worker_of(arg, thread));
+    const struct change *change = arg;
+
+    worker_drop_next(worker_at(change->proxy, thread));
 }
 
 static int visit(struct change *change, weir_threads_each_fn *call)

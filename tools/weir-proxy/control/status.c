@@ -7,6 +7,7 @@
 
 #include "tools/weir-proxy/runtime/session.h"
 #include "tools/weir-proxy/runtime/setup.h"
+#include "tools/weir-proxy/runtime/worker.h"
 
 #include <string.h>
 
@@ -66,9 +67,8 @@ static void consider(struct status *status, const struct session *session)
 void status_gather(void *arg, weir_thread *thread)
 {
     struct status *status = arg;
-    const struct proxy *proxy = status->metrics.proxy;
     const struct link *link =
-        proxy->workers[weir_thread_get_index(thread)].sessions.oldest;
+        worker_at(status->metrics.proxy, thread)->sessions.oldest;
 
     metrics_gather(&status->metrics, thread);
     for (size_t i = 0; link && i < STATUS_LOOKED_AT; i++) {

@@ -9,7 +9,6 @@
  */
 #include "clients.h"
 
-#include "networks.h"
 #include "proxy.h"
 
 #include <pthread.h>

@@ -30,7 +30,7 @@ static size_t cut_some(const struct route *route,
     struct link *next = NULL;
     size_t count = 0;
 
-    for (struct link *link = route->worker->sessions.oldest;
+    for (struct link *link = route->services->worker->sessions.oldest;
          link && count < most; link = next) {
         struct session *session = (struct session *)(void *)link;
         next = link->younger;
@@ -53,8 +53,8 @@ static void step(void *arg)
         cut_some(route, NULL, (cuts->left + cuts->steps - 1) / cuts->steps);
     cuts->steps--;
     if (cuts->left > 0 && cuts->steps > 0 &&
-        weir_loop_call_later(route->worker->loop, cuts->step_ns, step, route,
-                             &cuts->timer) < 0) {
+        weir_loop_call_later(route->services->worker->loop, cuts->step_ns, step,
+                             route, &cuts->timer) < 0) {
         cut_some(route, NULL, SIZE_MAX);
     }
 }
@@ -64,9 +64,9 @@ void cuts_begin(struct route *route, const weir_upstream *upstream,
 {
     struct cuts *cuts = &route->cuts;
 
-    weir_handle_cancel(route->worker->loop, cuts->timer);
+    weir_handle_cancel(route->services->worker->loop, cuts->timer);
     cuts->left = 0;
-    for (struct link *link = route->worker->sessions.oldest; link;
+    for (struct link *link = route->services->worker->sessions.oldest; link;
          link = link->younger) {
         struct session *session = (struct session *)(void *)link;
         if (is_connected(session, route)) {

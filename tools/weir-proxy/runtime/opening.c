@@ -415,12 +415,10 @@ static void end_preface(struct session *session, const weir_transport *t)
 
 static bool is_trusted(const struct session *session)
 {
-    const struct service *service = session->door->service;
     struct weir_address peer;
 
     weir_transport_get_peername(session->client, &peer);
-    return weir_network_list_contains(service->trusted, service->trusted_count,
-                                      &peer);
+    return networks_have(&session->door->service->trusted, &peer);
 }
 
 static void begin_preface(struct session *session)

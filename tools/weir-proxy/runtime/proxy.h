@@ -17,12 +17,12 @@
 #ifndef WEIR_PROXY_PROXY_H
 #define WEIR_PROXY_PROXY_H
 
+#include "networks.h"
 #include "tools/weir-proxy/config/config.h"
 #include "tools/weir-proxy/confine/confine.h"
 #include "tools/weir-proxy/facts/counts.h"
 #include "tools/weir-proxy/facts/log.h"
 
-#include "weir/network.h"
 #include "weir/server.h"
 #include "weir/sync.h"
 #include "weir/threads.h"
@@ -98,7 +98,6 @@ struct route_target {
 
 /* A worker's state of a route. */
 struct route {
-    struct worker *worker;
     const struct services *services;
     const struct config_route *config;
     weir_upstreams *upstreams;
@@ -131,8 +130,7 @@ struct service {
     const struct config_service *config;
     size_t index;
     struct route *routes;
-    struct weir_network *trusted;
-    size_t trusted_count;
+    struct networks trusted; /* may send PROXY headers */
     struct clients *clients; /* NULL if the service has no client rules */
     bool reads_header;       /* connections begin with a PROXY header */
     bool reads_hello; /* the ClientHello is read before TLS is terminated */

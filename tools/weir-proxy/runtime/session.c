@@ -416,14 +416,24 @@ void session_refuse(struct session *session, enum end_reason reason)
     weir_transport_abort(session->client);
 }
 
+/* Interrupts what the session waits for; connected(), relayed() or secured()
+ * follows. Returns false if it waits for nothing of a target. */
+static bool interrupt(const struct session *session)
+{
+    const bool waits = session->pending || session->slot;
+
+    if (session->pending) {
+        weir_pending_cancel(session->pending);
+    } else if (session->slot) {
+        weir_transport_abort(session->target);
+    }
+    return waits;
+}
+
 void session_lose_client(struct session *session)
 {
     session->is_client_lost = true;
-    if (session->pending) {
-        weir_pending_cancel(session->pending); /* connected() follows */
-    } else if (session->slot) {
-        weir_transport_abort(session->target); /* secured() follows */
-    } else {
+    if (!interrupt(session)) {
         finish(session, NULL);
     }
 }
@@ -431,11 +441,7 @@ void session_lose_client(struct session *session)
 void session_cut(struct session *session)
 {
     session->is_cut = true;
-    if (session->pending) {
-        weir_pending_cancel(session->pending); /* relayed() follows */
-    } else {
-        weir_transport_abort(session->target); /* secured() follows */
-    }
+    interrupt(session);
 }
 
 enum end_reason session_reason_of_refusal(const struct session *session)

@@ -147,9 +147,8 @@ static void note_route(struct weir_upstream_health *known,
 static void visit(void *arg, weir_thread *thread)
 {
     const struct gathering *gathering = arg;
-    const struct worker *worker =
-        &gathering->proxy->workers[weir_thread_get_index(thread)];
-    const struct services *services = worker->services;
+    const struct services *services =
+        worker_at(gathering->proxy, thread)->services;
 
     const bool is_there = services && services->setup == gathering->setup;
     for (size_t i = 0; is_there && i < services->route_count; i++) {

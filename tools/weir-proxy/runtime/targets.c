@@ -43,7 +43,7 @@ static const char *const state_words[] = {[0] = "not used", /* not known */
 static struct weir_upstream_health known_of(const struct route *route,
                                             const struct config_target *target)
 {
-    const struct proxy *proxy = route->worker->proxy;
+    const struct proxy *proxy = route->services->worker->proxy;
 
     return states_find(proxy->states, proxy->state_count, route->config,
                        target);
@@ -160,7 +160,7 @@ static const char *describe(const struct route *route, char *ret, size_t size)
  * thread, and only for the first route of a group. */
 static bool says_changes(const struct route *route)
 {
-    const struct worker *worker = route->worker;
+    const struct worker *worker = route->services->worker;
 
     return weir_thread_get_index(worker->thread) == 0 && !worker->is_draining &&
            !route->services->is_old && !route->config->is_member;
@@ -210,9 +210,10 @@ static void tell_skipped(void *arg, weir_upstream *upstream, int err)
     const struct route *route = arg;
     char whose[256];
 
-    if (!route->worker->is_draining &&
-        is_to_tell(&route->worker->proxy->told_skipped_ns,
-                   weir_loop_get_time(route->worker->loop), SKIPPED_TOLD_NS)) {
+    if (!route->services->worker->is_draining &&
+        is_to_tell(&route->services->worker->proxy->told_skipped_ns,
+                   weir_loop_get_time(route->services->worker->loop),
+                   SKIPPED_TOLD_NS)) {
         say("%s: target %s could not be checked, and keeps its state: %s",
             describe(route, whose, sizeof(whose)),
             weir_upstream_get_name(upstream), weir_strerror(err));
@@ -228,14 +229,14 @@ static void tell_failing(void *arg, weir_upstream *upstream, int err)
     struct order *order = route->orders[target - route->config->targets];
     char whose[256];
 
-    if (route->worker->is_draining || route->services->is_old ||
+    if (route->services->worker->is_draining || route->services->is_old ||
         target->is_sni) {
         return;
     }
     describe(route, whose, sizeof(whose));
-    if (err < 0 &&
-        is_to_tell(&order->failing_ns, weir_loop_get_time(route->worker->loop),
-                   FAILING_TOLD_NS)) {
+    if (err < 0 && is_to_tell(&order->failing_ns,
+                              weir_loop_get_time(route->services->worker->loop),
+                              FAILING_TOLD_NS)) {
         atomic_store(&order->is_failing, true);
         say("%s: target %s starts to fail: %s", whose,
             weir_upstream_get_name(upstream), weir_strerror(err));
@@ -323,7 +324,7 @@ static int add_target(struct route *route, size_t index)
     };
     (void)!weir_address_parse("0.0.0.0", 0, &nowhere);
     check_plan_make(route->config, target, &plan);
-    made->past = counts_find_target(&route->worker->target_tallies,
+    made->past = counts_find_target(&route->services->worker->target_tallies,
                                     route->config->service->name,
                                     route->config->label, target->at.text);
     const int err = made->past ? weir_upstreams_add(route->upstreams, &options,
@@ -363,8 +364,7 @@ int targets_make(const struct services *services, struct route *route,
         .shared = services->setup->route_shared[config->number],
     };
 
-    *route = (struct route){.worker = worker,
-                            .services = services,
+    *route = (struct route){.services = services,
                             .config = config,
                             .targets = services->targets + config->first_target,
                             .orders =

@@ -32,11 +32,6 @@
 
 #define RETRY_NS UINT64_C(10000000)
 
-static struct worker *worker_of(void *proxy, weir_thread *thread)
-{
-    return &((struct proxy *)proxy)->workers[weir_thread_get_index(thread)];
-}
-
 const struct config *worker_config(const struct worker *worker)
 {
     return worker->services ? worker->services->setup->config
@@ -44,26 +39,9 @@ const struct config *worker_config(const struct worker *worker)
 }
 
 /* By default, loopback addresses and Unix sockets may send PROXY headers. */
-static int trust(struct service *service)
-{
-    static const char *const local[] = {"127.0.0.0/8", "::1/128", "unix"};
-    const struct config_texts *texts = &service->config->trusted;
-    const size_t count = texts->count > 0 ? texts->count : 3;
-
-    service->trusted = calloc(count, sizeof(*service->trusted));
-    if (!service->trusted) {
-        return -ENOMEM;
-    }
-    service->trusted_count = count;
-    for (size_t i = 0; i < count; i++) {
-        const char *text = texts->count > 0 ? texts->texts[i] : local[i];
-        const int err = weir_network_parse(text, &service->trusted[i]);
-        if (err < 0) {
-            return err;
-        }
-    }
-    return 0;
-}
+static char *local_texts[] = {(char *)"127.0.0.0/8", (char *)"::1/128",
+                              (char *)"unix"};
+static const struct config_texts local_networks = {local_texts, 3};
 
 static void note_routes(struct service *service)
 {
@@ -87,6 +65,7 @@ static int make_service(struct services *services, struct service *service,
 {
     struct worker *worker = services->worker;
     const struct setup *setup = services->setup;
+    char why[OPTION_WHY_SIZE];
 
     service->worker = worker;
     service->services = services;
@@ -100,7 +79,11 @@ static int make_service(struct services *services, struct service *service,
     if (!service->counts) {
         return -ENOMEM;
     }
-    int err = trust(service);
+    int err = networks_read(config->trusted.count > 0 ? &config->trusted
+                                                      : &local_networks,
+                            &service->trusted, why)
+                  ? 0
+                  : -ENOMEM; /* the syntax was checked */
     for (size_t i = 0; i < config->route_count && err == 0; i++) {
         err = targets_make(services, &service->routes[i], &config->routes[i]);
     }
@@ -443,7 +426,7 @@ static void free_services(struct services *services)
         free(services->routes[i].in_use);
     }
     for (size_t i = 0; i < services->count; i++) {
-        free(services->all[i].trusted);
+        networks_free(&services->all[i].trusted);
     }
     setup_unref(services->setup);
     free(services->all);
@@ -575,7 +558,7 @@ static int prepare(struct worker *worker)
 int worker_main(weir_thread *thread, void *arg)
 {
     struct proxy *proxy = arg;
-    struct worker *worker = &proxy->workers[weir_thread_get_index(thread)];
+    struct worker *worker = worker_at(proxy, thread);
 
     worker->thread = thread;
     worker->loop = weir_thread_get_loop(thread);
@@ -618,7 +601,7 @@ void worker_free(struct worker *worker, uint64_t end_ns)
 
 void worker_reopen_log(void *arg, weir_thread *thread)
 {
-    log_reopen(&worker_of(arg, thread)->log);
+    log_reopen(&worker_at(arg, thread)->log);
 }
 
 void worker_dump(void *arg, weir_thread *thread)

@@ -19,6 +19,12 @@ void worker_free(struct worker *worker, uint64_t end_ns);
 void worker_reopen_log(void *arg, weir_thread *thread);
 void worker_dump(void *arg, weir_thread *thread);
 
+static inline struct worker *worker_at(const struct proxy *proxy,
+                                       weir_thread *thread)
+{
+    return &proxy->workers[weir_thread_get_index(thread)];
+}
+
 /* Calls @call with @arg on each thread, in a task of @worker, which waits.
  * Returns the number of threads or a negative error. */
 static inline int worker_visit(const struct worker *worker,
