@@ -94,11 +94,8 @@ static int begin_first(struct worker *worker)
 
 static void end_first(struct worker *worker)
 {
-    if (worker->is_replaced) {
-        admin_wait(worker->admin);
-    }
-    admin_end(worker->admin);
-    control_end(worker->control);
+    admin_end(worker);
+    weir_server_free(worker->control);
     weir_server_free(worker->successors);
     reload_finish(worker->proxy);
 }
@@ -134,8 +131,6 @@ static int run(struct proxy *proxy)
     for (uint32_t i = 0; i < proxy->worker_count; i++) {
         worker_free(&proxy->workers[i], end_ns);
     }
-    admin_free(proxy->workers[0].admin);
-    control_free(proxy->workers[0].control);
     if (proxy->start_err < 0) {
         return EXIT_FAILED; /* the error was printed */
     }
@@ -300,7 +295,7 @@ int main(int argc, char **argv)
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    signals_hold();
+    signals_hold(true);
     const enum options_result result = options_parse(argc, argv, config);
     if (result == OPTIONS_READY && config->is_top) {
         code = top_run(config->admin) ? EXIT_DONE : EXIT_FAILED;

@@ -56,12 +56,6 @@ static int answer_text(const struct asker *asker, const char *status,
                   strlen(text));
 }
 
-struct admin {
-    struct worker *worker;
-    struct askers askers;
-    weir_server *server;
-};
-
 static int write_page(const struct status *status, bool is_status,
                       const struct asker *asker)
 {
@@ -88,11 +82,11 @@ static int write_page(const struct status *status, bool is_status,
     return err;
 }
 
-static int answer_page(const struct admin *admin, bool is_status,
+static int answer_page(const struct worker *worker, bool is_status,
                        const struct asker *asker)
 {
     struct status status = {.count = 0};
-    int err = metrics_take(&status.metrics, admin->worker,
+    int err = metrics_take(&status.metrics, worker,
                            is_status ? status_gather : metrics_gather, &status);
 
     if (err == 0) {
@@ -102,19 +96,19 @@ static int answer_page(const struct admin *admin, bool is_status,
     return err;
 }
 
-static int answer_path(struct admin *admin, const struct asker *asker,
+static int answer_path(const struct worker *worker, const struct asker *asker,
                        const char *path, size_t len)
 {
     const bool is_status = len == 7 && memcmp(path, "/status", len) == 0;
 
     if (is_status || (len == 8 && memcmp(path, "/metrics", len) == 0)) {
-        return answer_page(admin, is_status, asker);
+        return answer_page(worker, is_status, asker);
     }
     if (len == 8 && memcmp(path, "/healthz", len) == 0) {
         return answer_text(asker, "200 OK", "ok\n");
     }
     if (len == 7 && memcmp(path, "/readyz", len) == 0) {
-        return admin->worker->is_draining || admin->worker->is_stopping
+        return worker->is_draining || worker->is_stopping
                    ? answer_text(asker, "503 Service Unavailable", "draining\n")
                    : answer_text(asker, "200 OK", "ok\n");
     }
@@ -126,15 +120,15 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {PROTOCOL_END,
                                               sizeof(PROTOCOL_END) - 1};
-    struct admin *admin = arg;
+    struct worker *worker = arg;
     char request[REQUEST_MAX];
     struct http_request_line line;
     struct asker asker = {writer, .wants_body = true};
 
     /* A request in progress gets its response even after a stop. */
     weir_transport_set_busy(weir_writer_get_transport(writer), true);
-    const ssize_t len =
-        askers_read(&admin->askers, reader, writer, &end, request, REQUEST_MAX);
+    const ssize_t len = askers_read(&worker->page_askers, reader, writer, &end,
+                                    request, REQUEST_MAX);
     if (len < 0 && len != WEIR_ELIMIT) {
         return 0; /* no request to respond to */
     }
@@ -151,37 +145,8 @@ static int serve(void *arg, weir_reader *reader, weir_writer *writer)
                            "GET and HEAD alone\n");
     }
     const char *query = memchr(line.target, '?', line.target_len);
-    return answer_path(admin, &asker, line.target,
+    return answer_path(worker, &asker, line.target,
                        query ? (size_t)(query - line.target) : line.target_len);
-}
-
-static int listen_at(struct admin *admin, const char *text)
-{
-    const struct weir_start_server_options options = {
-        .size = sizeof(options),
-        .arg = admin,
-        .server = {
-            .size = sizeof(options.server),
-            .connection_limit = ASKERS_MAX,
-            /* A successor binds to the same port. */
-            .reuse_port = worker_config(admin->worker)->handover_path != NULL,
-            .connection = {
-                .size = sizeof(options.server.connection),
-                .timeouts = {.size = sizeof(options.server.connection.timeouts),
-                             .close_ns = REQUEST_NS}}}};
-    struct proxy *proxy = admin->worker->proxy;
-    const int fd = proxy->admin_fd;
-    struct weir_address address;
-    const int err = config_read_admin(text, &address);
-
-    if (err < 0) {
-        return err;
-    }
-    proxy->admin_fd = -1;
-    return weir_start_server_at(admin->worker->loop, serve,
-                                fd >= 0 ? weir_endpoint_fd(fd)
-                                        : weir_endpoint_addresses(&address, 1),
-                                &options, &admin->server);
 }
 
 bool admin_offer(struct proxy *proxy, int fd)
@@ -206,7 +171,7 @@ int admin_open(struct proxy *proxy)
     const int on = 1;
     struct weir_address address;
 
-    if (!config->admin || !config->user || proxy->admin_fd >= 0 ||
+    if (!config->admin || proxy->admin_fd >= 0 ||
         config_read_admin(config->admin, &address) < 0) {
         return 0;
     }
@@ -231,62 +196,60 @@ int admin_open(struct proxy *proxy)
     return 0;
 }
 
-int admin_get_socket(const struct admin *admin)
+int admin_get_socket(const struct worker *worker)
 {
-    return admin && weir_server_is_serving(admin->server)
-               ? weir_server_get_socket(admin->server, 0, NULL)
+    return worker->page && weir_server_is_serving(worker->page)
+               ? weir_server_get_socket(worker->page, 0, NULL)
                : -1;
 }
 
 int admin_begin(struct worker *worker)
 {
-    const char *text = worker_config(worker)->admin;
+    struct proxy *proxy = worker->proxy;
     struct weir_address address;
-    char bound[WEIR_ADDRESS_TEXT_SIZE];
+    char text[WEIR_ADDRESS_TEXT_SIZE];
 
-    if (!text) {
+    if (proxy->admin_fd < 0) {
         return 0;
     }
-    struct admin *admin = calloc(1, sizeof(*admin));
-    if (!admin) {
-        return -ENOMEM;
-    }
-    admin->worker = worker;
-    worker->admin = admin; /* admin_free() frees it, even after an error */
-    const int err = listen_at(admin, text);
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .arg = worker,
+        .server = {
+            .size = sizeof(options.server),
+            .connection_limit = ASKERS_MAX,
+            .connection = {
+                .size = sizeof(options.server.connection),
+                .timeouts = {.size = sizeof(options.server.connection.timeouts),
+                             .close_ns = REQUEST_NS}}}};
+    const int err = weir_start_server_at(worker->loop, serve,
+                                         weir_endpoint_fd(proxy->admin_fd),
+                                         &options, &worker->page);
+    proxy->admin_fd = -1;
     if (err < 0) {
-        say("admin %s: %s", text, weir_strerror(err));
+        say("admin: %s", weir_strerror(err));
         return err;
     }
-    weir_server_get_socket(admin->server, 0, &address);
+    weir_server_get_socket(worker->page, 0, &address);
     say("metrics at http://%s/metrics",
-        weir_address_format(&address, bound, sizeof(bound)));
+        weir_address_format(&address, text, sizeof(text)));
     return 0;
 }
 
-void admin_stop_listening(struct admin *admin)
+void admin_stop_listening(struct worker *worker)
 {
-    if (admin && weir_server_stop(admin->server, UINT64_MAX, NULL, NULL) < 0) {
-        weir_server_close(admin->server);
+    if (worker->page &&
+        weir_server_stop(worker->page, UINT64_MAX, NULL, NULL) < 0) {
+        weir_server_close(worker->page);
     }
 }
 
-void admin_wait(struct admin *admin)
+void admin_end(struct worker *worker)
 {
-    if (admin && weir_server_wait_closed(admin->server) < 0) {
+    if (worker->is_replaced && worker->page &&
+        weir_server_wait_closed(worker->page) < 0) {
         say("metrics: the last request may have no response");
     }
-}
-
-void admin_end(struct admin *admin)
-{
-    if (admin) {
-        weir_server_free(admin->server);
-        admin->server = NULL;
-    }
-}
-
-void admin_free(struct admin *admin)
-{
-    free(admin);
+    weir_server_free(worker->page);
+    worker->page = NULL;
 }

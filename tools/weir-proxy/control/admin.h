@@ -9,24 +9,23 @@
 
 #include "tools/weir-proxy/runtime/proxy.h"
 
-/* Starts to listen if the configuration has an address. Returns 0 or a negative
- * error. */
+/* Serves the socket of admin_open() or admin_offer(), if any. Returns 0 or a
+ * negative error. */
 int admin_begin(struct worker *worker);
-/* Opens the listening socket before the proxy changes its user, because a low
- * port needs root. Returns 0 or a negative error. */
+/* Opens the listening socket, if the configuration has an address and the
+ * predecessor passed no socket. Must be called before the proxy changes its
+ * user, because a low port needs root. Returns 0 or a negative error. */
 int admin_open(struct proxy *proxy);
 /* Takes ownership of a listening socket of the predecessor if it is bound to
  * the page's address. Otherwise returns false, and the caller keeps @fd. */
 bool admin_offer(struct proxy *proxy, int fd);
 /* Returns the page's listening socket for a successor, or -1. */
-int admin_get_socket(const struct admin *admin);
+int admin_get_socket(const struct worker *worker);
 /* Stops accepting, because a successor serves the page. Accepted requests still
  * get their responses. */
-void admin_stop_listening(struct admin *admin);
-/* Waits until accepted requests have their responses. */
-void admin_wait(struct admin *admin);
-void admin_end(struct admin *admin);
-/* Must be called after all threads have ended. */
-void admin_free(struct admin *admin);
+void admin_stop_listening(struct worker *worker);
+/* Must be called before the loop ends. If a successor serves, waits until
+ * accepted requests have their responses. */
+void admin_end(struct worker *worker);
 
 #endif

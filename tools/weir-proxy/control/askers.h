@@ -13,11 +13,6 @@
 #define ASKERS_MAX 64
 #define REQUEST_NS UINT64_C(5000000000)
 
-struct askers {
-    struct list idle;
-    size_t idle_count;
-};
-
 /* Reads a request up to and including @end, in a task. Returns the length of
  * the request or a negative error. */
 ssize_t askers_read(struct askers *askers, weir_reader *reader,

@@ -29,14 +29,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct control {
-    struct worker *worker;
-    weir_server *server;
-    struct askers askers;
-    uint64_t refused_ns; /* time of the last log line about a refused
-                          * process, or 0 */
-};
-
 struct doing;
 
 typedef void target_fn(struct doing *doing, struct route *route, size_t target);
@@ -44,27 +36,22 @@ typedef void target_fn(struct doing *doing, struct route *route, size_t target);
 struct doing {
     struct worker *worker;
     struct command command;
-    target_fn *call; /* for each target that the command is about */
     const char *who; /* the sender, for the log */
     weir_transport *transport;
     FILE *out;
     size_t match_count;
     size_t cut_count;
-    size_t least; /* edit distance of the most similar name so far */
-    char like[COMMAND_WORD_MAX];
 };
 
-/* Calls @call for each target that the command is about or, with @is_any, for
- * each target. */
+/* Calls @call for each target that the command is about. */
 static void each_of(struct doing *doing, const struct services *services,
-                    target_fn *call, bool is_any)
+                    target_fn *call)
 {
     for (size_t i = 0; services && i < services->route_count; i++) {
         struct route *route = &services->routes[i];
         for (size_t j = 0; route->upstreams && j < route->config->target_count;
              j++) {
-            if (is_any ||
-                command_is_about(&doing->command, route->config->service->name,
+            if (command_is_about(&doing->command, route->config->service->name,
                                  route->config->targets[j].at.text)) {
                 call(doing, route, j);
             }
@@ -98,49 +85,27 @@ static void give_order(struct doing *doing, struct route *route, size_t index)
             (unsigned)orders_weight(order, target));
 }
 
-/* Remembers the target whose name is most similar to the command's argument. */
-static void find_like(struct doing *doing, struct route *route, size_t index)
+static void apply(struct doing *doing, struct route *route, size_t index)
 {
-    char name[COMMAND_WORD_MAX];
+    weir_upstream *upstream = route->targets[index].added;
 
-    snprintf(name, sizeof(name), "%s/%s", route->config->service->name,
-             command_short_name(route->config->targets[index].at.text));
-    const size_t distance = option_distance(doing->command.target, name);
-    if (distance < doing->least) {
-        doing->least = distance;
-        snprintf(doing->like, sizeof(doing->like), "%s", name);
+    if (doing->command.kind == COMMAND_CUT) {
+        doing->cut_count += cuts_do(route, &route->config->targets[index]);
+    } else if (doing->command.kind != COMMAND_UP) {
+        targets_obey(route, index);
+    } else if (upstream) {
+        weir_upstream_lift(upstream);
     }
-}
-
-static void obey(struct doing *doing, struct route *route, size_t target)
-{
-    (void)doing;
-    targets_obey(route, target);
-}
-
-static void lift(struct doing *doing, struct route *route, size_t target)
-{
-    (void)doing;
-    if (route->targets[target].added) {
-        weir_upstream_lift(route->targets[target].added);
-    }
-}
-
-static void cut(struct doing *doing, struct route *route, size_t target)
-{
-    doing->cut_count += cuts_do(route, &route->config->targets[target]);
 }
 
 static void visit_targets(void *arg, weir_thread *thread)
 {
     struct doing *doing = arg;
-    const struct worker *worker =
-        &doing->worker->proxy->workers[weir_thread_get_index(thread)];
 
-    for (const struct link *link = worker->all.oldest; link;
-         link = link->younger) {
-        each_of(doing, (const struct services *)(const void *)link, doing->call,
-                false);
+    for (const struct link *link =
+             worker_at(doing->worker->proxy, thread)->all.oldest;
+         link; link = link->younger) {
+        each_of(doing, (const struct services *)(const void *)link, apply);
     }
 }
 
@@ -150,35 +115,46 @@ static char fail(struct doing *doing, int err)
     return CONTROL_FAILED;
 }
 
-static char refuse_target(struct doing *doing)
+/* Suggests the target whose name is most similar to the command's argument. */
+static char refuse_target(const struct doing *doing)
 {
-    doing->least = strlen(doing->command.target) / 3 + 2;
-    each_of(doing, doing->worker->services, find_like, true);
-    const bool has_like = doing->like[0] != '\0';
-    fprintf(doing->out, "there is no target '%s'%s%s%s\n",
-            doing->command.target,
-            has_like ? "; did you mean '" : "; 'status' lists them",
-            doing->like, has_like ? "'?" : "");
+    const struct config *config = doing->worker->proxy->setup->config;
+    const char *wanted = doing->command.target;
+    size_t least = strlen(wanted) / 3 + 2;
+    char like[COMMAND_WORD_MAX] = "";
+
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        for (size_t j = 0; j < route->target_count; j++) {
+            char name[COMMAND_WORD_MAX];
+            snprintf(name, sizeof(name), "%s/%s", route->service->name,
+                     command_short_name(route->targets[j].at.text));
+            const size_t distance = option_distance(wanted, name);
+            if (distance < least) {
+                least = distance;
+                memcpy(like, name, sizeof(like));
+            }
+        }
+    }
+    const bool has_like = like[0] != '\0';
+    fprintf(doing->out, "there is no target '%s'%s%s%s\n", wanted,
+            has_like ? "; did you mean '" : "; 'status' lists them", like,
+            has_like ? "'?" : "");
     return CONTROL_FAILED;
 }
 
 /* Must be called with the setup locked. */
 static char do_to_target(struct doing *doing)
 {
-    const bool is_cut = doing->command.kind == COMMAND_CUT;
-
-    each_of(doing, doing->worker->services, give_order, false);
+    each_of(doing, doing->worker->services, give_order);
     if (doing->match_count == 0) {
         return refuse_target(doing);
     }
-    doing->call = is_cut                              ? cut
-                  : doing->command.kind == COMMAND_UP ? lift
-                                                      : obey;
     const int count = worker_visit(doing->worker, visit_targets, doing);
     if (count < 0) {
         return fail(doing, count);
     }
-    if (is_cut) {
+    if (doing->command.kind == COMMAND_CUT) {
         fprintf(doing->out, "%zu connections were reset\n", doing->cut_count);
     }
     if (doing->command.kind == COMMAND_WEIGHT) {
@@ -298,11 +274,10 @@ static char do_command(struct doing *doing)
 }
 
 /* Returns true if the sender runs as this user or as root. */
-static bool is_operator(struct control *control, weir_writer *writer,
+static bool is_operator(struct worker *worker, weir_writer *writer,
                         uid_t *ret_uid)
 {
     struct weir_extra_info info = {.size = sizeof(info)};
-    const uint64_t now_ns = weir_loop_get_time(control->worker->loop);
     const bool is_known =
         weir_writer_get_extra_info(writer, "peercred", &info) == 0;
 
@@ -311,10 +286,9 @@ static bool is_operator(struct control *control, weir_writer *writer,
         *ret_uid = info.peercred.uid;
         return true;
     }
-    if (control->refused_ns == 0 ||
-        now_ns > control->refused_ns + UINT64_C(1000000000)) {
+    if (is_to_tell(&worker->proxy->told_refused_ns,
+                   weir_loop_get_time(worker->loop), UINT64_C(1000000000))) {
         say("ctl: a process of another user was refused");
-        control->refused_ns = now_ns;
     }
     return false;
 }
@@ -327,7 +301,7 @@ static int answer(weir_writer *writer, char code, const char *text, size_t len)
     return err < 0 ? err : weir_writer_write(writer, text, len);
 }
 
-static int carry_out(const struct control *control, uid_t uid, const char *line,
+static int carry_out(struct worker *worker, uid_t uid, const char *line,
                      size_t len, weir_writer *writer)
 {
     char who[32];
@@ -340,7 +314,7 @@ static int carry_out(const struct control *control, uid_t uid, const char *line,
         return -ENOMEM;
     }
     snprintf(who, sizeof(who), "uid %u", (unsigned)uid);
-    struct doing doing = {.worker = control->worker,
+    struct doing doing = {.worker = worker,
                           .who = who,
                           .transport = weir_writer_get_transport(writer),
                           .out = out};
@@ -360,22 +334,21 @@ static int carry_out(const struct control *control, uid_t uid, const char *line,
 static int serve(void *arg, weir_reader *reader, weir_writer *writer)
 {
     static const struct weir_separator end = {"\n", 1};
-    struct control *control = arg;
+    struct worker *worker = arg;
     char line[COMMAND_LINE_MAX + 1];
     uid_t uid;
 
-    if (!is_operator(control, writer, &uid)) {
+    if (!is_operator(worker, writer, &uid)) {
         return 0;
     }
     weir_transport_set_busy(weir_writer_get_transport(writer), true);
-    const ssize_t len =
-        askers_read(&control->askers, reader, writer, &end, line, sizeof(line));
+    const ssize_t len = askers_read(&worker->control_askers, reader, writer,
+                                    &end, line, sizeof(line));
     if (len == WEIR_ELIMIT) {
         static const char text[] = "a command has 1024 bytes at most\n";
         return answer(writer, CONTROL_WRONG, text, sizeof(text) - 1);
     }
-    return len <= 0 ? 0
-                    : carry_out(control, uid, line, (size_t)len - 1, writer);
+    return len <= 0 ? 0 : carry_out(worker, uid, line, (size_t)len - 1, writer);
 }
 
 bool control_get_peer(int fd, struct ucred *ret)
@@ -440,52 +413,29 @@ bool control_check(const struct config *config, char *why)
 int control_begin(struct worker *worker)
 {
     const char *path = worker->proxy->setup->config->control_path;
-    struct control *control = path ? calloc(1, sizeof(*control)) : NULL;
-    int err = path && !control ? -ENOMEM : 0;
+    const struct weir_start_server_options options = {
+        .size = sizeof(options),
+        .arg = worker,
+        .server = {
+            .size = sizeof(options.server),
+            .connection_limit = ASKERS_MAX,
+            .socket_mode = 0600,
+            .connection = {
+                .size = sizeof(options.server.connection),
+                .timeouts = {.size = sizeof(options.server.connection.timeouts),
+                             .close_ns = REQUEST_NS}}}};
 
-    if (control) {
-        const struct weir_start_server_options options = {
-            .size = sizeof(options),
-            .arg = control,
-            .server = {.size = sizeof(options.server),
-                       .connection_limit = ASKERS_MAX,
-                       .socket_mode = 0600,
-                       .connection = {
-                           .size = sizeof(options.server.connection),
-                           .timeouts = {.size = sizeof(
-                                            options.server.connection.timeouts),
-                                        .close_ns = REQUEST_NS}}}};
-        control->worker = worker;
-        worker->control = control; /* control_free() frees it */
-        if (worker->proxy->predecessor >= 0 &&
-            is_of_predecessor(worker->proxy, path)) {
-            unlink(path);
-        }
-        err = weir_start_unix_server(worker->loop, serve, path, &options,
-                                     &control->server);
+    if (!path) {
+        return 0;
     }
+    if (worker->proxy->predecessor >= 0 &&
+        is_of_predecessor(worker->proxy, path)) {
+        unlink(path);
+    }
+    const int err = weir_start_unix_server(worker->loop, serve, path, &options,
+                                           &worker->control);
     if (err < 0) {
         say("ctl: %s: %s", path, weir_strerror(err));
     }
     return err;
-}
-
-void control_stop_listening(struct control *control)
-{
-    if (control && control->server) {
-        weir_server_close(control->server);
-    }
-}
-
-void control_end(struct control *control)
-{
-    if (control) {
-        weir_server_free(control->server);
-        control->server = NULL;
-    }
-}
-
-void control_free(struct control *control)
-{
-    free(control);
 }

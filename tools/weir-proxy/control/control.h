@@ -24,12 +24,6 @@ bool control_check(const struct config *config, char *why);
 /* Serves the configured socket, if any. Runs in a task of the first worker.
  * Returns 0, or an error that was printed. */
 int control_begin(struct worker *worker);
-void control_stop_listening(struct control *control);
-/* control_end() must be called before the loop ends, control_free() after
- * it. */
-void control_end(struct control *control);
-void control_free(struct control *control);
-
 /* Connects to a Unix socket, with a time limit for its responses. Returns a
  * descriptor or a negative error. */
 int control_connect(const char *path, unsigned limit_s);

@@ -318,7 +318,7 @@ static int give_sockets(const struct worker *worker, weir_reader *reader,
         err = send_some(writer, one->is_own_path ? OWN : MORE, one->fds,
                         one->fd_count);
     }
-    const int page = admin_get_socket(worker->admin);
+    const int page = admin_get_socket(worker);
     if (err == 0 && page >= 0) {
         err = send_some(writer, MORE, &page, 1);
     }
@@ -350,10 +350,8 @@ struct looking {
 static void look_at(void *arg, weir_thread *thread)
 {
     struct looking *looking = arg;
-    const struct proxy *proxy = looking->proxy;
 
-    looking->accepts |=
-        !proxy->workers[weir_thread_get_index(thread)].is_draining;
+    looking->accepts |= !worker_at(looking->proxy, thread)->is_draining;
 }
 
 /* Waits for two rounds of callbacks in which no thread accepts. Between the
@@ -406,8 +404,10 @@ static void give_way(struct worker *worker, weir_reader *reader,
         weir_server_close(worker->successors); /* the successor listens at
                                                 * this path */
     }
-    control_stop_listening(worker->control);
-    admin_stop_listening(worker->admin);
+    if (worker->control) {
+        weir_server_close(worker->control);
+    }
+    admin_stop_listening(worker);
     listeners_keep_paths(&worker->proxy->setup->listeners);
     weir_threads_stop(weir_thread_get_group(worker->thread),
                       worker_config(worker)->drain_ns);
@@ -585,7 +585,7 @@ static int finish_start(weir_loop *loop, void *arg)
         wait_for_stop(loop, predecessor);
     }
     reload_end(proxy);
-    signals_let_in();
+    signals_hold(false);
     return 0;
 }
 

@@ -115,22 +115,12 @@ int signals_begin(struct worker *worker)
     return err;
 }
 
-static void set_blocked(int how)
+void signals_hold(bool holds)
 {
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
-    pthread_sigmask(how, &set, NULL);
-}
-
-void signals_hold(void)
-{
-    set_blocked(SIG_BLOCK);
-}
-
-void signals_let_in(void)
-{
-    set_blocked(SIG_UNBLOCK);
+    pthread_sigmask(holds ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }

@@ -15,11 +15,10 @@
  * end of the loop, because the remaining work is short and must be
  * completed. */
 void signals_prepare(void);
-/* Blocks SIGHUP and SIGUSR1 in this thread and all threads started later. */
-void signals_hold(void);
-/* Unblocks them in the first thread, whose loop then handles pending
- * signals. */
-void signals_let_in(void);
+/* Blocks SIGHUP and SIGUSR1 in this thread and all threads started later, or
+ * unblocks them in the first thread, whose loop then handles pending signals.
+ */
+void signals_hold(bool holds);
 
 int signals_begin(struct worker *worker);
 

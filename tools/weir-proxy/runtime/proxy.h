@@ -30,9 +30,7 @@
 
 #include <stdatomic.h>
 
-struct admin;
 struct client;
-struct control;
 struct clients;
 struct order;
 struct place;
@@ -164,6 +162,12 @@ struct trimming {
     bool is_due;
 };
 
+/* Connections whose request has not arrived (askers.h). */
+struct askers {
+    struct list idle;
+    size_t idle_count;
+};
+
 struct worker {
     struct proxy *proxy;
     weir_thread *thread;
@@ -181,15 +185,19 @@ struct worker {
     bool will_ask;          /* the timer that empties @unasked is armed */
     _Atomic bool is_called; /* a check for free places is due */
     struct log log;
-    struct admin *admin;     /* NULL except in the first worker */
-    weir_server *successors; /* serves successors; only in the first worker */
-    struct control *control; /* NULL except in the first worker */
-    bool has_successor;      /* a successor gets or has the sockets */
-    bool is_replaced;        /* a successor serves */
-    weir_event *event;       /* set when a count that the task waits for has
-                              * changed; NULL before the start and after the
-                              * end */
-    size_t opening_count;    /* servers that are not open yet */
+    /* Servers of the first worker, or NULL: the operators' page and commands,
+     * and successors. */
+    weir_server *page;
+    struct askers page_askers;
+    weir_server *control;
+    struct askers control_askers;
+    weir_server *successors;
+    bool has_successor;   /* a successor gets or has the sockets */
+    bool is_replaced;     /* a successor serves */
+    weir_event *event;    /* set when a count that the task waits for has
+                           * changed; NULL before the start and after the
+                           * end */
+    size_t opening_count; /* servers that are not open yet */
     int opening_err;
     size_t closing_count; /* servers that are not closed yet */
     bool is_draining;
@@ -236,6 +244,7 @@ struct proxy {
     int notify_fd;        /* to the manager's path, or -1 (manager.c) */
     uint64_t watchdog_ns; /* watchdog time of the service manager, or 0 */
     _Atomic uint64_t told_skipped_ns; /* time of the last message, or 0 */
+    _Atomic uint64_t told_refused_ns; /* likewise */
 };
 
 /* Initial read limit of a relay (weir/relay.h). If the limit before the relay
