@@ -185,8 +185,8 @@ struct worker {
     bool will_ask;          /* the timer that empties @unasked is armed */
     _Atomic bool is_called; /* a check for free places is due */
     struct log log;
-    /* Servers of the first worker, or NULL: the operators' page and commands,
-     * and successors. */
+    /* Servers for the operators' page, commands and successors. Other workers
+     * than the first have none. */
     weir_server *page;
     struct askers page_askers;
     weir_server *control;
