@@ -71,22 +71,19 @@ static struct thing *find(struct keyed_table *table, uint64_t key, bool is_new)
 
 UNIT(proxy_hashes, a_table_grows_and_its_things_stay_where_they_are)
 {
-    struct keyed_table table = {.buckets = NULL};
+    struct keyed_table table = {.tree = NULL};
     static struct thing *all[MANY];
 
     for (uint64_t i = 0; i < MANY; i++) {
-        all[i] = find(&table, i << 20, true); /* in one bucket */
+        all[i] = find(&table, i << 20, true);
         expect_eq(all[i]->number, 0);
         all[i]->number = i;
-        expect_geq(table.bucket_count, table.count);
     }
     for (uint64_t i = 0; i < MANY; i++) {
         cr_assert_eq(find(&table, i << 20, false), all[i]);
     }
-    expect_eq(table.count, MANY);
     keyed_free(&table, end_thing);
     expect_eq(ended, MANY * (MANY - 1) / 2, "each was ended once");
-    expect_eq(table.count, 0);
     find(&table, 5, true);
     keyed_free(&table, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * Hash tables that live as long as the program: counts of services and targets,
+ * Tables that live as long as the program: counts of services and targets,
  * operators' orders (orders.h), limits of addresses, and state shared by the
  * upstream sets of a route.
  *
@@ -14,15 +14,12 @@
 #include <stdint.h>
 
 struct keyed {
-    struct keyed *next;
     uint64_t key;
 };
 
 /* A zero-initialised table is empty. */
 struct keyed_table {
-    struct keyed **buckets;
-    size_t bucket_count; /* a power of two, or 0 */
-    size_t count;
+    void *tree; /* of tsearch(3) */
 };
 
 uint64_t keyed_key(const char *service, const char *route, const char *target);
