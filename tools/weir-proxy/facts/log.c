@@ -7,8 +7,9 @@
  * at once. If this fails, an incomplete last line is truncated, so that the
  * next line does not follow half a line. All threads share a lock for this.
  *
- * If a socket is full, datagrams stay in the log's buffer and are retried soon.
- * If the buffer is full, lines are lost.
+ * A datagram is a line in the log's buffer, without its newline. If a socket is
+ * full, they stay there and are retried soon. If the buffer is full, lines are
+ * lost.
  */
 #include "log.h"
 
@@ -114,135 +115,89 @@ static void take_back(int fd, const char *text, size_t done)
     }
 }
 
+static bool is_socket(const struct log *log)
+{
+    return log->options->server.len > 0;
+}
+
+/* Opens the file, or connects to the server, again. If this fails, the old
+ * descriptor stays. Returns a descriptor or a negative errno. */
+static int open_again(struct log *log)
+{
+    const int fd = open_place(log->options);
+
+    if (fd >= 0 && log->fd >= 0) {
+        close(log->fd);
+    }
+    log->fd = fd >= 0 ? fd : log->fd;
+    return fd;
+}
+
+/* Connects again if sending fails, because the server may have a new socket.
+ * Returns @size or a negative errno. */
+static ssize_t send_line(struct log *log, const char *line, size_t size)
+{
+    bool is_new = log->fd < 0;
+    int err = is_new ? open_again(log) : 0;
+
+    while (err >= 0 &&
+           send(log->fd, line, size - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+        const bool is_there = errno == EINTR || errno == EAGAIN ||
+                              errno == ENOBUFS || errno == EMSGSIZE;
+        err = -errno;
+        if (!is_there && !is_new && open_again(log) >= 0) {
+            is_new = true;
+            err = 0;
+        }
+    }
+    return err < 0 ? err : (ssize_t)size;
+}
+
+/* Returns the number of bytes written or a negative errno. */
+static ssize_t write_piece(struct log *log, const char *text, size_t size)
+{
+    if (is_socket(log)) {
+        return send_line(log, text, size);
+    }
+    /* Other programs share standard output, so O_NONBLOCK must not be set. */
+    const ssize_t n = console_write_ready(log->fd, text, size, 0);
+    return n < 0 ? -errno : n;
+}
+
 static void write_lines(struct log *log)
 {
     size_t done = 0;
 
     while (done < log->len) {
-        const size_t piece = console_piece_of(log->buf + done, log->len - done);
-        /* Other programs share standard output, so O_NONBLOCK must not be
-         * set. */
-        const ssize_t n =
-            console_write_ready(log->fd, log->buf + done, piece, 0);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            lose(log, count_lines(log->buf + done, log->len - done), errno);
-            take_back(log->fd, log->buf, done);
+        const char *text = log->buf + done;
+        const size_t left = log->len - done;
+        const size_t piece =
+            is_socket(log)
+                ? (size_t)((char *)memchr(text, '\n', left) - text) + 1
+                : console_piece_of(text, left);
+        const ssize_t n = write_piece(log, text, piece);
+        if (is_socket(log) && (n == -EAGAIN || n == -ENOBUFS)) {
             break;
         }
-        log->has_failed &= (size_t)n < piece;
-        done += (size_t)n;
-    }
-    log->len = 0;
-}
-
-/* Returns the size of a datagram, which precedes its bytes in the buffer. */
-static size_t size_at(const struct log *log, size_t at)
-{
-    uint32_t size;
-
-    memcpy(&size, log->buf + at, sizeof(size));
-    return size;
-}
-
-static uint64_t count_datagrams(const struct log *log, size_t at)
-{
-    uint64_t count = 0;
-
-    for (; at < log->len; at += sizeof(uint32_t) + size_at(log, at)) {
-        count++;
-    }
-    return count;
-}
-
-static void replace_fd(struct log *log, int fd)
-{
-    if (log->fd >= 0) {
-        close(log->fd);
-    }
-    log->fd = fd;
-}
-
-/* Connects again, because the server may have a new socket. */
-static bool connect_again(struct log *log)
-{
-    const int fd = sink_connect(&log->options->server);
-
-    if (fd >= 0) {
-        replace_fd(log, fd);
-    }
-    return fd >= 0;
-}
-
-static int send_one(struct log *log, size_t at)
-{
-    const char *data = log->buf + at + sizeof(uint32_t);
-    const size_t size = size_at(log, at);
-    bool is_new = log->fd < 0;
-
-    if (is_new && !connect_again(log)) {
-        return errno;
-    }
-    while (send(log->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-        const bool is_there =
-            errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE;
-        const int err = errno;
-        if (err != EINTR && (is_there || is_new || !connect_again(log))) {
-            return err;
-        }
-        is_new |= err != EINTR;
-    }
-    return 0;
-}
-
-static void send_datagrams(struct log *log)
-{
-    size_t done = 0;
-    int err = 0;
-
-    while (done < log->len) {
-        err = send_one(log, done);
-        if (err == EAGAIN || err == ENOBUFS) {
-            break;
-        }
-        if (err == EMSGSIZE) {
-            lose(log, 1, err);
-        } else if (err != 0) {
-            lose(log, count_datagrams(log, done), err);
+        if (n >= 0) {
+            log->has_failed &= (size_t)n < piece;
+            done += (size_t)n;
+        } else if (n == -EMSGSIZE) {
+            lose(log, 1, EMSGSIZE);
+            done += piece;
+        } else if (n != -EINTR) {
+            lose(log, count_lines(text, left), (int)-n);
+            if (!is_socket(log)) {
+                take_back(log->fd, log->buf, done);
+            }
             done = log->len;
-            break;
         }
-        log->has_failed &= err != 0;
-        done += sizeof(uint32_t) + size_at(log, done);
     }
     memmove(log->buf, log->buf + done, log->len - done);
     log->len -= done;
 }
 
-/* Sends the remaining datagrams, and waits for a full socket until @end_ns. */
-static void send_last(struct log *log, uint64_t end_ns)
-{
-    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
-
-    send_datagrams(log);
-    const uint64_t now_ns = clock_now_ns();
-    const uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
-    if (log->len > 0 && poll(&ready, 1, (int)(left_ns / 1000000u)) > 0) {
-        send_datagrams(log);
-    }
-    if (log->len > 0) {
-        lose(log, count_datagrams(log, 0), EAGAIN);
-    }
-}
-
 static void flush_late(void *arg);
-
-static bool is_socket(const struct log *log)
-{
-    return log->options->server.len > 0;
-}
 
 static void arm(struct log *log, uint64_t delay_ns)
 {
@@ -257,7 +212,7 @@ void log_flush(struct log *log)
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
     if (is_socket(log)) {
-        send_datagrams(log);
+        write_lines(log);
         return;
     }
     pthread_mutex_lock(&one_at_a_time);
@@ -269,7 +224,7 @@ void log_flush(struct log *log)
  * the old one stays and flush_late() retries. */
 static void open_anew(struct log *log)
 {
-    const int fd = open_place(log->options);
+    const int fd = open_again(log);
 
     if (fd < 0 && !log->is_to_reopen) {
         say("%s: %s; the old %s stays until it can be opened",
@@ -277,9 +232,6 @@ static void open_anew(struct log *log)
             is_socket(log) ? "socket" : "file");
     }
     log->is_to_reopen = fd < 0;
-    if (fd >= 0) {
-        replace_fd(log, fd);
-    }
 }
 
 static void flush_late(void *arg)
@@ -310,25 +262,12 @@ static size_t write_line(const struct log *log, const struct record *record,
     }
 }
 
-static void add_datagram(struct log *log, const struct record *record)
-{
-    char line[RECORD_TEXT_SIZE];
-    const size_t len = write_line(log, record, line);
-    char *end = log->buf + log->len;
-    const uint32_t size = (uint32_t)sink_write(
-        record, line, len, log->options->facility, end + sizeof(size));
-
-    memcpy(end, &size, sizeof(size));
-    log->len += sizeof(size) + size;
-}
-
 void log_add(struct log *log, const struct record *record)
 {
     if (!log->buf) {
         return;
     }
-    const size_t most =
-        is_socket(log) ? sizeof(uint32_t) + SINK_SIZE : RECORD_TEXT_SIZE;
+    const size_t most = SINK_HEAD_SIZE + RECORD_TEXT_SIZE;
     if (log->len + most > LOG_BUFFER_SIZE) {
         log_flush(log);
     }
@@ -337,10 +276,10 @@ void log_add(struct log *log, const struct record *record)
         return;
     }
     if (is_socket(log)) {
-        add_datagram(log, record);
-    } else {
-        log->len += write_line(log, record, log->buf + log->len);
+        log->len += sink_write_head(record, log->options->facility,
+                                    log->buf + log->len);
     }
+    log->len += write_line(log, record, log->buf + log->len);
     arm(log, is_socket(log) ? RETRY_NS : FLUSH_NS);
     if (!log->is_flush_armed) {
         log_flush(log);
@@ -383,10 +322,15 @@ void log_close(struct log *log, uint64_t end_ns)
     if (!log->buf) {
         return;
     }
-    if (is_socket(log)) {
-        send_last(log, end_ns);
-    } else {
+    log_flush(log);
+    const uint64_t now_ns = clock_now_ns();
+    const uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+    if (log->len > 0 && poll(&ready, 1, (int)(left_ns / 1000000u)) > 0) {
         log_flush(log);
+    }
+    if (log->len > 0) {
+        lose(log, count_lines(log->buf, log->len), EAGAIN);
     }
     if (log->fd >= 0) {
         close(log->fd);

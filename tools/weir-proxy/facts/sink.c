@@ -81,8 +81,7 @@ int sink_connect(const struct weir_address *address)
     return fd;
 }
 
-static size_t write_head(const struct record *record, int facility, char *buf,
-                         size_t size)
+size_t sink_write_head(const struct record *record, int facility, char *buf)
 {
     char time[RECORD_TIME_SIZE];
     char host[256] = "-";
@@ -91,16 +90,7 @@ static size_t write_head(const struct record *record, int facility, char *buf,
         strcpy(host, "-");
     }
     record_format_time(record->time_ns + record->total_ns, time);
-    return (size_t)snprintf(buf, size, "<%d>1 %s %.255s weir-proxy %ld - - ",
-                            facility_codes[facility] * 8 + SEVERITY, time, host,
-                            (long)getpid());
-}
-
-size_t sink_write(const struct record *record, const char *line, size_t len,
-                  int facility, char *buf)
-{
-    const size_t size = write_head(record, facility, buf, SINK_SIZE);
-
-    memcpy(buf + size, line, len - 1);
-    return size + len - 1;
+    return (size_t)snprintf(
+        buf, SINK_HEAD_SIZE, "<%d>1 %s %.255s weir-proxy %ld - - ",
+        facility_codes[facility] * 8 + SEVERITY, time, host, (long)getpid());
 }

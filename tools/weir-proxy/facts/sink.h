@@ -21,12 +21,11 @@ int sink_connect(const struct weir_address *address);
 
 extern const char *const sink_facilities[];
 
-#define SINK_SIZE (RECORD_TEXT_SIZE + 512)
+#define SINK_HEAD_SIZE 512
 
-/* Writes the datagram of a line. @line ends with a newline, which the datagram
- * does not have. Returns the length of the datagram. @facility is an index of
- * sink_facilities. */
-size_t sink_write(const struct record *record, const char *line, size_t len,
-                  int facility, char *buf);
+/* Writes what precedes a line in its datagram, without a NUL. Returns its
+ * length.
+ * @facility is an index of sink_facilities. */
+size_t sink_write_head(const struct record *record, int facility, char *buf);
 
 #endif
