@@ -9,7 +9,6 @@
 #include "memory.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,7 +32,8 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Returns the number in a file, or NO_LIMIT for "max" or any other text. */
+/* Returns the number in a file, or NO_LIMIT for "max" or any other text. A
+ * number that is too large gives NO_LIMIT, too. */
 static uint64_t read_number(const char *path)
 {
     char text[64] = "";
@@ -43,16 +43,13 @@ static uint64_t read_number(const char *path)
     if (!file) {
         return NO_LIMIT;
     }
-    if (!fgets(text, sizeof(text), file)) {
-        text[0] = '\0';
-    }
+    const bool is_read = fgets(text, sizeof(text), file) != NULL;
     fclose(file);
-    if (!isdigit((unsigned char)text[0])) {
+    if (!is_read || !isdigit((unsigned char)text[0])) {
         return NO_LIMIT;
     }
-    errno = 0;
     const unsigned long long number = strtoull(text, &end, 10);
-    return errno == 0 && (*end == '\n' || *end == '\0') ? number : NO_LIMIT;
+    return *end == '\n' || *end == '\0' ? number : NO_LIMIT;
 }
 
 /* Returns the lowest limit of the cgroup at @path and the cgroups above it.
@@ -78,26 +75,13 @@ static uint64_t read_least(const char *root, const struct version *version,
     return least;
 }
 
-static bool has_memory(const char *controllers)
-{
-    static const char memory[] = "memory";
-
-    while (*controllers) {
-        const size_t len = strcspn(controllers, ",");
-        if (len == strlen(memory) && strncmp(controllers, memory, len) == 0) {
-            return true;
-        }
-        controllers += len + (controllers[len] == ',');
-    }
-    return false;
-}
-
 /* Parses a line "NUMBER:CONTROLLERS:PATH" and returns the lowest limit. The
  * line of cgroup version 2 has no controllers. */
 static uint64_t read_line(const char *root, char *line)
 {
     char *controllers = strchr(line, ':');
     char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+    char list[512];
 
     if (!path) {
         return NO_LIMIT;
@@ -108,10 +92,10 @@ static uint64_t read_line(const char *root, char *line)
     if (strstr(path, "/..")) {
         path[0] = '\0'; /* outside the mounted tree */
     }
-    if (controllers[0] != '\0' && !has_memory(controllers)) {
-        return NO_LIMIT;
-    }
-    return read_least(root, controllers[0] ? &version_1 : &version_2, path);
+    snprintf(list, sizeof(list), ",%s,", controllers);
+    return controllers[0] == '\0'     ? read_least(root, &version_2, path)
+           : strstr(list, ",memory,") ? read_least(root, &version_1, path)
+                                      : NO_LIMIT;
 }
 
 uint64_t memory_read_cgroup_limit(const char *root)
