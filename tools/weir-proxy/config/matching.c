@@ -260,18 +260,17 @@ static uint64_t rank_of(const struct config_route *route, size_t begin_len)
            (uint64_t)begin_len << 8 | by_kind;
 }
 
+/* The best candidate so far; @route is SIZE_MAX if there is none. */
 struct best {
     size_t route;
     uint64_t rank;
-    bool is_found;
 };
 
 /* Keeps the better candidate; if both are equal, the earlier route. */
 static void consider(struct best *best, size_t route, uint64_t rank)
 {
-    if (!best->is_found || rank > best->rank ||
-        (rank == best->rank && route < best->route)) {
-        *best = (struct best){route, rank, true};
+    if (rank > best->rank || (rank == best->rank && route < best->route)) {
+        *best = (struct best){route, rank};
     }
 }
 
@@ -280,7 +279,7 @@ struct search {
     const struct matching_facts *facts;
     enum verdict wanted;
     bool is_by_hello; /* ignores first bytes; any verdict except NO */
-    size_t other;
+    size_t other;     /* a route that is left out, or SIZE_MAX */
     struct best best;
 };
 
@@ -335,6 +334,7 @@ static struct best find(struct search search)
     const struct matching_facts *facts = search.facts;
     const size_t count = search.service->route_count;
 
+    search.best.route = SIZE_MAX;
     judge_all(&search, hash_pattern(NULL));
     if (facts->name) {
         judge_named(&search, facts->name);
@@ -352,6 +352,15 @@ static struct best find(struct search search)
     return search.best;
 }
 
+static int give(size_t route, size_t *ret_route)
+{
+    if (route == SIZE_MAX) {
+        return -ENOENT;
+    }
+    *ret_route = route;
+    return 0;
+}
+
 int matching_choose(const struct config_service *service,
                     const struct matching_facts *facts, size_t *ret_route)
 {
@@ -359,36 +368,28 @@ int matching_choose(const struct config_service *service,
         .service = service, .facts = facts, .wanted = YES, .other = SIZE_MAX});
 
     if (!facts->is_over) {
-        const struct best open = find(
-            (struct search){.service = service,
-                            .facts = facts,
-                            .wanted = MAYBE,
-                            .other = sure.is_found ? sure.route : SIZE_MAX});
-        if (open.is_found && (!sure.is_found || open.rank > sure.rank)) {
+        const struct best open = find((struct search){.service = service,
+                                                      .facts = facts,
+                                                      .wanted = MAYBE,
+                                                      .other = sure.route});
+        if (open.route != SIZE_MAX &&
+            (sure.route == SIZE_MAX || open.rank > sure.rank)) {
             return -EAGAIN;
         }
     }
-    if (!sure.is_found) {
-        return -ENOENT;
-    }
-    *ret_route = sure.route;
-    return 0;
+    return give(sure.route, ret_route);
 }
 
 int matching_choose_by_hello(const struct config_service *service,
                              const struct matching_facts *facts,
                              size_t *ret_route)
 {
-    const struct best best = find((struct search){.service = service,
-                                                  .facts = facts,
-                                                  .is_by_hello = true,
-                                                  .other = SIZE_MAX});
-
-    if (!best.is_found) {
-        return -ENOENT;
-    }
-    *ret_route = best.route;
-    return 0;
+    return give(find((struct search){.service = service,
+                                     .facts = facts,
+                                     .is_by_hello = true,
+                                     .other = SIZE_MAX})
+                    .route,
+                ret_route);
 }
 
 struct weir_alpn_name matching_agree(const struct config_texts *own,
