@@ -133,7 +133,7 @@ static int try_files(void)
     char cert[128];
     char log[128];
     char *certs[] = {cert};
-    struct config_service service = {.certs = {certs, 1}};
+    struct config_service service = {.certs = {certs, 1}, .keys = {certs, 1}};
     const struct config config = {
         .services = &service, .service_count = 1, .log_path = log};
 
@@ -167,7 +167,8 @@ static int try_links(void)
     char certs[128];
     char ca[128];
     char *texts[] = {certs};
-    struct config_service service = {.certs = {texts, 1}, .client_ca = ca};
+    struct config_service service = {
+        .certs = {texts, 1}, .keys = {texts, 1}, .client_ca = ca};
     const struct config config = {.services = &service, .service_count = 1};
 
     snprintf(certs, sizeof(certs), "%s/links", folder);

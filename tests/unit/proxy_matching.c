@@ -57,7 +57,7 @@ static void say_all(const char *text)
     for (unsigned line = 1; directive_at(text, line, &one); line++) {
         if (line > 1 && strcmp(one.name, "route") == 0 &&
             config_route(&config)->target_count == 0 &&
-            config_service(&config)->route_count > 1) {
+            config_route(&config)->is_begun) {
             says("to", "tcp://127.0.0.1:9");
         }
         config.line_count = config.line = line;
@@ -345,7 +345,8 @@ UNIT(proxy_matching, routes_and_targets_are_not_compared_with_all_others)
     const uint64_t many = count_check(1000);
 
     cr_assert_gt(few, 100);
-    cr_assert_leq(many, 11 * few, "%llu of 100, %llu of 1000",
+    /* Sorting n texts takes n * log(n) comparisons. */
+    cr_assert_leq(many, 15 * few, "%llu of 100, %llu of 1000",
                   (unsigned long long)few, (unsigned long long)many);
 }
 

@@ -283,6 +283,8 @@ static const struct {
     const char *value;
     const char *reason;
 } wrong[] = {
+    {"target-tls-name", "a b", "it is a name such as db.example"},
+    {"target-tls-ca", "", "needs a value"},
     {"idle-timeout", "soon", "a time such as 500ms"},
     {"check-status", "20", "a status such as 200, or two of 100 to 599"},
     {"check-status", "200-", "a status such as 200, or two of 100 to 599"},
@@ -405,8 +407,6 @@ static const struct {
      "any://HOST:PORT, unix:PATH or tls+unix:PATH"},
     {"to", "http://127.0.0.1:1", "is not a target"},
     {"sni-allow", "a", "it must follow the 'to'"},
-    {"target-tls-name", "a b", "it is a name such as db.example"},
-    {"target-tls-ca", "", "needs a value"},
     {"to", "127.0.0.1:1", "is not a target"},
     {"listen", "tcp://127.0.0.1", "has no port"},
     {"alpn", "h2,,x", "a list such as a,b"},

@@ -209,16 +209,17 @@ static void compare_with_running(const struct config *config,
                                  enum reload_report how)
 {
     struct config_texts running = {.count = 0};
+    struct arena arena = {.first = NULL};
     char whole[PATH_MAX];
 
     if (config->control_path &&
         control_get_facts(
-            confine_path_outside(config, config->control_path, whole),
+            confine_path_outside(config, config->control_path, whole), &arena,
             &running) &&
         reload_say(&running, &config->said, how) == 0) {
         say("the proxy that serves %s has the same", whole);
     }
-    config_free_texts(&running);
+    arena_free(&arena);
 }
 
 /* Takes ownership of the configuration, reads its files, and serves or only
@@ -234,7 +235,7 @@ static int look_and_serve(struct config *config, int argc, char **argv)
         char word[16];
         snprintf(word, sizeof(word), "%.*s", (int)strcspn(why, ": "), why);
         config_place(config,
-                     needs_line(config, word, &(struct config_word){0}, 0),
+                     needs_line(&(struct needs_at){.config = config}, word),
                      place);
     }
     struct setup *setup = setup_new(config, NULL, is_good ? why : other);

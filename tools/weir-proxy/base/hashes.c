@@ -1,12 +1,16 @@
 /*
  * The map is a sorted array: a lookup among a million entries takes about
  * twenty comparisons. Callers compare entries with equal hashes one after
- * another (config_check.c, matching.c). Only the author of a configuration can
- * create many of them.
+ * another (matching.c). Only the author of a configuration can create many of
+ * them.
  */
 #include "hashes.h"
 
-#include "array.h"
+#include "arena.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
 
 uint64_t hashes_add_bytes(uint64_t hash, const void *data, size_t size)
 {
@@ -26,13 +30,9 @@ uint64_t hashes_add_text(uint64_t hash, const char *text)
 
 bool hashes_add(struct hashes *hashes, uint64_t hash, size_t number)
 {
-    struct hashed *one = array_add(&hashes->all, &hashes->count, sizeof(*one));
+    const struct hashed one = {hash, number};
 
-    if (!one) {
-        return false;
-    }
-    *one = (struct hashed){hash, number};
-    return true;
+    return arena_add(NULL, &hashes->all, &hashes->count, &one, sizeof(one));
 }
 
 static int compare(const void *a, const void *b)
@@ -81,36 +81,29 @@ size_t hashes_find(const struct hashes *hashes, uint64_t hash,
     return count;
 }
 
-static const char *text_at(const void *texts, size_t stride, size_t index)
+static int compare_texts(const void *a, const void *b)
 {
-    return *(const char *const *)((const char *)texts + index * stride);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 size_t *hashes_find_firsts(const void *texts, size_t stride, size_t count)
 {
-    struct hashes hashes = {.all = NULL};
     size_t *firsts = calloc(count + 1, sizeof(*firsts));
     bool is_whole = firsts != NULL;
+    void *tree = NULL; /* of pointers to the field */
 
     for (size_t i = 0; i < count && is_whole; i++) {
-        const char *text = text_at(texts, stride, i);
-        firsts[i] = i;
-        is_whole = !text ||
-                   hashes_add(&hashes, hashes_add_text(HASHES_BASIS, text), i);
-    }
-    hashes_sort(&hashes);
-    const struct hashed *first = hashes.all;
-    for (size_t i = 0; i < hashes.count && is_whole; i++) {
-        const struct hashed *one = &hashes.all[i];
-        first = first->hash == one->hash ? first : one;
-        const struct hashed *same = first;
-        while (strcmp(text_at(texts, stride, same->number),
-                      text_at(texts, stride, one->number)) != 0) {
-            same++; /* stops at @one at the latest */
+        const char *text = (const char *)texts + i * stride;
+        const char *const *first = &text;
+        if (*(const char *const *)(const void *)text) {
+            first = tsearch(text, &tree, compare_texts);
         }
-        firsts[one->number] = same->number;
+        is_whole = first != NULL;
+        firsts[i] = first ? (size_t)(*first - (const char *)texts) / stride : 0;
     }
-    hashes_free(&hashes);
+    while (tree) {
+        tdelete(*(void **)tree, &tree, compare_texts);
+    }
     if (!is_whole) {
         free(firsts);
     }

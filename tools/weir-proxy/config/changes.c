@@ -20,7 +20,7 @@ static bool add_line(struct config *config, char *line)
 {
     for (char *at = line; (at = strchr(at, '\n')); *at = ' ') {
     }
-    return config_add_text(&config->said, line);
+    return config_add_text(&config->arena, &config->said, line);
 }
 
 /* Returns the position of a directive among directives of the same name, if
@@ -68,8 +68,7 @@ bool changes_note(struct config *config, const struct option *word,
     }
     if (route && route->is_begun) {
         /* Routes are counted from the first that a 'route' directive begins. */
-        fprintf(out, "route %zu, %s: ",
-                (size_t)(route - service->routes) + service->routes[0].is_begun,
+        fprintf(out, "route %zu, %s: ", config_number_route(service, route),
                 route->server_name ? route->server_name : "*");
     }
     if (route && word->scope > SCOPE_ROUTE) {
@@ -104,6 +103,7 @@ static void sort(struct config_texts *texts)
 }
 
 struct files {
+    struct arena arena;
     struct config_texts paths;
     bool is_short;
 };
@@ -113,7 +113,7 @@ static void note_path(void *arg, const char *path, enum confine_use use)
     struct files *files = arg;
 
     if (use == CONFINE_READ && !confine_is_special(path)) {
-        files->is_short |= !config_add_text(&files->paths, path);
+        files->is_short |= !config_add_text(&files->arena, &files->paths, path);
     }
 }
 
@@ -148,7 +148,7 @@ bool changes_finish(struct config *config)
             files.is_short |= !add_file(config, *path);
         }
     }
-    config_free_texts(&files.paths);
+    arena_free(&files.arena);
     sort(&config->said);
     return !files.is_short;
 }

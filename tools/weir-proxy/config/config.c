@@ -6,126 +6,21 @@
  */
 #include "config.h"
 
-#include "tools/weir-proxy/base/array.h"
-
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define SECOND UINT64_C(1000000000)
 
-bool config_add_text(struct config_texts *texts, const char *text)
+bool config_add_text(struct arena *arena, struct config_texts *texts,
+                     const char *text)
 {
-    char *copy = strdup(text);
-    char **one =
-        copy ? array_add(&texts->texts, &texts->count, sizeof(*one)) : NULL;
+    char *copy = arena_copy_text(arena, text);
 
-    if (!one) {
-        free(copy);
-        return false;
-    }
-    *one = copy;
-    return true;
-}
-
-void config_free_texts(struct config_texts *texts)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        free(texts->texts[i]);
-    }
-    free(texts->texts);
-}
-
-static void free_steps(struct config_route *route)
-{
-    for (size_t i = 0; i < route->check_step_count; i++) {
-        free(route->check_steps[i].send);
-        free(route->check_steps[i].expect);
-    }
-    free(route->check_steps);
-    route->check_steps = NULL;
-    route->check_step_count = 0;
-}
-
-/* Appends a step after removing inherited ones. Returns NULL if out of memory
- * or if there are too many steps. */
-static struct config_step *add_step(struct config_route *route)
-{
-    if (route->inherits_steps) {
-        free_steps(route);
-        route->inherits_steps = false;
-    }
-    return route->check_step_count < WEIR_UPSTREAM_CHECK_STEPS_MAX
-               ? array_add(&route->check_steps, &route->check_step_count,
-                           sizeof(*route->check_steps))
-               : NULL;
-}
-
-bool config_add_send(struct config *config, char *text, size_t size)
-{
-    struct config_step *step = add_step(config_route(config));
-
-    if (!step) {
-        free(text);
-        return false;
-    }
-    step->send = text;
-    step->send_size = size;
-    return true;
-}
-
-bool config_add_expect(struct config *config, char *text, size_t size,
-                       bool begins)
-{
-    struct config_route *route = config_route(config);
-    struct config_step *step =
-        route->check_step_count > 0 && !route->inherits_steps
-            ? &route->check_steps[route->check_step_count - 1]
-            : NULL;
-
-    if (!step || step->expect) {
-        step = add_step(route);
-    }
-    if (!step) {
-        free(text);
-        return false;
-    }
-    step->expect = text;
-    step->expect_size = size;
-    step->begins = begins;
-    return true;
-}
-
-static void *copy_bytes(const void *bytes, size_t size)
-{
-    void *copy = bytes ? malloc(size + 1) : NULL;
-
-    return copy ? memcpy(copy, bytes, size) : NULL;
-}
-
-static bool inherit_steps(struct config_route *route,
-                          const struct config_route *from)
-{
-    route->check_step_count = 0;
-    route->check_steps =
-        calloc(from->check_step_count + 1, sizeof(*route->check_steps));
-    if (!route->check_steps) {
-        return false;
-    }
-    for (size_t i = 0; i < from->check_step_count; i++) {
-        struct config_step *step = &route->check_steps[i];
-        *step = from->check_steps[i];
-        step->send = copy_bytes(from->check_steps[i].send, step->send_size);
-        step->expect =
-            copy_bytes(from->check_steps[i].expect, step->expect_size);
-        route->check_step_count++;
-        if (!step->send != !from->check_steps[i].send ||
-            !step->expect != !from->check_steps[i].expect) {
-            return false;
-        }
-    }
-    route->inherits_steps = true;
-    return true;
+    return copy &&
+           arena_add(arena, &texts->texts, &texts->count, &copy, sizeof(copy));
 }
 
 struct config_service *config_service(struct config *config)
@@ -151,49 +46,24 @@ struct config_target *config_target(struct config *config)
                : NULL;
 }
 
-/* The texts that a route owns and that routes after it inherit. */
-static const size_t inherited[] = {
-    offsetof(struct config_route, check_user),
-    offsetof(struct config_route, check_path),
-    offsetof(struct config_route, check_host),
-    offsetof(struct config_route, check_ca),
-    offsetof(struct config_route, check_name),
-    offsetof(struct config_route, to_ca),
-    offsetof(struct config_route, to_crl),
-    offsetof(struct config_route, to_ciphers),
-    offsetof(struct config_route, to_groups),
-    offsetof(struct config_route, to_name),
-    offsetof(struct config_route, to_cert),
-    offsetof(struct config_route, to_key),
-    offsetof(struct config_route, to_key_words),
-    offsetof(struct config_route, to_key_log),
-};
-
-#define INHERITED_COUNT (sizeof(inherited) / sizeof(inherited[0]))
-
-static char **text_of(struct config_route *route, size_t number)
+/* Steps that the base has, too, are replaced as a whole. */
+struct config_step *config_add_step(struct config *config, bool expects)
 {
-    return (char **)(void *)((char *)route + inherited[number]);
-}
+    static const struct config_step step;
+    struct config_route *route = config_route(config);
 
-static void free_route(struct config_route *route)
-{
-    for (size_t i = 0; i < route->target_count; i++) {
-        free((char *)route->targets[i].at.text);
-        free(route->targets[i].tls_name);
-        free(route->targets[i].tls_ca);
-        config_free_texts(&route->targets[i].allowed);
+    if (route->check_steps == config_service(config)->base.check_steps) {
+        route->check_steps = NULL;
+        route->check_step_count = 0;
     }
-    for (size_t i = 0; i < INHERITED_COUNT; i++) {
-        free(*text_of(route, i));
+    const size_t count = route->check_step_count;
+    if (expects && count > 0 && !route->check_steps[count - 1].expect) {
+        return &route->check_steps[count - 1];
     }
-    free(route->targets);
-    free(route->server_name);
-    free(route->label);
-    free(route->begins);
-    config_free_texts(&route->alpn);
-    free(route->group);
-    free_steps(route);
+    return count < WEIR_UPSTREAM_CHECK_STEPS_MAX
+               ? arena_add(&config->arena, &route->check_steps,
+                           &route->check_step_count, &step, sizeof(step))
+               : NULL;
 }
 
 void config_init(struct config *ret)
@@ -201,27 +71,31 @@ void config_init(struct config *ret)
     *ret = (struct config){.drain_ns = 30 * SECOND, .client_table = 100000};
 }
 
-/* Copies the settings that come before the first 'route' directive. Returns
- * false if out of memory; the route must be freed even then. */
-static bool inherit(struct config_route *route, const struct config_route *from)
+void config_free(struct config *config)
 {
-    *route = *from; /* @from has no client settings, because no 'route' began
-                     * it */
-    bool is_whole = inherit_steps(route, from);
-    route->server_name = NULL;
-    route->group = NULL;
-    for (size_t i = 0; i < INHERITED_COUNT; i++) {
-        char **text = text_of(route, i);
-        const char *other = *text;
-        *text = other ? strdup(other) : NULL;
-        is_whole = (!other || *text) && is_whole;
+    for (size_t i = 0; i < config->service_count; i++) {
+        hashes_free(&config->services[i].by_name);
     }
-    return is_whole;
+    arena_free(&config->arena);
+    *config = (struct config){.services = NULL};
 }
 
-static struct config_route new_route(void)
+/* Returns a route with the default settings for targets, and with the settings
+ * for clients of @of. */
+static struct config_route new_route(const struct config_route *of)
 {
     return (struct config_route){
+        .line = of->line,
+        .server_name = of->server_name,
+        .is_begun = of->is_begun,
+        .as = of->as,
+        .begins = of->begins,
+        .begin_count = of->begin_count,
+        .alpn = of->alpn,
+        .passes_tls = of->passes_tls,
+        .send_header = of->send_header,
+        .send_tlvs = of->send_tlvs,
+        .ends_waiting = of->ends_waiting,
         .queue_timeout_ns = 5 * SECOND,
         .check_min_status = 200,
         .check_max_status = 399,
@@ -236,36 +110,21 @@ static struct config_route new_route(void)
     };
 }
 
-static bool add_route(struct config_service *service, const char *server_name)
+static struct config_route *add_route(struct config *config,
+                                      struct config_service *service)
 {
-    struct config_route *route =
-        array_add(&service->routes, &service->route_count, sizeof(*route));
+    const struct config_route route =
+        new_route(&(struct config_route){.line = config->line});
 
-    if (!route) {
-        return false;
-    }
-    *route = new_route();
-    if (service->route_count > 1 && service->routes[0].target_count == 0 &&
-        !inherit(route, &service->routes[0])) {
-        return false;
-    }
-    if (server_name && strcmp(server_name, "*") != 0) {
-        route->server_name = strdup(server_name);
-        return route->server_name != NULL;
-    }
-    return true;
+    return arena_add(&config->arena, &service->routes, &service->route_count,
+                     &route, sizeof(route));
 }
 
 bool config_begin_service(struct config *config, const char *name)
 {
-    struct config_service *service =
-        array_add(&config->services, &config->service_count, sizeof(*service));
-
-    if (!service) {
-        return false;
-    }
-    *service = (struct config_service){
+    struct config_service service = {
         .line = config->line,
+        .name = name ? arena_copy_text(&config->arena, name) : NULL,
         .handshake_timeout_ns = 10 * SECOND,
         .hello_timeout_ns = 5 * SECOND,
         .silent_after_ns = 300 * (SECOND / 1000),
@@ -279,62 +138,53 @@ bool config_begin_service(struct config *config, const char *name)
         .client_prefix6 = 64,
         .buffer_bytes = 64 << 10,
     };
-    service->name = name ? strdup(name) : NULL;
-    if ((name && !service->name) || !add_route(service, NULL)) {
-        free(service->name);
-        config->service_count--;
-        return false;
-    }
-    service->routes[0].line = config->line;
-    return true;
+
+    return !name == !service.name && add_route(config, &service) &&
+           arena_add(&config->arena, &config->services, &config->service_count,
+                     &service, sizeof(service));
 }
 
 bool config_begin_route(struct config *config, const char *server_name)
 {
-    const bool is_added = add_route(config_service(config), server_name);
+    struct config_service *service = config_service(config);
+    const struct config_route *first = &service->routes[0];
+    const bool is_first = !first->is_begun && first->target_count == 0;
+    char *name = arena_copy_text(&config->arena, server_name);
 
-    config_route(config)->line = config->line;
-    config_route(config)->is_begun = true;
-    return is_added;
+    if (is_first) {
+        service->base = *first;
+    }
+    struct config_route *route =
+        is_first ? service->routes : add_route(config, service);
+    if (!name || !route) {
+        return false;
+    }
+    if (service->routes[0].is_begun) {
+        *route = service->base;
+    }
+    route->line = config->line;
+    route->is_begun = true;
+    route->server_name = strcmp(name, "*") == 0 ? NULL : name;
+    return true;
 }
 
 bool config_begin_group(struct config *config, const char *group)
 {
     struct config_route *route = config_route(config);
-    const struct config_route before = *route;
 
-    route->server_name = NULL;
-    route->begins = NULL;
-    route->alpn = (struct config_texts){.texts = NULL};
-    free_route(route);
-    *route = new_route();
-    route->line = before.line;
-    route->server_name = before.server_name;
-    route->is_begun = before.is_begun;
-    route->as = before.as;
-    route->begins = before.begins;
-    route->begin_count = before.begin_count;
-    route->alpn = before.alpn;
-    route->passes_tls = before.passes_tls;
-    route->send_header = before.send_header;
-    route->send_tlvs = before.send_tlvs;
-    route->ends_waiting = before.ends_waiting;
-    route->group = strdup(group);
+    *route = new_route(route);
+    route->group = arena_copy_text(&config->arena, group);
     return route->group != NULL;
 }
 
 bool config_add_begin(struct config *config, const void *bytes, size_t len)
 {
     struct config_route *route = config_route(config);
-    struct config_begin *begin =
-        array_add(&route->begins, &route->begin_count, sizeof(*begin));
+    struct config_begin begin = {.len = len};
 
-    if (!begin) {
-        return false;
-    }
-    begin->len = len;
-    memcpy(begin->bytes, bytes, len);
-    return true;
+    memcpy(begin.bytes, bytes, len);
+    return arena_add(&config->arena, &route->begins, &route->begin_count,
+                     &begin, sizeof(begin));
 }
 
 /* Parses a text that is made of @prefix and @rest. The result and messages have
@@ -396,8 +246,8 @@ static bool is_sni(const char *text)
 }
 
 /* ret->text becomes a copy of @text that the configuration owns. */
-static bool read_target(const char *text, bool listening, struct target *ret,
-                        char *why)
+static bool read_target(struct config *config, const char *text, bool listening,
+                        struct target *ret, char *why)
 {
     const bool is_any = listening && strncmp(text, "any://", 6) == 0;
 
@@ -414,7 +264,7 @@ static bool read_target(const char *text, bool listening, struct target *ret,
             listening ? "any://HOST:PORT, "
                       : "srv://NAME, tls+srv://NAME, sni:PORT, ");
     }
-    char *copy = strdup(text);
+    const char *copy = arena_copy_text(&config->arena, text);
     if (!copy) {
         return option_refuse(why, "no memory");
     }
@@ -423,7 +273,6 @@ static bool read_target(const char *text, bool listening, struct target *ret,
          : names_service ? read_service(copy, ret, why)
          : names_sni     ? read_as("tcp://", copy, copy, false, ret, why)
                          : target_parse(copy, listening, ret, why)) < 0) {
-        free(copy);
         return false;
     }
     ret->is_any = is_any;
@@ -433,19 +282,15 @@ static bool read_target(const char *text, bool listening, struct target *ret,
 bool config_add_listen(struct config *config, const char *text, char *why)
 {
     struct config_service *service = config_service(config);
+    size_t line_count = service->listen_count;
     struct target target;
 
-    if (!read_target(text, true, &target, why)) {
-        return false;
-    }
-    struct target *one =
-        array_add(&service->listens, &service->listen_count, sizeof(*one));
-    if (!one) {
-        free((char *)target.text);
-        return option_refuse(why, "no memory");
-    }
-    *one = target;
-    return true;
+    return read_target(config, text, true, &target, why) &&
+           ((arena_add(&config->arena, &service->listen_lines, &line_count,
+                       &config->line, sizeof(config->line)) &&
+             arena_add(&config->arena, &service->listens,
+                       &service->listen_count, &target, sizeof(target))) ||
+            option_refuse(why, "no memory"));
 }
 
 bool config_add_target(struct config *config, const char *text, char *why)
@@ -458,17 +303,10 @@ bool config_add_target(struct config *config, const char *text, char *why)
         (target.is_sni || route->targets[0].is_sni)) {
         return option_refuse(why, "sni:PORT is the only target of its route");
     }
-    if (!read_target(text, false, &target.at, why)) {
-        return false;
-    }
-    struct config_target *one =
-        array_add(&route->targets, &route->target_count, sizeof(*one));
-    if (!one) {
-        free((char *)target.at.text);
-        return option_refuse(why, "no memory");
-    }
-    *one = target;
-    return true;
+    return read_target(config, text, false, &target.at, why) &&
+           (arena_add(&config->arena, &route->targets, &route->target_count,
+                      &target, sizeof(target)) ||
+            option_refuse(why, "no memory"));
 }
 
 bool config_logs_in(enum weir_upstream_check_kind kind)
@@ -534,81 +372,13 @@ uint32_t config_count_threads(const struct config *config)
                : 1;
 }
 
-void config_drop_first_route(struct config_service *service)
-{
-    free_route(&service->routes[0]);
-    service->has_dropped_route = true;
-    service->route_count--;
-    memmove(service->routes, service->routes + 1,
-            service->route_count * sizeof(*service->routes));
-}
-
-static void free_service(struct config_service *service)
-{
-    char *texts[] = {service->name,        service->client_ca,
-                     service->key_words,   service->key_log,
-                     service->ciphers,     service->groups,
-                     service->client_share};
-    struct config_texts *lists[] = {
-        &service->client_crls,  &service->client_names, &service->certs,
-        &service->keys,         &service->alpn,         &service->trusted,
-        &service->client_allow, &service->client_deny,  &service->client_free};
-
-    for (size_t i = 0; i < service->route_count; i++) {
-        free_route(&service->routes[i]);
-    }
-    for (size_t i = 0; i < service->listen_count; i++) {
-        free((char *)service->listens[i].text);
-    }
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        free(texts[i]);
-    }
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        config_free_texts(lists[i]);
-    }
-    free(service->routes);
-    hashes_free(&service->by_name);
-    free(service->listens);
-}
-
-void config_free(struct config *config)
-{
-    char *texts[] = {
-        config->admin,         config->log_path,     config->log_names,
-        config->handover_path, config->control_path, config->resolver,
-        config->user,          config->group,        config->chroot};
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        free_service(&config->services[i]);
-    }
-    for (size_t i = 0; i < config->part_count; i++) {
-        free(config->parts[i].path);
-    }
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        free(texts[i]);
-    }
-    free(config->parts);
-    config_free_texts(&config->folders);
-    free(config->services);
-    free(config->routes);
-    config_free_texts(&config->said);
-    free(config->words);
-    *config = (struct config){.services = NULL};
-}
-
 bool config_begin_part(struct config *config, const char *path, unsigned line)
 {
-    char *copy = strdup(path);
-    struct config_part *part =
-        copy ? array_add(&config->parts, &config->part_count, sizeof(*part))
-             : NULL;
+    const struct config_part part = {arena_copy_text(&config->arena, path),
+                                     config->line_count + 1, line};
 
-    if (!part) {
-        free(copy);
-        return false;
-    }
-    *part = (struct config_part){copy, config->line_count + 1, line};
-    return true;
+    return part.path && arena_add(&config->arena, &config->parts,
+                                  &config->part_count, &part, sizeof(part));
 }
 
 const char *config_place(const struct config *config, unsigned line,

@@ -3,13 +3,15 @@
  *
  * Command-line flags and lines of files set it with the same directives
  * (words.h), in order. config_check() then checks the whole, and the
- * configuration does not change afterwards. It owns its texts.
+ * configuration does not change afterwards. Its texts and arrays are in its
+ * arena, so that routes and targets may share them.
  */
 #ifndef WEIR_PROXY_CONFIG_H
 #define WEIR_PROXY_CONFIG_H
 
 #include "tools/common/option.h"
 #include "tools/common/target.h"
+#include "tools/weir-proxy/base/arena.h"
 #include "tools/weir-proxy/base/hashes.h"
 #include "tools/weir-proxy/facts/log.h"
 
@@ -101,8 +103,8 @@ struct config_begin {
     size_t len;
 };
 
-/* A step of a check's dialogue. The step owns its texts, which may have any
- * bytes. A NULL text is not sent or expected. */
+/* A step of a check's dialogue. Its texts may have any bytes. A NULL text is
+ * not sent or expected. */
 struct config_step {
     char *send;
     size_t send_size;
@@ -133,7 +135,8 @@ struct config_target_check {
 
 struct config_target {
     unsigned line;
-    struct target at; /* owns at.text */
+    struct target at;
+    char *place; /* the same text for the same address; set by config_check() */
     uint64_t weight;
     uint64_t limit; /* simultaneous connections; 0 is no limit */
     bool is_backup;
@@ -189,7 +192,6 @@ struct config_route {
     char *check_user; /* user for checks that log in, or NULL */
     struct config_step *check_steps;
     size_t check_step_count;
-    bool inherits_steps; /* steps come from before the first route */
     char *check_path;
     char *check_host;
     uint64_t check_port; /* 0 is the target's port */
@@ -227,7 +229,8 @@ struct config_route {
 struct config_service {
     unsigned line;
     char *name;
-    struct target *listens; /* addresses; the service owns their texts */
+    struct target *listens;
+    unsigned *listen_lines; /* of each of @listens */
     size_t listen_count;
     struct config_texts certs;
     struct config_texts keys; /* one for each element of certs */
@@ -272,9 +275,10 @@ struct config_service {
     uint64_t rate_out_bytes;
     struct config_route *routes; /* at least one */
     size_t route_count;
-    bool has_dropped_route; /* the first route had no target and was removed */
-    struct hashes by_name;  /* index of routes (matching.h); set by
-                             * config_check() */
+    struct config_route base; /* settings before the first 'route', which
+                               * begins routes[0]: all routes inherit them */
+    struct hashes by_name;    /* index of routes (matching.h); set by
+                               * config_check() */
 };
 
 /* Consecutive lines of one file. The lines of all files share one numbering, in
@@ -292,11 +296,12 @@ struct config_word {
     bool is_inherited;
     bool needs_nothing; /* a value without conditions, such as "off" */
     size_t service;
-    size_t route;
+    size_t route; /* config_number_route(), or 0 before the first route */
     size_t target;
 };
 
 struct config {
+    struct arena arena;
     const char *file;    /* file of the last line, or NULL; borrowed */
     unsigned line;       /* line being read or checked, or 0 */
     unsigned line_count; /* lines read so far */
@@ -343,31 +348,35 @@ void config_free(struct config *config);
  * NULL, the service is named after its first address. Returns false if out of
  * memory. */
 bool config_begin_service(struct config *config, const char *name);
+/* Begins a route. The service's first 'route' directive applies to its first
+ * route, unless that has targets. */
 bool config_begin_route(struct config *config, const char *server_name);
 /* Makes the last route, which has no target yet, use a group of targets. The
  * route keeps its name and its settings for clients. All its other settings are
  * reset. Returns false if out of memory. */
 bool config_begin_group(struct config *config, const char *group);
-void config_drop_first_route(struct config_service *service);
 bool config_add_target(struct config *config, const char *text, char *why);
 /* @len is at most CONFIG_BEGIN_MAX. Returns false if out of memory. */
 bool config_add_begin(struct config *config, const void *bytes, size_t len);
 bool config_add_listen(struct config *config, const char *text, char *why);
-/* Add to the check dialogue of the last route: a step with bytes to send, or
- * bytes to expect in the answer. Expected bytes belong to the last step, or to
- * a new step if the last one already expects bytes. With @begins the answer
- * must start with the expected bytes. Take ownership of @text, and free it on
- * failure. Return false if out of memory or if there are more steps than the
- * library allows. */
-bool config_add_send(struct config *config, char *text, size_t size);
-bool config_add_expect(struct config *config, char *text, size_t size,
-                       bool begins);
-bool config_add_text(struct config_texts *texts, const char *text);
-void config_free_texts(struct config_texts *texts);
+/* Returns the step of the last route's check dialogue that gets the next bytes
+ * to send or, with @expects, to expect. Expected bytes belong to the last step,
+ * or to a new step if the last one already expects bytes. Returns NULL if out
+ * of memory or if there are more steps than the library allows. */
+struct config_step *config_add_step(struct config *config, bool expects);
+bool config_add_text(struct arena *arena, struct config_texts *texts,
+                     const char *text);
 
 struct config_service *config_service(struct config *config);
 struct config_route *config_route(struct config *config);
 struct config_target *config_target(struct config *config);
+
+/* Returns the number of 'route' directives of a service, up to the route. */
+static inline size_t config_number_route(const struct config_service *service,
+                                         const struct config_route *route)
+{
+    return (size_t)(route - service->routes) + service->routes[0].is_begun;
+}
 
 bool config_logs_in(enum weir_upstream_check_kind kind);
 
@@ -423,15 +432,15 @@ bool config_has_tls(const struct config_service *service);
 
 /* Checks the routes of a service, and completes settings that are not
  * specified. Called by config_check(). */
-bool config_check_routes(struct config *config, size_t service, char *why);
+bool config_check_routes(struct config *config, struct config_service *service,
+                         char *why);
 /* Returns true if TLS of the route's clients is terminated. */
 bool config_route_opens_tls(const struct config_service *service,
                             const struct config_route *route);
 bool config_opens_tls(const struct config_service *service);
 
-/* Checks the complete configuration, and removes the first route of a service
- * if it has no targets. Returns false with a reason in @why, and sets
- * config->line to the line of the wrong directive. */
+/* Checks the complete configuration. Returns false with a reason in @why, and
+ * sets config->line to the line of the wrong directive. */
 bool config_check(struct config *config, char *why);
 
 /* Prints warnings about settings that are allowed but seldom intended. */

@@ -11,122 +11,97 @@
 #include "tools/common/console.h"
 #include "tools/common/key_log.h"
 #include "tools/common/units.h"
-#include "tools/weir-proxy/base/array.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
-/* Removes the first route if it has no targets and another route follows.
- * Refuses any other route without targets. */
-static bool drop_empty_route(struct config_service *service, unsigned *line,
-                             char *why)
+/* Checks that a service has addresses, and that its routes have targets. */
+static bool has_ends(struct config *config,
+                     const struct config_service *service, char *why)
 {
-    for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        *line = route->line;
-        if (route->target_count == 0 && (i > 0 || service->route_count == 1)) {
-            return option_refuse(why, "'%s' has no target; add 'to'",
-                                 route->server_name ? route->server_name
-                                                    : service->listens[0].text);
-        }
-    }
-    if (service->routes[0].target_count == 0) {
-        config_drop_first_route(service);
-    }
-    return true;
-}
-
-/* Returns true if both are the same address, in any spelling. */
-static bool is_same(const struct target *a, const struct target *b)
-{
-    return a->address.len > 0 || b->address.len > 0
-               ? weir_address_is_equal(&a->address, &b->address)
-               : a->port == b->port && strcasecmp(a->host, b->host) == 0;
-}
-
-static uint64_t hash_place(const struct target *at)
-{
-    uint64_t hash = HASHES_BASIS;
-    char text[WEIR_ADDRESS_TEXT_SIZE];
-
-    if (at->address.len > 0) {
-        return hashes_add_text(
-            hash, weir_address_format(&at->address, text, sizeof(text)));
-    }
-    hash = hashes_add_bytes(hash, &at->port, sizeof(at->port));
-    for (size_t i = 0; at->host[i]; i++) {
-        hash = hashes_add_byte(hash, (uint8_t)tolower((uint8_t)at->host[i]));
-    }
-    return hash;
-}
-
-static bool is_target_again(const struct config_route *route, size_t number,
-                            const struct hashes *places)
-{
-    const struct target *at = &route->targets[number].at;
-    const struct hashed *same;
-    const size_t count = hashes_find(places, hash_place(at), &same);
-
-    for (size_t i = 0; i < count && same[i].number < number; i++) {
-        const struct target *other = &route->targets[same[i].number].at;
-        if (at->is_tls == other->is_tls && is_same(at, other)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Metrics distinguish a route's targets by name, so each must be unique. */
-static bool has_each_once(const struct config_route *route, unsigned *line,
-                          char *why)
-{
-    struct hashes places = {.all = NULL};
-    bool is_good = true;
-
-    for (size_t i = 0; i < route->target_count && is_good; i++) {
-        is_good = hashes_add(&places, hash_place(&route->targets[i].at), i) ||
-                  option_refuse(why, "no memory");
-    }
-    hashes_sort(&places);
-    for (size_t i = 0; i < route->target_count && is_good; i++) {
-        const struct config_target *target = &route->targets[i];
-        if (target->is_sni && target->allowed.count == 0) {
-            *line = target->line;
-            is_good = option_refuse(
-                why, "'%s' needs sni-allow: names that clients may request",
-                target->at.text);
-        } else if (is_target_again(route, i, &places)) {
-            *line = route->targets[i].line;
-            is_good = option_refuse(why, "'%s' is a target twice",
-                                    route->targets[i].at.text);
-        }
-    }
-    hashes_free(&places);
-    return is_good;
-}
-
-static bool check_service(struct config *config, size_t number, char *why)
-{
-    struct config_service *service = &config->services[number];
-
     config->line = service->line;
     if (service->listen_count == 0) {
         return option_refuse(why, "'%s' has no address; add 'listen'",
                              service->name ? service->name : "the service");
     }
-    if (!drop_empty_route(service, &config->line, why) ||
-        !config_check_routes(config, number, why)) {
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        config->line = route->line;
+        if (route->target_count == 0) {
+            return option_refuse(why, "'%s' has no target; add 'to'",
+                                 route->server_name ? route->server_name
+                                                    : service->listens[0].text);
+        }
+    }
+    return true;
+}
+
+/* Returns the same text for an address in any spelling, or NULL if out of
+ * memory. */
+static char *place_of(struct config *config, const struct target *at)
+{
+    char text[TARGET_HOST_SIZE + WEIR_ADDRESS_TEXT_SIZE + 16] = "tls";
+    const size_t len = at->is_tls ? 3 : 0;
+
+    if (at->address.len > 0) {
+        weir_address_format(&at->address, text + len, sizeof(text) - len);
+    } else {
+        snprintf(text + len, sizeof(text) - len, "%s %u", at->host, at->port);
+    }
+    for (char *c = text; *c && at->address.len == 0; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    return arena_copy_text(&config->arena, text);
+}
+
+/* Metrics distinguish a route's targets by name, so each must be unique. */
+static bool has_each_once(struct config *config,
+                          const struct config_route *route, char *why)
+{
+    bool is_good = true;
+
+    for (size_t i = 0; i < route->target_count; i++) {
+        struct config_target *target = &route->targets[i];
+        target->place = place_of(config, &target->at);
+        is_good = target->place && is_good;
+    }
+    size_t *firsts = is_good ? hashes_find_firsts(&route->targets[0].place,
+                                                  sizeof(*route->targets),
+                                                  route->target_count)
+                             : NULL;
+    is_good = firsts || option_refuse(why, "no memory");
+    for (size_t i = 0; i < route->target_count && is_good; i++) {
+        const struct config_target *target = &route->targets[i];
+        config->line = target->line;
+        if (target->is_sni && target->allowed.count == 0) {
+            is_good = option_refuse(
+                why, "'%s' needs sni-allow: names that clients may request",
+                target->at.text);
+        } else if (firsts[i] < i) {
+            is_good =
+                option_refuse(why, "'%s' is a target twice", target->at.text);
+        }
+    }
+    free(firsts);
+    return is_good;
+}
+
+static bool check_service(struct config *config, struct config_service *service,
+                          char *why)
+{
+    if (!config_check_routes(config, service, why)) {
         return false;
     }
     for (size_t i = 0; i < service->route_count; i++) {
-        if (!has_each_once(&service->routes[i], &config->line, why)) {
+        if (!has_each_once(config, &service->routes[i], why)) {
             return false;
         }
     }
-    config->line =
-        needs_line(config, "listen", &(struct config_word){.service = number},
-                   service->line);
+    config->line = service->listen_lines[service->listen_count - 1];
     return service->certs.count > 0 || !config_opens_tls(service) ||
            option_refuse(
                why, "'%s' needs a certificate: 'cert'%s",
@@ -160,8 +135,8 @@ static bool check_shares(struct config *config, char *why)
         const struct config_service *one = &config->services[i];
         if (!is_alike(one, &config->services[firsts[i]])) {
             config->line =
-                needs_line(config, "client-share",
-                           &(struct config_word){.service = i}, one->line);
+                needs_line(&(struct needs_at){.config = config, .service = one},
+                           "client-share");
             is_good = option_refuse(
                 why,
                 "client-share: services that share '%.60s' have the same "
@@ -191,6 +166,14 @@ static bool note_members(const struct config *config, char *why)
     free(groups);
     free(firsts);
     return is_good;
+}
+
+/* Returns true if both are the same address, in any spelling. */
+static bool is_same(const struct target *a, const struct target *b)
+{
+    return a->address.len > 0 || b->address.len > 0
+               ? weir_address_is_equal(&a->address, &b->address)
+               : a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
 /* Returns true for a loopback or unspecified address. *ret_is_any is true for
@@ -225,121 +208,73 @@ static bool includes(const struct target *any, const struct target *at)
                       family == at->address.storage.any.sa_family);
 }
 
-/* Addresses of all services, then the address of 'admin'. Port 0 is left out,
- * because the kernel chooses a different port each time. */
-struct listens {
-    struct listen {
-        struct target at;
-        unsigned line;
-    } * all;
-    size_t count;
-    struct hashes ports; /* index by port, or by path for Unix sockets */
+/* Returns true if bind(2) to one address makes bind(2) to the other fail. The
+ * kernel chooses another port for port 0 each time. */
+static bool is_taken(const struct target *one, const struct target *other)
+{
+    return one->port == other->port &&
+           (one->port == 0
+                ? config_is_unix(&one->address) && is_same(one, other)
+                : is_same(one, other) || includes(one, other) ||
+                      includes(other, one));
+}
+
+struct listen {
+    const struct target *at;
+    unsigned line;
 };
 
-static uint64_t hash_listen(const struct target *at)
+static bool refuse_taken(struct config *config, const struct listen *one,
+                         const struct listen *other, char *why)
 {
-    return config_is_unix(&at->address) ? hash_place(at) : at->port;
+    const bool is_equal = is_same(one->at, other->at);
+    char place[CONFIG_PLACE_SIZE];
+
+    config->line = one->line;
+    return option_refuse(
+        why, "%s'%s' %s at %slisten = %s%s",
+        one->at->text == config->admin ? "admin: " : "", one->at->text,
+        is_equal ? "is listened on twice; also by the service"
+        : includes(one->at, other->at) ? "includes the address"
+                                       : "is included in the address",
+        config_place(config, other->line, place), other->at->text,
+        is_equal ? "" : ": use another port, or remove one");
 }
 
-static bool add_listen(struct listens *listens, const struct target *at,
-                       unsigned line)
-{
-    if (at->port == 0 && !config_is_unix(&at->address)) {
-        return true;
-    }
-    listens->all[listens->count] = (struct listen){*at, line};
-    return hashes_add(&listens->ports, hash_listen(at), listens->count++);
-}
-
-static bool add_admin(const struct config *config, struct listens *ret)
-{
-    struct target at = {.text = config->admin};
-
-    if (!config->admin || config_read_admin(config->admin, &at.address) < 0) {
-        return true;
-    }
-    /* sin6_port has the same offset. */
-    at.port = ntohs(at.address.storage.inet.sin_port);
-    return add_listen(ret, &at,
-                      needs_line(config, "admin", &(struct config_word){0}, 0));
-}
-
-/* Collects the addresses with their lines. The recorded 'listen' directives are
- * in the same order. An address without a recorded directive gets the service's
- * line. */
-static bool make_listens(const struct config *config, struct listens *ret)
-{
-    size_t count = 1;
-    size_t word = 0;
-    bool is_whole = true;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        count += config->services[i].listen_count;
-    }
-    *ret = (struct listens){.all = calloc(count, sizeof(*ret->all))};
-    for (size_t i = 0; i < config->service_count && ret->all; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->listen_count; j++) {
-            while (word < config->word_count &&
-                   (config->words[word].service < i ||
-                    strcmp(config->words[word].word->name, "listen") != 0)) {
-                word++;
-            }
-            const bool is_said =
-                word < config->word_count && config->words[word].service == i;
-            is_whole = add_listen(ret, &service->listens[j],
-                                  is_said ? config->words[word++].line
-                                          : service->line) &&
-                       is_whole;
-        }
-    }
-    is_whole = ret->all && is_whole && add_admin(config, ret);
-    hashes_sort(&ret->ports);
-    return is_whole;
-}
-
-/* Returns an earlier address that makes bind(2) to this one fail, or NULL. */
-static const struct listen *find_taken(const struct listens *listens,
-                                       size_t number)
-{
-    const struct target *at = &listens->all[number].at;
-    const struct hashed *same;
-    const size_t count = hashes_find(&listens->ports, hash_listen(at), &same);
-
-    for (size_t i = 0; i < count && same[i].number < number; i++) {
-        const struct target *other = &listens->all[same[i].number].at;
-        if (is_same(at, other) || includes(at, other) || includes(other, at)) {
-            return &listens->all[same[i].number];
-        }
-    }
-    return NULL;
-}
-
+/* Compares the addresses of all services, and of 'admin'. */
 static bool check_listens(struct config *config, char *why)
 {
-    struct listens listens;
-    char place[CONFIG_PLACE_SIZE];
-    bool is_good =
-        make_listens(config, &listens) || option_refuse(why, "no memory");
+    struct target admin = {.text = config->admin};
+    struct listen one = {&admin, 0};
+    struct listen *all = NULL;
+    size_t count = 0;
+    bool is_good = true;
 
-    for (size_t i = 0; i < listens.count && is_good; i++) {
-        const struct listen *other = find_taken(&listens, i);
-        if (other) {
-            const struct target *at = &listens.all[i].at;
-            const bool is_equal = is_same(at, &other->at);
-            config->line = listens.all[i].line;
-            is_good = option_refuse(
-                why, "%s'%s' %s at %slisten = %s%s",
-                at->text == config->admin ? "admin: " : "", at->text,
-                is_equal ? "is listened on twice; also by the service"
-                : includes(at, &other->at) ? "includes the address"
-                                           : "is included in the address",
-                config_place(config, other->line, place), other->at.text,
-                is_equal ? "" : ": use another port, or remove one");
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->listen_count; j++) {
+            one =
+                (struct listen){&service->listens[j], service->listen_lines[j]};
+            is_good =
+                arena_add(NULL, &all, &count, &one, sizeof(one)) && is_good;
         }
     }
-    free(listens.all);
-    hashes_free(&listens.ports);
+    if (config->admin &&
+        config_read_admin(config->admin, &admin.address) == 0) {
+        /* sin6_port has the same offset. */
+        admin.port = ntohs(admin.address.storage.inet.sin_port);
+        one = (struct listen){
+            &admin, needs_line(&(struct needs_at){.config = config}, "admin")};
+        is_good = arena_add(NULL, &all, &count, &one, sizeof(one)) && is_good;
+    }
+    is_good = is_good || option_refuse(why, "no memory");
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i && is_good; j++) {
+            is_good = !is_taken(all[i].at, all[j].at) ||
+                      refuse_taken(config, &all[i], &all[j], why);
+        }
+    }
+    free(all);
     return is_good;
 }
 
@@ -363,81 +298,69 @@ static bool reaches(const struct target *to, const struct target *listen)
            (at_any || to_any || to->address.len == 0);
 }
 
-/* An edge from a service to another service of this proxy, made by a target. */
-struct passage {
-    size_t from; /* indexes of services */
-    size_t to;
-    const struct config_target *by;
-};
-
-/* Appends the edges of a route's targets. Returns false if out of memory. */
-static bool add_passages(const struct config *config,
-                         const struct config_route *route, struct passage **all,
-                         size_t *count)
+/* Returns the first service of those in @left that accepts connections to a
+ * target, or config->service_count. */
+static size_t find_reached(const struct config *config, const bool *left,
+                           const struct config_target *target)
 {
-    const size_t from = (size_t)(route->service - config->services);
-
-    for (size_t i = 0; i < route->target_count; i++) {
-        for (size_t j = 0; j < config->service_count; j++) {
-            const struct config_service *service = &config->services[j];
-            size_t at = 0;
-            while (at < service->listen_count &&
-                   !reaches(&route->targets[i].at, &service->listens[at])) {
-                at++;
+    for (size_t i = 0; i < config->service_count; i++) {
+        const struct config_service *service = &config->services[i];
+        for (size_t j = 0; j < service->listen_count && left[i]; j++) {
+            if (reaches(&target->at, &service->listens[j])) {
+                return i;
             }
-            if (at == service->listen_count) {
-                continue;
-            }
-            struct passage *one = array_add(all, count, sizeof(*one));
-            if (!one) {
-                return false;
-            }
-            *one = (struct passage){from, j, &route->targets[i]};
         }
     }
-    return true;
+    return config->service_count;
 }
 
-/* Repeatedly removes edges to services at which no edge starts. The remaining
- * edges lead into cycles. Returns their number. */
-static size_t keep_circles(struct passage *all, size_t count)
+/* Finds a target of a service by which connections reach a service in @left. */
+static const struct config_target *find_passage(const struct config *config,
+                                                const bool *left, size_t from,
+                                                size_t *ret_to)
 {
-    size_t before;
+    const struct config_service *service = &config->services[from];
 
-    do {
-        before = count;
-        for (size_t i = count; i-- > 0;) {
-            size_t next = 0;
-            while (next < count && all[next].from != all[i].to) {
-                next++;
-            }
-            if (next == count) {
-                all[i] = all[--count];
+    for (size_t i = 0; i < service->route_count; i++) {
+        const struct config_route *route = &service->routes[i];
+        for (size_t j = 0; j < route->target_count; j++) {
+            *ret_to = find_reached(config, left, &route->targets[j]);
+            if (*ret_to < config->service_count) {
+                return &route->targets[j];
             }
         }
-    } while (count < before);
-    return count;
+    }
+    return NULL;
 }
 
-/* Refuses targets whose connections would return to their service. */
+/* Refuses targets whose connections would return to their service. Services
+ * from which no other service is reached are left out, again and again. */
 static bool check_circles(struct config *config, char *why)
 {
-    struct passage *all = NULL;
-    size_t count = 0;
-    bool is_good = true;
+    bool *left = malloc(config->service_count);
+    const struct config_target *by = NULL;
+    size_t to = 0;
+    bool is_good = left || option_refuse(why, "no memory");
 
-    for (size_t i = 0; i < config->route_count && is_good; i++) {
-        is_good = add_passages(config, config->routes[i], &all, &count) ||
-                  option_refuse(why, "no memory");
+    for (size_t i = 0; i < config->service_count && left; i++) {
+        left[i] = true;
     }
-    count = keep_circles(all, count);
-    if (is_good && count > 0) {
-        config->line = all[0].by->line;
-        is_good =
-            option_refuse(why, "'%s' is an address of service '%s': a loop",
-                          all[0].by->at.text, config->services[all[0].to].name);
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        if (left[i] && !find_passage(config, left, i, &to)) {
+            left[i] = false;
+            i = SIZE_MAX; /* begins again */
+        }
     }
-    free(all);
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        by = left[i] ? find_passage(config, left, i, &to) : NULL;
+        if (by) {
+            config->line = by->line;
+            is_good =
+                option_refuse(why, "'%s' is an address of service '%s': a loop",
+                              by->at.text, config->services[to].name);
+        }
+    }
+    free(left);
     return is_good;
 }
 
@@ -446,25 +369,22 @@ static bool check_circles(struct config *config, char *why)
  * services by name. */
 static bool name_services(struct config *config, char *why)
 {
-    bool is_whole = true;
-
     for (size_t i = 0; i < config->service_count; i++) {
         struct config_service *service = &config->services[i];
         if (!service->name) {
-            service->name = strdup(service->listens[0].text);
-            is_whole = service->name && is_whole;
+            service->name = (char *)service->listens[0].text;
         }
     }
-    size_t *firsts = is_whole ? hashes_find_firsts(&config->services[0].name,
-                                                   sizeof(*config->services),
-                                                   config->service_count)
-                              : NULL;
+    size_t *firsts =
+        hashes_find_firsts(&config->services[0].name, sizeof(*config->services),
+                           config->service_count);
     bool is_good = firsts || option_refuse(why, "no memory");
     for (size_t i = 0; i < config->service_count && is_good; i++) {
         if (firsts[i] < i) {
             config->line =
-                needs_line(config, "name", &(struct config_word){.service = i},
-                           config->services[i].line);
+                needs_line(&(struct needs_at){.config = config,
+                                              .service = &config->services[i]},
+                           "name");
             is_good = option_refuse(why, "two services are named '%.100s'",
                                     config->services[i].name);
         }
@@ -492,28 +412,16 @@ static bool check_memory(const struct config *config, char *why)
 }
 
 /* Copies the settings that follow a 'to' with several targets to each of them.
- * Returns false if out of memory. */
-static bool spread_list(struct config_route *route, size_t last)
+ */
+static void spread_list(const struct config_route *route, size_t last)
 {
-    const struct config_target *said = &route->targets[last];
-
-    for (size_t i = 1; i < said->list_count; i++) {
+    for (size_t i = 1; i < route->targets[last].list_count; i++) {
         struct config_target *target = &route->targets[last - i];
-        target->weight = said->weight;
-        target->limit = said->limit;
-        target->is_backup = said->is_backup;
-        target->check = said->check;
-        target->from = said->from;
-        target->inherits_from = said->inherits_from;
-        target->send_header = said->send_header;
-        target->tls_name = said->tls_name ? strdup(said->tls_name) : NULL;
-        target->tls_ca = said->tls_ca ? strdup(said->tls_ca) : NULL;
-        if (!target->tls_name != !said->tls_name ||
-            !target->tls_ca != !said->tls_ca) {
-            return false;
-        }
+        const struct target at = target->at;
+        *target = route->targets[last];
+        target->at = at;
+        target->list_count = 0;
     }
-    return true;
 }
 
 /* Ignores a local address of [defaults] with another address family. */
@@ -527,22 +435,15 @@ static void drop_other_from(struct config_target *target)
     }
 }
 
-static bool spread_lists(const struct config *config)
+static void spread_lists(const struct config *config)
 {
-    bool is_whole = true;
-
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *service = &config->services[i];
-        for (size_t j = 0; j < service->route_count; j++) {
-            for (size_t k = 0; k < service->routes[j].target_count; k++) {
-                is_whole = spread_list(&service->routes[j], k) && is_whole;
-            }
-            for (size_t k = 0; k < service->routes[j].target_count; k++) {
-                drop_other_from(&service->routes[j].targets[k]);
-            }
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct config_route *route = config->routes[i];
+        for (size_t j = route->target_count; j-- > 0;) {
+            spread_list(route, j);
+            drop_other_from(&route->targets[j]);
         }
     }
-    return is_whole;
 }
 
 static void tell_of_list(const struct config *config,
@@ -613,16 +514,15 @@ static bool number_all(struct config *config)
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         for (size_t j = 0; j < service->route_count; j++) {
-            struct config_route **route = array_add(
-                &config->routes, &config->route_count, sizeof(*route));
-            if (!route) {
+            struct config_route *route = &service->routes[j];
+            route->service = service;
+            route->number = config->route_count;
+            route->first_target = config->target_count;
+            config->target_count += route->target_count;
+            if (!arena_add(&config->arena, &config->routes,
+                           &config->route_count, &route, sizeof(route))) {
                 return false;
             }
-            *route = &service->routes[j];
-            (*route)->service = service;
-            (*route)->number = config->route_count - 1;
-            (*route)->first_target = config->target_count;
-            config->target_count += (*route)->target_count;
         }
     }
     return true;
@@ -634,26 +534,21 @@ bool config_check(struct config *config, char *why)
     if (config->service_count == 0) {
         return option_refuse(why, "there is no service; add 'listen' and 'to'");
     }
-    if (!spread_lists(config)) {
-        return option_refuse(why, "no memory");
-    }
-    config->line = needs_line(config, "memory-limit",
-                              &(struct config_word){.service = 0}, 0);
-    if (!check_memory(config, why)) {
-        return false;
-    }
-    if (!needs_check(config, why)) {
-        return false;
-    }
-    for (size_t i = 0; i < config->service_count; i++) {
-        if (!check_service(config, i, why)) {
-            return false;
-        }
-    }
     if (!number_all(config)) {
         return option_refuse(why, "no memory");
     }
-    return check_listens(config, why) && name_services(config, why) &&
-           check_circles(config, why) && check_shares(config, why) &&
-           note_members(config, why);
+    spread_lists(config);
+    config->line =
+        needs_line(&(struct needs_at){.config = config}, "memory-limit");
+    bool is_good = check_memory(config, why);
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        is_good = has_ends(config, &config->services[i], why);
+    }
+    is_good = is_good && needs_check(config, why);
+    for (size_t i = 0; i < config->service_count && is_good; i++) {
+        is_good = check_service(config, &config->services[i], why);
+    }
+    return is_good && check_listens(config, why) &&
+           name_services(config, why) && check_circles(config, why) &&
+           check_shares(config, why) && note_members(config, why);
 }

@@ -112,10 +112,7 @@ bool config_route_opens_tls(const struct config_service *service,
 bool config_opens_tls(const struct config_service *service)
 {
     for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        const bool is_used =
-            route->target_count > 0 || service->route_count == 1;
-        if (is_used && config_route_opens_tls(service, route)) {
+        if (config_route_opens_tls(service, &service->routes[i])) {
             return true;
         }
     }
@@ -135,7 +132,7 @@ static void write_word(FILE *out, const void *bytes, size_t len)
     }
 }
 
-static char *make_label(const struct config_route *route)
+static char *make_label(struct config *config, const struct config_route *route)
 {
     static const char *const kinds[] = {"", "/tls", "/plain", "/silent"};
     char *label = NULL;
@@ -155,18 +152,18 @@ static char *make_label(const struct config_route *route)
         fputc(i > 0 ? '+' : '/', out);
         write_word(out, route->begins[i].bytes, route->begins[i].len);
     }
-    if (fclose(out) != 0) {
-        free(label);
-        return NULL;
-    }
-    return label;
+    char *copy =
+        fclose(out) == 0 ? arena_copy_text(&config->arena, label) : NULL;
+    free(label);
+    return copy;
 }
 
 enum { LABEL_MAX = 200 };
 
 /* Appends a number to each label that an earlier route has or that is too long
  * for the log. A label identifies a route in metrics and across reloads. */
-static bool tell_labels_apart(struct config_service *service, char *why)
+static bool tell_labels_apart(struct config *config,
+                              struct config_service *service, char *why)
 {
     size_t *firsts =
         hashes_find_firsts(&service->routes[0].label, sizeof(*service->routes),
@@ -179,8 +176,7 @@ static bool tell_labels_apart(struct config_service *service, char *why)
         if (firsts[i] < i || strlen(route->label) > LABEL_MAX) {
             snprintf(numbered, sizeof(numbered), "%.*s#%zu", LABEL_MAX,
                      route->label, i + 1);
-            free(route->label);
-            route->label = strdup(numbered);
+            route->label = arena_copy_text(&config->arena, numbered);
             is_whole = route->label != NULL;
         }
     }
@@ -191,20 +187,18 @@ static bool tell_labels_apart(struct config_service *service, char *why)
 /* Refuses a route whose application protocol the service does not offer. A
  * route that passes TLS on, or a service that reads PROXY headers with TLVs,
  * may have other protocols. */
-static bool check_alpns(struct config *config, size_t number, char *why)
+static bool check_alpns(struct config *config,
+                        const struct config_service *service, char *why)
 {
-    const struct config_service *service = &config->services[number];
-
     for (size_t i = 0; i < service->route_count; i++) {
         const struct config_route *route = &service->routes[i];
         const bool is_asked = !route->passes_tls && !config_takes_tlvs(service);
         for (size_t j = 0; j < route->alpn.count && is_asked; j++) {
             const char *name = route->alpn.texts[j];
             if (!matching_has_text(&service->alpn, name, strlen(name))) {
-                const struct config_word at = {
-                    .service = number, .route = i + service->has_dropped_route};
-                config->line =
-                    needs_line(config, "route-alpn", &at, route->line);
+                const struct needs_at at = {
+                    .config = config, .service = service, .route = route};
+                config->line = needs_line(&at, "route-alpn");
                 return option_refuse(
                     why,
                     "route-alpn: '%.60s' is not in the alpn of the service, so "
@@ -263,15 +257,13 @@ static bool check_before(const struct config_service *service, size_t number,
     return true;
 }
 
-bool config_check_routes(struct config *config, size_t number, char *why)
+bool config_check_routes(struct config *config, struct config_service *service,
+                         char *why)
 {
-    struct config_service *service = &config->services[number];
-
     for (size_t i = 0; i < service->route_count; i++) {
         struct config_route *route = &service->routes[i];
         route->as = settled(service, route);
-        free(route->label);
-        route->label = make_label(route);
+        route->label = make_label(config, route);
         if (!route->label) {
             return option_refuse(why, "no memory");
         }
@@ -285,6 +277,7 @@ bool config_check_routes(struct config *config, size_t number, char *why)
             return false;
         }
     }
-    return needs_check_service(config, number, why) &&
-           check_alpns(config, number, why) && tell_labels_apart(service, why);
+    return needs_check_service(config, service, why) &&
+           check_alpns(config, service, why) &&
+           tell_labels_apart(config, service, why);
 }

@@ -7,7 +7,8 @@
  */
 #include "confine_paths.h"
 
-#include <dirent.h>
+#include "identities.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,35 +91,6 @@ static void use_texts(const struct walk *walk, const struct config_texts *texts)
     }
 }
 
-static bool is_of_tls(const char *name)
-{
-    const size_t len = strlen(name);
-    const char *end = len > 4 ? name + len - 4 : "";
-
-    return name[0] != '.' &&
-           (strcmp(end, ".pem") == 0 || strcmp(end, ".crt") == 0 ||
-            strcmp(end, ".key") == 0);
-}
-
-/* Adds certificates and keys, which may be links to other folders. */
-static void use_folder(const struct walk *walk, const char *folder)
-{
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    char path[PATH_MAX];
-
-    while (dir && (entry = readdir(dir))) {
-        const int len =
-            snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        if (is_of_tls(entry->d_name) && (size_t)len < sizeof(path)) {
-            use_path(walk, path, CONFINE_READ);
-        }
-    }
-    if (dir) {
-        closedir(dir);
-    }
-}
-
 static void use_networks(const struct walk *walk,
                          const struct config_texts *texts)
 {
@@ -145,30 +117,6 @@ static void use_socket(const struct walk *walk, const char *path)
     }
 }
 
-static bool has_system_roots(const struct config_route *route)
-{
-    bool has_tls = route->check_tls == CHECK_TLS_ON;
-
-    for (size_t i = 0; i < route->target_count; i++) {
-        const struct config_target *target = &route->targets[i];
-        has_tls |= target->at.is_tls || target->check.at.is_tls;
-    }
-    return (has_tls && !route->to_ca && !route->to_insecure) ||
-           route->check_tls == CHECK_TLS_ON;
-}
-
-static bool has_names(const struct config_route *route)
-{
-    for (size_t i = 0; i < route->target_count; i++) {
-        const struct config_target *target = &route->targets[i];
-        if (target->at.address.len == 0 ||
-            (target->check.at.host[0] && target->check.at.address.len == 0)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void use_route(const struct walk *walk, const struct config_route *route)
 {
     static const char *const roots[] = {"/etc/ssl/certs", "/etc/pki",
@@ -178,22 +126,31 @@ static void use_route(const struct walk *walk, const struct config_route *route)
     const char *const files[] = {
         route->to_ca,        route->to_crl,     route->to_cert, route->to_key,
         route->to_key_words, route->to_key_log, route->check_ca};
+    bool has_tls = false;
+    bool has_names = false;
 
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         use_path(walk, files[i],
                  files[i] == route->to_key_log ? CONFINE_APPEND : CONFINE_READ);
     }
     for (size_t i = 0; i < route->target_count; i++) {
+        const struct target *at = &route->targets[i].at;
+        const struct target *check = &route->targets[i].check.at;
         use_path(walk, route->targets[i].tls_ca, CONFINE_READ);
-        use_path(walk, path_of(&route->targets[i].at), CONFINE_CONNECT);
-        use_path(walk, path_of(&route->targets[i].check.at), CONFINE_CONNECT);
+        use_path(walk, path_of(at), CONFINE_CONNECT);
+        use_path(walk, path_of(check), CONFINE_CONNECT);
+        has_tls |= at->is_tls || check->is_tls;
+        has_names |=
+            at->address.len == 0 || (check->host[0] && check->address.len == 0);
     }
-    for (size_t i = 0; i < 4 && has_system_roots(route); i++) {
+    const bool has_roots = route->check_tls == CHECK_TLS_ON ||
+                           (has_tls && !route->to_ca && !route->to_insecure);
+    for (size_t i = 0; i < 4 && has_roots; i++) {
         if (access(roots[i], F_OK) == 0) {
             use_path(walk, roots[i], CONFINE_READ);
         }
     }
-    for (size_t i = 0; i < 2 && has_names(route); i++) {
+    for (size_t i = 0; i < 2 && has_names; i++) {
         use_path(walk, names[i], CONFINE_READ);
     }
 }
@@ -201,11 +158,15 @@ static void use_route(const struct walk *walk, const struct config_route *route)
 static void use_service(const struct walk *walk,
                         const struct config_service *service)
 {
-    use_texts(walk, &service->certs);
+    struct identities found;
+    char why[OPTION_WHY_SIZE];
+
+    (void)!identities_find(service, &found, why);
+    use_texts(walk, &found.certs);
+    use_texts(walk, &found.keys);
+    arena_free(&found.arena);
+    use_texts(walk, &service->certs); /* may be folders */
     use_texts(walk, &service->keys);
-    for (size_t i = 0; i < service->certs.count; i++) {
-        use_folder(walk, service->certs.texts[i]);
-    }
     use_path(walk, service->key_words, CONFINE_READ);
     use_path(walk, service->key_log, CONFINE_APPEND);
     use_path(walk, service->client_ca, CONFINE_READ);

@@ -18,11 +18,12 @@
 
 #include "sections.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/base/array.h"
 
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define BLANK " \t\r\n"
@@ -33,27 +34,32 @@
 
 struct reading {
     struct config *config;
+    struct arena arena; /* of @lines */
     struct lines lines;
     char *why;
     unsigned depth;
     unsigned file_count;
+    bool in_section;
 };
+
+static bool refuse_memory(const struct reading *reading)
+{
+    return config_refuse(reading->config, reading->why, "no memory");
+}
 
 static bool add_line(struct reading *reading, enum line_kind kind,
                      const char *name, const char *value)
 {
-    struct lines *lines = &reading->lines;
-    struct line *line = array_add(&lines->all, &lines->count, sizeof(*line));
+    struct arena *arena = &reading->arena;
+    const struct line line = {.kind = kind,
+                              .number = reading->config->line,
+                              .name = arena_copy_text(arena, name),
+                              .value = arena_copy_text(arena, value)};
 
-    if (!line) {
-        return config_refuse(reading->config, reading->why, "no memory");
-    }
-    *line = (struct line){.kind = kind,
-                          .number = reading->config->line,
-                          .name = name ? strdup(name) : NULL,
-                          .value = value ? strdup(value) : NULL};
-    return (!name == !line->name && !value == !line->value) ||
-           config_refuse(reading->config, reading->why, "no memory");
+    return (line.name && line.value &&
+            arena_add(arena, &reading->lines.all, &reading->lines.count, &line,
+                      sizeof(line))) ||
+           refuse_memory(reading);
 }
 
 static char *trim(char *text)
@@ -128,28 +134,33 @@ static bool expand(const struct reading *reading, char *value, FILE *out)
     return true;
 }
 
-static bool read_section(struct reading *reading, char *text, bool *in_section)
+static bool read_section(struct reading *reading, char *text)
 {
+    static const char targets[] = "targets";
     char *end = strchr(text, ']');
     const char *behind = end ? trim(end + 1) : "";
 
     if (end) {
         *end = '\0';
     }
-    const char *name = trim(text + 1);
+    char *name = trim(text + 1);
     if (!end || (behind[0] && behind[0] != ';') || name[0] == '\0') {
         return config_refuse(reading->config, reading->why,
                              "write a section as '[NAME]'");
     }
-    *in_section = true;
-    return add_line(reading, LINE_SECTION, NULL, name);
+    reading->in_section = true;
+    const bool is_group = strncmp(name, targets, strlen(targets)) == 0 &&
+                          strchr(BLANK, name[strlen(targets)]);
+    return add_line(reading,
+                    is_group                        ? LINE_TARGETS
+                    : strcmp(name, "defaults") == 0 ? LINE_DEFAULTS
+                                                    : LINE_SERVICE,
+                    name, is_group ? trim(name + strlen(targets)) : name);
 }
 
-static bool include(struct reading *reading, const char *value,
-                    bool in_section);
+static bool include(struct reading *reading, const char *value);
 
-static bool read_word(struct reading *reading, const char *name, char *value,
-                      bool in_section)
+static bool read_word(struct reading *reading, const char *name, char *value)
 {
     char *expanded = NULL;
     size_t size = 0;
@@ -162,10 +173,10 @@ static bool read_word(struct reading *reading, const char *name, char *value,
     }
     bool is_good = expand(reading, value, out);
     if (fclose(out) != 0 && is_good) {
-        is_good = config_refuse(reading->config, reading->why, "no memory");
+        is_good = refuse_memory(reading);
     }
     if (is_good && strcmp(name, "include") == 0) {
-        is_good = include(reading, expanded, in_section);
+        is_good = include(reading, expanded);
     } else if (is_good) {
         is_good = add_line(reading, LINE_WORD, name, expanded);
     }
@@ -173,8 +184,7 @@ static bool read_word(struct reading *reading, const char *name, char *value,
     return is_good;
 }
 
-static bool read_line(struct reading *reading, char *line, bool is_first,
-                      bool *in_section)
+static bool read_line(struct reading *reading, char *line, bool is_first)
 {
     static const char mark[] = "\xef\xbb\xbf"; /* UTF-8 byte order mark */
     const bool is_marked = is_first && strncmp(line, mark, strlen(mark)) == 0;
@@ -185,7 +195,7 @@ static bool read_line(struct reading *reading, char *line, bool is_first,
         return true;
     }
     if (text[0] == '[') {
-        return read_section(reading, text, in_section);
+        return read_section(reading, text);
     }
     if (!equals || equals == text) {
         return config_refuse(reading->config, reading->why,
@@ -193,20 +203,20 @@ static bool read_line(struct reading *reading, char *line, bool is_first,
     }
     *equals = '\0';
     char *value = read_value(equals + 1);
-    return read_word(reading, trim(text), value, *in_section);
+    return read_word(reading, trim(text), value);
 }
 
 static bool begin_part(struct reading *reading, const char *path, unsigned line)
 {
+    reading->in_section = false;
     return (config_begin_part(reading->config, path, line) ||
-            config_refuse(reading->config, reading->why, "no memory")) &&
-           add_line(reading, LINE_FILE, NULL, NULL);
+            refuse_memory(reading)) &&
+           add_line(reading, LINE_FILE, "", "");
 }
 
 static bool read_lines(struct reading *reading, const char *path, FILE *file)
 {
     struct config *config = reading->config;
-    bool in_section = false;
     bool is_good = begin_part(reading, path, 1);
     char *text = NULL;
     size_t room = 0;
@@ -217,7 +227,7 @@ static bool read_lines(struct reading *reading, const char *path, FILE *file)
         const size_t part_count = config->part_count;
         config->line = ++config->line_count;
         is_good = strlen(text) == (size_t)len
-                      ? read_line(reading, text, i == 1, &in_section)
+                      ? read_line(reading, text, i == 1)
                       : config_refuse(reading->config, reading->why,
                                       "the line has a zero byte");
         if (is_good && config->part_count > part_count) {
@@ -281,8 +291,9 @@ static bool note_folder(const struct reading *reading, const char *path,
              slash ? (int)(slash - path) + (slash == path) : 1,
              slash ? path : ".");
     return access(folder, F_OK) < 0 ||
-           config_add_text(&reading->config->folders, folder) ||
-           config_refuse(reading->config, reading->why, "no memory");
+           config_add_text(&reading->config->arena, &reading->config->folders,
+                           folder) ||
+           refuse_memory(reading);
 }
 
 /* Reads the files that match a pattern. @folder ends with a slash, or has no
@@ -322,13 +333,13 @@ static bool read_all(struct reading *reading, const char *folder,
 }
 
 /* Includes files; a relative pattern is relative to the including file. */
-static bool include(struct reading *reading, const char *value, bool in_section)
+static bool include(struct reading *reading, const char *value)
 {
     const struct config *config = reading->config;
     const char *own = config->parts[config->part_count - 1].path;
     const char *slash = value[0] == '/' ? NULL : strrchr(own, '/');
 
-    if (in_section) {
+    if (reading->in_section) {
         return config_refuse(
             reading->config, reading->why,
             "include: this directive must precede the first section");
@@ -352,11 +363,7 @@ static bool read_and_say(struct config *config, const char *path,
     config->file = path;
     is_good = is_good && sections_say(config, &reading.lines, why);
     config->line = 0;
-    for (size_t i = 0; i < reading.lines.count; i++) {
-        free(reading.lines.all[i].name);
-        free(reading.lines.all[i].value);
-    }
-    free(reading.lines.all);
+    arena_free(&reading.arena);
     return is_good;
 }
 

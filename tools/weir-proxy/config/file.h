@@ -23,16 +23,18 @@
 #include "config.h"
 
 enum line_kind {
-    LINE_FILE, /* start of a file, or its rest after an include */
-    LINE_SECTION,
+    LINE_FILE,     /* start of a file, or its rest after an include */
+    LINE_SERVICE,  /* start of a section */
+    LINE_DEFAULTS, /* [defaults] */
+    LINE_TARGETS,  /* [targets NAME] */
     LINE_WORD,
 };
 
 struct line {
     enum line_kind kind;
     unsigned number; /* for config_place() */
-    char *name;
-    char *value;
+    char *name;      /* key, or the text of a section between its brackets */
+    char *value;     /* also the name of a service, or of a group of targets */
 };
 
 struct lines {

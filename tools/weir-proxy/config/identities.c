@@ -7,10 +7,8 @@
  */
 #include "identities.h"
 
-#include "confine_paths.h"
-
 #include <dirent.h>
-#include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,29 +20,19 @@
 #define PATH_SIZE 4096
 
 static bool add(struct identities *identities, const char *cert,
-                const char *key)
+                const char *key, char *why)
 {
-    return config_add_text(&identities->certs, cert) &&
-           config_add_text(&identities->keys, key);
-}
+    struct arena *arena = &identities->arena;
 
-static bool ends_with(const char *name, const char *end)
-{
-    const size_t len = strlen(name);
-    const size_t end_len = strlen(end);
-
-    return len > end_len && strcmp(name + len - end_len, end) == 0;
+    return (config_add_text(arena, &identities->certs, cert) &&
+            config_add_text(arena, &identities->keys, key)) ||
+           option_refuse(why, "no memory");
 }
 
 static int is_certificate(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.' && (ends_with(entry->d_name, ".pem") ||
-                                       ends_with(entry->d_name, ".crt"));
-}
-
-static int compare(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
+    return fnmatch("*.pem", entry->d_name, FNM_PERIOD) == 0 ||
+           fnmatch("*.crt", entry->d_name, FNM_PERIOD) == 0;
 }
 
 static bool add_file(struct identities *identities, const char *folder,
@@ -58,32 +46,37 @@ static bool add_file(struct identities *identities, const char *folder,
         return option_refuse(why, "'%.60s...' is too long for a path", cert);
     }
     snprintf(key, sizeof(key), "%.*s.key", len - 4, cert);
-    return add(identities, cert, access(key, F_OK) == 0 ? key : cert) ||
-           option_refuse(why, "no memory");
+    return add(identities, cert, access(key, F_OK) == 0 ? key : cert, why);
 }
 
-static bool add_folder(struct identities *identities, const char *folder,
-                       char *why)
+/* Adds a file or, if the path is that of a folder, the files in it. */
+static bool add_all(struct identities *identities, const char *path,
+                    const char *key, char *why)
 {
     struct dirent **entries;
-    const int count = scandir(folder, &entries, is_certificate, compare);
+    const int count = scandir(path, &entries, is_certificate, alphasort);
     bool is_good = true;
 
     if (count < 0) {
-        return option_refuse(why, "%.200s: %s", folder, strerror(errno));
+        return add(identities, path, key, why);
     }
-    if (count == 0) {
+    if (strcmp(path, key) != 0) {
+        is_good = option_refuse(
+            why,
+            "key: '%.200s' is a folder, which contains its keys: remove 'key'",
+            path);
+    } else if (count == 0) {
         is_good = option_refuse(why,
                                 "'%.200s' has no certificate: no file that "
                                 "ends with .pem or .crt",
-                                folder);
+                                path);
     } else if ((unsigned)count > FILES_MAX) {
         is_good = option_refuse(why, "'%.200s' has more than %u certificates",
-                                folder, FILES_MAX);
+                                path, FILES_MAX);
     }
     for (int i = 0; i < count; i++) {
         is_good =
-            is_good && add_file(identities, folder, entries[i]->d_name, why);
+            is_good && add_file(identities, path, entries[i]->d_name, why);
         free(entries[i]);
     }
     free(entries);
@@ -93,32 +86,12 @@ static bool add_folder(struct identities *identities, const char *folder,
 bool identities_find(const struct config_service *service,
                      struct identities *ret, char *why)
 {
-    *ret = (struct identities){.certs = {.texts = NULL}};
-    for (size_t i = 0; i < service->certs.count; i++) {
-        const char *cert = service->certs.texts[i];
-        const char *key = service->keys.texts[i];
-        if (!confine_is_folder(cert)) {
-            if (!add(ret, cert, key)) {
-                return option_refuse(why, "no memory");
-            }
-            continue;
-        }
-        if (strcmp(cert, key) != 0) {
-            return option_refuse(
-                why,
-                "key: '%.200s' is a folder, which contains its keys: remove "
-                "'key'",
-                cert);
-        }
-        if (!add_folder(ret, cert, why)) {
-            return false;
-        }
-    }
-    return true;
-}
+    bool is_good = true;
 
-void identities_free(struct identities *identities)
-{
-    config_free_texts(&identities->certs);
-    config_free_texts(&identities->keys);
+    *ret = (struct identities){.arena = {.first = NULL}};
+    for (size_t i = 0; i < service->certs.count && is_good; i++) {
+        is_good =
+            add_all(ret, service->certs.texts[i], service->keys.texts[i], why);
+    }
+    return is_good;
 }

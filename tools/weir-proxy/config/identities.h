@@ -13,13 +13,14 @@
 
 /* The first certificate is for clients that request no server name. */
 struct identities {
+    struct arena arena;
     struct config_texts certs;
     struct config_texts keys; /* for each certificate; may be the same file */
 };
 
-/* Returns false with a reason in @why. @ret must be freed in any case. */
+/* Returns false with a reason in @why. The caller frees ret->arena in any
+ * case. */
 bool identities_find(const struct config_service *service,
                      struct identities *ret, char *why);
-void identities_free(struct identities *identities);
 
 #endif

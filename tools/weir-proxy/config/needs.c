@@ -9,16 +9,10 @@
 #include "needs.h"
 
 #include "check_plan.h"
-#include "tools/weir-proxy/base/array.h"
 #include "words.h"
 
-/* The object to check. Pointers below the scope of the need may be NULL. */
-struct needs_at {
-    const struct config *config;
-    const struct config_service *service;
-    const struct config_route *route;
-    const struct config_target *target;
-};
+#include <stdlib.h>
+#include <string.h>
 
 /* Additional facts, used only by rules. */
 enum {
@@ -91,10 +85,8 @@ static bool reads_hello(const struct config_service *service)
     }
     for (size_t i = 0; i < service->route_count; i++) {
         const struct config_route *route = &service->routes[i];
-        const bool is_used =
-            route->target_count > 0 || service->route_count == 1;
-        reads |= is_used && (route->passes_tls || route->begin_count > 0 ||
-                             route->as == AS_SILENT);
+        reads |= route->passes_tls || route->begin_count > 0 ||
+                 route->as == AS_SILENT;
     }
     return reads;
 }
@@ -472,7 +464,7 @@ bool needs_note(struct config *config, const struct option *word,
         .is_inherited = config->inherits,
         .needs_nothing = word->need == NEED_LINE || is_neutral(word, value),
         .service = service ? config->service_count - 1 : 0,
-        .route = route ? service->route_count - 1 : 0,
+        .route = route ? config_number_route(service, route) : 0,
         .target =
             route && route->target_count > 0 ? route->target_count - 1 : 0};
 
@@ -482,12 +474,8 @@ bool needs_note(struct config *config, const struct option *word,
     if (!own.is_inherited && !word->repeats) {
         drop_inherited(config, &own);
     }
-    struct config_word *one =
-        array_add(&config->words, &config->word_count, sizeof(*one));
-    if (one) {
-        *one = own;
-    }
-    return one != NULL;
+    return arena_add(&config->arena, &config->words, &config->word_count, &own,
+                     sizeof(own));
 }
 
 /* Returns the first target to which a directive about @last applies. This is
@@ -499,42 +487,36 @@ static size_t first_of(const struct config_route *route, size_t last)
     return last - (count > 0 ? count - 1 : 0);
 }
 
-static bool is_in_route(enum need need, struct needs_at at, size_t first,
-                        size_t end)
+/* Returns true if a directive applies to an object. One before the first route
+ * applies to all routes. */
+static bool applies(const struct config_word *said, const struct needs_at *at)
 {
-    if (needs[need].scope < SCOPE_TARGET || at.route->target_count == 0) {
-        return at.route->target_count == 0 || is_there(need, &at);
-    }
-    for (size_t i = first; i < end; i++) {
-        at.target = &at.route->targets[i];
-        if (is_there(need, &at)) {
-            return true;
-        }
-    }
-    return false;
+    const int scope = said->word->scope;
+    const struct config_route *route = at->route;
+    const size_t target =
+        at->target ? (size_t)(at->target - route->targets) : 0;
+
+    return scope == SCOPE_PROGRAM ||
+           (at->service == &at->config->services[said->service] &&
+            (scope < SCOPE_ROUTE ||
+             (said->route == 0 && at->service->routes[0].is_begun) ||
+             said->route == config_number_route(at->service, route)) &&
+            (scope < SCOPE_TARGET ||
+             (said->target >= target &&
+              first_of(route, said->target) <= target)));
 }
 
-/* Skips routes without a target: they are refused, or the routes after them
- * inherit their directives. */
-static bool is_in_service(enum need need, struct needs_at at,
-                          const struct config_word *said)
+static bool is_in_service(struct needs_at at, const struct config_word *said)
 {
-    const enum word_scope scope = (enum word_scope)said->word->scope;
-    const struct config_route *own = &at.service->routes[said->route];
-    const bool is_own = scope >= SCOPE_ROUTE && own->target_count > 0;
+    const enum need need = (enum need)said->word->need;
 
-    if (needs[need].scope == SCOPE_SERVICE) {
-        return is_there(need, &at);
-    }
     for (size_t i = 0; i < at.service->route_count; i++) {
         at.route = &at.service->routes[i];
-        const bool is_whole = scope < SCOPE_TARGET;
-        const size_t end = is_whole ? at.route->target_count : said->target + 1;
-        if ((!is_own || at.route == own) &&
-            (at.route->target_count > 0 || at.service->route_count == 1) &&
-            is_in_route(need, at,
-                        is_whole ? 0 : first_of(at.route, said->target), end)) {
-            return true;
+        for (size_t j = 0; j < at.route->target_count; j++) {
+            at.target = &at.route->targets[j];
+            if (applies(said, &at) && is_there(need, &at)) {
+                return true;
+            }
         }
     }
     return false;
@@ -546,15 +528,12 @@ static bool is_met(const struct config *config, const struct config_word *said)
     const bool is_own = said->word->scope > SCOPE_PROGRAM;
     struct needs_at at = {.config = config};
 
-    if (said->needs_nothing) {
-        return true;
-    }
-    if (needs[need].scope == SCOPE_PROGRAM) {
-        return is_there(need, &at);
+    if (said->needs_nothing || needs[need].scope == SCOPE_PROGRAM) {
+        return said->needs_nothing || is_there(need, &at);
     }
     for (size_t i = 0; i < config->service_count; i++) {
         at.service = &config->services[i];
-        if ((!is_own || i == said->service) && is_in_service(need, at, said)) {
+        if ((!is_own || i == said->service) && is_in_service(at, said)) {
             return true;
         }
     }
@@ -589,85 +568,56 @@ bool needs_check(struct config *config, char *why)
     return is_good;
 }
 
-unsigned needs_line(const struct config *config, const char *name,
-                    const struct config_word *at, unsigned otherwise)
+unsigned needs_line(const struct needs_at *at, const char *name)
 {
-    const struct config_service *service = &config->services[at->service];
-
-    for (size_t i = config->word_count; i-- > 0;) {
-        const struct config_word *said = &config->words[i];
-        const int scope = said->word->scope;
-        const bool is_here =
-            strcmp(said->word->name, name) == 0 &&
-            (scope == SCOPE_PROGRAM || said->service == at->service) &&
-            (scope < SCOPE_ROUTE || said->route == at->route ||
-             (said->route == 0 && service->has_dropped_route)) &&
-            (scope < SCOPE_TARGET ||
-             (said->target >= at->target &&
-              first_of(&service->routes[at->route - service->has_dropped_route],
-                       said->target) <= at->target));
-        if (is_here) {
+    for (size_t i = at->config->word_count; i-- > 0;) {
+        const struct config_word *said = &at->config->words[i];
+        if (strcmp(said->word->name, name) == 0 && applies(said, at)) {
             return said->line;
         }
     }
-    return otherwise;
+    return at->target    ? at->target->line
+           : at->route   ? at->route->line
+           : at->service ? at->service->line
+                         : 0;
 }
 
-static bool check_rules(struct config *config, const struct config_word *at,
+static bool check_rules(struct config *config, const struct needs_at *at,
                         enum word_scope scope, uint64_t facts, char *why)
 {
-    const struct config_service *service = &config->services[at->service];
-
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         const struct rule *rule = &rules[i];
-        if (rule->scope != scope || (facts & rule->all) != rule->all ||
-            (facts & rule->needs) != 0) {
-            continue;
+        if (rule->scope == scope && (facts & rule->all) == rule->all &&
+            (facts & rule->needs) == 0) {
+            config->line = needs_line(at, rule->name);
+            return at->target ? option_refuse(why, "'%s'%s",
+                                              at->target->at.text, rule->text)
+                              : option_refuse(why, "%s", rule->text);
         }
-        const struct config_route *route =
-            scope > SCOPE_SERVICE
-                ? &service->routes[at->route - service->has_dropped_route]
-                : NULL;
-        const struct config_target *target =
-            scope > SCOPE_ROUTE ? &route->targets[at->target] : NULL;
-        config->line = needs_line(config, rule->name, at,
-                                  target  ? target->line
-                                  : route ? route->line
-                                          : service->line);
-        return target
-                   ? option_refuse(why, "'%s'%s", target->at.text, rule->text)
-                   : option_refuse(why, "%s", rule->text);
     }
     return true;
 }
 
-bool needs_check_service(struct config *config, size_t number, char *why)
+bool needs_check_service(struct config *config,
+                         const struct config_service *service, char *why)
 {
-    const struct config_service *service = &config->services[number];
     const uint64_t facts = facts_of_service(service);
     struct needs_at at = {.config = config, .service = service};
-    struct config_word place = {.service = number};
+    bool is_good = check_rules(config, &at, SCOPE_SERVICE, facts, why);
 
-    if (!check_rules(config, &place, SCOPE_SERVICE, facts, why)) {
-        return false;
-    }
-    for (size_t i = 0; i < service->route_count; i++) {
+    for (size_t i = 0; i < service->route_count && is_good; i++) {
         at.route = &service->routes[i];
-        place.route = i + service->has_dropped_route;
         uint64_t of_route = facts | facts_of_route(at.route);
-        for (size_t j = 0; j < at.route->target_count; j++) {
+        for (size_t j = 0; j < at.route->target_count && is_good; j++) {
             at.target = &at.route->targets[j];
-            place.target = j;
             const uint64_t its = facts_of_target(&at);
-            if (!check_rules(config, &place, SCOPE_TARGET, of_route | its,
-                             why)) {
-                return false;
-            }
+            is_good =
+                check_rules(config, &at, SCOPE_TARGET, of_route | its, why);
             of_route |= its & (BIT(FACT_ANY_CHECK) | BIT(NEED_TLS_TARGET));
         }
-        if (!check_rules(config, &place, SCOPE_ROUTE, of_route, why)) {
-            return false;
-        }
+        at.target = NULL;
+        is_good =
+            is_good && check_rules(config, &at, SCOPE_ROUTE, of_route, why);
     }
-    return true;
+    return is_good;
 }

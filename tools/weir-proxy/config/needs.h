@@ -58,18 +58,26 @@ enum need {
 bool needs_note(struct config *config, const struct option *word,
                 const char *value);
 
-/* Checks all recorded directives, before routes without a target are removed.
- * Returns false with a reason in @why, and sets config->line to the line of the
- * wrong directive. */
+/* Checks all recorded directives. Each route must have a target. Returns false
+ * with a reason in @why, and sets config->line to the line of the wrong
+ * directive. */
 bool needs_check(struct config *config, char *why);
 
-/* Must be called after config_check_routes(). */
-bool needs_check_service(struct config *config, size_t number, char *why);
+/* The object that is checked. Pointers below its scope are NULL. */
+struct needs_at {
+    const struct config *config;
+    const struct config_service *service;
+    const struct config_route *route;
+    const struct config_target *target;
+};
 
-/* Returns the line of a directive for the service, route and target of @at, or
- * @otherwise if it was not recorded. The line of a command-line flag is 0. A
- * first route without a target counts in the route's number. */
-unsigned needs_line(const struct config *config, const char *name,
-                    const struct config_word *at, unsigned otherwise);
+/* Must be called after config_check_routes(). */
+bool needs_check_service(struct config *config,
+                         const struct config_service *service, char *why);
+
+/* Returns the line of the last directive of this name that applies to an
+ * object, or the line at which the object begins. The line of a command-line
+ * flag is 0. */
+unsigned needs_line(const struct needs_at *at, const char *name);
 
 #endif

@@ -9,23 +9,17 @@
 #include "tools/common/console.h"
 #include "words.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum section {
-    SECTION_NONE,
-    SECTION_SERVICE,
-    SECTION_DEFAULTS,
-    SECTION_TARGETS,
-};
 
 struct saying {
     struct config *config;
     const struct lines *lines;
     char *why;
-    unsigned *said;         /* line of each directive in the section, or 0 */
-    struct hashes sections; /* by name: [defaults] and [targets ...] */
+    size_t began; /* index of the line at which the service began */
+    void *shared; /* tree of the first lines of [defaults] and [targets NAME] */
 };
 
 struct range {
@@ -42,24 +36,6 @@ static bool refuse_again(const struct saying *saying, const char *reason,
     place[strlen(place) - 2] = '\0';
     return config_refuse(saying->config, saying->why, "%.120s, in %.120s",
                          reason, place);
-}
-
-static enum section section_of(const char *title)
-{
-    static const char word[] = "targets";
-    const size_t len = strlen(word);
-
-    return strcmp(title, "defaults") == 0 ? SECTION_DEFAULTS
-           : strncmp(title, word, len) == 0 &&
-                   (title[len] == ' ' || title[len] == '\t' || !title[len])
-               ? SECTION_TARGETS
-               : SECTION_SERVICE;
-}
-
-static const char *group_of(const char *title)
-{
-    title += strlen("targets");
-    return title + strspn(title, " \t");
 }
 
 static struct range range_of(const struct lines *lines, size_t section)
@@ -114,108 +90,79 @@ static bool has_word(const struct lines *lines, struct range range,
     return false;
 }
 
-static uint64_t hash_section(enum section kind, const char *group)
+static int compare_sections(const void *a, const void *b)
 {
-    return hashes_add_text(hashes_add_byte(HASHES_BASIS, kind), group);
+    const struct line *one = a;
+    const struct line *other = b;
+
+    return one->kind == other->kind ? strcmp(one->value, other->value)
+                                    : (int)one->kind - (int)other->kind;
 }
 
+/* If there are several sections of a name, the tree has the first. */
 static bool index_sections(struct saying *saying)
 {
-    bool is_whole = true;
-
-    for (size_t i = 0; i < saying->lines->count && is_whole; i++) {
+    for (size_t i = 0; i < saying->lines->count; i++) {
         const struct line *line = &saying->lines->all[i];
-        const enum section kind = line->kind == LINE_SECTION
-                                      ? section_of(line->value)
-                                      : SECTION_SERVICE;
-        const char *group =
-            kind == SECTION_TARGETS ? group_of(line->value) : NULL;
-        is_whole = kind == SECTION_SERVICE ||
-                   hashes_add(&saying->sections, hash_section(kind, group), i);
+        if ((line->kind == LINE_DEFAULTS || line->kind == LINE_TARGETS) &&
+            !tsearch(line, &saying->shared, compare_sections)) {
+            return false;
+        }
     }
-    hashes_sort(&saying->sections);
-    return is_whole;
+    return true;
 }
 
 /* Returns the first section of this kind and name, or lines->count. */
-static size_t find_section(const struct saying *saying, enum section kind,
-                           const char *group)
+static size_t find_section(const struct saying *saying, enum line_kind kind,
+                           const char *name)
 {
-    const struct hashed *same;
-    const size_t count =
-        hashes_find(&saying->sections, hash_section(kind, group), &same);
+    const struct line wanted = {.kind = kind, .value = (char *)name};
+    const struct line *const *found =
+        tfind(&wanted, &saying->shared, compare_sections);
 
-    for (size_t i = 0; i < count; i++) {
-        const char *title = saying->lines->all[same[i].number].value;
-        if (section_of(title) == kind &&
-            (!group || strcmp(group_of(title), group) == 0)) {
-            return same[i].number;
-        }
-    }
-    return saying->lines->count;
+    return found ? (size_t)(*found - saying->lines->all) : saying->lines->count;
 }
 
-/* Returns the slot for the line number of a directive. 'check' has two slots,
- * for its kind and for its interval, which has the last slot. */
-static unsigned *line_of(const struct saying *saying, const struct option *word,
-                         const char *value)
+static size_t find_defaults(const struct saying *saying)
 {
-    const bool is_interval =
-        strcmp(word->name, "check") == 0 && value[0] >= '0' && value[0] <= '9';
-
-    return &saying
-                ->said[is_interval ? words.count : (size_t)(word - words.rows)];
+    return find_section(saying, LINE_DEFAULTS, "defaults");
 }
 
-/* Returns true for 'check = off', which has neither a kind nor an interval. */
-static bool is_off(const struct option *word, const char *value)
+/* Returns true if one 'check' replaces the other. A kind and an interval do
+ * not; 'off' is both. */
+static bool is_same_check(const char *one, const char *other)
 {
-    return strcmp(word->name, "check") == 0 && strcmp(value, "off") == 0;
+    const bool is_interval = one[0] >= '0' && one[0] <= '9';
+    const bool is_other_interval = other[0] >= '0' && other[0] <= '9';
+
+    return is_interval == is_other_interval || strcmp(one, "off") == 0 ||
+           strcmp(other, "off") == 0;
 }
 
-/* Refuses a directive that was already set in the current section. */
-static bool is_first(const struct saying *saying, const struct option *word,
-                     const char *value)
+/* Refuses a directive that was already set for its service, route or target. */
+static bool is_first(const struct saying *saying, size_t at,
+                     const struct option *word)
 {
-    const unsigned same = *line_of(saying, word, value);
-    const unsigned line =
-        same == 0 && is_off(word, value) ? saying->said[words.count] : same;
+    const struct line *all = saying->lines->all;
+    const size_t first = word->scope == SCOPE_PROGRAM ? 0 : saying->began;
+    const bool is_check = strcmp(word->name, "check") == 0;
+    const bool is_key = strcmp(word->name, "key") == 0;
     char reason[OPTION_WHY_SIZE];
 
-    snprintf(reason, sizeof(reason), "'%s' was already set", word->name);
-    return word->repeats || line == 0 || refuse_again(saying, reason, line);
-}
-
-/* Forgets the recorded lines of directives that may be set again, because a new
- * service, route or target begins. */
-static void forget(struct saying *saying, enum word_scope first)
-{
-    for (size_t i = 0; i < words.count; i++) {
-        if (words.rows[i].scope >= (int)first) {
-            saying->said[i] = 0;
+    for (size_t i = at; i-- > first && !word->repeats;) {
+        if (is_word(&all[i], word->name) &&
+            (!is_check || is_same_check(all[i].value, all[at].value))) {
+            snprintf(reason, sizeof(reason), "'%s' was already set",
+                     word->name);
+            return refuse_again(saying, reason, all[i].number);
+        }
+        if ((word->scope >= SCOPE_ROUTE && is_word(&all[i], "route")) ||
+            (word->scope >= SCOPE_TARGET && is_word(&all[i], "to")) ||
+            (is_key && is_word(&all[i], "cert"))) {
+            break;
         }
     }
-    if (first <= SCOPE_ROUTE) {
-        saying->said[words.count] = 0;
-    }
-}
-
-static void note_line(struct saying *saying, const struct option *word,
-                      const char *value, bool begins_service)
-{
-    if (begins_service) {
-        forget(saying, SCOPE_SERVICE);
-    } else if (strcmp(word->name, "route") == 0) {
-        forget(saying, SCOPE_ROUTE);
-    } else if (strcmp(word->name, "to") == 0) {
-        forget(saying, SCOPE_TARGET);
-    } else if (strcmp(word->name, "cert") == 0) {
-        *line_of(saying, words_find("key"), "") = 0;
-    }
-    *line_of(saying, word, value) = saying->config->line;
-    if (is_off(word, value)) {
-        saying->said[words.count] = saying->config->line;
-    }
+    return true;
 }
 
 static bool say_line(const struct saying *saying, const struct line *line)
@@ -231,7 +178,7 @@ static bool say_line(const struct saying *saying, const struct line *line)
  * target. The target's own directives are applied later and replace them. */
 static bool say_of_target(const struct saying *saying)
 {
-    const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
+    const size_t at = find_defaults(saying);
     const unsigned line = saying->config->line;
     bool is_good = true;
 
@@ -335,7 +282,7 @@ static bool is_of_group(const struct saying *saying, const struct option *word,
 static bool say_defaults(const struct saying *saying, struct range own,
                          is_said_fn *is_said)
 {
-    const size_t at = find_section(saying, SECTION_DEFAULTS, NULL);
+    const size_t at = find_defaults(saying);
 
     saying->config->inherits = true;
     const bool is_good =
@@ -368,7 +315,7 @@ static bool use_group(const struct saying *saying, size_t at)
 {
     const struct range own = range_around(saying->lines, at, true);
     const char *group = saying->lines->all[at].value + 1;
-    const size_t section = find_section(saying, SECTION_TARGETS, group);
+    const size_t section = find_section(saying, LINE_TARGETS, group);
 
     if (section == saying->lines->count || group[0] == '\0') {
         return config_refuse(saying->config, saying->why,
@@ -387,22 +334,6 @@ static bool use_group(const struct saying *saying, size_t at)
            say_section(saying, section, own, is_of_group);
 }
 
-static bool inherit(const struct saying *saying, size_t at,
-                    const struct option *word, bool begins_service)
-{
-    const struct config_service *service = config_service(saying->config);
-
-    if (begins_service) {
-        return say_defaults(saying, range_around(saying->lines, at, false),
-                            is_of_service);
-    }
-    return strcmp(word->name, "route") != 0 ||
-           service->routes[0].target_count == 0 || /* the first route was
-                                                    * copied */
-           say_defaults(saying, range_around(saying->lines, at, true),
-                        is_of_route);
-}
-
 static bool say_word(struct saying *saying, size_t at, bool in_service)
 {
     const struct line *line = &saying->lines->all[at];
@@ -418,7 +349,7 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
         return config_refuse(saying->config, saying->why,
                              "this directive must precede the first section");
     }
-    if (word && !is_first(saying, word, line->value)) {
+    if (word && !is_first(saying, at, word)) {
         return false;
     }
     const bool has_group =
@@ -427,8 +358,16 @@ static bool say_word(struct saying *saying, size_t at, bool in_service)
         return false;
     }
     const bool begins_service = saying->config->service_count > service_count;
-    note_line(saying, word, line->value, begins_service);
-    return inherit(saying, at, word, begins_service);
+    saying->began = begins_service ? at : saying->began;
+    if (begins_service) {
+        return say_defaults(saying, range_around(saying->lines, at, false),
+                            is_of_service);
+    }
+    return strcmp(word->name, "route") != 0 ||
+           config_service(saying->config)->routes[0].is_begun || /* its base
+                                                                  * has them */
+           say_defaults(saying, range_around(saying->lines, at, true),
+                        is_of_route);
 }
 
 static bool begin_service(struct saying *saying, size_t at)
@@ -443,14 +382,14 @@ static bool begin_service(struct saying *saying, size_t at)
                                  "there is already a section of that name");
         }
     }
-    forget(saying, SCOPE_SERVICE);
+    saying->began = at;
     return (config_begin_service(config, name) ||
             config_refuse(saying->config, saying->why, "no memory")) &&
            say_defaults(saying, range_around(saying->lines, at, false),
                         is_of_service);
 }
 
-static bool may_be_in(enum section kind, const struct option *word)
+static bool may_be_in(enum line_kind kind, const struct option *word)
 {
     if (strcmp(word->name, "listen") == 0 || strcmp(word->name, "name") == 0 ||
         names_clients(word)) {
@@ -458,16 +397,16 @@ static bool may_be_in(enum section kind, const struct option *word)
     }
     return word->scope == SCOPE_ROUTE || word->scope == SCOPE_EACH_TARGET ||
            word->scope ==
-               (kind == SECTION_DEFAULTS ? SCOPE_SERVICE : SCOPE_TARGET);
+               (kind == LINE_DEFAULTS ? SCOPE_SERVICE : SCOPE_TARGET);
 }
 
 /* Checks that the directives exist, are allowed there, and are not repeated. */
-static bool check_words(struct saying *saying, size_t section,
-                        enum section kind)
+static bool check_words(struct saying *saying, size_t section)
 {
     const struct range range = range_of(saying->lines, section);
+    const struct line *title = &saying->lines->all[section];
 
-    forget(saying, SCOPE_PROGRAM);
+    saying->began = section;
     for (size_t i = range.first; i < range.end; i++) {
         const struct line *line = &saying->lines->all[i];
         const struct option *word = words_find(line->name);
@@ -475,17 +414,15 @@ static bool check_words(struct saying *saying, size_t section,
         if (!word) {
             return say_line(saying, line); /* prints a similar name */
         }
-        if (!may_be_in(kind, word)) {
+        if (!may_be_in(title->kind, word)) {
             return config_refuse(saying->config, saying->why,
                                  "'%s' is not allowed in [%.60s]", word->name,
-                                 saying->lines->all[section].value);
+                                 title->name);
         }
-        if (!is_first(saying, word, line->value)) {
+        if (!is_first(saying, i, word)) {
             return false;
         }
-        note_line(saying, word, line->value, false);
     }
-    forget(saying, SCOPE_PROGRAM);
     return true;
 }
 
@@ -500,8 +437,7 @@ static bool all_of_it(const struct saying *saying, const struct option *word,
 
 /* Checks a section by applying it to a scratch configuration. The directives of
  * [defaults] for every target are applied to a scratch target. */
-static bool try_section(const struct saying *saying, size_t section,
-                        enum section kind)
+static bool try_section(const struct saying *saying, size_t section)
 {
     char reason[OPTION_WHY_SIZE];
     struct config scratch;
@@ -513,25 +449,22 @@ static bool try_section(const struct saying *saying, size_t section,
     trial.config = &scratch;
     const bool is_good =
         config_begin_service(&scratch, NULL) &&
-                (kind != SECTION_DEFAULTS ||
+                (saying->lines->all[section].kind != LINE_DEFAULTS ||
                  config_add_target(&scratch, "tcp://127.0.0.1:1", reason))
             ? say_section(&trial, section, (struct range){0}, all_of_it)
             : config_refuse(saying->config, saying->why, "no memory");
-    scratch.parts = NULL;
-    scratch.part_count = 0;
     config_free(&scratch);
     return is_good;
 }
 
 static bool check_section(struct saying *saying, size_t section)
 {
-    const char *title = saying->lines->all[section].value;
-    const enum section kind = section_of(title);
-    const char *group = kind == SECTION_TARGETS ? group_of(title) : NULL;
-    const size_t first = find_section(saying, kind, group);
+    const struct line *line = &saying->lines->all[section];
+    const size_t first = find_section(saying, line->kind, line->value);
+    const bool is_group = line->kind == LINE_TARGETS;
 
-    saying->config->line = saying->lines->all[section].number;
-    if (group && group[0] == '\0') {
+    saying->config->line = line->number;
+    if (is_group && line->value[0] == '\0') {
         return config_refuse(saying->config, saying->why,
                              "write a group of targets as '[targets NAME]'");
     }
@@ -539,43 +472,40 @@ static bool check_section(struct saying *saying, size_t section)
         return refuse_again(saying, "there is already a section of that name",
                             saying->lines->all[first].number);
     }
-    if (group && !has_word(saying->lines, range_of(saying->lines, section),
-                           words_find("to"))) {
+    if (is_group && !has_word(saying->lines, range_of(saying->lines, section),
+                              words_find("to"))) {
         return config_refuse(saying->config, saying->why,
                              "it has no target; add 'to'");
     }
-    return check_words(saying, section, kind) &&
-           try_section(saying, section, kind);
+    return check_words(saying, section) && try_section(saying, section);
 }
 
 static bool check_sections(struct saying *saying)
 {
-    for (size_t i = 0; i < saying->lines->count; i++) {
-        const struct line *line = &saying->lines->all[i];
-        if (line->kind == LINE_SECTION &&
-            section_of(line->value) != SECTION_SERVICE &&
-            !check_section(saying, i)) {
-            return false;
-        }
+    bool is_good = true;
+
+    for (size_t i = 0; i < saying->lines->count && is_good; i++) {
+        const enum line_kind kind = saying->lines->all[i].kind;
+        is_good = (kind != LINE_DEFAULTS && kind != LINE_TARGETS) ||
+                  check_section(saying, i);
     }
-    return true;
+    return is_good;
 }
 
 static bool say_lines(struct saying *saying)
 {
-    enum section section = SECTION_NONE;
+    enum line_kind section = LINE_FILE;
     bool is_good = true;
 
     for (size_t i = 0; i < saying->lines->count && is_good; i++) {
-        const struct line *line = &saying->lines->all[i];
-        saying->config->line = line->number;
-        if (line->kind == LINE_FILE) {
-            section = SECTION_NONE;
-        } else if (line->kind == LINE_SECTION) {
-            section = section_of(line->value);
-            is_good = section != SECTION_SERVICE || begin_service(saying, i);
-        } else if (section == SECTION_NONE || section == SECTION_SERVICE) {
-            is_good = say_word(saying, i, section == SECTION_SERVICE);
+        const enum line_kind kind = saying->lines->all[i].kind;
+        saying->config->line = saying->lines->all[i].number;
+        section = kind == LINE_WORD ? section : kind;
+        if (kind == LINE_SERVICE) {
+            is_good = begin_service(saying, i);
+        } else if (kind == LINE_WORD &&
+                   (section == LINE_FILE || section == LINE_SERVICE)) {
+            is_good = say_word(saying, i, section == LINE_SERVICE);
         }
     }
     return is_good;
@@ -583,16 +513,13 @@ static bool say_lines(struct saying *saying)
 
 bool sections_say(struct config *config, const struct lines *lines, char *why)
 {
-    struct saying saying = {.config = config,
-                            .lines = lines,
-                            .why = why,
-                            .said =
-                                calloc(words.count + 1, sizeof(*saying.said))};
-    const bool is_good = saying.said && index_sections(&saying)
+    struct saying saying = {.config = config, .lines = lines, .why = why};
+    const bool is_good = index_sections(&saying)
                              ? check_sections(&saying) && say_lines(&saying)
                              : config_refuse(config, why, "no memory");
 
-    free(saying.said);
-    hashes_free(&saying.sections);
+    while (saying.shared) {
+        tdelete(*(void **)saying.shared, &saying.shared, compare_sections);
+    }
     return is_good;
 }

@@ -159,7 +159,7 @@ void validity_warn(const struct config *config)
         for (size_t j = 0; j < found.certs.count; j++) {
             look_into(service->name, found.certs.texts[j]);
         }
-        identities_free(&found);
+        arena_free(&found.arena);
         /* Several routes may have the same certificate for their targets. */
         size_t *firsts =
             hashes_find_firsts(&service->routes[0].to_cert,

@@ -198,7 +198,7 @@ static const struct option rows[] = {
      .need = NEED_CLIENT_ADDRESS},
     {"client-rate", 0, "N/TIME",
      "maximum new connections of one client per time, such as 100/10s",
-     .scope = SCOPE_SERVICE, .read = words_say_client_rate,
+     .scope = SCOPE_SERVICE, .read = words_say_form,
      .need = NEED_CLIENT_ADDRESS},
     {"client-ban", 0, "TIME",
      "refuse a client for this long after it exceeded client-conns or "
@@ -207,8 +207,7 @@ static const struct option rows[] = {
     {"client-prefix", 0, "BITS/BITS",
      "leading bits of an IPv4 address, and of an IPv6 address, that identify "
      "one client (32/64)",
-     .scope = SCOPE_SERVICE, .read = words_say_client_prefix,
-     .need = NEED_CLIENT_LIMIT},
+     .scope = SCOPE_SERVICE, .read = words_say_form, .need = NEED_CLIENT_LIMIT},
     {"client-share", 0, "NAME",
      "count the clients of all services with the same NAME together",
      .read = words_set_text, AT_SERVICE(client_share),
@@ -333,7 +332,7 @@ static const struct option rows[] = {
     {"queue", 0, "N[:TIME]",
      "maximum connections that wait for a target, of all threads together, and "
      "how long each may wait (0:5s)",
-     .scope = SCOPE_ROUTE, .read = words_say_queue, .need = NEED_LIMIT},
+     .scope = SCOPE_ROUTE, .read = words_say_form, .need = NEED_LIMIT},
     {"abort-on-close", 0, NULL,
      "reset a client that ends its stream before it has a target, instead of "
      "forwarding its bytes and the end",
@@ -380,18 +379,18 @@ static const struct option rows[] = {
     {"check-send", 0, "TEXT",
      "bytes that a text check sends, with \\r, \\n, \\t, \\\\ and \\xHH; may "
      "be repeated: each is sent after the preceding check-expect",
-     .repeats = true, .read = words_add_send, AT_ROUTE(check_steps),
+     .repeats = true, .read = words_add_step, AT_ROUTE(check_steps),
      .need = NEED_CHECK_TEXT},
     {"check-expect", 0, "TEXT",
      "bytes that the answer to a text check must contain, or begin with: "
      "^TEXT; may be repeated: each is searched after the preceding one",
-     .repeats = true, .read = words_add_expect, AT_ROUTE(check_steps),
+     .repeats = true, .read = words_add_step, AT_ROUTE(check_steps),
      .need = NEED_CHECK_TEXT},
     {"check-path", 0, "PATH", "path that http checks request (/)",
      .read = words_say_text, AT_ROUTE(check_path), .need = NEED_CHECK_HTTP},
     {"check-status", 0, "N[-N]",
      "status codes of a successful http check (200-399)", .scope = SCOPE_ROUTE,
-     .read = words_say_check_status, .need = NEED_CHECK_HTTP},
+     .read = words_say_form, .need = NEED_CHECK_HTTP},
     {"check-port", 0, "PORT",
      "port for checks, at the target's address (the target's)",
      .kind = OPTION_COUNT, .least = 1, .most = 65535, AT_ROUTE(check_port),
@@ -538,19 +537,12 @@ static bool has_unit(const struct option *option, const char *value, char *why)
 }
 
 /* Returns true if there is a service, route or target to which a directive
- * applies. A text is checked before that, and listen and to may begin one. */
+ * applies. 'listen' and 'to' may begin one. */
 static bool has_owner(struct config *config, const struct option *word,
                       char *why)
 {
-    static option_read_fn *const others[] = {words_say_listen, words_say_to,
-                                             words_say_text, words_set_text};
-
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        if (word->read == others[i]) {
-            return true;
-        }
-    }
-    return words_owner(config, word, why);
+    return word->read == words_say_listen || word->read == words_say_to ||
+           words_owner(config, word, why);
 }
 
 /* Options before the first address apply to the first service. */

@@ -23,26 +23,17 @@ static const char no_memory[] = "no memory";
 void *words_owner(void *options, const struct option *word, char *why)
 {
     struct config *config = options;
-    void *found = NULL;
 
-    switch (word->scope) {
-    case SCOPE_PROGRAM:
-    case SCOPE_COMMAND:
+    if (word->scope <= SCOPE_PROGRAM) {
         return config;
-    case SCOPE_SERVICE:
-        found = config_service(config);
-        break;
-    case SCOPE_ROUTE:
-        found = config_route(config);
-        break;
-    case SCOPE_TARGET:
-    default:
-        found = config_target(config);
-        if (found) {
-            config_target(config)->said = word->name;
-        }
-        break;
     }
+    struct config_target *target = config_target(config);
+    if (word->scope >= SCOPE_TARGET && target) {
+        target->said = word->name;
+    }
+    void *found = word->scope == SCOPE_SERVICE ? (void *)config_service(config)
+                  : word->scope == SCOPE_ROUTE ? (void *)config_route(config)
+                                               : target;
     if (!found) {
         option_refuse(why, "it must follow the %s that it applies to",
                       word->scope >= SCOPE_TARGET ? "'to'" : "'listen'");
@@ -52,41 +43,24 @@ void *words_owner(void *options, const struct option *word, char *why)
 
 static void *field_of(void *options, const struct option *word, char *why)
 {
-    char *owner = words_owner(options, word, why);
-
-    return owner ? owner + word->offset : NULL;
+    return (char *)words_owner(options, word, why) + word->offset;
 }
 
 /* Replaces a text by a copy of @value, which must not be empty. */
-static bool set_text(char **text, const char *value, char *why)
+static bool set_text(struct config *config, char **text, const char *value,
+                     char *why)
 {
-    char *copy = value[0] ? strdup(value) : NULL;
-
-    if (!copy) {
-        return option_refuse(why, value[0] ? no_memory : "it needs a value");
+    if (value[0] == '\0') {
+        return option_refuse(why, "it needs a value");
     }
-    free(*text);
-    *text = copy;
-    return true;
+    *text = arena_copy_text(&config->arena, value);
+    return *text || option_refuse(why, no_memory);
 }
 
 bool words_set_text(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    if (value[0] == '\0') {
-        return option_refuse(why, "it needs a value");
-    }
-    char **field = field_of(options, word, why);
-    return field && set_text(field, value, why);
-}
-
-static int hex_digit(char c)
-{
-    const int small = tolower((unsigned char)c);
-
-    return !isxdigit(small) ? -1
-           : isdigit(small) ? small - '0'
-                            : small - 'a' + 10;
+    return set_text(options, field_of(options, word, why), value, why);
 }
 
 /* Returns the length after the backslash, or 0 if it is not an escape. */
@@ -100,99 +74,81 @@ static size_t read_escape(const char *text, char *ret)
         *ret = bytes[letter - letters];
         return 1;
     }
-    const int high = text[0] == 'x' ? hex_digit(text[1]) : -1;
-    const int low = high >= 0 ? hex_digit(text[2]) : -1;
-    *ret = low >= 0 ? (char)(high * 16 + low) : '\0';
-    return low >= 0 ? 3 : 0;
+    if (text[0] == 'x' && isxdigit((unsigned char)text[1]) &&
+        isxdigit((unsigned char)text[2])) {
+        const char digits[] = {text[1], text[2], '\0'};
+        *ret = (char)strtoul(digits, NULL, 16);
+        return 3;
+    }
+    return 0;
 }
 
-/* Replaces escapes. Returns the number of bytes written to @ret, at most @size,
- * or -1 with a reason in @why. */
-static int unescape(const char *value, char *ret, size_t size, char *why)
+/* Replaces escapes. Returns the number of bytes written to @ret, or 0 with a
+ * reason in @why. */
+static size_t read_escaped(const char *value, char *ret, size_t size, char *why)
 {
     size_t len = 0;
 
-    while (*value && len < size) {
+    for (; *value && len < size; len++) {
         ret[len] = *value++;
         if (ret[len] == '\\') {
             const size_t used = read_escape(value, &ret[len]);
             if (used == 0) {
-                option_refuse(why, "'\\%.1s' is not an escape", value);
-                return -1;
+                return option_refuse(why, "'\\%.1s' is not an escape", value);
             }
             value += used;
         }
-        len++;
     }
     if (*value) {
-        option_refuse(why, "more than %zu bytes", size);
-        return -1;
+        return option_refuse(why, "more than %zu bytes", size);
     }
-    return (int)len;
+    return len > 0 ? len : option_refuse(why, "it needs a value");
 }
 
 #define STEP_MAX 4096
 
-/* Parses bytes with escapes into memory that the caller frees. Returns NULL
- * with a reason in @why if the bytes are missing, invalid or too many, or if
- * out of memory. */
-static char *read_escaped(const char *value, size_t *ret_size, char *why)
-{
-    char *text = malloc(STEP_MAX);
-    const int len = text && value[0] ? unescape(value, text, STEP_MAX, why) : 0;
-
-    if (len > 0) {
-        *ret_size = (size_t)len;
-        return text;
-    }
-    if (len == 0) {
-        option_refuse(why, text ? "it needs a value" : no_memory);
-    }
-    free(text);
-    return NULL;
-}
-
-static bool refuse_step(char *why)
-{
-    return option_refuse(why, "no memory, or more than %d texts",
-                         WEIR_UPSTREAM_CHECK_STEPS_MAX);
-}
-
-bool words_add_send(void *options, const struct option *word, const char *value,
+/* Adds bytes with escapes to the check's dialogue. Bytes to expect are "TEXT",
+ * or "^TEXT" if the answer must start with TEXT. */
+bool words_add_step(void *options, const struct option *word, const char *value,
                     char *why)
 {
     struct config *config = options;
-    size_t size = 0;
-    char *text = read_escaped(value, &size, why);
+    const bool expects = strcmp(word->name, "check-expect") == 0;
+    const bool begins = expects && value[0] == '^';
+    char bytes[STEP_MAX];
+    const size_t len = read_escaped(value + begins, bytes, sizeof(bytes), why);
 
-    return text && (config_add_send(config, text, size) || refuse_step(why));
-}
-
-/* Parses "TEXT", or "^TEXT" if the response must start with TEXT. */
-bool words_add_expect(void *options, const struct option *word,
-                      const char *value, char *why)
-{
-    struct config *config = options;
-    const bool begins = value[0] == '^';
-    size_t size = 0;
-    char *text = read_escaped(value + begins, &size, why);
-
-    return text &&
-           (config_add_expect(config, text, size, begins) || refuse_step(why));
+    if (len == 0) {
+        return false;
+    }
+    char *text = arena_copy(&config->arena, bytes, len);
+    struct config_step *step = text ? config_add_step(config, expects) : NULL;
+    if (!step) {
+        return option_refuse(why, "no memory, or more than %d texts",
+                             WEIR_UPSTREAM_CHECK_STEPS_MAX);
+    }
+    if (expects) {
+        step->expect = text;
+        step->expect_size = len;
+        step->begins = begins;
+    } else {
+        step->send = text;
+        step->send_size = len;
+    }
+    return true;
 }
 
 bool words_add_text(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config_texts *field = field_of(options, word, why);
+    struct config *config = options;
 
-    if (!field) {
-        return false;
-    }
     if (value[0] == '\0') {
         return option_refuse(why, "it needs a value");
     }
-    return config_add_text(field, value) || option_refuse(why, no_memory);
+    return config_add_text(&config->arena, field_of(options, word, why),
+                           value) ||
+           option_refuse(why, no_memory);
 }
 
 /* Copies the text before @mark, or all of it, into @size bytes. Returns the
@@ -211,15 +167,15 @@ bool words_add_texts(void *options, const struct option *word,
 {
     char item[256];
 
-    while (value && *value) {
-        const char *rest = split(value, ',', item, sizeof(item));
+    for (const char *at = value; at && *at;) {
+        const char *rest = split(at, ',', item, sizeof(item));
         if (item[0] == '\0') {
-            return option_refuse(why, "'%s' is not a list such as a,b", value);
+            return option_refuse(why, "'%s' is not a list such as a,b", at);
         }
         if (!words_add_text(options, word, item, why)) {
             return false;
         }
-        value = rest;
+        at = rest;
     }
     return true;
 }
@@ -244,14 +200,12 @@ bool words_say_listen(void *options, const struct option *word,
                       const char *value, char *why)
 {
     struct config *config = options;
-    struct config_service *service = config_service(config);
 
     (void)word;
     /* An address to listen on that follows targets begins the next service. */
-    if (!service || config_target(config)) {
-        if (!config_begin_service(config, NULL)) {
-            return option_refuse(why, no_memory);
-        }
+    if ((!config_service(config) || config_target(config)) &&
+        !config_begin_service(config, NULL)) {
+        return option_refuse(why, no_memory);
     }
     return config_add_listen(config, value, why);
 }
@@ -269,26 +223,18 @@ bool words_say_route(void *options, const struct option *word,
     return config_begin_route(options, value) || option_refuse(why, no_memory);
 }
 
-/* Returns the current route if a 'route' directive began it. Otherwise returns
- * NULL with a reason in @why. */
-static struct config_route *narrowed(void *options, const struct option *word,
-                                     char *why)
+/* Refuses a directive before the first 'route'. */
+static bool narrows(void *options, char *why)
 {
-    struct config_route *route = words_owner(options, word, why);
-
-    if (!route->is_begun) {
-        option_refuse(
-            why,
-            "it must follow the 'route' that it narrows, such as 'route = *'");
-        return NULL;
-    }
-    return route;
+    return config_route(options)->is_begun ||
+           option_refuse(why, "it must follow the 'route' that it narrows, "
+                              "such as 'route = *'");
 }
 
 bool words_say_route_as(void *options, const struct option *word,
                         const char *value, char *why)
 {
-    return narrowed(options, word, why) &&
+    return narrows(options, why) &&
            option_read_plain(&words, options, word, value, why);
 }
 
@@ -296,16 +242,12 @@ bool words_say_route_begin(void *options, const struct option *word,
                            const char *value, char *why)
 {
     char bytes[CONFIG_BEGIN_MAX];
-    const int len = unescape(value, bytes, sizeof(bytes), why);
+    const size_t len = read_escaped(value, bytes, sizeof(bytes), why);
 
-    if (len < 0 || !narrowed(options, word, why)) {
-        return false;
-    }
-    if (len == 0) {
-        return option_refuse(why, "it needs a value");
-    }
-    return config_add_begin(options, bytes, (size_t)len) ||
-           option_refuse(why, no_memory);
+    (void)word;
+    return len > 0 && narrows(options, why) &&
+           (config_add_begin(options, bytes, len) ||
+            option_refuse(why, no_memory));
 }
 
 bool words_say_route_alpn(void *options, const struct option *word,
@@ -314,8 +256,7 @@ bool words_say_route_alpn(void *options, const struct option *word,
     if (value[0] == '\0') {
         return option_refuse(why, "it needs a value");
     }
-    return narrowed(options, word, why) &&
-           words_add_texts(options, word, value, why);
+    return narrows(options, why) && words_add_texts(options, word, value, why);
 }
 
 bool words_say_send_tlv(void *options, const struct option *word,
@@ -360,96 +301,141 @@ bool words_say_to(void *options, const struct option *word, const char *value,
                              value, value + 1);
     }
     do {
-        const size_t len = strcspn(value, ",");
-        if (len >= sizeof(item)) {
+        if (strcspn(value, ",") >= sizeof(item)) {
             return option_refuse(why, "'%.40s...' is too long", value);
         }
-        memcpy(item, value, len);
-        item[len] = '\0';
+        value = split(value, ',', item, sizeof(item));
         if (!config_add_target(config, item, why)) {
             return false;
         }
         count++;
-        value += len + (value[len] == ',');
-    } while (*value);
+    } while (value && *value);
     config_target(config)->list_count = is_list ? count : 0;
     return true;
 }
 
-/* Parses "500" or "500:2s". */
-bool words_say_queue(void *options, const struct option *word,
-                     const char *value, char *why)
-{
-    struct config_route *route = words_owner(options, word, why);
-    char count[32];
-    const char *time = split(value, ':', count, sizeof(count));
+#define OF_ROUTE(field)   offsetof(struct config_route, field)
+#define OF_SERVICE(field) offsetof(struct config_service, field)
+#define KEEPALIVE_MOST    UINT64_C(32767000000000) /* the kernel's limit */
 
-    if (units_parse_count(count, &route->queue_limit) < 0 ||
-        route->queue_limit > UINT32_MAX ||
-        (time && (parse_time(time, &route->queue_timeout_ns) < 0 ||
-                  route->queue_timeout_ns == 0))) {
-        return option_refuse(why,
-                             "'%s' is not a number, or a number and a time "
-                             "such as 500:2s",
-                             value);
+/* Values of several numbers with a mark between them. */
+static const struct form {
+    const char *name;
+    char mark;
+    bool may_be_one; /* the first number is enough */
+    bool is_range;   /* of two numbers; one alone is both */
+    struct part {
+        int (*parse)(const char *text, uint64_t *ret);
+        size_t offset;
+        uint64_t least;
+        uint64_t most;
+    } parts[4]; /* a part without @parse ends them */
+    const char *wanted;
+} forms[] = {
+    {"queue",
+     ':',
+     true,
+     false,
+     {{units_parse_count, OF_ROUTE(queue_limit), 0, UINT32_MAX},
+      {parse_time, OF_ROUTE(queue_timeout_ns), 1, UINT64_MAX}},
+     "a number, or a number and a time such as 500:2s"},
+    {"check-status",
+     '-',
+     false,
+     true,
+     {{units_parse_count, OF_ROUTE(check_min_status), 100, 599},
+      {units_parse_count, OF_ROUTE(check_max_status), 100, 599}},
+     "a status such as 200, or two of 100 to 599 such as 200-399"},
+    {"keepalive",
+     ':',
+     true,
+     false,
+     {{parse_time, OF_SERVICE(keepalive_idle_ns), 1, KEEPALIVE_MOST},
+      {parse_time, OF_SERVICE(keepalive_interval_ns), 1, KEEPALIVE_MOST},
+      {units_parse_count, OF_SERVICE(keepalive_count), 1, 127}},
+     "off or a time, or a time, a time and a number up to 127, such as "
+     "5m:30s:4, with times up to 32767s"},
+    {"client-rate",
+     '/',
+     false,
+     false,
+     {{units_parse_count, OF_SERVICE(client_rate), 1, UINT32_MAX},
+      {parse_time, OF_SERVICE(client_rate_ns), 1000000, UINT64_MAX}},
+     "a number and a time of 1ms or more, such as 100/10s"},
+    {"client-prefix",
+     '/',
+     false,
+     false,
+     {{units_parse_count, OF_SERVICE(client_prefix4), 1, 32},
+      {units_parse_count, OF_SERVICE(client_prefix6), 1, 128}},
+     "two numbers of bits, for IPv4 and IPv6, such as 32/64"},
+};
+
+bool words_say_form(void *options, const struct option *word, const char *value,
+                    char *why)
+{
+    char *owner = words_owner(options, word, why);
+    const struct form *form = forms;
+    const char *rest = value;
+    uint64_t numbers[4] = {0};
+    size_t count = 0;
+    bool is_good = true;
+    char item[64];
+
+    while (strcmp(form->name, word->name) != 0) {
+        form++;
+    }
+    for (; rest && is_good; count++) {
+        const struct part *part = &form->parts[count];
+        rest = split(rest, form->mark, item, sizeof(item));
+        is_good = part->parse && part->parse(item, &numbers[count]) == 0 &&
+                  numbers[count] >= part->least && numbers[count] <= part->most;
+    }
+    if (form->is_range && count == 1) {
+        numbers[count++] = numbers[0];
+    }
+    if (!is_good || (form->is_range && numbers[0] > numbers[1]) ||
+        (form->parts[count].parse && (!form->may_be_one || count > 1))) {
+        return option_refuse(why, "'%.100s' is not %s", value, form->wanted);
+    }
+    for (size_t i = 0; i < count; i++) {
+        memcpy(owner + form->parts[i].offset, &numbers[i], sizeof(numbers[i]));
     }
     return true;
 }
 
-/* Parses a kind and a user, such as "mysql:USER", and sets the kind and the
- * user of the check. */
-static bool read_login(struct config_route *route, const char *value)
-{
-    char name[16];
-    const char *said = split(value, ':', name, sizeof(name));
-    enum weir_upstream_check_kind kind;
-
-    if (said[0] == '\0' || strlen(said) > WEIR_UPSTREAM_CHECK_USER_MAX ||
-        weir_upstream_check_kind_parse(name, &kind) < 0 ||
-        !config_logs_in(kind)) {
-        return false;
-    }
-    char *user = strdup(said);
-    if (!user) {
-        return false;
-    }
-    free(route->check_user);
-    route->check_user = user;
-    route->check = kind;
-    return true;
-}
-
-/* Parses an interval such as "2s", "off", or a kind such as "http" or
+/* Parses "off", an interval such as "2s", or a kind such as "http" or
  * "mysql:USER". */
 bool words_say_check(void *options, const struct option *word,
                      const char *value, char *why)
 {
+    struct config *config = options;
     struct config_route *route = words_owner(options, word, why);
-    const char *colon = strchr(value, ':');
+    char name[64];
+    const char *user = split(value, ':', name, sizeof(name));
+    const bool is_off = strcmp(value, "off") == 0;
+    enum weir_upstream_check_kind kind =
+        is_off ? WEIR_UPSTREAM_CHECK_TCP : route->check;
+    const bool is_kind =
+        is_off || weir_upstream_check_kind_parse(name, &kind) == 0;
     char names[128];
 
-    if (strcmp(value, "off") == 0) {
-        route->is_checked = false;
-        route->check = WEIR_UPSTREAM_CHECK_TCP;
-        return true;
-    }
-    enum weir_upstream_check_kind kind = route->check;
-    if (colon ? !read_login(route, value)
-              : weir_upstream_check_kind_parse(value, &kind) < 0 &&
-                    (parse_time(value, &route->check_interval_ns) < 0 ||
-                     route->check_interval_ns == 0)) {
+    if (user ? !is_kind || !config_logs_in(kind) || user[0] == '\0' ||
+                   strlen(user) > WEIR_UPSTREAM_CHECK_USER_MAX
+             : !is_kind && (parse_time(value, &route->check_interval_ns) < 0 ||
+                            route->check_interval_ns == 0)) {
         return option_refuse(
             why,
             "'%.200s' is neither %s, the last two with a user as in "
             "mysql:weir, nor a time such as 2s",
             value, option_list_choices(word, names, sizeof(names)));
     }
-    if (!colon && kind != route->check && config_logs_in(kind)) {
+    if (!user && kind != route->check && config_logs_in(kind)) {
         return option_refuse(why, "the check needs a user: %.200s:USER", value);
     }
-    route->check = colon ? route->check : kind;
-    route->is_checked = true;
-    return true;
+    route->check = kind;
+    route->is_checked = !is_off;
+    return !user || set_text(config, &route->check_user, user, why);
 }
 
 bool words_say_fate(void *options, const struct option *word, const char *value,
@@ -468,29 +454,6 @@ bool words_say_fate(void *options, const struct option *word, const char *value,
                              value);
     }
     *fate = read;
-    return true;
-}
-
-static bool read_status(const char *text, uint64_t *ret)
-{
-    return units_parse_count(text, ret) == 0 && *ret >= 100 && *ret <= 599;
-}
-
-bool words_say_check_status(void *options, const struct option *word,
-                            const char *value, char *why)
-{
-    struct config_route *route = words_owner(options, word, why);
-    char first[8];
-    const char *last = split(value, '-', first, sizeof(first));
-
-    if (!read_status(first, &route->check_min_status) ||
-        !read_status(last ? last : value, &route->check_max_status) ||
-        route->check_min_status > route->check_max_status) {
-        return option_refuse(why,
-                             "'%.60s' is not a status such as 200, or two of "
-                             "100 to 599 such as 200-399",
-                             value);
-    }
     return true;
 }
 
@@ -556,44 +519,16 @@ bool words_say_target_check(void *options, const struct option *word,
     return true;
 }
 
-/* Parses a keepalive time, within the kernel's limits. */
-static bool read_keepalive_time(const char *text, uint64_t *ret_ns)
-{
-    return parse_time(text, ret_ns) == 0 && *ret_ns > 0 &&
-           *ret_ns <= UINT64_C(32767000000000);
-}
-
-/* Parses "off", "5m" or "5m:30s:4". */
 bool words_say_keepalive(void *options, const struct option *word,
                          const char *value, char *why)
 {
     struct config_service *service = words_owner(options, word, why);
-    char idle[64];
-    char interval[64];
-    const char *rest = split(value, ':', idle, sizeof(idle));
-    const char *number =
-        rest ? split(rest, ':', interval, sizeof(interval)) : NULL;
 
     if (strcmp(value, "off") == 0) {
         service->keepalive_idle_ns = 0;
         return true;
     }
-    uint64_t interval_ns = service->keepalive_interval_ns;
-    uint64_t count = service->keepalive_count;
-    if (!read_keepalive_time(idle, &service->keepalive_idle_ns) ||
-        (rest &&
-         (!number || !read_keepalive_time(interval, &interval_ns) ||
-          units_parse_count(number, &count) < 0 || count < 1 || count > 127))) {
-        return option_refuse(
-            why,
-            "'%.60s' is neither off nor a time, or a "
-            "time, a time and a number up to 127, such as 5m:30s:4, "
-            "with times up to 32767s",
-            value);
-    }
-    service->keepalive_interval_ns = interval_ns;
-    service->keepalive_count = count;
-    return true;
+    return words_say_form(options, word, value, why);
 }
 
 bool words_say_threads(void *options, const struct option *word,
@@ -646,20 +581,19 @@ bool words_say_log_format(void *options, const struct option *word,
                              wrong);
     }
     config->log_format = LOG_NAMES;
-    return set_text(&config->log_names, value, why);
+    return set_text(config, &config->log_names, value, why);
 }
 
 /* A certificate's key is in the same file unless 'key' follows. */
 bool words_say_cert(void *options, const struct option *word, const char *value,
                     char *why)
 {
-    struct config_service *service = words_owner(options, word, why);
+    struct config *config = options;
 
-    if (!words_add_text(options, word, value, why)) {
-        return false;
-    }
-    return config_add_text(&service->keys, value) ||
-           option_refuse(why, no_memory);
+    return words_add_text(options, word, value, why) &&
+           (config_add_text(&config->arena, &config_service(config)->keys,
+                            value) ||
+            option_refuse(why, no_memory));
 }
 
 bool words_say_key(void *options, const struct option *word, const char *value,
@@ -670,45 +604,8 @@ bool words_say_key(void *options, const struct option *word, const char *value,
     if (service->keys.count == 0) {
         return option_refuse(why, "it must follow the cert that it belongs to");
     }
-    return set_text(&service->keys.texts[service->keys.count - 1], value, why);
-}
-
-bool words_say_client_rate(void *options, const struct option *word,
-                           const char *value, char *why)
-{
-    struct config_service *service = words_owner(options, word, why);
-    char count[32];
-    const char *time = split(value, '/', count, sizeof(count));
-
-    if (!time || units_parse_count(count, &service->client_rate) < 0 ||
-        service->client_rate == 0 || service->client_rate > UINT32_MAX ||
-        parse_time(time, &service->client_rate_ns) < 0 ||
-        service->client_rate_ns < 1000000) {
-        return option_refuse(why,
-                             "'%.100s' is not a number and a time of 1ms or "
-                             "more, such as 100/10s",
-                             value);
-    }
-    return true;
-}
-
-bool words_say_client_prefix(void *options, const struct option *word,
-                             const char *value, char *why)
-{
-    struct config_service *service = words_owner(options, word, why);
-    char bits[8];
-    const char *six = split(value, '/', bits, sizeof(bits));
-
-    if (!six || units_parse_count(bits, &service->client_prefix4) < 0 ||
-        service->client_prefix4 == 0 || service->client_prefix4 > 32 ||
-        units_parse_count(six, &service->client_prefix6) < 0 ||
-        service->client_prefix6 == 0 || service->client_prefix6 > 128) {
-        return option_refuse(why,
-                             "'%.100s' is not two numbers of bits, for IPv4 "
-                             "and IPv6, such as 32/64",
-                             value);
-    }
-    return true;
+    return set_text(options, &service->keys.texts[service->keys.count - 1],
+                    value, why);
 }
 
 bool words_say_from(void *options, const struct option *word, const char *value,
@@ -736,18 +633,15 @@ bool words_say_resolver(void *options, const struct option *word,
     char item[128];
 
     do {
-        const size_t len = strcspn(at, ",");
-        snprintf(item, sizeof(item), "%.*s", (int)len, at);
-        if (len >= sizeof(item) ||
-            (weir_address_parse(item, 53, &address) < 0 &&
-             weir_address_parse_with_port(item, &address) < 0)) {
+        at = split(at, ',', item, sizeof(item));
+        if (weir_address_parse(item, 53, &address) < 0 &&
+            weir_address_parse_with_port(item, &address) < 0) {
             return option_refuse(why,
                                  "'%.100s' is not an address such as 10.0.0.53 "
                                  "or [::1]:5353, or several of them",
                                  item);
         }
-        at += len + (at[len] == ',');
-    } while (*at);
+    } while (at && *at);
     return words_set_text(options, word, value, why);
 }
 

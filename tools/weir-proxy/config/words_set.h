@@ -14,8 +14,7 @@
 void *words_owner(void *options, const struct option *option, char *why);
 
 option_read_fn words_set_text;
-option_read_fn words_add_send;
-option_read_fn words_add_expect;
+option_read_fn words_add_step;
 option_read_fn words_add_text;
 option_read_fn words_add_texts;
 /* Sets or adds a text that must meet a condition. */
@@ -28,9 +27,9 @@ option_read_fn words_say_route_begin;
 option_read_fn words_say_route_alpn;
 option_read_fn words_say_send_tlv;
 option_read_fn words_say_to;
-option_read_fn words_say_queue;
+/* Parses several numbers with a mark between them. */
+option_read_fn words_say_form;
 option_read_fn words_say_check;
-option_read_fn words_say_check_status;
 option_read_fn words_say_fate;
 option_read_fn words_say_from;
 option_read_fn words_say_sni_allow;
@@ -44,8 +43,6 @@ option_read_fn words_say_log;
 option_read_fn words_say_log_format;
 option_read_fn words_say_cert;
 option_read_fn words_say_key;
-option_read_fn words_say_client_rate;
-option_read_fn words_say_client_prefix;
 option_read_fn words_read_config;
 option_read_fn words_read_include;
 option_read_fn words_read_top;

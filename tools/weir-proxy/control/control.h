@@ -33,8 +33,9 @@ bool control_get_peer(int fd, struct ucred *ret);
 /* Implements weir-proxy --ctl PATH COMMAND. Returns the exit code. */
 int control_send(const char *path, int word_count, char **words);
 /* Gets the lines (changes.h) of the active configuration from the proxy that
- * serves this socket. Returns false if no proxy serves the socket or
- * responds. */
-bool control_get_facts(const char *path, struct config_texts *ret);
+ * serves this socket, as texts in an arena. Returns false if no proxy serves
+ * the socket or responds. */
+bool control_get_facts(const char *path, struct arena *arena,
+                       struct config_texts *ret);
 
 #endif

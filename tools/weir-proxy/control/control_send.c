@@ -110,7 +110,8 @@ int control_send(const char *path, int word_count, char **words)
     return code;
 }
 
-bool control_get_facts(const char *path, struct config_texts *ret)
+bool control_get_facts(const char *path, struct arena *arena,
+                       struct config_texts *ret)
 {
     static const char line[] = "facts\n";
     const int fd = control_connect(path, FACTS_S);
@@ -131,7 +132,7 @@ bool control_get_facts(const char *path, struct config_texts *ret)
                    getline(&text, &room, in) == 2 && text[0] == CONTROL_DONE;
     while (is_good && (len = getline(&text, &room, in)) > 0) {
         text[len - 1] = '\0';
-        is_good = config_add_text(ret, text);
+        is_good = config_add_text(arena, ret, text);
     }
     is_good = is_good && feof(in);
     if (!is_good) {

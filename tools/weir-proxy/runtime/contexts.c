@@ -49,23 +49,17 @@ static unsigned line_of(const struct making *making,
         {"passphrase", "key-passphrase-file", "to-key-passphrase-file"},
         {"ciphers", "ciphers", "to-ciphers"},
         {"groups", "groups", "to-groups"},
+        {"", "", ""},
     };
     const struct config_service *service = making->service;
-    const unsigned line = route ? route->line : service->line;
-    struct config_word at = {.service =
-                                 (size_t)(service - making->config->services)};
+    const struct needs_at at = {
+        .config = making->config, .service = service, .route = route};
     size_t i = !route && service->certs.count > 1 ? 2 : 0;
 
-    if (route) {
-        at.route =
-            (size_t)(route - service->routes) + service->has_dropped_route;
-    }
-    while (i < 7 && strncmp(text, names[i][0], strlen(names[i][0])) != 0) {
+    while (strncmp(text, names[i][0], strlen(names[i][0])) != 0) {
         i++;
     }
-    return i == 7
-               ? line
-               : needs_line(making->config, names[i][route ? 2 : 1], &at, line);
+    return needs_line(&at, names[i][route ? 2 : 1]);
 }
 
 static bool fail(const struct making *making, const struct config_route *route,
@@ -229,7 +223,7 @@ static bool make_server(const struct making *making, weir_tls_context **ret)
     free(pairs.all);
     free(pairs.pointers);
     free((char *)pairs.crls.data);
-    identities_free(&found);
+    arena_free(&found.arena);
     return err >= 0 || fail(making, NULL, why, err);
 }
 

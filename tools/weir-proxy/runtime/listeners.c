@@ -7,12 +7,14 @@
 
 #include "keepalive.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/base/array.h"
+#include "tools/weir-proxy/base/arena.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,18 +34,15 @@ static bool add_listener(struct listeners *listeners,
                          const struct target *at,
                          const struct weir_address *address)
 {
-    struct listener *one =
-        array_add(&listeners->all, &listeners->count, sizeof(*one));
+    struct listener one = {.service = service,
+                           .config = &config->services[service],
+                           .at = at,
+                           .address = *address};
 
-    if (!one) {
-        return say("no memory");
-    }
-    *one = (struct listener){.service = service,
-                             .config = &config->services[service],
-                             .at = at,
-                             .address = *address};
-    weir_address_unmap(&one->address);
-    return true;
+    weir_address_unmap(&one.address);
+    return arena_add(NULL, &listeners->all, &listeners->count, &one,
+                     sizeof(one)) ||
+           say("no memory");
 }
 
 static bool has_listener(const struct listeners *listeners,
@@ -107,13 +106,11 @@ int listeners_init(struct listeners *listeners, const struct config *config)
 static bool add_fd(struct listener *one, int fd)
 {
     size_t count = one->fd_count;
-    int *added = array_add(&one->fds, &count, sizeof(*added));
 
-    if (!added) {
+    if (!arena_add(NULL, &one->fds, &count, &fd, sizeof(fd))) {
         close(fd);
         return false;
     }
-    *added = fd;
     one->fd_count++;
     return true;
 }

@@ -6,12 +6,14 @@
  */
 #include "networks.h"
 
-#include "tools/weir-proxy/base/array.h"
+#include "tools/weir-proxy/base/arena.h"
 
 #include "weir/network.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct networks_range {
     uint8_t first[NETWORKS_KEY_SIZE];
@@ -53,19 +55,17 @@ static bool add(struct networks *networks, const char *text, char *why)
     if (networks->count == NETWORKS_MAX) {
         return option_refuse(why, "more than %u networks", NETWORKS_MAX);
     }
-    struct networks_range *range =
-        array_add(&networks->ranges, &networks->count, sizeof(*range));
-    if (!range) {
-        return option_refuse(why, "no memory");
-    }
     const size_t size = network.family == AF_INET ? 4 : 16;
-    range->first[0] = network.family == AF_INET ? 4 : 6;
-    memcpy(range->first + 1, network.bytes, size);
-    memcpy(range->last, range->first, sizeof(range->last));
+    struct networks_range range = {
+        .first = {network.family == AF_INET ? 4 : 6}};
+    memcpy(range.first + 1, network.bytes, size);
+    memcpy(range.last, range.first, sizeof(range.last));
     for (size_t bit = network.prefix_bits; bit < size * 8; bit++) {
-        range->last[1 + bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+        range.last[1 + bit / 8] |= (uint8_t)(0x80u >> bit % 8);
     }
-    return true;
+    return arena_add(NULL, &networks->ranges, &networks->count, &range,
+                     sizeof(range)) ||
+           option_refuse(why, "no memory");
 }
 
 static char *trim(char *line)

@@ -9,7 +9,7 @@
 #include "setup.h"
 #include "states.h"
 #include "tools/common/console.h"
-#include "tools/weir-proxy/base/array.h"
+#include "tools/weir-proxy/base/arena.h"
 #include "tools/weir-proxy/config/check_plan.h"
 
 #include "weir/error.h"
@@ -17,6 +17,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Minimum time between two messages about skipped checks. */
 #define SKIPPED_TOLD_NS UINT64_C(1000000000)
@@ -416,11 +418,11 @@ bool targets_list_addresses(const struct route *route, size_t index,
             weir_upstream_get_user(one) != target->config) {
             continue;
         }
-        struct address_facts *facts = array_add(all, all_count, sizeof(*facts));
-        if (!facts) {
+        struct address_facts facts;
+        describe_address(one, target, &facts);
+        if (!arena_add(NULL, all, all_count, &facts, sizeof(facts))) {
             return false;
         }
-        describe_address(one, target, facts);
     }
     return true;
 }
