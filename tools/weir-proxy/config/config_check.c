@@ -176,36 +176,34 @@ static bool is_same(const struct target *a, const struct target *b)
                : a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }
 
-/* Returns true for a loopback or unspecified address. *ret_is_any is true for
- * an unspecified one. */
-static bool is_here(const struct target *at, bool *ret_is_any)
+static bool is_any(const struct target *at)
 {
     const struct weir_address *address = &at->address;
-    const struct in6_addr *six = &address->storage.inet6.sin6_addr;
 
-    *ret_is_any = at->host[0] == '\0' && address->len == 0;
-    if (address->len == 0) {
-        return *ret_is_any || strcasecmp(at->host, "localhost") == 0;
-    }
-    if (address->storage.any.sa_family == AF_INET) {
-        const uint32_t four = ntohl(address->storage.inet.sin_addr.s_addr);
-        *ret_is_any = four == INADDR_ANY;
-        return *ret_is_any || four >> 24 == IN_LOOPBACKNET;
-    }
-    *ret_is_any = IN6_IS_ADDR_UNSPECIFIED(six);
-    return *ret_is_any || IN6_IS_ADDR_LOOPBACK(six);
+    return address->len == 0 ? at->host[0] == '\0'
+           : address->storage.any.sa_family == AF_INET
+               ? address->storage.inet.sin_addr.s_addr == htonl(INADDR_ANY)
+               : IN6_IS_ADDR_UNSPECIFIED(&address->storage.inet6.sin6_addr);
+}
+
+static bool is_loopback(const struct target *at)
+{
+    const struct weir_address *address = &at->address;
+
+    return address->len == 0 ? strcasecmp(at->host, "localhost") == 0
+           : address->storage.any.sa_family == AF_INET
+               ? ntohl(address->storage.inet.sin_addr.s_addr) >> 24 ==
+                     IN_LOOPBACKNET
+               : IN6_IS_ADDR_LOOPBACK(&address->storage.inet6.sin6_addr);
 }
 
 /* Returns true if @any is a wildcard address that includes @at. Both must have
  * the same port. */
 static bool includes(const struct target *any, const struct target *at)
 {
-    const int family = any->address.storage.any.sa_family;
-    bool is_any;
-
-    (void)is_here(any, &is_any);
-    return is_any && (any->address.len == 0 ||
-                      family == at->address.storage.any.sa_family);
+    return is_any(any) &&
+           (any->address.len == 0 || any->address.storage.any.sa_family ==
+                                         at->address.storage.any.sa_family);
 }
 
 /* Returns true if bind(2) to one address makes bind(2) to the other fail. The
@@ -283,19 +281,14 @@ static bool check_listens(struct config *config, char *why)
 /* Returns true if a connection to @to is accepted at @listen. */
 static bool reaches(const struct target *to, const struct target *listen)
 {
-    bool to_any;
-    bool at_any;
-
-    const bool is_unix = config_is_unix(&to->address);
-    const bool is_equal = is_same(to, listen);
-
-    if (is_unix || config_is_unix(&listen->address) || is_equal) {
-        return is_unix == config_is_unix(&listen->address) && is_equal &&
-               (is_unix || listen->port != 0);
+    if (is_same(to, listen) || config_is_unix(&to->address) ||
+        config_is_unix(&listen->address)) {
+        return is_same(to, listen) &&
+               (config_is_unix(&to->address) || listen->port != 0);
     }
-    return to->port == listen->port && is_here(to, &to_any) &&
-           is_here(listen, &at_any) &&
-           (at_any || to_any || to->address.len == 0);
+    return to->port == listen->port && (is_any(to) || is_loopback(to)) &&
+           (is_any(listen) || is_loopback(listen)) &&
+           (is_any(listen) || is_any(to) || to->address.len == 0);
 }
 
 /* Returns the first service of those in @left that accepts connections to a
@@ -411,63 +404,42 @@ static bool check_memory(const struct config *config, char *why)
         (unsigned)thread_count, units_format_size(CONFIG_MEMORY_LEAST, least));
 }
 
-/* Copies the settings that follow a 'to' with several targets to each of them.
- */
-static void spread_list(const struct config_route *route, size_t last)
+/* Copies the settings that follow a 'to' with several targets to each of them,
+ * and ignores a local address of [defaults] with another address family. */
+static void spread_lists(const struct config_route *route)
 {
-    for (size_t i = 1; i < route->targets[last].list_count; i++) {
-        struct config_target *target = &route->targets[last - i];
-        const struct target at = target->at;
-        *target = route->targets[last];
-        target->at = at;
-        target->list_count = 0;
-    }
-}
-
-/* Ignores a local address of [defaults] with another address family. */
-static void drop_other_from(struct config_target *target)
-{
-    const struct weir_address *at = &target->at.address;
-
-    if (target->inherits_from && at->len > 0 &&
-        at->storage.any.sa_family != target->from.storage.any.sa_family) {
-        target->from = (struct weir_address){.len = 0};
-    }
-}
-
-static void spread_lists(const struct config *config)
-{
-    for (size_t i = 0; i < config->route_count; i++) {
-        const struct config_route *route = config->routes[i];
-        for (size_t j = route->target_count; j-- > 0;) {
-            spread_list(route, j);
-            drop_other_from(&route->targets[j]);
+    for (size_t i = route->target_count; i-- > 0;) {
+        struct config_target *target = &route->targets[i];
+        const struct weir_address *at = &target->at.address;
+        for (size_t j = 1; j < target->list_count; j++) {
+            struct config_target other = *target;
+            other.at = route->targets[i - j].at;
+            other.list_count = 0;
+            route->targets[i - j] = other;
         }
-    }
-}
-
-static void tell_of_list(const struct config *config,
-                         const struct config_target *target)
-{
-    char place[CONFIG_PLACE_SIZE];
-
-    if (config->tests_only && target->list_count > 0 && target->said) {
-        say("%s%s applies to each of the %zu targets of this 'to'",
-            config_place(config, target->line, place), target->said,
-            target->list_count);
+        if (target->inherits_from && at->len > 0 &&
+            at->storage.any.sa_family != target->from.storage.any.sa_family) {
+            target->from = (struct weir_address){.len = 0};
+        }
     }
 }
 
 #define MYSQL_PORT 3306
 
-/* Warns of a check of port 3306 that does not log in. MySQL counts each such
- * check as an aborted handshake, and blocks this host after many of them. */
-static void warn_of_mysql(const struct config *config,
-                          const struct config_route *route,
-                          const struct config_target *target)
+/* Tells which settings apply to several targets, and warns of a check of port
+ * 3306 that does not log in. MySQL counts each such check as an aborted
+ * handshake, and blocks this host after many of them. */
+static void warn_of_target(const struct config *config,
+                           const struct config_route *route,
+                           const struct config_target *target)
 {
     char place[CONFIG_PLACE_SIZE];
 
+    config_place(config, target->line, place);
+    if (config->tests_only && target->list_count > 0 && target->said) {
+        say("%s%s applies to each of the %zu targets of this 'to'", place,
+            target->said, target->list_count);
+    }
     if (check_plan_is_checked(route, target) &&
         route->check != WEIR_UPSTREAM_CHECK_MYSQL &&
         check_plan_port(route, target) == MYSQL_PORT) {
@@ -475,7 +447,7 @@ static void warn_of_mysql(const struct config *config,
             "aborted handshake, and refuse this machine after "
             "max_connect_errors (100) of them in a row: write check = "
             "mysql:USER, with a user that has no password and no privileges",
-            config_place(config, target->line, place), target->at.text);
+            place, target->at.text);
     }
 }
 
@@ -499,8 +471,7 @@ void config_warn(const struct config *config)
     for (size_t i = 0; i < config->route_count; i++) {
         const struct config_route *route = config->routes[i];
         for (size_t j = 0; j < route->target_count; j++) {
-            tell_of_list(config, &route->targets[j]);
-            warn_of_mysql(config, route, &route->targets[j]);
+            warn_of_target(config, route, &route->targets[j]);
         }
     }
 }
@@ -537,7 +508,9 @@ bool config_check(struct config *config, char *why)
     if (!number_all(config)) {
         return option_refuse(why, "no memory");
     }
-    spread_lists(config);
+    for (size_t i = 0; i < config->route_count; i++) {
+        spread_lists(config->routes[i]);
+    }
     config->line =
         needs_line(&(struct needs_at){.config = config}, "memory-limit");
     bool is_good = check_memory(config, why);

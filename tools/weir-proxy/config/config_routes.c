@@ -224,23 +224,6 @@ static bool needs_both(const struct config_service *service,
            b->as != AS_SILENT && matching_is_same_hello(a, b);
 }
 
-static bool check_two(const struct config_service *service,
-                      const struct config_route *a,
-                      const struct config_route *b, char *why)
-{
-    if (matching_is_same(a, b)) {
-        return option_refuse(why, "two routes are for '%.200s'", a->label);
-    }
-    if (needs_both(service, a, b) || needs_both(service, b, a)) {
-        return option_refuse(
-            why,
-            "'%.100s' and '%.100s' cannot be distinguished: one needs "
-            "decrypted bytes, the other forwards TLS",
-            a->label, b->label);
-    }
-    return true;
-}
-
 /* Compares a route with earlier routes of the same server name. */
 static bool check_before(const struct config_service *service, size_t number,
                          char *why)
@@ -250,8 +233,18 @@ static bool check_before(const struct config_service *service, size_t number,
     const size_t count = matching_find_named(service, route, &same);
 
     for (size_t i = 0; i < count && same[i].number < number; i++) {
-        if (!check_two(service, route, &service->routes[same[i].number], why)) {
-            return false;
+        const struct config_route *other = &service->routes[same[i].number];
+        if (matching_is_same(route, other)) {
+            return option_refuse(why, "two routes are for '%.200s'",
+                                 route->label);
+        }
+        if (needs_both(service, route, other) ||
+            needs_both(service, other, route)) {
+            return option_refuse(
+                why,
+                "'%.100s' and '%.100s' cannot be distinguished: one needs "
+                "decrypted bytes, the other forwards TLS",
+                route->label, other->label);
         }
     }
     return true;

@@ -84,19 +84,13 @@ static void use_path(const struct walk *walk, const char *path,
     }
 }
 
-static void use_texts(const struct walk *walk, const struct config_texts *texts)
+/* Texts for networks are paths only behind an '@'. */
+static void use_texts(const struct walk *walk, const struct config_texts *texts,
+                      bool are_networks)
 {
     for (size_t i = 0; i < texts->count; i++) {
-        use_path(walk, texts->texts[i], CONFINE_READ);
-    }
-}
-
-static void use_networks(const struct walk *walk,
-                         const struct config_texts *texts)
-{
-    for (size_t i = 0; i < texts->count; i++) {
-        if (texts->texts[i][0] == '@') {
-            use_path(walk, texts->texts[i] + 1, CONFINE_READ);
+        if (!are_networks || texts->texts[i][0] == '@') {
+            use_path(walk, texts->texts[i] + are_networks, CONFINE_READ);
         }
     }
 }
@@ -162,18 +156,18 @@ static void use_service(const struct walk *walk,
     char why[OPTION_WHY_SIZE];
 
     (void)!identities_find(service, &found, why);
-    use_texts(walk, &found.certs);
-    use_texts(walk, &found.keys);
+    use_texts(walk, &found.certs, false);
+    use_texts(walk, &found.keys, false);
     arena_free(&found.arena);
-    use_texts(walk, &service->certs); /* may be folders */
-    use_texts(walk, &service->keys);
+    use_texts(walk, &service->certs, false); /* may be folders */
+    use_texts(walk, &service->keys, false);
     use_path(walk, service->key_words, CONFINE_READ);
     use_path(walk, service->key_log, CONFINE_APPEND);
     use_path(walk, service->client_ca, CONFINE_READ);
-    use_texts(walk, &service->client_crls);
-    use_networks(walk, &service->client_allow);
-    use_networks(walk, &service->client_deny);
-    use_networks(walk, &service->client_free);
+    use_texts(walk, &service->client_crls, false);
+    use_texts(walk, &service->client_allow, true);
+    use_texts(walk, &service->client_deny, true);
+    use_texts(walk, &service->client_free, true);
     for (size_t i = 0; i < service->listen_count; i++) {
         use_socket(walk, path_of(&service->listens[i]));
     }

@@ -487,34 +487,39 @@ static size_t first_of(const struct config_route *route, size_t last)
     return last - (count > 0 ? count - 1 : 0);
 }
 
-/* Returns true if a directive applies to an object. One before the first route
- * applies to all routes. */
+/* Returns true if a directive applies to an object or, without @at->target, to
+ * a target of its route. One before the first route applies to all routes. */
 static bool applies(const struct config_word *said, const struct needs_at *at)
 {
     const int scope = said->word->scope;
     const struct config_route *route = at->route;
-    const size_t target =
-        at->target ? (size_t)(at->target - route->targets) : 0;
 
     return scope == SCOPE_PROGRAM ||
            (at->service == &at->config->services[said->service] &&
             (scope < SCOPE_ROUTE ||
              (said->route == 0 && at->service->routes[0].is_begun) ||
              said->route == config_number_route(at->service, route)) &&
-            (scope < SCOPE_TARGET ||
-             (said->target >= target &&
-              first_of(route, said->target) <= target)));
+            (scope < SCOPE_TARGET || !at->target ||
+             (&route->targets[said->target] >= at->target &&
+              &route->targets[first_of(route, said->target)] <= at->target)));
 }
 
 static bool is_in_service(struct needs_at at, const struct config_word *said)
 {
     const enum need need = (enum need)said->word->need;
+    const bool is_whole = said->word->scope < SCOPE_TARGET;
 
     for (size_t i = 0; i < at.service->route_count; i++) {
         at.route = &at.service->routes[i];
-        for (size_t j = 0; j < at.route->target_count; j++) {
+        at.target = NULL;
+        if (!applies(said, &at)) {
+            continue;
+        }
+        const size_t end = is_whole ? at.route->target_count : said->target + 1;
+        size_t j = is_whole ? 0 : first_of(at.route, said->target);
+        for (; j < end; j++) {
             at.target = &at.route->targets[j];
-            if (applies(said, &at) && is_there(need, &at)) {
+            if (is_there(need, &at)) {
                 return true;
             }
         }

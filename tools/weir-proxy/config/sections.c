@@ -123,11 +123,6 @@ static size_t find_section(const struct saying *saying, enum line_kind kind,
     return found ? (size_t)(*found - saying->lines->all) : saying->lines->count;
 }
 
-static size_t find_defaults(const struct saying *saying)
-{
-    return find_section(saying, LINE_DEFAULTS, "defaults");
-}
-
 /* Returns true if one 'check' replaces the other. A kind and an interval do
  * not; 'off' is both. */
 static bool is_same_check(const char *one, const char *other)
@@ -174,55 +169,53 @@ static bool say_line(const struct saying *saying, const struct line *line)
            config_refuse(saying->config, saying->why, "%s", reason);
 }
 
-/* Applies the directives that [defaults] has for each target to the current
- * target. The target's own directives are applied later and replace them. */
-static bool say_of_target(const struct saying *saying)
-{
-    const size_t at = find_defaults(saying);
-    const unsigned line = saying->config->line;
-    bool is_good = true;
-
-    if (at == saying->lines->count) {
-        return true;
-    }
-    const struct range range = range_of(saying->lines, at);
-    saying->config->inherits = true;
-    for (size_t i = range.first; i < range.end && is_good; i++) {
-        const struct option *word = words_find(saying->lines->all[i].name);
-        is_good = !word || word->scope != SCOPE_EACH_TARGET ||
-                  say_line(saying, &saying->lines->all[i]);
-    }
-    saying->config->inherits = false;
-    struct config_target *target = config_target(saying->config);
-    target->inherits_from = target->from.len > 0;
-    target->said = NULL;
-    saying->config->line = is_good ? line : saying->config->line;
-    return is_good;
-}
-
-static bool say_whole_line(const struct saying *saying, const struct line *line)
-{
-    return say_line(saying, line) &&
-           (!is_word(line, "to") || say_of_target(saying));
-}
-
-/* Returns true if the directive applies where the section is used. */
+/* Returns true if a directive of [defaults] applies here. @own has the lines
+ * that may replace it. */
 typedef bool is_said_fn(const struct saying *saying, const struct option *word,
                         struct range own);
 
-static bool say_section(const struct saying *saying, size_t section,
-                        struct range own, is_said_fn *is_said)
+/* Applies the directives of [defaults] that @is_said selects; all if it is
+ * NULL. */
+static bool say_defaults(const struct saying *saying, struct range own,
+                         is_said_fn *is_said)
 {
-    const struct range range = range_of(saying->lines, section);
-    const unsigned line = saying->config->line;
+    const struct range range = range_of(
+        saying->lines, find_section(saying, LINE_DEFAULTS, "defaults"));
     bool is_good = true;
 
+    saying->config->inherits = true;
     for (size_t i = range.first; i < range.end && is_good; i++) {
-        const struct option *word = words_find(saying->lines->all[i].name);
-        is_good = !is_said(saying, word, own) ||
-                  say_whole_line(saying, &saying->lines->all[i]);
+        const struct line *line = &saying->lines->all[i];
+        is_good = (is_said && !is_said(saying, words_find(line->name), own)) ||
+                  say_line(saying, line);
     }
-    saying->config->line = is_good ? line : saying->config->line;
+    saying->config->inherits = false;
+    return is_good;
+}
+
+/* Unknown words of [defaults] may not have been refused yet. */
+static bool is_of_each_target(const struct saying *saying,
+                              const struct option *word, struct range own)
+{
+    (void)saying;
+    (void)own;
+    return word && word->scope == SCOPE_EACH_TARGET;
+}
+
+/* A target's own directives are applied after those of [defaults], and replace
+ * them. */
+static bool say_whole_line(const struct saying *saying, const struct line *line)
+{
+    const bool is_said = say_line(saying, line);
+
+    if (!is_said || !is_word(line, "to")) {
+        return is_said;
+    }
+    const bool is_good =
+        say_defaults(saying, (struct range){0}, is_of_each_target);
+    struct config_target *target = config_target(saying->config);
+    target->inherits_from = target->from.len > 0;
+    target->said = NULL;
     return is_good;
 }
 
@@ -273,21 +266,20 @@ static bool is_of_targets(const struct saying *saying,
     return is_of_route(saying, word, own) && !is_of_clients(word);
 }
 
-static bool is_of_group(const struct saying *saying, const struct option *word,
-                        struct range own)
+/* Applies the directives of [targets NAME], except those about clients that the
+ * route has, too. */
+static bool say_group(const struct saying *saying, size_t section,
+                      struct range own)
 {
-    return !is_of_clients(word) || !has_word(saying->lines, own, word);
-}
+    const struct range range = range_of(saying->lines, section);
+    bool is_good = true;
 
-static bool say_defaults(const struct saying *saying, struct range own,
-                         is_said_fn *is_said)
-{
-    const size_t at = find_defaults(saying);
-
-    saying->config->inherits = true;
-    const bool is_good =
-        at == saying->lines->count || say_section(saying, at, own, is_said);
-    saying->config->inherits = false;
+    for (size_t i = range.first; i < range.end && is_good; i++) {
+        const struct line *line = &saying->lines->all[i];
+        const struct option *word = words_find(line->name);
+        is_good = (is_of_clients(word) && has_word(saying->lines, own, word)) ||
+                  say_whole_line(saying, line);
+    }
     return is_good;
 }
 
@@ -331,7 +323,7 @@ static bool use_group(const struct saying *saying, size_t at)
             config_refuse(saying->config, saying->why, "no memory")) &&
            say_defaults(saying, range_of(saying->lines, section),
                         is_of_targets) &&
-           say_section(saying, section, own, is_of_group);
+           say_group(saying, section, own);
 }
 
 static bool say_word(struct saying *saying, size_t at, bool in_service)
@@ -426,15 +418,6 @@ static bool check_words(struct saying *saying, size_t section)
     return true;
 }
 
-static bool all_of_it(const struct saying *saying, const struct option *word,
-                      struct range own)
-{
-    (void)saying;
-    (void)word;
-    (void)own;
-    return true;
-}
-
 /* Checks a section by applying it to a scratch configuration. The directives of
  * [defaults] for every target are applied to a scratch target. */
 static bool try_section(const struct saying *saying, size_t section)
@@ -447,12 +430,13 @@ static bool try_section(const struct saying *saying, size_t section)
     scratch.parts = saying->config->parts;
     scratch.part_count = saying->config->part_count;
     trial.config = &scratch;
-    const bool is_good =
+    const bool is_group = saying->lines->all[section].kind == LINE_TARGETS;
+    bool is_good =
         config_begin_service(&scratch, NULL) &&
-                (saying->lines->all[section].kind != LINE_DEFAULTS ||
-                 config_add_target(&scratch, "tcp://127.0.0.1:1", reason))
-            ? say_section(&trial, section, (struct range){0}, all_of_it)
-            : config_refuse(saying->config, saying->why, "no memory");
+        (is_group || config_add_target(&scratch, "tcp://127.0.0.1:1", reason));
+    is_good = !is_good ? config_refuse(saying->config, saying->why, "no memory")
+              : is_group ? say_group(&trial, section, (struct range){0})
+                         : say_defaults(&trial, (struct range){0}, NULL);
     config_free(&scratch);
     return is_good;
 }
