@@ -59,34 +59,32 @@ const char *const end_reason_names[END_REASONS] = {
 enum end_reason end_reason_of_relay(const struct weir_relay_record *end,
                                     bool is_draining)
 {
+    /* If the target, or the client, has ended the relay. */
+    static const enum end_reason reasons[][2] = {
+        [WEIR_RELAY_EOF] = {END_DONE, END_DONE},
+        [WEIR_RELAY_RESET] = {END_TARGET_RESET, END_CLIENT_RESET},
+        [WEIR_RELAY_ERROR] = {END_TARGET_RESET, END_CLIENT_RESET},
+        [WEIR_RELAY_TIMEOUT] = {END_TARGET_STALL, END_CLIENT_STALL},
+        /* The client does not read. */
+        [WEIR_RELAY_HELD_UP] = {END_CLIENT_STALL, END_CLIENT_STALL},
+        [WEIR_RELAY_IDLE] = {END_IDLE, END_IDLE},
+        [WEIR_RELAY_HALF_CLOSED] = {END_HALF_CLOSED, END_HALF_CLOSED},
+        [WEIR_RELAY_LIFETIME] = {END_LIFETIME, END_LIFETIME},
+        [WEIR_RELAY_CANCELED] = {END_INTERNAL, END_INTERNAL},
+    };
     const bool by_client = end->ended_by == WEIR_RELAY_A;
+    const bool has_failed =
+        end->cause == WEIR_RELAY_RESET || end->cause == WEIR_RELAY_ERROR;
 
-    switch (end->cause) {
-    case WEIR_RELAY_EOF:
-        return END_DONE;
-    case WEIR_RELAY_TIMEOUT:
-        return by_client ? END_CLIENT_STALL : END_TARGET_STALL;
-    case WEIR_RELAY_HELD_UP: /* the client does not read */
-        return END_CLIENT_STALL;
-    case WEIR_RELAY_IDLE:
-        return END_IDLE;
-    case WEIR_RELAY_HALF_CLOSED:
-        return END_HALF_CLOSED;
-    case WEIR_RELAY_LIFETIME:
-        return END_LIFETIME;
-    case WEIR_RELAY_CANCELED:
-        return is_draining ? END_DRAIN : END_INTERNAL;
-    case WEIR_RELAY_RESET:
-    case WEIR_RELAY_ERROR:
-    default:
-        if (end->err == WEIR_ETLSTRUNCATED) {
-            return by_client ? END_CLIENT_CUT : END_TARGET_CUT;
-        }
-        if (end->err == WEIR_ETLSALERT) {
-            return by_client ? END_CLIENT_ALERT : END_TARGET_ALERT;
-        }
-        return by_client ? END_CLIENT_RESET : END_TARGET_RESET;
+    if (has_failed && end->err == WEIR_ETLSTRUNCATED) {
+        return by_client ? END_CLIENT_CUT : END_TARGET_CUT;
     }
+    if (has_failed && end->err == WEIR_ETLSALERT) {
+        return by_client ? END_CLIENT_ALERT : END_TARGET_ALERT;
+    }
+    return end->cause == WEIR_RELAY_CANCELED && is_draining
+               ? END_DRAIN
+               : reasons[end->cause][by_client];
 }
 
 int end_verdict_of_relay(const struct weir_relay_record *end)
