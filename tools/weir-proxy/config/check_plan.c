@@ -28,19 +28,6 @@ uint16_t check_plan_port(const struct config_route *route,
                                    : target->at.port;
 }
 
-static enum config_header header_of(const struct config_route *route,
-                                    const struct config_target *target)
-{
-    const bool is_elsewhere =
-        target->check.has_at && !check_plan_is_port_alone(&target->check.at);
-
-    return config_own_header(route->check_proxy,
-                             is_elsewhere || check_plan_port(route, target) !=
-                                                 target->at.port
-                                 ? HEADER_NONE
-                                 : config_header_of(route, target));
-}
-
 bool check_plan_has_tls(const struct config_route *route,
                         const struct config_target *target)
 {
@@ -130,23 +117,23 @@ static void write_place(const struct config_route *route,
     }
 }
 
-static uint64_t interval_of(const struct config_route *route,
-                            const struct config_target *target)
-{
-    return !check_plan_is_checked(route, target) ? 0
-           : target->check.interval_ns > 0       ? target->check.interval_ns
-                                                 : route->check_interval_ns;
-}
-
 void check_plan_make(const struct config_route *route,
                      const struct config_target *target, struct check_plan *ret)
 {
     const struct config_target_check *own = &target->check;
+    const bool is_elsewhere =
+        (own->has_at && !check_plan_is_port_alone(&own->at)) ||
+        check_plan_port(route, target) != target->at.port;
+    const enum config_header header = config_own_header(
+        route->check_proxy,
+        is_elsewhere ? HEADER_NONE : config_header_of(route, target));
 
     ret->check = (struct weir_upstream_check){
         .size = sizeof(struct weir_upstream_check),
         .kind = route->check,
-        .interval_ns = interval_of(route, target),
+        .interval_ns = !check_plan_is_checked(route, target) ? 0
+                       : own->interval_ns > 0                ? own->interval_ns
+                                              : route->check_interval_ns,
         .fast_ns = route->check_fast_ns,
         .timeout_ns = route->check_timeout_ns,
         .rise = (uint32_t)(own->rise > 0 ? own->rise : route->check_rise),
@@ -160,7 +147,7 @@ void check_plan_make(const struct config_route *route,
                   !check_plan_has_tls(route, target),
         .min_status = (uint32_t)route->check_min_status,
         .max_status = (uint32_t)route->check_max_status,
-        .proxy_version = (enum weir_proxy_version)header_of(route, target),
+        .proxy_version = (enum weir_proxy_version)header,
         .starts_down = route->unchecked == UNCHECKED_WAIT,
     };
     write_place(route, target, &ret->check);
