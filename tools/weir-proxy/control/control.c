@@ -229,21 +229,6 @@ static char do_reload(struct doing *doing)
     return CONTROL_FAILED;
 }
 
-/* Must be called with the setup locked. While the task waited for the lock, a
- * successor may have taken over, or the sender may have disconnected. */
-static char do_in_turn(struct doing *doing)
-{
-    if (doing->worker->is_replaced) {
-        return refuse_late(doing);
-    }
-    if (has_gone(doing->transport)) {
-        say("an operator (%s) has disconnected: %s %s is dropped", doing->who,
-            command_rows[doing->command.kind].name, doing->command.target);
-        return CONTROL_FAILED;
-    }
-    return do_to_target(doing);
-}
-
 static char do_command(struct doing *doing)
 {
     const struct config_texts *said =
@@ -268,7 +253,17 @@ static char do_command(struct doing *doing)
     if (err < 0) {
         return fail(doing, err);
     }
-    const char result = do_in_turn(doing);
+    /* While the task waited for the lock, a successor may have taken over, or
+     * the sender may have disconnected. */
+    char result = CONTROL_FAILED;
+    if (doing->worker->is_replaced) {
+        result = refuse_late(doing);
+    } else if (has_gone(doing->transport)) {
+        say("an operator (%s) has disconnected: %s %s is dropped", doing->who,
+            command_rows[doing->command.kind].name, doing->command.target);
+    } else {
+        result = do_to_target(doing);
+    }
     reload_end(doing->worker->proxy);
     return result;
 }

@@ -76,33 +76,30 @@ static bool is_trusted(uid_t uid, const struct config *config)
     return uid == geteuid() || uid == 0 || uid == confine_get_user(config);
 }
 
-static bool is_ours(int fd, const struct config *config)
-{
-    struct ucred peer;
-    const bool is_known = control_get_peer(fd, &peer);
-
-    if (is_known && !is_trusted(peer.uid, config)) {
-        say("handover: a process of another user listens there");
-    }
-    return is_known && is_trusted(peer.uid, config);
-}
-
 /* Connects to the running proxy, whose root may be different. Returns a socket
  * or a negative error. */
 static int connect_to(const struct config *config)
 {
     char whole[PATH_MAX];
+    struct ucred peer;
 
     confine_path_outside(config, config->handover_path, whole);
     const int fd = control_connect(whole, ANSWER_S);
     if (fd == -ENAMETOOLONG) {
         say("handover: '%s' is too long for a path", whole);
     }
-    if (fd >= 0 && !is_ours(fd, config)) {
-        close(fd);
-        return -EPERM;
+    if (fd < 0) {
+        return fd;
     }
-    return fd;
+    const bool is_known = control_get_peer(fd, &peer);
+    if (is_known && is_trusted(peer.uid, config)) {
+        return fd;
+    }
+    if (is_known) {
+        say("handover: a process of another user listens there");
+    }
+    close(fd);
+    return -EPERM;
 }
 
 /* Receives one message, and takes ownership of its descriptors. Returns the
@@ -508,47 +505,38 @@ static int wait_for_successor(struct worker *worker)
     return err;
 }
 
-/* Prints a service's address, its first target and the number of its other
- * targets. */
-static void say_address(const struct config_service *service,
-                        const char *scheme, const struct weir_address *address)
+/* Prints each address of a service, with the first target and the number of
+ * other targets. */
+static void say_addresses(const struct listeners *listeners)
 {
-    const char *first = NULL;
-    size_t count = 0;
-    const bool has_name = strcmp(service->name, service->listens[0].text) != 0;
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct listener *one = &listeners->all[i];
+        const struct config_service *service = one->config;
+        const bool has_name =
+            strcmp(service->name, service->listens[0].text) != 0;
+        const bool is_unix = config_is_unix(&one->at->address);
+        const char *first = "no target";
+        size_t count = 0;
+        char at[WEIR_ADDRESS_TEXT_SIZE];
+        char more[32] = "";
 
-    for (size_t i = 0; i < service->route_count; i++) {
-        const struct config_route *route = &service->routes[i];
-        if (!first && route->target_count > 0) {
-            first = route->targets[0].at.text;
+        for (size_t j = 0; j < service->route_count; j++) {
+            const struct config_route *route = &service->routes[j];
+            if (count == 0 && route->target_count > 0) {
+                first = route->targets[0].at.text;
+            }
+            count += route->target_count;
         }
-        count += route->target_count;
-    }
-    char at[WEIR_ADDRESS_TEXT_SIZE];
-    char more[32] = "";
-    if (count > 1) {
-        snprintf(more, sizeof(more), " and %zu more", count - 1);
-    }
-    say("%s%sserves %s%s to %s%s", has_name ? service->name : "",
-        has_name ? " " : "", scheme,
-        weir_address_format(address, at, sizeof(at)),
-        first ? first : "no target", more);
-}
-
-static void say_addresses(const struct proxy *proxy)
-{
-    const struct setup *setup = proxy->setup;
-
-    for (size_t i = 0; i < setup->listeners.count; i++) {
-        const struct listener *one = &setup->listeners.all[i];
-        const struct target *at = one->at;
-        const bool is_unix = config_is_unix(&at->address);
-        say_address(one->config,
-                    is_unix      ? (at->is_tls ? "tls+" : "")
-                    : at->is_any ? "any://"
-                    : at->is_tls ? "tls://"
-                                 : "tcp://",
-                    &one->address);
+        if (count > 1) {
+            snprintf(more, sizeof(more), " and %zu more", count - 1);
+        }
+        say("%s%sserves %s%s to %s%s", has_name ? service->name : "",
+            has_name ? " " : "",
+            is_unix           ? (one->at->is_tls ? "tls+" : "")
+            : one->at->is_any ? "any://"
+            : one->at->is_tls ? "tls://"
+                              : "tcp://",
+            weir_address_format(&one->address, at, sizeof(at)), first, more);
     }
 }
 
@@ -575,7 +563,7 @@ static int finish_start(weir_loop *loop, void *arg)
         if (proxy->predecessor == predecessor) {
             manager_tell_ready(proxy);
         }
-        say_addresses(proxy);
+        say_addresses(&proxy->setup->listeners);
         tell_predecessor(proxy);
     } else if (begun != -ECANCELED) { /* -ECANCELED: a stop */
         proxy->start_err = begun;

@@ -143,15 +143,6 @@ static void add_route(struct metrics *metrics, const struct route *route,
     }
 }
 
-static uint32_t count_queued(const struct route *route)
-{
-    struct weir_upstreams_statistics info = {.size = sizeof(info)};
-
-    return weir_upstreams_get_statistics(route->upstreams, &info) == 0
-               ? info.queued_count
-               : 0;
-}
-
 static void add_services(struct metrics *metrics,
                          const struct services *services)
 {
@@ -162,7 +153,9 @@ static void add_services(struct metrics *metrics,
         struct service_facts *facts =
             route->upstreams ? facts_of(metrics, route->config->service) : NULL;
         if (facts) {
-            facts->queued += count_queued(route);
+            struct weir_upstreams_statistics info = {.size = sizeof(info)};
+            (void)!weir_upstreams_get_statistics(route->upstreams, &info);
+            facts->queued += info.queued_count;
             add_route(metrics, route,
                       is_same ? &metrics->targets[route->config->first_target]
                               : NULL);

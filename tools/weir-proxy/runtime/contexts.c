@@ -168,46 +168,12 @@ static bool set_key_log(struct weir_tls_options *options, const char *path)
     return !path || options->keylog_user;
 }
 
-static int make_server_of(const struct config_service *service,
-                          const struct pairs *pairs, size_t count,
-                          weir_tls_context **ret, char *text, size_t size)
-{
-    char *alpn = join(&service->alpn);
-    struct weir_tls_options options = {
-        .size = sizeof(options),
-        .server = true,
-        .certificate = pairs->all[0].certificate,
-        .key = pairs->all[0].key,
-        .passphrase.file = service->key_words,
-        .identities = count > 1 ? pairs->pointers + 1 : NULL,
-        .identity_count = count - 1,
-        .alpn = alpn,
-        .min_version = service->min_tls == CONFIG_TLS_1_3
-                           ? WEIR_TLS_1_3
-                           : WEIR_TLS_VERSION_DEFAULT,
-        .ciphers = service->ciphers,
-        .groups = service->groups,
-        .refuse_unknown_names = service->refuses_names,
-        .revocations = pairs->crls,
-        .authorities.file = service->client_ca,
-        .client_auth = !service->client_ca ? WEIR_TLS_CLIENT_AUTH_NONE
-                       : service->needs_client_cert
-                           ? WEIR_TLS_CLIENT_AUTH_REQUIRED
-                           : WEIR_TLS_CLIENT_AUTH_OPTIONAL,
-    };
-    const int err = set_key_log(&options, service->key_log)
-                        ? weir_tls_context_new(&options, ret, text, size)
-                        : -ENOMEM;
-
-    free(alpn);
-    return err;
-}
-
 static bool make_server(const struct making *making, weir_tls_context **ret)
 {
     const struct config_service *service = making->service;
     struct identities found;
     struct pairs pairs = {.all = NULL};
+    char *alpn = join(&service->alpn);
     char why[OPTION_WHY_SIZE] = "";
     int err = -EINVAL;
 
@@ -215,11 +181,35 @@ static bool make_server(const struct making *making, weir_tls_context **ret)
         err = make_pairs(&found, &pairs)
                   ? read_crls(&service->client_crls, &pairs, why)
                   : -ENOMEM;
-        if (err == 0) {
-            err = make_server_of(service, &pairs, found.certs.count, ret, why,
-                                 sizeof(why));
-        }
     }
+    if (err == 0) {
+        struct weir_tls_options options = {
+            .size = sizeof(options),
+            .server = true,
+            .certificate = pairs.all[0].certificate,
+            .key = pairs.all[0].key,
+            .passphrase.file = service->key_words,
+            .identities = found.certs.count > 1 ? pairs.pointers + 1 : NULL,
+            .identity_count = found.certs.count - 1,
+            .alpn = alpn,
+            .min_version = service->min_tls == CONFIG_TLS_1_3
+                               ? WEIR_TLS_1_3
+                               : WEIR_TLS_VERSION_DEFAULT,
+            .ciphers = service->ciphers,
+            .groups = service->groups,
+            .refuse_unknown_names = service->refuses_names,
+            .revocations = pairs.crls,
+            .authorities.file = service->client_ca,
+            .client_auth = !service->client_ca ? WEIR_TLS_CLIENT_AUTH_NONE
+                           : service->needs_client_cert
+                               ? WEIR_TLS_CLIENT_AUTH_REQUIRED
+                               : WEIR_TLS_CLIENT_AUTH_OPTIONAL,
+        };
+        err = set_key_log(&options, service->key_log)
+                  ? weir_tls_context_new(&options, ret, why, sizeof(why))
+                  : -ENOMEM;
+    }
+    free(alpn);
     free(pairs.all);
     free(pairs.pointers);
     free((char *)pairs.crls.data);
