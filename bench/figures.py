@@ -128,8 +128,8 @@ def section(document, other):
             "table has the lowest and the highest ratio of weir's CPU to that of another program: "
             "\"bare\" is a hand-written loop, \"tuned\" libuv has one read buffer and "
             "uv_try_write(). [Measured](bench/README.md) on "
-            f"{_where(document, 1)} with {_peers(document, rows)}: {_medians(document)}, "
-            "but memory is of one run.")
+            f"{_where(document, 1)} with {_peers(document, rows)}: {_medians(document)}; "
+            "memory was measured once.")
     return "\n".join([
         *textwrap.wrap(text, COLUMNS, break_on_hyphens=False), "", *_first(document),
         "| | best case | worst case |", "|---|---|---|", *rows, ""]) + "\n"
@@ -174,7 +174,7 @@ def _text_of_all(document):
     text = (f"TLS by {engine_of(document)}{f', weir on {on}' if on else ''}: "
             f"{_medians(document)} in windows of {document['window_ms'] / 1000:g} s, "
             f"each after {document['warm_ms'] / 1000:g} s of warm-up, on "
-            f"{_where(document)}; memory is of one run. "
+            f"{_where(document)}; memory was measured once. "
             f"{count_text(document['results'])}.")
     return text + "".join(f" Failed: {failure}."
                           for failure in document["failures"])
@@ -185,7 +185,7 @@ def _table_of_all(document):
     for result in document["results"]:
         key = result["row"], f"{result['case']}, {result['figure']}"
         lines.setdefault(key, []).append(result)
-    return ["", *textwrap.wrap(_text_of_all(document), 85,
+    return ["", *textwrap.wrap(_text_of_all(document), COLUMNS,
                                break_on_hyphens=False), "",
             "| row | what is measured | weir | weir as a ratio to |",
             "|---|---|---|---|",
@@ -194,13 +194,16 @@ def _table_of_all(document):
 
 def table(document, other):
     """bench/README.md's section of all rows, as that of README."""
-    text = ("Written by `bench/report.py --update` from two kept runs: no line is "
-            "by hand. A target stands in brackets, and what misses it in bold; "
-            "in italics, what a run cannot tell.")
+    text = ("`bench/report.py --update` writes this section from two kept runs; do not "
+            "edit it. A target is in brackets. A figure that misses its target is in bold; "
+            "a figure for which the run cannot tell is in italics.")
+    if document["rounds"]:
+        text += (" These runs have rounds instead of starts, and the range of the rounds "
+                 "instead of an interval.")
     if document["not_run"]:
         text += (" The first run has no row "
                  + ", ".join(sorted(document["not_run"])) + ".")
-    return "\n".join([HEADING, "", *textwrap.wrap(text, 85),
+    return "\n".join([HEADING, "", *textwrap.wrap(text, COLUMNS, break_on_hyphens=False),
                       *_table_of_all(document), *_table_of_all(other), ""]) + "\n"
 
 

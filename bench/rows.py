@@ -14,6 +14,7 @@ from compare import (Result, alternate, better_of, compare, contenders, interval
                      is_chosen, of_subject, ratios_of)
 from harness import (BEFORE, DOCKER, Client, Failure, Server, alone, exists, load,
                      serving)
+from peers import name_of
 from rows_engine import row_t20, row_t20_bulk, row_t20_close, row_t20_framed
 from rows_examples import row_files, row_names, row_redis, row_socks
 from rows_first import row_first
@@ -239,9 +240,10 @@ def row_t8(settings, progress):
         if name == "weir":
             yield Result("T8", "weir: memory of the library", "B/connection",
                          (memory["bytes"], None, None), target=512)
-        yield Result("T8", f"{name}: of the process", "B/connection",
+        called = "weir" if name == "weir" else name_of(name)
+        yield Result("T8", f"{called}: memory of the process", "B/connection",
                      (memory["resident"], None, None))
-        yield Result("T8", f"{name}: kernel, both ends", "B/connection",
+        yield Result("T8", f"{called}: memory of the kernel, both ends", "B/connection",
                      (memory["kernel"], None, None))
     yield from _active_beside_idle(settings, progress, "T8", settings.subject,
                                    count)
@@ -256,12 +258,14 @@ def row_t20_memory(settings, progress):
         progress(f"T20m {name}: {count} idle connections")
         memory = _idle_memory(settings, name, count)
         called = name.removeprefix(BEFORE).removeprefix(DOCKER)
-        what = f"before, {called}" if name.startswith(BEFORE) else called
+        what = "weir" if called == "weir" else name_of(called)
+        if name.startswith(BEFORE):
+            what = f"before, {what}"
         if called == "weir":
             yield Result("T20m", f"{what}: memory of the library",
                          "B/connection", (memory["bytes"], None, None),
                          target=512)
-        yield Result("T20m", f"{what}: of the process", "B/connection",
+        yield Result("T20m", f"{what}: memory of the process", "B/connection",
                      (memory["resident"], None, None))
 
 
@@ -278,10 +282,10 @@ def row_t8_tasks(settings, progress):
     memory = _idle_memory(settings, name, count)
     yield Result("T8s", "memory of the library", "B/connection",
                  (memory["bytes"], None, None))
-    yield Result("T8s", "of the process, stacks included",
+    yield Result("T8s", "memory of the process with stacks",
                  "B/connection", (memory["resident"], None, None),
                  target=9 * 1024)
-    yield Result("T8s", "kernel, both ends and page tables",
+    yield Result("T8s", "memory of the kernel, both ends, with page tables",
                  "B/connection", (memory["kernel"], None, None))
     yield from _active_beside_idle(settings, progress, "T8s", name, count)
 
