@@ -193,13 +193,12 @@ static void measure(struct data_column *column, const struct field *field,
 
 static int add_row(struct data *data, size_t begin, char *why)
 {
-    uint32_t *rows = request_grow(data->rows, data->row_count, sizeof(*rows));
+    uint32_t *row = request_append(&data->rows, &data->row_count, sizeof(*row));
 
-    if (!rows) {
+    if (!row) {
         return why_no_memory(why);
     }
-    data->rows = rows;
-    rows[data->row_count++] = (uint32_t)begin;
+    *row = (uint32_t)begin;
     return 0;
 }
 

@@ -29,9 +29,15 @@ static uint64_t take_weight(char **text)
                : 0;
 }
 
-static int add_line(struct mix *mix, const char *line, size_t len,
-                    enum request_form form, char *why)
+struct reader {
+    struct mix *mix;
+    enum request_form form;
+};
+
+static int add_line(void *to, const char *line, size_t len, char *why)
 {
+    const struct reader *reader = to;
+    struct mix *mix = reader->mix;
     const size_t index = mix->kind_count;
 
     if (index == MIX_KINDS_MAX) {
@@ -47,7 +53,7 @@ static int add_line(struct mix *mix, const char *line, size_t len,
         return why_refuse(why, -EINVAL, "a weight is a number from 1 to 1G");
     }
     mix->ends[index] = (index > 0 ? mix->ends[index - 1] : 0) + weight;
-    return request_kind_read(&mix->kinds[index], words, form, why);
+    return request_kind_read(&mix->kinds[index], words, reader->form, why);
 }
 
 int mix_parse(const char *text, size_t len, enum request_form form,
@@ -55,21 +61,14 @@ int mix_parse(const char *text, size_t len, enum request_form form,
 {
     struct request_lines lines = {
         .text = text, .len = len, .is_http = form == REQUEST_HTTP};
-    char line_why[WHY_SIZE] = "";
-    const char *line = NULL;
-    size_t line_len = 0;
-    int err = 0;
+    struct reader reader = {.mix = ret, .form = form};
 
     ret->kind_count = 0;
     if (memchr(text, '\0', len)) {
         return why_refuse(why, -EINVAL, "it has a byte of zero; write \\0");
     }
-    while (err == 0 && (line = request_lines_next(&lines, &line_len))) {
-        err = add_line(ret, line, line_len, form, line_why);
-    }
-    if (err < 0) {
-        why_refuse(why, err, "line %u: %s", lines.number, line_why);
-    } else if (ret->kind_count == 0) {
+    int err = request_lines_each(&lines, add_line, &reader, why);
+    if (err == 0 && ret->kind_count == 0) {
         err = why_refuse(why, -EINVAL, "there is no request in it");
     }
     if (err < 0) {

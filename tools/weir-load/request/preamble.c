@@ -185,13 +185,17 @@ static int add_request(struct preamble *self, const char *text, size_t len,
                              is_http ? REQUEST_HTTP : REQUEST_SCRIPT, why);
 }
 
-static int add_file_line(struct preamble *self, char *line, bool is_http,
-                         char *why)
+struct reader {
+    struct preamble *preamble;
+    bool is_http;
+};
+
+static int add_file_line(void *to, const char *line, size_t len, char *why)
 {
-    const size_t len = strlen(line);
+    const struct reader *reader = to;
 
     if (!request_lines_is(line, len, capture_word)) {
-        return add_request(self, line, len, is_http, why);
+        return add_request(reader->preamble, line, len, reader->is_http, why);
     }
     size_t capture_len = 0;
     const char *capture = find_capture(line, len, &capture_len);
@@ -199,7 +203,7 @@ static int add_file_line(struct preamble *self, char *line, bool is_http,
     if (!copy) {
         return why_no_memory(why);
     }
-    const int err = add_capture(self, copy, is_http, why);
+    const int err = add_capture(reader->preamble, copy, reader->is_http, why);
     if (err < 0) {
         free(copy);
     }
@@ -211,8 +215,7 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
 {
     char line_why[WHY_SIZE] = "";
     const struct file *file = find_file(path);
-    const char *line = NULL;
-    size_t len = 0;
+    struct reader reader = {.preamble = self, .is_http = is_http};
     int err = file ? file->err : -E2BIG;
 
     if (err < 0) {
@@ -225,16 +228,8 @@ static int add_file(struct preamble *self, const char *path, bool is_http,
                                   .len = file->len,
                                   .is_http = is_http,
                                   .single = capture_word};
-    while (err == 0 && (line = request_lines_next(&lines, &len))) {
-        char *copy = strndup(line, len);
-        err = copy ? add_file_line(self, copy, is_http, line_why) : -ENOMEM;
-        free(copy);
-    }
-    if (err < 0) {
-        why_refuse(why, err, "%.200s: line %u: %s", path, lines.number,
-                   line_why);
-    }
-    return err;
+    err = request_lines_each(&lines, add_file_line, &reader, line_why);
+    return err < 0 ? why_refuse(why, err, "%.200s: %s", path, line_why) : 0;
 }
 
 int preamble_read(const struct preamble_words *words, bool is_http,

@@ -101,18 +101,13 @@ static int add_word(struct redis_command *self, const char *bytes, size_t len,
     if (self->word_count == REDIS_WORDS_MAX) {
         return why_refuse(why, -E2BIG, "more than %u words", REDIS_WORDS_MAX);
     }
-    struct template *words =
-        realloc(self->words, (self->word_count + 1) * sizeof(*words));
-    if (!words) {
-        return -ENOMEM;
-    }
-    self->words = words;
-    int err = template_parse(bytes, len, &words[self->word_count], why);
+    struct template *word =
+        request_append(&self->words, &self->word_count, sizeof(*word));
+    const int err = word ? template_parse(bytes, len, word, why) : -ENOMEM;
     if (err < 0) {
         return err;
     }
-    self->size_max += words[self->word_count].size_max + REDIS_HEAD_SIZE + 2;
-    self->word_count++;
+    self->size_max += word->size_max + REDIS_HEAD_SIZE + 2;
     if (self->size_max > TEMPLATE_SIZE_MAX) {
         return why_refuse(why, -E2BIG, "it may be larger than 64M");
     }
@@ -264,10 +259,7 @@ size_t redis_command_write(const char *const *words, size_t count, char *out)
     for (size_t i = 0; i < count; i++) {
         const size_t len = strlen(words[i]);
         at += write_head('$', len, out + at);
-        memcpy(out + at, words[i], len);
-        at += len;
-        memcpy(out + at, "\r\n", 2);
-        at += 2;
+        at += (size_t)sprintf(out + at, "%s\r\n", words[i]);
     }
     return at;
 }

@@ -13,16 +13,26 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/types.h>
 
-/* Returns an array of @count elements with space for one more, or NULL if out
- * of memory. The old capacity is the smallest power of 2 that is at least
- * @count. */
-static inline void *request_grow(void *array, size_t count, size_t size)
+/* Appends a zeroed element of @size bytes to the array to which the pointer at
+ * @array points, and counts it. Returns NULL if out of memory; the array is
+ * then unchanged. The capacity is the smallest power of 2 that is at least
+ * @count. The caller frees the array with free(). */
+static inline void *request_append(void *array, size_t *count, size_t size)
 {
-    const size_t room = count > 0 ? 2 * count : 1;
+    char *all;
 
-    return count & (count - 1) ? array : realloc(array, room * size);
+    memcpy(&all, array, sizeof(all));
+    if ((*count & (*count - 1)) == 0) {
+        all = realloc(all, (*count > 0 ? 2 * *count : 1) * size);
+        if (!all) {
+            return NULL;
+        }
+        memcpy(array, &all, sizeof(all));
+    }
+    return memset(all + (*count)++ * size, 0, size);
 }
 
 /*
@@ -606,6 +616,13 @@ struct request_lines {
 /* Returns the next request, without its line end, or NULL. */
 const char *request_lines_next(struct request_lines *self, size_t *ret_len);
 
+/* Gives each request to @add until it returns an error. Returns 0, or that
+ * error with the number of the line and the reason in @why. */
+int request_lines_each(struct request_lines *self,
+                       int (*add)(void *to, const char *line, size_t len,
+                                  char *why),
+                       void *to, char *why);
+
 /* Returns true if the line begins with @word and a blank. */
 bool request_lines_is(const char *line, size_t len, const char *word);
 
@@ -689,11 +706,11 @@ struct urls {
     size_t kind_count;
 };
 
-/* Parses an open file. A URL that begins with @target, "http://HOST:PORT", is
- * replaced by its path; @target may be NULL. Returns 0, or a negative error
- * with one line in @why; nothing then needs to be freed. */
-int urls_parse(FILE *file, enum request_form form, const char *target,
-               struct urls *ret, char *why);
+/* Parses the text of a file. A URL that begins with @target,
+ * "http://HOST:PORT", is replaced by its path; @target may be NULL. Returns 0,
+ * or a negative error with one line in @why; nothing then needs to be freed. */
+int urls_parse(const char *text, size_t len, enum request_form form,
+               const char *target, struct urls *ret, char *why);
 
 /* Returns the index of request @number's kind. The list starts again after its
  * end. */

@@ -69,6 +69,23 @@ const char *request_lines_next(struct request_lines *self, size_t *ret_len)
     return NULL;
 }
 
+int request_lines_each(struct request_lines *self,
+                       int (*add)(void *to, const char *line, size_t len,
+                                  char *why),
+                       void *to, char *why)
+{
+    char line_why[WHY_SIZE] = "";
+    const char *line = NULL;
+    size_t len = 0;
+    int err = 0;
+
+    while (err == 0 && (line = request_lines_next(self, &len))) {
+        err = add(to, line, len, line_why);
+    }
+    return err < 0 ? why_refuse(why, err, "line %u: %s", self->number, line_why)
+                   : 0;
+}
+
 char *request_kind_keep(struct request_kind *kind, const char *line, size_t len)
 {
     char *copies = malloc(2 * (len + 1));

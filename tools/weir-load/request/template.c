@@ -96,14 +96,12 @@ static int add_part(struct template *self, const struct template_part *part,
     if (self->size_max + size > TEMPLATE_SIZE_MAX) {
         return -EINVAL;
     }
-    struct template_part *parts =
-        realloc(self->parts, (self->part_count + 1) * sizeof(*parts));
-    if (!parts) {
+    struct template_part *added =
+        request_append(&self->parts, &self->part_count, sizeof(*added));
+    if (!added) {
         return -ENOMEM;
     }
-    parts[self->part_count] = *part;
-    self->parts = parts;
-    self->part_count++;
+    *added = *part;
     self->size_max += size;
     return 0;
 }

@@ -1,7 +1,7 @@
 /*
- * Reads the list of requests of --urls. The lines with headers and bodies are
- * joined to the request above them. A request is looked up by its text, and
- * parsed only if it is new.
+ * Reads the list of requests of --urls. A request is looked up by its text, and
+ * parsed only if it is new, so that a long list of few requests is small and
+ * quick to read.
  */
 #include "request.h"
 
@@ -25,11 +25,6 @@ struct reader {
      * half of the entries are in use. */
     uint32_t *table;
     size_t table_size;
-    /* The lines of the current request. */
-    char *block;
-    size_t block_len;
-    size_t block_room;
-    uint64_t block_number;
     char *why;
 };
 
@@ -41,18 +36,12 @@ static int add_kind(const struct reader *reader, const char *text, size_t len)
         return why_refuse(reader->why, -E2BIG,
                           "more than %u different requests", URLS_KINDS_MAX);
     }
-    struct request_kind *kinds =
-        request_grow(urls->kinds, urls->kind_count, sizeof(*kinds));
-    if (!kinds) {
-        return why_no_memory(reader->why);
-    }
-    urls->kinds = kinds;
-    struct request_kind *kind = &kinds[urls->kind_count];
-    char *words = request_kind_keep(kind, text, len);
+    struct request_kind *kind =
+        request_append(&urls->kinds, &urls->kind_count, sizeof(*kind));
+    char *words = kind ? request_kind_keep(kind, text, len) : NULL;
     if (!words) {
         return why_no_memory(reader->why);
     }
-    urls->kind_count++;
     return request_kind_read(kind, words, reader->form, reader->why);
 }
 
@@ -152,10 +141,8 @@ static bool read_place(const char *url, struct place *ret)
 
 /* Replaces the target's URL in an HTTP request by its path. Modifies the
  * line. */
-static int take_request(const struct reader *reader, char *line,
-                        const char **ret_request)
+static int take_request(const struct reader *reader, char *line)
 {
-    const char *whole = line;
     struct place target;
     struct place place;
 
@@ -163,7 +150,6 @@ static int take_request(const struct reader *reader, char *line,
     const size_t method_len = strcspn(line, " \t\n:/");
     char *url = line + method_len + strspn(line + method_len, " \t");
 
-    *ret_request = whole;
     url = is_url(line) ? line : url;
     if (reader->form == REQUEST_HTTP && line[0] == '{') {
         return why_refuse(
@@ -192,139 +178,75 @@ static int take_request(const struct reader *reader, char *line,
     return 0;
 }
 
-static int add_line(struct reader *reader, char *line)
+/* Returns a copy of a request without the blanks and line ends around its lines
+ * and without Content-Length, which lists of other tools have: it is computed
+ * from the body instead. */
+static char *copy_request(const char *line, size_t len)
 {
+    char *copy = strndup(line, len);
+    char *rest = copy;
+    char *to = copy;
+
+    while (rest) {
+        char *one = strsep(&rest, "\n");
+        one += strspn(one, " \t");
+        size_t size = strlen(one);
+        size -= size > 0 && one[size - 1] == '\r';
+        if (to == copy ||
+            strncasecmp(one, length_field, sizeof(length_field) - 1) != 0) {
+            memmove(to, one, size);
+            to += size;
+            *to++ = '\n';
+        }
+    }
+    if (copy) {
+        to[-1] = '\0';
+    }
+    return copy;
+}
+
+static int add_line(void *to, const char *line, size_t len, char *why)
+{
+    struct reader *reader = to;
     struct urls *urls = reader->urls;
-    const char *request = NULL;
     uint32_t kind = 0;
 
+    reader->why = why;
+    if (memchr(line, '\0', len)) {
+        return why_refuse(why, -EINVAL, "it has a byte of zero; write \\0");
+    }
     if (urls->count == URLS_LINES_MAX) {
-        return why_refuse(reader->why, -E2BIG, "more than %u requests",
-                          URLS_LINES_MAX);
+        return why_refuse(why, -E2BIG, "more than %u requests", URLS_LINES_MAX);
     }
-    int err = take_request(reader, line, &request);
+    char *copy = copy_request(line, len);
+    int err = copy ? take_request(reader, copy) : why_no_memory(why);
     if (err == 0) {
-        err = find_kind(reader, request, &kind);
+        err = find_kind(reader, copy, &kind);
     }
+    free(copy);
     if (err < 0) {
         return err;
     }
-    uint32_t *indices =
-        request_grow(urls->kind_indices, urls->count, sizeof(*indices));
-    if (!indices) {
-        return why_no_memory(reader->why);
+    uint32_t *index =
+        request_append(&urls->kind_indices, &urls->count, sizeof(*index));
+    if (!index) {
+        return why_no_memory(why);
     }
-    urls->kind_indices = indices;
-    indices[urls->count] = kind;
-    urls->count++;
+    *index = kind;
     return 0;
 }
 
-static int end_block(struct reader *reader)
+int urls_parse(const char *text, size_t len, enum request_form form,
+               const char *target, struct urls *ret, char *why)
 {
-    const int err =
-        reader->block_number > 0 ? add_line(reader, reader->block) : 0;
-
-    reader->block_len = 0;
-    reader->block_number = err < 0 ? reader->block_number : 0;
-    return err;
-}
-
-static int add_to_block(struct reader *reader, const char *line, size_t len)
-{
-    const bool is_first = reader->block_len == 0;
-    const size_t wanted = reader->block_len + len + 2;
-
-    if (wanted > reader->block_room) {
-        const size_t room = 2 * wanted;
-        char *block = realloc(reader->block, room);
-        if (!block) {
-            return why_no_memory(reader->why);
-        }
-        reader->block = block;
-        reader->block_room = room;
-    }
-    if (!is_first) {
-        reader->block[reader->block_len++] = '\n';
-    }
-    memcpy(reader->block + reader->block_len, line, len + 1);
-    reader->block_len += len;
-    return 0;
-}
-
-/* Handles a line without its line end. It starts, continues or ends a
- * request. */
-static int take_line(struct reader *reader, char *line, size_t len,
-                     uint64_t number)
-{
-    if (memchr(line, '\0', len)) {
-        reader->block_number = number;
-        return why_refuse(reader->why, -EINVAL,
-                          "it has a byte of zero; write \\0");
-    }
-    const char *begin = line + strspn(line, " \t");
-    const size_t left = len - (size_t)(begin - line);
-    const bool is_request = *begin != '\0' && *begin != '#';
-    if (reader->block_number > 0 && reader->form == REQUEST_HTTP &&
-        is_request && request_kind_goes_on(begin, left)) {
-        /* Content-Length, which lists of other tools have, is computed from the
-         * body instead. */
-        return strncasecmp(begin, length_field, sizeof(length_field) - 1) == 0
-                   ? 0
-                   : add_to_block(reader, begin, left);
-    }
-    const int err = end_block(reader);
-    if (err < 0 || !is_request) {
-        return err;
-    }
-    reader->block_number = number;
-    return add_to_block(reader, begin, left);
-}
-
-static int add_lines(struct reader *reader, FILE *file, uint64_t *ret_number)
-{
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t len = 0;
-    int err = 0;
-
-    errno = 0;
-    while (err == 0 && (len = getline(&line, &room, file)) >= 0) {
-        (*ret_number)++;
-        len -= len > 0 && line[len - 1] == '\n';
-        len -= len > 0 && line[len - 1] == '\r';
-        line[len] = '\0';
-        err = take_line(reader, line, (size_t)len, *ret_number);
-    }
-    if (err == 0 && !feof(file)) {
-        err = errno > 0 ? -errno : -EIO;
-        snprintf(reader->why, WHY_SIZE, "%s", strerror(-err));
-    } else {
-        err = err < 0 ? err : end_block(reader);
-        *ret_number =
-            reader->block_number > 0 ? reader->block_number : *ret_number;
-    }
-    free(line);
-    free(reader->block);
-    return err;
-}
-
-int urls_parse(FILE *file, enum request_form form, const char *target,
-               struct urls *ret, char *why)
-{
-    char line_why[WHY_SIZE] = "";
-    struct reader reader = {
-        .urls = ret, .form = form, .target = target, .why = line_why};
-    uint64_t number = 0;
+    struct request_lines lines = {
+        .text = text, .len = len, .is_http = form == REQUEST_HTTP};
+    struct reader reader = {.urls = ret, .form = form, .target = target};
 
     *ret = (struct urls){.count = 0};
-    int err = add_lines(&reader, file, &number);
+    int err = request_lines_each(&lines, add_line, &reader, why);
     free(reader.table);
-    if (err < 0 && number == 0) {
-        why_refuse(why, err, "%s", line_why);
-    } else if (err < 0) {
-        why_refuse(why, err, "line %llu: %s", LLU(number), line_why);
-    } else if (ret->count == 0) {
+    if (err == 0 && ret->count == 0) {
         err = why_refuse(why, -EINVAL, "there is no request in it");
     }
     if (err < 0) {
@@ -336,14 +258,15 @@ int urls_parse(FILE *file, enum request_form form, const char *target,
 int urls_read(const char *path, enum request_form form, const char *target,
               struct urls *ret, char *why)
 {
-    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t len = 0;
 
-    if (!file) {
-        const int err = -errno;
+    int err = template_read_file(path, SIZE_MAX, &text, &len);
+    if (err < 0) {
         return why_refuse(why, err, "%s", strerror(-err));
     }
-    const int err = urls_parse(file, form, target, ret, why);
-    fclose(file);
+    err = urls_parse(text, len, form, target, ret, why);
+    free(text);
     return err;
 }
 
